@@ -1,7 +1,8 @@
 """Where text comes from: a source reads one file and yields plain rows.
 
-Rows are mappings from column names to values; a task's field map turns them into examples.
-Mistakes in a file raise :class:`~lingraft.errors.DataError` with file and line.
+A row is its line number (1-based, as an editor shows it) and a mapping from column names to
+values; a task's field map turns rows into examples. Mistakes in a file raise
+:class:`~lingraft.errors.DataError` with file and line.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from ..registry import Registry
 
-Source = Callable[[Path], Iterator[Mapping[str, Any]]]
+Row = tuple[int, Mapping[str, Any]]
+Source = Callable[[Path], Iterator[Row]]
 
 sources = Registry("lingraft.data")
