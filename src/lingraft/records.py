@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -86,6 +87,10 @@ class States:
         cut = self.prompt_length
         return replace(self, tokens=self.tokens[:, cut:], mask=self.mask[:, cut:], prompt_length=0)
 
+    def to(self, device: torch.device) -> States:
+        """The same states on ``device``."""
+        return replace(self, tokens=self.tokens.to(device), mask=self.mask.to(device))
+
     def take(self, rows: list[int]) -> States:
         """The chosen rows of the batch, in the order given."""
         return replace(self, tokens=self.tokens[rows], mask=self.mask[rows])
@@ -95,14 +100,25 @@ class States:
 class Batch:
     """One step's worth of examples of one language.
 
-    ``targets`` is ``[B]`` (class indices) where labels are known; ``teacher`` is ``[B, H]``, the
-    pooled frozen states that the batch should agree with.
+    ``targets [B]`` holds class indices, negative where the label is not known; ``teacher [B, H]``
+    the pooled frozen states that a row should agree with, where ``taught [B]`` says it has one.
     """
 
     states: States
     language: str
-    targets: Tensor | None = None
-    teacher: Tensor | None = None
+    targets: Tensor
+    teacher: Tensor
+    taught: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on ``device``."""
+        return replace(
+            self,
+            states=self.states.to(device),
+            targets=self.targets.to(device),
+            teacher=self.teacher.to(device),
+            taught=self.taught.to(device),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,18 @@ What a prompt *is* (rows ``[P, H]`` per layer) is kept apart from where it *goes
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
+from ..records import States
 from ..registry import Registry
+
+Initial = Callable[[int, int], Tensor]
+"""``(layer, count) -> [count, H]``: vectors that look like states at the input of that block."""
 
 
 class Prompt(Protocol):
@@ -23,3 +30,22 @@ class Prompt(Protocol):
 
 
 prompts = Registry("lingraft.prompts")
+
+
+def insert(rows: Tensor | None, states: States) -> States:
+    """Put virtual tokens in front: prepended at the first prompted layer, replaced after that.
+
+    Args:
+        rows: ``[P, H]``, or None to leave ``states`` alone.
+        states: ``[B, T, H]``, of which the first ``prompt_length`` rows are virtual.
+
+    Returns:
+        States ``[B, P + T, H]``, the mask extended by ones.
+    """
+    if rows is None:
+        return states
+    real = states.without_prompt()
+    batch, length = len(real.tokens), len(rows)
+    tokens = torch.cat([rows.to(real.tokens.dtype).expand(batch, -1, -1), real.tokens], dim=1)
+    mask = torch.cat([real.mask.new_ones(batch, length), real.mask], dim=1)
+    return replace(states, tokens=tokens, mask=mask, prompt_length=length)

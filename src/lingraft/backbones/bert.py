@@ -1,0 +1,60 @@
+"""BERT, RoBERTa and XLM-RoBERTa: absolute positions in the embedding, full attention in every block.
+
+Devlin et al., 2019; Liu et al., 2019; Conneau et al., 2020. The embedded multilingual-e5-small is
+a BERT. Hugging Face's three implementations differ only in how positions are counted, and each
+embedding module does that itself: RoBERTa's counts the tokens that are not padding, from
+``padding_idx + 1``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from ..errors import CheckpointError
+from . import Builder, LayerStack, backbones, visible
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class BertStack(LayerStack):
+    """The encoder of a ``BertModel``, ``RobertaModel`` or ``XLMRobertaModel``."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        config: Any = model.config
+        if config.is_decoder:
+            raise CheckpointError(
+                f"this {config.model_type} checkpoint is configured as a decoder (is_decoder: true), which reads a "
+                "text from left to right only; choose the encoder of the same family"
+            )
+        offset = 0 if config.model_type == "bert" else config.pad_token_id + 1
+        super().__init__(
+            model,
+            num_layers=config.num_hidden_layers,
+            width=config.hidden_size,
+            max_length=config.max_position_embeddings - offset,
+        )
+        model.set_attn_implementation("sdpa")  # the blocks pick their kernel by the configuration they share
+        parts: Any = model
+        self.embeddings: nn.Module = parts.embeddings
+        self.layers: nn.ModuleList = parts.encoder.layer
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Words, positions and token type 0, normalised."""
+        states: Tensor = self.embeddings(input_ids=input_ids)
+        return states
+
+    def block(self, i: int, hidden: Tensor, mask: Tensor, prompt_length: int = 0) -> Tensor:
+        """Full attention, so a virtual token is a token like any other."""
+        states: Tensor = self.layers[i](hidden, visible(mask))
+        return states
+
+
+@backbones.register("bert")
+@backbones.register("roberta")
+@backbones.register("xlm-roberta")
+def bert() -> Builder:
+    """BERT, RoBERTa, XLM-R and their relatives (multilingual E5, AfroXLMR, Glot500)."""
+    return BertStack

@@ -1,0 +1,96 @@
+"""ModernBERT and mmBERT: rotary positions, and windows instead of full attention in most blocks.
+
+Warner et al., 2024; Marone et al., 2025. Every third block, by default, attends to the whole text,
+the others to ``sliding_window`` tokens on either side. A prompt has no place in the text, so no
+window may hide it: virtual tokens are seen from everywhere and see everything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from . import Builder, LayerStack, backbones, visible
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Rotation = tuple[Tensor, Tensor]  # cosines and sines, each [1, T, head width]
+
+
+class ModernBertStack(LayerStack):
+    """The encoder of a ``ModernBertModel``.
+
+    Rotary tables and windows depend on the length alone; the last of each kind is kept.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        config: Any = model.config
+        super().__init__(
+            model,
+            num_layers=config.num_hidden_layers,
+            width=config.hidden_size,
+            max_length=config.max_position_embeddings,
+        )
+        model.set_attn_implementation("sdpa")
+        parts: Any = model
+        self.embeddings: nn.Module = parts.embeddings
+        self.layers: nn.ModuleList = parts.layers
+        self.rotary: nn.Module = parts.rotary_emb
+        self.norm: nn.Module = parts.final_norm
+        self.kinds: list[str] = list(config.layer_types)
+        self.reach: int = config.sliding_window
+        self._rotations: dict[str, tuple[tuple[object, ...], Rotation]] = {}
+        self._window: tuple[tuple[object, ...], Tensor] | None = None
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Words, normalised; positions come with attention."""
+        states: Tensor = self.embeddings(input_ids=input_ids)
+        return states
+
+    def block(self, i: int, hidden: Tensor, mask: Tensor, prompt_length: int = 0) -> Tensor:
+        """Attention over the text or, in a local block, over a window of it and the prompt."""
+        seen = visible(mask)
+        length = hidden.shape[1]
+        if self.kinds[i] == "sliding_attention" and length > self.reach + 1:
+            window = self._windowed(length, prompt_length, hidden.device)
+            seen = window if seen is None else seen & window
+        states: Tensor = self.layers[i](
+            hidden, attention_mask=seen, position_embeddings=self._rotation(self.kinds[i], hidden)
+        )
+        return states
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        """The final norm: blocks normalise on their way in."""
+        states: Tensor = self.norm(hidden)
+        return states
+
+    def _rotation(self, kind: str, hidden: Tensor) -> Rotation:
+        """Cosines and sines for as many positions as ``hidden`` has."""
+        key = (hidden.shape[1], hidden.dtype, hidden.device)
+        known = self._rotations.get(kind)
+        if known is None or known[0] != key:
+            with torch.inference_mode(False):  # a table made while encoding must still serve training
+                positions = torch.arange(hidden.shape[1], device=hidden.device)[None, :]
+                known = self._rotations[kind] = key, self.rotary(hidden, positions, kind)
+        return known[1]
+
+    def _windowed(self, length: int, prompt_length: int, device: torch.device) -> Tensor:
+        """``[1, 1, T, T]``: who is within reach of whom."""
+        key = (length, prompt_length, device)
+        known = self._window
+        if known is None or known[0] != key:
+            with torch.inference_mode(False):
+                positions = torch.arange(length, device=device)
+                near = (positions[:, None] - positions[None, :]).abs() <= self.reach  # [T, T]
+                virtual = positions < prompt_length
+                known = self._window = key, (near | virtual[:, None] | virtual[None, :])[None, None]
+        return known[1]
+
+
+@backbones.register("modernbert")
+def modernbert() -> Builder:
+    """ModernBERT and mmBERT, with local and global attention."""
+    return ModernBertStack

@@ -1,0 +1,106 @@
+"""Which texts meet in which step.
+
+A step joins labelled source examples with the sentences of one target language: pairs (with the
+teacher's state) and labelled shots. The order is a function of seed and epoch alone, so a resumed
+run sees what an uninterrupted one would have seen. Texts of similar length share a batch: padding
+doubled the tokens otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .encode import Encoded
+from .records import Batch
+from .tasks.classification import NO_LABEL
+
+BUCKET = 8  # batches that are sorted by length together
+SHOTS_PER_STEP = 8
+
+Step = Callable[[], tuple[Batch, ...]]
+"""Reads its batches when called, so that skipping a finished step costs nothing."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What is learnt from in one language.
+
+    ``passed`` ids are passed once an epoch, ``shots`` join every step; ``targets`` holds the
+    labels that are known and ``teacher [H]`` states of those that have one.
+    """
+
+    language: str
+    encoded: Encoded
+    passed: tuple[str, ...]
+    targets: Mapping[str, int]
+    teacher: Mapping[str, Tensor]
+    shots: tuple[str, ...] = field(default=())
+
+    def batch(self, ids: Sequence[str], device: torch.device) -> Batch:
+        """Read the states of ``ids``."""
+        states = self.encoded.table.batch([self.encoded.row[i] for i in ids])
+        targets = torch.tensor([self.targets.get(i, NO_LABEL) for i in ids])
+        known = torch.tensor([i in self.teacher for i in ids])
+        absent = torch.zeros(states.tokens.shape[-1])
+        teacher = torch.stack([self.teacher.get(i, absent) for i in ids])
+        return Batch(states, self.language, targets, teacher, known).to(device)
+
+
+def epoch_steps(
+    source: Pool, targets: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, device: torch.device
+) -> list[Step]:
+    """The steps of one epoch: every pair once, or every labelled example, whichever takes longer."""
+    rng = np.random.default_rng([seed, epoch])
+    wanted = [(pool, ids) for pool in targets for ids in _shuffled_batches(pool, batch_size, rng)]
+    length = max(len(wanted), -(-len(source.passed) // batch_size))
+    sources = islice(_endless(source, batch_size, rng), length)
+    order = [wanted[i] for i in _repeated_permutation(len(wanted), length, rng)] if wanted else [None] * length
+    shots = {pool.language: _endless_shots(pool, rng) for pool in targets}
+
+    def step(source_ids: list[str], target: tuple[Pool, list[str]] | None) -> Step:
+        if target is None:
+            return lambda: (source.batch(source_ids, device),)
+        pool, ids = target
+        ids = [*ids, *next(shots[pool.language])]
+        return lambda: (source.batch(source_ids, device), pool.batch(ids, device))
+
+    return [step(source_ids, target) for source_ids, target in zip(sources, order, strict=True)]
+
+
+def _shuffled_batches(pool: Pool, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
+    """All passed ids in batches of similar length, batches in random order."""
+    if not pool.passed:
+        return [[] for _ in range(-(-len(pool.shots) // SHOTS_PER_STEP))]
+    ids = [pool.passed[i] for i in rng.permutation(len(pool.passed))]
+    lengths = pool.encoded.lengths
+    batches = []
+    for start in range(0, len(ids), batch_size * BUCKET):
+        bucket = sorted(ids[start : start + batch_size * BUCKET], key=lambda i: lengths[pool.encoded.row[i]])
+        batches += [bucket[at : at + batch_size] for at in range(0, len(bucket), batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _endless(pool: Pool, batch_size: int, rng: np.random.Generator) -> Iterator[list[str]]:
+    while True:
+        yield from _shuffled_batches(pool, batch_size, rng)
+
+
+def _repeated_permutation(count: int, length: int, rng: np.random.Generator) -> Iterator[int]:
+    passes = -(-length // count)
+    return islice(chain.from_iterable(rng.permutation(count) for _ in range(passes)), length)
+
+
+def _endless_shots(pool: Pool, rng: np.random.Generator) -> Iterator[list[str]]:
+    """A few labelled target examples for each step; all of them come round equally often."""
+    queue: list[str] = []
+    while True:
+        while pool.shots and len(queue) < SHOTS_PER_STEP:
+            queue += [pool.shots[i] for i in rng.permutation(len(pool.shots))]
+        yield queue[:SHOTS_PER_STEP]
+        del queue[:SHOTS_PER_STEP]

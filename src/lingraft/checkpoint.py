@@ -1,0 +1,153 @@
+"""What is saved: the trained tensors, the backbone's identity, and all that prediction needs.
+
+One safetensors file per adaptation; its metadata is a JSON text. The backbone itself is never
+stored: loading compares digests and refuses another one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .backbones.loading import Backbone
+from .config import Block
+from .errors import CheckpointError
+from .folders import write_atomically
+from .model import Adaptation, build_adaptation
+from .train import TrainingState
+
+FORMAT = "lingraft-adaptation-1"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What an adaptation was trained for and on."""
+
+    checkpoint: str
+    weights_digest: str
+    tokenizer_digest: str
+    text_prefix: str
+    cut: int
+    max_length: int
+    task: str
+    kind: str
+    labels: tuple[str, ...]
+    source_language: str
+    languages: tuple[str, ...]
+    prompt: dict[str, Any] | None
+    adapter: dict[str, Any] | None
+    version: str
+
+
+def save_adaptation(path: Path, adaptation: nn.Module, identity: Identity) -> None:
+    """Write the trained tensors to ``path``, atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adaptation.state_dict().items()}
+    metadata = {"format": FORMAT, "identity": json.dumps(asdict(identity), ensure_ascii=False)}
+    _write(path, tensors, metadata)
+
+
+def read_identity(path: Path) -> Identity:
+    """Who an adaptation is, without reading its tensors.
+
+    Raises:
+        CheckpointError: There is no such file, or it is not one of ours.
+    """
+    return _read(path)[1]
+
+
+def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identity]:
+    """Rebuild a trained adaptation for ``backbone``.
+
+    Raises:
+        CheckpointError: It was trained on another backbone or tokenizer, or is damaged.
+    """
+    tensors, identity = _read(path)
+    for what, trained, given in (
+        ("backbone", identity.weights_digest, backbone.weights_digest),
+        ("tokenizer", identity.tokenizer_digest, backbone.tokenizer_digest),
+    ):
+        if trained != given:
+            raise CheckpointError(
+                f"{path} was trained on another {what} than {backbone.name}: digest {trained} there, {given} here; "
+                f"load it onto {identity.checkpoint}"
+            )
+    stack = backbone.stack
+    adaptation = build_adaptation(
+        prompt=Block.model_validate(identity.prompt) if identity.prompt else None,
+        adapter=Block.model_validate(identity.adapter) if identity.adapter else None,
+        width=stack.width,
+        layers=range(identity.cut, stack.num_layers),
+        languages=identity.languages,
+        head=nn.Linear(stack.width, len(identity.labels)),
+        initial=lambda layer, count: torch.zeros(count, stack.width),
+    )
+    try:
+        adaptation.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not hold the tensors that its recipe promises: {error}") from None
+    return adaptation.eval(), identity
+
+
+def save_training_state(path: Path, state: TrainingState) -> None:
+    """Write where training stands, atomically; a killed run continues from here."""
+    tensors = {f"parameter/{name}": tensor for name, tensor in state.parameters.items()}
+    tensors |= {f"averaged/{name}": tensor for name, tensor in state.averaged.items()}
+    for name, moments in state.optimizer.items():
+        tensors |= {f"optimizer/{key}/{name}": tensor for key, tensor in moments.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    _write(path, tensors, {"step": str(state.step), "history": json.dumps(state.history)})
+
+
+def load_training_state(path: Path) -> TrainingState | None:
+    """Read a saved training state; None where there is none, or none that is whole."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state = TrainingState(step=int(metadata["step"]), history=json.loads(metadata["history"]))
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition("/")
+        if kind == "parameter":
+            state.parameters[rest] = tensor
+        elif kind == "averaged":
+            state.averaged[rest] = tensor
+        else:
+            key, _, parameter = rest.partition("/")
+            state.optimizer.setdefault(parameter, {})[key] = tensor
+    return state
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    try:
+        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"could not save {path}: {error}; what was saved there before is untouched. Free some space and run the "
+            "same command again: it continues where it stopped"
+        ) from None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], Identity]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no {path}; give the folder of a finished run") from None
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); run the recipe again to train it anew") from None
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: expected the format {FORMAT}, found {metadata.get('format')}")
+    values = json.loads(metadata["identity"])
+    for key in ("labels", "languages"):
+        values[key] = tuple(values[key])
+    return tensors, Identity(**values)

@@ -1,0 +1,334 @@
+"""A recipe: YAML in, validated settings out, and back.
+
+Settings of our own stages are pydantic models; blocks that name a registered factory (task,
+prompt, adapter, alignment losses) are checked against the factory's signature. Every mistake is
+collected before anything is loaded, so one round of editing is enough.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from .errors import ConfigError
+from .registry import Registry, unknown
+
+
+class Settings(BaseModel):
+    """Unknown keys are refused; values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Block(BaseModel):
+    """Names a registered factory; all other keys are its options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """Registered name, see `lingraft list`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The factory's keyword arguments."""
+        return dict(self.model_extra or {})
+
+
+class WeightedBlock(Block):
+    """A block that takes part in a weighted sum."""
+
+    weight: PositiveFloat = 1.0
+    """Factor in front of this loss."""
+
+
+class BackboneSettings(Settings):
+    """The frozen language model."""
+
+    checkpoint: str = "bundled:multilingual-e5-small"
+    """`bundled:NAME`, a folder, or a Hub id."""
+    cut: int | Literal["auto"] = Field(default="auto", union_mode="left_to_right")
+    """Layers below the cut are computed once and cached; `auto` is two thirds of the depth (0 with an input prompt)."""
+    max_length: PositiveInt = 128
+    """Texts are cut after this many tokens; how many were is reported."""
+    text_prefix: str | None = None
+    """Put before each text; by default what the checkpoint was trained with (`query: ` for e5)."""
+
+    @field_validator("cut")
+    @classmethod
+    def _not_negative(cls, cut: int | str) -> int | str:
+        if isinstance(cut, int) and cut < 0:
+            raise ValueError("the cut counts layers from 0 upwards")
+        return cut
+
+
+class ShotSettings(Settings):
+    """Labelled examples: how many per class of each target language, and how often drawn."""
+
+    k: list[int] | int = 0
+    """Labelled target examples per class; 0 is zero-shot; a list runs each."""
+    draws: PositiveInt = 1
+    """How many different draws of labels (and of parallel pairs, where they come from the task)."""
+    source_examples: PositiveInt | None = None
+    """At most this many labelled examples of the source language (default: all that are left)."""
+
+    @field_validator("k")
+    @classmethod
+    def _counts(cls, k: list[int] | int) -> list[int] | int:
+        if not k and k != 0:
+            raise ValueError("give at least one number of shots, e.g. k: 0")
+        if min(k if isinstance(k, list) else [k]) < 0:
+            raise ValueError("k counts examples per class and cannot be negative")
+        return k
+
+    @property
+    def ks(self) -> list[int]:
+        """All numbers of shots to run."""
+        return sorted(set(self.k)) if isinstance(self.k, list) else [self.k]
+
+
+class ParallelSettings(BaseModel):
+    """Where sentences in both languages come from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+
+    files: str | None = None
+    """Path with `{language}` in it: .tsv, .csv, .jsonl, .tmx, .po, .mo, .txt (lexicon or source side of line files)."""
+    target_files: str | None = None
+    """Target side, where the two languages are two line files."""
+    fields: dict[str, str] | None = None
+    """Column names of `source` and `target` in .csv and .jsonl files."""
+    from_: Literal["task"] | None = Field(default=None, alias="from")
+    """`task`: the task is parallel across languages; its training ids give the pairs, without labels."""
+    pairs: PositiveInt | None = None
+    """At most this many pairs per language."""
+
+
+class TrainSettings(Settings):
+    """How the trained parts learn."""
+
+    num_train_epochs: PositiveInt = 8
+    """Passes over the parallel pairs (over the labelled source examples, where these are more)."""
+    batch_size: PositiveInt = 32
+    """Texts per language and step."""
+    learning_rate: PositiveFloat = 2e-3
+    """Peak learning rate of adapters and head."""
+    prompt_learning_rate: PositiveFloat = 5e-3
+    """Peak learning rate of prompts."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """AdamW weight decay; prompts have none."""
+    warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises from zero."""
+    max_grad_norm: PositiveFloat = 1.0
+    """Gradients are clipped to this norm."""
+    class_balanced: bool = True
+    """Weigh classes by inverse frequency, in the task loss and in the frozen head."""
+    keep_weight: float = Field(default=1.0, ge=0)
+    """Source-language examples are held to their own frozen states with this share of the alignment loss."""
+    average_last: PositiveInt = 3
+    """The result is the mean of the parameters after each of the last so many epochs."""
+
+
+class CacheSettings(Settings):
+    """The store of frozen states."""
+
+    dtype: Literal["float32", "float16"] = "float32"
+    """How states are stored; float16 halves the size."""
+    max_gigabytes: PositiveFloat = 20.0
+    """Least recently used entries go when the store grows beyond this."""
+
+
+class Recipe(Settings):
+    """Everything that decides a run."""
+
+    seeds: list[int] = Field(default=[1, 2], min_length=1)
+    """One training per seed; results are means with intervals."""
+    output_dir: Path = Path("runs/lingraft")
+    """The run folder."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    backbone: BackboneSettings = BackboneSettings()
+    task: Block
+    shots: ShotSettings = ShotSettings()
+    prompt: Block | None = Block.model_validate({"name": "deep"})
+    adapter: Block | None = Block.model_validate({"name": "bottleneck"})
+    parallel: ParallelSettings | None = None
+    train: TrainSettings = TrainSettings()
+    alignment: list[WeightedBlock] = [WeightedBlock.model_validate({"name": "mse"})]
+    cache: CacheSettings = CacheSettings()
+
+    def to_yaml(self) -> str:
+        """The resolved recipe: every default written out."""
+        stream = io.StringIO()
+        _yaml().dump(self.model_dump(mode="json", by_alias=True), stream)
+        return stream.getvalue()
+
+
+def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read and check a recipe file; ``overrides`` are ``key.path=value`` as on the command line.
+
+    Raises:
+        ConfigError: With all problems at once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError([f"there is no file {path}; write one with: lingraft init {path}"]) from None
+    except IsADirectoryError:
+        raise ConfigError([f"{path} is a folder; give the recipe file itself"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8"]) from None
+    try:
+        values = _yaml().load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError([f"{at}{error.problem}"], where=str(path)) from None
+    except YAMLError as error:
+        raise ConfigError([str(error)], where=str(path)) from None
+    return parse_recipe(values, overrides, where=str(path))
+
+
+def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recipe") -> Recipe:
+    """Check a recipe given as plain data, e.g. in a notebook; see :func:`read_recipe`."""
+    if not isinstance(values, Mapping):
+        raise ConfigError([f"expected keys and values, got {type(values).__name__}"], where=where)
+    values = _plain(values)
+    problems = [problem for override in overrides for problem in _apply(values, override)]
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        problems += [_explain(dict(entry)) for entry in error.errors()]
+        problems += _check_blocks(values)
+        raise ConfigError(problems, where=where) from None
+    problems += _check_blocks(values) + _check_together(recipe)
+    if problems:
+        raise ConfigError(problems, where=where)
+    return recipe
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a recipe, for editors."""
+    return Recipe.model_json_schema(by_alias=True)
+
+
+BLOCKS = {
+    "task": ("lingraft.tasks", "tasks"),
+    "prompt": ("lingraft.prompts", "prompts"),
+    "adapter": ("lingraft.adapters", "adapters"),
+    "alignment": ("lingraft.alignment", "alignment"),
+}
+"""Recipe key -> (package, name of its registry). Looked up late: factories may import torch."""
+
+
+def registry_of(key: str) -> Registry:
+    """The registry that a recipe's block names its factory in."""
+    package, name = BLOCKS[key]
+    registry = getattr(importlib.import_module(package), name)
+    assert isinstance(registry, Registry)
+    return registry
+
+
+def _check_blocks(values: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for key in BLOCKS:
+        block = values.get(key)
+        many = block if isinstance(block, list) else [block]
+        for i, one in enumerate(many):
+            if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
+                continue  # reported by pydantic, or absent
+            path = f"{key}.{i}" if isinstance(block, list) else key
+            skip = {"name", "weight"} if key == "alignment" else {"name"}
+            options = {name: value for name, value in one.items() if name not in skip}
+            problems += registry_of(key).check(one["name"], options, path)
+    return problems
+
+
+def _check_together(recipe: Recipe) -> list[str]:
+    problems = []
+    parallel = recipe.parallel
+    if parallel and (parallel.files is None) == (parallel.from_ is None):
+        problems.append("parallel: needs either `files` or `from: task`")
+    if parallel and parallel.target_files and not parallel.files:
+        problems.append("parallel.target_files: needs `files` for the source side")
+    if recipe.alignment and "alignment" in recipe.model_fields_set and parallel is None:
+        problems.append("alignment: needs parallel text; add a `parallel` block or set `alignment: []`")
+    if len(set(recipe.seeds)) != len(recipe.seeds):
+        problems.append(f"seeds: {recipe.seeds} names a seed twice")
+    if recipe.prompt and recipe.prompt.name == "input" and recipe.backbone.cut not in ("auto", 0):
+        problems.append(f"backbone.cut: an input prompt implies cut 0, got {recipe.backbone.cut}; leave it out")
+    return problems
+
+
+def _explain(error: dict[str, Any]) -> str:
+    """A pydantic error as one sentence, with the nearest key where one was misspelt."""
+    location = ".".join(str(part) for part in error["loc"] if part not in ("function-after", "int", "list[int]"))
+    if error["type"] == "extra_forbidden":
+        parent = error["loc"][:-1]
+        return f"{location}: {unknown(str(error['loc'][-1]), _keys(parent), what='key')}"
+    if error["type"] == "missing":
+        return f"{location}: is missing"
+    return f"{location}: {error['msg']} (got {error['input']!r})"
+
+
+def _keys(path: tuple[Any, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in path:
+        field = model.model_fields.get(part)
+        if field is None:
+            return []
+        arguments = getattr(field.annotation, "__args__", ())
+        candidates = [field.annotation, *arguments]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        if model is None:
+            return []
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _apply(values: dict[str, Any], override: str) -> list[str]:
+    """Set ``key.path=value`` in place; returns problems."""
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        return [f"{override!r}: an override looks like train.learning_rate=1e-3"]
+    *parents, last = path.split(".")
+    at: Any = values
+    for parent in parents:
+        if isinstance(at, list) and parent.isdigit() and int(parent) < len(at):
+            at = at[int(parent)]
+        elif isinstance(at, dict):
+            if at.get(parent) is None:
+                at[parent] = {}
+            at = at[parent]
+        else:
+            return [f"{override!r}: {parent!r} leads nowhere, the recipe has {at!r} there"]
+    if not isinstance(at, dict):
+        return [f"{override!r}: {last!r} leads nowhere, the recipe has {at!r} there"]
+    try:
+        at[last] = _plain(_yaml().load(text)) if text else None
+    except YAMLError:
+        at[last] = text
+    return []
+
+
+def _yaml() -> YAML:
+    """YAML 1.2, in which `no` is Norwegian and not false."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = (1, 2)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 120
+    return yaml
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,228 @@
+"""Names of countries, languages, currencies, scripts and cities in 200 languages, from the Unicode CLDR.
+
+A task whose data every installation has: say of a name what it names. Babel carries the CLDR, whose
+names people of each language contributed; they are the same things in all languages, so they are
+parallel text as well. Only what a locale says itself counts, never what it inherits, and never a
+name it spells as English does.
+
+Nothing tested is seen in training, in any language: a thing belongs to ``train``, ``dev`` or ``test``
+by a hash of its key, in all languages alike, and things that share an English name ("Singapore", city
+and country) go together. Where one language calls two things alike, or as English calls another, the
+later split loses the name. (Different things of the same name in two other languages remain, some 3 in
+1,000: :func:`lingraft.data.sampling.without_leaks` is for those.)
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Any
+
+from babel import localedata
+from babel.core import get_global
+
+from ..errors import DataError
+from ..records import PairExample
+from . import languages as codes
+from .text import normalised
+
+CLASSES = ("country", "language", "currency", "script", "city")
+SPLITS = ("train", "dev", "test")
+SHARES = (50, 10, 40)
+"""Percentages of the keys in ``SPLITS``."""
+
+MIN_COUNTRIES = 150
+MIN_TEST = 200
+
+NO_COUNTRY = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
+NO_LANGUAGE = frozenset({"mis", "mul", "root", "und", "zxx"})
+NO_CURRENCY = frozenset({"XTS", "XXX"})
+NO_SCRIPT = frozenset({"Zinh", "Zmth", "Zsye", "Zsym", "Zxxx", "Zyyy", "Zzzz"})
+"""Keys that name a grouping, a placeholder or nothing, not one thing of the class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many names a language has.
+
+    By class, those that differ from English; by split, those of them that can be used, being of one
+    class only and seen in no earlier split.
+    """
+
+    country: int
+    language: int
+    currency: int
+    script: int
+    city: int
+    train: int
+    dev: int
+    test: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether the language can be evaluated on."""
+        return self.country >= MIN_COUNTRIES and self.test >= MIN_TEST
+
+
+def cldr_examples(language: str, split: str) -> list[PairExample]:
+    """The names of one split in one language, labelled with their class.
+
+    ``id`` and ``group`` are ``<class>:<key>``, such as ``country:NG``, the same in all languages.
+
+    Args:
+        language: Any spelling that :func:`languages.canonical` knows.
+        split: ``train``, ``dev`` or ``test``.
+
+    Raises:
+        DataError: There is no such split, or the CLDR has too few names in the language.
+    """
+    if split not in SPLITS:
+        raise DataError(f"the CLDR names have no split {split!r}; expected one of {', '.join(SPLITS)}")
+    code = codes.canonical(language)
+    counts = coverage(code)
+    if not counts.enough:
+        raise DataError(
+            f"the CLDR has too few names in {codes.display_name(code)} ({code}): {counts.country} countries and "
+            f"{counts.test} test names that differ from English, {MIN_COUNTRIES} and {MIN_TEST} are needed; use "
+            "another task or another language"
+        )
+    return [
+        PairExample(id=key, group=key, language=code, text_a=name, label=key.partition(":")[0])
+        for key, name in _split_names(code)[split].items()
+    ]
+
+
+def coverage(language: str) -> Counts:
+    """Count the names of a language; all zero where the CLDR does not know it."""
+    code = codes.canonical(language)
+    splits = _split_names(code)
+    labels = [key.partition(":")[0] for key in _names(code)]
+    return Counts(
+        **{label: labels.count(label) for label in CLASSES}, **{split: len(splits[split]) for split in SPLITS}
+    )
+
+
+@cache
+def supported() -> Mapping[str, Counts]:
+    """The languages with enough names, except English, with their counts; reads every locale once."""
+    found = {}
+    for code in sorted({c for locale in localedata.locale_identifiers() if (c := _own_code(locale))}):
+        counts = coverage(code)
+        if counts.enough:
+            found[code] = counts
+    return MappingProxyType(found)
+
+
+def languages() -> list[str]:
+    """Canonical codes of the languages with enough names, sorted."""
+    return list(supported())
+
+
+def _own_code(locale: str) -> str | None:
+    """The code that a locale is the data of; ``None`` for regional variants and for English."""
+    language, _, rest = locale.partition("_")
+    if language == "en" or (rest and len(rest) != 4):
+        return None
+    try:
+        code = codes.canonical(locale)
+    except DataError:
+        return None
+    return code if codes.cldr_locale(code) == locale else None
+
+
+@cache
+def _split_names(code: str) -> Mapping[str, Mapping[str, str]]:
+    """Split -> key -> name in a language, without ambiguous names."""
+    splits: dict[str, dict[str, str]] = {split: {} for split in SPLITS}
+    for key, name in _unambiguous(_names(code)).items():
+        splits[_split_of(key)][key] = name
+    # Two things may share a name in one language only ("Kongo"): what was seen is not tested on.
+    seen: set[str] = set()
+    for split in SPLITS:
+        foreign = set() if split == "train" else _english_seen(split)
+        splits[split] = {k: n for k, n in splits[split].items() if normalised(n) not in seen | foreign}
+        seen.update(normalised(n) for n in splits[split].values())
+    return splits
+
+
+@cache
+def _english_seen(split: str) -> frozenset[str]:
+    """English names of the splits before ``split``."""
+    before = SPLITS[: SPLITS.index(split)]
+    return frozenset(normalised(name) for key, name in _english().items() if _split_of(key) in before)
+
+
+@cache
+def _names(code: str) -> Mapping[str, str]:
+    """Key -> name: the locale's own and unlike English; for English all there are."""
+    english = _english()
+    if code == "eng-Latn":
+        return english
+    locale = codes.cldr_locale(code)
+    own = () if locale is None else _own_names(locale)
+    return {k: name for k, name in own if k in english and normalised(name) != normalised(english[k])}
+
+
+def _unambiguous(names: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the names that occur under two classes."""
+    classes: dict[str, set[str]] = defaultdict(set)
+    for key, name in names.items():
+        classes[normalised(name)].add(key.partition(":")[0])
+    return {key: name for key, name in names.items() if len(classes[normalised(name)]) == 1}
+
+
+@cache
+def _english() -> Mapping[str, str]:
+    """Key -> English name of everything there is."""
+    names = dict(_own_names("en"))
+    for zone in get_global("zone_territories"):
+        region, _, place = zone.rpartition("/")
+        if region and not zone.startswith("Etc/"):
+            # English names few cities: the CLDR derives the others from the zone's identifier.
+            names.setdefault(f"city:{zone}", place.replace("_", " "))
+    return MappingProxyType(dict(sorted(names.items())))
+
+
+def _own_names(locale: str) -> Iterator[tuple[str, str]]:
+    """Key and name of all that a locale itself names, sorted by key within a class."""
+    data = localedata.load(locale, merge_inherited=False)
+    tables: dict[str, Mapping[str, Any]] = {
+        "country": {k: v for k, v in data.get("territories", {}).items() if len(k) == 2 and k not in NO_COUNTRY},
+        "language": {k: v for k, v in data.get("languages", {}).items() if k.isalpha() and k not in NO_LANGUAGE},
+        "currency": {k: v for k, v in data.get("currency_names", {}).items() if k not in NO_CURRENCY},
+        "script": {k: v for k, v in data.get("scripts", {}).items() if k not in NO_SCRIPT},
+        "city": {zone: v.get("city") for zone, v in data.get("time_zones", {}).items() if zone in _cities() and len(v)},
+    }
+    for label, table in tables.items():
+        for key, name in sorted(table.items()):
+            # Babel's aliases point into other locales, and a name that is its own code is none.
+            if isinstance(name, str) and name.strip() and normalised(name) != normalised(key):
+                yield f"{label}:{key}", name.strip()
+
+
+@cache
+def _cities() -> frozenset[str]:
+    return frozenset(z for z in get_global("zone_territories") if "/" in z and not z.startswith("Etc/"))
+
+
+def _split_of(key: str) -> str:
+    share = int.from_bytes(sha256(_representative(key).encode()).digest()[:8], "big") % 100
+    for split, limit in zip(SPLITS, (SHARES[0], SHARES[0] + SHARES[1]), strict=False):
+        if share < limit:
+            return split
+    return SPLITS[-1]
+
+
+def _representative(key: str) -> str:
+    return _representatives().get(key, key)
+
+
+@cache
+def _representatives() -> Mapping[str, str]:
+    """Key -> the first of the keys that share its English name; each key has one, so no chains arise."""
+    first: dict[str, str] = {}
+    return {key: first.setdefault(normalised(name), key) for key, name in _english().items()}

@@ -1,0 +1,291 @@
+"""Language codes: ISO 639-3 and script, as in ``yor-Latn``, and every other way people spell them.
+
+Files and data sets say ``sw``, ``swa``, ``swh_Latn`` or "Swahili" and mean one language. The names,
+two- and three-letter codes and usual scripts are those of the Unicode CLDR, through Babel; what CLDR
+has no opinion on is one small table, from macrolanguages to the individual language that FLORES-200
+and SIB-200 (Adelani et al., 2024) chose for them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+
+from babel import Locale, localedata
+from babel.core import get_global
+
+from ..errors import DataError
+from .text import normalised
+
+INDIVIDUAL = {
+    "ara": "arb",
+    "aym": "ayr",
+    "aze": "azj",
+    "din": "dik",
+    "fas": "pes",
+    "ful": "fuv",
+    "kau": "knc",
+    "kur": "kmr",
+    "lav": "lvs",
+    "mlg": "plt",
+    "mon": "khk",
+    "msa": "zsm",
+    "nep": "npi",
+    "nor": "nob",
+    "ori": "ory",
+    "orm": "gaz",
+    "pus": "pbt",
+    "que": "quy",
+    "sqi": "als",
+    "swa": "swh",
+    "uzb": "uzn",
+    "yid": "ydd",
+    # FLORES keeps these at the wider code, whichever variety a file names.
+    "cmn": "zho",
+    "ekk": "est",
+    "fil": "tgl",
+    "gug": "grn",
+}
+"""Macrolanguage -> the individual language of FLORES-200 (below: narrower code -> the one FLORES uses)."""
+
+MACROLANGUAGE = {individual: macro for macro, individual in INDIVIDUAL.items()}
+
+# fmt: off
+RETIRED = frozenset({
+    "alb", "arm", "baq", "bur", "chi", "cze", "dut", "fre", "geo", "ger", "gre", "ice", "mac", "mao", "may", "per",
+    "rum", "slo", "tib", "wel", "adp", "drh", "mol", "prp", "scc", "scr",
+})
+"""Bibliographic (ISO 639-2/B) and withdrawn three-letter codes, replaced by today's."""
+
+MEMBERS = frozenset({
+    "als", "arb", "ayr", "azj", "cls", "cmn", "cwd", "ekk", "esk", "fat", "fuc", "gaz", "gug", "ike", "khk", "kmr",
+    "knc", "kng", "kpv", "lvs", "npi", "ojg", "ory", "pbu", "pes", "plt", "quz", "src", "swh", "twi", "uzn", "ydd",
+    "zsm", "zyb",
+})
+"""Individual languages which CLDR files under their macrolanguage's two-letter code."""
+# fmt: on
+
+EXTRA_NAMES = {"ayr": "Central Aymara", "nij": "Ngaju", "quy": "Ayacucho Quechua", "twi": "Twi"}
+"""English names that CLDR does not have."""
+
+CODE = re.compile(
+    r"(?P<language>[a-z]{2,3})(?:[-_](?P<script>[a-z]{4}))?(?:[-_](?P<territory>[a-z]{2}|\d{3}))?", re.IGNORECASE
+)
+
+
+@cache
+def canonical(code: str) -> str:
+    """Return the ISO 639-3 and script code for a code or name in any usual spelling.
+
+    Args:
+        code: ``sw``, ``swh``, ``swh_Latn``, ``sw-Latn``, ``sw-KE``, "Swahili" or "Kiswahili"; letter
+            case does not matter.
+
+    Returns:
+        E.g. ``swh-Latn``.
+
+    Raises:
+        DataError: The language is unknown (the nearest known one is offered), or its script must be
+            given.
+    """
+    text = code.strip()
+    found = CODE.fullmatch(text)
+    if found and (parsed := _from_code(found["language"], found["script"], found["territory"], text)):
+        return parsed
+    key = _name_key(text)
+    if (named := _english_names().get(key) or _native_names().get(key)) is not None:
+        return named
+    if found and len(found["language"]) == 3:
+        raise DataError(
+            f"language {code!r}: its script is not known; write it with the code, such as {found['language']}-Latn"
+        )
+    raise DataError(f"unknown language {code!r}; {_nearest(text)}")
+
+
+@cache
+def display_name(code: str) -> str:
+    """English name of a language, with its script where that is not the usual one.
+
+    >>> display_name("yor-Latn"), display_name("srp-Latn")
+    ('Yoruba', 'Serbian (Latin)')
+    """
+    language, _, script = canonical(code).partition("-")
+    names = Locale("en").languages
+    name = EXTRA_NAMES.get(language) or next((names[c] for c in _cldr_codes(language) if c in names), language)
+    if script == (_usual_script(language) or script):
+        return str(name)
+    return f"{name} ({Locale('en').scripts.get(script, script)})"
+
+
+@cache
+def aliases(code: str) -> tuple[str, ...]:
+    """Spellings of a language to try in file names, most specific first.
+
+    Codes without a script are left out where the script is not the usual one: ``zh`` is no name for
+    traditional Chinese.
+
+    >>> aliases("swh-Latn")[:5]
+    ('swh_Latn', 'swh-Latn', 'swh', 'sw', 'swa')
+    """
+    language, _, script = canonical(code).partition("-")
+    bare = _spellings(language)
+    usual = script == (_usual_script(language) or script)
+    scripted = [f"{c}{mark}{script}" for c in bare for mark in "_-"]
+    territorial = [f"{c}{mark}{t}" for t in _territories(language, script) for c in bare for mark in "-_"]
+    name = display_name(code).casefold()
+    names = [name, name.replace(" ", "_")] if usual else []
+    first, rest = scripted[:2], scripted[2:]
+    return tuple(dict.fromkeys([*first, *(bare if usual else ()), *rest, *territorial, *names]))
+
+
+@cache
+def cldr_locale(code: str) -> str | None:
+    """Babel's locale identifier for a language, such as ``yo``, or ``None`` where CLDR has none."""
+    language, _, script = canonical(code).partition("-")
+    for base in _cldr_codes(language):
+        if script == _likely(base)[1] and localedata.exists(base):
+            return base
+        if localedata.exists(f"{base}_{script}"):
+            return f"{base}_{script}"
+    return None
+
+
+def _from_code(language: str, script: str | None, territory: str | None, text: str) -> str | None:
+    """The canonical code, ``None`` where the parts are no known code."""
+    language = language.lower()
+    modern, _, implied = get_global("language_aliases").get(language, language).partition("_")
+    if len(language) == 2:
+        three = "twi" if language == "tw" else _three_letters().get(modern)
+        script = script or (implied if len(implied) == 4 else None)
+    else:
+        three = _three_letters().get(modern, language) if language in RETIRED else language
+    if three is None:
+        return None
+    three = INDIVIDUAL.get(three, three)
+    if script is not None:
+        script = script.title()
+        if script not in Locale("en").scripts:
+            raise DataError(f"unknown script {script!r} in language {text!r}; {_nearest_script(script)}")
+    elif territory is not None:
+        script = next((s for base in _cldr_codes(three) if (s := _likely(f"{base}_{territory.upper()}")[1])), None)
+    script = script or _usual_script(three)
+    return f"{three}-{script}" if script else None
+
+
+def _usual_script(language: str) -> str | None:
+    return next((s for base in _cldr_codes(language) if (s := _likely(base)[1])), None)
+
+
+def _territories(language: str, script: str) -> list[str]:
+    """Where this language is written in this script: ``TW`` for ``zho``, ``Hant``."""
+    for base in _cldr_codes(language):
+        for tag in (f"{base}_{script}", base):
+            _, likely_script, territory = _likely(tag)
+            if likely_script == script and territory:
+                return [territory]
+    return []
+
+
+def _likely(tag: str) -> tuple[str, str | None, str | None]:
+    """Language, script and territory that CLDR supposes for a partial tag; ``None`` where unknown."""
+    language, *rest = get_global("likely_subtags").get(tag, tag).split("_")
+    script = next((part for part in rest if len(part) == 4), None)
+    territory = next((part for part in rest if len(part) != 4), None)
+    return language, script, territory
+
+
+@cache
+def _cldr_codes(language: str) -> tuple[str, ...]:
+    """Codes under which CLDR may file a three-letter code, best first: ``nob`` -> ``no``, ``nob``, ``nb``."""
+    found = []
+    for code in (MACROLANGUAGE.get(language), language):
+        if code is not None:
+            # `aliases` maps `swc` to `sw_CD`: only the language is of interest, unless that is a locale.
+            alias = get_global("language_aliases").get(code, code)
+            found += [alias, code, alias.partition("_")[0]]
+    if language == "zho":
+        found.insert(0, "zh")
+    return tuple(dict.fromkeys(found))
+
+
+@cache
+def _three_letters() -> dict[str, str]:
+    """Two-letter code -> three-letter code (ISO 639-2/T)."""
+    table = {}
+    for three, two in get_global("language_aliases").items():
+        if len(three) == 3 and len(two) == 2 and three not in RETIRED | MEMBERS:
+            table[two] = three
+    # Codes that CLDR itself writes with three letters.
+    return table | {"fil": "fil"}
+
+
+@cache
+def _spellings(language: str) -> tuple[str, ...]:
+    """Bare codes of one language: its own first, then two-letter ones, then the macrolanguage's."""
+    known = {language}
+    for code in (*get_global("language_aliases"), *_three_letters(), *INDIVIDUAL):
+        if len(code) in (2, 3) and (found := _from_code(code, None, None, code)) and found[:3] == language:
+            known.add(code)
+    preferred = _cldr_codes(language)
+    return tuple(sorted(known, key=lambda c: (c != language, len(c) != 2, c in RETIRED, c not in preferred, c)))
+
+
+def _name_key(name: str) -> str:
+    """A name as it is looked up: "Toba Batak" and ``batak_toba`` are one, "Yorùbá" and "Yoruba" too."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", normalised(name)) if not unicodedata.combining(c))
+    return " ".join(sorted(re.findall(r"[^\W_]+", plain)))
+
+
+@cache
+def _english_names() -> dict[str, str]:
+    return _named([*((code, name) for code, name in Locale("en").languages.items()), *EXTRA_NAMES.items()])
+
+
+@cache
+def _native_names() -> dict[str, str]:
+    """Each language's name for itself; reads every locale once."""
+    return _named(_autonyms())
+
+
+def _autonyms() -> Iterator[tuple[str, str]]:
+    for locale in localedata.locale_identifiers():
+        if "_" not in locale:
+            name = localedata.load(locale, merge_inherited=False).get("languages", {}).get(locale)
+            if isinstance(name, str):
+                yield locale, name
+
+
+def _named(names: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> dict[str, str]:
+    candidates: dict[str, list[str]] = defaultdict(list)
+    for code, name in names:
+        found = CODE.fullmatch(code)
+        if found and not found["territory"]:
+            parsed = _from_code(found["language"], found["script"], None, code)
+            if parsed:
+                candidates[_name_key(name)].append(parsed)
+    # A name that several languages share goes to the first, which CLDR lists under the shorter code.
+    return {key: found[0] for key, found in candidates.items() if key}
+
+
+def _nearest(text: str) -> str:
+    known = {**_native_names(), **_english_names()}
+    codes = {alias: c for c in known.values() for alias in (c[:3], c)}
+    nearest = difflib.get_close_matches(_name_key(text), known, n=1, cutoff=0.7)
+    if nearest:
+        found = known[nearest[0]]
+        return f"did you mean {display_name(found)} ({found})?"
+    nearest = difflib.get_close_matches(text.casefold(), codes, n=1, cutoff=0.6)
+    if nearest:
+        found = codes[nearest[0]]
+        return f"did you mean {found} ({display_name(found)})?"
+    return "give an English name or an ISO 639-3 code with script, such as yor-Latn"
+
+
+def _nearest_script(script: str) -> str:
+    names = Locale("en").scripts
+    nearest = difflib.get_close_matches(script, names, n=1, cutoff=0.5)
+    return f"did you mean {nearest[0]}?" if nearest else "scripts have four letters (ISO 15924), such as Latn or Arab"

@@ -1,0 +1,357 @@
+"""Parallel text: the same sentence, or word, in two languages, from whatever people have.
+
+Two files aligned by line, tab-separated pairs, CSV or JSONL columns, translation memories (TMX),
+gettext catalogues and bilingual lexicons all become :class:`ParallelPair`; what is dropped on the
+way is counted.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import PoFileError, read_po
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import ParseError, iterparse
+
+from ..errors import DataError
+from ..records import ParallelPair
+from ..registry import unknown
+from . import languages
+from .table import cell_of, read_table
+from .text import normalised, open_bytes, read_lines, suffix_of
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from babel.messages.catalog import Catalog, Message
+
+Entry = tuple[str, str, str]
+"""Group, source, target, as they stand in the file."""
+
+LEXICON_WORDS = 3
+"""Tables and word lists whose entries have no more words than this on average are lexicons."""
+
+FIELDS = ("source", "target", "group")
+SOURCE_WORDS = frozenset({"source", "src"})
+TARGET_WORDS = frozenset({"target", "tgt"})
+XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+NATIVE_CODE = frozenset({"bpt", "ept", "ph", "it", "ut"})
+"""Inline elements of TMX that hold mark-up of the original document, not text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelText:
+    """What a file, or a pair of files, of parallel text holds.
+
+    ``kind`` is ``"lines"``, ``"tsv"``, ``"csv"``, ``"jsonl"``, ``"parquet"``, ``"tmx"``, ``"gettext"``
+    or ``"lexicon"``. Of the ``read`` pairs, ``duplicates`` repeated an earlier one and ``empty`` lacked
+    a side (or were marked as unfinished, in gettext); ``pairs`` are the rest.
+    """
+
+    pairs: tuple[ParallelPair, ...]
+    kind: str
+    read: int
+    duplicates: int
+    empty: int
+
+
+def read_parallel(
+    path: Path | str,
+    *,
+    source_language: str,
+    target_language: str,
+    target_path: Path | str | None = None,
+    fields: Mapping[str, str] | None = None,
+) -> ParallelText:
+    """Read the pairs of a file, its format chosen by the suffix (``.gz`` may follow it).
+
+    * two files, ``path`` and ``target_path``: aligned by line;
+    * ``.tsv``: source, tab, target. A header of language names or ``source``/``target`` is optional and
+      tells the direction; with ``fields`` a header is required and other columns are allowed;
+    * ``.csv``, ``.jsonl``, ``.parquet``: columns named by ``fields``, or after the languages;
+    * ``.tmx``: translation memory; ``.po``, ``.mo``: gettext, ``msgid`` being the source;
+    * ``.txt``: bilingual lexicon, two words a line between tabs or blanks.
+
+    Tables with at most ``LEXICON_WORDS`` words an entry, on the average of either side, are of the
+    kind ``"lexicon"``.
+
+    Args:
+        path: The file, or the source side of two.
+        source_language: Any spelling that :func:`languages.canonical` knows.
+        target_language: The same.
+        target_path: Target side of two line files.
+        fields: ``source``, ``target`` and, optionally, ``group`` -> column. A pair's group is its
+            line, or unit of translation, unless given.
+
+    Raises:
+        DataError: The file is faulty, sides differ in length, or no pair is left.
+    """
+    source, target = languages.canonical(source_language), languages.canonical(target_language)
+    if source == target:
+        raise DataError(f"{path}: source and target language are both {source}; give two languages")
+    file = Path(path)
+    if target_path is not None:
+        kind, entries = "lines", list(_aligned_lines(file, Path(target_path)))
+    else:
+        kind, entries = _entries(file, source, target, fields)
+    where = str(path) if target_path is None else f"{path} and {target_path}"
+    return _collect(entries, kind, source, target, where)
+
+
+def _entries(path: Path, source: str, target: str, fields: Mapping[str, str] | None) -> tuple[str, list[Entry]]:
+    suffix = suffix_of(path)
+    if fields is None and suffix == ".tsv":
+        return _or_lexicon("tsv", list(_tab_separated(path, source, target)))
+    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet") or str(path).startswith("hub:"):
+        kind = "jsonl" if suffix == ".ndjson" else suffix.removeprefix(".") or "hub"
+        return _or_lexicon(kind, list(_columns(path, source, target, fields)))
+    if fields is not None:
+        raise DataError(f"{path}: fields are for tables (.tsv, .csv, .jsonl, .parquet); leave them out here")
+    if suffix == ".tmx":
+        return "tmx", list(_translation_memory(path, source, target))
+    if suffix in (".po", ".mo"):
+        return "gettext", list(_gettext(path, suffix))
+    if suffix == ".txt":
+        return _or_lexicon("lines", list(_words(path)))
+    raise DataError(
+        f"{path}: cannot tell the format from {suffix or 'no suffix'}; expected .tsv, .csv, .jsonl, .parquet, .tmx, "
+        ".po, .mo or .txt, or a second file with the other side, line by line"
+    )
+
+
+def _collect(entries: Sequence[Entry], kind: str, source: str, target: str, where: str) -> ParallelText:
+    pairs: list[ParallelPair] = []
+    seen: set[tuple[str, str]] = set()
+    empty = duplicates = 0
+    for group, left, right in entries:
+        key = (normalised(left), normalised(right))
+        if not all(key):
+            empty += 1
+        elif key in seen:
+            duplicates += 1
+        else:
+            seen.add(key)
+            pairs.append(ParallelPair(left.strip(), right.strip(), source, target, group))
+    if not pairs:
+        raise DataError(
+            f"{where}: has no pair of {source} and {target} ({len(entries)} read, {empty} with an empty or unfinished "
+            "side); give a file with both sides filled in"
+        )
+    return ParallelText(tuple(pairs), kind, len(entries), duplicates, empty)
+
+
+def _or_lexicon(kind: str, entries: list[Entry]) -> tuple[str, list[Entry]]:
+    limit = LEXICON_WORDS * len(entries)
+    short = all(sum(len(entry[side].split()) for entry in entries) <= limit for side in (1, 2))
+    return ("lexicon" if entries and short else kind), entries
+
+
+def _aligned_lines(source_path: Path, target_path: Path) -> Iterator[Entry]:
+    left = right = 0
+    for first, second in zip_longest(read_lines(source_path), read_lines(target_path)):
+        left, right = left + (first is not None), right + (second is not None)
+        if first is not None and second is not None:
+            yield str(first[0]), first[1], second[1]
+    if left != right:
+        raise DataError(
+            f"{source_path} has {left} lines, {target_path} {right}; line N of both must be the same sentence, so "
+            "restore the missing lines (an empty line keeps its place)"
+        )
+
+
+def _tab_separated(path: Path, source: str, target: str) -> Iterator[Entry]:
+    left, right, width = 0, 1, 2
+    for number, line in read_lines(path):
+        cells = line.split("\t")
+        if number == 1 and (header := _direction(cells, source, target)):
+            left, right = header
+            width = len(cells)
+            continue
+        if not line.strip():
+            yield str(number), "", ""
+            continue
+        if len(cells) != width:
+            raise DataError(
+                f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}; expected {width}, "
+                "separated by one tab each (name two columns of a wider table with fields, {source: …, target: …})"
+            )
+        yield str(number), cells[left], cells[right]
+
+
+def _direction(header: Sequence[str], source: str, target: str) -> tuple[int, int] | None:
+    """Which cells of a header name the source and the target; ``None`` where it is no header."""
+    meanings = [_meaning(cell, source, target) for cell in header]
+    if meanings.count("source") == 1 and meanings.count("target") == 1:
+        return meanings.index("source"), meanings.index("target")
+    return None
+
+
+@cache
+def _meaning(cell: str, source: str, target: str) -> str | None:
+    """``"source"`` or ``"target"`` where a cell names that side, ``None`` where it is anything else."""
+    word = cell.strip()
+    if len(word.split()) > LEXICON_WORDS:  # a sentence, no name: spare the search for the nearest
+        return None
+    if word.casefold() in SOURCE_WORDS:
+        return "source"
+    if word.casefold() in TARGET_WORDS:
+        return "target"
+    try:
+        code = languages.canonical(word)
+    except DataError:
+        return None
+    return {source: "source", target: "target"}.get(code)
+
+
+def _columns(path: Path, source: str, target: str, fields: Mapping[str, str] | None) -> Iterator[Entry]:
+    columns = None if fields is None else _checked_fields(fields)
+    for number, row in read_table(path):
+        where = f"{path}, line {number}"
+        if columns is None:
+            names = [str(name) for name in row]
+            found = _direction(names, source, target)
+            if found is None:
+                raise DataError(
+                    f"{where}: cannot tell which columns hold {source} and {target}; its columns are "
+                    f"{', '.join(names)}; name two with fields, {{source: …, target: …}}"
+                )
+            columns = {"source": names[found[0]], "target": names[found[1]]}
+        group = str(cell_of(row, columns["group"], "group", where)) if "group" in columns else str(number)
+        left, right = (_side(cell_of(row, columns[s], s, where), columns[s], where) for s in ("source", "target"))
+        yield group, left, right
+
+
+def _checked_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    for name in fields:
+        if name not in FIELDS:
+            raise DataError(f"fields: {unknown(name, list(FIELDS), what='field')}")
+    for name in ("source", "target"):
+        if name not in fields:
+            raise DataError(f"fields: `{name}` is missing; say which column holds it, as in {name}: my_column")
+    return {name: str(column) for name, column in fields.items()}
+
+
+def _side(value: object, column: str, where: str) -> str:
+    if value is not None and not isinstance(value, str):
+        raise DataError(f"{where}: column {column!r} holds {type(value).__name__} {value!r}; expected text")
+    return value or ""
+
+
+def _words(path: Path) -> Iterator[Entry]:
+    for number, line in read_lines(path):
+        if not line.strip():
+            yield str(number), "", ""
+            continue
+        cells = line.split("\t") if "\t" in line else line.split()
+        if len(cells) != 2:
+            raise DataError(
+                f"{path}, line {number}: has {len(cells)} entr{'ies' if len(cells) != 1 else 'y'}; expected a word and "
+                "its translation, separated by a tab or a blank (a text file of sentences needs a second file with "
+                "the other side)"
+            )
+        yield str(number), cells[0], cells[1]
+
+
+def _translation_memory(path: Path, source: str, target: str) -> Iterator[Entry]:
+    unit = 0
+    seen: set[str] = set()
+    with open_bytes(path) as stream:
+        try:
+            for _, element in iterparse(stream, events=("end",)):
+                if _tag(element) != "tu":
+                    continue
+                unit += 1
+                sides = dict(_variants(element))
+                seen.update(sides)
+                texts = {_meaning(language, source, target): text for language, text in reversed(sides.items())}
+                if "source" in texts and "target" in texts:
+                    yield element.get("tuid") or str(unit), texts["source"], texts["target"]
+                element.clear()
+        except ParseError as error:
+            raise DataError(f"{path}: is not well-formed XML ({error}); correct it or export it again") from error
+        except DefusedXmlException as error:
+            raise DataError(
+                f"{path}: declares XML entities, which are refused as they can exhaust the memory ({error}); "
+                "remove the declarations from its DOCTYPE"
+            ) from error
+    if not unit:
+        raise DataError(f"{path}: has no translation units (<tu>); expected a TMX file")
+    meant = {_meaning(language, source, target) for language in seen}
+    if not {"source", "target"} <= meant:
+        raise DataError(
+            f"{path}: has no units in both {source} and {target}; its languages are {', '.join(sorted(seen)) or 'none'}"
+        )
+
+
+def _variants(unit: Element) -> Iterator[tuple[str, str]]:
+    for variant in unit:
+        if _tag(variant) == "tuv":
+            language = variant.get(XML_LANG) or variant.get("lang") or ""
+            segment = next((child for child in variant if _tag(child) == "seg"), None)
+            yield language, "" if segment is None else "".join(_inner_text(segment))
+
+
+def _inner_text(element: Element) -> Iterator[str]:
+    if _tag(element) not in NATIVE_CODE:
+        yield element.text or ""
+        for child in element:
+            yield from _inner_text(child)
+            yield child.tail or ""
+
+
+def _tag(element: Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _gettext(path: Path, suffix: str) -> Iterator[Entry]:
+    catalog = _read_mo(path) if suffix == ".mo" else _read_po(path)
+    for number, message in enumerate(catalog):
+        if not message.id:  # the header
+            continue
+        group = str(message.lineno or number)
+        for left, right in _forms(message):
+            yield group, left, "" if message.fuzzy else right
+
+
+def _forms(message: Message) -> Iterator[tuple[str, str]]:
+    """Singular with the first form, plural with the last; languages with one form have it for the plural."""
+    if not isinstance(message.id, (list, tuple)):
+        yield message.id, str(message.string or "")
+        return
+    strings = list(message.string) if isinstance(message.string, (list, tuple)) else [str(message.string or "")]
+    if len(strings) > 1:
+        yield message.id[0], strings[0]
+    yield message.id[-1], strings[-1] if strings else ""
+
+
+def _read_po(path: Path) -> Catalog:
+    lines = (f"{line}\n" for _, line in read_lines(path))
+    try:
+        return read_po(lines, ignore_obsolete=True, abort_invalid=True)
+    except PoFileError as error:
+        raise DataError(
+            f"{path}, line {error.lineno + 1}: is not gettext ({error}); `msgfmt -c {path}` lists all faults"
+        ) from error
+    # The parser meets some malformed files with whatever its string handling raises.
+    except (ValueError, IndexError, AttributeError, AssertionError, TypeError, SyntaxError) as error:
+        raise DataError(
+            f"{path}: is not gettext ({error or type(error).__name__}); `msgfmt -c {path}` lists all faults"
+        ) from error
+
+
+def _read_mo(path: Path) -> Catalog:
+    # Read whole first: the parser raises OSError for its own reasons, `open_bytes` reports the disk's.
+    with open_bytes(path) as stream:
+        data = stream.read()
+    try:
+        return read_mo(BytesIO(data))
+    except (OSError, ValueError, IndexError, AssertionError, struct.error) as error:
+        raise DataError(f"{path}: is no compiled gettext catalogue ({error}); compile it again with msgfmt") from error

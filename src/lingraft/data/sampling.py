@@ -1,0 +1,145 @@
+"""Draws that are the same for everyone who names the same number, and that never leak.
+
+Nothing is shuffled: candidates are ranked by a hash of the draw's number and their own identifier,
+so a draw depends neither on the order of a file nor on the version of a random generator. Draws keep
+groups, not examples, apart: a paragraph or a parallel sentence is on one side of a split, in all
+languages at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from hashlib import sha256
+
+from ..errors import DataError
+from ..records import PairExample, ParallelPair
+from .text import normalised
+
+
+def split_groups(groups: Iterable[str], sizes: tuple[int, int], draw: int) -> tuple[frozenset[str], frozenset[str]]:
+    """Draw two disjoint random sets of groups, of the given sizes.
+
+    SIB-200's 701 training sentences, for one, split into 350 that may carry labels and 351 that may
+    serve as parallel text, the same ones in every language.
+
+    Raises:
+        DataError: There are too few groups.
+    """
+    ranked = sorted(set(groups), key=lambda group: rank(draw, "split", group))
+    first, second = sizes
+    if first < 0 or second < 0:
+        raise DataError(f"cannot split into {first} and {second} groups; sizes begin at 0")
+    if len(ranked) < first + second:
+        raise DataError(
+            f"cannot split {len(ranked)} groups into {first} and {second}: {first + second} are needed; ask for fewer "
+            "or give more data"
+        )
+    return frozenset(ranked[:first]), frozenset(ranked[first : first + second])
+
+
+def draw_shots(
+    examples: Sequence[PairExample], k: int, draw: int, *, exclude: Collection[str] = ()
+) -> list[PairExample]:
+    """Draw ``k`` examples of every class, at most one of a group.
+
+    Examples are taken in rounds of one per class, so the 5-shot draw is the beginning of the 8-shot
+    draw of the same number.
+
+    Args:
+        examples: Labelled candidates of one language.
+        k: Shots per class; 0 gives none.
+        draw: Number of the draw.
+        exclude: Groups never chosen, those of the evaluation data.
+
+    Raises:
+        DataError: A class has fewer than ``k`` usable examples; every such class is listed.
+    """
+    if k < 0:
+        raise DataError(f"cannot draw {k} shots; k begins at 0")
+    excluded = frozenset(exclude)
+    ranked: dict[str, list[PairExample]] = {}
+    for example in sorted(examples, key=lambda e: rank(draw, "shots", e.id)):
+        if example.label is None:
+            raise DataError(f"cannot draw shots: example {example.id!r} has no label")
+        usable = ranked.setdefault(example.label, [])
+        if example.group not in excluded:
+            usable.append(example)
+    counts = {label: len({e.group for e in ranked[label]}) for label in sorted(ranked)}
+    short = {label: n for label, n in counts.items() if n < k}
+    if short:
+        raise DataError(_too_few(k, draw, short, "examples of different groups"))
+    # Classes with the least choice go first, lest others take the groups they share.
+    order = sorted(counts, key=lambda label: (counts[label], label))
+    taken: set[str] = set()
+    chosen: list[PairExample] = []
+    for round_ in range(k):
+        for label in order:
+            shot = next((e for e in ranked[label] if e.group not in taken), None)
+            if shot is None:
+                raise DataError(_too_few(k, draw, {label: round_}, "left once other classes took groups they share"))
+            taken.add(shot.group)
+            chosen.append(shot)
+    return chosen
+
+
+def without_groups(examples: Iterable[PairExample], groups: Collection[str]) -> tuple[list[PairExample], int]:
+    """Leave out the examples of some groups; return the rest and how many went.
+
+    For data whose identifiers mean the same on both sides, as parallel corpora's do. Line numbers of
+    two files do not: use :func:`without_leaks` there.
+    """
+    kept, total = [], 0
+    for example in examples:
+        total += 1
+        if example.group not in groups:
+            kept.append(example)
+    return kept, total - len(kept)
+
+
+def without_leaks(examples: Iterable[PairExample], evaluation: Iterable[PairExample]) -> tuple[list[PairExample], int]:
+    """Leave out the examples whose text, or ordered pair of texts, is evaluated on.
+
+    Returns:
+        The rest, and how many went.
+    """
+    forbidden = {_text_pair(example) for example in evaluation}
+    kept, total = [], 0
+    for example in examples:
+        total += 1
+        if _text_pair(example) not in forbidden:
+            kept.append(example)
+    return kept, total - len(kept)
+
+
+def pairs_without_leaks(
+    pairs: Iterable[ParallelPair], evaluation: Iterable[PairExample]
+) -> tuple[list[ParallelPair], int]:
+    """Leave out the parallel pairs of which either side is a text that is evaluated on.
+
+    Returns:
+        The rest, and how many went.
+    """
+    forbidden = {normalised(text) for e in evaluation for text in (e.text_a, e.text_b) if text is not None}
+    kept, total = [], 0
+    for pair in pairs:
+        total += 1
+        if normalised(pair.source) not in forbidden and normalised(pair.target) not in forbidden:
+            kept.append(pair)
+    return kept, total - len(kept)
+
+
+def rank(draw: int, purpose: str, identifier: str) -> bytes:
+    """Where an identifier stands in a draw: a hash, to sort by."""
+    return sha256(f"{draw}:{purpose}:{identifier}".encode()).digest()
+
+
+def _text_pair(example: PairExample) -> tuple[str, str]:
+    return normalised(example.text_a), normalised(example.text_b or "")
+
+
+def _too_few(k: int, draw: int, short: dict[str, int], what: str) -> str:
+    listed = ", ".join(f"{label} {n}" for label, n in sorted(short.items()))
+    return (
+        f"draw {draw} needs {k} shots of every class, but these have fewer {what}: {listed}; ask for fewer shots "
+        "or give more data"
+    )

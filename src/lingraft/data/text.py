@@ -1,0 +1,113 @@
+"""Text as it comes out of files, and how two texts are compared.
+
+Every line-based reader goes through :func:`read_lines`, so that a file which is missing, compressed,
+not UTF-8 or no text at all gives the same clear message wherever it is read.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import gzip
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ..errors import DataError
+
+MAX_LINE_BYTES = 1_000_000
+"""Longer lines are no texts; a file with one is refused before it fills the memory."""
+
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def normalised(text: str) -> str:
+    """Return ``text`` as it is compared for duplicates and leakage.
+
+    NFKC, case-folded, white space collapsed and stripped: Yoruba, for one, occurs as NFC and as NFD.
+    """
+    # Case folding can undo the composition, hence the second pass.
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(folded.split())
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that tells the format, without ``.gz`` and in lower case: ``.tsv`` for ``a.TSV.gz``."""
+    inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    return inner.suffix.lower()
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading bytes, decompressing ``.gz``.
+
+    Raises:
+        DataError: The file is missing or not readable, or the compressed data are damaged, also when
+            that shows only while reading.
+    """
+    if not path.is_file():
+        raise DataError(_missing(path))
+    try:
+        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as stream:
+            yield cast(BinaryIO, stream)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: is not a complete gzip file ({error}); download or compress it again") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    r"""Yield ``(line number, line)``, numbered from 1, without line ends or a byte order mark.
+
+    Only ``\n`` and ``\r\n`` end a line; U+2028 and its like, which occur inside sentences, do not.
+
+    Raises:
+        DataError: As :func:`open_bytes`; or the file is empty, a line is not UTF-8 or longer than
+            ``MAX_LINE_BYTES``.
+    """
+    number = 0
+    with open_bytes(path) as stream:
+        while raw := stream.readline(MAX_LINE_BYTES + 2):
+            number += 1
+            if number == 1:
+                raw = raw.removeprefix(codecs.BOM_UTF8)
+            line = _decoded(raw, path, number).removesuffix("\n").removesuffix("\r")
+            yield number, line
+    if not number:
+        raise DataError(f"{path}: is empty")
+
+
+def _decoded(raw: bytes, path: Path, number: int) -> str:
+    if number == 1 and raw.startswith(UTF16_MARKS):
+        raise DataError(f"{path}: is UTF-16, not UTF-8; convert it with {_iconv(path, 'UTF-16')}")
+    if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
+        raise DataError(
+            f"{path}, line {number}: is longer than {MAX_LINE_BYTES:,} bytes; expected one text or record a line, "
+            "so split it into lines or leave it out"
+        )
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}, line {number}: is not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1}), "
+            f"likely Latin-1; convert it with {_iconv(path, 'LATIN1')}"
+        ) from error
+
+
+def _iconv(path: Path, encoding: str) -> str:
+    if path.suffix.lower() == ".gz":
+        return f"`gzip -dc {path} | iconv -f {encoding} -t UTF-8 > {path.with_suffix('').name}`"
+    return f"`iconv -f {encoding} -t UTF-8 {path} > converted{path.suffix}`"
+
+
+def _missing(path: Path) -> str:
+    if path.is_dir():
+        return f"{path}: is a folder; a file is expected"
+    if not path.parent.is_dir():
+        return f"{path}: no such file; the folder {path.parent} does not exist either"
+    nearest = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"nothing in {path.parent} is called like it"
+    return f"{path}: no such file; {hint}"

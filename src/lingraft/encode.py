@@ -1,0 +1,145 @@
+"""Texts to features to frozen states, once.
+
+The blocks below the cut see no prompt and nothing trained, so their output depends on the text
+alone: it is computed once, kept by the cache, and shared by every seed, draw and trial. The same
+pass goes on to the last layer for the pooled states that the frozen head and the alignment
+teacher need. Batches are composed from the list of texts alone, so a rebuilt entry is bitwise
+the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .backbones import LayerStack
+from .backbones.loading import Backbone
+from .cache import Dtype, StateTable, entry_bytes, entry_key, stored
+from .model import step
+from .records import Features, States
+
+TOKENS_PER_BATCH = 2048
+"""Padded tokens of an encoding batch: enough for full matrix products, small enough for the processor's cache."""
+
+Advance = Callable[[int], None]
+"""Called with the number of tokens just encoded."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Texts of one language with their frozen states, found by example id."""
+
+    features: tuple[Features, ...]
+    table: StateTable
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        """Example id to row of the table."""
+        return {feature.example_id: i for i, feature in enumerate(self.features)}
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each text."""
+        return [len(feature.input_ids) for feature in self.features]
+
+    def pooled(self, ids: Sequence[str]) -> Tensor:
+        """Mean states after the frozen last layer: ``[N, H]``."""
+        return self.table.pooled_rows([self.row[i] for i in ids])
+
+
+def encode(
+    features: Sequence[Features],
+    backbone: Backbone,
+    *,
+    cut: int,
+    max_length: int,
+    dtype: Dtype,
+    max_bytes: int,
+    device: torch.device,
+    advance: Advance = lambda tokens: None,
+) -> Encoded:
+    """Frozen states of ``features``, from the cache where they are there already.
+
+    Args:
+        features: Tokenised texts.
+        backbone: The frozen model.
+        cut: Layer whose states are kept.
+        max_length: Tokens per text at most; part of the key.
+        dtype: ``float32`` or ``float16`` on disk.
+        max_bytes: Bound of the whole store.
+        device: Where to compute.
+        advance: Progress, in tokens.
+    """
+    ids = [feature.input_ids for feature in features]
+    key = entry_key(
+        weights_digest=backbone.weights_digest,
+        tokenizer_digest=backbone.tokenizer_digest,
+        cut=cut,
+        max_length=max_length,
+        dtype=dtype,
+        texts=ids,
+    )
+    lengths = [len(text) for text in ids]
+    table = stored(
+        key,
+        lambda: _states(ids, backbone.stack, cut, dtype, device, advance),
+        max_bytes=max_bytes,
+        size=entry_bytes(lengths, width=backbone.stack.width, dtype=dtype),
+    )
+    return Encoded(tuple(features), table)
+
+
+def _states(
+    ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, dtype: Dtype, device: torch.device, advance: Advance
+) -> StateTable:
+    """States at the cut and pooled states after the last layer, in the order of ``ids``."""
+    lengths = [len(text) for text in ids]
+    table = StateTable.empty(lengths, width=stack.width, layer=cut, dtype=dtype)
+    with torch.inference_mode():
+        for rows in length_batches(lengths):
+            states = states_at([ids[row] for row in rows], stack, cut, device)
+            table.put(rows, states, frozen_pooled(stack, states))
+            advance(sum(lengths[row] for row in rows))
+    return table
+
+
+def length_batches(lengths: Sequence[int], tokens: int = TOKENS_PER_BATCH) -> Iterator[list[int]]:
+    """Rows in batches of similar length, at most ``tokens`` padded tokens each (or one text)."""
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda row: (lengths[row], row)):
+        if batch and (len(batch) + 1) * lengths[row] > tokens:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def embed_batch(ids: Sequence[Sequence[int]], stack: LayerStack, device: torch.device) -> States:
+    """States at layer 0 of a batch of token ids, padded on the right."""
+    padded = torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(text) for text in ids], batch_first=True, padding_value=stack.padding_id
+    )
+    mask = torch.arange(padded.shape[1]) < torch.tensor([len(text) for text in ids]).unsqueeze(1)
+    tokens = stack.embed(padded.to(device))
+    return States(tokens=tokens, mask=mask.to(device, torch.long), layer=0)
+
+
+def states_at(ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, device: torch.device) -> States:
+    """States at the cut, computed afresh: what prediction on new texts uses."""
+    with torch.no_grad():
+        states = embed_batch(ids, stack, device)
+        for layer in range(cut):
+            states = step(stack, layer, states)
+    return states
+
+
+def frozen_pooled(stack: LayerStack, states: States) -> Tensor:
+    """States at any layer through the frozen rest of the stack, pooled: ``[B, H]``."""
+    for layer in range(states.layer, stack.num_layers):
+        states = step(stack, layer, states)
+    return replace(states, tokens=stack.finish(states.tokens)).pooled()

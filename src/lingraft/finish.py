@@ -1,0 +1,209 @@
+"""The end of a run: one adaptation is chosen, everything is counted, pictured, proven and reported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor, nn
+
+from . import __version__
+from .backbones import LayerStack
+from .backbones.loading import Backbone, weights_digest
+from .checkpoint import load_adaptation
+from .config import Recipe
+from .encode import Encoded
+from .errors import CheckpointError, RunError
+from .evaluate import predict_states
+from .folders import write_atomically
+from .materials import Materials
+from .metrics import expected_calibration_error
+from .model import GraftedModel
+from .run_files import read_lines, read_object
+from .run_folder import Unit, units, write_json, write_lines
+
+PICTURED = 60
+"""Translations drawn per language; more make a cloud and no picture."""
+
+
+def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encoding_seconds: float) -> None:
+    """Gather the trainings' files into those of the run: scores, learning curves, the chosen adaptation."""
+    done = units(recipe)
+    for name in ("scores.jsonl", "training.jsonl"):
+        write_lines(folder / name, [row for u in done for row in read_lines(folder / "units" / u.name / name)])
+    chosen = selected(folder, done)
+    parts = folder / "units" / chosen.name / "adaptation.safetensors"
+    write_atomically(folder / "adaptation.safetensors", lambda temporary: _copy(parts, temporary))
+    digest_after = weights_digest(backbone.stack)
+    if digest_after != backbone.weights_digest:
+        raise RunError(
+            f"the frozen backbone changed during training (digest {backbone.weights_digest} before, {digest_after} "
+            "after); the results are not to be trusted, please report this"
+        )
+    adaptation, _ = load_adaptation(parts, backbone)
+    facts = {unit.name: read_object(folder / "units" / unit.name / "unit.json") for unit in done}
+    training_seconds = sum(fact["seconds"] for fact in facts.values())
+    summary = {
+        "lingraft": __version__,
+        "backbone": {
+            "name": backbone.name,
+            "weights_digest": backbone.weights_digest,
+            "digest_after": digest_after,
+            "parameters": count(backbone.stack),
+            "licence": backbone.licence,
+            "layers": backbone.stack.num_layers,
+            "cut": cut,
+            "width": backbone.stack.width,
+        },
+        "parameters": trained_parts(adaptation),
+        "frozen": frozen_parts(backbone.stack, cut),
+        "calibration": calibration(folder, done),
+        "seconds": {
+            "encode": encoding_seconds,
+            "train": training_seconds,
+            "total": encoding_seconds + training_seconds,
+        },
+        "selected_unit": chosen.name,
+        "units": facts,
+    }
+    write_json(folder / "summary.json", summary)
+
+
+def selected(folder: Path, done: list[Unit]) -> Unit:
+    """The training to use: most shots, then the best source-language development score; never a target score."""
+
+    def key(unit: Unit) -> tuple[int, float, int, int]:
+        fact = read_object(folder / "units" / unit.name / "unit.json")
+        return unit.k, fact["dev_accuracy"], -unit.draw, -unit.seed
+
+    return max(done, key=key)
+
+
+def trained_parts(adaptation: nn.Module) -> list[dict[str, Any]]:
+    """Parameter counts of the task part, each language part and the head."""
+    counts: dict[tuple[str, str], int] = {}
+    for name, parameter in adaptation.named_parameters():
+        words = name.split(".")
+        if words[0] == "head":
+            part = ("head", "head")
+        elif words[1] == "language":
+            part = (f"language:{words[2]}", f"{words[0]}.language")
+        else:
+            part = ("task", f"{words[0]}.task")
+        counts[part] = counts.get(part, 0) + parameter.numel()
+    return [{"part": part, "name": name, "count": n, "trained": True} for (part, name), n in counts.items()]
+
+
+def frozen_parts(stack: LayerStack, cut: int) -> list[dict[str, Any]]:
+    """Parameter counts of the frozen backbone: embeddings, layers below and above the cut."""
+    total = count(stack)
+    per_layer = [count(layer) for layer in stack.layers]
+    rows = [("embeddings and the rest", total - sum(per_layer))]
+    if cut:
+        rows.append((f"layers 1–{cut}, computed once", sum(per_layer[:cut])))
+    rows.append((f"layers {cut + 1}–{len(per_layer)}, walked in training", sum(per_layer[cut:])))
+    return [{"name": name, "count": n} for name, n in rows]
+
+
+def count(module: nn.Module) -> int:
+    """Number of parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def calibration(folder: Path, done: list[Unit]) -> dict[str, dict[str, float]]:
+    """Expected calibration error per language before and after, mean over trainings."""
+    errors: dict[str, dict[str, list[float]]] = {}
+    for unit in done:
+        for path in sorted((folder / "predictions" / unit.name).glob("*.jsonl")):
+            rows = list(read_lines(path))
+            of_language = errors.setdefault(path.stem, {"before": [], "after": []})
+            for when, value in (("before", "before"), ("after", "value")):
+                sure = "before_confidence" if when == "before" else "confidence"
+                correct = [row[value] == row["gold"] for row in rows]
+                of_language[when].append(expected_calibration_error([row[sure] for row in rows], correct))
+    return {language: {when: fmean(values) for when, values in by.items()} for language, by in errors.items()}
+
+
+def picture(
+    folder: Path,
+    recipe: Recipe,
+    materials: Materials,
+    backbone: Backbone,
+    pools: Mapping[tuple[str, str], Encoded],
+    device: torch.device,
+) -> dict[str, Any]:
+    """Source and target states of the same sentences in one plane, before and after: ``states.json``."""
+    task = materials.task
+    chosen = selected(folder, units(recipe))
+    adaptation, _ = load_adaptation(folder / "units" / chosen.name / "adaptation.safetensors", backbone)
+    model = GraftedModel(backbone.stack, adaptation).to(device)
+    languages = {}
+    for language in task.target_languages:
+        sides = shared_sentences(materials, chosen, language)
+        if sides is None:
+            continue
+        purpose, source_ids, target_ids = sides
+        source, target = pools[task.source_language, purpose], pools[language, purpose]
+        before = source.pooled(source_ids), target.pooled(target_ids)
+        after = (
+            predict_states(model, source, source_ids, task.source_language)[1],
+            predict_states(model, target, target_ids, language)[1],
+        )
+        languages[language] = _in_one_plane(before, after)
+    return {
+        "axes": "First two principal components of the mean states after the last layer, fitted on all four clouds. "
+        "Sentences that were not trained on where the task is parallel, else pairs of the training.",
+        "languages": languages,
+    }
+
+
+def shared_sentences(materials: Materials, unit: Unit, language: str) -> tuple[str, list[str], list[str]] | None:
+    """The same sentences in both languages: of the test sets where these are parallel, else training pairs."""
+    source = materials.task.source_language
+    if materials.task.parallel:
+        by_group = {example.group: example.id for example in materials.test[source]}
+        shared = [(by_group[e.group], e.id) for e in materials.test[language] if e.group in by_group][:PICTURED]
+        if len(shared) >= 3:
+            return "test", [a for a, _ in shared], [b for _, b in shared]
+    draw = next(draw for draw in materials.draws if (draw.k, draw.draw) == (unit.k, unit.draw))
+    pairs = draw.pairs[language][:PICTURED]
+    if len(pairs) < 3:
+        return None
+    return "learn", [pair[0].id for pair in pairs], [pair[1].id for pair in pairs]
+
+
+def _in_one_plane(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> dict[str, dict[str, Any]]:
+    clouds = [cloud.numpy() for cloud in (*before, *after)]
+    plane = PCA(n_components=2, svd_solver="full").fit(np.concatenate(clouds))
+    points = [np.round(plane.transform(cloud), 4).tolist() for cloud in clouds]
+    return {
+        "before": {"source": points[0], "target": points[1]},
+        "after": {"source": points[2], "target": points[3]},
+    }
+
+
+def verify_in_fresh_process(folder: Path) -> None:
+    """Reload what was saved in a new process and compare logits; the result goes to ``summary.json``.
+
+    Raises:
+        CheckpointError: They differ, or the saved run does not load.
+    """
+    command = [sys.executable, "-m", "lingraft.serve", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CheckpointError(f"the saved adaptation does not give back what was trained: {done.stderr.strip()}")
+    summary = read_object(folder / "summary.json")
+    write_json(folder / "summary.json", summary | {"verification": json.loads(done.stdout.splitlines()[-1])})
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)

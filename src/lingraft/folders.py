@@ -1,0 +1,105 @@
+"""Where lingraft keeps what it computed, and how it writes there.
+
+Two promises to every file of ours: a reader finds the old content or the new one, never half of
+it; and two processes that want to make the same thing wait for each other.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import platformdirs
+
+try:
+    import fcntl
+except ImportError:  # Windows: writes stay atomic, only the waiting is lost
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0  # seconds before a waiting process says what it waits for
+
+
+def cache_root() -> Path:
+    """The folder of everything that can be computed again: ``LINGRAFT_CACHE`` or the user's cache directory."""
+    chosen = os.environ.get("LINGRAFT_CACHE")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("lingraft"))
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file, then put it in the place of ``path``.
+
+    Whatever goes wrong on the way (a full disk, an interrupt), the temporary file is removed and
+    ``path`` is what it was before.
+
+    Args:
+        path: The file to create or replace; its folder is created where it is missing.
+        write: Receives the temporary path, in the same folder and with the same suffix, and writes it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would shut out the colleagues of a shared cache
+        _flush(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``; another process that wants it waits until we are done.
+
+    The lock dies with its process, so a crash leaves nothing to clean up but an empty file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        if fcntl is not None:
+            _wait_for_lock(file.fileno(), path)
+        yield  # closing the file releases the lock
+
+
+@contextmanager
+def locked_or_refused(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, or raise ``BlockingIOError`` at once if another process has it."""
+    with path.open("a") as file:
+        if fcntl is not None:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def _wait_for_lock(handle: int, path: Path) -> None:
+    """Poll briefly, then announce the wait and block."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.05)
+    log.warning("waiting for another process that holds %s", path)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _flush(path: Path) -> None:
+    """Force the content to the disk, so that a rename never outlives it."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

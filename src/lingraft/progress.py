@@ -1,0 +1,91 @@
+"""Bars for a person at a terminal, plain lines for a log file, silence where asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+LINE_EVERY = 10.0  # seconds between two plain lines
+
+
+class Reporter:
+    """Where a run says what it does.
+
+    Args:
+        quiet: Say nothing but results and warnings.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, soft_wrap=not Console(stderr=True).is_terminal)
+
+    def say(self, text: str) -> None:
+        """One line on what happens now."""
+        if not self.quiet:
+            self.console.print(text, highlight=False)
+
+    def warn(self, text: str) -> None:
+        """One line that is shown even when quiet."""
+        self.console.print(f"[yellow]warning:[/yellow] {text}", highlight=False)
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        """Follow ``total`` units of work; yields what to call with each bit of it."""
+        if self.quiet or not total:
+            yield Advance()
+        elif not self.console.is_terminal:
+            yield PlainLines(self.console, title, total)
+        else:
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[note]}"),
+                TimeRemainingColumn(),
+            )
+            with Progress(*columns, console=self.console, transient=True) as progress:
+                yield Bar(progress, title, total)
+
+
+class Advance:
+    """Takes note of work done, and says nothing."""
+
+    def __call__(self, amount: int = 1, note: str = "") -> None:
+        """``amount`` units are done; ``note`` says how it goes."""
+
+
+class Bar(Advance):
+    """A bar with a note and the time left."""
+
+    def __init__(self, progress: Progress, title: str, total: int) -> None:
+        self.progress = progress
+        self.id = progress.add_task(title, total=total, note="")
+
+    def __call__(self, amount: int = 1, note: str = "") -> None:
+        """Move the bar."""
+        self.progress.update(self.id, advance=amount, note=note)
+
+
+class PlainLines(Advance):
+    """A line every few seconds, for logs and notebooks."""
+
+    def __init__(self, console: Console, title: str, total: int) -> None:
+        self.console, self.title, self.total = console, title, total
+        self.done = 0
+        self.started = self.last = time.monotonic()
+
+    def __call__(self, amount: int = 1, note: str = "") -> None:
+        """Print a line if the last one is long ago."""
+        self.done += amount
+        now = time.monotonic()
+        if now - self.last < LINE_EVERY:
+            return
+        self.last = now
+        left = (now - self.started) / self.done * (self.total - self.done)
+        text = f"{self.title}: {self.done:,} of {self.total:,}, {left:.0f} s left"
+        self.console.print(f"{text}, {note}" if note else text, highlight=False)

@@ -1,0 +1,317 @@
+"""A run folder told to people: one self-contained ``report.html``, and the model card ``README.md``.
+
+Both are made from the files of the run folder alone, so yesterday's run becomes a report on a
+laptop without torch. The page loads nothing: styles and charts are inside it, and there is no
+script. Each section opens with what was found; a file that is missing costs its section one line.
+"""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from ruamel.yaml import YAML
+
+from . import charts, findings, wording
+from .findings import Result
+from .folders import write_atomically
+from .run_files import Row, RunFiles, read_run
+
+Context = dict[str, Any]
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` into a run folder.
+
+    Args:
+        folder: A run folder; only its files are read.
+
+    Returns:
+        The path of the page.
+    """
+    run = read_run(folder)
+    found = findings.results(run)
+    sections = {
+        "learning": _learning(run),
+        "network": _network(run),
+        "states": _states(run),
+        "predictions": _predictions(run),
+        "data": _data(run),
+    }
+    return _write(folder / "report.html", _overview(run, found) | sections)
+
+
+def write_model_card(folder: Path) -> Path:
+    """Write the model card ``README.md``, in the form the Hugging Face Hub reads, into a run folder.
+
+    Args:
+        folder: A run folder; only its files are read.
+
+    Returns:
+        The path of the card.
+    """
+    run = read_run(folder)
+    found = findings.results(run)
+    context = _overview(run, found) | {"front_matter": _front_matter(run), "data": _data(run)}
+    return _write(folder / "README.md", context, template="model_card.md.j2")
+
+
+# --- Pages ------------------------------------------------------------------------------------------
+
+
+def _write(path: Path, context: Context, template: str = "report.html.j2") -> Path:
+    text = _environment().get_template(template).render(context)
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
+    return path
+
+
+def _environment() -> Environment:
+    """Templates that escape in HTML, and refuse to print what nobody gave them."""
+    environment = Environment(
+        loader=PackageLoader("lingraft"),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    said = (wording.percent, wording.count, wording.size, wording.interval, wording.points, wording.duration)
+    environment.filters |= {function.__name__: function for function in said}
+    environment.filters |= {"plural": wording.plural, "cell": _cell}
+    return environment
+
+
+def _cell(text: object) -> str:
+    """Text that stays inside its cell of a Markdown table, and is not taken for HTML."""
+    return re.sub(r"\s+", " ", str(text)).replace("|", "\\|").replace("<", "&lt;")
+
+
+# --- Sections ---------------------------------------------------------------------------------------
+
+
+def _overview(run: RunFiles, found: list[Result]) -> Context:
+    """What both documents open with: the headline is about the targets at the shots that were saved."""
+    targets = [result for result in found if result.language != run.source_language] or found
+    main = _main_results(run, targets)
+    return {
+        "run": run,
+        "summary": run.summary,
+        "backbone": run.summary.get("backbone", {}),
+        "task": run.data.get("task", "an unnamed task"),
+        "source": run.name(run.source_language),
+        "headline": wording.headline(main),
+        "main": [
+            {"result": result, "told": wording.sentence(result), "trust": wording.trust(result)} for result in main
+        ],
+        "warnings": wording.warnings(run, targets),
+        "results": found,
+        "results_title": _results_title(main),
+        "results_chart": Markup(charts.before_after(found)) if found else None,
+        "several_shots": len({result.shots for result in found}) > 1,
+    }
+
+
+def _main_results(run: RunFiles, targets: list[Result]) -> list[Result]:
+    """One result per language: at the shots of the saved unit, else at the most."""
+    saved = re.match(r"k(\d+)-", run.selected_unit)
+    chosen: dict[str, Result] = {}
+    for result in targets:  # shots ascend
+        at_saved = saved is not None and result.shots == int(saved[1])
+        kept = chosen.get(result.language)
+        if kept is None or at_saved or not (saved and kept.shots == int(saved[1])):
+            chosen[result.language] = result
+    return list(chosen.values())
+
+
+def _results_title(main: list[Result]) -> str:
+    gains = [result for result in main if result.gain is not None]
+    if not gains:
+        return "Nothing to compare yet"
+    best = max(gains, key=lambda result: result.gain.value if result.gain else 0.0)
+    assert best.gain is not None
+    change = f"{wording.points(best.gain.value)} {wording.interval(best.gain)}".strip()
+    if len(gains) == 1:
+        return f"Adaptation changed accuracy by {change}"
+    return f"The largest change: {best.name}, {change}"
+
+
+def _learning(run: RunFiles) -> Context | None:
+    """Loss of the saved unit, and dev accuracy of all units."""
+    units: dict[str, list[Row]] = {}
+    for row in run.training:
+        units.setdefault(str(row["unit"]), []).append(row)
+    if not units:
+        return None
+    selected = run.selected_unit if run.selected_unit in units else next(iter(units))
+    curves = {unit: _curve(rows, "dev_accuracy") for unit, rows in units.items()}
+    parts = [_curve(units[selected], key) for key in ("loss", "task_loss", "alignment_loss")]
+    if not any(value for _, value in parts[2]):
+        parts[2] = []  # nothing was aligned
+    dev = curves.pop(selected)
+    task_loss = parts[1] or parts[0]
+    title = (
+        f"Task loss fell from {task_loss[0][1]:.2f} to {task_loss[-1][1]:.2f}" if task_loss else "No loss was recorded"
+    )
+    if dev:
+        title += f"; dev accuracy reached {wording.percent(max(value for _, value in dev))}"
+    speeds = [row["tokens_per_second"] for row in run.training if row.get("tokens_per_second")]
+    return {
+        "title": title,
+        "unit": selected,
+        "others": sum(bool(curve) for curve in curves.values()),
+        "losses": Markup(charts.losses(*parts)) if any(parts) else None,
+        "dev": Markup(charts.dev_accuracy(dev, [curve for curve in curves.values() if curve])) if dev else None,
+        "speed": fmean(speeds) if speeds else None,
+    }
+
+
+def _curve(rows: list[Row], key: str) -> list[tuple[float, float]]:
+    return [(row["step"], row[key]) for row in rows if row.get(key) is not None]
+
+
+def _network(run: RunFiles) -> Context | None:
+    """Trained and frozen parameters, and the proof that the frozen ones did not move."""
+    backbone = run.summary.get("backbone", {})
+    trained = [part for part in run.summary.get("parameters", ()) if part.get("trained", True)]
+    if not trained:
+        return None
+    total = sum(part["count"] for part in trained)
+    whole = backbone.get("parameters") or sum(part["count"] for part in run.summary.get("frozen", ()))
+    parts: dict[str, int] = {}
+    for part in trained:
+        parts[part["part"]] = parts.get(part["part"], 0) + part["count"]
+    head = parts.pop("head", 0)
+    shown = [(_part_name(run, part), number) for part, number in parts.items()]
+    strip = charts.layer_strip(backbone["layers"], backbone.get("cut", 0), shown, head) if "layers" in backbone else ""
+    share = (
+        f"{wording.percent(total / whole, 2)} of the backbone's {wording.size(whole)}" if whole else "nothing frozen"
+    )
+    return {
+        "title": f"{wording.size(total)} parameters were trained: {share}",
+        "strip": Markup(strip),
+        "trained": [{**part, "part": _part_name(run, part["part"])} for part in trained],
+        "total": total,
+        "unchanged": bool(backbone.get("digest_after")) and backbone.get("weights_digest") == backbone["digest_after"],
+    }
+
+
+def _part_name(run: RunFiles, part: str) -> str:
+    kind, _, language = part.partition(":")
+    return run.name(language) if language else {"task": "task, shared"}.get(kind, kind)
+
+
+def _states(run: RunFiles) -> Context | None:
+    """Two pictures per language, in one frame, so that distances compare."""
+    pictures = []
+    for language, states in run.states.get("languages", {}).items():
+        before, after = (states[moment] for moment in ("before", "after"))
+        frame = [point for moment in (before, after) for side in ("source", "target") for point in moment[side]]
+        if not frame or any(len(moment["source"]) != len(moment["target"]) for moment in (before, after)):
+            continue
+        names = (run.name(run.source_language), run.name(language))
+        apart = [findings.pair_distance(moment["source"], moment["target"]) for moment in (before, after)]
+        drawn = [
+            Markup(charts.state_pairs(title, moment["source"], moment["target"], names, frame))
+            for title, moment in (("Before", before), ("After", after))
+        ]
+        pictures.append({"name": run.name(language), "pairs": len(before["source"]), "apart": apart, "charts": drawn})
+    return {"axes": run.states.get("axes", ""), "languages": pictures} if pictures else None
+
+
+def _predictions(run: RunFiles) -> list[Context]:
+    """Mistakes, confusions and calibration of the saved unit, language by language."""
+    sections = []
+    for language in run.languages:
+        rows = run.predictions(run.selected_unit, language)
+        if not rows:
+            continue
+        labels = findings.labels_of(rows, run.data.get("labels", ()))
+        counts = findings.confusion(rows, labels)
+        baseline = findings.confusion(rows, labels, "before") if rows[0].get("before") is not None else None
+        before = findings.reliability(rows, "before", "before_confidence")
+        after = findings.reliability(rows, "value", "confidence")
+        stated = run.summary.get("calibration", {}).get(language, {})
+        sections.append(
+            {
+                "name": run.name(language),
+                "n": len(rows),
+                "wrong": sum(row["value"] != row["gold"] for row in rows),
+                "mistakes": findings.mistakes(rows),
+                "confusion": Markup(charts.confusion_matrix(counts, labels)),
+                "confusion_before": Markup(charts.confusion_matrix(baseline, labels)) if baseline else None,
+                "confused": _most_confused(labels, counts),
+                "reliability": Markup(charts.reliability_diagram(before, after)),
+                "confidence": wording.confidence_told(after),
+                "ece_before": stated.get("before", findings.expected_calibration_error(before)),
+                "ece_after": stated.get("after", findings.expected_calibration_error(after)),
+            }
+        )
+    return sections
+
+
+def _most_confused(labels: list[str], counts: list[list[int]]) -> str:
+    pairs = [
+        (number, gold, predicted)
+        for gold, line in zip(labels, counts, strict=True)
+        for predicted, number in zip(labels, line, strict=True)
+        if gold != predicted and number
+    ]
+    if not pairs:
+        return "Nothing was confused"
+    number, gold, predicted = max(pairs, key=lambda pair: pair[0])
+    return f"Most often confused: {gold} taken for {predicted}, {number} of {sum(counts[labels.index(gold)])}"
+
+
+def _data(run: RunFiles) -> Context:
+    licence = str(run.data.get("licence") or "not stated")
+    return {
+        "licence": licence,
+        "non_commercial": wording.is_non_commercial(licence),
+        "citation": run.data.get("citation", ""),
+        "labels": run.data.get("labels", []),
+        "languages": run.data.get("languages", {}),
+        "leaks": run.data.get("leaks_removed", {}),
+        "notes": run.data.get("notes", []),
+        "max_length": run.data.get("max_length"),
+    }
+
+
+# --- Front matter -----------------------------------------------------------------------------------
+
+
+def _front_matter(run: RunFiles) -> str:
+    """What the Hub reads: languages, licence, base model, tags, metrics."""
+    codes = [*run.data.get("target_languages", ()), *filter(None, [run.source_language])]
+    licences = list(
+        dict.fromkeys(filter(None, [run.data.get("licence"), run.summary.get("backbone", {}).get("licence")]))
+    )
+    fields: Row = {
+        "language": list(dict.fromkeys(code.partition("-")[0] for code in codes)),
+        **_licence_fields(licences),
+        "base_model": str(run.summary.get("backbone", {}).get("name", "")).removeprefix("bundled:"),
+        "library_name": "lingraft",
+        "pipeline_tag": "text-classification",
+        "tags": ["lingraft", "cross-lingual-transfer", "low-resource-languages", "adapter"],
+        "metrics": ["accuracy", "f1"],
+    }
+    text = StringIO()
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump({key: value for key, value in fields.items() if value}, text)
+    return text.getvalue()
+
+
+def _licence_fields(licences: list[str]) -> Row:
+    """The one licence of data and backbone; where they differ, the Hub's ``other`` and both names."""
+    if len(licences) == 1:
+        return {"license": re.sub(r"\s+", "-", licences[0].lower())}
+    return {"license": "other", "license_name": "-and-".join(re.sub(r"\s+", "-", name.lower()) for name in licences)}

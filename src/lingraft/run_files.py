@@ -1,0 +1,107 @@
+"""What a finished run left in its folder, read back as plain data.
+
+The report needs nothing else: no model, no data set, no torch. Files that a run did not write are
+empty here, and the part of the report that wanted them says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import RunError
+from .records import Score
+
+Row = dict[str, Any]
+SCORE_FIELDS = {field.name for field in fields(Score)}
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """The files of one run folder, predictions excepted, which are read when asked for."""
+
+    folder: Path
+    recipe: str
+    data: Row
+    scores: tuple[Score, ...]
+    training: tuple[Row, ...]
+    summary: Row
+    states: Row
+
+    def predictions(self, unit: str, language: str) -> list[Row]:
+        """Predictions of one unit in one language; empty where the file is missing."""
+        return list(read_lines(self.folder / "predictions" / unit / f"{language}.jsonl"))
+
+    @property
+    def source_language(self) -> str:
+        """The language that the task part was learnt in."""
+        return str(self.data.get("source_language", ""))
+
+    @property
+    def languages(self) -> list[str]:
+        """Every language with a score: targets in the recipe's order, then others, the source last."""
+        targets = list(self.data.get("target_languages", ()))
+        others = sorted({score.language for score in self.scores} - {*targets, self.source_language})
+        return [*targets, *others, *([self.source_language] if self.source_language else [])]
+
+    @property
+    def selected_unit(self) -> str:
+        """The unit that was saved for use; without a summary, the first one scored."""
+        selected = self.summary.get("selected_unit")
+        return str(selected) if selected else next(map(unit_of, self.scores), "")
+
+    def name(self, language: str) -> str:
+        """The language's English name, or its code."""
+        return str(self.data.get("languages", {}).get(language, {}).get("name") or language)
+
+
+def unit_of(score: Score) -> str:
+    """Shots, draw and seed, as folders of predictions are named."""
+    return f"k{score.shots}-draw{score.draw}-seed{score.seed}"
+
+
+def read_run(folder: Path) -> RunFiles:
+    """Read a run folder."""
+    if not folder.is_dir():
+        raise RunError(f"{folder}: expected a run folder (the output of 'lingraft run'), found no such folder")
+    recipe = folder / "recipe.yaml"
+    return RunFiles(
+        folder=folder,
+        recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
+        data=read_object(folder / "data.json"),
+        scores=tuple(
+            Score(**{key: value for key, value in row.items() if key in SCORE_FIELDS})
+            for row in read_lines(folder / "scores.jsonl")
+        ),
+        training=tuple(read_lines(folder / "training.jsonl")),
+        summary=read_object(folder / "summary.json"),
+        states=read_object(folder / "states.json"),
+    )
+
+
+def read_object(path: Path) -> Row:
+    """A JSON object; empty where the file is missing."""
+    return _parsed(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
+
+
+def read_lines(path: Path) -> Iterator[Row]:
+    """The objects of a JSONL file, one by one; none where the file is missing."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _parsed(line, f"{path}:{number}")
+
+
+def _parsed(text: str, where: str) -> Row:
+    try:
+        row = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RunError(f"{where}: expected JSON, but {error}. Run the stage that writes this file again") from error
+    if not isinstance(row, dict):
+        raise RunError(f"{where}: expected a JSON object, found {type(row).__name__}")
+    return row

@@ -1,0 +1,123 @@
+"""A run folder that is never half written, never written by two, and never finished twice.
+
+Small files are written to a temporary name and renamed. A finished training of one (shots, draw,
+seed) keeps its own folder, so that a run that was killed continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from .config import Recipe
+from .errors import RunError
+from .folders import locked_or_refused, write_atomically
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One training: a number of shots, a draw, a seed."""
+
+    k: int
+    draw: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Folder name, e.g. ``k5-draw0-seed1``."""
+        return f"k{self.k}-draw{self.draw}-seed{self.seed}"
+
+
+def units(recipe: Recipe) -> list[Unit]:
+    """All trainings of a recipe, in order."""
+    return [
+        Unit(k, draw, seed) for k in recipe.shots.ks for draw in range(recipe.shots.draws) for seed in recipe.seeds
+    ]
+
+
+@contextmanager
+def opened(folder: Path, recipe: Recipe) -> Iterator[Path]:
+    """Hold ``folder`` for one run of ``recipe``.
+
+    Raises:
+        RunError: Another process writes there, or it holds another recipe's run.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the run folder {folder}: {error.strerror}; choose another output_dir") from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked_or_refused(folder / ".lock"))
+        except BlockingIOError:
+            raise RunError(
+                f"{folder} is in use by another run; wait until it is done, or choose another output_dir"
+            ) from None
+        _same_recipe(folder, recipe)
+        yield folder
+
+
+def _same_recipe(folder: Path, recipe: Recipe) -> None:
+    """Write the recipe, or make sure that the folder's is the same."""
+    path, text = folder / "recipe.yaml", recipe.to_yaml()
+    if not path.exists():
+        foreign = [entry.name for entry in folder.iterdir() if entry.name != ".lock"]
+        if foreign:
+            raise RunError(
+                f"{folder} is not empty and not a run folder (it has {', '.join(sorted(foreign)[:3])}); "
+                "choose another output_dir"
+            )
+        write_text(path, text)
+        return
+    ours, theirs = _flat(recipe.model_dump(mode="json", by_alias=True)), _flat(YAML(typ="safe", pure=True).load(path))
+    # Where a run computes does not change what it computes.
+    free = {"device", "output_dir", "cache.max_gigabytes"}
+    changed = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key) and key not in free)
+    if changed:
+        key = changed[0]
+        raise RunError(
+            f"{folder} holds a run of another recipe: {len(changed)} settings differ, e.g. {key} is "
+            f"{theirs.get(key)!r} there and {ours.get(key)!r} now; choose another output_dir, or delete that folder"
+        )
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list):
+        items = {str(i): item for i, item in enumerate(value)}.items()
+    else:
+        return {path: value}
+    return {key: leaf for name, item in items for key, leaf in _flat(item, f"{path}.{name}" if path else name).items()}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` atomically."""
+    try:
+        write_atomically(path, lambda temporary: _write(temporary, text))
+    except OSError as error:
+        raise RunError(
+            f"could not write {path}: {os.strerror(error.errno or 0)}; finished work is safe. Free some space and run "
+            "the same command again: it continues where it stopped"
+        ) from None
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write one JSON object, atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object per line, atomically."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

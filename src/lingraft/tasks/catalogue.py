@@ -1,0 +1,55 @@
+"""The named benchmarks as metadata: files, fields, languages, licence, citation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..data.cldr import cldr_examples
+from ..data.languages import canonical
+from ..data.table import locate, pair_examples
+from ..records import PairExample
+from . import Task, tasks
+from .classification import classification_task
+
+
+@tasks.register("sib200")
+def sib200(*, source_language: str = "eng-Latn", target_languages: list[str], data_dir: Path = Path("data/sib200")) -> Task:
+    """Topic of a sentence, 7 classes, parallel in 205 languages (SIB-200, Adelani et al., 2024)."""
+    # Publisher's layout first, then one flat folder.
+    publisher = "data/annotated/{language}/%s.tsv"
+    layout = publisher if (data_dir / "data" / "annotated").is_dir() else "{language}.%s.tsv"
+
+    def read(language: str, split: str) -> list[PairExample]:
+        path = locate(layout % split, language, data_dir)
+        return pair_examples(
+            path,
+            fields={"id": "index_id", "group": "index_id", "label": "category", "text": "text"},
+            language=language,
+        )
+
+    return classification_task(
+        name="sib200",
+        source_language=source_language,
+        target_languages=target_languages,
+        read=read,
+        parallel=True,
+        licence="Apache-2.0 (sentences: FLORES-200, CC BY-SA 4.0)",
+        citation="Adelani et al. (2024): SIB-200: A Simple, Inclusive, and Big Evaluation Dataset for Topic "
+        "Classification in 200+ Languages and Dialects. EACL.",
+    )
+
+
+@tasks.register("cldr_names")
+def cldr_names(*, source_language: str = "eng-Latn", target_languages: list[str]) -> Task:
+    """Is this the name of a country, language, currency, script or city? About 200 languages, no files needed."""
+    source = canonical(source_language)
+    return classification_task(
+        name="cldr_names",
+        source_language=source,
+        target_languages=target_languages,
+        read=cldr_examples,
+        parallel=True,
+        licence="Unicode-3.0",
+        citation="Unicode Consortium: Common Locale Data Repository (CLDR), through Babel.",
+        notes=("Names that equal the English one are left out; keys are split the same way in all languages.",),
+    )

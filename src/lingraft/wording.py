@@ -1,0 +1,216 @@
+"""How the report says numbers: formats, the headline, what to trust, what to beware of.
+
+Kept apart from the page, because a sentence that claims something deserves tests of its own. A gain
+is called a gain only if its interval excludes zero; everything else is said as plainly as a gain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .findings import Bin, Estimate, Result
+from .run_files import Row, RunFiles
+
+NBSP = "\u00a0"
+MINUS = "\u2212"
+FEW_TEXTS = 100
+MANY_UNKNOWN = 0.01
+POOR_CALIBRATION = 0.1
+
+
+# --- Numbers ----------------------------------------------------------------------------------------
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """A share: ``52 %``."""
+    return "–" if value is None else f"{100 * value:.{digits}f}{NBSP}%"
+
+
+def count(value: float | None) -> str:
+    """A whole number: ``12,345``."""
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def size(value: float) -> str:
+    """A large number, as it is spoken: ``117.7 M``."""
+    for unit, factor in (("G", 1e9), ("M", 1e6)):
+        if value >= factor:
+            return f"{value / factor:.1f}{NBSP}{unit}"
+    return count(value)
+
+
+def interval(estimate: Estimate | None) -> str:
+    """The bounds in percent: ``[46, 58]``; empty where they are not known."""
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return ""
+    return f"[{_points(estimate.low)}, {_points(estimate.high)}]"
+
+
+def points(value: float) -> str:
+    """A difference of shares: ``+28 points``."""
+    number = _points(value)
+    sign = "+" if value > 0 and number != "0" else ""
+    return f"{sign}{number}{NBSP}point{'' if number in ('1', MINUS + '1') else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time: ``4 min 12 s``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f}{NBSP}s"
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours}{NBSP}h {minutes}{NBSP}min" if hours else f"{minutes}{NBSP}min {whole % 60}{NBSP}s"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 draw``, ``3 draws``."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def _points(value: float) -> str:
+    text = f"{100 * value:.0f}"
+    return "0" if text == "-0" else text.replace("-", MINUS)
+
+
+# --- Sentences --------------------------------------------------------------------------------------
+
+
+def headline(results: Sequence[Result]) -> str:
+    """What came out, in one line; for several languages, how many of them gained."""
+    if not results:
+        return "No scores yet"
+    if len(results) == 1:
+        only = results[0]
+        if only.before is None or only.after is None:
+            return f"{only.name}: {percent(only.after.value if only.after else None)} accuracy, without a baseline"
+        told = {"better": "", "worse": ", a loss", "unclear": ", no clear gain", "unknown": ""}[only.verdict]
+        return f"{only.name}: {percent(only.before.value)} → {percent(only.after.value)} accuracy{told}"
+    better = sum(result.verdict == "better" for result in results)
+    worse = [result.name for result in results if result.verdict == "worse"]
+    told = f"; {listed(worse)} lost" if worse else ""
+    if not better:
+        return f"No clear gain in any of {len(results)} languages{told}"
+    return f"Accuracy rose in {'all' if better == len(results) else f'{better} of'} {len(results)} languages{told}"
+
+
+def sentence(result: Result) -> str:
+    """The result of one language, with its interval, its test texts and the comparison with the frozen head."""
+    if result.after is None:
+        return f"{result.name}: no score of the adapted model."
+    on = f"on {plural(result.n, 'text')} never seen in training"
+    reached = " ".join(filter(None, [percent(result.after.value), "accuracy", interval(result.after), on]))
+    if result.before is None:
+        return f"{result.name}: {reached}; there is no baseline to compare with."
+    return f"{result.name}: {percent(result.before.value)} → {reached}{_compared(result)}."
+
+
+def _compared(result: Result) -> str:
+    if result.gain is None:
+        return ""
+    difference = " ".join(filter(None, [points(result.gain.value), interval(result.gain)]))
+    if result.verdict == "better":
+        return f": {difference} over the frozen head"
+    if result.verdict == "worse":
+        return f": worse than the frozen head ({difference})"
+    return f": {'no clear gain over' if result.gain.value > 0 else 'no better than'} the frozen head ({difference})"
+
+
+def trust(result: Result) -> str:
+    """How far the number depends on draws and seeds, which its interval does not say."""
+    draws = result.draw_means
+    if not draws:
+        return ""
+    if len(draws) * result.seeds == 1:
+        return (
+            f"One draw of {_shots(result.shots)} and one seed: other examples or another seed would give "
+            "another number, and nothing here says how different."
+        )
+    over = f"Mean over {plural(len(draws), 'draw')} × {plural(result.seeds, 'seed')} at {_shots(result.shots)}"
+    if len(draws) == 1:
+        return f"{over}. One draw does not tell how much the choice of examples matters."
+    return f"{over}; the worst draw reached {percent(min(draws))}, the best {percent(max(draws))}."
+
+
+def _shots(shots: int) -> str:
+    return "no shots" if shots == 0 else f"{plural(shots, 'shot')} per label"
+
+
+def confidence_told(bins: Sequence[Bin]) -> str:
+    """Whether the adapted model is surer than it should be."""
+    total = sum(part.count for part in bins)
+    if not total:
+        return "No confidences to compare"
+    sure = sum(part.confidence * part.count for part in bins) / total
+    right = sum(part.accuracy * part.count for part in bins) / total
+    told = f"{percent(sure)} sure on average, right in {percent(right)}"
+    if abs(sure - right) < 0.03:
+        return f"About as sure as it is right: {told}"
+    return f"{'Surer' if sure > right else 'Less sure'} than it is right: {told}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``A``, ``A and B``, ``A, B and C``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+# --- Warnings ---------------------------------------------------------------------------------------
+
+
+def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
+    """Everything a reader must know before believing the headline."""
+    found = [_baseline_warning(result) for result in results if result.language != run.source_language]
+    found += [_majority_warning(result) for result in results]
+    found += [
+        f"{result.name} has only {plural(result.n, 'test text')}: its interval is wide."
+        for result in results
+        if 0 < result.n < FEW_TEXTS
+    ]
+    for code, facts in run.data.get("languages", {}).items():
+        found += _text_warnings(run.name(code), facts, run.data.get("max_length"))
+    for code, error in run.summary.get("calibration", {}).items():
+        if (error.get("after") or 0) > POOR_CALIBRATION:
+            off = f"{100 * error['after']:.0f}"
+            found.append(f"{run.name(code)}: confidences are {off} points off on average; do not read them as chances.")
+    found.append(_digest_warning(run.summary.get("backbone", {})))
+    if is_non_commercial(str(run.data.get("licence", ""))):
+        found.append(f"The data may not be used commercially ({run.data['licence']}).")
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def _baseline_warning(result: Result) -> str:
+    if result.gain is None or result.verdict in ("better", "unknown"):
+        return ""
+    than = "worse than" if result.verdict == "worse" else "not shown to be better than"
+    return (
+        f"{result.name}, {_shots(result.shots)}: the adapted model is {than} a linear head on the frozen backbone. "
+        + ("Prefer the frozen head." if result.verdict == "worse" else "The simpler frozen head may serve as well.")
+    )
+
+
+def _majority_warning(result: Result) -> str:
+    if result.majority is None or result.after is None or result.after.value > result.majority:
+        return ""
+    return f"{result.name}, {_shots(result.shots)}: always answering the most frequent label does at least as well."
+
+
+def _text_warnings(name: str, facts: Row, max_length: int | None) -> list[str]:
+    found = []
+    if facts.get("truncated"):
+        limit = f" {max_length}" if max_length else ""
+        found.append(f"{plural(facts['truncated'], f'{name} text')} did not fit into{limit} tokens and lost their end.")
+    if facts.get("unknown_rate", 0) > MANY_UNKNOWN:
+        found.append(f"The tokenizer does not know {percent(facts['unknown_rate'], 1)} of the {name} tokens.")
+    return found
+
+
+def _digest_warning(backbone: Row) -> str:
+    before, after = backbone.get("weights_digest"), backbone.get("digest_after")
+    if not before or not after or before == after:
+        return ""
+    return "The backbone's weights changed during training, although they should be frozen: do not trust this run."
+
+
+def is_non_commercial(licence: str) -> bool:
+    """Whether a licence's name forbids commercial use."""
+    return re.search(r"\bnc\b|non-?commercial", licence, re.IGNORECASE) is not None

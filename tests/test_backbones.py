@@ -1,0 +1,232 @@
+"""Our walk through a model is the model's own forward pass."""
+
+import pytest
+import torch
+
+from conftest import VOCABULARY, random_model
+from lingraft.backbones import LayerStack, backbones, visible
+from lingraft.backbones.deberta import bucket
+from lingraft.errors import CheckpointError
+
+LENGTH = 40  # longer than ModernBERT's window of 8 and DeBERTa's linear buckets
+
+FAMILIES = backbones.names()
+# Options that take another path through the same family's file.
+VARIANTS = [
+    *((family, {}) for family in FAMILIES),
+    ("deberta-v2", {"share_att_key": False, "norm_rel_ebd": "none"}),
+    ("deberta-v2", {"conv_kernel_size": 3, "conv_act": "gelu"}),
+    ("deberta-v2", {"pos_att_type": ["c2p"], "share_att_key": False}),
+    ("deberta-v2", {"position_buckets": -1, "max_relative_positions": 16}),
+    ("deberta-v2", {"position_biased_input": True, "type_vocab_size": 2}),
+    ("modernbert", {"num_hidden_layers": 5, "global_attn_every_n_layers": 2}),
+]
+
+
+def build(family, **options):
+    """A random model of the family and our stack of its layers."""
+    model = random_model(family, **options)
+    return model, backbones.build(family)(model)
+
+
+def texts(*lengths):
+    """Random ids of the given lengths, padded on the right, and their mask."""
+    generator = torch.Generator().manual_seed(1)
+    mask = (torch.arange(max(lengths))[None, :] < torch.tensor(lengths)[:, None]).long()
+    ids = torch.randint(5, len(VOCABULARY), mask.shape, generator=generator)
+    return ids.masked_fill(mask == 0, 0), mask
+
+
+def walk(stack, hidden, mask, first=0, prompt_length=0):
+    """All blocks from ``first``, then ``finish``."""
+    for i in range(first, stack.num_layers):
+        hidden = stack.block(i, hidden, mask, prompt_length)
+    return stack.finish(hidden)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("family", "options"), VARIANTS)
+def test_walk_equals_hugging_face(family, options, training):
+    """Embedding, blocks and finish give Hugging Face's last hidden state, asked to train or not."""
+    model, stack = build(family, **options)
+    ids, mask = texts(LENGTH, 7, 23)
+    with torch.no_grad():
+        expected = model(input_ids=ids, attention_mask=mask).last_hidden_state
+
+    ours = walk(stack.train(training), stack.embed(ids), mask)
+
+    real = mask.bool()
+    torch.testing.assert_close(ours[real], expected[real], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("family", "options"), VARIANTS)
+def test_layer_n_is_hugging_faces_hidden_state_n(family, options):
+    """The states between blocks, which a cache stores, are Hugging Face's as well."""
+    model, stack = build(family, **options)
+    ids, mask = texts(LENGTH, 11)
+    with torch.no_grad():
+        expected = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+
+    hidden = stack.embed(ids)
+    real = mask.bool()
+    for i in range(stack.num_layers):
+        torch.testing.assert_close(hidden[real], expected[i][real], atol=1e-5, rtol=0)
+        hidden = stack.block(i, hidden, mask)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_padding_changes_nothing(family):
+    """A text alone and the same text beside a longer one get the same states."""
+    _, stack = build(family)
+    ids, mask = texts(30, 12)
+
+    together = walk(stack, stack.embed(ids), mask)[1, :12]
+    alone = walk(stack, stack.embed(ids[1:, :12]), mask[1:, :12])[0]
+
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int32, torch.float32])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_masks_of_any_dtype_mean_the_same(family, dtype):
+    """A mask of truth values, integers or floats is the same mask."""
+    _, stack = build(family)
+    ids, mask = texts(20, 9)
+    hidden = stack.embed(ids)
+
+    torch.testing.assert_close(walk(stack, hidden, mask.to(dtype)), walk(stack, hidden, mask), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_stack_stays_frozen_inside_a_model_in_training(family):
+    """Putting a whole model in train mode leaves the blocks without dropout and without gradients."""
+    _, stack = build(family)
+    whole = torch.nn.ModuleDict({"stack": stack}).train()
+
+    assert whole.training
+    assert not any(module.training for module in stack.modules())
+    assert not any(parameter.requires_grad for parameter in stack.parameters())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_gradient_flows_through_blocks_to_their_input(family):
+    """A prompt inserted below frozen blocks learns, and the backbone receives nothing."""
+    _, stack = build(family)
+    ids, mask = texts(20, 9)
+    hidden = stack.embed(ids).detach().requires_grad_()
+
+    walk(stack, hidden, mask, first=1)[mask.bool()].pow(2).sum().backward()
+
+    assert hidden.grad.isfinite().all()
+    assert (hidden.grad[mask.bool()].abs().sum(-1) > 0).all()
+    assert all(parameter.grad is None for parameter in stack.parameters())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_follows_encoding_in_inference_mode(family):
+    """What a stack keeps from encoding (tables, windows) can be used in training."""
+    _, stack = build(family)
+    ids, mask = texts(LENGTH, 9)
+    with torch.inference_mode():
+        encoded = walk(stack, stack.embed(ids), mask)
+    hidden = stack.embed(ids).detach().requires_grad_()
+
+    trained = walk(stack, hidden, mask)
+    trained.sum().backward()
+
+    torch.testing.assert_close(trained.detach()[mask.bool()], encoded[mask.bool()], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompt_is_seen_from_everywhere(family):
+    """Changing a virtual token changes every position of the next layer, however far away."""
+    _, stack = build(family)
+    ids, mask = texts(LENGTH, 9)
+    hidden = torch.cat([torch.randn(2, 2, stack.width), stack.embed(ids)], dim=1)
+    mask = torch.cat([mask.new_ones(2, 2), mask], dim=1)
+    changed = hidden.clone()
+    changed[:, 0] = -changed[:, 0]
+
+    for i in range(stack.num_layers):
+        before, after = (stack.block(i, states, mask, prompt_length=2) for states in (hidden, changed))
+        assert ((before - after).abs().amax(-1) > 1e-6)[mask.bool()].all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompt_sees_everything(family):
+    """Changing the last token of a long text changes the virtual tokens in the next layer."""
+    _, stack = build(family)
+    hidden = torch.randn(1, 2 + LENGTH, stack.width, generator=torch.Generator().manual_seed(0))
+    mask = torch.ones(1, 2 + LENGTH)
+    changed = hidden.clone()
+    changed[:, -1] = -changed[:, -1]
+
+    for i in range(stack.num_layers):
+        before, after = (stack.block(i, states, mask, prompt_length=2) for states in (hidden, changed))
+        assert ((before - after)[:, :2].abs().amax(-1) > 1e-6).all()
+
+
+def test_modernbert_window_hides_what_is_far_and_no_prompt():
+    """In a local block a token sees four neighbours on either side; without a prompt, nothing else."""
+    _, stack = build("modernbert")
+    local = stack.kinds.index("sliding_attention")
+    hidden = torch.randn(1, LENGTH, stack.width)
+    mask = torch.ones(1, LENGTH)
+    changed = hidden.clone()
+    changed[:, 0] = -changed[:, 0]
+
+    difference = (stack.block(local, hidden, mask) - stack.block(local, changed, mask))[0].abs().amax(-1)
+
+    assert (difference[:5] > 1e-6).all()
+    assert (difference[5:] == 0).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_alternating_lengths_and_prompts_do_not_mix(family):
+    """What is kept for one length or prompt is never used for another."""
+    _, stack = build(family)
+    for length, prompt_length in [(40, 0), (40, 3), (20, 3), (40, 3), (40, 0), (6, 0)]:
+        hidden = torch.randn(2, length, stack.width)
+        mask = torch.ones(2, length)
+        _, fresh = build(family)
+        expected = walk(fresh, hidden, mask, prompt_length=prompt_length)
+
+        torch.testing.assert_close(walk(stack, hidden, mask, prompt_length=prompt_length), expected)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_longest_text_fits(family):
+    """A text of ``max_length`` tokens can be embedded."""
+    _, stack = build(family)
+    ids, mask = texts(stack.max_length)
+
+    assert walk(stack, stack.embed(ids), mask).shape == (1, stack.max_length, stack.width)
+    assert isinstance(stack, LayerStack)
+
+
+def test_roberta_counts_positions_after_padding_index():
+    """RoBERTa spends ``pad_token_id + 1`` positions on not being a position."""
+    assert build("roberta")[1].max_length == 63
+    assert build("bert")[1].max_length == 64
+
+
+def test_no_mask_is_built_without_padding():
+    """A full batch takes attention's fastest path."""
+    assert visible(torch.ones(2, 5)) is None
+    assert visible(torch.tensor([[1, 1, 0]])).tolist() == [[[[True, True, False]]]]
+
+
+def test_buckets_are_exact_near_and_logarithmic_far():
+    """With 8 buckets and 32 positions, distances up to 4 keep themselves and 31 falls into the last."""
+    distances = torch.tensor([-31, -5, -4, 0, 3, 4, 5, 8, 31])
+
+    assert bucket(distances, buckets=8, farthest=32).tolist() == [-7, -5, -4, 0, 3, 4, 5, 6, 7]
+    assert bucket(distances, buckets=-1, farthest=32) is distances
+
+
+def test_decoder_and_absolute_deberta_are_refused():
+    """A variant that the walk would get wrong is refused with a reason."""
+    with pytest.raises(CheckpointError, match="is_decoder"):
+        build("bert", is_decoder=True)
+    with pytest.raises(CheckpointError, match="relative_attention"):
+        build("deberta-v2", relative_attention=False)
