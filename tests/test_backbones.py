@@ -1,5 +1,7 @@
 """Our walk through a model is the model's own forward pass."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -164,6 +166,26 @@ def test_prompt_sees_everything(family):
     for i in range(stack.num_layers):
         before, after = (stack.block(i, states, mask, prompt_length=2) for states in (hidden, changed))
         assert ((before - after)[:, :2].abs().amax(-1) > 1e-6).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompted_block_equals_a_block_with_rows_before_the_text(family):
+    """A family's shortcut for virtual tokens of one block gives what the long way gives, gradients too."""
+    _, stack = build(family)
+    ids, mask = texts(LENGTH, 9)
+    real = mask.bool()
+    for mask_or_full in (mask, torch.ones_like(mask)):
+        for i in range(stack.num_layers):
+            results = []
+            for prompted in (stack.prompted_block, partial(LayerStack.prompted_block, stack)):
+                hidden = stack.embed(ids).detach().requires_grad_()
+                rows = torch.randn(3, stack.width, generator=torch.Generator().manual_seed(i)).requires_grad_()
+                states = prompted(i, hidden, mask_or_full, rows)
+                states[real].pow(2).sum().backward()
+                results.append((states[real], hidden.grad, rows.grad))
+
+            for ours, expected in zip(*results, strict=True):
+                torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_modernbert_window_hides_what_is_far_and_no_prompt():

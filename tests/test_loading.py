@@ -192,6 +192,39 @@ def test_hub_id_without_network_is_one_clear_line(read):
     assert refusal.value.__suppress_context__
 
 
+@pytest.fixture
+def hub_cache(monkeypatch, tmp_path):
+    """A local cache of the Hub, with a function that puts a folder into it under an id."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def put(folder, name):
+        repository = tmp_path / "hub" / f"models--{name.replace('/', '--')}"
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs" / "main").write_text("0" * 40)
+        shutil.copytree(folder, repository / "snapshots" / ("0" * 40))
+
+    return put
+
+
+def test_hub_id_in_the_local_cache_loads_offline(tiny_backbone, hub_cache):
+    """What was downloaded once needs no network again."""
+    hub_cache(tiny_backbone.name, "someone/some-model")
+    backbone = load_backbone("someone/some-model")
+
+    assert backbone.weights_digest == tiny_backbone.weights_digest
+    assert backbone.name == "someone/some-model"
+    assert describe_checkpoint("someone/some-model").width == 24
+
+
+def test_hub_repository_of_pickles_is_refused(checkpoint, hub_cache):
+    """Only safetensors are fetched; a repository without them gets the command that converts it."""
+    (checkpoint / "model.safetensors").unlink()
+    hub_cache(checkpoint, "someone/pickles")
+
+    with pytest.raises(CheckpointError, match=r"offers no model.safetensors.*\n.*from_pretrained\('someone/pickles'\)"):
+        load_backbone("someone/pickles")
+
+
 def test_missing_weights_are_not_made_up(checkpoint):
     """A tensor that the file lacks is an error and not a random number."""
     weights = load_file(checkpoint / "model.safetensors")

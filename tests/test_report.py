@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lingraft.errors import RunError
-from lingraft.findings import Bin, expected_calibration_error, mistakes, pair_distance, reliability, results
+from lingraft.findings import results
 from lingraft.report import write_model_card, write_report
 from lingraft.run_files import read_run
 
@@ -267,7 +267,9 @@ def test_text_is_escaped(run):
     assert parsed(run / "report.html").problems == []
 
 
-@pytest.mark.parametrize(("gain", "words"), [(-0.2, "a loss"), (0.0, "no clear gain"), (0.28, "over the frozen head")])
+@pytest.mark.parametrize(
+    ("gain", "words"), [(-0.2, "a loss"), (0.0, "no gain"), (0.05, "no clear gain"), (0.28, "over the frozen head")]
+)
 def test_headline_tells_gain_from_loss(tmp_path, gain, words):
     """A worse or an undecided result is said as plainly as a better one."""
     folder = write_run(tmp_path / "run", gain=gain)
@@ -275,7 +277,7 @@ def test_headline_tells_gain_from_loss(tmp_path, gain, words):
 
     assert words in header
     assert ("Prefer the frozen head" in header) == (gain < 0)
-    assert ("the frozen head may serve as well" in header) == (gain == 0)
+    assert ("frozen head may serve as well" in header) == (gain in (0.0, 0.05))
 
 
 PARTS = ("states.json", "training.jsonl", "summary.json", "data.json", "recipe.yaml", "predictions", "scores.jsonl")
@@ -340,7 +342,7 @@ def test_several_languages_and_shots_are_counted(tmp_path):
     folder = write_run(tmp_path / "run", targets=("yor-Latn", "quy-Latn"), shots=(2, 5), draws=2, seeds=1)
     text = plain(write_report(folder))
 
-    assert "Accuracy rose in all 2 languages" in text
+    assert "Accuracy rose in both languages" in text
     assert text.partition("</header>")[0].count("5 shots per label") == 2
     assert "2 shots" in text
 
@@ -377,24 +379,12 @@ def test_reporting_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_mistakes_are_the_surest_wrong_ones():
-    """Right predictions are left out, and the surest wrong one comes first."""
-    rows = [{"id": str(i), "gold": "a", "value": "ab"[i % 2], "confidence": i / 10} for i in range(6)]
+def test_a_diverged_loss_is_told(run):
+    """A loss that is no number is not drawn, and one that rose is not called a fall."""
+    path = run / "training.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        row |= {"loss": float("nan"), "task_loss": 1.0 + row["epoch"]}
+    write_lines(path, rows)
 
-    assert [row["id"] for row in mistakes(rows, limit=2)] == ["5", "3"]
-
-
-def test_calibration_error_by_hand():
-    """Half the texts are 0.1 and half 0.3 off, so the error is 0.2; a confidence of 1 has a bin."""
-    assert expected_calibration_error([Bin(0.6, 0.5, 10), Bin(0.5, 0.8, 10)]) == pytest.approx(0.2)
-    assert expected_calibration_error([]) is None
-    assert reliability([{"v": "a", "gold": "a", "c": 1.0}], "v", "c") == [Bin(1.0, 1.0, 1)]
-
-
-def test_translations_on_one_spot_have_no_distance():
-    """Identical clouds are perfectly aligned."""
-    cloud = [[0.0, 0.0], [3.0, 4.0]]
-
-    assert pair_distance(cloud, cloud) == 0.0
-    assert pair_distance(cloud, cloud[::-1]) == pytest.approx(2.0)
-    assert pair_distance([], []) is None
+    assert "Task loss did not fall: it went from 1.00 to 9.00" in plain(write_report(run))

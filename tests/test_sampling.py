@@ -106,7 +106,7 @@ def test_five_shots_are_within_eight():
 def test_too_few_shots_lists_every_class():
     """Each class that lacks examples is named with its count, excluded groups not counting."""
     examples = [*(example(i, "a") for i in range(3)), example(8, "b"), example(9, "c"), example(10, "c")]
-    with pytest.raises(DataError, match="needs 2 shots of every class.*: b 1, c 1;"):
+    with pytest.raises(DataError, match=r"needs 2 shots of every class.*: b 1, c 1;"):
         draw_shots(examples, 2, draw=1, exclude={"9"})
 
 

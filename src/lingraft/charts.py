@@ -149,8 +149,8 @@ def _spread(heights: Sequence[float], gap: float) -> list[float]:
 def before_after(rows: Sequence[Result]) -> Figure:
     """One row per result: the accuracy of the frozen head above that of the adapted model, with intervals."""
     several_shots = len({row.shots for row in rows}) > 1
-    figure = _figure(680, 62 * len(rows) + 62, "Accuracy before and after adaptation, with 95 % intervals")
-    axes = _axes(figure, left=8.5 * max((len(row.name) for row in rows), default=0) + 18, right=110, top=24, bottom=36)
+    figure = _figure(540, 62 * len(rows) + 62, "Accuracy before and after adaptation, with 95 % intervals")
+    axes = _axes(figure, left=9.2 * max((len(row.name) for row in rows), default=0) + 18, right=76, top=24, bottom=38)
     ends = [estimate.high or estimate.value for row in rows for estimate in (row.before, row.after) if estimate]
     axes.set_xlim(0, min(1.0, max([*ends, 0.2]) * 1.08))
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -160,9 +160,11 @@ def before_after(rows: Sequence[Result]) -> Figure:
     axes.grid(axis="x", linewidth=0.8)
     axes.set_xlabel("accuracy on test texts, 95 % interval")
     for height, row in enumerate(rows):
-        _label(axes, row.name, 0, height - 0.13 * several_shots, right=-14, ha="right", size=13, weight="bold")
+        first = height == 0 or row.name != rows[height - 1].name
+        if first:
+            _label(axes, row.name, 0, height - 0.13 * several_shots, right=-14, ha="right", size=14, weight="bold")
         if several_shots:
-            _label(axes, f"{row.shots} shots", 0, height + 0.2, right=-14, ha="right", color=MUTED)
+            _label(axes, f"{row.shots} shots", 0, height + 0.2 * first, right=-14, ha="right", color=MUTED)
         if row.before and row.after:
             axes.plot([row.before.value, row.after.value], [height - 0.17, height + 0.17], color=LINE, linewidth=1.5)
         _dot(axes, row.before, height - 0.17, BEFORE, MUTED, " before" if height == 0 else "")
@@ -184,7 +186,7 @@ def _dot(axes: Axes, estimate: Estimate | None, height: float, colour: str, ink:
         axes.plot([estimate.low, estimate.high], [height] * 2, color=colour, linewidth=5, alpha=0.35)
         end = estimate.high
     axes.plot([estimate.value], [height], "o", color=colour, markersize=9, clip_on=False)
-    _label(axes, _percent(estimate.value) + note, end, height, right=10, color=ink, weight="bold")
+    _label(axes, _percent(estimate.value) + note, end, height, right=10, color=ink, size=13, weight="bold")
 
 
 # --- Training ---------------------------------------------------------------------------------------
@@ -258,7 +260,7 @@ def layer_strip(layers: int, cut: int, parts: Sequence[tuple[str, int]], head: i
         else:
             axes.text(top - 10, height + 13, text, va="center", ha="right", color=AFTER)
     axes.plot([top - gap / 2] * 2, [-34, 50 + 34 * len(parts)], color=ACCENT, linewidth=1.4, dashes=(3, 2))
-    axes.text(top - gap / 2, -36, f"cut {cut}", ha="center", va="top", color=ACCENT)
+    axes.text(top - gap / 2, -38, f"cut {cut}", ha="center", va="top", color=ACCENT)
     below, above = "frozen, computed once", "frozen, run every step"
     if 7.5 * len(below) < top:
         axes.text(0, -8, below, va="top", color=MUTED)

@@ -48,9 +48,10 @@ class GraftedModel(nn.Module):
         prompt = self.adaptation.prompt if parts else None
         adapter = self.adaptation.adapter if parts else None
         for layer in range(states.layer, self.stack.num_layers):
-            if prompt is not None:
-                states = insert(prompt(layer, language), states)
-            states = step(self.stack, layer, states)
+            rows = prompt(layer, language) if prompt is not None else None
+            if rows is not None and prompt.carried:
+                states, rows = insert(rows, states), None
+            states = step(self.stack, layer, states, rows)
             if adapter is not None:
                 states = replace(states, tokens=adapter(layer, language, states.tokens))
         states = states.without_prompt()
@@ -63,9 +64,12 @@ class GraftedModel(nn.Module):
         return self
 
 
-def step(stack: LayerStack, layer: int, states: States) -> States:
-    """States at ``layer`` through one block."""
-    tokens = stack.block(layer, states.tokens, states.mask, prompt_length=states.prompt_length)
+def step(stack: LayerStack, layer: int, states: States, rows: Tensor | None = None) -> States:
+    """States at ``layer`` through one block, with virtual tokens ``rows [P, H]`` of its own if any."""
+    if rows is not None:
+        tokens = stack.prompted_block(layer, states.tokens, states.mask, rows)
+    else:
+        tokens = stack.block(layer, states.tokens, states.mask, prompt_length=states.prompt_length)
     return replace(states, tokens=tokens, layer=layer + 1)
 
 

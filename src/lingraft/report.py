@@ -7,6 +7,7 @@ script. Each section opens with what was found; a file that is missing costs its
 
 from __future__ import annotations
 
+import math
 import re
 from io import StringIO
 from pathlib import Path
@@ -116,7 +117,6 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "results": found,
         "results_title": _results_title(main),
         "results_chart": Markup(charts.before_after(found)) if found else None,
-        "several_shots": len({result.shots for result in found}) > 1,
     }
 
 
@@ -141,7 +141,7 @@ def _results_title(main: list[Result]) -> str:
     change = f"{wording.points(best.gain.value)} {wording.interval(best.gain)}".strip()
     if len(gains) == 1:
         return f"Adaptation changed accuracy by {change}"
-    return f"The largest change: {best.name}, {change}"
+    return f"{best.name} gained most: {change}" if best.gain.value > 0 else f"No language gained; {best.name}: {change}"
 
 
 def _learning(run: RunFiles) -> Context | None:
@@ -157,10 +157,7 @@ def _learning(run: RunFiles) -> Context | None:
     if not any(value for _, value in parts[2]):
         parts[2] = []  # nothing was aligned
     dev = curves.pop(selected)
-    task_loss = parts[1] or parts[0]
-    title = (
-        f"Task loss fell from {task_loss[0][1]:.2f} to {task_loss[-1][1]:.2f}" if task_loss else "No loss was recorded"
-    )
+    title = _loss_told(parts[1] or parts[0])
     if dev:
         title += f"; dev accuracy reached {wording.percent(max(value for _, value in dev))}"
     speeds = [row["tokens_per_second"] for row in run.training if row.get("tokens_per_second")]
@@ -174,8 +171,15 @@ def _learning(run: RunFiles) -> Context | None:
     }
 
 
+def _loss_told(curve: list[tuple[float, float]]) -> str:
+    if not curve:
+        return "No loss was recorded"
+    first, last = curve[0][1], curve[-1][1]
+    return f"Task loss {'fell' if last < first else 'did not fall: it went'} from {first:.2f} to {last:.2f}"
+
+
 def _curve(rows: list[Row], key: str) -> list[tuple[float, float]]:
-    return [(row["step"], row[key]) for row in rows if row.get(key) is not None]
+    return [(row["step"], row[key]) for row in rows if row.get(key) is not None and math.isfinite(row[key])]
 
 
 def _network(run: RunFiles) -> Context | None:

@@ -84,14 +84,17 @@ def headline(results: Sequence[Result]) -> str:
         only = results[0]
         if only.before is None or only.after is None:
             return f"{only.name}: {percent(only.after.value if only.after else None)} accuracy, without a baseline"
-        told = {"better": "", "worse": ", a loss", "unclear": ", no clear gain", "unknown": ""}[only.verdict]
+        unclear = ", no clear gain" if only.gain is not None and only.gain.value > 0 else ", no gain"
+        told = {"better": "", "worse": ", a loss", "unclear": unclear, "unknown": ""}[only.verdict]
         return f"{only.name}: {percent(only.before.value)} → {percent(only.after.value)} accuracy{told}"
     better = sum(result.verdict == "better" for result in results)
     worse = [result.name for result in results if result.verdict == "worse"]
     told = f"; {listed(worse)} lost" if worse else ""
     if not better:
         return f"No clear gain in any of {len(results)} languages{told}"
-    return f"Accuracy rose in {'all' if better == len(results) else f'{better} of'} {len(results)} languages{told}"
+    if better == len(results):
+        return f"Accuracy rose in {'both' if better == 2 else f'all {better}'} languages"
+    return f"Accuracy rose in {better} of {len(results)} languages{told}"
 
 
 def sentence(result: Result) -> str:

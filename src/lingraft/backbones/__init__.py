@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Self, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 from ..registry import Registry
@@ -63,6 +64,26 @@ class LayerStack(nn.Module, ABC):
             prompt_length: How many of the first positions are virtual tokens. They are seen from
                 everywhere, and see everything, also in layers that attend within a window.
         """
+
+    def prompted_block(self, i: int, hidden: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
+        """``block`` with virtual tokens that serve this block only.
+
+        Their own outputs are not wanted, so a family may spare itself computing them; this one, which
+        any family inherits, computes and drops them.
+
+        Args:
+            i: Index of the block.
+            hidden: ``[B, T, H]``, no virtual tokens.
+            mask: ``[B, T]``.
+            rows: ``[P, H]``, seen by every position.
+
+        Returns:
+            ``[B, T, H]``.
+        """
+        length = len(rows)
+        tokens = torch.cat([rows.to(hidden.dtype).expand(len(hidden), -1, -1), hidden], dim=1)
+        seen = torch.cat([mask.new_ones(len(mask), length), mask], dim=1)
+        return self.block(i, tokens, seen, prompt_length=length)[:, length:]
 
     def finish(self, hidden: Tensor) -> Tensor:
         """What the family does after its last block (often nothing): ``[B, T, H]``."""

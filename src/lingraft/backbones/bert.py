@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
@@ -49,6 +51,31 @@ class BertStack(LayerStack):
     def block(self, i: int, hidden: Tensor, mask: Tensor, prompt_length: int = 0) -> Tensor:
         """Full attention, so a virtual token is a token like any other."""
         states: Tensor = self.layers[i](hidden, visible(mask))
+        return states
+
+    def prompted_block(self, i: int, hidden: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
+        """Keys and values of the virtual tokens once for the whole batch; no queries, no feed-forward for them.
+
+        With 24 virtual tokens and sentences of 30 this nearly halves the cost of a step.
+        """
+        layer: Any = self.layers[i]
+        attention = layer.attention.self
+
+        def heads(states: Tensor) -> Tensor:  # [.., T, H] -> [.., heads, T, H / heads]
+            return states.view(*states.shape[:-1], -1, attention.attention_head_size).transpose(-2, -3)
+
+        def with_rows(projection: nn.Module) -> Tensor:
+            virtual = heads(projection(rows)).expand(len(hidden), -1, -1, -1)
+            return torch.cat([virtual, heads(projection(hidden))], dim=2)  # [B, heads, P + T, H / heads]
+
+        seen = visible(mask)
+        if seen is not None:
+            seen = F.pad(seen, (len(rows), 0), value=True)
+        context = F.scaled_dot_product_attention(
+            heads(attention.query(hidden)), with_rows(attention.key), with_rows(attention.value), attn_mask=seen
+        )
+        attended = layer.attention.output(context.transpose(1, 2).flatten(2), hidden)
+        states: Tensor = layer.output(layer.intermediate(attended), attended)
         return states
 
 

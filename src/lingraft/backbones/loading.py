@@ -257,31 +257,32 @@ def _weight_files(folder: Path, checkpoint: str) -> list[Path]:
         names = ["model.safetensors"]
     files = [folder / name for name in names]
     missing = [file.name for file in files if not file.is_file()]
-    if missing and any(path.suffix in PICKLES for path in folder.iterdir()):
-        raise CheckpointError(_refusal_of_pickles(checkpoint))
     if missing:
-        raise CheckpointError(_no_weights(checkpoint, missing))
+        raise CheckpointError(_no_weights(folder, checkpoint, ", ".join(missing)))
     for file in files:
         _stored_parameters(file)
     return files
 
 
-def _refusal_of_pickles(checkpoint: str) -> str:
+def _no_weights(folder: Path, checkpoint: str, missing: str) -> str:
+    """Why there are no weights to read, and what to do about it."""
     target = Path(checkpoint).name + "-safetensors"
-    return (
-        f"{checkpoint} has its weights as a pickle only, which can run any code when it is read; lingraft reads "
-        "safetensors. If you trust the authors, convert it once:\n"
+    conversion = (
         f'  python -c "from transformers import AutoModel as M, AutoTokenizer as T; '
         f"[X.from_pretrained('{checkpoint}').save_pretrained('{target}') for X in (M, T)]\"\n"
         f"then use the folder ./{target}"
     )
-
-
-def _no_weights(checkpoint: str, missing: list[str]) -> str:
+    if any(path.suffix in PICKLES for path in folder.iterdir()):
+        return (
+            f"{checkpoint} has its weights as a pickle only, which can run any code when it is read; lingraft reads "
+            f"safetensors. If you trust the authors, convert it once:\n{conversion}"
+        )
+    if _local_folder(checkpoint):
+        return f"{checkpoint} has no {missing}; lingraft reads weights from safetensors files: copy it again, whole"
     return (
-        f"{checkpoint} has no {', '.join(missing)}; lingraft reads weights from safetensors files. Copy or download "
-        "it again, or see whether its authors published it in that format (on the Hub, some repositories with "
-        "pickles have a conversion among their pull requests)"
+        f"{checkpoint} offers no {missing}, on the Hub or, without network, in the local cache; lingraft reads "
+        "safetensors. If it has a pickle only (pytorch_model.bin), which can run any code when it is read, and you "
+        f"trust the authors, convert it once:\n{conversion}"
     )
 
 

@@ -32,7 +32,7 @@ from .text import normalised
 
 CLASSES = ("country", "language", "currency", "script", "city")
 SPLITS = ("train", "dev", "test")
-SHARES = (50, 10, 40)
+SHARES = (36, 6, 58)
 """Percentages of the keys in ``SPLITS``."""
 
 MIN_COUNTRIES = 150
@@ -179,11 +179,11 @@ def _unambiguous(names: Mapping[str, str]) -> dict[str, str]:
 def _english() -> Mapping[str, str]:
     """Key -> English name of everything there is."""
     names = dict(_own_names("en"))
-    for zone in get_global("zone_territories"):
-        region, _, place = zone.rpartition("/")
-        if region and not zone.startswith("Etc/"):
-            # English names few cities: the CLDR derives the others from the zone's identifier.
-            names.setdefault(f"city:{zone}", place.replace("_", " "))
+    # English names few cities; the CLDR's root and the zone's identifier give the others.
+    for key, name in _own_names("root"):
+        names.setdefault(key, name)
+    for zone in _zones():
+        names.setdefault(f"city:{zone}", zone.rpartition("/")[2].replace("_", " "))
     return MappingProxyType(dict(sorted(names.items())))
 
 
@@ -195,7 +195,7 @@ def _own_names(locale: str) -> Iterator[tuple[str, str]]:
         "language": {k: v for k, v in data.get("languages", {}).items() if k.isalpha() and k not in NO_LANGUAGE},
         "currency": {k: v for k, v in data.get("currency_names", {}).items() if k not in NO_CURRENCY},
         "script": {k: v for k, v in data.get("scripts", {}).items() if k not in NO_SCRIPT},
-        "city": {zone: v.get("city") for zone, v in data.get("time_zones", {}).items() if zone in _cities() and len(v)},
+        "city": _cities(data.get("time_zones", {})),
     }
     for label, table in tables.items():
         for key, name in sorted(table.items()):
@@ -204,9 +204,17 @@ def _own_names(locale: str) -> Iterator[tuple[str, str]]:
                 yield f"{label}:{key}", name.strip()
 
 
+def _cities(time_zones: Mapping[str, Any]) -> dict[str, Any]:
+    """Zone -> name of its city, under the zone's present identifier (``Asia/Kolkata``)."""
+    aliases = get_global("zone_aliases")
+    present = {aliases.get(zone, zone): names.get("city") for zone, names in time_zones.items()}
+    present |= {zone: names.get("city") for zone, names in time_zones.items() if zone not in aliases}
+    return {zone: city for zone, city in present.items() if zone in _zones()}
+
+
 @cache
-def _cities() -> frozenset[str]:
-    return frozenset(z for z in get_global("zone_territories") if "/" in z and not z.startswith("Etc/"))
+def _zones() -> frozenset[str]:
+    return frozenset(zone for zone in get_global("zone_territories") if "/" in zone and not zone.startswith("Etc/"))
 
 
 def _split_of(key: str) -> str:

@@ -50,7 +50,7 @@ INDIVIDUAL = {
     "fil": "tgl",
     "gug": "grn",
 }
-"""Macrolanguage -> the individual language of FLORES-200 (below: narrower code -> the one FLORES uses)."""
+"""Macrolanguage -> the individual language of FLORES-200; last, other codes -> the one FLORES uses."""
 
 MACROLANGUAGE = {individual: macro for macro, individual in INDIVIDUAL.items()}
 
@@ -207,8 +207,6 @@ def _cldr_codes(language: str) -> tuple[str, ...]:
             # `aliases` maps `swc` to `sw_CD`: only the language is of interest, unless that is a locale.
             alias = get_global("language_aliases").get(code, code)
             found += [alias, code, alias.partition("_")[0]]
-    if language == "zho":
-        found.insert(0, "zh")
     return tuple(dict.fromkeys(found))
 
 

@@ -149,9 +149,9 @@ def _collect(entries: Sequence[Entry], kind: str, source: str, target: str, wher
 
 
 def _or_lexicon(kind: str, entries: list[Entry]) -> tuple[str, list[Entry]]:
-    limit = LEXICON_WORDS * len(entries)
-    short = all(sum(len(entry[side].split()) for entry in entries) <= limit for side in (1, 2))
-    return ("lexicon" if entries and short else kind), entries
+    full = [(left, right) for _, left, right in entries if left.strip() and right.strip()]
+    short = all(sum(len(pair[side].split()) for pair in full) <= LEXICON_WORDS * len(full) for side in (0, 1))
+    return ("lexicon" if full and short else kind), entries
 
 
 def _aligned_lines(source_path: Path, target_path: Path) -> Iterator[Entry]:

@@ -22,7 +22,13 @@ Initial = Callable[[int, int], Tensor]
 
 
 class Prompt(Protocol):
-    """A module that gives the virtual tokens of a layer."""
+    """A module that gives the virtual tokens of a layer.
+
+    ``carried`` says what becomes of them after the block they enter: carried on through the layers
+    like words, or dropped because the next layer brings its own.
+    """
+
+    carried: bool
 
     def __call__(self, layer: int, language: str) -> Tensor | None:
         """Rows for the input of block ``layer``: ``[P, H]``, or None to leave them as they are."""
@@ -33,7 +39,7 @@ prompts = Registry("lingraft.prompts")
 
 
 def insert(rows: Tensor | None, states: States) -> States:
-    """Put virtual tokens in front: prepended at the first prompted layer, replaced after that.
+    """Put virtual tokens that are carried on in front of the others, or in the place of earlier ones.
 
     Args:
         rows: ``[P, H]``, or None to leave ``states`` alone.

@@ -24,7 +24,7 @@ def deep(*, length: int = 16, language_length: int = 8, init: Literal["states", 
 
     def build(width: int, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
         start = initial if init == "states" else _normal(width)
-        return PromptRows(layers, languages, start, length=length, language_length=language_length)
+        return PromptRows(layers, languages, start, length=length, language_length=language_length, carried=False)
 
     return build
 
@@ -35,7 +35,7 @@ def input_prompt(*, length: int = 16, language_length: int = 0, init: Literal["s
 
     def build(width: int, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
         start = initial if init == "states" else _normal(width)
-        return PromptRows(layers[:1], languages, start, length=length, language_length=language_length)
+        return PromptRows(layers[:1], languages, start, length=length, language_length=language_length, carried=True)
 
     return build
 
@@ -44,9 +44,17 @@ class PromptRows(nn.Module):
     """Rows per layer: ``task.LAYER [P, H]`` and ``language.CODE.LAYER [P', H]``."""
 
     def __init__(
-        self, layers: range, languages: Iterable[str], initial: Initial, *, length: int, language_length: int
+        self,
+        layers: range,
+        languages: Iterable[str],
+        initial: Initial,
+        *,
+        length: int,
+        language_length: int,
+        carried: bool,
     ) -> None:
         super().__init__()
+        self.carried = carried
 
         def per_layer(count: int) -> nn.ParameterDict:
             rows = {str(layer): nn.Parameter(initial(layer, count)) for layer in layers if count}

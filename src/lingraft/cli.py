@@ -1,0 +1,284 @@
+"""The command line: talk to people, call the pipeline, turn errors into one clear block.
+
+Nothing heavy is imported at the top, so ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .errors import DataError, LingraftError
+
+if TYPE_CHECKING:
+    from .records import Prediction
+
+app = typer.Typer(
+    help="Graft a task and a language onto a frozen multilingual language model with very little data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+cache_app = typer.Typer(help="The store of frozen states.", no_args_is_help=True)
+app.add_typer(cache_app, name="cache")
+
+console = Console(soft_wrap=not sys.stdout.isatty())
+
+RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, e.g. train.learning_rate=1e-3.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and warnings.")]
+RunFolder = Annotated[Path, typer.Argument(help="A folder that `lingraft run` wrote.")]
+
+
+def main() -> None:
+    """Entry point; every error that a user can cure ends here, without a traceback."""
+    # Two OpenMP threads that spin while another process works are slower than one. Read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except LingraftError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {_escaped(str(error))}", highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; the same command continues from here")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does.
+        with suppress(OSError):
+            sys.stdout.close()
+        sys.exit(0)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("recipe.yaml"),
+    task: Annotated[Literal["classification", "sib200", "cldr_names"], typer.Option(help="What to start from.")] = "classification",
+    language: Annotated[list[str] | None, typer.Option(help="Target language; may be given several times.")] = None,
+) -> None:
+    """Write a commented recipe to start from."""
+    from .template import recipe_text
+
+    if path.exists():
+        raise DataError(f"{path} exists already; choose another name, or delete it first")
+    from .run_folder import write_text
+
+    write_text(path, recipe_text(task, language or ["yor-Latn"]))
+    console.print(f"wrote {path}; edit it, then: lingraft check {path}", highlight=False)
+
+
+@app.command()
+def check(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Find every mistake of a recipe, and say what a run of it would do and cost."""
+    from .config import read_recipe
+    from .plan import plan
+
+    found = plan(read_recipe(recipe, overrides or []))
+    table = Table(title=f"{found.task}, {found.trainings} training{'s' if found.trainings > 1 else ''}", title_justify="left")
+    for heading in ("language", "learns from", "pairs", "shots", "dev", "test", "tokens", "cut off", "unknown pieces"):
+        table.add_column(heading, justify="left" if heading in ("language", "learns from") else "right")
+    for row in found.languages:
+        table.add_row(*row)
+    console.print(table)
+    for line in found.lines:
+        console.print(line, highlight=False)
+    for line in found.warnings:
+        console.print(f"[yellow]warning:[/yellow] {_escaped(line)}", highlight=False)
+
+
+@app.command()
+def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -> None:
+    """Run a recipe to its report, or continue where it stopped."""
+    from .config import read_recipe
+
+    settings = read_recipe(recipe, overrides or [])
+    from .pipeline import run as run_recipe
+
+    show_results(run_recipe(settings, quiet=quiet))
+
+
+@app.command()
+def demo(
+    language: Annotated[str, typer.Option(help="Any of about 200 languages: yo, Quechua, cym-Latn …")] = "yo",
+    output_dir: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Watch a pretrained model learn a language: names of countries, languages, currencies, scripts and cities."""
+    from .template import demo_recipe
+
+    settings = demo_recipe(language, output_dir)
+    from .pipeline import run as run_recipe
+
+    show_results(run_recipe(settings, quiet=quiet))
+
+
+@app.command()
+def evaluate(
+    folder: RunFolder,
+    languages: Annotated[str | None, typer.Option(help="Comma-separated; default: the languages of the run.")] = None,
+    split: Annotated[Literal["dev", "test"], typer.Option(help="Which examples.")] = "test",
+    quiet: Quiet = False,
+) -> None:
+    """Score a trained run on its task, also in languages that it never saw."""
+    from .rescore import rescore
+
+    scores = rescore(folder, languages.split(",") if languages else None, split, quiet=quiet)
+    table = Table()
+    for heading in ("language", "part", "metric", "value", "95 % interval", "n"):
+        table.add_column(heading, justify="right" if heading in ("value", "n") else "left")
+    for part, s in scores:
+        table.add_row(s.language, part, s.metric, f"{s.value:.3f}", f"{s.low:.3f} to {s.high:.3f}", str(s.n))
+    console.print(table)
+
+
+@app.command()
+def predict(
+    folder: RunFolder,
+    file: Annotated[Path | None, typer.Argument(help=".txt (one text a line), .jsonl, .csv or .tsv; default: standard input.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of the texts.")] = None,
+    text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
+    text_b: Annotated[str | None, typer.Option(help="Column of the second text of a pair.")] = None,
+    output: Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="Output format.")] = "jsonl",
+) -> None:
+    """Label texts with a trained run; JSON lines or CSV on standard output, with confidence."""
+    from .data.texts import read_texts
+    from .serve import load
+
+    texts = read_texts(file, text=text, text_b=text_b)
+    adapted = load(folder)
+    if language is None and len(adapted.identity.languages) == 1:
+        language = adapted.identity.languages[0]
+    warn = Console(stderr=True).print
+    if language is None:
+        warn(f"no --language given, the run knows {', '.join(adapted.identity.languages)}: using the task part alone")
+    elif not adapted.knows(language):
+        warn(f"nothing was trained for {language}: using the task part alone")
+    write_predictions(sys.stdout, texts, adapted.predict(texts, language=language), output)
+
+
+@app.command()
+def report(folder: RunFolder) -> None:
+    """Write the report and the model card of a run again, from its files."""
+    from .report import write_model_card, write_report
+
+    write_model_card(folder)
+    console.print(str(write_report(folder)), highlight=False)
+
+
+@app.command(name="list")
+def list_(
+    kind: Annotated[
+        Literal["tasks", "prompts", "adapters", "alignment", "backbones", "sources", "languages"],
+        typer.Argument(help="What to list."),
+    ] = "tasks",
+) -> None:
+    """List what a recipe can name."""
+    from .listing import rows_of
+
+    headings, rows = rows_of(kind)
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*map(_escaped, row))
+    console.print(table)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a recipe, for editors."""
+    import json
+
+    from .config import schema as recipe_schema
+
+    typer.echo(json.dumps(recipe_schema(), indent=2))
+
+
+@cache_app.command("info")
+def cache_info() -> None:
+    """Show where the cache is and how large."""
+    from .cache import info, states_folder
+
+    found = info()
+    console.print(f"{states_folder()}: {found.entries} entries, {found.bytes / 1e6:,.1f} MB", highlight=False)
+    if found.newest:
+        console.print(f"last used between {found.oldest:%Y-%m-%d} and {found.newest:%Y-%m-%d}", highlight=False)
+
+
+@cache_app.command("prune")
+def cache_prune(
+    max_gigabytes: Annotated[float, typer.Option(min=0, help="Keep this much, most recently used first.")] = 0.0,
+) -> None:
+    """Remove cached states, least recently used first; they are computed again when needed."""
+    from .cache import prune
+
+    removed, freed = prune(max_bytes=int(max_gigabytes * 1e9))
+    console.print(f"removed {removed} entries, {freed / 1e6:,.1f} MB", highlight=False)
+
+
+def show_results(folder: Path) -> None:
+    """The before-and-after table of a finished run, and where its report is."""
+    from .findings import results
+    from .run_files import read_run
+
+    found = read_run(folder)
+    table = Table(title=f"{found.data['task']}: accuracy (macro-F1), 95 % intervals", title_justify="left")
+    for heading in ("language", "shots", "frozen head", "lingraft", "gain", "n"):
+        table.add_column(heading, justify="left" if heading == "language" else "right")
+    for row in results(found):
+        table.add_row(
+            row.name,
+            str(row.shots),
+            _estimate(row.before, row.macro_f1_before),
+            _estimate(row.after, row.macro_f1_after),
+            _gain(row.gain),
+            str(row.n),
+        )
+    console.print(table)
+    console.print(f"report: {folder / 'report.html'}", highlight=False)
+
+
+def write_predictions(stream: TextIO, texts: list[Any], predictions: list[Prediction], output: str) -> None:
+    """One line per text: the text, the label, its probability."""
+    import csv
+    import json
+
+    rows: Callable[[dict[str, Any]], Any]
+    if output == "csv":
+        writer = csv.DictWriter(stream, ["text", "text_b", "label", "confidence"])
+        writer.writeheader()
+        rows = writer.writerow
+    else:
+        rows = lambda row: print(json.dumps(row, ensure_ascii=False), file=stream)  # noqa: E731, T201
+    for text, prediction in zip(texts, predictions, strict=True):
+        a, b = (text, None) if isinstance(text, str) else text
+        row = {"text": a, "text_b": b, "label": prediction.value, "confidence": round(prediction.confidence, 4)}
+        rows({key: value for key, value in row.items() if value is not None})
+
+
+def _estimate(estimate: Any, macro_f1: float | None) -> str:
+    if estimate is None:
+        return ""
+    interval = f" [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate.low is not None else ""
+    return f"{estimate.value:.3f}" + (f" ({macro_f1:.3f})" if macro_f1 is not None else "") + _escaped(interval)
+
+
+def _gain(estimate: Any) -> str:
+    if estimate is None:
+        return ""
+    interval = f" [{estimate.low:+.3f}, {estimate.high:+.3f}]" if estimate.low is not None else ""
+    return f"{estimate.value:+.3f}" + _escaped(interval)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
