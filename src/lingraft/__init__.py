@@ -1,3 +1,51 @@
-"""Graft a task and a language onto a frozen multilingual language model with very little data."""
+"""Graft a task and a language onto a frozen multilingual language model with very little data.
+
+Two functions do what the command line does: :func:`run` trains and reports, :func:`load` uses the
+result. Importing lingraft imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .serve import Adapted
+
+__all__ = ["__version__", "load", "run"]
 
 __version__ = "0.1.0"
+
+
+def run(recipe: Path | str | Mapping[str, Any], *overrides: str, quiet: bool = False) -> Path:
+    """Run a recipe to its report, or continue where it stopped.
+
+    Args:
+        recipe: A YAML file, or the same as plain data.
+        overrides: Settings to change, e.g. ``"train.learning_rate=1e-3"``.
+        quiet: Say nothing but warnings.
+
+    Returns:
+        The run folder; ``report.html`` and ``scores.jsonl`` are in it.
+
+    Raises:
+        LingraftError: With one message that says what was expected, what came, where, and what to do.
+    """
+    from .config import parse_recipe, read_recipe
+    from .pipeline import run as run_recipe
+
+    if isinstance(recipe, Mapping):
+        return run_recipe(parse_recipe(recipe, overrides), quiet=quiet)
+    return run_recipe(read_recipe(Path(recipe), overrides), quiet=quiet)
+
+
+def load(folder: Path | str) -> Adapted:
+    """Load a finished run; ``load(folder).predict(texts, language="yor-Latn")`` labels texts.
+
+    Raises:
+        CheckpointError: There is no finished run, or its backbone is not the one it was trained on.
+    """
+    from .serve import load as load_run
+
+    return load_run(folder)

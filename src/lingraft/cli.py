@@ -48,7 +48,9 @@ def main() -> None:
     try:
         app()
     except LingraftError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {_escaped(str(error))}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"[bold red]error[/bold red] {_escaped(str(error))}", highlight=False
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         Console(stderr=True).print("stopped; the same command continues from here")
@@ -63,7 +65,9 @@ def main() -> None:
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("recipe.yaml"),
-    task: Annotated[Literal["classification", "sib200", "cldr_names"], typer.Option(help="What to start from.")] = "classification",
+    task: Annotated[
+        Literal["classification", "sib200", "cldr_names"], typer.Option(help="What to start from.")
+    ] = "classification",
     language: Annotated[list[str] | None, typer.Option(help="Target language; may be given several times.")] = None,
 ) -> None:
     """Write a commented recipe to start from."""
@@ -73,7 +77,7 @@ def init(
         raise DataError(f"{path} exists already; choose another name, or delete it first")
     from .run_folder import write_text
 
-    write_text(path, recipe_text(task, language or ["yor-Latn"]))
+    write_text(path, recipe_text(task, language or ["yor-Latn"], path))
     console.print(f"wrote {path}; edit it, then: lingraft check {path}", highlight=False)
 
 
@@ -84,9 +88,11 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     from .plan import plan
 
     found = plan(read_recipe(recipe, overrides or []))
-    table = Table(title=f"{found.task}, {found.trainings} training{'s' if found.trainings > 1 else ''}", title_justify="left")
-    for heading in ("language", "learns from", "pairs", "shots", "dev", "test", "tokens", "cut off", "unknown pieces"):
-        table.add_column(heading, justify="left" if heading in ("language", "learns from") else "right")
+    table = Table(
+        title=f"{found.task}, {found.trainings} training{'s' if found.trainings > 1 else ''}", title_justify="left"
+    )
+    for heading in ("language", "labelled", "pairs", "dev", "test", "tokens", "cut off", "unknown"):
+        table.add_column(heading, justify="left" if heading == "language" else "right")
     for row in found.languages:
         table.add_row(*row)
     console.print(table)
@@ -144,7 +150,9 @@ def evaluate(
 @app.command()
 def predict(
     folder: RunFolder,
-    file: Annotated[Path | None, typer.Argument(help=".txt (one text a line), .jsonl, .csv or .tsv; default: standard input.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help=".txt (one text a line), .jsonl, .csv or .tsv; default: standard input.")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="Language of the texts.")] = None,
     text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
     text_b: Annotated[str | None, typer.Option(help="Column of the second text of a pair.")] = None,
@@ -167,12 +175,23 @@ def predict(
 
 
 @app.command()
-def report(folder: RunFolder) -> None:
+def report(
+    folder: RunFolder,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write the results as a Markdown page, scores beside it.")
+    ] = None,
+    command: Annotated[str | None, typer.Option(help="The command that the page names.")] = None,
+) -> None:
     """Write the report and the model card of a run again, from its files."""
     from .report import write_model_card, write_report
 
     write_model_card(folder)
     console.print(str(write_report(folder)), highlight=False)
+    if markdown is not None:
+        from .results_page import write_results_page
+
+        written = write_results_page(folder, markdown, command=command or f"lingraft run {folder / 'recipe.yaml'}")
+        console.print(str(written), highlight=False)
 
 
 @app.command(name="list")
@@ -257,7 +276,7 @@ def write_predictions(stream: TextIO, texts: list[Any], predictions: list[Predic
         writer.writeheader()
         rows = writer.writerow
     else:
-        rows = lambda row: print(json.dumps(row, ensure_ascii=False), file=stream)  # noqa: E731, T201
+        rows = lambda row: print(json.dumps(row, ensure_ascii=False), file=stream)  # noqa: E731
     for text, prediction in zip(texts, predictions, strict=True):
         a, b = (text, None) if isinstance(text, str) else text
         row = {"text": a, "text_b": b, "label": prediction.value, "confidence": round(prediction.confidence, 4)}

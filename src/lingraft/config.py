@@ -107,7 +107,9 @@ class ParallelSettings(BaseModel):
     from_: Literal["task"] | None = Field(default=None, alias="from")
     """`task`: the task is parallel across languages; its training ids give the pairs, without labels."""
     pairs: PositiveInt | None = None
-    """At most this many pairs per language."""
+    """At most this many pairs per language (from the task: half of what the languages share, by default)."""
+    labelled: bool = False
+    """`from: task` only: the source side of the pairs keeps its label and is learnt from as well."""
 
 
 class TrainSettings(Settings):

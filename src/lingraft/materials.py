@@ -113,7 +113,8 @@ def _draw(
     if recipe.parallel and recipe.parallel.from_:
         pairs = _task_pairs(task, training, targets, recipe.parallel.pairs, draw)
         paired = {pair[0].group for found in pairs.values() for pair in found}
-    labelled = [example for example in training if example.group not in paired]
+    keep_all = recipe.parallel is not None and recipe.parallel.labelled
+    labelled = [example for example in training if keep_all or example.group not in paired]
     if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
         chosen, _ = split_groups([e.group for e in labelled], (recipe.shots.source_examples, 0), draw)
         labelled = [example for example in labelled if example.group in chosen]
@@ -162,7 +163,7 @@ def _parallel_files(
     settings: ParallelSettings | None, task: Task, evaluation: Sequence[PairExample]
 ) -> tuple[dict[str, tuple[Pair, ...]], int, list[str]]:
     """Pairs from the recipe's files, without evaluation texts: pairs, number dropped, notes."""
-    pairs: dict[str, tuple[Pair, ...]] = {language: () for language in task.target_languages}
+    pairs: dict[str, tuple[Pair, ...]] = dict.fromkeys(task.target_languages, ())
     if settings is None or settings.files is None:
         return pairs, 0, []
     forbidden = {normalised(text) for example in evaluation for text in (example.text_a, example.text_b) if text}
@@ -177,7 +178,9 @@ def _parallel_files(
             target_path=other,
             fields=settings.fields,
         )
-        kept = [p for p in text.pairs if normalised(p.source) not in forbidden and normalised(p.target) not in forbidden]
+        kept = [
+            p for p in text.pairs if normalised(p.source) not in forbidden and normalised(p.target) not in forbidden
+        ]
         dropped += len(text.pairs) - len(kept)
         kept = kept[: settings.pairs]
         pairs[language] = tuple(
@@ -207,5 +210,3 @@ def _renamed(example: PairExample, split: str) -> PairExample:
 
 def _unlabelled(example: PairExample) -> PairExample:
     return replace(example, label=None)
-
-

@@ -49,7 +49,7 @@ class GraftedModel(nn.Module):
         adapter = self.adaptation.adapter if parts else None
         for layer in range(states.layer, self.stack.num_layers):
             rows = prompt(layer, language) if prompt is not None else None
-            if rows is not None and prompt.carried:
+            if prompt is not None and rows is not None and prompt.carried:
                 states, rows = insert(rows, states), None
             states = step(self.stack, layer, states, rows)
             if adapter is not None:
@@ -60,7 +60,7 @@ class GraftedModel(nn.Module):
     def train(self, mode: bool = True) -> GraftedModel:
         """Only the adaptation ever leaves eval mode."""
         super().train(mode)
-        self.stack.eval()  # type: ignore[attr-defined]
+        self.stack.eval()
         return self
 
 

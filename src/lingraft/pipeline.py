@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from transformers import PreTrainedTokenizerBase
 
 from . import __version__
 from .backbones.loading import Backbone, load_backbone
@@ -28,13 +29,12 @@ from .finish import picture, summarise, verify_in_fresh_process
 from .frozen_head import FrozenHead, fit_frozen_head
 from .materials import Draw, Materials, gather
 from .model import GraftedModel, build_adaptation, sampled_states
-
 from .progress import Reporter
 from .records import Features, PairExample, Score
 from .report import write_model_card, write_report
 from .run_folder import Unit, opened, units, write_json, write_lines
 from .tasks.classification import class_weights
-from .train import Progress, train
+from .train import train
 from .transfer import Frame, Transfer
 
 Pools = Mapping[tuple[str, str], Encoded]
@@ -58,7 +58,7 @@ def run(recipe: Recipe, *, quiet: bool = False) -> Path:
         materials = gather(recipe)
         backbone, accelerator = load(recipe, reporter)
         cut = resolved_cut(recipe, backbone.stack.num_layers)
-        features = tokenise(materials, backbone, recipe)
+        features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
         started = time.monotonic()
         pools = encode_all(features, backbone, recipe, cut, accelerator.device, reporter)
         write_json(folder / "data.json", data_card(materials, features, backbone, recipe))
@@ -105,7 +105,9 @@ def resolved_cut(recipe: Recipe, num_layers: int) -> int:
 # --- Data and states --------------------------------------------------------------------------------
 
 
-def tokenise(materials: Materials, backbone: Backbone, recipe: Recipe) -> dict[tuple[str, str], list[Features]]:
+def tokenise(
+    materials: Materials, tokenizer: PreTrainedTokenizerBase, text_prefix: str, recipe: Recipe
+) -> dict[tuple[str, str], list[Features]]:
     """Features of every text that a run needs, by language and purpose."""
     task = materials.task
     wanted: dict[tuple[str, str], Sequence[PairExample]] = {}
@@ -114,7 +116,7 @@ def tokenise(materials: Materials, backbone: Backbone, recipe: Recipe) -> dict[t
         wanted[language, "test"] = materials.test[language]
     wanted[task.source_language, "dev"] = materials.dev
     return {
-        key: task.encode(examples, backbone.tokenizer, recipe.backbone.max_length, backbone.text_prefix)
+        key: task.encode(examples, tokenizer, recipe.backbone.max_length, text_prefix)
         for key, examples in wanted.items()
     }
 

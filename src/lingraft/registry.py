@@ -99,7 +99,7 @@ class Registry:
         rows = []
         for name in self.names():
             factory = self._factories[name]
-            options = ", ".join(str(p) for p in inspect.signature(factory, eval_str=False).parameters.values())
+            options = ", ".join(_readable(p) for p in inspect.signature(factory).parameters.values())
             rows.append((name, options, (inspect.getdoc(factory) or "").partition("\n")[0]))
         return rows
 
@@ -134,6 +134,12 @@ class Registry:
             importlib.import_module(f"{self.package}.{module.name}")
         for entry in entry_points(group=self.package):
             entry.load()
+
+
+def _readable(parameter: inspect.Parameter) -> str:
+    """An option as documentation writes it: ``temperature: float = 0.1``."""
+    default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default}"
+    return f"{parameter.name}: {parameter.annotation}{default}"
 
 
 def unknown(name: str, known: Mapping[str, Any] | list[str], what: str) -> str:

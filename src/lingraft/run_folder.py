@@ -37,9 +37,7 @@ class Unit:
 
 def units(recipe: Recipe) -> list[Unit]:
     """All trainings of a recipe, in order."""
-    return [
-        Unit(k, draw, seed) for k in recipe.shots.ks for draw in range(recipe.shots.draws) for seed in recipe.seeds
-    ]
+    return [Unit(k, draw, seed) for k in recipe.shots.ks for draw in range(recipe.shots.draws) for seed in recipe.seeds]
 
 
 @contextmanager

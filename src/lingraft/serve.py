@@ -22,7 +22,7 @@ from .data.languages import canonical
 from .encode import length_batches, states_at
 from .errors import CheckpointError, DataError, LingraftError
 from .model import GraftedModel
-from .records import PairExample, Prediction
+from .records import Features, PairExample, Prediction
 from .run_files import read_object
 from .tasks.classification import decode_labels, encode_pairs
 
@@ -66,7 +66,7 @@ class Adapted:
                 out[rows] = self.model(states, language)[1].float().cpu()
         return out
 
-    def _features(self, texts: Sequence[Text], language: str) -> list[object]:
+    def _features(self, texts: Sequence[Text], language: str) -> list[Features]:
         examples = []
         for i, text in enumerate(texts):
             a, b = (text, None) if isinstance(text, str) else text

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from .batches import Step
 from .config import TrainSettings
@@ -178,7 +178,7 @@ def losses_of(
     return Losses(task + alignment, task, alignment)
 
 
-def _optimizer(trained: dict[str, Tensor], settings: TrainSettings) -> torch.optim.AdamW:
+def _optimizer(trained: dict[str, nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
     """AdamW in two groups: prompts learn faster and do not decay."""
     prompts = [p for name, p in trained.items() if name.startswith("prompt.")]
     others = [p for name, p in trained.items() if not name.startswith("prompt.")]
@@ -189,7 +189,7 @@ def _optimizer(trained: dict[str, Tensor], settings: TrainSettings) -> torch.opt
     return torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, 0.98))
 
 
-def _set_learning_rate(optimizer: Any, step: int, total: int, settings: TrainSettings) -> None:
+def _set_learning_rate(optimizer: torch.optim.Optimizer, step: int, total: int, settings: TrainSettings) -> None:
     """Linear warm-up, then linear decay to zero."""
     warmup = max(1, round(settings.warmup_share * total))
     factor = min((step + 1) / warmup, (total - step) / max(1, total - warmup))
@@ -197,14 +197,16 @@ def _set_learning_rate(optimizer: Any, step: int, total: int, settings: TrainSet
         group["lr"] = group["peak"] * factor
 
 
-def _snapshot(state: TrainingState, trained: dict[str, Tensor], optimizer: Any) -> TrainingState:
+def _snapshot(
+    state: TrainingState, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer
+) -> TrainingState:
     state.parameters = {name: parameter.detach() for name, parameter in trained.items()}
     moments = optimizer.state
     state.optimizer = {name: dict(moments[parameter]) for name, parameter in trained.items() if parameter in moments}
     return state
 
 
-def _restore(state: TrainingState, trained: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+def _restore(state: TrainingState, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
     with torch.no_grad():
         for name, tensor in state.parameters.items():
             trained[name].copy_(tensor)

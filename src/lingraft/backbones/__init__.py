@@ -31,6 +31,8 @@ class LayerStack(nn.Module, ABC):
         max_length: The longest text, in tokens, that the positions allow.
     """
 
+    layers: nn.ModuleList
+
     def __init__(self, model: nn.Module, *, num_layers: int, width: int, max_length: int) -> None:
         super().__init__()
         self.num_layers = num_layers

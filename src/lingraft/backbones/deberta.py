@@ -63,7 +63,7 @@ class DebertaStack(LayerStack):
             states = self.convolution(hidden * keep[:, :, None], states, keep.long())
         return states
 
-    def _attend(self, attention: Any, hidden: Tensor, keep: Tensor) -> Tensor:  # noqa: ANN401 - Hugging Face's module
+    def _attend(self, attention: Any, hidden: Tensor, keep: Tensor) -> Tensor:
         """``[B, T, H]`` to ``[B, T, H]`` through one block's attention; ``keep`` is ``[B, T]``."""
         heads = attention.num_attention_heads
         query = _by_head(attention.query_proj(hidden), heads)  # [B, heads, T, d]
@@ -141,7 +141,7 @@ def _by_head(states: Tensor, heads: int) -> Tensor:
     return states.view(*states.shape[:-1], heads, -1).transpose(-2, -3)
 
 
-def _refuse_variants(config: Any) -> None:  # noqa: ANN401 - Hugging Face's configuration
+def _refuse_variants(config: Any) -> None:
     if not getattr(config, "relative_attention", False):
         raise CheckpointError(
             "this deberta-v2 checkpoint has relative_attention: false; lingraft reads the published kind, with "

@@ -79,7 +79,7 @@ class _Cursor:
         self.position += struct.calcsize("<" + layout)
         return values
 
-    def number(self, layout: str) -> Any:  # noqa: ANN401 - int, float or bytes, as the layout says
+    def number(self, layout: str) -> Any:
         """One number, or one string of bytes."""
         return self.numbers(layout)[0]
 

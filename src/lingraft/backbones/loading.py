@@ -345,6 +345,15 @@ def _load_encoder(folder: Path, checkpoint: str) -> nn.Module:
     return encoder
 
 
+def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a checkpoint, without its weights.
+
+    Raises:
+        CheckpointError: As :func:`load_backbone`.
+    """
+    return _load_tokenizer(_folder(checkpoint), checkpoint)
+
+
 def _load_tokenizer(folder: Path, checkpoint: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 

@@ -13,7 +13,9 @@ from .classification import classification_task
 
 
 @tasks.register("sib200")
-def sib200(*, source_language: str = "eng-Latn", target_languages: list[str], data_dir: Path = Path("data/sib200")) -> Task:
+def sib200(
+    *, source_language: str = "eng-Latn", target_languages: list[str], data_dir: Path = Path("data/sib200")
+) -> Task:
     """Topic of a sentence, 7 classes, parallel in 205 languages (SIB-200, Adelani et al., 2024)."""
     # Publisher's layout first, then one flat folder.
     publisher = "data/annotated/{language}/%s.tsv"

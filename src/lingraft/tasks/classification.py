@@ -47,7 +47,14 @@ def classification(
         pattern = files.get(split)  # type: ignore[call-overload]
         if pattern is None:
             raise DataError(f"task.files has no {split!r} entry; it has {', '.join(files)}")
-        return pair_examples(locate(pattern, language, data_dir), fields=columns, language=language)
+        try:
+            path = locate(pattern, language, data_dir)
+        except DataError:
+            # The source language is learnt from; being tested on it, or having its own dev file, is a bonus.
+            if language == canonical(source_language) and split != "train":
+                return []
+            raise
+        return pair_examples(path, fields=columns, language=language)
 
     splits = tuple(split for split in ("train", "dev", "test") if split in files)
     return classification_task(
@@ -88,7 +95,9 @@ def classification_task(
     training = read(source, "train")
     labels = tuple(sorted({str(example.label) for example in training}))
     if len(labels) < 2:
-        raise DataError(f"{name}: the {source} training set has the one label {labels[0]!r}; there is nothing to tell apart")
+        raise DataError(
+            f"{name}: the {source} training set has the one label {labels[0]!r}; there is nothing to tell apart"
+        )
 
     @cache
     def examples(language: str, split: str) -> list[PairExample]:
@@ -150,7 +159,9 @@ def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     return F.cross_entropy(logits, targets, weight=weights, ignore_index=NO_LABEL)
 
 
-def decode_labels(features: Sequence[Features], language: str, logits: Tensor, *, labels: Sequence[str]) -> Iterator[Prediction]:
+def decode_labels(
+    features: Sequence[Features], language: str, logits: Tensor, *, labels: Sequence[str]
+) -> Iterator[Prediction]:
     """The likeliest label of each row of ``logits [N, C]``, with its probability."""
     probabilities = torch.softmax(logits.float(), dim=-1)
     confidence, best = probabilities.max(-1)
@@ -164,5 +175,3 @@ def class_weights(targets: Sequence[int], classes: int, *, balanced: bool) -> Te
         return torch.ones(classes)
     counts = torch.bincount(torch.tensor(targets), minlength=classes).clamp(min=1)
     return len(targets) / (classes * counts.float())
-
-

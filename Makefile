@@ -1,0 +1,43 @@
+# make demo    watch a model learn a language
+# make test    all tests
+# make check   lint, types, import contracts, then all tests
+# make wheel-test   the unit tests again, on the package as users install it
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test check lint wheel-test clean
+
+demo: $(INSTALLED)
+	$(BIN)/lingraft demo
+
+test: $(INSTALLED)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+check: lint
+	$(MAKE) test
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheel-test: $(INSTALLED)
+	rm -rf build
+	$(BIN)/python -m build --wheel --outdir build/wheel .
+	$(BIN)/python -m pip install --quiet --no-deps --target build/site build/wheel/*.whl
+	PYTHONPATH=build/site $(BIN)/python -c "import lingraft; assert '/build/site/' in lingraft.__file__, lingraft.__file__"
+	PYTHONPATH=build/site HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not checkpoint and not shared"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("lingraft needs Python 3.11 or newer, this is %d.%d; say for example: make demo PYTHON=python3.11" % sys.version_info[:2])'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[bundled,parquet]'
+	touch $@
+
+clean:
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

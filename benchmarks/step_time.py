@@ -1,0 +1,722 @@
+"""Time and memory of one training step, beside what a user would pick instead, in one run.
+
+Every method trains the same checkpoint on the same texts in the same order: batches of 32 that
+``epoch_steps`` composed, first SIB-200 English in length buckets, then sentences joined to 128
+tokens each. A step is forward, loss, backward, clipping, AdamW and zeroing the gradients, from the
+end of one step to the end of the next, so that fetching a batch (collating token ids there,
+reading cached states here) counts. Methods take turns, a few steps each, and every batch counts
+with its median over the rounds: another process that wakes up disturbs all methods alike. The
+first step of each turn, on the shortest batch, makes the optimiser's state and does not count.
+
+``full`` and the two kinds of ``peft`` run in the Hugging Face Trainer as it comes: dropout 0.1,
+its optimiser, ``peft-lora`` on PEFT's default modules for the family (query and value). The
+``lingraft`` rows run :func:`lingraft.train.train` on a real entry of the state cache.
+
+Peak memory is ``ru_maxrss`` of a fresh process per method: the whole process, with Python, torch,
+the tokenizer and the loaded weights. A process inherits the peak of the one that starts it, which
+is why nothing large is imported here before the last of them is done.
+
+The floor is what the multiplications of a ``lingraft`` step take at the best rate that this
+machine reached in this run on matrices of these shapes; see :func:`lingraft_flops`.
+
+    python benchmarks/step_time.py --json step_time.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# As the command line of lingraft does, for all methods, before torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from lingraft.errors import LingraftError
+from lingraft.records import Features, PairExample
+
+if TYPE_CHECKING:
+    from lingraft.backbones.loading import Backbone
+    from lingraft.batches import Pool
+    from lingraft.config import Recipe
+    from lingraft.encode import Encoded
+
+ENGLISH, YORUBA = "eng-Latn", "yor-Latn"
+BATCH, FIXED_LENGTH = 32, 128
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sib200"
+
+METHODS = {
+    "full": "full fine-tuning, Trainer",
+    "peft-lora": "LoRA r 8 on query and value of all layers, Trainer",
+    "peft-prompt": "20 virtual tokens before the first layer, Trainer",
+    "peft-prompt-no-dropout": "the same, dropout of the backbone set to 0",
+    "lingraft": "16 virtual tokens and an adapter of 32 in each layer above the cut, cached states, task loss",
+    "lingraft+alignment": "the same texts, with mse and contrastive loss to their own teacher states",
+    "lingraft+pairs": "a joint step: those 32 English texts and 32 Yoruba sentences with their teacher (64 texts)",
+}
+UNCACHED = "lingraft, walking the frozen layers in every step"
+
+Run = Callable[["Plan"], list[float]]
+"""Trains on the batches of a plan and returns the seconds of each, the first (warm-up) left out."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The texts of one data shape and the batches, by example id, that every method sees.
+
+    ``batches`` are English, ``pairs`` Yoruba; the first of each is the warm-up.
+    """
+
+    title: str
+    english: tuple[Features, ...]
+    yoruba: tuple[Features, ...]
+    batches: tuple[tuple[str, ...], ...]
+    pairs: tuple[tuple[str, ...], ...]
+
+    def lengths(self) -> list[list[int]]:
+        """Tokens of each text of each timed batch."""
+        length = {feature.example_id: len(feature.input_ids) for feature in self.english}
+        return [[length[i] for i in batch] for batch in self.batches[1:]]
+
+    def for_memory(self) -> Plan:
+        """The longest batch twice: the optimiser's state is there in the second step."""
+        longest = max(range(1, len(self.batches)), key=lambda i: max(self.lengths()[i - 1]))
+        return replace(self, batches=(self.batches[longest],) * 2, pairs=(self.pairs[longest],) * 2)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all processes share; plain data, so that a process without lingraft's model can read it."""
+
+    checkpoint: str
+    folder: str
+    data_dir: str
+    cache: str
+    plans: dict[str, Plan]
+    classes: int
+    cut: int
+    layers: int
+    width: int
+    inner: int
+    encode_seconds: float
+    steps_per_epoch: int
+
+
+# ---- The data --------------------------------------------------------------------------------------
+
+
+def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Prepared:
+    """Read SIB-200, compose the batches, and encode their texts into a cache of our own (timed)."""
+    import torch
+
+    from lingraft.backbones.bundled import bundled_folder
+    from lingraft.encode import states_at
+    from lingraft.pipeline import resolved_cut
+    from lingraft.tasks import tasks
+
+    recipe = recipe_of(checkpoint, data_dir)
+    task = tasks.build("sib200", recipe.task.options)
+    backbone = loaded(checkpoint)
+    name = checkpoint.removeprefix("bundled:")
+    folder = Path(checkpoint) if name == checkpoint else bundled_folder(name)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    longest = min(FIXED_LENGTH, backbone.max_length)
+    examples = {language: task.examples(language, "train") for language in (ENGLISH, YORUBA)}
+
+    def features(chosen: Sequence[PairExample]) -> tuple[Features, ...]:
+        return tuple(task.encode(chosen, backbone.tokenizer, longest, backbone.text_prefix))
+
+    short = {language: features(found) for language, found in examples.items()}
+    long = {
+        language: tuple(f for f in features(joined(found, short[language], longest)) if len(f.input_ids) == longest)
+        for language, found in examples.items()
+    }
+    cut = resolved_cut(recipe, backbone.stack.num_layers)
+    prepared = Prepared(
+        checkpoint=checkpoint,
+        folder=str(folder),
+        data_dir=data_dir,
+        cache=cache_folder,
+        plans={
+            "sib200": plan(f"SIB-200 English, batches of {BATCH} in length buckets", short, short, steps),
+            "fixed_128": plan(f"batches of {BATCH} x {longest} tokens", long, short, max(1, steps // 2)),
+        },
+        classes=len(task.labels),
+        cut=cut,
+        layers=backbone.stack.num_layers,
+        width=backbone.stack.width,
+        inner=config["intermediate_size"],
+        encode_seconds=math.nan,
+        steps_per_epoch=-(-len(short[ENGLISH]) // BATCH),
+    )
+    states_at([f.input_ids for f in short[YORUBA][:BATCH]], backbone.stack, cut, torch.device("cpu"))  # warm-up
+    started = time.perf_counter()
+    encoded(prepared, short[ENGLISH])
+    seconds = time.perf_counter() - started
+    for each in prepared.plans.values():
+        encoded(prepared, each.english)
+        encoded(prepared, each.yoruba)
+    return replace(prepared, encode_seconds=seconds)
+
+
+def recipe_of(checkpoint: str, data_dir: str) -> Recipe:
+    """The defaults of lingraft, with what the benchmark fixes."""
+    from lingraft.config import parse_recipe
+
+    return parse_recipe(
+        {
+            "backbone": {"checkpoint": checkpoint},
+            "task": {"name": "sib200", "target_languages": [YORUBA], "data_dir": data_dir},
+            "parallel": {"from": "task"},
+            "prompt": {"name": "deep", "length": 16},
+            "adapter": {"name": "bottleneck", "width": 32},
+            "train": {"num_train_epochs": 1, "batch_size": BATCH},
+            "alignment": [{"name": "mse"}, {"name": "contrastive"}],
+        }
+    )
+
+
+def joined(examples: Sequence[PairExample], short: Sequence[Features], length: int) -> list[PairExample]:
+    """Sentences put together until they fill ``length`` tokens."""
+    found, texts, tokens = [], list[str](), 0
+    for example, feature in zip(examples, short, strict=True):
+        texts.append(example.text_a)
+        tokens += len(feature.input_ids) - 4  # without prefix and special tokens
+        if tokens >= length + 8:
+            found.append(replace(example, text_a=" ".join(texts)))
+            texts, tokens = [], 0
+    return found
+
+
+def plan(
+    title: str, texts: dict[str, tuple[Features, ...]], warmup: dict[str, tuple[Features, ...]], steps: int
+) -> Plan:
+    """Choose ``steps`` batches that represent all lengths, and the shortest of ``warmup`` to begin with."""
+    chosen, kept = {}, {}
+    for language, features in texts.items():
+        first = bucketed(warmup[language])[0]
+        batches = bucketed(features)
+        spread = [batches[int((i + 0.5) / steps * len(batches))] for i in range(steps)]
+        chosen[language] = (first, *spread)
+        if warmup is not texts or language == YORUBA:  # encode no more than needed, but for the timed English texts
+            used = {i for batch in chosen[language] for i in batch}
+            everything = {f.example_id: f for f in (*warmup[language], *features)}
+            kept[language] = tuple(feature for i, feature in everything.items() if i in used)
+        else:
+            kept[language] = features
+    return Plan(title, kept[ENGLISH], kept[YORUBA], chosen[ENGLISH], chosen[YORUBA])
+
+
+def bucketed(features: tuple[Features, ...]) -> list[tuple[str, ...]]:
+    """The full batches of an epoch as lingraft composes them, the shortest texts first."""
+    import torch
+
+    from lingraft.batches import Pool, epoch_steps
+    from lingraft.encode import Encoded
+
+    class Names(Pool):
+        """A pool whose batches are the ids of their texts."""
+
+        def batch(self, ids: Sequence[str], device: torch.device) -> Any:
+            return tuple(ids)
+
+    length = {feature.example_id: len(feature.input_ids) for feature in features}
+    pool = Names(ENGLISH, Encoded(features, table=None), passed=tuple(length), targets={}, teacher={})  # type: ignore[arg-type]
+    steps = epoch_steps(pool, [], batch_size=BATCH, seed=0, epoch=0, device=torch.device("cpu"))
+    batches: list[Any] = [step()[0] for step in steps]
+    full = [batch for batch in batches if len(batch) == BATCH]
+    if not full:
+        raise LingraftError(f"the data give {len(length)} texts, too few for a batch of {BATCH}; see --data-dir")
+    return sorted(full, key=lambda batch: sum(length[i] for i in batch))
+
+
+# ---- Lingraft --------------------------------------------------------------------------------------
+
+
+@cache
+def loaded(checkpoint: str) -> Backbone:
+    """The frozen backbone, once per process; a bundled one comes from the user's own cache."""
+    from lingraft.backbones.loading import load_backbone
+
+    return load_backbone(checkpoint)
+
+
+@contextmanager
+def states_in(folder: str) -> Iterator[None]:
+    """Keep cached states in ``folder`` for a while."""
+    before = os.environ.get("LINGRAFT_CACHE")
+    os.environ["LINGRAFT_CACHE"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LINGRAFT_CACHE"]
+        else:
+            os.environ["LINGRAFT_CACHE"] = before
+
+
+def encoded(prepared: Prepared, features: tuple[Features, ...]) -> Encoded:
+    """Frozen states of ``features`` from the benchmark's cache."""
+    import torch
+
+    from lingraft.encode import encode
+
+    recipe = recipe_of(prepared.checkpoint, prepared.data_dir)
+    with states_in(prepared.cache):
+        return encode(
+            features,
+            loaded(prepared.checkpoint),
+            cut=prepared.cut,
+            max_length=recipe.backbone.max_length,
+            dtype=recipe.cache.dtype,
+            max_bytes=int(recipe.cache.max_gigabytes * 1e9),
+            device=torch.device("cpu"),
+        )
+
+
+def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
+    """A ``lingraft`` row: how to run it, and how many parameters it trains."""
+    import torch
+    from accelerate import Accelerator
+
+    from lingraft.batches import Step
+    from lingraft.encode import states_at
+    from lingraft.model import GraftedModel, build_adaptation, sampled_states
+    from lingraft.records import Batch
+    from lingraft.tasks.classification import class_weights, cross_entropy
+    from lingraft.train import train
+    from lingraft.transfer import Frame, Transfer
+
+    recipe = recipe_of(prepared.checkpoint, prepared.data_dir)
+    stack, device = loaded(prepared.checkpoint).stack, torch.device("cpu")
+    languages = [YORUBA] if method == "lingraft+pairs" else []
+    torch.manual_seed(0)
+    first = next(iter(prepared.plans.values()))
+    some = states_at([f.input_ids for f in first.english[:BATCH]], stack, prepared.cut, device)
+    adaptation = build_adaptation(
+        prompt=recipe.prompt,
+        adapter=recipe.adapter,
+        width=stack.width,
+        layers=range(prepared.cut, stack.num_layers),
+        languages=languages,
+        head=torch.nn.Linear(stack.width, prepared.classes),
+        initial=sampled_states(stack, some, torch.Generator().manual_seed(0)),
+    )
+    model = GraftedModel(stack, adaptation)
+
+    @cache
+    def pools(title: str) -> tuple[Pool, Pool | None]:
+        plan = next(plan for plan in prepared.plans.values() if plan.title == title)
+        english = pool_of(ENGLISH, encoded(prepared, plan.english))
+        if not languages:
+            return english, None
+        yoruba = pool_of(YORUBA, encoded(prepared, plan.yoruba))
+        # Any English teacher costs the same; that of a sentence's translation need not be in the plan.
+        teachers = list(english.teacher.values())
+        return english, replace(
+            yoruba, targets={}, teacher={i: teachers[n % len(teachers)] for n, i in enumerate(yoruba.teacher)}
+        )
+
+    def afresh(pool: Pool, ids: Sequence[str]) -> Batch:
+        features = [pool.encoded.features[pool.encoded.row[i]] for i in ids]
+        batch = pool.batch(ids[:1], device)
+        return Batch(
+            states=states_at([f.input_ids for f in features], stack, prepared.cut, device),
+            language=batch.language,
+            targets=torch.tensor([pool.targets[i] for i in ids]),
+            teacher=batch.teacher.expand(len(ids), -1),
+            taught=batch.taught.expand(len(ids)),
+        )
+
+    def run(plan: Plan) -> list[float]:
+        english, yoruba = pools(plan.title)
+        weights = class_weights(list(english.targets.values()), prepared.classes, balanced=True)
+        frame = Frame.of(torch.stack(list(english.teacher.values())))
+        steps: list[Step] = []
+        for ids, paired in zip(plan.batches, plan.pairs, strict=True):
+            if yoruba is not None:
+                steps.append(lambda ids=ids, paired=paired: (english.batch(ids, device), yoruba.batch(paired, device)))
+            elif method == UNCACHED:
+                steps.append(lambda ids=ids: (afresh(english, ids),))
+            else:
+                steps.append(lambda ids=ids: (english.batch(ids, device),))
+        ends: list[float] = []
+        train(
+            model,
+            lambda epoch: steps,
+            task_loss=lambda logits, targets: cross_entropy(logits, targets, weights),
+            transfer=Transfer(recipe.alignment, frame) if method in ("lingraft+alignment", "lingraft+pairs") else None,
+            settings=recipe.train,
+            seed=0,
+            advance=lambda progress: ends.append(time.perf_counter()),
+            accelerator=Accelerator(cpu=True),
+        )
+        return durations(ends)
+
+    return run, sum(parameter.numel() for parameter in adaptation.parameters())
+
+
+def pool_of(language: str, texts: Encoded) -> Pool:
+    """Texts of one language with their labels and their own teacher states."""
+    from lingraft.batches import Pool
+
+    ids = tuple(feature.example_id for feature in texts.features)
+    labels = {feature.example_id: feature.target for feature in texts.features if feature.target is not None}
+    return Pool(language, texts, passed=ids, targets=labels, teacher=dict(zip(ids, texts.pooled(ids), strict=True)))
+
+
+def durations(ends: Sequence[float]) -> list[float]:
+    """Times at which steps ended to the seconds of each but the first."""
+    return [after - before for before, after in pairwise(ends)]
+
+
+# ---- What a user would pick instead ----------------------------------------------------------------
+
+
+def hugging_face(method: str, prepared: Prepared) -> tuple[Run, int]:
+    """A row of the Trainer: how to run it, and how many parameters it trains."""
+    from torch.utils.data import Sampler, SequentialSampler
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        PrinterCallback,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    rates = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+    options = dict.fromkeys(rates, 0.0) if method == "peft-prompt-no-dropout" else {}
+    model: Any = AutoModelForSequenceClassification.from_pretrained(
+        prepared.folder, num_labels=prepared.classes, local_files_only=True, **options
+    )
+    if method != "full":
+        model = with_peft(method, model)
+    collate = DataCollatorWithPadding(AutoTokenizer.from_pretrained(prepared.folder, local_files_only=True))
+
+    class InOrder(Trainer):  # type: ignore[misc]
+        """The Trainer, with the batches that the other methods see."""
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+            return SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
+
+    class Clock(TrainerCallback):  # type: ignore[misc]
+        """Notes when each step ends."""
+
+        def __init__(self) -> None:
+            self.ends: list[float] = []
+
+        def on_step_end(self, *_: object, **__: object) -> None:
+            self.ends.append(time.perf_counter())
+
+    def run(plan: Plan) -> list[float]:
+        texts = {feature.example_id: feature for feature in plan.english}
+        rows = [{"input_ids": list(texts[i].input_ids), "labels": texts[i].target} for b in plan.batches for i in b]
+        clock = Clock()
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = TrainingArguments(
+                output_dir=folder,
+                per_device_train_batch_size=BATCH,
+                num_train_epochs=1,
+                use_cpu=True,
+                report_to="none",
+                save_strategy="no",
+                logging_strategy="no",
+                disable_tqdm=True,
+                remove_unused_columns=False,
+                label_names=["labels"],
+                dataloader_pin_memory=False,
+            )
+            trainer = InOrder(model, arguments, data_collator=collate, train_dataset=rows, callbacks=[clock])
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
+        return durations(clock.ends)
+
+    return run, sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def with_peft(method: str, model: Any) -> Any:
+    """The model as PEFT wraps it for ``method``."""
+    from peft import LoraConfig, PromptTuningConfig, TaskType, get_peft_model
+
+    if method == "peft-lora":
+        return get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, r=8))
+    return get_peft_model(model, PromptTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=20))
+
+
+def contestant(method: str, prepared: Prepared) -> tuple[Run, int]:
+    """How to run a method, and how many parameters it trains."""
+    return (lingraft if method.startswith("lingraft") else hugging_face)(method, prepared)
+
+
+# ---- Measuring -------------------------------------------------------------------------------------
+
+
+def peak_memory(method: str, prepared: Prepared) -> dict[str, int]:
+    """Peak bytes of this process on the longest batch of each plan; run in a process of its own."""
+    run, _ = contestant(method, prepared)
+    found = {}
+    for name, plan in prepared.plans.items():  # from small to large: a peak never sinks
+        run(plan.for_memory())
+        unit = 1 if sys.platform == "darwin" else 1024
+        found[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return found
+
+
+def in_fresh_process(function: Callable[..., Any], *arguments: object) -> Any:
+    """Call ``function`` in a new interpreter that ends with the call."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per step of a method, and by which share of that its rounds differed from each other."""
+
+    seconds: float
+    spread: float
+
+
+def take_turns(
+    runs: dict[str, Run], plan: Plan, repeat: int, between: Callable[[], None] = lambda: None
+) -> dict[str, Timing]:
+    """Let the methods take turns; each batch counts with its median over the rounds."""
+    found: dict[str, list[list[float]]] = {method: [] for method in runs}
+    for turn in range(repeat):
+        between()
+        for method, run in runs.items():
+            say(f"{plan.title}: round {turn + 1} of {repeat}, {method}")
+            found[method].append(run(plan))
+    timings = {}
+    for method, rounds in found.items():
+        seconds = statistics.fmean(statistics.median(batch) for batch in zip(*rounds, strict=True))
+        means = [statistics.fmean(one) for one in rounds]
+        timings[method] = Timing(seconds, (max(means) - min(means)) / seconds)
+    return timings
+
+
+class MatrixRate:
+    """The best rate of a layer's matrix products, over all the windows in which it was measured.
+
+    Forward and activation gradient of the four ``H x H`` projections and of the two of the
+    feed-forward part, for all tokens of a batch at once.
+    """
+
+    def __init__(self, *, tokens: int, width: int, inner: int) -> None:
+        import torch
+
+        self.weights = [torch.randn(width, width) for _ in range(4)]
+        self.weights += [torch.randn(inner, width), torch.randn(width, inner)]
+        self.inputs = {size: torch.randn(tokens, size) for size in (width, inner)}
+        self.flops = 4 * tokens * sum(weight.numel() for weight in self.weights)
+        self.best = 0.0
+
+    def measure(self, seconds: float = 0.5) -> None:
+        """Three more windows of ``seconds``."""
+        import torch
+
+        for _ in range(3):
+            done, started = 0, time.perf_counter()
+            while (elapsed := time.perf_counter() - started) < seconds or not done:
+                for weight in self.weights:
+                    torch.nn.functional.linear(self.inputs[weight.shape[1]], weight)
+                    torch.mm(self.inputs[weight.shape[0]], weight)
+                done += 1
+            self.best = max(self.best, done * self.flops / elapsed)
+
+
+def lingraft_flops(
+    lengths: Sequence[int], *, width: int, inner: int, layers: int, prompt: int, adapter: int, classes: int
+) -> int:
+    """Floating-point operations that a ``lingraft`` step on texts of these lengths cannot do without.
+
+    Counted are matrix products only, on real tokens (no padding), two operations for each
+    multiplication and addition, no recomputation. Of the ``layers`` BERT blocks above the cut:
+
+    * Forward: four projections and the feed-forward part for each token; keys and values of the
+      ``prompt`` rows once for the whole batch; scores and their sums of values over words and
+      prompt rows; the adapter.
+    * Backward: the same products once more for the gradients of their inputs (twice for the two
+      products of attention, whose factors both vary); none for frozen weights; for the adapter,
+      also those of its weights.
+    * In the first block, the states come from the cache and need no gradient. What is left of its
+      attention's backward pass is what leads to the prompt rows: the output projection, three
+      products between each token and each prompt row, and the rows' own keys and values. Its
+      feed-forward part and its adapter are on the way.
+
+    The head counts with its gradients. Normalisations, softmax, GELU, losses, the optimiser and
+    reading the cache do not: that is what the floor leaves out.
+
+    Args:
+        lengths: Tokens of each text of the batch.
+        width: ``H``.
+        inner: Width of the feed-forward part.
+        layers: Blocks above the cut.
+        prompt: Virtual tokens in each block.
+        adapter: Width of the bottleneck.
+        classes: Outputs of the head.
+    """
+    tokens = sum(lengths)
+    projection = 2 * tokens * width * width
+    rows = 2 * 2 * prompt * width * width
+    feed_forward = 2 * 2 * tokens * width * inner
+    attention = 2 * width * sum(length * (length + prompt) for length in lengths)
+    bottleneck = 2 * 2 * tokens * width * adapter
+    forward = 4 * projection + rows + feed_forward + 2 * attention + bottleneck
+    backward = 4 * projection + rows + feed_forward + 4 * attention + 2 * bottleneck
+    first_backward = projection + rows + feed_forward + 3 * 2 * width * tokens * prompt + 2 * bottleneck
+    head = 3 * 2 * len(lengths) * width * classes
+    return layers * forward + (layers - 1) * backward + first_backward + head
+
+
+# ---- One run ---------------------------------------------------------------------------------------
+
+
+def measure(
+    prepared: Prepared, methods: Sequence[str], memory: dict[str, dict[str, int]], repeat: int
+) -> dict[str, Any]:
+    """Time all methods on all plans; returns what goes into the JSON file."""
+    made = {method: contestant(method, prepared) for method in methods}
+    runs = {method: run for method, (run, _) in made.items()}
+    result: dict[str, Any] = {}
+    for name, plan in prepared.plans.items():
+        lengths = plan.lengths()
+        rate = MatrixRate(tokens=sum(map(sum, lengths)) // len(lengths), width=prepared.width, inner=prepared.inner)
+        entrants = runs if result else {**runs, UNCACHED: contestant(UNCACHED, prepared)[0]}
+        timings = take_turns(entrants, plan, repeat, rate.measure)
+        flops = statistics.fmean(
+            lingraft_flops(
+                each,
+                width=prepared.width,
+                inner=prepared.inner,
+                layers=prepared.layers - prepared.cut,
+                prompt=16,
+                adapter=32,
+                classes=prepared.classes,
+            )
+            for each in lengths
+        )
+        shape = {
+            "rows": [
+                {
+                    "method": method,
+                    "seconds_per_step": timings[method].seconds,
+                    "peak_memory_bytes": memory[method][name],
+                    "trainable_parameters": made[method][1],
+                }
+                for method in methods
+            ],
+            "floor_seconds_per_step": flops / rate.best,
+            "matrix_flops_per_second": rate.best,
+        }
+        print_table(plan, shape, timings, flops)
+        if result:
+            result[name] = shape
+        else:
+            result = shape | {"encoding": encoding_figures(prepared, timings)}
+    return result
+
+
+def encoding_figures(prepared: Prepared, timings: dict[str, Timing]) -> dict[str, float]:
+    """What encoding costs once, and after how many epochs it has paid for itself; printed too."""
+    spared = timings[UNCACHED].seconds - timings["lingraft"].seconds
+    epochs = prepared.encode_seconds / (prepared.steps_per_epoch * spared) if spared > 0 else math.inf
+    print(
+        f"encoding the English training texts once: {prepared.encode_seconds:.1f} s; a step without the cache: "
+        f"{timings[UNCACHED].seconds:.3f} s; paid for after {epochs:.2f} epochs of {prepared.steps_per_epoch} steps "
+        f"(in epoch {math.ceil(epochs) if spared > 0 else 'none'})"
+    )
+    return {
+        "seconds": prepared.encode_seconds,
+        "uncached_seconds_per_step": timings[UNCACHED].seconds,
+        "paid_for_after_epochs": epochs,
+    }
+
+
+def print_table(plan: Plan, shape: dict[str, Any], timings: dict[str, Timing], flops: float) -> None:
+    """The rows of one data shape, the floor, and whether the aims are met."""
+    lengths = plan.lengths()
+    tokens = sum(map(sum, lengths)) / len(lengths)
+    padded = sum(len(batch) * max(batch) for batch in lengths) / len(lengths)
+    base = timings["lingraft"].seconds
+    print(f"\n{plan.title}: {tokens:,.0f} tokens a step ({padded:,.0f} with padding)")
+    print(f"{'method':<23} {'s/step':>8} {'rounds':>7} {'x lingraft':>10} {'peak MB':>8} {'trainable':>12}  what")
+    for row in shape["rows"]:
+        method = row["method"]
+        print(
+            f"{method:<23} {row['seconds_per_step']:>8.3f} {timings[method].spread:>6.0%} "
+            f"{row['seconds_per_step'] / base:>11.2f} {row['peak_memory_bytes'] / 1e6:>8,.0f} "
+            f"{row['trainable_parameters']:>12,}  {METHODS[method]}"
+        )
+    floor = shape["floor_seconds_per_step"]
+    print(
+        f"{'floor of lingraft':<23} {floor:>8.3f} {'':>7} {floor / base:>10.2f}  {flops / 1e9:.1f} GFLOP at "
+        f"{shape['matrix_flops_per_second'] / 1e9:.0f} GFLOP/s"
+    )
+    print(f"lingraft takes {base / floor:.2f} times its floor (aim: at most 1.5)")
+    if "peft-prompt" in timings:
+        ratio = timings["peft-prompt"].seconds / base
+        print(f"lingraft is {ratio:.2f} times as fast as peft-prompt (aim: at least 4)")
+
+
+def say(text: str) -> None:
+    """Progress, apart from the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print; see the top of this file."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog="A run takes about six minutes.")
+    parser.add_argument("--checkpoint", default="bundled:multilingual-e5-small", help="a BERT, bundled or a folder")
+    parser.add_argument("--data-dir", type=Path, default=DATA, help="SIB-200: eng_Latn.train.tsv, yor_Latn.train.tsv")
+    parser.add_argument("--steps", type=int, default=4, help="batches a round (half as many of 128 tokens)")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds")
+    parser.add_argument("--methods", default=",".join(METHODS), help="rows to measure; lingraft is always one")
+    parser.add_argument("--json", type=Path, help="write the results here")
+    options = parser.parse_args(arguments)
+    chosen = {*options.methods.split(","), "lingraft"}
+    if unknown := chosen - set(METHODS):
+        parser.error(f"unknown methods: {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
+    if not options.data_dir.is_dir():
+        parser.error(f"there is no folder {options.data_dir}; give the one with SIB-200's files with --data-dir")
+    methods = [method for method in METHODS if method in chosen]
+    with tempfile.TemporaryDirectory() as folder:
+        say("reading and encoding")
+        try:
+            prepared = in_fresh_process(
+                prepare, options.checkpoint, str(options.data_dir.resolve()), folder, options.steps
+            )
+        except LingraftError as error:
+            parser.error(str(error))
+        memory = {}
+        for method in methods:
+            say(f"peak memory of {method}")
+            memory[method] = in_fresh_process(peak_memory, method, prepared)
+        result = measure(prepared, methods, memory, options.repeat)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Texts to label, without labels: plain lines, or a column of a table, from a file or standard input."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from .table import cell_of, read_table
+from .text import read_lines, suffix_of
+
+Text = str | tuple[str, str]
+
+
+def read_texts(path: Path | None, *, text: str = "text", text_b: str | None = None) -> list[Text]:
+    """Read texts, or pairs where ``text_b`` names a second column.
+
+    Args:
+        path: ``.jsonl``, ``.csv``, ``.tsv`` or ``.parquet`` with named columns; any other file has one
+            text a line. None reads lines from standard input; a line that begins with ``{`` is JSON.
+        text: Column of the text.
+        text_b: Column of the second text.
+
+    Raises:
+        DataError: The file is missing, empty, not UTF-8, or lacks the column.
+    """
+    if path is None:
+        return _from_standard_input(text, text_b)
+    if suffix_of(path) in (".jsonl", ".csv", ".tsv", ".parquet"):
+        found = [_of_row(row, number, path, text, text_b) for number, row in read_table(path)]
+    else:
+        if text_b is not None:
+            raise DataError(f"{path}: pairs of texts need named columns; give a .jsonl, .csv or .tsv file")
+        found = [line for _, line in read_lines(path) if line.strip()]
+    if not found:
+        raise DataError(f"{path} has no text in it")
+    return found
+
+
+def _from_standard_input(text: str, text_b: str | None) -> list[Text]:
+    content = sys.stdin.buffer.read()
+    suffix = ".jsonl" if content.lstrip().startswith(b"{") else ".txt"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"standard-input{suffix}"
+        path.write_bytes(content)
+        return read_texts(path, text=text, text_b=text_b)
+
+
+def _of_row(row: Mapping[str, Any], number: int, path: Path, text: str, text_b: str | None) -> Text:
+    where = f"{path}:{number}"
+    a = str(cell_of(row, text, "text", where))
+    if not a.strip():
+        raise DataError(f"{where}: column {text!r} has no text; fill it in or remove the line")
+    return a if text_b is None else (a, str(cell_of(row, text_b, "text_b", where)))

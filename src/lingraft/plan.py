@@ -1,0 +1,171 @@
+"""What a recipe would do and cost, before it is run: the content of ``lingraft check``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from .backbones.loading import CheckpointFacts, describe_checkpoint, load_tokenizer, usual_prefix
+from .cache import entry_bytes
+from .config import Recipe
+from .data.languages import display_name
+from .materials import Draw, Materials, gather
+from .pipeline import resolved_cut, tokenise
+from .records import Features
+from .run_folder import units
+
+EFFICIENCY = 0.6
+"""Share of the matrix rate that a walk through the layers reaches, attention and the rest included."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Rows of a table, and sentences."""
+
+    task: str
+    trainings: int
+    languages: list[list[str]]
+    lines: list[str]
+    warnings: list[str]
+
+
+def plan(recipe: Recipe) -> Plan:
+    """Read the data, tokenise it, count, and estimate the time; no weights are loaded.
+
+    Raises:
+        LingraftError: The recipe cannot be run as it is.
+    """
+    facts = describe_checkpoint(recipe.backbone.checkpoint)
+    cut = resolved_cut(recipe, facts.num_layers)
+    materials = gather(recipe)
+    tokenizer, prefix = load_tokenizer(facts.name), recipe.backbone.text_prefix
+    if prefix is None:
+        prefix = usual_prefix(facts.name)
+    features = tokenise(materials, tokenizer, prefix, recipe)
+    encoded = sum(len(f.input_ids) for group in features.values() for f in group)
+    learnt = sum(_tokens_per_epoch(draw, materials, features) for draw in materials.draws)
+    learnt *= len(recipe.seeds) * recipe.train.num_train_epochs
+    seconds = _seconds(encoded, learnt, facts, cut)
+    size = sum(
+        entry_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
+        for group in features.values()
+    )
+    lines = [
+        f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, all frozen; layers 1–{cut} are "
+        f"computed once, layers {cut + 1}–{facts.num_layers} are walked in training",
+        f"trained: {_trained(recipe, materials, facts, cut):,} parameters (prompt: {_name(recipe.prompt)}, adapter: "
+        f"{_name(recipe.adapter)}, head)",
+        f"trainings: {len(units(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
+        f"tokens: {encoded:,} to encode once, {learnt:,} to train on; cache: {size / 1e6:,.0f} MB",
+        f"estimated time on this machine: {_readable(seconds)}",
+        f"run folder: {recipe.output_dir}",
+        *materials.notes,
+    ]
+    return Plan(
+        materials.task.name,
+        len(units(recipe)),
+        _rows(materials, features, tokenizer),
+        lines,
+        _warnings(recipe, materials, size),
+    )
+
+
+def _rows(materials: Materials, features: dict[tuple[str, str], list[Features]], tokenizer: object) -> list[list[str]]:
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    draw, task = materials.draws[-1], materials.task
+    rows = []
+    for code in task.languages:
+        found = [f for (language, _), group in features.items() if language == code for f in group]
+        tokens = sum(len(f.input_ids) for f in found)
+        source = code == task.source_language
+        rows.append(
+            [
+                display_name(code),
+                str(len(draw.labelled) if source else len(draw.shots[code])),
+                "" if source else str(len(draw.pairs[code])),
+                str(len(materials.dev)) if source else "",
+                str(len(materials.test[code])),
+                f"{tokens:,}",
+                str(sum(f.truncated > 0 for f in found)),
+                f"{sum(f.input_ids.count(unknown) for f in found) / max(1, tokens):.1%}",
+            ]
+        )
+    return rows
+
+
+def _warnings(recipe: Recipe, materials: Materials, size: int) -> list[str]:
+    found = []
+    if size > recipe.cache.max_gigabytes * 1e9:
+        found.append(f"the states take {size / 1e9:.1f} GB, cache.max_gigabytes is {recipe.cache.max_gigabytes:g}")
+    removed = {kind: n for kind, n in materials.leaks.items() if n}
+    for kind, n in removed.items():
+        found.append(f"{n} {kind} texts occur in an evaluation set and are left out")
+    for draw in materials.draws[:1]:
+        for language, pairs in draw.pairs.items():
+            if not pairs and not draw.shots[language]:
+                found.append(f"{language}: neither pairs nor shots, so only the task part will be trained for it")
+    if "non-commercial" in materials.task.licence.lower():
+        found.append(f"licence of {materials.task.name}: {materials.task.licence}")
+    return found
+
+
+def _tokens_per_epoch(draw: Draw, materials: Materials, features: dict[tuple[str, str], list[Features]]) -> int:
+    """Tokens that an epoch of a draw reads: pairs and labelled examples, the shorter side repeated."""
+    source = materials.task.source_language
+    length = {
+        code: {f.example_id: len(f.input_ids) for f in features[code, "learn"]} for code in materials.task.languages
+    }
+    labelled = sum(length[source][e.id] for e in draw.labelled)
+    target = sum(length[code][pair[1].id] for code, pairs in draw.pairs.items() for pair in pairs)
+    pairs = sum(len(pairs) for pairs in draw.pairs.values())
+    passes = max(1.0, pairs / len(draw.labelled))
+    return round(labelled * passes + target * max(1.0, len(draw.labelled) / pairs if pairs else 0.0))
+
+
+def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: int) -> int:
+    """Trained parameters, counted on the parts themselves."""
+    import torch
+
+    from .model import build_adaptation
+
+    adaptation = build_adaptation(
+        prompt=recipe.prompt,
+        adapter=recipe.adapter,
+        width=facts.width,
+        layers=range(cut, facts.num_layers),
+        languages=materials.task.target_languages,
+        head=torch.nn.Linear(facts.width, len(materials.task.labels)),
+        initial=lambda layer, count: torch.zeros(count, facts.width),
+    )
+    return sum(parameter.numel() for parameter in adaptation.parameters())
+
+
+def _seconds(encoded: int, learnt: int, facts: CheckpointFacts, cut: int) -> float:
+    """FLOPs over the matrix rate: forward once for encoding, forward and backward above the cut for training."""
+    per_layer = 24 * facts.width**2  # multiply-adds of a transformer block, twice, per token
+    flops = encoded * per_layer * facts.num_layers + learnt * 2 * per_layer * (facts.num_layers - cut)
+    return flops / (matrix_rate(facts.width) * EFFICIENCY)
+
+
+def matrix_rate(width: int, seconds: float = 0.3) -> float:
+    """FLOP/s of this machine on matrix products of the model's shapes, measured now."""
+    import torch
+
+    a, b = torch.randn(1024, width), torch.randn(width, 4 * width)
+    for _ in range(3):
+        a @ b
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        a @ b
+        done += 1
+    return done * 2 * a.shape[0] * a.shape[1] * b.shape[1] / (time.perf_counter() - started)
+
+
+def _name(block: object) -> str:
+    return getattr(block, "name", "none")
+
+
+def _readable(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} seconds"
+    return f"about {seconds / 60:.0f} minutes" if seconds < 5400 else f"about {seconds / 3600:.1f} hours"
