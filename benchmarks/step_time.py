@@ -33,11 +33,13 @@ import statistics
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -58,8 +60,10 @@ if TYPE_CHECKING:
     from lingraft.config import Recipe
     from lingraft.encode import Encoded
 
+WINDOW = 0.5  # seconds of each measurement of the matrix rate
 ENGLISH, YORUBA = "eng-Latn", "yor-Latn"
 BATCH, FIXED_LENGTH = 32, 128
+VIRTUAL_TOKENS = 20  # of peft-prompt
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "sib200"
 
 METHODS = {
@@ -137,7 +141,7 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Pr
     name = checkpoint.removeprefix("bundled:")
     folder = Path(checkpoint) if name == checkpoint else bundled_folder(name)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    longest = min(FIXED_LENGTH, backbone.max_length)
+    longest = min(FIXED_LENGTH, backbone.max_length - VIRTUAL_TOKENS)  # PEFT's prompt takes positions
     examples = {language: task.examples(language, "train") for language in (ENGLISH, YORUBA)}
 
     def features(chosen: Sequence[PairExample]) -> tuple[Features, ...]:
@@ -404,6 +408,7 @@ def hugging_face(method: str, prepared: Prepared) -> tuple[Run, int]:
     )
     from transformers.utils import logging
 
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     rates = ("hidden_dropout_prob", "attention_probs_dropout_prob")
@@ -462,7 +467,7 @@ def with_peft(method: str, model: Any) -> Any:
 
     if method == "peft-lora":
         return get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, r=8))
-    return get_peft_model(model, PromptTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=20))
+    return get_peft_model(model, PromptTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=VIRTUAL_TOKENS))
 
 
 def contestant(method: str, prepared: Prepared) -> tuple[Run, int]:
@@ -532,13 +537,13 @@ class MatrixRate:
         self.flops = 4 * tokens * sum(weight.numel() for weight in self.weights)
         self.best = 0.0
 
-    def measure(self, seconds: float = 0.5) -> None:
-        """Three more windows of ``seconds``."""
+    def measure(self) -> None:
+        """Three more windows."""
         import torch
 
         for _ in range(3):
             done, started = 0, time.perf_counter()
-            while (elapsed := time.perf_counter() - started) < seconds or not done:
+            while (elapsed := time.perf_counter() - started) < WINDOW or not done:
                 for weight in self.weights:
                     torch.nn.functional.linear(self.inputs[weight.shape[1]], weight)
                     torch.mm(self.inputs[weight.shape[0]], weight)
@@ -701,6 +706,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.data_dir.is_dir():
         parser.error(f"there is no folder {options.data_dir}; give the one with SIB-200's files with --data-dir")
     methods = [method for method in METHODS if method in chosen]
+    if any(method.startswith("peft") for method in methods) and find_spec("peft") is None:
+        parser.error("the rows of PEFT need it: pip install 'lingraft[peers]', or leave them out with --methods")
     with tempfile.TemporaryDirectory() as folder:
         say("reading and encoding")
         try:

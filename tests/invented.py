@@ -66,6 +66,7 @@ def world_recipe(folder, overrides=(), *, splits=("train", "dev", "test"), **cha
             "files": {split: f"{{language}}.{split}.csv" for split in splits},
             "fields": {"text": "sentence", "label": "topic", "id": "key"},
             "data_dir": str(folder),
+            "parallel": True,
         },
     }
     return parse_recipe(values | changes, overrides)

@@ -212,7 +212,7 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(own_data, refused, lingra
 def test_a_second_run_into_the_same_folder_is_refused(own_data, refused):
     """While one process writes a run folder, another one is turned away."""
     (own_data / "run").mkdir()
-    hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold, str(own_data / "run" / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:

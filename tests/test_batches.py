@@ -1,0 +1,206 @@
+"""Which texts meet in which step."""
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lingraft.batches import BUCKET, SHOTS_PER_STEP, Pool, epoch_steps
+from lingraft.cache import StateTable
+from lingraft.encode import Encoded
+from lingraft.records import Features
+from lingraft.tasks.classification import NO_LABEL
+
+CPU = torch.device("cpu")
+
+
+def encoded(count, prefix, lengths=None):
+    """Texts ``PREFIX0``, ``PREFIX1`` … whose states hold their number."""
+    lengths = lengths or [1 + i % 5 for i in range(count)]
+    tokens = np.concatenate([np.full((n, 2), i, np.float32) for i, n in enumerate(lengths)] or [np.zeros((0, 2), "f4")])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    pooled = np.arange(count, dtype=np.float32)[:, None].repeat(2, axis=1)
+    features = tuple(Features(f"{prefix}{i}", (1,) * n) for i, n in enumerate(lengths))
+    return Encoded(features, StateTable(tokens, offsets, pooled, layer=1))
+
+
+def source_pool(count):
+    """Labelled texts of the source language, class = number modulo 3, held to their own states."""
+    ids = [f"s{i}" for i in range(count)]
+    return Pool(
+        "eng-Latn",
+        encoded(count, "s"),
+        tuple(ids),
+        {i: int(i[1:]) % 3 for i in ids},
+        {i: torch.full((2,), float(i[1:])) for i in ids},
+    )
+
+
+def target_pool(pairs, shots=0, language="yor-Latn", lengths=None):
+    """Pairs ``t0`` …, then shots of class 1 that follow them in the table."""
+    passed, labelled = [f"t{i}" for i in range(pairs)], [f"t{i}" for i in range(pairs, pairs + shots)]
+    return Pool(
+        language,
+        encoded(pairs + shots, "t", lengths),
+        tuple(passed),
+        dict.fromkeys(labelled, 1),
+        {i: torch.full((2,), 100.0 + int(i[1:])) for i in passed},
+        shots=tuple(labelled),
+    )
+
+
+def rows(batch):
+    """Which texts are in a batch, read off their states."""
+    return [int(row) for row in batch.states.tokens[:, 0, 0]]
+
+
+def steps(source, targets, *, batch_size=4, seed=1, epoch=0):
+    """The batches of an epoch."""
+    made = epoch_steps(source, targets, batch_size=batch_size, seed=seed, epoch=epoch, device=CPU)
+    return [step() for step in made]
+
+
+SIZES = {"sources": st.integers(1, 40), "pairs": st.integers(1, 60), "batch_size": st.integers(1, 16)}
+
+
+@settings(deadline=None, max_examples=60)
+@given(**SIZES)
+def test_every_pair_or_every_label_once_an_epoch(sources, pairs, batch_size):
+    """The epoch is as long as the longer side; that side passes once, the other evenly."""
+    made = steps(source_pool(sources), [target_pool(pairs)], batch_size=batch_size)
+    labelled, paired = -(-sources // batch_size), -(-pairs // batch_size)
+    assert len(made) == max(labelled, paired)
+    seen = Counter(row for _, target in made for row in rows(target))
+    if paired >= labelled:
+        assert seen == Counter(range(pairs))
+    else:
+        assert set(seen) == set(range(pairs))
+        assert max(seen.values()) - min(seen.values()) <= 1
+    known = Counter(row for source, _ in made for row in rows(source))
+    if labelled >= paired:
+        assert known == Counter(range(sources))
+    else:
+        assert max(known.values()) - min(known[i] for i in range(sources)) <= 1
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 20), st.integers(1, 90), st.integers(1, 4))
+def test_shots_come_round_evenly(shots, pairs, batch_size):
+    """Eight join every step, and none is more than one turn ahead of another."""
+    made = steps(source_pool(8), [target_pool(pairs, shots)], batch_size=batch_size)
+    seen = Counter()
+    for _, target in made:
+        labelled = [row for row in rows(target) if row >= pairs]
+        assert len(labelled) == SHOTS_PER_STEP
+        seen.update(labelled)
+    assert max(seen.values()) - min(seen[i] for i in range(pairs, pairs + shots)) <= 1
+
+
+@settings(deadline=None, max_examples=30)
+@given(**SIZES, seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 50))
+def test_the_order_is_a_function_of_seed_and_epoch(sources, pairs, batch_size, seed, epoch):
+    """Asked twice, an epoch is the same to the last text."""
+    one, other = (
+        steps(source_pool(sources), [target_pool(pairs, 3)], batch_size=batch_size, seed=seed, epoch=epoch)
+        for _ in range(2)
+    )
+    assert [[rows(b) for b in step] for step in one] == [[rows(b) for b in step] for step in other]
+
+
+def test_epochs_and_seeds_differ():
+    """Another epoch or another seed is another order."""
+    orders = [
+        [[rows(b) for b in step] for step in steps(source_pool(40), [target_pool(40)], seed=seed, epoch=epoch)]
+        for seed, epoch in [(1, 0), (1, 1), (2, 0)]
+    ]
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
+def test_without_target_text_the_source_is_passed_alone():
+    """Neither pairs nor shots: each labelled example once, one batch a step."""
+    made = steps(source_pool(10), [])
+    assert [len(step) for step in made] == [1, 1, 1]
+    assert Counter(row for (source,) in made for row in rows(source)) == Counter(range(10))
+
+
+def test_shots_without_pairs_join_the_source():
+    """Without parallel text the few labelled examples are all that the target has."""
+    made = steps(source_pool(12), [target_pool(0, 5)])
+    assert len(made) == 3
+    for source, target in made:
+        assert len(rows(source)) == 4
+        assert len(rows(target)) == SHOTS_PER_STEP
+        assert (target.targets == 1).all()
+        assert not target.taught.any()
+
+
+def test_languages_take_turns():
+    """Each step has one target language; every pair of every language is passed once."""
+    targets = [target_pool(8, language="yor-Latn"), target_pool(20, 2, language="quy-Latn")]
+    made = steps(source_pool(4), targets)
+    assert len(made) == 2 + 5
+    for pool, pairs in zip(targets, (8, 20), strict=True):
+        seen = [row for _, t in made if t.language == pool.language for row in rows(t) if row < pairs]
+        assert Counter(seen) == Counter(range(pairs))
+    assert all(source.language == "eng-Latn" for source, _ in made)
+
+
+def test_a_batch_has_targets_and_teachers_where_there_are_any():
+    """Pairs have a teacher and no label, shots a label and no teacher, source examples both."""
+    for source, target in steps(source_pool(8), [target_pool(8, 3)]):
+        assert source.targets.tolist() == [row % 3 for row in rows(source)]
+        assert source.taught.all()
+        assert source.teacher[:, 0].tolist() == [float(row) for row in rows(source)]
+        pair = torch.tensor([row < 8 for row in rows(target)])
+        assert target.taught.tolist() == pair.tolist()
+        assert target.targets.tolist() == [NO_LABEL if is_pair else 1 for is_pair in pair]
+        assert target.teacher[:, 0].tolist() == [100.0 + row if row < 8 else 0.0 for row in rows(target)]
+
+
+def test_a_shot_among_the_pairs_has_both():
+    """Where shots are drawn from the pairs, their rows have a label and a teacher."""
+    pool = target_pool(4)
+    both = Pool(pool.language, pool.encoded, pool.passed, {"t2": 0}, pool.teacher, shots=("t2",))
+    batch = both.batch(["t1", "t2"], CPU)
+    assert (batch.targets.tolist(), batch.taught.tolist()) == ([NO_LABEL, 0], [True, True])
+
+
+def test_a_step_reads_nothing_before_it_is_called(monkeypatch):
+    """Skipping finished steps of a resumed run costs no reading."""
+    reads = []
+    monkeypatch.setattr(Pool, "batch", lambda self, ids, device: reads.append(self.language))
+    made = epoch_steps(source_pool(9), [target_pool(9)], batch_size=3, seed=0, epoch=0, device=CPU)
+    assert reads == []
+    made[1]()
+    assert reads == ["eng-Latn", "yor-Latn"]
+
+
+def test_texts_of_similar_length_share_a_batch():
+    """Eight batches are sorted by length together: within them lengths do not overlap."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 40, 32).tolist()
+    made = steps(source_pool(1), [target_pool(32, lengths=lengths)], batch_size=32 // BUCKET)
+    spans = sorted((min(lengths[r] for r in rows(t)), max(lengths[r] for r in rows(t))) for _, t in made)
+    assert len(spans) == BUCKET
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+def test_no_batch_is_larger_than_asked():
+    """Shots aside, a batch has at most `batch_size` texts."""
+    for source, target in steps(source_pool(11), [target_pool(13, 2)], batch_size=5):
+        assert len(rows(source)) <= 5
+        assert len([row for row in rows(target) if row < 13]) <= 5
+
+
+@pytest.mark.parametrize("ids", [["s0"], ["s4", "s1", "s4"]])
+def test_a_batch_keeps_the_order_asked(ids):
+    """States, targets and teachers line up with the ids."""
+    batch = source_pool(5).batch(ids, CPU)
+    numbers = [int(i[1:]) for i in ids]
+    assert rows(batch) == numbers
+    assert batch.targets.tolist() == [n % 3 for n in numbers]
+    assert batch.states.mask.sum(1).tolist() == [1 + n % 5 for n in numbers]
