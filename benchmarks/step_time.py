@@ -160,7 +160,7 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Pr
         cache=cache_folder,
         plans={
             "sib200": plan(f"SIB-200 English, batches of {BATCH} in length buckets", short, short, steps),
-            "fixed_128": plan(f"batches of {BATCH} x {longest} tokens", long, short, max(1, steps // 2)),
+            "fixed_128": plan(f"batches of {BATCH} x {longest} tokens", long, short, max(1, steps // 4)),
         },
         classes=len(task.labels),
         cut=cut,
@@ -695,7 +695,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog="A run takes about six minutes.")
     parser.add_argument("--checkpoint", default="bundled:multilingual-e5-small", help="a BERT, bundled or a folder")
     parser.add_argument("--data-dir", type=Path, default=DATA, help="SIB-200: eng_Latn.train.tsv, yor_Latn.train.tsv")
-    parser.add_argument("--steps", type=int, default=4, help="batches a round (half as many of 128 tokens)")
+    parser.add_argument("--steps", type=int, default=4, help="batches a round (a quarter as many of 128 tokens)")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
     parser.add_argument("--methods", default=",".join(METHODS), help="rows to measure; lingraft is always one")
     parser.add_argument("--json", type=Path, help="write the results here")

@@ -250,7 +250,7 @@ def test_target_sentences_leak_too(world):
     """A training sentence of the target that is tested, in either language, is neither shot nor pair."""
     rewrite(world, TARGET, "train", lambda rows: [(rows[0][0], "Tested Words", rows[0][2]), *rows[1:]])
     rewrite(world, SOURCE, "test", lambda rows: [(rows[0][0], "tested words", rows[0][2]), *rows[1:]])
-    found = materials(world, parallel={"from": "task", "pairs": 20}, shots={"k": 1, "draws": 4})
+    found = materials(world, parallel=FROM_TASK, shots={"k": 1, "draws": 4})
     assert found.leaks == {"train": 1, "parallel": 0}
     assert all("train0" not in groups(draw.pairs[TARGET]) | groups(draw.shots[TARGET]) for draw in found.draws)
 

@@ -133,16 +133,21 @@ class Recorder:
 # ---- It learns -------------------------------------------------------------------------------------
 
 
-def test_a_learnable_problem_is_learnt(model, world, transfer):
-    """Both losses fall from the first epoch to the last, and the source texts are told apart."""
+def test_a_learnable_problem_is_learnt(model, world):
+    """The task loss halves, and the source texts are told apart."""
     learnt = model(dropout=0.0)
-    settings = TrainSettings(num_train_epochs=12, learning_rate=1e-2)
-    _, history = trained(learnt, world, transfer, settings=settings)
+    _, history = trained(learnt, world, None, settings=TrainSettings(num_train_epochs=10, learning_rate=1e-2))
     assert history[-1]["task_loss"] < 0.5 * history[0]["task_loss"]
-    assert history[-1]["alignment_loss"] < history[0]["alignment_loss"]
     with torch.no_grad():
         for source, _ in world:
             assert (learnt(source.states, SOURCE)[1].argmax(-1) == source.targets).float().mean() >= 7 / 8
+
+
+def test_both_losses_fall_together(model, world, transfer):
+    """What is learnt of the task does not undo what is learnt of the language."""
+    _, history = trained(model(), world, transfer, settings=TrainSettings(num_train_epochs=10, learning_rate=1e-2))
+    for key in ("task_loss", "alignment_loss"):
+        assert history[-1][key] < history[0][key]
 
 
 def test_alignment_alone_brings_the_target_nearer(model, world, transfer):

@@ -107,7 +107,8 @@ class ParallelSettings(BaseModel):
     from_: Literal["task"] | None = Field(default=None, alias="from")
     """`task`: the task is parallel across languages; its training ids give the pairs, without labels."""
     pairs: PositiveInt | None = None
-    """At most this many pairs per language (from the task: half of what the languages share, by default)."""
+    """At most this many pairs per language. From the task, the default is half of what it shares with the source
+    language, all of it where the source side is `labelled`."""
     labelled: bool = False
     """`from: task` only: the source side of the pairs keeps its label and is learnt from as well."""
 
@@ -115,7 +116,7 @@ class ParallelSettings(BaseModel):
 class TrainSettings(Settings):
     """How the trained parts learn."""
 
-    num_train_epochs: PositiveInt = 8
+    num_train_epochs: PositiveInt = 6
     """Passes over the parallel pairs (over the labelled source examples, where these are more)."""
     batch_size: PositiveInt = 32
     """Texts per language and step."""
@@ -133,6 +134,10 @@ class TrainSettings(Settings):
     """Weigh classes by inverse frequency, in the task loss and in the frozen head."""
     keep_weight: float = Field(default=1.0, ge=0)
     """Source-language examples are held to their own frozen states with this share of the alignment loss."""
+    refit_strength: PositiveFloat | None = 0.003
+    """At the end the head is fitted again on the adapted states, with this C; null keeps the trained head."""
+    shot_weight: PositiveFloat = 1.0
+    """How much a labelled target example counts in that fit; a source example counts 1."""
     average_last: PositiveInt = 3
     """The result is the mean of the parameters after each of the last so many epochs."""
 

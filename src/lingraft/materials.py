@@ -111,7 +111,7 @@ def _draw(
 ) -> Draw:
     pairs, paired = dict(given), set[str]()
     if recipe.parallel and recipe.parallel.from_:
-        pairs = _task_pairs(task, training, targets, recipe.parallel.pairs, draw)
+        pairs = _task_pairs(task, training, targets, recipe.parallel, draw)
         paired = {pair[0].group for found in pairs.values() for pair in found}
     keep_all = recipe.parallel is not None and recipe.parallel.labelled
     labelled = [example for example in training if keep_all or example.group not in paired]
@@ -136,7 +136,7 @@ def _task_pairs(
     task: Task,
     training: Sequence[PairExample],
     targets: Mapping[str, Sequence[PairExample]],
-    wanted: int | None,
+    settings: ParallelSettings,
     draw: int,
 ) -> dict[str, tuple[Pair, ...]]:
     """Pairs from the training ids of a parallel task; groups are ranked alike in all languages."""
@@ -149,9 +149,8 @@ def _task_pairs(
     pairs = {}
     for language, examples in targets.items():
         translated = {example.group: example for example in examples if example.group in by_group}
-        count = len(translated) // 2 if wanted is None else wanted
-        if count > len(translated):
-            raise DataError(f"parallel.pairs: {count} asked for, {language} shares {len(translated)} with the source")
+        share = len(translated) if settings.labelled else len(translated) // 2
+        count = share if settings.pairs is None else min(settings.pairs, len(translated))
         chosen, _ = split_groups(translated, (count, 0), draw)
         pairs[language] = tuple(
             (_unlabelled(by_group[group]), _unlabelled(translated[group])) for group in sorted(chosen)

@@ -26,7 +26,7 @@ from .encode import Encoded, encode
 from .errors import ConfigError
 from .evaluate import predict_states, score
 from .finish import picture, summarise, verify_in_fresh_process
-from .frozen_head import FrozenHead, fit_frozen_head
+from .linear_head import Labelled, LinearHead, fit_head
 from .materials import Draw, Materials, gather
 from .model import GraftedModel, build_adaptation, sampled_states
 from .progress import Reporter
@@ -238,6 +238,7 @@ def run_unit(
             advance=lambda p: advance(1, f"loss {p.loss:.3f}, {p.tokens_per_second:,.0f} tokens/s"),
             accelerator=accelerator,
         )
+    refit(model, source, targets, frame, materials, pools, recipe)
     seconds = time.monotonic() - started
     save_adaptation(place / "adaptation.safetensors", model.adaptation, identity(recipe, backbone, cut, materials))
     scores = evaluate_unit(unit, folder, recipe, model, head, materials, pools)
@@ -285,20 +286,56 @@ def learning_pools(draw: Draw, materials: Materials, pools: Pools) -> tuple[Pool
 
 def warm_start(
     source: Pool, targets: Sequence[Pool], frame: Frame, materials: Materials, pools: Pools, recipe: Recipe
-) -> FrozenHead:
-    """The frozen head on all labels of the draw; also what "before" means."""
+) -> LinearHead:
+    """The head on frozen states, from all labels of the draw; also what "before" means."""
     labelled = [(pool, list(pool.targets)) for pool in (source, *targets) if pool.targets]
-    index = {label: i for i, label in enumerate(materials.task.labels)}
     dev = pools[materials.task.source_language, "dev"]
-    return fit_frozen_head(
-        torch.cat([pool.encoded.pooled(ids) for pool, ids in labelled]),
-        [pool.targets[i] for pool, ids in labelled for i in ids],
-        dev.pooled([example.id for example in materials.dev]),
-        [index[str(example.label)] for example in materials.dev],
+    return fit_head(
+        Labelled(
+            torch.cat([pool.encoded.pooled(ids) for pool, ids in labelled]),
+            [pool.targets[i] for pool, ids in labelled for i in ids],
+        ),
+        Labelled(dev.pooled([example.id for example in materials.dev]), _dev_targets(materials)),
         frame=frame,
-        classes=len(index),
+        classes=len(materials.task.labels),
         balanced=recipe.train.class_balanced,
     )
+
+
+def refit(
+    model: GraftedModel,
+    source: Pool,
+    targets: Sequence[Pool],
+    frame: Frame,
+    materials: Materials,
+    pools: Pools,
+    recipe: Recipe,
+) -> None:
+    """Fit the head again, on the adapted states of all labels of the draw."""
+    strength = recipe.train.refit_strength
+    if strength is None:
+        return
+    labelled = [(pool, list(pool.targets)) for pool in (source, *targets) if pool.targets]
+    states = [predict_states(model, pool.encoded, ids, pool.language)[1] for pool, ids in labelled]
+    language = materials.task.source_language
+    dev_ids = [example.id for example in materials.dev]
+    dev = predict_states(model, pools[language, "dev"], dev_ids, language)[1]
+    head = fit_head(
+        Labelled(torch.cat(states), [pool.targets[i] for pool, ids in labelled for i in ids]),
+        Labelled(dev, _dev_targets(materials)),
+        frame=frame,
+        classes=len(materials.task.labels),
+        balanced=recipe.train.class_balanced,
+        strengths=(strength,),
+        weights=[1.0 if pool is source else recipe.train.shot_weight for pool, ids in labelled for _ in ids],
+        calibrated=True,
+    )
+    head.write_to(model.adaptation.head)
+
+
+def _dev_targets(materials: Materials) -> list[int]:
+    index = {label: i for i, label in enumerate(materials.task.labels)}
+    return [index[str(example.label)] for example in materials.dev]
 
 
 def grafted(
@@ -308,7 +345,7 @@ def grafted(
     labels: Sequence[str],
     languages: Sequence[str],
     source: Pool,
-    head: FrozenHead,
+    head: LinearHead,
     seed: int,
 ) -> GraftedModel:
     """A model at its warm start: frozen stack, new prompts and adapters, the frozen head."""
@@ -356,7 +393,7 @@ def evaluate_unit(
     folder: Path,
     recipe: Recipe,
     model: GraftedModel,
-    head: FrozenHead,
+    head: LinearHead,
     materials: Materials,
     pools: Pools,
 ) -> list[Score]:

@@ -59,12 +59,12 @@ def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
     ]
     for k in shots:
         lines += ["", f"## {k} labelled examples per class in the target language", "", *_table(run, found, k)]
-    backbone = run.summary["backbone"]
+    backbone, seconds = run.summary["backbone"], run.summary["seconds"]["train"] / len(run.summary["units"])
+    trained = sum(part["count"] for part in run.summary["parameters"])
     lines += [
         "",
-        f"Backbone {backbone['name']}, frozen throughout (weights digest `{backbone['weights_digest'][:12]}` before and "
-        f"after); trained parameters: {sum(part['count'] for part in run.summary['parameters']):,}. "
-        f"{run.summary['seconds']['train'] / len(run.summary['units']):.0f} seconds a training, all languages together. "
+        f"Backbone {backbone['name']}, frozen throughout (weights digest `{backbone['weights_digest'][:12]}` before "
+        f"and after); {trained:,} trained parameters; {seconds:.0f} seconds a training, all languages together. "
         f"All scores: [`{scores}`]({scores}).",
         "",
     ]

@@ -72,7 +72,7 @@ shots:
 # prompt: {{name: deep, length: 16, language_length: 8}}     # or input, or null
 # adapter: {{name: bottleneck, width: 32, language_width: 16}}   # or null
 # alignment: [{{name: mse, weight: 1.0}}]                    # also cosine, contrastive; several are added up
-# train: {{num_train_epochs: 8, batch_size: 32, learning_rate: 2e-3, prompt_learning_rate: 5e-3}}
+# train: {{num_train_epochs: 6, batch_size: 32, learning_rate: 2e-3, prompt_learning_rate: 5e-3}}
 """
 
 
@@ -101,7 +101,7 @@ def demo_recipe(language: str, output_dir: Path | None) -> Recipe:
         {
             "output_dir": str(output_dir or Path("runs") / f"demo-{code}"),
             "task": {"name": "cldr_names", "target_languages": [code]},
-            "parallel": {"from": "task", "pairs": min(DEMO_PAIRS, counts.train), "labelled": True},
+            "parallel": {"from": "task", "pairs": DEMO_PAIRS, "labelled": True},
             "alignment": [{"name": "mse"}],
         }
     )
