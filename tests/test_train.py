@@ -134,13 +134,13 @@ class Recorder:
 
 
 def test_a_learnable_problem_is_learnt(model, world):
-    """The task loss halves, and the source texts are told apart."""
+    """The task loss falls to a fifth, and the source texts are told apart."""
     learnt = model(dropout=0.0)
-    _, history = trained(learnt, world, None, settings=TrainSettings(num_train_epochs=10, learning_rate=1e-2))
-    assert history[-1]["task_loss"] < 0.5 * history[0]["task_loss"]
+    _, history = trained(learnt, world, None, settings=TrainSettings(num_train_epochs=30, learning_rate=1e-2))
+    assert history[-1]["task_loss"] < 0.2 * history[0]["task_loss"]
     with torch.no_grad():
-        for source, _ in world:
-            assert (learnt(source.states, SOURCE)[1].argmax(-1) == source.targets).float().mean() >= 7 / 8
+        right = [(learnt(source.states, SOURCE)[1].argmax(-1) == source.targets).float().mean() for source, _ in world]
+    assert sum(right) / len(right) > 0.9
 
 
 def test_both_losses_fall_together(model, world, transfer):

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from .serve import Adapted
 
 __all__ = ["__version__", "load", "run"]
-
-__version__ = "0.1.0"
 
 
 def run(recipe: Path | str | Mapping[str, Any], *overrides: str, quiet: bool = False) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -166,11 +167,10 @@ def predict(
     adapted = load(folder)
     if language is None and len(adapted.identity.languages) == 1:
         language = adapted.identity.languages[0]
-    warn = Console(stderr=True).print
     if language is None:
-        warn(f"no --language given, the run knows {', '.join(adapted.identity.languages)}: using the task part alone")
-    elif not adapted.knows(language):
-        warn(f"nothing was trained for {language}: using the task part alone")
+        known = ", ".join(adapted.identity.languages)
+        print(f"no --language given, the run knows {known}: using the task part alone", file=sys.stderr)  # noqa: T201
+    warnings.showwarning = lambda message, *rest, **more: print(message, file=sys.stderr)  # noqa: T201
     write_predictions(sys.stdout, texts, adapted.predict(texts, language=language), output)
 
 

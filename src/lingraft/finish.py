@@ -16,7 +16,6 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-from . import __version__
 from .backbones import LayerStack
 from .backbones.loading import Backbone, weights_digest
 from .checkpoint import load_adaptation
@@ -30,6 +29,7 @@ from .metrics import expected_calibration_error
 from .model import GraftedModel
 from .run_files import read_lines, read_object
 from .run_folder import Unit, units, write_json, write_lines
+from .version import __version__
 
 PICTURED = 60
 """Translations drawn per language; more make a cloud and no picture."""

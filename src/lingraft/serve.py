@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -51,6 +52,8 @@ class Adapted:
                 without a language, the task part alone is used.
         """
         code = canonical(language) if language else self.identity.source_language
+        if language and not self.knows(code):
+            warnings.warn(f"nothing was trained for {language}: using the task part alone", stacklevel=2)
         logits = self.logits(texts, code)
         features = self._features(texts, code)
         return list(decode_labels(features, code, logits, labels=self.identity.labels))
