@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.batches import BUCKET, SHOTS_PER_STEP, Pool, epoch_steps
-from lingraft.cache import StateTable
+from lingraft.state_table import StateTable
 from lingraft.encode import Encoded
 from lingraft.records import Features
 from lingraft.tasks.classification import NO_LABEL

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from lingraft import cache
-from lingraft.cache import StateTable, entry_bytes, entry_key, info, open_entry, prune, stored
+from lingraft.cache import entry_bytes, entry_key, info, open_entry, prune, stored
 from lingraft.errors import CacheError
 from lingraft.records import States
+from lingraft.state_table import StateTable
 
 FIELDS = {"weights_digest": "w", "tokenizer_digest": "t", "cut": 8, "max_length": 64, "dtype": "float32"}
 TEXTS = st.one_of(

@@ -115,9 +115,9 @@ def test_the_best_temperature_is_the_best_of_a_grid(seed, scale):
 
 
 def test_the_temperature_is_bounded():
-    """Logits that are right throughout would ask for no temperature at all; they get a twentieth."""
+    """Logits that are right throughout would ask for a temperature of zero; they get no less than a twentieth."""
     targets = torch.arange(3)
-    assert best_temperature(nn.functional.one_hot(targets, 3).float(), targets) == pytest.approx(1 / 20, rel=0.05)
+    assert 1 / 20 <= best_temperature(nn.functional.one_hot(targets, 3).float(), targets) < 1 / 10
 
 
 def test_a_development_set_without_a_class_is_no_trouble():

@@ -12,9 +12,7 @@ dropped and built again. Two processes that want the same entry build it once. A
 process has open is never removed to make room; another process may remove it, and on POSIX systems
 that does no harm: a mapped file stays readable after it lost its name.
 
-Notation: ``N`` texts, ``S`` tokens of all texts together, ``B`` rows of a batch, ``T`` tokens of its
-longest row, ``H`` hidden width. Torch is imported only where a batch is made, so that ``lingraft
-cache info`` answers at once.
+Nothing here imports torch, so that ``lingraft cache info`` answers at once.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,17 +40,12 @@ from safetensors.numpy import save_file
 
 from .errors import CacheError
 from .folders import cache_root, locked, write_atomically
-from .records import States
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from .state_table import DTYPES, Dtype, StateTable
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
     "VERSION",
     "CacheInfo",
-    "Dtype",
-    "StateTable",
     "entry_bytes",
     "entry_key",
     "info",
@@ -67,10 +60,7 @@ log = logging.getLogger(__name__)
 VERSION = 1  # raised when the meaning of an entry changes; older entries are then never found again
 DEFAULT_MAX_BYTES = 20 * 10**9
 
-Dtype = Literal["float32", "float16"]
-
 _HEADER_BYTES = 1024  # room for the header of a safetensors file; ours is a third of that
-_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
 
 
 def states_folder() -> Path:
@@ -115,150 +105,6 @@ def _with_length(value: str | tuple[int, ...]) -> bytes:
     else:
         kind, payload = b"i", np.asarray(value, dtype="<i8").tobytes()
     return kind + len(payload).to_bytes(8, "little") + payload
-
-
-# ---- The table -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class StateTable:
-    """The states of ``N`` texts at one layer, in memory while they are computed, mapped afterwards.
-
-    Args:
-        tokens: ``[S, H]`` float32 or float16, text after text, no padding.
-        offsets: ``[N + 1]`` int64; text ``i`` owns the tokens from ``offsets[i]`` to ``offsets[i + 1]``.
-        pooled: ``[N, H]`` float32, the mean over tokens of the states after the last layer.
-        layer: Number of blocks that ``tokens`` went through.
-
-    Raises:
-        ValueError: The arrays do not fit together.
-    """
-
-    tokens: NDArray[np.floating[Any]]
-    offsets: NDArray[np.int64]
-    pooled: NDArray[np.float32]
-    layer: int
-
-    def __post_init__(self) -> None:
-        if (self.tokens.dtype, self.offsets.dtype, self.pooled.dtype) not in _ENTRY_DTYPES:
-            raise ValueError(
-                "a table holds float32 or float16 tokens, int64 offsets and float32 pooled states, "
-                f"not {self.tokens.dtype}, {self.offsets.dtype} and {self.pooled.dtype}"
-            )
-        if (self.tokens.ndim, self.offsets.ndim, self.pooled.ndim) != (2, 1, 2):
-            raise ValueError(
-                "a table holds tokens [S, H], offsets [N + 1] and pooled [N, H], "
-                f"not {self.tokens.shape}, {self.offsets.shape} and {self.pooled.shape}"
-            )
-        if len(self.offsets) != len(self.pooled) + 1:
-            raise ValueError(f"{len(self.pooled)} texts need one offset more, not {len(self.offsets)}")
-        if self.offsets[0] != 0 or self.offsets[-1] != len(self.tokens) or (np.diff(self.offsets) < 0).any():
-            raise ValueError(f"offsets must rise from 0 to the number of tokens, {len(self.tokens)}")
-
-    @classmethod
-    def empty(cls, lengths: Sequence[int], *, width: int, layer: int, dtype: Dtype = "float32") -> StateTable:
-        """Make room for texts of the given lengths, to be filled by :meth:`put`."""
-        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
-        tokens = np.zeros((int(offsets[-1]), width), dtype=dtype)
-        return cls(tokens, offsets, np.zeros((len(lengths), width), dtype=np.float32), layer)
-
-    def __len__(self) -> int:
-        return len(self.pooled)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the three arrays."""
-        return self.tokens.nbytes + self.offsets.nbytes + self.pooled.nbytes
-
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each text: ``[N]``."""
-        return np.diff(self.offsets)
-
-    def put(self, rows: Sequence[int], states: States, pooled: Tensor) -> None:
-        """Write a right-padded batch into its rows.
-
-        Args:
-            rows: Where each of the ``B`` texts belongs.
-            states: ``[B, T, H]`` with its mask.
-            pooled: ``[B, H]``.
-
-        Raises:
-            ValueError: The table is for another layer, or a text has another length than announced.
-            CacheError: Some number is too large for float16.
-        """
-        import torch
-
-        first, lengths = self._spans(rows)
-        seen = states.mask.sum(1).cpu().numpy()
-        if states.layer != self.layer or not np.array_equal(seen, lengths):
-            raise ValueError(
-                f"expected texts of {lengths.tolist()} tokens at layer {self.layer}, "
-                f"not of {seen.tolist()} at layer {states.layer}"
-            )
-        values = states.tokens.detach().to("cpu", torch.float32)
-        if self.tokens.dtype == np.float16:
-            values, full = values.half(), values
-            if bool((values.isinf() & full.isfinite()).any()):
-                raise CacheError(
-                    f"states of layer {self.layer} reach {full.abs().max():.3g}, but float16 ends at 65504; "
-                    "set cache.dtype to float32"
-                )
-        source = values.numpy()
-        for i, (start, length) in enumerate(zip(first.tolist(), lengths.tolist(), strict=True)):
-            self.tokens[start : start + length] = source[i, :length]
-        self.pooled[self._checked(rows)] = pooled.detach().to("cpu", torch.float32).numpy()
-
-    def batch(self, rows: Sequence[int]) -> States:
-        """Gather texts, padded on the right with zeros to the longest of them.
-
-        This is the data path of training, so it does little more than copy: each text is one block
-        of memory. Float16 is widened after gathering, all rows at once.
-
-        Args:
-            rows: ``B`` indices, in any order, repeats allowed.
-
-        Returns:
-            States ``[B, T, H]`` in float32, mask ``[B, T]`` in int64.
-
-        Raises:
-            IndexError: A row is negative or beyond the last text.
-        """
-        import torch
-
-        first, lengths = self._spans(rows)
-        longest = int(lengths.max(initial=0))
-        padded = np.empty((len(lengths), longest, self.tokens.shape[1]), dtype=self.tokens.dtype)
-        for i, (start, length) in enumerate(zip(first.tolist(), lengths.tolist(), strict=True)):
-            padded[i, :length] = self.tokens[start : start + length]
-            padded[i, length:] = 0
-        mask = (np.arange(longest) < lengths[:, None]).astype(np.int64)
-        return States(torch.from_numpy(padded).float(), torch.from_numpy(mask), self.layer)
-
-    def pooled_rows(self, rows: Sequence[int]) -> Tensor:
-        """Gather pooled states after the last layer: ``[B, H]`` in float32.
-
-        Raises:
-            IndexError: A row is negative or beyond the last text.
-        """
-        import torch
-
-        return torch.from_numpy(self.pooled[self._checked(rows)])
-
-    def _spans(self, rows: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """First token and number of tokens of each row: ``[B]`` twice."""
-        chosen = self._checked(rows)
-        first = self.offsets[chosen]
-        return first, self.offsets[chosen + 1] - first
-
-    def _checked(self, rows: Sequence[int]) -> NDArray[np.int64]:
-        """The rows as an array, none of them counted from the end."""
-        chosen = np.asarray(rows, dtype=np.int64)
-        if chosen.min(initial=0) < 0 or chosen.max(initial=-1) >= len(self):
-            raise IndexError(f"rows {chosen.min()} to {chosen.max()} of a table of {len(self)} texts")
-        return chosen
-
-
-_ENTRY_DTYPES = [(_DTYPES[token], _DTYPES["I64"], _DTYPES["F32"]) for token in ("F32", "F16")]
 
 
 def entry_bytes(lengths: Sequence[int], *, width: int, dtype: Dtype = "float32") -> int:
@@ -437,7 +283,7 @@ def _read(file: BinaryIO) -> StateTable:
 def _view(content: mmap.mmap, start: int, spec: dict[str, Any]) -> NDArray[Any]:
     """One array of a safetensors file, without copying it."""
     begin, end = spec["data_offsets"]
-    dtype = _DTYPES[spec["dtype"]]
+    dtype = DTYPES[spec["dtype"]]
     return np.frombuffer(content, np.uint8, end - begin, start + begin).view(dtype).reshape(spec["shape"])
 
 

@@ -53,9 +53,10 @@ def main() -> None:
             f"[bold red]error[/bold red] {_escaped(str(error))}", highlight=False
         )
         sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; the same command continues from here")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # how typer ends on Ctrl-C
+            Console(stderr=True).print("stopped; finished work is kept, and the same command continues from here")
+        raise
     except BrokenPipeError:
         # The reader of our output went away, as `head` does.
         with suppress(OSError):

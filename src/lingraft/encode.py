@@ -18,9 +18,10 @@ from torch import Tensor
 
 from .backbones import LayerStack
 from .backbones.loading import Backbone
-from .cache import Dtype, StateTable, entry_bytes, entry_key, stored
+from .cache import entry_bytes, entry_key, stored
 from .model import step
 from .records import Features, States
+from .state_table import Dtype, StateTable
 
 TOKENS_PER_BATCH = 2048
 """Padded tokens of an encoding batch: enough for full matrix products, small enough for the processor's cache."""
