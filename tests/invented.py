@@ -9,7 +9,6 @@ import random
 from itertools import pairwise
 
 from conftest import WORDS
-
 from lingraft.config import parse_recipe
 
 SOURCE, TARGET = "eng-Latn", "yor-Latn"

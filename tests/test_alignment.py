@@ -27,10 +27,11 @@ def name(request):
 
 def plain_pooled(states):
     """Mean over real tokens, as lists of numbers."""
-    return [
-        [sum(column) / len(column) for column in zip(*(t.tolist() for t, m in zip(row, mask, strict=True) if m), strict=True)]
-        for row, mask in zip(states.tokens.double(), states.mask, strict=True)
-    ]  # fmt: skip
+    pooled = []
+    for row, mask in zip(states.tokens.double().tolist(), states.mask.tolist(), strict=True):
+        real = [token for token, keep in zip(row, mask, strict=True) if keep]
+        pooled.append([sum(column) / len(column) for column in zip(*real, strict=True)])
+    return pooled
 
 
 def plain_cosine(a, b):

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.batches import BUCKET, SHOTS_PER_STEP, Pool, epoch_steps
-from lingraft.state_table import StateTable
 from lingraft.encode import Encoded
 from lingraft.records import Features
+from lingraft.state_table import StateTable
 from lingraft.tasks.classification import NO_LABEL
 
 CPU = torch.device("cpu")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -140,7 +140,8 @@ def test_a_recipe_is_keys_and_values(value):
 
 def test_no_is_norwegian(tmp_path):
     """In YAML 1.2 `no`, `on` and `y` are words."""
-    recipe = read_recipe(written(tmp_path, "task: {name: cldr_names, target_languages: [no, on, y, off]}\nalignment: []\n"))
+    text = "task: {name: cldr_names, target_languages: [no, on, y, off]}\nalignment: []\n"
+    recipe = read_recipe(written(tmp_path, text))
     assert recipe.task.options["target_languages"] == ["no", "on", "y", "off"]
     again = read_recipe(written(tmp_path, recipe.to_yaml()))
     assert again.task.options["target_languages"] == ["no", "on", "y", "off"]
@@ -259,6 +260,7 @@ def test_overrides_leave_the_caller_s_values_alone():
     assert values == {"task": TASK, "train": {"batch_size": 4}}
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=20))
 def test_no_override_makes_a_traceback(text):
     """Whatever is typed is a recipe or a clear refusal."""
@@ -277,6 +279,7 @@ def read_back(recipe):
     return parse_recipe(YAML(typ="safe", pure=True).load(recipe.to_yaml()))
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]), max_size=30),
     st.floats(1e-300, 1e300),

@@ -1,5 +1,7 @@
 """From features to frozen states, once."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -54,7 +56,7 @@ def test_batches_are_bounded(lengths, tokens):
 def test_batches_are_as_full_as_they_can_be(lengths, tokens):
     """The first text of a batch would not have fitted into the one before."""
     batches = list(length_batches(lengths, tokens))
-    for before, after in zip(batches, batches[1:], strict=False):
+    for before, after in pairwise(batches):
         assert (len(before) + 1) * lengths[after[0]] > tokens
 
 

@@ -90,9 +90,7 @@ def test_scores_carry_all_that_tells_them_apart(tmp_path):
     )
     gold, predicted = list("xyxyxyxy"), list("xxxyxyyy")
     groups = [f"g{i // 2}" for i in range(8)]
-    found = score(
-        gold, predicted, task, groups, method="lingraft", language="yor-Latn", unit=Unit(5, 1, 3), run="runs"
-    )
+    found = score(gold, predicted, task, groups, method="lingraft", language="yor-Latn", unit=Unit(5, 1, 3), run="runs")
     expected = {"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(gold, predicted, labels=["x", "y"])}
     assert {s.metric: s.value for s in found} == pytest.approx(expected)
     for s in found:

@@ -4,8 +4,8 @@ import unicodedata
 from collections import Counter
 
 import pytest
-from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
 
+from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
 from lingraft.errors import DataError
 from lingraft.materials import gather
 
@@ -182,7 +182,7 @@ def test_too_few_shots_are_refused(world):
 def test_a_task_that_is_not_parallel_has_no_pairs(world):
     """Line numbers of unrelated files are not translations."""
     recipe = world_recipe(world, ["task.parallel=false"], parallel=FROM_TASK)
-    with pytest.raises(DataError, match="parallel.from: classification is not parallel across languages"):
+    with pytest.raises(DataError, match="classification is not parallel across languages"):
         gather(recipe)
 
 

@@ -211,7 +211,8 @@ def test_dropout_is_in_the_trained_parts_only(tiny_backbone):
     states = states_at(IDS, tiny_backbone.stack, 1, CPU)
     assert max(m.p for m in tiny_backbone.stack.modules() if isinstance(m, nn.Dropout)) > 0
     for dropout, same in ((0.0, True), (0.5, False)):
-        model = grafted(tiny_backbone.stack, prompt={"name": "deep"}, adapter={"name": "bottleneck", "dropout": dropout})
+        adapter = {"name": "bottleneck", "dropout": dropout}
+        model = grafted(tiny_backbone.stack, prompt={"name": "deep"}, adapter=adapter)
         with torch.no_grad():
             for parameter in model.adaptation.parameters():
                 parameter.add_(torch.randn_like(parameter))
@@ -222,7 +223,8 @@ def test_dropout_is_in_the_trained_parts_only(tiny_backbone):
 
 def test_logits_reach_every_trained_part(tiny_backbone):
     """Each parameter of the task part, of the language at hand and of the head gets a gradient."""
-    model = grafted(tiny_backbone.stack, prompt={"name": "deep"}, adapter={"name": "bottleneck", "dropout": 0.0}).train()
+    adapter = {"name": "bottleneck", "dropout": 0.0}
+    model = grafted(tiny_backbone.stack, prompt={"name": "deep"}, adapter=adapter).train()
     with torch.no_grad():
         for parameter in model.adaptation.parameters():
             parameter.add_(torch.randn_like(parameter))

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
-from conftest import save_checkpoint
-from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
 from safetensors.torch import load_file
 
 import lingraft.pipeline
+from conftest import save_checkpoint
+from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
 from lingraft.backbones.loading import load_backbone
 from lingraft.cache import info
 from lingraft.config import parse_recipe, read_recipe
@@ -40,20 +40,20 @@ SMALL = [
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import lingraft.pipeline as pipeline
-import lingraft.train
+import lingraft.checkpoint, lingraft.train
 from lingraft.config import read_recipe
 
 lingraft.train.SAVE_EVERY = -1.0  # after every step
-whole = pipeline.save_training_state
+whole = lingraft.checkpoint.save_training_state
 
 def save(path, state):
     whole(path, state)
     if state.step == {step}:
         os.kill(os.getpid(), signal.SIGKILL)
 
-pipeline.save_training_state = save
-pipeline.run(read_recipe(Path(sys.argv[1])), quiet=True)
+lingraft.checkpoint.save_training_state = save  # before anything takes it from there
+import lingraft.pipeline
+lingraft.pipeline.run(read_recipe(Path(sys.argv[1])), quiet=True)
 """
 
 
@@ -70,8 +70,9 @@ def recipe(world, checkpoint, output, *overrides, **changes):
 
 @pytest.fixture
 def unverified(monkeypatch):
-    """Runs end without the check in a fresh process, which takes seconds."""
+    """Runs end without the check in a fresh process and without charts, which take seconds."""
     monkeypatch.setattr(lingraft.pipeline, "verify_in_fresh_process", lambda folder: None)
+    monkeypatch.setattr(lingraft.pipeline, "write_report", lambda folder: None)
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +200,7 @@ class Links(HTMLParser):
         self.loaded, self.tags = [], set()
 
     def handle_starttag(self, tag, attrs):
+        """Note the tag and what it loads."""
         self.tags.add(tag)
         for key, value in attrs:
             if key in ("src", "srcset", "data", "poster", "action") or (key == "href" and tag not in ("a", "use")):
@@ -360,7 +362,8 @@ def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, unverified, mon
 def test_other_recipes_run_and_verify(world, tiny_checkpoint, tmp_path, unverified, overrides):
     """Whatever is switched on or off, the saved run gives back the logits that its training ended with."""
     changes = {"parallel": {}} if "parallel.from=task" in overrides else {}
-    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "seeds=[1]", "train.num_train_epochs=1", *overrides, **changes)
+    overrides = ["seeds=[1]", "train.num_train_epochs=1", *overrides]
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", *overrides, **changes)
     folder = run(wanted, quiet=True)
     assert verify(folder)["texts"] == 16
     assert (folder / "README.md").exists()

@@ -79,7 +79,8 @@ def test_a_step_moves_the_prompt_and_not_the_backbone(name, training, tiny_backb
 
 def test_a_prompt_saves_all_it_is(name):
     """Loaded into a prompt that began elsewhere, the saved tensors give the same rows."""
-    prompt, other = built(name, range(2)), prompts.build(name)(WIDTH, range(2), LANGUAGES, lambda _, n: torch.zeros(n, 24))
+    prompt = built(name, range(2))
+    other = prompts.build(name)(WIDTH, range(2), LANGUAGES, lambda _, count: torch.zeros(count, WIDTH))
     other.load_state_dict(prompt.state_dict())
     assert torch.equal(prompt(0, "yor-Latn"), other(0, "yor-Latn"))
 

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.adapters import adapters
@@ -153,7 +153,8 @@ def test_a_failed_import_is_not_forgotten(package):
             found.names()
 
 
-@given(st.text(), st.dictionaries(st.text(min_size=1), st.none(), max_size=5))
+@settings(max_examples=40)
+@given(st.text(max_size=12), st.dictionaries(st.text(min_size=1, max_size=12), st.none(), max_size=5))
 def test_refusals_quote_what_was_given(name, known):
     """Any name is refused in one sentence that quotes it."""
     sentence = unknown(name, known, what="thing")

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from invented import world_recipe
 
 import lingraft.folders
+from invented import world_recipe
 from lingraft.config import read_recipe
 from lingraft.errors import RunError
 from lingraft.run_folder import Unit, opened, units, write_json, write_lines, write_text
@@ -15,9 +15,11 @@ from lingraft.run_folder import Unit, opened, units, write_json, write_lines, wr
 HOLDER = """
 import sys
 from pathlib import Path
-from lingraft.config import read_recipe
+from ruamel.yaml import YAML
+from lingraft.config import Recipe
 from lingraft.run_folder import opened
-with opened(Path(sys.argv[1]), read_recipe(Path(sys.argv[2]))):
+recipe = Recipe.model_validate(YAML(typ="safe", pure=True).load(Path(sys.argv[2])))
+with opened(Path(sys.argv[1]), recipe):
     print("held", flush=True)
     sys.stdin.readline()
 """

@@ -35,7 +35,7 @@ def stack(tiny_backbone):
 
 @pytest.fixture(scope="module")
 def world(stack):
-    """Steps of an epoch: source texts of class 0 hold words 5 to 12, of class 1 words 13 to 20; targets are 16 further."""
+    """Steps of an epoch: texts of class 0 hold words 5 to 12, of class 1 words 13 to 20, translations 16 further."""
     generator = torch.Generator().manual_seed(0)
 
     def texts(count, label, shift=0):
@@ -54,7 +54,8 @@ def world(stack):
     steps = []
     for _ in range(STEPS):
         source = batch(SOURCE, texts(4, 0) + texts(4, 1), [0] * 4 + [1] * 4, [True] * 8)
-        target = batch(TARGET, texts(2, 0, 16) + texts(2, 1, 16), [NO_LABEL, 0, NO_LABEL, NO_LABEL], [True, False, True, True])
+        labels, taught = [NO_LABEL, 0, NO_LABEL, NO_LABEL], [True, False, True, True]
+        target = batch(TARGET, texts(2, 0, 16) + texts(2, 1, 16), labels, taught)
         steps.append((source, target))
     return steps
 
@@ -222,9 +223,7 @@ def test_the_result_is_the_mean_of_the_last_epochs(model, world, transfer, last)
     after = []
     made = model()
     settings = TrainSettings(num_train_epochs=EPOCHS, learning_rate=1e-2, average_last=last)
-    result, _ = trained(
-        made, world, transfer, settings=settings, validate=lambda model: after.append(parameters(made))
-    )
+    result, _ = trained(made, world, transfer, settings=settings, validate=lambda model: after.append(parameters(made)))
     used = after[-last:]
     assert len(after) == EPOCHS
     for name, value in result.items():

@@ -49,8 +49,9 @@ class Identity:
 def save_adaptation(path: Path, adaptation: nn.Module, identity: Identity) -> None:
     """Write the trained tensors to ``path``, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adaptation.state_dict().items()}
-    metadata = {"format": FORMAT, "identity": json.dumps(asdict(identity), ensure_ascii=False)}
-    _write(path, tensors, metadata)
+    # One key: safetensors writes several in random order, and equal runs should be equal files.
+    about = {"format": FORMAT, "identity": asdict(identity)}
+    _write(path, tensors, {"lingraft": json.dumps(about, ensure_ascii=False)})
 
 
 def read_identity(path: Path) -> Identity:
@@ -102,16 +103,16 @@ def save_training_state(path: Path, state: TrainingState) -> None:
     for name, moments in state.optimizer.items():
         tensors |= {f"optimizer/{key}/{name}": tensor for key, tensor in moments.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    _write(path, tensors, {"step": str(state.step), "history": json.dumps(state.history)})
+    _write(path, tensors, {"lingraft": json.dumps({"step": state.step, "history": state.history, "sums": state.sums})})
 
 
 def load_training_state(path: Path) -> TrainingState | None:
     """Read a saved training state; None where there is none, or none that is whole."""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            about = json.loads((file.metadata() or {})["lingraft"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state = TrainingState(step=int(metadata["step"]), history=json.loads(metadata["history"]))
+        state = TrainingState(step=about["step"], history=about["history"], sums=about["sums"])
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
     for name, tensor in tensors.items():
@@ -145,9 +146,15 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Identity]:
         raise CheckpointError(f"there is no {path}; give the folder of a finished run") from None
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); run the recipe again to train it anew") from None
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: expected the format {FORMAT}, found {metadata.get('format')}")
-    values = json.loads(metadata["identity"])
-    for key in ("labels", "languages"):
-        values[key] = tuple(values[key])
-    return tensors, Identity(**values)
+    try:
+        about = json.loads(metadata.get("lingraft", "{}"))
+        if about.get("format") != FORMAT:
+            raise CheckpointError(f"{path}: expected the format {FORMAT}, found {about.get('format')}")
+        values = about["identity"]
+        for key in ("labels", "languages"):
+            values[key] = tuple(values[key])
+        return tensors, Identity(**values)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: its description is not one that this version reads ({error}); run the recipe again"
+        ) from None

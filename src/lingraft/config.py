@@ -11,7 +11,7 @@ import importlib
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 from ruamel.yaml import YAML
@@ -154,7 +154,7 @@ class CacheSettings(Settings):
 class Recipe(Settings):
     """Everything that decides a run."""
 
-    seeds: list[int] = Field(default=[1, 2], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[1, 2], min_length=1)
     """One training per seed; results are means with intervals."""
     output_dir: Path = Path("runs/lingraft")
     """The run folder."""
@@ -217,7 +217,19 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
     problems += _check_blocks(values) + _check_together(recipe)
     if problems:
         raise ConfigError(problems, where=where)
-    return recipe
+    return _resolved(recipe)
+
+
+def _resolved(recipe: Recipe) -> Recipe:
+    """The recipe with the defaults of its named factories, and without losses that lack their text."""
+    values = recipe.model_dump(by_alias=True)
+    if recipe.parallel is None:
+        values["alignment"] = []
+    for key in BLOCKS:
+        for block in values[key] if isinstance(values[key], list) else [values[key]]:
+            if block:
+                block |= registry_of(key).defaults(block["name"]) | block
+    return Recipe.model_validate(Recipe.model_validate(values).model_dump(mode="json", by_alias=True))
 
 
 def schema() -> dict[str, Any]:
@@ -306,21 +318,35 @@ def _apply(values: dict[str, Any], override: str) -> list[str]:
     *parents, last = path.split(".")
     at: Any = values
     for parent in parents:
-        if isinstance(at, list) and parent.isdigit() and int(parent) < len(at):
+        if isinstance(at, list) and parent.isdecimal() and int(parent) < len(at):
             at = at[int(parent)]
         elif isinstance(at, dict):
+            if parent not in at and at is values:
+                at[parent] = _default(parent)
             if at.get(parent) is None:
                 at[parent] = {}
             at = at[parent]
         else:
             return [f"{override!r}: {parent!r} leads nowhere, the recipe has {at!r} there"]
-    if not isinstance(at, dict):
+    place: Any = last
+    if isinstance(at, list) and last.isdecimal() and int(last) < len(at):
+        place = int(last)
+    elif not isinstance(at, dict):
         return [f"{override!r}: {last!r} leads nowhere, the recipe has {at!r} there"]
     try:
-        at[last] = _plain(_yaml().load(text)) if text else None
+        at[place] = _plain(_yaml().load(text)) if text else None
     except YAMLError:
-        at[last] = text
+        at[place] = text
     return []
+
+
+def _default(key: str) -> Any:
+    """What a recipe that leaves out ``key`` has there, as plain data."""
+    field = Recipe.model_fields.get(key)
+    default = field.get_default(call_default_factory=True) if field and not field.is_required() else None
+    if isinstance(default, list):
+        return [item.model_dump() if isinstance(item, BaseModel) else item for item in default]
+    return default.model_dump() if isinstance(default, Block) else None
 
 
 def _yaml() -> YAML:

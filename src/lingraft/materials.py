@@ -7,6 +7,7 @@ language, is taken out of everything that is learnt from, by normalised text, an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from .config import ParallelSettings, Recipe
 from .data.parallel import read_parallel
-from .data.sampling import draw_shots, split_groups, without_leaks
+from .data.sampling import draw_shots, rank, split_groups, without_groups, without_leaks
 from .data.table import locate
 from .data.text import normalised
 from .errors import DataError
@@ -75,14 +76,18 @@ def gather(recipe: Recipe) -> Materials:
             raise DataError(f"{task.name}: {language} has no test examples, so nothing could be said of the result")
     dev, notes = task.examples(source, "dev"), list(task.notes)
     training = [_renamed(example, "train") for example in task.examples(source, "train")]
+    held_out: set[str] = set()
     if not dev:
         training, dev = _hold_out(training)
+        held_out = {example.group for example in dev}
         notes.append(f"no {source} development set: {len(dev)} training examples were held out as one")
     evaluation = [*dev, *(example for examples in test.values() for example in examples)]
     training, leaked = without_leaks(training, evaluation)
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
     leaks = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
+        if task.parallel and held_out:
+            examples, _ = without_groups(examples, held_out)
         targets[language], count = without_leaks(examples, evaluation)
         leaks["train"] += count
     given, leaks["parallel"], found = _parallel_files(recipe.parallel, task, evaluation)
@@ -116,8 +121,7 @@ def _draw(
     keep_all = recipe.parallel is not None and recipe.parallel.labelled
     labelled = [example for example in training if keep_all or example.group not in paired]
     if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
-        chosen, _ = split_groups([e.group for e in labelled], (recipe.shots.source_examples, 0), draw)
-        labelled = [example for example in labelled if example.group in chosen]
+        labelled = _at_most(recipe.shots.source_examples, labelled, draw)
     missing = set(task.labels) - {example.label for example in labelled}
     if missing:
         raise DataError(
@@ -130,6 +134,17 @@ def _draw(
         pool = [example for example in examples if not paired or example.group in paired]
         shots[language] = tuple(draw_shots(pool, k, draw)) if k else ()
     return Draw(k, draw, tuple(labelled), shots, pairs)
+
+
+def _at_most(count: int, examples: Sequence[PairExample], draw: int) -> list[PairExample]:
+    """Whole groups, in the order of the draw, as long as they fit into ``count`` examples."""
+    sizes = Counter(example.group for example in examples)
+    chosen, room = set(), count
+    for group in sorted(sizes, key=lambda group: rank(draw, "split", group)):
+        if sizes[group] <= room:
+            chosen.add(group)
+            room -= sizes[group]
+    return [example for example in examples if example.group in chosen]
 
 
 def _task_pairs(

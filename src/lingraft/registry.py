@@ -110,7 +110,7 @@ class Registry:
             return [f"{dot}name: {unknown(name, self._factories, what=self.kind)}"], {}
         factory = self._factories[name]
         parameters = inspect.signature(factory).parameters
-        hints = get_type_hints(factory)
+        hints = get_type_hints(factory, include_extras=True)
         problems, values = [], {}
         for key, value in options.items():
             if key not in parameters:
@@ -128,12 +128,16 @@ class Registry:
     def _find_siblings(self) -> None:
         if self._complete:
             return
-        self._complete = True
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
-        for entry in entry_points(group=self.package):
-            entry.load()
+        self._complete = True  # at once: a module that is being imported may look something up
+        try:
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+            for entry in entry_points(group=self.package):
+                entry.load()
+        except BaseException:
+            self._complete = False  # half a registry must not pass for a whole one
+            raise
 
 
 def _readable(parameter: inspect.Parameter) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from .config import Recipe
 from .errors import RunError
@@ -58,6 +59,8 @@ def opened(folder: Path, recipe: Recipe) -> Iterator[Path]:
             raise RunError(
                 f"{folder} is in use by another run; wait until it is done, or choose another output_dir"
             ) from None
+        except OSError as error:
+            raise RunError(f"cannot write to {folder}: {error.strerror}; choose another output_dir") from None
         _same_recipe(folder, recipe)
         yield folder
 
@@ -66,7 +69,7 @@ def _same_recipe(folder: Path, recipe: Recipe) -> None:
     """Write the recipe, or make sure that the folder's is the same."""
     path, text = folder / "recipe.yaml", recipe.to_yaml()
     if not path.exists():
-        foreign = [entry.name for entry in folder.iterdir() if entry.name != ".lock"]
+        foreign = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
         if foreign:
             raise RunError(
                 f"{folder} is not empty and not a run folder (it has {', '.join(sorted(foreign)[:3])}); "
@@ -74,7 +77,12 @@ def _same_recipe(folder: Path, recipe: Recipe) -> None:
             )
         write_text(path, text)
         return
-    ours, theirs = _flat(recipe.model_dump(mode="json", by_alias=True)), _flat(YAML(typ="safe", pure=True).load(path))
+    try:
+        written = YAML(typ="safe", pure=True).load(path)
+    except (YAMLError, UnicodeDecodeError) as error:
+        problem = str(error).splitlines()[0]
+        raise RunError(f"{path} cannot be read ({problem}); choose another output_dir, or delete that folder") from None
+    ours, theirs = _flat(recipe.model_dump(mode="json", by_alias=True)), _flat(written)
     # Where a run computes does not change what it computes.
     free = {"device", "output_dir", "cache.max_gigabytes"}
     changed = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key) and key not in free)

@@ -77,7 +77,7 @@ class Adapted:
                 raise DataError(f"text {i + 1} of {len(texts)} is empty; leave it out or give a text")
             examples.append(PairExample(str(i), str(i), language, text_a=a, text_b=b))
         encode = partial(encode_pairs, labels=self.identity.labels)
-        return encode(examples, self.backbone.tokenizer, self.identity.max_length, self.backbone.text_prefix)
+        return encode(examples, self.backbone.tokenizer, self.identity.max_length, self.identity.text_prefix)
 
 
 def load(folder: Path | str, *, backbone: Backbone | None = None) -> Adapted:

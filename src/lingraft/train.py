@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -38,6 +39,7 @@ class TrainingState:
     optimizer: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     averaged: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,11 @@ def train(
     averaging_from = settings.num_train_epochs - min(settings.average_last, settings.num_train_epochs)
     saved_at = time.monotonic()
     for epoch in range(state.step // steps_per_epoch, settings.num_train_epochs):
-        meter = _Meter()
+        meter = _Meter(state.sums)
         for index, step in enumerate(epochs(epoch)):
             if epoch * steps_per_epoch + index < state.step:
                 continue
-            torch.manual_seed((seed << 32) + state.step)
+            torch.manual_seed(_dropout_seed(seed, state.step))
             model.train()
             _set_learning_rate(optimizer, state.step, total, settings)
             batches = step()
@@ -113,15 +115,14 @@ def train(
             state.step += 1
             meter.add(losses, batches)
             if not math.isfinite(meter.last):
-                raise RunError(
-                    f"the loss became {meter.last} at step {state.step} of {total}; lower train.learning_rate and "
-                    "train.prompt_learning_rate (now "
-                    f"{settings.learning_rate:g} and {settings.prompt_learning_rate:g}) and start again"
-                )
+                raise _diverged(f"loss became {meter.last}", state.step, total, settings)
             advance(Progress(state.step, total, meter.last, meter.step_tokens, meter.tokens_per_second))
             if time.monotonic() - saved_at > SAVE_EVERY and index + 1 < steps_per_epoch:
+                state.sums = dict(meter.sums)
                 save(_snapshot(state, trained, optimizer))
                 saved_at = time.monotonic()
+        if not all(bool(parameter.isfinite().all()) for parameter in trained.values()):
+            raise _diverged("parameters are no longer numbers", state.step, total, settings)
         if epoch >= averaging_from:
             for name, parameter in trained.items():
                 share = parameter.detach() / (settings.num_train_epochs - averaging_from)
@@ -130,6 +131,7 @@ def train(
             {"epoch": epoch + 1, "step": state.step, **meter.means()}
             | {"dev_accuracy": validate(model.eval()), "learning_rate": optimizer.param_groups[0]["lr"]}
         )
+        state.sums = {}
         save(_snapshot(state, trained, optimizer))
         saved_at = time.monotonic()
     with torch.no_grad():
@@ -137,6 +139,18 @@ def train(
             parameter.copy_(state.averaged[name])
     model.eval()
     return state.history
+
+
+def _diverged(what: str, step: int, total: int, settings: TrainSettings) -> RunError:
+    return RunError(
+        f"the {what} at step {step} of {total}; lower train.learning_rate and train.prompt_learning_rate (now "
+        f"{settings.learning_rate:g} and {settings.prompt_learning_rate:g}) and start again"
+    )
+
+
+def _dropout_seed(seed: int, step: int) -> int:
+    """A seed of 32 bits, all that torch's generator reads on a CPU."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
 
 
 @dataclass(frozen=True)
@@ -157,18 +171,18 @@ def losses_of(
 ) -> Losses:
     """Mean task loss of the batches with labels, plus the alignment losses of those with a teacher.
 
-    A batch that is labelled throughout is the source language's: it is held to its own frozen
-    states with ``keep_weight``, so that the space in which the target is aligned stays where it is.
+    The first batch is the source language's: it is held to its own frozen states with
+    ``keep_weight``, so that the space in which the target is aligned stays where it is.
     """
     task_terms, alignment_terms = [], []
-    for batch in batches:
+    for position, batch in enumerate(batches):
         final, logits = model(batch.states, batch.language)
         labelled = batch.targets >= 0
         if labelled.any():
             task_terms.append(task_loss(logits, batch.targets))
         if transfer is not None and batch.taught.any():
             rows = batch.taught
-            weight = keep_weight if bool(labelled.all()) else 1.0
+            weight = 1.0 if position else keep_weight
             if weight:
                 student = final if rows.all() else final.take(rows.nonzero().squeeze(1).tolist())
                 alignment_terms.append(weight * transfer(student, batch.teacher[rows]))
@@ -220,17 +234,16 @@ def _restore(state: TrainingState, trained: dict[str, nn.Parameter], optimizer: 
 class _Meter:
     """Running means of an epoch, and its speed."""
 
-    def __init__(self) -> None:
+    def __init__(self, sums: dict[str, float]) -> None:
         self.started = time.perf_counter()
-        self.sums = {"loss": 0.0, "task_loss": 0.0, "alignment_loss": 0.0}
-        self.steps = self.tokens = self.step_tokens = 0
+        self.sums = {"loss": 0.0, "task_loss": 0.0, "alignment_loss": 0.0, "steps": 0.0} | sums
+        self.tokens = self.step_tokens = 0
         self.last = 0.0
 
     def add(self, losses: Losses, batches: Sequence[Batch]) -> None:
         self.last = losses.total.item()
-        for key, value in zip(self.sums, (self.last, losses.task.item(), losses.alignment.item()), strict=True):
+        for key, value in zip(self.sums, (self.last, losses.task.item(), losses.alignment.item(), 1.0), strict=True):
             self.sums[key] += value
-        self.steps += 1
         self.step_tokens = sum(int(batch.states.mask.sum()) for batch in batches)
         self.tokens += self.step_tokens
 
@@ -239,5 +252,5 @@ class _Meter:
         return self.tokens / max(1e-9, time.perf_counter() - self.started)
 
     def means(self) -> dict[str, float]:
-        means = {key: value / max(1, self.steps) for key, value in self.sums.items()}
+        means = {key: value / max(1.0, self.sums["steps"]) for key, value in self.sums.items() if key != "steps"}
         return means | {"tokens_per_second": self.tokens_per_second}

@@ -7,8 +7,10 @@ source language, and a language never trained for, use the task part alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import torch.nn.functional as F
+from pydantic import Field, NonNegativeInt
 from torch import Tensor, nn
 
 from . import adapters
@@ -17,7 +19,12 @@ Build = Callable[[int, range, Iterable[str]], nn.Module]
 
 
 @adapters.register("bottleneck")
-def bottleneck(*, width: int = 32, language_width: int = 16, dropout: float = 0.1) -> Build:
+def bottleneck(
+    *,
+    width: NonNegativeInt = 32,
+    language_width: NonNegativeInt = 16,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+) -> Build:
     """Residual two-layer bottleneck after each block above the cut; starts as the identity."""
 
     def build(hidden_width: int, layers: range, languages: Iterable[str]) -> nn.Module:

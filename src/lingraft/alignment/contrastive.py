@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from ..records import States
@@ -11,7 +12,7 @@ from . import AlignmentLoss, alignment
 
 
 @alignment.register("contrastive")
-def contrastive(*, temperature: float = 0.1) -> AlignmentLoss:
+def contrastive(*, temperature: PositiveFloat = 0.1) -> AlignmentLoss:
     """InfoNCE over in-batch translations, both directions (van den Oord et al., 2018)."""
 
     def loss(source: States, target: States) -> Tensor:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
+from pydantic import NonNegativeInt
 from torch import Tensor, nn
 
 from . import Initial, prompts
@@ -19,7 +20,9 @@ Build = Callable[[int, range, Iterable[str], Initial], nn.Module]
 
 
 @prompts.register("deep")
-def deep(*, length: int = 16, language_length: int = 8, init: Literal["states", "normal"] = "states") -> Build:
+def deep(
+    *, length: NonNegativeInt = 16, language_length: NonNegativeInt = 8, init: Literal["states", "normal"] = "states"
+) -> Build:
     """Virtual tokens of their own for each block above the cut: a shared block and one per language."""
 
     def build(width: int, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
@@ -30,7 +33,9 @@ def deep(*, length: int = 16, language_length: int = 8, init: Literal["states", 
 
 
 @prompts.register("input")
-def input_prompt(*, length: int = 16, language_length: int = 0, init: Literal["states", "normal"] = "states") -> Build:
+def input_prompt(
+    *, length: NonNegativeInt = 16, language_length: NonNegativeInt = 0, init: Literal["states", "normal"] = "states"
+) -> Build:
     """The classic soft prompt: virtual tokens before the first layer only (implies cut 0)."""
 
     def build(width: int, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:

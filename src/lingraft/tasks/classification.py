@@ -135,23 +135,25 @@ def encode_pairs(
     examples: Sequence[PairExample], tokenizer: Any, max_length: int, prefix: str, *, labels: Sequence[str]
 ) -> list[Features]:
     """Tokenise; what does not fit is cut from the longer text first, and counted."""
-    if not examples:
-        return []
-    first = [prefix + example.text_a for example in examples]
-    paired = examples[0].text_b is not None
-    second = [example.text_b or "" for example in examples] if paired else None
-    whole = tokenizer(first, second, truncation=False, verbose=False)["input_ids"]
-    cut = tokenizer(first, second, truncation="longest_first", max_length=max_length)["input_ids"]
     index = {label: i for i, label in enumerate(labels)}
-    return [
-        Features(
-            example_id=example.id,
-            input_ids=tuple(ids),
-            target=None if example.label is None else index[example.label],
-            truncated=len(full) - len(ids),
-        )
-        for example, ids, full in zip(examples, cut, whole, strict=True)
-    ]
+    features: dict[int, Features] = {}
+    for paired in (False, True):  # parallel sentences come without a second text, also where the task compares two
+        rows = [i for i, example in enumerate(examples) if (example.text_b is not None) is paired]
+        if not rows:
+            continue
+        first = [prefix + examples[i].text_a for i in rows]
+        second = [examples[i].text_b for i in rows] if paired else None
+        whole = tokenizer(first, second, truncation=False, verbose=False)["input_ids"]
+        cut = tokenizer(first, second, truncation="longest_first", max_length=max_length)["input_ids"]
+        for i, ids, full in zip(rows, cut, whole, strict=True):
+            label = examples[i].label
+            features[i] = Features(
+                example_id=examples[i].id,
+                input_ids=tuple(ids),
+                target=None if label is None else index[label],
+                truncated=len(full) - len(ids),
+            )
+    return [features[i] for i in range(len(examples))]
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
