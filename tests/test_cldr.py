@@ -84,9 +84,9 @@ def test_inherited_names_do_not_count():
 
 
 def test_sizes_for_yoruba():
-    """The splits have about half, a tenth and two fifths of the names."""
+    """The splits have roughly two fifths, a twentieth and the rest of the names."""
     sizes = [len(cldr_examples("yo", split)) for split in SPLITS]
-    assert [round(size / sum(sizes), 1) for size in sizes] == [0.5, 0.1, 0.4]
+    assert [size / sum(sizes) for size in sizes] == pytest.approx([0.38, 0.06, 0.56], abs=0.03)
     assert sizes[2] >= MIN_TEST
 
 

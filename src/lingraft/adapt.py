@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from .backbones.loading import Backbone
+from .backbones.loading import Backbone, weights_digest
 from .batches import Pool, epoch_steps
 from .checkpoint import Identity, load_training_state, save_adaptation, save_training_state
 from .config import Recipe
@@ -87,11 +87,15 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter) -
     scores = evaluate_unit(unit, folder, model, head, prepared)
     write_lines(place / "scores.jsonl", [asdict(s) for s in scores])
     write_lines(place / "training.jsonl", [{"unit": unit.name, **row} for row in history])
-    write_json(
-        place / "unit.json",
-        {"name": unit.name, "seconds": seconds, "dev_accuracy": _dev_accuracy(model, prepared=prepared)}
-        | {"head_strength": head.strength, "head_dev_accuracy": head.dev_accuracy},
-    )
+    facts = {
+        "name": unit.name,
+        "seconds": seconds,
+        "dev_accuracy": _dev_accuracy(model, prepared=prepared),
+        "digest_after": weights_digest(prepared.backbone.stack),
+        "head_strength": head.strength,
+        "head_dev_accuracy": head.dev_accuracy,
+    }
+    write_json(place / "unit.json", facts)
     (place / "training.safetensors").unlink(missing_ok=True)
 
 
@@ -129,7 +133,7 @@ def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
 
 def warm_start(source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared) -> LinearHead:
     """The head on frozen states, from all labels of the draw; also what "before" means."""
-    materials, pools, recipe = prepared.materials, prepared.pools, prepared.recipe
+    materials, pools = prepared.materials, prepared.pools
     labelled = [(pool, list(pool.targets)) for pool in (source, *targets) if pool.targets]
     dev = pools[materials.task.source_language, "dev"]
     return fit_head(
@@ -140,7 +144,8 @@ def warm_start(source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Pr
         Labelled(dev.pooled([example.id for example in materials.dev]), _dev_targets(materials)),
         frame=frame,
         classes=len(materials.task.labels),
-        balanced=recipe.train.class_balanced,
+        balanced=False,
+        calibrated=True,
     )
 
 

@@ -67,7 +67,8 @@ def epoch_steps(
         if target is None:
             return lambda: (source.batch(source_ids, device),)
         pool, ids = target
-        ids = [*ids, *next(shots[pool.language])]
+        # A shot that is a pair of this batch already brings its label along.
+        ids = [*ids, *(shot for shot in next(shots[pool.language]) if shot not in ids)]
         return lambda: (source.batch(source_ids, device), pool.batch(ids, device))
 
     return [step(source_ids, target) for source_ids, target in zip(sources, order, strict=True)]

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TextIO
 
 import typer
 from rich.console import Console
@@ -49,19 +49,43 @@ def main() -> None:
     try:
         app()
     except LingraftError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"[bold red]error[/bold red] {_escaped(str(error))}", highlight=False
-        )
+        _say_error(str(error))
         sys.exit(1)
     except SystemExit as end:
         if end.code == 130:  # how typer ends on Ctrl-C
-            Console(stderr=True).print("stopped; finished work is kept, and the same command continues from here")
+            Console(stderr=True).print(
+                "stopped; what a run has finished is kept, and `lingraft run` continues from there"
+            )
         raise
-    except BrokenPipeError:
-        # The reader of our output went away, as `head` does.
-        with suppress(OSError):
-            sys.stdout.close()
-        sys.exit(0)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            _close_output()
+        place = f"{error.filename}: " if error.filename else ""
+        _say_error(f"{place}{error.strerror or error}")
+        sys.exit(1)
+
+
+def _say_error(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {_escaped(text)}", highlight=False)
+
+
+def _close_output() -> NoReturn:
+    """The reader of our output went away, as `head` does; nothing is wrong."""
+    with suppress(OSError):
+        sys.stdout.close()
+    sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    """Graft a task and a language onto a frozen multilingual language model with very little data."""
+    if show:
+        from .version import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 @app.command()
@@ -99,7 +123,7 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
         table.add_row(*row)
     console.print(table)
     for line in found.lines:
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)
     for line in found.warnings:
         console.print(f"[yellow]warning:[/yellow] {_escaped(line)}", highlight=False)
 
@@ -184,9 +208,13 @@ def report(
     command: Annotated[str | None, typer.Option(help="The command that the page names.")] = None,
 ) -> None:
     """Write the report and the model card of a run again, from its files."""
+    from .errors import RunError
     from .report import write_model_card, write_report
 
-    write_model_card(folder)
+    if not (folder / "summary.json").is_file():
+        raise RunError(f"{folder} is no run that came to its end; finish it with: lingraft run RECIPE")
+    if (folder / "README.md").is_file():
+        write_model_card(folder)  # it marks a run as finished, so only a finished one gets it again
     console.print(str(write_report(folder)), highlight=False)
     if markdown is not None:
         from .results_page import write_results_page

@@ -55,7 +55,7 @@ class BackboneSettings(Settings):
     """`bundled:NAME`, a folder, or a Hub id."""
     cut: int | Literal["auto"] = Field(default="auto", union_mode="left_to_right")
     """Layers below the cut are computed once and cached; `auto` is two thirds of the depth (0 with an input prompt)."""
-    max_length: PositiveInt = 128
+    max_length: int = Field(default=128, ge=8)
     """Texts are cut after this many tokens; how many were is reported."""
     text_prefix: str | None = None
     """Put before each text; by default what the checkpoint was trained with (`query: ` for e5)."""
@@ -131,7 +131,7 @@ class TrainSettings(Settings):
     max_grad_norm: PositiveFloat = 1.0
     """Gradients are clipped to this norm."""
     class_balanced: bool = True
-    """Weigh classes by inverse frequency, in the task loss and in the frozen head."""
+    """Weigh classes by inverse frequency, in the task loss and in the final head (not in the frozen head)."""
     keep_weight: float = Field(default=1.0, ge=0)
     """Source-language examples are held to their own frozen states with this share of the alignment loss."""
     refit_strength: PositiveFloat | None = 0.003

@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from .backbones import LayerStack
-from .backbones.loading import Backbone, weights_digest
+from .backbones.loading import Backbone
 from .checkpoint import load_adaptation
 from .config import Recipe
 from .encode import Encoded
@@ -43,21 +43,21 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
     chosen = selected(folder, done)
     parts = folder / "units" / chosen.name / "adaptation.safetensors"
     write_atomically(folder / "adaptation.safetensors", lambda temporary: _copy(parts, temporary))
-    digest_after = weights_digest(backbone.stack)
-    if digest_after != backbone.weights_digest:
-        raise RunError(
-            f"the frozen backbone changed during training (digest {backbone.weights_digest} before, {digest_after} "
-            "after); the results are not to be trusted, please report this"
-        )
     adaptation, _ = load_adaptation(parts, backbone)
     facts = {unit.name: read_object(folder / "units" / unit.name / "unit.json") for unit in done}
+    for name, fact in facts.items():
+        if fact["digest_after"] != backbone.weights_digest:
+            raise RunError(
+                f"{name}: the backbone's digest is {backbone.weights_digest} before training and "
+                f"{fact['digest_after']} after; if the checkpoint was exchanged meanwhile, delete the run folder"
+            )
     training_seconds = sum(fact["seconds"] for fact in facts.values())
     summary = {
         "lingraft": __version__,
         "backbone": {
             "name": backbone.name,
             "weights_digest": backbone.weights_digest,
-            "digest_after": digest_after,
+            "digest_after": facts[chosen.name]["digest_after"],
             "parameters": count(backbone.stack),
             "licence": backbone.licence,
             "layers": backbone.stack.num_layers,

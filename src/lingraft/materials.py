@@ -8,16 +8,15 @@ language, is taken out of everything that is learnt from, by normalised text, an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from .config import ParallelSettings, Recipe
 from .data.parallel import read_parallel
-from .data.sampling import draw_shots, rank, split_groups, without_groups, without_leaks
+from .data.sampling import draw_shots, pairs_without_leaks, rank, split_groups, without_groups, without_leaks
 from .data.table import locate
-from .data.text import normalised
 from .errors import DataError
 from .records import PairExample
 from .tasks import Task, tasks
@@ -76,19 +75,16 @@ def gather(recipe: Recipe) -> Materials:
             raise DataError(f"{task.name}: {language} has no test examples, so nothing could be said of the result")
     dev, notes = task.examples(source, "dev"), list(task.notes)
     training = [_renamed(example, "train") for example in task.examples(source, "train")]
-    held_out: set[str] = set()
     if not dev:
         training, dev = _hold_out(training)
-        held_out = {example.group for example in dev}
         notes.append(f"no {source} development set: {len(dev)} training examples were held out as one")
     evaluation = [*dev, *(example for examples in test.values() for example in examples)]
-    training, leaked = without_leaks(training, evaluation)
+    shared = {example.group for example in evaluation} if task.parallel else set()
+    training, leaked = _clean(training, evaluation, shared)
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
     leaks = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
-        if task.parallel and held_out:
-            examples, _ = without_groups(examples, held_out)
-        targets[language], count = without_leaks(examples, evaluation)
+        targets[language], count = _clean(examples, evaluation, shared)
         leaks["train"] += count
     given, leaks["parallel"], found = _parallel_files(recipe.parallel, task, evaluation)
     draws = tuple(
@@ -96,6 +92,15 @@ def gather(recipe: Recipe) -> Materials:
         for k, draw in product(recipe.shots.ks, range(recipe.shots.draws))
     )
     return Materials(task, tuple(dev), test, draws, leaks, (*notes, *found))
+
+
+def _clean(
+    examples: Sequence[PairExample], evaluation: Sequence[PairExample], groups: Collection[str]
+) -> tuple[list[PairExample], int]:
+    """Without the texts that are evaluated on and, in a parallel task, without their translations."""
+    kept, by_text = without_leaks(examples, evaluation)
+    kept, by_group = without_groups(kept, groups)
+    return kept, by_text + by_group
 
 
 def _target_training(task: Task, recipe: Recipe, language: str) -> list[PairExample]:
@@ -125,13 +130,19 @@ def _draw(
     missing = set(task.labels) - {example.label for example in labelled}
     if missing:
         raise DataError(
-            f"draw {draw} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}; "
-            "ask for fewer parallel.pairs or more shots.source_examples"
+            f"draw {draw} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
+            f"{len(training)} training examples that are not evaluated on, {len(paired)} went into pairs; give more "
+            "examples, ask for fewer parallel.pairs, or set parallel.labelled"
         )
     shots = {}
     for language, examples in targets.items():
         # Shots come from B where the task gives the pairs: A is what the source language labels.
         pool = [example for example in examples if not paired or example.group in paired]
+        if k and (gone := set(task.labels) - {example.label for example in pool}):
+            raise DataError(
+                f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots from; "
+                "add some, or set shots.k to 0"
+            )
         shots[language] = tuple(draw_shots(pool, k, draw)) if k else ()
     return Draw(k, draw, tuple(labelled), shots, pairs)
 
@@ -180,7 +191,6 @@ def _parallel_files(
     pairs: dict[str, tuple[Pair, ...]] = dict.fromkeys(task.target_languages, ())
     if settings is None or settings.files is None:
         return pairs, 0, []
-    forbidden = {normalised(text) for example in evaluation for text in (example.text_a, example.text_b) if text}
     dropped, notes = 0, []
     for language in task.target_languages:
         path = locate(settings.files, language, Path())
@@ -192,11 +202,11 @@ def _parallel_files(
             target_path=other,
             fields=settings.fields,
         )
-        kept = [
-            p for p in text.pairs if normalised(p.source) not in forbidden and normalised(p.target) not in forbidden
-        ]
-        dropped += len(text.pairs) - len(kept)
-        kept = kept[: settings.pairs]
+        kept, leaked = pairs_without_leaks(text.pairs, evaluation)
+        dropped += leaked
+        if settings.pairs and settings.pairs < len(kept):
+            # Not the head of the file: lexicons are sorted by the alphabet.
+            kept = sorted(kept, key=lambda pair: rank(0, "pairs", pair.source + "\n" + pair.target))[: settings.pairs]
         pairs[language] = tuple(
             (
                 PairExample(f"parallel/{language}/{p.group}/{i}", p.group, task.source_language, text_a=p.source),

@@ -6,6 +6,7 @@ done is not repeated: the cache keeps the states, and each training keeps its fo
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,12 +20,13 @@ from .adapt import Pools, Prepared, run_unit
 from .backbones.loading import Backbone, load_backbone
 from .config import Recipe
 from .encode import encode
-from .errors import ConfigError
+from .errors import ConfigError, RunError
 from .finish import picture, summarise, verify_in_fresh_process
 from .materials import Materials, gather
 from .progress import Reporter
 from .records import Features, PairExample
 from .report import write_model_card, write_report
+from .run_files import read_object
 from .run_folder import opened, units, write_json
 
 
@@ -36,7 +38,7 @@ def run(recipe: Recipe, *, quiet: bool = False) -> Path:
     """
     reporter = Reporter(quiet=quiet)
     with opened(recipe.output_dir, recipe) as folder:
-        if (folder / "README.md").exists():  # written last
+        if (folder / "README.md").exists():  # written last, after the check of what was saved
             reporter.say(f"{folder} is finished already; delete it to run the recipe anew")
             return folder
         materials = gather(recipe)
@@ -45,7 +47,9 @@ def run(recipe: Recipe, *, quiet: bool = False) -> Path:
         features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
         started = time.monotonic()
         pools = encode_all(features, backbone, recipe, cut, accelerator.device, reporter)
-        write_json(folder / "data.json", data_card(materials, features, backbone, recipe))
+        card = data_card(materials, features, backbone, recipe)
+        refuse_other_data(folder, card)
+        write_json(folder / "data.json", card)
         encoding = time.monotonic() - started
         prepared = Prepared(recipe, materials, backbone, cut, pools, accelerator)
         for unit in units(recipe):
@@ -130,6 +134,28 @@ def encode_all(
         }
 
 
+def refuse_other_data(folder: Path, card: Mapping[str, Any]) -> None:
+    """A run that continues must read the texts and the backbone that it began with.
+
+    Raises:
+        RunError: It does not.
+    """
+    before = read_object(folder / "data.json").get("digest")
+    if before not in (None, card["digest"]):
+        raise RunError(
+            f"{folder} was begun with other data or another backbone (digest {before[:12]} then, "
+            f"{card['digest'][:12]} now); choose another output_dir, or delete that folder"
+        )
+
+
+def data_digest(features: Mapping[tuple[str, str], Sequence[Features]], backbone: Backbone) -> str:
+    """SHA-256 of all that a run reads: texts as token ids, labels, backbone, tokenizer."""
+    digest = hashlib.sha256(f"{backbone.weights_digest} {backbone.tokenizer_digest}".encode())
+    for key in sorted(features):
+        digest.update(repr((key, [(f.example_id, f.input_ids, f.target) for f in features[key]])).encode())
+    return digest.hexdigest()
+
+
 def data_card(
     materials: Materials,
     features: Mapping[tuple[str, str], Sequence[Features]],
@@ -172,4 +198,5 @@ def data_card(
         "leaks_removed": dict(materials.leaks),
         "notes": list(materials.notes),
         "max_length": recipe.backbone.max_length,
+        "digest": data_digest(features, backbone),
     }

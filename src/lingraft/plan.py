@@ -13,6 +13,7 @@ from .materials import Draw, Materials, gather
 from .pipeline import resolved_cut, tokenise
 from .records import Features
 from .run_folder import units
+from .wording import is_non_commercial
 
 EFFICIENCY = 0.6
 """Share of the matrix rate that a walk through the layers reaches, attention and the rest included."""
@@ -51,8 +52,9 @@ def plan(recipe: Recipe) -> Plan:
         for group in features.values()
     )
     lines = [
-        f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, all frozen; layers 1–{cut} are "
-        f"computed once, layers {cut + 1}–{facts.num_layers} are walked in training",
+        f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, all frozen; "
+        + (f"layers 1–{cut} are computed once, " if cut else "")
+        + f"layers {cut + 1}–{facts.num_layers} are walked in training",
         f"trained: {_trained(recipe, materials, facts, cut):,} parameters (prompt: {_name(recipe.prompt)}, adapter: "
         f"{_name(recipe.adapter)}, head)",
         f"trainings: {len(units(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
@@ -104,7 +106,7 @@ def _warnings(recipe: Recipe, materials: Materials, size: int) -> list[str]:
         for language, pairs in draw.pairs.items():
             if not pairs and not draw.shots[language]:
                 found.append(f"{language}: neither pairs nor shots, so only the task part will be trained for it")
-    if "non-commercial" in materials.task.licence.lower():
+    if is_non_commercial(materials.task.licence):
         found.append(f"licence of {materials.task.name}: {materials.task.licence}")
     return found
 

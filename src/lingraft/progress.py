@@ -26,11 +26,7 @@ class Reporter:
     def say(self, text: str) -> None:
         """One line on what happens now."""
         if not self.quiet:
-            self.console.print(text, highlight=False)
-
-    def warn(self, text: str) -> None:
-        """One line that is shown even when quiet."""
-        self.console.print(f"[yellow]warning:[/yellow] {text}", highlight=False)
+            self.console.print(text, highlight=False, markup=False)
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
@@ -88,4 +84,4 @@ class PlainLines(Advance):
         self.last = now
         left = (now - self.started) / self.done * (self.total - self.done)
         text = f"{self.title}: {self.done:,} of {self.total:,}, {left:.0f} s left"
-        self.console.print(f"{text}, {note}" if note else text, highlight=False)
+        self.console.print(f"{text}, {note}" if note else text, highlight=False, markup=False)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .config import read_recipe
+from .data.languages import canonical
 from .errors import DataError
 from .evaluate import score
 from .progress import Reporter
@@ -29,13 +30,19 @@ def rescore(
     recipe = read_recipe(folder / "recipe.yaml")
     options = dict(recipe.task.options)
     if languages is not None:
-        options["target_languages"] = [code for code in languages if code != options.get("source_language")]
+        others = [code for code in map(canonical, languages) if code != adapted.identity.source_language]
+        options["target_languages"] = others or options["target_languages"]
     task: Task = tasks.build(recipe.task.name, options)
     unit = _selected(folder, units(recipe))
-    wanted = task.target_languages if languages is not None else task.languages
+    wanted = task.languages if languages is None else tuple(map(canonical, languages))
     scores = []
     for language in wanted:
-        examples = task.examples(language, split)
+        try:
+            examples = task.examples(language, split)
+        except DataError:
+            if languages is not None:
+                raise
+            examples = []
         if not examples:
             if languages is None:
                 continue

@@ -61,8 +61,16 @@ def opened(folder: Path, recipe: Recipe) -> Iterator[Path]:
             ) from None
         except OSError as error:
             raise RunError(f"cannot write to {folder}: {error.strerror}; choose another output_dir") from None
+        _sweep(folder)
         _same_recipe(folder, recipe)
         yield folder
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files of a run that was killed while it wrote them."""
+    for path in folder.rglob(".*"):
+        if path.is_file() and path.suffix in (".json", ".jsonl", ".safetensors", ".yaml", ".html", ".md"):
+            path.unlink(missing_ok=True)
 
 
 def _same_recipe(folder: Path, recipe: Recipe) -> None:

@@ -51,6 +51,8 @@ class Adapted:
             language: Language of the texts. For one without a language part (see :meth:`knows`), and
                 without a language, the task part alone is used.
         """
+        if isinstance(texts, str):
+            raise DataError("predict takes a list of texts, got one string; put it in brackets: [text]")
         code = canonical(language) if language else self.identity.source_language
         if language and not self.knows(code):
             warnings.warn(f"nothing was trained for {language}: using the task part alone", stacklevel=2)
@@ -105,15 +107,15 @@ def verify(folder: Path) -> dict[str, float]:
         CheckpointError: They differ by more than rounding.
     """
     backbone, largest, texts = None, 0.0, 0
-    for place in sorted((folder / "units").iterdir()):
-        probe = read_object(place / "probe.json")
+    for written in sorted((folder / "units").glob("*/probe.json")):
+        place, probe = written.parent, read_object(written)
         adapted = load(place / "adaptation.safetensors", backbone=backbone)
         backbone = adapted.backbone
         for language, rows in probe["languages"].items():
             pairs = [row["text"] if row["text_b"] is None else (row["text"], row["text_b"]) for row in rows]
             expected = torch.tensor([row["logits"] for row in rows])
             difference = (adapted.logits(pairs, language) - expected).abs().max().item()
-            if not difference <= probe["tolerance"]:
+            if not difference <= probe["tolerance"] * max(1.0, expected.abs().max().item()):
                 raise CheckpointError(
                     f"{place.name}, {language}: logits differ by {difference:.2g} from those of the training; "
                     f"at most {probe['tolerance']:g} is rounding"

@@ -17,6 +17,27 @@ from torch import Tensor, nn
 
 from ..registry import Registry
 
+MATTERS = (
+    "model_type",
+    "num_attention_heads",
+    "hidden_act",
+    "hidden_activation",
+    "layer_norm_eps",
+    "norm_eps",
+    "pad_token_id",
+    "rope_parameters",
+    "layer_types",
+    "local_attention",
+    "relative_attention",
+    "position_buckets",
+    "max_relative_positions",
+    "pos_att_type",
+    "share_att_key",
+    "norm_rel_ebd",
+    "position_biased_input",
+)
+"""What the configuration of a checkpoint says beyond the shapes of its weights: part of its digest."""
+
 
 class LayerStack(nn.Module, ABC):
     """``embed``, then ``block(0) … block(num_layers - 1)``, then ``finish``.
@@ -39,6 +60,7 @@ class LayerStack(nn.Module, ABC):
         self.width = width
         self.max_length = max_length
         self.padding_id: int = getattr(model.config, "pad_token_id", None) or 0
+        self.configuration = {key: getattr(model.config, key) for key in MATTERS if hasattr(model.config, key)}
         model.requires_grad_(False).eval()
         self.training = False
 

@@ -137,8 +137,15 @@ def describe_checkpoint(checkpoint: str) -> CheckpointFacts:
 
 
 def weights_digest(module: nn.Module) -> str:
-    """SHA-256 over the names, dtypes, shapes and bytes of all parameters, in the order of their names."""
+    """SHA-256 over the names, dtypes, shapes and bytes of all parameters, in the order of their names.
+
+    A layer stack adds what its configuration says beyond shapes (``MATTERS``): the same weights with
+    other heads or another activation are another model.
+    """
     digest = hashlib.sha256()
+    configuration = getattr(module, "configuration", None)
+    if configuration is not None:
+        digest.update(json.dumps(configuration, sort_keys=True, default=str).encode())
     for name, parameter in sorted(module.named_parameters(remove_duplicate=False)):
         values = parameter.detach().cpu().contiguous()
         digest.update(f"{name}\0{values.dtype}\0{tuple(values.shape)}\0".encode())
@@ -351,7 +358,9 @@ def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
     Raises:
         CheckpointError: As :func:`load_backbone`.
     """
-    return _load_tokenizer(_folder(checkpoint), checkpoint)
+    hub = not checkpoint.startswith(BUNDLED) and _local_folder(checkpoint) is None
+    small = [pattern for pattern in DOWNLOADED if "safetensors" not in pattern]
+    return _load_tokenizer(_from_hub(checkpoint, only=small) if hub else _folder(checkpoint), checkpoint)
 
 
 def _load_tokenizer(folder: Path, checkpoint: str) -> PreTrainedTokenizerBase:

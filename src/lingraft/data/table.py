@@ -77,8 +77,8 @@ def pair_examples(
                 id=key,
                 group=_identifier(cells["group"], columns["group"], where) if "group" in columns else key,
                 language=code,
-                text_a=_text(cells["text"], columns["text"], where),
-                text_b=_text(cells["text_b"], columns["text_b"], where) if "text_b" in columns else None,
+                text_a=text_of(cells["text"], columns["text"], where),
+                text_b=text_of(cells["text_b"], columns["text_b"], where) if "text_b" in columns else None,
                 label=label,
             )
         )
@@ -307,7 +307,12 @@ def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> objec
     )
 
 
-def _text(value: object, column: str, where: str) -> str:
+def text_of(value: object, column: str, where: str) -> str:
+    """A cell that must hold text.
+
+    Raises:
+        DataError: It is empty, no text, or no valid Unicode.
+    """
     if value is None or (isinstance(value, str) and not value.strip()):
         raise DataError(f"{where}: column {column!r} has no text; fill it in or remove the line")
     if not isinstance(value, str):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .table import cell_of, read_table
+from .table import SUFFIXES, cell_of, read_table, text_of
 from .text import read_lines, suffix_of
 
 Text = str | tuple[str, str]
@@ -29,7 +29,7 @@ def read_texts(path: Path | None, *, text: str = "text", text_b: str | None = No
     """
     if path is None:
         return _from_standard_input(text, text_b)
-    if suffix_of(path) in (".jsonl", ".csv", ".tsv", ".parquet"):
+    if suffix_of(path) in SUFFIXES:
         found = [_of_row(row, number, path, text, text_b) for number, row in read_table(path)]
     else:
         if text_b is not None:
@@ -42,6 +42,8 @@ def read_texts(path: Path | None, *, text: str = "text", text_b: str | None = No
 
 def _from_standard_input(text: str, text_b: str | None) -> list[Text]:
     content = sys.stdin.buffer.read()
+    if not content.strip():
+        raise DataError("standard input is empty; give one text a line, or JSON lines")
     suffix = ".jsonl" if content.lstrip().startswith(b"{") else ".txt"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"standard-input{suffix}"
@@ -50,8 +52,6 @@ def _from_standard_input(text: str, text_b: str | None) -> list[Text]:
 
 
 def _of_row(row: Mapping[str, Any], number: int, path: Path, text: str, text_b: str | None) -> Text:
-    where = f"{path}:{number}"
-    a = str(cell_of(row, text, "text", where))
-    if not a.strip():
-        raise DataError(f"{where}: column {text!r} has no text; fill it in or remove the line")
-    return a if text_b is None else (a, str(cell_of(row, text_b, "text_b", where)))
+    where = f"{path}, line {number}"
+    a = text_of(cell_of(row, text, "text", where), text, where)
+    return a if text_b is None else (a, text_of(cell_of(row, text_b, "text_b", where), text_b, where))

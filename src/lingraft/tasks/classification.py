@@ -47,6 +47,11 @@ def classification(
         pattern = files.get(split)  # type: ignore[call-overload]
         if pattern is None:
             raise DataError(f"task.files has no {split!r} entry; it has {', '.join(files)}")
+        if language != canonical(source_language) and "{language}" not in pattern:
+            raise DataError(
+                f"task.files.{split}: {pattern!r} has no {{language}} in it, so every language would be read from the "
+                "same file; put {language} where the names of your files tell the languages apart"
+            )
         try:
             path = locate(pattern, language, data_dir)
         except DataError:
