@@ -75,16 +75,19 @@ def gather(recipe: Recipe) -> Materials:
             raise DataError(f"{task.name}: {language} has no test examples, so nothing could be said of the result")
     dev, notes = task.examples(source, "dev"), list(task.notes)
     training = [_renamed(example, "train") for example in task.examples(source, "train")]
+    held_out: list[PairExample] = []
     if not dev:
-        training, dev = _hold_out(training)
+        training, held_out = _hold_out(training)
+        dev = held_out
         notes.append(f"no {source} development set: {len(dev)} training examples were held out as one")
     evaluation = [*dev, *(example for examples in test.values() for example in examples)]
-    shared = {example.group for example in evaluation} if task.parallel else set()
-    training, leaked = _clean(training, evaluation, shared)
+    known = evaluation if task.global_groups else held_out
+    training, leaked = _clean(training, evaluation, {example.group for example in known})
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
     leaks = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
-        targets[language], count = _clean(examples, evaluation, shared)
+        comparable = known if task.parallel else []
+        targets[language], count = _clean(examples, evaluation, {example.group for example in comparable})
         leaks["train"] += count
     given, leaks["parallel"], found = _parallel_files(recipe.parallel, task, evaluation)
     draws = tuple(
@@ -97,7 +100,7 @@ def gather(recipe: Recipe) -> Materials:
 def _clean(
     examples: Sequence[PairExample], evaluation: Sequence[PairExample], groups: Collection[str]
 ) -> tuple[list[PairExample], int]:
-    """Without the texts that are evaluated on and, in a parallel task, without their translations."""
+    """Without the texts that are evaluated on, nor their groups, of which their translations are part."""
     kept, by_text = without_leaks(examples, evaluation)
     kept, by_group = without_groups(kept, groups)
     return kept, by_text + by_group

@@ -43,6 +43,8 @@ class Task:
     citation: str
     parallel: bool = False
     """Whether the same group is the same sentence in every language."""
+    global_groups: bool = False
+    """Whether the same group is the same sentence in every split, too; line numbers of several files are not."""
     notes: tuple[str, ...] = field(default=())
 
     @property

@@ -35,6 +35,7 @@ def sib200(
         target_languages=target_languages,
         read=read,
         parallel=True,
+        global_groups=True,
         licence="Apache-2.0 (sentences: FLORES-200, CC BY-SA 4.0)",
         citation="Adelani et al. (2024): SIB-200: A Simple, Inclusive, and Big Evaluation Dataset for Topic "
         "Classification in 200+ Languages and Dialects. EACL.",
@@ -51,6 +52,7 @@ def cldr_names(*, source_language: str = "eng-Latn", target_languages: list[str]
         target_languages=target_languages,
         read=cldr_examples,
         parallel=True,
+        global_groups=True,
         licence="Unicode-3.0",
         citation="Unicode Consortium: Common Locale Data Repository (CLDR), through Babel.",
         notes=("Names that equal the English one are left out; keys are split the same way in all languages.",),

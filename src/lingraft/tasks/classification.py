@@ -69,6 +69,7 @@ def classification(
         read=read,
         splits=splits,
         parallel=parallel,
+        global_groups="group" in columns,
         licence=licence,
         citation=citation,
     )
@@ -84,6 +85,7 @@ def classification_task(
     citation: str,
     splits: Sequence[str] = ("train", "dev", "test"),
     parallel: bool = False,
+    global_groups: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Task:
     """Build a classification :class:`Task` from a function that reads a language's split.
@@ -132,6 +134,7 @@ def classification_task(
         licence=licence,
         citation=citation,
         parallel=parallel,
+        global_groups=global_groups,
         notes=notes,
     )
 
