@@ -169,7 +169,7 @@ def test_pairs_are_at_most_so_many(world):
 
 def test_pairs_that_leave_no_labels_are_refused(world):
     """Nothing to label is told with what to change."""
-    with pytest.raises(DataError, match=r"no labelled eng-Latn example of bird, river, stone; ask for fewer"):
+    with pytest.raises(DataError, match=r"no labelled eng-Latn example of bird, river, stone.* 24 went into pairs"):
         materials(world, parallel={"from": "task", "pairs": 24})
 
 

@@ -16,7 +16,7 @@ from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_r
 from lingraft.backbones.loading import load_backbone
 from lingraft.cache import info
 from lingraft.config import parse_recipe, read_recipe
-from lingraft.errors import CheckpointError, ConfigError, DataError
+from lingraft.errors import CheckpointError, ConfigError, DataError, RunError
 from lingraft.materials import gather
 from lingraft.pipeline import resolved_cut, run, tokenise
 from lingraft.records import Score
@@ -440,5 +440,5 @@ def test_another_checkpoint_does_not_continue_a_run(world, tiny_checkpoint, tmp_
     run(wanted, quiet=True)
     (tmp_path / "run" / "README.md").unlink()
     save_checkpoint(folder, random_model("bert", seed=5))
-    with pytest.raises(CheckpointError, match="trained on another backbone"):
+    with pytest.raises(RunError, match="other data or another backbone"):
         run(wanted, quiet=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def rescore(
         part = "language and task part" if language in adapted.identity.languages else "task part alone"
         reporter.say(f"{language}: {len(examples)} examples, {part}")
         texts = [e.text_a if e.text_b is None else (e.text_a, e.text_b) for e in examples]
-        predicted = [prediction.value for prediction in adapted.predict(texts, language=language)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the table says which part was used
+            predicted = [prediction.value for prediction in adapted.predict(texts, language=language)]
         found = score(
             [str(example.label) for example in examples],
             predicted,
