@@ -1,5 +1,6 @@
 """Bad input ends in one clear block that says what, where and what to do, never in a traceback."""
 
+import io
 import json
 import subprocess
 import sys
@@ -81,6 +82,45 @@ def test_a_missing_data_file_lists_what_was_tried(own_data, refused):
     said = refused("check", own_data / "recipe.yaml")
     assert "Swahili" in said
     assert "test.swh_Latn.csv" in said
+
+
+def test_all_that_is_wrong_is_told_at_once(own_data, refused):
+    """A missing checkpoint and two missing files are three lines of one answer."""
+    (own_data / "test.swh.csv").unlink()
+    (own_data / "train.swh.csv").unlink()
+    said = refused("check", own_data / "recipe.yaml", "shots.k=1", f"backbone.checkpoint={own_data / 'none'}")
+    assert "3 problems" in said
+    assert "test.swh_Latn.csv" in said
+    assert "train.swh_Latn.csv" in said
+
+
+def test_a_pattern_without_a_language_is_refused(own_data, refused):
+    """One file for all languages would make the source language its own target."""
+    files = json.dumps({"train": "train.eng.csv", "test": "train.eng.csv"})
+    assert "{language}" in refused("check", own_data / "recipe.yaml", f"task.files={files}")
+
+
+def test_a_report_of_an_unfinished_run_is_refused(refused, tmp_path):
+    """`report` writes into finished run folders only, never over somebody's README."""
+    (tmp_path / "README.md").write_text("mine", encoding="utf-8")
+    assert "came to its end" in refused("report", tmp_path)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "mine"
+
+
+def test_an_empty_standard_input_is_told(own_data, refused, lingraft, monkeypatch):
+    """`predict` without a text says what to give."""
+    assert lingraft("run", own_data / "recipe.yaml", "--quiet")[0] == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    assert "standard input is empty" in refused("predict", own_data / "run")
+
+
+def test_a_changed_file_does_not_continue_a_run(own_data, refused, lingraft):
+    """A run that was begun with other texts is not continued with these."""
+    assert lingraft("run", own_data / "recipe.yaml", "--quiet")[0] == 0
+    (own_data / "run" / "README.md").unlink()
+    with (own_data / "train.eng.csv").open("a", encoding="utf-8") as file:
+        file.write("ada luma,sun\n")
+    assert "other data" in refused("run", own_data / "recipe.yaml")
 
 
 def test_a_wrong_column_offers_the_nearest_one(own_data, refused):

@@ -184,7 +184,7 @@ def grafted(prepared: Prepared, source: Pool, head: LinearHead, seed: int) -> Gr
     torch.manual_seed(seed)
     device = next(stack.parameters()).device
     some = source.encoded.table.batch([source.encoded.row[i] for i in source.passed[:32]]).to(device)
-    linear = torch.nn.Linear(stack.width, len(task.labels))
+    linear = task.head(stack.width)
     head.write_to(linear)
     adaptation = build_adaptation(
         prompt=recipe.prompt,

@@ -1,4 +1,4 @@
-"""Linear heads fitted in closed form on pooled states: the baseline, the warm start, and the last step.
+"""Linear heads fitted by scikit-learn on pooled states: the baseline, the warm start, and the last step.
 
 Logistic regression on the *frozen* states is what anyone gets without adapting the model, so every
 run reports it as "before"; and training starts from it, which spares the first epochs (Kumar et

@@ -17,7 +17,7 @@ from .config import ParallelSettings, Recipe
 from .data.parallel import read_parallel
 from .data.sampling import draw_shots, pairs_without_leaks, rank, split_groups, without_groups, without_leaks
 from .data.table import locate
-from .errors import DataError
+from .errors import ConfigError, DataError
 from .records import PairExample
 from .tasks import Task, tasks
 
@@ -69,6 +69,7 @@ def gather(recipe: Recipe) -> Materials:
     """
     task: Task = tasks.build(recipe.task.name, recipe.task.options)
     source = task.source_language
+    _read_all(task, recipe)
     test = {language: tuple(task.examples(language, "test")) for language in task.languages}
     for language in task.target_languages:
         if not test[language]:
@@ -97,6 +98,34 @@ def gather(recipe: Recipe) -> Materials:
     return Materials(task, tuple(dev), test, draws, leaks, (*notes, *found))
 
 
+def _read_all(task: Task, recipe: Recipe) -> None:
+    """Read every file once, so that one check tells of all that are missing or wrong; they are kept in memory.
+
+    Raises:
+        DataError: One file is wrong.
+        ConfigError: Several are.
+    """
+    wanted = [(language, "test") for language in task.languages]
+    wanted += [(task.source_language, "dev"), (task.source_language, "train")]
+    if _needs_target_training(recipe):
+        wanted += [(language, "train") for language in task.target_languages]
+    problems = []
+    for language, split in wanted:
+        try:
+            task.examples(language, split)
+        except DataError as error:
+            problems.append(str(error))
+    if len(problems) == 1:
+        raise DataError(problems[0])
+    if problems:
+        raise ConfigError(problems, where="data")
+
+
+def _needs_target_training(recipe: Recipe) -> bool:
+    """Whether shots or pairs come from the target languages' training sets."""
+    return max(recipe.shots.ks) > 0 or bool(recipe.parallel and recipe.parallel.from_)
+
+
 def _clean(
     examples: Sequence[PairExample], evaluation: Sequence[PairExample], groups: Collection[str]
 ) -> tuple[list[PairExample], int]:
@@ -108,7 +137,7 @@ def _clean(
 
 def _target_training(task: Task, recipe: Recipe, language: str) -> list[PairExample]:
     """Training examples of a target language, read only where shots or pairs come from them."""
-    if max(recipe.shots.ks) == 0 and not (recipe.parallel and recipe.parallel.from_):
+    if not _needs_target_training(recipe):
         return []
     return [_renamed(example, "train") for example in task.examples(language, "train")]
 

@@ -9,10 +9,11 @@ from .backbones.loading import CheckpointFacts, describe_checkpoint, load_tokeni
 from .cache import entry_bytes
 from .config import Recipe
 from .data.languages import display_name
+from .errors import ConfigError, LingraftError
 from .materials import Draw, Materials, gather
 from .pipeline import resolved_cut, tokenise
 from .records import Features
-from .run_folder import units
+from .run_folder import changed_settings, units
 from .wording import is_non_commercial
 
 EFFICIENCY = 0.6
@@ -36,9 +37,7 @@ def plan(recipe: Recipe) -> Plan:
     Raises:
         LingraftError: The recipe cannot be run as it is.
     """
-    facts = describe_checkpoint(recipe.backbone.checkpoint)
-    cut = resolved_cut(recipe, facts.num_layers)
-    materials = gather(recipe)
+    facts, cut, materials = _read(recipe)
     tokenizer, prefix = load_tokenizer(facts.name), recipe.backbone.text_prefix
     if prefix is None:
         prefix = usual_prefix(facts.name)
@@ -70,6 +69,26 @@ def plan(recipe: Recipe) -> Plan:
         lines,
         _warnings(recipe, materials, size),
     )
+
+
+def _read(recipe: Recipe) -> tuple[CheckpointFacts, int, Materials]:
+    """Checkpoint and data, with what is wrong of either told at once."""
+    problems: list[str] = []
+    facts = materials = None
+    try:
+        facts = describe_checkpoint(recipe.backbone.checkpoint)
+        cut = resolved_cut(recipe, facts.num_layers)
+    except LingraftError as error:
+        problems += getattr(error, "problems", [str(error)])
+    try:
+        materials = gather(recipe)
+    except LingraftError as error:
+        problems += getattr(error, "problems", [str(error)])
+    if changed := changed_settings(recipe.output_dir, recipe):
+        problems.append(f"output_dir: {recipe.output_dir} holds a run of another recipe: {'; '.join(changed[:3])}")
+    if problems or facts is None or materials is None:
+        raise ConfigError(problems)
+    return facts, cut, materials
 
 
 def _rows(materials: Materials, features: dict[tuple[str, str], list[Features]], tokenizer: object) -> list[list[str]]:

@@ -85,21 +85,32 @@ def _same_recipe(folder: Path, recipe: Recipe) -> None:
             )
         write_text(path, text)
         return
+    if changed := changed_settings(folder, recipe):
+        raise RunError(
+            f"{folder} holds a run of another recipe: {len(changed)} settings differ, e.g. {changed[0]}; "
+            "choose another output_dir, or delete that folder"
+        )
+
+
+def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
+    """In what ``recipe`` differs from the one that a folder's run was begun with; empty where there is none.
+
+    Raises:
+        RunError: The folder's recipe cannot be read.
+    """
+    path = folder / "recipe.yaml"
+    if not path.exists():
+        return []
     try:
         written = YAML(typ="safe", pure=True).load(path)
     except (YAMLError, UnicodeDecodeError) as error:
         problem = str(error).splitlines()[0]
         raise RunError(f"{path} cannot be read ({problem}); choose another output_dir, or delete that folder") from None
     ours, theirs = _flat(recipe.model_dump(mode="json", by_alias=True)), _flat(written)
-    # Where a run computes does not change what it computes.
+    # Where a run computes, and how much may be cached, is free to change between two parts of it.
     free = {"device", "output_dir", "cache.max_gigabytes"}
     changed = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key) and key not in free)
-    if changed:
-        key = changed[0]
-        raise RunError(
-            f"{folder} holds a run of another recipe: {len(changed)} settings differ, e.g. {key} is "
-            f"{theirs.get(key)!r} there and {ours.get(key)!r} now; choose another output_dir, or delete that folder"
-        )
+    return [f"{key} is {theirs.get(key)!r} there and {ours.get(key)!r} now" for key in changed]
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
