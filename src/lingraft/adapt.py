@@ -216,6 +216,7 @@ def identity(prepared: Prepared) -> Identity:
         prompt=recipe.prompt.model_dump() if recipe.prompt else None,
         adapter=recipe.adapter.model_dump() if recipe.adapter else None,
         version=__version__,
+        paired=any(e.text_b is not None for e in prepared.materials.dev),
     )
 
 

@@ -44,6 +44,8 @@ class Identity:
     prompt: dict[str, Any] | None
     adapter: dict[str, Any] | None
     version: str
+    paired: bool = False
+    """Whether the task compares two texts."""
 
 
 def save_adaptation(path: Path, adaptation: nn.Module, identity: Identity) -> None:

@@ -170,6 +170,11 @@ class Recipe(Settings):
     alignment: list[WeightedBlock] = [WeightedBlock.model_validate({"name": "mse"})]
     cache: CacheSettings = CacheSettings()
 
+    @field_validator("output_dir")
+    @classmethod
+    def _home(cls, folder: Path) -> Path:
+        return folder.expanduser()
+
     def to_yaml(self) -> str:
         """The resolved recipe: every default written out."""
         stream = io.StringIO()
@@ -274,6 +279,10 @@ def _check_together(recipe: Recipe) -> list[str]:
     parallel = recipe.parallel
     if parallel and (parallel.files is None) == (parallel.from_ is None):
         problems.append("parallel: needs either `files` or `from: task`")
+    if parallel and parallel.files and parallel.labelled:
+        problems.append("parallel.labelled: goes with `from: task`; files of parallel text have no labels")
+    if parallel and parallel.from_ and parallel.fields:
+        problems.append("parallel.fields: goes with `files`; the task has its own field map")
     if parallel and parallel.target_files and not parallel.files:
         problems.append("parallel.target_files: needs `files` for the source side")
     if recipe.alignment and "alignment" in recipe.model_fields_set and parallel is None:

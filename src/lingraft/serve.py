@@ -56,13 +56,16 @@ class Adapted:
         code = canonical(language) if language else self.identity.source_language
         if language and not self.knows(code):
             warnings.warn(f"nothing was trained for {language}: using the task part alone", stacklevel=2)
-        logits = self.logits(texts, code)
         features = self._features(texts, code)
+        logits = self._logits(features, code)
         return list(decode_labels(features, code, logits, labels=self.identity.labels))
 
     def logits(self, texts: Sequence[Text], language: str) -> Tensor:
         """``[N, C]``, computed from the words up, nothing cached."""
-        ids = [feature.input_ids for feature in self._features(texts, language)]
+        return self._logits(self._features(texts, language), language)
+
+    def _logits(self, features: Sequence[Features], language: str) -> Tensor:
+        ids = [feature.input_ids for feature in features]
         device = next(self.model.parameters()).device
         out = torch.empty(len(ids), len(self.identity.labels))
         with torch.no_grad():
@@ -75,6 +78,11 @@ class Adapted:
         examples = []
         for i, text in enumerate(texts):
             a, b = (text, None) if isinstance(text, str) else text
+            if (b is not None) is not self.identity.paired:
+                raise DataError(
+                    f"text {i + 1} of {len(texts)}: {self.identity.task} takes "
+                    + ("pairs (text, text), got one text" if self.identity.paired else "one text, got a pair")
+                )
             if not a.strip():
                 raise DataError(f"text {i + 1} of {len(texts)} is empty; leave it out or give a text")
             examples.append(PairExample(str(i), str(i), language, text_a=a, text_b=b))
