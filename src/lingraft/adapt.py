@@ -122,10 +122,9 @@ def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
             Pool(
                 language=language,
                 encoded=pools[language, "learn"],
-                passed=tuple(pair[1].id for pair in pairs),
+                passed=tuple(dict.fromkeys([*(pair[1].id for pair in pairs), *(e.id for e in shots)])),
                 targets={e.id: index[str(e.label)] for e in shots},
                 teacher={pair[1].id: vector for pair, vector in zip(pairs, teacher, strict=True)},
-                shots=tuple(e.id for e in shots),
             )
         )
     return source, targets

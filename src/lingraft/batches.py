@@ -1,7 +1,8 @@
 """Which texts meet in which step.
 
 A step joins labelled source examples with the sentences of one target language: pairs (with the
-teacher's state) and labelled shots. The order is a function of seed and epoch alone, so a resumed
+teacher's state) and labelled shots, each passed once an epoch, for a network that passes a few shots
+at every step soon knows them by heart. The order is a function of seed and epoch alone, so a resumed
 run sees what an uninterrupted one would have seen. Texts of similar length share a batch: padding
 doubled the tokens otherwise.
 """
@@ -9,7 +10,7 @@ doubled the tokens otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, islice
 
 import numpy as np
@@ -21,7 +22,6 @@ from .records import Batch
 from .tasks.classification import NO_LABEL
 
 BUCKET = 8  # batches that are sorted by length together
-SHOTS_PER_STEP = 8
 
 Step = Callable[[], tuple[Batch, ...]]
 """Reads its batches when called, so that skipping a finished step costs nothing."""
@@ -31,8 +31,8 @@ Step = Callable[[], tuple[Batch, ...]]
 class Pool:
     """What is learnt from in one language.
 
-    ``passed`` ids are passed once an epoch, ``shots`` join every step; ``targets`` holds the
-    labels that are known and ``teacher [H]`` states of those that have one.
+    ``passed`` ids are passed once an epoch; ``targets`` holds the labels that are known and
+    ``teacher`` the state ``[H]`` of those that have one.
     """
 
     language: str
@@ -40,7 +40,6 @@ class Pool:
     passed: tuple[str, ...]
     targets: Mapping[str, int]
     teacher: Mapping[str, Tensor]
-    shots: tuple[str, ...] = field(default=())
 
     def batch(self, ids: Sequence[str], device: torch.device) -> Batch:
         """Read the states of ``ids``."""
@@ -61,14 +60,11 @@ def epoch_steps(
     length = max(len(wanted), -(-len(source.passed) // batch_size))
     sources = islice(_endless(source, batch_size, rng), length)
     order = [wanted[i] for i in _repeated_permutation(len(wanted), length, rng)] if wanted else [None] * length
-    shots = {pool.language: _endless_shots(pool, rng) for pool in targets}
 
     def step(source_ids: list[str], target: tuple[Pool, list[str]] | None) -> Step:
         if target is None:
             return lambda: (source.batch(source_ids, device),)
         pool, ids = target
-        # A shot that is a pair of this batch already brings its label along.
-        ids = [*ids, *(shot for shot in next(shots[pool.language]) if shot not in ids)]
         return lambda: (source.batch(source_ids, device), pool.batch(ids, device))
 
     return [step(source_ids, target) for source_ids, target in zip(sources, order, strict=True)]
@@ -76,8 +72,6 @@ def epoch_steps(
 
 def _shuffled_batches(pool: Pool, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
     """All passed ids in batches of similar length, batches in random order."""
-    if not pool.passed:
-        return [[] for _ in range(-(-len(pool.shots) // SHOTS_PER_STEP))]
     ids = [pool.passed[i] for i in rng.permutation(len(pool.passed))]
     lengths = pool.encoded.lengths
     batches = []
@@ -95,13 +89,3 @@ def _endless(pool: Pool, batch_size: int, rng: np.random.Generator) -> Iterator[
 def _repeated_permutation(count: int, length: int, rng: np.random.Generator) -> Iterator[int]:
     passes = -(-length // count)
     return islice(chain.from_iterable(rng.permutation(count) for _ in range(passes)), length)
-
-
-def _endless_shots(pool: Pool, rng: np.random.Generator) -> Iterator[list[str]]:
-    """A few labelled target examples for each step; all of them come round equally often."""
-    queue: list[str] = []
-    while True:
-        while pool.shots and len(queue) < SHOTS_PER_STEP:
-            queue += [pool.shots[i] for i in rng.permutation(len(pool.shots))]
-        yield queue[:SHOTS_PER_STEP]
-        del queue[:SHOTS_PER_STEP]

@@ -169,17 +169,18 @@ def losses_of(
     transfer: Transfer | None,
     keep_weight: float,
 ) -> Losses:
-    """Mean task loss of the batches with labels, plus the alignment losses of those with a teacher.
+    """Task loss, every labelled example alike, plus the alignment losses of the batches with a teacher.
 
     The first batch is the source language's: it is held to its own frozen states with
     ``keep_weight``, so that the space in which the target is aligned stays where it is.
     """
-    task_terms, alignment_terms = [], []
+    task_terms, counts, alignment_terms = [], [], []
     for position, batch in enumerate(batches):
         final, logits = model(batch.states, batch.language)
         labelled = batch.targets >= 0
         if labelled.any():
             task_terms.append(task_loss(logits, batch.targets))
+            counts.append(int(labelled.sum()))
         if transfer is not None and batch.taught.any():
             rows = batch.taught
             weight = 1.0 if position else keep_weight
@@ -187,7 +188,8 @@ def losses_of(
                 student = final if rows.all() else final.take(rows.nonzero().squeeze(1).tolist())
                 alignment_terms.append(weight * transfer(student, batch.teacher[rows]))
     zero = batches[0].teacher.new_zeros(())
-    task = torch.stack(task_terms).mean() if task_terms else zero
+    shares = [count / sum(counts) for count in counts]
+    task = torch.stack([share * term for share, term in zip(shares, task_terms, strict=True)]).sum() if counts else zero
     alignment = torch.stack(alignment_terms).sum() if alignment_terms else zero
     return Losses(task + alignment, task, alignment)
 
