@@ -107,7 +107,7 @@ def train(
             model.train()
             _set_learning_rate(optimizer, state.step, total, settings)
             batches = step()
-            losses = losses_of(model, batches, task_loss, transfer, settings.keep_weight)
+            losses = losses_of(model, batches, task_loss, transfer, settings.keep_weight, settings.shot_weight)
             accelerator.backward(losses.total)
             accelerator.clip_grad_norm_(trained.values(), settings.max_grad_norm)
             optimizer.step()
@@ -168,8 +168,9 @@ def losses_of(
     task_loss: TaskLoss,
     transfer: Transfer | None,
     keep_weight: float,
+    shot_weight: float = 1.0,
 ) -> Losses:
-    """Task loss, every labelled example alike, plus the alignment losses of the batches with a teacher.
+    """Task loss, a labelled target example counting ``shot_weight``, plus alignment losses where there is a teacher.
 
     The first batch is the source language's: it is held to its own frozen states with
     ``keep_weight``, so that the space in which the target is aligned stays where it is.
@@ -180,7 +181,7 @@ def losses_of(
         labelled = batch.targets >= 0
         if labelled.any():
             task_terms.append(task_loss(logits, batch.targets))
-            counts.append(int(labelled.sum()))
+            counts.append(int(labelled.sum()) * (shot_weight if position else 1.0))
         if transfer is not None and batch.taught.any():
             rows = batch.taught
             weight = 1.0 if position else keep_weight
