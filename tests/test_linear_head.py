@@ -108,16 +108,19 @@ def test_the_best_temperature_is_the_best_of_a_grid(seed, scale):
     logits = scale * (nn.functional.one_hot(targets, 3) + torch.randn(40, 3, generator=generator))
 
     def loss(temperature):
-        return nn.functional.cross_entropy(logits / temperature, targets).item()
+        smoothed = 41 / 42 * nn.functional.one_hot(targets, 3) + 1 / 42 / 3
+        return -(smoothed * (logits / temperature).log_softmax(-1)).sum(-1).mean().item()
 
     grid = torch.logspace(-1.3, 1.3, 101).tolist()
     assert loss(best_temperature(logits, targets)) <= min(map(loss, grid)) + 1e-4
 
 
-def test_the_temperature_is_bounded():
-    """Logits that are right throughout would ask for a temperature of zero; they get no less than a twentieth."""
+def test_a_few_right_answers_do_not_make_the_head_certain():
+    """Three examples that all come out right leave the confidence at that of four in five, spread over classes."""
     targets = torch.arange(3)
-    assert 1 / 20 <= best_temperature(nn.functional.one_hot(targets, 3).float(), targets) < 1 / 10
+    logits = nn.functional.one_hot(targets, 3).float()
+    confidence = (logits / best_temperature(logits, targets)).softmax(-1).max(-1).values
+    torch.testing.assert_close(confidence, torch.full((3,), 4 / 5 + 1 / 15), rtol=0, atol=1e-3)
 
 
 def test_a_development_set_without_a_class_is_no_trouble():
