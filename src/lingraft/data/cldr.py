@@ -1,4 +1,4 @@
-"""Names of countries, languages, currencies, scripts and cities in 200 languages, from the Unicode CLDR.
+"""Names of countries, languages, currencies, scripts and cities in 143 languages, from the Unicode CLDR.
 
 A task whose data every installation has: say of a name what it names. Babel carries the CLDR, whose
 names people of each language contributed; they are the same things in all languages, so they are

@@ -44,7 +44,7 @@ def sib200(
 
 @tasks.register("cldr_names")
 def cldr_names(*, source_language: str = "eng-Latn", target_languages: list[str]) -> Task:
-    """Is this the name of a country, language, currency, script or city? About 200 languages, no files needed."""
+    """Is this the name of a country, language, currency, script or city? 143 languages, no files needed."""
     source = canonical(source_language)
     return classification_task(
         name="cldr_names",
