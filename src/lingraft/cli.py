@@ -142,7 +142,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -
 @app.command()
 def demo(
     language: Annotated[
-        str, typer.Option(help="Any of 143 languages: yo, Quechua, cym-Latn … (lingraft list languages)")
+        str, typer.Option(help="Any of 143 languages: yo, Quechua, zul-Latn … (lingraft list languages)")
     ] = "yo",
     output_dir: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
     quiet: Quiet = False,
