@@ -365,3 +365,13 @@ def test_the_schema_is_a_schema_and_knows_our_recipes():
     good = {"task": TASK, "shots": {"k": [0, 5]}, "parallel": {"from": "task"}}
     assert validator(schema()).is_valid(good)
     assert not validator(schema()).is_valid({**good, "shotz": {}})
+
+
+@pytest.mark.parametrize("text", ["-_", "._", "{[1]: 2}", "0x_"])
+def test_what_only_looks_like_a_number_makes_no_traceback(text, tmp_path):
+    """Texts at which the YAML library stumbles are refused like any other wrong value."""
+    with pytest.raises(ConfigError):
+        parsed([f"train.learning_rate={text}"])
+    (tmp_path / "recipe.yaml").write_text(f"seeds: {text}\n", encoding="utf-8")
+    with pytest.raises(ConfigError):
+        read_recipe(tmp_path / "recipe.yaml")

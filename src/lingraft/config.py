@@ -20,6 +20,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from .errors import ConfigError
 from .registry import Registry, unknown
 
+NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What ruamel raises: its own errors, and those of Python's conversions, as of `-_`, which looks like a number."""
+
 
 class Settings(BaseModel):
     """Unknown keys are refused; values do not change after validation."""
@@ -203,8 +206,8 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         mark = error.problem_mark
         at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ConfigError([f"{at}{error.problem}"], where=str(path)) from None
-    except YAMLError as error:
-        raise ConfigError([str(error)], where=str(path)) from None
+    except NOT_YAML as error:
+        raise ConfigError([f"cannot be read as YAML: {error}"], where=str(path)) from None
     return parse_recipe(values, overrides, where=str(path))
 
 
@@ -345,7 +348,7 @@ def _apply(values: dict[str, Any], override: str) -> list[str]:
         return [f"{override!r}: {last!r} leads nowhere, the recipe has {at!r} there"]
     try:
         at[place] = _plain(_yaml().load(text)) if text else None
-    except YAMLError:
+    except NOT_YAML:
         at[place] = text
     return []
 

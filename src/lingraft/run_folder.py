@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from .config import Recipe
+from .config import NOT_YAML, Recipe
 from .errors import RunError
 from .folders import locked_or_refused, write_atomically
 
@@ -103,8 +102,8 @@ def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
         return []
     try:
         written = YAML(typ="safe", pure=True).load(path)
-    except (YAMLError, UnicodeDecodeError) as error:
-        problem = str(error).splitlines()[0]
+    except NOT_YAML as error:
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(f"{path} cannot be read ({problem}); choose another output_dir, or delete that folder") from None
     ours, theirs = _flat(recipe.model_dump(mode="json", by_alias=True)), _flat(written)
     # Where a run computes, and how much may be cached, is free to change between two parts of it.
