@@ -7,22 +7,21 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor
 
-from ..records import States
-from . import AlignmentLoss, alignment
+from . import AlignmentLoss, View, alignment
 
 
 @alignment.register("contrastive")
 def contrastive(*, temperature: PositiveFloat = 0.1) -> AlignmentLoss:
     """InfoNCE over in-batch translations, both directions (van den Oord et al., 2018)."""
 
-    def loss(source: States, target: States) -> Tensor:
-        similarity = cosine_matrix(target.pooled(), source.pooled()) / temperature  # [B, B]
+    def loss(source: View, target: View) -> Tensor:
+        similarity = cosine_matrix(target.states.pooled(), source.states.pooled()) / temperature  # [B, B]
         gold = torch.arange(len(similarity), device=similarity.device)
         return 0.5 * (F.cross_entropy(similarity, gold) + F.cross_entropy(similarity.T, gold))
 
-    return loss
+    return AlignmentLoss(loss)
 
 
 def cosine_matrix(rows: Tensor, columns: Tensor) -> Tensor:
-    """Cosine of every row with every column: ``[B, H]``, ``[C, H]`` to ``[B, C]``."""
-    return F.normalize(rows, dim=-1) @ F.normalize(columns, dim=-1).T
+    """Cosine of every row with every column: ``[..., B, H]``, ``[..., C, H]`` to ``[..., B, C]``."""
+    return F.normalize(rows, dim=-1) @ F.normalize(columns, dim=-1).mT

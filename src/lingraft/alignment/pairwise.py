@@ -5,25 +5,24 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..records import States
-from . import AlignmentLoss, alignment
+from . import AlignmentLoss, View, alignment
 
 
 @alignment.register("mse")
 def mse() -> AlignmentLoss:
     """Squared distance of the pooled states, mean over dimensions (Reimers & Gurevych, 2020)."""
 
-    def loss(source: States, target: States) -> Tensor:
-        return F.mse_loss(target.pooled(), source.pooled())
+    def loss(source: View, target: View) -> Tensor:
+        return F.mse_loss(target.states.pooled(), source.states.pooled())
 
-    return loss
+    return AlignmentLoss(loss)
 
 
 @alignment.register("cosine")
 def cosine() -> AlignmentLoss:
     """One minus the cosine of the pooled states."""
 
-    def loss(source: States, target: States) -> Tensor:
-        return 1.0 - F.cosine_similarity(target.pooled(), source.pooled(), dim=-1).mean()
+    def loss(source: View, target: View) -> Tensor:
+        return 1.0 - F.cosine_similarity(target.states.pooled(), source.states.pooled(), dim=-1).mean()
 
-    return loss
+    return AlignmentLoss(loss)

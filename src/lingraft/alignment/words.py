@@ -1,0 +1,24 @@
+"""Words that translate each other should have the same state (Cao et al., 2020)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import AlignmentLoss, View, alignment
+
+
+@alignment.register("words")
+def words() -> AlignmentLoss:
+    """One minus the cosine of linked tokens, mean over links (Cao et al., 2020); links as in AWESOME-align."""
+
+    def loss(source: View, target: View) -> Tensor:
+        assert target.links is not None  # AlignmentLoss has looked
+        row, a, b = target.links.unbind(-1)
+        ours = target.states.without_prompt().tokens[row, b]  # [K, H]
+        theirs = source.states.without_prompt().tokens[row, a]
+        distances = 1.0 - F.cosine_similarity(ours, theirs, dim=-1)
+        # The sum over no links is a zero that can still be differentiated; their mean would not be a number.
+        return distances.sum() / max(len(distances), 1)
+
+    return AlignmentLoss(loss, needs=frozenset({"tokens", "links"}))
