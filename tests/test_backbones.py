@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from conftest import VOCABULARY, random_model
-from lingraft.backbones import LayerStack, backbones, visible
+from lingraft.backbones import LayerStack, Prefix, backbones, visible
 from lingraft.backbones.deberta import bucket
 from lingraft.errors import CheckpointError
 
@@ -186,6 +186,208 @@ def test_prompted_block_equals_a_block_with_rows_before_the_text(family):
 
             for ours, expected in zip(*results, strict=True):
                 torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
+
+
+# ---- Gated prefixes ---------------------------------------------------------------------------------
+
+
+def parts(stack, i):
+    """One block's frozen query, key and value projections, the module its heads go to, and the softmax's scale."""
+    layer, width = stack.layers[i], stack.width // stack.num_heads
+    if hasattr(layer, "attn"):  # ModernBERT
+
+        def third(n):
+            return lambda states: layer.attn.Wqkv(layer.attn_norm(states)).chunk(3, dim=-1)[n]
+
+        return third(0), third(1), third(2), layer.attn.Wo, width**-0.5
+    attention = layer.attention.self
+    if hasattr(attention, "query_proj"):  # DeBERTa
+        scale = (width * (1 + len(attention.pos_att_type))) ** -0.5
+        return attention.query_proj, attention.key_proj, attention.value_proj, layer.attention.output.dense, scale
+    return attention.query, attention.key, attention.value, layer.attention.output.dense, width**-0.5
+
+
+def slow_block(stack, i, hidden, mask, prefixes):
+    """Hugging Face's block, with each prefix added head by head and text by text before the output projection."""
+    project_query, project_key, project_value, output, scale = parts(stack, i)
+    width = stack.width // stack.num_heads
+
+    def add(_, inputs):
+        context = inputs[0].clone()
+        for prefix in prefixes:
+            for text in range(len(hidden)):
+                for head in range(stack.num_heads):
+                    own = slice(head * width, (head + 1) * width)
+                    query = project_query(hidden[text])[:, own]
+                    key, value = project_key(prefix.rows)[:, own], project_value(prefix.rows)[:, own]
+                    scores = query @ key.T * scale
+                    weights = scores.exp() / scores.exp().sum(dim=-1, keepdim=True)
+                    context[text, :, own] += torch.tanh(prefix.gate[head]) * (weights @ value)
+        return (context,)
+
+    handle = output.register_forward_pre_hook(add)
+    try:
+        return stack.block(i, hidden, mask)
+    finally:
+        handle.remove()
+
+
+def random_prefixes(stack, *, gate=None, lengths=(3, 1)):
+    """Prefixes of the given lengths whose gates are random, or all ``gate``."""
+    generator = torch.Generator().manual_seed(5)
+    return tuple(
+        Prefix(
+            rows=torch.randn(length, stack.width, generator=generator),
+            gate=torch.randn(stack.num_heads, generator=generator)
+            if gate is None
+            else torch.full((stack.num_heads,), gate),
+        )
+        for length in lengths
+    )
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("family", "options"), VARIANTS)
+def test_prefixes_are_a_softmax_of_their_own_head_by_head(family, options, training):
+    """Each prefix adds tanh(gate) times its own attention, windows and positions notwithstanding."""
+    _, stack = build(family, **options)
+    stack.train(training)
+    prefixes = random_prefixes(stack)
+    ids, mask = texts(LENGTH, 9)
+    hidden, real = stack.embed(ids), mask.bool()
+    for i in range(stack.num_layers):
+        ours = stack.block(i, hidden, mask, prefixes=prefixes)
+        expected = slow_block(stack, i, hidden, mask, prefixes)
+
+        torch.testing.assert_close(ours[real], expected[real], atol=1e-5, rtol=1e-5)
+        assert (ours - stack.block(i, hidden, mask))[real].abs().amax() > 1e-3
+        hidden = ours
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("family", "options"), VARIANTS)
+def test_closed_gates_leave_the_walk_as_it_is_to_the_bit(family, options, training):
+    """With gates at zero, through all blocks, padded or not, prompt or not, nothing differs at all."""
+    _, stack = build(family, **options)
+    stack.train(training)
+    prefixes = random_prefixes(stack, gate=0.0)
+    ids, padded = texts(LENGTH, 9)
+    for mask, prompt_length in ((padded, 0), (torch.ones_like(padded), 0), (padded, 2)):
+        plain = gated = stack.embed(ids)
+        for i in range(stack.num_layers):
+            plain = stack.block(i, plain, mask, prompt_length)
+            gated = stack.block(i, gated, mask, prompt_length, prefixes=prefixes)
+            assert torch.equal(gated[mask.bool()], plain[mask.bool()])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_closed_gates_learn_and_rows_wait(family):
+    """At zero the gate has a gradient and the rows have none; once open, both have."""
+    _, stack = build(family)
+    ids, mask = texts(LENGTH, 9)
+    hidden = stack.embed(ids).detach()
+    for gate, rows_learn in ((0.0, False), (0.1, True)):
+        (prefix,) = random_prefixes(stack, gate=gate, lengths=(3,))
+        prefix.rows.requires_grad_()
+        prefix.gate.requires_grad_()
+
+        stack.block(1, hidden, mask, prefixes=(prefix,))[mask.bool()].pow(3).sum().backward()
+
+        assert (prefix.gate.grad != 0).all()
+        assert bool((prefix.rows.grad != 0).any()) == rows_learn
+        assert prefix.rows.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_padding_changes_nothing_beside_a_prefix(family):
+    """A text alone and the same text beside a longer one get the same states, prefix or not."""
+    _, stack = build(family)
+    prefixes = random_prefixes(stack)
+    ids, mask = texts(30, 12)
+    for i in range(stack.num_layers):
+        together = stack.block(i, stack.embed(ids), mask, prefixes=prefixes)[1, :12]
+        alone = stack.block(i, stack.embed(ids[1:, :12]), mask[1:, :12], prefixes=prefixes)[0]
+
+        torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_number_of_heads_is_the_configuration_s():
+    """Gates are one per head."""
+    assert build("bert")[1].num_heads == 2
+    assert build("modernbert", num_attention_heads=3)[1].num_heads == 3
+
+
+# ---- Adapters inside the block ----------------------------------------------------------------------
+
+BERTS = ["bert", "roberta", "xlm-roberta"]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("family", BERTS)
+def test_feed_forward_that_does_the_usual_changes_nothing(family, training):
+    """The norm of dense output plus residual is how a block ends anyway, with a prompt or a prefix too."""
+    _, stack = build(family)
+    stack.train(training)
+    ids, mask = texts(LENGTH, 9)
+    hidden, real = stack.embed(ids), mask.bool()
+    rows, prefixes = torch.randn(3, stack.width), random_prefixes(stack)
+
+    def usual(dense, residual, norm):
+        return norm(dense + residual)
+
+    for i in range(stack.num_layers):
+        walks = [stack.block, partial(stack.block, prefixes=prefixes), partial(stack.prompted_block, rows=rows)]
+        walks.append(partial(LayerStack.prompted_block, stack, rows=rows))
+        for block in walks:
+            plain, hooked = block(i, hidden, mask), block(i, hidden, mask, feed_forward=usual)
+            assert torch.equal(hooked[real], plain[real])
+
+
+@pytest.mark.parametrize("family", BERTS)
+def test_feed_forward_gets_what_the_block_adds_and_what_it_adds_to(family):
+    """It sees the dense layer's output, the states after attention and the block's norm; its result is the block's."""
+    _, stack = build(family)
+    layer = stack.layers[1]
+    ids, mask = texts(12)
+    hidden = stack.embed(ids)
+    attended = layer.attention(hidden, visible(mask))[0]
+    dense = layer.output.dense(layer.intermediate(attended))
+
+    def spy(given, residual, norm):
+        torch.testing.assert_close(given, dense, atol=1e-5, rtol=0)
+        torch.testing.assert_close(residual, attended, atol=1e-5, rtol=0)
+        assert norm is layer.output.LayerNorm
+        return norm(2 * given + residual)
+
+    states = stack.block(1, hidden, mask, feed_forward=spy)
+
+    torch.testing.assert_close(states, layer.output.LayerNorm(2 * dense + attended), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(BERTS)))
+def test_other_families_refuse_an_adapter_inside_the_block(family):
+    """One line says which backbones have the place, and what to use instead."""
+    _, stack = build(family)
+    with pytest.raises(CheckpointError, match=r"needs a BERT, RoBERTa or XLM-R .* bottleneck"):
+        stack.block(0, torch.randn(1, 4, 24), torch.ones(1, 4), feed_forward=lambda dense, residual, norm: dense)
+
+
+def test_deberta_may_have_its_distances_trained():
+    """What is kept between blocks holds no embedding, so training them twice works and is seen."""
+    _, stack = build("deberta-v2")
+    ids, mask = texts(LENGTH)
+    hidden = stack.embed(ids)
+    before = stack.block(0, hidden, mask)
+    stack.distances.weight.requires_grad_()
+    for _ in range(2):
+        walk(stack, hidden, mask).sum().backward()
+    assert (stack.distances.weight.grad != 0).any()
+    with torch.no_grad():
+        stack.distances.weight.neg_()
+    assert not torch.allclose(stack.block(0, hidden, mask), before)
+
+
+# ---- What is particular to a family -----------------------------------------------------------------
 
 
 def test_modernbert_window_hides_what_is_far_and_no_prompt():

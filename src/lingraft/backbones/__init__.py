@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Self, TypeAlias
+from dataclasses import dataclass
+from typing import Any, NoReturn, Self, TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import CheckpointError
 from ..registry import Registry
 
 MATTERS = (
@@ -39,6 +42,26 @@ MATTERS = (
 """What the configuration of a checkpoint says beyond the shapes of its weights: part of its digest."""
 
 
+@dataclass(frozen=True)
+class Prefix:
+    """Virtual tokens that a block attends to apart from the text, behind a gate (LLaMA-Adapter, Zhang et al., 2023).
+
+    ``rows`` is ``[P, H]``, what virtual tokens would be at the input of the block; keys and values
+    come from the block's own frozen projections, and no position is applied to them. ``gate`` is
+    ``[heads]``: ``tanh(gate)`` scales what the prefix adds to each head, and zero adds exactly nothing.
+    """
+
+    rows: Tensor
+    gate: Tensor
+
+
+FeedForward: TypeAlias = Callable[[Tensor, Tensor, nn.Module], Tensor]
+"""What happens after a block's feed-forward network, instead of ``norm(dense + residual)``.
+
+``(dense [B, T, H], residual [B, T, H], norm) -> [B, T, H]``, the place of a MAD-X adapter (Pfeiffer et al., 2020).
+"""
+
+
 class LayerStack(nn.Module, ABC):
     """``embed``, then ``block(0) … block(num_layers - 1)``, then ``finish``.
 
@@ -50,6 +73,9 @@ class LayerStack(nn.Module, ABC):
         num_layers: ``L``, how many blocks there are.
         width: ``H``.
         max_length: The longest text, in tokens, that the positions allow.
+
+    Attributes:
+        num_heads: How many attention heads each block has.
     """
 
     layers: nn.ModuleList
@@ -59,8 +85,10 @@ class LayerStack(nn.Module, ABC):
         self.num_layers = num_layers
         self.width = width
         self.max_length = max_length
-        self.padding_id: int = getattr(model.config, "pad_token_id", None) or 0
-        self.configuration = {key: getattr(model.config, key) for key in MATTERS if hasattr(model.config, key)}
+        config: Any = model.config
+        self.num_heads: int = config.num_attention_heads
+        self.padding_id: int = getattr(config, "pad_token_id", None) or 0
+        self.configuration = {key: getattr(config, key) for key in MATTERS if hasattr(config, key)}
         model.requires_grad_(False).eval()
         self.training = False
 
@@ -78,7 +106,15 @@ class LayerStack(nn.Module, ABC):
         """``[B, T]`` token ids to ``[B, T, H]`` states at layer 0."""
 
     @abstractmethod
-    def block(self, i: int, hidden: Tensor, mask: Tensor, prompt_length: int = 0) -> Tensor:
+    def block(
+        self,
+        i: int,
+        hidden: Tensor,
+        mask: Tensor,
+        prompt_length: int = 0,
+        prefixes: tuple[Prefix, ...] = (),
+        feed_forward: FeedForward | None = None,
+    ) -> Tensor:
         """States at layer ``i`` to states at layer ``i + 1``: ``[B, T, H]``.
 
         Args:
@@ -87,9 +123,16 @@ class LayerStack(nn.Module, ABC):
             mask: ``[B, T]``, 1 for what may be attended to; of any dtype.
             prompt_length: How many of the first positions are virtual tokens. They are seen from
                 everywhere, and see everything, also in layers that attend within a window.
+            prefixes: What every position attends to besides, each with a softmax and a gate of its own.
+            feed_forward: Ends the block instead of its residual connection and norm.
+
+        Raises:
+            CheckpointError: The family cannot end a block with ``feed_forward``.
         """
 
-    def prompted_block(self, i: int, hidden: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
+    def prompted_block(
+        self, i: int, hidden: Tensor, mask: Tensor, rows: Tensor, feed_forward: FeedForward | None = None
+    ) -> Tensor:
         """``block`` with virtual tokens that serve this block only.
 
         Their own outputs are not wanted, so a family may spare itself computing them; this one, which
@@ -100,6 +143,7 @@ class LayerStack(nn.Module, ABC):
             hidden: ``[B, T, H]``, no virtual tokens.
             mask: ``[B, T]``.
             rows: ``[P, H]``, seen by every position.
+            feed_forward: As for :meth:`block`.
 
         Returns:
             ``[B, T, H]``.
@@ -107,7 +151,7 @@ class LayerStack(nn.Module, ABC):
         length = len(rows)
         tokens = torch.cat([rows.to(hidden.dtype).expand(len(hidden), -1, -1), hidden], dim=1)
         seen = torch.cat([mask.new_ones(len(mask), length), mask], dim=1)
-        return self.block(i, tokens, seen, prompt_length=length)[:, length:]
+        return self.block(i, tokens, seen, prompt_length=length, feed_forward=feed_forward)[:, length:]
 
     def finish(self, hidden: Tensor) -> Tensor:
         """What the family does after its last block (often nothing): ``[B, T, H]``."""
@@ -130,3 +174,41 @@ def visible(mask: Tensor) -> Tensor | None:
     if keep.device.type == "cpu" and bool(keep.all()):
         return None
     return keep[:, None, None, :]
+
+
+def attend_prefixes(
+    context: Tensor,
+    query: Tensor,
+    prefixes: tuple[Prefix, ...],
+    project: Callable[[Tensor], tuple[Tensor, Tensor]],
+    scale: float,
+) -> Tensor:
+    """Add what each prefix has to say: ``tanh(gate) * softmax(Q K^T * scale) V``, head by head.
+
+    Args:
+        context: ``[B, heads, T, d]``, attention over the text, before the output projection.
+        query: ``[B, heads, T, d]``, without rotation.
+        prefixes: The prefixes of this block.
+        project: Rows ``[P, H]`` to keys and values, each ``[heads, P, d]``: once for the whole batch.
+        scale: The factor before the family's softmax.
+
+    Returns:
+        ``[B, heads, T, d]``; ``context`` itself, to the bit, where all gates are zero.
+    """
+    for prefix in prefixes:
+        key, value = (part.expand(len(query), -1, -1, -1) for part in project(prefix.rows.to(query.dtype)))
+        attended = F.scaled_dot_product_attention(query, key, value, scale=scale)
+        context = context + torch.tanh(prefix.gate).to(query.dtype)[:, None, None] * attended
+    return context
+
+
+def refuse_feed_forward(family: str) -> NoReturn:
+    """Say that a family has no place for an adapter inside the block.
+
+    Raises:
+        CheckpointError: Always.
+    """
+    raise CheckpointError(
+        f"an adapter inside the block (the place of AdapterHub's MAD-X) needs a BERT, RoBERTa or XLM-R backbone, and "
+        f"this one is {family}; use an adapter after the block, for example bottleneck, or another backbone"
+    )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import CheckpointError
-from . import Builder, LayerStack, backbones
+from . import Builder, FeedForward, LayerStack, Prefix, attend_prefixes, backbones, refuse_feed_forward
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,25 +45,35 @@ class DebertaStack(LayerStack):
         self.padding = config.pad_token_id
         self.buckets: int = encoder.position_buckets
         self.farthest: int = encoder.max_relative_positions
-        self._distances: tuple[tuple[object, ...], tuple[Tensor, Tensor]] | None = None
+        self._distances: tuple[tuple[object, ...], tuple[int, int, Tensor]] | None = None
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Words, and where the checkpoint has them positions and token type 0, normalised; padding is zero."""
         states: Tensor = self.embeddings(input_ids=input_ids, mask=input_ids != self.padding)
         return states
 
-    def block(self, i: int, hidden: Tensor, mask: Tensor, prompt_length: int = 0) -> Tensor:
-        """Disentangled attention; virtual tokens count as positions before the text."""
+    def block(
+        self,
+        i: int,
+        hidden: Tensor,
+        mask: Tensor,
+        prompt_length: int = 0,
+        prefixes: tuple[Prefix, ...] = (),
+        feed_forward: FeedForward | None = None,
+    ) -> Tensor:
+        """Disentangled attention; virtual tokens count as positions before the text, a prefix has none."""
+        if feed_forward is not None:
+            refuse_feed_forward("a DeBERTa")
         layer: Any = self.layers[i]
         keep = mask.bool()
-        attended = self._attend(layer.attention.self, hidden, keep)
+        attended = self._attend(layer.attention.self, hidden, keep, prefixes)
         attended = layer.attention.output(attended, hidden)
         states: Tensor = layer.output(layer.intermediate(attended), attended)
         if i == 0 and self.convolution is not None:
             states = self.convolution(hidden * keep[:, :, None], states, keep.long())
         return states
 
-    def _attend(self, attention: Any, hidden: Tensor, keep: Tensor) -> Tensor:
+    def _attend(self, attention: Any, hidden: Tensor, keep: Tensor, prefixes: tuple[Prefix, ...]) -> Tensor:
         """``[B, T, H]`` to ``[B, T, H]`` through one block's attention; ``keep`` is ``[B, T]``."""
         heads = attention.num_attention_heads
         query = _by_head(attention.query_proj(hidden), heads)  # [B, heads, T, d]
@@ -83,28 +93,36 @@ class DebertaStack(LayerStack):
         bias = (bias * scale).masked_fill(~keep[:, None, None, :], torch.finfo(hidden.dtype).min)
 
         context = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+        context = attend_prefixes(  # content to content: a prefix has no distance from a word
+            context,
+            query,
+            prefixes,
+            lambda rows: (_by_head(attention.key_proj(rows), heads), _by_head(attention.value_proj(rows), heads)),
+            scale,
+        )
         return context.transpose(1, 2).flatten(2)
 
     def _reachable(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """What a text of this length needs of the distance embeddings, kept for the next block.
+        """What a text of this length needs of the distance embeddings.
+
+        The rows are kept for the next block; the embeddings are not, since a run may train them.
 
         Returns:
             ``[D, H]`` embeddings of the distances that occur, and ``[T, T]`` the row of each
             query-key pair among them.
         """
-        length = hidden.shape[1]
-        key = (length, hidden.dtype, hidden.device)
+        key = (hidden.shape[1], hidden.device)
         known = self._distances
         if known is None or known[0] != key:
             with torch.inference_mode(False):  # what is kept while encoding must still serve training
-                positions = torch.arange(length, device=hidden.device)
+                positions = torch.arange(hidden.shape[1], device=hidden.device)
                 row = bucket(positions[:, None] - positions[None, :], buckets=self.buckets, farthest=self.farthest)
                 span = self.distances.num_embeddings // 2
                 row = (row + span).clamp(0, 2 * span - 1)
                 first, last = int(row.min()), int(row.max())
-                embedded = self.distance_norm(self.distances.weight[first : last + 1])
-                known = self._distances = key, (embedded.to(hidden.dtype), row - first)
-        return known[1]
+                known = self._distances = key, (first, last + 1, row - first)
+        first, last, row = known[1]
+        return self.distance_norm(self.distances.weight[first:last]).to(hidden.dtype), row
 
 
 @backbones.register("deberta-v2")

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import Builder, LayerStack, backbones, visible
+from . import Builder, FeedForward, LayerStack, Prefix, attend_prefixes, backbones, refuse_feed_forward, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -50,17 +51,31 @@ class ModernBertStack(LayerStack):
         states: Tensor = self.embeddings(input_ids=input_ids)
         return states
 
-    def block(self, i: int, hidden: Tensor, mask: Tensor, prompt_length: int = 0) -> Tensor:
+    def block(
+        self,
+        i: int,
+        hidden: Tensor,
+        mask: Tensor,
+        prompt_length: int = 0,
+        prefixes: tuple[Prefix, ...] = (),
+        feed_forward: FeedForward | None = None,
+    ) -> Tensor:
         """Attention over the text or, in a local block, over a window of it and the prompt."""
+        if feed_forward is not None:
+            refuse_feed_forward("a ModernBERT")
         seen = visible(mask)
         length = hidden.shape[1]
         if self.kinds[i] == "sliding_attention" and length > self.reach + 1:
             window = self._windowed(length, prompt_length, hidden.device)
             seen = window if seen is None else seen & window
-        states: Tensor = self.layers[i](
-            hidden, attention_mask=seen, position_embeddings=self._rotation(self.kinds[i], hidden)
-        )
-        return states
+        rotation = self._rotation(self.kinds[i], hidden)
+        layer: Any = self.layers[i]
+        if not prefixes:
+            states: Tensor = layer(hidden, attention_mask=seen, position_embeddings=rotation)
+            return states
+        hidden = hidden + _attend(layer, hidden, seen, rotation, prefixes)
+        widened: Tensor = layer.mlp(layer.mlp_norm(hidden))
+        return hidden + widened
 
     def finish(self, hidden: Tensor) -> Tensor:
         """The final norm: blocks normalise on their way in."""
@@ -88,6 +103,34 @@ class ModernBertStack(LayerStack):
                 virtual = positions < prompt_length
                 known = self._window = key, (near | virtual[:, None] | virtual[None, :])[None, None]
         return known[1]
+
+
+def _attend(
+    layer: Any, hidden: Tensor, seen: Tensor | None, rotation: Rotation, prefixes: tuple[Prefix, ...]
+) -> Tensor:
+    """One block's attention with prefixes: ``[B, T, H]`` to ``[B, T, H]``, the residual connection not yet added.
+
+    A prefix has no place in the text, so neither its keys nor the queries that meet them are rotated,
+    and no window hides it.
+    """
+    from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
+
+    attention = layer.attn
+
+    def project(states: Tensor) -> list[Tensor]:  # queries, keys, values, each [..., heads, T, d]
+        together = attention.Wqkv(layer.attn_norm(states)).unflatten(-1, (3, -1, attention.head_dim))
+        return [part.transpose(-2, -3) for part in together.unbind(dim=-3)]
+
+    def keys_and_values(rows: Tensor) -> tuple[Tensor, Tensor]:
+        _, key, value = project(rows)
+        return key, value
+
+    query, key, value = project(hidden)
+    turned_query, turned_key = apply_rotary_pos_emb(query, key, *rotation, unsqueeze_dim=1)
+    context = F.scaled_dot_product_attention(turned_query, turned_key, value, attn_mask=seen)
+    context = attend_prefixes(context, query, prefixes, keys_and_values, attention.head_dim**-0.5)
+    attended: Tensor = attention.out_drop(attention.Wo(context.transpose(1, 2).flatten(2)))
+    return attended
 
 
 @backbones.register("modernbert")

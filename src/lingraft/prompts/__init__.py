@@ -2,23 +2,34 @@
 
 What a prompt *is* (rows ``[P, H]`` per layer) is kept apart from where it *goes*
 (:func:`insert`), as in google-research/prompt-tuning. A factory takes options and returns
-``build(width, layers, languages, initial)``, which returns the module.
+``build(stack, layers, languages, initial)``, which returns the module. The stack tells widths and
+heads; it may be on the meta device. Parameters under ``gate`` (``gate.task.LAYER``) learn ten times faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..backbones import LayerStack, Prefix
+from ..errors import ConfigError
 from ..records import States
 from ..registry import Registry
 
-Initial = Callable[[int, int], Tensor]
-"""``(layer, count) -> [count, H]``: vectors that look like states at the input of that block."""
+Init = Literal["states", "normal", "vocabulary", "labels", "text"]
+"""Where the rows of a prompt start: see :mod:`lingraft.starts`."""
+
+Initial = Callable[[str, int, int], Tensor]
+"""``(how, layer, count) -> [count, H]``: first rows for the input of block ``layer``.
+
+``how`` is one of ``states``, ``normal``, ``vocabulary``, ``labels`` and ``text:SOME TEXT``.
+"""
+
+Build = Callable[[LayerStack, range, Iterable[str], Initial], nn.Module]
 
 
 class Prompt(Protocol):
@@ -30,12 +41,29 @@ class Prompt(Protocol):
 
     carried: bool
 
-    def __call__(self, layer: int, language: str) -> Tensor | None:
-        """Rows for the input of block ``layer``: ``[P, H]``, or None to leave them as they are."""
+    def __call__(self, layer: int, language: str) -> Tensor | tuple[Prefix, ...] | None:
+        """What enters block ``layer``: rows ``[P, H]``, gated prefixes, or None to leave all as it is."""
         ...
 
 
 prompts = Registry("lingraft.prompts")
+
+
+def beginning(init: Init, text: str | None) -> str:
+    """The options ``init`` and ``text`` of a prompt as :data:`Initial` wants them.
+
+    Raises:
+        ConfigError: There is no text although rows should start as one, or there is one for nothing.
+    """
+    if init != "text":
+        if text is not None:
+            raise ConfigError([f"prompt.text: is used with `init: text` only, and init is {init}; leave one out"])
+        return init
+    if text is None or not text.strip():
+        raise ConfigError(
+            ["prompt.text: is missing or empty; with `init: text`, give the words that the rows start as"]
+        )
+    return f"text:{text}"
 
 
 def insert(rows: Tensor | None, states: States) -> States:

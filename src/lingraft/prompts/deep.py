@@ -7,76 +7,68 @@ block of rows before the first layer, which then changes from layer to layer lik
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Iterable
 
 import torch
 from pydantic import NonNegativeInt
 from torch import Tensor, nn
 
-from . import Initial, prompts
-
-Build = Callable[[int, range, Iterable[str], Initial], nn.Module]
+from ..backbones import LayerStack
+from . import Build, Init, Initial, beginning, prompts
+from .split import Make, SplitParameters
 
 
 @prompts.register("deep")
 def deep(
-    *, length: NonNegativeInt = 16, language_length: NonNegativeInt = 8, init: Literal["states", "normal"] = "states"
+    *,
+    length: NonNegativeInt = 16,
+    language_length: NonNegativeInt = 8,
+    init: Init = "states",
+    text: str | None = None,
 ) -> Build:
     """Virtual tokens of their own for each block above the cut: a shared block and one per language."""
+    how = beginning(init, text)
 
-    def build(width: int, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
-        start = initial if init == "states" else _normal(width)
-        return PromptRows(layers, languages, start, length=length, language_length=language_length, carried=False)
+    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
+        task, language = new_rows(initial, how, length), new_rows(initial, how, language_length)
+        return PromptRows(layers, languages, task, language, carried=False)
 
     return build
 
 
 @prompts.register("input")
 def input_prompt(
-    *, length: NonNegativeInt = 16, language_length: NonNegativeInt = 0, init: Literal["states", "normal"] = "states"
+    *,
+    length: NonNegativeInt = 16,
+    language_length: NonNegativeInt = 0,
+    init: Init = "states",
+    text: str | None = None,
 ) -> Build:
     """The classic soft prompt: virtual tokens before the first layer only (implies cut 0)."""
+    how = beginning(init, text)
 
-    def build(width: int, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
-        start = initial if init == "states" else _normal(width)
-        return PromptRows(layers[:1], languages, start, length=length, language_length=language_length, carried=True)
+    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
+        task, language = new_rows(initial, how, length), new_rows(initial, how, language_length)
+        return PromptRows(layers[:1], languages, task, language, carried=True)
 
     return build
 
 
-class PromptRows(nn.Module):
+class PromptRows(SplitParameters):
     """Rows per layer: ``task.LAYER [P, H]`` and ``language.CODE.LAYER [P', H]``."""
 
     def __init__(
-        self,
-        layers: range,
-        languages: Iterable[str],
-        initial: Initial,
-        *,
-        length: int,
-        language_length: int,
-        carried: bool,
+        self, layers: range, languages: Iterable[str], task: Make | None, language: Make | None, *, carried: bool
     ) -> None:
-        super().__init__()
+        super().__init__(layers, languages, task, language)
         self.carried = carried
-
-        def per_layer(count: int) -> nn.ParameterDict:
-            rows = {str(layer): nn.Parameter(initial(layer, count)) for layer in layers if count}
-            return nn.ParameterDict(rows)
-
-        self.task = per_layer(length)
-        self.language = nn.ModuleDict({code: per_layer(language_length) for code in languages if language_length})
 
     def forward(self, layer: int, language: str) -> Tensor | None:
         """Rows for the input of block ``layer``: ``[P + P', H]``, or None where there are none."""
-        parts = [self.task]
-        if language in self.language:
-            parts.append(self.language[language])  # type: ignore[arg-type]
-        rows = [part[str(layer)] for part in parts if str(layer) in part]
+        rows = self.parts(layer, language)
         return torch.cat(rows) if rows else None
 
 
-def _normal(width: int) -> Initial:
-    """Small noise, the customary start of soft prompts."""
-    return lambda layer, count: 0.02 * torch.randn(count, width)
+def new_rows(initial: Initial, how: str, count: int) -> Make | None:
+    """Makes ``count`` rows of a layer; ``None`` if there are to be none."""
+    return (lambda layer: initial(how, layer, count)) if count else None
