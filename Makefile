@@ -6,13 +6,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+ADAPTERS := .venv-adapters/.installed
 
 .PHONY: demo test check lint wheel-test clean
 
 demo: $(INSTALLED)
 	$(BIN)/lingraft demo
 
-test: $(INSTALLED)
+test: $(INSTALLED) $(ADAPTERS)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
 
 check: lint
@@ -24,7 +25,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-wheel-test: $(INSTALLED)
+wheel-test: $(INSTALLED) $(ADAPTERS)
 	rm -rf build
 	$(BIN)/python -m build --wheel --outdir build/wheel .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/site build/wheel/*.whl
@@ -39,5 +40,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[bundled,parquet]'
 	touch $@
 
+# The library `adapters` needs an older transformers, so the folders that we import from it are written in an
+# environment of its own; where it cannot be installed its tests are skipped.
+$(ADAPTERS): constraints.txt tests/write_adapterhub.py
+	test -x .venv-adapters/bin/python || $(PYTHON) -m venv .venv-adapters
+	-.venv-adapters/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" adapters==1.3.0 && touch $@
+
 clean:
-	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-adapters build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,16 +6,15 @@ source language, and a language never trained for, use the task part alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated
 
 import torch.nn.functional as F
 from pydantic import Field, NonNegativeInt
 from torch import Tensor, nn
 
-from . import adapters
-
-Build = Callable[[int, range, Iterable[str]], nn.Module]
+from ..backbones import LayerStack
+from . import Adapter, Build, adapters
 
 
 @adapters.register("bottleneck")
@@ -27,15 +26,15 @@ def bottleneck(
 ) -> Build:
     """Residual two-layer bottleneck after each block above the cut; starts as the identity."""
 
-    def build(hidden_width: int, layers: range, languages: Iterable[str]) -> nn.Module:
+    def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
         return BottleneckAdapters(
-            hidden_width, layers, languages, width=width, language_width=language_width, dropout=dropout
+            stack.width, layers, languages, width=width, language_width=language_width, dropout=dropout
         )
 
     return build
 
 
-class BottleneckAdapters(nn.Module):
+class BottleneckAdapters(Adapter):
     """The bottlenecks of all layers: ``task.LAYER`` and ``language.CODE.LAYER``."""
 
     def __init__(

@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -136,8 +136,32 @@ def describe_checkpoint(checkpoint: str) -> CheckpointFacts:
     )
 
 
-def weights_digest(module: nn.Module) -> str:
-    """SHA-256 over the names, dtypes, shapes and bytes of all parameters, in the order of their names.
+def empty_stack(checkpoint: str) -> LayerStack:
+    """The layer stack on the meta device: shapes without values, made from the configuration alone.
+
+    Of a Hub id only the configuration is fetched, and a bundled checkpoint is not converted. For
+    counting what a recipe would train.
+
+    Raises:
+        CheckpointError: As :func:`describe_checkpoint`.
+    """
+    from transformers import AutoModel
+
+    make: Any = AutoModel.from_config  # untyped
+    try:
+        with _quiet(), torch.device("meta"):
+            config = _configuration(checkpoint)
+            model = make(config, trust_remote_code=False, **_without_pooler(config))
+    except CheckpointError:
+        raise
+    except Exception as error:  # a wrong configuration fails wherever it is first read
+        raise CheckpointError(_not_loadable(checkpoint, error)) from None
+    stack: LayerStack = backbones.build(config.model_type)(model)
+    return stack
+
+
+def weights_digest(module: nn.Module, but: Collection[str] = ()) -> str:
+    """SHA-256 over the names, dtypes, shapes and bytes of all parameters (``but`` some), in the order of their names.
 
     A layer stack adds what its configuration says beyond shapes (``MATTERS``): the same weights with
     other heads or another activation are another model.
@@ -147,6 +171,8 @@ def weights_digest(module: nn.Module) -> str:
     if configuration is not None:
         digest.update(json.dumps(configuration, sort_keys=True, default=str).encode())
     for name, parameter in sorted(module.named_parameters(remove_duplicate=False)):
+        if name in but:
+            continue
         values = parameter.detach().cpu().contiguous()
         digest.update(f"{name}\0{values.dtype}\0{tuple(values.shape)}\0".encode())
         content: Any = values.reshape(-1).view(torch.uint8).numpy()  # shares the parameter's memory
@@ -311,17 +337,23 @@ def _stored_parameters(file: Path) -> int:
         ) from None
 
 
+def load_encoder(checkpoint: str) -> nn.Module:
+    """The Hugging Face model itself, without a head, for who needs its own forward pass.
+
+    Raises:
+        CheckpointError: As :func:`load_backbone`.
+    """
+    return _load_encoder(_folder(checkpoint), checkpoint)
+
+
 def _load_encoder(folder: Path, checkpoint: str) -> nn.Module:
     """The Hugging Face encoder without pooler and head, every weight of it from the file."""
-    from transformers import MODEL_MAPPING, AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel
 
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
         with _quiet():
             config = AutoConfig.from_pretrained(folder, **options)
-            family: Any = MODEL_MAPPING[type(config)]
-            if "add_pooling_layer" in inspect.signature(family).parameters:
-                options["add_pooling_layer"] = False
             model, info = AutoModel.from_pretrained(
                 folder,
                 config=config,
@@ -330,12 +362,10 @@ def _load_encoder(folder: Path, checkpoint: str) -> nn.Module:
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are reported below, by name
                 **options,
+                **_without_pooler(config),
             )
     except Exception as error:  # a wrong configuration fails wherever it is first read
-        raise CheckpointError(
-            f"{checkpoint} cannot be loaded: {type(error).__name__}: {_first_line(error)}; see config.json, which must "
-            "be the one that came with the weights"
-        ) from None
+        raise CheckpointError(_not_loadable(checkpoint, error)) from None
     if mismatched := sorted(info["mismatched_keys"]):
         name, stored, expected = mismatched[0]
         raise CheckpointError(
@@ -350,6 +380,40 @@ def _load_encoder(folder: Path, checkpoint: str) -> nn.Module:
         )
     encoder: nn.Module = model
     return encoder
+
+
+def _configuration(checkpoint: str) -> Any:
+    """Hugging Face's configuration of a checkpoint, without its weights; a bundled one has a BERT's usual shape."""
+    from transformers import AutoConfig
+
+    if checkpoint.startswith(BUNDLED):
+        bundle = find_bundle(checkpoint.removeprefix(BUNDLED))
+        return AutoConfig.for_model(
+            bundle.model_type,
+            vocab_size=bundle.vocabulary,
+            hidden_size=bundle.width,
+            num_hidden_layers=bundle.num_layers,
+            intermediate_size=4 * bundle.width,
+            max_position_embeddings=bundle.max_length,
+        )
+    folder = _local_folder(checkpoint) or _from_hub(checkpoint, only=["config.json"])
+    _checked_config(folder, checkpoint)
+    return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+
+
+def _without_pooler(config: Any) -> dict[str, Any]:
+    """The option that leaves a pooler out, for the families that have one."""
+    from transformers import MODEL_MAPPING
+
+    family: Any = MODEL_MAPPING[type(config)]
+    return {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(family).parameters else {}
+
+
+def _not_loadable(checkpoint: str, error: BaseException) -> str:
+    return (
+        f"{checkpoint} cannot be loaded: {type(error).__name__}: {_first_line(error)}; see config.json, which must "
+        "be the one that came with the weights"
+    )
 
 
 def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:

@@ -1,0 +1,123 @@
+"""LoRA (Hu et al., 2021): a trained matrix of low rank added to frozen ones, shared by all languages.
+
+We compute ``W + alpha / rank * B @ A`` once per step and walk the stack with it. So no module of the
+frozen stack is replaced, a family needs no code of its own for this, and a token costs nothing more
+at prediction. In training a step pays for the gradient of the merged matrix, as in fine-tuning.
+
+Hugging Face's PEFT reads and writes the same matrices: see :mod:`lingraft.adapters.peft_folder`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from ..backbones import LayerStack
+from ..errors import CheckpointError
+from . import Adapter, Build, adapters, is_counted_only, linear_layers, parameter_name
+from .peft_folder import read_peft
+
+Place = tuple[int, str]  # block, linear layer within it
+
+
+@adapters.register("lora")
+def lora(
+    *,
+    rank: PositiveInt = 8,
+    alpha: PositiveFloat = 16,
+    targets: list[str] | Literal["all-linear"] = "all-linear",
+    start: Path | None = None,
+) -> Build:
+    """Low-rank matrices on linear layers above the cut; from a PEFT folder `start`, with what that says of all else."""
+
+    def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
+        if start is None:
+            places = linear_layers(stack, layers, None if targets == "all-linear" else targets)
+            weights = {place: stack.get_parameter(parameter_name(*place)) for place in places}
+            return LoraAdapter({place: LowRank.fresh(weight, rank) for place, weight in weights.items()}, alpha)
+        folder = start.expanduser()
+        if folder.is_dir():
+            found = read_peft(folder, stack, layers)
+            return LoraAdapter({place: LowRank(*matrices) for place, matrices in found.matrices.items()}, found.alpha)
+        missing = f"adapter.start: there is no folder {start}; give one that PEFT's save_pretrained wrote"
+        if is_counted_only(stack):
+            raise CheckpointError(missing)
+        return LoraAdapter({}, alpha, missing=missing)
+
+    return build
+
+
+class LowRank(nn.Module):
+    """``B @ A``, with ``A [rank, inputs]`` and ``B [outputs, rank]``."""
+
+    def __init__(self, a: Tensor, b: Tensor) -> None:
+        super().__init__()
+        self.A = nn.Parameter(a)
+        self.B = nn.Parameter(b)
+
+    @classmethod
+    def fresh(cls, weight: Tensor, rank: int) -> LowRank:
+        """For ``weight [outputs, inputs]``, as PEFT begins: ``A`` like a linear layer, ``B`` zero."""
+        outputs, inputs = weight.shape
+        a = torch.empty(rank, inputs)
+        nn.init.kaiming_uniform_(a, a=math.sqrt(5))
+        return cls(a, torch.zeros(outputs, rank))
+
+    def forward(self, scaling: Tensor) -> Tensor:
+        """``[outputs, inputs]``."""
+        return scaling * (self.B @ self.A)
+
+
+class LoraAdapter(Adapter):
+    """The pairs of matrices: ``task.LAYER.NAME.A`` and ``.B``, dots in names written as ``/``."""
+
+    alpha: Tensor
+
+    def __init__(self, places: Mapping[Place, LowRank], alpha: float, missing: str | None = None) -> None:
+        super().__init__()
+        self.missing = missing
+        self.register_buffer("alpha", torch.tensor(float(alpha)))
+        self.task = nn.ModuleDict()
+        for place, matrices in places.items():
+            self._put(place, matrices)
+        self.register_load_state_dict_pre_hook(_make_room)  # type: ignore[no-untyped-call]
+
+    def _put(self, place: Place, matrices: LowRank) -> None:
+        layer, name = place
+        if str(layer) not in self.task:
+            self.task[str(layer)] = nn.ModuleDict()
+        self.task[str(layer)][name.replace(".", "/")] = matrices  # type: ignore[operator]
+
+    def matrices(self) -> dict[Place, LowRank]:
+        """All pairs, by block and linear layer within it."""
+        return {
+            (int(layer), key.replace("/", ".")): pair
+            for layer, of_layer in self.task.items()
+            for key, pair in of_layer.items()  # type: ignore[operator]
+        }
+
+    def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
+        """``W + alpha / rank * B @ A`` for each place, whatever the language."""
+        merged = {}
+        for (layer, name), pair in self.matrices().items():
+            weight = stack.get_parameter(parameter_name(layer, name))
+            merged[parameter_name(layer, name)] = weight + pair(self.alpha / len(pair.A)).to(weight.device)
+        return merged
+
+
+def _make_room(module: nn.Module, saved: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
+    """Before a saved state is loaded: the folder it began with may be gone, its shapes are in the state."""
+    if not isinstance(module, LoraAdapter) or module.missing is None:
+        return
+    for key, a in saved.items():
+        if key.startswith(f"{prefix}task.") and key.endswith(".A"):
+            layer, name = key.removeprefix(f"{prefix}task.").removesuffix(".A").split(".")
+            b = saved[key.removesuffix("A") + "B"]
+            module._put((int(layer), name.replace("/", ".")), LowRank(torch.empty_like(a), torch.empty_like(b)))
+            module.missing = None
