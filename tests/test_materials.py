@@ -5,7 +5,19 @@ from collections import Counter
 
 import pytest
 
-from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
+from conftest import WORDS
+from invented import (
+    SOURCE,
+    TARGET,
+    TOPICS,
+    TRANSLATION,
+    labelled_texts,
+    translated,
+    world_recipe,
+    write_csv,
+    write_world,
+)
+from lingraft.data.lexicon import CODE_SWITCHING
 from lingraft.errors import DataError
 from lingraft.materials import gather
 
@@ -295,3 +307,93 @@ def test_the_invented_texts_are_balanced_and_different():
     texts = labelled_texts(60)
     assert len({text for text, _ in texts}) == 60
     assert Counter(label for _, label in texts) == Counter(dict.fromkeys(TOPICS, 20))
+
+
+# ---- Lexicons --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lexicon(world):
+    """A lexicon file of the invented world, with its `{language}`."""
+    lines = [f"{a}\t{b}" for a, b in TRANSLATION.items()]
+    (world / f"words.{TARGET}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(world / "words.{language}.tsv")
+
+
+def test_a_lexicon_switches_the_labelled_sentences(world, lexicon):
+    """Every labelled sentence has a copy with half of its words, by type, in the other language; labels stay."""
+    found = materials(world, parallel={"lexicon": lexicon})
+    (draw,) = found.draws
+    assert (len(draw.labelled), len(draw.pairs[TARGET])) == (24, 24)
+    assert {example.label for pair in draw.pairs[TARGET] for example in pair} == {None}
+    for source, target in draw.pairs[TARGET]:
+        words = set(source.text_a.split())
+        replaced = {a for a, b in zip(source.text_a.split(), target.text_a.split(), strict=True) if a != b}
+        assert all(b in (a, TRANSLATION[a]) for a, b in zip(source.text_a.split(), target.text_a.split(), strict=True))
+        assert len(replaced) == max(1, round(0.5 * len(words)))
+        assert (source.language, target.language, source.group) == (SOURCE, TARGET, target.group)
+    assert any("the lexicon has 16 entries, which cover 100%" in note for note in found.notes)
+
+
+def test_copies_are_different_texts(world, lexicon):
+    """Three copies are at most three, none twice; all of a sentence's words make one."""
+    pairs = materials(world, parallel={"lexicon": lexicon, "copies": 3}).draws[0].pairs[TARGET]
+    assert 48 < len(pairs) <= 72
+    assert len({target.text_a for _, target in pairs}) == len({target.id for _, target in pairs}) == len(pairs)
+    whole = materials(world, parallel={"lexicon": lexicon, "copies": 3, "ratio": 1.0}).draws[0].pairs[TARGET]
+    assert [(s.text_a, translated(s.text_a)) for s, _ in whole] == [(s.text_a, t.text_a) for s, t in whole]
+    assert len(whole) == 24
+
+
+def test_pairs_bound_the_copies_too(world, lexicon):
+    """`pairs` counts code-switched copies by themselves."""
+    for given, total in (({}, 5), ({"files": str(world / "pairs.{language}.tsv")}, 10), (FROM_TASK, 10)):
+        found = materials(world, parallel={"lexicon": lexicon, "pairs": 5, **given})
+        assert len(found.draws[0].pairs[TARGET]) == total
+
+
+def test_source_sides_of_pairs_are_switched_too(world, lexicon):
+    """With pairs of the task both halves of the training set have copies, each sentence once."""
+    for settings in (FROM_TASK, {**FROM_TASK, "labelled": True}):
+        (draw,) = materials(world, parallel={**settings, "lexicon": lexicon, "ratio": 0.3}).draws
+        copies = [pair for pair in draw.pairs[TARGET] if pair[1].origin == CODE_SWITCHING]
+        assert len({source.id for source, _ in copies}) == len(copies) >= 23
+        assert len(draw.pairs[TARGET]) - len(copies) == (24 if "labelled" in settings else 12)
+
+
+def test_copies_are_learnt_by_their_own_id(world, lexicon):
+    """Two draws switch a sentence differently, and both texts are there to be encoded."""
+    found = materials(world, parallel={"lexicon": lexicon}, shots={"draws": 2})
+    learnt = {e.id: e.text_a for e in found.learn(TARGET)}
+    assert len(learnt) == sum(len(draw.pairs[TARGET]) for draw in found.draws)
+    assert all(learnt[target.id] == target.text_a for draw in found.draws for _, target in draw.pairs[TARGET])
+    assert len(found.learn(SOURCE)) == 24
+
+
+def test_evaluation_texts_are_neither_entries_nor_copies(world, lexicon):
+    """An entry that is a test text goes, and so does a copy that becomes one; both are counted."""
+    sentence = next(text for text, _ in labelled_texts(24) if len(text.split()) == 2)
+    one, other = (TRANSLATION[word] for word in sentence.split())
+    rewrite(world, TARGET, "test", lambda rows: [(rows[0][0], TRANSLATION["ada"], rows[0][2]), *rows[1:]])
+    rewrite(world, TARGET, "test", lambda rows: [rows[0], (rows[1][0], f"{one} {other}", rows[1][2]), *rows[2:]])
+    found = materials(world, parallel={"lexicon": lexicon, "ratio": 1.0}, splits=("train", "test"))
+    texts = {target.text_a for _, target in found.draws[0].pairs[TARGET]}
+    assert found.leaks["parallel"] >= 2
+    assert f"{one} {other}" not in texts
+    assert not any(TRANSLATION["ada"] in text.split() for text in texts)
+
+
+def test_what_was_written_in_a_language_has_no_copies(world, lexicon):
+    """Coverage is measured on texts of the language: tests, pairs and unlabelled ones."""
+    (world / f"text.{TARGET}.txt").write_text("quna rilo\nquna sava\n", encoding="utf-8")
+    settings = {**FROM_TASK, "lexicon": lexicon, "text": str(world / "text.{language}.txt")}
+    found = materials(world, parallel=settings)
+    own = found.written(TARGET)
+    assert len(own) == 12 + 12 + 2
+    assert not set(WORDS[:16]) & {word for text in own for word in text.split()}
+
+
+def test_a_missing_lexicon_is_named(world):
+    """Which file was looked for is told."""
+    with pytest.raises(DataError, match=r"no file for Yoruba .*words\.yor-Latn\.tsv"):
+        materials(world, parallel={"lexicon": str(world / "words.{language}.tsv")})

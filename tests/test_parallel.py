@@ -10,13 +10,15 @@ from babel.messages.pofile import read_po
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lingraft.config import parse_recipe
 from lingraft.data.parallel import read_parallel
-from lingraft.errors import DataError
+from lingraft.errors import ConfigError, DataError
 from lingraft.records import ParallelPair
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the public data sets of ../shared/data are absent")
 
+CLDR = {"name": "cldr_names", "target_languages": ["yor-Latn"]}
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\t\0"), max_size=12)
 
 PO = """
@@ -265,6 +267,33 @@ def test_any_gettext_lines_are_pairs_or_a_clear_error(tmp_path, lines):
         read(write(tmp_path, "a.po", "\n".join(lines)))
     except DataError as error:
         assert "a.po" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"pairs": 5}, "needs either `files` or `from: task`, or a `lexicon`, or `text`"),
+        ({"files": "a", "from": "task"}, "needs either `files` or `from: task`, not both"),
+        ({"files": "a", "copies": 2}, r"parallel\.copies: goes with a `lexicon` or with `text`"),
+        ({"from": "task", "ratio": 0.3}, r"parallel\.ratio: goes with a `lexicon` or with `text`"),
+        ({"lexicon": "a", "labelled": True}, r"parallel\.labelled: goes with `from: task`"),
+        ({"lexicon": "a", "fields": {"source": "x"}}, r"parallel\.fields: goes with `files`"),
+        ({"text": "a", "ratio": 0}, r"parallel\.ratio: Input should be greater than 0"),
+    ],
+)
+def test_faulty_combinations_are_refused(block, message):
+    """What does not go together is told when the recipe is read."""
+    with pytest.raises(ConfigError, match=message):
+        parse_recipe({"task": CLDR, "parallel": block})
+
+
+@pytest.mark.parametrize("sentences", [{}, {"files": "a"}, {"from": "task"}])
+@pytest.mark.parametrize("words", [{"lexicon": "b"}, {"text": "c", "copies": 2}, {"lexicon": "b", "text": "c"}])
+def test_sentences_and_words_combine(sentences, words):
+    """Sentences, a lexicon and unlabelled text go together, and the resolved recipe is read again."""
+    recipe = parse_recipe({"task": CLDR, "parallel": sentences | words})
+    assert recipe.parallel.switches
+    assert parse_recipe(recipe.model_dump(mode="json", by_alias=True)) == recipe
 
 
 @pytest.mark.shared

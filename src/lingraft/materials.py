@@ -9,20 +9,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
-from pathlib import Path
 
 from .config import ParallelSettings, Recipe
-from .data.parallel import read_parallel
+from .data.given import Given, read_given
+from .data.lexicon import CODE_SWITCHING, Lexicon, known_share, lexicon_of, switched
 from .data.sampling import draw_shots, pairs_without_leaks, rank, split_groups, without_groups, without_leaks
-from .data.table import locate
+from .data.text import normalised
 from .errors import ConfigError, DataError
-from .records import PairExample
+from .records import PairExample, ParallelPair
 from .tasks import Task, tasks
 
 Pair = tuple[PairExample, PairExample]
-"""Source side and target side of a translation, without labels."""
+"""Source side and target side of a translation (or a sentence and its code-switched copy), without labels."""
+
+COUNTED = 1_000
+"""The share of words that a lexicon knows is counted on so many sentences."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class Draw:
 
 @dataclass(frozen=True)
 class Materials:
-    """All draws of a run, and the development and test sets they share."""
+    """All draws of a run, and the development and test sets they share.
+
+    ``unlabelled`` has the texts of ``parallel.text``, which a lexicon is mined from.
+    """
 
     task: Task
     dev: tuple[PairExample, ...]
@@ -52,6 +58,7 @@ class Materials:
     draws: tuple[Draw, ...]
     leaks: Mapping[str, int]
     notes: tuple[str, ...]
+    unlabelled: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def learn(self, language: str) -> list[PairExample]:
         """All texts of a language that any draw learns from, each once, in a fixed order."""
@@ -60,9 +67,21 @@ class Materials:
         }
         return [unique[key] for key in sorted(unique)]
 
+    def written(self, language: str) -> list[str]:
+        """Texts that were written in a language, code-switched copies left out: what its coverage is measured on."""
+        dev = self.dev if language == self.task.source_language else ()
+        examples = [e for e in (*self.test[language], *dev, *self.learn(language)) if e.origin != CODE_SWITCHING]
+        own = [text for e in examples for text in (e.text_a, e.text_b) if text is not None]
+        return [*own, *self.unlabelled.get(language, ())]
 
-def gather(recipe: Recipe) -> Materials:
+
+def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = None) -> Materials:
     """Read, draw and clean everything that ``recipe`` names.
+
+    Args:
+        recipe: The recipe.
+        mined: The words that were mined from ``parallel.text``, by target language; without them the
+            texts are read, but give no pairs yet.
 
     Raises:
         DataError: A file, a language or a class does not give what the recipe asks for.
@@ -90,12 +109,18 @@ def gather(recipe: Recipe) -> Materials:
         comparable = known if task.parallel else []
         targets[language], count = _clean(examples, evaluation, {example.group for example in comparable})
         leaks["train"] += count
-    given, leaks["parallel"], found = _parallel_files(recipe.parallel, task, evaluation)
+    given = read_given(recipe.parallel, source, task.target_languages, evaluation)
+    leaks["parallel"], notes = given.dropped, [*notes, *given.notes]
     draws = tuple(
         _draw(recipe, task, training, targets, given, k, draw)
         for k, draw in product(recipe.shots.ks, range(recipe.shots.draws))
     )
-    return Materials(task, tuple(dev), test, draws, leaks, (*notes, *found))
+    if recipe.parallel and recipe.parallel.switches:
+        lexicons = _lexicons(given, mined or {}, evaluation)
+        draws, leaked = _with_copies(draws, lexicons, recipe.parallel, evaluation)
+        leaks["parallel"] += leaked
+        notes += _switching_notes(lexicons, training, draws[0])
+    return Materials(task, tuple(dev), test, draws, leaks, tuple(notes), given.texts)
 
 
 def _read_all(task: Task, recipe: Recipe) -> None:
@@ -147,14 +172,15 @@ def _draw(
     task: Task,
     training: Sequence[PairExample],
     targets: Mapping[str, Sequence[PairExample]],
-    given: Mapping[str, tuple[Pair, ...]],
+    given: Given,
     k: int,
     draw: int,
 ) -> Draw:
-    pairs, paired = dict(given), set[str]()
+    pairs, paired = {language: _given_pairs(found) for language, found in given.pairs.items()}, set[str]()
     if recipe.parallel and recipe.parallel.from_:
-        pairs = _task_pairs(task, training, targets, recipe.parallel, draw)
-        paired = {pair[0].group for found in pairs.values() for pair in found}
+        own = _task_pairs(task, training, targets, recipe.parallel, draw)
+        paired = {pair[0].group for found in own.values() for pair in found}
+        pairs = {language: (*own[language], *pairs[language]) for language in own}
     keep_all = recipe.parallel is not None and recipe.parallel.labelled
     labelled = [example for example in training if keep_all or example.group not in paired]
     if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
@@ -216,41 +242,85 @@ def _task_pairs(
     return pairs
 
 
-def _parallel_files(
-    settings: ParallelSettings | None, task: Task, evaluation: Sequence[PairExample]
-) -> tuple[dict[str, tuple[Pair, ...]], int, list[str]]:
-    """Pairs from the recipe's files, without evaluation texts: pairs, number dropped, notes."""
-    pairs: dict[str, tuple[Pair, ...]] = dict.fromkeys(task.target_languages, ())
-    if settings is None or settings.files is None:
-        return pairs, 0, []
-    dropped, notes = 0, []
-    for language in task.target_languages:
-        path = locate(settings.files, language, Path())
-        other = locate(settings.target_files, language, Path()) if settings.target_files else None
-        text = read_parallel(
-            path,
-            source_language=task.source_language,
-            target_language=language,
-            target_path=other,
-            fields=settings.fields,
+def _given_pairs(pairs: Sequence[ParallelPair]) -> tuple[Pair, ...]:
+    """Pairs of a file as examples of the two languages."""
+    return tuple(
+        (
+            PairExample(f"parallel/{p.target_language}/{p.group}/{i}", p.group, p.source_language, text_a=p.source),
+            PairExample(f"parallel/{p.target_language}/{p.group}/{i}", p.group, p.target_language, text_a=p.target),
         )
-        kept, leaked = pairs_without_leaks(text.pairs, evaluation)
-        dropped += leaked
-        if settings.pairs and settings.pairs < len(kept):
-            # Not the head of the file: lexicons are sorted by the alphabet.
-            kept = sorted(kept, key=lambda pair: rank(0, "pairs", pair.source + "\n" + pair.target))[: settings.pairs]
-        pairs[language] = tuple(
-            (
-                PairExample(f"parallel/{language}/{p.group}/{i}", p.group, task.source_language, text_a=p.source),
-                PairExample(f"parallel/{language}/{p.group}/{i}", p.group, language, text_a=p.target),
+        for i, p in enumerate(pairs)
+    )
+
+
+def _lexicons(
+    given: Given, mined: Mapping[str, Sequence[ParallelPair]], evaluation: Sequence[PairExample]
+) -> dict[str, Lexicon]:
+    """What people wrote comes before what was mined."""
+    return {
+        language: lexicon_of(entries, pairs_without_leaks(mined.get(language, ()), evaluation)[0])
+        for language, entries in given.entries.items()
+    }
+
+
+def _with_copies(
+    draws: Sequence[Draw],
+    lexicons: Mapping[str, Lexicon],
+    settings: ParallelSettings,
+    evaluation: Sequence[PairExample],
+) -> tuple[tuple[Draw, ...], int]:
+    """The draws with code-switched copies among their pairs, and how many copies are evaluation texts."""
+    forbidden = {_texts(example) for example in evaluation}
+    leaked: set[str] = set()
+    found = []
+    for draw in draws:
+        pairs = dict(draw.pairs)
+        for language, lexicon in lexicons.items():
+            copies = []
+            for pair in _copies(draw, language, lexicon, settings):
+                if _texts(pair[1]) in forbidden:
+                    leaked.add(pair[1].id)
+                else:
+                    copies.append(pair)
+            pairs[language] = (*pairs[language], *copies)
+        found.append(replace(draw, pairs=pairs))
+    return tuple(found), len(leaked)
+
+
+def _copies(draw: Draw, language: str, lexicon: Lexicon, settings: ParallelSettings) -> list[Pair]:
+    """Every sentence of the source language that the draw learns from, with its code-switched copies."""
+    sentences = {e.id: e for e in (*map(_unlabelled, draw.labelled), *(pair[0] for pair in draw.pairs[language]))}
+    order = list(sentences.values())
+    if settings.pairs:  # not the head of the file: it may be sorted by class
+        order.sort(key=lambda example: rank(draw.draw, "copies", example.id))
+    seen = {_texts(pair[1]) for pair in draw.pairs[language]}
+    found: list[Pair] = []
+    for copy, example in product(range(settings.copies), order):
+        if settings.pairs and len(found) == settings.pairs:
+            break
+        made = switched(example, lexicon, language, ratio=settings.ratio, draw=draw.draw, copy=copy)
+        if made is not None and _texts(made) not in seen:
+            seen.add(_texts(made))
+            found.append((example, made))
+    return found
+
+
+def _switching_notes(lexicons: Mapping[str, Lexicon], training: Sequence[PairExample], draw: Draw) -> list[str]:
+    """What each lexicon gives, in sentences."""
+    notes = []
+    texts = [example.text_a for example in training[:COUNTED]]
+    for language, lexicon in lexicons.items():
+        if len(lexicon):
+            copies = sum(pair[1].origin == CODE_SWITCHING for pair in draw.pairs[language])
+            notes.append(
+                f"{language}: the lexicon has {len(lexicon)} entries, which cover {known_share(texts, lexicon):.0%} of "
+                f"the words in the training sentences; {copies} code-switched copies"
             )
-            for i, p in enumerate(kept)
-        )
-        notes.append(
-            f"{language}: {len(kept)} pairs from {path.name} ({text.kind}; {text.read} read, "
-            f"{text.duplicates} duplicates, {text.empty} with an empty side)"
-        )
-    return pairs, dropped, notes
+    return notes
+
+
+def _texts(example: PairExample) -> tuple[str, str]:
+    return normalised(example.text_a), normalised(example.text_b or "")
 
 
 def _hold_out(training: list[PairExample]) -> tuple[list[PairExample], list[PairExample]]:

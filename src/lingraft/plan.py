@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .backbones.loading import CheckpointFacts, describe_checkpoint, load_tokenizer, usual_prefix
+from .backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer, usual_prefix
 from .cache import entry_bytes
 from .config import Recipe
+from .data.coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, coverage
 from .data.languages import display_name
 from .errors import ConfigError, LingraftError
+from .freezing import freezing, thawed
 from .materials import Draw, Materials, gather
+from .mined import MAX_WORDS, frequent_words
 from .pipeline import resolved_cut, tokenise
 from .records import Features
 from .run_folder import changed_settings, units
@@ -42,6 +46,7 @@ def plan(recipe: Recipe) -> Plan:
     if prefix is None:
         prefix = usual_prefix(facts.name)
     features = tokenise(materials, tokenizer, prefix, recipe)
+    covered = {code: coverage(materials.written(code), tokenizer) for code in materials.task.languages}
     encoded = sum(len(f.input_ids) for group in features.values() for f in group)
     learnt = sum(_tokens_per_epoch(draw, materials, features) for draw in materials.draws)
     learnt *= len(recipe.seeds) * recipe.train.num_train_epochs
@@ -51,9 +56,10 @@ def plan(recipe: Recipe) -> Plan:
         for group in features.values()
     )
     lines = [
-        f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, all frozen; "
-        + (f"layers 1–{cut} are computed once, " if cut else "")
-        + f"layers {cut + 1}–{facts.num_layers} are walked in training",
+        f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, "
+        + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
+        + (f"layers 1–{cut} are computed once, " if cut > 0 else "")
+        + f"layers {max(0, cut) + 1}–{facts.num_layers} are walked in training",
         f"trained: {_trained(recipe, materials, facts, cut):,} parameters (prompt: {_name(recipe.prompt)}, adapter: "
         f"{_name(recipe.adapter)}, head)",
         f"trainings: {len(units(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
@@ -61,13 +67,14 @@ def plan(recipe: Recipe) -> Plan:
         f"estimated time on this machine: {_readable(seconds)}",
         f"run folder: {recipe.output_dir}",
         *materials.notes,
+        *_mining(recipe, materials),
     ]
     return Plan(
         materials.task.name,
         len(units(recipe)),
-        _rows(materials, features, tokenizer),
+        _rows(materials, features, covered),
         lines,
-        _warnings(recipe, materials, size),
+        _warnings(recipe, materials, size) + _coverage_warnings(covered, materials.task.target_languages),
     )
 
 
@@ -77,6 +84,7 @@ def _read(recipe: Recipe) -> tuple[CheckpointFacts, int, Materials]:
     facts = materials = None
     try:
         facts = describe_checkpoint(recipe.backbone.checkpoint)
+        problems += _length_problems(recipe)
         cut = resolved_cut(recipe, facts.num_layers)
     except LingraftError as error:
         problems += getattr(error, "problems", [str(error)])
@@ -86,32 +94,74 @@ def _read(recipe: Recipe) -> tuple[CheckpointFacts, int, Materials]:
         problems += getattr(error, "problems", [str(error)])
     if changed := changed_settings(recipe.output_dir, recipe):
         problems.append(f"output_dir: {recipe.output_dir} holds a run of another recipe: {'; '.join(changed[:3])}")
+    problems += _device_problems(recipe.device)
     if problems or facts is None or materials is None:
         raise ConfigError(problems)
     return facts, cut, materials
 
 
-def _rows(materials: Materials, features: dict[tuple[str, str], list[Features]], tokenizer: object) -> list[list[str]]:
-    unknown = getattr(tokenizer, "unk_token_id", None)
+def _length_problems(recipe: Recipe) -> list[str]:
+    name, wanted = recipe.backbone.checkpoint, recipe.backbone.max_length
+    longest = min(empty_stack(name).max_length, load_tokenizer(name).model_max_length)
+    return [f"backbone.max_length: {wanted} is more than the checkpoint's {longest}"] if wanted > longest else []
+
+
+def _device_problems(device: str) -> list[str]:
+    import torch
+
+    offered = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if offered.get(device, True):
+        return []
+    usable = ["auto", "cpu", *(name for name, there in offered.items() if there)]
+    return [f"device: {device} was asked for, but torch finds none on this machine; choose {' or '.join(usable)}"]
+
+
+def _rows(
+    materials: Materials, features: dict[tuple[str, str], list[Features]], covered: dict[str, Coverage]
+) -> list[list[str]]:
+    """Language, labelled, pairs, tokens in pairs, dev, test, tokens, cut off, unknown, pieces per word."""
     draw, task = materials.draws[-1], materials.task
     rows = []
     for code in task.languages:
         found = [f for (language, _), group in features.items() if language == code for f in group]
-        tokens = sum(len(f.input_ids) for f in found)
         source = code == task.source_language
+        pieces = covered[code].pieces_per_word
         rows.append(
             [
                 display_name(code),
                 str(len(draw.labelled) if source else len(draw.shots[code])),
                 "" if source else str(len(draw.pairs[code])),
+                "" if source else f"{_pair_tokens(draw, code, features):,}",
                 str(len(materials.dev)) if source else "",
                 str(len(materials.test[code])),
-                f"{tokens:,}",
+                f"{sum(len(f.input_ids) for f in found):,}",
                 str(sum(f.truncated > 0 for f in found)),
-                f"{sum(f.input_ids.count(unknown) for f in found) / max(1, tokens):.1%}",
+                f"{covered[code].unknown_rate:.1%}",
+                "" if pieces is None else f"{pieces:.1f}",
             ]
         )
     return rows
+
+
+def _pair_tokens(draw: Draw, language: str, features: dict[tuple[str, str], list[Features]]) -> int:
+    """Tokens on the target side of a draw's pairs."""
+    length = {f.example_id: len(f.input_ids) for f in features[language, "learn"]}
+    return sum(length[pair[1].id] for pair in draw.pairs[language])
+
+
+def _mining(recipe: Recipe, materials: Materials) -> list[str]:
+    """What will be tried with unlabelled texts; what it gives shows when the weights are loaded."""
+    if not materials.unlabelled:
+        return []
+    texts = [example.text_a for example in materials.learn(materials.task.source_language)]
+    ours = len(frequent_words(texts, max_words=MAX_WORDS))
+    copies = recipe.parallel.copies if recipe.parallel else 1
+    return [
+        f"{language}: a lexicon is mined during the run, {ours:,} words against {theirs:,}; it gives at most {copies} "
+        "more pairs per source sentence, which are not counted here"
+        for language, unlabelled in materials.unlabelled.items()
+        for theirs in [len(frequent_words(unlabelled, max_words=MAX_WORDS))]
+    ]
 
 
 def _warnings(recipe: Recipe, materials: Materials, size: int) -> list[str]:
@@ -123,10 +173,27 @@ def _warnings(recipe: Recipe, materials: Materials, size: int) -> list[str]:
         found.append(f"{n} {kind} texts occur in an evaluation set and are left out")
     for draw in materials.draws[:1]:
         for language, pairs in draw.pairs.items():
-            if not pairs and not draw.shots[language]:
+            if not pairs and not draw.shots[language] and language not in materials.unlabelled:
                 found.append(f"{language}: neither pairs nor shots, so only the task part will be trained for it")
     if is_non_commercial(materials.task.licence):
         found.append(f"licence of {materials.task.name}: {materials.task.licence}")
+    return found
+
+
+def _coverage_warnings(covered: dict[str, Coverage], targets: Iterable[str]) -> list[str]:
+    found = []
+    for code in targets:
+        unknown, pieces = covered[code].unknown_rate, covered[code].pieces_per_word
+        if unknown > MANY_UNKNOWN:
+            found.append(
+                f"{code}: the tokenizer does not know {unknown:.0%} of this language's pieces: results will be poor; "
+                "choose another checkpoint"
+            )
+        elif pieces is not None and pieces > MANY_PIECES:
+            found.append(
+                f"{code}: the tokenizer needs {pieces:.1f} pieces for a word: it hardly knows this language or its "
+                "script, and results will be poor; choose another checkpoint"
+            )
     return found
 
 
@@ -149,14 +216,17 @@ def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: 
 
     from .model import build_adaptation
 
+    stack = empty_stack(facts.name)
+    phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
     adaptation = build_adaptation(
         prompt=recipe.prompt,
         adapter=recipe.adapter,
-        width=facts.width,
-        layers=range(cut, facts.num_layers),
+        stack=stack,
+        cut=cut,
         languages=materials.task.target_languages,
-        head=torch.nn.Linear(facts.width, len(materials.task.labels)),
-        initial=lambda layer, count: torch.zeros(count, facts.width),
+        head=materials.task.head(facts.width),
+        initial=lambda how, layer, count: torch.zeros(count, facts.width),
+        unfrozen=thawed(phases),
     )
     return sum(parameter.numel() for parameter in adaptation.parameters())
 
@@ -164,7 +234,7 @@ def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: 
 def _seconds(encoded: int, learnt: int, facts: CheckpointFacts, cut: int) -> float:
     """FLOPs over the matrix rate: forward once for encoding, forward and backward above the cut for training."""
     per_layer = 24 * facts.width**2  # multiply-adds of a transformer block, twice, per token
-    flops = encoded * per_layer * facts.num_layers + learnt * 2 * per_layer * (facts.num_layers - cut)
+    flops = encoded * per_layer * facts.num_layers + learnt * 2 * per_layer * (facts.num_layers - max(0, cut))
     return flops / (matrix_rate(facts.width) * EFFICIENCY)
 
 

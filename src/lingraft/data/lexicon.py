@@ -1,0 +1,177 @@
+"""Code-switching: sentences of the source language with some of their words in another one.
+
+Where nobody has translated sentences, a bilingual lexicon still shows the words of a language in
+context (CoSDA-ML, Qin et al., 2020): the sentence and its code-switched copy are a pair. Which words
+are replaced, and by which of their translations, is a hash of the draw, the copy and the sentence, so
+a copy is the same for everyone.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import groupby, pairwise
+
+from ..records import PairExample, ParallelPair
+from .sampling import rank
+from .text import normalised
+
+MAX_WORDS = 4
+"""Longer entries are sentences or explanations, which replace no word."""
+
+CODE_SWITCHING = "code-switching"
+"""The origin of the copies."""
+
+Words = tuple[str, ...]
+"""The words of an entry as they are compared: normalised, without punctuation."""
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Words, or short phrases, of the source language with their translations."""
+
+    entries: Mapping[Words, Words]
+    longest: int
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An entry that occurs in a text, at ``start:end``."""
+
+    start: int
+    end: int
+    words: Words
+
+
+def lexicon_of(*sources: Iterable[ParallelPair]) -> Lexicon:
+    """The lexicon that word pairs make, in the order of trust: what one source knows, a later one does not add to.
+
+    Entries that are the same in both languages replace nothing and are left out, as are entries of
+    more than ``MAX_WORDS`` words on either side.
+    """
+    entries: dict[Words, Words] = {}
+    for source in sources:
+        found: dict[Words, dict[str, str]] = {}
+        for pair in source:
+            words = tuple(normalised(word) for word, _, _ in _words(pair.source))
+            short = 0 < len(words) <= MAX_WORDS and len(pair.target.split()) <= MAX_WORDS
+            if short and normalised(pair.source) != normalised(pair.target):
+                found.setdefault(words, {}).setdefault(normalised(pair.target), pair.target.strip())
+        entries = {words: tuple(found[words].values()) for words in found} | entries
+    return Lexicon(entries, max((len(words) for words in entries), default=0))
+
+
+def matches(text: str, lexicon: Lexicon) -> list[Match]:
+    """The entries that occur in ``text``, from left to right, longest first, without overlap.
+
+    Case does not matter; a phrase matches where nothing but blanks separates its words.
+    """
+    words = [(normalised(word), start, end) for word, start, end in _words(text)]
+    found, at = [], 0
+    while at < len(words):
+        for length in range(min(lexicon.longest, len(words) - at), 0, -1):
+            run = words[at : at + length]
+            key = tuple(word for word, _, _ in run)
+            if key in lexicon.entries and _only_blanks_between(text, run):
+                found.append(Match(run[0][1], run[-1][2], key))
+                at += length
+                break
+        else:
+            at += 1
+    return found
+
+
+def switched(
+    example: PairExample, lexicon: Lexicon, language: str, *, ratio: float, draw: int, copy: int
+) -> PairExample | None:
+    """A copy of ``example`` with ``ratio`` of the different entries that it contains, at least one, replaced.
+
+    An entry is replaced wherever it occurs, by the same translation, in both texts of an example that
+    has two: otherwise a paraphrase could stop being one.
+
+    Args:
+        example: Of the source language.
+        lexicon: What is replaced by what.
+        language: Of the translations; the copy is learnt from as a text of it.
+        ratio: Share of the entries that are replaced.
+        draw: Number of the draw.
+        copy: Number of the copy; another one is switched elsewhere.
+
+    Returns:
+        The copy without a label, or ``None`` if the lexicon knows no word of the example.
+    """
+    texts = [text for text in (example.text_a, example.text_b) if text is not None]
+    known = {match.words for text in texts for match in matches(text, lexicon)}
+    if not known:
+        return None
+    where = f"{language}/{copy}/{example.id}"
+    ranked = sorted(known, key=lambda words: rank(draw, "switch", f"{where}/{' '.join(words)}"))
+    chosen = {
+        words: min(lexicon.entries[words], key=lambda word: rank(draw, "translation", f"{where}/{words}/{word}"))
+        for words in ranked[: max(1, round(ratio * len(known)))]
+    }
+    text_a, *rest = (_replaced(text, lexicon, chosen) for text in texts)
+    return replace(
+        example,
+        id=f"switched/{draw}/{language}/{copy}/{example.id}",
+        language=language,
+        origin=CODE_SWITCHING,
+        text_a=text_a,
+        text_b=rest[0] if rest else None,
+        label=None,
+    )
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, without punctuation."""
+    return [word for word, _, _ in _words(text)]
+
+
+def known_share(texts: Iterable[str], lexicon: Lexicon) -> float:
+    """Share of the words of ``texts`` that are part of an entry."""
+    words = known = 0
+    for text in texts:
+        words += sum(1 for _ in _words(text))
+        known += sum(len(match.words) for match in matches(text, lexicon))
+    return known / max(1, words)
+
+
+def _replaced(text: str, lexicon: Lexicon, chosen: Mapping[Words, str]) -> str:
+    parts, at = [], 0
+    for match in matches(text, lexicon):
+        if match.words in chosen:
+            parts += [text[at : match.start], _cased(chosen[match.words], text[match.start : match.end])]
+            at = match.end
+    return "".join([*parts, text[at:]])
+
+
+def _cased(translation: str, original: str) -> str:
+    """The translation with a capital where the original has one; its own capitals stay."""
+    if len(original) > 1 and original.isupper():
+        return translation.upper()
+    return translation[:1].upper() + translation[1:] if original[:1].isupper() else translation
+
+
+def _words(text: str) -> Iterator[tuple[str, int, int]]:
+    """Words with their places: letters, marks and digits, joined by apostrophes and hyphens."""
+    for found in _pattern().finditer(text):
+        yield found.group(), found.start(), found.end()
+
+
+def _only_blanks_between(text: str, run: list[tuple[str, int, int]]) -> bool:
+    return all(text[left[2] : right[1]].isspace() for left, right in pairwise(run))
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    r"""A word. Python's ``\w`` leaves out combining marks, without which Hindi and decomposed Yoruba fall apart."""
+    marks = [code for code in range(0x20000) if unicodedata.category(chr(code)).startswith("M")]
+    runs = [list(group) for _, group in groupby(enumerate(marks), lambda pair: pair[1] - pair[0])]
+    letter = r"(?:[^\W_]|[" + "".join(f"{chr(run[0][1])}-{chr(run[-1][1])}" for run in runs) + "])"
+    return re.compile(rf"{letter}+(?:['’ʼ-]{letter}+)*")
