@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
+from .alignment.links import mutual_links
 from .backbones.loading import Backbone, weights_digest
-from .batches import Pool, epoch_steps
+from .batches import Order, Pool, batched
 from .checkpoint import Identity, load_training_state, save_adaptation, save_training_state
 from .config import Recipe
-from .encode import Encoded
+from .data.sampling import rank
+from .encode import Encoded, at_layer, usual_cut
 from .evaluate import predict_states, score
+from .freezing import freezing, thawed
 from .linear_head import Labelled, LinearHead, fit_head
-from .materials import Draw, Materials
-from .model import GraftedModel, build_adaptation, sampled_states
+from .materials import Draw, Materials, Pair
+from .model import GraftedModel, Network, build_adaptation
 from .progress import Reporter
 from .records import Score
 from .run_folder import Unit, write_json, write_lines
+from .starts import starts
 from .tasks.classification import class_weights
-from .train import train
-from .transfer import Frame, Transfer
+from .train import Validation, train
+from .transfer import Frame, Transfer, frames_of
 from .version import __version__
 
 Pools = Mapping[tuple[str, str], Encoded]
@@ -34,6 +40,14 @@ Pools = Mapping[tuple[str, str], Encoded]
 
 BEFORE, AFTER = "frozen-head", "lingraft"
 PROBED = 8  # texts per language whose logits a fresh process must give back
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the network of a training is made, and what its scores are called."""
+
+    name: str = AFTER
+    build: Callable[[Prepared, Pool, LinearHead, int], Any] = field(default_factory=lambda: grafted)
 
 
 @dataclass(frozen=True)
@@ -48,55 +62,126 @@ class Prepared:
     accelerator: Accelerator
 
 
-def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter) -> None:
+def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, method: Method | None = None) -> None:
     """Train, save and evaluate one (shots, draw, seed); ``unit.json`` appears last."""
+    method = method or Method()
     recipe, materials, accelerator = prepared.recipe, prepared.materials, prepared.accelerator
-    task, place = materials.task, folder / "units" / unit.name
+    task, place, stack = materials.task, folder / "units" / unit.name, prepared.backbone.stack
     draw = next(draw for draw in materials.draws if (draw.k, draw.draw) == (unit.k, unit.draw))
     source, targets = learning_pools(draw, prepared)
     frame = Frame.of(torch.stack(list(source.teacher.values())))
     head = warm_start(source, targets, frame, prepared)
     started = time.monotonic()
-    model = grafted(prepared, source, head, unit.seed)
+    model = method.build(prepared, source, head, unit.seed)
     model.to(accelerator.device)
+    phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
+    frozen = weights_digest(stack, but=thawed(phases))
     known = [c for pool in (source, *targets) for c in pool.targets.values()]
     weights = class_weights(known, len(task.labels), balanced=recipe.train.class_balanced).to(accelerator.device)
-    aligned = recipe.alignment and any(draw.pairs.values())
-    epochs = partial(_epoch, source, targets, recipe.train.batch_size, unit.seed, accelerator.device)
-    with reporter.task(f"training {unit.name}", len(epochs(0)) * recipe.train.num_train_epochs) as advance:
+    transfer = _transfer(model, frame, source, prepared) if any(pool.teacher for pool in targets) else None
+    if transfer:
+        targets = [_with_translations(pool, draw, transfer, prepared) for pool in targets]
+    order = Order(source, tuple(targets), recipe.train, unit.seed, accelerator.device)
+    with reporter.task(f"training {unit.name}", order.steps) as advance:
         state = load_training_state(place / "training.safetensors")
         if state:
             reporter.say(f"{unit.name}: continuing at step {state.step}")
             advance(state.step)
         history = train(
             model,
-            epochs,
+            order.epoch,
             task_loss=partial(_weighted, task.loss, weights),
-            transfer=Transfer(recipe.alignment, frame.to(accelerator.device)) if aligned else None,
+            transfer=transfer,
             settings=recipe.train,
             seed=unit.seed,
+            num_epochs=order.epochs,
+            phases=phases,
             state=state,
             save=partial(save_training_state, place / "training.safetensors"),
-            validate=partial(_dev_accuracy, prepared=prepared),
+            validate=partial(validation, prepared=prepared),
             advance=lambda p: advance(1, f"loss {p.loss:.3f}, {p.tokens_per_second:,.0f} tokens/s"),
+            say=lambda sentence: reporter.say(f"{unit.name}: {sentence}"),
             accelerator=accelerator,
         )
     refit(model, source, targets, frame, prepared)
     seconds = time.monotonic() - started
     save_adaptation(place / "adaptation.safetensors", model.adaptation, identity(prepared))
-    scores = evaluate_unit(unit, folder, model, head, prepared)
+    scores = evaluate_unit(unit, folder, model, head, prepared, method.name)
     write_lines(place / "scores.jsonl", [asdict(s) for s in scores])
     write_lines(place / "training.jsonl", [{"unit": unit.name, **row} for row in history])
+    for line in trained_when(history):
+        reporter.say(f"{unit.name}: {line}")
     facts = {
         "name": unit.name,
         "seconds": seconds,
-        "dev_accuracy": _dev_accuracy(model, prepared=prepared),
-        "digest_after": weights_digest(prepared.backbone.stack),
+        "dev_accuracy": validation(model, prepared=prepared).accuracy,
+        "digest_after": weights_digest(stack),
+        "frozen_digest_before": frozen,
+        "frozen_digest_after": weights_digest(stack, but=thawed(phases)),
+        "trained": sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad),
         "head_strength": head.strength,
         "head_dev_accuracy": head.dev_accuracy,
     }
     write_json(place / "unit.json", facts)
     (place / "training.safetensors").unlink(missing_ok=True)
+
+
+def trained_when(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What learnt in which epochs: ``["epochs 1-2: head", "epochs 3-6: head, prompt"]``."""
+    spans: list[tuple[int, int, list[str]]] = []
+    for row in history:
+        if spans and spans[-1][2] == row["trained"]:
+            spans[-1] = (spans[-1][0], row["epoch"], row["trained"])
+        else:
+            spans.append((row["epoch"], row["epoch"], row["trained"]))
+    return [f"epochs {first}-{last} trained {', '.join(names)}" for first, last, names in spans]
+
+
+def _transfer(model: Any, frame: Frame, source: Pool, prepared: Prepared) -> Transfer | None:
+    """The alignment losses, each in the frame of the frozen source-language states at its layer."""
+    recipe, last = prepared.recipe, prepared.backbone.stack.num_layers
+    if not recipe.alignment:
+        return None
+    device = prepared.accelerator.device
+    layers = sorted({block.layer for block in recipe.alignment if block.layer not in (None, last)})
+    frames = {last: frame}
+    if layers:
+        batches = [
+            source.encoded.table.batch([source.encoded.row[i] for i in ids]).to(device)
+            for ids in batched(source.passed, recipe.train.batch_size)
+        ]
+        frames |= frames_of(model, batches, [layer for layer in layers if layer is not None])
+    frames = {layer: found.to(device) for layer, found in frames.items()}
+    return Transfer(recipe.alignment, frames, source.language)
+
+
+def _with_translations(pool: Pool, draw: Draw, transfer: Transfer, prepared: Prepared) -> Pool:
+    """A target's pool with the source side of its pairs, for losses that compare words or predictions."""
+    pairs = {target.id: source.id for source, target in draw.pairs[pool.language] if target.id in pool.teacher}
+    if not pairs or not (transfer.walks or transfer.needs("predictions")):
+        return pool
+    english = prepared.pools[prepared.materials.task.source_language, "learn"]
+    pool = replace(pool, source=english, translations=pairs)
+    return replace(pool, links=linked_words(pool, prepared)) if transfer.needs("links") else pool
+
+
+def linked_words(pool: Pool, prepared: Prepared) -> dict[str, Tensor]:
+    """Corresponding words of each pair, from frozen states at two thirds of the depth: ``[K, 2]`` each."""
+    stack, device, found = prepared.backbone.stack, prepared.accelerator.device, dict[str, Tensor]()
+    assert pool.source is not None
+    layer, english = max(usual_cut(stack.num_layers), prepared.cut), pool.source
+    special = len(prepared.backbone.tokenizer(prepared.backbone.text_prefix.strip())["input_ids"]) - 1
+    for ids in batched(pool.translations, 32):
+        sides = (
+            english.table.batch([english.row[pool.translations[i]] for i in ids]).to(device),
+            pool.encoded.table.batch([pool.encoded.row[i] for i in ids]).to(device),
+        )
+        with torch.no_grad():
+            source, target = (at_layer(stack, states, layer) for states in sides)
+            links = mutual_links(source, target, special=special).cpu()
+        for row, i in enumerate(ids):
+            found[i] = links[links[:, 0] == row, 1:]
+    return found
 
 
 def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
@@ -111,10 +196,11 @@ def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
         passed=tuple(labelled),
         targets={e.id: index[str(e.label)] for e in draw.labelled},
         teacher=dict(zip(labelled, english.pooled(labelled), strict=True)),
+        is_source=True,
     )
     targets = []
     for language in task.target_languages:
-        pairs, shots = draw.pairs[language], draw.shots[language]
+        pairs, shots = passed_pairs(draw, language, prepared.recipe.train.max_pairs), draw.shots[language]
         if not pairs and not shots:
             continue
         teacher = english.pooled([pair[0].id for pair in pairs])
@@ -128,6 +214,14 @@ def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
             )
         )
     return source, targets
+
+
+def passed_pairs(draw: Draw, language: str, count: int | None) -> tuple[Pair, ...]:
+    """The pairs of a language that are passed; the first ``count`` in the order of the draw."""
+    pairs = draw.pairs[language]
+    if count is None or count >= len(pairs):
+        return pairs
+    return tuple(sorted(pairs, key=lambda pair: rank(draw.draw, "pairs", pair[0].group))[:count])
 
 
 def warm_start(source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared) -> LinearHead:
@@ -148,7 +242,7 @@ def warm_start(source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Pr
     )
 
 
-def refit(model: GraftedModel, source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared) -> None:
+def refit(model: Network, source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared) -> None:
     """Fit the head again, on the adapted states of all labels of the draw."""
     materials, pools, recipe = prepared.materials, prepared.pools, prepared.recipe
     strength = recipe.train.refit_strength
@@ -178,21 +272,23 @@ def _dev_targets(materials: Materials) -> list[int]:
 
 
 def grafted(prepared: Prepared, source: Pool, head: LinearHead, seed: int) -> GraftedModel:
-    """A model at its warm start: frozen stack, new prompts and adapters, the frozen head."""
+    """A model at its start: frozen stack, new prompts and adapters, the frozen head (a random one if not wanted)."""
     recipe, task, stack = prepared.recipe, prepared.materials.task, prepared.backbone.stack
     torch.manual_seed(seed)
     device = next(stack.parameters()).device
     some = source.encoded.table.batch([source.encoded.row[i] for i in source.passed[:32]]).to(device)
     linear = task.head(stack.width)
-    head.write_to(linear)
+    if recipe.train.warm_start:
+        head.write_to(linear)
     adaptation = build_adaptation(
         prompt=recipe.prompt,
         adapter=recipe.adapter,
-        width=stack.width,
-        layers=range(prepared.cut, stack.num_layers),
+        stack=stack,
+        cut=prepared.cut,
         languages=task.target_languages,
         head=linear,
-        initial=sampled_states(stack, some, torch.Generator().manual_seed(seed)),
+        initial=starts(prepared.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
+        unfrozen=thawed(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
     )
     return GraftedModel(stack, adaptation)
 
@@ -213,13 +309,15 @@ def identity(prepared: Prepared) -> Identity:
         source_language=task.source_language,
         languages=task.target_languages,
         prompt=recipe.prompt.model_dump() if recipe.prompt else None,
-        adapter=recipe.adapter.model_dump() if recipe.adapter else None,
+        adapter=recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
         version=__version__,
         paired=any(e.text_b is not None for e in prepared.materials.dev),
     )
 
 
-def evaluate_unit(unit: Unit, folder: Path, model: GraftedModel, head: LinearHead, prepared: Prepared) -> list[Score]:
+def evaluate_unit(
+    unit: Unit, folder: Path, model: Network, head: LinearHead, prepared: Prepared, name: str = AFTER
+) -> list[Score]:
     """Score the test sets before and after; write the predictions."""
     recipe, materials, pools = prepared.recipe, prepared.materials, prepared.pools
     task, scores, probes = materials.task, list[Score](), {}
@@ -252,7 +350,7 @@ def evaluate_unit(unit: Unit, folder: Path, model: GraftedModel, head: LinearHea
             {"text": example.text_a, "text_b": example.text_b, "logits": row}
             for example, row in zip(examples[:PROBED], logits.tolist(), strict=False)
         ]
-        for method, predictions in ((BEFORE, before), (AFTER, after)):
+        for method, predictions in ((BEFORE, before), (name, after)):
             scores += score(
                 gold,
                 [prediction.value for prediction in predictions],
@@ -268,22 +366,16 @@ def evaluate_unit(unit: Unit, folder: Path, model: GraftedModel, head: LinearHea
     return scores
 
 
-def _epoch(
-    source: Pool, targets: Sequence[Pool], batch_size: int, seed: int, device: torch.device, epoch: int
-) -> Sequence[Any]:
-    return epoch_steps(source, targets, batch_size=batch_size, seed=seed, epoch=epoch, device=device)
-
-
 def _weighted(loss: Any, weights: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     result: torch.Tensor = loss(logits, targets, weights)
     return result
 
 
-def _dev_accuracy(model: GraftedModel, *, prepared: Prepared) -> float:
-    """Accuracy on the source language's development set."""
+def validation(model: Network, *, prepared: Prepared) -> Validation:
+    """How the network does on the source language's development set."""
     task, materials = prepared.materials.task, prepared.materials
     encoded = prepared.pools[task.source_language, "dev"]
     logits, _ = predict_states(model, encoded, [example.id for example in materials.dev], task.source_language)
-    predicted = task.decode(encoded.features, task.source_language, logits)
+    predicted = [p.value for p in task.decode(encoded.features, task.source_language, logits)]
     gold = [str(example.label) for example in materials.dev]
-    return task.metrics["accuracy"](gold, [prediction.value for prediction in predicted])
+    return Validation(task.metrics["accuracy"](gold, predicted), Counter(predicted), len(set(gold)))

@@ -9,14 +9,16 @@ doubled the tokens otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from .config import TrainSettings
 from .encode import Encoded
 from .records import Batch
 from .tasks.classification import NO_LABEL
@@ -32,7 +34,9 @@ class Pool:
     """What is learnt from in one language.
 
     ``passed`` ids are passed once an epoch; ``targets`` holds the labels that are known and
-    ``teacher`` the state ``[H]`` of those that have one.
+    ``teacher`` the state ``[H]`` of those that have one. Where a loss needs more of the teacher,
+    ``source`` are the source language's states, ``translations`` the id of each pair's source side
+    and ``links`` the corresponding words ``[K, 2]`` (source position, target position).
     """
 
     language: str
@@ -40,15 +44,62 @@ class Pool:
     passed: tuple[str, ...]
     targets: Mapping[str, int]
     teacher: Mapping[str, Tensor]
+    is_source: bool = False
+    source: Encoded | None = None
+    translations: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, Tensor] = field(default_factory=dict)
 
     def batch(self, ids: Sequence[str], device: torch.device) -> Batch:
         """Read the states of ``ids``."""
         states = self.encoded.table.batch([self.encoded.row[i] for i in ids])
         targets = torch.tensor([self.targets.get(i, NO_LABEL) for i in ids])
         known = torch.tensor([i in self.teacher for i in ids])
-        absent = torch.zeros(states.tokens.shape[-1])
+        absent = torch.zeros(self.encoded.width)
         teacher = torch.stack([self.teacher.get(i, absent) for i in ids])
-        return Batch(states, self.language, targets, teacher, known).to(device)
+        taught = [i for i in ids if i in self.translations]
+        source = self.source
+        beside = source.table.batch([source.row[self.translations[i]] for i in taught]) if source and taught else None
+        links = [F.pad(self.links[i], (1, 0), value=row) for row, i in enumerate(taught) if i in self.links]
+        return Batch(
+            states,
+            self.language,
+            targets,
+            teacher,
+            known,
+            is_source=self.is_source,
+            source=beside,
+            links=torch.cat(links) if links else None,
+        ).to(device)
+
+
+@dataclass(frozen=True)
+class Order:
+    """The steps of a whole training: joint, or the source language first and then the targets."""
+
+    source: Pool
+    targets: tuple[Pool, ...]
+    settings: TrainSettings
+    seed: int
+    device: torch.device
+
+    @property
+    def epochs(self) -> int:
+        """Passes in all; one after the other, each language has its own."""
+        one_by_one = self.settings.order == "sequential" and self.targets
+        return self.settings.num_train_epochs * (2 if one_by_one else 1)
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return sum(len(self.epoch(epoch)) for epoch in range(self.epochs))
+
+    def epoch(self, epoch: int) -> list[Step]:
+        """The steps of one epoch."""
+        size, seed, device = self.settings.batch_size, self.seed, self.device
+        if self.settings.order == "joint":
+            return epoch_steps(self.source, self.targets, batch_size=size, seed=seed, epoch=epoch, device=device)
+        pools = [self.source] if epoch < self.settings.num_train_epochs else self.targets
+        return alone(pools, batch_size=size, seed=seed, epoch=epoch, device=device)
 
 
 def epoch_steps(
@@ -70,6 +121,17 @@ def epoch_steps(
     return [step(source_ids, target) for source_ids, target in zip(sources, order, strict=True)]
 
 
+def alone(pools: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, device: torch.device) -> list[Step]:
+    """The steps of one epoch over each pool by itself: no step joins two languages."""
+    rng = np.random.default_rng([seed, epoch])
+    wanted = [(pool, ids) for pool in pools for ids in _shuffled_batches(pool, batch_size, rng)]
+
+    def step(pool: Pool, ids: list[str]) -> Step:
+        return lambda: (pool.batch(ids, device),)
+
+    return [step(*wanted[i]) for i in rng.permutation(len(wanted))]
+
+
 def _shuffled_batches(pool: Pool, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
     """All passed ids in batches of similar length, batches in random order."""
     ids = [pool.passed[i] for i in rng.permutation(len(pool.passed))]
@@ -79,6 +141,13 @@ def _shuffled_batches(pool: Pool, batch_size: int, rng: np.random.Generator) -> 
         bucket = sorted(ids[start : start + batch_size * BUCKET], key=lambda i: lengths[pool.encoded.row[i]])
         batches += [bucket[at : at + batch_size] for at in range(0, len(bucket), batch_size)]
     return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def batched(ids: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """``ids`` in groups of ``size``, the last one shorter."""
+    rest = iter(ids)
+    while batch := tuple(islice(rest, size)):
+        yield batch
 
 
 def _endless(pool: Pool, batch_size: int, rng: np.random.Generator) -> Iterator[list[str]]:

@@ -25,6 +25,9 @@ from .train import TrainingState
 
 FORMAT = "lingraft-adaptation-1"
 
+THAWED = "unfrozen."
+"""What the names of trained copies of the backbone's own parameters begin with."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -85,11 +88,12 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     adaptation = build_adaptation(
         prompt=Block.model_validate(identity.prompt) if identity.prompt else None,
         adapter=Block.model_validate(identity.adapter) if identity.adapter else None,
-        width=stack.width,
-        layers=range(identity.cut, stack.num_layers),
+        stack=stack,
+        cut=identity.cut,
         languages=identity.languages,
         head=nn.Linear(stack.width, len(identity.labels)),
-        initial=lambda layer, count: torch.zeros(count, stack.width),
+        initial=lambda how, layer, count: torch.zeros(count, stack.width),
+        unfrozen=[name.removeprefix(THAWED).replace("/", ".") for name in tensors if name.startswith(THAWED)],
     )
     try:
         adaptation.load_state_dict(tensors)
@@ -102,10 +106,12 @@ def save_training_state(path: Path, state: TrainingState) -> None:
     """Write where training stands, atomically; a killed run continues from here."""
     tensors = {f"parameter/{name}": tensor for name, tensor in state.parameters.items()}
     tensors |= {f"averaged/{name}": tensor for name, tensor in state.averaged.items()}
+    tensors |= {f"teacher/{name}": tensor for name, tensor in state.teacher.items()}
     for name, moments in state.optimizer.items():
         tensors |= {f"optimizer/{key}/{name}": tensor for key, tensor in moments.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    _write(path, tensors, {"lingraft": json.dumps({"step": state.step, "history": state.history, "sums": state.sums})})
+    about = {"step": state.step, "history": state.history, "sums": state.sums, "balance": state.balance}
+    _write(path, tensors, {"lingraft": json.dumps(about)})
 
 
 def load_training_state(path: Path) -> TrainingState | None:
@@ -114,7 +120,9 @@ def load_training_state(path: Path) -> TrainingState | None:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["lingraft"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state = TrainingState(step=about["step"], history=about["history"], sums=about["sums"])
+        state = TrainingState(
+            step=about["step"], history=about["history"], sums=about["sums"], balance=about["balance"]
+        )
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
     for name, tensor in tensors.items():
@@ -123,6 +131,8 @@ def load_training_state(path: Path) -> TrainingState | None:
             state.parameters[rest] = tensor
         elif kind == "averaged":
             state.averaged[rest] = tensor
+        elif kind == "teacher":
+            state.teacher[rest] = tensor
         else:
             key, _, parameter = rest.partition("/")
             state.optimizer.setdefault(parameter, {})[key] = tensor

@@ -13,11 +13,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from .comparison_settings import CompareSettings
 from .errors import ConfigError
+from .presets import with_preset
 from .registry import Registry, unknown
 
 NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -49,6 +60,8 @@ class WeightedBlock(Block):
 
     weight: PositiveFloat = 1.0
     """Factor in front of this loss."""
+    layer: PositiveInt | None = None
+    """Compare the states after this layer; by default after the last."""
 
 
 class BackboneSettings(Settings):
@@ -109,11 +122,27 @@ class ParallelSettings(BaseModel):
     """Column names of `source` and `target` in .csv and .jsonl files."""
     from_: Literal["task"] | None = Field(default=None, alias="from")
     """`task`: the task is parallel across languages; its training ids give the pairs, without labels."""
+    lexicon: str | None = None
+    """Path with `{language}` in it, formats as `files`: word pairs. Copies of the source language's sentences with some
+    of their words replaced are paired with the originals. (`files` with a lexicon pairs the words themselves.)"""
+    text: str | None = None
+    """Path with `{language}` in it: unlabelled text of the target language, a sentence a line or a table's column
+    `text`. A lexicon is mined from it with the frozen backbone, and used as `lexicon` is."""
     pairs: PositiveInt | None = None
-    """At most this many pairs per language. From the task, the default is half of what it shares with the source
-    language, all of it where the source side is `labelled`."""
+    """At most this many pairs per language (of the task's, where `files` join them), and at most so many code-switched
+    copies. From the task, the default is half of what it shares with the source language, all of it where the source
+    side is `labelled`."""
     labelled: bool = False
     """`from: task` only: the source side of the pairs keeps its label and is learnt from as well."""
+    ratio: float = Field(default=0.5, gt=0, le=1)
+    """`lexicon` and `text`: share of the words in a sentence, of those that the lexicon knows, that a copy replaces."""
+    copies: PositiveInt = 1
+    """`lexicon` and `text`: how often each sentence is copied, other words being replaced each time."""
+
+    @property
+    def switches(self) -> bool:
+        """Whether code-switched copies are asked for."""
+        return bool(self.lexicon or self.text)
 
 
 class TrainSettings(Settings):
@@ -127,6 +156,8 @@ class TrainSettings(Settings):
     """Peak learning rate of adapters and head."""
     prompt_learning_rate: PositiveFloat = 5e-3
     """Peak learning rate of prompts."""
+    backbone_learning_rate: PositiveFloat = 5e-5
+    """Peak learning rate of parameters of the backbone that `freezing` lets learn."""
     weight_decay: float = Field(default=0.01, ge=0)
     """AdamW weight decay; prompts have none."""
     warmup_share: float = Field(default=0.1, ge=0, lt=1)
@@ -144,6 +175,18 @@ class TrainSettings(Settings):
     these few sentences are: more weight than 1 lost accuracy in trials; less than 1 was not compared."""
     average_last: PositiveInt = 3
     """The result is the mean of the parameters after each of the last so many epochs."""
+    order: Literal["joint", "sequential"] = "joint"
+    """Source and target in every step, or all passes over the source first and then as many over the targets."""
+    max_pairs: NonNegativeInt | None = None
+    """Pass at most this many pairs per language, 0 for none; all are kept apart all the same, so that runs can be
+    compared."""
+    warm_start: bool = True
+    """Start from the head that was fitted on frozen states; if not, from a random one."""
+    balance: PositiveFloat | None = None
+    """Weigh each alignment loss such that its gradient is this share of the task's, times its own weight; null keeps
+    the weights fixed."""
+    ema_decay: float = Field(default=0.99, ge=0, lt=1)
+    """The teacher of the `prediction` loss is the network averaged over its steps with this decay; 0: as it is now."""
 
 
 class CacheSettings(Settings):
@@ -169,10 +212,15 @@ class Recipe(Settings):
     shots: ShotSettings = ShotSettings()
     prompt: Block | None = Block.model_validate({"name": "deep"})
     adapter: Block | None = Block.model_validate({"name": "bottleneck"})
+    freezing: Block = Block.model_validate({"name": "frozen"})
     parallel: ParallelSettings | None = None
     train: TrainSettings = TrainSettings()
     alignment: list[WeightedBlock] = [WeightedBlock.model_validate({"name": "mse"})]
     cache: CacheSettings = CacheSettings()
+    preset: str | None = None
+    """Settings to start from: `fast` (the default), `best` or `paper`; what the recipe says itself comes first."""
+    compare: CompareSettings | None = None
+    """What `lingraft compare` runs on this recipe's data."""
 
     @field_validator("output_dir")
     @classmethod
@@ -215,7 +263,11 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
     """Check a recipe given as plain data, e.g. in a notebook; see :func:`read_recipe`."""
     if not isinstance(values, Mapping):
         raise ConfigError([f"expected keys and values, got {type(values).__name__}"], where=where)
-    values = _plain(values)
+    values, overrides = _plain(values), list(overrides)
+    for override in overrides:
+        if override.startswith("preset="):
+            values["preset"] = override.removeprefix("preset=") or None
+    values = with_preset(values)
     problems = [problem for override in overrides for problem in _apply(values, override)]
     try:
         recipe = Recipe.model_validate(values)
@@ -251,6 +303,7 @@ BLOCKS = {
     "prompt": ("lingraft.prompts", "prompts"),
     "adapter": ("lingraft.adapters", "adapters"),
     "alignment": ("lingraft.alignment", "alignment"),
+    "freezing": ("lingraft.freezing", "freezing"),
 }
 """Recipe key -> (package, name of its registry). Looked up late: factories may import torch."""
 
@@ -272,7 +325,7 @@ def _check_blocks(values: Mapping[str, Any]) -> list[str]:
             if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
                 continue  # reported by pydantic, or absent
             path = f"{key}.{i}" if isinstance(block, list) else key
-            skip = {"name", "weight"} if key == "alignment" else {"name"}
+            skip = {"name", "weight", "layer"} if key == "alignment" else {"name"}
             options = {name: value for name, value in one.items() if name not in skip}
             problems += registry_of(key).check(one["name"], options, path)
     return problems
@@ -281,20 +334,29 @@ def _check_blocks(values: Mapping[str, Any]) -> list[str]:
 def _check_together(recipe: Recipe) -> list[str]:
     problems = []
     parallel = recipe.parallel
-    if parallel and (parallel.files is None) == (parallel.from_ is None):
-        problems.append("parallel: needs either `files` or `from: task`")
-    if parallel and parallel.files and parallel.labelled:
-        problems.append("parallel.labelled: goes with `from: task`; files of parallel text have no labels")
-    if parallel and parallel.from_ and parallel.fields:
-        problems.append("parallel.fields: goes with `files`; the task has its own field map")
-    if parallel and parallel.target_files and not parallel.files:
-        problems.append("parallel.target_files: needs `files` for the source side")
+    problems += _check_parallel(parallel) if parallel else []
     if recipe.alignment and "alignment" in recipe.model_fields_set and parallel is None:
         problems.append("alignment: needs parallel text; add a `parallel` block or set `alignment: []`")
     if len(set(recipe.seeds)) != len(recipe.seeds):
         problems.append(f"seeds: {recipe.seeds} names a seed twice")
     if recipe.prompt and recipe.prompt.name == "input" and recipe.backbone.cut not in ("auto", 0):
         problems.append(f"backbone.cut: an input prompt implies cut 0, got {recipe.backbone.cut}; leave it out")
+    return problems
+
+
+def _check_parallel(parallel: ParallelSettings) -> list[str]:
+    problems = []
+    if not (parallel.files or parallel.from_ or parallel.switches):
+        problems.append("parallel: needs `files`, `from: task`, a `lexicon`, or `text`")
+    if parallel.labelled and not parallel.from_:
+        problems.append("parallel.labelled: goes with `from: task`; other parallel text has no labels")
+    if parallel.fields and not parallel.files:
+        problems.append("parallel.fields: goes with `files`; the task has its own field map")
+    if parallel.target_files and not parallel.files:
+        problems.append("parallel.target_files: needs `files` for the source side")
+    for key in ("ratio", "copies"):
+        if not parallel.switches and getattr(parallel, key) != ParallelSettings.model_fields[key].default:
+            problems.append(f"parallel.{key}: goes with a `lexicon` or with `text`")
     return problems
 
 

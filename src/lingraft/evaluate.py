@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .encode import Encoded, length_batches
-from .model import GraftedModel
+from .model import Network
 from .records import Score
 from .run_folder import Unit
 from .statistics import bootstrap_metric_interval
@@ -17,9 +17,9 @@ from .tasks import Task
 TOKENS_PER_BATCH = 4096
 
 
-def predict_states(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[Tensor, Tensor]:
+def predict_states(model: Network, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[Tensor, Tensor]:
     """Logits ``[N, C]`` and pooled states ``[N, H]`` of cached texts, in the order of ``ids``."""
-    device = next(model.parameters()).device
+    device = model.adaptation.head.weight.device
     rows = [encoded.row[i] for i in ids]
     lengths = encoded.lengths
     logits = torch.empty(len(rows), model.adaptation.head.out_features)

@@ -1,33 +1,71 @@
 """The layer loop: frozen blocks, with prompts and adapters as ordinary calls between them.
 
 Whatever lies below the cut has been computed already; we walk from the states at the cut to the
-head. Switched off (``parts=False``), the walk *is* the untouched backbone.
+head. Switched off (``parts=False``), the walk *is* the untouched backbone: also what a freezing
+strategy thaws is trained as a copy, which takes the original's place only during the walk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from .adapters import adapters
-from .backbones import LayerStack
+from .adapters import Adapter, adapters
+from .backbones import FeedForward, LayerStack, Prefix
 from .config import Block
+from .errors import ConfigError
 from .prompts import Initial, insert, prompts
-from .records import States
+from .records import IDS, States
 
 
 class Adaptation(nn.Module):
-    """Everything that is trained: prompt, adapter, head. Nothing else is ever saved."""
+    """Everything that is trained: prompt, adapter, head, thawed parameters. Nothing else is ever saved."""
 
-    def __init__(self, prompt: nn.Module | None, adapter: nn.Module | None, head: nn.Linear) -> None:
+    def __init__(
+        self,
+        prompt: nn.Module | None,
+        adapter: Adapter | None,
+        head: nn.Linear,
+        unfrozen: Mapping[str, Tensor] | None = None,
+    ) -> None:
         super().__init__()
         self.prompt = prompt
         self.adapter = adapter
         self.head = head
+        # A parameter's name has dots, a module's attribute must not.
+        thawed = {name.replace(".", "/"): nn.Parameter(tensor.clone()) for name, tensor in (unfrozen or {}).items()}
+        self.unfrozen = nn.ParameterDict(thawed)
+
+    def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
+        """What takes the place of the stack's parameters, by their names."""
+        thawed = {name.replace("/", "."): tensor for name, tensor in self.unfrozen.items()}
+        return thawed | (self.adapter.weights(stack, language) if self.adapter is not None else {})
+
+
+class Network(Protocol):
+    """What training and evaluation need of a network; :class:`GraftedModel` is one."""
+
+    adaptation: Any
+    stack: Any
+
+    def __call__(
+        self, states: States, language: str, visited: dict[int, States] | None = None
+    ) -> tuple[States, Tensor]:
+        """Final states and logits ``[B, C]``; ``visited`` is filled with the states after each layer."""
+        ...
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch dropout of the trained parts on or off."""
+        ...
+
+    def eval(self) -> Any:
+        """Switch dropout off."""
+        ...
 
 
 class GraftedModel(nn.Module):
@@ -38,24 +76,49 @@ class GraftedModel(nn.Module):
         self.stack = stack
         self.adaptation = adaptation
 
-    def forward(self, states: States, language: str) -> tuple[States, Tensor]:
-        """States at the cut to states after the last layer, virtual tokens removed, and logits ``[B, C]``."""
-        final = self.walk(states, language)
+    def forward(self, states: States, language: str, visited: dict[int, States] | None = None) -> tuple[States, Tensor]:
+        """States at the cut to states after the last layer, virtual tokens removed, and logits ``[B, C]``.
+
+        ``visited``, if given, is filled with the states after each layer, virtual tokens removed.
+        """
+        final = self.walk(states, language, visited=visited)
         return final, self.adaptation.head(final.pooled())
 
-    def walk(self, states: States, language: str, *, parts: bool = True) -> States:
+    def walk(
+        self, states: States, language: str, *, parts: bool = True, visited: dict[int, States] | None = None
+    ) -> States:
         """States at any layer to states after the last; without ``parts``, the frozen backbone's."""
+
+        def steps() -> States:
+            last = states
+            for last in self._layers(states, language, parts):
+                if visited is not None:
+                    visited[last.layer] = last.without_prompt()
+            last = last.without_prompt()
+            final = replace(last, tokens=self.stack.finish(last.tokens))
+            if visited is not None:
+                visited[final.layer] = final
+            return final
+
+        weights = self.adaptation.weights(self.stack, language) if parts else {}
+        return with_weights(self.stack, weights, steps)
+
+    def _layers(self, states: States, language: str, parts: bool) -> Iterator[States]:
         prompt = self.adaptation.prompt if parts else None
         adapter = self.adaptation.adapter if parts else None
+        if states.layer == IDS:
+            states = replace(states, tokens=self.stack.embed(states.tokens), layer=0)
+        if states.layer == 0 and adapter is not None:
+            states = replace(states, tokens=adapter.embedded(language, states.tokens))
         for layer in range(states.layer, self.stack.num_layers):
-            rows = prompt(layer, language) if prompt is not None else None
-            if prompt is not None and rows is not None and prompt.carried:
-                states, rows = insert(rows, states), None
-            states = step(self.stack, layer, states, rows)
+            given = prompt(layer, language) if prompt is not None else None
+            if prompt is not None and prompt.carried and isinstance(given, Tensor):
+                states, given = insert(given, states), None
+            inside = adapter.feed_forward(layer, language) if adapter is not None else None
+            states = step(self.stack, layer, states, given, inside)
             if adapter is not None:
                 states = replace(states, tokens=adapter(layer, language, states.tokens))
-        states = states.without_prompt()
-        return replace(states, tokens=self.stack.finish(states.tokens))
+            yield states
 
     def train(self, mode: bool = True) -> GraftedModel:
         """Only the adaptation ever leaves eval mode."""
@@ -64,54 +127,102 @@ class GraftedModel(nn.Module):
         return self
 
 
-def step(stack: LayerStack, layer: int, states: States, rows: Tensor | None = None) -> States:
-    """States at ``layer`` through one block, with virtual tokens ``rows [P, H]`` of its own if any."""
+def step(
+    stack: LayerStack,
+    layer: int,
+    states: States,
+    prompt: Tensor | tuple[Prefix, ...] | None = None,
+    feed_forward: FeedForward | None = None,
+) -> States:
+    """States at ``layer`` through one block.
+
+    Args:
+        stack: The frozen layers.
+        layer: Index of the block.
+        states: Its input.
+        prompt: Virtual tokens ``[P, H]`` for this block only, or gated prefixes.
+        feed_forward: What an adapter puts inside the block.
+    """
+    prefixes = prompt if isinstance(prompt, tuple) else ()
+    rows = prompt if isinstance(prompt, Tensor) else None
     if rows is not None:
-        tokens = stack.prompted_block(layer, states.tokens, states.mask, rows)
+        tokens = stack.prompted_block(layer, states.tokens, states.mask, rows, feed_forward)
     else:
-        tokens = stack.block(layer, states.tokens, states.mask, prompt_length=states.prompt_length)
+        tokens = stack.block(
+            layer,
+            states.tokens,
+            states.mask,
+            prompt_length=states.prompt_length,
+            prefixes=prefixes,
+            feed_forward=feed_forward,
+        )
     return replace(states, tokens=tokens, layer=layer + 1)
+
+
+class _Walk(nn.Module):
+    """Runs a function while the parameters of ``stack`` are others."""
+
+    def __init__(self, stack: LayerStack) -> None:
+        super().__init__()
+        self.stack = stack
+
+    def forward(self, walk: Callable[[], States]) -> States:
+        return walk()
+
+
+def with_weights(stack: LayerStack, weights: Mapping[str, Tensor], walk: Callable[[], States]) -> States:
+    """Call ``walk`` with ``weights`` in the place of the stack's parameters of these names."""
+    if not weights:
+        return walk()
+    found: States = functional_call(
+        _Walk(stack), {f"stack.{name}": tensor for name, tensor in weights.items()}, (walk,)
+    )
+    return found
 
 
 def build_adaptation(
     *,
     prompt: Block | None,
     adapter: Block | None,
-    width: int,
-    layers: range,
+    stack: LayerStack,
+    cut: int,
     languages: Iterable[str],
     head: nn.Linear,
     initial: Initial,
+    unfrozen: Iterable[str] = (),
 ) -> Adaptation:
-    """Make the trained parts for the blocks in ``layers`` (from the cut to the top)."""
-    languages = list(languages)
-    build_prompt: Callable[..., Any] | None = prompts.build(prompt.name, prompt.options) if prompt else None
-    build_adapter: Callable[..., Any] | None = adapters.build(adapter.name, adapter.options) if adapter else None
-    return Adaptation(
-        prompt=build_prompt(width, layers, languages, initial) if build_prompt else None,
-        adapter=build_adapter(width, layers, languages) if build_adapter else None,
-        head=head,
-    )
-
-
-def sampled_states(stack: LayerStack, states: States, generator: torch.Generator) -> Initial:
-    """Initial prompt rows that are real tokens' states at the layer in question.
-
-    A prompt that looks like a word is attended to from the first step on; noise is not.
+    """Make the trained parts for the blocks from the cut to the top.
 
     Args:
-        stack: The frozen layers.
-        states: States at the cut of some source-language texts.
-        generator: Chooses the tokens.
+        prompt: Block of the recipe.
+        adapter: Block of the recipe.
+        stack: The frozen layers; on the meta device for counting.
+        cut: First layer that receives anything trainable (``IDS`` and 0 are alike here).
+        languages: Target languages, each of which gets parts of its own.
+        head: Logits from pooled states.
+        initial: Where prompts start.
+        unfrozen: Names of the stack's parameters that are trained, as copies.
+
+    Raises:
+        ConfigError: A parameter would be thawed and replaced by an adapter.
     """
-    at_layer = {states.layer: states}
-    with torch.no_grad():
-        for layer in range(states.layer, stack.num_layers - 1):
-            at_layer[layer + 1] = step(stack, layer, at_layer[layer])
-
-    def initial(layer: int, count: int) -> Tensor:
-        tokens = at_layer[layer].tokens[states.mask.bool()]  # [sum of T, H]
-        rows = torch.randint(len(tokens), (count,), generator=generator)
-        return tokens[rows.to(tokens.device)].float().clone()
-
-    return initial
+    languages, layers = list(languages), range(max(0, cut), stack.num_layers)
+    build_prompt: Callable[..., Any] | None = prompts.build(prompt.name, prompt.options) if prompt else None
+    build_adapter: Callable[..., Any] | None = adapters.build(adapter.name, adapter.options) if adapter else None
+    parameters = dict(stack.named_parameters())
+    adaptation = Adaptation(
+        prompt=build_prompt(stack, layers, languages, initial) if build_prompt else None,
+        adapter=build_adapter(stack, layers, languages) if build_adapter else None,
+        head=head,
+        unfrozen={name: parameters[name].detach() for name in sorted(unfrozen)},
+    )
+    if adapter and adaptation.adapter is not None:
+        with torch.no_grad():
+            twice = {name.replace("/", ".") for name in adaptation.unfrozen} & set(
+                adaptation.adapter.weights(stack, "")
+            )
+        if twice:
+            raise ConfigError(
+                [f"adapter: {adapter.name} and freezing would both change {min(twice)}; choose one of the two"]
+            )
+    return adaptation

@@ -19,13 +19,16 @@ from transformers import PreTrainedTokenizerBase
 from .adapt import Pools, Prepared, run_unit
 from .backbones.loading import Backbone, load_backbone
 from .config import Recipe
-from .encode import encode
+from .encode import encode, usual_cut
 from .errors import ConfigError, RunError
 from .finish import picture, summarise, verify_in_fresh_process
+from .freezing import freezing
 from .materials import Materials, gather
+from .mined import mined_entries
 from .progress import Reporter
-from .records import Features, PairExample
+from .records import IDS, Features, PairExample
 from .report import write_model_card, write_report
+from .retention import retention
 from .run_files import read_object
 from .run_folder import opened, units, write_json
 
@@ -41,26 +44,41 @@ def run(recipe: Recipe, *, quiet: bool = False) -> Path:
         if (folder / "README.md").exists():  # written last, after the check of what was saved
             reporter.say(f"{folder} is finished already; delete it to run the recipe anew")
             return folder
-        materials = gather(recipe)
-        backbone, accelerator = load(recipe, reporter)
-        cut = resolved_cut(recipe, backbone.stack.num_layers)
-        features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
-        started = time.monotonic()
-        pools = encode_all(features, backbone, recipe, cut, accelerator.device, reporter)
-        card = data_card(materials, features, backbone, recipe)
+        prepared, card, encoding = prepare(recipe, reporter)
         refuse_other_data(folder, card)
         write_json(folder / "data.json", card)
-        encoding = time.monotonic() - started
-        prepared = Prepared(recipe, materials, backbone, cut, pools, accelerator)
+        backbone, accelerator = prepared.backbone, prepared.accelerator
         for unit in units(recipe):
             if not (folder / "units" / unit.name / "unit.json").exists():
                 run_unit(unit, folder, prepared, reporter)
-        summarise(folder, recipe, backbone, cut, encoding)
-        write_json(folder / "states.json", picture(folder, recipe, materials, backbone, pools, accelerator.device))
+        summarise(folder, recipe, backbone, prepared.cut, encoding)
+        shown = (folder, recipe, prepared.materials, backbone, prepared.pools, accelerator.device)
+        write_json(folder / "states.json", picture(*shown))
+        write_json(folder / "retention.json", retention(*shown))
         verify_in_fresh_process(folder)
         write_report(folder)
         write_model_card(folder)
     return folder
+
+
+def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Prepared, dict[str, Any], float]:
+    """All that the trainings of a recipe share: data, backbone, frozen states.
+
+    Returns:
+        The stage's result, the content of ``data.json``, and the seconds that encoding took.
+    """
+    materials = gather(recipe)
+    backbone, accelerator = load(recipe, reporter)
+    if materials.unlabelled:
+        mined = mined_entries(materials, backbone, recipe.output_dir, accelerator.device, reporter.say)
+        materials = gather(recipe, mined)
+    cut = resolved_cut(recipe, backbone.stack.num_layers)
+    features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
+    started = time.monotonic()
+    pools = encode_all(features, backbone, recipe, cut, accelerator.device, reporter)
+    encoding = time.monotonic() - started
+    card = data_card(materials, features, backbone, recipe)
+    return Prepared(recipe, materials, backbone, cut, pools, accelerator), card, encoding
 
 
 def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, Accelerator]:
@@ -79,15 +97,39 @@ def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, Accelerator]:
 
 
 def resolved_cut(recipe: Recipe, num_layers: int) -> int:
-    """The cut as a number; see ``BackboneSettings.cut``."""
-    cut = recipe.backbone.cut
-    if cut == "auto":
-        # Two thirds: the best of cuts 6, 8 and 10 of 12 in a pilot on Yoruba topics.
-        return 0 if recipe.prompt and recipe.prompt.name == "input" else round(2 / 3 * num_layers)
+    """The cut as a number; see ``BackboneSettings.cut``.
+
+    Raises:
+        ConfigError: What the recipe lets learn lies below it, nothing is left above it, or an alignment
+            loss looks where nothing learns.
+    """
+    highest = freezing.build(recipe.freezing.name, recipe.freezing.options).highest_cut(num_layers)
+    usual = 0 if recipe.prompt and recipe.prompt.name == "input" else usual_cut(num_layers)
+    cut = min(usual, highest) if recipe.backbone.cut == "auto" else recipe.backbone.cut
+    if recipe.backbone.cut != "auto" and highest == IDS:
+        raise ConfigError([f"backbone.cut: freezing {recipe.freezing.name} trains everything; leave the cut out"])
     if cut >= num_layers:
         raise ConfigError(
             [f"backbone.cut: {cut} leaves nothing to train above it; the checkpoint has {num_layers} layers"]
         )
+    if cut > highest:
+        raise ConfigError(
+            [
+                f"backbone.cut: {cut} is above layer {highest + 1}, which freezing {recipe.freezing.name} trains; "
+                f"set it to {highest} or leave it out"
+            ]
+        )
+    problems = []
+    for i, block in enumerate(recipe.alignment):
+        if block.layer is not None and block.layer <= cut:
+            problems.append(
+                f"alignment.{i}.layer: states after layer {block.layer} are frozen (the cut is {cut}), so a loss on "
+                f"them has no gradient; choose a layer from {cut + 1} to {num_layers}, or lower backbone.cut"
+            )
+        elif block.layer is not None and block.layer > num_layers:
+            problems.append(f"alignment.{i}.layer: {block.layer}, but the checkpoint has {num_layers} layers")
+    if problems:
+        raise ConfigError(problems)
     return cut
 
 
@@ -163,28 +205,33 @@ def data_card(
     recipe: Recipe,
 ) -> dict[str, Any]:
     """Counts, licences and what was removed: the content of ``data.json``."""
+    from .data.coverage import coverage
     from .data.languages import display_name
+    from .data.lexicon import CODE_SWITCHING
 
     task, first = materials.task, materials.draws[0]
-    unknown_id = backbone.tokenizer.unk_token_id
     languages = {}
     for code in task.languages:
         found = [f for key, group in features.items() if key[0] == code for f in group]
         tokens = sum(len(f.input_ids) for f in found)
         source = code == task.source_language
+        pairs = () if source else first.pairs[code]
+        covered = coverage(materials.written(code), backbone.tokenizer)
         languages[code] = {
             "name": display_name(code),
             "texts": {
                 "train": len(first.labelled) if source else len(first.shots[code]),
                 "dev": len(materials.dev) if source else 0,
                 "test": len(materials.test[code]),
-                "parallel": 0 if source else len(first.pairs[code]),
+                "parallel": len(pairs),
             },
             "shots": 0 if source else max(len(draw.shots[code]) for draw in materials.draws),
-            "pairs": 0 if source else len(first.pairs[code]),
+            "pairs": len(pairs),
+            "switched": sum(pair[1].origin == CODE_SWITCHING for pair in pairs),
             "truncated": sum(f.truncated > 0 for f in found),
             "tokens": tokens,
-            "unknown_rate": sum(f.input_ids.count(unknown_id) for f in found) / max(1, tokens),
+            "unknown_rate": covered.unknown_rate,
+            "pieces_per_word": covered.pieces_per_word,
         }
     return {
         "task": task.name,

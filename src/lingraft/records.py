@@ -61,12 +61,17 @@ class Features:
     truncated: int = 0
 
 
+IDS = -1
+"""The layer of texts that are not even embedded, for what trains or replaces the embeddings."""
+
+
 @dataclass(frozen=True, slots=True)
 class States:
     """Hidden states of a batch of texts after ``layer`` blocks.
 
     ``tokens`` is ``[B, T, H]``, ``mask`` ``[B, T]`` (1 for a token, 0 for padding); the first
-    ``prompt_length`` of the ``T`` positions are virtual tokens.
+    ``prompt_length`` of the ``T`` positions are virtual tokens. At layer :data:`IDS` nothing has been
+    computed: ``tokens`` are the ids themselves, ``[B, T]``.
     """
 
     tokens: Tensor
@@ -101,7 +106,10 @@ class Batch:
     """One step's worth of examples of one language.
 
     ``targets [B]`` holds class indices, negative where the label is not known; ``teacher [B, H]``
-    the pooled frozen states that a row should agree with, where ``taught [B]`` says it has one.
+    the pooled frozen states that a row should agree with, where ``taught [B]`` says it has one. For
+    losses that need more of the teacher, ``source`` holds the states at the cut of the taught rows'
+    translations, ``[B', S, H]``, and ``links [K, 3]`` which of their words correspond (row among
+    the taught, source position, target position). ``is_source`` tells the source language's batch.
     """
 
     states: States
@@ -109,6 +117,9 @@ class Batch:
     targets: Tensor
     teacher: Tensor
     taught: Tensor
+    is_source: bool = False
+    source: States | None = None
+    links: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on ``device``."""
@@ -118,6 +129,8 @@ class Batch:
             targets=self.targets.to(device),
             teacher=self.teacher.to(device),
             taught=self.taught.to(device),
+            source=None if self.source is None else self.source.to(device),
+            links=None if self.links is None else self.links.to(device),
         )
 
 

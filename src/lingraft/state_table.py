@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import CacheError
-from .records import States
+from .records import IDS, States
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,6 +164,34 @@ class StateTable:
         if chosen.min(initial=0) < 0 or chosen.max(initial=-1) >= len(self):
             raise IndexError(f"rows {chosen.min()} to {chosen.max()} of a table of {len(self)} texts")
         return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class IdTable:
+    """Token ids instead of states, for what trains the embeddings or runs the whole model itself.
+
+    Batches are at layer :data:`~lingraft.records.IDS`; the pooled frozen states are those of ``states``.
+    """
+
+    ids: tuple[tuple[int, ...], ...]
+    states: StateTable
+    padding_id: int
+
+    def batch(self, rows: Sequence[int]) -> States:
+        """Gather texts, padded on the right: ids and mask, both ``[B, T]`` int64."""
+        import torch
+
+        texts = [self.ids[row] for row in rows]
+        longest = max(map(len, texts), default=0)
+        padded = np.full((len(texts), longest), self.padding_id, dtype=np.int64)
+        mask = np.zeros_like(padded)
+        for i, text in enumerate(texts):
+            padded[i, : len(text)], mask[i, : len(text)] = text, 1
+        return States(torch.from_numpy(padded), torch.from_numpy(mask), IDS)
+
+    def pooled_rows(self, rows: Sequence[int]) -> Tensor:
+        """Gather pooled states after the frozen last layer: ``[B, H]`` in float32."""
+        return self.states.pooled_rows(rows)
 
 
 _ENTRY_DTYPES = [(DTYPES[token], DTYPES["I64"], DTYPES["F32"]) for token in ("F32", "F16")]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,19 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from .balance import Balance
 from .batches import Step
 from .config import TrainSettings
 from .errors import RunError
-from .model import GraftedModel
+from .freezing import Phase, described, phase_at
+from .losses import Losses, TaskLoss, losses_of
+from .model import Network
 from .records import Batch
 from .transfer import Transfer
+from .watch import Watch
 
 SAVE_EVERY = 20.0  # seconds between two saved training states
-
-TaskLoss = Callable[[Tensor, Tensor], Tensor]
-"""Logits ``[B, C]`` and targets ``[B]`` to a scalar."""
+GATE_FACTOR = 10.0  # gates learn so much faster than prompts, which have no gradient until the gate moves
 
 
 @dataclass
@@ -38,8 +41,10 @@ class TrainingState:
     parameters: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     averaged: dict[str, Tensor] = field(default_factory=dict)
+    teacher: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)
+    balance: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,18 +58,30 @@ class Progress:
     tokens_per_second: float
 
 
+@dataclass(frozen=True)
+class Validation:
+    """Accuracy on the development set, how often each class is predicted there, and how many classes occur."""
+
+    accuracy: float
+    predicted: Mapping[str, int]
+    classes: int
+
+
 def train(
-    model: GraftedModel,
+    model: Network,
     epochs: Callable[[int], Sequence[Step]],
     *,
     task_loss: TaskLoss,
     transfer: Transfer | None,
     settings: TrainSettings,
     seed: int,
+    num_epochs: int | None = None,
+    phases: Sequence[Phase] = (Phase(),),
     state: TrainingState | None = None,
     save: Callable[[TrainingState], None] = lambda state: None,
-    validate: Callable[[GraftedModel], float | None] = lambda model: None,
+    validate: Callable[[Network], Validation | None] = lambda model: None,
     advance: Callable[[Progress], None] = lambda progress: None,
+    say: Callable[[str], None] = lambda sentence: None,
     accelerator: Accelerator | None = None,
 ) -> list[dict[str, Any]]:
     """Train the adaptation of ``model`` in place, to the mean of its last epochs' parameters.
@@ -73,72 +90,146 @@ def train(
         model: Frozen stack and adaptation.
         epochs: The steps of an epoch, by its number.
         task_loss: Loss of logits against targets.
-        transfer: Alignment loss; None without parallel text.
-        settings: Epochs, learning rates, weights.
+        transfer: Alignment losses; None without parallel text.
+        settings: Learning rates, weights, and the number of epochs.
         seed: Of dropout; the data order has its own in ``epochs``.
+        num_epochs: How many epochs there are, where not as in ``settings``.
+        phases: What learns when; see :mod:`lingraft.freezing`.
         state: Continue from here.
         save: Called every so often with the state to continue from.
         validate: Development score of the model, for the learning curve.
         advance: Called after each step.
+        say: Called with what goes wrong; see :mod:`lingraft.watch`.
         accelerator: Device and precision; the CPU or GPU that ``accelerate`` finds by default.
 
     Returns:
-        One row per epoch: losses, development score, learning rate, tokens per second.
+        One row per epoch: losses, development score, learning rate, tokens per second, what trained,
+        how task and alignment gradients relate, and what went wrong.
 
     Raises:
         RunError: The loss is no longer a number.
     """
     accelerator = accelerator or Accelerator()
     state = state or TrainingState()
-    trained = dict(model.adaptation.named_parameters())
+    num_epochs = num_epochs or settings.num_train_epochs
+    trained = {name: p for name, p in model.adaptation.named_parameters() if p.requires_grad}
     optimizer = _optimizer(trained, settings)
     _restore(state, trained, optimizer)
     model, optimizer = accelerator.prepare(model, optimizer)
-    steps_per_epoch = len(epochs(0))
-    total = steps_per_epoch * settings.num_train_epochs
-    averaging_from = settings.num_train_epochs - min(settings.average_last, settings.num_train_epochs)
+    ends = list(accumulate(len(epochs(epoch)) for epoch in range(num_epochs)))
+    total = ends[-1]
+    balance = Balance(transfer, settings.balance, state.balance)
+    teacher = Teacher(model, settings.ema_decay, state.teacher) if transfer and transfer.needs("predictions") else None
+    watch = Watch(say, state.history)
     saved_at = time.monotonic()
-    for epoch in range(state.step // steps_per_epoch, settings.num_train_epochs):
-        meter = _Meter(state.sums)
-        for index, step in enumerate(epochs(epoch)):
-            if epoch * steps_per_epoch + index < state.step:
-                continue
+    for epoch in range(sum(end <= state.step for end in ends), num_epochs):
+        begin, meter, said = ends[epoch] - len(epochs(epoch)), _Meter(state.sums), len(watch.said)
+        for step in epochs(epoch)[state.step - begin :]:
+            phase = phase_at(phases, state.step, total)
+            for name, parameter in trained.items():
+                parameter.requires_grad_(phase.trains(name))
             torch.manual_seed(_dropout_seed(seed, state.step))
             model.train()
             _set_learning_rate(optimizer, state.step, total, settings)
             batches = step()
-            losses = losses_of(model, batches, task_loss, transfer, settings.keep_weight, settings.shot_weight)
-            accelerator.backward(losses.total)
+            losses = losses_of(
+                model, batches, task_loss, transfer, settings.keep_weight, settings.shot_weight, teacher=teacher
+            )
+            balance.look(losses, trained, state.step)
+            loss = losses.total(balance.weights)
+            if loss.requires_grad:
+                accelerator.backward(loss)
+            watch.gradients(trained, warm=state.step + 1 >= 2 * _warmup(total, settings) + phase.start * total)
             accelerator.clip_grad_norm_(trained.values(), settings.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
+            if teacher:
+                teacher.follow(trained)
             state.step += 1
-            meter.add(losses, batches)
+            meter.add(loss, losses, batches)
             if not math.isfinite(meter.last):
                 raise _diverged(f"loss became {meter.last}", state.step, total, settings)
             advance(Progress(state.step, total, meter.last, meter.step_tokens, meter.tokens_per_second))
-            if time.monotonic() - saved_at > SAVE_EVERY and index + 1 < steps_per_epoch:
-                state.sums = dict(meter.sums)
-                save(_snapshot(state, trained, optimizer))
+            if time.monotonic() - saved_at > SAVE_EVERY and state.step < ends[epoch]:
+                state.sums, state.balance = dict(meter.sums), balance.state()
+                save(_snapshot(state, trained, optimizer, teacher))
                 saved_at = time.monotonic()
         if not all(bool(parameter.isfinite().all()) for parameter in trained.values()):
             raise _diverged("parameters are no longer numbers", state.step, total, settings)
-        if epoch >= averaging_from:
-            for name, parameter in trained.items():
-                share = parameter.detach() / (settings.num_train_epochs - averaging_from)
-                state.averaged[name] = state.averaged[name] + share if name in state.averaged else share
-        state.history.append(
-            {"epoch": epoch + 1, "step": state.step, **meter.means()}
-            | {"dev_accuracy": validate(model.eval()), "learning_rate": optimizer.param_groups[0]["lr"]}
-        )
-        state.sums = {}
-        save(_snapshot(state, trained, optimizer))
+        _average(state, trained, epoch, num_epochs, settings.average_last)
+        row: dict[str, Any] = {"epoch": epoch + 1, "step": state.step, **meter.means()}
+        row |= {"learning_rate": optimizer.param_groups[0]["lr"]} | _looked_at(model, row["loss"], validate, watch)
+        row["trained"] = _trained_in(phases, range(begin, ends[epoch]), total, trained, model)
+        row |= balance.row() if transfer else {}
+        row |= {"warnings": watch.said[said:]} if watch.said[said:] else {}
+        state.history.append(row)
+        state.sums, state.balance = {}, balance.state()
+        save(_snapshot(state, trained, optimizer, teacher))
         saved_at = time.monotonic()
     with torch.no_grad():
         for name, parameter in trained.items():
             parameter.copy_(state.averaged[name])
+            parameter.requires_grad_(True)
     model.eval()
     return state.history
+
+
+def _average(state: TrainingState, trained: Mapping[str, nn.Parameter], epoch: int, num_epochs: int, last: int) -> None:
+    """Add an epoch's parameters to the mean of the ``last`` epochs."""
+    counted = min(last, num_epochs)
+    if epoch < num_epochs - counted:
+        return
+    for name, parameter in trained.items():
+        share = parameter.detach() / counted
+        state.averaged[name] = state.averaged[name] + share if name in state.averaged else share
+
+
+def _looked_at(
+    model: Network, loss: float, validate: Callable[[Network], Validation | None], watch: Watch
+) -> dict[str, float | None]:
+    """The development score at the end of an epoch; what is amiss is noticed."""
+    watch.loss(loss)
+    found = validate(model.eval())
+    if found is None:
+        return {"dev_accuracy": None}
+    watch.predictions(found.predicted, found.classes)
+    return {"dev_accuracy": found.accuracy}
+
+
+def _trained_in(
+    phases: Sequence[Phase], steps: range, total: int, trained: Mapping[str, nn.Parameter], model: Network
+) -> list[str]:
+    """What learnt in some of ``steps``, for people."""
+    parts = {name.split(".")[0] for name in trained}
+    seen = {phase_at(phases, step, total) for step in steps}
+    return list(dict.fromkeys(name for phase in seen for name in described(phase, parts, model.stack)))
+
+
+class Teacher:
+    """The mean of the network's last steps, which teaches predictions (Tarvainen & Valpola, 2017).
+
+    Its weights are those of the adaptation, averaged exponentially; with decay 0 it is the network itself.
+    """
+
+    def __init__(self, model: Network, decay: float, weights: dict[str, Tensor]) -> None:
+        self.model, self.decay = model, decay
+        own = {name: parameter.detach() for name, parameter in model.adaptation.named_parameters()}
+        self.weights = {name: weights.get(name, tensor).to(tensor.device).clone() for name, tensor in own.items()}
+
+    def follow(self, trained: Mapping[str, Tensor]) -> None:
+        """Take in the parameters after a step."""
+        for name, parameter in trained.items():
+            self.weights[name].lerp_(parameter.detach(), 1.0 - self.decay)
+
+    def predict(self, states: Any, language: str) -> Tensor:
+        """Logits ``[B, C]`` of states at the cut, without dropout and without gradient."""
+        network: Any = self.model
+        weights = {f"adaptation.{name}": tensor for name, tensor in self.weights.items()}
+        network.eval()
+        with torch.no_grad():
+            logits: Tensor = torch.func.functional_call(network, weights, (states, language))[1]
+        network.train()
+        return logits
 
 
 def _diverged(what: str, step: int, total: int, settings: TrainSettings) -> RunError:
@@ -153,73 +244,43 @@ def _dropout_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
 
 
-@dataclass(frozen=True)
-class Losses:
-    """The loss of a step and its two halves."""
-
-    total: Tensor
-    task: Tensor
-    alignment: Tensor
-
-
-def losses_of(
-    model: GraftedModel,
-    batches: Sequence[Batch],
-    task_loss: TaskLoss,
-    transfer: Transfer | None,
-    keep_weight: float,
-    shot_weight: float = 1.0,
-) -> Losses:
-    """Task loss, a labelled target example counting ``shot_weight``, plus alignment losses where there is a teacher.
-
-    The first batch is the source language's: it is held to its own frozen states with
-    ``keep_weight``, so that the space in which the target is aligned stays where it is.
-    """
-    task_terms, counts, alignment_terms = [], [], []
-    for position, batch in enumerate(batches):
-        final, logits = model(batch.states, batch.language)
-        labelled = batch.targets >= 0
-        if labelled.any():
-            task_terms.append(task_loss(logits, batch.targets))
-            counts.append(int(labelled.sum()) * (shot_weight if position else 1.0))
-        if transfer is not None and batch.taught.any():
-            rows = batch.taught
-            weight = 1.0 if position else keep_weight
-            if weight:
-                student = final if rows.all() else final.take(rows.nonzero().squeeze(1).tolist())
-                alignment_terms.append(weight * transfer(student, batch.teacher[rows]))
-    zero = batches[0].teacher.new_zeros(())
-    shares = [count / sum(counts) for count in counts]
-    task = torch.stack([share * term for share, term in zip(shares, task_terms, strict=True)]).sum() if counts else zero
-    alignment = torch.stack(alignment_terms).sum() if alignment_terms else zero
-    return Losses(task + alignment, task, alignment)
-
-
 def _optimizer(trained: dict[str, nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW in two groups: prompts learn faster and do not decay."""
-    prompts = [p for name, p in trained.items() if name.startswith("prompt.")]
-    others = [p for name, p in trained.items() if not name.startswith("prompt.")]
-    groups = [
-        {"params": others, "peak": settings.learning_rate, "weight_decay": settings.weight_decay},
-        {"params": prompts, "peak": settings.prompt_learning_rate, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, 0.98))
+    """AdamW in four groups: prompts and gates learn faster and do not decay, the backbone's own parameters slower."""
+    groups: dict[str, dict[str, Any]] = {
+        "parts": {"peak": settings.learning_rate, "weight_decay": settings.weight_decay},
+        "prompt": {"peak": settings.prompt_learning_rate, "weight_decay": 0.0},
+        "gate": {"peak": GATE_FACTOR * settings.prompt_learning_rate, "weight_decay": 0.0},
+        "unfrozen": {"peak": settings.backbone_learning_rate, "weight_decay": settings.weight_decay},
+    }
+    members: dict[str, list[nn.Parameter]] = {kind: [] for kind in groups}
+    for name, parameter in trained.items():
+        part = name.split(".")[0]
+        kind = "gate" if name.startswith("prompt.gate.") else part if part in ("prompt", "unfrozen") else "parts"
+        members[kind].append(parameter)
+    return torch.optim.AdamW(
+        [{"params": members[kind], **options} for kind, options in groups.items() if members[kind]], betas=(0.9, 0.98)
+    )
+
+
+def _warmup(total: int, settings: TrainSettings) -> int:
+    return max(1, round(settings.warmup_share * total))
 
 
 def _set_learning_rate(optimizer: torch.optim.Optimizer, step: int, total: int, settings: TrainSettings) -> None:
     """Linear warm-up, then linear decay to zero."""
-    warmup = max(1, round(settings.warmup_share * total))
+    warmup = _warmup(total, settings)
     factor = min((step + 1) / warmup, (total - step) / max(1, total - warmup))
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor
 
 
 def _snapshot(
-    state: TrainingState, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer
+    state: TrainingState, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, teacher: Teacher | None
 ) -> TrainingState:
     state.parameters = {name: parameter.detach() for name, parameter in trained.items()}
     moments = optimizer.state
     state.optimizer = {name: dict(moments[parameter]) for name, parameter in trained.items() if parameter in moments}
+    state.teacher = teacher.weights if teacher else {}
     return state
 
 
@@ -243,9 +304,9 @@ class _Meter:
         self.tokens = self.step_tokens = 0
         self.last = 0.0
 
-    def add(self, losses: Losses, batches: Sequence[Batch]) -> None:
-        self.last = losses.total.item()
-        for key, value in zip(self.sums, (self.last, losses.task.item(), losses.alignment.item(), 1.0), strict=True):
+    def add(self, loss: Tensor, losses: Losses, batches: Sequence[Batch]) -> None:
+        self.last, task = loss.item(), losses.task.item()
+        for key, value in zip(self.sums, (self.last, task, self.last - task, 1.0), strict=True):
             self.sums[key] += value
         self.step_tokens = sum(int(batch.states.mask.sum()) for batch in batches)
         self.tokens += self.step_tokens

@@ -1,0 +1,63 @@
+"""What goes wrong in a training while it still can be stopped: dead prompts, one answer for all, a rising loss.
+
+Each finding is said once, in a sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+RISEN = 3.0
+"""A mean loss of an epoch this many times the lowest so far has diverged."""
+
+
+class Watch:
+    """Collects findings during a training.
+
+    Args:
+        say: Called with each new one.
+        history: The rows of the epochs so far, with what was found in them.
+    """
+
+    def __init__(self, say: Callable[[str], None], history: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.say = say
+        self.said = [sentence for row in history for sentence in row.get("warnings", ())]
+        self.lowest = min((row["loss"] for row in history), default=float("inf"))
+        self.moved = bool(history)  # a dead prompt would have been found
+
+    def gradients(self, parameters: Mapping[str, Tensor], *, warm: bool) -> None:
+        """Look at the prompts' gradients; a prompt that got none by the time it is ``warm`` is dead."""
+        prompts = [tensor for name, tensor in parameters.items() if name.startswith("prompt.") and tensor.requires_grad]
+        if self.moved or not prompts:
+            return
+        self.moved = any(tensor.grad is not None and bool(tensor.grad.any()) for tensor in prompts)
+        if warm and not self.moved:
+            self._found(
+                "the prompt is dead: neither it nor its gate has a gradient after warm-up; start it from states "
+                "(prompt.init: states), or leave it out (prompt: null)"
+            )
+
+    def predictions(self, counts: Mapping[str, int], classes: int) -> None:
+        """Look at how often each class is predicted on the development set, of which ``classes`` occur there."""
+        if classes > 1 and len(counts) == 1:
+            (label,) = counts
+            self._found(
+                f"collapsed: every development example is called {label!r}; lower the learning rates, or give more "
+                "labelled source examples"
+            )
+
+    def loss(self, mean: float) -> None:
+        """Look at an epoch's mean loss."""
+        if mean > RISEN * self.lowest + 1e-6:
+            self._found(
+                f"the loss diverged: {mean:.3g} in this epoch, {self.lowest:.3g} in the best; lower the learning rates"
+            )
+        self.lowest = min(self.lowest, mean)
+
+    def _found(self, sentence: str) -> None:
+        if sentence.split(":")[0] not in {earlier.split(":")[0] for earlier in self.said}:
+            self.said.append(sentence)
+            self.say(sentence)
