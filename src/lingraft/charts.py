@@ -234,18 +234,19 @@ def dev_accuracy(selected: Curve, others: Sequence[Curve]) -> Figure:
 
 
 @_as_svg
-def layer_strip(layers: int, cut: int, parts: Sequence[tuple[str, int]], head: int) -> Figure:
-    """The network from left to right, frozen in grey, with what was trained above it in blue."""
+def layer_strip(layers: int, cut: int, parts: Sequence[tuple[str, int]], head: int, *, frozen: bool = True) -> Figure:
+    """The network from left to right in grey, with what was trained above it in blue; a cut below 0 is no cut."""
     box, gap, wide = 38.0 if layers <= 13 else 494.0 / layers, 4.0, 70.0
     start = wide + gap  # layer 1; the embeddings stand before it
     end = start + layers * (box + gap)
-    what = f"{layers} frozen layers; everything trained sits above layer {cut}"
+    where = f"sits above layer {cut}" if cut >= 0 else "may sit anywhere"
+    what = f"{layers} {'frozen ' * frozen}layers; everything trained {where}"
     figure = _figure(end + wide + 2, 34 * len(parts) + 104, what)
     axes = _axes(figure)
     axes.set_axis_off()
     axes.set_xlim(-1, end + wide + 1)
     axes.set_ylim(-52, 34 * len(parts) + 52)
-    top = start + cut * (box + gap)  # where training begins
+    top = start + cut * (box + gap) if cut >= 0 else 0.0  # where training begins
 
     _block(axes, 0, 0, wide, 40, "embed", FROZEN)
     for layer in range(1, layers + 1):
@@ -260,8 +261,8 @@ def layer_strip(layers: int, cut: int, parts: Sequence[tuple[str, int]], head: i
         else:
             axes.text(top - 10, height + 13, text, va="center", ha="right", color=AFTER)
     axes.plot([top - gap / 2] * 2, [-34, 50 + 34 * len(parts)], color=ACCENT, linewidth=1.4, dashes=(3, 2))
-    axes.text(top - gap / 2, -38, f"cut {cut}", ha="center", va="top", color=ACCENT)
-    below, above = "frozen, computed once", "frozen, run every step"
+    axes.text(top - gap / 2, -38, f"cut {cut}" if cut >= 0 else "no cut", ha="center", va="top", color=ACCENT)
+    below, above = "frozen, computed once", "frozen, run every step" if frozen else "run every step"
     if 7.5 * len(below) < top:
         axes.text(0, -8, below, va="top", color=MUTED)
     axes.text(top + 6, -8, above, va="top", color=MUTED)

@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,6 +18,8 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
+from .adapters.lora import LoraAdapter
+from .adapters.peft_folder import export_peft
 from .backbones import LayerStack
 from .backbones.loading import Backbone
 from .checkpoint import load_adaptation
@@ -27,12 +31,15 @@ from .folders import write_atomically
 from .materials import Materials
 from .metrics import expected_calibration_error
 from .model import GraftedModel
+from .records import PairExample
 from .run_files import read_lines, read_object
 from .run_folder import Unit, units, write_json, write_lines
 from .version import __version__
 
 PICTURED = 60
 """Translations drawn per language; more make a cloud and no picture."""
+
+THE_REST = "embeddings and the rest"
 
 
 def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encoding_seconds: float) -> None:
@@ -44,13 +51,11 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
     parts = folder / "units" / chosen.name / "adaptation.safetensors"
     write_atomically(folder / "adaptation.safetensors", lambda temporary: _copy(parts, temporary))
     adaptation, _ = load_adaptation(parts, backbone)
+    if isinstance(adaptation.adapter, LoraAdapter) and find_spec("peft"):
+        export_peft(adaptation.adapter, backbone.stack, folder / "peft_lora", recipe.backbone.checkpoint)
     facts = {unit.name: read_object(folder / "units" / unit.name / "unit.json") for unit in done}
     for name, fact in facts.items():
-        if fact["digest_after"] != backbone.weights_digest:
-            raise RunError(
-                f"{name}: the backbone's digest is {backbone.weights_digest} before training and "
-                f"{fact['digest_after']} after; if the checkpoint was exchanged meanwhile, delete the run folder"
-            )
+        prove_frozen(name, fact, backbone.weights_digest)
     training_seconds = sum(fact["seconds"] for fact in facts.values())
     summary = {
         "lingraft": __version__,
@@ -65,7 +70,7 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
             "width": backbone.stack.width,
         },
         "parameters": trained_parts(adaptation),
-        "frozen": frozen_parts(backbone.stack, cut),
+        "frozen": frozen_parts(backbone.stack, cut, adaptation),
         "calibration": calibration(folder, done),
         "seconds": {
             "encode": encoding_seconds,
@@ -76,6 +81,23 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
         "units": facts,
     }
     write_json(folder / "summary.json", summary)
+
+
+def prove_frozen(name: str, fact: Mapping[str, Any], digest: str) -> None:
+    """Compare the backbone's digests before and after the training ``name``: of all of it, and of what stays frozen.
+
+    Raises:
+        RunError: They differ.
+    """
+    pairs = [("backbone's", digest, fact["digest_after"])]
+    if fact.get("frozen_digest_before") is not None:  # older folders do not have it
+        pairs.append(("frozen parameters'", fact["frozen_digest_before"], fact.get("frozen_digest_after")))
+    for what, before, after in pairs:
+        if before != after:
+            raise RunError(
+                f"{name}: the {what} digest is {before} before training and {after} after; if the checkpoint was "
+                "exchanged meanwhile, delete the run folder"
+            )
 
 
 def selected(folder: Path, done: list[Unit]) -> Unit:
@@ -89,29 +111,41 @@ def selected(folder: Path, done: list[Unit]) -> Unit:
 
 
 def trained_parts(adaptation: nn.Module) -> list[dict[str, Any]]:
-    """Parameter counts of the task part, each language part and the head."""
-    counts: dict[tuple[str, str], int] = {}
+    """Parameter counts of the task part, each language part, the head, and copies of the backbone's own parameters."""
+    counts: Counter[tuple[str, str]] = Counter()
     for name, parameter in adaptation.named_parameters():
-        words = name.split(".")
-        if words[0] == "head":
-            part = ("head", "head")
-        elif words[1] == "language":
-            part = (f"language:{words[2]}", f"{words[0]}.language")
-        else:
-            part = ("task", f"{words[0]}.task")
-        counts[part] = counts.get(part, 0) + parameter.numel()
+        counts[_part(name)] += parameter.numel()
     return [{"part": part, "name": name, "count": n, "trained": True} for (part, name), n in counts.items()]
 
 
-def frozen_parts(stack: LayerStack, cut: int) -> list[dict[str, Any]]:
-    """Parameter counts of the frozen backbone: embeddings, layers below and above the cut."""
-    total = count(stack)
-    per_layer = [count(layer) for layer in stack.layers]
-    rows = [("embeddings and the rest", total - sum(per_layer))]
-    if cut:
-        rows.append((f"layers 1–{cut}, computed once", sum(per_layer[:cut])))
-    rows.append((f"layers {cut + 1}–{len(per_layer)}, walked in training", sum(per_layer[cut:])))
-    return [{"name": name, "count": n} for name, n in rows]
+def _part(parameter: str) -> tuple[str, str]:
+    """The part that a parameter of the adaptation belongs to, and what the part is made of."""
+    kind, *inner = parameter.split(".")
+    if kind == "head":
+        return "head", "head"
+    if kind == "unfrozen":
+        return "backbone", "backbone layers" if _thawed(parameter).startswith("layers.") else THE_REST
+    if inner[:1] == ["gate"]:  # prompt.gate.language.CODE.LAYER
+        inner = inner[1:]
+    return (f"language:{inner[1]}", f"{kind}.language") if inner[0] == "language" else ("task", f"{kind}.task")
+
+
+def _thawed(parameter: str) -> str:
+    """The backbone's name of a parameter that was trained as a copy."""
+    return parameter.removeprefix("unfrozen.").replace("/", ".")
+
+
+def frozen_parts(stack: LayerStack, cut: int, adaptation: nn.Module) -> list[dict[str, Any]]:
+    """Parameter counts of the frozen backbone: embeddings, layers below and above the cut; what thawed is left out."""
+    thawed = {_thawed(name) for name, _ in adaptation.named_parameters() if name.startswith("unfrozen.")}
+    layers, cut = len(stack.layers), max(0, cut)
+    below, above = f"layers 1–{cut}, computed once", f"layers {cut + 1}–{layers}, walked in training"
+    counts: Counter[str] = Counter()
+    for name, parameter in stack.named_parameters():
+        of_layer = name.startswith("layers.")
+        row = THE_REST if not of_layer else below if int(name.split(".")[1]) < cut else above
+        counts[row] += 0 if name in thawed else parameter.numel()
+    return [{"name": name, "count": counts[name]} for name in (THE_REST, below, above) if counts[name]]
 
 
 def count(module: nn.Module) -> int:
@@ -166,19 +200,37 @@ def picture(
     }
 
 
-def shared_sentences(materials: Materials, unit: Unit, language: str) -> tuple[str, list[str], list[str]] | None:
-    """The same sentences in both languages: of the test sets where these are parallel, else training pairs."""
+def shared_sentences(
+    materials: Materials, unit: Unit, language: str, limit: int = PICTURED
+) -> tuple[str, list[str], list[str]] | None:
+    """The same sentences in both languages: of the test sets where these are parallel, else training pairs.
+
+    Args:
+        materials: Test sets and draws.
+        unit: The training whose pairs they may be.
+        language: The target language.
+        limit: How many at most.
+
+    Returns:
+        Purpose of the pool that holds them (``test`` or ``learn``), source ids, target ids; None for fewer than three.
+    """
     source = materials.task.source_language
     if materials.task.parallel:
-        by_group = {example.group: example.id for example in materials.test[source]}
-        shared = [(by_group[e.group], e.id) for e in materials.test[language] if e.group in by_group][:PICTURED]
-        if len(shared) >= 3:
-            return "test", [a for a, _ in shared], [b for _, b in shared]
+        ours, theirs = _alone(materials.test[source]), _alone(materials.test[language])
+        groups = [group for group in theirs if group in ours][:limit]
+        if len(groups) >= 3:
+            return "test", [ours[group] for group in groups], [theirs[group] for group in groups]
     draw = next(draw for draw in materials.draws if (draw.k, draw.draw) == (unit.k, unit.draw))
-    pairs = draw.pairs[language][:PICTURED]
+    pairs = draw.pairs[language][:limit]
     if len(pairs) < 3:
         return None
     return "learn", [pair[0].id for pair in pairs], [pair[1].id for pair in pairs]
+
+
+def _alone(examples: Sequence[PairExample]) -> dict[str, str]:
+    """Ids by group, of groups with one example: of several, none is known to be the translation."""
+    sizes = Counter(example.group for example in examples)
+    return {example.group: example.id for example in examples if sizes[example.group] == 1}
 
 
 def _in_one_plane(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> dict[str, dict[str, Any]]:

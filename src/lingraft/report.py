@@ -7,11 +7,9 @@ script. Each section opens with what was found; a file that is missing costs its
 
 from __future__ import annotations
 
-import math
 import re
 from io import StringIO
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,6 +19,7 @@ from ruamel.yaml import YAML
 from . import charts, findings, wording
 from .findings import Result
 from .folders import write_atomically
+from .report_training import learning, network, record, retained
 from .run_files import Row, RunFiles, read_run
 
 Context = dict[str, Any]
@@ -38,9 +37,10 @@ def write_report(folder: Path) -> Path:
     run = read_run(folder)
     found = findings.results(run)
     sections = {
-        "learning": _learning(run),
-        "network": _network(run),
+        "learning": learning(run),
+        "network": network(run),
         "states": _states(run),
+        "retention": retained(run),
         "predictions": _predictions(run),
         "data": _data(run),
     }
@@ -85,7 +85,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    said = (wording.percent, wording.count, wording.size, wording.interval, wording.points, wording.duration)
+    said = (
+        wording.percent,
+        wording.count,
+        wording.size,
+        wording.interval,
+        wording.points,
+        wording.duration,
+        wording.span,
+    )
     environment.filters |= {function.__name__: function for function in said}
     environment.filters |= {"plural": wording.plural, "cell": _cell}
     return environment
@@ -114,6 +122,10 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
             {"result": result, "told": wording.sentence(result), "trust": wording.trust(result)} for result in main
         ],
         "warnings": wording.warnings(run, targets),
+        "noticed": wording.training_warnings(run),
+        "record": record(run),
+        "kept": wording.retention_told(run),
+        "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
         "results_title": _results_title(main),
         "results_chart": Markup(charts.before_after(found)) if found else None,
@@ -142,75 +154,6 @@ def _results_title(main: list[Result]) -> str:
     if len(gains) == 1:
         return f"Adaptation changed accuracy by {change}"
     return f"{best.name} gained most: {change}" if best.gain.value > 0 else f"No language gained; {best.name}: {change}"
-
-
-def _learning(run: RunFiles) -> Context | None:
-    """Loss of the saved unit, and dev accuracy of all units."""
-    units: dict[str, list[Row]] = {}
-    for row in run.training:
-        units.setdefault(str(row["unit"]), []).append(row)
-    if not units:
-        return None
-    selected = run.selected_unit if run.selected_unit in units else next(iter(units))
-    curves = {unit: _curve(rows, "dev_accuracy") for unit, rows in units.items()}
-    parts = [_curve(units[selected], key) for key in ("loss", "task_loss", "alignment_loss")]
-    if not any(value for _, value in parts[2]):
-        parts[2] = []  # nothing was aligned
-    dev = curves.pop(selected)
-    title = _loss_told(parts[1] or parts[0])
-    if dev:
-        title += f"; dev accuracy reached {wording.percent(max(value for _, value in dev))}"
-    speeds = [row["tokens_per_second"] for row in run.training if row.get("tokens_per_second")]
-    return {
-        "title": title,
-        "unit": selected,
-        "others": sum(bool(curve) for curve in curves.values()),
-        "losses": Markup(charts.losses(*parts)) if any(parts) else None,
-        "dev": Markup(charts.dev_accuracy(dev, [curve for curve in curves.values() if curve])) if dev else None,
-        "speed": fmean(speeds) if speeds else None,
-    }
-
-
-def _loss_told(curve: list[tuple[float, float]]) -> str:
-    if not curve:
-        return "No loss was recorded"
-    first, last = curve[0][1], curve[-1][1]
-    return f"Task loss {'fell' if last < first else 'did not fall: it went'} from {first:.2f} to {last:.2f}"
-
-
-def _curve(rows: list[Row], key: str) -> list[tuple[float, float]]:
-    return [(row["step"], row[key]) for row in rows if row.get(key) is not None and math.isfinite(row[key])]
-
-
-def _network(run: RunFiles) -> Context | None:
-    """Trained and frozen parameters, and the proof that the frozen ones did not move."""
-    backbone = run.summary.get("backbone", {})
-    trained = [part for part in run.summary.get("parameters", ()) if part.get("trained", True)]
-    if not trained:
-        return None
-    total = sum(part["count"] for part in trained)
-    whole = backbone.get("parameters") or sum(part["count"] for part in run.summary.get("frozen", ()))
-    parts: dict[str, int] = {}
-    for part in trained:
-        parts[part["part"]] = parts.get(part["part"], 0) + part["count"]
-    head = parts.pop("head", 0)
-    shown = [(_part_name(run, part), number) for part, number in parts.items()]
-    strip = charts.layer_strip(backbone["layers"], backbone.get("cut", 0), shown, head) if "layers" in backbone else ""
-    share = (
-        f"{wording.percent(total / whole, 2)} of the backbone's {wording.size(whole)}" if whole else "nothing frozen"
-    )
-    return {
-        "title": f"{wording.size(total)} parameters were trained: {share}",
-        "strip": Markup(strip),
-        "trained": [{**part, "part": _part_name(run, part["part"])} for part in trained],
-        "total": total,
-        "unchanged": bool(backbone.get("digest_after")) and backbone.get("weights_digest") == backbone["digest_after"],
-    }
-
-
-def _part_name(run: RunFiles, part: str) -> str:
-    kind, _, language = part.partition(":")
-    return run.name(language) if language else {"task": "task, shared"}.get(kind, kind)
 
 
 def _states(run: RunFiles) -> Context | None:

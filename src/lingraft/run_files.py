@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from .errors import RunError
 from .records import Score
 
 Row = dict[str, Any]
-SCORE_FIELDS = {field.name for field in fields(Score)}
+SCORE_FIELDS = {column.name for column in fields(Score)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,19 @@ class RunFiles:
     training: tuple[Row, ...]
     summary: Row
     states: Row
+    retention: Row = field(default_factory=dict)
 
     def predictions(self, unit: str, language: str) -> list[Row]:
         """Predictions of one unit in one language; empty where the file is missing."""
         return list(read_lines(self.folder / "predictions" / unit / f"{language}.jsonl"))
+
+    @property
+    def trainings(self) -> dict[str, list[Row]]:
+        """Epochs of each unit's training, in their order."""
+        found: dict[str, list[Row]] = {}
+        for row in self.training:
+            found.setdefault(str(row["unit"]), []).append(row)
+        return found
 
     @property
     def source_language(self) -> str:
@@ -79,6 +88,7 @@ def read_run(folder: Path) -> RunFiles:
         training=tuple(read_lines(folder / "training.jsonl")),
         summary=read_object(folder / "summary.json"),
         states=read_object(folder / "states.json"),
+        retention=read_object(folder / "retention.json"),
     )
 
 

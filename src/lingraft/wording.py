@@ -11,12 +11,14 @@ from collections.abc import Sequence
 
 from .findings import Bin, Estimate, Result
 from .run_files import Row, RunFiles
+from .training_record import Conflict, Noticed, Stage, noticed
 
 NBSP = "\u00a0"
 MINUS = "\u2212"
 FEW_TEXTS = 100
 MANY_UNKNOWN = 0.01
 POOR_CALIBRATION = 0.1
+MANY_NOTICED = 8
 
 
 # --- Numbers ----------------------------------------------------------------------------------------
@@ -157,6 +159,83 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+# --- Training ---------------------------------------------------------------------------------------
+
+
+def trained_told(stages: Sequence[Stage]) -> str:
+    """``epochs 1–2: head; 3–6: head, prompt, adapter``."""
+    told = [f"{span(stage.epochs)}: {', '.join(stage.trained)}" for stage in stages]
+    return f"epoch{'' if stages[-1].epochs[1] == stages[0].epochs[0] else 's'} {'; '.join(told)}" if stages else ""
+
+
+def span(ends: tuple[int, int]) -> str:
+    """``3`` or ``3–6``."""
+    first, last = ends
+    return f"{first:,}" if first == last else f"{first:,}–{last:,}"
+
+
+def conflict_told(conflict: Conflict) -> str:
+    """Whether task and alignment want the same of the parameters they share."""
+    told = {
+        "fight": "Task and alignment fight: what lowers the loss of one tends to raise that of the other",
+        "orthogonal": "Task and alignment hardly touch each other: their gradients are about orthogonal",
+        "help": "Task and alignment help each other: what lowers the loss of one tends to lower that of the other",
+    }[conflict.verdict]
+    cosine = f"{conflict.cosine:+.2f}".replace("-", MINUS)
+    size = (
+        "" if conflict.ratio is None else f"; alignment's gradient is {conflict.ratio:.2g} times the size of the task's"
+    )
+    return f"{told} (cosine {cosine} on average){size}."
+
+
+def training_warnings(run: RunFiles) -> list[str]:
+    """What the trainings warned of, each warning once, those of the saved unit first."""
+    found = noticed(run.trainings, run.selected_unit)
+    told = [_noticed_told(one, len(run.trainings)) for one in found[:MANY_NOTICED]]
+    more = len(found) - len(told)
+    return told + ([f"{plural(more, 'more warning')} in training.jsonl."] if more else [])
+
+
+def _noticed_told(one: Noticed, trainings: int) -> str:
+    epochs = f"epoch{'' if one.epochs[0] == one.epochs[1] else 's'} {span(one.epochs)}"
+    where = f"in {one.units} of {trainings} trainings, first in {one.unit}, {epochs}" if trainings > 1 else epochs
+    return f"{one.text[:1].upper()}{one.text[1:].rstrip('.')} ({where})."
+
+
+# --- Retention --------------------------------------------------------------------------------------
+
+
+def retention_told(run: RunFiles) -> str:
+    """What is left of what the model could do, in one sentence; empty where nobody looked."""
+    score, found = run.retention.get("source_score"), run.retention.get("retrieval", {})
+    told = [_score_told(run.name(run.source_language), score)] if score else []
+    by_verdict: dict[str, list[str]] = {}
+    for language, row in found.items():
+        seen = " (on pairs it was trained on)" if row.get("sentences") == "learn" else ""
+        by_verdict.setdefault(_change(row["difference"]), []).append(run.name(language) + seen)
+    changes = [f"{change} for {listed(by_verdict[change])}" for change in CHANGES if change in by_verdict]
+    told += [f"compared with the frozen model, translations are found {listed(changes)}"] if changes else []
+    return f"{'; '.join(told)}." if told else ""
+
+
+CHANGES = ("less often", "neither clearly more nor less often", "more often")
+
+
+def _change(difference: Row) -> str:
+    return CHANGES[0] if difference["high"] < 0 else CHANGES[2] if difference["low"] > 0 else CHANGES[1]
+
+
+def _score_told(name: str, score: Row) -> str:
+    before, after = score["before"], score["after"]
+    moved = "rose" if after > before else "fell"
+    told = (
+        f"{moved} from {percent(before, 1)} to {percent(after, 1)}"
+        if before != after
+        else f"stayed at {percent(after, 1)}"
+    )
+    return f"{name} accuracy {told} on {plural(score['n'], 'development text')}"
+
+
 # --- Warnings ---------------------------------------------------------------------------------------
 
 
@@ -175,7 +254,8 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
         if (error.get("after") or 0) > POOR_CALIBRATION:
             off = f"{100 * error['after']:.0f}"
             found.append(f"{run.name(code)}: confidences are {off} points off on average; do not read them as chances.")
-    found.append(_digest_warning(run.summary.get("backbone", {})))
+    found.append(_digest_warning(run.summary))
+    found.append(_parts_off_warning(run.retention.get("parts_off", {})))
     if is_non_commercial(str(run.data.get("licence", ""))):
         found.append(f"The data may not be used commercially ({run.data['licence']}).")
     return list(dict.fromkeys(filter(None, found)))
@@ -207,11 +287,25 @@ def _text_warnings(name: str, facts: Row, max_length: int | None) -> list[str]:
     return found
 
 
-def _digest_warning(backbone: Row) -> str:
-    before, after = backbone.get("weights_digest"), backbone.get("digest_after")
-    if not before or not after or before == after:
+def _digest_warning(summary: Row) -> str:
+    backbone = summary.get("backbone", {})
+    pairs = [(backbone.get("weights_digest"), backbone.get("digest_after"))]
+    pairs += [
+        (fact.get("frozen_digest_before"), fact.get("frozen_digest_after"))
+        for fact in summary.get("units", {}).values()
+    ]
+    if all(before == after for before, after in pairs if before and after):
         return ""
     return "The backbone's weights changed during training, although they should be frozen: do not trust this run."
+
+
+def _parts_off_warning(parts_off: Row) -> str:
+    if not parts_off or parts_off["max_difference"] <= parts_off["tolerance"]:
+        return ""
+    return (
+        f"With all parts switched off, states differ from the base model's by {parts_off['max_difference']:.2g}, which "
+        "is more than rounding: what was trained does not come off again."
+    )
 
 
 def is_non_commercial(licence: str) -> bool:
