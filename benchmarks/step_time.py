@@ -302,14 +302,16 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
 
     from lingraft.batches import Step
     from lingraft.encode import states_at
-    from lingraft.model import GraftedModel, build_adaptation, sampled_states
+    from lingraft.model import GraftedModel, build_adaptation
     from lingraft.records import Batch
+    from lingraft.starts import starts
     from lingraft.tasks.classification import class_weights, cross_entropy
     from lingraft.train import train
     from lingraft.transfer import Frame, Transfer
 
     recipe = recipe_of(prepared.checkpoint, prepared.data_dir)
-    stack, device = loaded(prepared.checkpoint).stack, torch.device("cpu")
+    backbone, device = loaded(prepared.checkpoint), torch.device("cpu")
+    stack = backbone.stack
     languages = [YORUBA] if method == "lingraft+pairs" else []
     torch.manual_seed(0)
     first = next(iter(prepared.plans.values()))
@@ -317,11 +319,11 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
     adaptation = build_adaptation(
         prompt=recipe.prompt,
         adapter=recipe.adapter,
-        width=stack.width,
-        layers=range(prepared.cut, stack.num_layers),
+        stack=stack,
+        cut=prepared.cut,
         languages=languages,
         head=torch.nn.Linear(stack.width, prepared.classes),
-        initial=sampled_states(stack, some, torch.Generator().manual_seed(0)),
+        initial=starts(backbone, some, (), torch.Generator().manual_seed(0)),
     )
     model = GraftedModel(stack, adaptation)
 
@@ -347,6 +349,7 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
             targets=torch.tensor([pool.targets[i] for i in ids]),
             teacher=batch.teacher.expand(len(ids), -1),
             taught=batch.taught.expand(len(ids)),
+            is_source=batch.is_source,
         )
 
     def run(plan: Plan) -> list[float]:
@@ -366,7 +369,9 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
             model,
             lambda epoch: steps,
             task_loss=lambda logits, targets: cross_entropy(logits, targets, weights),
-            transfer=Transfer(recipe.alignment, frame) if method in ("lingraft+alignment", "lingraft+pairs") else None,
+            transfer=Transfer(recipe.alignment, {stack.num_layers: frame})
+            if method in ("lingraft+alignment", "lingraft+pairs")
+            else None,
             settings=recipe.train,
             seed=0,
             advance=lambda progress: ends.append(time.perf_counter()),
@@ -383,7 +388,8 @@ def pool_of(language: str, texts: Encoded) -> Pool:
 
     ids = tuple(feature.example_id for feature in texts.features)
     labels = {feature.example_id: feature.target for feature in texts.features if feature.target is not None}
-    return Pool(language, texts, passed=ids, targets=labels, teacher=dict(zip(ids, texts.pooled(ids), strict=True)))
+    teacher = dict(zip(ids, texts.pooled(ids), strict=True))
+    return Pool(language, texts, passed=ids, targets=labels, teacher=teacher, is_source=language == ENGLISH)
 
 
 def durations(ends: Sequence[float]) -> list[float]:

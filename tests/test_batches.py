@@ -1,6 +1,7 @@
 """Which texts meet in which step."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lingraft.batches import BUCKET, Pool, epoch_steps
+from lingraft.batches import BUCKET, Order, Pool, batched, epoch_steps
+from lingraft.config import TrainSettings
 from lingraft.encode import Encoded
-from lingraft.records import Features
-from lingraft.state_table import StateTable
+from lingraft.records import IDS, Features
+from lingraft.state_table import IdTable, StateTable
 from lingraft.tasks.classification import NO_LABEL
 
 CPU = torch.device("cpu")
@@ -37,6 +39,7 @@ def source_pool(count):
         tuple(ids),
         {i: int(i[1:]) % 3 for i in ids},
         {i: torch.full((2,), float(i[1:])) for i in ids},
+        is_source=True,
     )
 
 
@@ -198,3 +201,127 @@ def test_a_batch_keeps_the_order_asked(ids):
     assert rows(batch) == numbers
     assert batch.targets.tolist() == [n % 3 for n in numbers]
     assert batch.states.mask.sum(1).tolist() == [1 + n % 5 for n in numbers]
+
+
+# ---- What a loss may need beside the states ---------------------------------------------------------
+
+
+def paired_pool(pairs=4, shots=1):
+    """A target pool that holds the source side of its pairs, in another order, and linked words of some."""
+    pool = target_pool(pairs, shots)
+    translations = {f"t{i}": f"s{pairs - 1 - i}" for i in range(pairs)}
+    links = {f"t{i}": torch.tensor([[i, i + 1], [0, 2]]) for i in range(pairs) if i != 2}
+    return replace(pool, source=encoded(pairs, "s"), translations=translations, links=links)
+
+
+def test_the_source_side_of_the_taught_rows_comes_along():
+    """In the order of the batch, shots left out."""
+    batch = paired_pool().batch(["t1", "t4", "t0", "t3"], CPU)
+    assert batch.taught.tolist() == [True, False, True, True]
+    assert [int(row) for row in batch.source.tokens[:, 0, 0]] == [2, 3, 0]
+    assert batch.source.mask.sum(1).tolist() == [3, 4, 1]
+
+
+def test_links_say_which_of_the_taught_rows_they_are_of():
+    """The row counts taught rows; a pair without an entry has none."""
+    batch = paired_pool().batch(["t1", "t4", "t2", "t3"], CPU)
+    assert batch.links.tolist() == [[0, 1, 2], [0, 0, 2], [2, 3, 4], [2, 0, 2]]
+
+
+def test_what_is_not_there_is_not_read():
+    """A batch of shots alone, or a pool without translations, has neither."""
+    for pool, ids in ((paired_pool(), ["t4"]), (target_pool(3), ["t0", "t1"])):
+        batch = pool.batch(ids, CPU)
+        assert (batch.source, batch.links) == (None, None)
+    assert source_pool(3).batch(["s0"], CPU).is_source
+    assert not target_pool(3).batch(["t0"], CPU).is_source
+
+
+def test_a_table_of_ids_gives_ids():
+    """Where embeddings learn, a batch holds token ids, padded on the right with the padding's."""
+    pool = target_pool(3)
+    table = IdTable(((1, 2), (3,), (4, 5, 6)), pool.encoded.table, padding_id=9)
+    batch = replace(pool, encoded=Encoded(pool.encoded.features, table)).batch(["t2", "t0"], CPU)
+    assert batch.states.layer == IDS
+    assert batch.states.tokens.tolist() == [[4, 5, 6], [1, 2, 9]]
+    assert batch.states.mask.tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert batch.teacher.tolist() == [[102.0] * 2, [100.0] * 2]
+
+
+@given(st.lists(st.text(), max_size=30), st.integers(1, 9))
+def test_batched_cuts_and_loses_nothing(ids, size):
+    """Groups of the size asked, the last one shorter."""
+    groups = list(batched(ids, size))
+    assert [i for group in groups for i in group] == ids
+    assert all(len(group) == size for group in groups[:-1])
+    assert all(groups)
+
+
+# ---- The order of a whole training ------------------------------------------------------------------
+
+
+def order(source, targets, *, epochs=2, batch_size=4, kind="joint", seed=1):
+    """The steps of a training."""
+    train = TrainSettings(num_train_epochs=epochs, batch_size=batch_size, order=kind)
+    return Order(source, tuple(targets), train, seed, CPU)
+
+
+def passed(batches):
+    """How often each text of each language was passed."""
+    seen = Counter()
+    for batch in batches:
+        seen.update((batch.language, row) for row in rows(batch))
+    return seen
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 20), st.integers(1, 25), st.integers(0, 9), st.integers(1, 7), st.integers(1, 4))
+def test_one_after_the_other_each_text_is_passed_as_often(sources, pairs, others, batch_size, epochs):
+    """`sequential`: every text once in each of its language's epochs, the source's first, languages never joined."""
+    targets = [target_pool(pairs, 1)] + ([target_pool(others, language="quy-Latn")] if others else [])
+    made = order(source_pool(sources), targets, epochs=epochs, batch_size=batch_size, kind="sequential")
+    assert made.epochs == 2 * epochs
+    read = [[step() for step in made.epoch(epoch)] for epoch in range(made.epochs)]
+    assert sum(map(len, read)) == made.steps
+    for epoch, steps in enumerate(read):
+        assert all(len(step) == 1 for step in steps)
+        seen = passed(batch for step in steps for batch in step)
+        wanted = Counter(("eng-Latn", i) for i in range(sources))
+        if epoch >= epochs:
+            wanted = Counter(("yor-Latn", i) for i in range(pairs + 1)) + Counter(
+                ("quy-Latn", i) for i in range(others)
+            )
+        assert seen == wanted
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 7), st.integers(1, 4))
+def test_joined_the_longer_side_is_passed_once_an_epoch(sources, pairs, batch_size, epochs):
+    """`joint`: each text of the longer side as often as there are epochs, none of the other more rarely."""
+    made = order(source_pool(sources), [target_pool(pairs)], epochs=epochs, batch_size=batch_size)
+    assert made.epochs == epochs
+    seen = passed(batch for epoch in range(epochs) for step in made.epoch(epoch) for batch in step())
+    labelled, paired = -(-sources // batch_size), -(-pairs // batch_size)
+    least = {code: min(n for (of, _), n in seen.items() if of == code) for code in ("eng-Latn", "yor-Latn")}
+    most = {code: max(n for (of, _), n in seen.items() if of == code) for code in ("eng-Latn", "yor-Latn")}
+    longer = "eng-Latn" if labelled >= paired else "yor-Latn"
+    assert least[longer] == most[longer] == epochs
+    assert min(least.values()) >= epochs
+    assert Counter(code for code, _ in seen) == {"eng-Latn": sources, "yor-Latn": pairs}
+
+
+def test_a_joint_order_is_that_of_its_epochs():
+    """Nothing else decides than seed and epoch."""
+    made = order(source_pool(9), [target_pool(20)], epochs=3, seed=8)
+    for epoch in range(3):
+        expected = steps(source_pool(9), [target_pool(20)], seed=8, epoch=epoch)
+        assert [[rows(b) for b in step()] for step in made.epoch(epoch)] == [[rows(b) for b in s] for s in expected]
+
+
+def test_epochs_of_a_sequential_order_differ_and_repeat():
+    """Another order in each epoch, the same one when asked again; a source language alone has its epochs only."""
+    made = order(source_pool(20), [target_pool(20)], kind="sequential", epochs=2, batch_size=3)
+    found = [[[rows(b) for b in step()] for step in made.epoch(epoch)] for epoch in (0, 1, 2, 3, 0)]
+    assert found[0] == found[4]
+    assert found[0] != found[1] and found[2] != found[3]
+    assert order(source_pool(5), [], kind="sequential", epochs=3).epochs == 3

@@ -81,11 +81,11 @@ def test_flops_agree_with_those_that_torch_counts(step_time, tiny_backbone):
     adaptation = build_adaptation(
         prompt=Block.model_validate({"name": "deep", "length": 5, "init": "normal"}),
         adapter=Block.model_validate({"name": "bottleneck", "width": 6}),
-        width=stack.width,
-        layers=range(cut, stack.num_layers),
+        stack=stack,
+        cut=cut,
         languages=[],
         head=torch.nn.Linear(stack.width, 7),
-        initial=lambda layer, count: torch.zeros(count, stack.width),
+        initial=lambda how, layer, count: torch.zeros(count, stack.width),
     )
     states = States(torch.randn(batch, length, stack.width), torch.ones(batch, length), cut)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:

@@ -158,6 +158,17 @@ def test_layer_strip_fits_every_network(layers, cut):
     assert "task · 10" in said
 
 
+def test_layer_strip_tells_what_is_not_frozen():
+    """Layers that were trained are not called frozen, and without a cut training begins at the embeddings."""
+    svg = charts.layer_strip(12, -1, [("backbone, copies", 10)], 0, frozen=False)
+    said = texts(svg)
+
+    assert {"no cut", "run every step"} <= set(said)
+    assert not [text for text in said if "frozen" in text]
+    assert "12 layers; everything trained may sit anywhere" in svg
+    assert "12 frozen layers; everything trained sits above layer 8" in charts.layer_strip(12, 8, [], 0)
+
+
 def test_empty_slices_make_no_curve():
     """Slices of confidence with too few texts are left out, even if all are."""
     assert "after" not in texts(charts.reliability_diagram([], [Bin(0.5, 0.0, 1)]))

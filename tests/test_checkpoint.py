@@ -58,11 +58,11 @@ def adaptation(tiny_backbone):
     parts = build_adaptation(
         prompt=Block.model_validate(PROMPT),
         adapter=Block.model_validate(ADAPTER),
-        width=24,
-        layers=range(1, 3),
+        stack=tiny_backbone.stack,
+        cut=1,
         languages=["yor-Latn", "quy-Latn"],
         head=nn.Linear(24, 3),
-        initial=lambda layer, count: torch.randn(count, 24),
+        initial=lambda how, layer, count: torch.randn(count, 24),
     )
     with torch.no_grad():
         for parameter in parts.parameters():
@@ -137,8 +137,8 @@ def test_parts_that_were_left_out_stay_out(tmp_path, tiny_backbone, identity, pr
     parts = build_adaptation(
         prompt=Block.model_validate(prompt) if prompt else None,
         adapter=Block.model_validate(adapter) if adapter else None,
-        width=24, layers=range(1, 3), languages=identity.languages, head=nn.Linear(24, 3),
-        initial=lambda layer, count: torch.randn(count, 24),
+        stack=tiny_backbone.stack, cut=1, languages=identity.languages, head=nn.Linear(24, 3),
+        initial=lambda how, layer, count: torch.randn(count, 24),
     )  # fmt: skip
     path = tmp_path / "a.safetensors"
     save_adaptation(path, parts, replace(identity, prompt=prompt, adapter=adapter))
@@ -240,16 +240,21 @@ def state():
         parameters={name: torch.randn(3, 2) for name in names},
         optimizer={name: moments() for name in names[:2]},
         averaged={names[0]: torch.randn(3, 2)},
+        teacher={name: torch.randn(3, 2) for name in names},
+        sums={"loss": 1 / 3, "steps": 2.0},
+        balance={"weights": [1 / 3, 2.0], "norms": [], "cosines": [-0.1], "ratios": [1e-30]},
         history=[{"epoch": 1, "loss": 0.1, "dev_accuracy": None}, {"epoch": 2, "loss": 1 / 3, "dev_accuracy": 0.5}],
     )
 
 
 def test_a_training_state_comes_back_whole(tmp_path, state):
-    """Step, parameters, moments, means and history, to the last bit."""
+    """Step, parameters, moments, means, teacher, balance and history, to the last bit."""
     save_training_state(tmp_path / "t.safetensors", state)
     found = load_training_state(tmp_path / "t.safetensors")
     assert (found.step, found.history) == (state.step, state.history)
-    for one, other in ((found.parameters, state.parameters), (found.averaged, state.averaged)):
+    assert (found.sums, found.balance) == (state.sums, state.balance)
+    for kind in ("parameters", "averaged", "teacher"):
+        one, other = getattr(found, kind), getattr(state, kind)
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
     assert found.optimizer.keys() == state.optimizer.keys()

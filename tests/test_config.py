@@ -89,12 +89,28 @@ def test_the_message_counts_and_lists(tmp_path):
         ({"seeds": []}, "seeds: List should have at least 1 item"),
         ({"shots": {"k": []}}, "shots.k: Value error, give at least one number of shots"),
         ({"backbone": {"cut": -1}}, "backbone.cut: Value error, the cut counts layers from 0 upwards"),
-        ({"parallel": {}}, "parallel: needs either `files` or `from: task`"),
-        ({"parallel": {"files": "x", "from": "task"}}, "parallel: needs either `files` or `from: task`"),
+        ({"parallel": {}}, "parallel: needs `files`, `from: task`, a `lexicon`, or `text`"),
+        ({"parallel": {"pairs": 5}}, "parallel: needs `files`, `from: task`, a `lexicon`, or `text`"),
         ({"alignment": [{"name": "mse"}]}, "alignment: needs parallel text"),
         ({"alignment": [{"weight": 1}], "parallel": {"from": "task"}}, "alignment.0.name: is missing"),
         ({"prompt": "deep"}, "prompt: Input should be a valid dictionary"),
         ({"prompt": {"name": "input"}, "backbone": {"cut": 2}}, "backbone.cut: an input prompt implies cut 0, got 2"),
+        ({"train": {"order": "one by one"}}, "train.order: Input should be 'joint' or 'sequential'"),
+        ({"train": {"balance": 0}}, "train.balance: Input should be greater than 0"),
+        ({"train": {"ema_decay": 1}}, "train.ema_decay: Input should be less than 1"),
+        ({"train": {"max_pairs": -1}}, "train.max_pairs: Input should be greater than or equal to 0"),
+        (
+            {"freezing": {"name": "top_layer"}},
+            "freezing.name: unknown freezing 'top_layer'; did you mean 'top_layers'?",
+        ),
+        ({"freezing": {"name": "top_layers", "layers": 0}}, "freezing.layers: Input should be greater than 0"),
+        ({"freezing": {"name": "head_first", "share": 1}}, "freezing.share: Input should be less than 1"),
+        ({"freezing": {"name": "full", "layers": 2}}, "freezing.layers: unknown option of full 'layers'"),
+        ({"freezing": None}, "freezing: Input should be a valid dictionary"),
+        (
+            {"alignment": [{"name": "mse", "layer": 0}], "parallel": {"from": "task"}},
+            "alignment.0.layer: Input should be greater than 0",
+        ),
         ({"train": {"warmup_share": 1}}, "train.warmup_share: Input should be less than 1"),
         ({"train": {"learning_rate": float("nan")}}, "train.learning_rate: Input should be greater than 0"),
         ({"device": "gpu"}, "device: Input should be 'auto', 'cpu', 'cuda' or 'mps' (got 'gpu')"),
@@ -309,9 +325,12 @@ def test_the_written_recipe_is_resolved():
     """Every default is written out, those of the named factories too: a later release's must not change it."""
     values = YAML(typ="safe", pure=True).load(parsed().to_yaml())
     assert values["train"] == TrainSettings().model_dump()
-    assert values["prompt"] == {"name": "deep", "length": 16, "language_length": 8, "init": "states"}
+    assert values["prompt"] == {"name": "deep", "length": 16, "language_length": 8, "init": "states", "text": None}
     assert values["adapter"] == {"name": "bottleneck", "width": 32, "language_width": 16, "dropout": 0.1}
     assert values["task"]["source_language"] == "eng-Latn"
+    assert values["freezing"] == {"name": "frozen"}
+    gradual = parsed(freezing={"name": "gradual"}).to_yaml()
+    assert YAML(typ="safe", pure=True).load(gradual)["freezing"] == {"name": "gradual", "layers": 4}
 
 
 def test_a_recipe_without_parallel_text_survives_writing():

@@ -9,8 +9,18 @@ from hypothesis import strategies as st
 
 import lingraft.encode
 from lingraft.cache import info, prune
-from lingraft.encode import embed_batch, encode, frozen_pooled, length_batches, states_at
+from lingraft.encode import (
+    at_layer,
+    embed_batch,
+    encode,
+    frozen_pooled,
+    length_batches,
+    pad_batch,
+    states_at,
+    usual_cut,
+)
 from lingraft.errors import CacheError
+from lingraft.records import IDS as UNREAD
 from lingraft.records import Features
 
 CPU = torch.device("cpu")
@@ -123,6 +133,46 @@ def test_progress_counts_every_token_once(tiny_backbone, empty_cache):
     assert sum(seen) == sum(map(len, IDS))
     encoded(tiny_backbone, advance=seen.append)
     assert sum(seen) == sum(map(len, IDS))
+
+
+# ---- Token ids in the place of states --------------------------------------------------------------
+
+
+def test_at_the_layer_of_ids_batches_are_ids_and_pools_the_usual_ones(tiny_backbone, empty_cache):
+    """Nothing but the pooled states is read of the entry of the usual cut, which both share."""
+    usual = encoded(tiny_backbone, cut=usual_cut(tiny_backbone.stack.num_layers))
+    found = encoded(tiny_backbone, cut=UNREAD)
+    assert info().entries == 1
+    names = [f"id{i}" for i in (3, 0, 5)]
+    assert torch.equal(found.pooled(names), usual.pooled(names))
+    assert (found.width, found.lengths, found.row) == (usual.width, usual.lengths, usual.row)
+    batch = found.table.batch([0, 1])
+    assert batch.tokens.tolist() == [IDS[0], [*IDS[1], 0, 0, 0]]
+    assert (batch.mask.tolist(), batch.layer) == ([[1] * 6, [1, 1, 1, 0, 0, 0]], UNREAD)
+    assert batch.mask.dtype == batch.tokens.dtype == torch.long
+
+
+@pytest.mark.parametrize("layer", [0, 1, 3])
+def test_walking_from_ids_is_walking_from_the_start(tiny_backbone, empty_cache, layer):
+    """To any layer, and to the pool after the last."""
+    stack = tiny_backbone.stack
+    unread, whole = encoded(tiny_backbone, cut=UNREAD), encoded(tiny_backbone, cut=0)
+    rows = [4, 0, 2]
+    with torch.no_grad():
+        one, other = (at_layer(stack, found.table.batch(rows), layer) for found in (unread, whole))
+        assert one.layer == other.layer == layer
+        assert torch.equal(one.mask, other.mask)
+        real = one.mask.bool()
+        torch.testing.assert_close(one.tokens[real], other.tokens[real])
+        pooled = frozen_pooled(stack, unread.table.batch(rows))
+    torch.testing.assert_close(pooled, unread.pooled([f"id{row}" for row in rows]), rtol=1e-5, atol=1e-5)
+
+
+def test_fresh_states_at_the_layer_of_ids_are_ids(tiny_backbone):
+    """Prediction on new texts begins where training did."""
+    states = states_at(IDS[:2], tiny_backbone.stack, UNREAD, CPU)
+    assert states.tokens.tolist() == pad_batch(IDS[:2], tiny_backbone.stack, CPU).tokens.tolist()
+    assert states.layer == UNREAD
 
 
 # ---- The cache -------------------------------------------------------------------------------------

@@ -26,11 +26,11 @@ def model(tiny_backbone):
     adaptation = build_adaptation(
         prompt=Block.model_validate({"name": "deep", "length": 2}),
         adapter=Block.model_validate({"name": "bottleneck", "dropout": 0.5}),
-        width=stack.width,
-        layers=range(1, stack.num_layers),
+        stack=stack,
+        cut=1,
         languages=["yor-Latn"],
         head=nn.Linear(stack.width, 3),
-        initial=lambda layer, count: torch.randn(count, stack.width),
+        initial=lambda how, layer, count: torch.randn(count, stack.width),
     )
     with torch.no_grad():
         for parameter in adaptation.parameters():

@@ -8,8 +8,9 @@ from torch import nn
 
 from lingraft.config import Block
 from lingraft.encode import embed_batch, encode, states_at
-from lingraft.model import Adaptation, GraftedModel, build_adaptation, sampled_states, step
+from lingraft.model import Adaptation, GraftedModel, build_adaptation, step
 from lingraft.records import Features
+from small_training import shaken
 
 CPU = torch.device("cpu")
 IDS = [[1, 5, 6, 7, 8, 2], [1, 9, 2], [1, 10, 11, 12, 2]]
@@ -32,17 +33,18 @@ def padded(ids=IDS):
     return tokens, torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in ids])
 
 
-def grafted(stack, *, cut=1, prompt=None, adapter=None, classes=3, seed=0):
+def grafted(stack, *, cut=1, prompt=None, adapter=None, classes=3, seed=0, unfrozen=()):
     """A model with the given blocks, its parameters moved away from where they begin."""
     torch.manual_seed(seed)
     adaptation = build_adaptation(
         prompt=Block.model_validate(prompt) if prompt else None,
         adapter=Block.model_validate(adapter) if adapter else None,
-        width=stack.width,
-        layers=range(cut, stack.num_layers),
+        stack=stack,
+        cut=cut,
         languages=LANGUAGES,
         head=nn.Linear(stack.width, classes),
-        initial=lambda layer, count: torch.randn(count, stack.width),
+        initial=lambda how, layer, count: torch.randn(count, stack.width),
+        unfrozen=unfrozen,
     )
     return GraftedModel(stack, adaptation)
 
@@ -162,6 +164,73 @@ def test_the_language_decides_which_part_is_used(tiny_backbone):
     assert torch.equal(c, d)
 
 
+# ---- States on the way, and from the very beginning ------------------------------------------------
+
+
+@pytest.mark.parametrize("prompt", [None, {"name": "deep"}, {"name": "gated"}, {"name": "input"}])
+@pytest.mark.parametrize("adapter", [None, {"name": "bottleneck"}, {"name": "lora"}])
+def test_a_walk_from_ids_is_a_walk_from_the_start(tiny_backbone, prompt, adapter):
+    """Token ids and states at layer 0 give the same logits, whatever is grafted on."""
+    stack = tiny_backbone.stack
+    for cut in (-1, 0):
+        model = shaken(grafted(stack, cut=cut, prompt=prompt, adapter=adapter), size=0.3).eval()
+        with torch.no_grad():
+            one, other = (model(states_at(IDS, stack, layer, CPU), "yor-Latn")[1] for layer in (-1, 0))
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("prompt", [None, {"name": "deep"}, {"name": "input"}])
+@pytest.mark.parametrize("cut", [-1, 0])
+def test_states_on_the_way_are_given(tiny_backbone, prompt, cut):
+    """After every layer, adapted, without virtual tokens; walked on from there they end where the walk did."""
+    stack = tiny_backbone.stack
+    model = shaken(grafted(stack, cut=cut, prompt=prompt, adapter={"name": "bottleneck"}), size=0.3).eval()
+    visited = {}
+    with torch.no_grad():
+        final, logits = model(states_at(IDS, stack, cut, CPU), "yor-Latn", visited)
+        plain, again = model(states_at(IDS, stack, cut, CPU), "yor-Latn")
+        assert sorted(visited) == [1, 2, 3]
+        assert {(layer, s.layer, s.prompt_length, *s.tokens.shape) for layer, s in visited.items()} == {
+            (layer, layer, 0, 3, 6, 24) for layer in (1, 2, 3)
+        }
+        assert torch.equal(visited[3].tokens, final.tokens)
+        assert torch.equal(logits, again)
+        assert torch.equal(plain.tokens, final.tokens)
+        if prompt is None or prompt["name"] == "deep":
+            torch.testing.assert_close(model(visited[2], "yor-Latn")[1], logits)
+
+
+def test_frozen_states_on_the_way_are_the_backbone_s(tiny_backbone, original):
+    """Without the parts, Hugging Face's own hidden states of every layer."""
+    model = shaken(grafted(tiny_backbone.stack, cut=0, prompt={"name": "deep"}))
+    tokens, mask = padded()
+    visited = {}
+    with torch.no_grad():
+        model.walk(states_at(IDS, tiny_backbone.stack, -1, CPU), "yor-Latn", parts=False, visited=visited)
+        expected = original(tokens, attention_mask=mask, output_hidden_states=True).hidden_states
+    for layer, states in visited.items():
+        assert_same_words(states.tokens, expected[layer], mask)
+
+
+def test_a_copy_takes_the_place_of_the_original_in_a_walk_only(tiny_backbone):
+    """Thawed parameters that moved change the logits; the stack holds its own, and `parts=False` walks with them."""
+    stack, name = tiny_backbone.stack, "layers.2.output.dense.weight"
+    before = stack.get_parameter(name).detach().clone()
+    model = grafted(stack, unfrozen=[name]).eval()
+    states = states_at(IDS, stack, 1, CPU)
+    with torch.no_grad():
+        same = model(states, "yor-Latn")[1]
+        frozen = model.walk(states, "yor-Latn", parts=False).tokens
+        torch.testing.assert_close(model.walk(states, "yor-Latn").tokens, frozen)
+        model.adaptation.unfrozen[name.replace(".", "/")].mul_(2.0)
+        assert not torch.allclose(model(states, "yor-Latn")[1], same)
+        assert torch.equal(model.walk(states, "yor-Latn", parts=False).tokens, frozen)
+    model(states, "yor-Latn")[1].sum().backward()
+    assert model.adaptation.unfrozen[name.replace(".", "/")].grad.abs().sum() > 0
+    assert stack.get_parameter(name).grad is None
+    assert torch.equal(stack.get_parameter(name), before)
+
+
 # ---- The cache is transparent ----------------------------------------------------------------------
 
 
@@ -236,32 +305,7 @@ def test_logits_reach_every_trained_part(tiny_backbone):
             assert parameter.grad.abs().sum() > 0, name
 
 
-# ---- Initial rows ----------------------------------------------------------------------------------
-
-
-def test_sampled_rows_are_states_of_real_tokens(tiny_backbone):
-    """At every layer each initial row is some text's word at that layer, never padding."""
-    stack = tiny_backbone.stack
-    states = states_at(IDS, stack, 1, CPU)
-    initial = sampled_states(stack, states, torch.Generator().manual_seed(0))
-    at_layer = {1: states, 2: step(stack, 1, states)}
-    for layer, there in at_layer.items():
-        real = {tuple(row) for row in there.tokens[there.mask.bool()].tolist()}
-        rows = initial(layer, 50)
-        assert rows.shape == (50, 24)
-        assert {tuple(row) for row in rows.tolist()} <= real
-        assert len({tuple(row) for row in rows.tolist()}) > 5
-
-
-def test_sampled_rows_follow_the_generator(tiny_backbone):
-    """The same seed draws the same rows, another seed others."""
-    states = states_at(IDS, tiny_backbone.stack, 1, CPU)
-    draws = [
-        sampled_states(tiny_backbone.stack, states, torch.Generator().manual_seed(seed))(2, 6) for seed in (1, 1, 2)
-    ]
-    assert torch.equal(draws[0], draws[1])
-    assert not torch.equal(draws[0], draws[2])
-    assert not draws[0].requires_grad
+# ---- Edges ----------------------------------------------------------------------------------------
 
 
 def test_a_block_of_its_own_is_one_layer_further(tiny_backbone):

@@ -19,7 +19,7 @@ from lingraft.config import parse_recipe, read_recipe
 from lingraft.errors import CheckpointError, ConfigError, DataError, RunError
 from lingraft.materials import gather
 from lingraft.pipeline import resolved_cut, run, tokenise
-from lingraft.records import Score
+from lingraft.records import IDS, Score
 from lingraft.run_files import read_lines, read_run
 from lingraft.run_folder import units
 from lingraft.serve import load, verify
@@ -98,7 +98,7 @@ def test_a_run_folder_is_complete(finished):
     names = {path.name for path in finished.iterdir()}
     assert names == {
         ".lock", "recipe.yaml", "data.json", "adaptation.safetensors", "predictions", "scores.jsonl",
-        "training.jsonl", "summary.json", "states.json", "report.html", "README.md", "units",
+        "training.jsonl", "summary.json", "states.json", "retention.json", "report.html", "README.md", "units",
     }  # fmt: skip
     trainings = ["k0-draw0-seed1", "k0-draw0-seed2", "k1-draw0-seed1", "k1-draw0-seed2"]
     for folder in ("units", "predictions"):
@@ -356,8 +356,11 @@ def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, unverified, mon
         ["prompt.name=input", "parallel.from=task", "cache.dtype=float16"],
         ["prompt=", "adapter=", "parallel=", "alignment=[]", "shots.k=1"],
         ["backbone.cut=0", "alignment=[{name: contrastive}, {name: cosine, weight: 0.5}]"],
+        ["freezing.name=full", "alignment=[{name: mse, layer: 1}, {name: mse}]"],
+        ["freezing.name=gradual", "freezing.layers=2", "prompt.name=gated", "alignment=[{name: prediction}]"],
+        ["train.order=sequential", "alignment=[{name: words, layer: 3}]", "train.balance=1", "adapter={name: lora}"],
     ],
-    ids=["input-half-from-task", "head-alone", "no-cut-two-losses"],
+    ids=["input-half-from-task", "head-alone", "no-cut-two-losses", "full", "gradual", "sequential-lora"],
 )
 def test_other_recipes_run_and_verify(world, tiny_checkpoint, tmp_path, unverified, overrides):
     """Whatever is switched on or off, the saved run gives back the logits that its training ended with."""
@@ -413,6 +416,78 @@ def test_the_cut_becomes_a_number(cut, prompt, expected):
     task = {"name": "cldr_names", "target_languages": ["yo"]}
     wanted = parse_recipe({"task": task, "prompt": {"name": prompt}, "backbone": {"cut": cut}})
     assert resolved_cut(wanted, 12) == expected
+
+
+@pytest.mark.parametrize(
+    ("freezing", "prompt", "expected"),
+    [
+        ({"name": "frozen"}, "deep", 8),
+        ({"name": "top_layers", "layers": 2}, "deep", 8),
+        ({"name": "top_layers", "layers": 6}, "deep", 6),
+        ({"name": "gradual", "layers": 5}, "deep", 7),
+        ({"name": "head_first"}, "deep", 8),
+        ({"name": "head_first", "layers": 12}, "deep", 0),
+        ({"name": "biases_and_norms"}, "deep", 0),
+        ({"name": "top_layers", "layers": 2}, "input", 0),
+        ({"name": "full"}, "deep", IDS),
+        ({"name": "full"}, "input", IDS),
+    ],
+)
+def test_the_cut_is_below_all_that_learns(freezing, prompt, expected):
+    """Lower than usual where a layer below it is thawed; token ids where the embeddings are."""
+    assert resolved_cut(cut_recipe(freezing=freezing, prompt={"name": prompt}), 12) == expected
+
+
+def cut_recipe(alignment=(), **blocks):
+    """A recipe with these blocks."""
+    task = {"name": "cldr_names", "target_languages": ["yo"]}
+    parallel = {"parallel": {"from": "task"}, "alignment": [dict(block) for block in alignment]} if alignment else {}
+    return parse_recipe({"task": task, **parallel, **blocks})
+
+
+@pytest.mark.parametrize(
+    ("freezing", "cut", "sentence"),
+    [
+        (
+            {"name": "top_layers", "layers": 6},
+            7,
+            "7 is above layer 7, which freezing top_layers trains; set it to 6 or",
+        ),
+        ({"name": "biases_and_norms"}, 1, "1 is above layer 1, which freezing biases_and_norms trains; set it to 0 or"),
+        ({"name": "full"}, 0, "freezing full trains everything; leave the cut out"),
+        ({"name": "full"}, 8, "freezing full trains everything; leave the cut out"),
+    ],
+)
+def test_a_cut_above_what_learns_is_refused(freezing, cut, sentence):
+    """Cached states would be a lie: told with what is trained and what to set."""
+    with pytest.raises(ConfigError) as caught:
+        resolved_cut(cut_recipe(freezing=freezing, backbone={"cut": cut}), 12)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"backbone.cut: {sentence}")
+
+
+@pytest.mark.parametrize(("blocks", "cut"), [({}, 8), ({"backbone": {"cut": 3}}, 3)])
+def test_a_loss_on_frozen_states_is_refused(blocks, cut):
+    """At or below the cut nothing can learn from it, above the top there are no states: each is told with a way out."""
+    layers = [cut - 1, cut, cut + 1, 12, 13]
+    with pytest.raises(ConfigError) as caught:
+        resolved_cut(cut_recipe([{"name": "mse", "layer": layer} for layer in layers], **blocks), 12)
+    below = (
+        "alignment.{}.layer: states after layer {} are frozen (the cut is {}), so a loss on them has no gradient; "
+        "choose a layer from {} to 12, or lower backbone.cut"
+    )
+    assert caught.value.problems == [
+        below.format(0, cut - 1, cut, cut + 1),
+        below.format(1, cut, cut, cut + 1),
+        "alignment.4.layer: 13, but the checkpoint has 12 layers",
+    ]
+
+
+def test_losses_above_the_cut_are_fine():
+    """Every layer that learns may be looked at; all of them where embeddings learn."""
+    assert resolved_cut(cut_recipe([{"name": "mse", "layer": layer} for layer in (9, 12)]), 12) == 8
+    everywhere = [{"name": "mse", "layer": layer} for layer in range(1, 13)]
+    assert resolved_cut(cut_recipe(everywhere, freezing={"name": "full"}), 12) == IDS
 
 
 def test_a_cut_at_the_top_is_refused(world, tiny_checkpoint, tmp_path):

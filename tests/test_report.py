@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -377,6 +378,181 @@ def test_reporting_imports_no_torch():
         "import sys, lingraft.report; sys.exit(bool({'torch', 'transformers', 'matplotlib.pyplot'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---- Training, in full -----------------------------------------------------------------------------
+
+
+def enrich(folder, **columns):
+    """Give every row of ``training.jsonl`` more columns; a function is called with the row."""
+    path = folder / "training.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    more = [{key: value(row) if callable(value) else value for key, value in columns.items()} for row in rows]
+    write_lines(path, [row | extra for row, extra in zip(rows, more, strict=True)])
+
+
+def invented_retention(difference=(0.05, 0.01, 0.09), sentences="test", off=2e-6):
+    """A run that kept what it could."""
+    value, low, high = difference
+    return {
+        "unit": "k5-draw2-seed2",
+        "source_score": {"metric": "accuracy", "n": 99, "before": 0.84848, "after": 0.82828},
+        "retrieval": {
+            "yor-Latn": {
+                "sentences": sentences, "n": 204, "before": {"value": 0.48, "low": 0.41, "high": 0.55},
+                "after": {"value": 0.48 + value, "low": 0.45, "high": 0.6},
+                "difference": {"value": value, "low": low, "high": high},
+            }
+        },
+        "similarity": {
+            "eng-Latn": {"sentences": "dev", "n": 99, "cosine": 0.9731, "cka": 0.9912},
+            "yor-Latn": {"sentences": "test", "n": 120, "cosine": 0.4111, "cka": None},
+        },
+        "parts_off": {"texts": 219, "max_difference": off, "tolerance": 1e-3},
+    }  # fmt: skip
+
+
+def test_what_learnt_when_is_told(run):
+    """Stages with their epochs and steps, in the page as a table and in the card as a line."""
+    enrich(run, trained=lambda row: ["head"] if row["epoch"] < 3 else ["head", "prompt", "layers 9-12"])
+
+    page, card = plain(write_report(run)), plain(write_model_card(run))
+
+    assert "<td>0–2</td><td>1–24</td><td>head</td>" in page
+    assert "<td>3–8</td><td>25–96</td><td>head, prompt, layers 9-12</td>" in page
+    assert "What learnt when: epochs 0–2: head; 3–8: head, prompt, layers 9-12." in card
+
+
+@pytest.mark.parametrize(
+    ("cosine", "words"),
+    [(-0.31, "Task and alignment fight"), (0.02, "about orthogonal"), (0.4, "Task and alignment help each other")],
+)
+def test_gradient_conflict_is_told(run, cosine, words):
+    """One sentence with its numbers."""
+    enrich(run, gradient_cosine=cosine, gradient_ratio=2.5)
+
+    for text in (unescape(plain(write_report(run))), plain(write_model_card(run))):
+        assert words in text
+        assert f"(cosine {cosine:+.2f} on average)".replace("-", "\u2212") in text
+        assert "alignment's gradient is 2.5 times the size of the task's" in text
+
+
+def test_weights_that_moved_are_told(run):
+    """By the names of the losses in the recipe."""
+    (run / "recipe.yaml").write_text("alignment: [{name: mse}, {name: cka}]\n", encoding="utf-8")
+    enrich(run, weights=lambda row: [1.0, 0.5 + row["epoch"] / 10])
+
+    text = plain(write_report(run))
+
+    assert "mse 1.00 → 1.00 (between 1.00 and 1.00); cka 0.50 → 1.30 (between 0.50 and 1.30)." in text
+    enrich(run, weights=[1.0, 0.5])
+    assert "Factors in front of" not in plain(write_report(run))
+
+
+def test_a_recipe_that_is_no_yaml_does_not_stop_the_report(run):
+    """The losses are numbered then."""
+    (run / "recipe.yaml").write_text("alignment: [{name: mse\n", encoding="utf-8")
+    enrich(run, weights=lambda row: [float(row["epoch"])])
+
+    assert "loss 1 0.00 → 8.00" in plain(write_report(run))
+
+
+def test_warnings_of_the_training_come_first(run):
+    """Above all else, once each, in the page and in the card."""
+    sentence = "the prompt gets no <gradient>."
+    enrich(run, warnings=lambda row: [sentence] if row["unit"] == "k5-draw2-seed2" and row["epoch"] in (3, 4) else [])
+
+    header = plain(write_report(run)).partition("</header>")[0]
+
+    told = "The prompt gets no &lt;gradient&gt; (in 1 of 6 trainings, first in k5-draw2-seed2, epochs 3–4)."
+    assert header.index("What to look at first") < header.index(told) < header.index("Before you believe it")
+    assert header.count("&lt;gradient&gt;") == 1
+    assert "- The prompt gets no <gradient> (in 1 of 6 trainings" in plain(write_model_card(run))
+
+
+def test_many_warnings_are_counted(run):
+    """A page is no log."""
+    enrich(run, warnings=lambda row: [f"Warning {row['unit']} {row['epoch']}."])
+
+    assert "46 more warnings in training.jsonl" in plain(write_report(run))
+
+
+def test_the_frozen_rest_is_proven_apart(run):
+    """Where layers were thawed, the digest of the others is shown, and a change of it is warned of."""
+    unit = {"frozen_digest_before": "sha256:rest", "frozen_digest_after": "sha256:rest"}
+    change(run / "summary.json", units={"k5-draw2-seed2": unit})
+    assert plain(write_report(run)).count("✓") >= 2
+    assert "The parameters that were kept frozen are the same before and after training" in plain(run / "report.html")
+
+    whole = {"frozen_digest_before": "sha256:5f1c0a", "frozen_digest_after": "sha256:5f1c0a"}
+    change(run / "summary.json", units={"k5-draw2-seed2": whole})
+    assert "The parameters that were kept frozen" not in plain(write_report(run))  # they are the whole backbone
+
+    change(run / "summary.json", units={"k5-draw2-seed2": unit | {"frozen_digest_after": "sha256:other"}})
+    text = plain(write_report(run))
+    assert "✗ The parameters that were kept frozen changed." in text
+    assert "weights changed during training" in text.partition("</header>")[0]
+
+
+def test_trained_copies_of_the_backbone_are_named(run):
+    """Page and card do not call frozen what was not."""
+    parts = [{"part": "backbone", "name": "backbone layers", "count": 1_774_464, "trained": True}]
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    change(run / "summary.json", parameters=summary["parameters"] + parts)
+
+    page, card = plain(write_report(run)), plain(write_model_card(run))
+
+    assert "<td>backbone, copies</td><td><code>backbone layers</code></td>" in page
+    assert "frozen, run every step" not in page
+    assert "grafted onto the\n" in card
+    assert "trained copies of some of the backbone's" in card
+
+
+def test_retention_has_its_section(run):
+    """Scores, retrieval, similarity and the model with its parts off; later sections count on."""
+    write_object(run / "retention.json", invented_retention())
+
+    page, card = plain(write_report(run)), plain(write_model_card(run))
+
+    told = (
+        "English accuracy fell from 84.8 % to 82.8 % on 99 development texts; compared with the frozen model, "
+        "translations are found more often for Yoruba."
+    )
+    assert f"<h2>{told}</h2>" in page
+    assert f"**What is left of what the model could do.** {told}" in card
+    for expected in ("204 test texts", "+5 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
+                     "✓ With all parts switched off", "7 · Largest mistakes", "section 8"):  # fmt: skip
+        assert expected in page
+    assert parsed(run / "report.html").open == []
+    (run / "retention.json").unlink()
+    page = plain(write_report(run))
+    assert "What is left" not in page
+    assert "6 · Largest mistakes" in page
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [((-0.1, -0.2, -0.01), "found less often for Yoruba"), ((0.01, -0.1, 0.1), "neither clearly more nor less often")],
+)
+def test_what_was_lost_is_told(run, difference, words):
+    """A loss is said as plainly as a gain, and so is doubt."""
+    write_object(run / "retention.json", invented_retention(difference, sentences="learn"))
+
+    text = plain(write_report(run))
+
+    assert words in text
+    assert "Yoruba (on pairs it was trained on)" in text
+    assert "204 training pairs" in text
+
+
+def test_parts_that_stay_on_are_warned_of(run):
+    """More than rounding is no base model."""
+    write_object(run / "retention.json", invented_retention(off=0.25))
+
+    text = unescape(plain(write_report(run)))
+
+    assert "differ from the base model's by 0.25" in text.partition("</header>")[0]
+    assert "✗ With all parts switched off, the model is not the base model" in text
 
 
 def test_a_diverged_loss_is_told(run):

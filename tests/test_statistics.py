@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from lingraft import statistics
 from lingraft.metrics import METRICS, accuracy, macro_f1
-from lingraft.statistics import bootstrap_interval, bootstrap_metric_interval, paired_difference, summary
+from lingraft.statistics import (
+    bootstrap_interval,
+    bootstrap_metric_interval,
+    holm,
+    joint_difference,
+    joint_interval,
+    paired_difference,
+    summary,
+)
 
 
 def random_labels(n, rows=1, labels="abc", right=0.6, seed=0):
@@ -350,3 +358,61 @@ def test_statistics_need_no_torch():
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert answer.stdout.strip() == "False"
+
+
+# ---- Several languages -----------------------------------------------------------------------------
+
+
+def right(languages, units, examples, seed=0):
+    """Random right and wrong answers ``[U, N]`` for each language."""
+    rng = np.random.default_rng(seed)
+    return [(rng.random((units, examples)) < 0.6).astype(float) for _ in range(languages)]
+
+
+def test_joint_difference_is_paired_difference_where_all_languages_share_their_sentences():
+    """Joint difference is paired difference where all languages share their sentences."""
+    a, b = right(3, 2, 20), right(3, 2, 20, seed=1)
+    names = [f"s{i:02}" for i in range(20)]
+
+    ours, reference = joint_difference(a, b, [names] * 3), paired_difference(np.stack(a), np.stack(b), names)
+
+    assert ours.mean == pytest.approx(reference.mean)
+    assert (ours.low, ours.high) == pytest.approx((reference.low, reference.high))
+    assert ours.p_value == reference.p_value
+
+
+def test_joint_interval_draws_a_shared_sentence_once_whatever_its_place():
+    """Joint interval draws a shared sentence once whatever its place."""
+    a = right(1, 1, 30)[0]
+    names = [f"s{i:02}" for i in range(30)]
+    order = np.random.default_rng(3).permutation(30)
+
+    joint = joint_interval([a, a[:, order]], [names, [names[i] for i in order]])
+
+    assert joint == pytest.approx(bootstrap_interval(a, names))  # two copies tell no more than one
+
+
+def test_joint_interval_of_other_sentences_is_narrower_than_of_the_same():
+    """Joint interval of other sentences is narrower than of the same."""
+    a, b = right(2, 1, 60)
+    names = [f"s{i:02}" for i in range(60)]
+
+    low, high = joint_interval([a, a], [names, names])
+    low_other, high_other = joint_interval([a, b], [names, [f"t{i:02}" for i in range(60)]])
+
+    assert high_other - low_other < high - low
+
+
+def test_joint_difference_refuses_other_shapes():
+    """Joint difference refuses other shapes."""
+    with pytest.raises(ValueError, match="same units and examples"):
+        joint_difference(right(1, 1, 5), right(1, 2, 5), [list("abcde")])
+    with pytest.raises(ValueError, match="lists of groups"):
+        joint_interval([], [])
+
+
+def test_holm_by_hand():
+    """Holm by hand."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []

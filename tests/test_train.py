@@ -6,25 +6,30 @@ from functools import partial
 import pytest
 import torch
 from accelerate import Accelerator
-from torch import nn
 
+import lingraft.balance
 import lingraft.train
 from lingraft.checkpoint import load_training_state, save_training_state
-from lingraft.config import Block, TrainSettings, WeightedBlock
-from lingraft.encode import frozen_pooled, states_at
+from lingraft.config import TrainSettings
 from lingraft.errors import RunError
-from lingraft.model import GraftedModel, build_adaptation
-from lingraft.records import Batch
-from lingraft.tasks.classification import NO_LABEL, cross_entropy
-from lingraft.train import losses_of, train
-from lingraft.transfer import Frame, Transfer
-
-CPU = torch.device("cpu")
-SOURCE, TARGET = "eng-Latn", "yor-Latn"
-STEPS = 3  # an epoch
-EPOCHS = 4
-
-task_loss = partial(cross_entropy, weights=torch.ones(2))
+from lingraft.freezing import Phase, freezing, thawed
+from lingraft.tasks.classification import NO_LABEL
+from lingraft.train import Teacher, Validation, train
+from small_training import (
+    EPOCHS,
+    SOURCE,
+    STEPS,
+    TARGET,
+    assert_same,
+    parameters,
+    shaken,
+    small_model,
+    small_settings,
+    small_transfer,
+    small_world,
+    task_loss,
+    trained,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,83 +40,20 @@ def stack(tiny_backbone):
 
 @pytest.fixture(scope="module")
 def world(stack):
-    """Steps of an epoch: texts of class 0 hold words 5 to 12, of class 1 words 13 to 20, translations 16 further."""
-    generator = torch.Generator().manual_seed(0)
-
-    def texts(count, label, shift=0):
-        return [
-            [1, *(torch.randint(0, 8, (4,), generator=generator) + 5 + 8 * label + shift).tolist(), 2]
-            for _ in range(count)
-        ]
-
-    def batch(language, ids, targets, taught):
-        states = states_at(ids, stack, 1, CPU)
-        source = states_at([[i - 16 if i > 20 else i for i in text] for text in ids], stack, 1, CPU)
-        with torch.no_grad():
-            teacher = frozen_pooled(stack, source)
-        return Batch(states, language, torch.tensor(targets), teacher, torch.tensor(taught))
-
-    steps = []
-    for _ in range(STEPS):
-        source = batch(SOURCE, texts(4, 0) + texts(4, 1), [0] * 4 + [1] * 4, [True] * 8)
-        labels, taught = [NO_LABEL, 0, NO_LABEL, NO_LABEL], [True, False, True, True]
-        target = batch(TARGET, texts(2, 0, 16) + texts(2, 1, 16), labels, taught)
-        steps.append((source, target))
-    return steps
+    """Steps of an epoch."""
+    return small_world(stack)
 
 
 @pytest.fixture
 def model(stack):
     """A function that makes a fresh model, always the same one."""
-
-    def make(dropout=0.3, prompt=True):
-        torch.manual_seed(7)
-        adaptation = build_adaptation(
-            prompt=Block.model_validate({"name": "deep", "length": 2, "language_length": 2}) if prompt else None,
-            adapter=Block.model_validate({"name": "bottleneck", "width": 4, "language_width": 4, "dropout": dropout}),
-            width=stack.width,
-            layers=range(1, stack.num_layers),
-            languages=[TARGET],
-            head=nn.Linear(stack.width, 2),
-            initial=lambda layer, count: torch.randn(count, stack.width),
-        )
-        return GraftedModel(stack, adaptation)
-
-    return make
+    return partial(small_model, stack)
 
 
 @pytest.fixture
-def transfer(world):
+def transfer(stack, world):
     """Squared distance in the frame of the source texts."""
-    frame = Frame.of(torch.cat([source.teacher for source, _ in world]))
-    return Transfer([WeightedBlock.model_validate({"name": "mse"})], frame)
-
-
-def trained(model, world, transfer, *, settings=None, seed=5, **options):
-    """Train, and return the parameters and the history."""
-    settings = settings or TrainSettings(num_train_epochs=EPOCHS, learning_rate=1e-2, average_last=2)
-    history = train(
-        model,
-        lambda epoch: [lambda i=(i + epoch) % STEPS: world[i] for i in range(STEPS)],
-        task_loss=task_loss,
-        transfer=transfer,
-        settings=settings,
-        seed=seed,
-        accelerator=Accelerator(cpu=True),
-        **options,
-    )
-    return parameters(model), history
-
-
-def parameters(model):
-    """Copies of the trained parameters."""
-    return {name: parameter.detach().clone() for name, parameter in model.adaptation.named_parameters()}
-
-
-def assert_same(one, other):
-    """Bit for bit."""
-    assert one.keys() == other.keys()
-    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+    return small_transfer(stack, world)
 
 
 class Recorder:
@@ -161,7 +103,7 @@ def test_alignment_alone_brings_the_target_nearer(model, world, transfer):
 
     def distance(of):
         with torch.no_grad():
-            return sum(transfer(of(t.states, TARGET)[0], t.teacher).item() for _, t in unlabelled)
+            return sum((of(t.states, TARGET)[0].pooled() - t.teacher)[t.taught].square().mean() for _, t in unlabelled)
 
     assert distance(aligned) < 0.7 * distance(plain)
 
@@ -183,13 +125,24 @@ def test_training_repeats_itself(model, world, transfer):
 
 
 def test_history_has_a_row_per_epoch(model, world, transfer):
-    """Numbered from 1, with losses, development score, learning rate and speed."""
-    history = trained(model(), world, transfer, validate=lambda model: 0.25)[1]
+    """Numbered from 1, with losses, development score, learning rate, speed, what learnt and how losses relate."""
+    history = trained(model(), world, transfer, validate=lambda model: Validation(0.25, {"a": 3, "b": 1}, 2))[1]
     assert [(row["epoch"], row["step"]) for row in history] == [(i, i * STEPS) for i in range(1, EPOCHS + 1)]
     for row in history:
         assert row["loss"] == pytest.approx(row["task_loss"] + row["alignment_loss"], rel=1e-5)
         assert row["dev_accuracy"] == 0.25
         assert row["tokens_per_second"] > 0
+        assert (row["trained"], row["weights"]) == (["head", "prompt", "adapter"], [1.0])
+        assert "warnings" not in row
+    # Twelve steps, of which the first is measured.
+    assert [row["gradient_cosine"] is None for row in history] == [False, True, True, True]
+    assert -1 <= history[0]["gradient_cosine"] <= 1 and history[0]["gradient_ratio"] > 0
+
+
+def test_without_alignment_nothing_is_said_of_it(model, world):
+    """No weights, no cosine."""
+    rows = trained(model(), world, None)[1]
+    assert all(row["alignment_loss"] == 0.0 and "weights" not in row and "gradient_cosine" not in row for row in rows)
 
 
 def test_validation_sees_eval_mode(model, world, transfer):
@@ -290,57 +243,120 @@ def test_continuing_reads_no_finished_step(model, world, transfer, tmp_path):
     assert seen == list(range(2 * STEPS + 1, EPOCHS * STEPS + 1))
 
 
-# ---- Losses ----------------------------------------------------------------------------------------
+# ---- Continuing with all that can be switched on --------------------------------------------------
 
 
-def test_the_loss_is_task_and_alignment_by_hand(model, world, transfer):
-    """Every labelled row counts alike; each language's pairs are aligned, its rows without teacher left out."""
-    made, (source, target) = model().eval(), world[0]
-    found = losses_of(made, (source, target), task_loss, transfer, keep_weight=0.5)
+def test_balance_teacher_and_phases_continue_on_the_same_bits(stack, world, tmp_path, monkeypatch):
+    """Gradual unfreezing, balanced weights and an averaged teacher, killed after any step: same end, same record."""
+    monkeypatch.setattr(lingraft.train, "SAVE_EVERY", -1.0)
+    monkeypatch.setattr(lingraft.balance, "EVERY", 2)
+    phases = freezing.build("gradual", {"layers": 2}).phases(stack)
+    settings = small_settings(balance=0.5, ema_decay=0.8)
+    blocks = {"name": "mse", "layer": 2}, {"name": "mse", "weight": 2.0}, {"name": "prediction"}, {"name": "words"}
+    wanted = small_transfer(stack, world, *blocks)
+    saved = []
+
+    def save(state):
+        saved.append(tmp_path / f"{len(saved)}.safetensors")
+        save_training_state(saved[-1], state)
+
+    def run(state=None, save=lambda state: None):
+        made = small_model(stack, prompt={"name": "gated", "length": 2, "language_length": 1}, unfrozen=thawed(phases))
+        validate = lambda model: Validation(0.5, {"a": 1}, 2)  # noqa: E731
+        return trained(made, world, wanted, settings=settings, phases=phases, state=state, save=save, validate=validate)
+
+    def compared(rows):
+        return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
+
+    expected, history = run(save=save)
+    assert len(saved) == STEPS * EPOCHS
+    assert history[-1]["weights"] != history[0]["weights"]
+    assert [len(row.get("warnings", ())) for row in history] == [1, 0, 0, 0]
+    for path in saved:
+        again, rows = run(state=load_training_state(path))
+        assert_same(again, expected)
+        assert compared(rows) == compared(history)
+
+
+# ---- The averaged teacher --------------------------------------------------------------------------
+
+
+class Steps:
+    """Copies of the trained parameters and of the teacher's weights after every step."""
+
+    def __init__(self, monkeypatch):
+        monkeypatch.setattr(lingraft.train, "SAVE_EVERY", -1.0)
+        self.parameters, self.teacher = [], []
+
+    def save(self, state):
+        """Take a copy of what would be saved."""
+        self.parameters.append({name: tensor.clone() for name, tensor in state.parameters.items()})
+        self.teacher.append({name: tensor.clone() for name, tensor in state.teacher.items()})
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
+def test_the_teacher_is_the_mean_of_the_steps(stack, world, monkeypatch, decay):
+    """It starts as the network and takes in each step's parameters; with decay 0 it is the network, to the bit."""
+    made, steps = small_model(stack), Steps(monkeypatch)
+    expected = parameters(made)
+    wanted = small_transfer(stack, world, {"name": "prediction"})
+    trained(made, world, wanted, settings=small_settings(ema_decay=decay), save=steps.save)
+    assert len(steps.teacher) == STEPS * EPOCHS
+    for now, found in zip(steps.parameters, steps.teacher, strict=True):
+        expected = {name: decay * before + (1 - decay) * now[name] for name, before in expected.items()}
+        assert found.keys() == expected.keys()
+        for name, tensor in found.items():
+            torch.testing.assert_close(tensor, expected[name], rtol=1e-5, atol=1e-6)
+        if decay == 0:
+            assert_same(found, now)
+
+
+def test_without_a_loss_on_predictions_there_is_no_teacher(stack, world, transfer, monkeypatch):
+    """Nothing is averaged that nobody asks."""
+    steps = Steps(monkeypatch)
+    trained(small_model(stack), world, transfer, save=steps.save)
+    assert all(found == {} for found in steps.teacher)
+
+
+def test_the_teacher_predicts_with_its_own_weights(stack, world):
+    """Its logits are those of a network that has them, dropout off; the network keeps its own."""
+    made, other = small_model(stack, dropout=0.5), shaken(small_model(stack, dropout=0.5))
+    teacher, before = Teacher(made, 0.9, parameters(other)), parameters(made)
+    source = world[0][1].source
+    made.train()
+    one, again = (teacher.predict(source, SOURCE) for _ in range(2))
     with torch.no_grad():
-        states, logits = made(source.states, SOURCE)
-        others, other_logits = made(target.states, TARGET)
-        n, m = len(source.targets), int((target.targets >= 0).sum())
-        task = (n * task_loss(logits, source.targets) + m * task_loss(other_logits, target.targets)) / (n + m)
-        rows = [0, 2, 3]
-        alignment = 0.5 * transfer(states, source.teacher) + transfer(others.take(rows), target.teacher[rows])
-    torch.testing.assert_close(found.task, task)
-    torch.testing.assert_close(found.alignment, alignment)
-    torch.testing.assert_close(found.total, task + alignment)
+        expected = other.eval()(source, SOURCE)[1]
+        assert not torch.allclose(made.eval()(source, SOURCE)[1], expected)
+    assert torch.equal(one, again)
+    torch.testing.assert_close(one, expected)
+    assert not one.requires_grad
+    assert_same(parameters(made), before)
 
 
-def test_target_pairs_count_in_full_even_if_all_are_labelled(model, world, transfer):
-    """The weight of keeping is the source language's: a target batch of shots alone is aligned with weight 1."""
-    source, target = world[0]
-    labelled = replace(target, targets=torch.zeros_like(target.targets), taught=torch.ones_like(target.taught))
-    made = model().eval()
-    found = losses_of(made, (source, labelled), task_loss, transfer, keep_weight=0.0)
+def test_the_teacher_has_thawed_layers_of_its_own(stack, world):
+    """Copies of the backbone's parameters are averaged like everything else that learns."""
+    names = thawed(freezing.build("top_layers", {"layers": 1}).phases(stack))
+    made = small_model(stack, unfrozen=names)
+    other = shaken(small_model(stack, unfrozen=names), size=0.2)
     with torch.no_grad():
-        expected = transfer(made(labelled.states, TARGET)[0], labelled.teacher)
-    torch.testing.assert_close(found.alignment, expected)
+        expected = other.eval()(world[0][0].states, SOURCE)[1]
+    torch.testing.assert_close(Teacher(made, 0.9, parameters(other)).predict(world[0][0].states, SOURCE), expected)
 
 
-def test_without_keeping_the_source_is_not_aligned(model, world, transfer):
-    """`keep_weight: 0` leaves the source side to the task loss."""
-    source, _ = world[0]
-    assert losses_of(model().eval(), (source,), task_loss, transfer, keep_weight=0.0).alignment.item() == 0.0
+def test_the_teacher_leaves_no_trace_in_a_training(stack, world, monkeypatch):
+    """Neither the random numbers nor the modes of the modules are changed by a prediction."""
+    made, seen, original = small_model(stack), [], Teacher.predict
 
+    def predict(teacher, states, language):
+        before = torch.get_rng_state(), [module.training for module in made.modules()]
+        logits = original(teacher, states, language)
+        seen.append((torch.equal(torch.get_rng_state(), before[0]), [m.training for m in made.modules()] == before[1]))
+        return logits
 
-def test_without_parallel_text_there_is_the_task_loss_only(model, world):
-    """No transfer, no alignment."""
-    found = losses_of(model().eval(), world[0], task_loss, None, keep_weight=1.0)
-    assert found.alignment.item() == 0.0
-    assert torch.equal(found.total, found.task)
-
-
-def test_class_weights_shift_the_loss(model, world):
-    """A class of weight zero costs nothing; the mean is over weights."""
-    made, (source, _) = model().eval(), world[0]
-    weighted = partial(cross_entropy, weights=torch.tensor([0.0, 3.0]))
-    with torch.no_grad():
-        logits = made(source.states, SOURCE)[1]
-    only = task_loss(logits[source.targets == 1], source.targets[source.targets == 1])
-    torch.testing.assert_close(losses_of(made, (source,), weighted, None, keep_weight=1.0).task, only)
+    monkeypatch.setattr(Teacher, "predict", predict)
+    trained(made, world, small_transfer(stack, world, {"name": "prediction"}))
+    assert seen == [(True, True)] * (STEPS * EPOCHS)
 
 
 # ---- The optimiser ---------------------------------------------------------------------------------
@@ -359,6 +375,22 @@ def test_the_learning_rate_rises_and_falls(model, world, transfer, monkeypatch):
     assert [rates[1] for rates in recorder.rates] == pytest.approx([0.4 * f for f in factors])
     assert max(rates[0] for rates in recorder.rates) == pytest.approx(0.1)
     assert recorder.decays == [[0.02, 0.0]] * total
+
+
+def test_gates_and_thawed_parameters_have_rates_of_their_own(stack, world, transfer, monkeypatch):
+    """Gates learn ten times as fast as prompts, copies of the backbone's parameters at their own rate."""
+    recorder = Recorder(monkeypatch)
+    names = thawed(freezing.build("top_layers", {"layers": 1}).phases(stack))
+    made = small_model(stack, prompt={"name": "gated", "length": 2, "language_length": 1}, unfrozen=names)
+    settings = small_settings(
+        learning_rate=0.01, prompt_learning_rate=0.02, backbone_learning_rate=0.001, weight_decay=0.1, warmup_share=0
+    )
+    phases = (Phase(0.0, names),)
+    trained(made, world, transfer, settings=settings, phases=phases)
+    assert recorder.rates[0] == pytest.approx([0.01, 0.02, 0.2, 0.001])
+    assert recorder.decays[0] == [0.1, 0.0, 0.0, 0.1]
+    count = {name.split(".")[1] for name in parameters(made) if name.startswith("prompt.")}
+    assert count == {"task", "language", "gate"}
 
 
 def test_gradients_are_clipped(model, world, transfer, monkeypatch):
@@ -398,10 +430,5 @@ def test_a_last_step_that_breaks_the_parameters_stops_the_run(model, world, tran
 
 def test_a_head_alone_can_be_trained(world, stack):
     """Neither prompt nor adapter: one parameter group, no error."""
-    torch.manual_seed(0)
-    adaptation = build_adaptation(
-        prompt=None, adapter=None, width=stack.width, layers=range(1, 3), languages=[TARGET],
-        head=nn.Linear(stack.width, 2), initial=lambda layer, count: torch.zeros(count, stack.width),
-    )  # fmt: skip
-    _, history = trained(GraftedModel(stack, adaptation), world, None)
+    _, history = trained(small_model(stack, prompt=None, adapter=None), world, None)
     assert history[-1]["task_loss"] < history[0]["task_loss"]

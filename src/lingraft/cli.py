@@ -95,15 +95,24 @@ def init(
         Literal["classification", "sib200", "cldr_names"], typer.Option(help="What to start from.")
     ] = "classification",
     language: Annotated[list[str] | None, typer.Option(help="Target language; may be given several times.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Settings to start from: fast, best or paper.")] = None,
 ) -> None:
     """Write a commented recipe to start from."""
+    from .presets import presets, with_preset
     from .template import recipe_text
+
+    with_preset({"preset": preset})  # refuses one that nobody knows
 
     if path.exists():
         raise DataError(f"{path} exists already; choose another name, or delete it first")
     from .run_folder import write_text
 
-    write_text(path, recipe_text(task, language or ["yor-Latn"], path))
+    text = recipe_text(task, language or ["yor-Latn"], path)
+    if preset is not None:
+        others = ", ".join(name for name in presets() if name != preset)
+        start = f"preset: {preset}   # its settings lie under those below; also {others}"
+        text = text.replace("\noutput_dir:", f"\n{start}\n\noutput_dir:", 1)
+    write_text(path, text)
     console.print(f"wrote {path}; edit it, then: lingraft check {path}", highlight=False)
 
 
@@ -117,7 +126,8 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     table = Table(
         title=f"{found.task}, {found.trainings} training{'s' if found.trainings > 1 else ''}", title_justify="left"
     )
-    for heading in ("language", "labelled", "pairs", "dev", "test", "tokens", "cut off", "unknown"):
+    headings = ("language", "labelled", "pairs", "pair tokens", "dev", "test", "tokens", "cut off", "unknown")
+    for heading in (*headings, "pieces/word"):
         table.add_column(heading, justify="left" if heading == "language" else "right")
     for row in found.languages:
         table.add_row(*row)
@@ -137,6 +147,38 @@ def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -
     from .pipeline import run as run_recipe
 
     show_results(run_recipe(settings, quiet=quiet))
+
+
+@app.command()
+def compare(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write the table as a Markdown page, scores beside it.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare methods on a recipe's data, draws and passes; `compare:` in the recipe says which."""
+    from .config import read_recipe
+
+    settings = read_recipe(recipe, overrides or [])
+    from .compare import compare as compare_methods
+    from .comparison_page import HEADINGS, blocks, finding, read_comparison, table_rows, write_comparison_page
+
+    folder = compare_methods(settings, quiet=quiet)
+    found = read_comparison(folder)
+    for block in blocks(found):
+        table = Table(title=f"k = {block.shots}, {len(block.units)} trainings a method", title_justify="left")
+        for heading in HEADINGS:
+            table.add_column(heading, justify="left" if heading in ("method", "worst language") else "right")
+        for row in table_rows(block, found):
+            table.add_row(*map(_escaped, row))
+        console.print(table)
+        console.print(_escaped(finding(block, found).replace("*", "").replace("`", "")), highlight=False)
+    console.print(f"table: {folder / 'README.md'}", highlight=False)
+    if markdown is not None:
+        page = write_comparison_page(folder, markdown, command=f"lingraft compare {recipe}")
+        console.print(str(page), highlight=False)
 
 
 @app.command()
@@ -228,7 +270,18 @@ def report(
 @app.command(name="list")
 def list_(
     kind: Annotated[
-        Literal["tasks", "prompts", "adapters", "alignment", "backbones", "sources", "languages"],
+        Literal[
+            "tasks",
+            "prompts",
+            "adapters",
+            "alignment",
+            "freezing",
+            "methods",
+            "presets",
+            "backbones",
+            "sources",
+            "languages",
+        ],
         typer.Argument(help="What to list."),
     ] = "tasks",
 ) -> None:

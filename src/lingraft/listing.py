@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from .config import registry_of
+from .presets import preset_text, presets
 from .registry import Registry
+from .variants import described
 
 Rows = tuple[list[str], list[list[str]]]
 
@@ -12,6 +16,10 @@ def rows_of(kind: str) -> Rows:
     """Headings and rows for ``lingraft list KIND``."""
     if kind == "languages":
         return _languages()
+    if kind == "methods":
+        return ["name", "what it is"], [[name, str(entry["about"])] for name, entry in described().items()]
+    if kind == "presets":
+        return ["name", "what it is"], [[name, _first_comment(preset_text(name))] for name in presets()]
     headings = ["name", "options", "what it is"]
     return headings, [list(row) for row in _registry(kind).describe()]
 
@@ -25,8 +33,13 @@ def _registry(kind: str) -> Registry:
         from .data import sources
 
         return sources
-    key = {"tasks": "task", "prompts": "prompt", "adapters": "adapter", "alignment": "alignment"}[kind]
-    return registry_of(key)
+    return registry_of({"tasks": "task", "prompts": "prompt", "adapters": "adapter"}.get(kind, kind))
+
+
+def _first_comment(text: str) -> str:
+    """The words of the comment that a file begins with."""
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return " ".join(line.lstrip("# ") for line in comment)
 
 
 def _languages() -> Rows:

@@ -30,6 +30,9 @@ __all__ = [
     "Summary",
     "bootstrap_interval",
     "bootstrap_metric_interval",
+    "holm",
+    "joint_difference",
+    "joint_interval",
     "paired_difference",
     "summary",
 ]
@@ -185,12 +188,103 @@ def paired_difference(
     if first.shape != second.shape:
         raise ValueError(f"a pair of methods needs one shape [L, U, N], not {first.shape} and {second.shape}")
     columns = (first - second).mean(0).mean(0)  # [U, N], then [N]
-    means = _resampled_means(columns, groups, resamples, seed)
-    low, high = _interval(means, level)
-    side = np.sign(np.round(means, 12))  # what rounding makes of a tie is a tie
+    return _difference(float(columns.mean()), _resampled_means(columns, groups, resamples, seed), level)
+
+
+def _difference(mean: float, resampled: Floats, level: float) -> Difference:
+    """Interval and p-value of a difference from its resamples ``[R]``."""
+    low, high = _interval(resampled, level)
+    side = np.sign(np.round(resampled, 12))  # what rounding makes of a tie is a tie
     other_side = min(np.count_nonzero(side <= 0), np.count_nonzero(side >= 0))
-    p_value = min(1.0, 2 * (1 + other_side) / (len(means) + 1))
-    return Difference(float(columns.mean()), low, high, p_value)
+    return Difference(mean, low, high, min(1.0, 2 * (1 + other_side) / (len(resampled) + 1)))
+
+
+# ---- Several languages -----------------------------------------------------------------------------
+
+
+def joint_interval(
+    values: Sequence[ArrayLike],
+    groups: Sequence[Sequence[str]],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean over languages of the means over examples.
+
+    Languages whose test sets hold the same groups share their draws: a sentence that is hard in one
+    language is hard in the others. Languages with other groups are drawn on their own.
+
+    Args:
+        values: For each language ``[U, N]``, e.g. 1 where a prediction is right.
+        groups: For each language ``[N]``, what an example belongs to, by the same name in every language.
+        resamples: How often to draw.
+        seed: Where the random numbers start.
+        level: Share of the resampled means that the interval covers.
+
+    Raises:
+        ValueError: Nothing to average, numbers that are not finite, or groups that do not match.
+    """
+    return _interval(_joint_means(values, groups, resamples, seed), level)
+
+
+def joint_difference(
+    a: Sequence[ArrayLike],
+    b: Sequence[ArrayLike],
+    groups: Sequence[Sequence[str]],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Difference:
+    """:func:`paired_difference` for languages that may differ in their examples; draws as in :func:`joint_interval`.
+
+    Args:
+        a: For each language ``[U, N]``.
+        b: For each language ``[U, N]``, the same examples in the same order answered by the other method.
+        groups: For each language ``[N]``.
+        resamples: How often to draw.
+        seed: Where the random numbers start.
+        level: Share of the resampled differences that the interval covers.
+
+    Raises:
+        ValueError: The two do not have the same shapes.
+    """
+    first, second = ([_finite(one, dimensions=(2,)) for one in side] for side in (a, b))
+    if [one.shape for one in first] != [one.shape for one in second]:
+        raise ValueError("a pair of methods needs the same units and examples [U, N] in every language")
+    differences = [one - other for one, other in zip(first, second, strict=True)]
+    mean = float(np.mean([one.mean() for one in differences]))
+    return _difference(mean, _joint_means(differences, groups, resamples, seed), level)
+
+
+def _joint_means(values: Sequence[ArrayLike], groups: Sequence[Sequence[str]], resamples: int, seed: int) -> Floats:
+    """Mean over languages of their resampled means: ``[R]``."""
+    if not values or len(values) != len(groups):
+        raise ValueError(f"{len(groups)} lists of groups for {len(values)} languages; expected one for each, not none")
+    test_sets: list[frozenset[str]] = []
+    total = np.zeros(resamples)
+    for one, names in zip(values, groups, strict=True):
+        held = frozenset(names)
+        if held not in test_sets:
+            test_sets.append(held)
+        columns = _over_rows(_finite(one, dimensions=(2,)))
+        # Groups are numbered in the order of their names: the same seed draws the same ones.
+        total += _resampled_means(columns, names, resamples, seed + test_sets.index(held))
+    return total / len(values)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for how many there are (Holm, 1979), in the order given.
+
+    The smallest of ``m`` is multiplied by ``m``, the next by ``m - 1``, and so on; none comes out
+    below a smaller one, or above 1.
+    """
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
 
 
 # ---- Resampling ------------------------------------------------------------------------------------

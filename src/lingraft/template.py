@@ -45,6 +45,8 @@ PARALLEL = {
     "classification": """\
 parallel:                         # sentences (or words) in both languages, no labels; delete it if you have none
   files: data/parallel.{language}.tsv   # columns source and target; or .tmx, .po, .mo, line files (target_files)
+  # lexicon: data/words.{language}.tsv  # word pairs: copies of the source sentences with words replaced
+  # text: data/text.{language}.txt      # or only text of the target language: a lexicon is mined from it
 """,
     "sib200": "parallel: {from: task, pairs: 351}   # training sentences as pairs; their labels are not used\n",
     "cldr_names": "parallel: {from: task, pairs: 150}   # training names as pairs\n",
@@ -69,9 +71,10 @@ shots:
   # draws: 3                      # repeat with other labelled examples
 
 {parallel}
-# prompt: {{name: deep, length: 16, language_length: 8}}     # or input, or null
-# adapter: {{name: bottleneck, width: 32, language_width: 16}}   # or null
-# alignment: [{{name: mse, weight: 1.0}}]                    # also cosine, contrastive; several are added up
+# prompt: {{name: deep, length: 16, language_length: 8}}     # or gated, reparameterised, input, or null
+# adapter: {{name: bottleneck, width: 32, language_width: 16}}   # or lora, scaling, adapterhub, or null
+# alignment: [{{name: mse, weight: 1.0}}]                    # several are added up; all: lingraft list alignment
+# freezing: {{name: frozen}}                                 # what of the backbone learns: lingraft list freezing
 # train: {{num_train_epochs: 6, batch_size: 32, learning_rate: 2e-3, prompt_learning_rate: 5e-3}}
 """
 

@@ -1,0 +1,1 @@
+"""What lingraft is compared with: stock PEFT, and prototypes; ``methods.yaml`` says how each is set up."""

@@ -1,0 +1,65 @@
+"""The recipe's ``compare:`` block: which methods, under which names, with which tuning budget."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+
+METHODS = (
+    "frozen-head",
+    "prototype",
+    "peft-prompt",
+    "peft-prefix",
+    "peft-lora",
+    "bottleneck",
+    "top-k",
+    "full-sequential",
+    "full-joint",
+    "lora+alignment",
+    "full+alignment",
+    "paper",
+    "lingraft",
+)
+"""What a comparison can name, in the order of its table; ``baselines/methods.yaml`` says what each is."""
+
+OURS = "lingraft"
+"""What the others are tested against."""
+
+
+class CompareSettings(BaseModel):
+    """What `lingraft compare` runs on the recipe's data, draws and passes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    methods: list[Literal[METHODS]] = Field(default=list(METHODS))  # type: ignore[valid-type]
+    """Built-in methods; what each is, `baselines/methods.yaml` says."""
+    variants: dict[str, dict[str, Any]] = {}
+    """Further methods: name -> keys laid over the recipe, and optionally `method`, the built-in to start from (default:
+    `lingraft`). A variant with the name of a built-in method takes its place."""
+    learning_rates: dict[str, Annotated[list[PositiveFloat], Field(min_length=1, max_length=3)]] = {}
+    """By method: with more than one, each is tried on the first training, and the best on the source language's
+    development set is used; the target is not looked at."""
+    tuning_epochs: PositiveInt = 4
+    """Passes over the data of each trial of a learning rate."""
+    prototype: Literal["centroid", "knn"] = "centroid"
+    """What `prototype` compares a text with: the centres of the classes, or its nearest labelled texts."""
+    neighbours: PositiveInt = 5
+    """How many texts `prototype: knn` asks."""
+
+    @field_validator("variants")
+    @classmethod
+    def _names(cls, variants: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, fragment in variants.items():
+            if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name) or name == "tuning":
+                raise ValueError(f"{name!r} names a folder: letters, digits, and . _ + - in between; not `tuning`")
+            if fragment.get("method", OURS) not in METHODS:
+                raise ValueError(f"variant {name!r} starts from an unknown method; known: {', '.join(METHODS)}")
+        return variants
+
+    @property
+    def names(self) -> list[str]:
+        """All methods to run, in the order of the table: ours last."""
+        found = list(dict.fromkeys([*self.methods, *self.variants]))
+        return sorted(found, key=lambda name: name == OURS)

@@ -1,0 +1,132 @@
+"""A training of seconds: a few batches of two languages, a small model, and what is looked at during and after."""
+
+from functools import partial
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from lingraft.config import Block, TrainSettings, WeightedBlock
+from lingraft.encode import frozen_pooled, states_at
+from lingraft.model import GraftedModel, build_adaptation
+from lingraft.records import Batch
+from lingraft.tasks.classification import NO_LABEL, cross_entropy
+from lingraft.train import train
+from lingraft.transfer import Frame, Transfer, frames_of
+
+CPU = torch.device("cpu")
+SOURCE, TARGET = "eng-Latn", "yor-Latn"
+STEPS = 3  # an epoch
+EPOCHS = 4
+PROMPT = {"name": "deep", "length": 2, "language_length": 2}
+ADAPTER = {"name": "bottleneck", "width": 4, "language_width": 4, "dropout": 0.3}
+
+task_loss = partial(cross_entropy, weights=torch.ones(2))
+
+
+def small_world(stack, *, cut=1, steps=STEPS):
+    """Steps of an epoch: texts of class 0 hold words 5 to 12, of class 1 words 13 to 20, translations 16 further.
+
+    Of the four target texts the second is a labelled shot, the others have the source side of their pair.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def texts(count, label, shift=0):
+        return [
+            [1, *(torch.randint(0, 8, (4,), generator=generator) + 5 + 8 * label + shift).tolist(), 2]
+            for _ in range(count)
+        ]
+
+    def batch(language, ids, targets, taught):
+        translated = [[i - 16 if i > 20 else i for i in text] for text in ids]
+        with torch.no_grad():
+            teacher = frozen_pooled(stack, states_at(translated, stack, 0, CPU))
+        is_source = language == SOURCE
+        pairs = [text for text, known in zip(translated, taught, strict=True) if known]
+        return Batch(
+            states_at(ids, stack, cut, CPU),
+            language,
+            torch.tensor(targets),
+            teacher,
+            torch.tensor(taught),
+            is_source=is_source,
+            source=None if is_source else states_at(pairs, stack, cut, CPU),
+            # Word for word, the first of each text left out.
+            links=None if is_source else torch.tensor([[row, i, i] for row in range(len(pairs)) for i in (2, 3, 4)]),
+        )
+
+    found = []
+    for _ in range(steps):
+        source = batch(SOURCE, texts(4, 0) + texts(4, 1), [0] * 4 + [1] * 4, [True] * 8)
+        labels, taught = [NO_LABEL, 0, NO_LABEL, NO_LABEL], [True, False, True, True]
+        target = batch(TARGET, texts(2, 0, 16) + texts(2, 1, 16), labels, taught)
+        found.append((source, target))
+    return found
+
+
+def small_model(stack, *, cut=1, prompt=PROMPT, adapter=ADAPTER, unfrozen=(), seed=7, **options):
+    """A fresh model, always the same one; ``options`` are the adapter's."""
+    torch.manual_seed(seed)
+    adaptation = build_adaptation(
+        prompt=Block.model_validate(prompt) if prompt else None,
+        adapter=Block.model_validate(adapter | options) if adapter else None,
+        stack=stack,
+        cut=cut,
+        languages=[TARGET],
+        head=nn.Linear(stack.width, 2),
+        initial=lambda how, layer, count: torch.randn(count, stack.width),
+        unfrozen=unfrozen,
+    )
+    return GraftedModel(stack, adaptation)
+
+
+def small_transfer(stack, world, *blocks):
+    """Alignment losses in the frames of the source texts; by default squared distance at the top."""
+    wanted = [WeightedBlock.model_validate(block) for block in blocks or ({"name": "mse"},)]
+    frames = {stack.num_layers: Frame.of(torch.cat([source.teacher for source, _ in world]))}
+    layers = sorted({block.layer for block in wanted if block.layer} - set(frames))
+    if layers:
+        bare = small_model(stack, prompt=None, adapter=None)
+        frames |= frames_of(bare, [source.states for source, _ in world], layers)
+    return Transfer(wanted, frames, SOURCE)
+
+
+def small_settings(**changes):
+    """Few epochs, fast."""
+    return TrainSettings(**{"num_train_epochs": EPOCHS, "learning_rate": 1e-2, "average_last": 2} | changes)
+
+
+def trained(model, world, transfer, *, settings=None, seed=5, epochs=None, **options):
+    """Train, and return the parameters and the history; ``epochs`` gives the steps where not always ``world``."""
+    count = len(world)
+    history = train(
+        model,
+        epochs or (lambda epoch: [lambda i=(i + epoch) % count: world[i] for i in range(count)]),
+        task_loss=task_loss,
+        transfer=transfer,
+        settings=settings or small_settings(),
+        seed=seed,
+        accelerator=Accelerator(cpu=True),
+        **options,
+    )
+    return parameters(model), history
+
+
+def parameters(model):
+    """Copies of the trained parameters."""
+    return {name: parameter.detach().clone() for name, parameter in model.adaptation.named_parameters()}
+
+
+def assert_same(one, other):
+    """Bit for bit."""
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+def shaken(model, seed=3, size=1.0):
+    """The model with all its trained parameters moved away from where they begin."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.adaptation.parameters():
+            parameter.add_(size * torch.randn(parameter.shape, generator=generator))
+    return model
