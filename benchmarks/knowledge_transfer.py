@@ -58,7 +58,8 @@ def _head(finished: dict[str, Path], introduction: Path) -> str:
     for name, folder in finished.items():
         comparison = read_comparison(folder)
         lines += [f"- {SECTIONS[name]}. {finding(block, comparison)}" for block in blocks(comparison)[:1]]
-    return "\n".join([*lines, "", introduction.read_text(encoding="utf-8")])
+    written = introduction.read_text(encoding="utf-8") if introduction.is_file() else ""
+    return "\n".join([*lines, "", written])
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+import lingraft.adapt
 from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft.adapt import (
     Method,
@@ -21,9 +22,11 @@ from lingraft.adapt import (
 )
 from lingraft.alignment.links import mutual_links
 from lingraft.backbones.loading import weights_digest
+from lingraft.checkpoint import load_adaptation
 from lingraft.encode import frozen_pooled, states_at
 from lingraft.evaluate import predict_states
 from lingraft.materials import gather
+from lingraft.model import GraftedModel
 from lingraft.pipeline import encode_all, resolved_cut, tokenise
 from lingraft.progress import Reporter
 from lingraft.run_files import read_lines, read_object
@@ -269,3 +272,56 @@ def test_what_learnt_when_is_told_in_spans():
     rows = [{"epoch": i, "trained": ["head"] if i < 3 else ["head", "prompt"]} for i in (1, 2, 3, 4)]
     assert trained_when(rows) == ["epochs 1-2 trained head", "epochs 3-4 trained head, prompt"]
     assert trained_when([]) == []
+
+
+def test_a_language_without_pairs_and_shots_uses_the_task_part_alone(prepared, tmp_path):
+    """A part of its own that never learnt would only disturb."""
+    made = prepared("shots.k=0", parallel=None)
+    run_unit(Unit(0, 0, 1), tmp_path, made, Reporter(quiet=True))
+    path = tmp_path / "units" / "k0-draw0-seed1" / "adaptation.safetensors"
+    adaptation, identity = load_adaptation(path, made.backbone)
+    assert identity.languages == ()
+    assert not [name for name in adaptation.state_dict() if ".language." in name]
+    model, encoded = GraftedModel(made.backbone.stack, adaptation), made.pools[TARGET, "test"]
+    ids = [example.id for example in made.materials.test[TARGET]]
+    torch.testing.assert_close(
+        predict_states(model, encoded, ids, TARGET)[0], predict_states(model, encoded, ids, SOURCE)[0]
+    )
+
+
+def test_the_seconds_before_a_stop_count_too(prepared, tmp_path, monkeypatch):
+    """A training that was continued took as long as both its parts."""
+    made, kept = prepared(), []
+    original = lingraft.adapt.save_training_state
+    monkeypatch.setattr(
+        lingraft.adapt, "save_training_state", lambda path, state: (original(path, state), kept.append(0))
+    )
+
+    def stop(*_, **__):
+        if len(kept) == 1:
+            raise KeyboardInterrupt
+        return validation(*_, **__)
+
+    monkeypatch.setattr(lingraft.adapt, "validation", stop)
+    with pytest.raises(KeyboardInterrupt):
+        trained(made, tmp_path)
+    path = tmp_path / "units" / UNIT.name / "training.safetensors"
+    state = lingraft.adapt.load_training_state(path)
+    original(path, replace(state, seconds=1000.0))
+    kept.append(state)
+    facts, _ = trained(made, tmp_path)
+    assert 1000 < facts["seconds"] < 1100
+
+
+def test_a_frozen_head_can_weigh_shots(prepared):
+    """With weight 1 as if they were the source's, with a tiny weight as if there were none."""
+    made = prepared()
+    (draw,) = made.materials.draws
+    source, targets = learning_pools(draw, made)
+    frame = Frame.of(torch.stack(list(source.teacher.values())))
+    alone = warm_start(source, [], frame, made)
+    light = warm_start(source, targets, frame, made, shot_weight=1e-9)
+    alike = warm_start(source, targets, frame, made)
+    if light.strength == alone.strength:
+        torch.testing.assert_close(light.weight, alone.weight, atol=1e-3, rtol=1e-2)
+    assert not torch.allclose(alike.weight, alone.weight, atol=1e-3)

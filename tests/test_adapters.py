@@ -306,6 +306,12 @@ def test_scaling_may_leave_out_parts(stack):
         built("scaling", stack, targets=["q_proj"])
 
 
+def test_scaling_nothing_at_all_is_refused(stack):
+    """Without a place there is nothing to train."""
+    with pytest.raises(ConfigError, match="`targets` and `feed_forward` are both empty"):
+        built("scaling", stack, targets=[], feed_forward=[])
+
+
 def test_a_target_is_a_name_or_the_end_of_one(stack):
     """`output.dense` exists as it stands, so the attention's is not meant; `dense` means three."""
     layers = range(2, 3)

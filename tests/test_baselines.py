@@ -182,3 +182,22 @@ def test_states_in_between_are_refused():
     """States in between are refused."""
     with pytest.raises(ConfigError, match="no states in between"):
         network("peft-lora")(States(TOKENS, MASK, IDS), "", {})
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), torch.OutOfMemoryError),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError),
+        (RuntimeError("size mismatch"), PeftUnsupportedError),
+    ],
+)
+def test_too_little_memory_is_not_taken_for_a_method_that_is_impossible(monkeypatch, raised, expected):
+    """Too little memory is not taken for a method that is impossible."""
+
+    def out_of_memory(net):
+        raise raised
+
+    monkeypatch.setattr("lingraft.baselines.peft._try_out", out_of_memory)
+    with pytest.raises(expected):
+        network("peft-lora")

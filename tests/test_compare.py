@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 import lingraft.compare
-from conftest import random_model, save_checkpoint
+from conftest import WORDS, random_model, save_checkpoint
 from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft import compare_worker
 from lingraft.cli import app
@@ -34,6 +34,7 @@ from lingraft.run_files import read_lines, read_object
 from lingraft.run_folder import write_json, write_lines
 from lingraft.statistics import joint_difference
 from lingraft.variants import described, variants
+from lingraft.wording import duration
 
 SMALL = [
     "train.num_train_epochs=2",
@@ -86,7 +87,7 @@ def test_methods_differ_in_what_they_say_and_in_nothing_else(world, tiny_checkpo
         assert all(getattr(one.recipe, key) == getattr(base, key) for key in same)
         assert one.recipe.train.num_train_epochs == base.train.num_train_epochs
         assert one.recipe.train.batch_size == base.train.batch_size
-        assert one.recipe.train.shot_weight == base.train.shot_weight
+        assert one.recipe.train.shot_weight == (1.0 if one.name == "frozen-head" else base.train.shot_weight)
         aligned = one.name in ("lora+alignment", "full+alignment", "paper", "lingraft")
         assert bool(one.recipe.alignment) == (one.recipe.train.max_pairs != 0) == aligned
     ours = variants(base)[-1].recipe
@@ -130,6 +131,10 @@ def test_all_fragments_that_do_not_fit_are_told_at_once(world, tiny_checkpoint, 
         ({"methods": ["peft-loar"]}, "peft-lora"),
         ({"variants": {"a/b": {}}}, "names a folder"),
         ({"variants": {"tuning": {}}}, "names a folder"),
+        ({"variants": {"mined": {}}}, "names a folder"),
+        ({"variants": {"a": {"output_dir": "b"}}}, "sets `output_dir`, which belongs to the comparison"),
+        ({"variants": {"a": {"compare": {}}}}, "sets `compare`, which belongs to the comparison"),
+        ({"methods": []}, "compare: Value error, name at least one method or variant"),
         ({"variants": {"a": {"method": "b"}}}, "unknown method"),
         ({"learning_rates": {"top-k": [1, 2, 3, 4]}}, "learning_rates.top-k"),
         ({"neighbors": 3}, "did you mean 'neighbours'"),
@@ -139,6 +144,61 @@ def test_a_wrong_compare_block_is_refused(block, told):
     """A wrong compare block is refused."""
     with pytest.raises(ConfigError, match=told):
         parse_recipe({"task": {"name": "cldr_names", "target_languages": ["yor-Latn"]}, "compare": block})
+
+
+def test_a_variants_preset_lies_over_the_recipe_and_under_its_own_keys(world, tiny_checkpoint, tmp_path):
+    """A variant's preset lies over the recipe and under its own keys."""
+    own = {"x": {"preset": "paper", "train": {"keep_weight": 0.5}}, "y": {"preset": "papr"}}
+    found = recipe(world, tiny_checkpoint, tmp_path, methods=["lingraft"], variants={"x": own["x"]})
+    one = variants(found)[0]
+    assert (one.recipe.prompt.name, one.recipe.prompt.options["length"], one.recipe.adapter) == ("input", 20, None)
+    assert (one.recipe.train.keep_weight, one.recipe.train.average_last, one.recipe.train.batch_size) == (0.5, 1, 8)
+    assert "preset paper" in one.about
+    with pytest.raises(ConfigError, match="compare, y: preset: unknown preset 'papr'; did you mean 'paper'"):
+        variants(recipe(world, tiny_checkpoint, tmp_path, variants=own))
+
+
+@pytest.mark.parametrize(
+    "change", [{"parallel": None}, {"train": {"max_pairs": 0}}], ids=["no parallel text", "no pairs passed"]
+)
+def test_methods_that_align_are_refused_where_nothing_can_be_aligned(world, change):
+    """Methods that align are refused where nothing can be aligned."""
+    found = {"parallel": {"files": str(world / "pairs.{language}.tsv")}, "compare": {}} | change
+    with pytest.raises(ConfigError) as caught:
+        variants(world_recipe(world, **found))
+    rest = [name for name in METHODS if name not in ("lora+alignment", "full+alignment", "paper")]
+    assert caught.value.problems == [
+        "compare.methods: lora+alignment, full+alignment, paper need parallel text and an alignment loss; leave them "
+        f"out: methods: [{', '.join(rest)}]"
+    ]
+    assert [one.name for one in variants(world_recipe(world, **found | {"compare": {"methods": rest}}))] == rest
+
+
+def test_a_method_that_takes_the_recipes_losses_needs_some(world, tiny_checkpoint, tmp_path):
+    """A method that takes the recipe's losses needs some; `paper` brings its own, and a variant may."""
+    own = {"a": {"method": "full+alignment"}, "b": {"method": "full+alignment", "alignment": [{"name": "mse"}]}}
+    methods = ["paper", "lora+alignment", "lingraft"]
+    found = recipe(world, tiny_checkpoint, tmp_path, "alignment=[]", methods=methods, variants=own)
+    with pytest.raises(ConfigError) as caught:
+        variants(found)
+    assert caught.value.problems == [
+        "compare.variants.a: full+alignment needs parallel text and an alignment loss; leave it out",
+        "compare.methods: lora+alignment needs parallel text and an alignment loss; leave it out: "
+        "methods: [paper, lingraft]",
+    ]
+
+
+def test_a_learning_rate_for_nothing_is_refused(world, tiny_checkpoint, tmp_path):
+    """A learning rate for nothing is refused."""
+    rates = {"frozen-head": [0.1], "near": [0.1]}
+    found = recipe(world, tiny_checkpoint, tmp_path, variants={"near": {"method": "prototype"}}, learning_rates=rates)
+    with pytest.raises(ConfigError) as caught:
+        variants(found)
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "compare.learning_rates.frozen-head",
+        "compare.learning_rates.near",
+    ]
+    assert "nothing is trained there" in str(caught.value)
 
 
 def test_a_learning_rate_goes_where_the_method_learns(world, tiny_checkpoint, tmp_path):
@@ -173,7 +233,7 @@ def compared(world, tiny_checkpoint, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINGRAFT_CACHE", str(output / "cache"))
         for one in variants(found):
-            run_variant(one, output, tuning_epochs=1)
+            run_variant(one, found)
     lingraft.compare._collect(output, found, variants(found))
     return output, found
 
@@ -207,6 +267,20 @@ def test_trained_parameters_count_the_head(compared):
     assert trained["full-joint"] == trained["full-sequential"] == trained["full+alignment"] > trained["top-k"]
 
 
+def test_steps_are_those_of_the_optimiser(compared):
+    """Steps are those of the optimiser: 24 pairs, 24 labelled examples and 3 shots, in batches of 8, twice."""
+    output, _ = compared
+    steps = {m["name"]: m["steps"]["k1-draw0-seed1"] for m in read_object(output / "comparison.json")["methods"]}
+    assert steps["frozen-head"] == steps["prototype"] == 0
+    assert steps["lingraft"] == steps["paper"] == 2 * 4
+    assert steps["full-joint"] == steps["peft-lora"] == 2 * 3
+    assert steps["full-sequential"] == 2 * 3 + 2 * 1
+    for facts in read_object(output / "comparison.json")["methods"]:
+        rows = list(read_lines(output / "two-seeds" / "units" / "k1-draw0-seed2" / "training.jsonl"))
+        if facts["name"] == "two-seeds":
+            assert facts["steps"]["k1-draw0-seed2"] == rows[-1]["step"]
+
+
 def test_scores_are_named_by_method(compared):
     """Scores are named by method."""
     output, _ = compared
@@ -214,8 +288,8 @@ def test_scores_are_named_by_method(compared):
     assert {row["method"] for row in rows} == {*METHODS, "two-seeds"}
     wanted = {"method": "frozen-head", "language": TARGET, "metric": "accuracy"}
     own = next(row for row in rows if wanted.items() <= row.items())
-    before = list(read_lines(output / "lingraft" / "predictions" / "k1-draw0-seed1" / f"{TARGET}.jsonl"))
-    assert own["value"] == pytest.approx(np.mean([row["before"] == row["gold"] for row in before]))
+    answers = list(read_lines(output / "frozen-head" / "predictions" / "k1-draw0-seed1" / f"{TARGET}.jsonl"))
+    assert own["value"] == pytest.approx(np.mean([row["value"] == row["gold"] for row in answers]))
 
 
 def test_rates_are_tried_without_a_test_set(compared):
@@ -291,6 +365,7 @@ def fake(folder, answers, *, units=("k0-draw0-seed1",), impossible=()):
         methods.append(
             {"name": name, "about": "invented", "units": list(units), "trainable_parameters": 1234}
             | {"seconds": dict.fromkeys(units, 61.0), "peak_bytes": 1_500_000_000, "labels": dict.fromkeys(units, "x")}
+            | {"steps": dict.fromkeys(units, 88), "pairs": dict.fromkeys(units, name)}
             | {"learning_rate": {"setting": None, "value": None, "tried": {}}}
         )
     methods += [{"name": name, "about": "invented", "impossible": "PEFT cannot"} for name in impossible]
@@ -325,8 +400,25 @@ def test_the_cells_of_a_row(tmp_path):
     assert ours[3:5] == ["", ""]
     assert other[2] == "yor 90.0"
     assert other[5] == "1,234"
-    assert other[7] == "1.50 GB"
-    assert "`peft-prefix`: invented. Not possible: PEFT cannot." in page_text(found, command="x")
+    assert other[6:] == ["88", duration(61), "1.50 GB"]
+    page = page_text(found)
+    assert "`peft-prefix`: invented. Not possible: PEFT cannot." in page
+    assert "All methods had the same labelled examples, source and target, in every training" in page
+    assert "Not all methods had the same pairs, used or not, in k0-draw0-seed1." in page
+    assert "Generated by `lingraft compare` from the settings in `recipe.yaml`" in page
+    assert "    lingraft compare x.yaml\n" in page_text(found, command="lingraft compare x.yaml")
+
+
+def test_a_folder_of_an_older_release_has_no_steps(tmp_path):
+    """A folder of an older release has no steps."""
+    found = fake(tmp_path, {"lingraft": [1, 0], "top-k": [0, 0]})
+    about = read_object(tmp_path / "comparison.json")
+    for method in about["methods"]:
+        del method["steps"], method["pairs"]
+    write_json(tmp_path / "comparison.json", about)
+    found = read_comparison(tmp_path)
+    assert table_rows(blocks(found)[0], found)[0][6] == "–"
+    assert "the same pairs" not in page_text(found)
 
 
 def test_p_values_are_corrected_for_the_number_of_methods(tmp_path):
@@ -423,6 +515,40 @@ def test_what_peft_cannot_do_is_a_row_without_numbers(world, tmp_path):
     text = (tmp_path / "out" / "README.md").read_text()
     assert "Not possible: PEFT's prefix does not work on modernbert" in text
     assert "| `peft-prefix`" not in text
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_was_impossible_is_tried_again(world, tmp_path, capfd):
+    """What was impossible is tried again: another release of PEFT may do it."""
+    checkpoint = save_checkpoint(tmp_path / "modern", random_model("modernbert"))
+    found = recipe(
+        world, checkpoint, tmp_path / "out", methods=["peft-prefix"], learning_rates={"peft-prefix": [0.1, 0.2]}
+    )
+    for _ in range(2):
+        with pytest.raises(RunError, match=r"no method is possible.*peft-prefix: PEFT's prefix does not work"):
+            compare(found, quiet=False)
+        assert "peft-prefix: not possible" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_lexicon_is_mined_once_for_all_methods(world, tiny_checkpoint, tmp_path):
+    """A lexicon is mined once for all methods, and once more for one of other texts."""
+    text = tmp_path / f"text.{TARGET}.txt"
+    text.write_text("\n".join(" ".join(pair) for pair in product(WORDS[16:24], WORDS[16:24])), encoding="utf-8")
+    found = recipe(
+        world,
+        tiny_checkpoint,
+        tmp_path / "out",
+        f"parallel.text={tmp_path}/text.{{language}}.txt",
+        methods=["frozen-head", "prototype"],
+        variants={"fewer": {"method": "prototype", "parallel": {"ratio": 0.9}}},
+    )
+    compare(found, quiet=True)
+    mined = sorted(path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob(f"{TARGET}.tsv"))
+    assert [str(path) for path in mined] == [f"mined/fewer/mined/{TARGET}.tsv", f"mined/{TARGET}.tsv"]
+    pairs = [read_object(tmp_path / "out" / name / "method.json")["pairs"] for name in ("frozen-head", "prototype")]
+    assert pairs[0] == pairs[1]
+    assert "the same pairs, used or not," in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_what_goes_wrong_in_a_method_is_one_line_and_the_others_are_kept(world, tiny_checkpoint, tmp_path):

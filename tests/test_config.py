@@ -108,8 +108,12 @@ def test_the_message_counts_and_lists(tmp_path):
         ({"freezing": {"name": "full", "layers": 2}}, "freezing.layers: unknown option of full 'layers'"),
         ({"freezing": None}, "freezing: Input should be a valid dictionary"),
         (
-            {"alignment": [{"name": "mse", "layer": 0}], "parallel": {"from": "task"}},
-            "alignment.0.layer: Input should be greater than 0",
+            {"alignment": [{"name": "mse", "layer": -1}], "parallel": {"from": "task"}},
+            "alignment.0.layer: Input should be greater than or equal to 0",
+        ),
+        (
+            {"adapter": {"name": "lora", "targets": ["query"], "rank": 0}},
+            "adapter.rank: Input should be greater than 0",
         ),
         ({"train": {"warmup_share": 1}}, "train.warmup_share: Input should be less than 1"),
         ({"train": {"learning_rate": float("nan")}}, "train.learning_rate: Input should be greater than 0"),

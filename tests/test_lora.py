@@ -101,6 +101,12 @@ def test_rank_and_targets_are_chosen():
         built(stack, targets=["quarry"])
 
 
+def test_no_targets_are_refused():
+    """An empty list would be found out after the training, when PEFT's folder is written."""
+    problems = adapters.check("lora", {"targets": []}, "adapter")
+    assert problems[0].startswith("adapter.targets: List should have at least 1 item")
+
+
 def test_it_begins_as_peft_does(stack):
     """A is drawn from the range that a linear layer's weights are, B is zero."""
     pair = built(stack, rank=16).task["1"]["output/dense"]

@@ -95,6 +95,24 @@ def test_a_device_that_is_not_there_is_refused(checked):
         checked(["device=cuda"])
 
 
+def test_pairs_that_are_not_passed_are_warned_of(checked, world):
+    """Losses without pairs are said to do nothing; no losses, no warning."""
+    told = "train.max_pairs is 0, so nothing is aligned"
+    files = {"files": str(world / "pairs.{language}.tsv")}
+    assert any(told in w for w in checked(["train.max_pairs=0"], parallel=files)[0].warnings)
+    assert not any(told in w for w in checked(["train.max_pairs=0"], parallel=files, alignment=[])[0].warnings)
+    assert not any(told in w for w in checked(parallel=files)[0].warnings)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_loss_on_frozen_states_is_refused(checked, world, layer):
+    """At the cut and below it, the embeddings too, there is no gradient."""
+    with pytest.raises(
+        ConfigError, match=rf"alignment\.0\.layer: states after layer {layer} are frozen .* no gradient"
+    ):
+        checked(parallel={"files": str(world / "pairs.{language}.tsv")}, alignment=[{"name": "mse", "layer": layer}])
+
+
 def test_trained_parameters_are_those_of_the_parts(checked):
     """A head alone: three classes, and a bias each."""
     found, _ = checked(prompt=None, adapter=None)

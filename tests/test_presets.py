@@ -56,6 +56,16 @@ def test_fast_is_the_default():
     assert recipe(preset="fast").model_copy(update={"preset": None}) == recipe()
 
 
+def test_a_presets_losses_need_no_parallel_text_unless_asked_for():
+    """A preset's losses need no parallel text unless asked for."""
+    for name in presets():
+        assert recipe(preset=name, parallel=None).alignment == []
+    assert recipe(preset="fast", parallel=None).model_copy(update={"preset": None}) == recipe(parallel=None)
+    for asked in ({"alignment": [{"name": "mse"}]}, {}):
+        with pytest.raises(ConfigError, match="alignment: needs parallel text"):
+            parse_recipe({"task": TASK, "preset": "fast", **asked}, [] if asked else ["alignment.0.weight=2"])
+
+
 def test_paper_is_an_input_prompt_and_mse_on_a_frozen_model():
     """Paper is an input prompt and MSE on a frozen model."""
     found = recipe(preset="paper")

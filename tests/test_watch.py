@@ -182,7 +182,10 @@ def test_three_times_the_lowest_is_too_much(means, at):
 def test_what_was_said_before_a_kill_is_not_said_again():
     """And the lowest loss is remembered."""
     said = []
-    rows = [{"loss": 0.5}, {"loss": 1.0, "warnings": ["collapsed: every development example is called 'a'; …"]}]
+    rows = [
+        {"task_loss": 0.5},
+        {"task_loss": 1.0, "warnings": ["collapsed: every development example is called 'a'; …"]},
+    ]
     watch = Watch(said.append, rows)
     watch.predictions({"b": 9}, 2)
     assert said == []

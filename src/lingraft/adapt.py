@@ -60,6 +60,8 @@ class Prepared:
     cut: int
     pools: Pools
     accelerator: Accelerator
+    learnt: tuple[str, ...] = ()
+    """Target languages that the training at hand has something to learn from; the others get no part of their own."""
 
 
 def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, method: Method | None = None) -> None:
@@ -69,6 +71,7 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
     task, place, stack = materials.task, folder / "units" / unit.name, prepared.backbone.stack
     draw = next(draw for draw in materials.draws if (draw.k, draw.draw) == (unit.k, unit.draw))
     source, targets = learning_pools(draw, prepared)
+    prepared = replace(prepared, learnt=tuple(pool.language for pool in targets))
     frame = Frame.of(torch.stack(list(source.teacher.values())))
     head = warm_start(source, targets, frame, prepared)
     started = time.monotonic()
@@ -84,6 +87,7 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
     order = Order(source, tuple(targets), recipe.train, unit.seed, accelerator.device)
     with reporter.task(f"training {unit.name}", order.steps) as advance:
         state = load_training_state(place / "training.safetensors")
+        started -= state.seconds if state else 0.0  # what was spent before a stop counts too
         if state:
             reporter.say(f"{unit.name}: continuing at step {state.step}")
             advance(state.step)
@@ -224,7 +228,9 @@ def passed_pairs(draw: Draw, language: str, count: int | None) -> tuple[Pair, ..
     return tuple(sorted(pairs, key=lambda pair: rank(draw.draw, "pairs", pair[0].group))[:count])
 
 
-def warm_start(source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared) -> LinearHead:
+def warm_start(
+    source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared, shot_weight: float = 1.0
+) -> LinearHead:
     """The head on frozen states, from all labels of the draw; also what "before" means."""
     materials, pools = prepared.materials, prepared.pools
     labelled = [(pool, list(pool.targets)) for pool in (source, *targets) if pool.targets]
@@ -238,6 +244,7 @@ def warm_start(source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Pr
         frame=frame,
         classes=len(materials.task.labels),
         balanced=False,
+        weights=[1.0 if pool is source else shot_weight for pool, ids in labelled for _ in ids],
         calibrated=True,
     )
 
@@ -285,7 +292,7 @@ def grafted(prepared: Prepared, source: Pool, head: LinearHead, seed: int) -> Gr
         adapter=recipe.adapter,
         stack=stack,
         cut=prepared.cut,
-        languages=task.target_languages,
+        languages=prepared.learnt,
         head=linear,
         initial=starts(prepared.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
         unfrozen=thawed(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
@@ -307,7 +314,7 @@ def identity(prepared: Prepared) -> Identity:
         kind=task.kind,
         labels=task.labels,
         source_language=task.source_language,
-        languages=task.target_languages,
+        languages=prepared.learnt,
         prompt=recipe.prompt.model_dump() if recipe.prompt else None,
         adapter=recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
         version=__version__,

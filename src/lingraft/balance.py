@@ -20,6 +20,9 @@ from .transfer import Transfer
 EVERY = 20
 """Steps between two measurements, each of which costs a backward pass per loss."""
 
+LARGEST = 1e4
+"""A balanced weight stays within this factor of the recipe's: a loss that is nearly solved has hardly a gradient."""
+
 MEMORY = 0.7
 """Share that an older measurement keeps in the running mean."""
 
@@ -38,7 +41,7 @@ class Balance:
         self.fixed = [term.weight for term in transfer.terms] if transfer else []
         self.share = share
         self.weights = list(state.get("weights", self.fixed))
-        self.norms = list(state.get("norms", ()))  # task, then each loss
+        self.norms = list(state.get("norms", ()))  # of the task, then of the loss, for each loss in turn
         self.cosines = list(state.get("cosines", ()))
         self.ratios = list(state.get("ratios", ()))
 
@@ -70,16 +73,14 @@ class Balance:
         """New weights from running means of the norms."""
         if len(measured) < len(self.fixed):
             return
-        now = [measured[0][1], *(norm for _, _, norm in measured)]
+        assert self.share is not None
+        now = [norm for _, *norms in measured for norm in norms]
         old = self.norms or now
         self.norms = [MEMORY * before + (1 - MEMORY) * norm for before, norm in zip(old, now, strict=True)]
-        task, *others = self.norms
-        if task > 0:
-            assert self.share is not None
-            self.weights = [
-                fixed * self.share * task / norm if norm > 0 else fixed
-                for fixed, norm in zip(self.fixed, others, strict=True)
-            ]
+        for i, fixed in enumerate(self.fixed):
+            task, norm = self.norms[2 * i : 2 * i + 2]
+            if task > 0 and norm > 0:
+                self.weights[i] = fixed * min(LARGEST, max(1 / LARGEST, self.share * task / norm))
 
     def row(self) -> dict[str, Any]:
         """What an epoch's record says of it; the measurements start anew."""

@@ -111,6 +111,7 @@ def save_training_state(path: Path, state: TrainingState) -> None:
         tensors |= {f"optimizer/{key}/{name}": tensor for key, tensor in moments.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     about = {"step": state.step, "history": state.history, "sums": state.sums, "balance": state.balance}
+    about["seconds"] = state.seconds
     _write(path, tensors, {"lingraft": json.dumps(about)})
 
 
@@ -121,7 +122,11 @@ def load_training_state(path: Path) -> TrainingState | None:
             about = json.loads((file.metadata() or {})["lingraft"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state = TrainingState(
-            step=about["step"], history=about["history"], sums=about["sums"], balance=about["balance"]
+            step=about["step"],
+            history=about["history"],
+            sums=about["sums"],
+            balance=about["balance"],
+            seconds=about["seconds"],
         )
     except (OSError, SafetensorError, KeyError, ValueError):
         return None

@@ -165,7 +165,7 @@ def compare(
     from .compare import compare as compare_methods
     from .comparison_page import HEADINGS, blocks, finding, read_comparison, table_rows, write_comparison_page
 
-    folder = compare_methods(settings, quiet=quiet)
+    folder = compare_methods(settings, quiet=quiet, command=f"lingraft compare {recipe}")
     found = read_comparison(folder)
     for block in blocks(found):
         table = Table(title=f"k = {block.shots}, {len(block.units)} trainings a method", title_justify="left")

@@ -50,8 +50,13 @@ class Estimate:
         return max(1, round(self.seconds))
 
 
-def compare(recipe: Recipe, *, quiet: bool = False) -> Path:
+def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None) -> Path:
     """Run every method of a recipe's ``compare`` block, or continue where it stopped; returns the folder.
+
+    Args:
+        recipe: The recipe.
+        quiet: Say nothing but warnings.
+        command: What was typed, for the page.
 
     Raises:
         LingraftError: With one clear message; what was finished stays finished.
@@ -64,7 +69,7 @@ def compare(recipe: Recipe, *, quiet: bool = False) -> Path:
             (output / "README.md").unlink(missing_ok=True)  # a folder that has it is finished
             _run([method for method in methods if method not in done], recipe, reporter)
         _collect(output, recipe, methods)
-        write_text(output / "README.md", page_text(read_comparison(output), command="lingraft compare RECIPE"))
+        write_text(output / "README.md", page_text(read_comparison(output), command=command))
     return output
 
 
@@ -145,10 +150,8 @@ def _is_done(method: Variant) -> bool:
     """
     folder = method.recipe.output_dir
     facts = read_object(folder / "method.json")
-    if not facts:
+    if not facts or "impossible" in facts:  # another release of PEFT may be able to
         return False
-    if "impossible" in facts:
-        return True
     rate = facts["learning_rate"]["value"] if method.rates else None
     recipe = method.at_rate(rate) if rate is not None else method.recipe
     if changed := changed_settings(folder, recipe):
@@ -176,6 +179,9 @@ def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter) -> None
     with reporter.task("comparing", sum(estimate.share for estimate in planned)) as advance:
         for estimate in planned:
             name = estimate.variant.name
+            (estimate.variant.recipe.output_dir / "method.json").unlink(
+                missing_ok=True
+            )  # it said why it was impossible
             failure = _work(estimate.variant, recipe, reporter, advance, estimate.share, encode_only=False)
             if failure:
                 reporter.say(f"{name}: {failure}")
@@ -289,9 +295,16 @@ class _Progress:
 
 
 def _collect(output: Path, recipe: Recipe, methods: Sequence[Variant]) -> None:
-    """Put together what the methods left: ``scores.jsonl`` and ``comparison.json``."""
+    """Put together what the methods left: ``scores.jsonl`` and ``comparison.json``.
+
+    Raises:
+        RunError: No method was possible.
+    """
     settings = recipe.compare or CompareSettings()
     facts = [read_object(method.recipe.output_dir / "method.json") for method in methods]
+    if all("impossible" in found for found in facts):
+        reasons = "; ".join(f"{found['name']}: {found['impossible']}" for found in facts)
+        raise RunError(f"no method is possible, so there is nothing to compare. {reasons}")
     rows = [
         row
         for method, found in zip(methods, facts, strict=True)

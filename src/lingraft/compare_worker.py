@@ -37,7 +37,7 @@ from .materials import Draw
 from .pipeline import prepare, refuse_other_data
 from .progress import Advance, Reporter
 from .records import IDS
-from .run_files import read_object
+from .run_files import read_lines, read_object
 from .run_folder import Unit, opened, units, write_json, write_lines
 from .state_table import IdTable, StateTable
 from .transfer import Frame
@@ -51,10 +51,9 @@ def main() -> None:
         recipe = parse_recipe(wanted["recipe"])
         variant = next(one for one in variants(recipe) if one.name == wanted["name"])
         if wanted["encode_only"]:
-            prepare(variant.recipe, Relay("encoding"))
+            prepare(with_shared_lexicon(variant, recipe), Relay("encoding"))
         else:
-            tuning = recipe.compare.tuning_epochs if recipe.compare else 1
-            run_variant(variant, recipe.output_dir, tuning)
+            run_variant(variant, recipe)
     except PeftUnsupportedError as error:
         tell(impossible=str(error))
     except LingraftError as error:
@@ -62,12 +61,18 @@ def main() -> None:
         sys.exit(1)
 
 
-def run_variant(variant: Variant, output: Path, tuning_epochs: int) -> None:
-    """Choose the learning rate, then train and score every unit; ``method.json`` of the folder appears last."""
-    prepared, card, _ = prepare(variant.recipe, Relay("encoding"))
+def run_variant(variant: Variant, whole: Recipe) -> None:
+    """Choose the learning rate, then train and score every unit; ``method.json`` of the folder appears last.
+
+    Args:
+        variant: The method.
+        whole: The recipe of the comparison.
+    """
+    prepared, card, _ = prepare(with_shared_lexicon(variant, whole), Relay("encoding"))
     if variant.network in PEFT:
         prepared = _from_ids(prepared)
-    tried = _tried(variant, output, tuning_epochs, prepared)
+    tuning_epochs = whole.compare.tuning_epochs if whole.compare else 1
+    tried = _tried(variant, whole.output_dir, tuning_epochs, prepared)
     rate = chosen_rate(variant, tried)
     recipe = variant.at_rate(rate) if rate is not None else variant.recipe
     prepared = replace(prepared, recipe=recipe)
@@ -84,6 +89,17 @@ def run_variant(variant: Variant, output: Path, tuning_epochs: int) -> None:
                 _note_memory(folder / "memory.json")
             tell(unit=unit.name, share=1.0)
         write_json(folder / "method.json", _facts(variant, folder, prepared, rate, tried))
+
+
+def with_shared_lexicon(variant: Variant, whole: Recipe) -> Recipe:
+    """The variant's recipe, with the folder that a lexicon is mined into: one for all of the same texts."""
+    own = variant.recipe
+
+    def decides(recipe: Recipe) -> tuple[object, ...]:
+        return recipe.task, recipe.shots, recipe.parallel, recipe.backbone.checkpoint, recipe.backbone.text_prefix
+
+    folder = whole.output_dir if decides(own) == decides(whole) else whole.output_dir / "mined" / variant.name
+    return own.model_copy(update={"output_dir": folder})
 
 
 # ---- Learning rates --------------------------------------------------------------------------------
@@ -177,7 +193,7 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
     materials, task, scores, started = prepared.materials, prepared.materials.task, [], time.monotonic()
     source, targets = learning_pools(_draw(prepared, unit), prepared)
     frame = Frame.of(torch.stack(list(source.teacher.values())))
-    head = warm_start(source, targets, frame, prepared)
+    head = warm_start(source, targets, frame, prepared, prepared.recipe.train.shot_weight)
     learnt = [(pool, list(pool.targets)) for pool in (source, *targets) if pool.targets]
     labelled = torch.cat([pool.encoded.pooled(ids) for pool, ids in learnt])
     classes = torch.tensor([pool.targets[i] for pool, ids in learnt for i in ids])
@@ -231,8 +247,15 @@ def _facts(
             "value": rate if rate is not None else _setting(prepared.recipe, variant),
             "tried": {f"{value:g}": accuracy for value, accuracy in tried.items()},
         },
+        "steps": {name: _steps(folder / "units" / name / "training.jsonl") for name in names},
         "labels": {unit.name: _labels_digest(_draw(prepared, unit)) for unit in units(prepared.recipe)},
+        "pairs": {unit.name: _pairs_digest(_draw(prepared, unit)) for unit in units(prepared.recipe)},
     }
+
+
+def _steps(path: Path) -> int:
+    """Steps of the optimiser in a training; 0 where there was none."""
+    return max((int(row["step"]) for row in read_lines(path)), default=0) if path.exists() else 0
 
 
 def _setting(recipe: Recipe, variant: Variant) -> float | None:
@@ -246,7 +269,21 @@ def _draw(prepared: Prepared, unit: Unit) -> Draw:
 def _labels_digest(draw: Draw) -> str:
     """Of the ids that a draw has labels of: the same for all methods, or they are not comparable."""
     ids = [[e.id for e in draw.labelled], {code: [e.id for e in shots] for code, shots in sorted(draw.shots.items())}]
-    return hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:16]
+    return _digest(ids)
+
+
+def _pairs_digest(draw: Draw) -> str:
+    """Of the translations that a draw offers, as texts: what was mined or switched has ids that do not tell."""
+    return _digest(
+        {
+            code: [(e.id, e.text_a, e.text_b) for pair in pairs for e in pair]
+            for code, pairs in sorted(draw.pairs.items())
+        }
+    )
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _note_memory(path: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 METHODS = (
     "frozen-head",
@@ -24,6 +24,9 @@ METHODS = (
 )
 """What a comparison can name, in the order of its table; ``baselines/methods.yaml`` says what each is."""
 
+RESERVED = ("tuning", "mined")
+"""Folders of a comparison that belong to no method."""
+
 OURS = "lingraft"
 """What the others are tested against."""
 
@@ -37,7 +40,8 @@ class CompareSettings(BaseModel):
     """Built-in methods; what each is, `baselines/methods.yaml` says."""
     variants: dict[str, dict[str, Any]] = {}
     """Further methods: name -> keys laid over the recipe, and optionally `method`, the built-in to start from (default:
-    `lingraft`). A variant with the name of a built-in method takes its place."""
+    `lingraft`), and `preset`, which lies under the variant's own keys. A variant with the name of a built-in method
+    takes its place."""
     learning_rates: dict[str, Annotated[list[PositiveFloat], Field(min_length=1, max_length=3)]] = {}
     """By method: with more than one, each is tried on the first training, and the best on the source language's
     development set is used; the target is not looked at."""
@@ -52,11 +56,22 @@ class CompareSettings(BaseModel):
     @classmethod
     def _names(cls, variants: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for name, fragment in variants.items():
-            if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name) or name == "tuning":
-                raise ValueError(f"{name!r} names a folder: letters, digits, and . _ + - in between; not `tuning`")
+            if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name) or name in RESERVED:
+                raise ValueError(
+                    f"{name!r} names a folder: letters, digits, and . _ + - in between; not {' or '.join(RESERVED)}"
+                )
             if fragment.get("method", OURS) not in METHODS:
                 raise ValueError(f"variant {name!r} starts from an unknown method; known: {', '.join(METHODS)}")
+            for key in ("output_dir", "compare"):
+                if key in fragment:
+                    raise ValueError(f"variant {name!r} sets `{key}`, which belongs to the comparison; leave it out")
         return variants
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.names:
+            raise ValueError("name at least one method or variant")
+        return self
 
     @property
     def names(self) -> list[str]:

@@ -60,7 +60,7 @@ class WeightedBlock(Block):
 
     weight: PositiveFloat = 1.0
     """Factor in front of this loss."""
-    layer: PositiveInt | None = None
+    layer: NonNegativeInt | None = None
     """Compare the states after this layer; by default after the last."""
 
 
@@ -267,6 +267,7 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
     for override in overrides:
         if override.startswith("preset="):
             values["preset"] = override.removeprefix("preset=") or None
+    asked = "alignment" in values or any(override.startswith("alignment") for override in overrides)
     values = with_preset(values)
     problems = [problem for override in overrides for problem in _apply(values, override)]
     try:
@@ -275,7 +276,7 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
         problems += [_explain(dict(entry)) for entry in error.errors()]
         problems += _check_blocks(values)
         raise ConfigError(problems, where=where) from None
-    problems += _check_blocks(values) + _check_together(recipe)
+    problems += _check_blocks(values) + _check_together(recipe, asked)
     if problems:
         raise ConfigError(problems, where=where)
     return _resolved(recipe)
@@ -331,11 +332,12 @@ def _check_blocks(values: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _check_together(recipe: Recipe) -> list[str]:
+def _check_together(recipe: Recipe, asked: bool) -> list[str]:
+    """What does not go with what; ``asked`` is whether the user, not a preset, wants alignment losses."""
     problems = []
     parallel = recipe.parallel
     problems += _check_parallel(parallel) if parallel else []
-    if recipe.alignment and "alignment" in recipe.model_fields_set and parallel is None:
+    if recipe.alignment and asked and parallel is None:
         problems.append("alignment: needs parallel text; add a `parallel` block or set `alignment: []`")
     if len(set(recipe.seeds)) != len(recipe.seeds):
         problems.append(f"seeds: {recipe.seeds} names a seed twice")

@@ -110,6 +110,13 @@ def selected(folder: Path, done: list[Unit]) -> Unit:
     return max(done, key=key)
 
 
+def selected_model(folder: Path, recipe: Recipe, backbone: Backbone, device: torch.device) -> tuple[Unit, GraftedModel]:
+    """The training to use, and the model that it left, in eval mode."""
+    chosen = selected(folder, units(recipe))
+    adaptation, _ = load_adaptation(folder / "units" / chosen.name / "adaptation.safetensors", backbone)
+    return chosen, GraftedModel(backbone.stack, adaptation).to(device).eval()
+
+
 def trained_parts(adaptation: nn.Module) -> list[dict[str, Any]]:
     """Parameter counts of the task part, each language part, the head, and copies of the backbone's own parameters."""
     counts: Counter[tuple[str, str]] = Counter()
@@ -177,9 +184,7 @@ def picture(
 ) -> dict[str, Any]:
     """Source and target states of the same sentences in one plane, before and after: ``states.json``."""
     task = materials.task
-    chosen = selected(folder, units(recipe))
-    adaptation, _ = load_adaptation(folder / "units" / chosen.name / "adaptation.safetensors", backbone)
-    model = GraftedModel(backbone.stack, adaptation).to(device)
+    chosen, model = selected_model(folder, recipe, backbone, device)
     languages = {}
     for language in task.target_languages:
         sides = shared_sentences(materials, chosen, language)

@@ -171,6 +171,8 @@ def _warnings(recipe: Recipe, materials: Materials, size: int) -> list[str]:
     removed = {kind: n for kind, n in materials.leaks.items() if n}
     for kind, n in removed.items():
         found.append(f"{n} {kind} texts occur in an evaluation set and are left out")
+    if recipe.alignment and recipe.train.max_pairs == 0:
+        found.append("train.max_pairs is 0, so nothing is aligned; leave it out, or set `alignment: []`")
     for draw in materials.draws[:1]:
         for language, pairs in draw.pairs.items():
             if not pairs and not draw.shots[language] and language not in materials.unlabelled:

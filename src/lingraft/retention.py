@@ -20,15 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .backbones.loading import Backbone
-from .checkpoint import load_adaptation
 from .config import Recipe
 from .encode import Encoded, length_batches
 from .evaluate import TOKENS_PER_BATCH, predict_states
-from .finish import selected, shared_sentences
+from .finish import selected_model, shared_sentences
 from .materials import Materials
 from .model import GraftedModel
 from .run_files import read_object
-from .run_folder import units
 from .statistics import bootstrap_interval
 
 Floats = NDArray[np.float64]
@@ -61,10 +59,8 @@ def retention(
         pools: Frozen states by language and purpose.
         device: Where to compute.
     """
-    task, chosen = materials.task, selected(folder, units(recipe))
-    place = folder / "units" / chosen.name
-    adaptation, _ = load_adaptation(place / "adaptation.safetensors", backbone)
-    model, source = GraftedModel(backbone.stack, adaptation).to(device).eval(), task.source_language
+    task, source = materials.task, materials.task.source_language
+    chosen, model = selected_model(folder, recipe, backbone, device)
 
     looked_at = {source: ("dev", [example.id for example in materials.dev][:MOST])}
     looked_at |= {
@@ -88,7 +84,7 @@ def retention(
         ]
         found[language] = {"sentences": purpose, **retrieval(*zip(*states, strict=True))}
 
-    fact = read_object(place / "unit.json")
+    fact = read_object(folder / "units" / chosen.name / "unit.json")
     scale = max(1.0, *(size for _, size in switched_off))
     return {
         "unit": chosen.name,

@@ -44,6 +44,7 @@ class TrainingState:
     teacher: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
     balance: dict[str, list[float]] = field(default_factory=dict)
 
 
@@ -121,7 +122,8 @@ def train(
     balance = Balance(transfer, settings.balance, state.balance)
     teacher = Teacher(model, settings.ema_decay, state.teacher) if transfer and transfer.needs("predictions") else None
     watch = Watch(say, state.history)
-    saved_at = time.monotonic()
+    saved_at = began = time.monotonic()
+    before = state.seconds
     for epoch in range(sum(end <= state.step for end in ends), num_epochs):
         begin, meter, said = ends[epoch] - len(epochs(epoch)), _Meter(state.sums), len(watch.said)
         for step in epochs(epoch)[state.step - begin :]:
@@ -152,18 +154,22 @@ def train(
             advance(Progress(state.step, total, meter.last, meter.step_tokens, meter.tokens_per_second))
             if time.monotonic() - saved_at > SAVE_EVERY and state.step < ends[epoch]:
                 state.sums, state.balance = dict(meter.sums), balance.state()
+                state.seconds = before + time.monotonic() - began
                 save(_snapshot(state, trained, optimizer, teacher))
                 saved_at = time.monotonic()
         if not all(bool(parameter.isfinite().all()) for parameter in trained.values()):
             raise _diverged("parameters are no longer numbers", state.step, total, settings)
         _average(state, trained, epoch, num_epochs, settings.average_last)
         row: dict[str, Any] = {"epoch": epoch + 1, "step": state.step, **meter.means()}
-        row |= {"learning_rate": optimizer.param_groups[0]["lr"]} | _looked_at(model, row["loss"], validate, watch)
+        row |= {"languages": sorted(meter.languages), "learning_rate": optimizer.param_groups[0]["lr"]}
+        watch.loss(row["task_loss"], row["languages"])
+        row |= _looked_at(model, validate, watch)
         row["trained"] = _trained_in(phases, range(begin, ends[epoch]), total, trained, model)
         row |= balance.row() if transfer else {}
         row |= {"warnings": watch.said[said:]} if watch.said[said:] else {}
         state.history.append(row)
         state.sums, state.balance = {}, balance.state()
+        state.seconds = before + time.monotonic() - began
         save(_snapshot(state, trained, optimizer, teacher))
         saved_at = time.monotonic()
     with torch.no_grad():
@@ -185,10 +191,9 @@ def _average(state: TrainingState, trained: Mapping[str, nn.Parameter], epoch: i
 
 
 def _looked_at(
-    model: Network, loss: float, validate: Callable[[Network], Validation | None], watch: Watch
+    model: Network, validate: Callable[[Network], Validation | None], watch: Watch
 ) -> dict[str, float | None]:
     """The development score at the end of an epoch; what is amiss is noticed."""
-    watch.loss(loss)
     found = validate(model.eval())
     if found is None:
         return {"dev_accuracy": None}
@@ -302,12 +307,14 @@ class _Meter:
         self.started = time.perf_counter()
         self.sums = {"loss": 0.0, "task_loss": 0.0, "alignment_loss": 0.0, "steps": 0.0} | sums
         self.tokens = self.step_tokens = 0
+        self.languages: set[str] = set()
         self.last = 0.0
 
     def add(self, loss: Tensor, losses: Losses, batches: Sequence[Batch]) -> None:
         self.last, task = loss.item(), losses.task.item()
         for key, value in zip(self.sums, (self.last, task, self.last - task, 1.0), strict=True):
             self.sums[key] += value
+        self.languages |= {batch.language for batch in batches}
         self.step_tokens = sum(int(batch.states.mask.sum()) for batch in batches)
         self.tokens += self.step_tokens
 

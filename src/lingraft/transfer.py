@@ -104,16 +104,17 @@ class Transfer:
         """
         rows = None if bool(batch.taught.all()) else batch.taught.nonzero().squeeze(1)
         # The source batch is its own translation: what moves there is held where it was.
+        terms = [term for term in self.terms if not (batch.is_source and term.loss.needs)]
         beside = _rows(batch.states, rows) if batch.is_source else batch.source
         teacher = {self.last: as_states(batch.teacher if rows is None else batch.teacher[rows], self.last)}
-        if self.walks and beside is not None:
+        if beside is not None and any("tokens" in t.loss.needs or t.site != self.last for t in terms):
             with torch.no_grad():
                 walked: dict[int, States] = {}
                 model.walk(beside, batch.language, parts=False, visited=walked)
             teacher = walked
         found: list[Tensor | None] = []
         for term in self.terms:
-            if batch.is_source and term.loss.needs:
+            if term not in terms:
                 found.append(None)  # needs words or predictions of a translation
                 continue
             frame, state = self.frames[term.site], _rows(student[term.site], rows)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .comparison_settings import OURS, CompareSettings
 from .config import Recipe, parse_recipe
 from .errors import ConfigError
 from .fragments import overlaid, packaged
+from .presets import preset_values
 
 UNTRAINED = ("frozen-head", "prototype")
 """Networks that nothing is trained in."""
+
+ALIGNED = ("lora+alignment", "full+alignment", "paper")
+"""Methods that would be something else without translations to align."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,12 @@ def variants(recipe: Recipe) -> list[Variant]:
         ConfigError: A fragment does not fit the recipe; with the problems of all of them.
     """
     settings: CompareSettings = recipe.compare or CompareSettings()
-    problems = [
-        f"compare.learning_rates.{name}: no such method is compared; compared are {', '.join(settings.names)}"
-        for name in settings.learning_rates
-        if name not in settings.names
-    ]
+    unaligned = [name for name in settings.names if _lacks_pairs(name, recipe, settings)]
+    problems = [*_unaligned(unaligned, settings), *_rates_for_nothing(settings)]
     found = []
     for name in settings.names:
+        if name in unaligned:
+            continue
         try:
             found.append(_variant(name, recipe, settings))
         except ConfigError as error:
@@ -77,16 +79,77 @@ def _entries() -> dict[str, dict[str, Any]]:
     return entries
 
 
-def _variant(name: str, recipe: Recipe, settings: CompareSettings) -> Variant:
+def _built_in(name: str, settings: CompareSettings) -> str:
+    """The built-in method that a method is, or starts from."""
+    found: str = settings.variants.get(name, {}).get("method", name if name in described() else OURS)
+    return found
+
+
+def _lacks_pairs(name: str, recipe: Recipe, settings: CompareSettings) -> bool:
+    """Whether a method that is nothing without alignment has nothing to align."""
+    if _built_in(name, settings) not in ALIGNED:
+        return False
+    try:
+        values = _values(name, recipe, settings)
+    except ConfigError:  # told with the rest
+        return False
+    train = values["train"]
+    without = isinstance(train, Mapping) and train.get("max_pairs") == 0
+    return without or values["parallel"] is None or not values["alignment"]
+
+
+def _unaligned(names: Sequence[str], settings: CompareSettings) -> list[str]:
+    """Refuses the methods that lack what they align."""
+    methods = [name for name in names if name in settings.methods]
+    problems = [
+        f"compare.variants.{name}: {_built_in(name, settings)} needs parallel text and an alignment loss; leave it out"
+        for name in names
+        if name not in methods
+    ]
+    if methods:
+        rest = [name for name in settings.methods if name not in methods]
+        needs = "need" if len(methods) > 1 else "needs"
+        it = "them" if len(methods) > 1 else "it"
+        problems.append(
+            f"compare.methods: {', '.join(methods)} {needs} parallel text and an alignment loss; leave {it} out: "
+            f"methods: [{', '.join(rest)}]"
+        )
+    return problems
+
+
+def _rates_for_nothing(settings: CompareSettings) -> list[str]:
+    """Refuses learning rates that nobody would use."""
+    problems = []
+    for name in settings.learning_rates:
+        if name not in settings.names:
+            why = f"no such method is compared; compared are {', '.join(settings.names)}"
+        elif described()[_built_in(name, settings)].get("network") in UNTRAINED:
+            why = "nothing is trained there, so there is no learning rate; leave it out"
+        else:
+            continue
+        problems.append(f"compare.learning_rates.{name}: {why}")
+    return problems
+
+
+def _values(name: str, recipe: Recipe, settings: CompareSettings) -> dict[str, Any]:
+    """A method's recipe as plain data: the recipe, the built-in method, the variant's preset, its own keys."""
     own = dict(settings.variants.get(name, {}))
-    built_in = own.pop("method", name if name in described() else OURS)
+    own.pop("method", None)
+    preset = own.pop("preset", None)
+    values = overlaid(as_plain(recipe), _fragment(_built_in(name, settings)))
+    values = overlaid(overlaid(values, preset_values(preset) if preset is not None else {}), own)
+    values["output_dir"] = str(recipe.output_dir / name)
+    return values
+
+
+def _variant(name: str, recipe: Recipe, settings: CompareSettings) -> Variant:
+    own = {key: value for key, value in settings.variants.get(name, {}).items() if key != "method"}
+    built_in = _built_in(name, settings)
     entry = described()[built_in]
     network = entry.get("network", "grafted")
     options = dict(entry.get("options", {}))
     if network == "prototype":
         options = {"by": settings.prototype, "neighbours": settings.neighbours}
-    values = overlaid(overlaid(as_plain(recipe), _fragment(built_in)), own)
-    values["output_dir"] = str(recipe.output_dir / name)
     return Variant(
         name=name,
         about=f"{built_in} with {_keys(own)}" if own else entry["about"],
@@ -94,7 +157,7 @@ def _variant(name: str, recipe: Recipe, settings: CompareSettings) -> Variant:
         options=options,
         rate=entry.get("rate", "train.learning_rate"),
         rates=tuple(settings.learning_rates.get(name, ())),
-        recipe=parse_recipe(values, where=f"method {name}"),
+        recipe=parse_recipe(_values(name, recipe, settings), where=f"method {name}"),
     )
 
 
@@ -104,7 +167,7 @@ def _fragment(name: str) -> dict[str, Any]:
     if "like" in entry:
         fragment = _fragment(entry["like"])
     if "preset" in entry:
-        fragment = overlaid(fragment, packaged("presets", f"{entry['preset']}.yaml"))
+        fragment = overlaid(fragment, preset_values(entry["preset"]))
     return overlaid(fragment, entry.get("recipe", {}))
 
 
@@ -112,11 +175,6 @@ def as_plain(recipe: Recipe) -> dict[str, Any]:
     """A recipe as plain data that fragments are laid over: resolved, without comparison and preset."""
     values = recipe.model_dump(mode="json", by_alias=True)
     return {key: value for key, value in values.items() if key not in ("compare", "preset")}
-
-
-def method_folder(output: Path, name: str) -> Path:
-    """Where a method's files are."""
-    return output / name
 
 
 def _keys(fragment: Mapping[str, Any], path: str = "") -> str:

@@ -25,8 +25,10 @@ class Watch:
     def __init__(self, say: Callable[[str], None], history: Sequence[Mapping[str, Any]] = ()) -> None:
         self.say = say
         self.said = [sentence for row in history for sentence in row.get("warnings", ())]
-        self.lowest = min((row["loss"] for row in history), default=float("inf"))
-        self.moved = bool(history)  # a dead prompt would have been found
+        self.lowest: dict[tuple[str, ...], float] = {}
+        self.moved = False
+        for row in history:
+            self.loss(row["task_loss"], row.get("languages", ()))
 
     def gradients(self, parameters: Mapping[str, Tensor], *, warm: bool) -> None:
         """Look at the prompts' gradients; a prompt that got none by the time it is ``warm`` is dead."""
@@ -49,13 +51,14 @@ class Watch:
                 "labelled source examples"
             )
 
-    def loss(self, mean: float) -> None:
-        """Look at an epoch's mean loss."""
-        if mean > RISEN * self.lowest + 1e-6:
+    def loss(self, mean: float, languages: Sequence[str] = ()) -> None:
+        """Look at an epoch's mean loss; only epochs over the same languages are compared."""
+        lowest = self.lowest.get(tuple(languages), mean)
+        if mean > RISEN * lowest + 1e-6:
             self._found(
-                f"the loss diverged: {mean:.3g} in this epoch, {self.lowest:.3g} in the best; lower the learning rates"
+                f"the loss diverged: {mean:.3g} in this epoch, {lowest:.3g} in the best; lower the learning rates"
             )
-        self.lowest = min(self.lowest, mean)
+        self.lowest[tuple(languages)] = min(lowest, mean)
 
     def _found(self, sentence: str) -> None:
         if sentence.split(":")[0] not in {earlier.split(":")[0] for earlier in self.said}:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from ..backbones import LayerStack
@@ -23,6 +23,7 @@ from ..errors import CheckpointError
 from . import Adapter, Build, adapters, is_counted_only, linear_layers, parameter_name
 from .peft_folder import read_peft
 
+Names = Annotated[list[str], Field(min_length=1)]
 Place = tuple[int, str]  # block, linear layer within it
 
 
@@ -31,7 +32,7 @@ def lora(
     *,
     rank: PositiveInt = 8,
     alpha: PositiveFloat = 16,
-    targets: list[str] | Literal["all-linear"] = "all-linear",
+    targets: Names | Literal["all-linear"] = "all-linear",
     start: Path | None = None,
 ) -> Build:
     """Low-rank matrices on linear layers above the cut; from a PEFT folder `start`, with what that says of all else."""

@@ -55,6 +55,10 @@ def scaling(
             *_places(stack, layers, outputs if targets is None else targets, side=0),
             *_places(stack, layers, inputs if feed_forward is None else feed_forward, side=1),
         ]
+        if layers and not places:
+            raise ConfigError(
+                ["adapter: `targets` and `feed_forward` are both empty, so nothing is scaled; name a layer"]
+            )
         return ScalingAdapter(places, languages if language else ())
 
     return build

@@ -110,7 +110,11 @@ def peft_network(
         wrapped: nn.Module = get_peft_model(model, configuration)
         network = PeftNetwork(method, wrapped, stack, head).eval().to(next(stack.parameters()).device)
         _try_out(network)
+    except torch.OutOfMemoryError:  # a RuntimeError, but of the machine, not of the method
+        raise
     except (ValueError, RuntimeError, TypeError, KeyError, NotImplementedError) as error:
+        if "can't allocate memory" in str(error):  # torch's word for it on a CPU
+            raise MemoryError(str(error)) from None
         reason, what = (str(error).strip() or type(error).__name__).splitlines()[0], method.removeprefix("peft-")
         raise PeftUnsupportedError(f"PEFT's {what} does not work on {family}: {reason}") from None
     return network

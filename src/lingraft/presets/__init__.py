@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..fragments import overlaid, packaged
 from ..registry import unknown
 
-__all__ = ["preset_text", "presets", "with_preset"]
+__all__ = ["preset_text", "preset_values", "presets", "with_preset"]
 
 
 def presets() -> list[str]:
@@ -27,10 +27,18 @@ def with_preset(values: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: There is no such preset.
     """
     name = values.get("preset")
-    if name is None:
-        return dict(values)
+    return dict(values) if name is None else overlaid(preset_values(name), values)
+
+
+def preset_values(name: str) -> dict[str, Any]:
+    """A preset's keys.
+
+    Raises:
+        ConfigError: There is no such preset.
+    """
     _check(name)
-    return overlaid(packaged("presets", f"{name}.yaml"), values)
+    values: dict[str, Any] = packaged("presets", f"{name}.yaml")
+    return values
 
 
 def preset_text(name: str) -> str:

@@ -8,14 +8,14 @@ block of rows before the first layer, which then changes from layer to layer lik
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from pydantic import NonNegativeInt
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..backbones import LayerStack
-from . import Build, Init, Initial, beginning, prompts
-from .split import Make, SplitParameters
+from . import Build, Init, prompts
+from .split import Make, SplitParameters, with_rows
 
 
 @prompts.register("deep")
@@ -27,13 +27,13 @@ def deep(
     text: str | None = None,
 ) -> Build:
     """Virtual tokens of their own for each block above the cut: a shared block and one per language."""
-    how = beginning(init, text)
-
-    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
-        task, language = new_rows(initial, how, length), new_rows(initial, how, language_length)
-        return PromptRows(layers, languages, task, language, carried=False)
-
-    return build
+    return with_rows(
+        lambda stack: partial(PromptRows, carried=False),
+        length=length,
+        language_length=language_length,
+        init=init,
+        text=text,
+    )
 
 
 @prompts.register("input")
@@ -45,13 +45,13 @@ def input_prompt(
     text: str | None = None,
 ) -> Build:
     """The classic soft prompt: virtual tokens before the first layer only (implies cut 0)."""
-    how = beginning(init, text)
-
-    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
-        task, language = new_rows(initial, how, length), new_rows(initial, how, language_length)
-        return PromptRows(layers[:1], languages, task, language, carried=True)
-
-    return build
+    return with_rows(
+        lambda stack: partial(PromptRows, carried=True),
+        length=length,
+        language_length=language_length,
+        init=init,
+        text=text,
+    )
 
 
 class PromptRows(SplitParameters):
@@ -60,15 +60,11 @@ class PromptRows(SplitParameters):
     def __init__(
         self, layers: range, languages: Iterable[str], task: Make | None, language: Make | None, *, carried: bool
     ) -> None:
-        super().__init__(layers, languages, task, language)
+        # Rows that are carried on enter once.
+        super().__init__(layers[:1] if carried else layers, languages, task, language)
         self.carried = carried
 
     def forward(self, layer: int, language: str) -> Tensor | None:
         """Rows for the input of block ``layer``: ``[P + P', H]``, or None where there are none."""
         rows = self.parts(layer, language)
         return torch.cat(rows) if rows else None
-
-
-def new_rows(initial: Initial, how: str, count: int) -> Make | None:
-    """Makes ``count`` rows of a layer; ``None`` if there are to be none."""
-    return (lambda layer: initial(how, layer, count)) if count else None

@@ -8,15 +8,15 @@ rows have no gradient, only the gate has: it learns ten times faster than they (
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from pydantic import NonNegativeInt
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..backbones import LayerStack, Prefix
-from . import Build, Init, Initial, beginning, prompts
-from .deep import new_rows
-from .split import Make, SplitParameters
+from ..backbones import Prefix
+from . import Build, Init, prompts
+from .split import Make, SplitParameters, with_rows
 
 
 @prompts.register("gated")
@@ -28,13 +28,13 @@ def gated(
     text: str | None = None,
 ) -> Build:
     """Prefixes with a softmax of their own behind zero gates, in each block above the cut; starts as the identity."""
-    how = beginning(init, text)
-
-    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
-        task, language = new_rows(initial, how, length), new_rows(initial, how, language_length)
-        return GatedPrefixes(layers, languages, task, language, num_heads=stack.num_heads)
-
-    return build
+    return with_rows(
+        lambda stack: partial(GatedPrefixes, num_heads=stack.num_heads),
+        length=length,
+        language_length=language_length,
+        init=init,
+        text=text,
+    )
 
 
 class GatedPrefixes(SplitParameters):

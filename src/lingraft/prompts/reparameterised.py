@@ -9,16 +9,16 @@ direction to keep, so that training starts from the same rows as ``deep``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from ..backbones import LayerStack
-from . import Build, Init, Initial, beginning, prompts
-from .deep import PromptRows, new_rows
-from .split import Make
+from . import Build, Init, prompts
+from .deep import PromptRows
+from .split import Make, with_rows
 
 
 @prompts.register("reparameterised")
@@ -31,13 +31,13 @@ def reparameterised(
     text: str | None = None,
 ) -> Build:
     """Deep prompts plus what one small network, shared by all rows, makes of them; starts equal to `deep`."""
-    how = beginning(init, text)
-
-    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
-        task, language = new_rows(initial, how, length), new_rows(initial, how, language_length)
-        return ResidualRows(layers, languages, task, language, width=stack.width, hidden=hidden)
-
-    return build
+    return with_rows(
+        lambda stack: partial(ResidualRows, width=stack.width, hidden=hidden),
+        length=length,
+        language_length=language_length,
+        init=init,
+        text=text,
+    )
 
 
 class ResidualRows(PromptRows):

@@ -6,8 +6,40 @@ from collections.abc import Callable, Iterable
 
 from torch import Tensor, nn
 
+from ..backbones import LayerStack
+from . import Build, Init, Initial, beginning
+
 Make = Callable[[int], Tensor]
 """Layer to the initial value of a parameter there."""
+
+
+def with_rows(
+    module: Callable[[LayerStack], Callable[[range, Iterable[str], Make | None, Make | None], nn.Module]],
+    *,
+    length: int,
+    language_length: int,
+    init: Init,
+    text: str | None,
+) -> Build:
+    """What a prompt's factory returns.
+
+    Args:
+        module: For a stack, what takes layers, languages, and how the rows of the task part and of each
+            language's part are made, and returns the module.
+        length: Rows of the task part in a layer.
+        language_length: Rows of a language's part in a layer.
+        init: Where rows start.
+        text: The words that they start as, with ``init="text"``.
+    """
+    how = beginning(init, text)
+
+    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
+        def rows(count: int) -> Make | None:
+            return (lambda layer: initial(how, layer, count)) if count else None
+
+        return module(stack)(layers, languages, rows(length), rows(language_length))
+
+    return build
 
 
 class SplitParameters(nn.Module):
