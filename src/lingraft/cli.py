@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TextIO
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -123,12 +124,13 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     from .plan import plan
 
     found = plan(read_recipe(recipe, overrides or []))
+    title = f"{found.task}, {found.trainings} training{'s' if found.trainings > 1 else ''}"
     table = Table(
-        title=f"{found.task}, {found.trainings} training{'s' if found.trainings > 1 else ''}", title_justify="left"
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True
     )
-    headings = ("language", "labelled", "pairs", "pair tokens", "dev", "test", "tokens", "cut off", "unknown")
+    headings = ("language", "labels", "pairs", "pair tokens", "dev", "test", "tokens", "cut off", "unknown")
     for heading in (*headings, "pieces/word"):
-        table.add_column(heading, justify="left" if heading == "language" else "right")
+        table.add_column(heading, justify="left" if heading == "language" else "right", overflow="fold")
     for row in found.languages:
         table.add_row(*row)
     console.print(table)
