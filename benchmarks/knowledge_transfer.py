@@ -17,7 +17,7 @@ from lingraft.folders import write_atomically
 from lingraft.run_files import read_lines
 
 SECTIONS = {
-    "sib200": "Topics (SIB-200), five labels a class, all methods",
+    "sib200": "Topics (SIB-200), five labels a class",
     "zero_shot": "Topics (SIB-200), no labels in the target language, eight languages",
     "nusax": "Sentiment (NusaX)",
     "ablation": "What each part is worth (Hausa, Guarani)",
