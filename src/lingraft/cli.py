@@ -169,15 +169,17 @@ def compare(
 
     folder = compare_methods(settings, quiet=quiet, command=f"lingraft compare {recipe}")
     found = read_comparison(folder)
+    shown = [HEADINGS.index(heading) for heading in ("method", "mean", "difference", "p", "trained", "time")]
     for block in blocks(found):
-        table = Table(title=f"k = {block.shots}, {len(block.units)} trainings a method", title_justify="left")
-        for heading in HEADINGS:
-            table.add_column(heading, justify="left" if heading in ("method", "worst language") else "right")
+        title = f"k = {block.shots}, {len(block.units)} training{'s' if len(block.units) > 1 else ''} a method"
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, collapse_padding=True)
+        for i in shown:
+            table.add_column(HEADINGS[i], justify="left" if i == 0 else "right", overflow="fold")
         for row in table_rows(block, found):
-            table.add_row(*map(_escaped, row))
+            table.add_row(*(_escaped(row[i]) for i in shown))
         console.print(table)
         console.print(_escaped(finding(block, found).replace("*", "").replace("`", "")), highlight=False)
-    console.print(f"table: {folder / 'README.md'}", highlight=False)
+    console.print(f"whole table: {folder / 'README.md'}", highlight=False)
     if markdown is not None:
         page = write_comparison_page(folder, markdown, command=f"lingraft compare {recipe}")
         console.print(str(page), highlight=False)
