@@ -140,6 +140,16 @@ def test_the_first_pairs_of_a_file_may_be_asked_for(world):
     assert len(found.draws[0].pairs[TARGET]) == 7
 
 
+def test_files_join_the_pairs_of_the_task(world):
+    """`pairs` bounds what the task gives, all of the file comes on top, and the labels are those of the task's split."""
+    files = str(world / "pairs.{language}.tsv")
+    (alone,) = materials(world, parallel={"from": "task", "pairs": 5}).draws
+    (draw,) = materials(world, parallel={"from": "task", "pairs": 5, "files": files}).draws
+    assert draw.pairs[TARGET][:5] == alone.pairs[TARGET]
+    assert len(draw.pairs[TARGET]) == 5 + 24
+    assert draw.labelled == alone.labelled
+
+
 def test_learn_has_every_text_once(world):
     """All draws together: each id once, in a fixed order, with the text it stands for."""
     found = materials(world, parallel=FROM_TASK, shots={"k": [0, 1], "draws": 3})

@@ -272,8 +272,7 @@ def test_any_gettext_lines_are_pairs_or_a_clear_error(tmp_path, lines):
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"pairs": 5}, "needs either `files` or `from: task`, or a `lexicon`, or `text`"),
-        ({"files": "a", "from": "task"}, "needs either `files` or `from: task`, not both"),
+        ({"pairs": 5}, "needs `files`, `from: task`, a `lexicon`, or `text`"),
         ({"files": "a", "copies": 2}, r"parallel\.copies: goes with a `lexicon` or with `text`"),
         ({"from": "task", "ratio": 0.3}, r"parallel\.ratio: goes with a `lexicon` or with `text`"),
         ({"lexicon": "a", "labelled": True}, r"parallel\.labelled: goes with `from: task`"),
@@ -287,7 +286,7 @@ def test_faulty_combinations_are_refused(block, message):
         parse_recipe({"task": CLDR, "parallel": block})
 
 
-@pytest.mark.parametrize("sentences", [{}, {"files": "a"}, {"from": "task"}])
+@pytest.mark.parametrize("sentences", [{}, {"files": "a"}, {"from": "task"}, {"files": "a", "from": "task"}])
 @pytest.mark.parametrize("words", [{"lexicon": "b"}, {"text": "c", "copies": 2}, {"lexicon": "b", "text": "c"}])
 def test_sentences_and_words_combine(sentences, words):
     """Sentences, a lexicon and unlabelled text go together, and the resolved recipe is read again."""
