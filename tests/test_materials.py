@@ -141,7 +141,7 @@ def test_the_first_pairs_of_a_file_may_be_asked_for(world):
 
 
 def test_files_join_the_pairs_of_the_task(world):
-    """`pairs` bounds what the task gives, all of the file comes on top, and the labels are those of the task's split."""
+    """`pairs` bounds what the task gives, all of the file comes on top, and the labels stay those of the split."""
     files = str(world / "pairs.{language}.tsv")
     (alone,) = materials(world, parallel={"from": "task", "pairs": 5}).draws
     (draw,) = materials(world, parallel={"from": "task", "pairs": 5, "files": files}).draws
