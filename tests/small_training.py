@@ -10,7 +10,8 @@ from lingraft.config import Block, TrainSettings, WeightedBlock
 from lingraft.encode import frozen_pooled, states_at
 from lingraft.model import GraftedModel, build_adaptation
 from lingraft.records import Batch
-from lingraft.tasks.classification import NO_LABEL, cross_entropy
+from lingraft.tasks.classification import cross_entropy
+from lingraft.tasks.kinds import NO_LABEL
 from lingraft.train import train
 from lingraft.transfer import Frame, Transfer, frames_of
 

@@ -15,16 +15,17 @@ from lingraft.adapt import (
     grafted,
     learning_pools,
     linked_words,
+    logistic_head,
     run_unit,
     trained_when,
     validation,
-    warm_start,
 )
 from lingraft.alignment.links import mutual_links
 from lingraft.backbones.loading import weights_digest
+from lingraft.before import fitted
 from lingraft.checkpoint import load_adaptation
 from lingraft.encode import frozen_pooled, states_at
-from lingraft.evaluate import predict_states
+from lingraft.evaluate import predict_rows
 from lingraft.materials import gather
 from lingraft.model import GraftedModel
 from lingraft.pipeline import encode_all, resolved_cut, tokenise
@@ -158,7 +159,7 @@ def test_every_taught_row_has_the_translation_it_is_taught(prepared, tmp_path, m
     )  # fmt: skip
     trained(made, tmp_path)
     targets = [batch for batch in seen if not batch.is_source]
-    assert any(((batch.targets >= 0) & ~batch.taught).any() for batch in targets) is (count != "null")
+    assert any((batch.labelled & ~batch.taught).any() for batch in targets) is (count != "null")
     for batch in targets:
         if not batch.taught.any():
             assert batch.source is None
@@ -176,8 +177,8 @@ def test_a_network_starts_with_the_frozen_head_or_a_random_one(prepared):
     for warm in (True, False):
         made = prepared(f"train.warm_start={str(warm).lower()}")
         source, targets = learning_pools(made.materials.draws[0], made)
-        head = warm_start(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
-        network = grafted(made, source, head, seed=1)
+        head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
+        network = grafted(made, source, fitted(head), seed=1)
         pooled = made.pools[SOURCE, "dev"].pooled([example.id for example in made.materials.dev])
         assert torch.allclose(network.adaptation.head(pooled), head.logits(pooled), atol=1e-4) is warm
 
@@ -187,8 +188,8 @@ def test_a_network_has_copies_of_all_that_ever_thaws(prepared):
     for name, count in (("frozen", 0), ("top_layers", 16), ("full", 3 * 16 + 5)):
         made = prepared(f"freezing.name={name}", *(["freezing.layers=1"] if name == "top_layers" else []))
         source, targets = learning_pools(made.materials.draws[0], made)
-        head = warm_start(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
-        assert len(grafted(made, source, head, seed=1).adaptation.unfrozen) == count
+        head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
+        assert len(grafted(made, source, fitted(head), seed=1).adaptation.unfrozen) == count
 
 
 # ---- A whole training ------------------------------------------------------------------------------
@@ -256,13 +257,13 @@ def test_validation_is_accuracy_on_the_development_set(prepared):
     """Of the source language, with the answers counted."""
     made = prepared()
     source, targets = learning_pools(made.materials.draws[0], made)
-    head = warm_start(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
-    network = grafted(made, source, head, seed=1)
+    head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
+    network = grafted(made, source, fitted(head), seed=1)
     found = validation(network, prepared=made)
     dev = made.materials.dev
-    logits, _ = predict_states(network, made.pools[SOURCE, "dev"], [example.id for example in dev], SOURCE)
-    said = [made.materials.task.labels[i] for i in logits.argmax(-1).tolist()]
-    assert found.accuracy == sum(a == example.label for a, example in zip(said, dev, strict=True)) / len(dev)
+    logits, _ = predict_rows(network, made.pools[SOURCE, "dev"], [example.id for example in dev], SOURCE)
+    said = [made.materials.task.labels[i] for i in torch.stack(logits).argmax(-1).tolist()]
+    assert found.score == sum(a == example.label for a, example in zip(said, dev, strict=True)) / len(dev)
     assert found.predicted == Counter(said)
     assert found.classes == 3
 
@@ -285,7 +286,7 @@ def test_a_language_without_pairs_and_shots_uses_the_task_part_alone(prepared, t
     model, encoded = GraftedModel(made.backbone.stack, adaptation), made.pools[TARGET, "test"]
     ids = [example.id for example in made.materials.test[TARGET]]
     torch.testing.assert_close(
-        predict_states(model, encoded, ids, TARGET)[0], predict_states(model, encoded, ids, SOURCE)[0]
+        predict_rows(model, encoded, ids, TARGET)[0], predict_rows(model, encoded, ids, SOURCE)[0]
     )
 
 
@@ -319,9 +320,9 @@ def test_a_frozen_head_can_weigh_shots(prepared):
     (draw,) = made.materials.draws
     source, targets = learning_pools(draw, made)
     frame = Frame.of(torch.stack(list(source.teacher.values())))
-    alone = warm_start(source, [], frame, made)
-    light = warm_start(source, targets, frame, made, shot_weight=1e-9)
-    alike = warm_start(source, targets, frame, made)
+    alone = logistic_head(source, [], frame, made)
+    light = logistic_head(source, targets, frame, made, shot_weight=1e-9)
+    alike = logistic_head(source, targets, frame, made)
     if light.strength == alone.strength:
         torch.testing.assert_close(light.weight, alone.weight, atol=1e-3, rtol=1e-2)
     assert not torch.allclose(alike.weight, alone.weight, atol=1e-3)

@@ -15,18 +15,18 @@ from lingraft.config import TrainSettings
 from lingraft.encode import Encoded
 from lingraft.records import IDS, Features
 from lingraft.state_table import IdTable, StateTable
-from lingraft.tasks.classification import NO_LABEL
+from lingraft.tasks.kinds import NO_LABEL
 
 CPU = torch.device("cpu")
 
 
-def encoded(count, prefix, lengths=None):
+def encoded(count, prefix, lengths=None, target=lambda i: None):
     """Texts ``PREFIX0``, ``PREFIX1`` … whose states hold their number."""
     lengths = lengths or [1 + i % 5 for i in range(count)]
     tokens = np.concatenate([np.full((n, 2), i, np.float32) for i, n in enumerate(lengths)] or [np.zeros((0, 2), "f4")])
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     pooled = np.arange(count, dtype=np.float32)[:, None].repeat(2, axis=1)
-    features = tuple(Features(f"{prefix}{i}", (1,) * n) for i, n in enumerate(lengths))
+    features = tuple(Features(f"{prefix}{i}", (1,) * n, target(i)) for i, n in enumerate(lengths))
     return Encoded(features, StateTable(tokens, offsets, pooled, layer=1))
 
 
@@ -35,9 +35,9 @@ def source_pool(count):
     ids = [f"s{i}" for i in range(count)]
     return Pool(
         "eng-Latn",
-        encoded(count, "s"),
+        encoded(count, "s", target=lambda i: i % 3),
         tuple(ids),
-        {i: int(i[1:]) % 3 for i in ids},
+        frozenset(ids),
         {i: torch.full((2,), float(i[1:])) for i in ids},
         is_source=True,
     )
@@ -48,9 +48,9 @@ def target_pool(pairs, shots=0, language="yor-Latn", lengths=None):
     passed, labelled = [f"t{i}" for i in range(pairs)], [f"t{i}" for i in range(pairs, pairs + shots)]
     return Pool(
         language,
-        encoded(pairs + shots, "t", lengths),
+        encoded(pairs + shots, "t", lengths, target=lambda i: 1),
         (*passed, *labelled),
-        dict.fromkeys(labelled, 1),
+        frozenset(labelled),
         {i: torch.full((2,), 100.0 + int(i[1:])) for i in passed},
     )
 
@@ -161,9 +161,9 @@ def test_a_batch_has_targets_and_teachers_where_there_are_any():
 def test_a_shot_among_the_pairs_has_both():
     """Where shots are drawn from the pairs, their rows have a label and a teacher."""
     pool = target_pool(4)
-    both = Pool(pool.language, pool.encoded, pool.passed, {"t2": 0}, pool.teacher)
+    both = Pool(pool.language, pool.encoded, pool.passed, {"t2"}, pool.teacher)
     batch = both.batch(["t1", "t2"], CPU)
-    assert (batch.targets.tolist(), batch.taught.tolist()) == ([NO_LABEL, 0], [True, True])
+    assert (batch.targets.tolist(), batch.taught.tolist()) == ([NO_LABEL, 1], [True, True])
 
 
 def test_a_step_reads_nothing_before_it_is_called(monkeypatch):

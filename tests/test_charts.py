@@ -16,8 +16,8 @@ def result(name="Yoruba", shots=5, before=0.24, after=0.52, low=0.46, high=0.58)
     """One row of the chart of results."""
     estimates = {"before": Estimate(before, before - 0.05, before + 0.05), "after": Estimate(after, low, high)}
     return Result(
-        language="yor-Latn", name=name, shots=shots, gain=Estimate(after - before), macro_f1_before=None,
-        macro_f1_after=None, draw_means=(after,), seeds=1, n=612, majority=0.2, **estimates,
+        language="yor-Latn", name=name, shots=shots, gain=Estimate(after - before), second_before=None,
+        second_after=None, draw_means=(after,), seeds=1, n=612, majority=0.2, **estimates,
     )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ CURVE = [(0, 2.0), (10, 1.0), (20, 0.5)]
 CALLS = {
     "results": lambda: results(result(), result("Quechua", after=0.2)),
     "losses": lambda: charts.losses(CURVE, CURVE, CURVE),
-    "dev": lambda: charts.dev_accuracy([(0, 0.2), (10, 0.5)], [[(0, 0.1), (10, 0.4)]]),
+    "dev": lambda: charts.dev_score([(0, 0.2), (10, 0.5)], [[(0, 0.1), (10, 0.4)]]),
     "layers": lambda: charts.layer_strip(12, 8, [("task", 24_576), ("Yoruba", 98_688)], 1_925),
     "states": lambda: charts.state_pairs("Before", POINTS, POINTS[::-1], ("English", "Yoruba"), POINTS),
     "confusion": lambda: charts.confusion_matrix([[3, 1], [0, 4]], ["music", "trade"]),

@@ -243,7 +243,7 @@ def state():
         teacher={name: torch.randn(3, 2) for name in names},
         sums={"loss": 1 / 3, "steps": 2.0},
         balance={"weights": [1 / 3, 2.0], "norms": [], "cosines": [-0.1], "ratios": [1e-30]},
-        history=[{"epoch": 1, "loss": 0.1, "dev_accuracy": None}, {"epoch": 2, "loss": 1 / 3, "dev_accuracy": 0.5}],
+        history=[{"epoch": 1, "loss": 0.1, "dev_score": None}, {"epoch": 2, "loss": 1 / 3, "dev_score": 0.5}],
     )
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from lingraft.config import Block
 from lingraft.encode import encode, states_at
-from lingraft.evaluate import predict_states, score
+from lingraft.evaluate import predict_rows, score
 from lingraft.metrics import accuracy, macro_f1
 from lingraft.model import GraftedModel, build_adaptation
 from lingraft.records import Features, Score
@@ -52,7 +52,7 @@ def test_predictions_equal_one_text_at_a_time(model, encoded, language):
     """Logits and pooled states come in the order asked, without dropout, whatever mode the model was in."""
     model.train()
     order = [3, 0, 4, 1, 2, 0]
-    logits, pooled = predict_states(model, encoded, [f"id{i}" for i in order], language)
+    logits, pooled = predict_rows(model, encoded, [f"id{i}" for i in order], language)
     assert not model.adaptation.training
     for i, row, pool in zip(order, logits, pooled, strict=True):
         with torch.no_grad():
@@ -64,15 +64,15 @@ def test_predictions_equal_one_text_at_a_time(model, encoded, language):
 def test_batches_do_not_matter(model, encoded, monkeypatch):
     """One text a batch gives what large batches give."""
     ids = [f"id{i}" for i in range(5)]
-    together = predict_states(model, encoded, ids, "yor-Latn")[0]
+    together = predict_rows(model, encoded, ids, "yor-Latn")[0]
     monkeypatch.setattr("lingraft.evaluate.TOKENS_PER_BATCH", 1)
-    torch.testing.assert_close(predict_states(model, encoded, ids, "yor-Latn")[0], together, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(predict_rows(model, encoded, ids, "yor-Latn")[0], together, rtol=1e-4, atol=1e-4)
 
 
 def test_prediction_records_no_gradient(model, encoded):
     """Scoring costs no memory for a backward pass."""
-    logits, pooled = predict_states(model, encoded, ["id0"], "yor-Latn")
-    assert not logits.requires_grad
+    logits, pooled = predict_rows(model, encoded, ["id0"], "yor-Latn")
+    assert not logits[0].requires_grad
     assert not pooled.requires_grad
 
 

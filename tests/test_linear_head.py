@@ -66,7 +66,7 @@ def test_the_strength_is_chosen_on_the_development_set(classes):
         )
         accuracies[strength] = float(np.mean(model.predict(framed(frame, dev.pooled)) == np.array(dev.targets)))
     assert head.strength == min(losses, key=losses.get)
-    assert head.dev_accuracy == accuracies[head.strength]
+    assert head.dev_score == accuracies[head.strength]
 
 
 def test_a_given_strength_is_taken():
@@ -94,7 +94,7 @@ def test_calibration_scales_and_nothing_else(classes):
     one, other = plain.logits(dev.pooled), sure.logits(dev.pooled)
     ratio = (other / one).flatten()
     torch.testing.assert_close(ratio, ratio.mean().expand_as(ratio), rtol=1e-2, atol=1e-2)
-    assert sure.dev_accuracy == plain.dev_accuracy
+    assert sure.dev_score == plain.dev_score
     targets = torch.tensor(dev.targets)
     assert nn.functional.cross_entropy(other, targets) < nn.functional.cross_entropy(one, targets)
 
@@ -129,7 +129,7 @@ def test_a_development_set_without_a_class_is_no_trouble():
     dev = Labelled(train.pooled[:2], train.targets[:2])
     head = fit_head(train, dev, frame=Frame.of(train.pooled), classes=3, balanced=True, calibrated=True)
     assert head.weight.isfinite().all()
-    assert head.dev_accuracy in (0.0, 0.5, 1.0)
+    assert head.dev_score in (0.0, 0.5, 1.0)
 
 
 def test_the_fit_repeats_itself():

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from lingraft.losses import Losses, losses_of
-from lingraft.tasks.classification import NO_LABEL, cross_entropy
+from lingraft.tasks.classification import cross_entropy
+from lingraft.tasks.kinds import NO_LABEL
 from lingraft.train import Teacher
 from small_training import SOURCE, TARGET, shaken, small_model, small_transfer, small_world, task_loss
 
@@ -100,7 +101,7 @@ def test_class_weights_shift_the_loss(model, world):
     weighted = partial(cross_entropy, weights=torch.tensor([0.0, 3.0]))
     with torch.no_grad():
         logits = model(source.states, SOURCE)[1]
-    only = task_loss(logits[source.targets == 1], source.targets[source.targets == 1])
+    only = task_loss(logits[source.targets == 1], source.targets[source.targets == 1], source.states.mask)
     torch.testing.assert_close(losses_of(model, (source,), weighted, None, keep_weight=1.0).task, only)
 
 

@@ -76,7 +76,7 @@ def invented_training(rng, unit):
     return [
         {"unit": unit, "epoch": epoch, "step": 12 * epoch, "loss": 1.62 * 0.8**epoch + 0.9 * 0.7**epoch + 0.35,
          "task_loss": 1.62 * 0.8**epoch + 0.2, "alignment_loss": 0.9 * 0.7**epoch + 0.15,
-         "dev_accuracy": 0.56 - 0.3 * 0.7**epoch + rng.uniform(-0.02, 0.02),
+         "dev_score": 0.56 - 0.3 * 0.7**epoch + rng.uniform(-0.02, 0.02),
          "learning_rate": 0.002, "tokens_per_second": 5400.0}
         for epoch in range(9)
     ]  # fmt: skip

@@ -152,7 +152,7 @@ def test_a_run_is_compared_with_its_frozen_model(trained):
 
     fact = json.loads((trained.folder / "units" / found["unit"] / "unit.json").read_text(encoding="utf-8"))
     assert found["source_score"] == {
-        "metric": "accuracy", "n": 9, "before": fact["head_dev_accuracy"], "after": fact["dev_accuracy"],
+        "metric": "accuracy", "n": 9, "before": fact["head_dev_score"], "after": fact["dev_score"],
     }  # fmt: skip
     model = load(
         trained.folder / "units" / found["unit"] / "adaptation.safetensors", backbone=trained.backbone

@@ -1,7 +1,5 @@
 """Tasks: the named ones and one's own files."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,8 @@ from conftest import VOCABULARY, random_tokenizer
 from lingraft.errors import DataError
 from lingraft.records import Features, PairExample
 from lingraft.tasks import tasks
-from lingraft.tasks.classification import NO_LABEL, class_weights, cross_entropy, decode_labels, encode_pairs
+from lingraft.tasks.classification import class_weights, cross_entropy, decode_labels, encode_pairs
+from lingraft.tasks.kinds import NO_LABEL
 
 TOPICS = ["geography", "health", "politics"]
 LABELS = ("no", "yes")
@@ -161,7 +160,7 @@ def test_a_field_map_reads_anyone_s_columns(tmp_path):
     assert task.examples("eng-Latn", "train")[0] == PairExample(
         "7", "d1", "eng-Latn", text_a="p", text_b="h", label="0"
     )
-    assert (task.name, task.kind, task.labels, task.licence) == ("my-nli", "classification", ("0", "1"), "CC0")
+    assert (task.name, task.kind.name, task.labels, task.licence) == ("my-nli", "classification", ("0", "1"), "CC0")
 
 
 def test_examples_are_read_once(tmp_path):
@@ -176,14 +175,14 @@ def test_every_task_s_gold_decodes_to_a_perfect_score(tmp_path, tokenizer):
     """Logits that are sure of the gold label score 1 under every metric."""
     for task in (own(tmp_path), tasks.build("cldr_names", {"target_languages": ["yo"]})):
         examples = [e for language in task.languages for e in task.examples(language, "test")[:20]]
-        features = task.encode(examples, tokenizer, 16, "")
+        features = task.kind.encode(examples, tokenizer, 16, "")
         logits = 9.0 * F.one_hot(torch.tensor([f.target for f in features]), len(task.labels)).float()
-        predictions = list(task.decode(features, "yor-Latn", logits))
+        predictions = task.kind.decode(examples, features, list(logits))
         gold = [e.label for e in examples]
         assert [p.value for p in predictions] == gold
         assert [p.example_id for p in predictions] == [e.id for e in examples]
-        assert task.metrics["accuracy"](gold, [p.value for p in predictions]) == 1.0
-        assert task.head(5).out_features == len(task.labels)
+        assert task.kind.metrics["accuracy"](gold, [p.value for p in predictions]) == 1.0
+        assert task.kind.outputs == len(task.labels)
 
 
 # ---- Encoding --------------------------------------------------------------------------------------
@@ -282,13 +281,15 @@ def test_cross_entropy_equals_its_definition(batch, classes, seed):
         p = torch.softmax(torch.tensor(row), 0)[target].item()
         total += weights[target].item()
         cost -= weights[target].item() * torch.log(torch.tensor(p)).item()
-    assert cross_entropy(logits, targets, weights).item() == pytest.approx(cost / total, rel=1e-4, abs=1e-5)
+    assert cross_entropy(logits, targets, torch.ones(0), weights).item() == pytest.approx(
+        cost / total, rel=1e-4, abs=1e-5
+    )
 
 
 def test_rows_without_label_have_no_gradient():
     """They take no part in the loss."""
     logits = torch.randn(3, 2, requires_grad=True)
-    cross_entropy(logits, torch.tensor([0, NO_LABEL, 1]), torch.ones(2)).backward()
+    cross_entropy(logits, torch.tensor([0, NO_LABEL, 1]), torch.ones(0), torch.ones(2)).backward()
     assert (logits.grad[1] == 0).all()
     assert (logits.grad[[0, 2]] != 0).all()
 
@@ -303,9 +304,9 @@ def test_class_weights_are_scikit_learn_s():
 
 
 def test_decoding_takes_the_likeliest_label():
-    """With its probability, in the order of the features."""
-    features = [Features("a", (1,)), Features("b", (1,))]
-    decode = partial(decode_labels, labels=LABELS)
-    first, second = decode(features, "yor-Latn", torch.tensor([[0.0, 0.0], [2.0, 5.0]]).log_softmax(-1))
+    """With its probability, in the order of the examples."""
+    examples, features = [example("x", identifier="a"), example("y", identifier="b")], [Features("a", (1,))] * 2
+    logits = torch.tensor([[0.0, 0.0], [2.0, 5.0]]).log_softmax(-1)
+    first, second = decode_labels(examples, features, list(logits), labels=LABELS)
     assert (first.example_id, first.language, first.confidence) == ("a", "yor-Latn", 0.5)
     assert (second.value, round(second.confidence, 4)) == ("yes", round(torch.sigmoid(torch.tensor(3.0)).item(), 4))

@@ -13,7 +13,7 @@ from lingraft.checkpoint import load_training_state, save_training_state
 from lingraft.config import TrainSettings
 from lingraft.errors import RunError
 from lingraft.freezing import Phase, freezing, thawed
-from lingraft.tasks.classification import NO_LABEL
+from lingraft.tasks.kinds import NO_LABEL
 from lingraft.train import Teacher, Validation, train
 from small_training import (
     EPOCHS,
@@ -130,7 +130,7 @@ def test_history_has_a_row_per_epoch(model, world, transfer):
     assert [(row["epoch"], row["step"]) for row in history] == [(i, i * STEPS) for i in range(1, EPOCHS + 1)]
     for row in history:
         assert row["loss"] == pytest.approx(row["task_loss"] + row["alignment_loss"], rel=1e-5)
-        assert row["dev_accuracy"] == 0.25
+        assert row["dev_score"] == 0.25
         assert row["tokens_per_second"] > 0
         assert (row["trained"], row["weights"]) == (["head", "prompt", "adapter"], [1.0])
         assert "warnings" not in row

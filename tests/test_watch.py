@@ -60,7 +60,7 @@ def test_an_ordinary_training_gives_no_alarm(stack, world, prompt, freezing_name
     )  # fmt: skip
     assert said == []
     assert all("warnings" not in row for row in history)
-    assert history[-1]["dev_accuracy"] > 0.5
+    assert history[-1]["dev_score"] > 0.5
 
 
 def test_a_model_without_a_prompt_has_no_dead_one(stack, world):

@@ -12,24 +12,30 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
+from .alignment import alignment
 from .alignment.links import mutual_links
 from .backbones.loading import Backbone, weights_digest
 from .batches import Order, Pool, batched
+from .before import Before, fitted, trained
 from .checkpoint import Identity, load_training_state, save_adaptation, save_training_state
 from .config import Recipe
 from .data.sampling import rank
-from .encode import Encoded, at_layer, usual_cut
-from .evaluate import predict_states, score
+from .encode import Encoded, at_layer
+from .errors import ConfigError
+from .evaluate import predict_rows, predictions_of, score_by_language
+from .example_json import as_json
 from .freezing import freezing, thawed
 from .linear_head import Labelled, LinearHead, fit_head
 from .materials import Draw, Materials, Pair
+from .metrics import SumMetric
 from .model import GraftedModel, Network, build_adaptation
 from .progress import Reporter
-from .records import Score
+from .records import Example, Prediction, Score
 from .run_folder import Unit, write_json, write_lines
 from .starts import starts
+from .tasks import Task
 from .tasks.classification import class_weights
 from .train import Validation, train
 from .transfer import Frame, Transfer, frames_of
@@ -47,7 +53,7 @@ class Method:
     """How the network of a training is made, and what its scores are called."""
 
     name: str = AFTER
-    build: Callable[[Prepared, Pool, LinearHead, int], Any] = field(default_factory=lambda: grafted)
+    build: Callable[[Prepared, Pool, Before | None, int], Any] = field(default_factory=lambda: grafted)
 
 
 @dataclass(frozen=True)
@@ -73,14 +79,13 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
     source, targets = learning_pools(draw, prepared)
     prepared = replace(prepared, learnt=tuple(pool.language for pool in targets))
     frame = Frame.of(torch.stack(list(source.teacher.values())))
-    head = warm_start(source, targets, frame, prepared)
+    head = before_training(source, targets, frame, unit, prepared, reporter)
     started = time.monotonic()
     model = method.build(prepared, source, head, unit.seed)
     model.to(accelerator.device)
     phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
     frozen = weights_digest(stack, but=thawed(phases))
-    known = [c for pool in (source, *targets) for c in pool.targets.values()]
-    weights = class_weights(known, len(task.labels), balanced=recipe.train.class_balanced).to(accelerator.device)
+    weights = _class_weights(source, targets, prepared).to(accelerator.device)
     transfer = _transfer(model, frame, source, prepared) if any(pool.teacher for pool in targets) else None
     if transfer:
         targets = [_with_translations(pool, draw, transfer, prepared) for pool in targets]
@@ -94,7 +99,7 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
         history = train(
             model,
             order.epoch,
-            task_loss=partial(_weighted, task.loss, weights),
+            task_loss=lambda logits, labels, mask: task.kind.loss(logits, labels, mask, weights),
             transfer=transfer,
             settings=recipe.train,
             seed=unit.seed,
@@ -107,7 +112,8 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
             say=lambda sentence: reporter.say(f"{unit.name}: {sentence}"),
             accelerator=accelerator,
         )
-    refit(model, source, targets, frame, prepared)
+    if task.kind.name == "classification":
+        refit(model, source, targets, frame, prepared)
     seconds = time.monotonic() - started
     save_adaptation(place / "adaptation.safetensors", model.adaptation, identity(prepared))
     scores = evaluate_unit(unit, folder, model, head, prepared, method.name)
@@ -118,13 +124,13 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
     facts = {
         "name": unit.name,
         "seconds": seconds,
-        "dev_accuracy": validation(model, prepared=prepared).accuracy,
+        "dev_score": validation(model, prepared=prepared).score,
         "digest_after": weights_digest(stack),
         "frozen_digest_before": frozen,
         "frozen_digest_after": weights_digest(stack, but=thawed(phases)),
         "trained": sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad),
-        "head_strength": head.strength,
-        "head_dev_accuracy": head.dev_accuracy,
+        "head_strength": head.strength if head else None,
+        "head_dev_score": head.dev_score if head else None,
     }
     write_json(place / "unit.json", facts)
     (place / "training.safetensors").unlink(missing_ok=True)
@@ -142,10 +148,23 @@ def trained_when(history: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _transfer(model: Any, frame: Frame, source: Pool, prepared: Prepared) -> Transfer | None:
-    """The alignment losses, each in the frame of the frozen source-language states at its layer."""
+    """The alignment losses, each in the frame of the frozen source-language states at its layer.
+
+    Raises:
+        ConfigError: A loss compares what the task says of a text, and it says nothing of parallel sentences.
+    """
     recipe, last = prepared.recipe, prepared.backbone.stack.num_layers
     if not recipe.alignment:
         return None
+    kind = prepared.materials.task.kind
+    for i, block in enumerate(recipe.alignment):
+        if kind.name != "classification" and "predictions" in alignment.build(block.name, block.options).needs:
+            raise ConfigError(
+                [
+                    f"alignment.{i}: {block.name} compares the classes of two sentences, but {kind.name} has none; "
+                    "leave it out"
+                ]
+            )
     device = prepared.accelerator.device
     layers = sorted({block.layer for block in recipe.alignment if block.layer not in (None, last)})
     frames = {last: frame}
@@ -173,7 +192,7 @@ def linked_words(pool: Pool, prepared: Prepared) -> dict[str, Tensor]:
     """Corresponding words of each pair, from frozen states at two thirds of the depth: ``[K, 2]`` each."""
     stack, device, found = prepared.backbone.stack, prepared.accelerator.device, dict[str, Tensor]()
     assert pool.source is not None
-    layer, english = max(usual_cut(stack.num_layers), prepared.cut), pool.source
+    layer, english = max(round(2 / 3 * stack.num_layers), prepared.cut), pool.source
     special = len(prepared.backbone.tokenizer(prepared.backbone.text_prefix.strip())["input_ids"]) - 1
     for ids in batched(pool.translations, 32):
         sides = (
@@ -191,14 +210,14 @@ def linked_words(pool: Pool, prepared: Prepared) -> dict[str, Tensor]:
 def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
     """What each language learns from in a draw; the teacher is the frozen source side of a pair."""
     task, pools = prepared.materials.task, prepared.pools
-    index = {label: i for i, label in enumerate(task.labels)}
     english = pools[task.source_language, "learn"]
     labelled = [example.id for example in draw.labelled]
     source = Pool(
         language=task.source_language,
         encoded=english,
         passed=tuple(labelled),
-        targets={e.id: index[str(e.label)] for e in draw.labelled},
+        labelled=frozenset(labelled),
+        collate=task.kind.collate,
         teacher=dict(zip(labelled, english.pooled(labelled), strict=True)),
         is_source=True,
     )
@@ -213,7 +232,8 @@ def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
                 language=language,
                 encoded=pools[language, "learn"],
                 passed=tuple(dict.fromkeys([*(pair[1].id for pair in pairs), *(e.id for e in shots)])),
-                targets={e.id: index[str(e.label)] for e in shots},
+                labelled=frozenset(e.id for e in shots),
+                collate=task.kind.collate,
                 teacher={pair[1].id: vector for pair, vector in zip(pairs, teacher, strict=True)},
             )
         )
@@ -228,25 +248,60 @@ def passed_pairs(draw: Draw, language: str, count: int | None) -> tuple[Pair, ..
     return tuple(sorted(pairs, key=lambda pair: rank(draw.draw, "pairs", pair[0].group))[:count])
 
 
-def warm_start(
+def before_training(
+    source: Pool, targets: Sequence[Pool], frame: Frame, unit: Unit, prepared: Prepared, reporter: Reporter
+) -> Before | None:
+    """The head on frozen states; where one must be trained for it, only if training is to start from it."""
+    task, recipe = prepared.materials.task, prepared.recipe
+    if task.kind.name == "classification":
+        return fitted(logistic_head(source, targets, frame, prepared))
+    if not recipe.train.warm_start:
+        return None
+    device = prepared.accelerator.device
+    steps = Order(source, tuple(targets), recipe.train, unit.seed, device).steps
+    with reporter.task(f"frozen head {unit.name}", steps) as advance:
+        return trained(
+            task.kind,
+            prepared.backbone.stack,
+            source,
+            targets,
+            recipe.train,
+            seed=unit.seed,
+            device=device,
+            validate=partial(validation, prepared=prepared),
+            advance=lambda p: advance(1, f"loss {p.loss:.3f}"),
+        )
+
+
+def logistic_head(
     source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared, shot_weight: float = 1.0
 ) -> LinearHead:
-    """The head on frozen states, from all labels of the draw; also what "before" means."""
+    """Logistic regression on frozen states, from all labels of the draw."""
     materials, pools = prepared.materials, prepared.pools
-    labelled = [(pool, list(pool.targets)) for pool in (source, *targets) if pool.targets]
+    labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     dev = pools[materials.task.source_language, "dev"]
     return fit_head(
-        Labelled(
-            torch.cat([pool.encoded.pooled(ids) for pool, ids in labelled]),
-            [pool.targets[i] for pool, ids in labelled for i in ids],
-        ),
+        Labelled(torch.cat([pool.encoded.pooled(list(known)) for pool, known in labelled]), _classes(labelled)),
         Labelled(dev.pooled([example.id for example in materials.dev]), _dev_targets(materials)),
         frame=frame,
         classes=len(materials.task.labels),
         balanced=False,
-        weights=[1.0 if pool is source else shot_weight for pool, ids in labelled for _ in ids],
+        weights=[1.0 if pool is source else shot_weight for pool, known in labelled for _ in known],
         calibrated=True,
     )
+
+
+def _classes(labelled: Sequence[tuple[Pool, Mapping[str, Any]]]) -> list[int]:
+    return [int(target) for _, known in labelled for target in known.values()]
+
+
+def _class_weights(source: Pool, targets: Sequence[Pool], prepared: Prepared) -> Tensor:
+    """Weights of classes; words and spans are not weighed, for most are in one class."""
+    kind = prepared.materials.task.kind
+    if kind.name != "classification":
+        return torch.ones(max(1, len(kind.labels)))
+    known = _classes([(pool, pool.targets) for pool in (source, *targets)])
+    return class_weights(known, len(kind.labels), balanced=prepared.recipe.train.class_balanced)
 
 
 def refit(model: Network, source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared) -> None:
@@ -255,19 +310,19 @@ def refit(model: Network, source: Pool, targets: Sequence[Pool], frame: Frame, p
     strength = recipe.train.refit_strength
     if strength is None:
         return
-    labelled = [(pool, list(pool.targets)) for pool in (source, *targets) if pool.targets]
-    states = [predict_states(model, pool.encoded, ids, pool.language)[1] for pool, ids in labelled]
+    labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
+    states = [predict_rows(model, pool.encoded, list(known), pool.language)[1] for pool, known in labelled]
     language = materials.task.source_language
     dev_ids = [example.id for example in materials.dev]
-    dev = predict_states(model, pools[language, "dev"], dev_ids, language)[1]
+    dev = predict_rows(model, pools[language, "dev"], dev_ids, language)[1]
     head = fit_head(
-        Labelled(torch.cat(states), [pool.targets[i] for pool, ids in labelled for i in ids]),
+        Labelled(torch.cat(states), _classes(labelled)),
         Labelled(dev, _dev_targets(materials)),
         frame=frame,
         classes=len(materials.task.labels),
         balanced=recipe.train.class_balanced,
         strengths=(strength,),
-        weights=[1.0 if pool is source else recipe.train.shot_weight for pool, ids in labelled for _ in ids],
+        weights=[1.0 if pool is source else recipe.train.shot_weight for pool, known in labelled for _ in known],
         calibrated=True,
     )
     head.write_to(model.adaptation.head)
@@ -275,17 +330,17 @@ def refit(model: Network, source: Pool, targets: Sequence[Pool], frame: Frame, p
 
 def _dev_targets(materials: Materials) -> list[int]:
     index = {label: i for i, label in enumerate(materials.task.labels)}
-    return [index[str(example.label)] for example in materials.dev]
+    return [index[str(example.gold)] for example in materials.dev]
 
 
-def grafted(prepared: Prepared, source: Pool, head: LinearHead, seed: int) -> GraftedModel:
+def grafted(prepared: Prepared, source: Pool, head: Before | None, seed: int) -> GraftedModel:
     """A model at its start: frozen stack, new prompts and adapters, the frozen head (a random one if not wanted)."""
     recipe, task, stack = prepared.recipe, prepared.materials.task, prepared.backbone.stack
     torch.manual_seed(seed)
     device = next(stack.parameters()).device
     some = source.encoded.table.batch([source.encoded.row[i] for i in source.passed[:32]]).to(device)
-    linear = task.head(stack.width)
-    if recipe.train.warm_start:
+    linear = nn.Linear(stack.width, task.kind.outputs)
+    if recipe.train.warm_start and head is not None:
         head.write_to(linear)
     adaptation = build_adaptation(
         prompt=recipe.prompt,
@@ -296,6 +351,7 @@ def grafted(prepared: Prepared, source: Pool, head: LinearHead, seed: int) -> Gr
         head=linear,
         initial=starts(prepared.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
         unfrozen=thawed(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
+        per_token=task.kind.per_token,
     )
     return GraftedModel(stack, adaptation)
 
@@ -311,19 +367,21 @@ def identity(prepared: Prepared) -> Identity:
         cut=prepared.cut,
         max_length=recipe.backbone.max_length,
         task=task.name,
-        kind=task.kind,
+        kind=task.kind.name,
         labels=task.labels,
         source_language=task.source_language,
         languages=prepared.learnt,
         prompt=recipe.prompt.model_dump() if recipe.prompt else None,
         adapter=recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
         version=__version__,
-        paired=any(e.text_b is not None for e in prepared.materials.dev),
+        paired=any(len(e.texts) > 1 for e in prepared.materials.dev),
+        outputs=task.kind.outputs,
+        kind_options=dict(task.kind.options),
     )
 
 
 def evaluate_unit(
-    unit: Unit, folder: Path, model: Network, head: LinearHead, prepared: Prepared, name: str = AFTER
+    unit: Unit, folder: Path, model: Network, head: Before | None, prepared: Prepared, name: str = AFTER
 ) -> list[Score]:
     """Score the test sets before and after; write the predictions."""
     recipe, materials, pools = prepared.recipe, prepared.materials, prepared.pools
@@ -332,39 +390,24 @@ def evaluate_unit(
         examples = materials.test[language]
         if not examples:
             continue
-        encoded = pools[language, "test"]
-        ids = [example.id for example in examples]
-        gold = [str(example.label) for example in examples]
-        logits, _ = predict_states(model, encoded, ids, language)
-        before = list(task.decode(encoded.features, language, head.logits(encoded.pooled(ids))))
-        after = list(task.decode(encoded.features, language, logits))
-        rows = [
-            {
-                "id": example.id,
-                "group": example.group,
-                "text": example.text_a,
-                "text_b": example.text_b,
-                "gold": example.label,
-                "before": b.value,
-                "before_confidence": b.confidence,
-                "value": a.value,
-                "confidence": a.confidence,
-            }
-            for example, b, a in zip(examples, before, after, strict=True)
-        ]
-        write_lines(folder / "predictions" / unit.name / f"{language}.jsonl", rows)
+        encoded, ids = pools[language, "test"], [example.id for example in examples]
+        logits, _ = predict_rows(model, encoded, ids, language)
+        found = {name: predictions_of(logits, examples, encoded, task)}
+        if head is not None:
+            found = {BEFORE: predictions_of(head.logits(encoded, ids, language), examples, encoded, task)} | found
+        lines = prediction_rows(examples, found[name], found.get(BEFORE) if head else None, task)
+        write_lines(folder / "predictions" / unit.name / f"{language}.jsonl", lines)
         probes[language] = [
-            {"text": example.text_a, "text_b": example.text_b, "logits": row}
-            for example, row in zip(examples[:PROBED], logits.tolist(), strict=False)
+            {"example": as_json(example), "logits": [logits[row].tolist() for row in rows]}
+            for example, rows in zip(examples[:PROBED], _rows_of(examples[:PROBED], encoded), strict=True)
         ]
-        for method, predictions in ((BEFORE, before), (name, after)):
-            scores += score(
-                gold,
+        for method, predictions in found.items():
+            scores += score_by_language(
+                examples,
                 [prediction.value for prediction in predictions],
                 task,
-                [example.group for example in examples],
-                method=method,
                 language=language,
+                method=method,
                 unit=unit,
                 run=folder.name,
             )
@@ -373,16 +416,47 @@ def evaluate_unit(
     return scores
 
 
-def _weighted(loss: Any, weights: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    result: torch.Tensor = loss(logits, targets, weights)
-    return result
+def _rows_of(examples: Sequence[Example], encoded: Encoded) -> list[list[int]]:
+    """Places of the examples' logits, the first examples of all being asked for in their order."""
+    found, at = [], 0
+    for example in examples:
+        count = len(encoded.rows[example.id])
+        found.append(list(range(at, at + count)))
+        at += count
+    return found
+
+
+def prediction_rows(
+    examples: Sequence[Example], after: Sequence[Prediction], before: Sequence[Prediction] | None, task: Task
+) -> list[dict[str, Any]]:
+    """The lines of a file of predictions."""
+    lines = []
+    for i, (example, prediction) in enumerate(zip(examples, after, strict=True)):
+        main = next(iter(task.kind.metrics_of(example).values()))
+        line: dict[str, Any] = {
+            "id": example.id,
+            "group": example.group,
+            "text": example.texts[0],
+            "text_b": example.texts[1] if task.kind.name == "classification" and len(example.texts) > 1 else None,
+            "gold": example.gold,
+        }
+        if before is not None:
+            line |= {"before": before[i].value, "before_confidence": before[i].confidence}
+        line |= {"value": prediction.value, "confidence": prediction.confidence}
+        if isinstance(main, SumMetric):
+            line["counts"] = main.counts(example.gold, prediction.value)
+            if before is not None:
+                line["before_counts"] = main.counts(example.gold, before[i].value)
+        lines.append(line)
+    return lines
 
 
 def validation(model: Network, *, prepared: Prepared) -> Validation:
     """How the network does on the source language's development set."""
-    task, materials = prepared.materials.task, prepared.materials
+    task, examples = prepared.materials.task, prepared.materials.dev
     encoded = prepared.pools[task.source_language, "dev"]
-    logits, _ = predict_states(model, encoded, [example.id for example in materials.dev], task.source_language)
-    predicted = [p.value for p in task.decode(encoded.features, task.source_language, logits)]
-    gold = [str(example.label) for example in materials.dev]
-    return Validation(task.metrics["accuracy"](gold, predicted), Counter(predicted), len(set(gold)))
+    logits, _ = predict_rows(model, encoded, [example.id for example in examples], task.source_language)
+    predicted = [prediction.value for prediction in predictions_of(logits, examples, encoded, task)]
+    gold = [example.gold for example in examples]
+    main = next(iter(task.kind.metrics.values()))
+    return Validation(main(gold, predicted), Counter(predicted), len(set(map(str, gold))))

@@ -9,7 +9,7 @@ doubled the tokens otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
@@ -20,8 +20,8 @@ from torch import Tensor
 
 from .config import TrainSettings
 from .encode import Encoded
-from .records import Batch
-from .tasks.classification import NO_LABEL
+from .records import Batch, Target
+from .tasks.classification import collate_classes
 
 BUCKET = 8  # batches that are sorted by length together
 
@@ -33,26 +33,40 @@ Step = Callable[[], tuple[Batch, ...]]
 class Pool:
     """What is learnt from in one language.
 
-    ``passed`` ids are passed once an epoch; ``targets`` holds the labels that are known and
-    ``teacher`` the state ``[H]`` of those that have one. Where a loss needs more of the teacher,
-    ``source`` are the source language's states, ``translations`` the id of each pair's source side
-    and ``links`` the corresponding words ``[K, 2]`` (source position, target position).
+    ``passed`` ids are passed once an epoch; ``labelled`` are those whose targets are known here, and
+    ``collate`` makes a tensor of them (see :class:`lingraft.tasks.kinds.Kind`); ``teacher`` has the
+    state ``[H]`` of those that have one. Where a loss needs more of the teacher, ``source`` are the
+    source language's states, ``translations`` the id of each pair's source side and ``links`` the
+    corresponding words ``[K, 2]`` (source position, target position).
     """
 
     language: str
     encoded: Encoded
     passed: tuple[str, ...]
-    targets: Mapping[str, int]
+    labelled: Collection[str]
     teacher: Mapping[str, Tensor]
     is_source: bool = False
     source: Encoded | None = None
     translations: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, Tensor] = field(default_factory=dict)
+    collate: Callable[[Sequence[Target | None], int], Tensor] = collate_classes
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The known target of each id, of its first row where there are several."""
+        found = {i: self.encoded.features[self.encoded.row[i]].target for i in self.labelled}
+        return {i: target for i, target in found.items() if target is not None}
 
     def batch(self, ids: Sequence[str], device: torch.device) -> Batch:
-        """Read the states of ``ids``."""
-        states = self.encoded.table.batch([self.encoded.row[i] for i in ids])
-        targets = torch.tensor([self.targets.get(i, NO_LABEL) for i in ids])
+        """Read the states of ``ids``: all rows of each, one after the other."""
+        encoded = self.encoded
+        rows = [row for i in ids for row in encoded.rows[i]]
+        states = encoded.table.batch(rows)
+        ids = [encoded.features[row].example_id for row in rows]
+        known_targets = [
+            encoded.features[row].target if i in self.labelled else None for row, i in zip(rows, ids, strict=True)
+        ]
+        targets = self.collate(known_targets, states.mask.shape[1])
         known = torch.tensor([i in self.teacher for i in ids])
         absent = torch.zeros(self.encoded.width)
         teacher = torch.stack([self.teacher.get(i, absent) for i in ids])
@@ -135,10 +149,11 @@ def alone(pools: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, devi
 def _shuffled_batches(pool: Pool, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
     """All passed ids in batches of similar length, batches in random order."""
     ids = [pool.passed[i] for i in rng.permutation(len(pool.passed))]
-    lengths = pool.encoded.lengths
+    every, rows = pool.encoded.lengths, pool.encoded.rows
+    lengths = {i: max(every[row] for row in rows[i]) for i in ids}
     batches = []
     for start in range(0, len(ids), batch_size * BUCKET):
-        bucket = sorted(ids[start : start + batch_size * BUCKET], key=lambda i: lengths[pool.encoded.row[i]])
+        bucket = sorted(ids[start : start + batch_size * BUCKET], key=lambda i: lengths[i])
         batches += [bucket[at : at + batch_size] for at in range(0, len(bucket), batch_size)]
     return [batches[i] for i in rng.permutation(len(batches))]
 

@@ -147,9 +147,12 @@ def _spread(heights: Sequence[float], gap: float) -> list[float]:
 
 @_as_svg
 def before_after(rows: Sequence[Result]) -> Figure:
-    """One row per result: the accuracy of the frozen head above that of the adapted model, with intervals."""
+    """One row per result: the score of the frozen head above that of the adapted model, with intervals."""
     several_shots = len({row.shots for row in rows}) > 1
-    figure = _figure(540, 62 * len(rows) + 62, "Accuracy before and after adaptation, with 95 % intervals")
+    metric = rows[0].metric.replace("_", " ") if rows else "accuracy"
+    figure = _figure(
+        540, 62 * len(rows) + 62, f"{metric.capitalize()} before and after adaptation, with 95 % intervals"
+    )
     axes = _axes(figure, left=9.2 * max((len(row.name) for row in rows), default=0) + 18, right=76, top=24, bottom=38)
     ends = [estimate.high or estimate.value for row in rows for estimate in (row.before, row.after) if estimate]
     axes.set_xlim(0, min(1.0, max([*ends, 0.2]) * 1.08))
@@ -158,7 +161,7 @@ def before_after(rows: Sequence[Result]) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_formatter(lambda value, _: _percent(value))
     axes.grid(axis="x", linewidth=0.8)
-    axes.set_xlabel("accuracy on test texts, 95 % interval")
+    axes.set_xlabel(f"{metric} on test texts, 95 % interval")
     for height, row in enumerate(rows):
         first = height == 0 or row.name != rows[height - 1].name
         if first:
@@ -213,9 +216,9 @@ def losses(total: Curve, task: Curve, alignment: Curve) -> Figure:
 
 
 @_as_svg
-def dev_accuracy(selected: Curve, others: Sequence[Curve]) -> Figure:
-    """Dev accuracy by step: the unit that was saved, before a grey crowd of the others."""
-    figure = _figure(346, 250, "Dev accuracy by step")
+def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
+    """Dev score by step: the unit that was saved, before a grey crowd of the others."""
+    figure = _figure(346, 250, "Dev score by step")
     axes = _axes(figure, left=44, right=22, top=12, bottom=40)
     for curve in others:
         axes.plot(*zip(*curve, strict=True), color=BEFORE, linewidth=1, alpha=0.45)

@@ -7,7 +7,7 @@ stored: loading compares digests and refuses another one.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from .config import Block
 from .errors import CheckpointError
 from .folders import write_atomically
 from .model import Adaptation, build_adaptation
+from .tasks.known_kinds import kind_of
 from .train import TrainingState
 
 FORMAT = "lingraft-adaptation-1"
@@ -49,6 +50,10 @@ class Identity:
     version: str
     paired: bool = False
     """Whether the task compares two texts."""
+    outputs: int = 0
+    """Of the head; 0 in older files: one for each label."""
+    kind_options: dict[str, Any] = field(default_factory=dict)
+    """What the kind of task is built with, beside the labels."""
 
 
 def save_adaptation(path: Path, adaptation: nn.Module, identity: Identity) -> None:
@@ -91,9 +96,10 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
         stack=stack,
         cut=identity.cut,
         languages=identity.languages,
-        head=nn.Linear(stack.width, len(identity.labels)),
+        head=nn.Linear(stack.width, identity.outputs or len(identity.labels)),
         initial=lambda how, layer, count: torch.zeros(count, stack.width),
         unfrozen=[name.removeprefix(THAWED).replace("/", ".") for name in tensors if name.startswith(THAWED)],
+        per_token=kind_of(identity.kind, identity.labels, identity.kind_options).per_token,
     )
     try:
         adaptation.load_state_dict(tensors)

@@ -205,20 +205,62 @@ def demo(
 @app.command()
 def evaluate(
     folder: RunFolder,
-    languages: Annotated[str | None, typer.Option(help="Comma-separated; default: the languages of the run.")] = None,
+    languages: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated (of contexts, for questions); default: the languages of the run."),
+    ] = None,
     split: Annotated[Literal["dev", "test"], typer.Option(help="Which examples.")] = "test",
+    task: Annotated[str | None, typer.Option(help="Another benchmark of the same kind: lingraft list tasks")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Its folder; default: data/TASK.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Score only so many examples of each language.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Also write the scores as JSON lines.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Score a trained run on its task, also in languages that it never saw."""
+    """Score a trained run on its task or another of its kind, also in languages that it never saw."""
     from .rescore import rescore
 
-    scores = rescore(folder, languages.split(",") if languages else None, split, quiet=quiet)
+    asked = languages.split(",") if languages else None
+    scores = rescore(folder, asked, split, task_name=task, data_dir=data_dir, limit=limit, quiet=quiet)
+    crossed = any(s.context_language not in (None, s.language) for _, s in scores)
     table = Table()
-    for heading in ("language", "part", "metric", "value", "95 % interval", "n"):
+    for heading in ("language", *(["context"] if crossed else []), "part", "metric", "value", "95 % interval", "n"):
         table.add_column(heading, justify="right" if heading in ("value", "n") else "left")
     for part, s in scores:
-        table.add_row(s.language, part, s.metric, f"{s.value:.3f}", f"{s.low:.3f} to {s.high:.3f}", str(s.n))
+        context = [s.context_language or ""] if crossed else []
+        table.add_row(s.language, *context, part, s.metric, f"{s.value:.3f}", f"{s.low:.3f} to {s.high:.3f}", str(s.n))
     console.print(table)
+    if output is not None:
+        from dataclasses import asdict
+
+        from .run_folder import write_lines
+
+        write_lines(output, [asdict(one) for _, one in scores])
+
+
+@app.command()
+def score(
+    predictions: Annotated[Path, typer.Argument(help="What was predicted: {question id: answer}, tags, or labels.")],
+    gold: Annotated[Path, typer.Argument(help="What is right: SQuAD JSON, words with tags, or labels.")],
+    metric: Annotated[
+        str, typer.Option(help="squad, mlqa:LANGUAGE (of the context), span_f1, tag_accuracy, accuracy or macro_f1.")
+    ],
+    missing_is_wrong: Annotated[
+        bool, typer.Option("--missing-is-wrong", help="Count what has no prediction as wrong.")
+    ] = False,
+) -> None:
+    """Score anybody's predictions by the official rules, with intervals."""
+    from .score_files import score_files
+
+    found = score_files(predictions, gold, metric, missing_is_wrong=missing_is_wrong)
+    table = Table()
+    for heading in ("metric", "value", "95 % interval"):
+        table.add_column(heading, justify="left" if heading == "metric" else "right")
+    for one in found.scores:
+        table.add_row(one.metric, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}")
+    console.print(table)
+    drawn = "" if found.groups == found.examples else f", drawn in {found.groups:,} groups for the intervals"
+    missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
+    console.print(f"{found.examples:,} examples{drawn}{missed}", highlight=False)
 
 
 @app.command()
@@ -333,19 +375,22 @@ def cache_prune(
 
 def show_results(folder: Path) -> None:
     """The before-and-after table of a finished run, and where its report is."""
-    from .findings import results
+    from .findings import metrics_of, results
     from .run_files import read_run
+    from .wording import metric_name
 
     found = read_run(folder)
-    table = Table(title=f"{found.data['task']}: accuracy (macro-F1), 95 % intervals", title_justify="left")
+    names = [metric_name(metric) for metric in metrics_of(found.data)]
+    shown = names[0] + (f" ({names[1]})" if len(names) > 1 else "")
+    table = Table(title=f"{found.data['task']}: {shown}, 95 % intervals", title_justify="left")
     for heading in ("language", "shots", "frozen head", "lingraft", "gain", "n"):
         table.add_column(heading, justify="left" if heading == "language" else "right")
     for row in results(found):
         table.add_row(
             row.name,
             str(row.shots),
-            _estimate(row.before, row.macro_f1_before),
-            _estimate(row.after, row.macro_f1_after),
+            _estimate(row.before, row.second_before),
+            _estimate(row.after, row.second_after),
             _gain(row.gain),
             str(row.n),
         )
@@ -371,11 +416,11 @@ def write_predictions(stream: TextIO, texts: list[Any], predictions: list[Predic
         rows({key: value for key, value in row.items() if value is not None})
 
 
-def _estimate(estimate: Any, macro_f1: float | None) -> str:
+def _estimate(estimate: Any, second: float | None) -> str:
     if estimate is None:
         return ""
     interval = f" [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate.low is not None else ""
-    return f"{estimate.value:.3f}" + (f" ({macro_f1:.3f})" if macro_f1 is not None else "") + _escaped(interval)
+    return f"{estimate.value:.3f}" + (f" ({second:.3f})" if second is not None else "") + _escaped(interval)
 
 
 def _gain(estimate: Any) -> str:

@@ -22,17 +22,17 @@ from typing import Any
 
 import torch
 
-from .adapt import Method, Prepared, learning_pools, run_unit, warm_start
+from .adapt import Method, Prepared, learning_pools, logistic_head, prediction_rows, run_unit
 from .backbones import loading
 from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, peft_network
 from .baselines.prototype import prototype_logits
 from .batches import Pool
+from .before import Before
 from .config import Recipe, parse_recipe
 from .encode import Encoded
 from .errors import LingraftError, RunError
-from .evaluate import score
-from .linear_head import LinearHead
+from .evaluate import predictions_of, score_by_language
 from .materials import Draw
 from .pipeline import prepare, refuse_other_data
 from .progress import Advance, Reporter
@@ -82,7 +82,7 @@ def run_variant(variant: Variant, whole: Recipe) -> None:
         for unit in units(recipe):
             if not (folder / "units" / unit.name / "unit.json").exists():
                 forget_peak()
-                if variant.trained:
+                if variant.trained or prepared.materials.task.kind.name != "classification":
                     run_unit(unit, folder, prepared, Relay(unit.name), _method(variant))
                 else:
                     run_untrained(unit, folder, prepared, variant)
@@ -124,9 +124,9 @@ def _tried(variant: Variant, output: Path, epochs: int, prepared: Prepared) -> d
                     trial = replace(prepared, recipe=recipe, materials=blind)
                     run_unit(unit, folder, trial, Relay(name), _method(variant))
                 except RunError as error:
-                    write_json(result, {"name": unit.name, "dev_accuracy": None, "error": str(error)})
+                    write_json(result, {"name": unit.name, "dev_score": None, "error": str(error)})
                 tell(unit=name, share=1.0)
-        found[rate] = read_object(result)["dev_accuracy"]
+        found[rate] = read_object(result)["dev_score"]
     return found
 
 
@@ -156,19 +156,20 @@ def _method(variant: Variant) -> Method:
     return Method(variant.name)
 
 
-def _peft(variant: Variant, prepared: Prepared, source: Pool, head: LinearHead, seed: int) -> PeftNetwork:
+def _peft(variant: Variant, prepared: Prepared, source: Pool, head: Before | None, seed: int) -> PeftNetwork:
     """A PEFT model at its start: the frozen head, the rest as PEFT begins it."""
     torch.manual_seed(seed)
     stack = prepared.backbone.stack
-    linear = prepared.materials.task.head(stack.width)
-    if prepared.recipe.train.warm_start:
+    kind = prepared.materials.task.kind
+    linear = torch.nn.Linear(stack.width, kind.outputs)
+    if prepared.recipe.train.warm_start and head is not None:
         head.write_to(linear)
     checkpoint = prepared.recipe.backbone.checkpoint
 
     def encoder() -> torch.nn.Module:
         return loading.load_encoder(checkpoint)
 
-    network = peft_network(variant.network, variant.options, encoder, stack, linear)
+    network = peft_network(variant.network, variant.options, encoder, stack, linear, per_token=kind.per_token)
     forget_peak()  # the encoder was in memory twice for a moment
     return network
 
@@ -193,13 +194,13 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
     materials, task, scores, started = prepared.materials, prepared.materials.task, [], time.monotonic()
     source, targets = learning_pools(_draw(prepared, unit), prepared)
     frame = Frame.of(torch.stack(list(source.teacher.values())))
-    head = warm_start(source, targets, frame, prepared, prepared.recipe.train.shot_weight)
-    learnt = [(pool, list(pool.targets)) for pool in (source, *targets) if pool.targets]
-    labelled = torch.cat([pool.encoded.pooled(ids) for pool, ids in learnt])
-    classes = torch.tensor([pool.targets[i] for pool, ids in learnt for i in ids])
+    head = logistic_head(source, targets, frame, prepared, prepared.recipe.train.shot_weight)
+    learnt = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
+    labelled = torch.cat([pool.encoded.pooled(list(known)) for pool, known in learnt])
+    classes = torch.tensor([int(str(target)) for _, known in learnt for target in known.values()])
     seconds = time.monotonic() - started
     for language in task.languages:
-        examples, groups = materials.test[language], [example.group for example in materials.test[language]]
+        examples = materials.test[language]
         if not examples:
             continue
         encoded = prepared.pools[language, "test"]
@@ -210,16 +211,12 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
             logits = prototype_logits(
                 labelled, classes, pooled, classes=len(task.labels), centre=frame.mean, **variant.options
             )
-        predicted = list(task.decode(encoded.features, language, logits))
-        rows = [
-            {"id": e.id, "group": e.group, "text": e.text_a, "text_b": e.text_b, "gold": e.label}
-            | {"value": p.value, "confidence": p.confidence}
-            for e, p in zip(examples, predicted, strict=True)
-        ]
-        write_lines(folder / "predictions" / unit.name / f"{language}.jsonl", rows)
+        predicted = predictions_of(list(logits), examples, encoded, task)
+        write_lines(
+            folder / "predictions" / unit.name / f"{language}.jsonl", prediction_rows(examples, predicted, None, task)
+        )
         where: dict[str, Any] = {"method": variant.name, "language": language, "unit": unit, "run": folder.name}
-        gold = [str(example.label) for example in examples]
-        scores += score(gold, [p.value for p in predicted], task, groups, **where)
+        scores += score_by_language(examples, [prediction.value for prediction in predicted], task, **where)
     place = folder / "units" / unit.name
     write_lines(place / "scores.jsonl", [asdict(one) for one in scores])
     trained = head.weight.numel() + head.bias.numel() if variant.network == "frozen-head" else 0

@@ -70,7 +70,7 @@ class BackboneSettings(Settings):
     checkpoint: str = "bundled:multilingual-e5-small"
     """`bundled:NAME`, a folder, or a Hub id."""
     cut: int | Literal["auto"] = Field(default="auto", union_mode="left_to_right")
-    """Layers below the cut are computed once and cached; `auto` is two thirds of the depth (0 with an input prompt)."""
+    """Layers below the cut are computed once and cached; `auto` is half of the depth (0 with an input prompt)."""
     max_length: int = Field(default=128, ge=8)
     """Texts are cut after this many tokens; how many were is reported."""
     text_prefix: str | None = None

@@ -9,7 +9,7 @@ depends on which shots were drawn is told apart, by the range over draws.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 
 from .records import Score
-from .run_files import Row, RunFiles, unit_of
-from .statistics import bootstrap_interval
+from .run_files import Row, RunFiles, counts_of, is_right, unit_of
+from .statistics import sums_interval
 
 BEFORE, AFTER = "frozen-head", "lingraft"
 Verdict = Literal["better", "unclear", "worse", "unknown"]
@@ -43,12 +43,17 @@ class Result:
     before: Estimate | None
     after: Estimate | None
     gain: Estimate | None
-    macro_f1_before: float | None
-    macro_f1_after: float | None
+    second_before: float | None
+    """The run's second metric (macro-F1, for classification), as the first; None without one."""
+    second_after: float | None
     draw_means: tuple[float, ...]
     seeds: int
     n: int
     majority: float | None
+    metric: str = "accuracy"
+    """What ``before``, ``after`` and ``gain`` are."""
+    context_language: str | None = None
+    """Of the contexts of questions, where that is told apart."""
 
     @property
     def verdict(self) -> Verdict:
@@ -70,6 +75,11 @@ def _above(upper: Estimate, lower: Estimate) -> bool:
 # --- Scores -----------------------------------------------------------------------------------------
 
 
+def metrics_of(data: Row) -> list[str]:
+    """The metrics of a task by the content of ``data.json``, the one that counts first."""
+    return list(data.get("metrics") or ("accuracy", "macro_f1"))
+
+
 def results(run: RunFiles) -> list[Result]:
     """Results in the order of the run's languages, then of shots."""
     found = []
@@ -81,23 +91,26 @@ def results(run: RunFiles) -> list[Result]:
 
 
 def _result(run: RunFiles, language: str, shots: int, scores: Sequence[Score]) -> Result:
-    before = _of(scores, BEFORE, "accuracy")
-    after = _of(scores, AFTER, "accuracy")
+    main, *more = metrics_of(run.data)
+    second = more[0] if more else ""
+    before = _of(scores, BEFORE, main)
+    after = _of(scores, AFTER, main)
     aligned = _aligned(run, language, sorted({unit_of(score) for score in after}))
     draws = sorted({score.draw for score in after})
     return Result(
         language=language,
         name=run.name(language),
         shots=shots,
-        before=_estimate(before, aligned, lambda row: float(row.get("before") == row["gold"])),
-        after=_estimate(after, aligned, lambda row: float(row["value"] == row["gold"])),
+        before=_estimate(before, aligned, "before"),
+        after=_estimate(after, aligned, "after"),
         gain=_gain(before, after, aligned),
-        macro_f1_before=_mean(_of(scores, BEFORE, "macro_f1")),
-        macro_f1_after=_mean(_of(scores, AFTER, "macro_f1")),
+        second_before=_mean(_of(scores, BEFORE, second)),
+        second_after=_mean(_of(scores, AFTER, second)),
         draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
         seeds=len({score.seed for score in after}),
         n=min((score.n for score in after or scores), default=0),
         majority=_majority(aligned),
+        metric=main,
     )
 
 
@@ -116,7 +129,7 @@ def _aligned(run: RunFiles, language: str, units: Sequence[str]) -> list[list[Ro
     return rows if len(identifiers) == 1 and rows[0] else []
 
 
-def _estimate(scores: Sequence[Score], aligned: list[list[Row]], correct: Callable[[Row], float]) -> Estimate | None:
+def _estimate(scores: Sequence[Score], aligned: list[list[Row]], when: str) -> Estimate | None:
     """Mean over units; the interval comes from the score if there is one unit, else from predictions."""
     value = _mean(scores)
     if value is None:
@@ -125,7 +138,7 @@ def _estimate(scores: Sequence[Score], aligned: list[list[Row]], correct: Callab
     if len(scores) == 1 and bounds:
         return Estimate(value, *bounds[0])
     if aligned:
-        return Estimate(value, *_bootstrap(aligned, correct))
+        return Estimate(value, *_bootstrap(aligned, [when]))
     if len(bounds) == len(scores):  # cautious: a mean over units varies less than one unit does
         return Estimate(value, fmean(low for low, _ in bounds), fmean(high for _, high in bounds))
     return Estimate(value)
@@ -138,22 +151,19 @@ def _gain(before: Sequence[Score], after: Sequence[Score], aligned: list[list[Ro
         return None
     if not aligned or aligned[0][0].get("before") is None:
         return Estimate(new - old)
-    return Estimate(
-        new - old,
-        *_bootstrap(aligned, lambda row: float(row["value"] == row["gold"]) - float(row["before"] == row["gold"])),
-    )
+    return Estimate(new - old, *_bootstrap(aligned, ["after", "before"]))
 
 
-def _bootstrap(aligned: list[list[Row]], number: Callable[[Row], float]) -> tuple[float, float]:
-    values = np.array([[number(row) for row in unit] for unit in aligned])  # [U, N]
+def _bootstrap(aligned: list[list[Row]], moments: Sequence[str]) -> tuple[float, float]:
+    """Interval of the metric of the first moment, less that of the second."""
+    tables = [np.array([[counts_of(row, when) for row in unit] for unit in aligned]) for when in moments]  # [U, N, K]
     groups = [str(row.get("group", row["id"])) for row in aligned[0]]
-    low, high = bootstrap_interval(values, groups=groups if len(set(groups)) < len(groups) else None)
-    return float(low), float(high)
+    return sums_interval(tables, groups if len(set(groups)) < len(groups) else None)
 
 
 def _majority(aligned: list[list[Row]]) -> float | None:
     """Accuracy of always answering the most frequent label of the test set."""
-    if not aligned:
+    if not aligned or "counts" in aligned[0][0]:  # nothing is told apart
         return None
     return Counter(row["gold"] for row in aligned[0]).most_common(1)[0][1] / len(aligned[0])
 
@@ -163,7 +173,7 @@ def _majority(aligned: list[list[Row]]) -> float | None:
 
 def mistakes(predictions: Sequence[Row], limit: int = 12) -> list[Row]:
     """The wrong predictions the model was surest of."""
-    wrong = [row for row in predictions if row["value"] != row["gold"]]
+    wrong = [row for row in predictions if not is_right(row)]
     return sorted(wrong, key=lambda row: (-float(row["confidence"]), str(row["id"])))[:limit]
 
 

@@ -26,13 +26,13 @@ from .checkpoint import load_adaptation
 from .config import Recipe
 from .encode import Encoded
 from .errors import CheckpointError, RunError
-from .evaluate import predict_states
+from .evaluate import predict_rows
 from .folders import write_atomically
 from .materials import Materials
 from .metrics import expected_calibration_error
 from .model import GraftedModel
-from .records import PairExample
-from .run_files import read_lines, read_object
+from .records import Example
+from .run_files import is_right, read_lines, read_object
 from .run_folder import Unit, units, write_json, write_lines
 from .version import __version__
 
@@ -105,7 +105,7 @@ def selected(folder: Path, done: list[Unit]) -> Unit:
 
     def key(unit: Unit) -> tuple[int, float, int, int]:
         fact = read_object(folder / "units" / unit.name / "unit.json")
-        return unit.k, fact["dev_accuracy"], -unit.draw, -unit.seed
+        return unit.k, fact["dev_score"], -unit.draw, -unit.seed
 
     return max(done, key=key)
 
@@ -167,11 +167,12 @@ def calibration(folder: Path, done: list[Unit]) -> dict[str, dict[str, float]]:
         for path in sorted((folder / "predictions" / unit.name).glob("*.jsonl")):
             rows = list(read_lines(path))
             of_language = errors.setdefault(path.stem, {"before": [], "after": []})
-            for when, value in (("before", "before"), ("after", "value")):
-                sure = "before_confidence" if when == "before" else "confidence"
-                correct = [row[value] == row["gold"] for row in rows]
+            for when, sure in (("before", "before_confidence"), ("after", "confidence")):
+                if rows[0].get(sure) is None:
+                    continue
+                correct = [is_right(row, when) for row in rows]
                 of_language[when].append(expected_calibration_error([row[sure] for row in rows], correct))
-    return {language: {when: fmean(values) for when, values in by.items()} for language, by in errors.items()}
+    return {language: {when: fmean(values) for when, values in by.items() if values} for language, by in errors.items()}
 
 
 def picture(
@@ -194,8 +195,8 @@ def picture(
         source, target = pools[task.source_language, purpose], pools[language, purpose]
         before = source.pooled(source_ids), target.pooled(target_ids)
         after = (
-            predict_states(model, source, source_ids, task.source_language)[1],
-            predict_states(model, target, target_ids, language)[1],
+            predict_rows(model, source, source_ids, task.source_language)[1],
+            predict_rows(model, target, target_ids, language)[1],
         )
         languages[language] = _in_one_plane(before, after)
     return {
@@ -232,7 +233,7 @@ def shared_sentences(
     return "learn", [pair[0].id for pair in pairs], [pair[1].id for pair in pairs]
 
 
-def _alone(examples: Sequence[PairExample]) -> dict[str, str]:
+def _alone(examples: Sequence[Example]) -> dict[str, str]:
     """Ids by group, of groups with one example: of several, none is known to be the translation."""
     sizes = Counter(example.group for example in examples)
     return {example.group: example.id for example in examples if sizes[example.group] == 1}

@@ -38,7 +38,7 @@ class LinearHead:
     weight: Tensor
     bias: Tensor
     strength: float
-    dev_accuracy: float
+    dev_score: float
 
     def logits(self, pooled: Tensor) -> Tensor:
         """``[N, H]`` to ``[N, C]``."""

@@ -20,6 +20,8 @@ def rows_of(kind: str) -> Rows:
         return ["name", "what it is"], [[name, str(entry["about"])] for name, entry in described().items()]
     if kind == "presets":
         return ["name", "what it is"], [[name, _first_comment(preset_text(name))] for name in presets()]
+    if kind == "tasks":
+        return _tasks()
     headings = ["name", "options", "what it is"]
     return headings, [list(row) for row in _registry(kind).describe()]
 
@@ -40,6 +42,25 @@ def _first_comment(text: str) -> str:
     """The words of the comment that a file begins with."""
     comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
     return " ".join(line.lstrip("# ") for line in comment)
+
+
+def _tasks() -> Rows:
+    """Kinds for one's own files, and benchmarks with languages, sizes and licence."""
+    from .data.languages import canonical
+    from .tasks.benchmarks import benchmarks
+
+    known = benchmarks()
+    rows = []
+    for name, _, about in _registry("tasks").describe():
+        entry = known.get(name)
+        if entry is None:
+            rows.append([name, about, "", "", ""])
+            continue
+        codes = ", ".join(sorted(canonical(code).partition("-")[0] for code in entry.languages))
+        sizes = ", ".join(f"{split} {size:,}" for split, size in entry.sizes.items())
+        only = " (made to evaluate on)" if entry.evaluation_only else ""
+        rows.append([name, f"{about}{only}", codes, sizes, entry.licence])
+    return ["name", "what it is", "languages", "examples of a language", "licence"], rows
 
 
 def _languages() -> Rows:

@@ -14,8 +14,8 @@ from .model import Network
 from .records import Batch, States
 from .transfer import Transfer
 
-TaskLoss = Callable[[Tensor, Tensor], Tensor]
-"""Logits ``[B, C]`` and targets ``[B]`` to a scalar."""
+TaskLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Logits ``[B, C]`` (or ``[B, T, C]``), targets ``[B, ...]`` and mask ``[B, T]`` to a scalar."""
 
 
 class PredictionTeacher(Protocol):
@@ -64,9 +64,9 @@ def losses_of(
         final, logits = (
             model(batch.states, batch.language, visited) if visited is not None else model(batch.states, batch.language)
         )
-        labelled = batch.targets >= 0
+        labelled = batch.labelled
         if labelled.any():
-            task_terms.append(task_loss(logits, batch.targets))
+            task_terms.append(task_loss(logits, batch.targets, batch.states.mask))
             counts.append(int(labelled.sum()) * (1.0 if batch.is_source else shot_weight))
         weight = keep_weight if batch.is_source else 1.0
         if transfer is None or not weight or not batch.taught.any():

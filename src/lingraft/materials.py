@@ -15,10 +15,18 @@ from itertools import product
 from .config import ParallelSettings, Recipe
 from .data.given import Given, read_given
 from .data.lexicon import CODE_SWITCHING, Lexicon, known_share, lexicon_of, switched
-from .data.sampling import draw_shots, pairs_without_leaks, rank, split_groups, without_groups, without_leaks
+from .data.sampling import (
+    draw_shots,
+    identity_of,
+    pairs_without_leaks,
+    rank,
+    split_groups,
+    without_groups,
+    without_leaks,
+)
 from .data.text import normalised
 from .errors import ConfigError, DataError
-from .records import PairExample, ParallelPair
+from .records import Example, PairExample, ParallelPair
 from .tasks import Task, tasks
 
 Pair = tuple[PairExample, PairExample]
@@ -34,15 +42,15 @@ class Draw:
 
     k: int
     draw: int
-    labelled: tuple[PairExample, ...]
-    shots: Mapping[str, tuple[PairExample, ...]]
+    labelled: tuple[Example, ...]
+    shots: Mapping[str, tuple[Example, ...]]
     pairs: Mapping[str, tuple[Pair, ...]]
 
-    def texts(self, language: str, source: str) -> list[PairExample]:
-        """Everything of one language that this draw learns from."""
+    def texts(self, language: str, source: str) -> list[Example]:
+        """Everything of one language that this draw learns from, what is labelled last."""
         if language == source:
-            return [*self.labelled, *(pair[0] for pairs in self.pairs.values() for pair in pairs)]
-        return [*self.shots[language], *(pair[1] for pair in self.pairs[language])]
+            return [*(pair[0] for pairs in self.pairs.values() for pair in pairs), *self.labelled]
+        return [*(pair[1] for pair in self.pairs[language]), *self.shots[language]]
 
 
 @dataclass(frozen=True)
@@ -53,25 +61,24 @@ class Materials:
     """
 
     task: Task
-    dev: tuple[PairExample, ...]
-    test: Mapping[str, tuple[PairExample, ...]]
+    dev: tuple[Example, ...]
+    test: Mapping[str, tuple[Example, ...]]
     draws: tuple[Draw, ...]
     leaks: Mapping[str, int]
     notes: tuple[str, ...]
     unlabelled: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def learn(self, language: str) -> list[PairExample]:
-        """All texts of a language that any draw learns from, each once, in a fixed order."""
-        unique = {
-            example.id: example for draw in self.draws for example in draw.texts(language, self.task.source_language)
-        }
+    def learn(self, language: str) -> list[Example]:
+        """All texts of a language that any draw learns from, each once, with its label if any draw has it."""
+        found = [example for draw in self.draws for example in draw.texts(language, self.task.source_language)]
+        unique = {example.id: example for example in sorted(found, key=lambda example: example.gold is not None)}
         return [unique[key] for key in sorted(unique)]
 
     def written(self, language: str) -> list[str]:
         """Texts that were written in a language, code-switched copies left out: what its coverage is measured on."""
         dev = self.dev if language == self.task.source_language else ()
         examples = [e for e in (*self.test[language], *dev, *self.learn(language)) if e.origin != CODE_SWITCHING]
-        own = [text for e in examples for text in (e.text_a, e.text_b) if text is not None]
+        own = [text for example in examples for text in example.texts]
         return [*own, *self.unlabelled.get(language, ())]
 
 
@@ -95,7 +102,7 @@ def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = 
             raise DataError(f"{task.name}: {language} has no test examples, so nothing could be said of the result")
     dev, notes = task.examples(source, "dev"), list(task.notes)
     training = [_renamed(example, "train") for example in task.examples(source, "train")]
-    held_out: list[PairExample] = []
+    held_out: list[Example] = []
     if not dev:
         training, held_out = _hold_out(training)
         dev = held_out
@@ -104,6 +111,7 @@ def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = 
     known = evaluation if task.global_groups else held_out
     training, leaked = _clean(training, evaluation, {example.group for example in known})
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
+    notes += _shared_sentences(training, evaluation, task)
     leaks = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
         comparable = known if task.parallel else []
@@ -121,6 +129,20 @@ def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = 
         leaks["parallel"] += leaked
         notes += _switching_notes(lexicons, training, draws[0])
     return Materials(task, tuple(dev), test, draws, leaks, tuple(notes), given.texts)
+
+
+def _shared_sentences(training: Sequence[Example], evaluation: Sequence[Example], task: Task) -> list[str]:
+    """How many pairs of texts have one of their texts in an evaluation set, though not as the same pair."""
+    if not any(isinstance(example, PairExample) and example.text_b is not None for example in training):
+        return []
+    seen = {normalised(text) for example in evaluation for text in example.texts}
+    count = sum(any(normalised(text) in seen for text in example.texts) for example in training)
+    if not count:
+        return []
+    return [
+        f"{count:,} of {len(training):,} {task.source_language} training pairs share a text with an evaluation set; "
+        "none is the same pair in the same order"
+    ]
 
 
 def _read_all(task: Task, recipe: Recipe) -> None:
@@ -152,15 +174,15 @@ def _needs_target_training(recipe: Recipe) -> bool:
 
 
 def _clean(
-    examples: Sequence[PairExample], evaluation: Sequence[PairExample], groups: Collection[str]
-) -> tuple[list[PairExample], int]:
+    examples: Sequence[Example], evaluation: Sequence[Example], groups: Collection[str]
+) -> tuple[list[Example], int]:
     """Without the texts that are evaluated on, nor their groups, of which their translations are part."""
     kept, by_text = without_leaks(examples, evaluation)
     kept, by_group = without_groups(kept, groups)
     return kept, by_text + by_group
 
 
-def _target_training(task: Task, recipe: Recipe, language: str) -> list[PairExample]:
+def _target_training(task: Task, recipe: Recipe, language: str) -> list[Example]:
     """Training examples of a target language, read only where shots or pairs come from them."""
     if not _needs_target_training(recipe):
         return []
@@ -170,8 +192,8 @@ def _target_training(task: Task, recipe: Recipe, language: str) -> list[PairExam
 def _draw(
     recipe: Recipe,
     task: Task,
-    training: Sequence[PairExample],
-    targets: Mapping[str, Sequence[PairExample]],
+    training: Sequence[Example],
+    targets: Mapping[str, Sequence[Example]],
     given: Given,
     k: int,
     draw: int,
@@ -185,7 +207,10 @@ def _draw(
     labelled = [example for example in training if keep_all or example.group not in paired]
     if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
         labelled = _at_most(recipe.shots.source_examples, labelled, draw)
-    missing = set(task.labels) - {example.label for example in labelled}
+    classes = set(task.labels) if task.kind.name == "classification" else set()
+    missing = classes - {str(example.gold) for example in labelled}
+    if not labelled and not classes:
+        raise DataError(f"draw {draw} leaves no labelled {task.source_language} example; give more examples")
     if missing:
         raise DataError(
             f"draw {draw} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
@@ -196,7 +221,7 @@ def _draw(
     for language, examples in targets.items():
         # Shots come from B where the task gives the pairs: A is what the source language labels.
         pool = [example for example in examples if not paired or example.group in paired]
-        if k and (gone := set(task.labels) - {example.label for example in pool}):
+        if k and (gone := classes - {str(example.gold) for example in pool}):
             raise DataError(
                 f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots from; "
                 "add some, or set shots.k to 0"
@@ -205,7 +230,7 @@ def _draw(
     return Draw(k, draw, tuple(labelled), shots, pairs)
 
 
-def _at_most(count: int, examples: Sequence[PairExample], draw: int) -> list[PairExample]:
+def _at_most(count: int, examples: Sequence[Example], draw: int) -> list[Example]:
     """Whole groups, in the order of the draw, as long as they fit into ``count`` examples."""
     sizes = Counter(example.group for example in examples)
     chosen, room = set(), count
@@ -218,8 +243,8 @@ def _at_most(count: int, examples: Sequence[PairExample], draw: int) -> list[Pai
 
 def _task_pairs(
     task: Task,
-    training: Sequence[PairExample],
-    targets: Mapping[str, Sequence[PairExample]],
+    training: Sequence[Example],
+    targets: Mapping[str, Sequence[Example]],
     settings: ParallelSettings,
     draw: int,
 ) -> dict[str, tuple[Pair, ...]]:
@@ -254,7 +279,7 @@ def _given_pairs(pairs: Sequence[ParallelPair]) -> tuple[Pair, ...]:
 
 
 def _lexicons(
-    given: Given, mined: Mapping[str, Sequence[ParallelPair]], evaluation: Sequence[PairExample]
+    given: Given, mined: Mapping[str, Sequence[ParallelPair]], evaluation: Sequence[Example]
 ) -> dict[str, Lexicon]:
     """What people wrote comes before what was mined."""
     return {
@@ -267,10 +292,10 @@ def _with_copies(
     draws: Sequence[Draw],
     lexicons: Mapping[str, Lexicon],
     settings: ParallelSettings,
-    evaluation: Sequence[PairExample],
+    evaluation: Sequence[Example],
 ) -> tuple[tuple[Draw, ...], int]:
     """The draws with code-switched copies among their pairs, and how many copies are evaluation texts."""
-    forbidden = {_texts(example) for example in evaluation}
+    forbidden = {identity_of(example) for example in evaluation}
     leaked: set[str] = set()
     found = []
     for draw in draws:
@@ -278,7 +303,7 @@ def _with_copies(
         for language, lexicon in lexicons.items():
             copies = []
             for pair in _copies(draw, language, lexicon, settings):
-                if _texts(pair[1]) in forbidden:
+                if identity_of(pair[1]) in forbidden:
                     leaked.add(pair[1].id)
                 else:
                     copies.append(pair)
@@ -293,22 +318,22 @@ def _copies(draw: Draw, language: str, lexicon: Lexicon, settings: ParallelSetti
     order = list(sentences.values())
     if settings.pairs:  # not the head of the file: it may be sorted by class
         order.sort(key=lambda example: rank(draw.draw, "copies", example.id))
-    seen = {_texts(pair[1]) for pair in draw.pairs[language]}
+    seen = {identity_of(pair[1]) for pair in draw.pairs[language]}
     found: list[Pair] = []
     for copy, example in product(range(settings.copies), order):
         if settings.pairs and len(found) == settings.pairs:
             break
         made = switched(example, lexicon, language, ratio=settings.ratio, draw=draw.draw, copy=copy)
-        if made is not None and _texts(made) not in seen:
-            seen.add(_texts(made))
+        if made is not None and identity_of(made) not in seen:
+            seen.add(identity_of(made))
             found.append((example, made))
     return found
 
 
-def _switching_notes(lexicons: Mapping[str, Lexicon], training: Sequence[PairExample], draw: Draw) -> list[str]:
+def _switching_notes(lexicons: Mapping[str, Lexicon], training: Sequence[Example], draw: Draw) -> list[str]:
     """What each lexicon gives, in sentences."""
     notes = []
-    texts = [example.text_a for example in training[:COUNTED]]
+    texts = [example.texts[0] for example in training[:COUNTED]]
     for language, lexicon in lexicons.items():
         if len(lexicon):
             copies = sum(pair[1].origin == CODE_SWITCHING for pair in draw.pairs[language])
@@ -319,20 +344,19 @@ def _switching_notes(lexicons: Mapping[str, Lexicon], training: Sequence[PairExa
     return notes
 
 
-def _texts(example: PairExample) -> tuple[str, str]:
-    return normalised(example.text_a), normalised(example.text_b or "")
-
-
-def _hold_out(training: list[PairExample]) -> tuple[list[PairExample], list[PairExample]]:
+def _hold_out(training: list[Example]) -> tuple[list[Example], list[Example]]:
     """One training group in eight becomes the development set."""
     groups = sorted({example.group for example in training})
     held, _ = split_groups(groups, (max(1, len(groups) // 8), 0), 0)
     return [e for e in training if e.group not in held], [e for e in training if e.group in held]
 
 
-def _renamed(example: PairExample, split: str) -> PairExample:
+def _renamed(example: Example, split: str) -> Example:
     return replace(example, id=f"{split}/{example.id}")
 
 
-def _unlabelled(example: PairExample) -> PairExample:
-    return replace(example, label=None)
+def _unlabelled(example: Example) -> PairExample:
+    """Its text alone; what is not classified has a text beside its labelled form."""
+    if isinstance(example, PairExample):
+        return replace(example, label=None)
+    return PairExample(f"{example.id}/text", example.group, example.language, example.origin, text_a=example.texts[0])

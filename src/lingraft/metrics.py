@@ -8,13 +8,68 @@ imports no torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-__all__ = ["METRICS", "Metric", "accuracy", "expected_calibration_error", "macro_f1"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "SumMetric",
+    "accuracy",
+    "expected_calibration_error",
+    "macro_f1",
+    "mean_of",
+    "of_sums",
+]
 
-Metric = Callable[[Sequence[str], Sequence[str]], float]
+Metric = Callable[[Sequence[Any], Sequence[str]], float]
+"""Gold and predictions, in the same order, to one number between 0 and 1."""
+
+Counts = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SumMetric:
+    """A metric that is a function of sums over examples, which makes resampling it cheap.
+
+    ``counts`` gives ``K`` numbers for the gold and the prediction of one example; ``of_sums`` makes the
+    metric ``[...]`` of their sums ``[..., K]``.
+    """
+
+    counts: Callable[[Any, str], Counts]
+    of_sums: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+    def __call__(self, gold: Sequence[Any], predicted: Sequence[str]) -> float:
+        """The metric over all examples.
+
+        Raises:
+            ValueError: There are no examples, or not as many of one as of the other.
+        """
+        _check_lengths(gold, predicted)
+        return float(self.of_sums(self.table(gold, predicted).sum(0)))
+
+    def table(self, gold: Sequence[Any], predicted: Sequence[str]) -> NDArray[np.float64]:
+        """The counts of each example: ``[N, K]``."""
+        return np.array([self.counts(g, p) for g, p in zip(gold, predicted, strict=True)], dtype=np.float64)
+
+
+def of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of two sums ``[..., 2]`` (score, examples), the F1 of three ``[..., 3]`` (right, predicted, gold).
+
+    Where nothing is predicted and nothing is gold, 0 as conlleval has it.
+    """
+    if sums.shape[-1] == 2:
+        return np.asarray(sums[..., 0] / np.maximum(sums[..., 1], 1e-12))
+    return np.asarray(2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1e-12))
+
+
+def mean_of(score: Callable[[Any, str], float]) -> SumMetric:
+    """The mean over examples of a score between 0 and 1."""
+    return SumMetric(lambda gold, predicted: (float(score(gold, predicted)), 1.0), of_sums)
 
 
 def accuracy(gold: Sequence[str], predicted: Sequence[str]) -> float:

@@ -138,7 +138,7 @@ def mined_entries(
     instead of mining anew, so that rounding on another machine cannot change what it learns from.
     """
     source = materials.task.source_language
-    texts = [example.text_a for example in materials.learn(source)]
+    texts = [example.texts[0] for example in materials.learn(source)]
     entries = {}
     for language, unlabelled in materials.unlabelled.items():
         file = folder / "mined" / f"{language}.tsv"

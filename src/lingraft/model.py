@@ -32,14 +32,21 @@ class Adaptation(nn.Module):
         adapter: Adapter | None,
         head: nn.Linear,
         unfrozen: Mapping[str, Tensor] | None = None,
+        per_token: bool = False,
     ) -> None:
         super().__init__()
+        self.per_token = per_token
         self.prompt = prompt
         self.adapter = adapter
         self.head = head
         # A parameter's name has dots, a module's attribute must not.
         thawed = {name.replace(".", "/"): nn.Parameter(tensor.clone()) for name, tensor in (unfrozen or {}).items()}
         self.unfrozen = nn.ParameterDict(thawed)
+
+    def read(self, final: States) -> Tensor:
+        """Final states to logits: of each text, ``[B, C]``, or of each of its tokens, ``[B, T, C]``."""
+        logits: Tensor = self.head(final.tokens if self.per_token else final.pooled())
+        return logits
 
     def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
         """What takes the place of the stack's parameters, by their names."""
@@ -56,7 +63,7 @@ class Network(Protocol):
     def __call__(
         self, states: States, language: str, visited: dict[int, States] | None = None
     ) -> tuple[States, Tensor]:
-        """Final states and logits ``[B, C]``; ``visited`` is filled with the states after each layer."""
+        """Final states and logits, ``[B, C]`` or ``[B, T, C]``; ``visited`` gets the states after each layer."""
         ...
 
     def train(self, mode: bool = True) -> Any:
@@ -77,12 +84,12 @@ class GraftedModel(nn.Module):
         self.adaptation = adaptation
 
     def forward(self, states: States, language: str, visited: dict[int, States] | None = None) -> tuple[States, Tensor]:
-        """States at the cut to states after the last layer, virtual tokens removed, and logits ``[B, C]``.
+        """States at the cut to states after the last layer, virtual tokens removed, and logits of texts or tokens.
 
         ``visited``, if given, is filled with the states after each layer, virtual tokens removed.
         """
         final = self.walk(states, language, visited=visited)
-        return final, self.adaptation.head(final.pooled())
+        return final, self.adaptation.read(final)
 
     def walk(
         self, states: States, language: str, *, parts: bool = True, visited: dict[int, States] | None = None
@@ -190,6 +197,7 @@ def build_adaptation(
     head: nn.Linear,
     initial: Initial,
     unfrozen: Iterable[str] = (),
+    per_token: bool = False,
 ) -> Adaptation:
     """Make the trained parts for the blocks from the cut to the top.
 
@@ -199,9 +207,10 @@ def build_adaptation(
         stack: The frozen layers; on the meta device for counting.
         cut: First layer that receives anything trainable (``IDS`` and 0 are alike here).
         languages: Target languages, each of which gets parts of its own.
-        head: Logits from pooled states.
+        head: Logits from the states of a text or of a token.
         initial: Where prompts start.
         unfrozen: Names of the stack's parameters that are trained, as copies.
+        per_token: Whether the head reads each token, and not their mean.
 
     Raises:
         ConfigError: A parameter would be thawed and replaced by an adapter.
@@ -215,6 +224,7 @@ def build_adaptation(
         adapter=build_adapter(stack, layers, languages) if build_adapter else None,
         head=head,
         unfrozen={name: parameters[name].detach() for name in sorted(unfrozen)},
+        per_token=per_token,
     )
     if adapter and adaptation.adapter is not None:
         with torch.no_grad():

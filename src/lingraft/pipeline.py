@@ -26,7 +26,7 @@ from .freezing import freezing
 from .materials import Materials, gather
 from .mined import mined_entries
 from .progress import Reporter
-from .records import IDS, Features, PairExample
+from .records import IDS, Example, Features
 from .report import write_model_card, write_report
 from .retention import retention
 from .run_files import read_object
@@ -138,13 +138,13 @@ def tokenise(
 ) -> dict[tuple[str, str], list[Features]]:
     """Features of every text that a run needs, by language and purpose."""
     task = materials.task
-    wanted: dict[tuple[str, str], Sequence[PairExample]] = {}
+    wanted: dict[tuple[str, str], Sequence[Example]] = {}
     for language in task.languages:
         wanted[language, "learn"] = materials.learn(language)
         wanted[language, "test"] = materials.test[language]
     wanted[task.source_language, "dev"] = materials.dev
     return {
-        key: task.encode(examples, tokenizer, recipe.backbone.max_length, text_prefix)
+        key: task.kind.encode(examples, tokenizer, recipe.backbone.max_length, text_prefix)
         for key, examples in wanted.items()
     }
 
@@ -235,7 +235,8 @@ def data_card(
         }
     return {
         "task": task.name,
-        "kind": task.kind,
+        "kind": task.kind.name,
+        "metrics": list(task.kind.metrics),
         "licence": task.licence,
         "citation": task.citation,
         "labels": list(task.labels),

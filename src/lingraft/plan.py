@@ -153,7 +153,7 @@ def _mining(recipe: Recipe, materials: Materials) -> list[str]:
     """What will be tried with unlabelled texts; what it gives shows when the weights are loaded."""
     if not materials.unlabelled:
         return []
-    texts = [example.text_a for example in materials.learn(materials.task.source_language)]
+    texts = [example.texts[0] for example in materials.learn(materials.task.source_language)]
     ours = len(frequent_words(texts, max_words=MAX_WORDS))
     copies = recipe.parallel.copies if recipe.parallel else 1
     return [
@@ -226,7 +226,7 @@ def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: 
         stack=stack,
         cut=cut,
         languages=materials.task.target_languages,
-        head=materials.task.head(facts.width),
+        head=torch.nn.Linear(facts.width, materials.task.kind.outputs),
         initial=lambda how, layer, count: torch.zeros(count, facts.width),
         unfrozen=thawed(phases),
     )

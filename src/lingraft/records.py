@@ -7,7 +7,7 @@ module imports no torch, so that yesterday's scores become a report on any lapto
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Something to learn from or to be tested on.
+    """Something to learn from or to be tested on; the classes below say what.
 
     ``group`` names what must stay on one side of a split (a paragraph, a parallel sentence);
     ``origin`` is ``"gold"`` or the name of the generator that made it up.
@@ -27,6 +27,21 @@ class Example:
     language: str
     origin: str = "gold"
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that is written in it."""
+        return ()
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The texts that make it the same example as another, which leakage is judged on."""
+        return self.texts
+
+    @property
+    def gold(self) -> Any:
+        """What is known to be right, as plain data; None where it is not known."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class PairExample(Example):
@@ -35,6 +50,93 @@ class PairExample(Example):
     text_a: str = ""
     text_b: str | None = None
     label: str | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """One text, or two."""
+        return (self.text_a,) if self.text_b is None else (self.text_a, self.text_b)
+
+    @property
+    def gold(self) -> str | None:
+        """The label."""
+        return self.label
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A piece of a context; ``start`` counts characters."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpanExample(Example):
+    """A question whose answer is a piece of a context; ``language`` is the question's.
+
+    Any of several answers is right; where none is known, there are none.
+    """
+
+    question: str = ""
+    context: str = ""
+    context_language: str = ""
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Question and context."""
+        return self.question, self.context
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The context: another question about it would give much away."""
+        return (self.context,)
+
+    @property
+    def gold(self) -> list[str] | None:
+        """The texts of all answers."""
+        return [answer.text for answer in self.answers] or None
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedExample(Example):
+    """Words with a tag each (``None`` where they are not known)."""
+
+    words: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The sentence, words joined by blanks."""
+        return (" ".join(self.words),)
+
+    @property
+    def gold(self) -> str | None:
+        """The tags, joined by blanks."""
+        return None if self.tags is None else " ".join(self.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceExample(Example):
+    """A text and some alternatives, of which the one at ``label`` (from 0) goes with it.
+
+    ``question`` is what is asked of the text, where that differs from item to item (``cause`` or ``effect``).
+    """
+
+    text: str = ""
+    question: str | None = None
+    alternatives: tuple[str, ...] = ()
+    label: int | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text and its alternatives."""
+        return self.text, *self.alternatives
+
+    @property
+    def gold(self) -> str | None:
+        """The number of the right alternative."""
+        return None if self.label is None else str(self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +150,26 @@ class ParallelPair:
     group: str = ""
 
 
+Target = int | tuple[int, ...]
+"""What a row should give: a class, a pair of positions, a class for each token; the kind of task knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
-    """An example as the backbone reads it.
+    """An example, or a part of one, as the backbone reads it.
 
+    A long context is read in several windows, and a choice as one text for each alternative: ``part`` counts
+    them. ``offsets`` says for each token which piece of the example it is: first and last character (exclusive)
+    in the context of a question, or the number of the word (twice) in a tagged sentence; None for other tokens.
     ``truncated`` counts the tokens that did not fit into the maximum length.
     """
 
     example_id: str
     input_ids: tuple[int, ...]
-    target: int | None = None
+    target: Target | None = None
     truncated: int = 0
+    part: int = 0
+    offsets: tuple[tuple[int, int] | None, ...] = ()
 
 
 IDS = -1
@@ -105,8 +216,9 @@ class States:
 class Batch:
     """One step's worth of examples of one language.
 
-    ``targets [B]`` holds class indices, negative where the label is not known; ``teacher [B, H]``
-    the pooled frozen states that a row should agree with, where ``taught [B]`` says it has one. For
+    ``targets [B, ...]`` holds what the kind of task makes of labels (class indices ``[B]``, for one),
+    negative where they are not known; ``teacher [B, H]`` the pooled frozen states that a row should
+    agree with, where ``taught [B]`` says it has one. For
     losses that need more of the teacher, ``source`` holds the states at the cut of the taught rows'
     translations, ``[B', S, H]``, and ``links [K, 3]`` which of their words correspond (row among
     the taught, source position, target position). ``is_source`` tells the source language's batch.
@@ -120,6 +232,11 @@ class Batch:
     is_source: bool = False
     source: States | None = None
     links: Tensor | None = None
+
+    @property
+    def labelled(self) -> Tensor:
+        """Which rows have a target, or a token with one: ``[B]``."""
+        return (self.targets >= 0).flatten(1).any(1) if self.targets.dim() > 1 else self.targets >= 0
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on ``device``."""

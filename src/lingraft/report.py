@@ -20,9 +20,11 @@ from . import charts, findings, wording
 from .findings import Result
 from .folders import write_atomically
 from .report_training import learning, network, record, retained
-from .run_files import Row, RunFiles, read_run
+from .run_files import Row, RunFiles, is_right, read_run
 
 Context = dict[str, Any]
+
+PIPELINE_TAGS = {"span_qa": "question-answering", "tagging": "token-classification", "choice": "multiple-choice"}
 
 
 def write_report(folder: Path) -> Path:
@@ -128,6 +130,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
         "results_title": _results_title(main),
+        "metrics": [wording.metric_name(metric) for metric in findings.metrics_of(run.data)],
         "results_chart": Markup(charts.before_after(found)) if found else None,
     }
 
@@ -152,7 +155,7 @@ def _results_title(main: list[Result]) -> str:
     assert best.gain is not None
     change = f"{wording.points(best.gain.value)} {wording.interval(best.gain)}".strip()
     if len(gains) == 1:
-        return f"Adaptation changed accuracy by {change}"
+        return f"Adaptation changed {wording.metric_name(gains[0].metric)} by {change}"
     return f"{best.name} gained most: {change}" if best.gain.value > 0 else f"No language gained; {best.name}: {change}"
 
 
@@ -181,9 +184,9 @@ def _predictions(run: RunFiles) -> list[Context]:
         rows = run.predictions(run.selected_unit, language)
         if not rows:
             continue
-        labels = findings.labels_of(rows, run.data.get("labels", ()))
-        counts = findings.confusion(rows, labels)
-        baseline = findings.confusion(rows, labels, "before") if rows[0].get("before") is not None else None
+        labels = [] if "counts" in rows[0] else findings.labels_of(rows, run.data.get("labels", ()))
+        counts = findings.confusion(rows, labels) if labels else []
+        baseline = findings.confusion(rows, labels, "before") if labels and rows[0].get("before") is not None else None
         before = findings.reliability(rows, "before", "before_confidence")
         after = findings.reliability(rows, "value", "confidence")
         stated = run.summary.get("calibration", {}).get(language, {})
@@ -191,9 +194,9 @@ def _predictions(run: RunFiles) -> list[Context]:
             {
                 "name": run.name(language),
                 "n": len(rows),
-                "wrong": sum(row["value"] != row["gold"] for row in rows),
+                "wrong": sum(not is_right(row) for row in rows),
                 "mistakes": findings.mistakes(rows),
-                "confusion": Markup(charts.confusion_matrix(counts, labels)),
+                "confusion": Markup(charts.confusion_matrix(counts, labels)) if labels else None,
                 "confusion_before": Markup(charts.confusion_matrix(baseline, labels)) if baseline else None,
                 "confused": _most_confused(labels, counts),
                 "reliability": Markup(charts.reliability_diagram(before, after)),
@@ -206,6 +209,8 @@ def _predictions(run: RunFiles) -> list[Context]:
 
 
 def _most_confused(labels: list[str], counts: list[list[int]]) -> str:
+    if not labels:
+        return ""
     pairs = [
         (number, gold, predicted)
         for gold, line in zip(labels, counts, strict=True)
@@ -246,9 +251,9 @@ def _front_matter(run: RunFiles) -> str:
         **_licence_fields(licences),
         "base_model": str(run.summary.get("backbone", {}).get("name", "")).removeprefix("bundled:"),
         "library_name": "lingraft",
-        "pipeline_tag": "text-classification",
+        "pipeline_tag": PIPELINE_TAGS.get(str(run.data.get("kind")), "text-classification"),
         "tags": ["lingraft", "cross-lingual-transfer", "low-resource-languages", "adapter"],
-        "metrics": ["accuracy", "f1"],
+        "metrics": ["f1" if metric.endswith("f1") else metric for metric in findings.metrics_of(run.data)],
     }
     text = StringIO()
     yaml = YAML()

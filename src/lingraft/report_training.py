@@ -22,26 +22,26 @@ Context = dict[str, Any]
 
 
 def learning(run: RunFiles) -> Context | None:
-    """Loss of the saved unit, and dev accuracy of all units."""
+    """Loss of the saved unit, and dev score of all units."""
     units = run.trainings
     if not units:
         return None
     selected = _shown(run)
-    curves = {unit: _curve(rows, "dev_accuracy") for unit, rows in units.items()}
+    curves = {unit: _curve(rows, "dev_score") for unit, rows in units.items()}
     parts = [_curve(units[selected], key) for key in ("loss", "task_loss", "alignment_loss")]
     if not any(value for _, value in parts[2]):
         parts[2] = []  # nothing was aligned
     dev = curves.pop(selected)
     title = _loss_told(parts[1] or parts[0])
     if dev:
-        title += f"; dev accuracy reached {wording.percent(max(value for _, value in dev))}"
+        title += f"; dev score reached {wording.percent(max(value for _, value in dev))}"
     speeds = [row["tokens_per_second"] for row in run.training if row.get("tokens_per_second")]
     return {
         "title": title,
         "unit": selected,
         "others": sum(bool(curve) for curve in curves.values()),
         "losses": Markup(charts.losses(*parts)) if any(parts) else None,
-        "dev": Markup(charts.dev_accuracy(dev, [curve for curve in curves.values() if curve])) if dev else None,
+        "dev": Markup(charts.dev_score(dev, [curve for curve in curves.values() if curve])) if dev else None,
         "speed": fmean(speeds) if speeds else None,
     }
 

@@ -1,71 +1,130 @@
-"""Score a trained run again: its task's test or development sets, in any language that has them."""
+"""Score a trained run again: on its task's test or development sets in any language, or on another benchmark."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from .checkpoint import Identity
 from .config import read_recipe
 from .data.languages import canonical
+from .data.sampling import rank
 from .errors import DataError
-from .evaluate import score
+from .evaluate import score_by_language
 from .progress import Reporter
-from .records import Score
+from .records import Example, Score
 from .run_files import read_object
 from .run_folder import Unit, units
 from .serve import load
 from .tasks import Task, tasks
+from .tasks.benchmark_files import read_split
+from .tasks.benchmarks import benchmark
+from .tasks.known_kinds import kind_of
+
+CHUNK = 64
+"""Examples between two steps of the progress bar."""
 
 
 def rescore(
-    folder: Path, languages: Sequence[str] | None, split: str, *, quiet: bool = False
+    folder: Path,
+    languages: Sequence[str] | None,
+    split: str,
+    *,
+    task_name: str | None = None,
+    data_dir: Path | None = None,
+    limit: int | None = None,
+    quiet: bool = False,
 ) -> list[tuple[str, Score]]:
     """Scores of the saved adaptation, each with the part that was used for its language.
 
+    Args:
+        folder: A finished run.
+        languages: Any spelling; of contexts, where questions are about some. Default: those of the run.
+        split: ``dev`` or ``test``.
+        task_name: A benchmark of the same kind, instead of the task that was trained.
+        data_dir: Its folder; default: data/NAME.
+        limit: Score only so many examples of each language, chosen by a hash of their ids.
+        quiet: Say nothing.
+
     Raises:
-        LingraftError: The folder is not a finished run, or a language has no such examples.
+        LingraftError: The folder is not a finished run, the benchmark is of another kind, or a language has no
+            such examples.
     """
     reporter = Reporter(quiet=quiet)
     adapted = load(folder)
     recipe = read_recipe(folder / "recipe.yaml")
-    options = dict(recipe.task.options)
-    if languages is not None:
-        others = [code for code in map(canonical, languages) if code != adapted.identity.source_language]
-        options["target_languages"] = others or options["target_languages"]
-    task: Task = tasks.build(recipe.task.name, options)
+    if task_name is not None:
+        task = _benchmark(task_name, adapted.identity, data_dir, languages)
+        reporter.say(f"licence of {task.name}: {task.licence}")
+    else:
+        options = dict(recipe.task.options) | ({"data_dir": str(data_dir)} if data_dir else {})
+        if languages is not None:
+            others = [code for code in map(canonical, languages) if code != adapted.identity.source_language]
+            options["target_languages"] = others or options["target_languages"]
+        task = tasks.build(recipe.task.name, options)
     unit = _selected(folder, units(recipe))
     wanted = task.languages if languages is None else tuple(map(canonical, languages))
     scores = []
     for language in wanted:
-        try:
-            examples = task.examples(language, split)
-        except DataError:
-            if languages is not None:
-                raise
-            examples = []
+        examples = _some(_examples(task, language, split, asked=languages is not None), limit)
         if not examples:
-            if languages is None:
-                continue
-            raise DataError(f"{task.name} has no {split} examples in {language}")
+            continue
         part = "language and task part" if language in adapted.identity.languages else "task part alone"
-        reporter.say(f"{language}: {len(examples)} examples, {part}")
-        texts = [e.text_a if e.text_b is None else (e.text_a, e.text_b) for e in examples]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the table says which part was used
-            predicted = [prediction.value for prediction in adapted.predict(texts, language=language)]
-        found = score(
-            [str(example.label) for example in examples],
-            predicted,
-            task,
-            [example.group for example in examples],
-            method="lingraft",
-            language=language,
-            unit=unit,
-            run=folder.name,
+        predicted = list[str]()
+        with reporter.task(f"{language}: {len(examples)} examples, {part}", len(examples)) as advance:
+            for at in range(0, len(examples), CHUNK):
+                some = examples[at : at + CHUNK]
+                predicted += [prediction.value for prediction in adapted.predict_examples(some, language)]
+                advance(len(some))
+        found = score_by_language(
+            examples, predicted, task, method="lingraft", language=language, unit=unit, run=folder.name
         )
         scores += [(part, one) for one in found]
     return scores
+
+
+def _examples(task: Task, language: str, split: str, *, asked: bool) -> list[Example]:
+    try:
+        examples = list(task.examples(language, split))
+    except DataError:
+        if asked:
+            raise
+        return []
+    if not examples and asked:
+        raise DataError(f"{task.name} has no {split} examples in {language}")
+    return examples
+
+
+def _benchmark(name: str, identity: Identity, data_dir: Path | None, languages: Sequence[str] | None) -> Task:
+    """A benchmark as a task for a run that was trained on something else.
+
+    Raises:
+        DataError: The run was trained for another kind of task.
+    """
+    entry = benchmark(name)
+    if entry.kind != identity.kind:
+        raise DataError(f"{name} is {entry.kind}, but the run was trained for {identity.kind} ({identity.task})")
+    place, source = data_dir or Path("data") / name, identity.source_language
+    targets = tuple(map(canonical, languages or entry.languages))
+
+    def examples(language: str, split: str) -> list[Example]:
+        return read_split(entry, language, split, place, source=source, pairs=True)[0]
+
+    return Task(
+        name=name,
+        kind=kind_of(identity.kind, identity.labels, identity.kind_options | entry.options),
+        source_language=source,
+        target_languages=tuple(code for code in targets if code != source),
+        examples=examples,
+        licence=entry.licence,
+        citation=entry.citation,
+    )
+
+
+def _some(examples: Sequence[Example], limit: int | None) -> list[Example]:
+    """At most ``limit`` examples, long ones last, so that batches have one length."""
+    chosen = examples if limit is None else sorted(examples, key=lambda e: rank(0, "limit", e.id))[:limit]
+    return sorted(chosen, key=lambda example: sum(map(len, example.texts)))
 
 
 def _selected(folder: Path, done: Sequence[Unit]) -> Unit:

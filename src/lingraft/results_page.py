@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import RunError
-from .findings import Result, results
+from .findings import Result, metrics_of, results
 from .folders import write_atomically
 from .run_files import RunFiles, read_run
 from .statistics import Difference, paired_difference
-from .wording import percent
+from .wording import metric_name, percent
 
 
 def write_results_page(folder: Path, page: Path, *, command: str) -> Path:
@@ -84,8 +84,10 @@ def _finding(run: RunFiles, targets: Sequence[Result], k: int) -> str:
 
 
 def _table(run: RunFiles, found: Sequence[Result], k: int) -> list[str]:
+    second = next(iter(metrics_of(run.data)[1:]), "")
+    second = metric_name(second) if second else "–"
     lines = [
-        "| language | frozen head | lingraft | gain | macro-F1 | worst draw | n |",
+        f"| language | frozen head | lingraft | gain | {second} | worst draw | n |",
         "|---|---|---|---|---|---|---|",
     ]
     for result in found:
@@ -97,7 +99,7 @@ def _table(run: RunFiles, found: Sequence[Result], k: int) -> list[str]:
             _cell(result.before),
             _cell(result.after),
             _cell(result.gain, sign=True),
-            f"{result.macro_f1_before:.3f} → {result.macro_f1_after:.3f}",
+            "–" if result.second_before is None else f"{result.second_before:.3f} → {result.second_after:.3f}",
             f"{min(result.draw_means):.3f}",
             str(result.n),
         ]

@@ -22,10 +22,11 @@ from torch import Tensor
 from .backbones.loading import Backbone
 from .config import Recipe
 from .encode import Encoded, length_batches
-from .evaluate import TOKENS_PER_BATCH, predict_states
+from .evaluate import TOKENS_PER_BATCH
 from .finish import selected_model, shared_sentences
 from .materials import Materials
 from .model import GraftedModel
+from .records import Example
 from .run_files import read_object
 from .statistics import bootstrap_interval
 
@@ -33,6 +34,9 @@ Floats = NDArray[np.float64]
 
 MOST = 2000
 """Sentences per language at most: similarity of all with all takes the square of their number."""
+
+MOST_TOKENS = 60_000
+"""And tokens: long contexts are walked three times."""
 
 TIE = 1e-6
 """Cosines that differ by less are the same: repeated sentences, and states that have collapsed."""
@@ -62,10 +66,8 @@ def retention(
     task, source = materials.task, materials.task.source_language
     chosen, model = selected_model(folder, recipe, backbone, device)
 
-    looked_at = {source: ("dev", [example.id for example in materials.dev][:MOST])}
-    looked_at |= {
-        code: ("test", [example.id for example in materials.test[code]][:MOST]) for code in task.target_languages
-    }
+    looked_at = {source: ("dev", _some(materials.dev, pools[source, "dev"]))}
+    looked_at |= {code: ("test", _some(materials.test[code], pools[code, "test"])) for code in task.target_languages}
     similar, switched_off = {}, []
     for language, (purpose, ids) in looked_at.items():
         encoded = pools[language, purpose]
@@ -89,10 +91,10 @@ def retention(
     return {
         "unit": chosen.name,
         "source_score": {
-            "metric": "accuracy",
+            "metric": next(iter(task.kind.metrics)),
             "n": len(materials.dev),
-            "before": fact["head_dev_accuracy"],
-            "after": fact["dev_accuracy"],
+            "before": fact["head_dev_score"],
+            "after": fact["dev_score"],
         },
         "retrieval": found,
         "similarity": similar,
@@ -102,6 +104,17 @@ def retention(
             "tolerance": ROUNDING[recipe.cache.dtype] * scale,
         },
     }
+
+
+def _some(examples: Sequence[Example], encoded: Encoded) -> list[str]:
+    """The first examples, as many as there is time to look at."""
+    chosen, tokens, lengths = list[str](), 0, encoded.lengths
+    for example in examples[:MOST]:
+        tokens += lengths[encoded.row[example.id]]
+        if tokens > MOST_TOKENS and len(chosen) >= 8:
+            break
+        chosen.append(example.id)
+    return chosen
 
 
 def retrieval(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> dict[str, Any]:
@@ -182,7 +195,14 @@ def _before_and_after(
     model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str
 ) -> tuple[Tensor, Tensor]:
     """Pooled states ``[N, H]`` of the frozen and of the adapted model."""
-    return encoded.pooled(ids), predict_states(model, encoded, ids, language)[1]
+    device = next(model.parameters()).device
+    rows, lengths = [encoded.row[i] for i in ids], encoded.lengths
+    after = torch.empty(len(rows), model.stack.width)
+    with torch.no_grad():
+        for batch in length_batches([lengths[row] for row in rows], TOKENS_PER_BATCH):
+            states = encoded.table.batch([rows[i] for i in batch]).to(device)
+            after[batch] = model.walk(states, language).pooled().float().cpu()
+    return encoded.pooled(ids), after
 
 
 def _estimate(values: Floats) -> dict[str, float]:

@@ -92,6 +92,23 @@ def read_run(folder: Path) -> RunFiles:
     )
 
 
+def counts_of(row: Row, when: str = "after") -> tuple[float, ...]:
+    """What one prediction adds to the sums that the metric is made of: right and 1 where there are classes.
+
+    Two numbers make a mean, three (right, predicted, gold) an F1.
+    """
+    found = row.get("counts" if when == "after" else "before_counts")
+    if found is not None:
+        return tuple(float(number) for number in found)
+    return float(row.get("value" if when == "after" else "before") == row["gold"]), 1.0
+
+
+def is_right(row: Row, when: str = "after") -> bool:
+    """Whether a prediction is wholly right."""
+    first, *others = counts_of(row, when)
+    return all(first == other for other in others)
+
+
 def read_object(path: Path) -> Row:
     """A JSON object; empty where the file is missing."""
     return _parsed(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,13 +23,17 @@ from .checkpoint import Identity, load_adaptation, read_identity
 from .data.languages import canonical
 from .encode import length_batches, states_at
 from .errors import CheckpointError, DataError, LingraftError
+from .example_json import from_json
 from .model import GraftedModel
-from .records import Features, PairExample, Prediction
+from .records import Example, Features, Prediction
 from .run_files import read_object
-from .tasks.classification import decode_labels, encode_pairs
+from .tasks.kinds import Kind
+from .tasks.known_kinds import EXAMPLES, kind_of
 
-Text = str | tuple[str, str]
-"""One text, or a pair of them."""
+Item = str | tuple[str, str] | Sequence[str] | Mapping[str, Any]
+"""What is predicted on. Classification: a text or a pair of texts; tagging: a list of words, or a text that is split at
+blanks; question answering: ``{"question": …, "context": …}``; choice: ``{"text": …, "alternatives": […]}``, and
+``question`` where there is one."""
 
 
 @dataclass(frozen=True)
@@ -43,51 +48,83 @@ class Adapted:
         """Whether there is something trained for ``language``: a language part, or it is the source."""
         return canonical(language) in (self.identity.source_language, *self.identity.languages)
 
-    def predict(self, texts: Sequence[Text], *, language: str | None = None) -> list[Prediction]:
-        """The likeliest label of each text, with its probability.
+    @cached_property
+    def kind(self) -> Kind:
+        """How examples are read, and what the logits say."""
+        return kind_of(self.identity.kind, self.identity.labels, self.identity.kind_options)
+
+    def predict(self, texts: Sequence[Item], *, language: str | None = None) -> list[Prediction]:
+        """What the model says of each item, with its probability.
 
         Args:
-            texts: Texts, or pairs of texts where the task compares two.
+            texts: Items as the task has them, see :data:`Item`.
             language: Language of the texts. For one without a language part (see :meth:`knows`), and
                 without a language, the task part alone is used.
+
+        Raises:
+            DataError: An item is not what the task takes.
         """
         if isinstance(texts, str):
             raise DataError("predict takes a list of texts, got one string; put it in brackets: [text]")
         code = canonical(language) if language else self.identity.source_language
         if language and not self.knows(code):
             warnings.warn(f"nothing was trained for {language}: using the task part alone", stacklevel=2)
-        features = self._features(texts, code)
-        logits = self._logits(features, code)
-        return list(decode_labels(features, code, logits, labels=self.identity.labels))
+        examples = [self._example(text, f"text {i + 1} of {len(texts)}", str(i), code) for i, text in enumerate(texts)]
+        return self.predict_examples(examples, code)
 
-    def logits(self, texts: Sequence[Text], language: str) -> Tensor:
-        """``[N, C]``, computed from the words up, nothing cached."""
-        return self._logits(self._features(texts, language), language)
+    def predict_examples(self, examples: Sequence[Example], language: str) -> list[Prediction]:
+        """What the model says of examples of the task, by way of the parts of ``language``."""
+        features = self._features(examples)
+        return self.kind.decode(examples, features, self._logits(features, language))
 
-    def _logits(self, features: Sequence[Features], language: str) -> Tensor:
+    def logits(self, examples: Sequence[Example], language: str) -> list[Tensor]:
+        """Of all rows of the examples, computed from the words up, nothing cached."""
+        return self._logits(self._features(examples), language)
+
+    def _features(self, examples: Sequence[Example]) -> list[Features]:
+        identity = self.identity
+        return self.kind.encode(examples, self.backbone.tokenizer, identity.max_length, identity.text_prefix)
+
+    def _logits(self, features: Sequence[Features], language: str) -> list[Tensor]:
         ids = [feature.input_ids for feature in features]
         device = next(self.model.parameters()).device
-        out = torch.empty(len(ids), len(self.identity.labels))
+        found: list[Any] = [None] * len(ids)
         with torch.no_grad():
             for rows in length_batches([len(text) for text in ids]):
                 states = states_at([ids[row] for row in rows], self.backbone.stack, self.identity.cut, device)
-                out[rows] = self.model(states, language)[1].float().cpu()
-        return out
+                for row, logits in zip(rows, self.model(states, language)[1].float().cpu(), strict=True):
+                    found[row] = logits[: len(ids[row])].clone() if logits.dim() > 1 else logits
+        return found
 
-    def _features(self, texts: Sequence[Text], language: str) -> list[Features]:
-        examples = []
-        for i, text in enumerate(texts):
-            a, b = (text, None) if isinstance(text, str) else text
-            if (b is not None) is not self.identity.paired:
-                raise DataError(
-                    f"text {i + 1} of {len(texts)}: {self.identity.task} takes "
-                    + ("pairs (text, text), got one text" if self.identity.paired else "one text, got a pair")
-                )
-            if not a.strip():
-                raise DataError(f"text {i + 1} of {len(texts)} is empty; leave it out or give a text")
-            examples.append(PairExample(str(i), str(i), language, text_a=a, text_b=b))
-        encode = partial(encode_pairs, labels=self.identity.labels)
-        return encode(examples, self.backbone.tokenizer, self.identity.max_length, self.identity.text_prefix)
+    def _example(self, item: Item, where: str, identifier: str, language: str) -> Example:
+        values: dict[str, Any]
+        task, kind = self.identity.task, self.identity.kind
+        if kind == "classification":
+            values = self._text(item, where)
+        elif kind == "tagging":
+            words = item.split() if isinstance(item, str) else [] if isinstance(item, Mapping) else list(item)
+            if not words:
+                raise DataError(f"{where}: {task} takes a text or a list of words")
+            values = {"words": words}
+        else:
+            needed = ("question", "context") if kind == "span_qa" else ("text", "alternatives")
+            if not isinstance(item, Mapping) or not all(item.get(key) for key in needed):
+                raise DataError(f"{where}: {task} takes objects with {' and '.join(needed)}, got {str(item)[:60]!r}")
+            values = {key: item[key] for key in (*needed, "question") if item.get(key)}
+            values |= {"context_language": language} if kind == "span_qa" else {}
+        return from_json({"id": identifier, "group": identifier, "language": language} | values, EXAMPLES[kind])
+
+    def _text(self, item: Item, where: str) -> dict[str, Any]:
+        a, b = (item, None) if isinstance(item, str) else item if isinstance(item, tuple) else (None, None)
+        task, paired = self.identity.task, self.identity.paired
+        if a is None or (b is not None) is not paired:
+            got = "one text" if isinstance(item, str) else "a pair"
+            raise DataError(
+                f"{where}: {task} takes " + (f"pairs (text, text), got {got}" if paired else f"one text, got {got}")
+            )
+        if not a.strip():
+            raise DataError(f"{where} is empty; leave it out or give a text")
+        return {"text_a": a, "text_b": b}
 
 
 def load(folder: Path | str, *, backbone: Backbone | None = None) -> Adapted:
@@ -120,9 +157,10 @@ def verify(folder: Path) -> dict[str, float]:
         adapted = load(place / "adaptation.safetensors", backbone=backbone)
         backbone = adapted.backbone
         for language, rows in probe["languages"].items():
-            pairs = [row["text"] if row["text_b"] is None else (row["text"], row["text_b"]) for row in rows]
-            expected = torch.tensor([row["logits"] for row in rows])
-            difference = (adapted.logits(pairs, language) - expected).abs().max().item()
+            examples = [from_json(row["example"], EXAMPLES[adapted.identity.kind]) for row in rows]
+            expected = torch.cat([torch.tensor(one).flatten() for row in rows for one in row["logits"]])
+            found = torch.cat([one.flatten() for one in adapted.logits(examples, language)])
+            difference = (found - expected).abs().max().item()
             if not difference <= probe["tolerance"] * max(1.0, expected.abs().max().item()):
                 raise CheckpointError(
                     f"{place.name}, {language}: logits differ by {difference:.2g} from those of the training; "

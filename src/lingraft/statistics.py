@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .metrics import METRICS, Metric
+from .metrics import METRICS, Metric, SumMetric, of_sums
 
 __all__ = [
     "Difference",
@@ -141,6 +141,65 @@ def bootstrap_metric_interval(
     return _interval(_resampled_metric(truth, predicted, function, groups, resamples, seed), level)
 
 
+def sum_metric_interval(
+    metric: SumMetric,
+    table: ArrayLike,
+    groups: Sequence[str] | None = None,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a metric that is a function of sums over examples.
+
+    Args:
+        metric: The metric.
+        table: ``[N, K]`` counts of each example, see :meth:`lingraft.metrics.SumMetric.table`.
+        groups: ``[N]``, as in :func:`bootstrap_interval`.
+        resamples: How often to draw.
+        seed: Where the random numbers start.
+        level: Share of the resampled metrics that the interval covers.
+
+    Returns:
+        Lower and upper end.
+
+    Raises:
+        ValueError: Nothing to score, or numbers that are not finite.
+    """
+    sums = _resampled_sums(_finite(table, dimensions=(2,)), groups, resamples, seed)  # [R, K]
+    return _interval(metric.of_sums(sums), level)
+
+
+def sums_interval(
+    tables: Sequence[ArrayLike],
+    groups: Sequence[str] | None = None,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a mean or an F1, averaged over units, or of the difference of two.
+
+    Args:
+        tables: One or two arrays ``[U, N, K]``: what each example adds to the sums of
+            :func:`lingraft.metrics.of_sums`. With two, the first metric less the second, paired by example.
+        groups: ``[N]``, as in :func:`bootstrap_interval`.
+        resamples: How often to draw, examples of all units and tables at once.
+        seed: Where the random numbers start.
+        level: Share of the resampled numbers that the interval covers.
+
+    Returns:
+        Lower and upper end.
+
+    Raises:
+        ValueError: Nothing to score, or numbers that are not finite.
+    """
+    resampled = np.zeros(resamples)
+    for sign, table in zip((1.0, -1.0), tables, strict=False):
+        resampled += sign * _resampled_ratios(_finite(table, dimensions=(3,)), groups, resamples, seed)
+    return _interval(resampled, level)
+
+
 # ---- Differences -----------------------------------------------------------------------------------
 
 
@@ -216,7 +275,8 @@ def joint_interval(
     language is hard in the others. Languages with other groups are drawn on their own.
 
     Args:
-        values: For each language ``[U, N]``, e.g. 1 where a prediction is right.
+        values: For each language ``[U, N]``, e.g. 1 where a prediction is right; or ``[U, N, K]``, what each example
+            adds to the sums of :func:`lingraft.metrics.of_sums`, for the mean over languages of that metric.
         groups: For each language ``[N]``, what an example belongs to, by the same name in every language.
         resamples: How often to draw.
         seed: Where the random numbers start.
@@ -240,7 +300,7 @@ def joint_difference(
     """:func:`paired_difference` for languages that may differ in their examples; draws as in :func:`joint_interval`.
 
     Args:
-        a: For each language ``[U, N]``.
+        a: For each language ``[U, N]`` or ``[U, N, K]``, as in :func:`joint_interval`.
         b: For each language ``[U, N]``, the same examples in the same order answered by the other method.
         groups: For each language ``[N]``.
         resamples: How often to draw.
@@ -250,9 +310,13 @@ def joint_difference(
     Raises:
         ValueError: The two do not have the same shapes.
     """
-    first, second = ([_finite(one, dimensions=(2,)) for one in side] for side in (a, b))
+    first, second = ([_finite(one, dimensions=(2, 3)) for one in side] for side in (a, b))
     if [one.shape for one in first] != [one.shape for one in second]:
         raise ValueError("a pair of methods needs the same units and examples [U, N] in every language")
+    if first and first[0].ndim == 3:  # no means over examples: resampled alike, and only then subtracted
+        points = [np.mean([of_sums(one.sum(1)).mean() for one in side]) for side in (first, second)]
+        resampled = _joint_means(first, groups, resamples, seed) - _joint_means(second, groups, resamples, seed)
+        return _difference(float(points[0] - points[1]), resampled, level)
     differences = [one - other for one, other in zip(first, second, strict=True)]
     mean = float(np.mean([one.mean() for one in differences]))
     return _difference(mean, _joint_means(differences, groups, resamples, seed), level)
@@ -268,9 +332,13 @@ def _joint_means(values: Sequence[ArrayLike], groups: Sequence[Sequence[str]], r
         held = frozenset(names)
         if held not in test_sets:
             test_sets.append(held)
-        columns = _over_rows(_finite(one, dimensions=(2,)))
+        here = seed + test_sets.index(held)
         # Groups are numbered in the order of their names: the same seed draws the same ones.
-        total += _resampled_means(columns, names, resamples, seed + test_sets.index(held))
+        found = _finite(one, dimensions=(2, 3))
+        if found.ndim == 3:
+            total += _resampled_ratios(found, names, resamples, here)
+        else:
+            total += _resampled_means(_over_rows(found), names, resamples, here)
     return total / len(values)
 
 
@@ -304,6 +372,14 @@ def _resampled_means(columns: Floats, groups: Sequence[str] | None, resamples: i
     sums = np.stack([columns - start, np.ones_like(columns)], axis=1)  # [N, 2]
     totals = _resampled_sums(sums, groups, resamples, seed)
     return np.asarray(start + totals[:, 0] / totals[:, 1], dtype=np.float64)
+
+
+def _resampled_ratios(counts: Floats, groups: Sequence[str] | None, resamples: int, seed: int) -> Floats:
+    """The metric of the sums of counts ``[U, N, K]``, mean over units, resampled: ``[R]``."""
+    units, examples, width = counts.shape
+    flat = counts.transpose(1, 0, 2).reshape(examples, units * width)
+    sums = _resampled_sums(flat, groups, resamples, seed).reshape(resamples, units, width)
+    return np.asarray(of_sums(sums).mean(1), dtype=np.float64)
 
 
 def _resampled_macro_f1(

@@ -62,7 +62,7 @@ seeds: [1, 2]                     # one training each; the report gives means an
 
 backbone:
   checkpoint: bundled:multilingual-e5-small   # or a folder, or any Hub id of a BERT, XLM-R, ModernBERT or mDeBERTa
-  # cut: auto                     # layers below are computed once and cached; auto is two thirds of the depth
+  # cut: auto                     # layers below are computed once and cached; auto is half of the depth
   # max_length: 128               # tokens; how many texts were cut is reported
 
 {task}

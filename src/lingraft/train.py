@@ -61,9 +61,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Validation:
-    """Accuracy on the development set, how often each class is predicted there, and how many classes occur."""
+    """Score on the development set, how often each answer is given there, and how many are right somewhere."""
 
-    accuracy: float
+    score: float
     predicted: Mapping[str, int]
     classes: int
 
@@ -196,9 +196,9 @@ def _looked_at(
     """The development score at the end of an epoch; what is amiss is noticed."""
     found = validate(model.eval())
     if found is None:
-        return {"dev_accuracy": None}
+        return {"dev_score": None}
     watch.predictions(found.predicted, found.classes)
-    return {"dev_accuracy": found.accuracy}
+    return {"dev_score": found.score}
 
 
 def _trained_in(

@@ -78,6 +78,26 @@ def _points(value: float) -> str:
 # --- Sentences --------------------------------------------------------------------------------------
 
 
+METRIC_NAMES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "f1": "F1",
+    "exact_match": "exact match",
+    "span_f1": "span F1",
+    "tag_accuracy": "tag accuracy",
+}
+
+
+def metric_name(metric: str) -> str:
+    """How people call a metric."""
+    return METRIC_NAMES.get(metric, metric)
+
+
+def capital(text: str) -> str:
+    """With a capital letter first."""
+    return text[:1].upper() + text[1:]
+
+
 def headline(results: Sequence[Result]) -> str:
     """What came out, in one line; for several languages, how many of them gained."""
     if not results:
@@ -85,18 +105,23 @@ def headline(results: Sequence[Result]) -> str:
     if len(results) == 1:
         only = results[0]
         if only.before is None or only.after is None:
-            return f"{only.name}: {percent(only.after.value if only.after else None)} accuracy, without a baseline"
+            reached = percent(only.after.value if only.after else None)
+            return f"{only.name}: {reached} {metric_name(only.metric)}, without a baseline"
         unclear = ", no clear gain" if only.gain is not None and only.gain.value > 0 else ", no gain"
         told = {"better": "", "worse": ", a loss", "unclear": unclear, "unknown": ""}[only.verdict]
-        return f"{only.name}: {percent(only.before.value)} → {percent(only.after.value)} accuracy{told}"
+        return (
+            f"{only.name}: {percent(only.before.value)} → {percent(only.after.value)} {metric_name(only.metric)}{told}"
+        )
     better = sum(result.verdict == "better" for result in results)
     worse = [result.name for result in results if result.verdict == "worse"]
     told = f"; {listed(worse)} lost" if worse else ""
     if not better:
         return f"No clear gain in any of {len(results)} languages{told}"
     if better == len(results):
-        return f"Accuracy rose in {'both' if better == 2 else f'all {better}'} languages"
-    return f"Accuracy rose in {better} of {len(results)} languages{told}"
+        return (
+            f"{capital(metric_name(results[0].metric))} rose in {'both' if better == 2 else f'all {better}'} languages"
+        )
+    return f"{capital(metric_name(results[0].metric))} rose in {better} of {len(results)} languages{told}"
 
 
 def sentence(result: Result) -> str:
@@ -104,7 +129,9 @@ def sentence(result: Result) -> str:
     if result.after is None:
         return f"{result.name}: no score of the adapted model."
     on = f"on {plural(result.n, 'text')} never seen in training"
-    reached = " ".join(filter(None, [percent(result.after.value), "accuracy", interval(result.after), on]))
+    reached = " ".join(
+        filter(None, [percent(result.after.value), metric_name(result.metric), interval(result.after), on])
+    )
     if result.before is None:
         return f"{result.name}: {reached}; there is no baseline to compare with."
     return f"{result.name}: {percent(result.before.value)} → {reached}{_compared(result)}."
@@ -233,7 +260,7 @@ def _score_told(name: str, score: Row) -> str:
         if before != after
         else f"stayed at {percent(after, 1)}"
     )
-    return f"{name} accuracy {told} on {plural(score['n'], 'development text')}"
+    return f"{name} {metric_name(score.get('metric', 'accuracy'))} {told} on {plural(score['n'], 'development text')}"
 
 
 # --- Warnings ---------------------------------------------------------------------------------------

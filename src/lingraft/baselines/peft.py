@@ -29,14 +29,20 @@ class PeftUnsupportedError(CheckpointError):
 class PeftParts(nn.Module):
     """What trains: PEFT's parameters and the head; soft prompts and prefixes are named ``prompt.…``."""
 
-    def __init__(self, method: str, model: nn.Module, head: nn.Linear) -> None:
+    def __init__(self, method: str, model: nn.Module, head: nn.Linear, per_token: bool) -> None:
         super().__init__()
+        self.per_token = per_token
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         # The parameters stay where PEFT has them, too; an attribute's name must not have dots.
         parts = nn.ParameterDict({name.replace(".", "/"): parameter for name, parameter in trained.items()})
         self.prompt = parts if method != "peft-lora" else None
         self.adapter = parts if method == "peft-lora" else None
         self.head = head
+
+    def read(self, final: States) -> Tensor:
+        """Final states to logits, of each text or of each of its tokens."""
+        logits: Tensor = self.head(final.tokens if self.per_token else final.pooled())
+        return logits
 
 
 class PeftNetwork(nn.Module):
@@ -46,13 +52,16 @@ class PeftNetwork(nn.Module):
         method: One of :data:`METHODS`.
         model: What ``get_peft_model`` gave, with the task type ``FEATURE_EXTRACTION``.
         stack: The frozen layers, of which only the width is asked.
-        head: Logits from the mean.
+        head: Logits from the mean, or from each token.
+        per_token: Which of the two.
     """
 
-    def __init__(self, method: str, model: nn.Module, stack: LayerStack, head: nn.Linear) -> None:
+    def __init__(
+        self, method: str, model: nn.Module, stack: LayerStack, head: nn.Linear, per_token: bool = False
+    ) -> None:
         super().__init__()
         self.model = model
-        self.adaptation = PeftParts(method, model, head)
+        self.adaptation = PeftParts(method, model, head, per_token)
         self.stack = stack
 
     def forward(self, states: States, language: str, visited: dict[int, States] | None = None) -> tuple[States, Tensor]:
@@ -67,7 +76,7 @@ class PeftNetwork(nn.Module):
         length = states.tokens.shape[1]
         # Soft prompts come first in the output; of a prefix there is nothing to see there.
         final = replace(states, tokens=hidden[:, -length:], layer=self.stack.num_layers)
-        return final, self.adaptation.head(final.pooled())
+        return final, self.adaptation.read(final)
 
     def train(self, mode: bool = True) -> PeftNetwork:
         """Only PEFT's own modules leave eval mode."""
@@ -86,6 +95,7 @@ def peft_network(
     encoder: Callable[[], nn.Module],
     stack: LayerStack,
     head: nn.Linear,
+    per_token: bool = False,
 ) -> PeftNetwork:
     """Wrap a freshly loaded encoder by PEFT.
 
@@ -95,6 +105,7 @@ def peft_network(
         encoder: Loads the Hugging Face model that ``stack`` was made of.
         stack: The frozen layers, whose memory the encoder then shares.
         head: At its warm start.
+        per_token: Whether it reads each token, and not their mean.
 
     Raises:
         ConfigError: PEFT is not installed, or knows no such option.
@@ -108,7 +119,7 @@ def peft_network(
 
     try:
         wrapped: nn.Module = get_peft_model(model, configuration)
-        network = PeftNetwork(method, wrapped, stack, head).eval().to(next(stack.parameters()).device)
+        network = PeftNetwork(method, wrapped, stack, head, per_token).eval().to(next(stack.parameters()).device)
         _try_out(network)
     except torch.OutOfMemoryError:  # a RuntimeError, but of the machine, not of the method
         raise

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..config import ParallelSettings
 from ..errors import DataError
-from ..records import PairExample, ParallelPair
+from ..records import Example, ParallelPair
 from .parallel import read_parallel
 from .sampling import pairs_without_leaks, rank
 from .table import locate
@@ -35,7 +35,7 @@ class Given:
 
 
 def read_given(
-    settings: ParallelSettings | None, source: str, targets: Iterable[str], evaluation: Sequence[PairExample]
+    settings: ParallelSettings | None, source: str, targets: Iterable[str], evaluation: Sequence[Example]
 ) -> Given:
     """Read the files that ``settings`` names, for every target language.
 
@@ -61,7 +61,7 @@ def read_given(
 
 
 def _pairs(
-    settings: ParallelSettings, source: str, language: str, evaluation: Sequence[PairExample]
+    settings: ParallelSettings, source: str, language: str, evaluation: Sequence[Example]
 ) -> tuple[Sequence[ParallelPair], int, str]:
     path = locate(str(settings.files), language, Path())
     other = locate(settings.target_files, language, Path()) if settings.target_files else None
@@ -80,7 +80,7 @@ def _pairs(
 
 
 def _entries(
-    pattern: str, source: str, language: str, evaluation: Sequence[PairExample]
+    pattern: str, source: str, language: str, evaluation: Sequence[Example]
 ) -> tuple[Sequence[ParallelPair], int, str]:
     path = locate(pattern, language, Path())
     text = read_parallel(path, source_language=source, target_language=language)
@@ -88,10 +88,10 @@ def _entries(
     return kept, leaked, f"{language}: {len(kept)} entries of a lexicon from {path.name}"
 
 
-def _texts(pattern: str, language: str, evaluation: Sequence[PairExample]) -> tuple[Sequence[str], int, str]:
+def _texts(pattern: str, language: str, evaluation: Sequence[Example]) -> tuple[Sequence[str], int, str]:
     path = locate(pattern, language, Path())
     found = [text for text in read_texts(path) if isinstance(text, str)]
-    forbidden = {normalised(text) for e in evaluation for text in (e.text_a, e.text_b) if text is not None}
+    forbidden = {normalised(text) for example in evaluation for text in example.texts}
     kept = [text for text in dict.fromkeys(found) if normalised(text) not in forbidden]
     if not kept:
         raise DataError(f"{path}: every text in it is evaluated on, so nothing can be learnt from it; give other texts")

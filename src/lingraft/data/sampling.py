@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
+from typing import TypeVar
 
 from ..errors import DataError
-from ..records import PairExample, ParallelPair
+from ..records import Example, PairExample, ParallelPair
 from .text import normalised
+
+E = TypeVar("E", bound=Example)
 
 
 def split_groups(groups: Iterable[str], sizes: tuple[int, int], draw: int) -> tuple[frozenset[str], frozenset[str]]:
@@ -37,10 +40,8 @@ def split_groups(groups: Iterable[str], sizes: tuple[int, int], draw: int) -> tu
     return frozenset(ranked[:first]), frozenset(ranked[first : first + second])
 
 
-def draw_shots(
-    examples: Sequence[PairExample], k: int, draw: int, *, exclude: Collection[str] = ()
-) -> list[PairExample]:
-    """Draw ``k`` examples of every class, at most one of a group.
+def draw_shots(examples: Sequence[E], k: int, draw: int, *, exclude: Collection[str] = ()) -> list[E]:
+    """Draw ``k`` examples of every class, at most one of a group; of what has no classes, ``k`` examples in all.
 
     Examples are taken in rounds of one per class, so the 5-shot draw is the beginning of the 8-shot
     draw of the same number.
@@ -57,11 +58,11 @@ def draw_shots(
     if k < 0:
         raise DataError(f"cannot draw {k} shots; k begins at 0")
     excluded = frozenset(exclude)
-    ranked: dict[str, list[PairExample]] = {}
+    ranked: dict[str, list[E]] = {}
     for example in sorted(examples, key=lambda e: rank(draw, "shots", e.id)):
-        if example.label is None:
+        if example.gold is None:
             raise DataError(f"cannot draw shots: example {example.id!r} has no label")
-        usable = ranked.setdefault(example.label, [])
+        usable = ranked.setdefault(_class_of(example), [])
         if example.group not in excluded:
             usable.append(example)
     counts = {label: len({e.group for e in ranked[label]}) for label in sorted(ranked)}
@@ -71,7 +72,7 @@ def draw_shots(
     # Classes with the least choice go first, lest others take the groups they share.
     order = sorted(counts, key=lambda label: (counts[label], label))
     taken: set[str] = set()
-    chosen: list[PairExample] = []
+    chosen: list[E] = []
     for round_ in range(k):
         for label in order:
             shot = next((e for e in ranked[label] if e.group not in taken), None)
@@ -82,7 +83,7 @@ def draw_shots(
     return chosen
 
 
-def without_groups(examples: Iterable[PairExample], groups: Collection[str]) -> tuple[list[PairExample], int]:
+def without_groups(examples: Iterable[E], groups: Collection[str]) -> tuple[list[E], int]:
     """Leave out the examples of some groups; return the rest and how many went.
 
     For data whose identifiers mean the same on both sides, as parallel corpora's do. Line numbers of
@@ -96,30 +97,28 @@ def without_groups(examples: Iterable[PairExample], groups: Collection[str]) -> 
     return kept, total - len(kept)
 
 
-def without_leaks(examples: Iterable[PairExample], evaluation: Iterable[PairExample]) -> tuple[list[PairExample], int]:
-    """Leave out the examples whose text, or ordered pair of texts, is evaluated on.
+def without_leaks(examples: Iterable[E], evaluation: Iterable[Example]) -> tuple[list[E], int]:
+    """Leave out the examples whose text, ordered pair of texts, or context of a question is evaluated on.
 
     Returns:
         The rest, and how many went.
     """
-    forbidden = {_text_pair(example) for example in evaluation}
+    forbidden = {identity_of(example) for example in evaluation}
     kept, total = [], 0
     for example in examples:
         total += 1
-        if _text_pair(example) not in forbidden:
+        if identity_of(example) not in forbidden:
             kept.append(example)
     return kept, total - len(kept)
 
 
-def pairs_without_leaks(
-    pairs: Iterable[ParallelPair], evaluation: Iterable[PairExample]
-) -> tuple[list[ParallelPair], int]:
+def pairs_without_leaks(pairs: Iterable[ParallelPair], evaluation: Iterable[Example]) -> tuple[list[ParallelPair], int]:
     """Leave out the parallel pairs of which either side is a text that is evaluated on.
 
     Returns:
         The rest, and how many went.
     """
-    forbidden = {normalised(text) for e in evaluation for text in (e.text_a, e.text_b) if text is not None}
+    forbidden = {normalised(text) for example in evaluation for text in example.texts}
     kept, total = [], 0
     for pair in pairs:
         total += 1
@@ -133,11 +132,19 @@ def rank(draw: int, purpose: str, identifier: str) -> bytes:
     return sha256(f"{draw}:{purpose}:{identifier}".encode()).digest()
 
 
-def _text_pair(example: PairExample) -> tuple[str, str]:
-    return normalised(example.text_a), normalised(example.text_b or "")
+def identity_of(example: Example) -> tuple[str, ...]:
+    """What leakage is judged on, normalised."""
+    return tuple(normalised(text) for text in example.identity)
+
+
+def _class_of(example: Example) -> str:
+    """The class of a classified text; all else is of one class."""
+    return str(example.label) if isinstance(example, PairExample) else ""
 
 
 def _too_few(k: int, draw: int, short: dict[str, int], what: str) -> str:
+    if list(short) == [""]:
+        return f"draw {draw} needs {k} shots, but there are {short['']} {what}; ask for fewer shots or give more data"
     listed = ", ".join(f"{label} {n}" for label, n in sorted(short.items()))
     return (
         f"draw {draw} needs {k} shots of every class, but these have fewer {what}: {listed}; ask for fewer shots "

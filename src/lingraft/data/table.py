@@ -11,7 +11,7 @@ import csv
 import difflib
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ def pair_examples(
     language: str,
     labelled: bool = True,
     only_labels: Collection[str] | None = None,
+    wanted: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> list[PairExample]:
     """Read the examples of one file.
 
@@ -46,23 +47,26 @@ def pair_examples(
         labelled: Whether every row must have a label; if not, labels are read where a column is
             named for them.
         only_labels: Leave out rows with any other label.
+        wanted: Leave out rows of which this is not true, before anything else is asked of them.
 
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``.
     """
     columns = _checked_fields(fields, labelled)
     code = languages.canonical(language)
-    wanted = None if only_labels is None else set(only_labels)
+    allowed = None if only_labels is None else set(only_labels)
     examples: list[PairExample] = []
     lines: dict[str, int] = {}
     seen_labels: set[str] = set()
     rows = 0
     for number, row in read_table(path):
+        if wanted is not None and not wanted(row):
+            continue
         rows += 1
         where = f"{path}, line {number}"
         cells = {name: cell_of(row, column, name, where) for name, column in columns.items()}
         label = _label(cells.get("label"), columns.get("label", "label"), where, required=labelled)
-        if wanted is not None and label not in wanted:
+        if allowed is not None and label not in allowed:
             seen_labels.add(str(label))
             continue
         key = _identifier(cells["id"], columns["id"], where) if "id" in columns else str(number)
@@ -85,7 +89,7 @@ def pair_examples(
     if not rows:
         raise DataError(f"{path}: has no rows")
     if not examples:
-        expected, found = ", ".join(sorted(wanted or ())), ", ".join(sorted(seen_labels))
+        expected, found = ", ".join(sorted(allowed or ())), ", ".join(sorted(seen_labels))
         raise DataError(f"{path}: none of its {rows} rows has one of the labels {expected}; its labels are {found}")
     return examples
 
@@ -232,10 +236,11 @@ def parquet() -> Source:
 
 @sources.register("hub")
 def hub(*, split: str = "train") -> Source:
-    """Data sets of the Hugging Face Hub: hub:owner/name, hub:owner/name/config, hub:owner/name/config:split."""
+    """Data sets of the Hugging Face Hub: hub:owner/name or hub:owner/name/config, then :split or :split@revision."""
 
     def read(path: Path) -> Iterator[Row]:
         name, _, chosen = str(path).removeprefix(HUB).partition(":")
+        chosen, _, revision = chosen.partition("@")
         owner, _, rest = name.partition("/")
         dataset, _, config = rest.partition("/")
         if not owner or not dataset:
@@ -245,7 +250,7 @@ def hub(*, split: str = "train") -> Source:
         except ImportError as error:
             raise DataError(f"{path}: reading from the Hub needs datasets; pip install 'lingraft[hub]'") from error
         try:
-            rows = load_dataset(f"{owner}/{dataset}", config or None, split=chosen or split)
+            rows = load_dataset(f"{owner}/{dataset}", config or None, split=chosen or split, revision=revision or None)
         # The library lets through whatever its many layers raise: network, authorisation, formats.
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,21 +1,21 @@
-"""What is to be learned: examples, how the backbone reads them, a head, a loss and metrics.
+"""What is to be learned: a kind of task, and the data that it is learned from and tested on.
 
-A task factory takes a recipe's ``task`` block, languages included, and returns a :class:`Task`.
-The kinds (classification, …) are ordinary functions that build one; the named benchmarks of
-``catalogue.py`` call them with their files and licence.
+A task factory takes a recipe's ``task`` block, languages included, and returns a :class:`Task`. Each
+kind (classification, extractive question answering, tagging, choice) has a file that says how
+examples become tokens and logits become answers; the named benchmarks of ``catalogue.py`` are kinds
+with files and a licence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
-
-from ..metrics import Metric
-from ..records import Features, PairExample, Prediction
+from ..data.languages import canonical
+from ..errors import DataError
+from ..records import Example
 from ..registry import Registry
+from .kinds import Kind
 
 tasks = Registry("lingraft.tasks")
 
@@ -24,30 +24,43 @@ tasks = Registry("lingraft.tasks")
 class Task:
     """One task in several languages; see docs/architecture.md.
 
-    ``examples(language, split)`` yields the examples of ``train``, ``dev`` or ``test``;
-    ``encode(examples, tokenizer, max_length, prefix)`` gives one :class:`Features` each.
+    ``examples(language, split)`` yields the examples of ``train``, ``dev`` or ``test``.
     """
 
     name: str
-    kind: str
-    labels: tuple[str, ...]
+    kind: Kind
     source_language: str
     target_languages: tuple[str, ...]
-    examples: Callable[[str, str], list[PairExample]]
-    encode: Callable[[Sequence[PairExample], PreTrainedTokenizerBase, int, str], list[Features]]
-    head: Callable[[int], nn.Linear]
-    loss: Callable[[Tensor, Tensor, Tensor], Tensor]
-    decode: Callable[[Sequence[Features], str, Tensor], Iterator[Prediction]]
-    metrics: Mapping[str, Metric]
+    examples: Callable[[str, str], Sequence[Example]]
     licence: str
     citation: str
     parallel: bool = False
     """Whether the same group is the same sentence in every language."""
     global_groups: bool = False
     """Whether the same group is the same sentence in every split, too; line numbers of several files are not."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is told apart; empty for kinds without labels."""
+        return self.kind.labels
 
     @property
     def languages(self) -> tuple[str, ...]:
         """Source language first."""
         return (self.source_language, *self.target_languages)
+
+
+def checked_languages(source_language: str, target_languages: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Canonical codes of the source language and the targets.
+
+    Raises:
+        DataError: There is no target, or one is named twice.
+    """
+    source = canonical(source_language)
+    targets = tuple(canonical(language) for language in target_languages)
+    if not targets:
+        raise DataError("task.target_languages is empty; name at least one language")
+    if doubled := [code for code in targets if targets.count(code) > 1 or code == source]:
+        raise DataError(f"task.target_languages names {doubled[0]} twice, or names the source language")
+    return source, targets

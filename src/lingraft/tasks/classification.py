@@ -5,26 +5,26 @@ A pair is one cross-encoded sequence, so that the layers can compare the two tex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data.languages import canonical
 from ..data.table import locate, pair_examples
 from ..errors import DataError
 from ..metrics import accuracy, macro_f1
 from ..records import Features, PairExample, Prediction
-from . import Task, tasks
+from . import Task, checked_languages, tasks
+from .kinds import NO_LABEL, Kind
+from .plain_text import encode_texts
 
 Split = Literal["train", "dev", "test"]
-
-NO_LABEL = -100
-"""Target of an example without a label; it takes no part in the loss."""
 
 
 @tasks.register("classification")
@@ -93,12 +93,7 @@ def classification_task(
     The labels are those of the source language's training set; any other label, in any split that
     is read, is an error that names it.
     """
-    source = canonical(source_language)
-    targets = tuple(canonical(language) for language in target_languages)
-    if not targets:
-        raise DataError("task.target_languages is empty; name at least one language")
-    if doubled := [code for code in targets if targets.count(code) > 1 or code == source]:
-        raise DataError(f"task.target_languages names {doubled[0]} twice, or names the source language")
+    source, targets = checked_languages(source_language, target_languages)
     training = read(source, "train")
     labels = tuple(sorted({str(example.label) for example in training}))
     if len(labels) < 2:
@@ -121,16 +116,10 @@ def classification_task(
 
     return Task(
         name=name,
-        kind="classification",
-        labels=labels,
+        kind=classification_kind(labels),
         source_language=source,
         target_languages=targets,
         examples=examples,
-        encode=partial(encode_pairs, labels=labels),
-        head=lambda width: nn.Linear(width, len(labels)),
-        loss=cross_entropy,
-        decode=partial(decode_labels, labels=labels),
-        metrics={"accuracy": accuracy, "macro_f1": partial(macro_f1, labels=labels)},
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -139,44 +128,54 @@ def classification_task(
     )
 
 
+def classification_kind(labels: Sequence[str]) -> Kind:
+    """One of ``labels`` for each text, or pair of texts."""
+    labels = tuple(labels)
+    return Kind(
+        name="classification",
+        labels=labels,
+        outputs=len(labels),
+        per_token=False,
+        encode=partial(encode_pairs, labels=labels),
+        collate=collate_classes,
+        loss=cross_entropy,
+        decode=partial(decode_labels, labels=labels),
+        metrics={"accuracy": accuracy, "macro_f1": partial(macro_f1, labels=labels)},
+        options={},
+    )
+
+
 def encode_pairs(
-    examples: Sequence[PairExample], tokenizer: Any, max_length: int, prefix: str, *, labels: Sequence[str]
+    examples: Sequence[Any], tokenizer: Any, max_length: int, prefix: str, *, labels: Sequence[str]
 ) -> list[Features]:
     """Tokenise; what does not fit is cut from the longer text first, and counted."""
     index = {label: i for i, label in enumerate(labels)}
-    features: dict[int, Features] = {}
-    for paired in (False, True):  # parallel sentences come without a second text, also where the task compares two
-        rows = [i for i, example in enumerate(examples) if (example.text_b is not None) is paired]
-        if not rows:
-            continue
-        first = [prefix + examples[i].text_a for i in rows]
-        second = [examples[i].text_b for i in rows] if paired else None
-        whole = tokenizer(first, second, truncation=False, verbose=False)["input_ids"]
-        cut = tokenizer(first, second, truncation="longest_first", max_length=max_length)["input_ids"]
-        for i, ids, full in zip(rows, cut, whole, strict=True):
-            label = examples[i].label
-            features[i] = Features(
-                example_id=examples[i].id,
-                input_ids=tuple(ids),
-                target=None if label is None else index[label],
-                truncated=len(full) - len(ids),
-            )
-    return [features[i] for i in range(len(examples))]
+    features = encode_texts(examples, tokenizer, max_length, prefix)
+    targets = [None if example.label is None else index[example.label] for example in examples]
+    return [replace(feature, target=target) for feature, target in zip(features, targets, strict=True)]
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Class-weighted cross-entropy: ``[B, C]``, ``[B]`` (``NO_LABEL`` left out), ``[C]`` to a scalar."""
+def collate_classes(targets: Sequence[Any], length: int) -> Tensor:
+    """Class indices ``[R]``; the length of the rows does not matter."""
+    return torch.tensor([NO_LABEL if target is None else target for target in targets])
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+    """Class-weighted cross-entropy: ``[R, C]``, ``[R]`` (``NO_LABEL`` left out), ``[C]`` to a scalar."""
     return F.cross_entropy(logits, targets, weight=weights, ignore_index=NO_LABEL)
 
 
 def decode_labels(
-    features: Sequence[Features], language: str, logits: Tensor, *, labels: Sequence[str]
-) -> Iterator[Prediction]:
-    """The likeliest label of each row of ``logits [N, C]``, with its probability."""
-    probabilities = torch.softmax(logits.float(), dim=-1)
-    confidence, best = probabilities.max(-1)
-    for feature, p, i in zip(features, confidence.tolist(), best.tolist(), strict=True):
-        yield Prediction(feature.example_id, language, labels[i], p)
+    examples: Sequence[Any], features: Sequence[Features], logits: Sequence[Tensor], *, labels: Sequence[str]
+) -> list[Prediction]:
+    """The likeliest label of each of ``N`` rows of logits ``[C]``, with its probability."""
+    if not examples:
+        return []
+    confidence, best = torch.softmax(torch.stack(list(logits)).float(), dim=-1).max(-1)
+    return [
+        Prediction(example.id, example.language, labels[i], p)
+        for example, p, i in zip(examples, confidence.tolist(), best.tolist(), strict=True)
+    ]
 
 
 def class_weights(targets: Sequence[int], classes: int, *, balanced: bool) -> Tensor:

@@ -1,0 +1,206 @@
+"""Sentences with a tag for each word: CoNLL's columns (MasakhaNER, PAN-X) and CoNLL-U (Universal Dependencies).
+
+Words are kept as the file has them, also where one is a lone invisible character (PAN-X has such): the gold
+tags are counted by word, and what a tokenizer makes of a word is not the reader's business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import DataError
+from ..records import TaggedExample
+from ..registry import unknown
+from . import languages
+from .text import read_lines, suffix_of
+
+CONLLU = 10
+"""Columns of a row of CoNLL-U, of which the second is the form and the fourth the universal part of speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: a word with its tag, ``None`` where it has none."""
+
+    line: int
+    word: str
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Rows, and the name that the file gives them."""
+
+    name: str | None
+    rows: list[Row]
+
+
+def tagged_examples(
+    path: Path | str,
+    *,
+    language: str,
+    columns: tuple[int, int] | None = None,
+    labelled: bool = True,
+    labels: Collection[str] | None = None,
+) -> list[TaggedExample]:
+    """Read the sentences of a file, which may be compressed.
+
+    ``.conllu`` is read as CoNLL-U, without comments, ranges (``1-2``) and empty nodes (``1.1``). Anything else
+    has a line for each word, columns parted by a tab or, where there is none, by blanks, an empty line between
+    sentences, and perhaps ``-DOCSTART-`` lines, which are left out. Identifiers are ``sent_id`` where there is
+    one, otherwise sentence numbers. WikiAnn writes ``sw:Nairobi``: such a prefix, if all words have it and it
+    is the language's, is taken off.
+
+    Args:
+        path: The file.
+        language: In any spelling.
+        columns: Which columns, from 0, hold word and tag, in a file that has more than two; negative ones
+            count from the end. CoNLL-U's are 1 and 3.
+        labelled: Whether every word must have a tag; if not, a sentence without any is read without tags.
+        labels: Refuse other tags.
+
+    Raises:
+        DataError: A row does not fit, named with file, line and cure; or an identifier occurs twice.
+    """
+    path, code = Path(path), languages.canonical(language)
+    if columns is not None and (len(columns) != 2 or columns[0] == columns[1]):
+        raise DataError(f"columns: {list(columns)} are not two columns; say where word and tag are, as in [0, 3]")
+    read = _conllu if suffix_of(path) == ".conllu" else _columns
+    sentences = _without_prefix(list(read(path, columns, labelled)), code)
+    if not sentences:
+        raise DataError(f"{path}: has no sentences; expected a line for each word, with its tag")
+    seen: dict[str, int] = {}
+    examples = []
+    for number, sentence in enumerate(sentences, start=1):
+        name, line = sentence.name or str(number), sentence.rows[0].line
+        if name in seen:
+            raise DataError(
+                f"{path}, line {line}: the sentence {name!r} is on line {seen[name]} already; sent_id must be unique"
+            )
+        seen[name] = line
+        tags = _tags(sentence, path, labelled=labelled, labels=labels)
+        words = tuple(row.word for row in sentence.rows)
+        examples.append(TaggedExample(id=name, group=name, language=code, words=words, tags=tags))
+    return examples
+
+
+def _tags(sentence: Sentence, path: Path, *, labelled: bool, labels: Collection[str] | None) -> tuple[str, ...] | None:
+    tags = [row.tag for row in sentence.rows if row.tag is not None]
+    if not tags and not labelled:
+        return None
+    for row in sentence.rows:
+        if row.tag is None:
+            raise DataError(
+                f"{path}, line {row.line}: the word {row.word!r} has no tag; add it"
+                + (", or say labelled: false for a file without tags" if labelled else " or remove the others' tags")
+            )
+        if labels is not None and row.tag not in labels:
+            raise DataError(
+                f"{path}, line {row.line}: the word {row.word!r} has an {unknown(row.tag, list(labels), what='tag')}; "
+                "correct it or add it to the labels"
+            )
+    return tuple(tags)
+
+
+def _columns(path: Path, columns: tuple[int, int] | None, labelled: bool) -> Iterator[Sentence]:
+    """Sentences of a file that has words and tags in columns."""
+    rows: list[Row] = []
+    width = None if columns else 2
+    for number, line in read_lines(path):
+        cells = _cells(line)
+        if not line.strip() or cells[0] == "-DOCSTART-":
+            if rows:
+                yield Sentence(None, rows)
+            rows = []
+            continue
+        if columns is None and not labelled and len(cells) == 1:
+            cells = [*cells, ""]
+        width = width or len(cells)
+        if len(cells) != width:
+            raise DataError(f"{path}, line {number}: {_wrong_width(line, cells, width, columns)}")
+        rows.append(_row(cells, columns or (0, 1), path, number))
+    if rows:
+        yield Sentence(None, rows)
+
+
+def _conllu(path: Path, columns: tuple[int, int] | None, labelled: bool) -> Iterator[Sentence]:
+    """Sentences of a file in CoNLL-U."""
+    name: str | None = None
+    rows: list[Row] = []
+    for number, line in read_lines(path):
+        if not line.strip():
+            if rows:
+                yield Sentence(name, rows)
+            name, rows = None, []
+            continue
+        if line.startswith("#"):
+            key, _, value = line[1:].partition("=")
+            name = (value.strip() or None) if key.strip() == "sent_id" else name
+            continue
+        cells = line.split("\t")
+        if len(cells) != CONLLU:
+            raise DataError(
+                f"{path}, line {number}: has {_count(cells)}, CoNLL-U has {CONLLU} parted by tabs; correct the row, or "
+                "name a file of other columns .tsv"
+            )
+        if re.fullmatch(r"\d+-\d+|\d+\.\d+", cells[0]):
+            continue
+        if not cells[0].isdecimal():
+            raise DataError(f"{path}, line {number}: the word has the number {cells[0]!r}; expected 1, 1-2 or 1.1")
+        row = _row(cells, columns or (1, 3), path, number)
+        rows.append(replace(row, tag=None) if row.tag == "_" else row)
+    if rows:
+        yield Sentence(name, rows)
+
+
+def _cells(line: str) -> list[str]:
+    # `str.split` would part words at their no-break spaces.
+    return line.split("\t") if "\t" in line else re.split(" +", line.strip(" "))
+
+
+def _row(cells: list[str], columns: tuple[int, int], path: Path, number: int) -> Row:
+    try:
+        word, tag = (cells[column] for column in columns)
+    except IndexError:
+        raise DataError(
+            f"{path}, line {number}: has {_count(cells)}, so there are no columns {list(columns)}; they count from 0"
+        ) from None
+    if not word:
+        raise DataError(f"{path}, line {number}: has the tag {tag!r} but no word; write the word or remove the line")
+    return Row(number, word.strip(" ") or word, tag.strip() or None)
+
+
+def _wrong_width(line: str, cells: list[str], width: int, columns: tuple[int, int] | None) -> str:
+    if columns is not None:
+        return f"has {_count(cells)}, the first row has {width}; correct it"
+    if len(cells) == 1:
+        return (
+            f"has only {cells[0]!r}, expected a word and its tag, parted by a tab or a blank; add what is missing, or "
+            "say labelled: false for a file without tags"
+        )
+    word = "" if "\t" in line else "if the word contains a blank, put a tab between word and tag; "
+    return (
+        f"has {_count(cells)}, expected 2, a word and its tag; {word}if the file has more columns, say which hold word "
+        f"and tag, as in columns: [0, {len(cells) - 1}]"
+    )
+
+
+def _count(cells: list[str]) -> str:
+    return f"{len(cells)} column{'s' if len(cells) != 1 else ''}"
+
+
+def _without_prefix(sentences: list[Sentence], language: str) -> list[Sentence]:
+    """The sentences without the ``sw:`` that WikiAnn puts before every word."""
+    parts = (row.word.partition(":") for sentence in sentences for row in sentence.rows)
+    prefixes = {before + colon for before, colon, _ in parts}
+    # Without a colon it is the whole word, and that is no prefix.
+    if len(prefixes) != 1 or (prefix := prefixes.pop()) not in {f"{name}:" for name in languages.aliases(language)}:
+        return sentences
+    # What is nothing but the prefix stays as it is: a word is never empty.
+    return [
+        replace(sentence, rows=[replace(row, word=row.word.removeprefix(prefix) or row.word) for row in sentence.rows])
+        for sentence in sentences
+    ]

@@ -1,0 +1,269 @@
+"""The named benchmarks: ``benchmarks.yaml`` made into tasks.
+
+What can be learned from is often another data set than what is scored: ``train_from`` names it. What is
+only for evaluation is learned from when a recipe says so, and then some of its groups are held out, the
+same ones in every language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from ..data.languages import canonical
+from ..data.sampling import rank
+from ..errors import DataError
+from ..fragments import packaged
+from ..records import Example
+from ..registry import unknown
+from . import Task, tasks
+from .benchmark_files import Benchmark, read_split
+from .building import task_of
+
+HELD_OUT = 5
+"""Of an evaluation set that is learned from, one group in so many is for that."""
+
+
+class TrainingSource(BaseModel):
+    """Where labelled examples of the source language come from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """A benchmark of the same kind."""
+    data_dir: Path | None = None
+    """Its folder; default: data/NAME."""
+    split: Literal["train", "dev", "test"] = "train"
+    """Which examples."""
+    language: str | None = None
+    """Default: the task's source language."""
+    examples: PositiveInt | None = None
+    """At most so many, in whole groups."""
+    hold_out: PositiveInt | None = None
+    """So many are the development set, in whole groups; the same ones whatever `examples` is."""
+
+
+def benchmarks() -> dict[str, Benchmark]:
+    """All of them by name."""
+    return {name: Benchmark(name=name, **values) for name, values in packaged("tasks", "benchmarks.yaml").items()}
+
+
+@cache
+def benchmark(name: str) -> Benchmark:
+    """One of them.
+
+    Raises:
+        DataError: Nobody knows it; the nearest is offered.
+    """
+    entries = packaged("tasks", "benchmarks.yaml")
+    if name not in entries:
+        raise DataError(unknown(name, list(entries), what="benchmark"))
+    return Benchmark(name=name, **entries[name])
+
+
+@dataclass(frozen=True)
+class Data:
+    """The examples of a benchmark as a recipe wants them."""
+
+    entry: Benchmark
+    folder: Path
+    source: str
+    train_from: tuple[TrainingSource, ...]
+    score_split: str
+    all_questions: bool
+    train_on_evaluation_set: bool
+
+    def read(self, language: str, split: str) -> list[Example]:
+        """Examples of ``train``, ``dev`` or ``test``.
+
+        Raises:
+            DataError: A file is missing or faulty, or an evaluation set would be learned from without a word.
+        """
+        if split == "test":
+            found = self.own(language, self.score_split)[0]
+            shared = self.entry.evaluation_only and self.train_on_evaluation_set
+            return [example for example in found if not (shared and is_held_out(example.group))]
+        if language == self.source and self.train_from:
+            return self.learned[split == "dev"]
+        if self.entry.evaluation_only and split == "train":
+            return self._held_out(language)
+        # What has no training set is learned from through its development set, where there are shots.
+        wanted = ("train", "dev") if split == "train" and language != self.source else (split,)
+        return next((found for one in wanted if (found := self.own(language, one)[0])), [])
+
+    def own(self, language: str, split: str) -> tuple[list[Example], int]:
+        """Examples of the benchmark itself, and how many placeholder rows they come without."""
+        key = (language, split)
+        if key not in self._kept:
+            self._kept[key] = read_split(
+                self.entry, language, split, self.folder, source=self.source, pairs=self.all_questions
+            )
+        return self._kept[key]
+
+    @cached_property
+    def learned(self) -> tuple[list[Example], list[Example]]:
+        """Training and development examples of the source language, from elsewhere."""
+        training, dev = list[Example](), list[Example]()
+        for one in self.train_from:
+            place, language = one.data_dir or Path("data") / one.name, canonical(one.language or self.source)
+            found, _ = read_split(benchmark(one.name), language, one.split, place, source=language, pairs=False)
+            if not found:
+                raise DataError(f"task.train_from: {one.name} has no {one.split} examples in {language} in {place}")
+            if one.name != self.entry.name:  # numbers of another data set mean something else
+                mark = f"{one.name}/"
+                found = [replace(e, id=mark + e.id, group=mark + e.group) for e in found]
+            rest, held = _held(found, one.hold_out)
+            training += _at_most(rest, one.examples)
+            dev += held
+        return training, dev
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, str], tuple[list[Example], int]]:
+        return {}
+
+    def _held_out(self, language: str) -> list[Example]:
+        if self.train_on_evaluation_set:
+            return [example for example in self.own(language, self.score_split)[0] if is_held_out(example.group)]
+        raise DataError(
+            f"{self.entry.name} is made to evaluate on: learning from it needs `train_on_evaluation_set: true` in the "
+            f"task block, which holds out one group in {HELD_OUT} in all languages; otherwise set shots.k to 0 and say "
+            "what to learn from with task.train_from"
+        )
+
+
+def benchmark_task(
+    name: str,
+    *,
+    source_language: str = "eng-Latn",
+    target_languages: Sequence[str],
+    data_dir: Path | None = None,
+    train_from: Sequence[TrainingSource] = (),
+    score_split: Literal["dev", "test"] = "test",
+    question_languages: Literal["same", "all"] = "same",
+    train_on_evaluation_set: bool = False,
+    allow_unseen_labels: bool = False,
+) -> Task:
+    """The task of a benchmark; the options are those of a recipe's ``task`` block.
+
+    Args:
+        name: Of the benchmark.
+        source_language: What is learned from.
+        target_languages: What else is scored.
+        data_dir: The folder of its files; ``hub`` for the Hub's copy. Default: data/NAME.
+        train_from: What is learned from, where that is not the benchmark itself.
+        score_split: Which examples are the test set.
+        question_languages: MLQA: score only questions in the language of the context, or all.
+        train_on_evaluation_set: Hold out a part of what is made for evaluation, to learn from.
+        allow_unseen_labels: Let the test set have labels that the training set does not; they count as missed.
+
+    Raises:
+        DataError: Data and options do not fit.
+    """
+    entry, source = benchmark(name), canonical(source_language)
+    sources = [benchmark(one.name) for one in train_from]
+    for one in sources:
+        if one.kind != entry.kind:
+            raise DataError(f"task.train_from: {one.name} is {one.kind}, {name} is {entry.kind}; choose one like it")
+    data = Data(
+        entry=entry,
+        folder=data_dir or Path("data") / name,
+        source=source,
+        train_from=tuple(train_from),
+        score_split=score_split,
+        all_questions=question_languages == "all",
+        train_on_evaluation_set=train_on_evaluation_set,
+    )
+    licences = {one.name: one.licence for one in (entry, *sources)}
+    return task_of(
+        kind=entry.kind,
+        options=entry.options,
+        name=name,
+        source_language=source_language,
+        target_languages=target_languages,
+        read=data.read,
+        licence="; ".join(f"{key}: {value}" for key, value in licences.items()) if len(licences) > 1 else entry.licence,
+        citation="; ".join(dict.fromkeys(one.citation for one in (entry, *sources))),
+        parallel=entry.parallel,
+        global_groups=entry.global_groups,
+        allow_unseen_labels=allow_unseen_labels,
+        notes=_placeholders(data, [source, *map(canonical, target_languages)]),
+    )
+
+
+def _placeholders(data: Data, languages: Sequence[str]) -> list[str]:
+    """How many rows of the test sets only stand for a text."""
+    if not data.entry.placeholder:
+        return []
+    counts = {code: data.own(code, data.score_split)[1] for code in languages}
+    return [
+        f"{data.entry.name}, {code} {data.score_split}: left out {count} placeholder rows ({data.entry.placeholder})"
+        for code, count in counts.items()
+        if count
+    ]
+
+
+def is_held_out(group: str) -> bool:
+    """Whether a group of an evaluation set is for learning, where that is allowed; the same in every language."""
+    return int.from_bytes(sha256(group.encode()).digest()[:4], "big") % HELD_OUT == 0
+
+
+def _held(examples: Sequence[Example], count: int | None) -> tuple[list[Example], list[Example]]:
+    """The rest, and about ``count`` examples in whole groups."""
+    chosen = {example.group for example in _at_most(examples, count)} if count else set()
+    return [e for e in examples if e.group not in chosen], [e for e in examples if e.group in chosen]
+
+
+def _at_most(examples: Sequence[Example], count: int | None) -> list[Example]:
+    """Whole groups, ranked by their names, as long as they fit into ``count`` examples."""
+    if count is None or count >= len(examples):
+        return list(examples)
+    sizes: dict[str, int] = {}
+    for example in examples:
+        sizes[example.group] = sizes.get(example.group, 0) + 1
+    chosen, room = set(), count
+    for group in sorted(sizes, key=lambda group: rank(0, "train", group)):
+        if sizes[group] <= room:
+            chosen.add(group)
+            room -= sizes[group]
+    return [example for example in examples if example.group in chosen]
+
+
+def _factory(entry: Benchmark) -> Callable[..., Task]:
+    """What a recipe's ``task`` block builds."""
+
+    def build(
+        *,
+        source_language: str = "eng-Latn",
+        target_languages: list[str],
+        data_dir: Path | None = None,
+        train_from: TrainingSource | list[TrainingSource] | None = None,
+        score_split: Literal["dev", "test"] = "test",
+        question_languages: Literal["same", "all"] = "same",
+        train_on_evaluation_set: bool = False,
+        allow_unseen_labels: bool = False,
+    ) -> Task:
+        given = train_from if isinstance(train_from, list) else [train_from] if train_from else []
+        return benchmark_task(
+            entry.name,
+            source_language=source_language,
+            target_languages=target_languages,
+            data_dir=data_dir,
+            train_from=[TrainingSource.model_validate(one) for one in given],
+            score_split=score_split,
+            question_languages=question_languages,
+            train_on_evaluation_set=train_on_evaluation_set,
+            allow_unseen_labels=allow_unseen_labels,
+        )
+
+    build.__doc__ = entry.about + "."
+    return build
+
+
+for _entry in benchmarks().values():
+    tasks.register(_entry.name)(_factory(_entry))

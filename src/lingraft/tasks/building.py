@@ -1,0 +1,119 @@
+"""A task from a kind and a function that reads a language's split: what all kinds and benchmarks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from ..errors import DataError
+from ..records import Example, PairExample, TaggedExample
+from . import Task, checked_languages
+from .known_kinds import kind_of
+
+Read = Callable[[str, str], Sequence[Example]]
+"""Language and split (``train``, ``dev``, ``test``) to examples; none where there is no such split."""
+
+
+def task_of(
+    *,
+    kind: str,
+    options: Mapping[str, Any],
+    name: str,
+    source_language: str,
+    target_languages: Sequence[str],
+    read: Read,
+    licence: str,
+    citation: str,
+    parallel: bool = False,
+    global_groups: bool = False,
+    allow_unseen_labels: bool = False,
+    notes: Sequence[str] = (),
+) -> Task:
+    """Build a :class:`Task`.
+
+    Labels, where the kind has some, are those of the source language's training set.
+
+    Args:
+        kind: Name of the kind.
+        options: What it is built with, beside the labels.
+        name: Of the task.
+        source_language: The language with many labels.
+        target_languages: The others.
+        read: What reads them.
+        licence: Of the data.
+        citation: Whom to name.
+        parallel: Whether the same group is the same text in every language.
+        global_groups: Whether the same group is the same text in every split, too.
+        allow_unseen_labels: Let test sets have labels that the source language does not; they count as missed.
+        notes: Told with the data.
+
+    Raises:
+        DataError: Languages or labels do not fit.
+    """
+    source, targets = checked_languages(source_language, target_languages)
+    training = list(read(source, "train"))
+    if not training:
+        raise DataError(f"{name}: {source} has no training examples; say where they are with task.train_from")
+    labels = _labels(training)
+    if labels is not None and len(labels) < 2:
+        raise DataError(
+            f"{name}: the {source} training set has the one label {labels[0]!r}; there is nothing to tell apart"
+        )
+
+    @cache
+    def examples(language: str, split: str) -> list[Example]:
+        if (language, split) == (source, "train"):
+            return training
+        found = list(read(language, split))
+        if labels is not None and not (allow_unseen_labels and split == "test"):
+            _check_labels(found, labels, name, source, language, split, with_cure=split == "test")
+        return found
+
+    return Task(
+        name=name,
+        kind=kind_of(kind, labels or (), options),
+        source_language=source,
+        target_languages=targets,
+        examples=examples,
+        licence=licence,
+        citation=citation,
+        parallel=parallel,
+        global_groups=global_groups,
+        notes=tuple(notes),
+    )
+
+
+def _labels(training: Sequence[Example]) -> tuple[str, ...] | None:
+    """The labels of a training set; None where the kind has none."""
+    if isinstance(training[0], PairExample):
+        return tuple(sorted({str(example.gold) for example in training}))
+    if isinstance(training[0], TaggedExample):
+        return tuple(sorted({label for example in training for label in _labels_of(example)}))
+    return None
+
+
+def _labels_of(example: Example) -> Sequence[str]:
+    if isinstance(example, TaggedExample):
+        return example.tags or ()
+    return [] if example.gold is None else [str(example.gold)]
+
+
+def _check_labels(
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    name: str,
+    source: str,
+    language: str,
+    split: str,
+    *,
+    with_cure: bool,
+) -> None:
+    for example in examples:
+        for label in _labels_of(example):
+            if label not in labels:
+                cure = ", or set task.allow_unseen_labels, and it counts as missed" if with_cure else ""
+                raise DataError(
+                    f"{name}, {language} {split}, id {example.id}: label {label!r} does not occur in the {source} "
+                    f"training set, which has {', '.join(labels)}; correct it, add training examples{cure}"
+                )
