@@ -18,11 +18,11 @@ from lingraft.run_files import read_lines
 
 SECTIONS = {
     "sib200": "Topics (SIB-200), five labels a class",
-    "zero_shot": "Topics (SIB-200), no labels in the target language, eight languages",
+    "zero_shot": "Topics (SIB-200), no labels in the target language",
     "nusax": "Sentiment (NusaX)",
     "ablation": "What each part is worth (Hausa, Guarani)",
     "losses": "Other alignment losses (Hausa, Guarani)",
-    "cuts": "Where to cut, how much parallel text (Hausa, Guarani)",
+    "cuts": "Where to cut (Hausa, Guarani)",
     "tuning": "Learning rates (Hausa, four passes)",
 }
 EXAMPLES = "examples/knowledge_transfer"

@@ -325,3 +325,83 @@ def test_epochs_of_a_sequential_order_differ_and_repeat():
     assert found[0] == found[4]
     assert found[0] != found[1] and found[2] != found[3]
     assert order(source_pool(5), [], kind="sequential", epochs=3).epochs == 3
+
+
+# ---- Several rows for an example -------------------------------------------------------------------
+
+
+def windowed(counts, target=lambda example, part: None):
+    """Examples ``e0`` … of so many rows each; the states of a row hold its number, its targets what is told."""
+    features = [
+        Features(f"e{i}", (1,) * (2 + part), target(i, part), part=part)
+        for i, count in enumerate(counts)
+        for part in range(count)
+    ]
+    lengths = [len(feature.input_ids) for feature in features]
+    tokens = np.concatenate([np.full((n, 2), row, np.float32) for row, n in enumerate(lengths)])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    pooled = np.arange(len(features), dtype=np.float32)[:, None].repeat(2, axis=1)
+    return Encoded(tuple(features), StateTable(tokens, offsets, pooled, layer=1))
+
+
+def windowed_pool(counts, labelled=None, teacher=None, **options):
+    """All examples passed, each row's target its example and part."""
+    ids = tuple(f"e{i}" for i in range(len(counts)))
+    encoded = windowed(counts, lambda i, part: (i, part))
+    known = frozenset(ids if labelled is None else labelled)
+    return Pool("eng-Latn", encoded, ids, known, teacher or {}, is_source=True, collate=collate_pairs, **options)
+
+
+def collate_pairs(targets, length):
+    """Rows of two, negative where there is no target."""
+    return torch.tensor([(NO_LABEL, NO_LABEL) if target is None else target for target in targets])
+
+
+def test_all_rows_of_an_example_stay_together():
+    """One after the other, each with its own target; batches count examples and not rows."""
+    pool = windowed_pool([1, 3, 2])
+    batch = pool.batch(["e2", "e1"], CPU)
+    assert rows(batch) == [4, 5, 1, 2, 3]
+    assert batch.targets.tolist() == [[2, 0], [2, 1], [1, 0], [1, 1], [1, 2]]
+    assert batch.states.mask.sum(1).tolist() == [2, 3, 2, 3, 4]
+    assert batch.labelled.tolist() == [True] * 5
+
+
+def test_the_rows_of_what_is_not_labelled_have_no_target():
+    """None of them, though the features know it."""
+    batch = windowed_pool([2, 2], labelled=["e1"]).batch(["e0", "e1"], CPU)
+    assert batch.targets.tolist() == [[NO_LABEL] * 2, [NO_LABEL] * 2, [1, 0], [1, 1]]
+    assert batch.labelled.tolist() == [False, False, True, True]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=20), st.integers(1, 6), st.integers(0, 9))
+def test_every_row_is_passed_once_an_epoch(counts, batch_size, epoch):
+    """Whatever the number of rows of each example, and in whole examples."""
+    pool = windowed_pool(counts)
+    made = steps(pool, [], batch_size=batch_size, epoch=epoch)
+    assert len(made) == -(-len(counts) // batch_size)
+    assert Counter(row for (batch,) in made for row in rows(batch)) == Counter(range(sum(counts)))
+    starts = np.cumsum([0, *counts])
+    for (batch,) in made:
+        found = rows(batch)
+        assert len({pool.encoded.features[row].example_id for row in found}) <= batch_size
+        for row in found:
+            own = int(np.searchsorted(starts, row, side="right")) - 1
+            at = found.index(int(starts[own]))
+            assert found[at : at + counts[own]] == list(range(starts[own], starts[own] + counts[own]))
+
+
+def test_each_row_is_held_to_its_own_state():
+    """A second window is not held to the state of the first; an example with one state has one row."""
+    teacher = {"e0": torch.full((2,), 7.0), "e1": torch.tensor([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])}
+    batch = windowed_pool([1, 3, 2], teacher=teacher).batch(["e1", "e2", "e0"], CPU)
+    assert batch.taught.tolist() == [True, True, True, False, False, True]
+    assert batch.teacher[:, 0].tolist() == [1.0, 2.0, 3.0, 0.0, 0.0, 7.0]
+
+
+def test_an_example_is_as_long_as_its_longest_row():
+    """Texts of similar length share a batch, windows counted."""
+    pool = windowed_pool([4, 1] * BUCKET)
+    for (batch,) in steps(pool, [], batch_size=2):
+        assert len({len(pool.encoded.rows[pool.encoded.features[row].example_id]) for row in rows(batch)}) == 1

@@ -19,7 +19,8 @@ from invented import (
 )
 from lingraft.data.lexicon import CODE_SWITCHING
 from lingraft.errors import DataError
-from lingraft.materials import gather
+from lingraft.materials import _translations, gather
+from lingraft.records import SpanExample
 
 FROM_TASK = {"from": "task"}
 
@@ -407,3 +408,19 @@ def test_a_missing_lexicon_is_named(world):
     """Which file was looked for is told."""
     with pytest.raises(DataError, match=r"no file for Yoruba .*words\.yor-Latn\.tsv"):
         materials(world, parallel={"lexicon": str(world / "words.{language}.tsv")})
+
+
+def test_of_several_questions_on_a_paragraph_those_of_one_id_are_a_pair():
+    """The last of each language's may be another question; a group of one needs no common id."""
+
+    def asked(language, *names, group="p"):
+        return [SpanExample(name, group, language, question=f"{language} {name}", context="c") for name in names]
+
+    english = [*asked("en", "q1", "q2", "q3"), *asked("en", "a", group="one"), *asked("en", "x", "y", group="apart")]
+    yoruba = [*asked("yo", "q3", "q2"), *asked("yo", "b", group="one"), *asked("yo", "z", group="apart")]
+    found = _translations(english, [*yoruba, *asked("yo", "q9", group="elsewhere")])
+    assert {group: (ours.text_a, theirs.text_a) for group, (ours, theirs) in found.items()} == {
+        "p": ("en q2", "yo q2"),
+        "one": ("en a", "yo b"),
+    }
+    assert [example.id for example in found["p"]] == ["q2/text", "q2/text"]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from lingraft.metrics import METRICS, accuracy, expected_calibration_error, macro_f1
+from lingraft.metrics import METRICS, SumMetric, accuracy, expected_calibration_error, macro_f1, mean_of, of_sums
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abcd")), min_size=1, max_size=20)
 
@@ -129,3 +129,50 @@ def test_calibration_needs_a_bin():
     """Zero bins cannot hold an example."""
     with pytest.raises(ValueError, match="at least one bin"):
         expected_calibration_error([0.5], [True], bins=0)
+
+
+def test_sums_make_a_mean_or_an_f1():
+    """Two sums are a mean, three the F1 of right, predicted and gold; the leading axes stay."""
+    assert of_sums(np.array([3.0, 4.0])) == 0.75
+    assert of_sums(np.array([2.0, 4.0, 3.0])) == pytest.approx(2 * (2 / 4) * (2 / 3) / (2 / 4 + 2 / 3))
+    table = np.array([[[1.0, 2.0], [0.0, 5.0]], [[3.0, 3.0], [1.0, 4.0]]])
+    assert of_sums(table).tolist() == [[0.5, 0.0], [1.0, 0.25]]
+
+
+def test_nothing_found_of_nothing_is_no_success():
+    """As conlleval has it; and no division by zero."""
+    assert of_sums(np.zeros(3)) == of_sums(np.zeros(2)) == 0.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=8))
+def test_a_metric_of_sums_is_a_slow_loops(found):
+    """Right, predicted and gold of each example, added up one by one."""
+    counts = [(right, right + more, right + missed) for right, more, missed in found]
+    metric = SumMetric(lambda gold, predicted: counts[gold], of_sums)
+    places = list(range(len(counts)))
+    totals = [sum(row[k] for row in counts) for k in range(3)]
+    slow = 2 * totals[0] / (totals[1] + totals[2]) if totals[1] + totals[2] else 0.0
+    assert metric(places, [""] * len(places)) == pytest.approx(slow)
+    assert metric.table(places, [""] * len(places)).tolist() == [list(map(float, row)) for row in counts]
+
+
+def test_the_mean_of_a_score():
+    """Each example counts one."""
+    metric = mean_of(lambda gold, predicted: len(set(gold) & set(predicted)) / len(gold))
+    assert metric(["ab", "cd", "e"], ["a", "dc", "x"]) == pytest.approx((0.5 + 1 + 0) / 3)
+    assert metric.counts("ab", "a") == (0.5, 1.0)
+
+
+def test_a_metric_of_sums_wants_one_prediction_an_example():
+    """As other metrics do."""
+    metric = mean_of(lambda gold, predicted: 1.0)
+    with pytest.raises(ValueError, match="1 predictions for 2 examples"):
+        metric(["a", "b"], ["a"])
+    with pytest.raises(ValueError, match="no examples to score"):
+        metric([], [])
+
+
+def test_calibration_counts_parts_of_an_answer():
+    """A sentence of which half the words are right, 0.5 sure, is no surprise."""
+    assert expected_calibration_error([0.5, 0.75], [0.5, 0.75]) == 0.0
+    assert expected_calibration_error([0.9], [0.5]) == pytest.approx(0.4)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lingraft.records import Batch, PairExample, States
+from lingraft.records import Answer, Batch, ChoiceExample, PairExample, SpanExample, States, TaggedExample
 
 
 def slow_pooled(states):
@@ -101,3 +101,37 @@ def test_records_need_no_torch():
     code = "import sys, lingraft.records, lingraft.run_files; print({'torch', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_examples_tell_their_texts_and_what_they_are_known_by():
+    """What is written in them, what leakage is judged on, and what is right, as plain data."""
+    text = PairExample("1", "1", "yor-Latn", text_a="ada", label="bird")
+    pair = replace(text, text_b="beli", label=None)
+    assert (text.texts, text.identity, text.gold) == (("ada",), ("ada",), "bird")
+    assert (pair.texts, pair.identity, pair.gold) == (("ada", "beli"), ("ada", "beli"), None)
+
+    answers = (Answer("cora", 4), Answer("ada", 0))
+    asked = SpanExample("1", "g", "yor-Latn", question="dune", context="ada cora", answers=answers)
+    assert (asked.texts, asked.identity, asked.gold) == (("dune", "ada cora"), ("ada cora",), ["cora", "ada"])
+    assert replace(asked, question="another").identity == asked.identity
+    assert replace(asked, answers=()).gold is None
+
+    tagged = TaggedExample("1", "g", "yor-Latn", words=("ada", "beli"), tags=("B-PER", "O"))
+    assert (tagged.texts, tagged.identity, tagged.gold) == (("ada beli",), ("ada beli",), "B-PER O")
+    assert replace(tagged, tags=None).gold is None
+
+    item = ChoiceExample("1", "g", "yor-Latn", text="ada", question="cause", alternatives=("beli", "cora"), label=0)
+    assert (item.texts, item.identity, item.gold) == (("ada", "beli", "cora"), ("ada", "beli", "cora"), "0")
+    assert replace(item, label=None).gold is None
+
+
+def test_a_row_with_one_known_token_is_labelled():
+    """Classes, spans and tags: any target that is not negative will do."""
+
+    def labelled(targets):
+        states = States(torch.zeros(3, 2, 4), torch.ones(3, 2), layer=0)
+        return Batch(states, "x", torch.tensor(targets), torch.zeros(3, 4), torch.zeros(3)).labelled.tolist()
+
+    assert labelled([0, -100, 2]) == [True, False, True]
+    assert labelled([[0, 0], [-100, -100], [3, 4]]) == [True, False, True]
+    assert labelled([[-100, 1], [-100, -100], [0, -100]]) == [True, False, True]

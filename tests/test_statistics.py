@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft import statistics
-from lingraft.metrics import METRICS, accuracy, macro_f1
+from lingraft.metrics import METRICS, SumMetric, accuracy, macro_f1, of_sums
 from lingraft.statistics import (
     bootstrap_interval,
     bootstrap_metric_interval,
@@ -19,7 +19,9 @@ from lingraft.statistics import (
     joint_difference,
     joint_interval,
     paired_difference,
+    sum_metric_interval,
     summary,
+    sums_interval,
 )
 
 
@@ -416,3 +418,93 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.6]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+# ---- Metrics of sums -------------------------------------------------------------------------------
+
+
+def counts(units, examples, width, seed=0):
+    """What examples add to a mean (score, 1) or to an F1 (right, predicted, gold): ``[U, N, K]``."""
+    rng = np.random.default_rng(seed)
+    if width == 2:
+        return np.stack([rng.random((units, examples)), np.ones((units, examples))], axis=-1)
+    predicted, gold = rng.integers(0, 4, (2, units, examples))
+    return np.stack([rng.integers(0, np.minimum(predicted, gold) + 1), predicted, gold], axis=-1).astype(float)
+
+
+def slow_ratio(rows):
+    """A mean, or an F1 from precision and recall, one example at a time."""
+    totals = [sum(float(row[k]) for row in rows) for k in range(len(rows[0]))]
+    if len(totals) == 2:
+        return totals[0] / totals[1]
+    precision = totals[0] / totals[1] if totals[1] else 0.0
+    recall = totals[0] / totals[2] if totals[2] else 0.0
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def slow_metric(table, chosen):
+    """Mean over units of the metric of the chosen examples."""
+    return sum(slow_ratio([unit[i] for i in chosen]) for unit in table) / len(table)
+
+
+@pytest.mark.parametrize("groups", GROUPINGS)
+@pytest.mark.parametrize("width", [2, 3])
+def test_the_interval_of_sums_equals_a_plain_loop(groups, width):
+    """Of one metric, and of the difference of two on the same examples."""
+    one, other = counts(3, 12, width), counts(3, 12, width, seed=1)
+    alone = slow_interval(lambda chosen: slow_metric(one, chosen), 12, groups, seed=3)
+    apart = slow_interval(lambda chosen: slow_metric(one, chosen) - slow_metric(other, chosen), 12, groups, seed=3)
+
+    assert sums_interval([one], groups, resamples=200, seed=3) == pytest.approx(alone)
+    assert sums_interval([one, other], groups, resamples=200, seed=3) == pytest.approx(apart)
+    assert sum_metric_interval(
+        SumMetric(lambda gold, predicted: (), of_sums), one[0], groups, resamples=200, seed=3
+    ) == pytest.approx(slow_interval(lambda chosen: slow_ratio([one[0][i] for i in chosen]), 12, groups, seed=3))
+
+
+def test_right_and_wrong_are_sums_like_any():
+    """The interval of an accuracy is the same, whichever way it is computed."""
+    values = right(1, 2, 25)[0]
+    table = np.stack([values, np.ones_like(values)], axis=-1)
+
+    assert sums_interval([table]) == pytest.approx(bootstrap_interval(values))
+
+
+def slow_joint(sides, groups, resamples, seed):
+    """Resampled mean over languages: those with the same groups share draws, others have their own."""
+    sets = []
+    for names in groups:
+        if set(names) not in sets:
+            sets.append(set(names))
+    drawn = [slow_resamples(len(names), names, resamples, seed + sets.index(set(names))) for names in groups]
+    return [
+        np.mean([slow_metric(table, chosen[r]) for table, chosen in zip(sides, drawn, strict=True)])
+        for r in range(resamples)
+    ]
+
+
+@pytest.mark.parametrize("width", [2, 3])
+def test_joint_sums_equal_a_plain_loop(width):
+    """Two languages share their paragraphs, in another order; a third has its own."""
+    groups = [list("aabbccdd"), list("ddaabbcc"), list("xxyyzz")]
+    a = [counts(2, len(names), width, seed=i) for i, names in enumerate(groups)]
+    b = [counts(2, len(names), width, seed=i + 9) for i, names in enumerate(groups)]
+    ours, theirs = (np.array(slow_joint(side, groups, 150, 4)) for side in (a, b))
+    low, high = np.percentile(ours, [2.5, 97.5])
+
+    assert joint_interval(a, groups, resamples=150, seed=4) == pytest.approx((low, high))
+
+    found = joint_difference(a, b, groups, resamples=150, seed=4)
+    whole = [np.mean([slow_metric(one, range(one.shape[1])) for one in side]) for side in (a, b)]
+    low, high = np.percentile(ours - theirs, [2.5, 97.5])
+    tail = min(np.count_nonzero(ours - theirs <= 1e-12), np.count_nonzero(ours - theirs >= -1e-12))
+    assert (found.mean, found.low, found.high) == pytest.approx((whole[0] - whole[1], low, high))
+    assert found.p_value == pytest.approx(min(1.0, 2 * (1 + tail) / 151))
+
+
+def test_sums_without_numbers_are_refused():
+    """Nothing to add up, and what is not finite."""
+    with pytest.raises(ValueError, match="3 dimensions"):
+        sums_interval([np.ones((2, 3))])
+    with pytest.raises(ValueError, match="not finite"):
+        sums_interval([np.full((1, 2, 2), np.nan)])

@@ -14,16 +14,14 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from .alignment import alignment
 from .alignment.links import mutual_links
 from .backbones.loading import Backbone, weights_digest
 from .batches import Order, Pool, batched
-from .before import Before, fitted, trained
+from .before import Before, fitted, labelled_alone, trained
 from .checkpoint import Identity, load_training_state, save_adaptation, save_training_state
 from .config import Recipe
 from .data.sampling import rank
 from .encode import Encoded, at_layer
-from .errors import ConfigError
 from .evaluate import predict_rows, predictions_of, score_by_language
 from .example_json import as_json
 from .freezing import freezing, thawed
@@ -32,7 +30,7 @@ from .materials import Draw, Materials, Pair
 from .metrics import SumMetric
 from .model import GraftedModel, Network, build_adaptation
 from .progress import Reporter
-from .records import Example, Prediction, Score
+from .records import ChoiceExample, Example, Prediction, Score, SpanExample
 from .run_folder import Unit, write_json, write_lines
 from .starts import starts
 from .tasks import Task
@@ -78,7 +76,7 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
     draw = next(draw for draw in materials.draws if (draw.k, draw.draw) == (unit.k, unit.draw))
     source, targets = learning_pools(draw, prepared)
     prepared = replace(prepared, learnt=tuple(pool.language for pool in targets))
-    frame = Frame.of(torch.stack(list(source.teacher.values())))
+    frame = Frame.of(torch.cat([state.view(-1, prepared.backbone.stack.width) for state in source.teacher.values()]))
     head = before_training(source, targets, frame, unit, prepared, reporter)
     started = time.monotonic()
     model = method.build(prepared, source, head, unit.seed)
@@ -116,7 +114,7 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
         refit(model, source, targets, frame, prepared)
     seconds = time.monotonic() - started
     save_adaptation(place / "adaptation.safetensors", model.adaptation, identity(prepared))
-    scores = evaluate_unit(unit, folder, model, head, prepared, method.name)
+    scores = evaluate_unit(unit, folder, model, head, prepared, reporter, method.name)
     write_lines(place / "scores.jsonl", [asdict(s) for s in scores])
     write_lines(place / "training.jsonl", [{"unit": unit.name, **row} for row in history])
     for line in trained_when(history):
@@ -148,23 +146,10 @@ def trained_when(history: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _transfer(model: Any, frame: Frame, source: Pool, prepared: Prepared) -> Transfer | None:
-    """The alignment losses, each in the frame of the frozen source-language states at its layer.
-
-    Raises:
-        ConfigError: A loss compares what the task says of a text, and it says nothing of parallel sentences.
-    """
+    """The alignment losses, each in the frame of the frozen source-language states at its layer."""
     recipe, last = prepared.recipe, prepared.backbone.stack.num_layers
     if not recipe.alignment:
         return None
-    kind = prepared.materials.task.kind
-    for i, block in enumerate(recipe.alignment):
-        if kind.name != "classification" and "predictions" in alignment.build(block.name, block.options).needs:
-            raise ConfigError(
-                [
-                    f"alignment.{i}: {block.name} compares the classes of two sentences, but {kind.name} has none; "
-                    "leave it out"
-                ]
-            )
     device = prepared.accelerator.device
     layers = sorted({block.layer for block in recipe.alignment if block.layer not in (None, last)})
     frames = {last: frame}
@@ -218,7 +203,7 @@ def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
         passed=tuple(labelled),
         labelled=frozenset(labelled),
         collate=task.kind.collate,
-        teacher=dict(zip(labelled, english.pooled(labelled), strict=True)),
+        teacher=_own_states(english, labelled),
         is_source=True,
     )
     targets = []
@@ -240,6 +225,13 @@ def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
     return source, targets
 
 
+def _own_states(encoded: Encoded, ids: Sequence[str]) -> dict[str, Tensor]:
+    """The frozen state of each example, ``[H]``; of each of its rows, ``[rows, H]``, where it has several."""
+    rows = [encoded.rows[i] for i in ids]
+    states = torch.split(encoded.table.pooled_rows([row for own in rows for row in own]), [len(own) for own in rows])
+    return {i: own[0] if len(own) == 1 else own for i, own in zip(ids, states, strict=True)}
+
+
 def passed_pairs(draw: Draw, language: str, count: int | None) -> tuple[Pair, ...]:
     """The pairs of a language that are passed; the first ``count`` in the order of the draw."""
     pairs = draw.pairs[language]
@@ -257,17 +249,12 @@ def before_training(
         return fitted(logistic_head(source, targets, frame, prepared))
     if not recipe.train.warm_start:
         return None
-    device = prepared.accelerator.device
-    steps = Order(source, tuple(targets), recipe.train, unit.seed, device).steps
-    with reporter.task(f"frozen head {unit.name}", steps) as advance:
+    order = Order(source, labelled_alone(targets), recipe.train, unit.seed, prepared.accelerator.device)
+    with reporter.task(f"frozen head {unit.name}", order.steps) as advance:
         return trained(
             task.kind,
             prepared.backbone.stack,
-            source,
-            targets,
-            recipe.train,
-            seed=unit.seed,
-            device=device,
+            order,
             validate=partial(validation, prepared=prepared),
             advance=lambda p: advance(1, f"loss {p.loss:.3f}"),
         )
@@ -381,7 +368,13 @@ def identity(prepared: Prepared) -> Identity:
 
 
 def evaluate_unit(
-    unit: Unit, folder: Path, model: Network, head: Before | None, prepared: Prepared, name: str = AFTER
+    unit: Unit,
+    folder: Path,
+    model: Network,
+    head: Before | None,
+    prepared: Prepared,
+    reporter: Reporter,
+    name: str = AFTER,
 ) -> list[Score]:
     """Score the test sets before and after; write the predictions."""
     recipe, materials, pools = prepared.recipe, prepared.materials, prepared.pools
@@ -391,10 +384,13 @@ def evaluate_unit(
         if not examples:
             continue
         encoded, ids = pools[language, "test"], [example.id for example in examples]
-        logits, _ = predict_rows(model, encoded, ids, language)
-        found = {name: predictions_of(logits, examples, encoded, task)}
-        if head is not None:
-            found = {BEFORE: predictions_of(head.logits(encoded, ids, language), examples, encoded, task)} | found
+        count = sum(len(encoded.rows[i]) for i in ids)
+        with reporter.task(f"scoring {unit.name}, {language}", count * (1 if head is None else 2)) as advance:
+            logits, _ = predict_rows(model, encoded, ids, language, advance)
+            found = {name: predictions_of(logits, examples, encoded, task)}
+            if head is not None:
+                found = {BEFORE: predictions_of(head.logits(encoded, ids, language), examples, encoded, task)} | found
+                advance(count)
         lines = prediction_rows(examples, found[name], found.get(BEFORE) if head else None, task)
         write_lines(folder / "predictions" / unit.name / f"{language}.jsonl", lines)
         probes[language] = [
@@ -440,6 +436,10 @@ def prediction_rows(
             "text_b": example.texts[1] if task.kind.name == "classification" and len(example.texts) > 1 else None,
             "gold": example.gold,
         }
+        if isinstance(example, SpanExample):  # a file of one language of contexts may hold questions in several
+            line |= {"language": example.language, "context_language": example.context_language}
+        if isinstance(example, ChoiceExample):
+            line["alternatives"] = example.alternatives
         if before is not None:
             line |= {"before": before[i].value, "before_confidence": before[i].confidence}
         line |= {"value": prediction.value, "confidence": prediction.confidence}

@@ -35,9 +35,9 @@ class Pool:
 
     ``passed`` ids are passed once an epoch; ``labelled`` are those whose targets are known here, and
     ``collate`` makes a tensor of them (see :class:`lingraft.tasks.kinds.Kind`); ``teacher`` has the
-    state ``[H]`` of those that have one. Where a loss needs more of the teacher, ``source`` are the
-    source language's states, ``translations`` the id of each pair's source side and ``links`` the
-    corresponding words ``[K, 2]`` (source position, target position).
+    state ``[H]`` of those that have one (``[rows, H]``, one for each of several rows). Where a loss needs
+    more of the teacher, ``source`` are the source language's states, ``translations`` the id of each
+    pair's source side and ``links`` the corresponding words ``[K, 2]`` (source position, target position).
     """
 
     language: str
@@ -68,8 +68,7 @@ class Pool:
         ]
         targets = self.collate(known_targets, states.mask.shape[1])
         known = torch.tensor([i in self.teacher for i in ids])
-        absent = torch.zeros(self.encoded.width)
-        teacher = torch.stack([self.teacher.get(i, absent) for i in ids])
+        teacher = torch.stack([self._taught(row) for row in rows])
         taught = [i for i in ids if i in self.translations]
         source = self.source
         beside = source.table.batch([source.row[self.translations[i]] for i in taught]) if source and taught else None
@@ -84,6 +83,14 @@ class Pool:
             source=beside,
             links=torch.cat(links) if links else None,
         ).to(device)
+
+    def _taught(self, row: int) -> Tensor:
+        """The state that a row should agree with, zeros where there is none: ``[H]``."""
+        feature = self.encoded.features[row]
+        found = self.teacher.get(feature.example_id)
+        if found is None:
+            return torch.zeros(self.encoded.width)
+        return found if found.dim() == 1 else found[feature.part]
 
 
 @dataclass(frozen=True)

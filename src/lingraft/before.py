@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from .batches import Order, Pool
-from .config import TrainSettings
 from .encode import Encoded
 from .evaluate import predict_rows
 from .linear_head import LinearHead
@@ -49,12 +48,8 @@ def fitted(head: LinearHead) -> Before:
 def trained(
     kind: Kind,
     stack: Any,
-    source: Pool,
-    targets: Sequence[Pool],
-    settings: TrainSettings,
+    order: Order,
     *,
-    seed: int,
-    device: torch.device,
     validate: Callable[[Any], Validation],
     advance: Callable[[Any], None] = lambda progress: None,
 ) -> Before:
@@ -63,27 +58,22 @@ def trained(
     Args:
         kind: What the head must give.
         stack: The frozen layers.
-        source: Labelled examples of the source language.
-        targets: Those of the others; texts without labels are left out.
-        settings: As for the training of the parts.
-        seed: Of head and data order.
-        device: Where to train.
+        order: Labelled examples of all languages (see :func:`labelled_alone`), with the settings of the parts'
+            training; its seed is also the head's.
         validate: Development score of a network.
         advance: Called after each step.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(order.seed)
     head = nn.Linear(stack.width, kind.outputs)
-    model = GraftedModel(stack, Adaptation(None, None, head, per_token=kind.per_token)).to(device)
-    shots = tuple(_labelled(pool) for pool in targets if pool.labelled)
-    order = Order(source, shots, settings, seed, device)
-    ones = torch.ones(max(1, len(kind.labels)), device=device)
+    model = GraftedModel(stack, Adaptation(None, None, head, per_token=kind.per_token)).to(order.device)
+    ones = torch.ones(max(1, len(kind.labels)), device=order.device)
     train(
         model,
         order.epoch,
         task_loss=lambda logits, labels, mask: kind.loss(logits, labels, mask, ones),
         transfer=None,
-        settings=settings,
-        seed=seed,
+        settings=order.settings,
+        seed=order.seed,
         num_epochs=order.epochs,
         advance=advance,
     )
@@ -97,12 +87,17 @@ def trained(
     return Before(write_to=write_to, logits=logits, strength=None, dev_score=validate(model).score)
 
 
-def _labelled(pool: Pool) -> Pool:
-    return Pool(
-        pool.language,
-        pool.encoded,
-        passed=tuple(i for i in pool.passed if i in pool.labelled),
-        labelled=pool.labelled,
-        teacher={},
-        collate=pool.collate,
+def labelled_alone(pools: Sequence[Pool]) -> tuple[Pool, ...]:
+    """The pools without the texts that have no label, and without teachers; those with nothing left are left out."""
+    return tuple(
+        Pool(
+            pool.language,
+            pool.encoded,
+            passed=tuple(i for i in pool.passed if i in pool.labelled),
+            labelled=pool.labelled,
+            teacher={},
+            collate=pool.collate,
+        )
+        for pool in pools
+        if pool.labelled
     )

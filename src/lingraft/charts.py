@@ -24,6 +24,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from .wording import capital, metric_name
+
 if TYPE_CHECKING:
     from .findings import Bin, Estimate, Points, Result
 
@@ -149,10 +151,8 @@ def _spread(heights: Sequence[float], gap: float) -> list[float]:
 def before_after(rows: Sequence[Result]) -> Figure:
     """One row per result: the score of the frozen head above that of the adapted model, with intervals."""
     several_shots = len({row.shots for row in rows}) > 1
-    metric = rows[0].metric.replace("_", " ") if rows else "accuracy"
-    figure = _figure(
-        540, 62 * len(rows) + 62, f"{metric.capitalize()} before and after adaptation, with 95 % intervals"
-    )
+    metric = metric_name(rows[0].metric) if rows else "score"
+    figure = _figure(540, 62 * len(rows) + 62, f"{capital(metric)} before and after adaptation, with 95 % intervals")
     axes = _axes(figure, left=9.2 * max((len(row.name) for row in rows), default=0) + 18, right=76, top=24, bottom=38)
     ends = [estimate.high or estimate.value for row in rows for estimate in (row.before, row.after) if estimate]
     axes.set_xlim(0, min(1.0, max([*ends, 0.2]) * 1.08))

@@ -40,8 +40,13 @@ from .records import IDS
 from .run_files import read_lines, read_object
 from .run_folder import Unit, opened, units, write_json, write_lines
 from .state_table import IdTable, StateTable
+from .tasks import Task
 from .transfer import Frame
 from .variants import Variant, variants
+
+
+class ImpossibleError(LingraftError):
+    """A method that is nothing for this kind of task."""
 
 
 def main() -> None:
@@ -54,7 +59,7 @@ def main() -> None:
             prepare(with_shared_lexicon(variant, recipe), Relay("encoding"))
         else:
             run_variant(variant, recipe)
-    except PeftUnsupportedError as error:
+    except (PeftUnsupportedError, ImpossibleError) as error:
         tell(impossible=str(error))
     except LingraftError as error:
         tell(error=str(error))
@@ -69,20 +74,25 @@ def run_variant(variant: Variant, whole: Recipe) -> None:
         whole: The recipe of the comparison.
     """
     prepared, card, _ = prepare(with_shared_lexicon(variant, whole), Relay("encoding"))
+    task = prepared.materials.task
+    if variant.network == "prototype" and task.kind.name != "classification":
+        raise ImpossibleError(f"prototypes are those of classes, and {task.kind.name} has none")
     if variant.network in PEFT:
         prepared = _from_ids(prepared)
     tuning_epochs = whole.compare.tuning_epochs if whole.compare else 1
     tried = _tried(variant, whole.output_dir, tuning_epochs, prepared)
     rate = chosen_rate(variant, tried)
     recipe = variant.at_rate(rate) if rate is not None else variant.recipe
-    prepared = replace(prepared, recipe=recipe)
+    # A head that is trained alone is trained once: nothing comes before it.
+    start = {"warm_start": recipe.train.warm_start and variant.network != "frozen-head"}
+    prepared = replace(prepared, recipe=recipe.model_copy(update={"train": recipe.train.model_copy(update=start)}))
     with opened(recipe.output_dir, recipe) as folder:
         refuse_other_data(folder, card)
         write_json(folder / "data.json", card)
         for unit in units(recipe):
             if not (folder / "units" / unit.name / "unit.json").exists():
                 forget_peak()
-                if variant.trained or prepared.materials.task.kind.name != "classification":
+                if variant.trained or task.kind.name != "classification":
                     run_unit(unit, folder, prepared, Relay(unit.name), _method(variant))
                 else:
                     run_untrained(unit, folder, prepared, variant)
@@ -106,7 +116,7 @@ def with_shared_lexicon(variant: Variant, whole: Recipe) -> Recipe:
 
 
 def _tried(variant: Variant, output: Path, epochs: int, prepared: Prepared) -> dict[float, float | None]:
-    """Source development accuracy at each learning rate, after few passes; None where the loss diverged."""
+    """Source development score at each learning rate, after few passes; None where the loss diverged."""
     if len(variant.rates) < 2 or not variant.trained:
         return {}
     # Without test sets: a trial is not to be scored on them, not even by accident.
@@ -234,7 +244,7 @@ def _facts(
     done = {name: read_object(folder / "units" / name / "unit.json") for name in names}
     return {
         "name": variant.name,
-        "about": variant.about,
+        "about": _about(variant, prepared.materials.task),
         "units": names,
         "trainable_parameters": max(facts["trained"] for facts in done.values()),
         "seconds": {name: facts["seconds"] for name, facts in done.items()},
@@ -248,6 +258,13 @@ def _facts(
         "labels": {unit.name: _labels_digest(_draw(prepared, unit)) for unit in units(prepared.recipe)},
         "pairs": {unit.name: _pairs_digest(_draw(prepared, unit)) for unit in units(prepared.recipe)},
     }
+
+
+def _about(variant: Variant, task: Task) -> str:
+    """What the method is; a head that reads tokens or alternatives is no logistic regression."""
+    if variant.network != "frozen-head" or task.kind.name == "classification":
+        return variant.about
+    return "a linear head on frozen states, trained by gradient as long as the others"
 
 
 def _steps(path: Path) -> int:

@@ -24,10 +24,10 @@ from .folders import write_atomically
 from .metrics import of_sums
 from .run_files import Row, counts_of, read_lines, read_object
 from .statistics import Difference, holm, joint_difference, joint_interval
-from .wording import capital, count, duration, metric_name
+from .wording import capital, count, duration, metric_name, noun_of
 
 Answers = NDArray[np.float64]
-"""1 where an answer is right: ``[U, N]``."""
+"""What each answer adds to the sums that the metric is made of: ``[U, N, K]``."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Comparison:
         return self._path(method, unit, language).is_file()
 
     def answers(self, method: str, units: Sequence[str], language: str) -> tuple[Answers, tuple[str, ...]]:
-        """Right and wrong ``[U, N]`` in the order of the examples' ids, and their groups ``[N]``.
+        """Counts ``[U, N, K]`` in the order of the examples' ids, and their groups ``[N]``.
 
         Raises:
             RunError: Two trainings were tested on different examples.
@@ -193,10 +193,8 @@ def _result(
     right, groups = [one for one, _ in answers], [group for _, group in answers]
     if reference is not None and groups != [group for _, group in reference]:
         raise RunError(f"{method['name']} was tested on other examples than the method it is compared with")
-    means, steps = (
-        [float(of_sums(one.sum(1)).mean()) for one in right],
-        method.get("steps"),
-    )  # older folders do not have it
+    means = [float(of_sums(one.sum(1)).mean()) for one in right]
+    steps = method.get("steps")  # older folders do not have it
     return Result(
         method=method,
         mean=Estimate(float(np.mean(means)), *joint_interval(right, groups)),
@@ -248,8 +246,9 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
         f"{comparison.about['passes']} passes for every method that is trained. A pass is "
         "over the pairs (over the labelled examples where there are more of these, or no pairs): methods with pairs "
         "repeat the labelled source examples to fill it, so they take more steps. *Steps* says how many. Brackets: "
-        "95 % bootstrap interval over test sentences, which are drawn once for all languages, draws and seeds where "
-        f"the test sets share them. *Difference* is paired, method minus `{comparison.reference}`; *p* is two-sided, "
+        f"95 % bootstrap interval over test {noun_of(_kind(comparison))}s, which are drawn once for all languages, "
+        "draws and seeds where the test sets share them. "
+        f"*Difference* is paired, method minus `{comparison.reference}`; *p* is two-sided, "
         "corrected for the number of methods (Holm). *Trained* counts the head. *Time* is that of one training, all "
         "languages together; computing the frozen states below the cut, once for all methods, is not included "
         "(methods that train or wrap the whole model read none). *Memory* is the peak of the method's own process "
@@ -258,13 +257,17 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
     for block in found:
         lines += [
             "",
-            f"## {_heading(block, found)}",
+            f"## {_heading(block, found, _kind(comparison))}",
             "",
             *_table(block, comparison),
             "",
             *_languages(block, comparison),
         ]
     return "\n".join([*lines, "", *_notes(comparison)]) + "\n"
+
+
+def _kind(comparison: Comparison) -> str:
+    return str(comparison.about["data"].get("kind") or "classification")
 
 
 def finding(block: Block, comparison: Comparison) -> str:
@@ -308,8 +311,9 @@ def table_rows(block: Block, comparison: Comparison) -> list[list[str]]:
 HEADINGS = ("method", "mean", "worst language", "difference", "p", "trained", "steps", "time", "memory")
 
 
-def _heading(block: Block, found: Sequence[Block]) -> str:
-    shots = f"{block.shots} labelled examples per class in the target language"
+def _heading(block: Block, found: Sequence[Block], kind: str) -> str:
+    what = "labelled examples per class" if kind == "classification" else f"labelled {noun_of(kind)}s"
+    shots = f"{block.shots} {what} in the target language"
     trainings = f"{len(block.units)} training{'s' if len(block.units) > 1 else ''}"
     first = next(one for one in found if one.shots == block.shots)
     more = "" if block is first else ", the methods with more draws or seeds"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -20,8 +20,16 @@ from .tasks import Task
 TOKENS_PER_BATCH = 4096
 
 
-def predict_rows(model: Network, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[list[Tensor], Tensor]:
+def predict_rows(
+    model: Network,
+    encoded: Encoded,
+    ids: Sequence[str],
+    language: str,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> tuple[list[Tensor], Tensor]:
     """Logits of all rows of some examples, and the rows' pooled states ``[R, H]``, in the order of ``ids``.
+
+    ``advance`` is called with the number of rows that were just read.
 
     Returns:
         For each row ``[C]``, or ``[T, C]`` of its real tokens where the head reads tokens; and the pooled states.
@@ -40,6 +48,7 @@ def predict_rows(model: Network, encoded: Encoded, ids: Sequence[str], language:
             pooled[batch] = final.pooled().float().cpu()
             for i, row in zip(batch, out.float().cpu(), strict=True):
                 logits[i] = row[: lengths[i]].clone() if row.dim() > 1 else row
+            advance(len(batch))
     return logits, pooled
 
 

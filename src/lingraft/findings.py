@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from .records import Score
-from .run_files import Row, RunFiles, counts_of, is_right, unit_of
+from .run_files import Row, RunFiles, counts_of, is_right, share_right, unit_of
 from .statistics import sums_interval
 
 BEFORE, AFTER = "frozen-head", "lingraft"
@@ -54,6 +54,8 @@ class Result:
     """What ``before``, ``after`` and ``gain`` are."""
     context_language: str | None = None
     """Of the contexts of questions, where that is told apart."""
+    kind: str = "classification"
+    """Of the task."""
 
     @property
     def verdict(self) -> Verdict:
@@ -85,21 +87,23 @@ def results(run: RunFiles) -> list[Result]:
     found = []
     for language in run.languages:
         here = [score for score in run.scores if score.language == language]
-        for shots in sorted({score.shots for score in here}):
-            found.append(_result(run, language, shots, [score for score in here if score.shots == shots]))
+        for context in dict.fromkeys(score.context_language for score in here):
+            about = [score for score in here if score.context_language == context]
+            for shots in sorted({score.shots for score in about}):
+                found.append(_result(run, language, context, shots, [score for score in about if score.shots == shots]))
     return found
 
 
-def _result(run: RunFiles, language: str, shots: int, scores: Sequence[Score]) -> Result:
+def _result(run: RunFiles, language: str, context: str | None, shots: int, scores: Sequence[Score]) -> Result:
     main, *more = metrics_of(run.data)
     second = more[0] if more else ""
     before = _of(scores, BEFORE, main)
     after = _of(scores, AFTER, main)
-    aligned = _aligned(run, language, sorted({unit_of(score) for score in after}))
+    aligned = _aligned(run, language, context, sorted({unit_of(score) for score in after}))
     draws = sorted({score.draw for score in after})
     return Result(
         language=language,
-        name=run.name(language),
+        name=run.name(language) if context in (None, language) else f"{run.name(language)} about {run.name(context)}",
         shots=shots,
         before=_estimate(before, aligned, "before"),
         after=_estimate(after, aligned, "after"),
@@ -111,6 +115,8 @@ def _result(run: RunFiles, language: str, shots: int, scores: Sequence[Score]) -
         n=min((score.n for score in after or scores), default=0),
         majority=_majority(aligned),
         metric=main,
+        context_language=context,
+        kind=str(run.data.get("kind") or "classification"),
     )
 
 
@@ -122,11 +128,19 @@ def _mean(scores: Sequence[Score]) -> float | None:
     return fmean(score.value for score in scores) if scores else None
 
 
-def _aligned(run: RunFiles, language: str, units: Sequence[str]) -> list[list[Row]]:
+def _aligned(run: RunFiles, language: str, context: str | None, units: Sequence[str]) -> list[list[Row]]:
     """Predictions ``[U, N]`` of the same examples in the same order; empty where units differ in examples."""
-    rows = [sorted(run.predictions(unit, language), key=lambda row: str(row["id"])) for unit in units]
+    rows = [sorted(answers_of(run, unit, language, context), key=lambda row: str(row["id"])) for unit in units]
     identifiers = {tuple(row["id"] for row in unit) for unit in rows}
     return rows if len(identifiers) == 1 and rows[0] else []
+
+
+def answers_of(run: RunFiles, unit: str, language: str, context: str | None) -> list[Row]:
+    """Predictions in a language; questions in it about contexts in another are in the file of one of the two."""
+    if context is None:
+        return run.predictions(unit, language)
+    rows = [row for name in dict.fromkeys((language, context)) for row in run.predictions(unit, name)]
+    return [r for r in rows if (r.get("language", language), r.get("context_language", context)) == (language, context)]
 
 
 def _estimate(scores: Sequence[Score], aligned: list[list[Row]], when: str) -> Estimate | None:
@@ -198,13 +212,14 @@ class Bin:
     count: int
 
 
-def reliability(predictions: Sequence[Row], value: str, confidence: str, bins: int = 10) -> list[Bin]:
-    """Ten equal slices of confidence, empty ones left out; ``value`` and ``confidence`` name the columns."""
-    slices: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
+def reliability(predictions: Sequence[Row], when: str, bins: int = 10) -> list[Bin]:
+    """Ten equal slices of the confidence ``before`` or ``after``, empty ones left out."""
+    column = "confidence" if when == "after" else "before_confidence"
+    slices: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
     for row in predictions:
-        if row.get(confidence) is not None:
-            sure = float(row[confidence])
-            slices[min(int(sure * bins), bins - 1)].append((sure, row[value] == row["gold"]))
+        if row.get(column) is not None:
+            sure = float(row[column])
+            slices[min(int(sure * bins), bins - 1)].append((sure, share_right(row, when)))
     return [
         Bin(fmean(sure for sure, _ in part), fmean(right for _, right in part), len(part)) for part in slices if part
     ]

@@ -32,7 +32,7 @@ from .materials import Materials
 from .metrics import expected_calibration_error
 from .model import GraftedModel
 from .records import Example
-from .run_files import is_right, read_lines, read_object
+from .run_files import read_lines, read_object, share_right
 from .run_folder import Unit, units, write_json, write_lines
 from .version import __version__
 
@@ -170,7 +170,7 @@ def calibration(folder: Path, done: list[Unit]) -> dict[str, dict[str, float]]:
             for when, sure in (("before", "before_confidence"), ("after", "confidence")):
                 if rows[0].get(sure) is None:
                     continue
-                correct = [is_right(row, when) for row in rows]
+                correct = [share_right(row, when) for row in rows]
                 of_language[when].append(expected_calibration_error([row[sure] for row in rows], correct))
     return {language: {when: fmean(values) for when, values in by.items() if values} for language, by in errors.items()}
 

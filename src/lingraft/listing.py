@@ -46,7 +46,6 @@ def _first_comment(text: str) -> str:
 
 def _tasks() -> Rows:
     """Kinds for one's own files, and benchmarks with languages, sizes and licence."""
-    from .data.languages import canonical
     from .tasks.benchmarks import benchmarks
 
     known = benchmarks()
@@ -56,7 +55,7 @@ def _tasks() -> Rows:
         if entry is None:
             rows.append([name, about, "", "", ""])
             continue
-        codes = ", ".join(sorted(canonical(code).partition("-")[0] for code in entry.languages))
+        codes = ", ".join(sorted(entry.languages))
         sizes = ", ".join(f"{split} {size:,}" for split, size in entry.sizes.items())
         only = " (made to evaluate on)" if entry.evaluation_only else ""
         rows.append([name, f"{about}{only}", codes, sizes, entry.licence])

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
+from .alignment import alignment
 from .config import ParallelSettings, Recipe
 from .data.given import Given, read_given
 from .data.lexicon import CODE_SWITCHING, Lexicon, known_share, lexicon_of, switched
@@ -92,8 +93,10 @@ def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = 
 
     Raises:
         DataError: A file, a language or a class does not give what the recipe asks for.
+        ConfigError: A loss compares what the task says of a text, and it says nothing of parallel sentences.
     """
     task: Task = tasks.build(recipe.task.name, recipe.task.options)
+    _refuse_losses(recipe, task)
     source = task.source_language
     _read_all(task, recipe)
     test = {language: tuple(task.examples(language, "test")) for language in task.languages}
@@ -129,6 +132,19 @@ def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = 
         leaks["parallel"] += leaked
         notes += _switching_notes(lexicons, training, draws[0])
     return Materials(task, tuple(dev), test, draws, leaks, tuple(notes), given.texts)
+
+
+def _refuse_losses(recipe: Recipe, task: Task) -> None:
+    if task.kind.name == "classification" or recipe.train.max_pairs == 0:
+        return
+    problems = [
+        f"alignment.{i}: {block.name} compares the classes of two sentences, but {task.name} ({task.kind.name}) has "
+        "none for a sentence; leave this loss out"
+        for i, block in enumerate(recipe.alignment)
+        if "predictions" in alignment.build(block.name, block.options).needs
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _shared_sentences(training: Sequence[Example], evaluation: Sequence[Example], task: Task) -> list[str]:
@@ -254,17 +270,30 @@ def _task_pairs(
             f"parallel.from: {task.name} is not parallel across languages; give `files`, or say `parallel: true` in "
             "the task block if the same group (or id) is the same text in every language"
         )
-    by_group = {example.group: example for example in training}
     pairs = {}
     for language, examples in targets.items():
-        translated = {example.group: example for example in examples if example.group in by_group}
+        translated = _translations(training, examples)
         share = len(translated) if settings.labelled else len(translated) // 2
         count = share if settings.pairs is None else min(settings.pairs, len(translated))
         chosen, _ = split_groups(translated, (count, 0), draw)
-        pairs[language] = tuple(
-            (_unlabelled(by_group[group]), _unlabelled(translated[group])) for group in sorted(chosen)
-        )
+        pairs[language] = tuple(translated[group] for group in sorted(chosen))
     return pairs
+
+
+def _translations(training: Sequence[Example], translated: Sequence[Example]) -> dict[str, Pair]:
+    """One pair for each group of both languages: of several examples (questions on a paragraph), those of one id."""
+    sides: list[dict[str, dict[str, Example]]] = [{}, {}]
+    for side, examples in zip(sides, (training, translated), strict=True):
+        for example in examples:
+            side.setdefault(example.group, {})[example.id] = example
+    found = {}
+    for group, own in sides[0].items():
+        other = sides[1].get(group, {})
+        if len(own) == len(other) == 1:
+            found[group] = (_unlabelled(*own.values()), _unlabelled(*other.values()))
+        elif shared := own.keys() & other.keys():
+            found[group] = (_unlabelled(own[min(shared)]), _unlabelled(other[min(shared)]))
+    return found
 
 
 def _given_pairs(pairs: Sequence[ParallelPair]) -> tuple[Pair, ...]:

@@ -105,7 +105,7 @@ def macro_f1(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str
     return float(f1_score(list(gold), list(predicted), labels=chosen, average="macro", zero_division=0))
 
 
-def expected_calibration_error(confidence: Sequence[float], correct: Sequence[bool], bins: int = 10) -> float:
+def expected_calibration_error(confidence: Sequence[float], correct: Sequence[float], bins: int = 10) -> float:
     """How far confidence is from accuracy, over bins of confidence (Guo et al., 2017).
 
     The unit interval is cut into bins of equal width, open below and closed above (0 falls into the
@@ -114,7 +114,7 @@ def expected_calibration_error(confidence: Sequence[float], correct: Sequence[bo
 
     Args:
         confidence: ``N`` probabilities that the model gave to its predictions.
-        correct: ``N`` times whether the prediction was right.
+        correct: ``N`` times whether the prediction was right, or how much of it was.
         bins: Number of bins.
 
     Raises:

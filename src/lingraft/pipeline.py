@@ -31,6 +31,7 @@ from .report import write_model_card, write_report
 from .retention import retention
 from .run_files import read_object
 from .run_folder import opened, units, write_json
+from .wording import is_non_commercial
 
 
 def run(recipe: Recipe, *, quiet: bool = False) -> Path:
@@ -52,6 +53,7 @@ def run(recipe: Recipe, *, quiet: bool = False) -> Path:
             if not (folder / "units" / unit.name / "unit.json").exists():
                 run_unit(unit, folder, prepared, reporter)
         summarise(folder, recipe, backbone, prepared.cut, encoding)
+        reporter.say("comparing with the frozen model, and loading in a fresh process what was saved")
         shown = (folder, recipe, prepared.materials, backbone, prepared.pools, accelerator.device)
         write_json(folder / "states.json", picture(*shown))
         write_json(folder / "retention.json", retention(*shown))
@@ -68,6 +70,8 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Prepared, dict[str, Any
         The stage's result, the content of ``data.json``, and the seconds that encoding took.
     """
     materials = gather(recipe)
+    if is_non_commercial(materials.task.licence):
+        reporter.say(f"the data of {materials.task.name} may not be used commercially: {materials.task.licence}")
     backbone, accelerator = load(recipe, reporter)
     if materials.unlabelled:
         mined = mined_entries(materials, backbone, recipe.output_dir, accelerator.device, reporter.say)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -51,10 +52,21 @@ def plan(recipe: Recipe) -> Plan:
     learnt = sum(_tokens_per_epoch(draw, materials, features) for draw in materials.draws)
     learnt *= len(recipe.seeds) * recipe.train.num_train_epochs
     seconds = _seconds(encoded, learnt, facts, cut)
+    if materials.task.kind.name != "classification" and recipe.train.warm_start:
+        alone = sum(_labelled_tokens(draw, materials, features) for draw in materials.draws)
+        seconds += _forward_seconds(alone * len(recipe.seeds) * recipe.train.num_train_epochs, facts, cut)
     size = sum(
         entry_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
         for group in features.values()
     )
+    if size > recipe.cache.max_gigabytes * 1e9:
+        raise ConfigError(
+            [
+                f"cache.max_gigabytes: the states take {size / 1e9:.1f} GB, and only "
+                f"{recipe.cache.max_gigabytes:g} are allowed; allow more, set cache.dtype to float16, or use fewer "
+                "texts"
+            ]
+        )
     lines = [
         f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, "
         + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
@@ -74,7 +86,7 @@ def plan(recipe: Recipe) -> Plan:
         len(units(recipe)),
         _rows(materials, features, covered),
         lines,
-        _warnings(recipe, materials, size) + _coverage_warnings(covered, materials.task.target_languages),
+        _warnings(recipe, materials) + _coverage_warnings(covered, materials.task.target_languages),
     )
 
 
@@ -145,8 +157,16 @@ def _rows(
 
 def _pair_tokens(draw: Draw, language: str, features: dict[tuple[str, str], list[Features]]) -> int:
     """Tokens on the target side of a draw's pairs."""
-    length = {f.example_id: len(f.input_ids) for f in features[language, "learn"]}
+    length = _lengths(features[language, "learn"])
     return sum(length[pair[1].id] for pair in draw.pairs[language])
+
+
+def _lengths(features: Iterable[Features]) -> Counter[str]:
+    """Tokens of each example, in all its rows."""
+    found: Counter[str] = Counter()
+    for feature in features:
+        found[feature.example_id] += len(feature.input_ids)
+    return found
 
 
 def _mining(recipe: Recipe, materials: Materials) -> list[str]:
@@ -164,10 +184,8 @@ def _mining(recipe: Recipe, materials: Materials) -> list[str]:
     ]
 
 
-def _warnings(recipe: Recipe, materials: Materials, size: int) -> list[str]:
+def _warnings(recipe: Recipe, materials: Materials) -> list[str]:
     found = []
-    if size > recipe.cache.max_gigabytes * 1e9:
-        found.append(f"the states take {size / 1e9:.1f} GB, cache.max_gigabytes is {recipe.cache.max_gigabytes:g}")
     removed = {kind: n for kind, n in materials.leaks.items() if n}
     for kind, n in removed.items():
         found.append(f"{n} {kind} texts occur in an evaluation set and are left out")
@@ -202,14 +220,20 @@ def _coverage_warnings(covered: dict[str, Coverage], targets: Iterable[str]) -> 
 def _tokens_per_epoch(draw: Draw, materials: Materials, features: dict[tuple[str, str], list[Features]]) -> int:
     """Tokens that an epoch of a draw reads: pairs and labelled examples, the shorter side repeated."""
     source = materials.task.source_language
-    length = {
-        code: {f.example_id: len(f.input_ids) for f in features[code, "learn"]} for code in materials.task.languages
-    }
+    length = {code: _lengths(features[code, "learn"]) for code in materials.task.languages}
     labelled = sum(length[source][e.id] for e in draw.labelled)
     target = sum(length[code][pair[1].id] for code, pairs in draw.pairs.items() for pair in pairs)
     pairs = sum(len(pairs) for pairs in draw.pairs.values())
     passes = max(1.0, pairs / len(draw.labelled))
     return round(labelled * passes + target * max(1.0, len(draw.labelled) / pairs if pairs else 0.0))
+
+
+def _labelled_tokens(draw: Draw, materials: Materials, features: dict[tuple[str, str], list[Features]]) -> int:
+    """Tokens that an epoch of the frozen head's own training reads."""
+    shots = [(code, example) for code, found in draw.shots.items() for example in found]
+    labelled = [(materials.task.source_language, example) for example in draw.labelled]
+    length = {code: _lengths(features[code, "learn"]) for code in materials.task.languages}
+    return sum(length[code][example.id] for code, example in labelled + shots)
 
 
 def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: int) -> int:
@@ -237,6 +261,12 @@ def _seconds(encoded: int, learnt: int, facts: CheckpointFacts, cut: int) -> flo
     """FLOPs over the matrix rate: forward once for encoding, forward and backward above the cut for training."""
     per_layer = 24 * facts.width**2  # multiply-adds of a transformer block, twice, per token
     flops = encoded * per_layer * facts.num_layers + learnt * 2 * per_layer * (facts.num_layers - max(0, cut))
+    return flops / (matrix_rate(facts.width) * EFFICIENCY)
+
+
+def _forward_seconds(tokens: int, facts: CheckpointFacts, cut: int) -> float:
+    """A head alone has no gradient to send through the layers."""
+    flops = tokens * 24 * facts.width**2 * (facts.num_layers - max(0, cut))
     return flops / (matrix_rate(facts.width) * EFFICIENCY)
 
 

@@ -25,6 +25,18 @@ from .run_files import Row, RunFiles, is_right, read_run
 Context = dict[str, Any]
 
 PIPELINE_TAGS = {"span_qa": "question-answering", "tagging": "token-classification", "choice": "multiple-choice"}
+ITEMS = {
+    "span_qa": '{"question": "…", "context": "…"}',
+    "choice": '{"text": "…", "alternatives": ["…", "…"]}',
+}
+"""What is predicted on, as Python writes it."""
+
+LABELS_ONLY = 'The model chooses among its labels, whatever the text is; it has no answer for "none of these".'
+LIMITS = {
+    "span_qa": "The answer is always a piece of the context, also where the context does not answer the question.",
+    "tagging": "The model chooses among its tags, whatever the word is.",
+    "choice": "The model chooses one of the alternatives, also where none goes with the text.",
+}
 
 
 def write_report(folder: Path) -> Path:
@@ -60,7 +72,9 @@ def write_model_card(folder: Path) -> Path:
     """
     run = read_run(folder)
     found = findings.results(run)
-    context = _overview(run, found) | {"front_matter": _front_matter(run), "data": _data(run)}
+    kind = str(run.data.get("kind"))
+    told = {"item": ITEMS.get(kind, '"…"'), "limit": LIMITS.get(kind, LABELS_ONLY)}
+    context = _overview(run, found) | told | {"front_matter": _front_matter(run), "data": _data(run)}
     return _write(folder / "README.md", context, template="model_card.md.j2")
 
 
@@ -97,7 +111,7 @@ def _environment() -> Environment:
         wording.span,
     )
     environment.filters |= {function.__name__: function for function in said}
-    environment.filters |= {"plural": wording.plural, "cell": _cell}
+    environment.filters |= {"plural": wording.plural, "capital": wording.capital, "cell": _cell}
     return environment
 
 
@@ -111,7 +125,8 @@ def _cell(text: object) -> str:
 
 def _overview(run: RunFiles, found: list[Result]) -> Context:
     """What both documents open with: the headline is about the targets at the shots that were saved."""
-    targets = [result for result in found if result.language != run.source_language] or found
+    source = (run.source_language, None)
+    targets = [r for r in found if r.language not in source or r.context_language not in source] or found
     main = _main_results(run, targets)
     return {
         "run": run,
@@ -130,6 +145,9 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
         "results_title": _results_title(main),
+        "noun": wording.noun_of(str(run.data.get("kind"))),
+        "kind": str(run.data.get("kind") or "classification"),
+        "shots_title": wording.shots_title(str(run.data.get("kind") or "classification")),
         "metrics": [wording.metric_name(metric) for metric in findings.metrics_of(run.data)],
         "results_chart": Markup(charts.before_after(found)) if found else None,
     }
@@ -141,9 +159,9 @@ def _main_results(run: RunFiles, targets: list[Result]) -> list[Result]:
     chosen: dict[str, Result] = {}
     for result in targets:  # shots ascend
         at_saved = saved is not None and result.shots == int(saved[1])
-        kept = chosen.get(result.language)
+        kept = chosen.get(result.name)
         if kept is None or at_saved or not (saved and kept.shots == int(saved[1])):
-            chosen[result.language] = result
+            chosen[result.name] = result
     return list(chosen.values())
 
 
@@ -187,15 +205,14 @@ def _predictions(run: RunFiles) -> list[Context]:
         labels = [] if "counts" in rows[0] else findings.labels_of(rows, run.data.get("labels", ()))
         counts = findings.confusion(rows, labels) if labels else []
         baseline = findings.confusion(rows, labels, "before") if labels and rows[0].get("before") is not None else None
-        before = findings.reliability(rows, "before", "before_confidence")
-        after = findings.reliability(rows, "value", "confidence")
+        before, after = (findings.reliability(rows, when) for when in ("before", "after"))
         stated = run.summary.get("calibration", {}).get(language, {})
         sections.append(
             {
                 "name": run.name(language),
                 "n": len(rows),
                 "wrong": sum(not is_right(row) for row in rows),
-                "mistakes": findings.mistakes(rows),
+                "mistakes": [_readable(row) for row in findings.mistakes(rows)],
                 "confusion": Markup(charts.confusion_matrix(counts, labels)) if labels else None,
                 "confusion_before": Markup(charts.confusion_matrix(baseline, labels)) if baseline else None,
                 "confused": _most_confused(labels, counts),
@@ -206,6 +223,19 @@ def _predictions(run: RunFiles) -> list[Context]:
             }
         )
     return sections
+
+
+def _readable(row: Row) -> Row:
+    """A prediction for people: all right answers, and alternatives in words."""
+    among = row.get("alternatives")
+
+    def told(value: Any) -> Any:
+        if isinstance(value, list):
+            return " / ".join(dict.fromkeys(value))
+        return among[int(value)] if among and value is not None else value
+
+    shown = {column: told(row.get(column)) for column in ("gold", "value", "before")}
+    return row | shown | {"before_right": row.get("before") is not None and is_right(row, "before")}
 
 
 def _most_confused(labels: list[str], counts: list[list[int]]) -> str:

@@ -149,7 +149,7 @@ def retained(run: RunFiles) -> Context | None:
     if score:
         scores.append(
             {
-                "what": "Accuracy",
+                "what": wording.capital(wording.metric_name(score.get("metric", "accuracy"))),
                 "language": source,
                 "before": Estimate(score["before"]),
                 "after": Estimate(score["after"]),

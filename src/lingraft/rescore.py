@@ -12,13 +12,13 @@ from .data.sampling import rank
 from .errors import DataError
 from .evaluate import score_by_language
 from .progress import Reporter
-from .records import Example, Score
+from .records import Example, Score, TaggedExample
 from .run_files import read_object
 from .run_folder import Unit, units
 from .serve import load
 from .tasks import Task, tasks
 from .tasks.benchmark_files import read_split
-from .tasks.benchmarks import benchmark
+from .tasks.benchmarks import benchmark, is_held_out
 from .tasks.known_kinds import kind_of
 
 CHUNK = 64
@@ -47,14 +47,15 @@ def rescore(
         quiet: Say nothing.
 
     Raises:
-        LingraftError: The folder is not a finished run, the benchmark is of another kind, or a language has no
-            such examples.
+        LingraftError: The folder is not a finished run, the benchmark is of another kind or has other labels, or
+            there are no such examples: in a language that was asked for, or in any.
     """
     reporter = Reporter(quiet=quiet)
     adapted = load(folder)
     recipe = read_recipe(folder / "recipe.yaml")
     if task_name is not None:
-        task = _benchmark(task_name, adapted.identity, data_dir, languages)
+        learned = task_name == recipe.task.name and recipe.task.options.get("train_on_evaluation_set", False)
+        task = _benchmark(task_name, adapted.identity, data_dir, languages, without_held_out=learned)
         reporter.say(f"licence of {task.name}: {task.licence}")
     else:
         options = dict(recipe.task.options) | ({"data_dir": str(data_dir)} if data_dir else {})
@@ -64,11 +65,16 @@ def rescore(
         task = tasks.build(recipe.task.name, options)
     unit = _selected(folder, units(recipe))
     wanted = task.languages if languages is None else tuple(map(canonical, languages))
-    scores = []
+    scores, problem = [], f"{task.name} has no {split} examples in {', '.join(wanted)}"
     for language in wanted:
-        examples = _some(_examples(task, language, split, asked=languages is not None), limit)
-        if not examples:
+        try:
+            examples = _some(_examples(task, language, split), limit)
+        except DataError as error:
+            if languages is not None:
+                raise
+            problem = str(error)
             continue
+        _check_labels(examples, task, language)
         part = "language and task part" if language in adapted.identity.languages else "task part alone"
         predicted = list[str]()
         with reporter.task(f"{language}: {len(examples)} examples, {part}", len(examples)) as advance:
@@ -80,23 +86,52 @@ def rescore(
             examples, predicted, task, method="lingraft", language=language, unit=unit, run=folder.name
         )
         scores += [(part, one) for one in found]
+    if not scores:
+        raise DataError(problem)
     return scores
 
 
-def _examples(task: Task, language: str, split: str, *, asked: bool) -> list[Example]:
-    try:
-        examples = list(task.examples(language, split))
-    except DataError:
-        if asked:
-            raise
-        return []
-    if not examples and asked:
+def _examples(task: Task, language: str, split: str) -> list[Example]:
+    examples = list(task.examples(language, split))
+    if not examples:
         raise DataError(f"{task.name} has no {split} examples in {language}")
     return examples
 
 
-def _benchmark(name: str, identity: Identity, data_dir: Path | None, languages: Sequence[str] | None) -> Task:
+def _check_labels(examples: Sequence[Example], task: Task, language: str) -> None:
+    """Labels that the run cannot give would be wrong whatever it says; of tags it may lack some, but not all.
+
+    Raises:
+        DataError: The run was trained to tell other things apart.
+    """
+    known = set(task.labels)
+    if not known:
+        return
+    found = {
+        str(label)
+        for example in examples
+        for label in ((example.tags or ()) if isinstance(example, TaggedExample) else (example.gold,))
+        if label is not None
+    }
+    some = task.kind.name == "tagging" and found & (known - {"O"})
+    if not (some or found <= known):
+        raise DataError(
+            f"{task.name} has the labels {', '.join(sorted(found))} in {language}, but the run tells "
+            f"{', '.join(task.labels)} apart; score it on a benchmark with its labels"
+        )
+
+
+def _benchmark(
+    name: str,
+    identity: Identity,
+    data_dir: Path | None,
+    languages: Sequence[str] | None,
+    *,
+    without_held_out: bool,
+) -> Task:
     """A benchmark as a task for a run that was trained on something else.
+
+    ``without_held_out`` leaves the groups out that the run learned from, where the benchmark is an evaluation set.
 
     Raises:
         DataError: The run was trained for another kind of task.
@@ -108,7 +143,8 @@ def _benchmark(name: str, identity: Identity, data_dir: Path | None, languages: 
     targets = tuple(map(canonical, languages or entry.languages))
 
     def examples(language: str, split: str) -> list[Example]:
-        return read_split(entry, language, split, place, source=source, pairs=True)[0]
+        found = read_split(entry, language, split, place, source=source, pairs=True)[0]
+        return [example for example in found if not (without_held_out and is_held_out(example.group))]
 
     return Task(
         name=name,

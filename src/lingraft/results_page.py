@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import RunError
-from .findings import Result, metrics_of, results
+from .findings import Result, answers_of, metrics_of, results
 from .folders import write_atomically
-from .run_files import RunFiles, read_run
-from .statistics import Difference, paired_difference
-from .wording import metric_name, percent
+from .run_files import RunFiles, counts_of, read_run
+from .statistics import Difference, joint_difference
+from .wording import capital, metric_name, noun_of, percent
 
 
 def write_results_page(folder: Path, page: Path, *, command: str) -> Path:
@@ -45,7 +44,11 @@ def write_results_page(folder: Path, page: Path, *, command: str) -> Path:
 
 def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
     found = results(run)
-    targets = [result for result in found if result.language != run.source_language]
+    source = (run.source_language, None)
+    targets = [r for r in found if r.language not in source or r.context_language not in source]
+    kind = str(run.data.get("kind") or "classification")
+    noun = "sentence" if kind == "classification" else noun_of(kind)
+    head = "logistic regression" if kind == "classification" else "a linear head"
     shots = sorted({result.shots for result in targets})
     draws = len({score.draw for score in run.scores})
     seeds = len({score.seed for score in run.scores})
@@ -53,12 +56,14 @@ def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
     lines += [_finding(run, targets, k) for k in shots]
     lines += [
         "",
-        f"Accuracy on the test set, mean over {draws} draws and {seeds} seeds; in brackets the 95 % bootstrap interval "
-        "over test sentences. *frozen head* is logistic regression on the frozen model's last-layer means, with the "
-        "same labels; *gain* is paired by sentence.",
+        f"{capital(metric_name(metrics_of(run.data)[0]))} on the test set, mean over {draws} draws and {seeds} seeds; "
+        f"in brackets the 95 % bootstrap interval over test {noun}s. *frozen head* is {head} on the frozen model's "
+        f"last-layer {'means' if kind == 'classification' else 'states'}, with the same labels; *gain* is paired by "
+        f"{noun}.",
     ]
     for k in shots:
-        lines += ["", f"## {k} labelled examples per class in the target language", "", *_table(run, found, k)]
+        what = "labelled examples per class" if kind == "classification" else f"labelled {noun}s"
+        lines += ["", f"## {k} {what} in the target language", "", *_table(run, found, k)]
     backbone, seconds = run.summary["backbone"], run.summary["seconds"]["train"] / len(run.summary["units"])
     trained = sum(part["count"] for part in run.summary["parameters"])
     lines += [
@@ -73,10 +78,12 @@ def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
 
 def _finding(run: RunFiles, targets: Sequence[Result], k: int) -> str:
     here = [result for result in targets if result.shots == k]
-    before = np.mean([result.before.value for result in here if result.before])
-    after = np.mean([result.after.value for result in here if result.after])
-    difference = mean_gain(run, [result.language for result in here], k)
+    before = np.mean([result.before.value for result in here if result.before] or [0.0])
+    after = np.mean([result.after.value for result in here if result.after] or [0.0])
+    difference = mean_gain(run, here, k)
     interval = "" if difference is None else f" [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+    if not any(result.before for result in here):
+        return f"- **k = {k}: {percent(float(after))}, without a baseline** (mean of {len(here)} languages)."
     return (
         f"- **k = {k}: {percent(float(before))} → {percent(float(after))}, {100 * (after - before):+.1f} points"
         f"{interval}** (mean of {len(here)} languages)."
@@ -115,23 +122,22 @@ def _cell(estimate: object, sign: bool = False) -> str:
     return f"{value:{form}}" + ("" if low is None or high is None else f" [{low:{form}}, {high:{form}}]")
 
 
-def mean_gain(run: RunFiles, languages: Sequence[str], k: int) -> Difference | None:
+def mean_gain(run: RunFiles, here: Sequence[Result], k: int) -> Difference | None:
     """Paired difference, mean over languages; None unless all test sets hold the same sentences."""
     after, before, groups = [], [], set()
-    for language in languages:
-        found = [run.predictions(unit, language) for unit in sorted(run.summary["units"]) if unit.startswith(f"k{k}-")]
-        rows = [sorted(unit, key=lambda row: str(row["group"])) for unit in found]
+    names = [unit for unit in sorted(run.summary["units"]) if unit.startswith(f"k{k}-")]
+    for result in here:
+        found = [answers_of(run, unit, result.language, result.context_language) for unit in names]
+        rows = [sorted(unit, key=lambda row: (str(row["group"]), str(row["id"]))) for unit in found]
         groups |= {tuple(str(row["group"]) for row in unit) for unit in rows}
-        after.append(_correct(rows, "value"))
-        before.append(_correct(rows, "before"))
+        if not all(unit and unit[0].get("before") is not None for unit in rows):
+            return None
+        after.append(np.array([[counts_of(row) for row in unit] for unit in rows]))  # [U, N, K]
+        before.append(np.array([[counts_of(row, "before") for row in unit] for unit in rows]))
     if len(groups) != 1:
         return None
-    return paired_difference(np.stack(after), np.stack(before), groups=list(groups.pop()))
-
-
-def _correct(rows: Sequence[Sequence[dict[str, object]]], column: str) -> NDArray[np.float64]:
-    """Whether each answer is right: ``[U, N]``."""
-    return np.array([[float(row[column] == row["gold"]) for row in unit] for unit in rows])
+    shared = list(groups.pop())
+    return joint_difference(after, before, [shared] * len(after))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -95,7 +95,9 @@ def retention(
             "n": len(materials.dev),
             "before": fact["head_dev_score"],
             "after": fact["dev_score"],
-        },
+        }
+        if fact["head_dev_score"] is not None
+        else None,
         "retrieval": found,
         "similarity": similar,
         "parts_off": {

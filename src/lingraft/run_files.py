@@ -109,6 +109,18 @@ def is_right(row: Row, when: str = "after") -> bool:
     return all(first == other for other in others)
 
 
+def share_right(row: Row, when: str = "after") -> float:
+    """How much of a prediction is right: of a tagged sentence the share of its words, else all or nothing.
+
+    That is what the confidence is of: the mean of the words' probabilities, or the chance of the one answer.
+    """
+    gold, value = row["gold"], row.get("value" if when == "after" else "before")
+    if "counts" not in row or not isinstance(gold, str) or not gold:
+        return float(is_right(row, when))
+    words = list(zip(gold.split(), str(value).split(), strict=True))
+    return sum(one == other for one, other in words) / len(words)
+
+
 def read_object(path: Path) -> Row:
     """A JSON object; empty where the file is missing."""
     return _parsed(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}

@@ -102,29 +102,53 @@ class Adapted:
         if kind == "classification":
             values = self._text(item, where)
         elif kind == "tagging":
-            words = item.split() if isinstance(item, str) else [] if isinstance(item, Mapping) else list(item)
-            if not words:
-                raise DataError(f"{where}: {task} takes a text or a list of words")
-            values = {"words": words}
+            words = item.split() if isinstance(item, str) else item
+            if not _are_texts(words):
+                raise DataError(f"{where}: {task} takes a text or a list of words, got {str(item)[:60]!r}")
+            values = {"words": list(words)}
         else:
-            needed = ("question", "context") if kind == "span_qa" else ("text", "alternatives")
-            if not isinstance(item, Mapping) or not all(item.get(key) for key in needed):
-                raise DataError(f"{where}: {task} takes objects with {' and '.join(needed)}, got {str(item)[:60]!r}")
-            values = {key: item[key] for key in (*needed, "question") if item.get(key)}
+            values = self._object(item, where)
             values |= {"context_language": language} if kind == "span_qa" else {}
         return from_json({"id": identifier, "group": identifier, "language": language} | values, EXAMPLES[kind])
 
+    def _object(self, item: Item, where: str) -> dict[str, Any]:
+        """A question with its context, or a text with its alternatives."""
+        needed = ("question", "context") if self.identity.kind == "span_qa" else ("text", "alternatives")
+        told = f"{where}: {self.identity.task} takes objects with {' and '.join(needed)}"
+        if not isinstance(item, Mapping):
+            raise DataError(f"{told}, got {str(item)[:60]!r}")
+        values = {key: item[key] for key in (*needed, "question") if item.get(key) is not None}
+        for key in needed:
+            if key == "alternatives":
+                if not _are_texts(values.get(key)) or len(values[key]) < 2:
+                    raise DataError(f"{told}, a list of two or more texts; got {str(item.get(key))[:60]!r}")
+            elif not _is_text(values.get(key)):
+                raise DataError(f"{told}; {key} is {str(item.get(key))[:60]!r}, expected a text")
+        if not isinstance(values.get("question", ""), str):
+            raise DataError(f"{told}; question is {str(values['question'])[:60]!r}, expected a text")
+        return values | ({"alternatives": list(values["alternatives"])} if "alternatives" in values else {})
+
     def _text(self, item: Item, where: str) -> dict[str, Any]:
-        a, b = (item, None) if isinstance(item, str) else item if isinstance(item, tuple) else (None, None)
+        texts = (item,) if isinstance(item, str) else item
+        known = isinstance(texts, tuple) and len(texts) in (1, 2) and all(isinstance(text, str) for text in texts)
+        a, b = (*texts, None)[:2] if known else (None, None)
         task, paired = self.identity.task, self.identity.paired
         if a is None or (b is not None) is not paired:
-            got = "one text" if isinstance(item, str) else "a pair"
+            got = "one text" if isinstance(item, str) else "a pair" if known else repr(item)[:60]
             raise DataError(
                 f"{where}: {task} takes " + (f"pairs (text, text), got {got}" if paired else f"one text, got {got}")
             )
         if not a.strip():
             raise DataError(f"{where} is empty; leave it out or give a text")
         return {"text_a": a, "text_b": b}
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(map(_is_text, value))
 
 
 def load(folder: Path | str, *, backbone: Backbone | None = None) -> Adapted:

@@ -34,7 +34,9 @@ __all__ = [
     "joint_difference",
     "joint_interval",
     "paired_difference",
+    "sum_metric_interval",
     "summary",
+    "sums_interval",
 ]
 
 Floats = NDArray[np.float64]

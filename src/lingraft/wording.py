@@ -93,6 +93,14 @@ def metric_name(metric: str) -> str:
     return METRIC_NAMES.get(metric, metric)
 
 
+NOUNS = {"span_qa": "question", "tagging": "sentence", "choice": "item"}
+
+
+def noun_of(kind: str) -> str:
+    """What one example of a kind of task is called."""
+    return NOUNS.get(kind, "text")
+
+
 def capital(text: str) -> str:
     """With a capital letter first."""
     return text[:1].upper() + text[1:]
@@ -128,7 +136,7 @@ def sentence(result: Result) -> str:
     """The result of one language, with its interval, its test texts and the comparison with the frozen head."""
     if result.after is None:
         return f"{result.name}: no score of the adapted model."
-    on = f"on {plural(result.n, 'text')} never seen in training"
+    on = f"on {plural(result.n, noun_of(result.kind))} never seen in training"
     reached = " ".join(
         filter(None, [percent(result.after.value), metric_name(result.metric), interval(result.after), on])
     )
@@ -155,17 +163,26 @@ def trust(result: Result) -> str:
         return ""
     if len(draws) * result.seeds == 1:
         return (
-            f"One draw of {_shots(result.shots)} and one seed: other examples or another seed would give "
+            f"One draw of {_shots(result)} and one seed: other examples or another seed would give "
             "another number, and nothing here says how different."
         )
-    over = f"Mean over {plural(len(draws), 'draw')} × {plural(result.seeds, 'seed')} at {_shots(result.shots)}"
+    over = f"Mean over {plural(len(draws), 'draw')} × {plural(result.seeds, 'seed')} at {_shots(result)}"
     if len(draws) == 1:
         return f"{over}. One draw does not tell how much the choice of examples matters."
     return f"{over}; the worst draw reached {percent(min(draws))}, the best {percent(max(draws))}."
 
 
-def _shots(shots: int) -> str:
-    return "no shots" if shots == 0 else f"{plural(shots, 'shot')} per label"
+def _shots(result: Result) -> str:
+    if result.shots == 0:
+        return "no shots"
+    if result.kind == "classification":
+        return f"{plural(result.shots, 'shot')} per label"
+    return plural(result.shots, f"labelled {noun_of(result.kind)}")
+
+
+def shots_title(kind: str) -> str:
+    """What the number of shots counts, as the title of a column."""
+    return "Shots per label" if kind == "classification" else f"Labelled {noun_of(kind)}s"
 
 
 def confidence_told(bins: Sequence[Bin]) -> str:
@@ -271,7 +288,7 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
     found = [_baseline_warning(result) for result in results if result.language != run.source_language]
     found += [_majority_warning(result) for result in results]
     found += [
-        f"{result.name} has only {plural(result.n, 'test text')}: its interval is wide."
+        f"{result.name} has only {plural(result.n, f'test {noun_of(result.kind)}')}: its interval is wide."
         for result in results
         if 0 < result.n < FEW_TEXTS
     ]
@@ -292,16 +309,15 @@ def _baseline_warning(result: Result) -> str:
     if result.gain is None or result.verdict in ("better", "unknown"):
         return ""
     than = "worse than" if result.verdict == "worse" else "not shown to be better than"
-    return (
-        f"{result.name}, {_shots(result.shots)}: the adapted model is {than} a linear head on the frozen backbone. "
-        + ("Prefer the frozen head." if result.verdict == "worse" else "The simpler frozen head may serve as well.")
+    return f"{result.name}, {_shots(result)}: the adapted model is {than} a linear head on the frozen backbone. " + (
+        "Prefer the frozen head." if result.verdict == "worse" else "The simpler frozen head may serve as well."
     )
 
 
 def _majority_warning(result: Result) -> str:
     if result.majority is None or result.after is None or result.after.value > result.majority:
         return ""
-    return f"{result.name}, {_shots(result.shots)}: always answering the most frequent label does at least as well."
+    return f"{result.name}, {_shots(result)}: always answering the most frequent label does at least as well."
 
 
 def _text_warnings(name: str, facts: Row, max_length: int | None) -> list[str]:

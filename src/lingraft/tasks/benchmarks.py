@@ -8,13 +8,14 @@ same ones in every language.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt
 
 from ..data.languages import canonical
 from ..data.sampling import rank
@@ -47,6 +48,21 @@ class TrainingSource(BaseModel):
     """At most so many, in whole groups."""
     hold_out: PositiveInt | None = None
     """So many are the development set, in whole groups; the same ones whatever `examples` is."""
+
+
+def _as_list(value: Any) -> Any:
+    """One source, or several, as a list; an unknown key is refused here, where its name can be told."""
+    sources = value if isinstance(value, list) else [] if value is None else [value]
+    for one in sources:
+        for key in one if isinstance(one, dict) else ():
+            if key not in TrainingSource.model_fields:
+                raise ValueError(unknown(key, list(TrainingSource.model_fields), what="key of train_from"))
+        if isinstance(one, str):
+            raise ValueError(f"{one!r} is a name alone; write {{name: {one}}}")
+    return sources
+
+
+TrainingSources = Annotated[list[TrainingSource], BeforeValidator(_as_list)]
 
 
 def benchmarks() -> dict[str, Benchmark]:
@@ -93,9 +109,13 @@ class Data:
             return self.learned[split == "dev"]
         if self.entry.evaluation_only and split == "train":
             return self._held_out(language)
-        # What has no training set is learned from through its development set, where there are shots.
+        # What has no training set is learned from through its development set, where there are shots. What is scored
+        # does not select: then a part of the training set will.
         wanted = ("train", "dev") if split == "train" and language != self.source else (split,)
-        return next((found for one in wanted if (found := self.own(language, one)[0])), [])
+        unseen = [one for one in wanted if one != self.score_split]
+        name, found = next(((one, found) for one in unseen if (found := self.own(language, one)[0])), (split, []))
+        held = self._held_groups(name) if split == "train" else frozenset()
+        return [example for example in found if example.group not in held]
 
     def own(self, language: str, split: str) -> tuple[list[Example], int]:
         """Examples of the benchmark itself, and how many placeholder rows they come without."""
@@ -112,16 +132,34 @@ class Data:
         training, dev = list[Example](), list[Example]()
         for one in self.train_from:
             place, language = one.data_dir or Path("data") / one.name, canonical(one.language or self.source)
-            found, _ = read_split(benchmark(one.name), language, one.split, place, source=language, pairs=False)
+            found, left_out = read_split(benchmark(one.name), language, one.split, place, source=language, pairs=False)
+            self.left_out[f"{one.name}, {language} {one.split} (to learn from)"] = left_out
             if not found:
                 raise DataError(f"task.train_from: {one.name} has no {one.split} examples in {language} in {place}")
             if one.name != self.entry.name:  # numbers of another data set mean something else
                 mark = f"{one.name}/"
                 found = [replace(e, id=mark + e.id, group=mark + e.group) for e in found]
             rest, held = _held(found, one.hold_out)
-            training += _at_most(rest, one.examples)
+            chosen = _at_most(rest, one.examples)
+            if not chosen or (one.hold_out and not held):
+                raise DataError(
+                    f"task.train_from: {one.name} has {len(found):,} {one.split} examples in {language}, in "
+                    f"{len({e.group for e in found}):,} groups that stay together; hold_out: {one.hold_out} and "
+                    f"examples: {one.examples} take {len(held)} and {len(chosen)} of them; change these numbers"
+                )
+            training += chosen
             dev += held
         return training, dev
+
+    def _held_groups(self, split: str) -> frozenset[str]:
+        """The groups of the development set, where translations of them are among the examples of a split."""
+        mine = [one for one in self.train_from if one.name == self.entry.name and one.split == split and one.hold_out]
+        return frozenset(example.group for example in self.learned[1]) if mine and self.entry.parallel else frozenset()
+
+    @cached_property
+    def left_out(self) -> dict[str, int]:
+        """Numbers of placeholder rows, by what they were left out of."""
+        return {}
 
     @cached_property
     def _kept(self) -> dict[tuple[str, str], tuple[list[Example], int]]:
@@ -197,13 +235,19 @@ def benchmark_task(
 
 
 def _placeholders(data: Data, languages: Sequence[str]) -> list[str]:
-    """How many rows of the test sets only stand for a text."""
-    if not data.entry.placeholder:
+    """How many rows of what is scored, or learned from, only stand for a text."""
+    mark = data.entry.placeholder
+    if mark is None:
         return []
-    counts = {code: data.own(code, data.score_split)[1] for code in languages}
+    counts = dict[str, int]()
+    for code in languages:
+        with suppress(DataError):  # a file that is missing is told with all others that are
+            counts[f"{data.entry.name}, {code} {data.score_split}"] = data.own(code, data.score_split)[1]
+    if data.train_from:
+        _ = data.learned
     return [
-        f"{data.entry.name}, {code} {data.score_split}: left out {count} placeholder rows ({data.entry.placeholder})"
-        for code, count in counts.items()
+        f"{where}: left out {count} placeholder row{'s' if count > 1 else ''} ({mark or 'a text is blank'})"
+        for where, count in (counts | data.left_out).items()
         if count
     ]
 
@@ -242,19 +286,18 @@ def _factory(entry: Benchmark) -> Callable[..., Task]:
         source_language: str = "eng-Latn",
         target_languages: list[str],
         data_dir: Path | None = None,
-        train_from: TrainingSource | list[TrainingSource] | None = None,
+        train_from: TrainingSources | None = None,
         score_split: Literal["dev", "test"] = "test",
         question_languages: Literal["same", "all"] = "same",
         train_on_evaluation_set: bool = False,
         allow_unseen_labels: bool = False,
     ) -> Task:
-        given = train_from if isinstance(train_from, list) else [train_from] if train_from else []
         return benchmark_task(
             entry.name,
             source_language=source_language,
             target_languages=target_languages,
             data_dir=data_dir,
-            train_from=[TrainingSource.model_validate(one) for one in given],
+            train_from=train_from or [],
             score_split=score_split,
             question_languages=question_languages,
             train_on_evaluation_set=train_on_evaluation_set,

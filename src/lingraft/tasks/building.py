@@ -46,6 +46,7 @@ def task_of(
         parallel: Whether the same group is the same text in every language.
         global_groups: Whether the same group is the same text in every split, too.
         allow_unseen_labels: Let test sets have labels that the source language does not; they count as missed.
+            Tagged shots may have them, too: their words take no part in the loss.
         notes: Told with the data.
 
     Raises:
@@ -66,8 +67,9 @@ def task_of(
         if (language, split) == (source, "train"):
             return training
         found = list(read(language, split))
-        if labels is not None and not (allow_unseen_labels and split == "test"):
-            _check_labels(found, labels, name, source, language, split, with_cure=split == "test")
+        may_differ = split == "test" or (kind == "tagging" and language != source)
+        if labels is not None and not (allow_unseen_labels and may_differ):
+            _check_labels(found, labels, name, source, language, split, with_cure=may_differ)
         return found
 
     return Task(

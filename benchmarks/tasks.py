@@ -1,0 +1,231 @@
+"""Scores on the named benchmarks: run what has not been run yet, and write the page.
+
+Each stage is a recipe of ``examples/tasks`` with some settings changed, and keeps a run folder, so
+the same command continues where it stopped; ``--estimate`` says what each would cost. The page tells
+what is there, and names what is not.
+
+    python benchmarks/tasks.py              # all stages, then docs/results/tasks.md
+    python benchmarks/tasks.py --page       # the page alone, from the folders that are there
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lingraft.data.languages import display_name
+from lingraft.findings import Estimate, results
+from lingraft.run_files import read_lines, read_run
+
+HERE = Path(__file__).resolve().parent
+RUNS, PAGE = Path("runs/tasks"), Path("docs/results/tasks.md")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of a recipe, or the scores of a run on another benchmark."""
+
+    section: str
+    title: str
+    folder: str
+    command: tuple[str, ...]
+    output: str | None = None
+
+    @property
+    def done(self) -> Path:
+        """What is there when it is finished."""
+        return RUNS / self.folder / (self.output or "README.md")
+
+    def argv(self) -> list[str]:
+        """The command as a shell would run it."""
+        if self.output is None:
+            return ["run", *self.command, f"output_dir={RUNS / self.folder}"]
+        return ["evaluate", str(RUNS / self.folder), *self.command, "--output", str(self.done)]
+
+
+def recipe(name: str, *settings: str) -> tuple[str, ...]:
+    """A recipe of ``examples/tasks``, changed."""
+    return (f"examples/tasks/{name}.yaml", *settings)
+
+
+def pawsx(examples: int, translated: bool) -> Stage:
+    """A point of the learning curve."""
+    sources = [f"{{name: pawsx, data_dir: ../shared/data/pawsx, split: dev, hold_out: 400, examples: {examples}}}"]
+    if translated:
+        sources.append("{name: paws_wiki_id, data_dir: ../shared/data/paws_wiki_id, language: ind-Latn}")
+    epochs = 1 if translated else 4
+    return Stage(
+        "PAWS-X",
+        f"{examples:,} English pairs" + (" and 7,993 machine-translated Indonesian ones" if translated else ""),
+        f"pawsx-{examples}" + ("-id" if translated else ""),
+        recipe("pawsx", f"task.train_from=[{', '.join(sources)}]", f"train.num_train_epochs={epochs}"),
+    )
+
+
+STAGES = (
+    Stage("XQuAD", "17 English articles, two passes", "xquad", recipe("xquad")),
+    Stage(
+        "MLQA (dev)",
+        "the same run, 200 questions a language of context",
+        "xquad",
+        (
+            "--task",
+            "mlqa",
+            "--split",
+            "dev",
+            "--data-dir",
+            "../shared/data/mlqa",
+            "--languages",
+            "en,de,ar,es,vi,zh",
+            "--limit",
+            "200",
+        ),
+        "mlqa.jsonl",
+    ),
+    Stage(
+        "AfriQA",
+        "the same run, question in the language, context in English",
+        "xquad",
+        ("--task", "afriqa", "--data-dir", "../shared/data/afriqa", "--languages", "hau,yor"),
+        "afriqa.jsonl",
+    ),
+    pawsx(400, translated=False),
+    pawsx(1600, translated=False),
+    pawsx(1600, translated=True),
+    Stage("MasakhaNER", "2,000 English sentences of PAN-X", "masakhaner", recipe("masakhaner")),
+    Stage("AfriSenti", "420 English sentences of NusaX", "afrisenti", recipe("afrisenti")),
+    Stage("AmericasNLI", "2,190 English pairs of XNLI", "americasnli", recipe("americasnli")),
+    Stage("XCOPA", "400 English items of COPA", "xcopa", recipe("xcopa")),
+)
+
+
+def main() -> None:
+    """Run, estimate, or write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--page", action="store_true", help="write the page and run nothing")
+    parser.add_argument("--estimate", action="store_true", help="say what each stage would do and cost")
+    parser.add_argument("--only", help="stages whose folder begins with this")
+    given = parser.parse_args()
+    for stage in STAGES:
+        if given.page or stage.done.exists() or not stage.folder.startswith(given.only or ""):
+            continue
+        argv = stage.argv()
+        print(f"{stage.section}: {stage.title}", flush=True)
+        if given.estimate and stage.output:
+            continue
+        if given.estimate:
+            argv[0] = "check"
+        if subprocess.run([sys.executable, "-m", "lingraft", *argv], check=False).returncode:
+            print(f"{stage.section} failed; the next stage begins", flush=True)
+    if not given.estimate:
+        write_page()
+
+
+# ---- The page --------------------------------------------------------------------------------------
+
+
+def write_page() -> None:
+    """Write the page and, beside it, the scores of all that was run."""
+    lines = [(HERE / "tasks.md").read_text(encoding="utf-8").rstrip()]
+    rows, absent = list[dict[str, Any]](), list[Stage]()
+    for section in dict.fromkeys(stage.section for stage in STAGES):
+        stages = [stage for stage in STAGES if stage.section == section and stage.done.exists()]
+        absent += [stage for stage in STAGES if stage.section == section and not stage.done.exists()]
+        if not stages:
+            continue
+        lines += ["", f"## {section}"]
+        for stage in stages:
+            lines += [
+                "",
+                f"{stage.title[:1].upper()}{stage.title[1:]}:",
+                "",
+                "    lingraft " + " ".join(map(_quoted, stage.argv())),
+                "",
+            ]
+            found = list(read_lines(RUNS / stage.folder / (stage.output or "scores.jsonl")))
+            rows += [{"stage": stage.folder, "section": section} | row for row in found]
+            lines += list(_evaluated(found) if stage.output else _trained(stage))
+    if absent:
+        lines += ["", "## Not run", ""]
+        lines += [f"- {stage.section}: {stage.title}." for stage in absent]
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    beside = PAGE.with_suffix("") / "scores.jsonl"
+    beside.parent.mkdir(exist_ok=True)
+    beside.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    print(PAGE)
+
+
+def _trained(stage: Stage) -> Iterator[str]:
+    """A table of a run: frozen head and lingraft, with intervals, and the data's notes."""
+    run = read_run(RUNS / stage.folder)
+    found = results(run)
+    metrics = run.data.get("metrics", ["accuracy"])
+    yield f"| language | k | frozen head, {metrics[0]} | lingraft, {metrics[0]} | gain | {_second(metrics)} | n |"
+    yield "|---|--:|---|---|---|---|--:|"
+    for one in found:
+        second = "" if one.second_after is None else f"{_or_dash(one.second_before)} → {one.second_after:.3f}"
+        yield (
+            f"| {one.name} | {one.shots} | {_told(one.before)} | {_told(one.after)} | {_told(one.gain, sign=True)} | "
+            f"{second} | {one.n:,} |"
+        )
+    majority = {one.name: one.majority for one in found if one.majority is not None}
+    if majority:
+        yield ""
+        yield (
+            "Always the most frequent class: "
+            + ", ".join(f"{name} {value:.3f}" for name, value in majority.items())
+            + "."
+        )
+    leaks = sum(run.data.get("leaks_removed", {}).values())
+    notes = [
+        *run.data.get("notes", ()),
+        *([f"{leaks} texts that are evaluated on were taken out of training"] if leaks else []),
+    ]
+    for note in notes:
+        yield ""
+        yield f"{note}."
+
+
+def _evaluated(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A table of a run scored on another benchmark: one row for each pair of languages."""
+    pairs: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        pairs.setdefault((row["language"], row.get("context_language") or row["language"]), {})[row["metric"]] = row
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    yield f"| question | context | {' | '.join(metrics)} | n |"
+    yield "|---|---|" + "---|" * len(metrics) + "--:|"
+    for (question, context), of_metric in sorted(pairs.items(), key=lambda item: (item[0][1], item[0][0])):
+        cells = [_told(Estimate(row["value"], row["low"], row["high"])) for row in of_metric.values()]
+        n = next(iter(of_metric.values()))["n"]
+        yield f"| {display_name(question)} | {display_name(context)} | {' | '.join(cells)} | {n:,} |"
+
+
+def _told(estimate: Estimate | None, *, sign: bool = False) -> str:
+    if estimate is None:
+        return "–"
+    form = "+.3f" if sign else ".3f"
+    interval = "" if estimate.low is None else f" [{estimate.low:{form}}, {estimate.high:{form}}]"
+    return f"{estimate.value:{form}}{interval}"
+
+
+def _or_dash(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _second(metrics: Sequence[str]) -> str:
+    return metrics[1] if len(metrics) > 1 else ""
+
+
+def _quoted(argument: str) -> str:
+    return f"'{argument}'" if any(character in argument for character in " {}[]") else argument
+
+
+if __name__ == "__main__":
+    main()
