@@ -15,6 +15,7 @@ from conftest import random_model, save_checkpoint
 from lingraft.backbones.loading import load_backbone
 from lingraft.checkpoint import (
     Identity,
+    continue_from,
     load_adaptation,
     load_training_state,
     read_identity,
@@ -108,6 +109,28 @@ def test_an_adaptation_comes_back_whole(saved, adaptation, identity, tiny_backbo
         for language in ("yor-Latn", "eng-Latn"):
             one, other = (GraftedModel(tiny_backbone.stack, parts) for parts in (adaptation, loaded))
             assert torch.equal(one(states, language)[1], other(states, language)[1])
+
+
+def test_a_run_goes_on_from_another(saved, adaptation, identity, tiny_backbone, tmp_path):
+    """Task part, head and known languages have the values of the run; a new language starts anew."""
+    (tmp_path / "adaptation.safetensors").write_bytes(saved.read_bytes())
+    torch.manual_seed(9)
+    new = build_adaptation(
+        prompt=Block.model_validate(PROMPT),
+        adapter=Block.model_validate(ADAPTER),
+        stack=tiny_backbone.stack,
+        cut=1,
+        languages=["yor-Latn", "hau-Latn"],
+        head=nn.Linear(tiny_backbone.stack.width, 3),
+        initial=lambda how, layer, count: torch.randn(count, tiny_backbone.stack.width),
+    )
+    before = {name: value.clone() for name, value in new.state_dict().items()}
+    continue_from(tmp_path, new, identity, tiny_backbone)
+    theirs = adaptation.state_dict()
+    for name, value in new.state_dict().items():
+        assert torch.equal(value, before[name] if "hau-Latn" in name else theirs[name])
+    with pytest.raises(CheckpointError, match=r"was trained with cut 1, this recipe has 2"):
+        continue_from(tmp_path, new, replace(identity, cut=2), tiny_backbone)
 
 
 def test_only_trained_tensors_are_in_the_file(saved, adaptation, tiny_backbone):

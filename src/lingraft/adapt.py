@@ -18,7 +18,7 @@ from .alignment.links import mutual_links
 from .backbones.loading import Backbone, weights_digest
 from .batches import Order, Pool, batched
 from .before import Before, fitted, labelled_alone, trained
-from .checkpoint import Identity, load_training_state, save_adaptation, save_training_state
+from .checkpoint import Identity, continue_from, load_training_state, save_adaptation, save_training_state
 from .config import Recipe
 from .data.sampling import rank
 from .encode import Encoded, at_layer
@@ -247,7 +247,7 @@ def before_training(
     task, recipe = prepared.materials.task, prepared.recipe
     if task.kind.name == "classification":
         return fitted(logistic_head(source, targets, frame, prepared))
-    if not recipe.train.warm_start:
+    if not recipe.train.warm_start or recipe.train.continue_from is not None:
         return None
     order = Order(source, labelled_alone(targets), recipe.train, unit.seed, prepared.accelerator.device)
     with reporter.task(f"frozen head {unit.name}", order.steps) as advance:
@@ -340,6 +340,8 @@ def grafted(prepared: Prepared, source: Pool, head: Before | None, seed: int) ->
         unfrozen=thawed(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
         per_token=task.kind.per_token,
     )
+    if recipe.train.continue_from is not None:
+        continue_from(recipe.train.continue_from, adaptation, identity(prepared), prepared.backbone)
     return GraftedModel(stack, adaptation)
 
 

@@ -80,15 +80,7 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
         CheckpointError: It was trained on another backbone or tokenizer, or is damaged.
     """
     tensors, identity = _read(path)
-    for what, trained, given in (
-        ("backbone", identity.weights_digest, backbone.weights_digest),
-        ("tokenizer", identity.tokenizer_digest, backbone.tokenizer_digest),
-    ):
-        if trained != given:
-            raise CheckpointError(
-                f"{path} was trained on another {what} than {backbone.name}: digest {trained} there, {given} here; "
-                f"load it onto {identity.checkpoint}"
-            )
+    _check_backbone(path, identity, backbone)
     stack = backbone.stack
     adaptation = build_adaptation(
         prompt=Block.model_validate(identity.prompt) if identity.prompt else None,
@@ -106,6 +98,52 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     except RuntimeError as error:
         raise CheckpointError(f"{path} does not hold the tensors that its recipe promises: {error}") from None
     return adaptation.eval(), identity
+
+
+def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: Backbone) -> None:
+    """Give new parts the values that a finished run learned; those of languages that it did not know keep theirs.
+
+    Args:
+        folder: The run.
+        adaptation: The new parts.
+        own: What they are for.
+        backbone: The frozen model.
+
+    Raises:
+        CheckpointError: The run was for something else, or has other parts.
+    """
+    path = folder / "adaptation.safetensors"
+    tensors, theirs = _read(path)
+    _check_backbone(path, theirs, backbone)
+    for what in ("kind", "labels", "cut", "prompt", "adapter"):
+        there, here = getattr(theirs, what), getattr(own, what)
+        if there != here:
+            raise CheckpointError(
+                f"train.continue_from: {folder} was trained with {what} {there!r}, this recipe has {here!r}; make them "
+                "the same"
+            )
+    values = adaptation.state_dict()
+    strange = [name for name in values if name not in tensors and not _of_language(name)]
+    if strange:
+        raise CheckpointError(f"train.continue_from: {folder} has nothing for {strange[0]}; freeze the same layers")
+    adaptation.load_state_dict({name: tensors.get(name, value) for name, value in values.items()})
+
+
+def _of_language(parameter: str) -> bool:
+    """Whether a parameter belongs to one language."""
+    return ".language." in parameter
+
+
+def _check_backbone(path: Path, identity: Identity, backbone: Backbone) -> None:
+    for what, trained, given in (
+        ("backbone", identity.weights_digest, backbone.weights_digest),
+        ("tokenizer", identity.tokenizer_digest, backbone.tokenizer_digest),
+    ):
+        if trained != given:
+            raise CheckpointError(
+                f"{path} was trained on another {what} than {backbone.name}: digest {trained} there, {given} here; "
+                f"load it onto {identity.checkpoint}"
+            )
 
 
 def save_training_state(path: Path, state: TrainingState) -> None:
