@@ -53,8 +53,8 @@ class Pool:
 
     @property
     def targets(self) -> dict[str, Target]:
-        """The known target of each id, of its first row where there are several."""
-        found = {i: self.encoded.features[self.encoded.row[i]].target for i in self.labelled}
+        """The known target of each id, of its first row where there are several; in the order of ``passed``."""
+        found = {i: self.encoded.features[self.encoded.row[i]].target for i in self.passed if i in self.labelled}
         return {i: target for i, target in found.items() if target is not None}
 
     def batch(self, ids: Sequence[str], device: torch.device) -> Batch:

@@ -23,6 +23,10 @@ from .tasks.kinds import Kind
 from .train import Validation, train
 
 
+HEAD_FACTOR = 10.0
+"""A head alone learns at so many times the rate of the parts: nothing beneath it moves."""
+
+
 @dataclass(frozen=True)
 class Before:
     """A head on frozen states: what training starts from, and what its result is compared with."""
@@ -72,7 +76,7 @@ def trained(
         order.epoch,
         task_loss=lambda logits, labels, mask: kind.loss(logits, labels, mask, ones),
         transfer=None,
-        settings=order.settings,
+        settings=order.settings.model_copy(update={"learning_rate": HEAD_FACTOR * order.settings.learning_rate}),
         seed=order.seed,
         num_epochs=order.epochs,
         advance=advance,
