@@ -67,7 +67,7 @@ def slow_training(backbone, kind, order):
     head = nn.Linear(stack.width, kind.outputs)
     steps = [step for epoch in range(order.epochs) for step in order.epoch(epoch)]
     adam = torch.optim.AdamW(
-        head.parameters(), lr=wanted.learning_rate, betas=(0.9, 0.98), weight_decay=wanted.weight_decay
+        head.parameters(), lr=10 * wanted.learning_rate, betas=(0.9, 0.98), weight_decay=wanted.weight_decay
     )
     warmup = max(1, round(wanted.warmup_share * len(steps)))
     for i, step in enumerate(steps):
@@ -83,8 +83,8 @@ def slow_training(backbone, kind, order):
         adam.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(head.parameters(), wanted.max_grad_norm)
-        adam.param_groups[0]["lr"] = wanted.learning_rate * min(
-            (i + 1) / warmup, (len(steps) - i) / (len(steps) - warmup)
+        adam.param_groups[0]["lr"] = (
+            10 * wanted.learning_rate * min((i + 1) / warmup, (len(steps) - i) / (len(steps) - warmup))
         )
         adam.step()
     return head
@@ -109,7 +109,7 @@ def test_it_learns_what_can_be_told_apart(tiny_backbone):
     kind = tagging_kind(TAGS, scheme="plain")
     examples = sentences(16, ENGLISH)
     source = pool_of(tiny_backbone, kind, examples)
-    before = made(tiny_backbone, kind, Order(source, (), settings(num_train_epochs=60, learning_rate=0.2), 1, CPU))
+    before = made(tiny_backbone, kind, Order(source, (), settings(num_train_epochs=60, learning_rate=0.02), 1, CPU))
     logits = before.logits(source.encoded, [example.id for example in examples], "eng-Latn")
     predicted = kind.decode(examples, source.encoded.features, logits)
     assert [one.value for one in predicted] == [example.gold for example in examples]

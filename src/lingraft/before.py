@@ -22,7 +22,6 @@ from .model import Adaptation, GraftedModel
 from .tasks.kinds import Kind
 from .train import Validation, train
 
-
 HEAD_FACTOR = 10.0
 """A head alone learns at so many times the rate of the parts: nothing beneath it moves."""
 
