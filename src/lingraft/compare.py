@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from .errors import RunError
 from .freezing import freezing
 from .materials import Draw, Materials, gather
 from .pipeline import resolved_cut, tokenise
-from .plan import EFFICIENCY, matrix_rate
+from .plan import EFFICIENCY, matrix_rate, tokens_by_example
 from .progress import Advance, Reporter
 from .records import IDS
 from .run_files import read_lines, read_object
@@ -33,7 +33,7 @@ from .run_folder import changed_settings, opened, units, write_json, write_lines
 from .variants import Variant, variants
 from .wording import duration
 
-Counts = dict[tuple[str, str], dict[str, int]]
+Counts = Mapping[tuple[str, str], Mapping[str, int]]
 """Tokens of each text by language and purpose, then by example id."""
 
 
@@ -84,7 +84,7 @@ def estimates(methods: Sequence[Variant], recipe: Recipe) -> list[Estimate]:
     prefix = usual_prefix(facts.name) if prefix is None else prefix
     materials = gather(recipe)
     features = tokenise(materials, load_tokenizer(facts.name), prefix, recipe)
-    counts = {key: {f.example_id: len(f.input_ids) for f in group} for key, group in features.items()}
+    counts = {key: tokens_by_example(group) for key, group in features.items()}
     rate = matrix_rate(facts.width) * EFFICIENCY
     trial = (recipe.compare or CompareSettings()).tuning_epochs
     found = [Estimate(method, _seconds(method, trial, materials, counts, facts, rate)) for method in methods]

@@ -157,11 +157,11 @@ def _rows(
 
 def _pair_tokens(draw: Draw, language: str, features: dict[tuple[str, str], list[Features]]) -> int:
     """Tokens on the target side of a draw's pairs."""
-    length = _lengths(features[language, "learn"])
+    length = tokens_by_example(features[language, "learn"])
     return sum(length[pair[1].id] for pair in draw.pairs[language])
 
 
-def _lengths(features: Iterable[Features]) -> Counter[str]:
+def tokens_by_example(features: Iterable[Features]) -> Counter[str]:
     """Tokens of each example, in all its rows."""
     found: Counter[str] = Counter()
     for feature in features:
@@ -220,7 +220,7 @@ def _coverage_warnings(covered: dict[str, Coverage], targets: Iterable[str]) -> 
 def _tokens_per_epoch(draw: Draw, materials: Materials, features: dict[tuple[str, str], list[Features]]) -> int:
     """Tokens that an epoch of a draw reads: pairs and labelled examples, the shorter side repeated."""
     source = materials.task.source_language
-    length = {code: _lengths(features[code, "learn"]) for code in materials.task.languages}
+    length = {code: tokens_by_example(features[code, "learn"]) for code in materials.task.languages}
     labelled = sum(length[source][e.id] for e in draw.labelled)
     target = sum(length[code][pair[1].id] for code, pairs in draw.pairs.items() for pair in pairs)
     pairs = sum(len(pairs) for pairs in draw.pairs.values())
@@ -232,7 +232,7 @@ def _labelled_tokens(draw: Draw, materials: Materials, features: dict[tuple[str,
     """Tokens that an epoch of the frozen head's own training reads."""
     shots = [(code, example) for code, found in draw.shots.items() for example in found]
     labelled = [(materials.task.source_language, example) for example in draw.labelled]
-    length = {code: _lengths(features[code, "learn"]) for code in materials.task.languages}
+    length = {code: tokens_by_example(features[code, "learn"]) for code in materials.task.languages}
     return sum(length[code][example.id] for code, example in labelled + shots)
 
 
