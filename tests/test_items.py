@@ -6,6 +6,7 @@ import re
 import pytest
 
 from lingraft.data.items import choice_examples, span_rows
+from lingraft.data.texts import read_items
 from lingraft.errors import DataError
 from lingraft.records import Answer, ChoiceExample, SpanExample
 
@@ -245,3 +246,19 @@ def test_xcopa_is_parallel(shared_data):
     for split in ("test", "val"):
         sets = {tuple((e.group, e.label) for e in found[name]) for name in expected if name.startswith(split)}
         assert len(sets) == 1
+
+
+# ---- Items to predict on ---------------------------------------------------------------------------
+
+
+def test_questions_to_predict_on_are_rows(tmp_path):
+    """All columns are kept; one that is missing is told with its line."""
+    path = tmp_path / "questions.jsonl"
+    path.write_text('{"question": "ada?", "context": "beli", "mark": 7}\n', encoding="utf-8")
+    assert read_items(path, ("question", "context")) == [{"question": "ada?", "context": "beli", "mark": 7}]
+    path.write_text('{"question": "ada?", "context": "beli"}\n{"question": "cora?"}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"line 2: there is no column 'context'"):
+        read_items(path, ("question", "context"))
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(DataError, match="has no rows"):
+        read_items(path, ("question",))

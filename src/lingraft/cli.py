@@ -274,11 +274,15 @@ def predict(
     text_b: Annotated[str | None, typer.Option(help="Column of the second text of a pair.")] = None,
     output: Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="Output format.")] = "jsonl",
 ) -> None:
-    """Label texts with a trained run; JSON lines or CSV on standard output, with confidence."""
-    from .data.texts import read_texts
-    from .serve import load
+    """What a trained run says of texts (questions, choices); JSON lines or CSV on standard output, with confidence.
 
-    texts = read_texts(file, text=text, text_b=text_b)
+    Questions are rows with columns question and context, choices rows with text, alternatives and perhaps question.
+    """
+    from .data.texts import read_items, read_texts
+    from .serve import load, needed_columns
+
+    columns = needed_columns(folder)
+    items: list[Any] = read_items(file, columns) if columns else read_texts(file, text=text, text_b=text_b)
     adapted = load(folder)
     if language is None and len(adapted.identity.languages) == 1:
         language = adapted.identity.languages[0]
@@ -286,7 +290,7 @@ def predict(
         known = ", ".join(adapted.identity.languages)
         print(f"no --language given, the run knows {known}: using the task part alone", file=sys.stderr)  # noqa: T201
     warnings.showwarning = lambda message, *rest, **more: print(message, file=sys.stderr)  # noqa: T201
-    write_predictions(sys.stdout, texts, adapted.predict(texts, language=language), output)
+    write_predictions(sys.stdout, items, adapted.predict(items, language=language), output)
 
 
 @app.command()
@@ -405,14 +409,16 @@ def write_predictions(stream: TextIO, texts: list[Any], predictions: list[Predic
 
     rows: Callable[[dict[str, Any]], Any]
     if output == "csv":
-        writer = csv.DictWriter(stream, ["text", "text_b", "label", "confidence"])
+        named = list(texts[0]) if texts and isinstance(texts[0], dict) else ["text", "text_b"]
+        writer = csv.DictWriter(stream, [*named, "label", "confidence"])
         writer.writeheader()
         rows = writer.writerow
     else:
         rows = lambda row: print(json.dumps(row, ensure_ascii=False), file=stream)  # noqa: E731
     for text, prediction in zip(texts, predictions, strict=True):
-        a, b = (text, None) if isinstance(text, str) else text
-        row = {"text": a, "text_b": b, "label": prediction.value, "confidence": round(prediction.confidence, 4)}
+        a, b = (text, None) if isinstance(text, str | dict) else text
+        row = dict(a) if isinstance(a, dict) else {"text": a, "text_b": b}
+        row |= {"label": prediction.value, "confidence": round(prediction.confidence, 4)}
         rows({key: value for key, value in row.items() if value is not None})
 
 

@@ -36,6 +36,10 @@ blanks; question answering: ``{"question": …, "context": …}``; choice: ``{"t
 ``question`` where there is one."""
 
 
+NEEDED = {"span_qa": ("question", "context"), "choice": ("text", "alternatives")}
+"""What items of a kind must have, where they are more than a text."""
+
+
 @dataclass(frozen=True)
 class Adapted:
     """A backbone with a trained adaptation, ready to answer."""
@@ -113,7 +117,7 @@ class Adapted:
 
     def _object(self, item: Item, where: str) -> dict[str, Any]:
         """A question with its context, or a text with its alternatives."""
-        needed = ("question", "context") if self.identity.kind == "span_qa" else ("text", "alternatives")
+        needed = NEEDED[self.identity.kind]
         told = f"{where}: {self.identity.task} takes objects with {' and '.join(needed)}"
         if not isinstance(item, Mapping):
             raise DataError(f"{told}, got {str(item)[:60]!r}")
@@ -151,6 +155,17 @@ def _are_texts(value: object) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(map(_is_text, value))
 
 
+def needed_columns(folder: Path | str) -> tuple[str, ...]:
+    """Columns of the rows that a run predicts on; none where it takes plain texts."""
+    return NEEDED.get(read_identity(adaptation_path(folder)).kind, ())
+
+
+def adaptation_path(folder: Path | str) -> Path:
+    """The file with the trained parts."""
+    path = Path(folder)
+    return path / "adaptation.safetensors" if path.is_dir() or not path.suffix else path
+
+
 def load(folder: Path | str, *, backbone: Backbone | None = None) -> Adapted:
     """Load a run folder, or an ``adaptation.safetensors``, for prediction.
 
@@ -161,8 +176,7 @@ def load(folder: Path | str, *, backbone: Backbone | None = None) -> Adapted:
     Raises:
         CheckpointError: There is no adaptation, or it belongs to another backbone.
     """
-    path = Path(folder)
-    path = path / "adaptation.safetensors" if path.is_dir() or not path.suffix else path
+    path = adaptation_path(folder)
     wanted = read_identity(path)
     backbone = backbone or load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix)
     adaptation, identity = load_adaptation(path, backbone)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,37 @@ def read_texts(path: Path | None, *, text: str = "text", text_b: str | None = No
     return found
 
 
+def read_items(path: Path | None, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Read questions or choices: the rows of a table, of which all of ``columns`` must be there.
+
+    Args:
+        path: ``.jsonl``, ``.csv``, ``.tsv`` or ``.parquet``; None reads JSON lines from standard input.
+        columns: ``question`` and ``context``, or ``text`` and ``alternatives``.
+
+    Raises:
+        DataError: The file is missing, empty, no table, or lacks a column.
+    """
+    if path is None:
+        with _standard_input() as copied:
+            return read_items(copied, columns)
+    found = []
+    for number, row in read_table(path):
+        for column in columns:
+            cell_of(row, column, column, f"{path}, line {number}")
+        found.append(dict(row))
+    if not found:
+        raise DataError(f"{path} has no rows")
+    return found
+
+
 def _from_standard_input(text: str, text_b: str | None) -> list[Text]:
+    with _standard_input() as path:
+        return read_texts(path, text=text, text_b=text_b)
+
+
+@contextmanager
+def _standard_input() -> Iterator[Path]:
+    """What comes in, as a file for a moment."""
     content = sys.stdin.buffer.read()
     if not content.strip():
         raise DataError("standard input is empty; give one text a line, or JSON lines")
@@ -48,7 +79,7 @@ def _from_standard_input(text: str, text_b: str | None) -> list[Text]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"standard-input{suffix}"
         path.write_bytes(content)
-        return read_texts(path, text=text, text_b=text_b)
+        yield path
 
 
 def _of_row(row: Mapping[str, Any], number: int, path: Path, text: str, text_b: str | None) -> Text:
