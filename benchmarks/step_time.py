@@ -145,7 +145,7 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Pr
     examples = {language: task.examples(language, "train") for language in (ENGLISH, YORUBA)}
 
     def features(chosen: Sequence[PairExample]) -> tuple[Features, ...]:
-        return tuple(task.encode(chosen, backbone.tokenizer, longest, backbone.text_prefix))
+        return tuple(task.kind.encode(chosen, backbone.tokenizer, longest, backbone.text_prefix))
 
     short = {language: features(found) for language, found in examples.items()}
     long = {
@@ -242,7 +242,7 @@ def bucketed(features: tuple[Features, ...]) -> list[tuple[str, ...]]:
             return tuple(ids)
 
     length = {feature.example_id: len(feature.input_ids) for feature in features}
-    pool = Names(ENGLISH, Encoded(features, table=None), passed=tuple(length), targets={}, teacher={})  # type: ignore[arg-type]
+    pool = Names(ENGLISH, Encoded(features, table=None), passed=tuple(length), labelled=(), teacher={})  # type: ignore[arg-type]
     steps = epoch_steps(pool, [], batch_size=BATCH, seed=0, epoch=0, device=torch.device("cpu"))
     batches: list[Any] = [step()[0] for step in steps]
     full = [batch for batch in batches if len(batch) == BATCH]
@@ -337,16 +337,16 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
         # Any English teacher costs the same; that of a sentence's translation need not be in the plan.
         teachers = list(english.teacher.values())
         return english, replace(
-            yoruba, targets={}, teacher={i: teachers[n % len(teachers)] for n, i in enumerate(yoruba.teacher)}
+            yoruba, labelled=(), teacher={i: teachers[n % len(teachers)] for n, i in enumerate(yoruba.teacher)}
         )
 
     def afresh(pool: Pool, ids: Sequence[str]) -> Batch:
         features = [pool.encoded.features[pool.encoded.row[i]] for i in ids]
-        batch = pool.batch(ids[:1], device)
+        batch, known = pool.batch(ids[:1], device), pool.targets
         return Batch(
             states=states_at([f.input_ids for f in features], stack, prepared.cut, device),
             language=batch.language,
-            targets=torch.tensor([pool.targets[i] for i in ids]),
+            targets=torch.tensor([known[i] for i in ids]),
             teacher=batch.teacher.expand(len(ids), -1),
             taught=batch.taught.expand(len(ids)),
             is_source=batch.is_source,
@@ -354,7 +354,9 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
 
     def run(plan: Plan) -> list[float]:
         english, yoruba = pools(plan.title)
-        weights = class_weights(list(english.targets.values()), prepared.classes, balanced=True)
+        weights = class_weights(
+            [int(str(target)) for target in english.targets.values()], prepared.classes, balanced=True
+        )
         frame = Frame.of(torch.stack(list(english.teacher.values())))
         steps: list[Step] = []
         for ids, paired in zip(plan.batches, plan.pairs, strict=True):
@@ -368,7 +370,7 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
         train(
             model,
             lambda epoch: steps,
-            task_loss=lambda logits, targets: cross_entropy(logits, targets, weights),
+            task_loss=lambda logits, targets, mask: cross_entropy(logits, targets, mask, weights),
             transfer=Transfer(recipe.alignment, {stack.num_layers: frame})
             if method in ("lingraft+alignment", "lingraft+pairs")
             else None,
@@ -387,9 +389,9 @@ def pool_of(language: str, texts: Encoded) -> Pool:
     from lingraft.batches import Pool
 
     ids = tuple(feature.example_id for feature in texts.features)
-    labels = {feature.example_id: feature.target for feature in texts.features if feature.target is not None}
+    labels = frozenset(feature.example_id for feature in texts.features if feature.target is not None)
     teacher = dict(zip(ids, texts.pooled(ids), strict=True))
-    return Pool(language, texts, passed=ids, targets=labels, teacher=teacher, is_source=language == ENGLISH)
+    return Pool(language, texts, passed=ids, labelled=labels, teacher=teacher, is_source=language == ENGLISH)
 
 
 def durations(ends: Sequence[float]) -> list[float]:

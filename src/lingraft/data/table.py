@@ -249,8 +249,9 @@ def hub(*, split: str = "train") -> Source:
             from datasets import load_dataset
         except ImportError as error:
             raise DataError(f"{path}: reading from the Hub needs datasets; pip install 'lingraft[hub]'") from error
+        version = {"revision": revision} if revision else {}
         try:
-            rows = load_dataset(f"{owner}/{dataset}", config or None, split=chosen or split, revision=revision or None)
+            rows = load_dataset(f"{owner}/{dataset}", config or None, split=chosen or split, **version)
         # The library lets through whatever its many layers raise: network, authorisation, formats.
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
