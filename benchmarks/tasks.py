@@ -71,6 +71,13 @@ def pawsx(examples: int, translated: bool) -> Stage:
 STAGES = (
     Stage("XQuAD", "17 English articles, two passes", "xquad", recipe("xquad")),
     Stage(
+        "XQuAD",
+        "the same run without its language parts, 200 questions a language",
+        "xquad",
+        ("--languages", "de,hi,ar", "--limit", "200", "--task-part-alone"),
+        "task_part.jsonl",
+    ),
+    Stage(
         "MLQA (dev)",
         "the same run, 200 questions a language of context",
         "xquad",

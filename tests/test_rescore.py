@@ -124,7 +124,18 @@ def test_another_benchmark_of_the_kind_is_scored(nusax, trained, tmp_path):
     accuracy = next(s for _, s in scores if s.metric == "accuracy")
     assert (accuracy.task, accuracy.language, accuracy.value, accuracy.n) == ("afrisenti", "swh-Latn", 0.5, 10)
     assert accuracy.low < 0.5 < accuracy.high
-    assert {language for language, _ in stub.asked} == {"swh-Latn"}
+    assert {language for language, _ in stub.asked} == {""}  # nothing was learned for it: the task part alone
+
+
+def test_language_parts_can_be_left_out(nusax, trained):
+    """What was learned for a language is used unless it is not wanted."""
+    stub = Stub("classification", LABELS, last_word)
+    folder = trained(stub)
+    rescore.rescore(folder, ["ace"], "test", quiet=True)
+    assert {language for language, _ in stub.asked} == {"ace-Latn"}
+    stub.asked.clear()
+    ((part, _), *_) = rescore.rescore(folder, ["ace"], "test", task_part_alone=True, quiet=True)
+    assert ({language for language, _ in stub.asked}, part) == ({""}, "task part alone")
 
 
 def test_languages_without_files_are_passed_over_unless_asked_for(nusax, trained):

@@ -213,6 +213,9 @@ def evaluate(
     task: Annotated[str | None, typer.Option(help="Another benchmark of the same kind: lingraft list tasks")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Its folder; default: data/TASK.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Score only so many examples of each language.")] = None,
+    task_part_alone: Annotated[
+        bool, typer.Option("--task-part-alone", help="Leave out what was learned for each language.")
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="Also write the scores as JSON lines.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -220,7 +223,16 @@ def evaluate(
     from .rescore import rescore
 
     asked = languages.split(",") if languages else None
-    scores = rescore(folder, asked, split, task_name=task, data_dir=data_dir, limit=limit, quiet=quiet)
+    scores = rescore(
+        folder,
+        asked,
+        split,
+        task_name=task,
+        data_dir=data_dir,
+        limit=limit,
+        task_part_alone=task_part_alone,
+        quiet=quiet,
+    )
     crossed = any(s.context_language not in (None, s.language) for _, s in scores)
     table = Table()
     for heading in ("language", *(["context"] if crossed else []), "part", "metric", "value", "95 % interval", "n"):

@@ -28,7 +28,7 @@ from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, peft_network
 from .baselines.prototype import prototype_logits
 from .batches import Pool
-from .before import Before
+from .before import HEAD_FACTOR, Before
 from .config import Recipe, parse_recipe
 from .encode import Encoded
 from .errors import LingraftError, RunError
@@ -83,9 +83,11 @@ def run_variant(variant: Variant, whole: Recipe) -> None:
     tried = _tried(variant, whole.output_dir, tuning_epochs, prepared)
     rate = chosen_rate(variant, tried)
     recipe = variant.at_rate(rate) if rate is not None else variant.recipe
-    # A head that is trained alone is trained once: nothing comes before it.
-    start = {"warm_start": recipe.train.warm_start and variant.network != "frozen-head"}
-    prepared = replace(prepared, recipe=recipe.model_copy(update={"train": recipe.train.model_copy(update=start)}))
+    if variant.network == "frozen-head":  # a head that is trained alone: nothing comes before it
+        alone = {"warm_start": False, "learning_rate": HEAD_FACTOR * recipe.train.learning_rate}
+        prepared = replace(prepared, recipe=recipe.model_copy(update={"train": recipe.train.model_copy(update=alone)}))
+    else:
+        prepared = replace(prepared, recipe=recipe)
     with opened(recipe.output_dir, recipe) as folder:
         refuse_other_data(folder, card)
         write_json(folder / "data.json", card)

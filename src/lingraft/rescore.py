@@ -33,6 +33,7 @@ def rescore(
     task_name: str | None = None,
     data_dir: Path | None = None,
     limit: int | None = None,
+    task_part_alone: bool = False,
     quiet: bool = False,
 ) -> list[tuple[str, Score]]:
     """Scores of the saved adaptation, each with the part that was used for its language.
@@ -44,6 +45,7 @@ def rescore(
         task_name: A benchmark of the same kind, instead of the task that was trained.
         data_dir: Its folder; default: data/NAME.
         limit: Score only so many examples of each language, chosen by a hash of their ids.
+        task_part_alone: Leave the language parts out.
         quiet: Say nothing.
 
     Raises:
@@ -75,12 +77,13 @@ def rescore(
             problem = str(error)
             continue
         _check_labels(examples, task, language)
-        part = "language and task part" if language in adapted.identity.languages else "task part alone"
+        both = language in adapted.identity.languages and not task_part_alone
+        part, walked = ("language and task part", language) if both else ("task part alone", "")
         predicted = list[str]()
         with reporter.task(f"{language}: {len(examples)} examples, {part}", len(examples)) as advance:
             for at in range(0, len(examples), CHUNK):
                 some = examples[at : at + CHUNK]
-                predicted += [prediction.value for prediction in adapted.predict_examples(some, language)]
+                predicted += [prediction.value for prediction in adapted.predict_examples(some, walked)]
                 advance(len(some))
         found = score_by_language(
             examples, predicted, task, method="lingraft", language=language, unit=unit, run=folder.name
