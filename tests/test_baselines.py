@@ -9,9 +9,12 @@ from torch import nn
 from conftest import random_model
 from lingraft.backbones import backbones
 from lingraft.backbones.loading import weights_digest
-from lingraft.baselines.peft import METHODS, PeftUnsupportedError, peft_network, share_memory
+from lingraft.baselines.peft import METHODS, PeftUnsupportedError, as_graft, peft_network, share_memory
 from lingraft.baselines.prototype import prototype_logits
+from lingraft.checkpoint import Identity
+from lingraft.config import Block
 from lingraft.errors import ConfigError
+from lingraft.model import GraftedModel
 from lingraft.records import IDS, States
 
 SMALL = {"peft-prompt": {"num_virtual_tokens": 4}, "peft-prefix": {"num_virtual_tokens": 4}, "peft-lora": {"r": 2}}
@@ -201,3 +204,23 @@ def test_too_little_memory_is_not_taken_for_a_method_that_is_impossible(monkeypa
     monkeypatch.setattr("lingraft.baselines.peft._try_out", out_of_memory)
     with pytest.raises(expected):
         network("peft-lora")
+
+
+@pytest.mark.parametrize("family", ["bert", "xlm-roberta"])
+def test_a_lora_of_pefts_becomes_one_of_ours(family):
+    """What is saved of it, is loaded as an adaptation and says the same."""
+    net = network("peft-lora", family).eval()
+    with torch.no_grad():
+        for parameter in net.adaptation.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    who = Identity(
+        checkpoint="", weights_digest="", tokenizer_digest="", text_prefix="", cut=IDS, max_length=8, task="",
+        labels=(), kind="classification", source_language="", languages=(), prompt=None, adapter=None, version="",
+    )  # fmt: skip
+
+    adaptation, known = as_graft(net, who)
+
+    options = Block.model_validate(known.adapter)
+    assert (options.name, options.options["targets"]) == ("lora", ["attention.self.query", "attention.self.value"])
+    given = States(TOKENS, MASK, IDS)
+    torch.testing.assert_close(GraftedModel(net.stack, adaptation.eval())(given, "")[1], net(given, "")[1])

@@ -23,7 +23,14 @@ from lingraft.errors import CacheError
 from lingraft.records import States
 from lingraft.state_table import StateTable
 
-FIELDS = {"weights_digest": "w", "tokenizer_digest": "t", "cut": 8, "max_length": 64, "dtype": "float32"}
+FIELDS = {
+    "weights_digest": "w",
+    "tokenizer_digest": "t",
+    "cut": 8,
+    "max_length": 64,
+    "dtype": "float32",
+    "precision": "float32",
+}
 TEXTS = st.one_of(
     st.lists(st.text(max_size=6), max_size=5),
     st.lists(st.lists(st.integers(0, 2**40), max_size=4).map(tuple), max_size=5),
@@ -35,6 +42,7 @@ INPUTS = st.fixed_dictionaries(
         "cut": st.integers(0, 12),
         "max_length": st.integers(1, 12),
         "dtype": st.sampled_from(["float32", "float16"]),
+        "precision": st.sampled_from(["float32", "bfloat16"]),
         "texts": TEXTS,
     }
 )

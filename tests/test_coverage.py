@@ -19,7 +19,9 @@ def test_pieces_are_counted_per_word():
 
 def test_a_script_without_blanks_has_no_pieces_per_word():
     """Where blanks do not separate words, their number says nothing."""
-    assert coverage(["吾輩は猫である。名前はまだ無い。" * 2], random_tokenizer()).pieces_per_word is None
+    for text in ["吾輩は猫である。名前はまだ無い。", "在 1998 年 ， 他 在 Boston 出生 。", "ภาษาไทย ง่าย มาก"]:
+        assert coverage([text], random_tokenizer()).pieces_per_word is None
+    assert coverage(["한국어 문장은 띄어 쓴다"], random_tokenizer()).pieces_per_word is not None
 
 
 def test_no_text_is_no_error():

@@ -17,6 +17,8 @@ from lingraft.backbones import backbones
 from lingraft.encode import states_at
 from lingraft.errors import CheckpointError, ConfigError
 from lingraft.model import Adaptation, GraftedModel
+from lingraft.prompts import prompts
+from lingraft.records import States
 
 IDS = [[1, 5, 6, 7, 8, 2], [1, 9, 2], [1, 10, 11, 2]]
 FAMILIES = sorted(BLOCKS)
@@ -289,3 +291,33 @@ def test_an_unknown_family_cannot_be_written(tmp_path):
     stack.configuration["model_type"] = "electra"
     with pytest.raises(CheckpointError, match="how PEFT names the layers of a electra is not known; known: bert"):
         export_peft(built(stack), stack, tmp_path, "some/model")
+
+
+# ---- In training -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("prompt", [None, {"name": "deep"}, {"name": "gated"}])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_beside_the_weights_it_computes_what_it_computes_merged(family, prompt, precision):
+    """Output and gradients of training, where ``W`` has none, are those of the merged matrix; no hook remains."""
+    stack = backbones.build(family)(random_model(family))
+    stack.precision = precision
+    adapter = shaken(built(stack, rank=2))
+    make = prompts.build(prompt["name"], {"length": 2}) if prompt else None
+    rows = make(stack, range(1, 3), [], lambda how, layer, count: torch.randn(count, stack.width)) if make else None
+    model = GraftedModel(stack, Adaptation(rows, adapter, nn.Linear(stack.width, 3)))
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
+    states = States(tokens=torch.randn(2, 4, stack.width), mask=mask, layer=1)
+
+    def walked():
+        model.zero_grad()
+        logits = model(states, "eng-Latn")[1]
+        logits.logsumexp(-1).sum().backward()
+        return logits.detach(), torch.cat([parameter.grad.flatten() for parameter in model.adaptation.parameters()])
+
+    (merged, gradient), (beside, its_gradient) = (walked() for _ in (model.eval(), model.train()))
+    rounding = {"rtol": 1e-4, "atol": 1e-5} if precision == "float32" else {"rtol": 0.05, "atol": 0.05}
+    torch.testing.assert_close(merged, beside, **rounding)
+    assert nn.functional.cosine_similarity(gradient, its_gradient, dim=0) > 0.999
+    assert not any(module._forward_hooks for module in stack.modules())

@@ -48,10 +48,11 @@ PROBED = 8  # texts per language whose logits a fresh process must give back
 
 @dataclass(frozen=True)
 class Method:
-    """How the network of a training is made, and what its scores are called."""
+    """How the network of a training is made, what is saved of it, and what its scores are called."""
 
     name: str = AFTER
     build: Callable[[Prepared, Pool, Before | None, int], Any] = field(default_factory=lambda: grafted)
+    saved: Callable[[Any, Identity], tuple[nn.Module, Identity]] = lambda model, who: (model.adaptation, who)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
     if task.kind.name == "classification":
         refit(model, source, targets, frame, prepared)
     seconds = time.monotonic() - started
-    save_adaptation(place / "adaptation.safetensors", model.adaptation, identity(prepared))
+    save_adaptation(place / "adaptation.safetensors", *method.saved(model, identity(prepared)))
     scores = evaluate_unit(unit, folder, model, head, prepared, reporter, method.name)
     write_lines(place / "scores.jsonl", [asdict(s) for s in scores])
     write_lines(place / "training.jsonl", [{"unit": unit.name, **row} for row in history])
@@ -366,6 +367,7 @@ def identity(prepared: Prepared) -> Identity:
         paired=any(len(e.texts) > 1 for e in prepared.materials.dev),
         outputs=task.kind.outputs,
         kind_options=dict(task.kind.options),
+        precision=backbone.stack.precision,
     )
 
 
@@ -409,8 +411,7 @@ def evaluate_unit(
                 unit=unit,
                 run=folder.name,
             )
-    tolerance = 1e-3 if recipe.cache.dtype == "float32" else 0.1  # half precision rounds at the third digit
-    write_json(folder / "units" / unit.name / "probe.json", {"tolerance": tolerance, "languages": probes})
+    write_json(folder / "units" / unit.name / "probe.json", {"tolerance": recipe.rounding, "languages": probes})
     return scores
 
 

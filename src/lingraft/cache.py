@@ -75,6 +75,7 @@ def entry_key(
     cut: int,
     max_length: int,
     dtype: str,
+    precision: str,
     texts: Sequence[tuple[int, ...]] | Sequence[str],
 ) -> str:
     """Name everything that the states of an entry depend on, in 64 hexadecimal digits.
@@ -88,10 +89,12 @@ def entry_key(
         cut: Number of frozen blocks that the states went through.
         max_length: Longest text in tokens.
         dtype: How the states are stored.
+        precision: How they were computed.
         texts: Token ids or strings, one per row of the entry.
     """
     digest = hashlib.sha256()
-    for field in (str(VERSION), weights_digest, tokenizer_digest, str(cut), str(max_length), dtype, str(len(texts))):
+    fields = (weights_digest, tokenizer_digest, str(cut), str(max_length), dtype, precision, str(len(texts)))
+    for field in (str(VERSION), *fields):
         digest.update(_with_length(field))
     for text in texts:
         digest.update(_with_length(text))

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .backbones import Precision
 from .backbones.loading import Backbone
 from .config import Block
 from .errors import CheckpointError
@@ -54,6 +55,8 @@ class Identity:
     """Of the head; 0 in older files: one for each label."""
     kind_options: dict[str, Any] = field(default_factory=dict)
     """What the kind of task is built with, beside the labels."""
+    precision: Precision = "float32"
+    """Of the backbone's matrix products."""
 
 
 def save_adaptation(path: Path, adaptation: nn.Module, identity: Identity) -> None:

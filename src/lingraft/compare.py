@@ -85,7 +85,7 @@ def estimates(methods: Sequence[Variant], recipe: Recipe) -> list[Estimate]:
     materials = gather(recipe)
     features = tokenise(materials, load_tokenizer(facts.name), prefix, recipe)
     counts = {key: tokens_by_example(group) for key, group in features.items()}
-    rate = matrix_rate(facts.width) * EFFICIENCY
+    rate = matrix_rate(facts.width, recipe.backbone.precision) * EFFICIENCY
     trial = (recipe.compare or CompareSettings()).tuning_epochs
     found = [Estimate(method, _seconds(method, trial, materials, counts, facts, rate)) for method in methods]
     return sorted(found, key=lambda estimate: estimate.seconds)

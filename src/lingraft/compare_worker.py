@@ -25,7 +25,7 @@ import torch
 from .adapt import Method, Prepared, learning_pools, logistic_head, prediction_rows, run_unit
 from .backbones import loading
 from .baselines.peft import METHODS as PEFT
-from .baselines.peft import PeftNetwork, PeftUnsupportedError, peft_network
+from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
 from .baselines.prototype import prototype_logits
 from .batches import Pool
 from .before import HEAD_FACTOR, Before
@@ -164,7 +164,8 @@ def chosen_rate(variant: Variant, tried: dict[float, float | None]) -> float | N
 
 def _method(variant: Variant) -> Method:
     if variant.network in PEFT:
-        return Method(variant.name, partial(_peft, variant))
+        saved = {"saved": as_graft} if variant.network == "peft-lora" else {}
+        return Method(variant.name, partial(_peft, variant), **saved)
     return Method(variant.name)
 
 

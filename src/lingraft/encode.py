@@ -97,6 +97,7 @@ def encode(
         cut=cut,
         max_length=max_length,
         dtype=dtype,
+        precision=backbone.stack.precision,
         texts=ids,
     )
     lengths = [len(text) for text in ids]

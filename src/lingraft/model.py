@@ -8,6 +8,7 @@ strategy thaws is trained as a copy, which takes the original's place only durin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -51,7 +52,11 @@ class Adaptation(nn.Module):
     def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
         """What takes the place of the stack's parameters, by their names."""
         thawed = {name.replace("/", "."): tensor for name, tensor in self.unfrozen.items()}
-        return thawed | (self.adapter.weights(stack, language) if self.adapter is not None else {})
+        return thawed | (self.adapter.merged(stack, language) if self.adapter is not None else {})
+
+    def beside(self, stack: LayerStack) -> AbstractContextManager[None]:
+        """What the stack computes besides."""
+        return self.adapter.beside(stack) if self.adapter is not None else nullcontext()
 
 
 class Network(Protocol):
@@ -107,8 +112,10 @@ class GraftedModel(nn.Module):
                 visited[final.layer] = final
             return final
 
-        weights = self.adaptation.weights(self.stack, language) if parts else {}
-        return with_weights(self.stack, weights, steps)
+        if not parts:
+            return steps()
+        with self.adaptation.beside(self.stack):
+            return with_weights(self.stack, self.adaptation.weights(self.stack, language), steps)
 
     def _layers(self, states: States, language: str, parts: bool) -> Iterator[States]:
         prompt = self.adaptation.prompt if parts else None
@@ -152,18 +159,19 @@ def step(
     """
     prefixes = prompt if isinstance(prompt, tuple) else ()
     rows = prompt if isinstance(prompt, Tensor) else None
-    if rows is not None:
-        tokens = stack.prompted_block(layer, states.tokens, states.mask, rows, feed_forward)
-    else:
-        tokens = stack.block(
-            layer,
-            states.tokens,
-            states.mask,
-            prompt_length=states.prompt_length,
-            prefixes=prefixes,
-            feed_forward=feed_forward,
-        )
-    return replace(states, tokens=tokens, layer=layer + 1)
+    with stack.products():
+        if rows is not None:
+            tokens = stack.prompted_block(layer, states.tokens, states.mask, rows, feed_forward)
+        else:
+            tokens = stack.block(
+                layer,
+                states.tokens,
+                states.mask,
+                prompt_length=states.prompt_length,
+                prefixes=prefixes,
+                feed_forward=feed_forward,
+            )
+    return replace(states, tokens=tokens.to(states.tokens.dtype), layer=layer + 1)
 
 
 class _Walk(nn.Module):

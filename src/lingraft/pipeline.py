@@ -91,7 +91,9 @@ def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, Accelerator]:
     accelerator = Accelerator(cpu=recipe.device == "cpu")
     if recipe.device not in ("auto", accelerator.device.type):
         raise ConfigError([f"device: {recipe.device} was asked for, this machine offers {accelerator.device.type}"])
-    backbone = load_backbone(recipe.backbone.checkpoint, text_prefix=recipe.backbone.text_prefix)
+    backbone = load_backbone(
+        recipe.backbone.checkpoint, text_prefix=recipe.backbone.text_prefix, precision=recipe.backbone.precision
+    )
     if recipe.backbone.max_length > backbone.max_length:
         raise ConfigError(
             [f"backbone.max_length: {recipe.backbone.max_length} is more than the checkpoint's {backbone.max_length}"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from .backbones import Precision
 from .backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer, usual_prefix
 from .cache import entry_bytes
 from .config import Recipe
@@ -51,10 +52,11 @@ def plan(recipe: Recipe) -> Plan:
     encoded = sum(len(f.input_ids) for group in features.values() for f in group)
     learnt = sum(_tokens_per_epoch(draw, materials, features) for draw in materials.draws)
     learnt *= len(recipe.seeds) * recipe.train.num_train_epochs
-    seconds = _seconds(encoded, learnt, facts, cut)
+    flops = _flops(encoded, learnt, facts, cut)
     if materials.task.kind.name != "classification" and recipe.train.warm_start:
         alone = sum(_labelled_tokens(draw, materials, features) for draw in materials.draws)
-        seconds += _forward_seconds(alone * len(recipe.seeds) * recipe.train.num_train_epochs, facts, cut)
+        flops += _forward_flops(alone * len(recipe.seeds) * recipe.train.num_train_epochs, facts, cut)
+    seconds = flops / (matrix_rate(facts.width, recipe.backbone.precision) * EFFICIENCY)
     size = sum(
         entry_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
         for group in features.values()
@@ -86,7 +88,9 @@ def plan(recipe: Recipe) -> Plan:
         len(units(recipe)),
         _rows(materials, features, covered),
         lines,
-        _warnings(recipe, materials) + _coverage_warnings(covered, materials.task.target_languages),
+        _warnings(recipe, materials)
+        + _coverage_warnings(covered, materials.task.target_languages)
+        + list(_precision_warnings(recipe, facts)),
     )
 
 
@@ -257,24 +261,22 @@ def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: 
     return sum(parameter.numel() for parameter in adaptation.parameters())
 
 
-def _seconds(encoded: int, learnt: int, facts: CheckpointFacts, cut: int) -> float:
-    """FLOPs over the matrix rate: forward once for encoding, forward and backward above the cut for training."""
+def _flops(encoded: int, learnt: int, facts: CheckpointFacts, cut: int) -> float:
+    """Forward once for encoding, forward and backward above the cut for training."""
     per_layer = 24 * facts.width**2  # multiply-adds of a transformer block, twice, per token
-    flops = encoded * per_layer * facts.num_layers + learnt * 2 * per_layer * (facts.num_layers - max(0, cut))
-    return flops / (matrix_rate(facts.width) * EFFICIENCY)
+    return encoded * per_layer * facts.num_layers + learnt * 2 * per_layer * (facts.num_layers - max(0, cut))
 
 
-def _forward_seconds(tokens: int, facts: CheckpointFacts, cut: int) -> float:
+def _forward_flops(tokens: int, facts: CheckpointFacts, cut: int) -> float:
     """A head alone has no gradient to send through the layers."""
-    flops = tokens * 24 * facts.width**2 * (facts.num_layers - max(0, cut))
-    return flops / (matrix_rate(facts.width) * EFFICIENCY)
+    return tokens * 24 * facts.width**2 * (facts.num_layers - max(0, cut))
 
 
-def matrix_rate(width: int, seconds: float = 0.3) -> float:
+def matrix_rate(width: int, precision: Precision = "float32", seconds: float = 0.3) -> float:
     """FLOP/s of this machine on matrix products of the model's shapes, measured now."""
     import torch
 
-    a, b = torch.randn(1024, width), torch.randn(width, 4 * width)
+    a, b = (torch.randn(shape).to(getattr(torch, precision)) for shape in ((1024, width), (width, 4 * width)))
     for _ in range(3):
         a @ b
     done, started = 0, time.perf_counter()
@@ -282,6 +284,13 @@ def matrix_rate(width: int, seconds: float = 0.3) -> float:
         a @ b
         done += 1
     return done * 2 * a.shape[0] * a.shape[1] * b.shape[1] / (time.perf_counter() - started)
+
+
+def _precision_warnings(recipe: Recipe, facts: CheckpointFacts) -> Iterator[str]:
+    """Where the processor only imitates the precision, it is slower than the usual one."""
+    precision = recipe.backbone.precision
+    if precision != "float32" and matrix_rate(facts.width, precision) < matrix_rate(facts.width):
+        yield f"backbone.precision: {precision} is slower than float32 on this machine; leave it out"
 
 
 def _name(block: object) -> str:

@@ -66,6 +66,7 @@ def rescore(
             options["target_languages"] = others or options["target_languages"]
         task = tasks.build(recipe.task.name, options)
     unit = _selected(folder, units(recipe))
+    method = str(read_object(folder / "method.json").get("name", "lingraft"))
     wanted = task.languages if languages is None else tuple(map(canonical, languages))
     scores, problem = [], f"{task.name} has no {split} examples in {', '.join(wanted)}"
     for language in wanted:
@@ -86,7 +87,7 @@ def rescore(
                 predicted += [prediction.value for prediction in adapted.predict_examples(some, walked)]
                 advance(len(some))
         found = score_by_language(
-            examples, predicted, task, method="lingraft", language=language, unit=unit, run=folder.name
+            examples, predicted, task, method=method, language=language, unit=unit, run=folder.name
         )
         scores += [(part, one) for one in found]
     if not scores:

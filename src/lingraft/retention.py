@@ -41,9 +41,6 @@ MOST_TOKENS = 60_000
 TIE = 1e-6
 """Cosines that differ by less are the same: repeated sentences, and states that have collapsed."""
 
-ROUNDING = {"float32": 1e-3, "float16": 0.1}
-"""By how much of their size states may differ that were computed in other batches, by format of the cache."""
-
 
 def retention(
     folder: Path,
@@ -103,7 +100,7 @@ def retention(
         "parts_off": {
             "texts": sum(len(ids) for _, ids in looked_at.values()),
             "max_difference": max(difference for difference, _ in switched_off),
-            "tolerance": ROUNDING[recipe.cache.dtype] * scale,
+            "tolerance": recipe.rounding * scale,
         },
     }
 

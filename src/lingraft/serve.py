@@ -161,9 +161,13 @@ def needed_columns(folder: Path | str) -> tuple[str, ...]:
 
 
 def adaptation_path(folder: Path | str) -> Path:
-    """The file with the trained parts."""
+    """The file with the trained parts; of a method of a comparison, that of its first training."""
     path = Path(folder)
-    return path / "adaptation.safetensors" if path.is_dir() or not path.suffix else path
+    if path.suffix and not path.is_dir():
+        return path
+    written = path / "adaptation.safetensors"
+    trainings = sorted(path.glob("units/*/adaptation.safetensors"))
+    return trainings[0] if trainings and not written.exists() else written
 
 
 def load(folder: Path | str, *, backbone: Backbone | None = None) -> Adapted:
@@ -178,7 +182,7 @@ def load(folder: Path | str, *, backbone: Backbone | None = None) -> Adapted:
     """
     path = adaptation_path(folder)
     wanted = read_identity(path)
-    backbone = backbone or load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix)
+    backbone = backbone or load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix, precision=wanted.precision)
     adaptation, identity = load_adaptation(path, backbone)
     return Adapted(backbone, GraftedModel(backbone.stack, adaptation).eval(), identity)
 

@@ -9,6 +9,7 @@ stack may be on the meta device, where parameters are only counted; it is never 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
 from torch import Tensor, nn
@@ -51,8 +52,16 @@ class Adapter(nn.Module):
         return None
 
     def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
-        """What takes the place of the stack's parameters during a walk, by their names in the stack."""
+        """What takes the place of the stack's parameters, by their names in the stack."""
         return {}
+
+    def merged(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
+        """Those of :meth:`weights` that do so in the walk at hand; all, unless it is done :meth:`beside` them."""
+        return self.weights(stack, language)
+
+    def beside(self, stack: LayerStack) -> AbstractContextManager[None]:
+        """Inside, the stack's own layers compute more than they did."""
+        return nullcontext()
 
 
 Build = Callable[[LayerStack, range, Iterable[str]], Adapter]

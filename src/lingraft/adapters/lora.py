@@ -1,8 +1,9 @@
 """LoRA (Hu et al., 2021): a trained matrix of low rank added to frozen ones, shared by all languages.
 
-We compute ``W + alpha / rank * B @ A`` once per step and walk the stack with it. So no module of the
-frozen stack is replaced, a family needs no code of its own for this, and a token costs nothing more
-at prediction. In training a step pays for the gradient of the merged matrix, as in fine-tuning.
+To predict we compute ``W + alpha / rank * B @ A`` once and walk the stack with it, so a token costs
+nothing more. In training the product stays beside ``W``, on a hook of the linear layer: merged, a step
+would pay for the gradient of the whole matrix, as in fine-tuning. No module of the frozen stack is
+replaced either way, and a family needs no code of its own.
 
 Hugging Face's PEFT reads and writes the same matrices: see :mod:`lingraft.adapters.peft_folder`.
 """
@@ -10,11 +11,13 @@ Hugging Face's PEFT reads and writes the same matrices: see :mod:`lingraft.adapt
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
@@ -74,6 +77,14 @@ class LowRank(nn.Module):
         """``[outputs, inputs]``."""
         return scaling * (self.B @ self.A)
 
+    def beside(self, scaling: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+        """A hook of the linear layer: its output and what the pair adds."""
+
+        def add(linear: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            return output + scaling * F.linear(F.linear(given[0], self.A), self.B)
+
+        return add
+
 
 class LoraAdapter(Adapter):
     """The pairs of matrices: ``task.LAYER.NAME.A`` and ``.B``, dots in names written as ``/``."""
@@ -102,6 +113,23 @@ class LoraAdapter(Adapter):
             for layer, of_layer in self.task.items()
             for key, pair in of_layer.items()  # type: ignore[operator]
         }
+
+    def merged(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
+        """All of them, but in training none."""
+        return {} if self.training else self.weights(stack, language)
+
+    @contextmanager
+    def beside(self, stack: LayerStack) -> Iterator[None]:
+        """In training, add ``alpha / rank * x A' B'`` to the output of each place; nothing remains afterwards."""
+        hooks = []
+        try:
+            for (layer, name), pair in self.matrices().items() if self.training else ():
+                linear = stack.get_submodule(f"layers.{layer}.{name}")
+                hooks.append(linear.register_forward_hook(pair.beside(self.alpha / len(pair.A))))
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
         """``W + alpha / rank * B @ A`` for each place, whatever the language."""

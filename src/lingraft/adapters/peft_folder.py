@@ -81,16 +81,12 @@ def read_peft(folder: Path, stack: LayerStack, layers: range) -> PeftLora:
     """
     config = _read_config(folder)
     tensors = _read_tensors(folder)
-    pattern = re.compile(rf"(?:^|\.){re.escape(_blocks(stack))}\.(\d+)\.(.+)\.lora_([AB])\.weight$")
-    halves: dict[tuple[int, str], dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        if found := pattern.search(key):
-            halves.setdefault((int(found[1]), found[2]), {})[found[3]] = tensor.float()
-        elif not IGNORED.search(key):
-            raise CheckpointError(
-                f"{folder / WEIGHTS} holds {key}; expected low-rank matrices of linear layers inside "
-                f"{_blocks(stack)}.N, which is all that can be adapted here: train that LoRA without it"
-            )
+    halves, others = halves_by_place(tensors, stack)
+    if unknown := [key for key in others if not IGNORED.search(key)]:
+        raise CheckpointError(
+            f"{folder / WEIGHTS} holds {unknown[0]}; expected low-rank matrices of linear layers inside "
+            f"{_blocks(stack)}.N, which is all that can be adapted here: train that LoRA without it"
+        )
     if not halves:
         raise CheckpointError(f"{folder / WEIGHTS} holds no low-rank matrices of {_blocks(stack)}.N.…; is it LoRA?")
     if below := sorted({layer for layer, _ in halves if layer < layers.start}):
@@ -102,6 +98,20 @@ def read_peft(folder: Path, stack: LayerStack, layers: range) -> PeftLora:
         matrices={place: _checked(folder, stack, place, pair, config["r"]) for place, pair in sorted(halves.items())},
         alpha=float(config["lora_alpha"]),
     )
+
+
+def halves_by_place(
+    tensors: Mapping[str, Tensor], stack: LayerStack
+) -> tuple[dict[tuple[int, str], dict[str, Tensor]], list[str]]:
+    """``A`` and ``B`` of each block and linear layer, by PEFT's names in a file or in a model; and the other names."""
+    pattern = re.compile(rf"(?:^|\.){re.escape(_blocks(stack))}\.(\d+)\.(.+)\.lora_([AB])(?:\.default)?\.weight$")
+    halves, others = dict[tuple[int, str], dict[str, Tensor]](), list[str]()
+    for key, tensor in tensors.items():
+        if found := pattern.search(key):
+            halves.setdefault((int(found[1]), found[2]), {})[found[3]] = tensor.float()
+        else:
+            others.append(key)
+    return halves, others
 
 
 def export_peft(adapter: LoraAdapter, stack: LayerStack, folder: Path, base_model_name: str) -> None:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from . import Builder, FeedForward, LayerStack, Prefix, attend_prefixes, backbones, visible
+from . import Builder, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -59,14 +59,14 @@ class BertStack(LayerStack):
     ) -> Tensor:
         """Full attention, so a virtual token is a token like any other."""
         layer: Any = self.layers[i]
-        if not prefixes and feed_forward is None:
+        if not prefixes and feed_forward is None and self.precision == "float32":
             states: Tensor = layer(hidden, visible(mask))
             return states
         attention = layer.attention.self
         query, key, value = (
             _by_head(project(hidden), attention) for project in (attention.query, attention.key, attention.value)
         )
-        context = F.scaled_dot_product_attention(query, key, value, attn_mask=visible(mask))
+        context = attend(query, key, value, mask=visible(mask))
         context = attend_prefixes(
             context,
             query,
@@ -94,9 +94,7 @@ class BertStack(LayerStack):
         if seen is not None:
             seen = F.pad(seen, (len(rows), 0), value=True)
         query = _by_head(attention.query(hidden), attention)
-        context = F.scaled_dot_product_attention(
-            query, with_rows(attention.key), with_rows(attention.value), attn_mask=seen
-        )
+        context = attend(query, with_rows(attention.key), with_rows(attention.value), mask=seen)
         return _after_attention(layer, context, hidden, feed_forward)
 
 

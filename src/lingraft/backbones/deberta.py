@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..errors import CheckpointError
-from . import Builder, FeedForward, LayerStack, Prefix, attend_prefixes, backbones, refuse_feed_forward
+from . import Builder, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, refuse_feed_forward
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -90,9 +89,9 @@ class DebertaStack(LayerStack):
         if "p2c" in kinds:
             project = attention.query_proj if attention.share_att_key else attention.pos_query_proj
             bias = bias + _look_up(key, _by_head(project(embedded), heads), index.T).transpose(-1, -2)
-        bias = (bias * scale).masked_fill(~keep[:, None, None, :], torch.finfo(hidden.dtype).min)
+        bias = (bias * scale).masked_fill(~keep[:, None, None, :], torch.finfo(bias.dtype).min)
 
-        context = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+        context = attend(query, key, value, mask=bias, scale=scale)
         context = attend_prefixes(  # content to content: a prefix has no distance from a word
             context,
             query,

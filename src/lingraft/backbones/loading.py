@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from ..errors import CheckpointError
-from . import LayerStack, backbones
+from . import LayerStack, Precision, backbones
 from .bundled import bundled_folder, find_bundle
 
 if TYPE_CHECKING:
@@ -69,13 +69,14 @@ class CheckpointFacts:
     licence: str
 
 
-def load_backbone(checkpoint: str, *, text_prefix: str | None = None) -> Backbone:
-    """Load a checkpoint as a frozen layer stack in float32, with its tokenizer.
+def load_backbone(checkpoint: str, *, text_prefix: str | None = None, precision: Precision = "float32") -> Backbone:
+    """Load a checkpoint as a frozen layer stack, its weights in float32, with its tokenizer.
 
     Args:
         checkpoint: ``bundled:NAME``, a local folder, or a Hub id.
         text_prefix: What goes before every text; by default what the model was trained with,
             where that is known.
+        precision: Of the matrix products inside its blocks.
 
     Raises:
         CheckpointError: It is missing, damaged, unsafe, or of an unsupported family.
@@ -85,6 +86,7 @@ def load_backbone(checkpoint: str, *, text_prefix: str | None = None) -> Backbon
     _weight_files(folder, checkpoint)
     tokenizer = _load_tokenizer(folder, checkpoint)
     stack: LayerStack = backbones.build(config["model_type"])(_load_encoder(folder, checkpoint))
+    stack.precision = precision
     _check_vocabulary(tokenizer, config, checkpoint)
     return Backbone(
         name=checkpoint,

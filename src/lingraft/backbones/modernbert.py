@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import Builder, FeedForward, LayerStack, Prefix, attend_prefixes, backbones, refuse_feed_forward, visible
+from . import Builder, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, refuse_feed_forward, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -127,7 +126,7 @@ def _attend(
 
     query, key, value = project(hidden)
     turned_query, turned_key = apply_rotary_pos_emb(query, key, *rotation, unsqueeze_dim=1)
-    context = F.scaled_dot_product_attention(turned_query, turned_key, value, attn_mask=seen)
+    context = attend(turned_query, turned_key, value, mask=seen)
     context = attend_prefixes(context, query, prefixes, keys_and_values, attention.head_dim**-0.5)
     attended: Tensor = attention.out_drop(attention.Wo(context.transpose(1, 2).flatten(2)))
     return attended

@@ -15,8 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..adapters.lora import LoraAdapter, LowRank
+from ..adapters.peft_folder import halves_by_place
 from ..backbones import LayerStack
+from ..checkpoint import Identity
 from ..errors import CheckpointError, ConfigError
+from ..model import Adaptation
 from ..records import IDS, States
 
 METHODS = ("peft-prompt", "peft-prefix", "peft-lora")
@@ -72,7 +76,9 @@ class PeftNetwork(nn.Module):
         """
         if states.layer != IDS or visited is not None:
             raise ConfigError(["alignment: PEFT's forward pass offers no states in between; set `alignment: []`"])
-        hidden: Tensor = self.model(input_ids=states.tokens, attention_mask=states.mask).last_hidden_state
+        with self.stack.products():
+            hidden: Tensor = self.model(input_ids=states.tokens, attention_mask=states.mask).last_hidden_state
+        hidden = hidden.float()
         length = states.tokens.shape[1]
         # Soft prompts come first in the output; of a prefix there is nothing to see there.
         final = replace(states, tokens=hidden[:, -length:], layer=self.stack.num_layers)
@@ -129,6 +135,26 @@ def peft_network(
         reason, what = (str(error).strip() or type(error).__name__).splitlines()[0], method.removeprefix("peft-")
         raise PeftUnsupportedError(f"PEFT's {what} does not work on {family}: {reason}") from None
     return network
+
+
+def as_graft(network: PeftNetwork, identity: Identity) -> tuple[Adaptation, Identity]:
+    """A trained LoRA of PEFT's as an adaptation of ours, which computes the same and can be loaded.
+
+    Args:
+        network: Made with the method ``peft-lora``.
+        identity: Of the training.
+    """
+    configuration: Any = network.model.peft_config["default"]  # type: ignore[index]
+    found, _ = halves_by_place(dict(network.model.named_parameters()), network.stack)
+    pairs = {place: LowRank(halves["A"], halves["B"]) for place, halves in found.items()}
+    adapter = LoraAdapter(pairs, configuration.lora_alpha)
+    options = {
+        "rank": configuration.r,
+        "alpha": configuration.lora_alpha,
+        "targets": sorted({name for _, name in found}),
+    }
+    adaptation = Adaptation(None, adapter, network.adaptation.head, per_token=network.adaptation.per_token)
+    return adaptation, replace(identity, adapter={"name": "lora", **options})
 
 
 def _configuration(method: str, options: Mapping[str, Any]) -> Any:

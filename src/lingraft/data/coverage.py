@@ -6,6 +6,7 @@ sentences and on languages that its tokenizer does not cover.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,11 @@ MANY_PIECES = 4.0
 """More pieces per word than this are hopeless: little but letters is left. Vietnamese has 1.2, English 1.4, German 1.6,
 Swahili 1.6, Telugu 2.4, Yoruba 2.8, Guarani 3.0, Quechua 3.1 and Aymara, the highest in SIB-200, 3.3."""
 
-LONGEST_WORD = 15
-"""Where words are longer than this on average, the script does not separate words by blanks."""
+UNSPACED = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+"""A letter of a script that does not separate words by blanks: Thai, Lao, Tibetan, Burmese, Khmer, kana, Han."""
+
+SOME_LETTERS = 0.2
+"""With a larger share of such letters, a text is counted as written without blanks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +45,6 @@ def coverage(texts: Sequence[str], tokenizer: Any) -> Coverage:
     pieces = sum(len(text) for text in ids)
     unknown = sum(list(text).count(tokenizer.unk_token_id) for text in ids)
     words = [word for text in some for word in text.split()]
-    separated = words and sum(map(len, words)) <= LONGEST_WORD * len(words)
+    unspaced = sum(len(UNSPACED.findall(word)) for word in words)
+    separated = words and unspaced <= SOME_LETTERS * sum(letter.isalpha() for word in words for letter in word)
     return Coverage(unknown / max(1, pieces), pieces / len(words) if separated else None)
