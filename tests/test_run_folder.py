@@ -5,12 +5,13 @@ import subprocess
 import sys
 
 import pytest
+from ruamel.yaml import YAML
 
 import lingraft.folders
 from invented import world_recipe
 from lingraft.config import read_recipe
 from lingraft.errors import RunError
-from lingraft.run_folder import Unit, opened, units, write_json, write_lines, write_text
+from lingraft.run_folder import Unit, changed_settings, opened, units, write_json, write_lines, write_text
 
 HOLDER = """
 import sys
@@ -177,3 +178,16 @@ def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
         write_text(tmp_path / "t.txt", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
     assert (tmp_path / "t.txt").read_text() == "old"
+
+
+def test_a_setting_that_came_later_has_its_default_in_an_older_folder(tmp_path):
+    """So a folder from before is continued, but not with another value of what is new."""
+    now = recipe(tmp_path)
+    older = now.model_dump(mode="json", by_alias=True)
+    del older["backbone"]["precision"]
+    YAML(typ="safe", pure=True).dump(older, tmp_path / "recipe.yaml")
+
+    assert changed_settings(tmp_path, now) == []
+    assert changed_settings(tmp_path, recipe(tmp_path, "backbone.precision=bfloat16")) == [
+        "backbone.precision is 'float32' there and 'bfloat16' now"
+    ]
