@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from side_by_side import Column, table
+
 from lingraft.data.languages import display_name
 from lingraft.findings import Estimate, results
-from lingraft.run_files import read_lines, read_run
+from lingraft.run_files import read_lines, read_object, read_run
 
 HERE = Path(__file__).resolve().parent
 RUNS, PAGE = Path("runs/tasks"), Path("docs/results/tasks.md")
@@ -36,6 +38,7 @@ class Stage:
     folder: str
     command: tuple[str, ...]
     output: str | None = None
+    verb: str = "run"
 
     @property
     def done(self) -> Path:
@@ -45,7 +48,7 @@ class Stage:
     def argv(self) -> list[str]:
         """The command as a shell would run it."""
         if self.output is None:
-            return ["run", *self.command, f"output_dir={RUNS / self.folder}"]
+            return [self.verb, *self.command, f"output_dir={RUNS / self.folder}"]
         return ["evaluate", str(RUNS / self.folder), *self.command, "--output", str(self.done)]
 
 
@@ -59,7 +62,7 @@ def pawsx(examples: int, translated: bool) -> Stage:
     sources = [f"{{name: pawsx, data_dir: ../shared/data/pawsx, split: dev, hold_out: 400, examples: {examples}}}"]
     if translated:
         sources.append("{name: paws_wiki_id, data_dir: ../shared/data/paws_wiki_id, language: ind-Latn}")
-    epochs = 1 if translated else 4
+    epochs = 2 if translated else 8
     return Stage(
         "PAWS-X",
         f"{examples:,} English pairs" + (" and 7,993 machine-translated Indonesian ones" if translated else ""),
@@ -68,43 +71,48 @@ def pawsx(examples: int, translated: bool) -> Stage:
     )
 
 
+XQUAD = ["eng-Latn", "deu-Latn", "spa-Latn", "ell-Grek", "rus-Cyrl", "vie-Latn", "zho-Hans", "hin-Deva", "arb-Arab"]
+SHORT_SENTENCES = (
+    "task.target_languages=[deu-Latn, hin-Deva, arb-Arab]",
+    "parallel={files: ../shared/data/ntrex/newstest2019-src.eng.txt, "
+    "target_files: '../shared/data/ntrex/newstest2019-ref.{language}.txt', pairs: 1000}",
+    "prompt={name: deep}",
+    "adapter={name: bottleneck, width: 64}",
+    "alignment=[{name: mse, weight: 0.5}]",
+    "train.num_train_epochs=2",
+    "backbone.precision=float32",
+)
+PEFT = ("compare.methods=[peft-lora]", "compare.learning_rates={peft-lora: [1e-3]}", "train.warm_start=false")
+MLQA = ("--task", "mlqa", "--split", "dev", "--data-dir", "../shared/data/mlqa", "--languages", "en,de,es,vi,zh,ar")
+AFRIQA = ("--task", "afriqa", "--data-dir", "../shared/data/afriqa", "--languages", "hau,yor")
 STAGES = (
-    Stage("XQuAD", "17 English articles, two passes", "xquad", recipe("xquad")),
+    Stage("XQuAD", "17 English articles, three passes", "xquad", recipe("xquad")),
     Stage(
         "XQuAD",
-        "the same run without its language parts, 200 questions a language",
-        "xquad",
+        "the same questions, PEFT's LoRA in all layers, two passes",
+        "xquad-peft",
+        recipe("xquad", *PEFT, "train.num_train_epochs=2"),
+        verb="compare",
+    ),
+    Stage("XQuAD", "32 questions of Arabic, Hindi and Vietnamese besides", "xquad-shots", recipe("xquad_shots")),
+    Stage(
+        "XQuAD",
+        "parts of each language instead, aligned on 1,000 translated sentences, two passes",
+        "xquad-aligned",
+        recipe("xquad", *SHORT_SENTENCES),
+    ),
+    Stage(
+        "XQuAD",
+        "that run without its language parts, 200 questions a language",
+        "xquad-aligned",
         ("--languages", "de,hi,ar", "--limit", "200", "--task-part-alone"),
         "task_part.jsonl",
     ),
-    Stage(
-        "MLQA (dev)",
-        "the same run, 200 questions a language of context",
-        "xquad",
-        (
-            "--task",
-            "mlqa",
-            "--split",
-            "dev",
-            "--data-dir",
-            "../shared/data/mlqa",
-            "--languages",
-            "en,de,ar,es,vi,zh",
-            "--limit",
-            "200",
-        ),
-        "mlqa.jsonl",
-    ),
-    Stage(
-        "AfriQA",
-        "the same run, question in the language, context in English",
-        "xquad",
-        ("--task", "afriqa", "--data-dir", "../shared/data/afriqa", "--languages", "hau,yor"),
-        "afriqa.jsonl",
-    ),
-    pawsx(400, translated=False),
-    pawsx(1600, translated=False),
-    pawsx(1600, translated=True),
+    Stage("MLQA (dev)", "the run of XQuAD", "xquad", MLQA, "mlqa.jsonl"),
+    Stage("MLQA (dev)", "PEFT's LoRA", "xquad-peft/peft-lora", MLQA, "mlqa.jsonl"),
+    Stage("AfriQA", "the run of XQuAD, question in the language, context in English", "xquad", AFRIQA, "afriqa.jsonl"),
+    Stage("AfriQA", "the same run, and 16 questions of each language", "afriqa", recipe("afriqa")),
+    *(pawsx(examples, translated) for translated in (False, True) for examples in (200, 400, 800, 1600)),
     Stage("MasakhaNER", "2,000 English sentences of PAN-X", "masakhaner", recipe("masakhaner")),
     Stage("AfriSenti", "420 English sentences of NusaX", "afrisenti", recipe("afrisenti")),
     Stage("AmericasNLI", "2,190 English pairs of XNLI", "americasnli", recipe("americasnli")),
@@ -157,7 +165,10 @@ def write_page() -> None:
             ]
             found = list(read_lines(RUNS / stage.folder / (stage.output or "scores.jsonl")))
             rows += [{"stage": stage.folder, "section": section} | row for row in found]
-            lines += list(_evaluated(found) if stage.output else _trained(stage))
+            lines += list(
+                _evaluated(found) if stage.output else _compared(stage) if stage.verb == "compare" else _trained(stage)
+            )
+        lines += list(_together(section))
     if absent:
         lines += ["", "## Not run", ""]
         lines += [f"- {stage.section}: {stage.title}." for stage in absent]
@@ -167,6 +178,33 @@ def write_page() -> None:
     beside.parent.mkdir(exist_ok=True)
     beside.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     print(PAGE)
+
+
+def _together(section: str) -> Iterator[str]:
+    """The methods of a section beside each other, where several have answered the same questions."""
+    ours, theirs, shots = (RUNS / name for name in ("xquad", "xquad-peft/peft-lora", "xquad-shots"))
+    if section != "XQuAD" or not (theirs / "method.json").exists():
+        return
+    columns = [Column("frozen head", ours, "before"), Column("PEFT LoRA", theirs), Column("lingraft", ours)]
+    yield from ["", "### All questions, no example of the language", "", "F1 [95 % interval], exact match:", ""]
+    yield from table(columns, XQUAD, (2, 1))
+    if (shots / "README.md").exists():
+        columns.append(Column("lingraft and 32", shots))
+        yield from ["", "### 32 questions of the language", ""]
+        yield "Paragraphs from which no question was drawn, the same for all methods; F1 [95 % interval], exact match:"
+        yield ""
+        yield from table(columns, ["arb-Arab", "hin-Deva", "vie-Latn"], (3, 2), only=shots)
+
+
+def _compared(stage: Stage) -> Iterator[str]:
+    """Trained parameters and time of the methods of a comparison; their scores stand beside the others'."""
+    yield "| method | trained | steps | minutes | memory |"
+    yield "|---|--:|--:|--:|--:|"
+    for path in sorted((RUNS / stage.folder).glob("*/method.json")):
+        facts = read_object(path)
+        (steps,), (seconds,) = facts["steps"].values(), facts["seconds"].values()
+        name, trained, memory = facts["name"], facts["trainable_parameters"], facts["peak_bytes"] / 1e9
+        yield f"| `{name}` | {trained:,} | {steps} | {seconds / 60:.0f} | {memory:.1f} GB |"
 
 
 def _trained(stage: Stage) -> Iterator[str]:
