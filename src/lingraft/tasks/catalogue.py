@@ -10,7 +10,7 @@ from ..data.languages import canonical
 from ..data.table import locate, pair_examples
 from ..records import PairExample
 from . import Task, tasks
-from .classification import classification_task
+from .building import task_of
 
 
 @tasks.register("sib200")
@@ -39,7 +39,9 @@ def sib200(
             for example in pair_examples(locate(layout % part, language, data_dir), fields=fields, language=language)
         ]
 
-    return classification_task(
+    return task_of(
+        kind="classification",
+        options={},
         name="sib200",
         source_language=source_language,
         target_languages=target_languages,
@@ -56,7 +58,9 @@ def sib200(
 def cldr_names(*, source_language: str = "eng-Latn", target_languages: list[str]) -> Task:
     """Is this the name of a country, language, currency, script or city? 143 languages, no files needed."""
     source = canonical(source_language)
-    return classification_task(
+    return task_of(
+        kind="classification",
+        options={},
         name="cldr_names",
         source_language=source,
         target_languages=target_languages,

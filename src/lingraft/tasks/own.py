@@ -1,4 +1,4 @@
-"""Tasks on a user's own files: questions, tagged sentences, choices. Classification has a file of its own."""
+"""Tasks on a user's own files: texts with labels, questions, tagged sentences, choices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..data.conll import tagged_examples
 from ..data.items import choice_examples, span_rows
 from ..data.languages import canonical
 from ..data.squad import squad_examples
-from ..data.table import locate
+from ..data.table import locate, pair_examples
 from ..data.text import suffix_of
 from ..errors import DataError
 from ..records import Example
@@ -18,6 +18,41 @@ from . import Task, tasks
 from .building import Read, task_of
 
 Split = Literal["train", "dev", "test"]
+
+
+@tasks.register("classification")
+def classification(
+    *,
+    source_language: str,
+    target_languages: list[str],
+    files: dict[Split, str],
+    fields: dict[str, str] | None = None,
+    data_dir: Path = Path(),
+    parallel: bool = False,
+    allow_unseen_labels: bool = False,
+    title: str = "classification",
+    licence: str = "not stated",
+    citation: str = "",
+) -> Task:
+    """Your own texts with labels: JSONL, CSV, TSV or Parquet files with `{language}` in their path."""
+    columns = fields or {"text": "text", "label": "label"}
+
+    def read(path: Path, language: str) -> Sequence[Example]:
+        return pair_examples(path, fields=columns, language=language)
+
+    return task_of(
+        kind="classification",
+        options={},
+        name=title,
+        source_language=source_language,
+        target_languages=target_languages,
+        read=files_reader(files, data_dir, source_language, read),
+        licence=licence,
+        citation=citation,
+        parallel=parallel,
+        global_groups="group" in columns,
+        allow_unseen_labels=allow_unseen_labels,
+    )
 
 
 @tasks.register("span_qa")
