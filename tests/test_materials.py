@@ -211,7 +211,7 @@ def test_a_task_that_is_not_parallel_has_no_pairs(world):
 
 def test_a_target_without_tests_is_refused(world):
     """A run that could say nothing of its result does not begin."""
-    with pytest.raises(DataError, match="task.files has no 'test' entry; it has train, dev"):
+    with pytest.raises(DataError, match=r"task\.files has no 'test' entry; it has train, dev"):
         materials(world, splits=("train", "dev"))
 
 
