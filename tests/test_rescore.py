@@ -253,3 +253,14 @@ def test_the_list_of_tasks_is_printed(call):
     """With languages, sizes and licence."""
     printed = call("list", "tasks")
     assert {"licence", "languages", "xquad", "masakhaner"} <= set(printed.out.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(("split", "said"), [("train", True), ("test", False)])
+def test_scores_on_what_was_learned_from_are_called_so(split, said, nusax, trained, tmp_path, capsys):
+    """Nobody is to take what a run remembers for what it can do."""
+    source = {"name": "nusax", "data_dir": str(tmp_path / "nusax"), "split": split}
+    folder = trained(Stub("classification", LABELS, last_word), train_from=source)
+
+    rescore.rescore(folder, ["eng"], "train", task_name="nusax", data_dir=tmp_path / "nusax")
+
+    assert ("the run learned from nusax's train examples" in " ".join(capsys.readouterr().err.split())) is said

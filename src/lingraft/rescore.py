@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from .checkpoint import Identity
-from .config import read_recipe
+from .config import Recipe, read_recipe
 from .data.languages import canonical
 from .data.sampling import rank
 from .errors import DataError
@@ -18,7 +20,7 @@ from .run_folder import Unit, units
 from .serve import load
 from .tasks import Task, tasks
 from .tasks.benchmark_files import read_split
-from .tasks.benchmarks import benchmark, is_held_out
+from .tasks.benchmarks import TrainingSources, benchmark, is_held_out
 from .tasks.known_kinds import kind_of
 
 CHUNK = 64
@@ -59,6 +61,10 @@ def rescore(
         learned = task_name == recipe.task.name and recipe.task.options.get("train_on_evaluation_set", False)
         task = _benchmark(task_name, adapted.identity, data_dir, languages, without_held_out=learned)
         reporter.say(f"licence of {task.name}: {task.licence}")
+        if _was_learned(recipe, task_name, split):
+            reporter.say(
+                f"the run learned from {task_name}'s {split} examples: its scores there say nothing of new ones"
+            )
     else:
         options = dict(recipe.task.options) | ({"data_dir": str(data_dir)} if data_dir else {})
         if languages is not None:
@@ -93,6 +99,12 @@ def rescore(
     if not scores:
         raise DataError(problem)
     return scores
+
+
+def _was_learned(recipe: Recipe, name: str, split: str) -> bool:
+    """Whether the run's training examples come from this split of a benchmark."""
+    sources = TypeAdapter(TrainingSources).validate_python(recipe.task.options.get("train_from") or [])
+    return any((one.name, one.split) == (name, split) for one in sources)
 
 
 def _examples(task: Task, language: str, split: str) -> list[Example]:
