@@ -26,7 +26,6 @@ from .evaluate import TOKENS_PER_BATCH
 from .finish import selected_model, shared_sentences
 from .materials import Materials
 from .model import GraftedModel
-from .records import Example
 from .run_files import read_object
 from .statistics import bootstrap_interval
 
@@ -35,8 +34,8 @@ Floats = NDArray[np.float64]
 MOST = 2000
 """Sentences per language at most: similarity of all with all takes the square of their number."""
 
-MOST_TOKENS = 60_000
-"""And tokens: long contexts are walked three times."""
+MOST_TOKENS = 20_000
+"""And tokens: they are walked several times, and that must not take as long as the training."""
 
 TIE = 1e-6
 """Cosines that differ by less are the same: repeated sentences, and states that have collapsed."""
@@ -63,8 +62,9 @@ def retention(
     task, source = materials.task, materials.task.source_language
     chosen, model = selected_model(folder, recipe, backbone, device)
 
-    looked_at = {source: ("dev", _some(materials.dev, pools[source, "dev"]))}
-    looked_at |= {code: ("test", _some(materials.test[code], pools[code, "test"])) for code in task.target_languages}
+    looked_at = {source: ("dev", _some([example.id for example in materials.dev], pools[source, "dev"]))}
+    for code in task.target_languages:
+        looked_at[code] = "test", _some([example.id for example in materials.test[code]], pools[code, "test"])
     similar, switched_off = {}, []
     for language, (purpose, ids) in looked_at.items():
         encoded = pools[language, purpose]
@@ -77,6 +77,8 @@ def retention(
         if shared is None:
             continue
         purpose, *sides = shared
+        few = min(len(_some(ids, pools[code, purpose])) for code, ids in zip((source, language), sides, strict=True))
+        sides = [ids[:few] for ids in sides]
         states = [
             _before_and_after(model, pools[code, purpose], ids, code)
             for code, ids in zip((source, language), sides, strict=True)
@@ -105,14 +107,14 @@ def retention(
     }
 
 
-def _some(examples: Sequence[Example], encoded: Encoded) -> list[str]:
+def _some(ids: Sequence[str], encoded: Encoded) -> list[str]:
     """The first examples, as many as there is time to look at."""
     chosen, tokens, lengths = list[str](), 0, encoded.lengths
-    for example in examples[:MOST]:
-        tokens += lengths[encoded.row[example.id]]
+    for example in ids[:MOST]:
+        tokens += lengths[encoded.row[example]]
         if tokens > MOST_TOKENS and len(chosen) >= 8:
             break
-        chosen.append(example.id)
+        chosen.append(example)
     return chosen
 
 
