@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from side_by_side import Column, table
@@ -57,6 +58,9 @@ def recipe(name: str, *settings: str) -> tuple[str, ...]:
     return (f"examples/tasks/{name}.yaml", *settings)
 
 
+CURVE = "PAWS-X"
+
+
 def pawsx(examples: int, translated: bool) -> Stage:
     """A point of the learning curve."""
     sources = [f"{{name: pawsx, data_dir: ../shared/data/pawsx, split: dev, hold_out: 400, examples: {examples}}}"]
@@ -64,7 +68,7 @@ def pawsx(examples: int, translated: bool) -> Stage:
         sources.append("{name: paws_wiki_id, data_dir: ../shared/data/paws_wiki_id, language: ind-Latn}")
     epochs = 2 if translated else 8
     return Stage(
-        "PAWS-X",
+        CURVE,
         f"{examples:,} English pairs" + (" and 7,993 machine-translated Indonesian ones" if translated else ""),
         f"pawsx-{examples}" + ("-id" if translated else ""),
         recipe("pawsx", f"task.train_from=[{', '.join(sources)}]", f"train.num_train_epochs={epochs}"),
@@ -155,6 +159,14 @@ def write_page() -> None:
         if not stages:
             continue
         lines += ["", f"## {section}"]
+        if section == CURVE:
+            lines += list(_curve(stages))
+            rows += [
+                {"stage": stage.folder, "section": section} | row
+                for stage in stages
+                for row in read_lines(RUNS / stage.folder / "scores.jsonl")
+            ]
+            continue
         for stage in stages:
             lines += [
                 "",
@@ -180,10 +192,32 @@ def write_page() -> None:
     print(PAGE)
 
 
+def _curve(stages: Sequence[Stage]) -> Iterator[str]:
+    """Accuracy by how much was learned from, a row for each training."""
+    yield from ["", f"    lingraft {' '.join(map(_quoted, stages[-1].argv()))}", ""]
+    yield "and likewise with other numbers of `examples`, and without the second source and with eight passes."
+    found = {stage: {one.name: one for one in results(read_run(RUNS / stage.folder))} for stage in stages}
+    languages = list(next(iter(found.values())))
+    yield from ["", f"| learned from | {' | '.join(languages)} | mean |", "|---" * (len(languages) + 2) + "|"]
+    for stage, by_language in found.items():
+        cells = [_told(by_language[name].after) for name in languages]
+        mean = fmean(one.after.value for one in by_language.values() if one.after)
+        yield f"| {stage.title} | {' | '.join(cells)} | {mean:.3f} |"
+    for stage, by_language in found.items():
+        cells = [_told(by_language[name].before) for name in languages]
+        mean = fmean(one.before.value for one in by_language.values() if one.before)
+        yield f"| frozen head, {stage.title} | {' | '.join(cells)} | {mean:.3f} |"
+    most = [f"{by_language[name].majority:.3f}" for name in languages]
+    yield f"| always the most frequent class | {' | '.join(most)} | |"
+    yield from ["", f"Test pairs: {', '.join(f'{name} {by_language[name].n:,}' for name in languages)}."]
+    for note in read_run(RUNS / stages[-1].folder).data.get("notes", ()):
+        yield from ["", f"{note}."]
+
+
 def _together(section: str) -> Iterator[str]:
     """The methods of a section beside each other, where several have answered the same questions."""
     ours, theirs, shots = (RUNS / name for name in ("xquad", "xquad-peft/peft-lora", "xquad-shots"))
-    if section != "XQuAD" or not (theirs / "method.json").exists():
+    if section != "XQuAD" or not ((ours / "README.md").exists() and (theirs / "method.json").exists()):
         return
     columns = [Column("frozen head", ours, "before"), Column("PEFT LoRA", theirs), Column("lingraft", ours)]
     yield from ["", "### All questions, no example of the language", "", "F1 [95 % interval], exact match:", ""]
@@ -203,7 +237,7 @@ def _compared(stage: Stage) -> Iterator[str]:
     for path in sorted((RUNS / stage.folder).glob("*/method.json")):
         facts = read_object(path)
         (steps,), (seconds,) = facts["steps"].values(), facts["seconds"].values()
-        name, trained, memory = facts["name"], facts["trainable_parameters"], facts["peak_bytes"] / 1e9
+        name, trained, memory = facts["name"], facts["trainable_parameters"], (facts["peak_bytes"] or 0) / 1e9
         yield f"| `{name}` | {trained:,} | {steps} | {seconds / 60:.0f} | {memory:.1f} GB |"
 
 

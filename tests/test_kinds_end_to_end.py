@@ -30,6 +30,7 @@ from lingraft.pipeline import run
 from lingraft.plan import plan
 from lingraft.progress import Reporter
 from lingraft.records import Score
+from lingraft.rescore import rescore
 from lingraft.run_files import read_lines, read_object, read_run
 from lingraft.serve import load, verify
 from test_pipeline import KILLED
@@ -486,6 +487,12 @@ def test_methods_are_compared_on_questions(world, tiny_checkpoint, tmp_path, mon
     for row in rows:
         if row["metric"] == "f1" and row["language"] == TARGET:
             assert f"{100 * row['value']:.1f}" in page
+
+    # A method's folder serves like a run's.
+    written = {(row["method"], row["language"], row["metric"]): row["value"] for row in rows}
+    for name in set(names) - {"prototype"}:
+        again = {(s.method, s.language, s.metric): s.value for _, s in rescore(folder / name, None, "test", quiet=True)}
+        assert again == {key: pytest.approx(value) for key, value in written.items() if key[0] == name}
 
 
 @pytest.mark.usefixtures("unverified")

@@ -310,14 +310,15 @@ def test_beside_the_weights_it_computes_what_it_computes_merged(family, prompt, 
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
     states = States(tokens=torch.randn(2, 4, stack.width), mask=mask, layer=1)
 
-    def walked():
-        model.zero_grad()
+    def walked(training):
+        model.train(training).zero_grad()
         logits = model(states, "eng-Latn")[1]
         logits.logsumexp(-1).sum().backward()
         return logits.detach(), torch.cat([parameter.grad.flatten() for parameter in model.adaptation.parameters()])
 
-    (merged, gradient), (beside, its_gradient) = (walked() for _ in (model.eval(), model.train()))
-    rounding = {"rtol": 1e-4, "atol": 1e-5} if precision == "float32" else {"rtol": 0.05, "atol": 0.05}
+    (merged, gradient), (beside, its_gradient) = (walked(training) for training in (False, True))
+    exact = precision == "float32"
+    rounding = {"rtol": 1e-4, "atol": 1e-5} if exact else {"rtol": 0.1, "atol": 0.1}
     torch.testing.assert_close(merged, beside, **rounding)
-    assert nn.functional.cosine_similarity(gradient, its_gradient, dim=0) > 0.999
+    assert nn.functional.cosine_similarity(gradient, its_gradient, dim=0) > (0.99999 if exact else 0.95)
     assert not any(module._forward_hooks for module in stack.modules())

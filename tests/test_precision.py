@@ -1,7 +1,11 @@
 """Matrix products in bfloat16: near to float32, and nothing else changes."""
 
+import json
+
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import lingraft.plan
@@ -10,7 +14,7 @@ from invented import world_recipe, write_world
 from lingraft.backbones import backbones
 from lingraft.backbones.loading import load_backbone
 from lingraft.baselines.peft import METHODS, peft_network
-from lingraft.checkpoint import read_identity
+from lingraft.checkpoint import Identity, read_identity, save_adaptation
 from lingraft.config import Block
 from lingraft.encode import encode
 from lingraft.model import GraftedModel, build_adaptation
@@ -121,9 +125,21 @@ def test_a_run_predicts_in_the_precision_it_was_trained_in(tmp_path, tiny_checkp
     assert verify(folder)["texts"] > 0
 
 
-def test_an_older_adaptation_is_one_of_float32(tmp_path, tiny_checkpoint):
+def test_an_older_adaptation_is_one_of_float32(tmp_path):
     """Files that do not name a precision were made before there was a choice."""
-    assert load_backbone(str(tiny_checkpoint)).stack.precision == "float32"
+    path = tmp_path / "adaptation.safetensors"
+    who = Identity(
+        checkpoint="", weights_digest="", tokenizer_digest="", text_prefix="", cut=0, max_length=8, task="", labels=(),
+        kind="classification", source_language="", languages=(), prompt=None, adapter=None, version="",
+        precision="bfloat16",
+    )  # fmt: skip
+    save_adaptation(path, nn.Linear(2, 2), who)
+    with safe_open(path, "pt") as file:
+        about = json.loads(file.metadata()["lingraft"])
+    del about["identity"]["precision"]
+    save_file(load_file(path), path, {"lingraft": json.dumps(about)})
+
+    assert read_identity(path).precision == "float32"
 
 
 @pytest.mark.parametrize("rates", [{"float32": 2.0, "bfloat16": 1.0}, {"float32": 1.0, "bfloat16": 2.0}])

@@ -111,8 +111,7 @@ def _seconds(
         cut = resolved_cut(recipe, layers)
         depth, whole = layers - max(0, cut), cut < 0
         learns = freezing.build(recipe.freezing.name, recipe.freezing.options).highest_cut(layers) < layers
-        weights = learns or (recipe.adapter is not None and recipe.adapter.name == "lora")
-        passes = 3.0 if weights else 2.0  # forward, gradient of the states, and that of the weights
+        passes = 3.0 if learns else 2.0  # forward, gradient of the states, and that of the weights
         if learns:
             thawed = depth * per_layer / 2 + (facts.vocabulary * facts.width if whole else 0)
     tokens, steps = _per_epoch(method, draw, materials, counts)

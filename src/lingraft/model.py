@@ -8,7 +8,7 @@ strategy thaws is trained as a copy, which takes the original's place only durin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -49,14 +49,15 @@ class Adaptation(nn.Module):
         logits: Tensor = self.head(final.tokens if self.per_token else final.pooled())
         return logits
 
-    def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
-        """What takes the place of the stack's parameters, by their names."""
-        thawed = {name.replace("/", "."): tensor for name, tensor in self.unfrozen.items()}
-        return thawed | (self.adapter.merged(stack, language) if self.adapter is not None else {})
-
-    def beside(self, stack: LayerStack) -> AbstractContextManager[None]:
-        """What the stack computes besides."""
-        return self.adapter.beside(stack) if self.adapter is not None else nullcontext()
+    @contextmanager
+    def within(self, stack: LayerStack, language: str) -> Iterator[dict[str, Tensor]]:
+        """What takes the place of the stack's parameters, by their names; inside, adapters work beside them."""
+        weights = {name.replace("/", "."): tensor for name, tensor in self.unfrozen.items()}
+        beside = self.adapter.beside(stack) if self.adapter is not None and self.training else None
+        with beside or nullcontext():
+            if self.adapter is not None and beside is None:
+                weights |= self.adapter.weights(stack, language)
+            yield weights
 
 
 class Network(Protocol):
@@ -114,8 +115,8 @@ class GraftedModel(nn.Module):
 
         if not parts:
             return steps()
-        with self.adaptation.beside(self.stack):
-            return with_weights(self.stack, self.adaptation.weights(self.stack, language), steps)
+        with self.adaptation.within(self.stack, language) as weights:
+            return with_weights(self.stack, weights, steps)
 
     def _layers(self, states: States, language: str, parts: bool) -> Iterator[States]:
         prompt = self.adaptation.prompt if parts else None

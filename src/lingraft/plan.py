@@ -288,7 +288,12 @@ def matrix_rate(width: int, precision: Precision = "float32", seconds: float = 0
 
 def _precision_warnings(recipe: Recipe, facts: CheckpointFacts) -> Iterator[str]:
     """Where the processor only imitates the precision, it is slower than the usual one."""
+    import torch
+
     precision = recipe.backbone.precision
+    elsewhere = recipe.device == "auto" and (torch.cuda.is_available() or torch.backends.mps.is_available())
+    if recipe.device not in ("auto", "cpu") or elsewhere:
+        return
     if precision != "float32" and matrix_rate(facts.width, precision) < matrix_rate(facts.width):
         yield f"backbone.precision: {precision} is slower than float32 on this machine; leave it out"
 

@@ -110,11 +110,11 @@ def retention(
 def _some(ids: Sequence[str], encoded: Encoded) -> list[str]:
     """The first examples, as many as there is time to look at."""
     chosen, tokens, lengths = list[str](), 0, encoded.lengths
-    for example in ids[:MOST]:
-        tokens += lengths[encoded.row[example]]
+    for one in ids[:MOST]:
+        tokens += lengths[encoded.row[one]]
         if tokens > MOST_TOKENS and len(chosen) >= 8:
             break
-        chosen.append(example)
+        chosen.append(one)
     return chosen
 
 

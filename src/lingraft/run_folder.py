@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from .config import NOT_YAML, Recipe
-from .errors import RunError
+from .config import NOT_YAML, Recipe, resolved
+from .errors import ConfigError, RunError
 from .folders import locked_or_refused, write_atomically
 
 
@@ -106,8 +106,8 @@ def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
     except NOT_YAML as error:
         problem = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(f"{path} cannot be read ({problem}); choose another output_dir, or delete that folder") from None
-    with suppress(ValidationError):  # what the folder does not say was not there to be set: it has its default
-        written = Recipe.model_validate(written).model_dump(mode="json", by_alias=True)
+    with suppress(ValidationError, ConfigError):  # what it does not say was not there to be set: it has its default
+        written = resolved(Recipe.model_validate(written)).model_dump(mode="json", by_alias=True)
     ours, theirs = _flat(recipe.model_dump(mode="json", by_alias=True)), _flat(written)
     # Where a run computes, and how much may be cached, is free to change between two parts of it.
     free = {"device", "output_dir", "cache.max_gigabytes"}

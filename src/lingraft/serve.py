@@ -165,16 +165,15 @@ def adaptation_path(folder: Path | str) -> Path:
     path = Path(folder)
     if path.suffix and not path.is_dir():
         return path
-    written = path / "adaptation.safetensors"
-    trainings = sorted(path.glob("units/*/adaptation.safetensors"))
-    return trainings[0] if trainings and not written.exists() else written
+    trained = read_object(path / "method.json").get("units", ())
+    return path.joinpath(*(("units", trained[0]) if trained else ()), "adaptation.safetensors")
 
 
 def load(folder: Path | str, *, backbone: Backbone | None = None) -> Adapted:
     """Load a run folder, or an ``adaptation.safetensors``, for prediction.
 
     Args:
-        folder: What `lingraft run` wrote.
+        folder: What `lingraft run` wrote, or a method's folder in what `lingraft compare` wrote.
         backbone: Use this one instead of the checkpoint that the run names.
 
     Raises:

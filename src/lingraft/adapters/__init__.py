@@ -9,7 +9,7 @@ stack may be on the meta device, where parameters are only counted; it is never 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Self
 
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from ..registry import Registry
 
 
 class Adapter(nn.Module):
-    """Four places where a layer can be adapted; what a subclass leaves as it is changes nothing.
+    """Places where a layer can be adapted; what a subclass leaves as it is changes nothing.
 
     Attributes:
         missing: A sentence for the user, if files that this adapter begins with are not there. A saved
@@ -55,13 +55,12 @@ class Adapter(nn.Module):
         """What takes the place of the stack's parameters, by their names in the stack."""
         return {}
 
-    def merged(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
-        """Those of :meth:`weights` that do so in the walk at hand; all, unless it is done :meth:`beside` them."""
-        return self.weights(stack, language)
+    def beside(self, stack: LayerStack) -> AbstractContextManager[None] | None:
+        """Another way to what :meth:`weights` does, without a gradient of the weights: inside, layers compute more.
 
-    def beside(self, stack: LayerStack) -> AbstractContextManager[None]:
-        """Inside, the stack's own layers compute more than they did."""
-        return nullcontext()
+        Used in training where there is one.
+        """
+        return None
 
 
 Build = Callable[[LayerStack, range, Iterable[str]], Adapter]

@@ -114,16 +114,12 @@ class LoraAdapter(Adapter):
             for key, pair in of_layer.items()  # type: ignore[operator]
         }
 
-    def merged(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
-        """All of them, but in training none."""
-        return {} if self.training else self.weights(stack, language)
-
     @contextmanager
     def beside(self, stack: LayerStack) -> Iterator[None]:
-        """In training, add ``alpha / rank * x A' B'`` to the output of each place; nothing remains afterwards."""
+        """Add ``alpha / rank * x A' B'`` to the output of each place; nothing remains afterwards."""
         hooks = []
         try:
-            for (layer, name), pair in self.matrices().items() if self.training else ():
+            for (layer, name), pair in self.matrices().items():
                 linear = stack.get_submodule(f"layers.{layer}.{name}")
                 hooks.append(linear.register_forward_hook(pair.beside(self.alpha / len(pair.A))))
             yield

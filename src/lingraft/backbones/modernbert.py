@@ -69,7 +69,7 @@ class ModernBertStack(LayerStack):
             seen = window if seen is None else seen & window
         rotation = self._rotation(self.kinds[i], hidden)
         layer: Any = self.layers[i]
-        if not prefixes:
+        if not prefixes and self.precision == "float32":
             states: Tensor = layer(hidden, attention_mask=seen, position_embeddings=rotation)
             return states
         hidden = hidden + _attend(layer, hidden, seen, rotation, prefixes)

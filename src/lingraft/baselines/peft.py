@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..adapters.lora import LoraAdapter, LowRank
-from ..adapters.peft_folder import halves_by_place
+from ..adapters.peft_folder import PLAIN, halves_by_place
 from ..backbones import LayerStack
 from ..checkpoint import Identity
 from ..errors import CheckpointError, ConfigError
@@ -140,11 +140,15 @@ def peft_network(
 def as_graft(network: PeftNetwork, identity: Identity) -> tuple[Adaptation, Identity]:
     """A trained LoRA of PEFT's as an adaptation of ours, which computes the same and can be loaded.
 
+    One with PEFT's further options, such as DoRA, stays what it is.
+
     Args:
         network: Made with the method ``peft-lora``.
         identity: Of the training.
     """
     configuration: Any = network.model.peft_config["default"]  # type: ignore[index]
+    if any(getattr(configuration, option, None) not in allowed for option, allowed in PLAIN.items()):
+        return network.adaptation, identity  # type: ignore[return-value]
     found, _ = halves_by_place(dict(network.model.named_parameters()), network.stack)
     pairs = {place: LowRank(halves["A"], halves["B"]) for place, halves in found.items()}
     adapter = LoraAdapter(pairs, configuration.lora_alpha)

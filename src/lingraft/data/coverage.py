@@ -24,7 +24,7 @@ MANY_PIECES = 4.0
 Swahili 1.6, Telugu 2.4, Yoruba 2.8, Guarani 3.0, Quechua 3.1 and Aymara, the highest in SIB-200, 3.3."""
 
 UNSPACED = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
-"""A letter of a script that does not separate words by blanks: Thai, Lao, Tibetan, Burmese, Khmer, kana, Han."""
+"""Of the common scripts that do not separate words by blanks: Thai, Lao, Tibetan, Burmese, Khmer, kana, Han."""
 
 SOME_LETTERS = 0.2
 """With a larger share of such letters, a text is counted as written without blanks."""
