@@ -49,22 +49,24 @@ def grafted(family, prompt=None, adapter=None):
     return shaken(GraftedModel(stack, adaptation).eval(), size=0.05)
 
 
-def walked(model, precision):
+def walked(model, precision, training):
     """Final states, and the gradient of all trained parts, in one vector."""
     model.stack.precision = precision
-    model.zero_grad()
+    torch.manual_seed(1)  # of dropout
+    model.train(training).zero_grad()
     final, logits = model(BATCH, "yor-Latn")
     logits.logsumexp(-1).sum().backward()
     return final, torch.cat([parameter.grad.flatten() for parameter in model.adaptation.parameters()])
 
 
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize(("prompt", "adapter"), PARTS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_states_and_gradients_are_near_to_those_of_float32(family, prompt, adapter):
+def test_states_and_gradients_are_near_to_those_of_float32(family, prompt, adapter, training):
     """The same to the precision of bfloat16, whose eight bits give three digits; states stay float32."""
     model = grafted(family, prompt, adapter)
 
-    (exact, gradient), (rounded, its_gradient) = walked(model, "float32"), walked(model, "bfloat16")
+    (exact, gradient), (rounded, its_gradient) = (walked(model, one, training) for one in ("float32", "bfloat16"))
 
     assert rounded.tokens.dtype == its_gradient.dtype == torch.float32
     real = MASK.bool()
