@@ -87,7 +87,18 @@ SHORT_SENTENCES = (
     "backbone.precision=float32",
 )
 PEFT = ("compare.methods=[peft-lora]", "compare.learning_rates={peft-lora: [1e-3]}", "train.warm_start=false")
-MLQA = ("--task", "mlqa", "--split", "dev", "--data-dir", "../shared/data/mlqa", "--languages", "en,de,es,vi,zh,ar")
+MLQA = (
+    "--task",
+    "mlqa",
+    "--split",
+    "dev",
+    "--data-dir",
+    "../shared/data/mlqa",
+    "--languages",
+    "en,de,es,vi,zh,ar",
+    "--limit",
+    "300",
+)
 AFRIQA = ("--task", "afriqa", "--data-dir", "../shared/data/afriqa", "--languages", "hau,yor")
 STAGES = (
     Stage("XQuAD", "17 English articles, three passes", "xquad", recipe("xquad")),
