@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from learning_curve import Point, draw
 from side_by_side import Column, table
 
 from lingraft.data.languages import display_name
@@ -209,6 +210,14 @@ def _curve(stages: Sequence[Stage]) -> Iterator[str]:
     yield "and likewise with other numbers of `examples`, and without the second source and with eight passes."
     found = {stage: {one.name: one for one in results(read_run(RUNS / stage.folder))} for stage in stages}
     languages = list(next(iter(found.values())))
+    picture = PAGE.with_suffix("") / "pawsx.svg"
+    points = [
+        Point(int(stage.folder.split("-")[1]), stage.folder.endswith("-id"), {n: one.after for n, one in by.items()})
+        for stage, by in found.items()
+    ]
+    majority = {name: one.majority for name, one in next(iter(found.values())).items()}
+    draw(points, majority, picture, ("alone", "with 7,993 Indonesian pairs"))
+    yield from ["", f"![Accuracy by number of English pairs](tasks/{picture.name})"]
     yield from ["", f"| learned from | {' | '.join(languages)} | mean |", "|---" * (len(languages) + 2) + "|"]
     for stage, by_language in found.items():
         cells = [_told(by_language[name].after) for name in languages]
