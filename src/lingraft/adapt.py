@@ -161,7 +161,12 @@ def _transfer(model: Any, frame: Frame, source: Pool, prepared: Prepared) -> Tra
         ]
         frames |= frames_of(model, batches, [layer for layer in layers if layer is not None])
     frames = {layer: found.to(device) for layer, found in frames.items()}
-    return Transfer(recipe.alignment, frames, source.language)
+    return Transfer(recipe.alignment, frames, source.language, special=_opening(prepared))
+
+
+def _opening(prepared: Prepared) -> int:
+    """How many tokens come before the content of each text: what opens it, and the checkpoint's prefix."""
+    return len(prepared.backbone.tokenizer(prepared.backbone.text_prefix.strip())["input_ids"]) - 1
 
 
 def _with_translations(pool: Pool, draw: Draw, transfer: Transfer, prepared: Prepared) -> Pool:
@@ -179,7 +184,7 @@ def linked_words(pool: Pool, prepared: Prepared) -> dict[str, Tensor]:
     stack, device, found = prepared.backbone.stack, prepared.accelerator.device, dict[str, Tensor]()
     assert pool.source is not None
     layer, english = max(round(2 / 3 * stack.num_layers), prepared.cut), pool.source
-    special = len(prepared.backbone.tokenizer(prepared.backbone.text_prefix.strip())["input_ids"]) - 1
+    special = _opening(prepared)
     for ids in batched(pool.translations, 32):
         sides = (
             english.table.batch([english.row[pool.translations[i]] for i in ids]).to(device),

@@ -57,8 +57,11 @@ class Term:
 class Transfer:
     """Alignment losses between the network's states of a batch and its teacher's."""
 
-    def __init__(self, blocks: Sequence[WeightedBlock], frames: Mapping[int, Frame], source_language: str = "") -> None:
+    def __init__(
+        self, blocks: Sequence[WeightedBlock], frames: Mapping[int, Frame], source_language: str = "", special: int = 1
+    ) -> None:
         self.frames = frames
+        self.special = special
         self.source_language = source_language
         self.last = max(frames)
         self.terms = tuple(
@@ -118,8 +121,9 @@ class Transfer:
                 found.append(None)  # needs words or predictions of a translation
                 continue
             frame, state = self.frames[term.site], _rows(student[term.site], rows)
-            source = View(frame(teacher[term.site]))
-            target = View(frame(state), logits=logits if rows is None else logits[rows], links=batch.links)
+            source = View(frame(teacher[term.site]), special=self.special)
+            told = logits if rows is None else logits[rows]
+            target = View(frame(state), logits=told, links=batch.links, special=self.special)
             if "predictions" in term.loss.needs and beside is not None:
                 source = replace(source, logits=predict(beside).detach())
             found.append(term.loss(source, target))

@@ -28,11 +28,13 @@ class View:
     row, the pooled state, where no loss needs ``tokens``. ``logits [B, C]`` are there where a loss
     needs ``predictions``. ``links [K, 3]`` (row, source position, target position; positions count
     from the first token of the text, prompts left out) are on the target view where one needs ``links``.
+    ``special`` is how many tokens at the start of each text are no content: what opens it, and a model's prefix.
     """
 
     states: States
     logits: Tensor | None = None
     links: Tensor | None = None
+    special: int = 1
 
     def detach(self) -> View:
         """The same view, out of the reach of gradients."""
