@@ -76,7 +76,7 @@ class BackboneSettings(Settings):
     text_prefix: str | None = None
     """Put before each text; by default what the checkpoint was trained with (`query: ` for e5)."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the matrix products in the backbone; `bfloat16` is nearly twice as fast where the processor has it."""
+    """Of the matrix products in the backbone; `bfloat16` is faster where the processor has it."""
 
     @field_validator("cut")
     @classmethod
