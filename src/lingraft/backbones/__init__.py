@@ -193,7 +193,7 @@ def attend(
 ) -> Tensor:
     """Scaled dot-product attention; on a CPU in float32 whatever comes.
 
-    Torch's kernel gains nothing there from bfloat16 on the way up, and on the way back it takes three times as long.
+    Torch's kernel gains nothing there from bfloat16 on the way up, and is slower on the way back.
 
     Args:
         query: ``[B, heads, T, d]``.
