@@ -18,14 +18,30 @@ from lingraft.run_files import read_lines
 
 SECTIONS = {
     "sib200": "Topics (SIB-200), five labels a class",
+    "second_seed": "Topics (SIB-200), five labels a class, another seed",
     "zero_shot": "Topics (SIB-200), no labels in the target language",
+    "other_languages": "Topics (SIB-200), four further languages",
     "nusax": "Sentiment (NusaX)",
     "ablation": "What each part is worth (Hausa, Guarani)",
+    "parts": "Start, averaging, order, and how many pairs (Hausa, Guarani)",
+    "more_pairs": "Five times as many pairs, from the news (Hausa)",
+    "lexicon": "A list of words instead of sentences (Guarani)",
     "losses": "Other alignment losses (Hausa, Guarani)",
     "cuts": "Where to cut (Hausa, Guarani)",
     "tuning": "Learning rates (Hausa, four passes)",
 }
 EXAMPLES = "examples/knowledge_transfer"
+NEWS = "../shared/data/ntrex/newstest2019"
+SETTINGS = {
+    "nusax": ["task.data_dir=../shared/data/nusax"],
+    "more_pairs": [
+        "task.data_dir=../shared/data/sib200",
+        f"parallel.files={NEWS}-src.eng.txt.gz",
+        f"parallel.target_files={NEWS}-ref.hau.txt.gz",
+    ],
+    "lexicon": ["task.data_dir=../shared/data/sib200", "parallel.lexicon=../shared/data/gatitos/en_gn.tsv.gz"],
+}
+"""Where the data are, of those that need more than the folder of SIB-200."""
 
 
 def main() -> None:
@@ -38,8 +54,8 @@ def main() -> None:
     finished = {name: options.runs / name for name in SECTIONS if (options.runs / name / "comparison.json").is_file()}
     parts, scores = [_head(finished, options.introduction)], []
     for name, folder in finished.items():
-        data = "nusax" if name == "nusax" else "sib200"
-        command = f"lingraft compare {EXAMPLES}/{name}.yaml task.data_dir=../shared/data/{data}"
+        settings = SETTINGS.get(name, ["task.data_dir=../shared/data/sib200"])
+        command = " ".join(["lingraft compare", f"{EXAMPLES}/{name}.yaml", *settings])
         _, _, body = page_text(read_comparison(folder), command=command).partition("\n")
         parts.append(f"# {SECTIONS[name]}\n{body.replace(chr(10) + '## ', chr(10) + '### ')}".replace("\n# ", "\n## "))
         scores += [{"comparison": name, **row} for row in read_lines(folder / "scores.jsonl")]
@@ -57,7 +73,9 @@ def _head(finished: dict[str, Path], introduction: Path) -> str:
     lines = ["# Does it transfer? lingraft beside other methods", ""]
     for name, folder in finished.items():
         comparison = read_comparison(folder)
-        lines += [f"- {SECTIONS[name]}. {finding(block, comparison)}" for block in blocks(comparison)[:1]]
+        for block in blocks(comparison):
+            trainings = f" ({len(block.units)} trainings a method)" if len(block.units) > 1 else ""
+            lines.append(f"- {SECTIONS[name]}{trainings}. {finding(block, comparison)}")
     written = introduction.read_text(encoding="utf-8") if introduction.is_file() else ""
     return "\n".join([*lines, "", written])
 

@@ -87,6 +87,7 @@ SHORT_SENTENCES = (
     "train.num_train_epochs=2",
     "backbone.precision=float32",
 )
+FROZEN = ("compare.methods=[frozen-head]", "task.target_languages=[deu-Latn]")
 PEFT = ("compare.methods=[peft-lora]", "compare.learning_rates={peft-lora: [1e-3]}", "train.warm_start=false")
 MLQA = (
     "--task",
@@ -124,6 +125,14 @@ STAGES = (
         ("--languages", "de,hi,ar", "--limit", "200", "--task-part-alone"),
         "task_part.jsonl",
     ),
+    Stage(
+        "MLQA (dev)",
+        "a head on the frozen states, the same questions",
+        "xquad-frozen",
+        recipe("xquad", *FROZEN),
+        verb="compare",
+    ),
+    Stage("MLQA (dev)", "that head", "xquad-frozen/frozen-head", MLQA, "mlqa.jsonl"),
     Stage("MLQA (dev)", "the run of XQuAD", "xquad", MLQA, "mlqa.jsonl"),
     Stage("MLQA (dev)", "PEFT's LoRA", "xquad-peft/peft-lora", MLQA, "mlqa.jsonl"),
     Stage("AfriQA", "the run of XQuAD, question in the language, context in English", "xquad", AFRIQA, "afriqa.jsonl"),

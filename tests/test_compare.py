@@ -29,9 +29,10 @@ from lingraft.comparison_page import (
 )
 from lingraft.comparison_settings import METHODS, CompareSettings
 from lingraft.config import parse_recipe, read_recipe
-from lingraft.errors import ConfigError, RunError
+from lingraft.errors import CheckpointError, ConfigError, RunError
 from lingraft.run_files import read_lines, read_object
 from lingraft.run_folder import write_json, write_lines
+from lingraft.serve import load
 from lingraft.statistics import joint_difference
 from lingraft.variants import described, variants
 from lingraft.wording import duration
@@ -279,6 +280,19 @@ def test_steps_are_those_of_the_optimiser(compared):
         rows = list(read_lines(output / "two-seeds" / "units" / "k1-draw0-seed2" / "training.jsonl"))
         if facts["name"] == "two-seeds":
             assert facts["steps"]["k1-draw0-seed2"] == rows[-1]["step"]
+
+
+def test_a_trained_method_can_be_used_or_says_why_not(compared):
+    """A trained method can be loaded; PEFT's prompts, which PEFT alone computes, say so in one line."""
+    output, _ = compared
+    for name in ("lingraft", "lora+alignment", "top-k", "peft-lora"):
+        (prediction,) = load(output / name).predict(["w1 w2 w3"])
+        assert 0 < prediction.confidence <= 1
+    for name in ("peft-prompt", "peft-prefix"):
+        with pytest.raises(CheckpointError, match="a prompt that PEFT made"):
+            load(output / name)
+    with pytest.raises(CheckpointError, match=r"adaptation\.safetensors"):
+        load(output / "prototype")
 
 
 def test_scores_are_named_by_method(compared):

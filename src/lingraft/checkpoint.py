@@ -80,10 +80,16 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     """Rebuild a trained adaptation for ``backbone``.
 
     Raises:
-        CheckpointError: It was trained on another backbone or tokenizer, or is damaged.
+        CheckpointError: It was trained on another backbone or tokenizer, is damaged, or is not ours to compute.
     """
     tensors, identity = _read(path)
     _check_backbone(path, identity, backbone)
+    for part, described in (("prompt", identity.prompt), ("adapter", identity.adapter)):
+        if described is None and any(name.startswith(f"{part}.") for name in tensors):
+            raise CheckpointError(
+                f"{path} holds a {part} that PEFT made, which works inside PEFT alone; of a comparison, load a frozen "
+                "head, peft-lora, or a method of lingraft's"
+            )
     stack = backbone.stack
     adaptation = build_adaptation(
         prompt=Block.model_validate(identity.prompt) if identity.prompt else None,

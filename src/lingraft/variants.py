@@ -152,13 +152,20 @@ def _variant(name: str, recipe: Recipe, settings: CompareSettings) -> Variant:
         options = {"by": settings.prototype, "neighbours": settings.neighbours}
     return Variant(
         name=name,
-        about=f"{built_in} with {_keys(own)}" if own else entry["about"],
+        about=_about(name, built_in, entry["about"], _keys(own)),
         network=network,
         options=options,
         rate=entry.get("rate", "train.learning_rate"),
         rates=tuple(settings.learning_rates.get(name, ())),
         recipe=parse_recipe(_values(name, recipe, settings), where=f"method {name}"),
     )
+
+
+def _about(name: str, built_in: str, what: str, changes: str) -> str:
+    """What a method is, for people; one that takes the place of a built-in method is still described as that."""
+    if not changes:
+        return what
+    return f"{what}; {changes}" if name == built_in else f"{built_in} with {changes}"
 
 
 def _fragment(name: str) -> dict[str, Any]:
