@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lingraft.data.conll import tagged_examples
 from lingraft.errors import DataError
 from lingraft.records import TaggedExample
+from lingraft.spans import check_tag
 
 NER = {f"{mark}-{what}" for mark in "BI" for what in ("PER", "ORG", "LOC", "DATE")} | {"O"}
 UPOS = {
@@ -87,11 +88,13 @@ def test_tags_may_be_withheld(tmp_path):
     ("content", "options", "message"),
     [
         ("Adé B-PER\nNew York B-LOC\n", {}, "line 2: has 3 columns, expected 2.*put a tab between word and tag"),
-        ("Adé\tX\tB-PER\n", {}, r"line 1: has 3 columns, expected 2.*as in columns: \[0, 2\]"),
-        ("Adé\n", {}, "line 1: has only 'Adé', expected a word and its tag.*labelled: false"),
+        ("Adé\tX\tB-PER\n", {}, r"line 1: has 3 columns, expected 2.*with columns: \[0, 2\]"),
+        ("Adé\n", {}, "line 1: has only 'Adé', expected a word and its tag, .*add what is missing"),
         ("Adé B-PER\n O\n", {}, "line 2: has only 'O'"),
         ("Adé\tO\n\tO\n", {}, "line 2: has the tag 'O' but no word; write the word or remove the line"),
-        ("Adé\t\n", {}, "line 1: the word 'Adé' has no tag; add it, or say labelled: false"),
+        ("Adé\t\n", {}, "line 1: the word 'Adé' has no tag; add it"),
+        ("Adé\tB PER\n", {}, "line 1, word 'Adé': the tag 'B PER' has a blank in it; write it as one word"),
+        ("Adé\tNOUN\n", {"check": check_tag}, "line 1, word 'Adé': 'NOUN' is not a BIO tag; .*scheme: plain"),
         ("Adé O\nlọ\n", {"labelled": False}, "line 2: the word 'lọ' has no tag; add it or remove the others' tags"),
         ("Adé B-PRE\n", {"labels": ["O", "B-PER"]},
          "line 1: the word 'Adé' has an unknown tag 'B-PRE'; did you mean 'B-PER'.*add it to the labels"),

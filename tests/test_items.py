@@ -115,6 +115,11 @@ def test_an_item_that_does_not_fit(tmp_path, changes, message):
         ({"alternatives": ["choice1"]}, "there is a choice from two on"),
         ({"alternatives": "choice1"}, r"column 'choice1' holds str .*expected a list .* \[choice1, choice2\]"),
         ({"lable": "label"}, "unknown field 'lable'; did you mean 'label'"),
+        (
+            {"alternatives": [1, 2]},
+            r"`alternatives` is \[1, 2\]; expected the name of a column, or of several in a list",
+        ),
+        ({"alternatives": 3}, r"`alternatives` is 3; expected the name of a column"),
         ({"text": ["premise"]}, r"`text` is \['premise'\]; expected the name of one column"),
     ],
 )

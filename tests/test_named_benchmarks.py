@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -163,11 +164,14 @@ def test_pawsx_drops_and_counts_its_placeholders(pawsx):
         f"pawsx, {names[code]} test: left out {n} placeholder row{'s' * (n > 1)} (NS)"
         for code, (n, _) in PLACEHOLDERS.items()
     }
-    assert set(task.notes) == notes
     for code, (test, _) in PLACEHOLDERS.items():
         assert len(task.examples(names[code], "test")) == 2000 - test
         assert "ns" not in sentences(task.examples(names[code], "test"))
     assert len(task.examples(ENGLISH, "test")) == 2000
+    assert set(task.notes) == notes
+    for code, (_, dev) in PLACEHOLDERS.items():  # what shots come from
+        task.examples(names[code], "train")
+        assert f"pawsx, {names[code]} dev: left out {dev} placeholder rows (NS)" in task.notes
 
 
 @pytest.mark.shared
@@ -284,14 +288,18 @@ def test_nusax_is_parallel(public):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", [name for name in benchmarks() if name != "mlqa"])
+@pytest.mark.parametrize("name", [name for name in benchmarks() if name not in ("mlqa", "sib200")])
 def test_no_public_file_is_overlooked(public, name):
-    """Whatever a publisher calls a language, its files are found; a random part of SQuAD alone is not asked for."""
+    """Its files are found, whatever a publisher calls a language; a part of SQuAD and one of COPA are not asked for."""
     entry, folder = benchmark(name), Path(public({"squad": "squad_en", "ud_pos": "ud"}.get(name, name)))
     patterns = [p for layout in entry.layouts for p in (layout.train, layout.dev, layout.test) if p]
     found = {find(p, code, folder, entry.spellings) for p in patterns for code in entry.languages}
     files = (folder / "sentiment" if name == "nusax" else folder).iterdir()
-    assert {file.name for file in files if file not in found} <= {"README.md", "squad-v1.1-random.json.gz"}
+    assert {file.name for file in files if file not in found} <= {
+        "README.md",
+        "squad-v1.1-random.json.gz",
+        "copa.val.en.jsonl",
+    }
 
 
 @pytest.mark.shared
@@ -314,7 +322,9 @@ def test_masakhaner_s_dates_are_unseen_in_panx(public):
     strict = tasks.build("masakhaner", options | {"train_from": swahili})
     assert strict.labels == ("B-LOC", "B-ORG", "B-PER", "I-LOC", "I-ORG", "I-PER", "O")
     for split in ("train", "test"):
-        with pytest.raises(DataError, match=r"hau-Latn \w+, id \d+: label 'B-DATE' .*task\.allow_unseen_labels"):
+        with pytest.raises(
+            DataError, match=r"\(.*masakhaner\), sentence \d+: label 'B-DATE' .*task\.allow_unseen_labels"
+        ):
             strict.examples("hau-Latn", split)
     task = tasks.build("masakhaner", options | {"allow_unseen_labels": True})
     assert [len(task.examples("hau-Latn", split)) for split in ("train", "test")] == [1912, 552]
@@ -346,13 +356,11 @@ def test_parts_of_speech_are_learned_from_english_development_sentences(public):
 
 @pytest.mark.shared
 def test_xcopa_learns_from_english_copa(public):
-    """400 English items and 100 to select; a target's training set is its validation set, numbered like no other."""
+    """400 English items, none of which a target's training item translates."""
     task = tasks.build("xcopa", {"target_languages": ["quy", "ht"], "data_dir": public("xcopa")})
-    assert [len(task.examples(ENGLISH, split)) for split in ("train", "dev", "test")] == [400, 100, 0]
+    assert [len(task.examples(ENGLISH, split)) for split in ("train", "dev", "test")] == [400, 0, 0]
     assert [len(task.examples("hat-Latn", split)) for split in ("train", "test")] == [100, 500]
     assert not groups(task.examples(ENGLISH, "train")) & groups(task.examples("hat-Latn", "train"))
-    english = {e.id: e.label for e in task.examples(ENGLISH, "dev")}
-    assert all(english[e.id] == e.label for e in task.examples("hat-Latn", "train"))
 
 
 # ---- The publishers' layouts -----------------------------------------------------------------------
@@ -424,6 +432,61 @@ def test_one_file_for_all_languages_is_read_by_its_language_column(tmp_path):
     assert len(groups((*task.examples("deu-Latn", "test"), *task.examples(ENGLISH, "test")))) == 1
 
 
+def test_english_of_pawsx_is_not_translated(tmp_path):
+    """Its training file has another name than the others'."""
+    for code, name in (("en", "train.tsv"), ("de", "translated_train.tsv")):
+        table(tmp_path / code / name, ["id", "sentence1", "sentence2", "label"], [1, f"{code} a", "b", 0])
+    for code in ("en", "de"):
+        (found,), _ = read_split(benchmark("pawsx"), code, "train", tmp_path, source="eng", pairs=False)
+        assert (found.text_a, found.group) == (f"{code} a", "train/1")
+
+
+def test_tydiqa_s_languages_are_told_apart_in_one_file(tmp_path):
+    """Google's training file has all languages, and ids begin with their names."""
+    questions = {f"{name}-{i}": "Who?" for name in ("swahili", "telugu") for i in range(2)}
+    squad(tmp_path / "tydiqa-goldp-v1.1-train.json", A={"Ada ran": questions})
+    squad(tmp_path / "tydiqa-goldp-v1.1-dev" / "tydiqa-goldp-dev-swahili.json", A={"Ada ran": {"swahili-9": "Who?"}})
+    read = partial(read_split, benchmark("tydiqa_goldp"), "sw", folder=tmp_path, source="eng", pairs=False)
+    assert ids(read("train")[0]) == ["swahili-0", "swahili-1"]
+    assert ids(read("test")[0]) == ["swahili-9"]
+
+
+def test_afriqa_s_own_files_are_read(tmp_path):
+    """Offsets that are off are mended; questions without a span in the passage are left out, and counted."""
+    rows = [
+        ("0", "Ada was in Wa, and Ada ran.", ["Ada"], [17]),
+        ("1", "Ada ran.", ["yes"], [-1]),
+        ("2", "Ada ran.", ["Eli"], [0]),
+        ("3", None, [""], [0]),
+    ]
+    lines = [
+        json.dumps(
+            {"id": i, "question_lang": "Wane?", "context": context, "answer_pivot": {"text": text, "answer_start": at}}
+        )
+        for i, context, text, at in rows
+    ]
+    folder = tmp_path / "data" / "gold_passages" / "hau"
+    write(folder / "gold_span_passages.afriqa.hau.en.test.json", "\n".join(lines) + "\n")
+    (found,), left_out = read_split(benchmark("afriqa"), "hau", "test", tmp_path, source="eng", pairs=False)
+    assert (found.id, found.language, found.context_language, left_out) == ("0", "hau-Latn", ENGLISH, 3)
+    assert [(answer.text, answer.start) for answer in found.answers] == [("Ada", 19)]
+
+
+def test_an_evaluation_set_is_learned_from_only_if_one_says_so(tmp_path):
+    """Also by way of `train_from`; then of the groups that are held out of scoring, and of no other."""
+    questions = {f"Ada ran {i}": {f"q{i}": "Who?"} for i in range(40)}
+    squad(tmp_path / "xquad.en.json", A=questions)
+    squad(tmp_path / "dev" / "dev-context-de-question-de.json", B={"Ada lief": {"d": "Wer?"}})
+    source = {"name": "xquad", "split": "test", "data_dir": str(tmp_path), "hold_out": 2}
+    options = {"target_languages": ["de"], "data_dir": str(tmp_path), "score_split": "dev", "train_from": source}
+    with pytest.raises(DataError, match=r"xquad is made to evaluate on: .*`train_on_evaluation_set: true`"):
+        tasks.build("mlqa", options)
+    task = tasks.build("mlqa", options | {"train_on_evaluation_set": True})
+    learned = [*task.examples(ENGLISH, "train"), *task.examples(ENGLISH, "dev")]
+    assert 0 < len(learned) < 20
+    assert all(is_held_out(example.group.removeprefix("xquad/")) for example in learned)
+
+
 def test_numbers_that_begin_anew_are_no_groups_of_the_test_set(tmp_path):
     """Pair 1 of PAWS-X's training set is not pair 1 of its test set, and is not dropped for it."""
     header = ["id", "sentence1", "sentence2", "label"]
@@ -487,8 +550,9 @@ def test_listed_tasks_show_languages_sizes_and_licence():
     assert {"deu", "zho", "vie"} < set(languages.split(", "))
     assert "BY-NC" in listed["masakhaner"][3]
     assert listed["tagging"][1:] == ["", "", ""]
+    assert listed["sib200"][1:3] == ["those of FLORES-200", "train 701, dev 99, test 204"]
     for row in rows:
-        for code in filter(None, row[2].split(", ")):
+        for code in row[2].split(", ") if row[2] and row[0] != "sib200" else ():
             canonical(code)
 
 

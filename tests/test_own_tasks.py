@@ -50,16 +50,23 @@ def questions(folder, **changes):
 def test_questions_are_read_through_a_field_map(tmp_path):
     """Anyone's columns, with a group of its own where the map names one; contexts may be in another language."""
     questions(tmp_path)
-    block = {**QUESTIONS, "fields": {**MAP, "group": "doc"}, "context_language": "fr", "title": "mine"}
+    block = {**QUESTIONS, "fields": {**MAP, "group": "doc"}, "context_language": "de", "title": "mine"}
     task = built(tmp_path, block | {"normaliser": "mlqa", "stride": 32, "licence": "CC0"})
     assert task.examples("yor-Latn", "test") == [
         SpanExample(
-            "q1", "d1", "yor-Latn", question="Who?", context="Ada met Eli.", context_language="fra-Latn",
+            "q1", "d1", "yor-Latn", question="Who?", context="Ada met Eli.", context_language="deu-Latn",
             answers=(Answer("Eli", 8),),
         )
     ]  # fmt: skip
     assert (task.name, task.kind.name, task.labels, task.licence) == ("mine", "span_qa", (), "CC0")
     assert task.kind.options == {"normaliser": "mlqa", "stride": 32, "max_answer_length": 30}
+
+
+def test_a_normaliser_that_does_not_know_the_language_is_refused_at_once(tmp_path):
+    """MLQA has rules for seven languages; Yoruba is none of them, and nothing is trained in vain."""
+    questions(tmp_path)
+    with pytest.raises(ConfigError, match=r"task\.normaliser: .*'mlqa:yor-Latn'.*; squad takes any"):
+        built(tmp_path, QUESTIONS | {"normaliser": "mlqa"})
 
 
 def test_squad_json_needs_no_field_map(tmp_path):
@@ -132,14 +139,36 @@ def test_columns_and_scheme_may_be_told(tmp_path):
     assert list(task.kind.metrics) == ["tag_accuracy"]
 
 
+def test_tagged_words_may_be_lists_of_a_table(tmp_path):
+    """A row for each sentence; lists, or texts parted at blanks."""
+    row = {"tokens": ["Ada", "runs"], "ner": ["B-PER", "O"]}
+    for language in BOTH:
+        for split in ("train", "test"):
+            write(tmp_path / f"{split}.{language}.jsonl", json.dumps(row) + "\n")
+    block = TAGS | {"files": {s: s + ".{language}.jsonl" for s in ("train", "test")}}
+    task = built(tmp_path, block | {"fields": {"words": "tokens", "tags": "ner"}})
+    assert task.examples("yor-Latn", "test") == [
+        TaggedExample("1", "1", "yor-Latn", words=("Ada", "runs"), tags=("B-PER", "O"))
+    ]
+    row = {"words": "Ada runs", "tags": "B-PER"}
+    write(tmp_path / "test.yor-Latn.jsonl", json.dumps(row) + "\n")
+    write(tmp_path / "train.eng-Latn.jsonl", json.dumps(row | {"tags": "B-PER O"}) + "\n")
+    with pytest.raises(DataError, match=r"test\.yor-Latn\.jsonl, line 1: has 2 words and 1 tags"):
+        built(tmp_path, block).examples("yor-Latn", "test")
+
+
 @pytest.mark.parametrize(
     ("test", "told"),
     [
         ("Ada B-PER\nruns very O\n", r"test\.yor-Latn\.txt, line 2: has 3 columns, expected 2.*columns: \[0, 2\]"),
         ("Ada B-PER\nruns\n", r"test\.yor-Latn\.txt, line 2: has only 'runs'"),
-        ("Ada B-LOC\n", "tagging, yor-Latn test, id 1: label 'B-LOC' does not occur.*which has B-PER, O.*unseen"),
+        (
+            "Ada B-LOC\n",
+            r"test \(.*test\.yor-Latn\.txt\), sentence 1: label 'B-LOC' does not.*which has B-PER, O.*unseen",
+        ),
+        ("Ada NOUN\n", r"test\.yor-Latn\.txt, line 1, word 'Ada': 'NOUN' is not a BIO tag; .*`scheme: plain`"),
     ],
-    ids=["three columns", "no tag", "outside the set"],
+    ids=["three columns", "no tag", "outside the set", "no BIO"],
 )
 def test_a_faulty_row_is_named(tmp_path, test, told):
     """File, line (or sentence) and cure."""

@@ -127,6 +127,26 @@ def test_another_benchmark_of_the_kind_is_scored(nusax, trained, tmp_path):
     assert {language for language, _ in stub.asked} == {""}  # nothing was learned for it: the task part alone
 
 
+def test_a_benchmark_is_looked_for_where_the_recipe_has_it(nusax, trained):
+    """The run's own, and what it learned from; another one under `data`."""
+    stub = Stub("classification", LABELS, last_word)
+    folder = trained(stub)
+    assert rescore.rescore(folder, ["ace"], "test", task_name="nusax", quiet=True)
+    with pytest.raises(DataError, match=r"no folder data/afrisenti .*--data-dir"):
+        rescore.rescore(folder, ["ha"], "test", task_name="afrisenti", quiet=True)
+
+
+def test_labels_of_another_benchmark_are_not_taken_for_missing_ones(trained, tmp_path):
+    """A run that lets its own test set have more tags is still refused a tag set it knows nothing of."""
+    for code, lines in (("yo.test", "Ada NOUN\n"), ("en.train", "Ada B-PER\nran O\n"), ("yo.dev", "Ada B-PER\n")):
+        (tmp_path / f"{code}.tsv").write_text(lines.replace(" ", "\t"), encoding="utf-8")
+    (tmp_path / "yo_x-ud-test.conllu").write_text("1\tAda\t_\tNOUN\t_\t_\t_\t_\t_\t_\n", encoding="utf-8")
+    stub = Stub("tagging", ("B-PER", "O"), lambda example: "O", task="panx")
+    folder = trained(stub, name="panx", target_languages=["yo"], data_dir=str(tmp_path), allow_unseen_labels=True)
+    with pytest.raises(DataError, match="the run tells B-PER, O apart"):
+        rescore.rescore(folder, ["yo"], "test", task_name="ud_pos", data_dir=tmp_path, quiet=True)
+
+
 def test_language_parts_can_be_left_out(nusax, trained):
     """What was learned for a language is used unless it is not wanted."""
     stub = Stub("classification", LABELS, last_word)

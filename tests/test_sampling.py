@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lingraft.data.sampling import draw_shots, pairs_without_leaks, split_groups, without_groups, without_leaks
 from lingraft.errors import DataError
-from lingraft.records import PairExample, ParallelPair
+from lingraft.records import PairExample, ParallelPair, TaggedExample
 
 POOLS = st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abc")), min_size=1, max_size=60)
 
@@ -161,3 +161,10 @@ def test_parallel_pairs_go_by_either_side():
     pairs = [ParallelPair(s, t, "eng-Latn", "yor-Latn") for s, t in [("One", "x"), ("y", "KAN"), ("two", "èjì")]]
     kept, dropped = pairs_without_leaks(pairs, [example(1, text="one", second="kan")])
     assert (kept, dropped) == ([pairs[2]], 2)
+
+
+def test_blanks_between_tagged_words_hide_no_leak():
+    """A tagged sentence is words, its translation's other side is prose."""
+    tagged = TaggedExample("1", "1", "swh-Latn", words=("Juma", "alienda", ",", "Nairobi", "."), tags=("O",) * 5)
+    pairs = [ParallelPair("Juma went.", "Juma alienda, Nairobi.", "eng-Latn", "swh-Latn")]
+    assert pairs_without_leaks(pairs, [tagged]) == ([], 1)

@@ -421,8 +421,9 @@ def write_predictions(stream: TextIO, texts: list[Any], predictions: list[Predic
 
     rows: Callable[[dict[str, Any]], Any]
     if output == "csv":
-        named = list(texts[0]) if texts and isinstance(texts[0], dict) else ["text", "text_b"]
-        writer = csv.DictWriter(stream, [*named, "label", "confidence"])
+        given = [text for text in texts if isinstance(text, dict)]
+        named = list(dict.fromkeys(key for text in given for key in text)) if given else ["text", "text_b"]
+        writer = csv.DictWriter(stream, list(dict.fromkeys([*named, "label", "confidence"])))
         writer.writeheader()
         rows = writer.writerow
     else:

@@ -55,7 +55,7 @@ def _tasks() -> Rows:
         if entry is None:
             rows.append([name, about, "", "", ""])
             continue
-        codes = ", ".join(sorted(entry.languages))
+        codes = ", ".join(sorted(entry.languages)) or f"those of {entry.languages_of}"
         sizes = ", ".join(f"{split} {size:,}" for split, size in entry.sizes.items())
         only = " (made to evaluate on)" if entry.evaluation_only else ""
         rows.append([name, f"{about}{only}", codes, sizes, entry.licence])

@@ -103,7 +103,7 @@ def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = 
     for language in task.target_languages:
         if not test[language]:
             raise DataError(f"{task.name}: {language} has no test examples, so nothing could be said of the result")
-    dev, notes = task.examples(source, "dev"), list(task.notes)
+    dev, notes = task.examples(source, "dev"), list[str]()
     training = [_renamed(example, "train") for example in task.examples(source, "train")]
     held_out: list[Example] = []
     if not dev:
@@ -114,7 +114,7 @@ def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = 
     known = evaluation if task.global_groups else held_out
     training, leaked = _clean(training, evaluation, {example.group for example in known})
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
-    notes += _shared_sentences(training, evaluation, task)
+    notes = [*task.notes, *notes, *_shared_sentences(training, evaluation, task)]
     leaks = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
         comparable = known if task.parallel else []

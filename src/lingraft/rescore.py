@@ -20,7 +20,7 @@ from .run_folder import Unit, units
 from .serve import load
 from .tasks import Task, tasks
 from .tasks.benchmark_files import read_split
-from .tasks.benchmarks import TrainingSources, benchmark, is_held_out
+from .tasks.benchmarks import TrainingSource, TrainingSources, benchmark, is_held_out
 from .tasks.known_kinds import kind_of
 
 CHUNK = 64
@@ -45,7 +45,7 @@ def rescore(
         languages: Any spelling; of contexts, where questions are about some. Default: those of the run.
         split: ``dev`` or ``test``.
         task_name: A benchmark of the same kind, instead of the task that was trained.
-        data_dir: Its folder; default: data/NAME.
+        data_dir: Its folder; default: the recipe's, or data/NAME.
         limit: Score only so many examples of each language, chosen by a hash of their ids.
         task_part_alone: Leave the language parts out.
         quiet: Say nothing.
@@ -58,8 +58,11 @@ def rescore(
     adapted = load(folder)
     recipe = read_recipe(folder / "recipe.yaml")
     if task_name is not None:
-        learned = task_name == recipe.task.name and recipe.task.options.get("train_on_evaluation_set", False)
-        task = _benchmark(task_name, adapted.identity, data_dir, languages, without_held_out=learned)
+        sources = _sources(recipe)
+        known = {one.name for one in sources} | {recipe.task.name}
+        learned = task_name in known and recipe.task.options.get("train_on_evaluation_set", False)
+        place = data_dir or _folder(recipe, sources, task_name)
+        task = _benchmark(task_name, adapted.identity, place, languages, without_held_out=learned)
         reporter.say(f"licence of {task.name}: {task.licence}")
         if _was_learned(recipe, task_name, split):
             reporter.say(
@@ -83,7 +86,7 @@ def rescore(
                 raise
             problem = str(error)
             continue
-        if not recipe.task.options.get("allow_unseen_labels"):
+        if task_name is not None or not recipe.task.options.get("allow_unseen_labels"):
             _check_labels(examples, task, language)
         both = language in adapted.identity.languages and not task_part_alone
         part, walked = ("language and task part", language) if both else ("task part alone", "")
@@ -104,8 +107,21 @@ def rescore(
 
 def _was_learned(recipe: Recipe, name: str, split: str) -> bool:
     """Whether the run's training examples come from this split of a benchmark."""
-    sources = TypeAdapter(TrainingSources).validate_python(recipe.task.options.get("train_from") or [])
-    return any((one.name, one.split) == (name, split) for one in sources)
+    return any((one.name, one.split) == (name, split) for one in _sources(recipe))
+
+
+def _sources(recipe: Recipe) -> list[TrainingSource]:
+    """What a recipe learns from, where that is not what it scores."""
+    return TypeAdapter(TrainingSources).validate_python(recipe.task.options.get("train_from") or [])
+
+
+def _folder(recipe: Recipe, sources: Sequence[TrainingSource], name: str) -> Path:
+    """Where a recipe has the files of a benchmark, or else where they would be."""
+    given = recipe.task.options.get("data_dir") if name == recipe.task.name else None
+    return next(
+        (Path(place) for place in (given, *(one.data_dir for one in sources if one.name == name)) if place),
+        Path("data") / name,
+    )
 
 
 def _examples(task: Task, language: str, split: str) -> list[Example]:
@@ -141,7 +157,7 @@ def _check_labels(examples: Sequence[Example], task: Task, language: str) -> Non
 def _benchmark(
     name: str,
     identity: Identity,
-    data_dir: Path | None,
+    place: Path,
     languages: Sequence[str] | None,
     *,
     without_held_out: bool,
@@ -156,7 +172,7 @@ def _benchmark(
     entry = benchmark(name)
     if entry.kind != identity.kind:
         raise DataError(f"{name} is {entry.kind}, but the run was trained for {identity.kind} ({identity.task})")
-    place, source = data_dir or Path("data") / name, identity.source_language
+    source = identity.source_language
     targets = tuple(map(canonical, languages or entry.languages))
 
     def examples(language: str, split: str) -> list[Example]:

@@ -25,7 +25,7 @@ from .data.text import open_bytes, suffix_of
 from .errors import ConfigError, DataError
 from .metrics import METRICS, SumMetric
 from .records import TaggedExample
-from .spans import span_f1, spans_of, tag_accuracy
+from .spans import check_tag, span_f1, tag_accuracy
 from .statistics import bootstrap_metric_interval, sum_metric_interval
 
 __all__ = ["FileScore", "ScoreReport", "score_files"]
@@ -126,7 +126,8 @@ def _score(
 
 
 def _score_tags(predictions: Path, gold: Path, metric: str) -> ScoreReport:
-    right, guessed = (_tagged(path, spans=metric == "span_f1") for path in (gold, predictions))
+    check = check_tag if metric == "span_f1" else None
+    right, guessed = (tagged_examples(path, language=ANY, check=check) for path in (gold, predictions))
     if len(right) != len(guessed):
         raise DataError(
             f"{predictions}: has {len(guessed)} sentences, {gold} has {len(right)}; expected the same sentences in the "
@@ -141,16 +142,6 @@ def _score_tags(predictions: Path, gold: Path, metric: str) -> ScoreReport:
     chosen = TAG_METRICS[metric]
     counts = [chosen.counts(one.gold, str(other.gold)) for one, other in zip(right, guessed, strict=True)]
     return ScoreReport(metric, (_score(metric, chosen, counts, None),), len(right), len(right))
-
-
-def _tagged(path: Path, *, spans: bool) -> list[TaggedExample]:
-    examples = tagged_examples(path, language=ANY)
-    for example in examples if spans else ():
-        try:
-            spans_of(example.tags or ())
-        except DataError as error:
-            raise DataError(f"{path}, sentence {example.id} ({_start_of(example)}): {error}") from error
-    return examples
 
 
 def _first_difference(right: Sequence[TaggedExample], guessed: Sequence[TaggedExample]) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from .errors import DataError
 from .metrics import Counts, SumMetric, of_sums
 
-__all__ = ["Span", "repaired", "span_f1", "spans_of", "tag_accuracy"]
+__all__ = ["Span", "check_tag", "repaired", "span_f1", "spans_of", "tag_accuracy"]
 
 Span = tuple[str, int, int]
 """Type, first word, and the word after the last."""
@@ -45,6 +45,15 @@ def spans_of(tags: Sequence[str]) -> set[Span]:
     return spans
 
 
+def check_tag(tag: str) -> None:
+    """Refuse what is no BIO tag.
+
+    Raises:
+        DataError: It is none; with the cure.
+    """
+    _parts(tag)
+
+
 def repaired(tags: Sequence[str]) -> list[str]:
     """The same spans with each beginning at a ``B``.
 
@@ -65,7 +74,7 @@ def _parts(tag: str) -> tuple[str, str]:
     if letter not in ("B", "I", "O") or (letter == "O" and hyphen):
         raise DataError(
             f"{tag!r} is not a BIO tag; expected O, B-TYPE or I-TYPE. Tags that are not spans, such as parts of "
-            "speech, are scored by tag_accuracy"
+            "speech, are a task with `scheme: plain`, scored by tag_accuracy"
         )
     return letter, type_ or UNTYPED
 

@@ -7,7 +7,7 @@ tags are counted by word, and what a tokenizer makes of a word is not the reader
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,6 +45,7 @@ def tagged_examples(
     columns: tuple[int, int] | None = None,
     labelled: bool = True,
     labels: Collection[str] | None = None,
+    check: Callable[[str], None] | None = None,
 ) -> list[TaggedExample]:
     """Read the sentences of a file, which may be compressed.
 
@@ -61,6 +62,7 @@ def tagged_examples(
             count from the end. CoNLL-U's are 1 and 3.
         labelled: Whether every word must have a tag; if not, a sentence without any is read without tags.
         labels: Refuse other tags.
+        check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
 
     Raises:
         DataError: A row does not fit, named with file, line and cure; or an identifier occurs twice.
@@ -81,13 +83,20 @@ def tagged_examples(
                 f"{path}, line {line}: the sentence {name!r} is on line {seen[name]} already; sent_id must be unique"
             )
         seen[name] = line
-        tags = _tags(sentence, path, labelled=labelled, labels=labels)
+        tags = _tags(sentence, path, labelled=labelled, labels=labels, check=check)
         words = tuple(row.word for row in sentence.rows)
         examples.append(TaggedExample(id=name, group=name, language=code, words=words, tags=tags))
     return examples
 
 
-def _tags(sentence: Sentence, path: Path, *, labelled: bool, labels: Collection[str] | None) -> tuple[str, ...] | None:
+def _tags(
+    sentence: Sentence,
+    path: Path,
+    *,
+    labelled: bool,
+    labels: Collection[str] | None,
+    check: Callable[[str], None] | None,
+) -> tuple[str, ...] | None:
     tags = [row.tag for row in sentence.rows if row.tag is not None]
     if not tags and not labelled:
         return None
@@ -95,8 +104,16 @@ def _tags(sentence: Sentence, path: Path, *, labelled: bool, labels: Collection[
         if row.tag is None:
             raise DataError(
                 f"{path}, line {row.line}: the word {row.word!r} has no tag; add it"
-                + (", or say labelled: false for a file without tags" if labelled else " or remove the others' tags")
+                + ("" if labelled else " or remove the others' tags")
             )
+        where = f"{path}, line {row.line}, word {row.word!r}"
+        if row.tag.split() != [row.tag]:
+            raise DataError(f"{where}: the tag {row.tag!r} has a blank in it; write it as one word")
+        try:
+            if check is not None:
+                check(row.tag)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
         if labels is not None and row.tag not in labels:
             raise DataError(
                 f"{path}, line {row.line}: the word {row.word!r} has an {unknown(row.tag, list(labels), what='tag')}; "
@@ -177,14 +194,11 @@ def _wrong_width(line: str, cells: list[str], width: int, columns: tuple[int, in
     if columns is not None:
         return f"has {_count(cells)}, the first row has {width}; correct it"
     if len(cells) == 1:
-        return (
-            f"has only {cells[0]!r}, expected a word and its tag, parted by a tab or a blank; add what is missing, or "
-            "say labelled: false for a file without tags"
-        )
+        return f"has only {cells[0]!r}, expected a word and its tag, parted by a tab or a blank; add what is missing"
     word = "" if "\t" in line else "if the word contains a blank, put a tab between word and tag; "
     return (
-        f"has {_count(cells)}, expected 2, a word and its tag; {word}if the file has more columns, say which hold word "
-        f"and tag, as in columns: [0, {len(cells) - 1}]"
+        f"has {_count(cells)}, expected 2, a word and its tag; {word}if the whole file has more columns, leave two, "
+        f"or read it as your own task `tagging` with columns: [0, {len(cells) - 1}]"
     )
 
 

@@ -16,7 +16,7 @@ from ..records import Example, ParallelPair
 from .parallel import read_parallel
 from .sampling import pairs_without_leaks, rank
 from .table import locate
-from .text import normalised
+from .text import without_blanks
 from .texts import read_texts
 
 
@@ -91,8 +91,8 @@ def _entries(
 def _texts(pattern: str, language: str, evaluation: Sequence[Example]) -> tuple[Sequence[str], int, str]:
     path = locate(pattern, language, Path())
     found = [text for text in read_texts(path) if isinstance(text, str)]
-    forbidden = {normalised(text) for example in evaluation for text in example.texts}
-    kept = [text for text in dict.fromkeys(found) if normalised(text) not in forbidden]
+    forbidden = {without_blanks(text) for example in evaluation for text in example.texts}
+    kept = [text for text in dict.fromkeys(found) if without_blanks(text) not in forbidden]
     if not kept:
         raise DataError(f"{path}: every text in it is evaluated on, so nothing can be learnt from it; give other texts")
     leaked = len(dict.fromkeys(found)) - len(kept)

@@ -1,4 +1,4 @@
-"""Tables of other items than texts with a label: a choice among alternatives, and questions about a context.
+"""Tables of other items than texts with a label: choices among alternatives, questions about a context, tagged words.
 
 The rows come from :func:`~lingraft.data.table.read_table`, and a field map says which column is what, as
 there.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from ..records import Answer, ChoiceExample, SpanExample
+from ..records import Answer, ChoiceExample, SpanExample, TaggedExample
 from ..registry import unknown
 from . import languages
 from .squad import answer_in, answers_in, context_group
@@ -23,6 +23,7 @@ Fields = Mapping[str, str | Sequence[str]]
 """Our name -> the file's column; for ``alternatives`` a column that holds a list, or several columns."""
 
 CHOICE_FIELDS = ("text", "question", "alternatives", "label", "id", "group")
+TAG_FIELDS = ("words", "tags", "id", "group")
 SPAN_FIELDS = ("question", "context", "answers", "answer", "answer_start", "id", "group")
 
 
@@ -109,6 +110,63 @@ def span_rows(
     return examples
 
 
+def tagged_rows(
+    path: Path | str,
+    *,
+    fields: Fields,
+    language: str,
+    check: Callable[[str], None] | None = None,
+    names: Sequence[str] | None = None,
+) -> list[TaggedExample]:
+    """Read tagged sentences from a table, a row for each, such as those of the Hub.
+
+    Args:
+        path: A table, see :func:`~lingraft.data.table.read_table`.
+        fields: ``words`` and ``tags``, two columns of lists of one length, or of texts that are parted at blanks.
+            ``id`` is the line number unless given, ``group`` the id.
+        language: In any spelling.
+        check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
+        names: Of tags that are numbers, from 0.
+
+    Raises:
+        DataError: Something is wrong with the file or does not fit ``fields``.
+    """
+    _check_fields(fields, TAG_FIELDS, ("words", "tags"))
+    code = languages.canonical(language)
+    examples = []
+    for where, key, group, row in _rows(path, fields):
+        words, tags = (_listed(row, fields, name, where) for name in ("words", "tags"))
+        if len(words) != len(tags) or not words:
+            raise DataError(f"{where}: has {len(words)} words and {len(tags)} tags; expected a tag for each word")
+        named = [_tag(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True)]
+        texts = tuple(text_of(word, str(fields["words"]), where) for word in words)
+        examples.append(TaggedExample(id=key, group=group or key, language=code, words=texts, tags=tuple(named)))
+    return examples
+
+
+def _listed(row: Mapping[str, Any], fields: Fields, name: str, where: str) -> list[Any]:
+    cell = _cell(row, fields, name, where)
+    if isinstance(cell, str):
+        return cell.split()
+    if not isinstance(cell, list | tuple):
+        raise DataError(f"{where}: column {fields[name]!r} holds {type(cell).__name__} {cell!r}; expected a list")
+    return list(cell)
+
+
+def _tag(tag: object, names: Sequence[str] | None, where: str, check: Callable[[str], None] | None) -> str:
+    number = _number(tag)
+    if names is not None and isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(names):
+        return names[number]
+    if not isinstance(tag, str) or tag.split() != [tag]:
+        raise DataError(f"{where}: the tag is {tag!r}; expected one word")
+    try:
+        if check is not None:
+            check(tag)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    return tag
+
+
 def _rows(path: Path | str, fields: Fields) -> Iterator[tuple[str, str, str | None, Mapping[str, Any]]]:
     """Where a row is, its identifier and group, and the row.
 
@@ -134,8 +192,11 @@ def _check_fields(fields: Fields, known: Sequence[str], needed: Collection[str])
     for name, column in fields.items():
         if name not in known:
             raise DataError(f"fields: {unknown(name, list(known), what='field')}")
-        if not isinstance(column, str) and name != "alternatives":
-            raise DataError(f"fields: `{name}` is {column!r}; expected the name of one column")
+        choice = name == "alternatives"
+        columns = column if choice and isinstance(column, list | tuple) else [column]
+        if not all(isinstance(one, str) for one in columns):
+            wanted = "a column, or of several in a list" if choice else "one column"
+            raise DataError(f"fields: `{name}` is {column!r}; expected the name of {wanted}")
     for name in needed:
         if name not in fields:
             one, several = f"column holds it, as in {name}: my_column", "columns hold them, as in [choice1, choice2]"

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from ..errors import DataError
 from ..records import Example, PairExample, ParallelPair
-from .text import normalised
+from .text import normalised, without_blanks
 
 E = TypeVar("E", bound=Example)
 
@@ -118,11 +118,11 @@ def pairs_without_leaks(pairs: Iterable[ParallelPair], evaluation: Iterable[Exam
     Returns:
         The rest, and how many went.
     """
-    forbidden = {normalised(text) for example in evaluation for text in example.texts}
+    forbidden = {without_blanks(text) for example in evaluation for text in example.texts}
     kept, total = [], 0
     for pair in pairs:
         total += 1
-        if normalised(pair.source) not in forbidden and normalised(pair.target) not in forbidden:
+        if not forbidden.intersection(map(without_blanks, (pair.source, pair.target))):
             kept.append(pair)
     return kept, total - len(kept)
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 from ..errors import DataError
 from ..records import Answer, SpanExample
 from . import languages
-from .text import normalised, open_bytes
+from .text import normalised, open_bytes, whole_characters
 
 Key = TypeVar("Key", bound=Hashable)
 Wanted = TypeVar("Wanted")
@@ -177,8 +177,8 @@ def answers_in(context: str, value: object, where: str, *, required: bool = True
     found = tuple(answer_in(context, text, start, where) for text, start in listed if required or text != "")
     if required and not found:
         raise DataError(
-            f"{where}: has no answer; add one, mark a question that has none with is_impossible: true, or say "
-            "labelled: false for a file whose answers are withheld"
+            f"{where}: has no answer; add one, or leave out what cannot be learned from or scored: questions without "
+            "an answer, and those whose answers are withheld"
         )
     return found
 
@@ -191,8 +191,8 @@ def answer_in(context: str, text: object, start: object, where: str) -> Answer:
     """
     if not isinstance(text, str) or not text.strip():
         raise DataError(
-            f"{where}: the text of an answer is {text!r}; expected a piece of the context (say labelled: false for a "
-            "file whose answers are withheld)"
+            f"{where}: the text of an answer is {text!r}; expected a piece of the context (files whose answers are "
+            "withheld cannot be scored)"
         )
     if not isinstance(start, int) or isinstance(start, bool) or start < 0:
         raise DataError(
@@ -274,18 +274,11 @@ def _text(owner: object, key: str, where: str) -> str:
     value: str = _member(owner, key, where, str)
     if not value.strip():
         raise DataError(f"{where}: `{key}` has no text; fill it in or remove this part")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{where}: `{key}` holds half a surrogate pair at position {error.start + 1}; write the character itself "
-            "or the whole \\u pair"
-        ) from error
-    return value
+    return whole_characters(value, f"{where}: `{key}`")
 
 
 def _identifier(question: object, where: str) -> str:
     value = _member(question, "id", where, object)
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
         raise DataError(f"{where}: the id is {value!r}; expected a text or a number")
-    return str(value).strip()
+    return whole_characters(str(value).strip(), f"{where}: `id`")

@@ -19,7 +19,7 @@ from ..errors import DataError
 from ..records import PairExample
 from ..registry import unknown
 from . import Row, Source, languages, sources
-from .text import open_bytes, read_lines, suffix_of
+from .text import open_bytes, read_lines, suffix_of, whole_characters
 
 FIELDS = ("text", "text_b", "label", "id", "group")
 """Our names, the keys of a field map; ``text_a`` is accepted for ``text``."""
@@ -323,14 +323,7 @@ def text_of(value: object, column: str, where: str) -> str:
         raise DataError(f"{where}: column {column!r} has no text; fill it in or remove the line")
     if not isinstance(value, str):
         raise DataError(f"{where}: column {column!r} holds {type(value).__name__} {value!r}; expected text")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{where}: column {column!r} holds half a surrogate pair at position {error.start + 1}; "
-            "write the character itself or the whole \\u pair"
-        ) from error
-    return value
+    return whole_characters(value, f"{where}: column {column!r}")
 
 
 def _label(value: object, column: str, where: str, *, required: bool) -> str | None:
@@ -341,10 +334,10 @@ def _label(value: object, column: str, where: str, *, required: bool) -> str | N
         return None
     if isinstance(value, (list, dict)):
         raise DataError(f"{where}: column {column!r} holds a {type(value).__name__}; expected one label")
-    return str(value).strip()
+    return whole_characters(str(value).strip(), f"{where}: column {column!r}")
 
 
 def _identifier(value: object, column: str, where: str) -> str:
     if value is None or isinstance(value, (list, dict)) or not str(value).strip():
         raise DataError(f"{where}: column {column!r} has no identifier; fill it in or leave the field out")
-    return str(value).strip()
+    return whole_characters(str(value).strip(), f"{where}: column {column!r}")

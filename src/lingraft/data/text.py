@@ -34,6 +34,11 @@ def normalised(text: str) -> str:
     return " ".join(folded.split())
 
 
+def without_blanks(text: str) -> str:
+    """``text`` as parallel text is compared with what is evaluated on: tagged words lost the blanks between them."""
+    return normalised(text).replace(" ", "")
+
+
 def suffix_of(path: Path) -> str:
     """The suffix that tells the format, without ``.gz`` and in lower case: ``.tsv`` for ``a.TSV.gz``."""
     inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
@@ -111,3 +116,19 @@ def _missing(path: Path) -> str:
     nearest = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"nothing in {path.parent} is called like it"
     return f"{path}: no such file; {hint}"
+
+
+def whole_characters(text: str, where: str) -> str:
+    """``text``, if it can be written: JSON may hold half of a pair of surrogates.
+
+    Raises:
+        DataError: It cannot.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where} holds half a surrogate pair at position {error.start + 1}; write the character itself or the "
+            "whole \\u pair"
+        ) from error
+    return text

@@ -38,7 +38,8 @@ class Task:
     """Whether the same group is the same sentence in every language."""
     global_groups: bool = False
     """Whether the same group is the same sentence in every split, too; line numbers of several files are not."""
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
+    """Told with the data; grows as files are read."""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ..data.conll import tagged_examples
-from ..data.items import choice_examples, span_rows
+from ..data.items import choice_examples, span_rows, tagged_rows
 from ..data.languages import aliases, canonical, display_name
 from ..data.squad import shared_groups, squad_examples
-from ..data.table import pair_examples, read_table
+from ..data.table import pair_examples
+from ..data.text import suffix_of
 from ..errors import DataError
-from ..records import Example, PairExample, SpanExample, TaggedExample
+from ..records import Example, PairExample, SpanExample
+from .afriqa import answered_by_spans
+from .tagging import check_of
 
 HUB = "hub"
 """The ``data_dir`` of those who want the Hub's copy."""
@@ -53,7 +56,7 @@ class Hub(BaseModel):
     config: str
     splits: dict[str, str]
     fields: dict[str, Any]
-    spelling: Literal[2, 3, "name"] = 2
+    spelling: Literal[2, 3, "name", "flores"] = 2
     codes: dict[str, str] = {}
     labels: list[str] | None = None
     where: dict[str, str] | None = None
@@ -67,7 +70,7 @@ class Benchmark(BaseModel):
     name: str
     about: str
     kind: Literal["classification", "span_qa", "tagging", "choice"]
-    reader: Literal["table", "squad", "mlqa", "rows", "conll", "choice"]
+    reader: Literal["table", "squad", "mlqa", "afriqa", "conll", "choice"]
     languages: list[str]
     sizes: dict[str, int]
     layouts: list[Layout]
@@ -82,6 +85,8 @@ class Benchmark(BaseModel):
     global_groups: bool = False
     """Whether the same group is the same text in every split; numbers that begin anew in each are not."""
     evaluation_only: bool = False
+    languages_of: str = ""
+    """Whose languages it has, where they are too many to name."""
     context_language: str | None = None
     placeholder: str | None = None
     """A text (blank: none at all) that stands for one that was not translated; such rows are left out, and counted."""
@@ -115,7 +120,7 @@ def read_split(
             whole = _read(entry, language, "train", folder, pairs=pairs)
             found = [example for i, example in enumerate(whole) if (i % 10 == 9) is (split == "test")]
     if not found and split == "test" and canonical(language) != canonical(source):
-        raise DataError(_missing(entry, language, split, folder))
+        raise DataError(missing(entry, language, split, folder))
     if entry.shared_texts:
         is_source = canonical(language) == canonical(source)
         of_source = found if is_source else _read(entry, source, split, folder, pairs=pairs)
@@ -134,7 +139,7 @@ def _read(
     if not folder.is_dir():
         raise DataError(
             f"there is no folder {folder} with the files of {entry.name}; set task.data_dir (or data_dir of "
-            "train_from), or `data_dir: hub` with a network"
+            "train_from, or the option --data-dir of evaluate), or `data_dir: hub` with a network"
         )
     if entry.reader == "mlqa":
         return _mlqa(entry, canonical(language), split, folder, pairs=pairs)
@@ -152,17 +157,27 @@ def _examples(entry: Benchmark, path: Path, language: str, layout: Layout, left_
     fields = layout.fields or entry.fields
     match entry.reader:
         case "squad":
-            return list(squad_examples(path, language=language))
-        case "rows":
+            found = squad_examples(path, language=language)
+            mine = _marks(entry, language, layout.where or {})
+            return [example for example in found if example.id.startswith(mine)]
+        case "afriqa" if suffix_of(path) == ".json":
+            return list(answered_by_spans(path, language=language, left_out=left_out))
+        case "afriqa":
             return list(span_rows(path, fields=fields, language=language, context_language=entry.context_language))
         case "conll":
-            return list(tagged_examples(path, language=language))
+            return list(tagged_examples(path, language=language, check=check_of(entry.options["scheme"])))
         case "choice":
             return list(choice_examples(path, fields=fields, language=language))
     where, names = layout.where or {}, aliases(language)
     return _pairs(
         entry, path, fields, language, left_out, lambda row: all(str(row.get(column)) in names for column in where)
     )
+
+
+def _marks(entry: Benchmark, language: str, where: Mapping[str, str]) -> str:
+    """What the identifiers of a language begin with, in a file that holds several."""
+    name = entry.spellings.get(canonical(language).partition("-")[0], language)
+    return where.get("id", "").replace("{language}", name)
 
 
 def _pairs(
@@ -274,9 +289,10 @@ def _pair_file(pattern: str, context: str, question: str, folder: Path) -> Path 
     return next((path for path in (folder / filled, folder / f"{filled}.gz") if path.is_file()), None)
 
 
-def _missing(entry: Benchmark, language: str, split: str, folder: Path) -> str:
+def missing(entry: Benchmark, language: str, split: str, folder: Path) -> str:
+    """That there is no file of a language's split, what was looked for, and which languages there are."""
     patterns = [pattern for layout in entry.layouts if (pattern := getattr(layout, split))]
-    known = ", ".join(sorted(canonical(code) for code in entry.languages))
+    known = ", ".join(sorted(canonical(code) for code in entry.languages)) or f"the languages of {entry.languages_of}"
     return (
         f"{entry.name} has no {split} examples in {display_name(language)} ({canonical(language)}) in {folder}: looked "
         f"for {' and '.join(patterns) or 'nothing, for it has no such split'}; the benchmark has {known}"
@@ -338,7 +354,8 @@ def _from_hub(entry: Benchmark, language: str, split: str, *, pairs: bool, left_
         case "choice":
             return list(choice_examples(place, fields=hub.fields, language=language))
         case "tagging":
-            return list(_tagged_rows(place, hub, language))
+            check = check_of(entry.options["scheme"])
+            return list(tagged_rows(place, fields=hub.fields, language=language, check=check, names=hub.labels))
     examples = _pairs(entry, place, hub.fields, language, left_out, wanted)
     return [replace(e, label=_named(e.label, hub.labels)) for e in examples if isinstance(e, PairExample)]
 
@@ -346,13 +363,6 @@ def _from_hub(entry: Benchmark, language: str, split: str, *, pairs: bool, left_
 def _hub_place(hub: Hub, split: str, context: str, question: str) -> str:
     config = hub.config.replace("{language}", _spelling(context, hub)).replace("{context}", _spelling(context, hub))
     return f"hub:{hub.id}/{config.replace('{question}', _spelling(question, hub))}:{hub.splits[split]}@{hub.revision}"
-
-
-def _tagged_rows(place: str, hub: Hub, language: str) -> Iterator[TaggedExample]:
-    for number, row in read_table(place):
-        words, tags = row[hub.fields["words"]], row[hub.fields["tags"]]
-        named = tuple(str(_named(tag, hub.labels)) for tag in tags)
-        yield TaggedExample(str(number), str(number), canonical(language), words=tuple(words), tags=named)
 
 
 def _named(label: Any, labels: Sequence[str] | None) -> str | None:
@@ -369,4 +379,6 @@ def _spelling(language: str, hub: Hub) -> str:
         return hub.codes[bare]
     if hub.spelling == "name":
         return display_name(code).lower()
+    if hub.spelling == "flores":
+        return code.replace("-", "_")
     return bare if hub.spelling == 3 else next((name for name in aliases(code) if len(name) == 2), bare)

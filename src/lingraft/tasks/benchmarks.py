@@ -8,7 +8,6 @@ same ones in every language.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from hashlib import sha256
@@ -102,7 +101,7 @@ class Data:
             DataError: A file is missing or faulty, or an evaluation set would be learned from without a word.
         """
         if split == "test":
-            found = self.own(language, self.score_split)[0]
+            found = self.own(language, self.score_split)
             shared = self.entry.evaluation_only and self.train_on_evaluation_set
             return [example for example in found if not (shared and is_held_out(example.group))]
         if language == self.source and self.train_from:
@@ -113,18 +112,28 @@ class Data:
         # does not select: then a part of the training set will.
         wanted = ("train", "dev") if split == "train" and language != self.source else (split,)
         unseen = [one for one in wanted if one != self.score_split]
-        name, found = next(((one, found) for one in unseen if (found := self.own(language, one)[0])), (split, []))
+        name, found = next(((one, found) for one in unseen if (found := self.own(language, one))), (split, []))
         held = self._held_groups(name) if split == "train" else frozenset()
         return [example for example in found if example.group not in held]
 
-    def own(self, language: str, split: str) -> tuple[list[Example], int]:
-        """Examples of the benchmark itself, and how many placeholder rows they come without."""
+    def own(self, language: str, split: str) -> list[Example]:
+        """Examples of the benchmark itself."""
         key = (language, split)
         if key not in self._kept:
-            self._kept[key] = read_split(
+            found, left_out = read_split(
                 self.entry, language, split, self.folder, source=self.source, pairs=self.all_questions
             )
+            self._note(f"{self.entry.name}, {language} {split}", left_out, self.entry.placeholder)
+            self._kept[key] = found
         return self._kept[key]
+
+    def _note(self, where: str, count: int, mark: str | None) -> None:
+        """Tell how many rows of what is read only stand for a text, or have no answer."""
+        if count and mark is not None:
+            what = f"placeholder row{'s' if count > 1 else ''} ({mark or 'a text is blank'})"
+            self.notes.append(f"{where}: left out {count} {what}")
+        elif count:
+            self.notes.append(f"{where}: left out {count} question{'s' if count > 1 else ''} without a span as answer")
 
     @cached_property
     def learned(self) -> tuple[list[Example], list[Example]]:
@@ -132,8 +141,11 @@ class Data:
         training, dev = list[Example](), list[Example]()
         for one in self.train_from:
             place, language = one.data_dir or Path("data") / one.name, canonical(one.language or self.source)
-            found, left_out = read_split(benchmark(one.name), language, one.split, place, source=language, pairs=False)
-            self.left_out[f"{one.name}, {language} {one.split} (to learn from)"] = left_out
+            entry = benchmark(one.name)
+            found, left_out = read_split(entry, language, one.split, place, source=language, pairs=False)
+            self._note(f"{one.name}, {language} {one.split} (to learn from)", left_out, entry.placeholder)
+            if entry.evaluation_only:  # the rest of it may still be scored
+                found = [example for example in found if is_held_out(example.group)]
             if not found:
                 raise DataError(f"task.train_from: {one.name} has no {one.split} examples in {language} in {place}")
             if one.name != self.entry.name:  # numbers of another data set mean something else
@@ -157,21 +169,20 @@ class Data:
         return frozenset(example.group for example in self.learned[1]) if mine and self.entry.parallel else frozenset()
 
     @cached_property
-    def left_out(self) -> dict[str, int]:
-        """Numbers of placeholder rows, by what they were left out of."""
-        return {}
+    def notes(self) -> list[str]:
+        """What was left out of the files that were read so far."""
+        return []
 
     @cached_property
-    def _kept(self) -> dict[tuple[str, str], tuple[list[Example], int]]:
+    def _kept(self) -> dict[tuple[str, str], list[Example]]:
         return {}
 
     def _held_out(self, language: str) -> list[Example]:
         if self.train_on_evaluation_set:
-            return [example for example in self.own(language, self.score_split)[0] if is_held_out(example.group)]
+            return [example for example in self.own(language, self.score_split) if is_held_out(example.group)]
         raise DataError(
-            f"{self.entry.name} is made to evaluate on: learning from it needs `train_on_evaluation_set: true` in the "
-            f"task block, which holds out one group in {HELD_OUT} in all languages; otherwise set shots.k to 0 and say "
-            "what to learn from with task.train_from"
+            f"{needs_a_word(self.entry.name)}; otherwise set shots.k to 0 and say what to learn from with "
+            "task.train_from"
         )
 
 
@@ -197,7 +208,7 @@ def benchmark_task(
         train_from: What is learned from, where that is not the benchmark itself.
         score_split: Which examples are the test set.
         question_languages: MLQA: score only questions in the language of the context, or all.
-        train_on_evaluation_set: Hold out a part of what is made for evaluation, to learn from.
+        train_on_evaluation_set: Hold out a part of what is made for evaluation (also in ``train_from``), to learn from.
         allow_unseen_labels: Let the test set have labels that the training set does not; they count as missed.
 
     Raises:
@@ -208,6 +219,8 @@ def benchmark_task(
     for one in sources:
         if one.kind != entry.kind:
             raise DataError(f"task.train_from: {one.name} is {one.kind}, {name} is {entry.kind}; choose one like it")
+        if one.evaluation_only and not train_on_evaluation_set:
+            raise DataError(f"task.train_from: {needs_a_word(one.name)}, or choose another data set")
     data = Data(
         entry=entry,
         folder=data_dir or Path("data") / name,
@@ -230,26 +243,17 @@ def benchmark_task(
         parallel=entry.parallel,
         global_groups=entry.global_groups,
         allow_unseen_labels=allow_unseen_labels,
-        notes=_placeholders(data, [source, *map(canonical, target_languages)]),
+        notes=data.notes,
+        file_of=lambda language, split: f" ({data.folder})",
     )
 
 
-def _placeholders(data: Data, languages: Sequence[str]) -> list[str]:
-    """How many rows of what is scored, or learned from, only stand for a text."""
-    mark = data.entry.placeholder
-    if mark is None:
-        return []
-    counts = dict[str, int]()
-    for code in languages:
-        with suppress(DataError):  # a file that is missing is told with all others that are
-            counts[f"{data.entry.name}, {code} {data.score_split}"] = data.own(code, data.score_split)[1]
-    if data.train_from:
-        _ = data.learned
-    return [
-        f"{where}: left out {count} placeholder row{'s' if count > 1 else ''} ({mark or 'a text is blank'})"
-        for where, count in (counts | data.left_out).items()
-        if count
-    ]
+def needs_a_word(name: str) -> str:
+    """That learning from an evaluation set is asked for in so many words, or not done."""
+    return (
+        f"{name} is made to evaluate on: learning from it needs `train_on_evaluation_set: true` in the task block, "
+        f"which holds out one group in {HELD_OUT} in all languages, to learn from"
+    )
 
 
 def is_held_out(group: str) -> bool:
@@ -309,4 +313,5 @@ def _factory(entry: Benchmark) -> Callable[..., Task]:
 
 
 for _entry in benchmarks().values():
-    tasks.register(_entry.name)(_factory(_entry))
+    if _entry.name != "sib200":  # has a setting of its own, see catalogue.py
+        tasks.register(_entry.name)(_factory(_entry))

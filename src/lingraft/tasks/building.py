@@ -29,6 +29,7 @@ def task_of(
     global_groups: bool = False,
     allow_unseen_labels: bool = False,
     notes: Sequence[str] = (),
+    file_of: Callable[[str, str], str] = lambda language, split: "",
 ) -> Task:
     """Build a :class:`Task`.
 
@@ -48,6 +49,7 @@ def task_of(
         allow_unseen_labels: Let test sets have labels that the source language does not; they count as missed.
             Tagged shots may have them, too: their words take no part in the loss.
         notes: Told with the data.
+        file_of: Tells where a language's split was read from, as in `` (train.swh.csv)``.
 
     Raises:
         DataError: Languages or labels do not fit.
@@ -69,7 +71,8 @@ def task_of(
         found = list(read(language, split))
         may_differ = split == "test" or (kind == "tagging" and language != source)
         if labels is not None and not (allow_unseen_labels and may_differ):
-            _check_labels(found, labels, name, source, language, split, with_cure=may_differ)
+            where = f"{name}, {language} {split}{file_of(language, split)}"
+            _check_labels(found, labels, where, source, with_cure=may_differ)
         return found
 
     return Task(
@@ -82,7 +85,7 @@ def task_of(
         citation=citation,
         parallel=parallel,
         global_groups=global_groups,
-        notes=tuple(notes),
+        notes=notes,
     )
 
 
@@ -102,20 +105,14 @@ def _labels_of(example: Example) -> Sequence[str]:
 
 
 def _check_labels(
-    examples: Sequence[Example],
-    labels: Sequence[str],
-    name: str,
-    source: str,
-    language: str,
-    split: str,
-    *,
-    with_cure: bool,
+    examples: Sequence[Example], labels: Sequence[str], where: str, source: str, *, with_cure: bool
 ) -> None:
     for example in examples:
         for label in _labels_of(example):
             if label not in labels:
                 cure = ", or set task.allow_unseen_labels, and it counts as missed" if with_cure else ""
+                what = "sentence" if isinstance(example, TaggedExample) else "id"
                 raise DataError(
-                    f"{name}, {language} {split}, id {example.id}: label {label!r} does not occur in the {source} "
-                    f"training set, which has {', '.join(labels)}; correct it, add training examples{cure}"
+                    f"{where}, {what} {example.id}: label {label!r} does not occur in the {source} training set, which "
+                    f"has {', '.join(labels)}; correct it, add training examples{cure}"
                 )

@@ -1,4 +1,4 @@
-"""The named benchmarks as metadata: files, fields, languages, licence, citation."""
+"""Benchmarks that have settings of their own, or no files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Literal
 
 from ..data.cldr import cldr_examples
 from ..data.languages import canonical
-from ..data.table import locate, pair_examples
-from ..records import PairExample
+from ..errors import DataError
+from ..records import Example
 from . import Task, tasks
+from .benchmark_files import missing, read_split
+from .benchmarks import benchmark
 from .building import task_of
 
 
@@ -26,31 +28,29 @@ def sib200(
     ``score_on: dev+test`` scores the targets on 303 sentences instead of 204, where settings are tried on a
     language whose test set is in no table of results.
     """
-    # Publisher's layout first, then one flat folder.
-    publisher = "data/annotated/{language}/%s.tsv"
-    layout = publisher if (data_dir / "data" / "annotated").is_dir() else "{language}.%s.tsv"
+    entry, source = benchmark("sib200"), canonical(source_language)
 
-    def read(language: str, split: str) -> list[PairExample]:
-        both = split == "test" and score_on == "dev+test" and canonical(language) != canonical(source_language)
-        fields = {"id": "index_id", "group": "index_id", "label": "category", "text": "text"}
-        return [
-            example
-            for part in (("dev", "test") if both else (split,))
-            for example in pair_examples(locate(layout % part, language, data_dir), fields=fields, language=language)
-        ]
+    def read(language: str, split: str) -> list[Example]:
+        both = split == "test" and score_on == "dev+test" and canonical(language) != source
+        found = list[Example]()
+        for part in ("dev", "test") if both else (split,):
+            examples = read_split(entry, language, part, data_dir, source=source, pairs=False)[0]
+            if not examples:
+                raise DataError(missing(entry, language, part, data_dir))
+            found += examples
+        return found
 
     return task_of(
-        kind="classification",
+        kind=entry.kind,
         options={},
-        name="sib200",
+        name=entry.name,
         source_language=source_language,
         target_languages=target_languages,
         read=read,
-        parallel=True,
-        global_groups=True,
-        licence="Apache-2.0 (sentences: FLORES-200, CC BY-SA 4.0)",
-        citation="Adelani et al. (2024): SIB-200: A Simple, Inclusive, and Big Evaluation Dataset for Topic "
-        "Classification in 200+ Languages and Dialects. EACL.",
+        parallel=entry.parallel,
+        global_groups=entry.global_groups,
+        licence=entry.licence,
+        citation=entry.citation,
     )
 
 

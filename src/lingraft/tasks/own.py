@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from ..answers import answer_metrics
 from ..data.conll import tagged_examples
-from ..data.items import choice_examples, span_rows
+from ..data.items import choice_examples, span_rows, tagged_rows
 from ..data.languages import canonical
 from ..data.squad import squad_examples
 from ..data.table import locate, pair_examples
 from ..data.text import suffix_of
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..records import Example
 from . import Task, tasks
 from .building import Read, task_of
+from .tagging import check_of
 
 Split = Literal["train", "dev", "test"]
 
@@ -52,6 +55,7 @@ def classification(
         parallel=parallel,
         global_groups="group" in columns,
         allow_unseen_labels=allow_unseen_labels,
+        file_of=partial(_file_of, files, data_dir),
     )
 
 
@@ -73,6 +77,8 @@ def span_qa(
 ) -> Task:
     """Your own questions about contexts: SQuAD JSON, or a table with a field map; `{language}` in the path."""
     columns = fields or {"question": "question", "context": "context", "answers": "answers"}
+    for code in [context_language] if context_language else [source_language, *target_languages]:
+        _check_normaliser(normaliser, code)
 
     def read(path: Path, language: str) -> Sequence[Example]:
         if suffix_of(path) == ".json":
@@ -101,16 +107,20 @@ def tagging(
     files: dict[Split, str],
     data_dir: Path = Path(),
     columns: tuple[int, int] | None = None,
+    fields: dict[str, str] | None = None,
     scheme: Literal["bio", "plain"] = "bio",
     allow_unseen_labels: bool = False,
     title: str = "tagging",
     licence: str = "not stated",
     citation: str = "",
 ) -> Task:
-    """Your own tagged words (names, parts of speech): CoNLL columns or CoNLL-U; `{language}` in the path."""
+    """Your own tagged words (names, parts of speech): CoNLL, CoNLL-U, or a table of lists with a field map."""
 
     def read(path: Path, language: str) -> Sequence[Example]:
-        return tagged_examples(path, language=language, columns=columns)
+        if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet"):
+            mapped = fields or {"words": "words", "tags": "tags"}
+            return tagged_rows(path, fields=mapped, language=language, check=check_of(scheme))
+        return tagged_examples(path, language=language, columns=columns, check=check_of(scheme))
 
     return task_of(
         kind="tagging",
@@ -122,6 +132,7 @@ def tagging(
         licence=licence,
         citation=citation,
         allow_unseen_labels=allow_unseen_labels,
+        file_of=partial(_file_of, files, data_dir),
     )
 
 
@@ -155,6 +166,23 @@ def choice(
         parallel=parallel,
         global_groups="group" in fields,
     )
+
+
+def _file_of(files: dict[Split, str], data_dir: Path, language: str, split: str) -> str:
+    """Where a language's split is read from, in brackets; nothing where there is no such file."""
+    pattern = dict(files).get(split)  # type: ignore[call-overload]
+    try:
+        return f" ({locate(pattern, language, data_dir)})" if pattern else ""
+    except DataError:
+        return ""
+
+
+def _check_normaliser(name: str, language: str) -> None:
+    """Refuse what answers could not be compared by, before anything is trained."""
+    try:
+        answer_metrics(f"mlqa:{canonical(language)}" if name == "mlqa" else name)
+    except ConfigError as error:
+        raise ConfigError([f"task.normaliser: {problem}; squad takes any" for problem in error.problems]) from error
 
 
 def files_reader(

@@ -7,7 +7,7 @@ model reads is read in several windows of whole words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any, Literal
@@ -18,12 +18,17 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..records import Example, Features, PairExample, Prediction, TaggedExample, Target
-from ..spans import repaired, span_f1, tag_accuracy
+from ..spans import check_tag, repaired, span_f1, tag_accuracy
 from .kinds import NO_LABEL, Kind
 from .plain_text import encode_texts
 
 Scheme = Literal["bio", "plain"]
 OUTSIDE = "O"
+
+
+def check_of(scheme: Scheme) -> Callable[[str], None] | None:
+    """What refuses a tag that is not of the scheme; of ``plain`` there is none."""
+    return check_tag if scheme == "bio" else None
 
 
 def tagging_kind(labels: tuple[str, ...], *, scheme: Scheme = "bio") -> Kind:
