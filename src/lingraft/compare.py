@@ -104,10 +104,13 @@ def _seconds(
     layers, per_layer = facts.num_layers, 24 * facts.width**2  # multiply-adds of a block, twice, per token
     tested = sum(sum(counts.get((code, "test"), {}).values()) for code in languages)
     number = len(units(recipe))
-    if not method.trained:
+    if not method.trained and materials.task.kind.name == "classification":
         return 2.0 * number
-    depth, passes, thawed = layers, 2.0, 0.0
-    if method.network == "grafted":
+    # Where a head must be trained by gradient, that is a walk forward, with nothing but the head's own gradient.
+    depth, passes, thawed = layers, 2.0 if method.trained else 1.0, 0.0
+    if not method.trained:
+        depth -= max(0, resolved_cut(recipe, layers))
+    elif method.network == "grafted":
         cut = resolved_cut(recipe, layers)
         depth, whole = layers - max(0, cut), cut < 0
         learns = freezing.build(recipe.freezing.name, recipe.freezing.options).highest_cut(layers) < layers
