@@ -283,6 +283,7 @@ def test_what_is_not_read_is_refused(change, message, by_hand, tiny):
     [
         ("bert.encoder.layer.1.output.adapters.sw.adapter_up.weight", (20, 5), "expected 1.up.weight of shape"),
         ("bert.encoder.layer.1.output.adapters.sw.adapter_up.weight", None, "found none"),
+        ("bert.encoder.layer.1.output.adapters.sw.adapter_down.0.bias", (), "expected 1.down.weight of shape"),
         ("bert.invertible_adapters.sw.G.2.bias", None, "expected embedded.G.2.bias of shape .*, found none"),
         ("bert.encoder.layer.9.output.adapters.sw.adapter_up.weight", (24, 5), "layer 9, and this backbone has 3"),
         ("bert.encoder.layer.0.attention.output.adapters.sw.adapter_up.bias", (24,), "only these are read"),
@@ -290,7 +291,7 @@ def test_what_is_not_read_is_refused(change, message, by_hand, tiny):
 )
 def test_tensors_that_do_not_fit_are_refused(key, shape, message, by_hand, tiny):
     """Another shape, one missing, one too many."""
-    tensors = {name: size for name, size in {**shapes(), key: shape}.items() if size}
+    tensors = {name: size for name, size in {**shapes(), key: shape}.items() if size is not None}
     with pytest.raises(CheckpointError, match=message):
         built({CODE: by_hand(tensors=tensors)}, tiny[0])
 
@@ -304,6 +305,10 @@ def test_other_folders_are_refused(by_hand, tiny):
     (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
     with pytest.raises(CheckpointError, match="PEFT wrote it, see the adapter `lora`"):
         built({CODE: folder}, tiny[0])
+    for content in ("[]", "null", "3"):
+        (folder / "adapter_config.json").write_text(content)
+        with pytest.raises(CheckpointError, match="is not AdapterHub's; give a folder that save_adapter wrote"):
+            built({CODE: folder}, tiny[0])
     (folder / "adapter_config.json").unlink()
     with pytest.raises(CheckpointError, match="give a folder that save_adapter wrote"):
         built({CODE: folder}, tiny[0])

@@ -1,9 +1,11 @@
 """A comparison: variants of one recipe, run, resumed, put in a table whose numbers are computed again by hand."""
 
 import json
+import shutil
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,6 +32,7 @@ from lingraft.comparison_page import (
 from lingraft.comparison_settings import METHODS, CompareSettings
 from lingraft.config import parse_recipe, read_recipe
 from lingraft.errors import CheckpointError, ConfigError, RunError
+from lingraft.pipeline import run
 from lingraft.run_files import read_lines, read_object
 from lingraft.run_folder import write_json, write_lines
 from lingraft.serve import load
@@ -573,6 +576,72 @@ def test_what_goes_wrong_in_a_method_is_one_line_and_the_others_are_kept(world, 
     assert (tmp_path / "out" / "frozen-head" / "method.json").is_file()
     assert not (tmp_path / "out" / "README.md").exists()
     assert 50e6 < read_object(tmp_path / "out" / "frozen-head" / "method.json")["peak_bytes"] < 5e9
+
+
+def small_comparison(world, checkpoint, output, **block):
+    """A comparison of what takes no time, unless told otherwise."""
+    return recipe(world, checkpoint, output, **({"methods": ["frozen-head", "prototype"]} | block))
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({"prototype": "knn"}, {"prototype": "centroid"}, "prototype with other settings: options is .*knn.* there"),
+        (
+            {"variants": {"x": {"method": "prototype"}}},
+            {"variants": {"x": {"method": "frozen-head"}}},
+            "x with other settings: network is 'prototype' there and 'frozen-head' now",
+        ),
+    ],
+)
+def test_a_method_that_was_something_else_is_not_taken_for_it(world, tiny_checkpoint, tmp_path, before, after, said):
+    """The recipe is the same, and what is made of it is not: told, with the folder to delete."""
+    compare(small_comparison(world, tiny_checkpoint, tmp_path / "out", **before), quiet=True)
+    with pytest.raises(RunError, match=said):
+        compare(small_comparison(world, tiny_checkpoint, tmp_path / "out", **after), quiet=True)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_files_that_changed_in_between_are_noticed(world, tiny_checkpoint, tmp_path):
+    """Two methods that were tested on other right answers stand in no table together."""
+    copy = Path(shutil.copytree(world, tmp_path / "world"))
+    compare(small_comparison(copy, tiny_checkpoint, tmp_path / "out", methods=["frozen-head"]), quiet=True)
+    path = copy / f"{TARGET}.test.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    labels = [line.rpartition(",")[2] for line in lines]
+    other = next(i for i in range(2, len(lines)) if labels[i] != labels[1])
+    for one, label in ((1, labels[other]), (other, labels[1])):
+        lines[one] = lines[one].rpartition(",")[0] + "," + label
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(RunError, match="other right answers"):
+        compare(small_comparison(copy, tiny_checkpoint, tmp_path / "out"), quiet=True)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_run_and_a_comparison_do_not_share_a_folder(world, tiny_checkpoint, tmp_path):
+    """Each says to give it a folder of its own."""
+    wanted = small_comparison(world, tiny_checkpoint, tmp_path / "out")
+    compare(wanted, quiet=True)
+    with pytest.raises(RunError, match="holds a comparison; give the run a folder of its own"):
+        run(wanted.model_copy(update={"compare": None}), quiet=True)
+    other = wanted.model_copy(update={"output_dir": tmp_path / "run"})
+    (tmp_path / "run" / "units").mkdir(parents=True)
+    (tmp_path / "run" / "recipe.yaml").write_text(other.model_copy(update={"compare": None}).to_yaml())
+    with pytest.raises(RunError, match=r"holds a run; give the comparison .*: output_dir=.*run-compared"):
+        compare(other, quiet=True)
+
+
+def test_a_variant_that_cannot_be_is_told_by_its_name(world, tiny_checkpoint, tmp_path):
+    """Its cut, not that of the recipe."""
+    with pytest.raises(ConfigError, match=r"compare, deep: backbone\.cut: 7 leaves nothing to train"):
+        compare(small_comparison(world, tiny_checkpoint, tmp_path / "out", variants={"deep": {"backbone": {"cut": 7}}}))
+
+
+def test_a_tie_is_no_win(tmp_path):
+    """The highest mean is shared."""
+    found = fake(tmp_path, {"lingraft": [1, 0] * 10, "paper": [0, 1] * 10})
+    assert "`lingraft` shares the highest mean with `paper`, 50.0 %" in finding(blocks(found)[0], found)
 
 
 def test_settings_have_defaults_and_ours_comes_last():

@@ -116,7 +116,7 @@ def test_the_message_counts_and_lists(tmp_path):
             "adapter.rank: Input should be greater than 0",
         ),
         ({"train": {"warmup_share": 1}}, "train.warmup_share: Input should be less than 1"),
-        ({"train": {"learning_rate": float("nan")}}, "train.learning_rate: Input should be greater than 0"),
+        ({"train": {"learning_rate": float("nan")}}, "train.learning_rate: Input should be a finite number"),
         ({"device": "gpu"}, "device: Input should be 'auto', 'cpu', 'cuda' or 'mps' (got 'gpu')"),
         ({"task": {"name": "cldr_names"}}, "task.target_languages: is missing; cldr_names needs it"),
         ({"task": {"target_languages": []}}, "task.name: is missing"),

@@ -489,6 +489,28 @@ def test_a_loss_on_frozen_states_is_refused(blocks, cut):
     ]
 
 
+@pytest.mark.parametrize(
+    ("layer", "freezing", "said"),
+    [
+        (
+            9,
+            {"name": "top_layers", "layers": 2},
+            "alignment.0.layer: states after layer 9 are frozen (what",
+        ),
+        (0, {"name": "full"}, "alignment.0.layer: states after layer 0 are frozen (the cut is 0)"),
+        (None, {"name": "frozen"}, "alignment.0: nothing learns but the head, so mse on states has no gradient"),
+    ],
+)
+def test_a_loss_below_all_that_learns_is_refused(layer, freezing, said):
+    """Without prompt and adapter it is the thawed layers that count; where there are none, states do not move."""
+    blocks = {"prompt": None, "adapter": None, "freezing": freezing}
+    with pytest.raises(ConfigError) as caught:
+        resolved_cut(cut_recipe([{"name": "mse", "layer": layer}], **blocks), 12)
+    (problem,) = caught.value.problems
+    assert problem.startswith(said)
+    assert resolved_cut(cut_recipe([{"name": "prediction"}], **blocks), 12) <= 12
+
+
 def test_losses_above_the_cut_are_fine():
     """Every layer that learns may be looked at; all of them where embeddings learn."""
     assert resolved_cut(cut_recipe([{"name": "mse", "layer": layer} for layer in (7, 12)]), 12) == 6

@@ -404,9 +404,9 @@ def test_gradients_are_clipped(model, world, transfer, monkeypatch):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(model, world, transfer):
-    """An infinite learning rate is told with the step and what to lower; the broken state is not saved."""
+    """A boundless learning rate is told with the step and what to lower; the broken state is not saved."""
     saved = []
-    settings = TrainSettings(num_train_epochs=2, learning_rate=float("inf"))
+    settings = TrainSettings(num_train_epochs=2).model_copy(update={"learning_rate": float("inf")})
     with pytest.raises(RunError, match=r"the loss became (nan|inf) at step \d+ of 6; lower train.learning_rate"):
         trained(model(), world, transfer, settings=settings, save=lambda state: saved.append(state.step))
     assert saved == []
@@ -415,7 +415,7 @@ def test_a_loss_that_is_no_number_stops_the_run(model, world, transfer):
 def test_a_last_step_that_breaks_the_parameters_stops_the_run(model, world, transfer):
     """There is no loss after the last step to tell that its parameters are no numbers: they are looked at."""
     made = model()
-    settings = TrainSettings(num_train_epochs=1, learning_rate=float("inf"))
+    settings = TrainSettings(num_train_epochs=1).model_copy(update={"learning_rate": float("inf")})
     with pytest.raises(RunError):
         train(
             made,

@@ -134,6 +134,18 @@ def test_one_answer_for_all_is_told_once(stack, world):
     assert [row.get("warnings") for row in history] == [None, said, None, None]
 
 
+def test_a_first_epoch_is_compared_with_its_first_step():
+    """What is many times what it began with has diverged, also if no epoch was better; each loss is told for itself."""
+    said = []
+    watch = Watch(said.append)
+    watch.loss(2.9, first=0.1)  # cross-entropy is of order one
+    assert said == []
+    watch = Watch(said.append)
+    watch.loss(15.9, first=0.8)
+    watch.loss(12.7, what="alignment loss", first=1.5)
+    assert [sentence.split(":")[0] for sentence in said] == ["the loss diverged", "the alignment loss diverged"]
+
+
 def test_a_development_set_of_one_class_is_no_collapse():
     """There only one answer is right."""
     said = []

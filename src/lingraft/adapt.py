@@ -467,4 +467,7 @@ def validation(model: Network, *, prepared: Prepared) -> Validation:
     predicted = [prediction.value for prediction in predictions_of(logits, examples, encoded, task)]
     gold = [example.gold for example in examples]
     main = next(iter(task.kind.metrics.values()))
-    return Validation(main(gold, predicted), Counter(predicted), len(set(map(str, gold))))
+    answers, right = ([str(one) for one in side] for side in (predicted, gold))
+    if task.kind.name == "tagging":  # each word has an answer of its own
+        answers, right = (" ".join(side).split() for side in (answers, right))
+    return Validation(main(gold, predicted), Counter(answers), len(set(right)))

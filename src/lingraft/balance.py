@@ -35,11 +35,14 @@ class Balance:
         share: Norm of each alignment gradient as a share of the task's, times the loss's own weight;
             None keeps the recipe's weights as they are.
         state: What :meth:`state` gave, to continue.
+        meet: Whether steps have both; languages that are passed one after the other have nothing to compare.
     """
 
-    def __init__(self, transfer: Transfer | None, share: float | None, state: Mapping[str, list[float]]) -> None:
+    def __init__(
+        self, transfer: Transfer | None, share: float | None, state: Mapping[str, list[float]], *, meet: bool = True
+    ) -> None:
         self.fixed = [term.weight for term in transfer.terms] if transfer else []
-        self.share = share
+        self.share, self.meet = share, meet
         self.weights = list(state.get("weights", self.fixed))
         self.norms = list(state.get("norms", ()))  # of the task, then of the loss, for each loss in turn
         self.cosines = list(state.get("cosines", ()))
@@ -47,7 +50,7 @@ class Balance:
 
     def look(self, losses: Losses, trained: Mapping[str, Tensor], step: int) -> None:
         """Measure at every so many steps; changes the weights where they are balanced."""
-        if not self.fixed or step % EVERY or not losses.task.requires_grad:
+        if not (self.fixed and self.meet) or step % EVERY or not losses.task.requires_grad:
             return
         shared = [p for name, p in trained.items() if p.requires_grad and not name.startswith("head.")]
         if not shared:

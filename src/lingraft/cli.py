@@ -6,6 +6,7 @@ Nothing heavy is imported at the top, so ``--help`` answers at once.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
@@ -167,7 +168,8 @@ def compare(
     from .compare import compare as compare_methods
     from .comparison_page import HEADINGS, blocks, finding, read_comparison, table_rows, write_comparison_page
 
-    folder = compare_methods(settings, quiet=quiet, command=f"lingraft compare {recipe}")
+    command = shlex.join(["lingraft", "compare", str(recipe), *(overrides or [])])
+    folder = compare_methods(settings, quiet=quiet, command=command)
     found = read_comparison(folder)
     shown = [HEADINGS.index(heading) for heading in ("method", "mean", "difference", "p", "trained", "time")]
     for block in blocks(found):
@@ -181,7 +183,7 @@ def compare(
         console.print(_escaped(finding(block, found).replace("*", "").replace("`", "")), highlight=False)
     console.print(f"whole table: {folder / 'README.md'}", highlight=False)
     if markdown is not None:
-        page = write_comparison_page(folder, markdown, command=f"lingraft compare {recipe}")
+        page = write_comparison_page(folder, markdown, command=command)
         console.print(str(page), highlight=False)
 
 

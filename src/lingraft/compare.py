@@ -21,7 +21,7 @@ from .comparison_page import page_text, read_comparison
 from .comparison_settings import OURS, CompareSettings
 from .config import Recipe
 from .encode import usual_cut
-from .errors import RunError
+from .errors import ConfigError, RunError
 from .freezing import freezing
 from .materials import Draw, Materials, gather
 from .pipeline import resolved_cut, tokenise
@@ -64,7 +64,12 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None) 
     reporter, output = Reporter(quiet=quiet), recipe.output_dir
     methods = variants(recipe)
     with opened(output, recipe.model_copy(update={"compare": None})):
-        done = [method for method in methods if _is_done(method)]
+        if (output / "units").exists():
+            raise RunError(
+                f"{output} holds a run; give the comparison a folder of its own: output_dir={output}-compared"
+            )
+        tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
+        done = [method for method in methods if _is_done(method, tuning_epochs)]
         if len(done) < len(methods):
             (output / "README.md").unlink(missing_ok=True)  # a folder that has it is finished
             _run([method for method in methods if method not in done], recipe, reporter)
@@ -80,6 +85,7 @@ def estimates(methods: Sequence[Variant], recipe: Recipe) -> list[Estimate]:
         LingraftError: The data or the checkpoint is not as the recipe says.
     """
     facts = describe_checkpoint(recipe.backbone.checkpoint)
+    _check_cuts(methods, facts.num_layers)
     prefix = recipe.backbone.text_prefix
     prefix = usual_prefix(facts.name) if prefix is None else prefix
     materials = gather(recipe)
@@ -89,6 +95,18 @@ def estimates(methods: Sequence[Variant], recipe: Recipe) -> list[Estimate]:
     trial = (recipe.compare or CompareSettings()).tuning_epochs
     found = [Estimate(method, _seconds(method, trial, materials, counts, facts, rate)) for method in methods]
     return sorted(found, key=lambda estimate: estimate.seconds)
+
+
+def _check_cuts(methods: Sequence[Variant], layers: int) -> None:
+    """Tell which of the methods want a cut, a layer or a schedule that the checkpoint does not allow."""
+    problems = []
+    for method in methods:
+        try:
+            resolved_cut(method.recipe, layers)
+        except ConfigError as error:
+            problems += [f"compare, {method.name}: {problem}" for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
 
 
 # ---- Cost ------------------------------------------------------------------------------------------
@@ -144,7 +162,7 @@ def _per_epoch(method: Variant, draw: Draw, materials: Materials, counts: Counts
 # ---- Running ---------------------------------------------------------------------------------------
 
 
-def _is_done(method: Variant) -> bool:
+def _is_done(method: Variant, tuning_epochs: int) -> bool:
     """Whether the method's folder is complete.
 
     Raises:
@@ -156,7 +174,9 @@ def _is_done(method: Variant) -> bool:
         return False
     rate = facts["learning_rate"]["value"] if method.rates else None
     recipe = method.at_rate(rate) if rate is not None else method.recipe
-    if changed := changed_settings(folder, recipe):
+    chosen, now = facts.get("chosen", {}), method.chosen(tuning_epochs)  # older folders do not have it
+    changed = [f"{key} is {chosen[key]!r} there and {now[key]!r} now" for key in chosen if chosen[key] != now[key]]
+    if changed := [*changed, *changed_settings(folder, recipe)]:
         raise RunError(
             f"{folder} holds {method.name} with other settings: {changed[0]}; choose another output_dir, or delete "
             "that folder"
@@ -192,7 +212,7 @@ def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter) -> None
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         raise RunError(
             f"{len(failed)} of {len(methods)} methods failed; the others are kept, and the same command continues. "
-            f"{reasons}"
+            f"What cannot work with this recipe can be left out of compare.methods. {reasons}"
         )
 
 

@@ -13,7 +13,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -36,7 +36,7 @@ from .evaluate import predictions_of, score_by_language
 from .materials import Draw
 from .pipeline import prepare, refuse_other_data
 from .progress import Advance, Reporter
-from .records import IDS
+from .records import IDS, Example
 from .run_files import read_lines, read_object
 from .run_folder import Unit, opened, units, write_json, write_lines
 from .state_table import IdTable, StateTable
@@ -100,7 +100,7 @@ def run_variant(variant: Variant, whole: Recipe) -> None:
                     run_untrained(unit, folder, prepared, variant)
                 _note_memory(folder / "memory.json")
             tell(unit=unit.name, share=1.0)
-        write_json(folder / "method.json", _facts(variant, folder, prepared, rate, tried))
+        write_json(folder / "method.json", _facts(variant, folder, prepared, rate, tried, tuning_epochs))
 
 
 def with_shared_lexicon(variant: Variant, whole: Recipe) -> Recipe:
@@ -240,7 +240,12 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
 
 
 def _facts(
-    variant: Variant, folder: Path, prepared: Prepared, rate: float | None, tried: dict[float, float | None]
+    variant: Variant,
+    folder: Path,
+    prepared: Prepared,
+    rate: float | None,
+    tried: dict[float, float | None],
+    tuning_epochs: int,
 ) -> dict[str, Any]:
     """The content of ``method.json``."""
     names = [unit.name for unit in units(prepared.recipe)]
@@ -249,6 +254,7 @@ def _facts(
         "name": variant.name,
         "about": _about(variant, prepared.materials.task),
         "units": names,
+        "chosen": variant.chosen(tuning_epochs),
         "trainable_parameters": max(facts["trained"] for facts in done.values()),
         "seconds": {name: facts["seconds"] for name, facts in done.items()},
         "peak_bytes": read_object(folder / "memory.json").get("peak_bytes"),
@@ -284,9 +290,12 @@ def _draw(prepared: Prepared, unit: Unit) -> Draw:
 
 
 def _labels_digest(draw: Draw) -> str:
-    """Of the ids that a draw has labels of: the same for all methods, or they are not comparable."""
-    ids = [[e.id for e in draw.labelled], {code: [e.id for e in shots] for code, shots in sorted(draw.shots.items())}]
-    return _digest(ids)
+    """Of what a draw has labels of, and of the labels: the same for all methods, or they are not comparable."""
+
+    def known(examples: Sequence[Example]) -> list[tuple[object, ...]]:
+        return [(e.id, *e.texts, e.gold) for e in examples]
+
+    return _digest([known(draw.labelled), {code: known(shots) for code, shots in sorted(draw.shots.items())}])
 
 
 def _pairs_digest(draw: Draw) -> str:

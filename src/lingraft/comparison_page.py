@@ -26,6 +26,9 @@ from .run_files import Row, counts_of, read_lines, read_object
 from .statistics import Difference, holm, joint_difference, joint_interval
 from .wording import capital, count, duration, metric_name, noun_of
 
+Tested = tuple[str, str, str]
+"""Id, group and right answer of a test example."""
+
 Answers = NDArray[np.float64]
 """What each answer adds to the sums that the metric is made of: ``[U, N, K]``."""
 
@@ -56,8 +59,8 @@ class Comparison:
         """Whether a method was tested in a language."""
         return self._path(method, unit, language).is_file()
 
-    def answers(self, method: str, units: Sequence[str], language: str) -> tuple[Answers, tuple[str, ...]]:
-        """Counts ``[U, N, K]`` in the order of the examples' ids, and their groups ``[N]``.
+    def answers(self, method: str, units: Sequence[str], language: str) -> tuple[Answers, tuple[Tested, ...]]:
+        """Counts ``[U, N, K]`` in the order of the examples' ids, and what was asked ``[N]``.
 
         Raises:
             RunError: Two trainings were tested on different examples.
@@ -65,14 +68,14 @@ class Comparison:
         rows = [
             sorted(read_lines(self._path(method, unit, language)), key=lambda row: str(row["id"])) for unit in units
         ]
-        examples = {tuple((str(row["id"]), str(row["group"])) for row in unit) for unit in rows}
+        examples = {tuple((str(row["id"]), str(row["group"]), str(row["gold"])) for row in unit) for unit in rows}
         if len(examples) != 1:
             raise RunError(
                 f"{self.folder / method}: not all trainings were tested on the same {language} examples; delete that "
                 "folder and run the comparison again"
             )
         right = np.array([[counts_of(row) for row in unit] for unit in rows])
-        return right, tuple(group for _, group in examples.pop())
+        return right, examples.pop()
 
     def _path(self, method: str, unit: str, language: str) -> Path:
         return self.folder / method / "predictions" / unit / f"{language}.jsonl"
@@ -169,7 +172,14 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: int, units: Se
         raise RunError(f"{comparison.folder}: the methods have no target language in common, so there is no table")
     answers = {str(m["name"]): [comparison.answers(str(m["name"]), units, code) for code in languages] for m in methods}
     reference = answers.get(comparison.reference)
-    groups = [group for _, group in next(iter(answers.values()))]
+    asked = {name: [tested for _, tested in found] for name, found in answers.items()}
+    first, groups = next(iter(asked.items()))
+    for name, theirs in asked.items():
+        if theirs != groups:
+            raise RunError(
+                f"{comparison.folder}: {name} was tested on other examples, or other right answers, than {first}; the "
+                "files of the task have changed in between: delete the folder of the older one"
+            )
     results = [_result(method, answers[str(method["name"])], reference, languages, units) for method in methods]
     tested = [
         (i, r.difference.p_value) for i, r in enumerate(results) if r.difference and r.name != comparison.reference
@@ -185,14 +195,12 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: int, units: Se
 
 def _result(
     method: Row,
-    answers: Sequence[tuple[Answers, tuple[str, ...]]],
-    reference: Sequence[tuple[Answers, tuple[str, ...]]] | None,
+    answers: Sequence[tuple[Answers, tuple[Tested, ...]]],
+    reference: Sequence[tuple[Answers, tuple[Tested, ...]]] | None,
     languages: Sequence[str],
     units: Sequence[str],
 ) -> Result:
-    right, groups = [one for one, _ in answers], [group for _, group in answers]
-    if reference is not None and groups != [group for _, group in reference]:
-        raise RunError(f"{method['name']} was tested on other examples than the method it is compared with")
+    right, groups = [one for one, _ in answers], [[group for _, group, _ in tested] for _, tested in answers]
     means = [float(of_sums(one.sum(1)).mean()) for one in right]
     steps = method.get("steps")  # older folders do not have it
     return Result(
@@ -281,8 +289,10 @@ def finding(block: Block, comparison: Comparison) -> str:
     if above:
         told = ", ".join(f"`{result.name}` by {_points(result.difference, sign=False)}" for result in above)
         return f"**{k}: `{ours.name}` ({_percent(ours.mean.value)}) does not win: above it are {told} points.**"
-    text = f"**{k}: `{ours.name}` has the highest mean, {_percent(ours.mean.value)}.**"
-    if others:
+    level = [result for result in others if result.mean.value == ours.mean.value]
+    shared = f"shares the highest mean with {', '.join(f'`{result.name}`' for result in level)}"
+    text = f"**{k}: `{ours.name}` {shared if level else 'has the highest mean'}, {_percent(ours.mean.value)}.**"
+    if others and not level:
         text += f" Next is `{others[0].name}` ({_points(others[0].difference)} points)."
     unclear = [r.name for r in others if r.difference and r.difference.low <= 0 <= r.difference.high]
     if unclear:

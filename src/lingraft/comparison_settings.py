@@ -24,8 +24,8 @@ METHODS = (
 )
 """What a comparison can name, in the order of its table; ``baselines/methods.yaml`` says what each is."""
 
-RESERVED = ("tuning", "mined")
-"""Folders of a comparison that belong to no method."""
+RESERVED = ("tuning", "mined", "README.md", "scores.jsonl", "comparison.json", "recipe.yaml")
+"""Folders and files of a comparison that belong to no method."""
 
 OURS = "lingraft"
 """What the others are tested against."""

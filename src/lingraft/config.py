@@ -34,17 +34,20 @@ from .registry import Registry, unknown
 NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What ruamel raises: its own errors, and those of Python's conversions, as of `-_`, which looks like a number."""
 
+Rate = Annotated[PositiveFloat, Field(le=1e36)]
+"""A learning rate; what single precision cannot hold ends in an error of torch's."""
+
 
 class Settings(BaseModel):
     """Unknown keys are refused; values do not change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Block(BaseModel):
     """Names a registered factory; all other keys are its options."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     name: str
     """Registered name, see `lingraft list`."""
@@ -114,7 +117,9 @@ class ShotSettings(Settings):
 class ParallelSettings(BaseModel):
     """Where sentences in both languages come from."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     files: str | None = None
     """Path with `{language}` in it: .tsv, .csv, .jsonl, .tmx, .po, .mo, .txt (lexicon or source side of line files)."""
@@ -154,11 +159,11 @@ class TrainSettings(Settings):
     """Passes over the parallel pairs (over the labelled source examples, where these are more)."""
     batch_size: PositiveInt = 32
     """Texts per language and step."""
-    learning_rate: PositiveFloat = 2e-3
+    learning_rate: Rate = 2e-3
     """Peak learning rate of adapters and head."""
-    prompt_learning_rate: PositiveFloat = 5e-3
+    prompt_learning_rate: Rate = 5e-3
     """Peak learning rate of prompts."""
-    backbone_learning_rate: PositiveFloat = 5e-5
+    backbone_learning_rate: Rate = 5e-5
     """Peak learning rate of parameters of the backbone that `freezing` lets learn."""
     weight_decay: float = Field(default=0.01, ge=0)
     """AdamW weight decay; prompts have none."""
@@ -354,6 +359,11 @@ def _check_together(recipe: Recipe, asked: bool) -> list[str]:
         problems.append("alignment: needs parallel text; add a `parallel` block or set `alignment: []`")
     if len(set(recipe.seeds)) != len(recipe.seeds):
         problems.append(f"seeds: {recipe.seeds} names a seed twice")
+    if recipe.train.balance is not None and recipe.train.order == "sequential":
+        problems.append(
+            "train.balance: compares the gradients of task and alignment, which never meet in a step with order: "
+            "sequential; leave one of the two out"
+        )
     if recipe.prompt and recipe.prompt.name == "input" and recipe.backbone.cut not in ("auto", 0):
         problems.append(f"backbone.cut: an input prompt implies cut 0, got {recipe.backbone.cut}; leave it out")
     return problems

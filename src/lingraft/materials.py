@@ -15,6 +15,7 @@ from itertools import product
 from .alignment import alignment
 from .config import ParallelSettings, Recipe
 from .data.given import Given, read_given
+from .data.languages import canonical
 from .data.lexicon import CODE_SWITCHING, Lexicon, known_share, lexicon_of, switched
 from .data.sampling import (
     draw_shots,
@@ -97,6 +98,7 @@ def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = 
     """
     task: Task = tasks.build(recipe.task.name, recipe.task.options)
     _refuse_losses(recipe, task)
+    imported = _imported(recipe, task)
     source = task.source_language
     _read_all(task, recipe)
     test = {language: tuple(task.examples(language, "test")) for language in task.languages}
@@ -114,7 +116,7 @@ def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = 
     known = evaluation if task.global_groups else held_out
     training, leaked = _clean(training, evaluation, {example.group for example in known})
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
-    notes = [*task.notes, *notes, *_shared_sentences(training, evaluation, task)]
+    notes = [*task.notes, *imported, *notes, *_shared_sentences(training, evaluation, task)]
     leaks = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
         comparable = known if task.parallel else []
@@ -137,14 +139,35 @@ def gather(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = 
 def _refuse_losses(recipe: Recipe, task: Task) -> None:
     if task.kind.name == "classification" or recipe.train.max_pairs == 0:
         return
+    ours = "" if recipe.preset is None else f" (preset {recipe.preset} asks for it: write the losses without it)"
     problems = [
         f"alignment.{i}: {block.name} compares the classes of two sentences, but {task.name} ({task.kind.name}) has "
-        "none for a sentence; leave this loss out"
+        f"none for a sentence; leave this loss out{ours}"
         for i, block in enumerate(recipe.alignment)
         if "predictions" in alignment.build(block.name, block.options).needs
     ]
     if problems:
         raise ConfigError(problems)
+
+
+def _imported(recipe: Recipe, task: Task) -> list[str]:
+    """Which languages have no adapter where some were made elsewhere.
+
+    Raises:
+        ConfigError: One is for no language of the run, or a prompt is to start from labels where there are none.
+    """
+    if recipe.prompt and recipe.prompt.options.get("init") == "labels" and not task.labels:
+        raise ConfigError(
+            [f"prompt.init: labels needs labels, and {task.name} ({task.kind.name}) has none; take states"]
+        )
+    if recipe.adapter is None or recipe.adapter.name != "adapterhub":
+        return []
+    given = list(map(canonical, recipe.adapter.options["folders"]))
+    if strange := [code for code in given if code not in task.languages]:
+        raise ConfigError(
+            [f"adapter.folders: {strange[0]} is no language of this run, which has {', '.join(task.languages)}"]
+        )
+    return [f"{code} has no imported adapter" for code in task.target_languages if code not in given]
 
 
 def _shared_sentences(training: Sequence[Example], evaluation: Sequence[Example], task: Task) -> list[str]:

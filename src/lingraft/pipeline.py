@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
 from .adapt import Pools, Prepared, run_unit
+from .alignment import alignment
 from .backbones.loading import Backbone, load_backbone
 from .config import Recipe
 from .encode import encode, usual_cut
@@ -42,6 +43,8 @@ def run(recipe: Recipe, *, quiet: bool = False) -> Path:
     """
     reporter = Reporter(quiet=quiet)
     with opened(recipe.output_dir, recipe) as folder:
+        if next(folder.glob("*/method.json"), None) or (folder / "comparison.json").exists():
+            raise RunError(f"{folder} holds a comparison; give the run a folder of its own: output_dir=…")
         if (folder / "README.md").exists():  # written last, after the check of what was saved
             reporter.say(f"{folder} is finished already; delete it to run the recipe anew")
             return folder
@@ -125,18 +128,32 @@ def resolved_cut(recipe: Recipe, num_layers: int) -> int:
                 f"set it to {highest} or leave it out"
             ]
         )
-    problems = []
-    for i, block in enumerate(recipe.alignment):
-        if block.layer is not None and block.layer <= cut:
-            problems.append(
-                f"alignment.{i}.layer: states after layer {block.layer} are frozen (the cut is {cut}), so a loss on "
-                f"them has no gradient; choose a layer from {cut + 1} to {num_layers}, or lower backbone.cut"
-            )
-        elif block.layer is not None and block.layer > num_layers:
-            problems.append(f"alignment.{i}.layer: {block.layer}, but the checkpoint has {num_layers} layers")
-    if problems:
+    if problems := _without_gradient(recipe, max(0, cut), highest, num_layers):
         raise ConfigError(problems)
     return cut
+
+
+def _without_gradient(recipe: Recipe, cut: int, thawed: int, num_layers: int) -> list[str]:
+    """Alignment losses on states that nothing trained has a part in; ``thawed`` is the last layer that never learns."""
+    parts = recipe.prompt is not None or recipe.adapter is not None
+    lowest = cut if parts else max(0, thawed)
+    problems = []
+    for i, block in enumerate(recipe.alignment):
+        layer = num_layers if block.layer is None else block.layer
+        if layer > num_layers:
+            problems.append(f"alignment.{i}.layer: {layer}, but the checkpoint has {num_layers} layers")
+        elif lowest >= num_layers and "predictions" not in alignment.build(block.name, block.options).needs:
+            problems.append(
+                f"alignment.{i}: nothing learns but the head, so {block.name} on states has no gradient; add a prompt "
+                "or an adapter, or set alignment: []"
+            )
+        elif layer <= lowest < num_layers:
+            why = f"the cut is {cut}" if lowest == cut else f"what learns begins at layer {lowest + 1}"
+            problems.append(
+                f"alignment.{i}.layer: states after layer {layer} are frozen ({why}), so a loss on them has no "
+                f"gradient; choose a layer from {lowest + 1} to {num_layers}, or lower backbone.cut"
+            )
+    return problems
 
 
 def tokenise(

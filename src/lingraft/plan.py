@@ -20,6 +20,7 @@ from .mined import MAX_WORDS, frequent_words
 from .pipeline import resolved_cut, tokenise
 from .records import Features
 from .run_folder import changed_settings, units
+from .variants import variants
 from .wording import is_non_commercial
 
 EFFICIENCY = 0.6
@@ -111,6 +112,11 @@ def _read(recipe: Recipe) -> tuple[CheckpointFacts, int, Materials]:
     if changed := changed_settings(recipe.output_dir, recipe):
         problems.append(f"output_dir: {recipe.output_dir} holds a run of another recipe: {'; '.join(changed[:3])}")
     problems += _device_problems(recipe.device)
+    if recipe.compare is not None:
+        try:
+            variants(recipe)
+        except ConfigError as error:
+            problems += error.problems
     if problems or facts is None or materials is None:
         raise ConfigError(problems)
     return facts, cut, materials

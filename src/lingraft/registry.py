@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import math
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
@@ -118,6 +119,8 @@ class Registry:
                 continue
             try:
                 values[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
+                if isinstance(value, float) and not math.isfinite(value):
+                    problems.append(f"{dot}{key}: should be a finite number (got {value!r})")
             except ValidationError as error:
                 problems.extend(f"{dot}{key}: {e['msg']} (got {e['input']!r})" for e in error.errors())
         for key, parameter in parameters.items():

@@ -119,7 +119,7 @@ def train(
     model, optimizer = accelerator.prepare(model, optimizer)
     ends = list(accumulate(len(epochs(epoch)) for epoch in range(num_epochs)))
     total = ends[-1]
-    balance = Balance(transfer, settings.balance, state.balance)
+    balance = Balance(transfer, settings.balance, state.balance, meet=settings.order == "joint")
     teacher = Teacher(model, settings.ema_decay, state.teacher) if transfer and transfer.needs("predictions") else None
     watch = Watch(say, state.history)
     saved_at = began = time.monotonic()
@@ -162,7 +162,7 @@ def train(
         _average(state, trained, epoch, num_epochs, settings.average_last)
         row: dict[str, Any] = {"epoch": epoch + 1, "step": state.step, **meter.means()}
         row |= {"languages": sorted(meter.languages), "learning_rate": optimizer.param_groups[0]["lr"]}
-        watch.loss(row["task_loss"], row["languages"])
+        _watch_losses(watch, row, meter, aligned=transfer is not None and settings.balance is None)
         row |= _looked_at(model, validate, watch)
         row["trained"] = _trained_in(phases, range(begin, ends[epoch]), total, trained, model)
         row |= balance.row() if transfer else {}
@@ -178,6 +178,14 @@ def train(
             parameter.requires_grad_(True)
     model.eval()
     return state.history
+
+
+def _watch_losses(watch: Watch, row: Mapping[str, Any], meter: _Meter, *, aligned: bool) -> None:
+    """Look at an epoch's losses; that of alignment only where its weights do not move by themselves."""
+    task, alignment = meter.first or (None, None)
+    watch.loss(row["task_loss"], row["languages"], first=task)
+    if aligned:
+        watch.loss(row["alignment_loss"], row["languages"], what="alignment loss", first=alignment)
 
 
 def _average(state: TrainingState, trained: Mapping[str, nn.Parameter], epoch: int, num_epochs: int, last: int) -> None:
@@ -309,9 +317,11 @@ class _Meter:
         self.tokens = self.step_tokens = 0
         self.languages: set[str] = set()
         self.last = 0.0
+        self.first: tuple[float, float] | None = None
 
     def add(self, loss: Tensor, losses: Losses, batches: Sequence[Batch]) -> None:
         self.last, task = loss.item(), losses.task.item()
+        self.first = self.first or (task, self.last - task)
         for key, value in zip(self.sums, (self.last, task, self.last - task, 1.0), strict=True):
             self.sums[key] += value
         self.languages |= {batch.language for batch in batches}

@@ -40,6 +40,16 @@ class Variant:
         """Whether anything is learnt by gradient."""
         return self.network not in UNTRAINED
 
+    def chosen(self, tuning_epochs: int) -> dict[str, Any]:
+        """What makes the method beside its recipe, as plain data."""
+        tuned = len(self.rates) > 1
+        return {
+            "network": self.network,
+            "options": dict(self.options),
+            "rates": list(self.rates),
+            "tuning_epochs": tuning_epochs if tuned else None,
+        }
+
     def at_rate(self, rate: float | None, **train: Any) -> Recipe:
         """The recipe with this learning rate, and other ``train`` settings."""
         stage, _, setting = self.rate.partition(".")
@@ -148,11 +158,14 @@ def _variant(name: str, recipe: Recipe, settings: CompareSettings) -> Variant:
     entry = described()[built_in]
     network = entry.get("network", "grafted")
     options = dict(entry.get("options", {}))
+    about = entry["about"]
     if network == "prototype":
         options = {"by": settings.prototype, "neighbours": settings.neighbours}
+        by = "nearest class centre" if settings.prototype == "centroid" else f"{settings.neighbours} nearest neighbours"
+        about = f"{by} of frozen states"
     return Variant(
         name=name,
-        about=_about(name, built_in, entry["about"], _keys(own)),
+        about=_about(name, built_in, about, _keys(own)),
         network=network,
         options=options,
         rate=entry.get("rate", "train.learning_rate"),

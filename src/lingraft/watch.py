@@ -13,6 +13,9 @@ from torch import Tensor
 RISEN = 3.0
 """A mean loss of an epoch this many times the lowest so far has diverged."""
 
+USUAL = 1.0
+"""What a first step may cost without anybody taking notice: cross-entropy and alignment are of order one."""
+
 
 class Watch:
     """Collects findings during a training.
@@ -25,7 +28,7 @@ class Watch:
     def __init__(self, say: Callable[[str], None], history: Sequence[Mapping[str, Any]] = ()) -> None:
         self.say = say
         self.said = [sentence for row in history for sentence in row.get("warnings", ())]
-        self.lowest: dict[tuple[str, ...], float] = {}
+        self.lowest: dict[tuple[str, tuple[str, ...]], float] = {}
         self.moved = False
         for row in history:
             self.loss(row["task_loss"], row.get("languages", ()))
@@ -51,14 +54,22 @@ class Watch:
                 "labelled source examples"
             )
 
-    def loss(self, mean: float, languages: Sequence[str] = ()) -> None:
-        """Look at an epoch's mean loss; only epochs over the same languages are compared."""
-        lowest = self.lowest.get(tuple(languages), mean)
+    def loss(
+        self, mean: float, languages: Sequence[str] = (), *, what: str = "loss", first: float | None = None
+    ) -> None:
+        """Look at an epoch's mean loss; only epochs over the same languages are compared.
+
+        Args:
+            mean: Of the epoch.
+            languages: That were passed.
+            what: Which loss, for people.
+            first: That of the epoch's first step, which the first epoch is compared with.
+        """
+        begun = mean if first is None else max(USUAL, first)
+        lowest = self.lowest.get((what, tuple(languages)), begun)
         if mean > RISEN * lowest + 1e-6:
-            self._found(
-                f"the loss diverged: {mean:.3g} in this epoch, {lowest:.3g} in the best; lower the learning rates"
-            )
-        self.lowest[tuple(languages)] = min(lowest, mean)
+            self._found(f"the {what} diverged: {mean:.3g} in this epoch, {lowest:.3g} before; lower the learning rates")
+        self.lowest[what, tuple(languages)] = min(lowest, mean)
 
     def _found(self, sentence: str) -> None:
         if sentence.split(":")[0] not in {earlier.split(":")[0] for earlier in self.said}:

@@ -118,6 +118,7 @@ def _read_config(folder: Path, stack: LayerStack) -> dict[str, Any]:
         described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); give a folder that save_adapter wrote") from None
+    described = described if isinstance(described, dict) else {}
     config = described.get("config")
     if not isinstance(config, dict) or "name" not in described or "peft_type" in described:
         hint = "; PEFT wrote it, see the adapter `lora` and its option `start`" if "peft_type" in described else ""
@@ -186,7 +187,8 @@ def _check_tensors(
         ends["embedded.F."] = ("0", "2", stack.width - half, half)
         ends["embedded.G."] = ("0", "2", half, stack.width - half)
     for prefix, (first, second, inputs, outputs) in ends.items():
-        inner = len(tensors.get(f"{prefix}{first}.bias", ()))
+        bias = tensors.get(f"{prefix}{first}.bias")
+        inner = 0 if bias is None else bias.numel()
         expected = {
             f"{prefix}{first}.weight": (inner, inputs),
             f"{prefix}{first}.bias": (inner,),

@@ -7,6 +7,7 @@ task head has the encoder one level deeper than a bare one, so names are compare
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -178,7 +179,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
                 f"{path}: expected {key}: {_readable(allowed)}, found {config[key]!r}; only plain LoRA, "
                 "W + alpha / r * B @ A, can be a start"
             )
-    wrong = [key for key in ("r", "lora_alpha") if not isinstance(config.get(key), int | float)]
+    numbers = {key: config.get(key) for key in ("r", "lora_alpha")}
+    wrong = [key for key, n in numbers.items() if not isinstance(n, int | float) or not math.isfinite(n)]
     if wrong:
         raise CheckpointError(f"{path} gives no number for {' and '.join(wrong)}; copy the folder again")
     return config
@@ -220,6 +222,11 @@ def _checked(
         ) from None
     for side, expected in (("A", (rank, inputs)), ("B", (outputs, rank))):
         found = tuple(pair[side].shape) if side in pair else "none"
+        if side in pair and not bool(pair[side].isfinite().all()):
+            raise CheckpointError(
+                f"the LoRA of {folder} has for {name} in layer {layer} a matrix {side} with numbers that are not "
+                "finite; the training that made it diverged"
+            )
         if found != expected:
             raise CheckpointError(
                 f"the LoRA of {folder} has for {name} in layer {layer} a matrix {side} of shape {found}, expected "

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor
 
 from ..records import States
@@ -35,6 +36,16 @@ class View:
     logits: Tensor | None = None
     links: Tensor | None = None
     special: int = 1
+
+    def whole(self) -> View:
+        """The same view in single precision, where it is in half: distances and logarithms need it."""
+        half = (torch.float16, torch.bfloat16)
+        tokens, logits = self.states.tokens, self.logits
+        return replace(
+            self,
+            states=replace(self.states, tokens=tokens.float()) if tokens.dtype in half else self.states,
+            logits=logits.float() if logits is not None and logits.dtype in half else logits,
+        )
 
     def detach(self) -> View:
         """The same view, out of the reach of gradients."""
@@ -62,7 +73,7 @@ class AlignmentLoss:
             raise ValueError("the loss needs predictions: give both views their logits [B, C]")
         if "links" in self.needs and target.links is None:
             raise ValueError("the loss needs links: give the target view its links [K, 3]")
-        return self.compute(source.detach(), target)
+        return self.compute(source.detach().whole(), target.whole())
 
 
 alignment = Registry("lingraft.alignment")
