@@ -361,10 +361,10 @@ def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, unverified, mon
     [
         ["prompt.name=input", "parallel.from=task", "cache.dtype=float16"],
         ["prompt=", "adapter=", "parallel=", "alignment=[]", "shots.k=1"],
-        ["backbone.cut=0", "alignment=[{name: contrastive}, {name: cosine, weight: 0.5}]"],
+        ["backbone.cut=0", "alignment=[{name: contrastive}, {name: cosine, weight: 0.5}]", "train.balance=1"],
         ["freezing.name=full", "alignment=[{name: mse, layer: 1}, {name: mse}]"],
         ["freezing.name=gradual", "freezing.layers=2", "prompt.name=gated", "alignment=[{name: prediction}]"],
-        ["train.order=sequential", "alignment=[{name: words, layer: 3}]", "train.balance=1", "adapter={name: lora}"],
+        ["train.order=sequential", "alignment=[{name: words, layer: 3}]", "adapter={name: lora}"],
     ],
     ids=["input-half-from-task", "head-alone", "no-cut-two-losses", "full", "gradual", "sequential-lora"],
 )

@@ -201,7 +201,7 @@ def test_a_part_that_stays_on_is_noticed(trained):
 
 def test_without_parts_nothing_is_lost(world, tiny_backbone, tmp_path):
     """A head alone leaves every state where it was."""
-    run = trained_run(world, tiny_backbone, tmp_path, prompt=None, adapter=None)
+    run = trained_run(world, tiny_backbone, tmp_path, "alignment=[]", prompt=None, adapter=None)
 
     found = retention(*run.given)
 
@@ -212,7 +212,7 @@ def test_without_parts_nothing_is_lost(world, tiny_backbone, tmp_path):
 
 def test_pairs_of_the_training_are_called_that(world, tiny_backbone, tmp_path):
     """Where test sets are not parallel, the pairs that were trained on serve, all of them."""
-    run = trained_run(world, tiny_backbone, tmp_path, "task.parallel=false", prompt=None, adapter=None)
+    run = trained_run(world, tiny_backbone, tmp_path, "task.parallel=false", "alignment=[]", prompt=None, adapter=None)
 
     found = retention(*run.given)["retrieval"][TARGET]
 
