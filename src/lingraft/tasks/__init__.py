@@ -2,7 +2,7 @@
 
 A task factory takes a recipe's ``task`` block, languages included, and returns a :class:`Task`. Each
 kind (classification, extractive question answering, tagging, choice) has a file that says how
-examples become tokens and logits become answers; the named benchmarks of ``catalogue.py`` are kinds
+examples become tokens and logits become answers; the named benchmarks of ``benchmarks.yaml`` are kinds
 with files and a licence.
 """
 
