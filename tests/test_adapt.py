@@ -11,10 +11,7 @@ import lingraft.adapt
 from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft.adapt import (
     Method,
-    Prepared,
     grafted,
-    learning_pools,
-    linked_words,
     logistic_head,
     run_unit,
     trained_when,
@@ -29,6 +26,7 @@ from lingraft.evaluate import predict_rows
 from lingraft.materials import gather
 from lingraft.model import GraftedModel
 from lingraft.pipeline import encode_all, resolved_cut, tokenise
+from lingraft.prepared import Prepared, learning_pools, linked_words
 from lingraft.progress import Reporter
 from lingraft.run_files import read_lines, read_object
 from lingraft.run_folder import Unit

@@ -520,8 +520,8 @@ def test_every_window_is_held_to_its_own_state(world, tiny_checkpoint, tiny_back
     """The source's windows keep their own frozen states; sentences of pairs have one."""
     from accelerate import Accelerator
 
-    from lingraft.adapt import Prepared, learning_pools
     from lingraft.pipeline import encode_all, resolved_cut, tokenise
+    from lingraft.prepared import Prepared, learning_pools
 
     wanted = recipe("span_qa", world, tiny_checkpoint, tmp_path / "run")
     materials, cpu = gather(wanted), torch.device("cpu")

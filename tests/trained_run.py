@@ -7,11 +7,12 @@ import torch
 from accelerate import Accelerator
 
 from invented import world_recipe
-from lingraft.adapt import Pools, Prepared, run_unit
+from lingraft.adapt import run_unit
 from lingraft.backbones.loading import Backbone
 from lingraft.config import Recipe
 from lingraft.materials import Materials, gather
 from lingraft.pipeline import encode_all, resolved_cut, tokenise
+from lingraft.prepared import Pools, Prepared
 from lingraft.progress import Reporter
 from lingraft.run_folder import units
 

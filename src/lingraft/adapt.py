@@ -11,24 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
-from .alignment.links import mutual_links
-from .backbones.loading import Backbone, weights_digest
+from .backbones.loading import weights_digest
 from .batches import Order, Pool, batched
 from .before import Before, fitted, labelled_alone, trained
 from .checkpoint import Identity, continue_from, load_training_state, save_adaptation, save_training_state
-from .config import Recipe
-from .data.sampling import rank
-from .encode import Encoded, at_layer
+from .encode import Encoded
 from .evaluate import predict_rows, predictions_of, score_by_language
 from .example_json import as_json
 from .freezing import freezing, thawed
+from .lexical import LexicalHead, fit_lexical, with_words
 from .linear_head import Labelled, LinearHead, fit_head
-from .materials import Draw, Materials, Pair
+from .materials import Draw, Materials, is_own
 from .metrics import SumMetric
 from .model import GraftedModel, Network, build_adaptation
+from .prepared import Prepared, learning_pools, opening, passed_pairs, with_translations
 from .progress import Reporter
 from .records import ChoiceExample, Example, Prediction, Score, SpanExample
 from .run_folder import Unit, write_json, write_lines
@@ -38,9 +36,6 @@ from .tasks.classification import class_weights
 from .train import Validation, train
 from .transfer import Frame, Transfer, frames_of
 from .version import __version__
-
-Pools = Mapping[tuple[str, str], Encoded]
-"""Frozen states by language and purpose: ``learn``, ``dev`` (source language only), ``test``."""
 
 BEFORE, AFTER = "frozen-head", "lingraft"
 PROBED = 8  # texts per language whose logits a fresh process must give back
@@ -53,20 +48,6 @@ class Method:
     name: str = AFTER
     build: Callable[[Prepared, Pool, Before | None, int], Any] = field(default_factory=lambda: grafted)
     saved: Callable[[Any, Identity], tuple[nn.Module, Identity]] = lambda model, who: (model.adaptation, who)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What all trainings of a run share."""
-
-    recipe: Recipe
-    materials: Materials
-    backbone: Backbone
-    cut: int
-    pools: Pools
-    accelerator: Accelerator
-    learnt: tuple[str, ...] = ()
-    """Target languages that the training at hand has something to learn from; the others get no part of their own."""
 
 
 def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, method: Method | None = None) -> None:
@@ -87,7 +68,7 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
     weights = _class_weights(source, targets, prepared).to(accelerator.device)
     transfer = _transfer(model, frame, source, prepared) if any(pool.teacher for pool in targets) else None
     if transfer:
-        targets = [_with_translations(pool, draw, transfer, prepared) for pool in targets]
+        targets = [with_translations(pool, draw, transfer, prepared) for pool in targets]
     order = Order(source, tuple(targets), recipe.train, unit.seed, accelerator.device)
     with reporter.task(f"training {unit.name}", order.steps) as advance:
         state = load_training_state(place / "training.safetensors")
@@ -113,6 +94,8 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
         )
     if task.kind.name == "classification":
         refit(model, source, targets, frame, prepared)
+        if words := learn_words(model, targets, draw, prepared):
+            model.adaptation.lexical.update(words)
     seconds = time.monotonic() - started
     save_adaptation(place / "adaptation.safetensors", *method.saved(model, identity(prepared)))
     scores = evaluate_unit(unit, folder, model, head, prepared, reporter, method.name)
@@ -161,89 +144,7 @@ def _transfer(model: Any, frame: Frame, source: Pool, prepared: Prepared) -> Tra
         ]
         frames |= frames_of(model, batches, [layer for layer in layers if layer is not None])
     frames = {layer: found.to(device) for layer, found in frames.items()}
-    return Transfer(recipe.alignment, frames, source.language, special=_opening(prepared))
-
-
-def _opening(prepared: Prepared) -> int:
-    """How many tokens come before the content of each text: what opens it, and the checkpoint's prefix."""
-    return len(prepared.backbone.tokenizer(prepared.backbone.text_prefix.strip())["input_ids"]) - 1
-
-
-def _with_translations(pool: Pool, draw: Draw, transfer: Transfer, prepared: Prepared) -> Pool:
-    """A target's pool with the source side of its pairs, for losses that compare words or predictions."""
-    pairs = {target.id: source.id for source, target in draw.pairs[pool.language] if target.id in pool.teacher}
-    if not pairs or not (transfer.walks or transfer.needs("predictions")):
-        return pool
-    english = prepared.pools[prepared.materials.task.source_language, "learn"]
-    pool = replace(pool, source=english, translations=pairs)
-    return replace(pool, links=linked_words(pool, prepared)) if transfer.needs("links") else pool
-
-
-def linked_words(pool: Pool, prepared: Prepared) -> dict[str, Tensor]:
-    """Corresponding words of each pair, from frozen states at two thirds of the depth: ``[K, 2]`` each."""
-    stack, device, found = prepared.backbone.stack, prepared.accelerator.device, dict[str, Tensor]()
-    assert pool.source is not None
-    layer, english = max(round(2 / 3 * stack.num_layers), prepared.cut), pool.source
-    special = _opening(prepared)
-    for ids in batched(pool.translations, 32):
-        sides = (
-            english.table.batch([english.row[pool.translations[i]] for i in ids]).to(device),
-            pool.encoded.table.batch([pool.encoded.row[i] for i in ids]).to(device),
-        )
-        with torch.no_grad():
-            source, target = (at_layer(stack, states, layer) for states in sides)
-            links = mutual_links(source, target, special=special).cpu()
-        for row, i in enumerate(ids):
-            found[i] = links[links[:, 0] == row, 1:]
-    return found
-
-
-def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
-    """What each language learns from in a draw; the teacher is the frozen source side of a pair."""
-    task, pools = prepared.materials.task, prepared.pools
-    english = pools[task.source_language, "learn"]
-    labelled = [example.id for example in draw.labelled]
-    source = Pool(
-        language=task.source_language,
-        encoded=english,
-        passed=tuple(labelled),
-        labelled=frozenset(labelled),
-        collate=task.kind.collate,
-        teacher=_own_states(english, labelled),
-        is_source=True,
-    )
-    targets = []
-    for language in task.target_languages:
-        pairs, shots = passed_pairs(draw, language, prepared.recipe.train.max_pairs), draw.shots[language]
-        if not pairs and not shots:
-            continue
-        teacher = english.pooled([pair[0].id for pair in pairs])
-        targets.append(
-            Pool(
-                language=language,
-                encoded=pools[language, "learn"],
-                passed=tuple(dict.fromkeys([*(pair[1].id for pair in pairs), *(e.id for e in shots)])),
-                labelled=frozenset(e.id for e in shots),
-                collate=task.kind.collate,
-                teacher={pair[1].id: vector for pair, vector in zip(pairs, teacher, strict=True)},
-            )
-        )
-    return source, targets
-
-
-def _own_states(encoded: Encoded, ids: Sequence[str]) -> dict[str, Tensor]:
-    """The frozen state of each example, ``[H]``; of each of its rows, ``[rows, H]``, where it has several."""
-    rows = [encoded.rows[i] for i in ids]
-    states = torch.split(encoded.table.pooled_rows([row for own in rows for row in own]), [len(own) for own in rows])
-    return {i: own[0] if len(own) == 1 else own for i, own in zip(ids, states, strict=True)}
-
-
-def passed_pairs(draw: Draw, language: str, count: int | None) -> tuple[Pair, ...]:
-    """The pairs of a language that are passed; the first ``count`` in the order of the draw."""
-    pairs = draw.pairs[language]
-    if count is None or count >= len(pairs):
-        return pairs
-    return tuple(sorted(pairs, key=lambda pair: rank(draw.draw, "pairs", pair[0].group))[:count])
+    return Transfer(recipe.alignment, frames, source.language, special=opening(prepared))
 
 
 def before_training(
@@ -321,6 +222,34 @@ def refit(model: Network, source: Pool, targets: Sequence[Pool], frame: Frame, p
     head.write_to(model.adaptation.head)
 
 
+def learn_words(model: Network, targets: Sequence[Pool], draw: Draw, prepared: Prepared) -> dict[str, LexicalHead]:
+    """What the words say in each target language that has translations of the task's own texts.
+
+    Other parallel text teaches other words, and its classes are not those of the task's texts.
+    """
+    task, recipe, found = prepared.materials.task, prepared.recipe, dict[str, LexicalHead]()
+    english, strength = prepared.pools[task.source_language, "learn"], recipe.train.lexical_strength
+    if strength is None or any(len(example.texts) > 1 for example in prepared.materials.dev):
+        return found
+    for pool in targets:
+        pairs = [pair for pair in passed_pairs(draw, pool.language, recipe.train.max_pairs) if is_own(pair)]
+        if not pairs:
+            continue
+        read = predict_rows(model, english, [source.id for source, _ in pairs], task.source_language)[0]
+        taught: dict[str, tuple[Example, Tensor]] = {
+            target.texts[0]: (target, logits.softmax(0)) for (_, target), logits in zip(pairs, read, strict=True)
+        }
+        # A shot is the translation of a pair, too: what is known of it counts.
+        certain = dict(zip(task.labels, torch.eye(len(task.labels)), strict=True))
+        taught |= {shot.texts[0]: (shot, certain[str(shot.gold)]) for shot in draw.shots[pool.language]}
+        network = predict_rows(model, pool.encoded, [example.id for example, _ in taught.values()], pool.language)[0]
+        shares = torch.stack([target for _, target in taught.values()])
+        head = fit_lexical(list(taught), shares.numpy(), torch.stack(network).numpy(), strength)
+        if head is not None:
+            found[pool.language] = head
+    return found
+
+
 def _dev_targets(materials: Materials) -> list[int]:
     index = {label: i for i, label in enumerate(materials.task.labels)}
     return [index[str(example.gold)] for example in materials.dev]
@@ -396,6 +325,7 @@ def evaluate_unit(
         count = sum(len(encoded.rows[i]) for i in ids)
         with reporter.task(f"scoring {unit.name}, {language}", count * (1 if head is None else 2)) as advance:
             logits, _ = predict_rows(model, encoded, ids, language, advance)
+            logits = with_words(model.adaptation, [example.texts for example in examples], logits, language)
             found = {name: predictions_of(logits, examples, encoded, task)}
             if head is not None:
                 found = {BEFORE: predictions_of(head.logits(encoded, ids, language), examples, encoded, task)} | found

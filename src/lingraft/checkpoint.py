@@ -21,6 +21,7 @@ from .backbones.loading import Backbone
 from .config import Block
 from .errors import CheckpointError
 from .folders import write_atomically
+from .lexical import lexical_heads
 from .model import Adaptation, build_adaptation
 from .tasks.known_kinds import kind_of
 from .train import TrainingState
@@ -102,6 +103,7 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
         unfrozen=[name.removeprefix(THAWED).replace("/", ".") for name in tensors if name.startswith(THAWED)],
         per_token=kind_of(identity.kind, identity.labels, identity.kind_options).per_token,
     )
+    adaptation.lexical.update(lexical_heads(tensors, str(path)))
     try:
         adaptation.load_state_dict(tensors)
     except RuntimeError as error:

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from .adapt import Method, Prepared, learning_pools, logistic_head, prediction_rows, run_unit
+from .adapt import Method, logistic_head, prediction_rows, run_unit
 from .backbones import loading
 from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
@@ -35,6 +35,7 @@ from .errors import LingraftError, RunError
 from .evaluate import predictions_of, score_by_language
 from .materials import Draw
 from .pipeline import prepare, refuse_other_data
+from .prepared import Prepared, learning_pools
 from .progress import Advance, Reporter
 from .records import IDS, Example
 from .run_files import read_lines, read_object

@@ -130,6 +130,8 @@ def _part(parameter: str) -> tuple[str, str]:
     kind, *inner = parameter.split(".")
     if kind == "head":
         return "head", "head"
+    if kind == "lexical":
+        return f"language:{inner[0]}", "lexical"
     if kind == "unfrozen":
         return "backbone", "backbone layers" if _thawed(parameter).startswith("layers.") else THE_REST
     if inner[:1] == ["gate"]:  # prompt.gate.language.CODE.LAYER

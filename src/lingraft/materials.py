@@ -34,6 +34,9 @@ from .tasks import Task, tasks
 Pair = tuple[PairExample, PairExample]
 """Source side and target side of a translation (or a sentence and its code-switched copy), without labels."""
 
+GIVEN = "parallel/"
+"""What the ids of parallel text that the task did not give begin with."""
+
 COUNTED = 1_000
 """The share of words that a lexicon knows is counted on so many sentences."""
 
@@ -319,12 +322,17 @@ def _translations(training: Sequence[Example], translated: Sequence[Example]) ->
     return found
 
 
+def is_own(pair: Pair) -> bool:
+    """Whether a pair is two examples of the task, and not parallel text from elsewhere or a code-switched copy."""
+    return not pair[0].id.startswith(GIVEN) and pair[1].origin != CODE_SWITCHING
+
+
 def _given_pairs(pairs: Sequence[ParallelPair]) -> tuple[Pair, ...]:
     """Pairs of a file as examples of the two languages."""
     return tuple(
         (
-            PairExample(f"parallel/{p.target_language}/{p.group}/{i}", p.group, p.source_language, text_a=p.source),
-            PairExample(f"parallel/{p.target_language}/{p.group}/{i}", p.group, p.target_language, text_a=p.target),
+            PairExample(f"{GIVEN}{p.target_language}/{p.group}/{i}", p.group, p.source_language, text_a=p.source),
+            PairExample(f"{GIVEN}{p.target_language}/{p.group}/{i}", p.group, p.target_language, text_a=p.target),
         )
         for i, p in enumerate(pairs)
     )

@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
-from .adapt import Pools, Prepared, run_unit
+from .adapt import run_unit
 from .alignment import alignment
 from .backbones.loading import Backbone, load_backbone
 from .config import Recipe
@@ -26,6 +26,7 @@ from .finish import picture, summarise, verify_in_fresh_process
 from .freezing import freezing
 from .materials import Materials, gather
 from .mined import mined_entries
+from .prepared import Pools, Prepared
 from .progress import Reporter
 from .records import IDS, Example, Features
 from .report import write_model_card, write_report

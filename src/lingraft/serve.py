@@ -24,6 +24,7 @@ from .data.languages import canonical
 from .encode import length_batches, states_at
 from .errors import CheckpointError, DataError, LingraftError
 from .example_json import from_json
+from .lexical import with_words
 from .model import GraftedModel
 from .records import Example, Features, Prediction
 from .run_files import read_object
@@ -79,15 +80,20 @@ class Adapted:
     def predict_examples(self, examples: Sequence[Example], language: str) -> list[Prediction]:
         """What the model says of examples of the task, by way of the parts of ``language``."""
         features = self._features(examples)
-        return self.kind.decode(examples, features, self._logits(features, language))
+        return self.kind.decode(examples, features, self._both(examples, features, language))
 
     def logits(self, examples: Sequence[Example], language: str) -> list[Tensor]:
         """Of all rows of the examples, computed from the words up, nothing cached."""
-        return self._logits(self._features(examples), language)
+        return self._both(examples, self._features(examples), language)
 
     def _features(self, examples: Sequence[Example]) -> list[Features]:
         identity = self.identity
         return self.kind.encode(examples, self.backbone.tokenizer, identity.max_length, identity.text_prefix)
+
+    def _both(self, examples: Sequence[Example], features: Sequence[Features], language: str) -> list[Tensor]:
+        """The network's logits, with what the words say where the language has something on them."""
+        logits = self._logits(features, language)
+        return with_words(self.model.adaptation, [example.texts for example in examples], logits, language)
 
     def _logits(self, features: Sequence[Features], language: str) -> list[Tensor]:
         ids = [feature.input_ids for feature in features]
