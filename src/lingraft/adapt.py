@@ -94,8 +94,14 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
         )
     if task.kind.name == "classification":
         refit(model, source, targets, frame, prepared)
-        if words := learn_words(model, targets, draw, prepared):
+        words = learn_words(model, targets, draw, prepared)
+        if words:
             model.adaptation.lexical.update(words)
+        for language, lexical in words.items():
+            of_network, of_words = lexical.scales.tolist()
+            reporter.say(
+                f"{unit.name}: {language}: the words' logits count {of_words:.2f}, the network's {of_network:.2f}"
+            )
     seconds = time.monotonic() - started
     save_adaptation(place / "adaptation.safetensors", *method.saved(model, identity(prepared)))
     scores = evaluate_unit(unit, folder, model, head, prepared, reporter, method.name)
