@@ -23,6 +23,7 @@ SECTIONS = {
     "other_languages": "Topics (SIB-200), four further languages",
     "nusax": "Sentiment (NusaX)",
     "ablation": "What each part is worth (Hausa, Guarani)",
+    "words": "What the words add (Hausa, Guarani, Acehnese, Amharic, Balinese)",
     "parts": "Start, averaging, order, and how many pairs (Hausa, Guarani)",
     "more_pairs": "Five times as many pairs, from the news (Hausa)",
     "lexicon": "A list of words instead of sentences (Guarani)",
