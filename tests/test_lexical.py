@@ -1,8 +1,10 @@
 """What the words say beside the network: n-grams taught by translations, and how much either counts."""
 
 import math
+import unicodedata
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,11 +19,15 @@ from scipy.special import log_softmax, softmax
 from invented import SOURCE, TARGET, write_world
 from lingraft.adapt import learn_words
 from lingraft.checkpoint import load_adaptation
+from lingraft.data.lexicon import CODE_SWITCHING
 from lingraft.errors import CheckpointError
 from lingraft.evaluate import predict_rows
 from lingraft.example_json import from_json
+from lingraft.finish import trained_parts
 from lingraft.lexical import LexicalHead, fit_lexical, lexical_heads, stacked, with_words
+from lingraft.materials import GIVEN, is_own
 from lingraft.model import GraftedModel
+from lingraft.plan import plan
 from lingraft.prepared import Prepared, learning_pools
 from lingraft.records import PairExample
 from lingraft.run_files import read_lines, read_object
@@ -138,9 +144,39 @@ def test_factors_are_those_of_a_search_over_a_grid():
     assert stacked(network, -words, targets)[1] == 0
 
 
-@pytest.mark.parametrize(
-    "texts", [["ba bo"] * 0, [f"ba bo {i}" for i in range(19)], [chr(0x4E00 + i) for i in range(30)]]
-)
+def test_factors_are_found_in_single_precision_too():
+    """The network's logits come as float32; the search is in float64."""
+    generator = np.random.default_rng(11)
+    targets = softmax(generator.normal(0, 2, (80, 3)), axis=1)
+    sides = [np.log(targets) * f + generator.normal(0, 1, (80, 3)) for f in (0.7, 0.5)]
+    single = [np.asarray(values, dtype=np.float32) for values in (*sides, targets)]
+    found = stacked(*single)
+    assert np.allclose(found, stacked(*sides, targets), atol=1e-3)
+    assert not np.allclose(found, [1.0, 0.1], atol=1e-2)
+
+
+def test_words_are_the_same_in_any_normal_form():
+    """What was learned of composed letters is known of decomposed ones, and of capitals."""
+    texts, classes = invented_texts(60, 12)
+    marked = [text.replace("a", "á").replace("i", "í") for text in texts]
+    head = fit_lexical(marked, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
+    network = torch.zeros(len(texts), 2)
+    expected = head(marked, network)
+    for form in (lambda t: unicodedata.normalize("NFD", t), str.upper):
+        assert torch.equal(head([form(text) for text in marked], network), expected)
+
+
+def test_two_texts_are_left_to_the_network():
+    """A benchmark of pairs may have the labels of one of texts."""
+    texts, classes = invented_texts(40, 13)
+    head = fit_lexical(texts, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
+    logits = [torch.tensor([0.1, 0.2])]
+    adaptation = SimpleNamespace(lexical={TARGET: head})
+    assert with_words(adaptation, [("ba", "ku")], logits, TARGET) is logits
+    assert not torch.equal(with_words(adaptation, [(texts[0],)], logits, TARGET)[0], logits[0])
+
+
+@pytest.mark.parametrize("texts", [[], [f"ba bo {i}" for i in range(19)], [chr(0x4E00 + i) for i in range(30)]])
 def test_too_little_teaches_nothing(texts):
     """No texts, too few of them, or none that has an n-gram in common with another."""
     targets = np.full((len(texts), 2), 0.5)
@@ -315,3 +351,40 @@ def test_two_texts_have_no_words(runs):
     assert list(learn_words(model, targets, draw, prepared)) == [TARGET]
     pairs = replace(run.materials, dev=tuple(replace(e, text_b="another") for e in run.materials.dev))
     assert learn_words(model, targets, draw, replace(prepared, materials=pairs)) == {}
+
+
+def test_code_switched_copies_and_given_text_are_not_the_task_s_own():
+    """Only a pair of two examples of the task is."""
+    own = (PairExample("train/1/text", "1", SOURCE), PairExample("train/1/text", "1", TARGET))
+    copy = (own[0], replace(own[1], origin=CODE_SWITCHING))
+    given = tuple(replace(side, id=f"{GIVEN}{TARGET}/1/0") for side in own)
+    assert [is_own(pair) for pair in (own, copy, given)] == [True, False, False]
+
+
+def test_the_words_are_counted_as_the_language_s(runs):
+    """In the list of what was trained they stand under the language, by what they are."""
+    run = runs("both", **FROM_TASK)
+    path = run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
+    adaptation, _ = load_adaptation(path, run.backbone)
+    head = adaptation.lexical[TARGET]
+    counts = {(part["part"], part["name"]): part["count"] for part in trained_parts(adaptation)}
+    assert counts[f"language:{TARGET}", "words (character n-grams)"] == head.weight.numel() + 2
+
+
+def test_a_network_of_peft_s_learns_no_words(runs):
+    """It passes pairs if told to, and is saved without."""
+    run = runs("both", **FROM_TASK)
+    prepared = Prepared(run.recipe, run.materials, run.backbone, 1, run.pools, Accelerator(cpu=True))
+    (draw,) = run.materials.draws
+    _, targets = learning_pools(draw, prepared)
+    assert learn_words(SimpleNamespace(adaptation=torch.nn.Linear(1, 1)), targets, draw, prepared) == {}
+
+
+def test_check_says_that_words_come_on_top(runs, tiny_checkpoint):
+    """Their number is known when they are learned; without them nothing is said."""
+    run = runs("both", **FROM_TASK)
+    backbone = run.recipe.backbone.model_copy(update={"checkpoint": str(tiny_checkpoint)})
+    recipe = run.recipe.model_copy(update={"backbone": backbone})
+    without = recipe.model_copy(update={"train": recipe.train.model_copy(update={"lexical_strength": None})})
+    said = [any("the words of each language" in line for line in plan(r).lines) for r in (recipe, without)]
+    assert said == [True, False]

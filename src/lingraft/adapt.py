@@ -17,6 +17,7 @@ from .backbones.loading import weights_digest
 from .batches import Order, Pool, batched
 from .before import Before, fitted, labelled_alone, trained
 from .checkpoint import Identity, continue_from, load_training_state, save_adaptation, save_training_state
+from .data.text import normalised
 from .encode import Encoded
 from .evaluate import predict_rows, predictions_of, score_by_language
 from .example_json import as_json
@@ -25,7 +26,7 @@ from .lexical import LexicalHead, fit_lexical, with_words
 from .linear_head import Labelled, LinearHead, fit_head
 from .materials import Draw, Materials, is_own
 from .metrics import SumMetric
-from .model import GraftedModel, Network, build_adaptation
+from .model import Adaptation, GraftedModel, Network, build_adaptation
 from .prepared import Prepared, learning_pools, opening, passed_pairs, with_translations
 from .progress import Reporter
 from .records import ChoiceExample, Example, Prediction, Score, SpanExample
@@ -235,19 +236,21 @@ def learn_words(model: Network, targets: Sequence[Pool], draw: Draw, prepared: P
     """
     task, recipe, found = prepared.materials.task, prepared.recipe, dict[str, LexicalHead]()
     english, strength = prepared.pools[task.source_language, "learn"], recipe.train.lexical_strength
-    if strength is None or any(len(example.texts) > 1 for example in prepared.materials.dev):
+    paired = any(len(example.texts) > 1 for example in prepared.materials.dev)
+    if strength is None or paired or not isinstance(model.adaptation, Adaptation):
         return found
     for pool in targets:
         pairs = [pair for pair in passed_pairs(draw, pool.language, recipe.train.max_pairs) if is_own(pair)]
-        if not pairs:
+        if not pairs or not prepared.materials.test[pool.language]:  # a trial of a learning rate is not tested
             continue
         read = predict_rows(model, english, [source.id for source, _ in pairs], task.source_language)[0]
         taught: dict[str, tuple[Example, Tensor]] = {
-            target.texts[0]: (target, logits.softmax(0)) for (_, target), logits in zip(pairs, read, strict=True)
+            normalised(target.texts[0]): (target, logits.softmax(0))
+            for (_, target), logits in zip(pairs, read, strict=True)
         }
         # A shot is the translation of a pair, too: what is known of it counts.
         certain = dict(zip(task.labels, torch.eye(len(task.labels)), strict=True))
-        taught |= {shot.texts[0]: (shot, certain[str(shot.gold)]) for shot in draw.shots[pool.language]}
+        taught |= {normalised(shot.texts[0]): (shot, certain[str(shot.gold)]) for shot in draw.shots[pool.language]}
         network = predict_rows(model, pool.encoded, [example.id for example, _ in taught.values()], pool.language)[0]
         shares = torch.stack([target for _, target in taught.values()])
         head = fit_lexical(list(taught), shares.numpy(), torch.stack(network).numpy(), strength)

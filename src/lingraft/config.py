@@ -197,7 +197,7 @@ class TrainSettings(Settings):
     """Start from the head that was fitted on frozen states; if not, from a random one."""
     continue_from: Path | None = None
     """A finished run of the same kind of task, with the same backbone, cut and parts: start from what it learned. Parts
-    of languages that it did not know start anew."""
+    of languages that it did not know start anew, and so does what words say."""
     balance: PositiveFloat | None = None
     """Weigh each alignment loss such that its gradient is this share of the task's, times its own weight; null keeps
     the weights fixed."""

@@ -131,7 +131,7 @@ def _part(parameter: str) -> tuple[str, str]:
     if kind == "head":
         return "head", "head"
     if kind == "lexical":
-        return f"language:{inner[0]}", "lexical"
+        return f"language:{inner[0]}", "words (character n-grams)"
     if kind == "unfrozen":
         return "backbone", "backbone layers" if _thawed(parameter).startswith("layers.") else THE_REST
     if inner[:1] == ["gate"]:  # prompt.gate.language.CODE.LAYER

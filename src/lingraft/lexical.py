@@ -5,7 +5,8 @@ them. A few hundred translated sentences tell which of its n-grams go with which
 the adapted model reads the source side of each pair, and a logistic regression on the n-grams of the
 target side learns what it read (label projection: Yarowsky et al., 2001). Its logits are added to
 those of the network. How much either counts is learned as well, from n-gram logits of models that
-did not see the sentence (stacking: Wolpert, 1992), so words that say nothing count nothing.
+did not see the sentence (stacking: Wolpert, 1992), so words that say nothing count nothing. The
+network did see it, and was aligned with its translation; so words rather count too little.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from torch import Tensor, nn
 
+from .data.text import normalised
 from .errors import CheckpointError
 
 FEWEST_TEXTS = 20
@@ -65,7 +67,7 @@ def fit_lexical(texts: Sequence[str], targets: Numbers, network: Numbers, streng
     """Learn which n-grams go with which class.
 
     Args:
-        texts: ``N`` different texts of the language.
+        texts: ``N`` texts of the language, no two the same once normalised.
         targets: What the model makes of their translations, or knows of them: probabilities ``[N, C]``.
         network: Its logits of the texts themselves, ``[N, C]``.
         strength: scikit-learn's ``C`` of the logistic regression.
@@ -94,6 +96,8 @@ def fit_lexical(texts: Sequence[str], targets: Numbers, network: Numbers, streng
 
 def stacked(network: Numbers, words: Numbers, targets: Numbers) -> Numbers:
     """The two factors, at least 0, that bring the sum of two logits ``[N, C]`` closest to the probabilities."""
+    # Differences between neighbouring factors are lost in single precision.
+    network, words, targets = (np.asarray(values, dtype=np.float64) for values in (network, words, targets))
 
     def loss(scales: Numbers) -> float:
         return float(-(targets * log_softmax(scales[0] * network + scales[1] * words, axis=1)).sum(1).mean())
@@ -104,7 +108,7 @@ def stacked(network: Numbers, words: Numbers, targets: Numbers) -> Numbers:
 def with_words(adaptation: Any, texts: Sequence[tuple[str, ...]], logits: list[Tensor], language: str) -> list[Tensor]:
     """The logits ``[C]`` of each text, those of its words included where the language has a lexical head."""
     heads: Mapping[str, LexicalHead] = getattr(adaptation, "lexical", {})
-    if language not in heads or not logits:
+    if language not in heads or not logits or any(len(own) != 1 for own in texts):
         return logits
     return list(heads[language]([text for (text,) in texts], torch.stack(logits)))
 
@@ -132,13 +136,21 @@ def lexical_heads(tensors: Mapping[str, Tensor], where: str) -> dict[str, Lexica
 
 def _vectorizer(vocabulary: list[str] | None = None) -> TfidfVectorizer:
     """Of two to five characters within words, of those that occur in two texts or more."""
-    return TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2, vocabulary=vocabulary)
+    return TfidfVectorizer(
+        preprocessor=normalised,
+        analyzer="char_wb",
+        ngram_range=(2, 5),
+        sublinear_tf=True,
+        min_df=2,
+        vocabulary=vocabulary,
+    )
 
 
 def _weights(texts: Numbers, targets: Numbers, strength: float) -> tuple[TfidfVectorizer, Numbers] | None:
     """What turns texts into n-grams, and the weights ``[C, V]``; each text counts for its classes by their share.
 
-    There is no bias: it would say which classes the pairs are about, and what is to be read may be about others.
+    The bias is fitted and left out: it says which classes the pairs are about, and what is to be read may be about
+    others.
     """
     vectorizer = _vectorizer()
     try:

@@ -25,7 +25,7 @@ from .records import IDS, States
 
 
 class Adaptation(nn.Module):
-    """Everything that is trained: prompt, adapter, head, thawed parameters. Nothing else is ever saved."""
+    """All that is learned: prompt, adapter, head, thawed parameters, what words say. Nothing else is ever saved."""
 
     def __init__(
         self,

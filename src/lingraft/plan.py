@@ -15,7 +15,7 @@ from .data.coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, coverage
 from .data.languages import display_name
 from .errors import ConfigError, LingraftError
 from .freezing import freezing, thawed
-from .materials import Draw, Materials, gather
+from .materials import Draw, Materials, gather, is_own
 from .mined import MAX_WORDS, frequent_words
 from .pipeline import resolved_cut, tokenise
 from .records import Features
@@ -76,7 +76,8 @@ def plan(recipe: Recipe) -> Plan:
         + (f"layers 1–{cut} are computed once, " if cut > 0 else "")
         + f"layers {max(0, cut) + 1}–{facts.num_layers} are walked in training",
         f"trained: {_trained(recipe, materials, facts, cut):,} parameters (prompt: {_name(recipe.prompt)}, adapter: "
-        f"{_name(recipe.adapter)}, head)",
+        f"{_name(recipe.adapter)}, head)"
+        + ("; besides, the words of each language, counted when learned" if _learns_words(recipe, materials) else ""),
         f"trainings: {len(units(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
         f"tokens: {encoded:,} to encode once, {learnt:,} to train on; cache: {size / 1e6:,.0f} MB",
         f"estimated time on this machine: {_readable(seconds)}",
@@ -244,6 +245,13 @@ def _labelled_tokens(draw: Draw, materials: Materials, features: dict[tuple[str,
     labelled = [(materials.task.source_language, example) for example in draw.labelled]
     length = {code: tokens_by_example(features[code, "learn"]) for code in materials.task.languages}
     return sum(length[code][example.id] for code, example in labelled + shots)
+
+
+def _learns_words(recipe: Recipe, materials: Materials) -> bool:
+    """Whether pairs of the task's own single texts teach n-grams."""
+    own = any(is_own(pair) for draw in materials.draws for pairs in draw.pairs.values() for pair in pairs)
+    single = materials.task.kind.name == "classification" and all(len(e.texts) == 1 for e in materials.dev)
+    return own and single and recipe.train.lexical_strength is not None and recipe.train.max_pairs != 0
 
 
 def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: int) -> int:
