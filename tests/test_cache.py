@@ -547,7 +547,7 @@ def test_info_counts_entries_bytes_and_times(tmp_path):
     for i, key in enumerate("ab"):
         stored(key, make_table, folder=tmp_path)
         os.utime(tmp_path / f"{key}.safetensors", (i, i))
-    (tmp_path / ".c-123.safetensors").write_bytes(b"half")
+    (tmp_path / ".lingraft-c-123.safetensors").write_bytes(b"half")
 
     found = info(tmp_path)
 
@@ -562,7 +562,7 @@ def test_prune_removes_down_to_the_bound(tmp_path):
         os.utime(tmp_path / f"{key}.safetensors", (i, i))
     gc.collect()
     size = (tmp_path / "a.safetensors").stat().st_size
-    (tmp_path / ".c-123.safetensors").write_bytes(b"half")
+    (tmp_path / ".lingraft-c-123.safetensors").write_bytes(b"half")
 
     assert prune(tmp_path, max_bytes=size) == (2, 2 * size)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.safetensors", "folder.lock"]

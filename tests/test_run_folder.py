@@ -109,11 +109,44 @@ def test_a_foreign_folder_is_refused(tmp_path):
     assert not (tmp_path / "a" / "recipe.yaml").exists()
 
 
+def test_nothing_of_anybody_s_is_removed(tmp_path):
+    """Hidden files of a project survive a run that is sent there by mistake, and nothing is added to it."""
+    project = tmp_path / "project"
+    (project / "sub").mkdir(parents=True)
+    names = ["main.py", ".eslintrc.json", ".notes.md", ".lingraft-notes.md", "sub/.prettierrc.json", "sub/.env.yaml"]
+    for name in names:
+        (project / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(RunError, match="is not empty and not a run folder"), opened(project, recipe(tmp_path)):
+        pass
+    assert sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()) == sorted(names)
+
+
+def test_hidden_files_of_others_survive_in_a_run_folder(tmp_path):
+    """What a run was killed at is swept by its own name; an editor's settings are not."""
+    wanted = recipe(tmp_path)
+    with opened(tmp_path / "a", wanted) as folder:
+        (folder / "units").mkdir()
+        for name in (".vscode.json", "units/.notes.md", ".lingraft-scores-x1.jsonl", "units/.lingraft-unit-x2.json"):
+            (folder / name).touch()
+    with opened(tmp_path / "a", wanted) as folder:
+        left = {str(path.relative_to(folder)) for path in folder.rglob(".*")}
+    assert left == {".lock", ".vscode.json", "units/.notes.md"}
+
+
+def test_a_run_that_is_refused_sweeps_nothing(tmp_path):
+    """With another recipe the folder is not ours to tidy up."""
+    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+        (folder / ".lingraft-scores-x1.jsonl").touch()
+    with pytest.raises(RunError), opened(tmp_path / "a", recipe(tmp_path, "seeds=[9]")):
+        pass
+    assert (tmp_path / "a" / ".lingraft-scores-x1.jsonl").exists()
+
+
 def test_what_a_killed_run_left_is_not_foreign(tmp_path):
     """Killed while its very first file was written, a run can begin again."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".lock").touch()
-    (tmp_path / "a" / ".recipe-x1y2z3.yaml").write_text("half", encoding="utf-8")
+    (tmp_path / "a" / ".lingraft-recipe-x1y2z3.yaml").write_text("half", encoding="utf-8")
     with opened(tmp_path / "a", recipe(tmp_path)) as folder:
         assert (folder / "recipe.yaml").exists()
 

@@ -39,7 +39,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from .errors import CacheError
-from .folders import cache_root, locked, write_atomically
+from .folders import TEMPORARY, cache_root, locked, write_atomically
 from .state_table import DTYPES, Dtype, StateTable
 
 __all__ = [
@@ -352,7 +352,7 @@ def prune(folder: Path | None = None, max_bytes: int = 0) -> tuple[int, int]:
     if not folder.is_dir():
         return 0, 0
     with locked(_folder_lock(folder)):
-        for leftover in folder.glob(".*.safetensors"):  # whoever writes holds the lock that we hold
+        for leftover in folder.glob(f"{TEMPORARY}*.safetensors"):  # whoever writes holds the lock that we hold
             with suppress(OSError):
                 leftover.unlink()
         return _remove_until(folder, max_bytes)

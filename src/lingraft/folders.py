@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 2.0  # seconds before a waiting process says what it waits for
 
+TEMPORARY = ".lingraft-"
+"""What the name of a file begins with while it is being written; whatever has another name is not ours to remove."""
+
 
 def cache_root() -> Path:
     """The folder of everything that can be computed again: ``LINGRAFT_CACHE`` or the user's cache directory."""
@@ -43,7 +46,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         write: Receives the temporary path, in the same folder and with the same suffix, and writes it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:

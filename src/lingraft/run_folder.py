@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 from .config import NOT_YAML, Recipe, resolved
 from .errors import ConfigError, RunError
-from .folders import locked_or_refused, write_atomically
+from .folders import TEMPORARY, locked_or_refused, write_atomically
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def opened(folder: Path, recipe: Recipe) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot make the run folder {folder}: {error.strerror}; choose another output_dir") from None
+    _refuse_foreign(folder)
     with ExitStack() as stack:
         try:
             stack.enter_context(locked_or_refused(folder / ".lock"))
@@ -61,15 +62,30 @@ def opened(folder: Path, recipe: Recipe) -> Iterator[Path]:
             ) from None
         except OSError as error:
             raise RunError(f"cannot write to {folder}: {error.strerror}; choose another output_dir") from None
-        _sweep(folder)
+        _refuse_foreign(folder)  # again: another process may have filled it meanwhile
         _same_recipe(folder, recipe)
+        _sweep(folder)
         yield folder
 
 
+def _refuse_foreign(folder: Path) -> None:
+    """Leave a folder alone that is neither empty nor a run's.
+
+    Raises:
+        RunError: It has files, and no recipe among them.
+    """
+    if (folder / "recipe.yaml").exists():
+        return
+    if foreign := sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
+        raise RunError(
+            f"{folder} is not empty and not a run folder (it has {', '.join(foreign[:3])}); choose another output_dir"
+        )
+
+
 def _sweep(folder: Path) -> None:
-    """Remove the temporary files of a run that was killed while it wrote them."""
-    for path in folder.rglob(".*"):
-        if path.is_file() and path.suffix in (".json", ".jsonl", ".safetensors", ".yaml", ".html", ".md"):
+    """Remove the temporary files of a run that was killed while it wrote them; of a run's own folder only."""
+    for path in folder.rglob(f"{TEMPORARY}*"):
+        if path.is_file():
             path.unlink(missing_ok=True)
 
 
@@ -77,12 +93,6 @@ def _same_recipe(folder: Path, recipe: Recipe) -> None:
     """Write the recipe, or make sure that the folder's is the same."""
     path, text = folder / "recipe.yaml", recipe.to_yaml()
     if not path.exists():
-        foreign = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
-        if foreign:
-            raise RunError(
-                f"{folder} is not empty and not a run folder (it has {', '.join(sorted(foreign)[:3])}); "
-                "choose another output_dir"
-            )
         write_text(path, text)
         return
     if changed := changed_settings(folder, recipe):
