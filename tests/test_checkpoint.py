@@ -4,8 +4,10 @@ import errno
 import json
 from dataclasses import replace
 
+import hypothesis.strategies as st
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -287,15 +289,32 @@ def test_a_training_state_comes_back_whole(tmp_path, state):
 
 
 def test_no_state_is_a_new_start(tmp_path):
-    """Without a file training begins at the beginning."""
-    assert load_training_state(tmp_path / "t.safetensors") is None
+    """Without a file training begins at the beginning, and there is nothing to tell."""
+    told = []
+    assert load_training_state(tmp_path / "t.safetensors", told.append) is None
+    assert told == []
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(min_value=0, max_value=1, exclude_max=True), bit=st.integers(0, 7))
+def test_one_flipped_bit_is_a_new_start(tmp_path, state, place, bit):
+    """A disk that forgets must not change the weights: whichever bit it is, the state is told to be damaged."""
+    path, told = tmp_path / "t.safetensors", []
+    save_training_state(path, state)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    assert load_training_state(path, told.append) is None
+    assert [("is damaged" in sentence, "starts anew" in sentence) for sentence in told] == [(True, True)]
 
 
 @pytest.mark.parametrize("content", [b"", b"half", b"\xff" * 100])
 def test_a_damaged_state_is_a_new_start(tmp_path, content):
-    """What cannot be read is as if it were not there."""
-    (tmp_path / "t.safetensors").write_bytes(content)
-    assert load_training_state(tmp_path / "t.safetensors") is None
+    """What cannot be read is told, and training begins at the beginning."""
+    path, told = tmp_path / "t.safetensors", []
+    path.write_bytes(content)
+    assert load_training_state(path, told.append) is None
+    assert [str(path) in sentence for sentence in told] == [True]
 
 
 def test_a_state_without_its_step_is_a_new_start(tmp_path):

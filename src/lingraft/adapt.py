@@ -72,7 +72,7 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
         targets = [with_translations(pool, draw, transfer, prepared) for pool in targets]
     order = Order(source, tuple(targets), recipe.train, unit.seed, accelerator.device)
     with reporter.task(f"training {unit.name}", order.steps) as advance:
-        state = load_training_state(place / "training.safetensors")
+        state = load_training_state(place / "training.safetensors", lambda told: reporter.say(f"{unit.name}: {told}"))
         started -= state.seconds if state else 0.0  # what was spent before a stop counts too
         if state:
             reporter.say(f"{unit.name}: continuing at step {state.step}")

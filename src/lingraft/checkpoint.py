@@ -6,7 +6,9 @@ stored: loading compares digests and refuses another one.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -158,33 +160,34 @@ def _check_backbone(path: Path, identity: Identity, backbone: Backbone) -> None:
 
 
 def save_training_state(path: Path, state: TrainingState) -> None:
-    """Write where training stands, atomically; a killed run continues from here."""
+    """Write where training stands, atomically and with a checksum; a killed run continues from here."""
     tensors = {f"parameter/{name}": tensor for name, tensor in state.parameters.items()}
     tensors |= {f"averaged/{name}": tensor for name, tensor in state.averaged.items()}
     tensors |= {f"teacher/{name}": tensor for name, tensor in state.teacher.items()}
     for name, moments in state.optimizer.items():
         tensors |= {f"optimizer/{key}/{name}": tensor for key, tensor in moments.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    about = {"step": state.step, "history": state.history, "sums": state.sums, "balance": state.balance}
+    about: dict[str, Any] = {"step": state.step, "history": state.history, "sums": state.sums, "balance": state.balance}
     about["seconds"] = state.seconds
-    _write(path, tensors, {"lingraft": json.dumps(about)})
+    text = json.dumps(about)
+    _write(path, tensors, {"lingraft": json.dumps({"sha256": _digest(text, tensors), "state": text})})
 
 
-def load_training_state(path: Path) -> TrainingState | None:
-    """Read a saved training state; None where there is none, or none that is whole."""
+def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence: None) -> TrainingState | None:
+    """Read a saved training state; None where there is none, or none that is whole, which is told by ``say``."""
+    if not path.exists():
+        return None
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["lingraft"])
+            saved = json.loads((file.metadata() or {})["lingraft"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state = TrainingState(
-            step=about["step"],
-            history=about["history"],
-            sums=about["sums"],
-            balance=about["balance"],
-            seconds=about["seconds"],
-        )
-    except (OSError, SafetensorError, KeyError, ValueError):
+        if saved["sha256"] != _digest(saved["state"], tensors):
+            raise ValueError("its checksum differs")
+        about = json.loads(saved["state"])
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError) as error:
+        say(f"{path} is damaged ({error}); this training starts anew")
         return None
+    state = TrainingState(**about)
     for name, tensor in tensors.items():
         kind, _, rest = name.partition("/")
         if kind == "parameter":
@@ -197,6 +200,16 @@ def load_training_state(path: Path) -> TrainingState | None:
             key, _, parameter = rest.partition("/")
             state.optimizer.setdefault(parameter, {})[key] = tensor
     return state
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a text and of the names, dtypes, shapes and bytes of tensors."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        content: Any = tensor.reshape(-1).view(torch.uint8).numpy()  # shares the tensor's memory
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
