@@ -12,9 +12,9 @@ import argparse
 import json
 from pathlib import Path
 
-from lingraft.comparison_page import blocks, finding, page_text, read_comparison
-from lingraft.folders import write_atomically
-from lingraft.run_files import read_lines
+from lingraft.core.files import read_lines, write_atomically
+from lingraft.results.comparison import blocks, read_comparison
+from lingraft.results.pages.comparison_markdown import finding, page_text
 
 SECTIONS = {
     "sib200": "Topics (SIB-200), five labels a class",

@@ -10,8 +10,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lingraft.charts import ACCENT, AFTER, BEFORE, INK, LINE, STYLE
-from lingraft.findings import Estimate
+from lingraft.results.charts import ACCENT, AFTER, BEFORE, INK, LINE, STYLE
+from lingraft.results.findings import Estimate
 
 
 @dataclass(frozen=True)

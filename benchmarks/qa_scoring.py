@@ -25,18 +25,19 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from torch import nn
 
+from lingraft.backbones.encoding import usual_cut
 from lingraft.backbones.loading import Backbone, load_backbone
-from lingraft.checkpoint import Identity
-from lingraft.config import Block
+from lingraft.backbones.walk import length_batches, states_at
+from lingraft.core.records import Features, Unit
 from lingraft.data.languages import canonical
 from lingraft.data.squad import squad_examples
-from lingraft.encode import length_batches, states_at, usual_cut
-from lingraft.evaluate import score
-from lingraft.model import GraftedModel, build_adaptation
-from lingraft.records import Features
-from lingraft.run_folder import Unit
-from lingraft.serve import Adapted
+from lingraft.model.adaptation import build_adaptation
+from lingraft.model.checkpoint import Identity
+from lingraft.model.network import GraftedModel
+from lingraft.recipe.settings import Block
+from lingraft.serving.predictor import Adapted
 from lingraft.tasks import Task
+from lingraft.tasks.scores import score
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "xquad"
 MAX_LENGTH = 320

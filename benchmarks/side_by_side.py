@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lingraft.answers import answer_metrics
+from lingraft.core.files import Row, read_lines
 from lingraft.data.languages import display_name
-from lingraft.run_files import Row, read_lines
-from lingraft.statistics import sums_interval
+from lingraft.results.metrics.answers import answer_metrics
+from lingraft.results.statistics import sums_interval
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ first step of each turn, on the shortest batch, makes the optimiser's state and 
 
 ``full`` and the two kinds of ``peft`` run in the Hugging Face Trainer as it comes: dropout 0.1,
 its optimiser, ``peft-lora`` on PEFT's default modules for the family (query and value). The
-``lingraft`` rows run :func:`lingraft.train.train` on a real entry of the state cache.
+``lingraft`` rows run :func:`lingraft.training.loop.train` on a real entry of the state cache.
 
 Peak memory is ``ru_maxrss`` of a fresh process per method: the whole process, with Python, torch,
 the tokenizer and the loaded weights. A process inherits the peak of the one that starts it, which
@@ -51,14 +51,14 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from lingraft.errors import LingraftError
-from lingraft.records import Features, PairExample
+from lingraft.core.errors import LingraftError
+from lingraft.core.records import Features, PairExample
 
 if TYPE_CHECKING:
+    from lingraft.backbones.encoding import Encoded
     from lingraft.backbones.loading import Backbone
-    from lingraft.batches import Pool
-    from lingraft.config import Recipe
-    from lingraft.encode import Encoded
+    from lingraft.recipe.settings import Recipe
+    from lingraft.training.batches import Pool
 
 WINDOW = 0.5  # seconds of each measurement of the matrix rate
 ENGLISH, YORUBA = "eng-Latn", "yor-Latn"
@@ -131,8 +131,8 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Pr
     import torch
 
     from lingraft.backbones.bundled import bundled_folder
-    from lingraft.encode import states_at
-    from lingraft.pipeline import resolved_cut
+    from lingraft.backbones.walk import states_at
+    from lingraft.runs.checks import resolved_cut
     from lingraft.tasks import tasks
 
     recipe = recipe_of(checkpoint, data_dir)
@@ -182,7 +182,7 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Pr
 
 def recipe_of(checkpoint: str, data_dir: str) -> Recipe:
     """The defaults of lingraft, with what the benchmark fixes."""
-    from lingraft.config import parse_recipe
+    from lingraft.recipe.parsing import parse_recipe
 
     return parse_recipe(
         {
@@ -232,8 +232,8 @@ def bucketed(features: tuple[Features, ...]) -> list[tuple[str, ...]]:
     """The full batches of an epoch as lingraft composes them, the shortest texts first."""
     import torch
 
-    from lingraft.batches import Pool, epoch_steps
-    from lingraft.encode import Encoded
+    from lingraft.backbones.encoding import Encoded
+    from lingraft.training.batches import Pool, epoch_steps
 
     class Names(Pool):
         """A pool whose batches are the ids of their texts."""
@@ -280,7 +280,7 @@ def encoded(prepared: Prepared, features: tuple[Features, ...]) -> Encoded:
     """Frozen states of ``features`` from the benchmark's cache."""
     import torch
 
-    from lingraft.encode import encode
+    from lingraft.backbones.encoding import encode
 
     recipe = recipe_of(prepared.checkpoint, prepared.data_dir)
     with states_in(prepared.cache):
@@ -300,14 +300,16 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
     import torch
     from accelerate import Accelerator
 
-    from lingraft.batches import Step
-    from lingraft.encode import states_at
-    from lingraft.model import GraftedModel, build_adaptation
-    from lingraft.records import Batch
-    from lingraft.starts import starts
-    from lingraft.tasks.classification import class_weights, cross_entropy
-    from lingraft.train import train
-    from lingraft.transfer import Frame, Transfer
+    from lingraft.backbones.walk import states_at
+    from lingraft.core.records import Batch
+    from lingraft.model.adaptation import build_adaptation
+    from lingraft.model.network import GraftedModel
+    from lingraft.model.prompts.initialisers import starts
+    from lingraft.model.standardiser import Frame
+    from lingraft.tasks.kinds.classification import class_weights, cross_entropy
+    from lingraft.training.alignment_terms import Transfer
+    from lingraft.training.batches import Step
+    from lingraft.training.loop import train
 
     recipe = recipe_of(prepared.checkpoint, prepared.data_dir)
     backbone, device = loaded(prepared.checkpoint), torch.device("cpu")
@@ -386,7 +388,7 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
 
 def pool_of(language: str, texts: Encoded) -> Pool:
     """Texts of one language with their labels and their own teacher states."""
-    from lingraft.batches import Pool
+    from lingraft.training.batches import Pool
 
     ids = tuple(feature.example_id for feature in texts.features)
     labels = frozenset(feature.example_id for feature in texts.features if feature.target is not None)

@@ -23,9 +23,10 @@ from typing import Any
 from learning_curve import Point, draw
 from side_by_side import Column, table
 
+from lingraft.core.files import read_lines, read_object
 from lingraft.data.languages import display_name
-from lingraft.findings import Estimate, results
-from lingraft.run_files import read_lines, read_object, read_run
+from lingraft.results.findings import Estimate, results
+from lingraft.results.run_files import read_run
 
 HERE = Path(__file__).resolve().parent
 RUNS, PAGE = Path("runs/tasks"), Path("docs/results/tasks.md")

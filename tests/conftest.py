@@ -1,111 +1,11 @@
-"""Small random backbones, a word-level tokenizer and invented texts: everything offline, in memory or seconds."""
-
-import os
-
-# Before anything imports transformers or torch.
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-from pathlib import Path
+"""Fixtures that all tests share: tiny checkpoints, the embedded one, random states, the shared data sets."""
 
 import pytest
 import torch
 
-from lingraft.errors import CheckpointError
-from lingraft.folders import cache_root
-from lingraft.records import States
-
-USERS_CACHE = cache_root()  # where the converted checkpoint is, before a test looks elsewhere
-
-# fmt: off
-WORDS = [
-    "ada", "beli", "cora", "dune", "eli", "fara", "goma", "hilu", "iva", "jora", "kelo",
-    "luma", "mira", "nolu", "opa", "pira", "quna", "rilo", "sava", "tolu", "ula", "vero",
-    "wina", "xilo", "yara", "zeno", "bako", "cire", "dilo", "fuma", "gera", "hano",
-]
-# fmt: on
-SPECIAL_TOKENS = ["<pad>", "<s>", "</s>", "<unk>", "<mask>"]
-VOCABULARY = {word: i for i, word in enumerate([*SPECIAL_TOKENS, *WORDS])}
-
-# What every family's configuration takes, and what is particular to one.
-COMMON = {
-    "vocab_size": len(VOCABULARY),
-    "hidden_size": 24,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "num_hidden_layers": 3,
-    "max_position_embeddings": 64,
-    "initializer_range": 0.3,  # ten times the usual: attention that attends, differences that show
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-PARTICULAR = {
-    "bert": {"type_vocab_size": 2},
-    "roberta": {"type_vocab_size": 1},
-    "xlm-roberta": {"type_vocab_size": 1},
-    "modernbert": {"local_attention": 8, "cls_token_id": 1, "sep_token_id": 2},
-    "deberta-v2": {
-        "relative_attention": True,
-        "position_buckets": 8,
-        "pos_att_type": ["p2c", "c2p"],
-        "share_att_key": True,
-        "norm_rel_ebd": "layer_norm",
-        "position_biased_input": False,
-        "type_vocab_size": 0,
-        "layer_norm_eps": 1e-7,
-    },
-}
-
-
-def random_model(model_type, *, seed=0, **options):
-    """A random small Hugging Face encoder of a family, in eval mode; options go to its configuration."""
-    from transformers import AutoConfig, AutoModel
-
-    config = AutoConfig.for_model(model_type, **{**COMMON, **PARTICULAR.get(model_type, {}), **options})
-    torch.manual_seed(seed)
-    model = AutoModel.from_config(config)
-    with torch.no_grad():  # biases and norms start at constants, which would hide one that is left out
-        for parameter in model.parameters():
-            if parameter.dim() == 1:
-                parameter.add_(torch.randn_like(parameter) * 0.1)
-    return model.eval()
-
-
-def random_tokenizer():
-    """A word-level tokenizer over the invented vocabulary, with ``<s>`` and ``</s>`` around a text."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from tokenizers.processors import TemplateProcessing
-    from transformers import PreTrainedTokenizerFast
-
-    backend = Tokenizer(WordLevel(VOCABULARY, unk_token="<unk>"))
-    backend.pre_tokenizer = Whitespace()
-    backend.add_special_tokens(SPECIAL_TOKENS)
-    backend.post_processor = TemplateProcessing(
-        single="<s> $A </s>",
-        pair="<s> $A </s> $B </s>",
-        special_tokens=[(token, VOCABULARY[token]) for token in ("<s>", "</s>")],
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        model_max_length=COMMON["max_position_embeddings"],
-        pad_token="<pad>",
-        bos_token="<s>",
-        eos_token="</s>",
-        cls_token="<s>",
-        sep_token="</s>",
-        unk_token="<unk>",
-        mask_token="<mask>",
-    )
-
-
-def save_checkpoint(folder, model):
-    """Write a model and the word-level tokenizer the way ``save_pretrained`` does."""
-    model.save_pretrained(folder)
-    random_tokenizer().save_pretrained(folder)
-    return folder
+from lingraft.core.errors import CheckpointError
+from lingraft.core.records import States
+from tiny import SHARED_DATA, USERS_CACHE, random_model, save_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +58,6 @@ def random_states():
 @pytest.fixture(scope="session")
 def shared_data():
     """The folder of public data sets beside the repository."""
-    folder = Path(__file__).parents[2] / "shared" / "data"
-    if not folder.is_dir():
+    if not SHARED_DATA.is_dir():
         pytest.skip("the public data sets are not beside the repository")
-    return folder
+    return SHARED_DATA

@@ -8,8 +8,8 @@ import csv
 import random
 from itertools import pairwise
 
-from conftest import WORDS
-from lingraft.config import parse_recipe
+from lingraft.recipe.parsing import parse_recipe
+from tiny import WORDS
 
 SOURCE, TARGET = "eng-Latn", "yor-Latn"
 TOPICS = {"bird": WORDS[0:4], "river": WORDS[4:8], "stone": WORDS[8:12]}

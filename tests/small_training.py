@@ -6,14 +6,16 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from lingraft.config import Block, TrainSettings, WeightedBlock
-from lingraft.encode import frozen_pooled, states_at
-from lingraft.model import GraftedModel, build_adaptation
-from lingraft.records import Batch
-from lingraft.tasks.classification import cross_entropy
+from lingraft.backbones.walk import frozen_pooled, states_at
+from lingraft.core.records import Batch
+from lingraft.model.adaptation import build_adaptation
+from lingraft.model.network import GraftedModel
+from lingraft.model.standardiser import Frame
+from lingraft.recipe.settings import Block, TrainSettings, WeightedBlock
 from lingraft.tasks.kinds import NO_LABEL
-from lingraft.train import train
-from lingraft.transfer import Frame, Transfer, frames_of
+from lingraft.tasks.kinds.classification import cross_entropy
+from lingraft.training.alignment_terms import Transfer, frames_of
+from lingraft.training.loop import train
 
 CPU = torch.device("cpu")
 SOURCE, TARGET = "eng-Latn", "yor-Latn"

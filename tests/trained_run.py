@@ -7,14 +7,16 @@ import torch
 from accelerate import Accelerator
 
 from invented import world_recipe
-from lingraft.adapt import run_unit
 from lingraft.backbones.loading import Backbone
-from lingraft.config import Recipe
-from lingraft.materials import Materials, gather
-from lingraft.pipeline import encode_all, resolved_cut, tokenise
-from lingraft.prepared import Pools, Prepared
-from lingraft.progress import Reporter
-from lingraft.run_folder import units
+from lingraft.core.progress import Reporter
+from lingraft.recipe.settings import Recipe
+from lingraft.runs.checks import resolved_cut
+from lingraft.runs.folder import units
+from lingraft.runs.preparation import encode_all, tokenise
+from lingraft.tasks.gathering import gather
+from lingraft.tasks.material import Materials
+from lingraft.training.pools import Pools, Prepared
+from lingraft.training.trial import run_unit
 
 CPU = torch.device("cpu")
 SMALL = ["train.num_train_epochs=2", "train.batch_size=8", "train.learning_rate=1e-2", "seeds=[1]", "device=cpu"]

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .version import __version__
+from .core.version import __version__
 
 if TYPE_CHECKING:
-    from .serve import Adapted
+    from .serving.predictor import Adapted
 
 __all__ = ["__version__", "load", "run"]
 
@@ -32,8 +32,8 @@ def run(recipe: Path | str | Mapping[str, Any], *overrides: str, quiet: bool = F
     Raises:
         LingraftError: With one message that says what was expected, what came, where, and what to do.
     """
-    from .config import parse_recipe, read_recipe
-    from .pipeline import run as run_recipe
+    from .recipe.parsing import parse_recipe, read_recipe
+    from .runs.pipeline import run as run_recipe
 
     if isinstance(recipe, Mapping):
         return run_recipe(parse_recipe(recipe, overrides), quiet=quiet)
@@ -46,6 +46,6 @@ def load(folder: Path | str) -> Adapted:
     Raises:
         CheckpointError: There is no finished run, or its backbone is not the one it was trained on.
     """
-    from .serve import load as load_run
+    from .serving.predictor import load as load_run
 
     return load_run(folder)

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import CheckpointError
-from ..registry import Registry
+from ..core.errors import CheckpointError
+from ..core.registry import Registry
 
 MATTERS = (
     "model_type",

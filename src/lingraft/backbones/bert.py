@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import CheckpointError
+from ..core.errors import CheckpointError
 from . import Builder, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, visible
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
-from ..folders import cache_root, locked
+from ..core.errors import CheckpointError
+from ..core.files import cache_root, locked
 
 CURE = "pip install 'lingraft[bundled]'"
 VERSION = 1  # of the conversion; part of the folder's name

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import CheckpointError
+from ..core.errors import CheckpointError
 from . import Builder, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, refuse_feed_forward
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..errors import CheckpointError
+from ..core.errors import CheckpointError
 
 MAGIC = b"E5S1"
 BLOCK_SIZE = 32

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..registry import Registry
+from ..core.registry import Registry
 
 Row = tuple[int, Mapping[str, Any]]
 Source = Callable[[Path], Iterator[Row]]

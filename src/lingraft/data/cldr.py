@@ -25,8 +25,8 @@ from typing import Any
 from babel import localedata
 from babel.core import get_global
 
-from ..errors import DataError
-from ..records import PairExample
+from ..core.errors import DataError
+from ..core.records import PairExample
 from . import languages as codes
 from .text import normalised
 

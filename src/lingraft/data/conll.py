@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import DataError
-from ..records import TaggedExample
-from ..registry import unknown
+from ..core.errors import DataError
+from ..core.records import TaggedExample
+from ..core.registry import unknown
 from . import languages
 from .text import read_lines, suffix_of
 

@@ -18,7 +18,7 @@ from functools import cache
 from babel import Locale, localedata
 from babel.core import get_global
 
-from ..errors import DataError
+from ..core.errors import DataError
 from .text import normalised
 
 INDIVIDUAL = {

@@ -11,19 +11,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby, pairwise
 
-from ..records import PairExample, ParallelPair
-from .sampling import rank
+from ..core.records import ParallelPair
 from .text import normalised
 
 MAX_WORDS = 4
 """Longer entries are sentences or explanations, which replace no word."""
-
-CODE_SWITCHING = "code-switching"
-"""The origin of the copies."""
 
 Words = tuple[str, ...]
 """The words of an entry as they are compared: normalised, without punctuation."""
@@ -87,47 +83,6 @@ def matches(text: str, lexicon: Lexicon) -> list[Match]:
     return found
 
 
-def switched(
-    example: PairExample, lexicon: Lexicon, language: str, *, ratio: float, draw: int, copy: int
-) -> PairExample | None:
-    """A copy of ``example`` with ``ratio`` of the different entries that it contains, at least one, replaced.
-
-    An entry is replaced wherever it occurs, by the same translation, in both texts of an example that
-    has two: otherwise a paraphrase could stop being one.
-
-    Args:
-        example: Of the source language.
-        lexicon: What is replaced by what.
-        language: Of the translations; the copy is learnt from as a text of it.
-        ratio: Share of the entries that are replaced.
-        draw: Number of the draw.
-        copy: Number of the copy; another one is switched elsewhere.
-
-    Returns:
-        The copy without a label, or ``None`` if the lexicon knows no word of the example.
-    """
-    texts = [text for text in (example.text_a, example.text_b) if text is not None]
-    known = {match.words for text in texts for match in matches(text, lexicon)}
-    if not known:
-        return None
-    where = f"{language}/{copy}/{example.id}"
-    ranked = sorted(known, key=lambda words: rank(draw, "switch", f"{where}/{' '.join(words)}"))
-    chosen = {
-        words: min(lexicon.entries[words], key=lambda word: rank(draw, "translation", f"{where}/{words}/{word}"))
-        for words in ranked[: max(1, round(ratio * len(known)))]
-    }
-    text_a, *rest = (_replaced(text, lexicon, chosen) for text in texts)
-    return replace(
-        example,
-        id=f"switched/{draw}/{language}/{copy}/{example.id}",
-        language=language,
-        origin=CODE_SWITCHING,
-        text_a=text_a,
-        text_b=rest[0] if rest else None,
-        label=None,
-    )
-
-
 def words_of(text: str) -> list[str]:
     """The words of a text, without punctuation."""
     return [word for word, _, _ in _words(text)]
@@ -140,22 +95,6 @@ def known_share(texts: Iterable[str], lexicon: Lexicon) -> float:
         words += sum(1 for _ in _words(text))
         known += sum(len(match.words) for match in matches(text, lexicon))
     return known / max(1, words)
-
-
-def _replaced(text: str, lexicon: Lexicon, chosen: Mapping[Words, str]) -> str:
-    parts, at = [], 0
-    for match in matches(text, lexicon):
-        if match.words in chosen:
-            parts += [text[at : match.start], _cased(chosen[match.words], text[match.start : match.end])]
-            at = match.end
-    return "".join([*parts, text[at:]])
-
-
-def _cased(translation: str, original: str) -> str:
-    """The translation with a capital where the original has one; its own capitals stay."""
-    if len(original) > 1 and original.isupper():
-        return translation.upper()
-    return translation[:1].upper() + translation[1:] if original[:1].isupper() else translation
 
 
 def _words(text: str) -> Iterator[tuple[str, int, int]]:

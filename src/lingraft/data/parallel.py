@@ -21,9 +21,9 @@ from babel.messages.pofile import PoFileError, read_po
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, iterparse
 
-from ..errors import DataError
-from ..records import ParallelPair
-from ..registry import unknown
+from ..core.errors import DataError
+from ..core.records import ParallelPair
+from ..core.registry import unknown
 from . import languages
 from .table import cell_of, read_table
 from .text import normalised, open_bytes, read_lines, suffix_of

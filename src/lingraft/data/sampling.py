@@ -12,9 +12,8 @@ from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
 from typing import TypeVar
 
-from ..errors import DataError
-from ..records import Example, PairExample, ParallelPair
-from .text import normalised, without_blanks
+from ..core.errors import DataError
+from ..core.records import Example, PairExample
 
 E = TypeVar("E", bound=Example)
 
@@ -83,58 +82,9 @@ def draw_shots(examples: Sequence[E], k: int, draw: int, *, exclude: Collection[
     return chosen
 
 
-def without_groups(examples: Iterable[E], groups: Collection[str]) -> tuple[list[E], int]:
-    """Leave out the examples of some groups; return the rest and how many went.
-
-    For data whose identifiers mean the same on both sides, as parallel corpora's do. Line numbers of
-    two files do not: use :func:`without_leaks` there.
-    """
-    kept, total = [], 0
-    for example in examples:
-        total += 1
-        if example.group not in groups:
-            kept.append(example)
-    return kept, total - len(kept)
-
-
-def without_leaks(examples: Iterable[E], evaluation: Iterable[Example]) -> tuple[list[E], int]:
-    """Leave out the examples whose text, ordered pair of texts, or context of a question is evaluated on.
-
-    Returns:
-        The rest, and how many went.
-    """
-    forbidden = {identity_of(example) for example in evaluation}
-    kept, total = [], 0
-    for example in examples:
-        total += 1
-        if identity_of(example) not in forbidden:
-            kept.append(example)
-    return kept, total - len(kept)
-
-
-def pairs_without_leaks(pairs: Iterable[ParallelPair], evaluation: Iterable[Example]) -> tuple[list[ParallelPair], int]:
-    """Leave out the parallel pairs of which either side is a text that is evaluated on.
-
-    Returns:
-        The rest, and how many went.
-    """
-    forbidden = {without_blanks(text) for example in evaluation for text in example.texts}
-    kept, total = [], 0
-    for pair in pairs:
-        total += 1
-        if not forbidden.intersection(map(without_blanks, (pair.source, pair.target))):
-            kept.append(pair)
-    return kept, total - len(kept)
-
-
 def rank(draw: int, purpose: str, identifier: str) -> bytes:
     """Where an identifier stands in a draw: a hash, to sort by."""
     return sha256(f"{draw}:{purpose}:{identifier}".encode()).digest()
-
-
-def identity_of(example: Example) -> tuple[str, ...]:
-    """What leakage is judged on, normalised."""
-    return tuple(normalised(text) for text in example.identity)
 
 
 def _class_of(example: Example) -> str:

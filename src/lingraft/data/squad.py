@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from ..errors import DataError
-from ..records import Answer, SpanExample
+from ..core.errors import DataError
+from ..core.records import Answer, SpanExample
 from . import languages
 from .text import normalised, open_bytes, whole_characters
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
-from ..records import PairExample
-from ..registry import unknown
+from ..core.errors import DataError
+from ..core.records import PairExample
+from ..core.registry import unknown
 from . import Row, Source, languages, sources
 from .text import open_bytes, read_lines, suffix_of, whole_characters
 

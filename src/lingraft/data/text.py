@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ..errors import DataError
+from ..core.errors import DataError
 
 MAX_LINE_BYTES = 1_000_000
 """Longer lines are no texts; a file with one is refused before it fills the memory."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..core.errors import DataError
+from ..core.records import Example
+from ..core.registry import Registry
 from ..data.languages import canonical
-from ..errors import DataError
-from ..records import Example
-from ..registry import Registry
 from .kinds import Kind
 
 tasks = Registry("lingraft.tasks")

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from ..errors import DataError
-from ..records import Example, PairExample, TaggedExample
+from ..core.errors import DataError
+from ..core.records import Example, PairExample, TaggedExample
 from . import Task, checked_languages
-from .known_kinds import kind_of
+from .kinds import kind_of
 
 Read = Callable[[str, str], Sequence[Example]]
 """Language and split (``train``, ``dev``, ``test``) to examples; none where there is no such split."""

@@ -1,0 +1,195 @@
+"""The files of a checkpoint: in a folder, a bundle or on the Hub; refused where they are not safe to read."""
+
+from __future__ import annotations
+
+import json
+import re
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import CheckpointError
+from . import backbones
+from .bundled import bundled_folder, find_bundle
+
+BUNDLED = "bundled:"
+
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+
+
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+
+
+DOWNLOADED = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
+
+
+def usual_prefix(checkpoint: str) -> str:
+    """What the model behind this name saw before every text; E5 models were trained with ``query: ``."""
+    name = checkpoint.rstrip("/").rpartition("/")[2].removeprefix(BUNDLED).lower()
+    words = re.split(r"[-_.]", name)
+    return "query: " if "e5" in words and "instruct" not in words else ""
+
+
+def checkpoint_folder(checkpoint: str) -> Path:
+    """Where the checkpoint's files are, fetched or converted first if need be."""
+    if checkpoint.startswith(BUNDLED):
+        return bundled_folder(checkpoint.removeprefix(BUNDLED))
+    return local_folder(checkpoint) or download(checkpoint, only=DOWNLOADED)
+
+
+def local_folder(checkpoint: str) -> Path | None:
+    """The folder of that name; ``None`` if the name can only be a Hub id.
+
+    Raises:
+        CheckpointError: It is a path, and no folder is there.
+    """
+    path = Path(checkpoint).expanduser()
+    if checkpoint.strip() and path.is_dir():
+        return path
+    if path.is_file():
+        raise CheckpointError(f"{checkpoint} is a file; give the folder that holds config.json and model.safetensors")
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", checkpoint) or checkpoint.startswith((".", "/", "~")):
+        raise CheckpointError(
+            f"there is no folder {checkpoint!r}; give an existing folder, a Hub id such as "
+            "FacebookAI/xlm-roberta-base, or bundled:multilingual-e5-small"
+        )
+    return None
+
+
+def download(checkpoint: str, *, only: list[str]) -> Path:
+    """The local snapshot of a Hub repository, downloaded unless it is cached."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(checkpoint, allow_patterns=only, ignore_patterns=["*/*"]))
+    except GatedRepoError:
+        reason = "its authors ask for consent first: accept their terms on the Hub, then log in with `hf auth login`"
+    except (RepositoryNotFoundError, HFValidationError):
+        reason = "it is neither a local folder nor a repository that the Hub shows you; check the spelling"
+    except LocalEntryNotFoundError:
+        reason = (
+            "it is neither a local folder nor in the local cache, and the Hub cannot be reached; connect to the "
+            "network (and unset HF_HUB_OFFLINE), or give a folder or bundled:multilingual-e5-small"
+        )
+    except (HfHubHTTPError, OSError) as error:
+        reason = f"the download failed ({first_line(error)}); try again, or give a folder"
+    raise CheckpointError(f"cannot find the checkpoint {checkpoint}: {reason}") from None
+
+
+def read_config(folder: Path, checkpoint: str) -> dict[str, Any]:
+    """The content of ``config.json``, of a supported family."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(
+            f"{checkpoint} has no config.json; give the folder that save_pretrained wrote, with config.json, "
+            "model.safetensors and tokenizer.json"
+        )
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"config.json of {checkpoint} is not JSON ({error}); download it again") from None
+    model_type = config.get("model_type")
+    if model_type not in backbones.names():
+        raise CheckpointError(
+            f"{checkpoint} is of the type {model_type!r}, which lingraft cannot walk layer by layer; "
+            f"supported: {', '.join(backbones.names())}. A new family is one file: see docs/extending.md"
+        )
+    missing = [
+        key for key in ("num_hidden_layers", "hidden_size", "vocab_size") if not isinstance(config.get(key), int)
+    ]
+    if missing:
+        raise CheckpointError(f"config.json of {checkpoint} does not give {', '.join(missing)}; download it again")
+    return config
+
+
+def weight_files(folder: Path, checkpoint: str) -> list[Path]:
+    """The safetensors files of the checkpoint, each complete as far as its header tells."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    else:
+        names = ["model.safetensors"]
+    files = [folder / name for name in names]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise CheckpointError(_no_weights(folder, checkpoint, ", ".join(missing)))
+    for file in files:
+        stored_parameters(file)
+    return files
+
+
+def _no_weights(folder: Path, checkpoint: str, missing: str) -> str:
+    """Why there are no weights to read, and what to do about it."""
+    target = Path(checkpoint).name + "-safetensors"
+    conversion = (
+        f'  python -c "from transformers import AutoModel as M, AutoTokenizer as T; '
+        f"[X.from_pretrained('{checkpoint}').save_pretrained('{target}') for X in (M, T)]\"\n"
+        f"then use the folder ./{target}"
+    )
+    if any(path.suffix in PICKLES for path in folder.iterdir()):
+        return (
+            f"{checkpoint} has its weights as a pickle only, which can run any code when it is read; lingraft reads "
+            f"safetensors. If you trust the authors, convert it once:\n{conversion}"
+        )
+    if local_folder(checkpoint):
+        return f"{checkpoint} has no {missing}; lingraft reads weights from safetensors files: copy it again, whole"
+    return (
+        f"{checkpoint} offers no {missing}, on the Hub or, without network, in the local cache; lingraft reads "
+        "safetensors. If it has a pickle only (pytorch_model.bin), which can run any code when it is read, and you "
+        f"trust the authors, convert it once:\n{conversion}"
+    )
+
+
+def stored_parameters(file: Path) -> int:
+    """How many numbers a safetensors file holds.
+
+    Raises:
+        CheckpointError: The header and the file's size disagree.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy") as tensors:
+            return sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{file} is damaged ({first_line(error)}); it is probably an unfinished download: delete it and fetch "
+            "it again"
+        ) from None
+
+
+def check_tokenizer_files(folder: Path, checkpoint: str) -> None:
+    """Refuse a checkpoint without a tokenizer.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    if not any(any(folder.glob(pattern)) for pattern in TOKENIZER_FILES):
+        raise CheckpointError(
+            f"{checkpoint} has no tokenizer.json; save the model's tokenizer into the same folder with "
+            "AutoTokenizer.from_pretrained(…).save_pretrained(…)"
+        )
+
+
+def licence_of(folder: Path, checkpoint: str) -> str:
+    """What the bundle or the model card's header states, else ``unknown``."""
+    if checkpoint.startswith(BUNDLED):
+        return find_bundle(checkpoint.removeprefix(BUNDLED)).licence
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    header = text.split("---", 2)[1] if text.startswith("---") else ""
+    found = re.search(r"^license:[ \t]*([\w.+-]+)", header, flags=re.MULTILINE)
+    return found[1] if found else "unknown"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the rest of a long message."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,49 @@
+"""Digests that identify a backbone: of its weights with what its configuration says, and of its tokenizer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def weights_digest(module: nn.Module, but: Collection[str] = ()) -> str:
+    """SHA-256 over the names, dtypes, shapes and bytes of all parameters (``but`` some), in the order of their names.
+
+    A layer stack adds what its configuration says beyond shapes (``MATTERS``): the same weights with
+    other heads or another activation are another model.
+    """
+    digest = hashlib.sha256()
+    configuration = getattr(module, "configuration", None)
+    if configuration is not None:
+        digest.update(json.dumps(configuration, sort_keys=True, default=str).encode())
+    for name, parameter in sorted(module.named_parameters(remove_duplicate=False)):
+        if name in but:
+            continue
+        values = parameter.detach().cpu().contiguous()
+        digest.update(f"{name}\0{values.dtype}\0{tuple(values.shape)}\0".encode())
+        content: Any = values.reshape(-1).view(torch.uint8).numpy()  # shares the parameter's memory
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
+    """SHA-256 over the tokenizer's canonical serialisation and its special tokens.
+
+    Truncation and padding are switched off first: they are part of the serialisation, but belong
+    to the last call and not to the tokenizer.
+    """
+    backend: Any = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    special = {role: str(token) for role, token in tokenizer.special_tokens_map.items()}
+    digest = hashlib.sha256(backend.to_str().encode())
+    digest.update(json.dumps(special, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""``evaluate`` and ``score``: a trained run, or anybody's predictions, against what is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from .terminal import Quiet, RunFolder, console
+
+
+def evaluate(
+    folder: RunFolder,
+    languages: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated (of contexts, for questions); default: the languages of the run."),
+    ] = None,
+    split: Annotated[Literal["dev", "test"], typer.Option(help="Which examples.")] = "test",
+    task: Annotated[str | None, typer.Option(help="Another benchmark of the same kind: lingraft list tasks")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Its folder; default: data/TASK.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Score only so many examples of each language.")] = None,
+    task_part_alone: Annotated[
+        bool, typer.Option("--task-part-alone", help="Leave out what was learned for each language.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="Also write the scores as JSON lines.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Score a trained run on its task or another of its kind, also in languages that it never saw."""
+    from ..runs.rescore import rescore
+
+    asked = languages.split(",") if languages else None
+    scores = rescore(
+        folder,
+        asked,
+        split,
+        task_name=task,
+        data_dir=data_dir,
+        limit=limit,
+        task_part_alone=task_part_alone,
+        quiet=quiet,
+    )
+    crossed = any(s.context_language not in (None, s.language) for _, s in scores)
+    table = Table()
+    for heading in ("language", *(["context"] if crossed else []), "part", "metric", "value", "95 % interval", "n"):
+        table.add_column(heading, justify="right" if heading in ("value", "n") else "left")
+    for part, s in scores:
+        context = [s.context_language or ""] if crossed else []
+        table.add_row(s.language, *context, part, s.metric, f"{s.value:.3f}", f"{s.low:.3f} to {s.high:.3f}", str(s.n))
+    console.print(table)
+    if output is not None:
+        from dataclasses import asdict
+
+        from ..core.files import write_lines
+
+        write_lines(output, [asdict(one) for _, one in scores])
+
+
+def score(
+    predictions: Annotated[Path, typer.Argument(help="What was predicted: {question id: answer}, tags, or labels.")],
+    gold: Annotated[Path, typer.Argument(help="What is right: SQuAD JSON, words with tags, or labels.")],
+    metric: Annotated[
+        str, typer.Option(help="squad, mlqa:LANGUAGE (of the context), span_f1, tag_accuracy, accuracy or macro_f1.")
+    ],
+    missing_is_wrong: Annotated[
+        bool, typer.Option("--missing-is-wrong", help="Count what has no prediction as wrong.")
+    ] = False,
+) -> None:
+    """Score anybody's predictions by the official rules, with intervals."""
+    from ..tasks.score_files import score_files
+
+    found = score_files(predictions, gold, metric, missing_is_wrong=missing_is_wrong)
+    table = Table()
+    for heading in ("metric", "value", "95 % interval"):
+        table.add_column(heading, justify="left" if heading == "metric" else "right")
+    for one in found.scores:
+        table.add_row(one.metric, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}")
+    console.print(table)
+    drawn = "" if found.groups == found.examples else f", drawn in {found.groups:,} groups for the intervals"
+    missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
+    console.print(f"{found.examples:,} examples{drawn}{missed}", highlight=False)

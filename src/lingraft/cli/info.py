@@ -1,0 +1,66 @@
+"""``list``, ``schema`` and ``cache``: what there is to name, to set and to keep."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from .terminal import console, escaped
+
+
+def list_(
+    kind: Annotated[
+        Literal[
+            "tasks",
+            "prompts",
+            "adapters",
+            "alignment",
+            "freezing",
+            "methods",
+            "presets",
+            "backbones",
+            "sources",
+            "languages",
+        ],
+        typer.Argument(help="What to list."),
+    ] = "tasks",
+) -> None:
+    """List what a recipe can name."""
+    from .listing import rows_of
+
+    headings, rows = rows_of(kind)
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*map(escaped, row))
+    console.print(table)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a recipe, for editors."""
+    import json
+
+    from ..recipe.parsing import schema as recipe_schema
+
+    typer.echo(json.dumps(recipe_schema(), indent=2))
+
+
+def cache_info() -> None:
+    """Show where the cache is and how large."""
+    from ..backbones.state_cache import info, states_folder
+
+    found = info()
+    console.print(f"{states_folder()}: {found.entries} entries, {found.bytes / 1e6:,.1f} MB", highlight=False)
+    if found.newest:
+        console.print(f"last used between {found.oldest:%Y-%m-%d} and {found.newest:%Y-%m-%d}", highlight=False)
+
+
+def cache_prune(
+    max_gigabytes: Annotated[float, typer.Option(min=0, help="Keep this much, most recently used first.")] = 0.0,
+) -> None:
+    """Remove cached states, least recently used first; they are computed again when needed."""
+    from ..backbones.state_cache import prune
+
+    removed, freed = prune(max_bytes=int(max_gigabytes * 1e9))
+    console.print(f"removed {removed} entries, {freed / 1e6:,.1f} MB", highlight=False)

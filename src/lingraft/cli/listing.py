@@ -1,0 +1,71 @@
+"""What a recipe can name, as rows for a table."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+from ..core.registry import Registry
+from ..experiments.variants import described
+from ..recipe.parsing import registry_of
+from ..recipe.presets import preset_text, presets
+
+Rows = tuple[list[str], list[list[str]]]
+
+
+def rows_of(kind: str) -> Rows:
+    """Headings and rows for ``lingraft list KIND``."""
+    if kind == "languages":
+        return _languages()
+    if kind == "methods":
+        return ["name", "what it is"], [[name, str(entry["about"])] for name, entry in described().items()]
+    if kind == "presets":
+        return ["name", "what it is"], [[name, _first_comment(preset_text(name))] for name in presets()]
+    if kind == "tasks":
+        return _tasks()
+    headings = ["name", "options", "what it is"]
+    return headings, [list(row) for row in _registry(kind).describe()]
+
+
+def _registry(kind: str) -> Registry:
+    if kind == "backbones":
+        from ..backbones import backbones
+
+        return backbones
+    if kind == "sources":
+        from ..data import sources
+
+        return sources
+    return registry_of({"tasks": "task", "prompts": "prompt", "adapters": "adapter"}.get(kind, kind))
+
+
+def _first_comment(text: str) -> str:
+    """The words of the comment that a file begins with."""
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return " ".join(line.lstrip("# ") for line in comment)
+
+
+def _tasks() -> Rows:
+    """Kinds for one's own files, and benchmarks with languages, sizes and licence."""
+    from ..tasks.benchmarks.catalogue import benchmarks
+
+    known = benchmarks()
+    rows = []
+    for name, _, about in _registry("tasks").describe():
+        entry = known.get(name)
+        if entry is None:
+            rows.append([name, about, "", "", ""])
+            continue
+        codes = ", ".join(sorted(entry.languages)) or f"those of {entry.languages_of}"
+        sizes = ", ".join(f"{split} {size:,}" for split, size in entry.sizes.items())
+        only = " (made to evaluate on)" if entry.evaluation_only else ""
+        rows.append([name, f"{about}{only}", codes, sizes, entry.licence])
+    return ["name", "what it is", "languages", "examples of a language", "licence"], rows
+
+
+def _languages() -> Rows:
+    """Languages whose CLDR names are enough for the demo."""
+    from ..data.cldr import supported
+    from ..data.languages import display_name
+
+    headings = ["code", "language", "training names", "test names"]
+    return headings, [[c, display_name(c), str(n.train), str(n.test)] for c, n in supported().items()]

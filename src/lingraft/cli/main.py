@@ -1,0 +1,93 @@
+"""The command line: talk to people, call the pipeline, turn errors into one clear block.
+
+Nothing heavy is imported at the top of any command's file, so ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from ..core.errors import LingraftError
+from . import compare, evaluate, info, predict, report, run
+from .terminal import escaped
+
+app = typer.Typer(
+    help="Graft a task and a language onto a frozen multilingual language model with very little data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+cache_app = typer.Typer(help="The store of frozen states.", no_args_is_help=True)
+
+for command in (
+    run.init,
+    run.check,
+    run.run,
+    compare.compare,
+    run.demo,
+    evaluate.evaluate,
+    evaluate.score,
+    predict.predict,
+    report.report,
+):
+    app.command()(command)
+app.command(name="list")(info.list_)
+app.command()(info.schema)
+app.add_typer(cache_app, name="cache")
+cache_app.command("info")(info.cache_info)
+cache_app.command("prune")(info.cache_prune)
+
+
+def main() -> None:
+    """Entry point; every error that a user can cure ends here, without a traceback."""
+    # Two OpenMP threads that spin while another process works are slower than one. Read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except LingraftError as error:
+        _say_error(str(error))
+        sys.exit(1)
+    except SystemExit as end:
+        if end.code == 130:  # how typer ends on Ctrl-C
+            Console(stderr=True).print(
+                "stopped; what a run has finished is kept, and `lingraft run` continues from there"
+            )
+        raise
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            _close_output()
+        place = f"{error.filename}: " if error.filename else ""
+        _say_error(f"{place}{error.strerror or error}")
+        sys.exit(1)
+
+
+def _say_error(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {escaped(text)}", highlight=False)
+
+
+def _close_output() -> NoReturn:
+    """The reader of our output went away, as `head` does; nothing is wrong."""
+    with suppress(OSError):
+        sys.stdout.close()
+    sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    """Graft a task and a language onto a frozen multilingual language model with very little data."""
+    if show:
+        from ..core.version import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit

@@ -1,0 +1,135 @@
+"""``init``, ``check``, ``run`` and ``demo``: from a recipe to a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich import box
+from rich.table import Table
+
+from ..core.errors import DataError
+from .terminal import Overrides, Quiet, RecipePath, console, escaped
+
+if TYPE_CHECKING:
+    from ..recipe.settings import Recipe
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("recipe.yaml"),
+    task: Annotated[
+        Literal["classification", "sib200", "cldr_names"], typer.Option(help="What to start from.")
+    ] = "classification",
+    language: Annotated[list[str] | None, typer.Option(help="Target language; may be given several times.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Settings to start from: fast, best or paper.")] = None,
+) -> None:
+    """Write a commented recipe to start from."""
+    from ..recipe.presets import presets, with_preset
+    from .starters import recipe_text
+
+    with_preset({"preset": preset})  # refuses one that nobody knows
+
+    if path.exists():
+        raise DataError(f"{path} exists already; choose another name, or delete it first")
+    from ..core.files import write_text
+
+    text = recipe_text(task, language or ["yor-Latn"], path)
+    if preset is not None:
+        others = ", ".join(name for name in presets() if name != preset)
+        start = f"preset: {preset}   # its settings lie under those below; also {others}"
+        text = text.replace("\noutput_dir:", f"\n{start}\n\noutput_dir:", 1)
+    write_text(path, text)
+    console.print(f"wrote {path}; edit it, then: lingraft check {path}", highlight=False)
+
+
+def check(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Find every mistake of a recipe, and say what a run of it would do and cost."""
+    from ..experiments.variants import variants
+    from ..recipe.parsing import read_recipe
+    from ..runs.plan import plan
+
+    def compared(settings: Recipe) -> None:
+        if settings.compare is not None:
+            variants(settings)
+
+    found = plan(read_recipe(recipe, overrides or []), compared)
+    title = f"{found.task}, {found.trainings} training{'s' if found.trainings > 1 else ''}"
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True
+    )
+    headings = ("language", "labels", "pairs", "pair tokens", "dev", "test", "tokens", "cut off", "unknown")
+    for heading in (*headings, "pieces/word"):
+        table.add_column(heading, justify="left" if heading == "language" else "right", overflow="fold")
+    for row in found.languages:
+        table.add_row(*row)
+    console.print(table)
+    for line in found.lines:
+        console.print(line, highlight=False, markup=False)
+    for line in found.warnings:
+        console.print(f"[yellow]warning:[/yellow] {escaped(line)}", highlight=False)
+
+
+def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -> None:
+    """Run a recipe to its report, or continue where it stopped."""
+    from ..recipe.parsing import read_recipe
+
+    settings = read_recipe(recipe, overrides or [])
+    from ..runs.pipeline import run as run_recipe
+
+    show_results(run_recipe(settings, quiet=quiet))
+
+
+def demo(
+    language: Annotated[
+        str, typer.Option(help="Any of 143 languages: yo, Quechua, zul-Latn … (lingraft list languages)")
+    ] = "yo",
+    output_dir: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Watch a pretrained model learn a language: names of countries, languages, currencies, scripts and cities."""
+    from .starters import demo_recipe
+
+    settings = demo_recipe(language, output_dir)
+    from ..runs.pipeline import run as run_recipe
+
+    show_results(run_recipe(settings, quiet=quiet))
+
+
+def show_results(folder: Path) -> None:
+    """The before-and-after table of a finished run, and where its report is."""
+    from ..results.findings import metrics_of, results
+    from ..results.run_files import read_run
+    from ..results.wording import metric_name
+
+    found = read_run(folder)
+    names = [metric_name(metric) for metric in metrics_of(found.data)]
+    shown = names[0] + (f" ({names[1]})" if len(names) > 1 else "")
+    table = Table(title=f"{found.data['task']}: {shown}, 95 % intervals", title_justify="left")
+    for heading in ("language", "shots", "frozen head", "lingraft", "gain", "n"):
+        table.add_column(heading, justify="left" if heading == "language" else "right")
+    for row in results(found):
+        table.add_row(
+            row.name,
+            str(row.shots),
+            _estimate(row.before, row.second_before),
+            _estimate(row.after, row.second_after),
+            _gain(row.gain),
+            str(row.n),
+        )
+    console.print(table)
+    console.print(f"report: {folder / 'report.html'}", highlight=False)
+
+
+def _estimate(estimate: Any, second: float | None) -> str:
+    if estimate is None:
+        return ""
+    interval = f" [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate.low is not None else ""
+    return f"{estimate.value:.3f}" + (f" ({second:.3f})" if second is not None else "") + escaped(interval)
+
+
+def _gain(estimate: Any) -> str:
+    if estimate is None:
+        return ""
+    interval = f" [{estimate.low:+.3f}, {estimate.high:+.3f}]" if estimate.low is not None else ""
+    return f"{estimate.value:+.3f}" + escaped(interval)

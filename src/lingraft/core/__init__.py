@@ -1,0 +1,1 @@
+"""Records, errors, registries, files, progress: what everything else stands on; no torch."""

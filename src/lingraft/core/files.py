@@ -1,0 +1,165 @@
+"""Where lingraft keeps what it computed, and how it writes there.
+
+Two promises to every file of ours: a reader finds the old content or the new one, never half of
+it; and two processes that want to make the same thing wait for each other.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from .errors import RunError
+
+try:
+    import fcntl
+except ImportError:  # Windows: writes stay atomic, only the waiting is lost
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0  # seconds before a waiting process says what it waits for
+
+TEMPORARY = ".lingraft-"
+"""What the name of a file begins with while it is being written; whatever has another name is not ours to remove."""
+
+
+def cache_root() -> Path:
+    """The folder of everything that can be computed again: ``LINGRAFT_CACHE`` or the user's cache directory."""
+    chosen = os.environ.get("LINGRAFT_CACHE")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("lingraft"))
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file, then put it in the place of ``path``.
+
+    Whatever goes wrong on the way (a full disk, an interrupt), the temporary file is removed and
+    ``path`` is what it was before.
+
+    Args:
+        path: The file to create or replace; its folder is created where it is missing.
+        write: Receives the temporary path, in the same folder and with the same suffix, and writes it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would shut out the colleagues of a shared cache
+        _flush(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``; another process that wants it waits until we are done.
+
+    The lock dies with its process, so a crash leaves nothing to clean up but an empty file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        if fcntl is not None:
+            _wait_for_lock(file.fileno(), path)
+        yield  # closing the file releases the lock
+
+
+@contextmanager
+def locked_or_refused(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, or raise ``BlockingIOError`` at once if another process has it."""
+    with path.open("a") as file:
+        if fcntl is not None:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def _wait_for_lock(handle: int, path: Path) -> None:
+    """Poll briefly, then announce the wait and block."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.05)
+    log.warning("waiting for another process that holds %s", path)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _flush(path: Path) -> None:
+    """Force the content to the disk, so that a rename never outlives it."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` atomically."""
+    try:
+        write_atomically(path, lambda temporary: _write(temporary, text))
+    except OSError as error:
+        raise RunError(
+            f"could not write {path}: {os.strerror(error.errno or 0)}; finished work is safe. Free some space and run "
+            "the same command again: it continues where it stopped"
+        ) from None
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write one JSON object, atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object per line, atomically."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+Row = dict[str, Any]
+
+
+def read_object(path: Path) -> Row:
+    """A JSON object; empty where the file is missing."""
+    return _parsed(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
+
+
+def read_lines(path: Path) -> Iterator[Row]:
+    """The objects of a JSONL file, one by one; none where the file is missing."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _parsed(line, f"{path}:{number}")
+
+
+def _parsed(text: str, where: str) -> Row:
+    try:
+        row = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RunError(f"{where}: expected JSON, but {error}. Run the stage that writes this file again") from error
+    if not isinstance(row, dict):
+        raise RunError(f"{where}: expected a JSON object, found {type(row).__name__}")
+    return row

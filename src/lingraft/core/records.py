@@ -1,0 +1,312 @@
+"""The frozen records that stages hand each other: examples, features, states, predictions, scores.
+
+Notation: ``N`` examples, ``B`` batch, ``T`` tokens, ``P`` prompt length, ``H`` hidden width. The
+module imports no torch, so that yesterday's scores become a report on any laptop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Something to learn from or to be tested on; the classes below say what.
+
+    ``group`` names what must stay on one side of a split (a paragraph, a parallel sentence);
+    ``origin`` is ``"gold"`` or the name of the generator that made it up.
+    """
+
+    id: str
+    group: str
+    language: str
+    origin: str = "gold"
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that is written in it."""
+        return ()
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The texts that make it the same example as another, which leakage is judged on."""
+        return self.texts
+
+    @property
+    def gold(self) -> Any:
+        """What is known to be right, as plain data; None where it is not known."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class PairExample(Example):
+    """One or two texts with a label (``None`` where it is not known)."""
+
+    text_a: str = ""
+    text_b: str | None = None
+    label: str | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """One text, or two."""
+        return (self.text_a,) if self.text_b is None else (self.text_a, self.text_b)
+
+    @property
+    def gold(self) -> str | None:
+        """The label."""
+        return self.label
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A piece of a context; ``start`` counts characters."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpanExample(Example):
+    """A question whose answer is a piece of a context; ``language`` is the question's.
+
+    Any of several answers is right; where none is known, there are none.
+    """
+
+    question: str = ""
+    context: str = ""
+    context_language: str = ""
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Question and context."""
+        return self.question, self.context
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The context: another question about it would give much away."""
+        return (self.context,)
+
+    @property
+    def gold(self) -> list[str] | None:
+        """The texts of all answers."""
+        return [answer.text for answer in self.answers] or None
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedExample(Example):
+    """Words with a tag each (``None`` where they are not known)."""
+
+    words: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The sentence, words joined by blanks."""
+        return (" ".join(self.words),)
+
+    @property
+    def gold(self) -> str | None:
+        """The tags, joined by blanks."""
+        return None if self.tags is None else " ".join(self.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceExample(Example):
+    """A text and some alternatives, of which the one at ``label`` (from 0) goes with it.
+
+    ``question`` is what is asked of the text, where that differs from item to item (``cause`` or ``effect``).
+    """
+
+    text: str = ""
+    question: str | None = None
+    alternatives: tuple[str, ...] = ()
+    label: int | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text and its alternatives."""
+        return self.text, *self.alternatives
+
+    @property
+    def gold(self) -> str | None:
+        """The number of the right alternative."""
+        return None if self.label is None else str(self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelPair:
+    """The same sentence, or word, in two languages; ``group`` as in :class:`Example`."""
+
+    source: str
+    target: str
+    source_language: str
+    target_language: str
+    group: str = ""
+
+
+Target = int | tuple[int, ...]
+"""What a row should give: a class, a pair of positions, a class for each token; the kind of task knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """An example, or a part of one, as the backbone reads it.
+
+    A long context is read in several windows, and a choice as one text for each alternative: ``part`` counts
+    them. ``offsets`` says for each token which piece of the example it is: first and last character (exclusive)
+    in the context of a question, or the number of the word (twice) in a tagged sentence; None for other tokens.
+    ``truncated`` counts the tokens that did not fit into the maximum length.
+    """
+
+    example_id: str
+    input_ids: tuple[int, ...]
+    target: Target | None = None
+    truncated: int = 0
+    part: int = 0
+    offsets: tuple[tuple[int, int] | None, ...] = ()
+
+
+IDS = -1
+"""The layer of texts that are not even embedded, for what trains or replaces the embeddings."""
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Hidden states of a batch of texts after ``layer`` blocks.
+
+    ``tokens`` is ``[B, T, H]``, ``mask`` ``[B, T]`` (1 for a token, 0 for padding); the first
+    ``prompt_length`` of the ``T`` positions are virtual tokens. At layer :data:`IDS` nothing has been
+    computed: ``tokens`` are the ids themselves, ``[B, T]``.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    layer: int
+    prompt_length: int = 0
+
+    def pooled(self) -> Tensor:
+        """Mean over real tokens, virtual ones left out: ``[B, H]``."""
+        real = self.without_prompt()
+        weights = real.mask.unsqueeze(-1).to(real.tokens.dtype)
+        return (real.tokens * weights).sum(1) / weights.sum(1).clamp(min=1.0)
+
+    def without_prompt(self) -> States:
+        """The same states without the rows of virtual tokens."""
+        if not self.prompt_length:
+            return self
+        cut = self.prompt_length
+        return replace(self, tokens=self.tokens[:, cut:], mask=self.mask[:, cut:], prompt_length=0)
+
+    def to(self, device: torch.device) -> States:
+        """The same states on ``device``."""
+        return replace(self, tokens=self.tokens.to(device), mask=self.mask.to(device))
+
+    def take(self, rows: list[int]) -> States:
+        """The chosen rows of the batch, in the order given."""
+        return replace(self, tokens=self.tokens[rows], mask=self.mask[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's worth of examples of one language.
+
+    ``targets [B, ...]`` holds what the kind of task makes of labels (class indices ``[B]``, for one),
+    negative where they are not known; ``teacher [B, H]`` the pooled frozen states that a row should
+    agree with, where ``taught [B]`` says it has one. For
+    losses that need more of the teacher, ``source`` holds the states at the cut of the taught rows'
+    translations, ``[B', S, H]``, and ``links [K, 3]`` which of their words correspond (row among
+    the taught, source position, target position). ``is_source`` tells the source language's batch.
+    """
+
+    states: States
+    language: str
+    targets: Tensor
+    teacher: Tensor
+    taught: Tensor
+    is_source: bool = False
+    source: States | None = None
+    links: Tensor | None = None
+
+    @property
+    def labelled(self) -> Tensor:
+        """Which rows have a target, or a token with one: ``[B]``."""
+        return (self.targets >= 0).flatten(1).any(1) if self.targets.dim() > 1 else self.targets >= 0
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on ``device``."""
+        return replace(
+            self,
+            states=self.states.to(device),
+            targets=self.targets.to(device),
+            teacher=self.teacher.to(device),
+            taught=self.taught.to(device),
+            source=None if self.source is None else self.source.to(device),
+            links=None if self.links is None else self.links.to(device),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says of one example; ``confidence`` is its probability."""
+
+    example_id: str
+    language: str
+    value: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number, with all that is needed to compare it with another.
+
+    ``low`` and ``high`` bound the 95 % bootstrap interval over examples (groups, where examples
+    share one).
+    """
+
+    task: str
+    method: str
+    language: str
+    metric: str
+    value: float
+    n: int
+    shots: int
+    draw: int
+    seed: int
+    run: str
+    context_language: str | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One training: a number of shots, a draw, a seed."""
+
+    k: int
+    draw: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Folder name, e.g. ``k5-draw0-seed1``."""
+        return f"k{self.k}-draw{self.draw}-seed{self.seed}"
+
+
+def as_json(example: Example) -> dict[str, Any]:
+    """Plain data of an example; what is empty is left out."""
+    return {key: value for key, value in asdict(example).items() if value not in (None, ())}
+
+
+def from_json(values: Mapping[str, Any], kind: Callable[..., Example]) -> Example:
+    """The example of some class that plain data describe."""
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    if "answers" in given:
+        given["answers"] = tuple(Answer(**answer) for answer in given["answers"])
+    return kind(**given)

@@ -1,0 +1,158 @@
+"""Named factories: one file, one decorator, and the signature is the configuration schema.
+
+A factory takes keyword-only options and returns what its registry's contract promises. The
+annotations validate a recipe's block (an idea of explosion/confection). Modules of a registry's
+package are imported on first look-up, so a new file registers itself and ``--help`` stays fast;
+outside packages add theirs under the registry's entry-point group.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import math
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from .errors import ConfigError
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+class Registry:
+    """Factories of one kind, looked up by name.
+
+    Args:
+        group: Entry-point group that outside packages register under, e.g. ``lingraft.alignment``.
+        package: Import path whose modules, and those of its sub-packages, hold the factories; by default
+            named as the group.
+    """
+
+    def __init__(self, group: str, package: str | None = None) -> None:
+        self.group = group
+        self.package = package or group
+        self._factories: dict[str, Callable[..., Any]] = {}
+        self._complete = False
+
+    @property
+    def kind(self) -> str:
+        """The last part of the group's name, as messages call it."""
+        return self.group.rpartition(".")[2]
+
+    def register(self, name: str) -> Callable[[Factory], Factory]:
+        """Return a decorator that files a factory under ``name``."""
+
+        def decorate(factory: Factory) -> Factory:
+            if name in self._factories:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._factories[name] = factory
+            return factory
+
+        return decorate
+
+    def names(self) -> list[str]:
+        """All registered names, sorted."""
+        self._find_siblings()
+        return sorted(self._factories)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def get(self, name: str) -> Callable[..., Any]:
+        """Return the factory called ``name``.
+
+        Raises:
+            ConfigError: There is none; the nearest name is offered.
+        """
+        self._find_siblings()
+        if name not in self._factories:
+            raise ConfigError([unknown(name, self._factories, what=self.kind)])
+        return self._factories[name]
+
+    def build(self, name: str, options: Mapping[str, Any] | None = None) -> Any:
+        """Call the factory with validated options.
+
+        Raises:
+            ConfigError: The options do not fit the signature.
+        """
+        problems, values = self._validate(name, options or {})
+        if problems:
+            raise ConfigError(problems)
+        return self.get(name)(**values)
+
+    def check(self, name: str, options: Mapping[str, Any], path: str = "") -> list[str]:
+        """Return every problem of a block, each beginning with its ``path`` in the recipe."""
+        return self._validate(name, options, path)[0]
+
+    def defaults(self, name: str) -> dict[str, Any]:
+        """The options of a factory that have a default, with it."""
+        parameters = inspect.signature(self.get(name)).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+    def describe(self) -> list[tuple[str, str, str]]:
+        """``(name, options, first docstring line)`` of every factory."""
+        rows = []
+        for name in self.names():
+            factory = self._factories[name]
+            options = ", ".join(_readable(p) for p in inspect.signature(factory).parameters.values())
+            rows.append((name, options, (inspect.getdoc(factory) or "").partition("\n")[0]))
+        return rows
+
+    def _validate(self, name: str, options: Mapping[str, Any], path: str = "") -> tuple[list[str], dict[str, Any]]:
+        dot = f"{path}." if path else ""
+        self._find_siblings()
+        if name not in self._factories:
+            return [f"{dot}name: {unknown(name, self._factories, what=self.kind)}"], {}
+        factory = self._factories[name]
+        parameters = inspect.signature(factory).parameters
+        hints = get_type_hints(factory, include_extras=True)
+        problems, values = [], {}
+        for key, value in options.items():
+            if key not in parameters:
+                problems.append(f"{dot}{key}: {unknown(key, parameters, what=f'option of {name}')}")
+                continue
+            try:
+                values[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
+                if isinstance(value, float) and not math.isfinite(value):
+                    problems.append(f"{dot}{key}: should be a finite number (got {value!r})")
+            except ValidationError as error:
+                problems.extend(f"{dot}{key}: {e['msg']} (got {e['input']!r})" for e in error.errors())
+        for key, parameter in parameters.items():
+            if parameter.default is inspect.Parameter.empty and key not in options:
+                problems.append(f"{dot}{key}: is missing; {name} needs it")
+        return problems, values
+
+    def _find_siblings(self) -> None:
+        if self._complete:
+            return
+        self._complete = True  # at once: a module that is being imported may look something up
+        try:
+            package = importlib.import_module(self.package)
+            for module in pkgutil.walk_packages(package.__path__, f"{self.package}."):
+                importlib.import_module(module.name)
+            for entry in entry_points(group=self.group):
+                entry.load()
+        except BaseException:
+            self._complete = False  # half a registry must not pass for a whole one
+            raise
+
+
+def _readable(parameter: inspect.Parameter) -> str:
+    """An option as documentation writes it: ``temperature: float = 0.1``."""
+    default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default}"
+    return f"{parameter.name}: {parameter.annotation}{default}"
+
+
+def unknown(name: str, known: Mapping[str, Any] | list[str], what: str) -> str:
+    """One sentence that refuses ``name`` and offers the nearest known one."""
+    nearest = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(sorted(known)) or 'none'}"
+    return f"unknown {what} {name!r}; {hint}"

@@ -1,0 +1,1 @@
+"""Pseudo-data: texts made from other texts."""

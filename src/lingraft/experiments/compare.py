@@ -1,0 +1,161 @@
+"""Many methods on one recipe's data, draws and passes: ``lingraft compare``.
+
+Each method is a variant of the recipe, works in a process of its own and keeps a folder of its own,
+so a comparison that was killed continues with the training it was at. Cheap methods come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..backbones.encoding import usual_cut
+from ..backbones.loading import describe_checkpoint
+from ..core.errors import RunError
+from ..core.files import read_lines, read_object, write_json, write_lines, write_text
+from ..core.progress import Advance, Reporter
+from ..core.records import IDS
+from ..recipe.comparison import OURS, CompareSettings
+from ..recipe.settings import Recipe
+from ..results.comparison import read_comparison
+from ..results.pages.comparison_markdown import page_text
+from ..results.wording import duration
+from ..runs.checks import resolved_cut
+from ..runs.folder import changed_settings, opened, units
+from .cost import estimates
+from .processes import work
+from .variants import Variant, variants
+
+
+def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None) -> Path:
+    """Run every method of a recipe's ``compare`` block, or continue where it stopped; returns the folder.
+
+    Args:
+        recipe: The recipe.
+        quiet: Say nothing but warnings.
+        command: What was typed, for the page.
+
+    Raises:
+        LingraftError: With one clear message; what was finished stays finished.
+    """
+    reporter, output = Reporter(quiet=quiet), recipe.output_dir
+    methods = variants(recipe)
+    with opened(output, recipe.model_copy(update={"compare": None})):
+        if (output / "units").exists():
+            raise RunError(
+                f"{output} holds a run; give the comparison a folder of its own: output_dir={output}-compared"
+            )
+        tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
+        done = [method for method in methods if _is_done(method, tuning_epochs)]
+        if len(done) < len(methods):
+            (output / "README.md").unlink(missing_ok=True)  # a folder that has it is finished
+            _run([method for method in methods if method not in done], recipe, reporter)
+        _collect(output, recipe, methods)
+        write_text(output / "README.md", page_text(read_comparison(output), command=command))
+    return output
+
+
+# ---- Cost ------------------------------------------------------------------------------------------
+
+# ---- Running ---------------------------------------------------------------------------------------
+
+
+def _is_done(method: Variant, tuning_epochs: int) -> bool:
+    """Whether the method's folder is complete.
+
+    Raises:
+        RunError: It holds the results of another recipe.
+    """
+    folder = method.recipe.output_dir
+    facts = read_object(folder / "method.json")
+    if not facts or "impossible" in facts:  # another release of PEFT may be able to
+        return False
+    rate = facts["learning_rate"]["value"] if method.rates else None
+    recipe = method.at_rate(rate) if rate is not None else method.recipe
+    chosen, now = facts.get("chosen", {}), method.chosen(tuning_epochs)  # older folders do not have it
+    changed = [f"{key} is {chosen[key]!r} there and {now[key]!r} now" for key in chosen if chosen[key] != now[key]]
+    if changed := [*changed, *changed_settings(folder, recipe)]:
+        raise RunError(
+            f"{folder} holds {method.name} with other settings: {changed[0]}; choose another output_dir, or delete "
+            "that folder"
+        )
+    return set(facts["units"]) == {unit.name for unit in units(recipe)}
+
+
+def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter) -> None:
+    """Encode what is needed, then each method; all of them are tried before an error is raised."""
+    planned = estimates(methods, recipe)
+    total = sum(estimate.seconds for estimate in planned)
+    for estimate in planned:
+        number = len(units(estimate.variant.recipe))
+        reporter.say(f"{estimate.variant.name}: {number} trainings, about {duration(estimate.seconds)}")
+    reporter.say(f"estimated time on this machine, in all: about {duration(total)}")
+    layers = describe_checkpoint(recipe.backbone.checkpoint).num_layers
+    for first in _one_per_encoding(methods, layers):
+        failure = work(first, recipe, reporter, Advance(), 0, encode_only=True)
+        if failure:
+            raise RunError(failure)
+    failed = {}
+    with reporter.task("comparing", sum(estimate.share for estimate in planned)) as advance:
+        for estimate in planned:
+            name = estimate.variant.name
+            (estimate.variant.recipe.output_dir / "method.json").unlink(
+                missing_ok=True
+            )  # it said why it was impossible
+            failure = work(estimate.variant, recipe, reporter, advance, estimate.share, encode_only=False)
+            if failure:
+                reporter.say(f"{name}: {failure}")
+                failed[name] = failure
+    if failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+        raise RunError(
+            f"{len(failed)} of {len(methods)} methods failed; the others are kept, and the same command continues. "
+            f"What cannot work with this recipe can be left out of compare.methods. {reasons}"
+        )
+
+
+def _one_per_encoding(methods: Sequence[Variant], layers: int) -> Iterator[Variant]:
+    """One method for each set of frozen states, so that none pays for encoding what others use as well."""
+    seen = []
+    for method in methods:
+        recipe, cut = method.recipe, resolved_cut(method.recipe, layers)
+        texts = (recipe.task, recipe.shots, recipe.parallel, recipe.backbone.max_length, recipe.backbone.text_prefix)
+        key = (*texts, recipe.cache.dtype, usual_cut(layers) if cut == IDS else cut)
+        if key not in seen:
+            seen.append(key)
+            yield method
+
+
+# ---- Results ---------------------------------------------------------------------------------------
+
+
+def _collect(output: Path, recipe: Recipe, methods: Sequence[Variant]) -> None:
+    """Put together what the methods left: ``scores.jsonl`` and ``comparison.json``.
+
+    Raises:
+        RunError: No method was possible.
+    """
+    settings = recipe.compare or CompareSettings()
+    facts = [read_object(method.recipe.output_dir / "method.json") for method in methods]
+    if all("impossible" in found for found in facts):
+        reasons = "; ".join(f"{found['name']}: {found['impossible']}" for found in facts)
+        raise RunError(f"no method is possible, so there is nothing to compare. {reasons}")
+    rows = [
+        row
+        for method, found in zip(methods, facts, strict=True)
+        for unit in found.get("units", ())
+        for row in read_lines(method.recipe.output_dir / "units" / unit / "scores.jsonl")
+        if row["method"] == method.name
+    ]
+    write_lines(output / "scores.jsonl", rows)
+    data = next(filter(None, (read_object(m.recipe.output_dir / "data.json") for m in reversed(methods))), {})
+    write_json(
+        output / "comparison.json",
+        {
+            "data": data,
+            "reference": OURS,
+            "passes": recipe.train.num_train_epochs,
+            "compare": settings.model_dump(mode="json"),
+            "methods": facts,
+        },
+    )

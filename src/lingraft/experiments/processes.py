@@ -1,0 +1,102 @@
+"""One method of a comparison in a process of its own: start it, follow it, say how it ended."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from ..core.files import write_json
+from ..core.progress import Advance, Reporter
+from ..recipe.settings import Recipe
+from ..runs.folder import units
+from .variants import Variant
+
+
+def work(
+    method: Variant, recipe: Recipe, reporter: Reporter, advance: Advance, share: int, *, encode_only: bool
+) -> str | None:
+    """One method in its own process; returns what went wrong, if anything did."""
+    wanted = {
+        "recipe": recipe.model_dump(mode="json", by_alias=True),
+        "name": method.name,
+        "encode_only": encode_only,
+    }
+    parts = len(units(method.recipe)) + (len(method.rates) if len(method.rates) > 1 else 0)
+    progress, error = _Progress(advance, share, parts, method.name), None
+    with TemporaryFile("w+", encoding="utf-8") as complaints, _worker(json.dumps(wanted), complaints) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            facts = _event(line)
+            if "share" in facts:
+                progress.at(facts["unit"], facts["share"])
+            if "say" in facts and not encode_only:
+                reporter.say(f"{method.name}: {facts['say']}")
+            error = facts.get("error", error)
+            if "impossible" in facts:
+                folder = method.recipe.output_dir
+                note = {"name": method.name, "about": method.about, "impossible": facts["impossible"]}
+                write_json(folder / "method.json", note)
+                reporter.say(f"{method.name}: not possible: {facts['impossible']}")
+        code = process.wait()
+        complaints.seek(0)
+        last = (complaints.read().strip().splitlines() or [""])[-1]
+    progress.end()
+    if code and not error:
+        what = f"its process ended with code {code}" if code > 0 else f"its process was killed (signal {-code})"
+        return f"{what}: {last}" if last else what
+    return error
+
+
+@contextmanager
+def _worker(wanted: str, complaints: IO[str]) -> Iterator[subprocess.Popen[str]]:
+    """The process that does it; it goes when we go."""
+    command = [sys.executable, "-m", "lingraft.experiments.worker"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=complaints, text=True, encoding="utf-8") as process:
+        try:
+            assert process.stdin is not None
+            process.stdin.write(wanted)
+            process.stdin.close()
+            process.stdin = None
+            yield process
+        except BaseException:
+            process.terminate()
+            raise
+
+
+def _event(line: str) -> dict[str, Any]:
+    """A line of the worker; libraries print lines too."""
+    try:
+        facts = json.loads(line)
+    except json.JSONDecodeError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+class _Progress:
+    """The share of the bar that belongs to a method, as its units get done."""
+
+    def __init__(self, advance: Advance, share: int, parts: int, name: str) -> None:
+        self.advance, self.share, self.parts, self.name = advance, share, max(1, parts), name
+        self.units: dict[str, float] = {}
+        self.shown = 0
+
+    def at(self, unit: str, share: float) -> None:
+        """``share`` of a unit is done."""
+        self.units[unit] = max(share, self.units.get(unit, 0.0))
+        done = sum(share for name, share in self.units.items() if name != "encoding")
+        self._show(round(self.share * min(1.0, done / self.parts)), f"{self.name}, {unit}")
+
+    def end(self) -> None:
+        """The method is done, or has failed: go on with the next."""
+        self._show(self.share, self.name)
+
+    def _show(self, at: int, note: str) -> None:
+        if at > self.shown:
+            self.advance(at - self.shown, note)
+            self.shown = at

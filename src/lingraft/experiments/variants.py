@@ -1,0 +1,207 @@
+"""The methods of a comparison as variants of one recipe; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.errors import ConfigError
+from ..recipe.comparison import OURS, CompareSettings
+from ..recipe.merging import overlaid, packaged
+from ..recipe.parsing import parse_recipe
+from ..recipe.presets import preset_values
+from ..recipe.settings import Recipe
+
+UNTRAINED = ("frozen-head", "prototype")
+"""Networks that nothing is trained in."""
+
+ALIGNED = ("lora+alignment", "full+alignment", "paper")
+"""Methods that would be something else without translations to align."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table.
+
+    ``network`` says who does the forward pass, ``options`` go to it; ``rate`` is the setting that a learning rate is
+    written to, and ``rates`` are those to try (none: the recipe's own).
+    """
+
+    name: str
+    about: str
+    network: str
+    options: Mapping[str, Any]
+    rate: str
+    rates: tuple[float, ...]
+    recipe: Recipe
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything is learnt by gradient."""
+        return self.network not in UNTRAINED
+
+    def chosen(self, tuning_epochs: int) -> dict[str, Any]:
+        """What makes the method beside its recipe, as plain data."""
+        tuned = len(self.rates) > 1
+        return {
+            "network": self.network,
+            "options": dict(self.options),
+            "rates": list(self.rates),
+            "tuning_epochs": tuning_epochs if tuned else None,
+        }
+
+    def at_rate(self, rate: float | None, **train: Any) -> Recipe:
+        """The recipe with this learning rate, and other ``train`` settings."""
+        stage, _, setting = self.rate.partition(".")
+        fragment = {stage: train | ({setting: rate} if rate is not None else {})}
+        return parse_recipe(overlaid(as_plain(self.recipe), fragment), where=f"method {self.name}")
+
+
+def variants(recipe: Recipe) -> list[Variant]:
+    """All methods that a recipe compares, in the order of its table.
+
+    Raises:
+        ConfigError: A fragment does not fit the recipe; with the problems of all of them.
+    """
+    settings: CompareSettings = recipe.compare or CompareSettings()
+    unaligned = [name for name in settings.names if _lacks_pairs(name, recipe, settings)]
+    problems = [*_unaligned(unaligned, settings), *_rates_for_nothing(settings)]
+    found = []
+    for name in settings.names:
+        if name in unaligned:
+            continue
+        try:
+            found.append(_variant(name, recipe, settings))
+        except ConfigError as error:
+            problems += [f"compare, {name}: {problem}" for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def described() -> dict[str, dict[str, Any]]:
+    """The built-in methods as ``baselines/methods.yaml`` describes them."""
+    return {name: entry for name, entry in _entries().items() if "about" in entry}
+
+
+def _entries() -> dict[str, dict[str, Any]]:
+    entries: dict[str, dict[str, Any]] = packaged("lingraft.experiments.baselines", "methods.yaml")
+    return entries
+
+
+def _built_in(name: str, settings: CompareSettings) -> str:
+    """The built-in method that a method is, or starts from."""
+    found: str = settings.variants.get(name, {}).get("method", name if name in described() else OURS)
+    return found
+
+
+def _lacks_pairs(name: str, recipe: Recipe, settings: CompareSettings) -> bool:
+    """Whether a method that is nothing without alignment has nothing to align."""
+    if _built_in(name, settings) not in ALIGNED:
+        return False
+    try:
+        values = _values(name, recipe, settings)
+    except ConfigError:  # told with the rest
+        return False
+    train = values["train"]
+    without = isinstance(train, Mapping) and train.get("max_pairs") == 0
+    return without or values["parallel"] is None or not values["alignment"]
+
+
+def _unaligned(names: Sequence[str], settings: CompareSettings) -> list[str]:
+    """Refuses the methods that lack what they align."""
+    methods = [name for name in names if name in settings.methods]
+    problems = [
+        f"compare.variants.{name}: {_built_in(name, settings)} needs parallel text and an alignment loss; leave it out"
+        for name in names
+        if name not in methods
+    ]
+    if methods:
+        rest = [name for name in settings.methods if name not in methods]
+        needs = "need" if len(methods) > 1 else "needs"
+        it = "them" if len(methods) > 1 else "it"
+        problems.append(
+            f"compare.methods: {', '.join(methods)} {needs} parallel text and an alignment loss; leave {it} out: "
+            f"methods: [{', '.join(rest)}]"
+        )
+    return problems
+
+
+def _rates_for_nothing(settings: CompareSettings) -> list[str]:
+    """Refuses learning rates that nobody would use."""
+    problems = []
+    for name in settings.learning_rates:
+        if name not in settings.names:
+            why = f"no such method is compared; compared are {', '.join(settings.names)}"
+        elif described()[_built_in(name, settings)].get("network") in UNTRAINED:
+            why = "nothing is trained there, so there is no learning rate; leave it out"
+        else:
+            continue
+        problems.append(f"compare.learning_rates.{name}: {why}")
+    return problems
+
+
+def _values(name: str, recipe: Recipe, settings: CompareSettings) -> dict[str, Any]:
+    """A method's recipe as plain data: the recipe, the built-in method, the variant's preset, its own keys."""
+    own = dict(settings.variants.get(name, {}))
+    own.pop("method", None)
+    preset = own.pop("preset", None)
+    values = overlaid(as_plain(recipe), _fragment(_built_in(name, settings)))
+    values = overlaid(overlaid(values, preset_values(preset) if preset is not None else {}), own)
+    values["output_dir"] = str(recipe.output_dir / name)
+    return values
+
+
+def _variant(name: str, recipe: Recipe, settings: CompareSettings) -> Variant:
+    own = {key: value for key, value in settings.variants.get(name, {}).items() if key != "method"}
+    built_in = _built_in(name, settings)
+    entry = described()[built_in]
+    network = entry.get("network", "grafted")
+    options = dict(entry.get("options", {}))
+    about = entry["about"]
+    if network == "prototype":
+        options = {"by": settings.prototype, "neighbours": settings.neighbours}
+        by = "nearest class centre" if settings.prototype == "centroid" else f"{settings.neighbours} nearest neighbours"
+        about = f"{by} of frozen states"
+    return Variant(
+        name=name,
+        about=_about(name, built_in, about, _keys(own)),
+        network=network,
+        options=options,
+        rate=entry.get("rate", "train.learning_rate"),
+        rates=tuple(settings.learning_rates.get(name, ())),
+        recipe=parse_recipe(_values(name, recipe, settings), where=f"method {name}"),
+    )
+
+
+def _about(name: str, built_in: str, what: str, changes: str) -> str:
+    """What a method is, for people; one that takes the place of a built-in method is still described as that."""
+    if not changes:
+        return what
+    return f"{what}; {changes}" if name == built_in else f"{built_in} with {changes}"
+
+
+def _fragment(name: str) -> dict[str, Any]:
+    """What a method changes in the recipe."""
+    entry, fragment = _entries()[name], dict[str, Any]()
+    if "like" in entry:
+        fragment = _fragment(entry["like"])
+    if "preset" in entry:
+        fragment = overlaid(fragment, preset_values(entry["preset"]))
+    return overlaid(fragment, entry.get("recipe", {}))
+
+
+def as_plain(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain data that fragments are laid over: resolved, without comparison and preset."""
+    values = recipe.model_dump(mode="json", by_alias=True)
+    return {key: value for key, value in values.items() if key not in ("compare", "preset")}
+
+
+def _keys(fragment: Mapping[str, Any], path: str = "") -> str:
+    """What a variant changes, for people: ``train.keep_weight 0, prompt.name deep``."""
+    parts = []
+    for key, value in fragment.items():
+        where = f"{path}{key}"
+        parts.append(_keys(value, f"{where}.") if isinstance(value, Mapping) else f"{where} {value}")
+    return ", ".join(parts)

@@ -1,0 +1,385 @@
+"""One method of a comparison, trained and scored in a process of its own.
+
+So its peak memory is its own, and whatever it leaves behind is gone when it ends. The process reads
+a recipe and a method's name as JSON from standard input, and tells how it goes in JSON lines on
+standard output: ``share`` of a unit that is done, ``error``, ``impossible``.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..backbones import loading
+from ..backbones.encoding import Encoded
+from ..backbones.state_table import IdTable, StateTable
+from ..core.errors import LingraftError, RunError
+from ..core.files import read_lines, read_object, write_json, write_lines
+from ..core.progress import Advance, Reporter
+from ..core.records import IDS, Example, Unit
+from ..model.prediction import predictions_of
+from ..model.standardiser import Frame
+from ..recipe.parsing import parse_recipe
+from ..recipe.settings import Recipe
+from ..runs.data_card import refuse_other_data
+from ..runs.folder import opened, units
+from ..runs.preparation import prepare
+from ..tasks import Task
+from ..tasks.material import Draw
+from ..tasks.scores import score_by_language
+from ..training.batches import Pool
+from ..training.evaluation import prediction_rows
+from ..training.frozen_head import HEAD_FACTOR, Before
+from ..training.head_fits import logistic_head
+from ..training.pools import Prepared, learning_pools
+from ..training.trial import Method, run_unit
+from .baselines.peft import METHODS as PEFT
+from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
+from .baselines.prototype import prototype_logits
+from .variants import Variant, variants
+
+
+class ImpossibleError(LingraftError):
+    """A method that is nothing for this kind of task."""
+
+
+def main() -> None:
+    """Do what standard input asks for."""
+    wanted = json.load(sys.stdin)
+    try:
+        recipe = parse_recipe(wanted["recipe"])
+        variant = next(one for one in variants(recipe) if one.name == wanted["name"])
+        if wanted["encode_only"]:
+            prepare(with_shared_lexicon(variant, recipe), Relay("encoding"))
+        else:
+            run_variant(variant, recipe)
+    except (PeftUnsupportedError, ImpossibleError) as error:
+        tell(impossible=str(error))
+    except LingraftError as error:
+        tell(error=str(error))
+        sys.exit(1)
+
+
+def run_variant(variant: Variant, whole: Recipe) -> None:
+    """Choose the learning rate, then train and score every unit; ``method.json`` of the folder appears last.
+
+    Args:
+        variant: The method.
+        whole: The recipe of the comparison.
+    """
+    prepared, card, _ = prepare(with_shared_lexicon(variant, whole), Relay("encoding"))
+    task = prepared.materials.task
+    if variant.network == "prototype" and task.kind.name != "classification":
+        raise ImpossibleError(f"prototypes are those of classes, and {task.kind.name} has none")
+    if variant.network in PEFT:
+        prepared = _from_ids(prepared)
+    tuning_epochs = whole.compare.tuning_epochs if whole.compare else 1
+    tried = _tried(variant, whole.output_dir, tuning_epochs, prepared)
+    rate = chosen_rate(variant, tried)
+    recipe = variant.at_rate(rate) if rate is not None else variant.recipe
+    if variant.network == "frozen-head":  # a head that is trained alone: nothing comes before it
+        alone = {"warm_start": False, "learning_rate": HEAD_FACTOR * recipe.train.learning_rate}
+        prepared = replace(prepared, recipe=recipe.model_copy(update={"train": recipe.train.model_copy(update=alone)}))
+    else:
+        prepared = replace(prepared, recipe=recipe)
+    with opened(recipe.output_dir, recipe) as folder:
+        refuse_other_data(folder, card)
+        write_json(folder / "data.json", card)
+        for unit in units(recipe):
+            if not (folder / "units" / unit.name / "unit.json").exists():
+                forget_peak()
+                if variant.trained or task.kind.name != "classification":
+                    run_unit(unit, folder, prepared, Relay(unit.name), _method(variant))
+                else:
+                    run_untrained(unit, folder, prepared, variant)
+                _note_memory(folder / "memory.json")
+            tell(unit=unit.name, share=1.0)
+        write_json(folder / "method.json", _facts(variant, folder, prepared, rate, tried, tuning_epochs))
+
+
+def with_shared_lexicon(variant: Variant, whole: Recipe) -> Recipe:
+    """The variant's recipe, with the folder that a lexicon is mined into: one for all of the same texts."""
+    own = variant.recipe
+
+    def decides(recipe: Recipe) -> tuple[object, ...]:
+        return recipe.task, recipe.shots, recipe.parallel, recipe.backbone.checkpoint, recipe.backbone.text_prefix
+
+    folder = whole.output_dir if decides(own) == decides(whole) else whole.output_dir / "mined" / variant.name
+    return own.model_copy(update={"output_dir": folder})
+
+
+# ---- Learning rates --------------------------------------------------------------------------------
+
+
+def _tried(variant: Variant, output: Path, epochs: int, prepared: Prepared) -> dict[float, float | None]:
+    """Source development score at each learning rate, after few passes; None where the loss diverged."""
+    if len(variant.rates) < 2 or not variant.trained:
+        return {}
+    # Without test sets: a trial is not to be scored on them, not even by accident.
+    blind = replace(prepared.materials, test=dict.fromkeys(prepared.materials.test, ()))
+    found: dict[float, float | None] = {}
+    for rate in variant.rates:
+        folder = output / "tuning" / variant.name / f"{rate:g}"
+        recipe = variant.at_rate(rate, num_train_epochs=epochs)
+        unit = units(recipe)[0]
+        result = folder / "units" / unit.name / "unit.json"
+        with opened(folder, recipe.model_copy(update={"output_dir": folder})):
+            if not result.exists():
+                name = f"rate {rate:g}"
+                try:
+                    trial = replace(prepared, recipe=recipe, materials=blind)
+                    run_unit(unit, folder, trial, Relay(name), _method(variant))
+                except RunError as error:
+                    write_json(result, {"name": unit.name, "dev_score": None, "error": str(error)})
+                tell(unit=name, share=1.0)
+        found[rate] = read_object(result)["dev_score"]
+    return found
+
+
+def chosen_rate(variant: Variant, tried: dict[float, float | None]) -> float | None:
+    """The best on the source language's development set, the first of equals; None: as the recipe says.
+
+    Raises:
+        RunError: The loss diverged at every one.
+    """
+    if not tried:
+        return variant.rates[0] if variant.rates else None
+    finished = {rate: accuracy for rate, accuracy in tried.items() if accuracy is not None}
+    if not finished:
+        raise RunError(
+            f"{variant.name}: the loss diverged at each of the learning rates {', '.join(f'{r:g}' for r in tried)}; "
+            f"give lower ones in compare.learning_rates.{variant.name}"
+        )
+    return max(finished, key=lambda rate: finished[rate])
+
+
+# ---- Networks --------------------------------------------------------------------------------------
+
+
+def _method(variant: Variant) -> Method:
+    if variant.network in PEFT:
+        saved = {"saved": as_graft} if variant.network == "peft-lora" else {}
+        return Method(variant.name, partial(_peft, variant), **saved)
+    return Method(variant.name)
+
+
+def _peft(variant: Variant, prepared: Prepared, source: Pool, head: Before | None, seed: int) -> PeftNetwork:
+    """A PEFT model at its start: the frozen head, the rest as PEFT begins it."""
+    torch.manual_seed(seed)
+    stack = prepared.backbone.stack
+    kind = prepared.materials.task.kind
+    linear = torch.nn.Linear(stack.width, kind.outputs)
+    if prepared.recipe.train.warm_start and head is not None:
+        head.write_to(linear)
+    checkpoint = prepared.recipe.backbone.checkpoint
+
+    def encoder() -> torch.nn.Module:
+        return loading.load_encoder(checkpoint)
+
+    network = peft_network(variant.network, variant.options, encoder, stack, linear, per_token=kind.per_token)
+    forget_peak()  # the encoder was in memory twice for a moment
+    return network
+
+
+def _from_ids(prepared: Prepared) -> Prepared:
+    """The same pools as batches of token ids."""
+    padding = prepared.backbone.stack.padding_id
+
+    def as_ids(encoded: Encoded) -> Encoded:
+        assert isinstance(encoded.table, StateTable)
+        ids = tuple(tuple(feature.input_ids) for feature in encoded.features)
+        return Encoded(encoded.features, IdTable(ids, encoded.table, padding))
+
+    return replace(prepared, cut=IDS, pools={key: as_ids(encoded) for key, encoded in prepared.pools.items()})
+
+
+# ---- Methods without training ----------------------------------------------------------------------
+
+
+def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant) -> None:
+    """Frozen head or prototypes: fit, predict, score; files as after a training."""
+    materials, task, scores, started = prepared.materials, prepared.materials.task, [], time.monotonic()
+    source, targets = learning_pools(_draw(prepared, unit), prepared)
+    frame = Frame.of(torch.stack(list(source.teacher.values())))
+    head = logistic_head(source, targets, frame, prepared, prepared.recipe.train.shot_weight)
+    learnt = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
+    labelled = torch.cat([pool.encoded.pooled(list(known)) for pool, known in learnt])
+    classes = torch.tensor([int(str(target)) for _, known in learnt for target in known.values()])
+    seconds = time.monotonic() - started
+    for language in task.languages:
+        examples = materials.test[language]
+        if not examples:
+            continue
+        encoded = prepared.pools[language, "test"]
+        pooled = encoded.pooled([example.id for example in examples])
+        if variant.network == "frozen-head":
+            logits = head.logits(pooled)
+        else:
+            logits = prototype_logits(
+                labelled, classes, pooled, classes=len(task.labels), centre=frame.mean, **variant.options
+            )
+        predicted = predictions_of(list(logits), examples, encoded, task)
+        write_lines(
+            folder / "predictions" / unit.name / f"{language}.jsonl", prediction_rows(examples, predicted, None, task)
+        )
+        where: dict[str, Any] = {"method": variant.name, "language": language, "unit": unit, "run": folder.name}
+        scores += score_by_language(examples, [prediction.value for prediction in predicted], task, **where)
+    place = folder / "units" / unit.name
+    write_lines(place / "scores.jsonl", [asdict(one) for one in scores])
+    trained = head.weight.numel() + head.bias.numel() if variant.network == "frozen-head" else 0
+    write_json(place / "unit.json", {"name": unit.name, "seconds": seconds, "trained": trained})
+
+
+# ---- What a method leaves --------------------------------------------------------------------------
+
+
+def _facts(
+    variant: Variant,
+    folder: Path,
+    prepared: Prepared,
+    rate: float | None,
+    tried: dict[float, float | None],
+    tuning_epochs: int,
+) -> dict[str, Any]:
+    """The content of ``method.json``."""
+    names = [unit.name for unit in units(prepared.recipe)]
+    done = {name: read_object(folder / "units" / name / "unit.json") for name in names}
+    return {
+        "name": variant.name,
+        "about": _about(variant, prepared.materials.task),
+        "units": names,
+        "chosen": variant.chosen(tuning_epochs),
+        "trainable_parameters": max(facts["trained"] for facts in done.values()),
+        "seconds": {name: facts["seconds"] for name, facts in done.items()},
+        "peak_bytes": read_object(folder / "memory.json").get("peak_bytes"),
+        "learning_rate": {
+            "setting": variant.rate if variant.trained else None,
+            "value": rate if rate is not None else _setting(prepared.recipe, variant),
+            "tried": {f"{value:g}": accuracy for value, accuracy in tried.items()},
+        },
+        "steps": {name: _steps(folder / "units" / name / "training.jsonl") for name in names},
+        "labels": {unit.name: _labels_digest(_draw(prepared, unit)) for unit in units(prepared.recipe)},
+        "pairs": {unit.name: _pairs_digest(_draw(prepared, unit)) for unit in units(prepared.recipe)},
+    }
+
+
+def _about(variant: Variant, task: Task) -> str:
+    """What the method is; a head that reads tokens or alternatives is no logistic regression."""
+    if variant.network != "frozen-head" or task.kind.name == "classification":
+        return variant.about
+    return "a linear head on frozen states, trained by gradient as long as the others"
+
+
+def _steps(path: Path) -> int:
+    """Steps of the optimiser in a training; 0 where there was none."""
+    return max((int(row["step"]) for row in read_lines(path)), default=0) if path.exists() else 0
+
+
+def _setting(recipe: Recipe, variant: Variant) -> float | None:
+    return getattr(recipe.train, variant.rate.partition(".")[2]) if variant.trained else None
+
+
+def _draw(prepared: Prepared, unit: Unit) -> Draw:
+    return next(draw for draw in prepared.materials.draws if (draw.k, draw.draw) == (unit.k, unit.draw))
+
+
+def _labels_digest(draw: Draw) -> str:
+    """Of what a draw has labels of, and of the labels: the same for all methods, or they are not comparable."""
+
+    def known(examples: Sequence[Example]) -> list[tuple[object, ...]]:
+        return [(e.id, *e.texts, e.gold) for e in examples]
+
+    return _digest([known(draw.labelled), {code: known(shots) for code, shots in sorted(draw.shots.items())}])
+
+
+def _pairs_digest(draw: Draw) -> str:
+    """Of the translations that a draw offers, as texts: what was mined or switched has ids that do not tell."""
+    return _digest(
+        {
+            code: [(e.id, e.text_a, e.text_b) for pair in pairs for e in pair]
+            for code, pairs in sorted(draw.pairs.items())
+        }
+    )
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _note_memory(path: Path) -> None:
+    before, now = read_object(path).get("peak_bytes") or 0, peak_bytes()
+    if now is not None:
+        write_json(path, {"peak_bytes": max(before, now)})
+
+
+def forget_peak() -> None:
+    """Begin to measure anew, where the system can (Linux): reading a checkpoint is not training."""
+    gc.collect()
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_bytes() -> int | None:
+    """The most memory that this process held since the peak was forgotten; None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux: its getrusage starts at what the parent held
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), flags=re.MULTILINE)
+        return int(found[1]) * 1024 if found else None
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+# ---- Telling the parent ----------------------------------------------------------------------------
+
+
+def tell(**facts: Any) -> None:
+    """One JSON line."""
+    print(json.dumps(facts), flush=True)  # noqa: T201
+
+
+class Relay(Reporter):
+    """Tells the parent process what share of a unit is done."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__(quiet=True)
+        self.unit = unit
+
+    def say(self, text: str) -> None:
+        """What would be a line on the terminal."""
+        tell(say=text)
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        """Relay the progress of one task."""
+        yield _RelayAdvance(self.unit, total)
+
+
+class _RelayAdvance(Advance):
+    def __init__(self, unit: str, total: int) -> None:
+        self.unit, self.total, self.done, self.last = unit, max(1, total), 0, time.monotonic()
+
+    def __call__(self, amount: int = 1, note: str = "") -> None:
+        self.done += amount
+        if time.monotonic() - self.last > 1.0:
+            self.last = time.monotonic()
+            tell(unit=self.unit, share=min(1.0, self.done / self.total))
+
+
+if __name__ == "__main__":
+    main()

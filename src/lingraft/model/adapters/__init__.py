@@ -1,0 +1,108 @@
+"""Trained functions inside the frozen layers and between them.
+
+A factory takes options and returns ``build(stack, layers, languages)``, which returns an
+:class:`Adapter` for the blocks in ``layers`` (from the cut to the top). Parameters of the part that
+all languages share are called ``task.LAYER…``, those of one language ``language.CODE.LAYER…``. The
+stack may be on the meta device, where parameters are only counted; it is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Self
+
+from torch import Tensor, nn
+
+from ...backbones import FeedForward, LayerStack
+from ...core.errors import CheckpointError, ConfigError
+from ...core.registry import Registry
+
+
+class Adapter(nn.Module):
+    """Places where a layer can be adapted; what a subclass leaves as it is changes nothing.
+
+    Attributes:
+        missing: A sentence for the user, if files that this adapter begins with are not there. A saved
+            adapter needs them no more: ``load_state_dict`` makes it whole. It cannot be trained before.
+    """
+
+    missing: str | None = None
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch dropout on or off.
+
+        Raises:
+            CheckpointError: It is to be trained, and what it begins with is missing.
+        """
+        if mode and self.missing:
+            raise CheckpointError(self.missing)
+        return super().train(mode)
+
+    def forward(self, layer: int, language: str, hidden: Tensor) -> Tensor:
+        """States ``[B, T, H]`` after block ``layer`` to adapted states of the same shape."""
+        return hidden
+
+    def embedded(self, language: str, hidden: Tensor) -> Tensor:
+        """The same for the states at layer 0; called where the cut is 0."""
+        return hidden
+
+    def feed_forward(self, layer: int, language: str) -> FeedForward | None:
+        """What ends block ``layer`` instead of its residual connection and norm; ``None`` leaves it."""
+        return None
+
+    def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
+        """What takes the place of the stack's parameters, by their names in the stack."""
+        return {}
+
+    def beside(self, stack: LayerStack) -> AbstractContextManager[None] | None:
+        """Another way to what :meth:`weights` does, without a gradient of the weights: inside, layers compute more.
+
+        Used in training where there is one.
+        """
+        return None
+
+
+Build = Callable[[LayerStack, range, Iterable[str]], Adapter]
+
+adapters = Registry("lingraft.adapters", "lingraft.model.adapters")
+
+
+def linear_layers(stack: LayerStack, layers: range, targets: Sequence[str] | None = None) -> list[tuple[int, str]]:
+    """Linear layers of the blocks, as pairs of the block and the name within it.
+
+    Args:
+        stack: The frozen layers.
+        layers: Which blocks.
+        targets: Names within a block (``attention.self.query``), or how they end (``query``); a name
+            that exists as it stands means that one only. ``None`` means all.
+
+    Raises:
+        ConfigError: A target names no linear layer.
+    """
+    if not layers:
+        return []
+    names = [name for name, module in stack.layers[layers[0]].named_modules() if isinstance(module, nn.Linear)]
+    # Blocks of one backbone are alike.
+    chosen = names if targets is None else [name for target in targets for name in _matching(target, names)]
+    return [(layer, name) for layer in layers for name in dict.fromkeys(chosen)]
+
+
+def _matching(target: str, names: list[str]) -> Iterator[str]:
+    """The names that a target stands for."""
+    found = [target] if target in names else [name for name in names if name.endswith(f".{target}")]
+    if not found:
+        raise ConfigError(
+            [f"adapter: {target!r} names no linear layer of this backbone; each block has {', '.join(names)}"]
+        )
+    yield from found
+
+
+def is_counted_only(stack: LayerStack) -> bool:
+    """Whether the stack is on the meta device, so that nothing will ever be loaded or trained."""
+    return next(stack.parameters()).is_meta
+
+
+def parameter_name(layer: int, name: str, kind: str = "weight") -> str:
+    """What a linear layer's parameter is called in the stack."""
+    return f"layers.{layer}.{name}.{kind}"

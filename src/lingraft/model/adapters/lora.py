@@ -1,0 +1,148 @@
+"""LoRA (Hu et al., 2021): a trained matrix of low rank added to frozen ones, shared by all languages.
+
+To predict we compute ``W + alpha / rank * B @ A`` once and walk the stack with it, so a token costs
+nothing more. In training the product stays beside ``W``, on a hook of the linear layer: merged, a step
+would pay for the gradient of the whole matrix, as in fine-tuning. No module of the frozen stack is
+replaced either way, and a family needs no code of its own.
+
+Hugging Face's PEFT reads and writes the same matrices: see :mod:`lingraft.adapters.peft_folder`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from ...backbones import LayerStack
+from ...core.errors import CheckpointError
+from . import Adapter, Build, adapters, is_counted_only, linear_layers, parameter_name
+from .peft_files import read_peft
+
+Names = Annotated[list[str], Field(min_length=1)]
+Place = tuple[int, str]  # block, linear layer within it
+
+
+@adapters.register("lora")
+def lora(
+    *,
+    rank: PositiveInt = 8,
+    alpha: PositiveFloat = 16,
+    targets: Names | Literal["all-linear"] = "all-linear",
+    start: Path | None = None,
+) -> Build:
+    """Low-rank matrices on linear layers above the cut; from a PEFT folder `start`, with what that says of all else."""
+
+    def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
+        if start is None:
+            places = linear_layers(stack, layers, None if targets == "all-linear" else targets)
+            weights = {place: stack.get_parameter(parameter_name(*place)) for place in places}
+            return LoraAdapter({place: LowRank.fresh(weight, rank) for place, weight in weights.items()}, alpha)
+        folder = start.expanduser()
+        if folder.is_dir():
+            found = read_peft(folder, stack, layers)
+            return LoraAdapter({place: LowRank(*matrices) for place, matrices in found.matrices.items()}, found.alpha)
+        missing = f"adapter.start: there is no folder {start}; give one that PEFT's save_pretrained wrote"
+        if is_counted_only(stack):
+            raise CheckpointError(missing)
+        return LoraAdapter({}, alpha, missing=missing)
+
+    return build
+
+
+class LowRank(nn.Module):
+    """``B @ A``, with ``A [rank, inputs]`` and ``B [outputs, rank]``."""
+
+    def __init__(self, a: Tensor, b: Tensor) -> None:
+        super().__init__()
+        self.A = nn.Parameter(a)
+        self.B = nn.Parameter(b)
+
+    @classmethod
+    def fresh(cls, weight: Tensor, rank: int) -> LowRank:
+        """For ``weight [outputs, inputs]``, as PEFT begins: ``A`` like a linear layer, ``B`` zero."""
+        outputs, inputs = weight.shape
+        a = torch.empty(rank, inputs)
+        nn.init.kaiming_uniform_(a, a=math.sqrt(5))
+        return cls(a, torch.zeros(outputs, rank))
+
+    def forward(self, scaling: Tensor) -> Tensor:
+        """``[outputs, inputs]``."""
+        return scaling * (self.B @ self.A)
+
+    def beside(self, scaling: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+        """A hook of the linear layer: its output and what the pair adds."""
+
+        def add(linear: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            return output + scaling * F.linear(F.linear(given[0], self.A), self.B)
+
+        return add
+
+
+class LoraAdapter(Adapter):
+    """The pairs of matrices: ``task.LAYER.NAME.A`` and ``.B``, dots in names written as ``/``."""
+
+    alpha: Tensor
+
+    def __init__(self, places: Mapping[Place, LowRank], alpha: float, missing: str | None = None) -> None:
+        super().__init__()
+        self.missing = missing
+        self.register_buffer("alpha", torch.tensor(float(alpha)))
+        self.task = nn.ModuleDict()
+        for place, matrices in places.items():
+            self._put(place, matrices)
+        self.register_load_state_dict_pre_hook(_make_room)  # type: ignore[no-untyped-call]
+
+    def _put(self, place: Place, matrices: LowRank) -> None:
+        layer, name = place
+        if str(layer) not in self.task:
+            self.task[str(layer)] = nn.ModuleDict()
+        self.task[str(layer)][name.replace(".", "/")] = matrices  # type: ignore[operator]
+
+    def matrices(self) -> dict[Place, LowRank]:
+        """All pairs, by block and linear layer within it."""
+        return {
+            (int(layer), key.replace("/", ".")): pair
+            for layer, of_layer in self.task.items()
+            for key, pair in of_layer.items()  # type: ignore[operator]
+        }
+
+    @contextmanager
+    def beside(self, stack: LayerStack) -> Iterator[None]:
+        """Add ``alpha / rank * x A' B'`` to the output of each place; nothing remains afterwards."""
+        hooks = []
+        try:
+            for (layer, name), pair in self.matrices().items():
+                linear = stack.get_submodule(f"layers.{layer}.{name}")
+                hooks.append(linear.register_forward_hook(pair.beside(self.alpha / len(pair.A))))
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
+        """``W + alpha / rank * B @ A`` for each place, whatever the language."""
+        merged = {}
+        for (layer, name), pair in self.matrices().items():
+            weight = stack.get_parameter(parameter_name(layer, name))
+            merged[parameter_name(layer, name)] = weight + pair(self.alpha / len(pair.A)).to(weight.device)
+        return merged
+
+
+def _make_room(module: nn.Module, saved: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
+    """Before a saved state is loaded: the folder it began with may be gone, its shapes are in the state."""
+    if not isinstance(module, LoraAdapter) or module.missing is None:
+        return
+    for key, a in saved.items():
+        if key.startswith(f"{prefix}task.") and key.endswith(".A"):
+            layer, name = key.removeprefix(f"{prefix}task.").removesuffix(".A").split(".")
+            b = saved[key.removesuffix("A") + "B"]
+            module._put((int(layer), name.replace("/", ".")), LowRank(torch.empty_like(a), torch.empty_like(b)))
+            module.missing = None

@@ -1,0 +1,120 @@
+"""Learned factors on keys, values and the feed-forward network ((IA)³; Liu et al., 2022).
+
+A factor for each output of a linear layer is a factor for each row of its weight, and a factor for
+each input one for each column. So the factors go into the weights, once per step, and the walk
+itself costs nothing more. Factors are ``1 + delta`` with ``delta`` zero at first; those of the task
+part, which all languages share, and of a language part are multiplied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...backbones import LayerStack
+from ...core.errors import ConfigError
+from . import Adapter, Build, adapters, linear_layers, parameter_name
+
+BERT = (["attention.self.key", "attention.self.value"], ["output.dense"])
+TARGETS: dict[str, tuple[list[str], list[str]]] = {
+    "bert": BERT,
+    "roberta": BERT,
+    "xlm-roberta": BERT,
+    "deberta-v2": (["attention.self.key_proj", "attention.self.value_proj"], ["output.dense"]),
+    "modernbert": (["attn.Wqkv"], ["mlp.Wo"]),
+}
+"""Per family: linear layers whose outputs are scaled, and those whose inputs are."""
+
+QUERY_ROWS = {"attn.Wqkv": 1 / 3}
+"""Where one projection makes queries, keys and values, in this order: the share of rows left as they are."""
+
+
+@adapters.register("scaling")
+def scaling(
+    *,
+    targets: list[str] | None = None,
+    feed_forward: list[str] | None = None,
+    language: bool = True,
+) -> Build:
+    """(IA)³: factors for keys, values (`targets`: outputs) and the feed-forward's inner states (inputs)."""
+
+    def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
+        family = str(stack.configuration.get("model_type"))
+        if family not in TARGETS and (targets is None or feed_forward is None):
+            raise ConfigError(
+                [
+                    f"adapter: it is not known which linear layers of a {family} make keys, values and the "
+                    "feed-forward's inner states; name them in `targets` and `feed_forward`"
+                ]
+            )
+        outputs, inputs = TARGETS.get(family, ([], []))
+        places = [
+            *_places(stack, layers, outputs if targets is None else targets, side=0),
+            *_places(stack, layers, inputs if feed_forward is None else feed_forward, side=1),
+        ]
+        if layers and not places:
+            raise ConfigError(
+                ["adapter: `targets` and `feed_forward` are both empty, so nothing is scaled; name a layer"]
+            )
+        return ScalingAdapter(places, languages if language else ())
+
+    return build
+
+
+Place = tuple[int, str, int, int]  # block, linear layer within it, 0 for its outputs or 1 for its inputs, how many
+
+
+def _places(stack: LayerStack, layers: range, targets: list[str], *, side: int) -> Iterator[Place]:
+    """Where factors go."""
+    for layer, name in linear_layers(stack, layers, targets):
+        length = stack.get_parameter(parameter_name(layer, name)).shape[side]
+        if side == 0:
+            length -= round(length * QUERY_ROWS.get(name, 0))
+        yield layer, name, side, length
+
+
+class ScalingAdapter(Adapter):
+    """The deltas: ``task.LAYER.NAME/outputs`` or ``…/inputs``, and the same under ``language.CODE``."""
+
+    def __init__(self, places: list[Place], languages: Iterable[str]) -> None:
+        super().__init__()
+        self.places = places
+
+        def part() -> nn.ModuleDict:
+            deltas: dict[str, nn.ParameterDict] = {}
+            for layer, name, side, length in places:
+                of_layer = deltas.setdefault(str(layer), nn.ParameterDict())
+                of_layer[_key(name, side)] = nn.Parameter(torch.zeros(length))
+            return nn.ModuleDict(deltas)
+
+        self.task = part()
+        self.language = nn.ModuleDict({code: part() for code in languages})
+
+    def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
+        """The scaled weights and biases."""
+        replaced: dict[str, Tensor] = {}
+
+        def current(name: str) -> Tensor:  # a layer may be scaled on both sides
+            return replaced[name] if name in replaced else stack.get_parameter(name)
+
+        parts = [self.task]
+        if language in self.language:
+            parts.append(self.language[language])  # type: ignore[arg-type]
+        for layer, name, side, length in self.places:
+            weight, bias = parameter_name(layer, name), parameter_name(layer, name, "bias")
+            deltas: list[Tensor] = [part[str(layer)][_key(name, side)] for part in parts]  # type: ignore[index]
+            factors = torch.stack([1 + delta for delta in deltas]).prod(dim=0).to(current(weight).device)
+            # What comes before in a fused projection, the queries, keeps the factor 1.
+            factors = F.pad(factors, (current(weight).shape[side] - length, 0), value=1.0)
+            replaced[weight] = current(weight) * (factors[:, None] if side == 0 else factors)
+            if side == 0 and stack.get_submodule(f"layers.{layer}.{name}").bias is not None:
+                replaced[bias] = current(bias) * factors
+        return replaced
+
+
+def _key(name: str, side: int) -> str:
+    """A parameter's name must not hold dots."""
+    return f"{name.replace('.', '/')}/{('outputs', 'inputs')[side]}"

@@ -1,0 +1,72 @@
+"""Which parameters of the backbone learn, and when; by default none ever does.
+
+A strategy says below which layer nothing moves (so that states there can be cached) and which
+parameters learn from which share of the steps on. What thaws is trained as a copy: the backbone
+itself is never written to, whatever the strategy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from ...backbones import LayerStack
+from ...core.registry import Registry
+
+freezing = Registry("lingraft.freezing", "lingraft.model.freezing")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """From ``start``, a share of all steps, these backbone parameters learn; the parts too unless ``head_only``."""
+
+    start: float = 0.0
+    parameters: frozenset[str] = frozenset()
+    head_only: bool = False
+
+    def trains(self, name: str) -> bool:
+        """Whether the adaptation's parameter ``name`` learns in this phase."""
+        part, _, rest = name.partition(".")
+        if part == "unfrozen":
+            return rest.replace("/", ".") in self.parameters
+        return part == "head" or not self.head_only
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """``highest_cut(L)`` is the last layer at which states may be cached; ``phases(stack)`` the schedule."""
+
+    highest_cut: Callable[[int], int]
+    phases: Callable[[LayerStack], tuple[Phase, ...]]
+
+
+def phase_at(phases: Collection[Phase], step: int, total: int) -> Phase:
+    """The phase of a step: the last that has begun."""
+    return max((phase for phase in phases if phase.start * total <= step), key=lambda phase: phase.start)
+
+
+def thawed(phases: Collection[Phase]) -> frozenset[str]:
+    """All backbone parameters that learn at some time."""
+    return frozenset().union(*(phase.parameters for phase in phases))
+
+
+def described(phase: Phase, parts: Collection[str], stack: LayerStack) -> list[str]:
+    """What learns in a phase, for people: ``["head", "prompt", "layers 9-12"]``."""
+    found = [
+        part for part in ("head", "prompt", "adapter") if part in parts and (part == "head" or not phase.head_only)
+    ]
+    layers = sorted({int(name.split(".")[1]) for name in phase.parameters if name.startswith("layers.")})
+    if layers:
+        span = f"layers {layers[0] + 1}-{layers[-1] + 1}" if len(layers) > 1 else f"layer {layers[0] + 1}"
+        whole = all(name in phase.parameters for name in of_layers(stack, stack.num_layers - layers[0]))
+        found.append(span if whole else f"biases and norms of {span}")
+    if any(not name.startswith("layers.") for name in phase.parameters):
+        found.append("embeddings")
+    return found
+
+
+def of_layers(stack: LayerStack, count: int) -> frozenset[str]:
+    """Parameters of the uppermost ``count`` layers."""
+    first = stack.num_layers - count
+    names = (name for name, _ in stack.named_parameters() if name.startswith("layers."))
+    return frozenset(name for name in names if int(name.split(".")[1]) >= first)

@@ -1,0 +1,1 @@
+"""From states, or from the characters of a text, to logits."""

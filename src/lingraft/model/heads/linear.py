@@ -1,0 +1,125 @@
+"""Linear heads fitted by scikit-learn on pooled states: the baseline, the warm start, and the last step.
+
+Logistic regression on the *frozen* states is what anyone gets without adapting the model, so every
+run reports it as "before"; and training starts from it, which spares the first epochs (Kumar et
+al., 2022). Its strength is chosen by log-loss on the source language's development set; accuracy on
+a hundred sentences is too coarse to choose by.
+
+Once the states are adapted a head is fitted to them again, with strong regularisation: it then leans
+on the many directions in which the languages agree, not on the few that separate the training
+sentences of one. A temperature chosen on the development set sets its confidence right (Guo et al.,
+2017), which strong regularisation alone would leave too low.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from torch import Tensor, nn
+
+from ..standardiser import Frame
+
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Values of scikit-learn's ``C`` that the frozen head tries."""
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """Weights ``[C, H]`` and bias ``[C]`` on raw pooled states, and how they were chosen."""
+
+    weight: Tensor
+    bias: Tensor
+    strength: float
+    dev_score: float
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """``[N, H]`` to ``[N, C]``."""
+        return pooled @ self.weight.T + self.bias
+
+    def write_to(self, head: nn.Linear) -> None:
+        """Make ``head`` this one."""
+        with torch.no_grad():
+            head.weight.copy_(self.weight)
+            head.bias.copy_(self.bias)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Pooled states ``[N, H]`` with their classes."""
+
+    pooled: Tensor
+    targets: list[int]
+
+
+def fit_head(
+    train: Labelled,
+    dev: Labelled,
+    *,
+    frame: Frame,
+    classes: int,
+    balanced: bool,
+    strengths: Sequence[float] = STRENGTHS,
+    weights: Sequence[float] | None = None,
+    calibrated: bool = False,
+) -> LinearHead:
+    """Fit on ``train``, choosing the strength by log-loss on ``dev``.
+
+    Args:
+        train: Labelled examples, target shots included.
+        dev: The source language's development set.
+        frame: Centres and scales the states, so that a strength means the same for any backbone.
+        classes: ``C``.
+        balanced: Weigh classes by inverse frequency.
+        strengths: Values of scikit-learn's ``C`` to choose from.
+        weights: Of the training examples; 1 by default.
+        calibrated: Divide the logits by the temperature that is best on ``dev``.
+    """
+    features = ((train.pooled - frame.mean) / frame.scale).numpy()
+    dev_features = ((dev.pooled - frame.mean) / frame.scale).numpy()
+    fitted = []
+    for strength in strengths:
+        model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced" if balanced else None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features, train.targets, sample_weight=weights)
+        loss = log_loss(dev.targets, model.predict_proba(dev_features), labels=range(classes))
+        fitted.append((loss, strength, model))
+    _, strength, model = min(fitted, key=lambda found: found[:2])
+    score = float(np.mean(model.predict(dev_features) == np.asarray(dev.targets)))
+    weight, bias = _all_classes(model, classes)
+    if calibrated:
+        temperature = best_temperature(torch.from_numpy(dev_features) @ weight.T + bias, torch.tensor(dev.targets))
+        weight, bias = weight / temperature, bias / temperature
+    weight = weight / frame.scale.item()
+    return LinearHead(weight, bias - weight @ frame.mean, strength, score)
+
+
+def best_temperature(logits: Tensor, targets: Tensor) -> float:
+    """The divisor of ``logits [N, C]`` that makes the classes ``targets [N]`` likeliest, within a factor of 20.
+
+    The targets are smoothed by one example in ``N + 2`` (Platt, 1999): a few sentences that all come
+    out right do not make the head certain of everything.
+    """
+    smoothing = 1 / (len(targets) + 2)
+
+    def loss(log_temperature: float) -> float:
+        return nn.functional.cross_entropy(logits / np.exp(log_temperature), targets, label_smoothing=smoothing).item()
+
+    bound = np.log(20.0)
+    return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))
+
+
+def _all_classes(model: LogisticRegression, classes: int) -> tuple[Tensor, Tensor]:
+    """One row per class; scikit-learn keeps a single row for two classes."""
+    weight, bias = torch.tensor(model.coef_).float(), torch.tensor(model.intercept_).float()
+    if classes == 2:
+        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    return weight, bias

@@ -1,0 +1,170 @@
+"""What the words of a language say by themselves: character n-grams, taught by how the model reads the translations.
+
+A tokenizer that hardly knows a language cuts its words to crumbs, and frozen layers make little of
+them. A few hundred translated sentences tell which of its n-grams go with which class all the same:
+the adapted model reads the source side of each pair, and a logistic regression on the n-grams of the
+target side learns what it read (label projection: Yarowsky et al., 2001). Its logits are added to
+those of the network. How much either counts is learned as well, from n-gram logits of models that
+did not see the sentence (stacking: Wolpert, 1992), so words that say nothing count nothing. The
+network did see it, and was aligned with its translation; so words rather count too little.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+from torch import Tensor, nn
+
+from ...core.errors import CheckpointError
+from ...data.text import normalised
+
+FEWEST_TEXTS = 20
+"""With fewer there is nothing to learn words from."""
+FOLDS = 5
+SMALLEST_SHARE = 0.01
+"""Classes that a text belongs to with a smaller probability are left out when n-grams are weighed."""
+
+Numbers = NDArray[Any]
+
+
+class LexicalHead(nn.Module):
+    """Weights on the character n-grams of one language, and how much they and the network count.
+
+    ``weight [C, V]`` is for the ``V`` n-grams, ``idf [V]`` says how rare they are, ``scales [2]`` multiply the logits
+    of the network and those of the words.
+    """
+
+    def __init__(self, ngrams: Sequence[str], idf: Tensor, weight: Tensor, scales: Tensor) -> None:
+        super().__init__()
+        text = json.dumps(list(ngrams), ensure_ascii=False).encode()
+        self.register_buffer("ngrams", torch.frombuffer(bytearray(text), dtype=torch.uint8))
+        self.register_buffer("idf", idf)
+        self.weight = nn.Parameter(weight)
+        self.scales = nn.Parameter(scales)
+        self._vectorizer = _vectorizer(vocabulary=list(ngrams))
+        self._vectorizer.idf_ = idf.cpu().numpy()
+
+    def forward(self, texts: Sequence[str], network: Tensor) -> Tensor:
+        """Texts and the network's logits ``[N, C]`` of them to the logits of both ``[N, C]``."""
+        words = self._vectorizer.transform(texts) @ self.weight.detach().cpu().numpy().T
+        scales = self.scales.detach().cpu()
+        return scales[0] * network + scales[1] * torch.from_numpy(words).to(network)
+
+
+def fit_lexical(texts: Sequence[str], targets: Numbers, network: Numbers, strength: float) -> LexicalHead | None:
+    """Learn which n-grams go with which class.
+
+    Args:
+        texts: ``N`` texts of the language, no two the same once normalised.
+        targets: What the model makes of their translations, or knows of them: probabilities ``[N, C]``.
+        network: Its logits of the texts themselves, ``[N, C]``.
+        strength: scikit-learn's ``C`` of the logistic regression.
+
+    Returns:
+        None where the texts are too few to learn from, or have no two n-grams in common.
+    """
+    if len(texts) < FEWEST_TEXTS:
+        return None
+    everything = np.asarray(texts, dtype=object)
+    unseen = np.zeros_like(targets)
+    for known, held_out in KFold(FOLDS, shuffle=True, random_state=0).split(everything):
+        found = _weights(everything[known], targets[known], strength)
+        if found is None:
+            return None
+        vectorizer, weight = found
+        unseen[held_out] = vectorizer.transform(everything[held_out]) @ weight.T
+    found = _weights(everything, targets, strength)
+    if found is None:
+        return None
+    vectorizer, weight = found
+    scales = stacked(network, unseen, targets)
+    ngrams = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
+    return LexicalHead(ngrams, *(torch.tensor(values).float() for values in (vectorizer.idf_, weight, scales)))
+
+
+def stacked(network: Numbers, words: Numbers, targets: Numbers) -> Numbers:
+    """The two factors, at least 0, that bring the sum of two logits ``[N, C]`` closest to the probabilities."""
+    # Differences between neighbouring factors are lost in single precision.
+    network, words, targets = (np.asarray(values, dtype=np.float64) for values in (network, words, targets))
+
+    def loss(scales: Numbers) -> float:
+        return float(-(targets * log_softmax(scales[0] * network + scales[1] * words, axis=1)).sum(1).mean())
+
+    return np.asarray(minimize(loss, [1.0, 0.1], bounds=[(0.0, 5.0)] * 2).x)
+
+
+def with_words(adaptation: Any, texts: Sequence[tuple[str, ...]], logits: list[Tensor], language: str) -> list[Tensor]:
+    """The logits ``[C]`` of each text, those of its words included where the language has a lexical head."""
+    heads: Mapping[str, LexicalHead] = getattr(adaptation, "lexical", {})
+    if language not in heads or not logits or any(len(own) != 1 for own in texts):
+        return logits
+    return list(heads[language]([text for (text,) in texts], torch.stack(logits)))
+
+
+def lexical_heads(tensors: Mapping[str, Tensor], where: str) -> dict[str, LexicalHead]:
+    """The heads that ``tensors`` has as ``lexical.LANGUAGE.…``.
+
+    Raises:
+        CheckpointError: One is not whole.
+    """
+    heads = {}
+    for language in sorted({name.split(".")[1] for name in tensors if name.startswith("lexical.")}):
+        try:
+            parts = {part: tensors[f"lexical.{language}.{part}"] for part in ("ngrams", "idf", "weight", "scales")}
+            ngrams = json.loads(bytes(parts["ngrams"].tolist()))
+            if parts["weight"].shape[1:] != (len(ngrams),) or len(set(ngrams)) != len(ngrams):
+                raise ValueError(f"{len(ngrams)} n-grams for weights of shape {tuple(parts['weight'].shape)}")
+            heads[language] = LexicalHead(ngrams, parts["idf"], parts["weight"], parts["scales"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"{where}: the words of {language} cannot be read ({error}); run the recipe again"
+            ) from None
+    return heads
+
+
+def _vectorizer(vocabulary: list[str] | None = None) -> TfidfVectorizer:
+    """Of two to five characters within words, of those that occur in two texts or more."""
+    return TfidfVectorizer(
+        preprocessor=normalised,
+        analyzer="char_wb",
+        ngram_range=(2, 5),
+        sublinear_tf=True,
+        min_df=2,
+        vocabulary=vocabulary,
+    )
+
+
+def _weights(texts: Numbers, targets: Numbers, strength: float) -> tuple[TfidfVectorizer, Numbers] | None:
+    """What turns texts into n-grams, and the weights ``[C, V]``; each text counts for its classes by their share.
+
+    The bias is fitted and left out: it says which classes the pairs are about, and what is to be read may be about
+    others.
+    """
+    vectorizer = _vectorizer()
+    try:
+        features = vectorizer.fit_transform(texts)
+    except ValueError:  # no n-gram is in two texts
+        return None
+    rows, classes = np.nonzero(targets >= SMALLEST_SHARE)
+    weight = np.zeros((targets.shape[1], features.shape[1]), dtype=np.float32)
+    if len(known := np.unique(classes)) < 2:
+        return vectorizer, weight
+    model = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(features[rows], classes, sample_weight=targets[rows, classes])
+    # scikit-learn keeps a single row for two classes.
+    weight[known] = np.vstack([-model.coef_, model.coef_]) / 2 if len(known) == 2 else model.coef_
+    return vectorizer, weight

@@ -1,0 +1,59 @@
+"""Gated prefixes: virtual tokens that start out unheard (LLaMA-Adapter, Zhang et al., 2023).
+
+Each block above the cut attends to a prefix with a softmax of its own, and a gate per head scales
+what that adds. Gates start at zero, so training starts from exactly the frozen model. At zero the
+rows have no gradient, only the gate has: it learns ten times faster than they (``train.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+import torch
+from pydantic import NonNegativeInt
+from torch import Tensor
+
+from ...backbones import Prefix
+from . import Build, Init, prompts
+from .split import Make, SplitParameters, with_rows
+
+
+@prompts.register("gated")
+def gated(
+    *,
+    length: NonNegativeInt = 16,
+    language_length: NonNegativeInt = 8,
+    init: Init = "states",
+    text: str | None = None,
+) -> Build:
+    """Prefixes with a softmax of their own behind zero gates, in each block above the cut; starts as the identity."""
+    return with_rows(
+        lambda stack: partial(GatedPrefixes, num_heads=stack.num_heads),
+        length=length,
+        language_length=language_length,
+        init=init,
+        text=text,
+    )
+
+
+class GatedPrefixes(SplitParameters):
+    """Rows ``task.LAYER [P, H]`` and ``language.CODE.LAYER [P', H]``; under ``gate``, a gate ``[heads]`` for each."""
+
+    carried = False
+
+    def __init__(
+        self, layers: range, languages: Iterable[str], task: Make | None, language: Make | None, *, num_heads: int
+    ) -> None:
+        languages = list(languages)
+        super().__init__(layers, languages, task, language)
+
+        def closed(layer: int) -> Tensor:
+            return torch.zeros(num_heads)
+
+        self.gate = SplitParameters(layers, languages, closed if task else None, closed if language else None)
+
+    def forward(self, layer: int, language: str) -> tuple[Prefix, ...] | None:
+        """The task's prefix and the language's for block ``layer``, or None where there is neither."""
+        rows, gates = self.parts(layer, language), self.gate.parts(layer, language)
+        return tuple(Prefix(*pair) for pair in zip(rows, gates, strict=True)) or None

@@ -1,0 +1,232 @@
+"""A recipe: YAML in, validated settings out, and back.
+
+Settings of our own stages are pydantic models; blocks that name a registered factory (task,
+prompt, adapter, alignment losses) are checked against the factory's signature. Every mistake is
+collected before anything is loaded, so one round of editing is enough.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import (
+    BaseModel,
+    ValidationError,
+)
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from ..core.errors import ConfigError
+from ..core.registry import Registry, unknown
+from .presets import with_preset
+from .settings import Block, ParallelSettings, Recipe, yaml_format
+
+NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What ruamel raises: its own errors, and those of Python's conversions, as of `-_`, which looks like a number."""
+
+
+def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read and check a recipe file; ``overrides`` are ``key.path=value`` as on the command line.
+
+    Raises:
+        ConfigError: With all problems at once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError([f"there is no file {path}; write one with: lingraft init {path}"]) from None
+    except IsADirectoryError:
+        raise ConfigError([f"{path} is a folder; give the recipe file itself"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8"]) from None
+    try:
+        values = yaml_format().load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError([f"{at}{error.problem}"], where=str(path)) from None
+    except NOT_YAML as error:
+        raise ConfigError([f"cannot be read as YAML: {error}"], where=str(path)) from None
+    return parse_recipe(values, overrides, where=str(path))
+
+
+def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recipe") -> Recipe:
+    """Check a recipe given as plain data, e.g. in a notebook; see :func:`read_recipe`."""
+    if not isinstance(values, Mapping):
+        raise ConfigError([f"expected keys and values, got {type(values).__name__}"], where=where)
+    values, overrides = _plain(values), list(overrides)
+    for override in overrides:
+        if override.startswith("preset="):
+            values["preset"] = override.removeprefix("preset=") or None
+    asked = "alignment" in values or any(override.startswith("alignment") for override in overrides)
+    values = with_preset(values)
+    problems = [problem for override in overrides for problem in _apply(values, override)]
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        problems += [_explain(dict(entry)) for entry in error.errors()]
+        problems += _check_blocks(values)
+        raise ConfigError(problems, where=where) from None
+    problems += _check_blocks(values) + _check_together(recipe, asked)
+    if problems:
+        raise ConfigError(problems, where=where)
+    return resolved(recipe)
+
+
+def resolved(recipe: Recipe) -> Recipe:
+    """The recipe with the defaults of its named factories, and without losses that lack their text."""
+    values = recipe.model_dump(by_alias=True)
+    if recipe.parallel is None:
+        values["alignment"] = []
+    for key in BLOCKS:
+        for block in values[key] if isinstance(values[key], list) else [values[key]]:
+            if block:
+                block |= registry_of(key).defaults(block["name"]) | block
+    return Recipe.model_validate(Recipe.model_validate(values).model_dump(mode="json", by_alias=True))
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a recipe, for editors."""
+    return Recipe.model_json_schema(by_alias=True)
+
+
+BLOCKS = {
+    "task": ("lingraft.tasks", "tasks"),
+    "prompt": ("lingraft.model.prompts", "prompts"),
+    "adapter": ("lingraft.model.adapters", "adapters"),
+    "alignment": ("lingraft.training.alignment", "alignment"),
+    "freezing": ("lingraft.model.freezing", "freezing"),
+}
+"""Recipe key -> (package, name of its registry). Looked up late: factories may import torch."""
+
+
+def registry_of(key: str) -> Registry:
+    """The registry that a recipe's block names its factory in."""
+    package, name = BLOCKS[key]
+    registry = getattr(importlib.import_module(package), name)
+    assert isinstance(registry, Registry)
+    return registry
+
+
+def _check_blocks(values: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for key in BLOCKS:
+        block = values.get(key)
+        many = block if isinstance(block, list) else [block]
+        for i, one in enumerate(many):
+            if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
+                continue  # reported by pydantic, or absent
+            path = f"{key}.{i}" if isinstance(block, list) else key
+            skip = {"name", "weight", "layer"} if key == "alignment" else {"name"}
+            options = {name: value for name, value in one.items() if name not in skip}
+            problems += registry_of(key).check(one["name"], options, path)
+    return problems
+
+
+def _check_together(recipe: Recipe, asked: bool) -> list[str]:
+    """What does not go with what; ``asked`` is whether the user, not a preset, wants alignment losses."""
+    problems = []
+    parallel = recipe.parallel
+    problems += _check_parallel(parallel) if parallel else []
+    if recipe.alignment and asked and parallel is None:
+        problems.append("alignment: needs parallel text; add a `parallel` block or set `alignment: []`")
+    if len(set(recipe.seeds)) != len(recipe.seeds):
+        problems.append(f"seeds: {recipe.seeds} names a seed twice")
+    if recipe.train.balance is not None and recipe.train.order == "sequential":
+        problems.append(
+            "train.balance: compares the gradients of task and alignment, which never meet in a step with order: "
+            "sequential; leave one of the two out"
+        )
+    if recipe.prompt and recipe.prompt.name == "input" and recipe.backbone.cut not in ("auto", 0):
+        problems.append(f"backbone.cut: an input prompt implies cut 0, got {recipe.backbone.cut}; leave it out")
+    return problems
+
+
+def _check_parallel(parallel: ParallelSettings) -> list[str]:
+    problems = []
+    if not (parallel.files or parallel.from_ or parallel.switches):
+        problems.append("parallel: needs `files`, `from: task`, a `lexicon`, or `text`")
+    if parallel.labelled and not parallel.from_:
+        problems.append("parallel.labelled: goes with `from: task`; other parallel text has no labels")
+    if parallel.fields and not parallel.files:
+        problems.append("parallel.fields: goes with `files`; the task has its own field map")
+    if parallel.target_files and not parallel.files:
+        problems.append("parallel.target_files: needs `files` for the source side")
+    for key in ("ratio", "copies"):
+        if not parallel.switches and getattr(parallel, key) != ParallelSettings.model_fields[key].default:
+            problems.append(f"parallel.{key}: goes with a `lexicon` or with `text`")
+    return problems
+
+
+def _explain(error: dict[str, Any]) -> str:
+    """A pydantic error as one sentence, with the nearest key where one was misspelt."""
+    location = ".".join(str(part) for part in error["loc"] if part not in ("function-after", "int", "list[int]"))
+    if error["type"] == "extra_forbidden":
+        parent = error["loc"][:-1]
+        return f"{location}: {unknown(str(error['loc'][-1]), _keys(parent), what='key')}"
+    if error["type"] == "missing":
+        return f"{location}: is missing"
+    return f"{location}: {error['msg']} (got {error['input']!r})"
+
+
+def _keys(path: tuple[Any, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in path:
+        field = model.model_fields.get(part)
+        if field is None:
+            return []
+        arguments = getattr(field.annotation, "__args__", ())
+        candidates = [field.annotation, *arguments]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        if model is None:
+            return []
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _apply(values: dict[str, Any], override: str) -> list[str]:
+    """Set ``key.path=value`` in place; returns problems."""
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        return [f"{override!r}: an override looks like train.learning_rate=1e-3"]
+    *parents, last = path.split(".")
+    at: Any = values
+    for parent in parents:
+        if isinstance(at, list) and parent.isdecimal() and int(parent) < len(at):
+            at = at[int(parent)]
+        elif isinstance(at, dict):
+            if parent not in at and at is values:
+                at[parent] = _default(parent)
+            if at.get(parent) is None:
+                at[parent] = {}
+            at = at[parent]
+        else:
+            return [f"{override!r}: {parent!r} leads nowhere, the recipe has {at!r} there"]
+    place: Any = last
+    if isinstance(at, list) and last.isdecimal() and int(last) < len(at):
+        place = int(last)
+    elif not isinstance(at, dict):
+        return [f"{override!r}: {last!r} leads nowhere, the recipe has {at!r} there"]
+    try:
+        at[place] = _plain(yaml_format().load(text)) if text else None
+    except NOT_YAML:
+        at[place] = text
+    return []
+
+
+def _default(key: str) -> Any:
+    """What a recipe that leaves out ``key`` has there, as plain data."""
+    field = Recipe.model_fields.get(key)
+    default = field.get_default(call_default_factory=True) if field and not field.is_required() else None
+    if isinstance(default, list):
+        return [item.model_dump() if isinstance(item, BaseModel) else item for item in default]
+    return default.model_dump() if isinstance(default, Block) else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,243 @@
+"""The settings of a recipe: every key, its default, its bounds, and what it means."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from ruamel.yaml import YAML
+
+from .comparison import CompareSettings
+
+Rate = Annotated[PositiveFloat, Field(le=1e36)]
+"""A learning rate; what single precision cannot hold ends in an error of torch's."""
+
+
+class Settings(BaseModel):
+    """Unknown keys are refused; values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Block(BaseModel):
+    """Names a registered factory; all other keys are its options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    name: str
+    """Registered name, see `lingraft list`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The factory's keyword arguments."""
+        return dict(self.model_extra or {})
+
+
+class WeightedBlock(Block):
+    """A block that takes part in a weighted sum."""
+
+    weight: PositiveFloat = 1.0
+    """Factor in front of this loss."""
+    layer: NonNegativeInt | None = None
+    """Compare the states after this layer; by default after the last."""
+
+
+class BackboneSettings(Settings):
+    """The frozen language model."""
+
+    checkpoint: str = "bundled:multilingual-e5-small"
+    """`bundled:NAME`, a folder, or a Hub id."""
+    cut: int | Literal["auto"] = Field(default="auto", union_mode="left_to_right")
+    """Layers below the cut are computed once and cached; `auto` is half of the depth (0 with an input prompt)."""
+    max_length: int = Field(default=128, ge=8)
+    """Texts are cut after this many tokens; how many were is reported."""
+    text_prefix: str | None = None
+    """Put before each text; by default what the checkpoint was trained with (`query: ` for e5)."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the matrix products in the backbone; `bfloat16` is faster where the processor has it."""
+
+    @field_validator("cut")
+    @classmethod
+    def _not_negative(cls, cut: int | str) -> int | str:
+        if isinstance(cut, int) and cut < 0:
+            raise ValueError("the cut counts layers from 0 upwards")
+        return cut
+
+
+class ShotSettings(Settings):
+    """Labelled examples: how many per class of each target language, and how often drawn."""
+
+    k: list[int] | int = 0
+    """Labelled target examples per class; 0 is zero-shot; a list runs each."""
+    draws: PositiveInt = 1
+    """How many different draws of labels (and of parallel pairs, where they come from the task)."""
+    source_examples: PositiveInt | None = None
+    """At most this many labelled examples of the source language (default: all that are left)."""
+
+    @field_validator("k")
+    @classmethod
+    def _counts(cls, k: list[int] | int) -> list[int] | int:
+        if not k and k != 0:
+            raise ValueError("give at least one number of shots, e.g. k: 0")
+        if min(k if isinstance(k, list) else [k]) < 0:
+            raise ValueError("k counts examples per class and cannot be negative")
+        return k
+
+    @property
+    def ks(self) -> list[int]:
+        """All numbers of shots to run."""
+        return sorted(set(self.k)) if isinstance(self.k, list) else [self.k]
+
+
+class ParallelSettings(BaseModel):
+    """Where sentences in both languages come from."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    files: str | None = None
+    """Path with `{language}` in it: .tsv, .csv, .jsonl, .tmx, .po, .mo, .txt (lexicon or source side of line files)."""
+    target_files: str | None = None
+    """Target side, where the two languages are two line files."""
+    fields: dict[str, str] | None = None
+    """Column names of `source` and `target` in .csv and .jsonl files."""
+    from_: Literal["task"] | None = Field(default=None, alias="from")
+    """`task`: the task is parallel across languages; its training ids give the pairs, without labels."""
+    lexicon: str | None = None
+    """Path with `{language}` in it, formats as `files`: word pairs. Copies of the source language's sentences with some
+    of their words replaced are paired with the originals. (`files` with a lexicon pairs the words themselves.)"""
+    text: str | None = None
+    """Path with `{language}` in it: unlabelled text of the target language, a sentence a line or a table's column
+    `text`. A lexicon is mined from it with the frozen backbone, and used as `lexicon` is."""
+    pairs: PositiveInt | None = None
+    """At most this many pairs per language (of the task's, where `files` join them), and at most so many code-switched
+    copies. From the task, the default is half of what it shares with the source language, all of it where the source
+    side is `labelled`."""
+    labelled: bool = False
+    """`from: task` only: the source side of the pairs keeps its label and is learnt from as well."""
+    ratio: float = Field(default=0.5, gt=0, le=1)
+    """`lexicon` and `text`: share of the words in a sentence, of those that the lexicon knows, that a copy replaces."""
+    copies: PositiveInt = 1
+    """`lexicon` and `text`: how often each sentence is copied, other words being replaced each time."""
+
+    @property
+    def switches(self) -> bool:
+        """Whether code-switched copies are asked for."""
+        return bool(self.lexicon or self.text)
+
+
+class TrainSettings(Settings):
+    """How the trained parts learn."""
+
+    num_train_epochs: PositiveInt = 6
+    """Passes over the parallel pairs (over the labelled source examples, where these are more)."""
+    batch_size: PositiveInt = 32
+    """Texts per language and step."""
+    learning_rate: Rate = 2e-3
+    """Peak learning rate of adapters and head."""
+    prompt_learning_rate: Rate = 5e-3
+    """Peak learning rate of prompts."""
+    backbone_learning_rate: Rate = 5e-5
+    """Peak learning rate of parameters of the backbone that `freezing` lets learn."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """AdamW weight decay; prompts have none."""
+    warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises from zero."""
+    max_grad_norm: PositiveFloat = 1.0
+    """Gradients are clipped to this norm."""
+    class_balanced: bool = True
+    """Weigh classes by inverse frequency, in the task loss and in the final head (not in the frozen head)."""
+    keep_weight: float = Field(default=1.0, ge=0)
+    """Source-language examples are held to their own frozen states with this share of the alignment loss;
+    without it, 2.5 points [0.5, 4.5] were lost on Hausa and Guarani (docs/results/knowledge-transfer.md)."""
+    refit_strength: PositiveFloat | None = 0.003
+    """At the end the head is fitted again on the adapted states, with this C; null keeps the trained head, which
+    was 2.6 points [0.7, 4.6] worse on Hausa and Guarani."""
+    lexical_strength: PositiveFloat | None = 30.0
+    """Classification of single texts, with pairs from the task: a logistic regression on a language's character
+    n-grams with this C learns what the adapted model makes of the translations, and is added to it; null for none,
+    which was 1.3 points [0.2, 2.2] worse in five languages (docs/results/knowledge-transfer.md)."""
+    shot_weight: PositiveFloat = 0.2
+    """How much a labelled target example counts, where a source example counts 1. A few labels pull the head to where
+    these few sentences are: on Hausa and Guarani a weight of 1 was 1.2 points [-0.5, 3.0] worse than 0.2."""
+    average_last: PositiveInt = 3
+    """The result is the mean of the parameters after each of the last so many epochs."""
+    order: Literal["joint", "sequential"] = "joint"
+    """Source and target in every step, or all passes over the source first and then as many over the targets."""
+    max_pairs: NonNegativeInt | None = None
+    """Pass at most this many pairs per language, 0 for none; all are kept apart all the same, so that runs can be
+    compared."""
+    warm_start: bool = True
+    """Start from the head that was fitted on frozen states; if not, from a random one."""
+    continue_from: Path | None = None
+    """A finished run of the same kind of task, with the same backbone, cut and parts: start from what it learned. Parts
+    of languages that it did not know start anew, and so does what words say."""
+    balance: PositiveFloat | None = None
+    """Weigh each alignment loss such that its gradient is this share of the task's, times its own weight; null keeps
+    the weights fixed."""
+    ema_decay: float = Field(default=0.99, ge=0, lt=1)
+    """The teacher of the `prediction` loss is the network averaged over its steps with this decay; 0: as it is now."""
+
+
+class CacheSettings(Settings):
+    """The store of frozen states."""
+
+    dtype: Literal["float32", "float16"] = "float32"
+    """How states are stored; float16 halves the size."""
+    max_gigabytes: PositiveFloat = 20.0
+    """Least recently used entries go when the store grows beyond this."""
+
+
+class Recipe(Settings):
+    """Everything that decides a run."""
+
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[1, 2], min_length=1)
+    """One training per seed; results are means with intervals."""
+    output_dir: Path = Path("runs/lingraft")
+    """The run folder."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    backbone: BackboneSettings = BackboneSettings()
+    task: Block
+    shots: ShotSettings = ShotSettings()
+    prompt: Block | None = Block.model_validate({"name": "deep"})
+    adapter: Block | None = Block.model_validate({"name": "bottleneck"})
+    freezing: Block = Block.model_validate({"name": "frozen"})
+    parallel: ParallelSettings | None = None
+    train: TrainSettings = TrainSettings()
+    alignment: list[WeightedBlock] = [WeightedBlock.model_validate({"name": "mse"})]
+    cache: CacheSettings = CacheSettings()
+    preset: str | None = None
+    """Settings to start from: `fast` (the default), `best` or `paper`; what the recipe says itself comes first."""
+    compare: CompareSettings | None = None
+    """What `lingraft compare` runs on this recipe's data."""
+
+    @field_validator("output_dir")
+    @classmethod
+    def _home(cls, folder: Path) -> Path:
+        return folder.expanduser()
+
+    @property
+    def rounding(self) -> float:
+        """By how much of their size numbers may differ that were computed in other batches."""
+        exact = self.cache.dtype == "float32" and self.backbone.precision == "float32"
+        return 1e-3 if exact else 0.1  # half precision rounds at the third digit
+
+    def to_yaml(self) -> str:
+        """The resolved recipe: every default written out."""
+        stream = io.StringIO()
+        yaml_format().dump(self.model_dump(mode="json", by_alias=True), stream)
+        return stream.getvalue()
+
+
+def yaml_format() -> YAML:
+    """YAML 1.2, in which `no` is Norwegian and not false."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = (1, 2)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 120
+    return yaml

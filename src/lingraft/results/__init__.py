@@ -1,0 +1,1 @@
+"""From the files of a run to numbers, sentences and pages; no torch."""

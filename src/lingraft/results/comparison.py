@@ -1,0 +1,206 @@
+"""What a comparison found, from the files of its folder: means, paired differences, corrected p-values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import RunError
+from ..core.files import Row, read_lines, read_object
+from .findings import Estimate
+from .metrics import of_sums
+from .run_files import counts_of
+from .statistics import Difference, holm, joint_difference, joint_interval
+
+Tested = tuple[str, str, str]
+"""Id, group and right answer of a test example."""
+
+
+Answers = NDArray[np.float64]
+"""What each answer adds to the sums that the metric is made of: ``[U, N, K]``."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison left in its folder."""
+
+    folder: Path
+    about: Row
+    methods: tuple[Row, ...]
+
+    @property
+    def reference(self) -> str:
+        """What the others are tested against."""
+        return str(self.about["reference"])
+
+    @property
+    def targets(self) -> list[str]:
+        """Target languages, in the order of the recipe."""
+        return list(self.about["data"]["target_languages"])
+
+    def language(self, code: str) -> str:
+        """Its English name."""
+        return str(self.about["data"]["languages"][code]["name"])
+
+    def has(self, method: str, unit: str, language: str) -> bool:
+        """Whether a method was tested in a language."""
+        return self._path(method, unit, language).is_file()
+
+    def answers(self, method: str, units: Sequence[str], language: str) -> tuple[Answers, tuple[Tested, ...]]:
+        """Counts ``[U, N, K]`` in the order of the examples' ids, and what was asked ``[N]``.
+
+        Raises:
+            RunError: Two trainings were tested on different examples.
+        """
+        rows = [
+            sorted(read_lines(self._path(method, unit, language)), key=lambda row: str(row["id"])) for unit in units
+        ]
+        examples = {tuple((str(row["id"]), str(row["group"]), str(row["gold"])) for row in unit) for unit in rows}
+        if len(examples) != 1:
+            raise RunError(
+                f"{self.folder / method}: not all trainings were tested on the same {language} examples; delete that "
+                "folder and run the comparison again"
+            )
+        right = np.array([[counts_of(row) for row in unit] for unit in rows])
+        return right, examples.pop()
+
+    def _path(self, method: str, unit: str, language: str) -> Path:
+        return self.folder / method / "predictions" / unit / f"{language}.jsonl"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row: a method on the trainings and languages of its block; ``difference`` is method minus reference."""
+
+    method: Row
+    mean: Estimate
+    languages: dict[str, float]
+    difference: Difference | None
+    p_value: float | None
+    seconds: float
+    steps: float | None
+
+    @property
+    def name(self) -> str:
+        """Of the method."""
+        return str(self.method["name"])
+
+    @property
+    def worst(self) -> str:
+        """The language with the lowest score."""
+        return min(self.languages, key=lambda code: self.languages[code])
+
+
+@dataclass(frozen=True)
+class Block:
+    """Methods that have all the same trainings, best first."""
+
+    shots: int
+    units: tuple[str, ...]
+    languages: tuple[str, ...]
+    examples: int
+    results: tuple[Result, ...]
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """Read the folder of a finished comparison.
+
+    Raises:
+        RunError: There is none.
+    """
+    about = read_object(folder / "comparison.json")
+    if not about:
+        raise RunError(f"{folder} is no comparison that came to its end; finish it with: lingraft compare RECIPE")
+    return Comparison(folder, about, tuple(about["methods"]))
+
+
+def blocks(comparison: Comparison) -> list[Block]:
+    """For each number of shots all methods on what they share, then those with more on what they share."""
+    found = []
+    possible = [method for method in comparison.methods if method.get("units")]
+    for shots in sorted({_shots(unit) for method in possible for unit in method["units"]}):
+        units = {str(m["name"]): {unit for unit in m["units"] if _shots(unit) == shots} for m in possible}
+        for names, shared in _sharing({name: held for name, held in units.items() if held}):
+            here = [method for method in possible if method["name"] in names]
+            found.append(_block(comparison, here, shots, sorted(shared)))
+    return found
+
+
+def _sharing(units: dict[str, set[str]]) -> Iterator[tuple[set[str], set[str]]]:
+    """Methods with what all of them have; then those that share more; then those that share nothing with the first."""
+    if not units:
+        return
+    held = Counter(unit for names in units.values() for unit in sorted(names))
+    most = max(held, key=lambda unit: held[unit])
+    here = {name: names for name, names in units.items() if most in names}
+    rest = {name: names for name, names in units.items() if most not in names}
+    shared = set.intersection(*here.values())
+    yield set(here), shared
+    while len(here := {name: names for name, names in here.items() if len(names) > len(shared)}) > 1:
+        if len(more := set.intersection(*here.values())) > len(shared):
+            yield set(here), more
+        else:
+            break
+        shared = more
+    yield from _sharing(rest)
+
+
+def _shots(unit: str) -> int:
+    return int(unit.partition("-")[0].removeprefix("k"))
+
+
+def _block(comparison: Comparison, methods: Sequence[Row], shots: int, units: Sequence[str]) -> Block:
+    languages = [
+        code
+        for code in comparison.targets
+        if all(comparison.has(str(m["name"]), unit, code) for m in methods for unit in units)
+    ]
+    if not languages:
+        raise RunError(f"{comparison.folder}: the methods have no target language in common, so there is no table")
+    answers = {str(m["name"]): [comparison.answers(str(m["name"]), units, code) for code in languages] for m in methods}
+    reference = answers.get(comparison.reference)
+    asked = {name: [tested for _, tested in found] for name, found in answers.items()}
+    first, groups = next(iter(asked.items()))
+    for name, theirs in asked.items():
+        if theirs != groups:
+            raise RunError(
+                f"{comparison.folder}: {name} was tested on other examples, or other right answers, than {first}; the "
+                "files of the task have changed in between: delete the folder of the older one"
+            )
+    results = [_result(method, answers[str(method["name"])], reference, languages, units) for method in methods]
+    tested = [
+        (i, r.difference.p_value) for i, r in enumerate(results) if r.difference and r.name != comparison.reference
+    ]
+    corrected = dict(zip([i for i, _ in tested], holm([p for _, p in tested]), strict=True))
+    results = [
+        replace(r, difference=r.difference if i in corrected else None, p_value=corrected.get(i))
+        for i, r in enumerate(results)
+    ]
+    results.sort(key=lambda result: -result.mean.value)
+    return Block(shots, tuple(units), tuple(languages), sum(map(len, groups)), tuple(results))
+
+
+def _result(
+    method: Row,
+    answers: Sequence[tuple[Answers, tuple[Tested, ...]]],
+    reference: Sequence[tuple[Answers, tuple[Tested, ...]]] | None,
+    languages: Sequence[str],
+    units: Sequence[str],
+) -> Result:
+    right, groups = [one for one, _ in answers], [[group for _, group, _ in tested] for _, tested in answers]
+    means = [float(of_sums(one.sum(1)).mean()) for one in right]
+    steps = method.get("steps")  # older folders do not have it
+    return Result(
+        method=method,
+        mean=Estimate(float(np.mean(means)), *joint_interval(right, groups)),
+        languages=dict(zip(languages, means, strict=True)),
+        difference=None if reference is None else joint_difference(right, [one for one, _ in reference], groups),
+        p_value=None,
+        seconds=float(np.mean([method["seconds"][unit] for unit in units])),
+        steps=float(np.mean([steps[unit] for unit in units])) if steps else None,
+    )

@@ -1,0 +1,246 @@
+"""What a run found out, as numbers: means and intervals, gains, mistakes, confusions, calibration.
+
+Between the files of a run and the sentences and pictures of its report. A mean over draws and seeds
+gets the bootstrap interval of *that mean*: test examples are drawn once for all units, so the
+interval says how far the number depends on which texts happened to be in the test set. How far it
+depends on which shots were drawn is told apart, by the range over draws.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+import numpy as np
+
+from ..core.files import Row
+from ..core.records import Score
+from .run_files import RunFiles, counts_of, is_right, share_right, unit_of
+from .statistics import sums_interval
+
+BEFORE, AFTER = "frozen-head", "lingraft"
+Verdict = Literal["better", "unclear", "worse", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval, where one is known."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One language at one number of shots, before and after adaptation; means over draws and seeds."""
+
+    language: str
+    name: str
+    shots: int
+    before: Estimate | None
+    after: Estimate | None
+    gain: Estimate | None
+    second_before: float | None
+    """The run's second metric (macro-F1, for classification), as the first; None without one."""
+    second_after: float | None
+    draw_means: tuple[float, ...]
+    seeds: int
+    n: int
+    majority: float | None
+    metric: str = "accuracy"
+    """What ``before``, ``after`` and ``gain`` are."""
+    context_language: str | None = None
+    """Of the contexts of questions, where that is told apart."""
+    kind: str = "classification"
+    """Of the task."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether adaptation helped; ``unclear`` where the data cannot tell."""
+        if self.before is None or self.after is None or self.gain is None:
+            return "unknown"
+        if self.gain.low is not None and self.gain.high is not None:
+            return "better" if self.gain.low > 0 else "worse" if self.gain.high < 0 else "unclear"
+        if _above(self.after, self.before):
+            return "better"
+        return "worse" if _above(self.before, self.after) else "unclear"
+
+
+def _above(upper: Estimate, lower: Estimate) -> bool:
+    """Whether the first interval lies wholly above the second; false where one is not known."""
+    return upper.low is not None and lower.high is not None and upper.low > lower.high
+
+
+# --- Scores -----------------------------------------------------------------------------------------
+
+
+def metrics_of(data: Row) -> list[str]:
+    """The metrics of a task by the content of ``data.json``, the one that counts first."""
+    return list(data.get("metrics") or ("accuracy", "macro_f1"))
+
+
+def results(run: RunFiles) -> list[Result]:
+    """Results in the order of the run's languages, then of shots."""
+    found = []
+    for language in run.languages:
+        here = [score for score in run.scores if score.language == language]
+        for context in dict.fromkeys(score.context_language for score in here):
+            about = [score for score in here if score.context_language == context]
+            for shots in sorted({score.shots for score in about}):
+                found.append(_result(run, language, context, shots, [score for score in about if score.shots == shots]))
+    return found
+
+
+def _result(run: RunFiles, language: str, context: str | None, shots: int, scores: Sequence[Score]) -> Result:
+    main, *more = metrics_of(run.data)
+    second = more[0] if more else ""
+    before = _of(scores, BEFORE, main)
+    after = _of(scores, AFTER, main)
+    aligned = _aligned(run, language, context, sorted({unit_of(score) for score in after}))
+    draws = sorted({score.draw for score in after})
+    return Result(
+        language=language,
+        name=run.name(language) if context in (None, language) else f"{run.name(language)} about {run.name(context)}",
+        shots=shots,
+        before=_estimate(before, aligned, "before"),
+        after=_estimate(after, aligned, "after"),
+        gain=_gain(before, after, aligned),
+        second_before=_mean(_of(scores, BEFORE, second)),
+        second_after=_mean(_of(scores, AFTER, second)),
+        draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
+        seeds=len({score.seed for score in after}),
+        n=min((score.n for score in after or scores), default=0),
+        majority=_majority(aligned),
+        metric=main,
+        context_language=context,
+        kind=str(run.data.get("kind") or "classification"),
+    )
+
+
+def _of(scores: Sequence[Score], method: str, metric: str) -> list[Score]:
+    return [score for score in scores if score.method == method and score.metric == metric]
+
+
+def _mean(scores: Sequence[Score]) -> float | None:
+    return fmean(score.value for score in scores) if scores else None
+
+
+def _aligned(run: RunFiles, language: str, context: str | None, units: Sequence[str]) -> list[list[Row]]:
+    """Predictions ``[U, N]`` of the same examples in the same order; empty where units differ in examples."""
+    rows = [sorted(answers_of(run, unit, language, context), key=lambda row: str(row["id"])) for unit in units]
+    identifiers = {tuple(row["id"] for row in unit) for unit in rows}
+    return rows if len(identifiers) == 1 and rows[0] else []
+
+
+def answers_of(run: RunFiles, unit: str, language: str, context: str | None) -> list[Row]:
+    """Predictions in a language; questions in it about contexts in another are in the file of one of the two."""
+    if context is None:
+        return run.predictions(unit, language)
+    rows = [row for name in dict.fromkeys((language, context)) for row in run.predictions(unit, name)]
+    return [r for r in rows if (r.get("language", language), r.get("context_language", context)) == (language, context)]
+
+
+def _estimate(scores: Sequence[Score], aligned: list[list[Row]], when: str) -> Estimate | None:
+    """Mean over units; the interval comes from the score if there is one unit, else from predictions."""
+    value = _mean(scores)
+    if value is None:
+        return None
+    bounds = [(score.low, score.high) for score in scores if score.low is not None and score.high is not None]
+    if len(scores) == 1 and bounds:
+        return Estimate(value, *bounds[0])
+    if aligned:
+        return Estimate(value, *_bootstrap(aligned, [when]))
+    if len(bounds) == len(scores):  # cautious: a mean over units varies less than one unit does
+        return Estimate(value, fmean(low for low, _ in bounds), fmean(high for _, high in bounds))
+    return Estimate(value)
+
+
+def _gain(before: Sequence[Score], after: Sequence[Score], aligned: list[list[Row]]) -> Estimate | None:
+    """After minus before, paired by example."""
+    old, new = _mean(before), _mean(after)
+    if old is None or new is None:
+        return None
+    if not aligned or aligned[0][0].get("before") is None:
+        return Estimate(new - old)
+    return Estimate(new - old, *_bootstrap(aligned, ["after", "before"]))
+
+
+def _bootstrap(aligned: list[list[Row]], moments: Sequence[str]) -> tuple[float, float]:
+    """Interval of the metric of the first moment, less that of the second."""
+    tables = [np.array([[counts_of(row, when) for row in unit] for unit in aligned]) for when in moments]  # [U, N, K]
+    groups = [str(row.get("group", row["id"])) for row in aligned[0]]
+    return sums_interval(tables, groups if len(set(groups)) < len(groups) else None)
+
+
+def _majority(aligned: list[list[Row]]) -> float | None:
+    """Accuracy of always answering the most frequent label of the test set."""
+    if not aligned or "counts" in aligned[0][0]:  # nothing is told apart
+        return None
+    return Counter(row["gold"] for row in aligned[0]).most_common(1)[0][1] / len(aligned[0])
+
+
+# --- Predictions ------------------------------------------------------------------------------------
+
+
+def mistakes(predictions: Sequence[Row], limit: int = 12) -> list[Row]:
+    """The wrong predictions the model was surest of."""
+    wrong = [row for row in predictions if not is_right(row)]
+    return sorted(wrong, key=lambda row: (-float(row["confidence"]), str(row["id"])))[:limit]
+
+
+def confusion(predictions: Sequence[Row], labels: Sequence[str], column: str = "value") -> list[list[int]]:
+    """Counts ``[gold, predicted]`` in the order of the labels."""
+    counts = Counter((row["gold"], row[column]) for row in predictions)
+    return [[counts[gold, predicted] for predicted in labels] for gold in labels]
+
+
+def labels_of(predictions: Sequence[Row], declared: Sequence[str]) -> list[str]:
+    """The declared labels in their order, then those that only the predictions know."""
+    seen = {str(row[key]) for row in predictions for key in ("gold", "value", "before") if row.get(key) is not None}
+    return [*declared, *sorted(seen - set(declared))]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Predictions of similar confidence: how sure the model was, and how often right."""
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+def reliability(predictions: Sequence[Row], when: str, bins: int = 10) -> list[Bin]:
+    """Ten equal slices of the confidence ``before`` or ``after``, empty ones left out."""
+    column = "confidence" if when == "after" else "before_confidence"
+    slices: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
+    for row in predictions:
+        if row.get(column) is not None:
+            sure = float(row[column])
+            slices[min(int(sure * bins), bins - 1)].append((sure, share_right(row, when)))
+    return [
+        Bin(fmean(sure for sure, _ in part), fmean(right for _, right in part), len(part)) for part in slices if part
+    ]
+
+
+def expected_calibration_error(bins: Sequence[Bin]) -> float | None:
+    """Mean distance of confidence and accuracy, weighted by count (Naeini et al., 2015)."""
+    total = sum(part.count for part in bins)
+    return sum(part.count * abs(part.confidence - part.accuracy) for part in bins) / total if total else None
+
+
+# --- States -----------------------------------------------------------------------------------------
+
+Points = Sequence[Sequence[float]]
+
+
+def pair_distance(source: Points, target: Points) -> float | None:
+    """Mean distance of translations over that of any two sentences across languages; 1 means unaligned."""
+    if not source or len(source) != len(target):
+        return None
+    apart = np.linalg.norm(np.asarray(source)[:, None] - np.asarray(target)[None], axis=-1)  # [N, N]
+    everything = float(apart.mean())
+    return float(np.diag(apart).mean()) / everything if everything > 0 else None

@@ -1,0 +1,103 @@
+"""Tags of words, and the spans that BIO tags stand for.
+
+``B-PER I-PER O`` is one span of a person. A tagger that decides word by word also writes ``O I-PER``, which no
+annotator would: by the rule of CoNLL's script (Tjong Kim Sang and De Meulder, 2003), which is what seqeval
+(Nakayama, 2018) does by default, an ``I`` that continues nothing of its type begins a span.
+
+The tags of a sentence travel as one string, joined by blanks, as ``records.TaggedExample.gold`` has them.
+The module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...core.errors import DataError
+from . import Counts, SumMetric, of_sums
+
+__all__ = ["Span", "check_tag", "repaired", "span_f1", "spans_of", "tag_accuracy"]
+
+Span = tuple[str, int, int]
+"""Type, first word, and the word after the last."""
+
+UNTYPED = "_"
+"""The type of a bare ``B`` or ``I``, as seqeval calls it."""
+
+
+def spans_of(tags: Sequence[str]) -> set[Span]:
+    """The spans of one sentence.
+
+    Args:
+        tags: ``O``, ``B-TYPE`` or ``I-TYPE``, one for each word.
+
+    Raises:
+        DataError: Something else.
+    """
+    spans: set[Span] = set()
+    start, kind = 0, ""  # no type: outside
+    for place, tag in enumerate([*tags, "O"]):
+        letter, type_ = _parts(tag)
+        if kind and (letter != "I" or type_ != kind):
+            spans.add((kind, start, place))
+            kind = ""
+        if letter != "O" and not kind:
+            start, kind = place, type_
+    return spans
+
+
+def check_tag(tag: str) -> None:
+    """Refuse what is no BIO tag.
+
+    Raises:
+        DataError: It is none; with the cure.
+    """
+    _parts(tag)
+
+
+def repaired(tags: Sequence[str]) -> list[str]:
+    """The same spans with each beginning at a ``B``.
+
+    Raises:
+        DataError: As :func:`spans_of`.
+    """
+    result, before = [], ""
+    for tag in tags:
+        letter, type_ = _parts(tag)
+        result.append(f"B{tag[1:]}" if letter == "I" and type_ != before else tag)
+        before = type_ if letter != "O" else ""
+    return result
+
+
+def _parts(tag: str) -> tuple[str, str]:
+    """Letter and type."""
+    letter, hyphen, type_ = tag.partition("-")
+    if letter not in ("B", "I", "O") or (letter == "O" and hyphen):
+        raise DataError(
+            f"{tag!r} is not a BIO tag; expected O, B-TYPE or I-TYPE. Tags that are not spans, such as parts of "
+            "speech, are a task with `scheme: plain`, scored by tag_accuracy"
+        )
+    return letter, type_ or UNTYPED
+
+
+def _span_counts(gold: str, predicted: str) -> Counts:
+    right, guessed = map(spans_of, _same_length(gold, predicted))
+    return float(len(right & guessed)), float(len(guessed)), float(len(right))
+
+
+def _tag_counts(gold: str, predicted: str) -> Counts:
+    right, guessed = _same_length(gold, predicted)
+    return float(sum(map(str.__eq__, right, guessed))), float(len(right))
+
+
+def _same_length(gold: str, predicted: str) -> tuple[list[str], list[str]]:
+    right, guessed = gold.split(), predicted.split()
+    if len(right) != len(guessed):
+        raise ValueError(f"{len(guessed)} tags predicted for {len(right)} words; expected one for each")
+    return right, guessed
+
+
+span_f1 = SumMetric(_span_counts, of_sums)
+"""F1 of the spans of all sentences together: right are those of the same type with the same ends."""
+
+tag_accuracy = SumMetric(_tag_counts, of_sums)
+"""Share of words with the right tag."""

@@ -1,0 +1,1 @@
+"""Pages for people: the report of a run, its model card, and Markdown for documentation."""

@@ -1,0 +1,299 @@
+"""A run folder told to people: one self-contained ``report.html``, and the model card ``README.md``.
+
+Both are made from the files of the run folder alone, so yesterday's run becomes a report on a
+laptop without torch. The page loads nothing: styles and charts are inside it, and there is no
+script. Each section opens with what was found; a file that is missing costs its section one line.
+"""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from ruamel.yaml import YAML
+
+from ...core.files import Row, write_atomically
+from .. import charts, findings, wording
+from ..findings import Result
+from ..run_files import RunFiles, is_right, read_run
+from .training_sections import learning, network, record, retained
+
+Context = dict[str, Any]
+
+PIPELINE_TAGS = {"span_qa": "question-answering", "tagging": "token-classification", "choice": "multiple-choice"}
+ITEMS = {
+    "span_qa": '{"question": "…", "context": "…"}',
+    "choice": '{"text": "…", "alternatives": ["…", "…"]}',
+}
+"""What is predicted on, as Python writes it."""
+
+LABELS_ONLY = 'The model chooses among its labels, whatever the text is; it has no answer for "none of these".'
+LIMITS = {
+    "span_qa": "The answer is always a piece of the context, also where the context does not answer the question.",
+    "tagging": "The model chooses among its tags, whatever the word is.",
+    "choice": "The model chooses one of the alternatives, also where none goes with the text.",
+}
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` into a run folder.
+
+    Args:
+        folder: A run folder; only its files are read.
+
+    Returns:
+        The path of the page.
+    """
+    run = read_run(folder)
+    found = findings.results(run)
+    sections = {
+        "learning": learning(run),
+        "network": network(run),
+        "states": _states(run),
+        "retention": retained(run),
+        "predictions": _predictions(run),
+        "data": _data(run),
+    }
+    return _write(folder / "report.html", _overview(run, found) | sections)
+
+
+def write_model_card(folder: Path) -> Path:
+    """Write the model card ``README.md``, in the form the Hugging Face Hub reads, into a run folder.
+
+    Args:
+        folder: A run folder; only its files are read.
+
+    Returns:
+        The path of the card.
+    """
+    run = read_run(folder)
+    found = findings.results(run)
+    kind = str(run.data.get("kind"))
+    told = {"item": ITEMS.get(kind, '"…"'), "limit": LIMITS.get(kind, LABELS_ONLY)}
+    context = _overview(run, found) | told | {"front_matter": _front_matter(run), "data": _data(run)}
+    return _write(folder / "README.md", context, template="model_card.md.j2")
+
+
+# --- Pages ------------------------------------------------------------------------------------------
+
+
+def _write(path: Path, context: Context, template: str = "report.html.j2") -> Path:
+    text = _environment().get_template(template).render(context)
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
+    return path
+
+
+def _environment() -> Environment:
+    """Templates that escape in HTML, and refuse to print what nobody gave them."""
+    environment = Environment(
+        loader=PackageLoader("lingraft.results.pages"),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    said = (
+        wording.percent,
+        wording.count,
+        wording.size,
+        wording.interval,
+        wording.points,
+        wording.duration,
+        wording.span,
+    )
+    environment.filters |= {function.__name__: function for function in said}
+    environment.filters |= {"plural": wording.plural, "capital": wording.capital, "cell": _cell}
+    return environment
+
+
+def _cell(text: object) -> str:
+    """Text that stays inside its cell of a Markdown table, and is not taken for HTML."""
+    return re.sub(r"\s+", " ", str(text)).replace("|", "\\|").replace("<", "&lt;")
+
+
+# --- Sections ---------------------------------------------------------------------------------------
+
+
+def _overview(run: RunFiles, found: list[Result]) -> Context:
+    """What both documents open with: the headline is about the targets at the shots that were saved."""
+    source = (run.source_language, None)
+    targets = [r for r in found if r.language not in source or r.context_language not in source] or found
+    main = _main_results(run, targets)
+    return {
+        "run": run,
+        "summary": run.summary,
+        "backbone": run.summary.get("backbone", {}),
+        "task": run.data.get("task", "an unnamed task"),
+        "source": run.name(run.source_language),
+        "headline": wording.headline(main),
+        "main": [
+            {"result": result, "told": wording.sentence(result), "trust": wording.trust(result)} for result in main
+        ],
+        "warnings": wording.warnings(run, targets),
+        "noticed": wording.training_warnings(run),
+        "record": record(run),
+        "kept": wording.retention_told(run),
+        "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
+        "results": found,
+        "results_title": _results_title(main),
+        "noun": wording.noun_of(str(run.data.get("kind"))),
+        "kind": str(run.data.get("kind") or "classification"),
+        "shots_title": wording.shots_title(str(run.data.get("kind") or "classification")),
+        "metrics": [wording.metric_name(metric) for metric in findings.metrics_of(run.data)],
+        "results_chart": Markup(charts.before_after(found)) if found else None,
+    }
+
+
+def _main_results(run: RunFiles, targets: list[Result]) -> list[Result]:
+    """One result per language: at the shots of the saved unit, else at the most."""
+    saved = re.match(r"k(\d+)-", run.selected_unit)
+    chosen: dict[str, Result] = {}
+    for result in targets:  # shots ascend
+        at_saved = saved is not None and result.shots == int(saved[1])
+        kept = chosen.get(result.name)
+        if kept is None or at_saved or not (saved and kept.shots == int(saved[1])):
+            chosen[result.name] = result
+    return list(chosen.values())
+
+
+def _results_title(main: list[Result]) -> str:
+    gains = [result for result in main if result.gain is not None]
+    if not gains:
+        return "Nothing to compare yet"
+    best = max(gains, key=lambda result: result.gain.value if result.gain else 0.0)
+    assert best.gain is not None
+    change = f"{wording.points(best.gain.value)} {wording.interval(best.gain)}".strip()
+    if len(gains) == 1:
+        return f"Adaptation changed {wording.metric_name(gains[0].metric)} by {change}"
+    return f"{best.name} gained most: {change}" if best.gain.value > 0 else f"No language gained; {best.name}: {change}"
+
+
+def _states(run: RunFiles) -> Context | None:
+    """Two pictures per language, in one frame, so that distances compare."""
+    pictures = []
+    for language, states in run.states.get("languages", {}).items():
+        before, after = (states[moment] for moment in ("before", "after"))
+        frame = [point for moment in (before, after) for side in ("source", "target") for point in moment[side]]
+        if not frame or any(len(moment["source"]) != len(moment["target"]) for moment in (before, after)):
+            continue
+        names = (run.name(run.source_language), run.name(language))
+        apart = [findings.pair_distance(moment["source"], moment["target"]) for moment in (before, after)]
+        drawn = [
+            Markup(charts.state_pairs(title, moment["source"], moment["target"], names, frame))
+            for title, moment in (("Before", before), ("After", after))
+        ]
+        pictures.append({"name": run.name(language), "pairs": len(before["source"]), "apart": apart, "charts": drawn})
+    return {"axes": run.states.get("axes", ""), "languages": pictures} if pictures else None
+
+
+def _predictions(run: RunFiles) -> list[Context]:
+    """Mistakes, confusions and calibration of the saved unit, language by language."""
+    sections = []
+    for language in run.languages:
+        rows = run.predictions(run.selected_unit, language)
+        if not rows:
+            continue
+        labels = [] if "counts" in rows[0] else findings.labels_of(rows, run.data.get("labels", ()))
+        counts = findings.confusion(rows, labels) if labels else []
+        baseline = findings.confusion(rows, labels, "before") if labels and rows[0].get("before") is not None else None
+        before, after = (findings.reliability(rows, when) for when in ("before", "after"))
+        stated = run.summary.get("calibration", {}).get(language, {})
+        sections.append(
+            {
+                "name": run.name(language),
+                "n": len(rows),
+                "wrong": sum(not is_right(row) for row in rows),
+                "mistakes": [_readable(row) for row in findings.mistakes(rows)],
+                "confusion": Markup(charts.confusion_matrix(counts, labels)) if labels else None,
+                "confusion_before": Markup(charts.confusion_matrix(baseline, labels)) if baseline else None,
+                "confused": _most_confused(labels, counts),
+                "reliability": Markup(charts.reliability_diagram(before, after)),
+                "confidence": wording.confidence_told(after),
+                "ece_before": stated.get("before", findings.expected_calibration_error(before)),
+                "ece_after": stated.get("after", findings.expected_calibration_error(after)),
+            }
+        )
+    return sections
+
+
+def _readable(row: Row) -> Row:
+    """A prediction for people: all right answers, and alternatives in words."""
+    among = row.get("alternatives")
+
+    def told(value: Any) -> Any:
+        if isinstance(value, list):
+            return " / ".join(dict.fromkeys(value))
+        return among[int(value)] if among and value is not None else value
+
+    shown = {column: told(row.get(column)) for column in ("gold", "value", "before")}
+    return row | shown | {"before_right": row.get("before") is not None and is_right(row, "before")}
+
+
+def _most_confused(labels: list[str], counts: list[list[int]]) -> str:
+    if not labels:
+        return ""
+    pairs = [
+        (number, gold, predicted)
+        for gold, line in zip(labels, counts, strict=True)
+        for predicted, number in zip(labels, line, strict=True)
+        if gold != predicted and number
+    ]
+    if not pairs:
+        return "Nothing was confused"
+    number, gold, predicted = max(pairs, key=lambda pair: pair[0])
+    return f"Most often confused: {gold} taken for {predicted}, {number} of {sum(counts[labels.index(gold)])}"
+
+
+def _data(run: RunFiles) -> Context:
+    licence = str(run.data.get("licence") or "not stated")
+    return {
+        "licence": licence,
+        "non_commercial": wording.is_non_commercial(licence),
+        "citation": run.data.get("citation", ""),
+        "labels": run.data.get("labels", []),
+        "languages": run.data.get("languages", {}),
+        "leaks": run.data.get("leaks_removed", {}),
+        "notes": run.data.get("notes", []),
+        "max_length": run.data.get("max_length"),
+    }
+
+
+# --- Front matter -----------------------------------------------------------------------------------
+
+
+def _front_matter(run: RunFiles) -> str:
+    """What the Hub reads: languages, licence, base model, tags, metrics."""
+    codes = [*run.data.get("target_languages", ()), *filter(None, [run.source_language])]
+    licences = list(
+        dict.fromkeys(filter(None, [run.data.get("licence"), run.summary.get("backbone", {}).get("licence")]))
+    )
+    fields: Row = {
+        "language": list(dict.fromkeys(code.partition("-")[0] for code in codes)),
+        **_licence_fields(licences),
+        "base_model": str(run.summary.get("backbone", {}).get("name", "")).removeprefix("bundled:"),
+        "library_name": "lingraft",
+        "pipeline_tag": PIPELINE_TAGS.get(str(run.data.get("kind")), "text-classification"),
+        "tags": ["lingraft", "cross-lingual-transfer", "low-resource-languages", "adapter"],
+        "metrics": ["f1" if metric.endswith("f1") else metric for metric in findings.metrics_of(run.data)],
+    }
+    text = StringIO()
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump({key: value for key, value in fields.items() if value}, text)
+    return text.getvalue()
+
+
+def _licence_fields(licences: list[str]) -> Row:
+    """The one licence of data and backbone; where they differ, the Hub's ``other`` and both names."""
+    if len(licences) == 1:
+        return {"license": re.sub(r"\s+", "-", licences[0].lower())}
+    return {"license": "other", "license_name": "-and-".join(re.sub(r"\s+", "-", name.lower()) for name in licences)}

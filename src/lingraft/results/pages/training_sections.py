@@ -1,0 +1,178 @@
+"""The report's sections on what training did: to the losses, to the parameters, to what the model could do before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from markupsafe import Markup
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ...core.files import Row
+from .. import charts, wording
+from .. import training_history as training_record
+from ..findings import Estimate
+from ..run_files import RunFiles
+
+Context = dict[str, Any]
+
+
+# --- Learning ---------------------------------------------------------------------------------------
+
+
+def learning(run: RunFiles) -> Context | None:
+    """Loss of the saved unit, and dev score of all units."""
+    units = run.trainings
+    if not units:
+        return None
+    selected = _shown(run)
+    curves = {unit: _curve(rows, "dev_score") for unit, rows in units.items()}
+    parts = [_curve(units[selected], key) for key in ("loss", "task_loss", "alignment_loss")]
+    if not any(value for _, value in parts[2]):
+        parts[2] = []  # nothing was aligned
+    dev = curves.pop(selected)
+    title = _loss_told(parts[1] or parts[0])
+    if dev:
+        title += f"; dev score reached {wording.percent(max(value for _, value in dev))}"
+    speeds = [row["tokens_per_second"] for row in run.training if row.get("tokens_per_second")]
+    return {
+        "title": title,
+        "unit": selected,
+        "others": sum(bool(curve) for curve in curves.values()),
+        "losses": Markup(charts.losses(*parts)) if any(parts) else None,
+        "dev": Markup(charts.dev_score(dev, [curve for curve in curves.values() if curve])) if dev else None,
+        "speed": fmean(speeds) if speeds else None,
+    }
+
+
+def _shown(run: RunFiles) -> str:
+    """The saved unit, or the first that has a record."""
+    return run.selected_unit if run.selected_unit in run.trainings else next(iter(run.trainings), "")
+
+
+def _loss_told(curve: list[tuple[float, float]]) -> str:
+    if not curve:
+        return "No loss was recorded"
+    first, last = curve[0][1], curve[-1][1]
+    return f"Task loss {'fell' if last < first else 'did not fall: it went'} from {first:.2f} to {last:.2f}"
+
+
+def _curve(rows: Sequence[Row], key: str) -> list[tuple[float, float]]:
+    return [(row["step"], row[key]) for row in rows if row.get(key) is not None and math.isfinite(row[key])]
+
+
+def record(run: RunFiles) -> Context:
+    """What learnt when in the saved unit, how task and alignment got on, and how their weights moved."""
+    rows = run.trainings.get(_shown(run), [])
+    conflict = training_record.conflict(rows)
+    stages = training_record.stages(rows)
+    return {
+        "stages": stages,
+        "trained": wording.trained_told(stages),
+        "conflict": wording.conflict_told(conflict) if conflict else "",
+        "weights": training_record.changed_weights(rows, _alignment_names(run.recipe)),
+    }
+
+
+def _alignment_names(recipe: str) -> list[str]:
+    """The names of the alignment losses in a recipe; none where it is not to be read."""
+    try:
+        found = YAML(typ="safe", pure=True).load(recipe)
+    except YAMLError:
+        return []
+    blocks = found.get("alignment") if isinstance(found, Mapping) else None
+    return [str(block["name"]) for block in blocks or () if isinstance(block, Mapping) and "name" in block]
+
+
+# --- What was trained, what was frozen --------------------------------------------------------------
+
+
+def network(run: RunFiles) -> Context | None:
+    """Trained and frozen parameters, and the proof that the frozen ones did not move."""
+    backbone = run.summary.get("backbone", {})
+    trained = [part for part in run.summary.get("parameters", ()) if part.get("trained", True)]
+    if not trained:
+        return None
+    total = sum(part["count"] for part in trained)
+    whole = backbone.get("parameters") or sum(part["count"] for part in run.summary.get("frozen", ()))
+    parts: dict[str, int] = {}
+    for part in trained:
+        parts[part["part"]] = parts.get(part["part"], 0) + part["count"]
+    head = parts.pop("head", 0)
+    shown = [(_part_name(run, part), number) for part, number in parts.items()]
+    strip = ""
+    if "layers" in backbone:
+        cut, frozen = backbone.get("cut", 0), "backbone" not in parts
+        strip = charts.layer_strip(backbone["layers"], cut, shown, head, frozen=frozen)
+    share = (
+        f"{wording.percent(total / whole, 2)} of the backbone's {wording.size(whole)}" if whole else "nothing frozen"
+    )
+    return {
+        "title": f"{wording.size(total)} parameters were trained: {share}",
+        "strip": Markup(strip),
+        "trained": [{**part, "part": _part_name(run, part["part"])} for part in trained],
+        "total": total,
+        "proof": _proof(run),
+    }
+
+
+def _part_name(run: RunFiles, part: str) -> str:
+    kind, _, language = part.partition(":")
+    return run.name(language) if language else {"task": "task, shared", "backbone": "backbone, copies"}.get(kind, kind)
+
+
+def _proof(run: RunFiles) -> list[Context]:
+    """Digests before and after: of the whole backbone, and of what this recipe kept frozen, where it is recorded."""
+    backbone, fact = run.summary.get("backbone", {}), run.summary.get("units", {}).get(run.selected_unit, {})
+    digests = [("The backbone's weights", backbone.get("weights_digest"), backbone.get("digest_after"))]
+    rest = fact.get("frozen_digest_before"), fact.get("frozen_digest_after")
+    if rest != digests[0][1:] and run.summary.get("frozen"):  # neither all nor nothing was kept frozen
+        digests.append(("The parameters that were kept frozen", *rest))
+    return [
+        {"what": what, "before": before, "after": after, "same": before == after}
+        for what, before, after in digests
+        if before and after
+    ]
+
+
+# --- Retention --------------------------------------------------------------------------------------
+
+
+def retained(run: RunFiles) -> Context | None:
+    """Scores before and after, similarities, and the model with its parts off; None in folders without them."""
+    kept = run.retention
+    if not kept:
+        return None
+    source, score = run.name(run.source_language), kept.get("source_score")
+    scores = []
+    if score:
+        scores.append(
+            {
+                "what": wording.capital(wording.metric_name(score.get("metric", "accuracy"))),
+                "language": source,
+                "before": Estimate(score["before"]),
+                "after": Estimate(score["after"]),
+                "difference": Estimate(score["after"] - score["before"]),
+                "on": f"{wording.plural(score['n'], 'development text')}",
+            }
+        )
+    for language, row in kept.get("retrieval", {}).items():
+        of = {"test": "test text", "learn": "training pair"}[row["sentences"]]
+        scores.append(
+            {
+                "what": "Translations found",
+                "language": f"{source} and {run.name(language)}",
+                **{key: Estimate(**row[key]) for key in ("before", "after", "difference")},
+                "on": wording.plural(row["n"], of),
+            }
+        )
+    off = kept.get("parts_off")
+    return {
+        "told": wording.retention_told(run),
+        "scores": scores,
+        "similarity": [{"name": run.name(code), **row} for code, row in kept.get("similarity", {}).items()],
+        "parts_off": {**off, "same": off["max_difference"] <= off["tolerance"]} if off else None,
+    }

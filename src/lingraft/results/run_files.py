@@ -1,0 +1,118 @@
+"""What a finished run left in its folder, read back as plain data.
+
+The report needs nothing else: no model, no data set, no torch. Files that a run did not write are
+empty here, and the part of the report that wanted them says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from ..core.errors import RunError
+from ..core.files import Row, read_lines, read_object
+from ..core.records import Score
+
+SCORE_FIELDS = {column.name for column in fields(Score)}
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """The files of one run folder, predictions excepted, which are read when asked for."""
+
+    folder: Path
+    recipe: str
+    data: Row
+    scores: tuple[Score, ...]
+    training: tuple[Row, ...]
+    summary: Row
+    states: Row
+    retention: Row = field(default_factory=dict)
+
+    def predictions(self, unit: str, language: str) -> list[Row]:
+        """Predictions of one unit in one language; empty where the file is missing."""
+        return list(read_lines(self.folder / "predictions" / unit / f"{language}.jsonl"))
+
+    @property
+    def trainings(self) -> dict[str, list[Row]]:
+        """Epochs of each unit's training, in their order."""
+        found: dict[str, list[Row]] = {}
+        for row in self.training:
+            found.setdefault(str(row["unit"]), []).append(row)
+        return found
+
+    @property
+    def source_language(self) -> str:
+        """The language that the task part was learnt in."""
+        return str(self.data.get("source_language", ""))
+
+    @property
+    def languages(self) -> list[str]:
+        """Every language with a score: targets in the recipe's order, then others, the source last."""
+        targets = list(self.data.get("target_languages", ()))
+        others = sorted({score.language for score in self.scores} - {*targets, self.source_language})
+        return [*targets, *others, *([self.source_language] if self.source_language else [])]
+
+    @property
+    def selected_unit(self) -> str:
+        """The unit that was saved for use; without a summary, the first one scored."""
+        selected = self.summary.get("selected_unit")
+        return str(selected) if selected else next(map(unit_of, self.scores), "")
+
+    def name(self, language: str) -> str:
+        """The language's English name, or its code."""
+        return str(self.data.get("languages", {}).get(language, {}).get("name") or language)
+
+
+def unit_of(score: Score) -> str:
+    """Shots, draw and seed, as folders of predictions are named."""
+    return f"k{score.shots}-draw{score.draw}-seed{score.seed}"
+
+
+def read_run(folder: Path) -> RunFiles:
+    """Read a run folder."""
+    if not folder.is_dir():
+        raise RunError(f"{folder}: expected a run folder (the output of 'lingraft run'), found no such folder")
+    recipe = folder / "recipe.yaml"
+    return RunFiles(
+        folder=folder,
+        recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
+        data=read_object(folder / "data.json"),
+        scores=tuple(
+            Score(**{key: value for key, value in row.items() if key in SCORE_FIELDS})
+            for row in read_lines(folder / "scores.jsonl")
+        ),
+        training=tuple(read_lines(folder / "training.jsonl")),
+        summary=read_object(folder / "summary.json"),
+        states=read_object(folder / "states.json"),
+        retention=read_object(folder / "retention.json"),
+    )
+
+
+def counts_of(row: Row, when: str = "after") -> tuple[float, ...]:
+    """What one prediction adds to the sums that the metric is made of: right and 1 where there are classes.
+
+    Two numbers make a mean, three (right, predicted, gold) an F1.
+    """
+    found = row.get("counts" if when == "after" else "before_counts")
+    if found is not None:
+        return tuple(float(number) for number in found)
+    return float(row.get("value" if when == "after" else "before") == row["gold"]), 1.0
+
+
+def is_right(row: Row, when: str = "after") -> bool:
+    """Whether a prediction is wholly right."""
+    first, *others = counts_of(row, when)
+    return all(first == other for other in others)
+
+
+def share_right(row: Row, when: str = "after") -> float:
+    """How much of a prediction is right: of a tagged sentence the share of its words, else all or nothing.
+
+    That is what the confidence is of: the mean of the words' probabilities, or the chance of the one answer.
+    """
+    gold, value = row["gold"], row.get("value" if when == "after" else "before")
+    if "counts" not in row or not isinstance(gold, str) or not gold:
+        return float(is_right(row, when))
+    words = list(zip(gold.split(), str(value).split(), strict=True))
+    return sum(one == other for one, other in words) / len(words)

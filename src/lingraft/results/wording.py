@@ -1,0 +1,357 @@
+"""How the report says numbers: formats, the headline, what to trust, what to beware of.
+
+Kept apart from the page, because a sentence that claims something deserves tests of its own. A gain
+is called a gain only if its interval excludes zero; everything else is said as plainly as a gain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..core.files import Row
+from .findings import Bin, Estimate, Result
+from .run_files import RunFiles
+from .training_history import Conflict, Noticed, Stage, noticed
+
+NBSP = "\u00a0"
+MINUS = "\u2212"
+FEW_TEXTS = 100
+MANY_UNKNOWN = 0.01
+POOR_CALIBRATION = 0.1
+MANY_NOTICED = 8
+
+
+# --- Numbers ----------------------------------------------------------------------------------------
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """A share: ``52 %``."""
+    return "–" if value is None else f"{100 * value:.{digits}f}{NBSP}%"
+
+
+def count(value: float | None) -> str:
+    """A whole number: ``12,345``."""
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def size(value: float) -> str:
+    """A large number, as it is spoken: ``117.7 M``."""
+    for unit, factor in (("G", 1e9), ("M", 1e6)):
+        if value >= factor:
+            return f"{value / factor:.1f}{NBSP}{unit}"
+    return count(value)
+
+
+def interval(estimate: Estimate | None) -> str:
+    """The bounds in percent: ``[46, 58]``; empty where they are not known."""
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return ""
+    return f"[{_points(estimate.low)}, {_points(estimate.high)}]"
+
+
+def points(value: float) -> str:
+    """A difference of shares: ``+28 points``."""
+    number = _points(value)
+    sign = "+" if value > 0 and number != "0" else ""
+    return f"{sign}{number}{NBSP}point{'' if number in ('1', MINUS + '1') else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time: ``4 min 12 s``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f}{NBSP}s"
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours}{NBSP}h {minutes}{NBSP}min" if hours else f"{minutes}{NBSP}min {whole % 60}{NBSP}s"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 draw``, ``3 draws``."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def _points(value: float) -> str:
+    text = f"{100 * value:.0f}"
+    return "0" if text == "-0" else text.replace("-", MINUS)
+
+
+# --- Sentences --------------------------------------------------------------------------------------
+
+
+METRIC_NAMES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "f1": "F1",
+    "exact_match": "exact match",
+    "span_f1": "span F1",
+    "tag_accuracy": "tag accuracy",
+}
+
+
+def metric_name(metric: str) -> str:
+    """How people call a metric."""
+    return METRIC_NAMES.get(metric, metric)
+
+
+NOUNS = {"span_qa": "question", "tagging": "sentence", "choice": "item"}
+
+
+def noun_of(kind: str) -> str:
+    """What one example of a kind of task is called."""
+    return NOUNS.get(kind, "text")
+
+
+def capital(text: str) -> str:
+    """With a capital letter first."""
+    return text[:1].upper() + text[1:]
+
+
+def headline(results: Sequence[Result]) -> str:
+    """What came out, in one line; for several languages, how many of them gained."""
+    if not results:
+        return "No scores yet"
+    if len(results) == 1:
+        only = results[0]
+        if only.before is None or only.after is None:
+            reached = percent(only.after.value if only.after else None)
+            return f"{only.name}: {reached} {metric_name(only.metric)}, without a baseline"
+        unclear = ", no clear gain" if only.gain is not None and only.gain.value > 0 else ", no gain"
+        told = {"better": "", "worse": ", a loss", "unclear": unclear, "unknown": ""}[only.verdict]
+        return (
+            f"{only.name}: {percent(only.before.value)} → {percent(only.after.value)} {metric_name(only.metric)}{told}"
+        )
+    better = sum(result.verdict == "better" for result in results)
+    worse = [result.name for result in results if result.verdict == "worse"]
+    told = f"; {listed(worse)} lost" if worse else ""
+    if not better:
+        return f"No clear gain in any of {len(results)} languages{told}"
+    if better == len(results):
+        return (
+            f"{capital(metric_name(results[0].metric))} rose in {'both' if better == 2 else f'all {better}'} languages"
+        )
+    return f"{capital(metric_name(results[0].metric))} rose in {better} of {len(results)} languages{told}"
+
+
+def sentence(result: Result) -> str:
+    """The result of one language, with its interval, its test texts and the comparison with the frozen head."""
+    if result.after is None:
+        return f"{result.name}: no score of the adapted model."
+    on = f"on {plural(result.n, noun_of(result.kind))} never seen in training"
+    reached = " ".join(
+        filter(None, [percent(result.after.value), metric_name(result.metric), interval(result.after), on])
+    )
+    if result.before is None:
+        return f"{result.name}: {reached}; there is no baseline to compare with."
+    return f"{result.name}: {percent(result.before.value)} → {reached}{_compared(result)}."
+
+
+def _compared(result: Result) -> str:
+    if result.gain is None:
+        return ""
+    difference = " ".join(filter(None, [points(result.gain.value), interval(result.gain)]))
+    if result.verdict == "better":
+        return f": {difference} over the frozen head"
+    if result.verdict == "worse":
+        return f": worse than the frozen head ({difference})"
+    return f": {'no clear gain over' if result.gain.value > 0 else 'no better than'} the frozen head ({difference})"
+
+
+def trust(result: Result) -> str:
+    """How far the number depends on draws and seeds, which its interval does not say."""
+    draws = result.draw_means
+    if not draws:
+        return ""
+    if len(draws) * result.seeds == 1:
+        return (
+            f"One draw of {_shots(result)} and one seed: other examples or another seed would give "
+            "another number, and nothing here says how different."
+        )
+    over = f"Mean over {plural(len(draws), 'draw')} × {plural(result.seeds, 'seed')} at {_shots(result)}"
+    if len(draws) == 1:
+        return f"{over}. One draw does not tell how much the choice of examples matters."
+    return f"{over}; the worst draw reached {percent(min(draws))}, the best {percent(max(draws))}."
+
+
+def _shots(result: Result) -> str:
+    if result.shots == 0:
+        return "no shots"
+    if result.kind == "classification":
+        return f"{plural(result.shots, 'shot')} per label"
+    return plural(result.shots, f"labelled {noun_of(result.kind)}")
+
+
+def shots_title(kind: str) -> str:
+    """What the number of shots counts, as the title of a column."""
+    return "Shots per label" if kind == "classification" else f"Labelled {noun_of(kind)}s"
+
+
+def confidence_told(bins: Sequence[Bin]) -> str:
+    """Whether the adapted model is surer than it should be."""
+    total = sum(part.count for part in bins)
+    if not total:
+        return "No confidences to compare"
+    sure = sum(part.confidence * part.count for part in bins) / total
+    right = sum(part.accuracy * part.count for part in bins) / total
+    told = f"{percent(sure)} sure on average, right in {percent(right)}"
+    if abs(sure - right) < 0.03:
+        return f"About as sure as it is right: {told}"
+    return f"{'Surer' if sure > right else 'Less sure'} than it is right: {told}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``A``, ``A and B``, ``A, B and C``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+# --- Training ---------------------------------------------------------------------------------------
+
+
+def trained_told(stages: Sequence[Stage]) -> str:
+    """``epochs 1–2: head; 3–6: head, prompt, adapter``."""
+    told = [f"{span(stage.epochs)}: {', '.join(stage.trained)}" for stage in stages]
+    return f"epoch{'' if stages[-1].epochs[1] == stages[0].epochs[0] else 's'} {'; '.join(told)}" if stages else ""
+
+
+def span(ends: tuple[int, int]) -> str:
+    """``3`` or ``3–6``."""
+    first, last = ends
+    return f"{first:,}" if first == last else f"{first:,}–{last:,}"
+
+
+def conflict_told(conflict: Conflict) -> str:
+    """Whether task and alignment want the same of the parameters they share."""
+    told = {
+        "fight": "Task and alignment fight: what lowers the loss of one tends to raise that of the other",
+        "orthogonal": "Task and alignment hardly touch each other: their gradients are about orthogonal",
+        "help": "Task and alignment help each other: what lowers the loss of one tends to lower that of the other",
+    }[conflict.verdict]
+    cosine = f"{conflict.cosine:+.2f}".replace("-", MINUS)
+    size = (
+        "" if conflict.ratio is None else f"; alignment's gradient is {conflict.ratio:.2g} times the size of the task's"
+    )
+    return f"{told} (cosine {cosine} on average){size}."
+
+
+def training_warnings(run: RunFiles) -> list[str]:
+    """What the trainings warned of, each warning once, those of the saved unit first."""
+    found = noticed(run.trainings, run.selected_unit)
+    told = [_noticed_told(one, len(run.trainings)) for one in found[:MANY_NOTICED]]
+    more = len(found) - len(told)
+    return told + ([f"{plural(more, 'more warning')} in training.jsonl."] if more else [])
+
+
+def _noticed_told(one: Noticed, trainings: int) -> str:
+    epochs = f"epoch{'' if one.epochs[0] == one.epochs[1] else 's'} {span(one.epochs)}"
+    where = f"in {one.units} of {trainings} trainings, first in {one.unit}, {epochs}" if trainings > 1 else epochs
+    return f"{one.text[:1].upper()}{one.text[1:].rstrip('.')} ({where})."
+
+
+# --- Retention --------------------------------------------------------------------------------------
+
+
+def retention_told(run: RunFiles) -> str:
+    """What is left of what the model could do, in one sentence; empty where nobody looked."""
+    score, found = run.retention.get("source_score"), run.retention.get("retrieval", {})
+    told = [_score_told(run.name(run.source_language), score)] if score else []
+    by_verdict: dict[str, list[str]] = {}
+    for language, row in found.items():
+        seen = " (on pairs it was trained on)" if row.get("sentences") == "learn" else ""
+        by_verdict.setdefault(_change(row["difference"]), []).append(run.name(language) + seen)
+    changes = [f"{change} for {listed(by_verdict[change])}" for change in CHANGES if change in by_verdict]
+    told += [f"compared with the frozen model, translations are found {listed(changes)}"] if changes else []
+    return f"{'; '.join(told)}." if told else ""
+
+
+CHANGES = ("less often", "neither clearly more nor less often", "more often")
+
+
+def _change(difference: Row) -> str:
+    return CHANGES[0] if difference["high"] < 0 else CHANGES[2] if difference["low"] > 0 else CHANGES[1]
+
+
+def _score_told(name: str, score: Row) -> str:
+    before, after = score["before"], score["after"]
+    moved = "rose" if after > before else "fell"
+    told = (
+        f"{moved} from {percent(before, 1)} to {percent(after, 1)}"
+        if before != after
+        else f"stayed at {percent(after, 1)}"
+    )
+    return f"{name} {metric_name(score.get('metric', 'accuracy'))} {told} on {plural(score['n'], 'development text')}"
+
+
+# --- Warnings ---------------------------------------------------------------------------------------
+
+
+def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
+    """Everything a reader must know before believing the headline."""
+    found = [_baseline_warning(result) for result in results if result.language != run.source_language]
+    found += [_majority_warning(result) for result in results]
+    found += [
+        f"{result.name} has only {plural(result.n, f'test {noun_of(result.kind)}')}: its interval is wide."
+        for result in results
+        if 0 < result.n < FEW_TEXTS
+    ]
+    for code, facts in run.data.get("languages", {}).items():
+        found += _text_warnings(run.name(code), facts, run.data.get("max_length"))
+    for code, error in run.summary.get("calibration", {}).items():
+        if (error.get("after") or 0) > POOR_CALIBRATION:
+            off = f"{100 * error['after']:.0f}"
+            found.append(f"{run.name(code)}: confidences are {off} points off on average; do not read them as chances.")
+    found.append(_digest_warning(run.summary))
+    found.append(_parts_off_warning(run.retention.get("parts_off", {})))
+    if is_non_commercial(str(run.data.get("licence", ""))):
+        found.append(f"The data may not be used commercially ({run.data['licence']}).")
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def _baseline_warning(result: Result) -> str:
+    if result.gain is None or result.verdict in ("better", "unknown"):
+        return ""
+    than = "worse than" if result.verdict == "worse" else "not shown to be better than"
+    return f"{result.name}, {_shots(result)}: the adapted model is {than} a linear head on the frozen backbone. " + (
+        "Prefer the frozen head." if result.verdict == "worse" else "The simpler frozen head may serve as well."
+    )
+
+
+def _majority_warning(result: Result) -> str:
+    if result.majority is None or result.after is None or result.after.value > result.majority:
+        return ""
+    return f"{result.name}, {_shots(result)}: always answering the most frequent label does at least as well."
+
+
+def _text_warnings(name: str, facts: Row, max_length: int | None) -> list[str]:
+    found = []
+    if facts.get("truncated"):
+        limit = f" {max_length}" if max_length else ""
+        found.append(f"{plural(facts['truncated'], f'{name} text')} did not fit into{limit} tokens and lost their end.")
+    if facts.get("unknown_rate", 0) > MANY_UNKNOWN:
+        found.append(f"The tokenizer does not know {percent(facts['unknown_rate'], 1)} of the {name} tokens.")
+    return found
+
+
+def _digest_warning(summary: Row) -> str:
+    backbone = summary.get("backbone", {})
+    pairs = [(backbone.get("weights_digest"), backbone.get("digest_after"))]
+    pairs += [
+        (fact.get("frozen_digest_before"), fact.get("frozen_digest_after"))
+        for fact in summary.get("units", {}).values()
+    ]
+    if all(before == after for before, after in pairs if before and after):
+        return ""
+    return "The backbone's weights changed during training, although they should be frozen: do not trust this run."
+
+
+def _parts_off_warning(parts_off: Row) -> str:
+    if not parts_off or parts_off["max_difference"] <= parts_off["tolerance"]:
+        return ""
+    return (
+        f"With all parts switched off, states differ from the base model's by {parts_off['max_difference']:.2g}, which "
+        "is more than rounding: what was trained does not come off again."
+    )
+
+
+def is_non_commercial(licence: str) -> bool:
+    """Whether a licence's name forbids commercial use."""
+    return re.search(r"\bnc\b|non-?commercial", licence, re.IGNORECASE) is not None

@@ -1,0 +1,1 @@
+"""From one recipe to a finished run folder."""

@@ -1,0 +1,116 @@
+"""What of a recipe cannot work with this checkpoint or this task, found before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..backbones.encoding import usual_cut
+from ..core.errors import ConfigError
+from ..core.records import IDS, ParallelPair
+from ..data.languages import canonical
+from ..model.freezing import freezing
+from ..recipe.settings import Recipe
+from ..tasks import Task
+from ..tasks.gathering import gather
+from ..tasks.material import Materials
+from ..training.alignment import alignment
+
+
+def gather_checked(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = None) -> Materials:
+    """Gather what a recipe learns from and is tested on, once its parts are known to suit its task.
+
+    Raises:
+        LingraftError: See :func:`lingraft.tasks.gathering.gather`; a loss or an adapter does not suit the task.
+    """
+
+    def check(task: Task) -> list[str]:
+        _refuse_losses(recipe, task)
+        return _imported_adapters(recipe, task)
+
+    return gather(recipe, mined, check)
+
+
+def _refuse_losses(recipe: Recipe, task: Task) -> None:
+    """Refuse losses that compare what the task says of a text, where it says nothing of parallel sentences."""
+    if task.kind.name == "classification" or recipe.train.max_pairs == 0:
+        return
+    ours = "" if recipe.preset is None else f" (preset {recipe.preset} asks for it: write the losses without it)"
+    problems = [
+        f"alignment.{i}: {block.name} compares the classes of two sentences, but {task.name} ({task.kind.name}) has "
+        f"none for a sentence; leave this loss out{ours}"
+        for i, block in enumerate(recipe.alignment)
+        if "predictions" in alignment.build(block.name, block.options).needs
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _imported_adapters(recipe: Recipe, task: Task) -> list[str]:
+    """Which languages have no adapter where some were made elsewhere.
+
+    Raises:
+        ConfigError: One is for no language of the run, or a prompt is to start from labels where there are none.
+    """
+    if recipe.prompt and recipe.prompt.options.get("init") == "labels" and not task.labels:
+        raise ConfigError(
+            [f"prompt.init: labels needs labels, and {task.name} ({task.kind.name}) has none; take states"]
+        )
+    if recipe.adapter is None or recipe.adapter.name != "adapterhub":
+        return []
+    given = list(map(canonical, recipe.adapter.options["folders"]))
+    if strange := [code for code in given if code not in task.languages]:
+        raise ConfigError(
+            [f"adapter.folders: {strange[0]} is no language of this run, which has {', '.join(task.languages)}"]
+        )
+    return [f"{code} has no imported adapter" for code in task.target_languages if code not in given]
+
+
+def resolved_cut(recipe: Recipe, num_layers: int) -> int:
+    """The cut as a number; see ``BackboneSettings.cut``.
+
+    Raises:
+        ConfigError: What the recipe lets learn lies below it, nothing is left above it, or an alignment
+            loss looks where nothing learns.
+    """
+    highest = freezing.build(recipe.freezing.name, recipe.freezing.options).highest_cut(num_layers)
+    usual = 0 if recipe.prompt and recipe.prompt.name == "input" else usual_cut(num_layers)
+    cut = min(usual, highest) if recipe.backbone.cut == "auto" else recipe.backbone.cut
+    if recipe.backbone.cut != "auto" and highest == IDS:
+        raise ConfigError([f"backbone.cut: freezing {recipe.freezing.name} trains everything; leave the cut out"])
+    if cut >= num_layers:
+        raise ConfigError(
+            [f"backbone.cut: {cut} leaves nothing to train above it; the checkpoint has {num_layers} layers"]
+        )
+    if cut > highest:
+        raise ConfigError(
+            [
+                f"backbone.cut: {cut} is above layer {highest + 1}, which freezing {recipe.freezing.name} trains; "
+                f"set it to {highest} or leave it out"
+            ]
+        )
+    if problems := _without_gradient(recipe, max(0, cut), highest, num_layers):
+        raise ConfigError(problems)
+    return cut
+
+
+def _without_gradient(recipe: Recipe, cut: int, thawed: int, num_layers: int) -> list[str]:
+    """Alignment losses on states that nothing trained has a part in; ``thawed`` is the last layer that never learns."""
+    parts = recipe.prompt is not None or recipe.adapter is not None
+    lowest = cut if parts else max(0, thawed)
+    problems = []
+    for i, block in enumerate(recipe.alignment):
+        layer = num_layers if block.layer is None else block.layer
+        if layer > num_layers:
+            problems.append(f"alignment.{i}.layer: {layer}, but the checkpoint has {num_layers} layers")
+        elif lowest >= num_layers and "predictions" not in alignment.build(block.name, block.options).needs:
+            problems.append(
+                f"alignment.{i}: nothing learns but the head, so {block.name} on states has no gradient; add a prompt "
+                "or an adapter, or set alignment: []"
+            )
+        elif layer <= lowest < num_layers:
+            why = f"the cut is {cut}" if lowest == cut else f"what learns begins at layer {lowest + 1}"
+            problems.append(
+                f"alignment.{i}.layer: states after layer {layer} are frozen ({why}), so a loss on them has no "
+                f"gradient; choose a layer from {lowest + 1} to {num_layers}, or lower backbone.cut"
+            )
+    return problems

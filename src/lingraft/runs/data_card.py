@@ -1,0 +1,89 @@
+"""``data.json``: counts, licences, what was removed, and the digest of all that a run reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..backbones.loading import Backbone
+from ..core.errors import RunError
+from ..core.files import read_object
+from ..core.records import Features
+from ..recipe.settings import Recipe
+from ..tasks.material import Materials
+
+
+def refuse_other_data(folder: Path, card: Mapping[str, Any]) -> None:
+    """A run that continues must read the texts and the backbone that it began with.
+
+    Raises:
+        RunError: It does not.
+    """
+    before = read_object(folder / "data.json").get("digest")
+    if before not in (None, card["digest"]):
+        raise RunError(
+            f"{folder} was begun with other data or another backbone (digest {before[:12]} then, "
+            f"{card['digest'][:12]} now); choose another output_dir, or delete that folder"
+        )
+
+
+def data_digest(features: Mapping[tuple[str, str], Sequence[Features]], backbone: Backbone) -> str:
+    """SHA-256 of all that a run reads: texts as token ids, labels, backbone, tokenizer."""
+    digest = hashlib.sha256(f"{backbone.weights_digest} {backbone.tokenizer_digest}".encode())
+    for key in sorted(features):
+        digest.update(repr((key, [(f.example_id, f.input_ids, f.target) for f in features[key]])).encode())
+    return digest.hexdigest()
+
+
+def data_card(
+    materials: Materials,
+    features: Mapping[tuple[str, str], Sequence[Features]],
+    backbone: Backbone,
+    recipe: Recipe,
+) -> dict[str, Any]:
+    """Counts, licences and what was removed: the content of ``data.json``."""
+    from ..data.augmentation.code_switching import CODE_SWITCHING
+    from ..data.languages import display_name
+    from ..data.tokenizer_coverage import coverage
+
+    task, first = materials.task, materials.draws[0]
+    languages = {}
+    for code in task.languages:
+        found = [f for key, group in features.items() if key[0] == code for f in group]
+        tokens = sum(len(f.input_ids) for f in found)
+        source = code == task.source_language
+        pairs = () if source else first.pairs[code]
+        covered = coverage(materials.written(code), backbone.tokenizer)
+        languages[code] = {
+            "name": display_name(code),
+            "texts": {
+                "train": len(first.labelled) if source else len(first.shots[code]),
+                "dev": len(materials.dev) if source else 0,
+                "test": len(materials.test[code]),
+                "parallel": len(pairs),
+            },
+            "shots": 0 if source else max(len(draw.shots[code]) for draw in materials.draws),
+            "pairs": len(pairs),
+            "switched": sum(pair[1].origin == CODE_SWITCHING for pair in pairs),
+            "truncated": sum(f.truncated > 0 for f in found),
+            "tokens": tokens,
+            "unknown_rate": covered.unknown_rate,
+            "pieces_per_word": covered.pieces_per_word,
+        }
+    return {
+        "task": task.name,
+        "kind": task.kind.name,
+        "metrics": list(task.kind.metrics),
+        "licence": task.licence,
+        "citation": task.citation,
+        "labels": list(task.labels),
+        "source_language": task.source_language,
+        "target_languages": list(task.target_languages),
+        "languages": languages,
+        "leaks_removed": dict(materials.leaks),
+        "notes": list(materials.notes),
+        "max_length": recipe.backbone.max_length,
+        "digest": data_digest(features, backbone),
+    }

@@ -1,0 +1,52 @@
+"""The lexicons that a run mines with its frozen backbone, kept in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..backbones.loading import Backbone
+from ..backbones.walk import frozen_pooled, length_batches, states_at
+from ..core.files import write_text
+from ..core.records import ParallelPair
+from ..data.augmentation.lexicon_mining import mine_lexicon
+from ..tasks.material import Materials
+
+
+def word_vectors(words: Sequence[str], backbone: Backbone, device: torch.device) -> Tensor:
+    """Mean states after the frozen last layer of each word alone, without the text prefix: ``[N, H]``."""
+    stack = backbone.stack
+    vectors = torch.zeros(len(words), stack.width, device=device)
+    if words:
+        ids = backbone.tokenizer(list(words), truncation=True, max_length=backbone.max_length)["input_ids"]
+        with torch.inference_mode():
+            for rows in length_batches([len(text) for text in ids]):
+                vectors[rows] = frozen_pooled(stack, states_at([ids[row] for row in rows], stack, 0, device))
+    return vectors
+
+
+def mined_entries(
+    materials: Materials, backbone: Backbone, folder: Path, device: torch.device, say: Callable[[str], None]
+) -> dict[str, list[ParallelPair]]:
+    """Mine a lexicon for every target language with unlabelled text, and keep it in the run folder.
+
+    ``mined/LANGUAGE.tsv`` has a pair a line: word, translation, score. A run that continues reads it
+    instead of mining anew, so that rounding on another machine cannot change what it learns from.
+    """
+    source = materials.task.source_language
+    texts = [example.texts[0] for example in materials.learn(source)]
+    entries = {}
+    for language, unlabelled in materials.unlabelled.items():
+        file = folder / "mined" / f"{language}.tsv"
+        if not file.exists():
+            say(f"mining a lexicon of {language} from {len(unlabelled)} texts")
+            pairs = mine_lexicon(texts, unlabelled, partial(word_vectors, backbone=backbone, device=device))
+            write_text(file, "".join(f"{pair.source}\t{pair.target}\t{pair.score:.4f}\n" for pair in pairs))
+            say(f"{language}: {len(pairs)} pairs of words, see {file}")
+        rows = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
+        entries[language] = [ParallelPair(row[0], row[1], source, language, f"mined/{i}") for i, row in enumerate(rows)]
+    return entries

@@ -1,0 +1,326 @@
+"""What a recipe would do and cost, before it is run: the content of ``lingraft check``."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from ..backbones import Precision
+from ..backbones.checkpoint_files import usual_prefix
+from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
+from ..backbones.state_cache import entry_bytes
+from ..core.errors import ConfigError, LingraftError
+from ..core.records import Features
+from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
+from ..data.languages import display_name
+from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, coverage
+from ..model.freezing import freezing, thawed
+from ..recipe.settings import Recipe
+from ..results.wording import is_non_commercial
+from ..tasks.material import Draw, Materials, is_own
+from .checks import gather_checked, resolved_cut
+from .folder import changed_settings, units
+from .preparation import tokenise
+
+EFFICIENCY = 0.6
+"""Share of the matrix rate that a walk through the layers reaches, attention and the rest included."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Rows of a table, and sentences."""
+
+    task: str
+    trainings: int
+    languages: list[list[str]]
+    lines: list[str]
+    warnings: list[str]
+
+
+def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None) -> Plan:
+    """Read the data, tokenise it, count, and estimate the time; no weights are loaded.
+
+    Args:
+        recipe: The recipe.
+        also: Something else to check; its problems are told with the others.
+
+    Raises:
+        LingraftError: The recipe cannot be run as it is.
+    """
+    facts, cut, materials = _read(recipe, also)
+    tokenizer, prefix = load_tokenizer(facts.name), recipe.backbone.text_prefix
+    if prefix is None:
+        prefix = usual_prefix(facts.name)
+    features = tokenise(materials, tokenizer, prefix, recipe)
+    covered = {code: coverage(materials.written(code), tokenizer) for code in materials.task.languages}
+    encoded = sum(len(f.input_ids) for group in features.values() for f in group)
+    learnt = sum(_tokens_per_epoch(draw, materials, features) for draw in materials.draws)
+    learnt *= len(recipe.seeds) * recipe.train.num_train_epochs
+    flops = _flops(encoded, learnt, facts, cut)
+    if materials.task.kind.name != "classification" and recipe.train.warm_start:
+        alone = sum(_labelled_tokens(draw, materials, features) for draw in materials.draws)
+        flops += _forward_flops(alone * len(recipe.seeds) * recipe.train.num_train_epochs, facts, cut)
+    seconds = flops / (matrix_rate(facts.width, recipe.backbone.precision) * EFFICIENCY)
+    size = sum(
+        entry_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
+        for group in features.values()
+    )
+    if size > recipe.cache.max_gigabytes * 1e9:
+        raise ConfigError(
+            [
+                f"cache.max_gigabytes: the states take {size / 1e9:.1f} GB, and only "
+                f"{recipe.cache.max_gigabytes:g} are allowed; allow more, set cache.dtype to float16, or use fewer "
+                "texts"
+            ]
+        )
+    lines = [
+        f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, "
+        + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
+        + (f"layers 1–{cut} are computed once, " if cut > 0 else "")
+        + f"layers {max(0, cut) + 1}–{facts.num_layers} are walked in training",
+        f"trained: {_trained(recipe, materials, facts, cut):,} parameters (prompt: {_name(recipe.prompt)}, adapter: "
+        f"{_name(recipe.adapter)}, head)"
+        + ("; besides, the words of each language, counted when learned" if _learns_words(recipe, materials) else ""),
+        f"trainings: {len(units(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
+        f"tokens: {encoded:,} to encode once, {learnt:,} to train on; cache: {size / 1e6:,.0f} MB",
+        f"estimated time on this machine: {_readable(seconds)}",
+        f"run folder: {recipe.output_dir}",
+        *materials.notes,
+        *_mining(recipe, materials),
+    ]
+    return Plan(
+        materials.task.name,
+        len(units(recipe)),
+        _rows(materials, features, covered),
+        lines,
+        _warnings(recipe, materials)
+        + _coverage_warnings(covered, materials.task.target_languages)
+        + list(_precision_warnings(recipe, facts)),
+    )
+
+
+def _read(recipe: Recipe, also: Callable[[Recipe], object]) -> tuple[CheckpointFacts, int, Materials]:
+    """Checkpoint and data, with what is wrong of either told at once."""
+    problems: list[str] = []
+    facts = materials = None
+    try:
+        facts = describe_checkpoint(recipe.backbone.checkpoint)
+        problems += _length_problems(recipe)
+        cut = resolved_cut(recipe, facts.num_layers)
+    except LingraftError as error:
+        problems += getattr(error, "problems", [str(error)])
+    try:
+        materials = gather_checked(recipe)
+    except LingraftError as error:
+        problems += getattr(error, "problems", [str(error)])
+    if changed := changed_settings(recipe.output_dir, recipe):
+        problems.append(f"output_dir: {recipe.output_dir} holds a run of another recipe: {'; '.join(changed[:3])}")
+    problems += _device_problems(recipe.device)
+    try:
+        also(recipe)
+    except ConfigError as error:
+        problems += error.problems
+    if problems or facts is None or materials is None:
+        raise ConfigError(problems)
+    return facts, cut, materials
+
+
+def _length_problems(recipe: Recipe) -> list[str]:
+    name, wanted = recipe.backbone.checkpoint, recipe.backbone.max_length
+    longest = min(empty_stack(name).max_length, load_tokenizer(name).model_max_length)
+    return [f"backbone.max_length: {wanted} is more than the checkpoint's {longest}"] if wanted > longest else []
+
+
+def _device_problems(device: str) -> list[str]:
+    import torch
+
+    offered = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if offered.get(device, True):
+        return []
+    usable = ["auto", "cpu", *(name for name, there in offered.items() if there)]
+    return [f"device: {device} was asked for, but torch finds none on this machine; choose {' or '.join(usable)}"]
+
+
+def _rows(
+    materials: Materials, features: dict[tuple[str, str], list[Features]], covered: dict[str, Coverage]
+) -> list[list[str]]:
+    """Language, labelled, pairs, tokens in pairs, dev, test, tokens, cut off, unknown, pieces per word."""
+    draw, task = materials.draws[-1], materials.task
+    rows = []
+    for code in task.languages:
+        found = [f for (language, _), group in features.items() if language == code for f in group]
+        source = code == task.source_language
+        pieces = covered[code].pieces_per_word
+        rows.append(
+            [
+                display_name(code),
+                str(len(draw.labelled) if source else len(draw.shots[code])),
+                "" if source else str(len(draw.pairs[code])),
+                "" if source else f"{_pair_tokens(draw, code, features):,}",
+                str(len(materials.dev)) if source else "",
+                str(len(materials.test[code])),
+                f"{sum(len(f.input_ids) for f in found):,}",
+                str(sum(f.truncated > 0 for f in found)),
+                f"{covered[code].unknown_rate:.1%}",
+                "" if pieces is None else f"{pieces:.1f}",
+            ]
+        )
+    return rows
+
+
+def _pair_tokens(draw: Draw, language: str, features: dict[tuple[str, str], list[Features]]) -> int:
+    """Tokens on the target side of a draw's pairs."""
+    length = tokens_by_example(features[language, "learn"])
+    return sum(length[pair[1].id] for pair in draw.pairs[language])
+
+
+def tokens_by_example(features: Iterable[Features]) -> Counter[str]:
+    """Tokens of each example, in all its rows."""
+    found: Counter[str] = Counter()
+    for feature in features:
+        found[feature.example_id] += len(feature.input_ids)
+    return found
+
+
+def _mining(recipe: Recipe, materials: Materials) -> list[str]:
+    """What will be tried with unlabelled texts; what it gives shows when the weights are loaded."""
+    if not materials.unlabelled:
+        return []
+    texts = [example.texts[0] for example in materials.learn(materials.task.source_language)]
+    ours = len(frequent_words(texts, max_words=MAX_WORDS))
+    copies = recipe.parallel.copies if recipe.parallel else 1
+    return [
+        f"{language}: a lexicon is mined during the run, {ours:,} words against {theirs:,}; it gives at most {copies} "
+        "more pairs per source sentence, which are not counted here"
+        for language, unlabelled in materials.unlabelled.items()
+        for theirs in [len(frequent_words(unlabelled, max_words=MAX_WORDS))]
+    ]
+
+
+def _warnings(recipe: Recipe, materials: Materials) -> list[str]:
+    found = []
+    removed = {kind: n for kind, n in materials.leaks.items() if n}
+    for kind, n in removed.items():
+        found.append(f"{n} {kind} texts occur in an evaluation set and are left out")
+    if recipe.alignment and recipe.train.max_pairs == 0:
+        found.append("train.max_pairs is 0, so nothing is aligned; leave it out, or set `alignment: []`")
+    for draw in materials.draws[:1]:
+        for language, pairs in draw.pairs.items():
+            if not pairs and not draw.shots[language] and language not in materials.unlabelled:
+                found.append(f"{language}: neither pairs nor shots, so only the task part will be trained for it")
+    if is_non_commercial(materials.task.licence):
+        found.append(f"licence of {materials.task.name}: {materials.task.licence}")
+    return found
+
+
+def _coverage_warnings(covered: dict[str, Coverage], targets: Iterable[str]) -> list[str]:
+    found = []
+    for code in targets:
+        unknown, pieces = covered[code].unknown_rate, covered[code].pieces_per_word
+        if unknown > MANY_UNKNOWN:
+            found.append(
+                f"{code}: the tokenizer does not know {unknown:.0%} of this language's pieces: results will be poor; "
+                "choose another checkpoint"
+            )
+        elif pieces is not None and pieces > MANY_PIECES:
+            found.append(
+                f"{code}: the tokenizer needs {pieces:.1f} pieces for a word: it hardly knows this language or its "
+                "script, and results will be poor; choose another checkpoint"
+            )
+    return found
+
+
+def _tokens_per_epoch(draw: Draw, materials: Materials, features: dict[tuple[str, str], list[Features]]) -> int:
+    """Tokens that an epoch of a draw reads: pairs and labelled examples, the shorter side repeated."""
+    source = materials.task.source_language
+    length = {code: tokens_by_example(features[code, "learn"]) for code in materials.task.languages}
+    labelled = sum(length[source][e.id] for e in draw.labelled)
+    target = sum(length[code][pair[1].id] for code, pairs in draw.pairs.items() for pair in pairs)
+    pairs = sum(len(pairs) for pairs in draw.pairs.values())
+    passes = max(1.0, pairs / len(draw.labelled))
+    return round(labelled * passes + target * max(1.0, len(draw.labelled) / pairs if pairs else 0.0))
+
+
+def _labelled_tokens(draw: Draw, materials: Materials, features: dict[tuple[str, str], list[Features]]) -> int:
+    """Tokens that an epoch of the frozen head's own training reads."""
+    shots = [(code, example) for code, found in draw.shots.items() for example in found]
+    labelled = [(materials.task.source_language, example) for example in draw.labelled]
+    length = {code: tokens_by_example(features[code, "learn"]) for code in materials.task.languages}
+    return sum(length[code][example.id] for code, example in labelled + shots)
+
+
+def _learns_words(recipe: Recipe, materials: Materials) -> bool:
+    """Whether pairs of the task's own single texts teach n-grams."""
+    own = any(is_own(pair) for draw in materials.draws for pairs in draw.pairs.values() for pair in pairs)
+    single = materials.task.kind.name == "classification" and all(len(e.texts) == 1 for e in materials.dev)
+    return own and single and recipe.train.lexical_strength is not None and recipe.train.max_pairs != 0
+
+
+def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: int) -> int:
+    """Trained parameters, counted on the parts themselves."""
+    import torch
+
+    from ..model.adaptation import build_adaptation
+
+    stack = empty_stack(facts.name)
+    phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
+    adaptation = build_adaptation(
+        prompt=recipe.prompt,
+        adapter=recipe.adapter,
+        stack=stack,
+        cut=cut,
+        languages=materials.task.target_languages,
+        head=torch.nn.Linear(facts.width, materials.task.kind.outputs),
+        initial=lambda how, layer, count: torch.zeros(count, facts.width),
+        unfrozen=thawed(phases),
+    )
+    return sum(parameter.numel() for parameter in adaptation.parameters())
+
+
+def _flops(encoded: int, learnt: int, facts: CheckpointFacts, cut: int) -> float:
+    """Forward once for encoding, forward and backward above the cut for training."""
+    per_layer = 24 * facts.width**2  # multiply-adds of a transformer block, twice, per token
+    return encoded * per_layer * facts.num_layers + learnt * 2 * per_layer * (facts.num_layers - max(0, cut))
+
+
+def _forward_flops(tokens: int, facts: CheckpointFacts, cut: int) -> float:
+    """A head alone has no gradient to send through the layers."""
+    return tokens * 24 * facts.width**2 * (facts.num_layers - max(0, cut))
+
+
+def matrix_rate(width: int, precision: Precision = "float32", seconds: float = 0.3) -> float:
+    """FLOP/s of this machine on matrix products of the model's shapes, measured now."""
+    import torch
+
+    a, b = (torch.randn(shape).to(getattr(torch, precision)) for shape in ((1024, width), (width, 4 * width)))
+    for _ in range(3):
+        a @ b
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        a @ b
+        done += 1
+    return done * 2 * a.shape[0] * a.shape[1] * b.shape[1] / (time.perf_counter() - started)
+
+
+def _precision_warnings(recipe: Recipe, facts: CheckpointFacts) -> Iterator[str]:
+    """Where the processor only imitates the precision, it is slower than the usual one."""
+    import torch
+
+    precision = recipe.backbone.precision
+    elsewhere = recipe.device == "auto" and (torch.cuda.is_available() or torch.backends.mps.is_available())
+    if recipe.device not in ("auto", "cpu") or elsewhere:
+        return
+    if precision != "float32" and matrix_rate(facts.width, precision) < matrix_rate(facts.width):
+        yield f"backbone.precision: {precision} is slower than float32 on this machine; leave it out"
+
+
+def _name(block: object) -> str:
+    return getattr(block, "name", "none")
+
+
+def _readable(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} seconds"
+    return f"about {seconds / 60:.0f} minutes" if seconds < 5400 else f"about {seconds / 3600:.1f} hours"

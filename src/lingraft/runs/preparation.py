@@ -1,0 +1,106 @@
+"""What all trials of a recipe share: data, backbone, tokenised texts, frozen states."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedTokenizerBase
+
+from ..backbones.encoding import encode
+from ..backbones.loading import Backbone, load_backbone
+from ..core.errors import ConfigError
+from ..core.progress import Reporter
+from ..core.records import Example, Features
+from ..recipe.settings import Recipe
+from ..results.wording import is_non_commercial
+from ..tasks.material import Materials
+from ..training.pools import Pools, Prepared
+from .checks import gather_checked, resolved_cut
+from .data_card import data_card
+from .mined_lexicon import mined_entries
+
+
+def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Prepared, dict[str, Any], float]:
+    """All that the trainings of a recipe share: data, backbone, frozen states.
+
+    Returns:
+        The stage's result, the content of ``data.json``, and the seconds that encoding took.
+    """
+    materials = gather_checked(recipe)
+    if is_non_commercial(materials.task.licence):
+        reporter.say(f"the data of {materials.task.name} may not be used commercially: {materials.task.licence}")
+    backbone, accelerator = load(recipe, reporter)
+    if materials.unlabelled:
+        mined = mined_entries(materials, backbone, recipe.output_dir, accelerator.device, reporter.say)
+        materials = gather_checked(recipe, mined)
+    cut = resolved_cut(recipe, backbone.stack.num_layers)
+    features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
+    started = time.monotonic()
+    pools = encode_all(features, backbone, recipe, cut, accelerator.device, reporter)
+    encoding = time.monotonic() - started
+    card = data_card(materials, features, backbone, recipe)
+    return Prepared(recipe, materials, backbone, cut, pools, accelerator), card, encoding
+
+
+def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, Accelerator]:
+    """The frozen model, on the device that the recipe asks for."""
+    reporter.say(f"loading {recipe.backbone.checkpoint}")
+    accelerator = Accelerator(cpu=recipe.device == "cpu")
+    if recipe.device not in ("auto", accelerator.device.type):
+        raise ConfigError([f"device: {recipe.device} was asked for, this machine offers {accelerator.device.type}"])
+    backbone = load_backbone(
+        recipe.backbone.checkpoint, text_prefix=recipe.backbone.text_prefix, precision=recipe.backbone.precision
+    )
+    if recipe.backbone.max_length > backbone.max_length:
+        raise ConfigError(
+            [f"backbone.max_length: {recipe.backbone.max_length} is more than the checkpoint's {backbone.max_length}"]
+        )
+    backbone.stack.to(accelerator.device)
+    return backbone, accelerator
+
+
+def tokenise(
+    materials: Materials, tokenizer: PreTrainedTokenizerBase, text_prefix: str, recipe: Recipe
+) -> dict[tuple[str, str], list[Features]]:
+    """Features of every text that a run needs, by language and purpose."""
+    task = materials.task
+    wanted: dict[tuple[str, str], Sequence[Example]] = {}
+    for language in task.languages:
+        wanted[language, "learn"] = materials.learn(language)
+        wanted[language, "test"] = materials.test[language]
+    wanted[task.source_language, "dev"] = materials.dev
+    return {
+        key: task.kind.encode(examples, tokenizer, recipe.backbone.max_length, text_prefix)
+        for key, examples in wanted.items()
+    }
+
+
+def encode_all(
+    features: Mapping[tuple[str, str], Sequence[Features]],
+    backbone: Backbone,
+    recipe: Recipe,
+    cut: int,
+    device: torch.device,
+    reporter: Reporter,
+) -> Pools:
+    """Frozen states of all texts, computed once."""
+    total = sum(len(f.input_ids) for group in features.values() for f in group)
+    with reporter.task("encoding", total) as advance:
+        return {
+            key: encode(
+                group,
+                backbone,
+                cut=cut,
+                max_length=recipe.backbone.max_length,
+                dtype=recipe.cache.dtype,
+                max_bytes=int(recipe.cache.max_gigabytes * 1e9),
+                device=device,
+                advance=advance,
+            )
+            for key, group in features.items()
+            if group
+        }

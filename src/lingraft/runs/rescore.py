@@ -1,0 +1,202 @@
+"""Score a trained run again: on its task's test or development sets in any language, or on another benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from ..core.errors import DataError
+from ..core.files import read_object
+from ..core.progress import Reporter
+from ..core.records import Example, Score, TaggedExample, Unit
+from ..data.languages import canonical
+from ..data.sampling import rank
+from ..model.checkpoint import Identity
+from ..recipe.parsing import read_recipe
+from ..recipe.settings import Recipe
+from ..serving.predictor import load
+from ..tasks import Task, tasks
+from ..tasks.benchmarks.catalogue import TrainingSource, TrainingSources, benchmark, is_held_out
+from ..tasks.benchmarks.files import read_split
+from ..tasks.kinds import kind_of
+from ..tasks.scores import score_by_language
+from .folder import units
+
+CHUNK = 64
+"""Examples between two steps of the progress bar."""
+
+
+def rescore(
+    folder: Path,
+    languages: Sequence[str] | None,
+    split: str,
+    *,
+    task_name: str | None = None,
+    data_dir: Path | None = None,
+    limit: int | None = None,
+    task_part_alone: bool = False,
+    quiet: bool = False,
+) -> list[tuple[str, Score]]:
+    """Scores of the saved adaptation, each with the part that was used for its language.
+
+    Args:
+        folder: A finished run, or a method's folder of a comparison.
+        languages: Any spelling; of contexts, where questions are about some. Default: those of the run.
+        split: ``dev`` or ``test``.
+        task_name: A benchmark of the same kind, instead of the task that was trained.
+        data_dir: Its folder; default: the recipe's, or data/NAME.
+        limit: Score only so many examples of each language, chosen by a hash of their ids.
+        task_part_alone: Leave the language parts out.
+        quiet: Say nothing.
+
+    Raises:
+        LingraftError: The folder is not a finished run, the benchmark is of another kind or has other labels, or
+            there are no such examples: in a language that was asked for, or in any.
+    """
+    reporter = Reporter(quiet=quiet)
+    adapted = load(folder)
+    recipe = read_recipe(folder / "recipe.yaml")
+    if task_name is not None:
+        sources = _sources(recipe)
+        known = {one.name for one in sources} | {recipe.task.name}
+        learned = task_name in known and recipe.task.options.get("train_on_evaluation_set", False)
+        place = data_dir or _folder(recipe, sources, task_name)
+        task = _benchmark(task_name, adapted.identity, place, languages, without_held_out=learned)
+        reporter.say(f"licence of {task.name}: {task.licence}")
+        if _was_learned(recipe, task_name, split):
+            reporter.say(
+                f"the run learned from {task_name}'s {split} examples: its scores there say nothing of new ones"
+            )
+    else:
+        options = dict(recipe.task.options) | ({"data_dir": str(data_dir)} if data_dir else {})
+        if languages is not None:
+            others = [code for code in map(canonical, languages) if code != adapted.identity.source_language]
+            options["target_languages"] = others or options["target_languages"]
+        task = tasks.build(recipe.task.name, options)
+    unit = _selected(folder, units(recipe))
+    method = str(read_object(folder / "method.json").get("name", "lingraft"))
+    wanted = task.languages if languages is None else tuple(map(canonical, languages))
+    scores, problem = [], f"{task.name} has no {split} examples in {', '.join(wanted)}"
+    for language in wanted:
+        try:
+            examples = _some(_examples(task, language, split), limit)
+        except DataError as error:
+            if languages is not None:
+                raise
+            problem = str(error)
+            continue
+        if task_name is not None or not recipe.task.options.get("allow_unseen_labels"):
+            _check_labels(examples, task, language)
+        both = language in adapted.identity.languages and not task_part_alone
+        part, walked = ("language and task part", language) if both else ("task part alone", "")
+        predicted = list[str]()
+        with reporter.task(f"{language}: {len(examples)} examples, {part}", len(examples)) as advance:
+            for at in range(0, len(examples), CHUNK):
+                some = examples[at : at + CHUNK]
+                predicted += [prediction.value for prediction in adapted.predict_examples(some, walked)]
+                advance(len(some))
+        found = score_by_language(
+            examples, predicted, task, method=method, language=language, unit=unit, run=folder.name
+        )
+        scores += [(part, one) for one in found]
+    if not scores:
+        raise DataError(problem)
+    return scores
+
+
+def _was_learned(recipe: Recipe, name: str, split: str) -> bool:
+    """Whether the run's training examples come from this split of a benchmark."""
+    return any((one.name, one.split) == (name, split) for one in _sources(recipe))
+
+
+def _sources(recipe: Recipe) -> list[TrainingSource]:
+    """What a recipe learns from, where that is not what it scores."""
+    return TypeAdapter(TrainingSources).validate_python(recipe.task.options.get("train_from") or [])
+
+
+def _folder(recipe: Recipe, sources: Sequence[TrainingSource], name: str) -> Path:
+    """Where a recipe has the files of a benchmark, or else where they would be."""
+    given = recipe.task.options.get("data_dir") if name == recipe.task.name else None
+    return next(
+        (Path(place) for place in (given, *(one.data_dir for one in sources if one.name == name)) if place),
+        Path("data") / name,
+    )
+
+
+def _examples(task: Task, language: str, split: str) -> list[Example]:
+    examples = list(task.examples(language, split))
+    if not examples:
+        raise DataError(f"{task.name} has no {split} examples in {language}")
+    return examples
+
+
+def _check_labels(examples: Sequence[Example], task: Task, language: str) -> None:
+    """Labels that the run cannot give would be wrong whatever it says; of tags it may lack some, but not all.
+
+    Raises:
+        DataError: The run was trained to tell other things apart.
+    """
+    known = set(task.labels)
+    if not known:
+        return
+    found = {
+        str(label)
+        for example in examples
+        for label in ((example.tags or ()) if isinstance(example, TaggedExample) else (example.gold,))
+        if label is not None
+    }
+    some = task.kind.name == "tagging" and found & (known - {"O"})
+    if not (some or found <= known):
+        raise DataError(
+            f"{task.name} has the labels {', '.join(sorted(found))} in {language}, but the run tells "
+            f"{', '.join(task.labels)} apart; score it on a benchmark with its labels"
+        )
+
+
+def _benchmark(
+    name: str,
+    identity: Identity,
+    place: Path,
+    languages: Sequence[str] | None,
+    *,
+    without_held_out: bool,
+) -> Task:
+    """A benchmark as a task for a run that was trained on something else.
+
+    ``without_held_out`` leaves the groups out that the run learned from, where the benchmark is an evaluation set.
+
+    Raises:
+        DataError: The run was trained for another kind of task.
+    """
+    entry = benchmark(name)
+    if entry.kind != identity.kind:
+        raise DataError(f"{name} is {entry.kind}, but the run was trained for {identity.kind} ({identity.task})")
+    source = identity.source_language
+    targets = tuple(map(canonical, languages or entry.languages))
+
+    def examples(language: str, split: str) -> list[Example]:
+        found = read_split(entry, language, split, place, source=source, pairs=True)[0]
+        return [example for example in found if not (without_held_out and is_held_out(example.group))]
+
+    return Task(
+        name=name,
+        kind=kind_of(identity.kind, identity.labels, identity.kind_options | entry.options),
+        source_language=source,
+        target_languages=tuple(code for code in targets if code != source),
+        examples=examples,
+        licence=entry.licence,
+        citation=entry.citation,
+    )
+
+
+def _some(examples: Sequence[Example], limit: int | None) -> list[Example]:
+    """At most ``limit`` examples, long ones last, so that batches have one length."""
+    chosen = examples if limit is None else sorted(examples, key=lambda e: rank(0, "limit", e.id))[:limit]
+    return sorted(chosen, key=lambda example: sum(map(len, example.texts)))
+
+
+def _selected(folder: Path, done: Sequence[Unit]) -> Unit:
+    name = read_object(folder / "summary.json").get("selected_unit")
+    return next((unit for unit in done if unit.name == name), done[0])

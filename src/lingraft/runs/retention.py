@@ -1,0 +1,223 @@
+"""Retention: how much of what the model could do before it was adapted is left.
+
+Four looks at the adaptation that a run chose. The source language's development score, of the frozen
+head and of the adapted model. Retrieval: does a sentence still find its translation among all others?
+Similarity: how far did the state of one and the same sentence move? And with all parts switched off,
+is the network exactly the model that it was grafted onto?
+
+Numbers are about as many sentences as they say, ``N``; states are ``[N, H]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..backbones.encoding import Encoded
+from ..backbones.loading import Backbone
+from ..backbones.walk import length_batches
+from ..core.files import read_object
+from ..model.network import GraftedModel
+from ..model.prediction import TOKENS_PER_BATCH
+from ..recipe.settings import Recipe
+from ..results.statistics import bootstrap_interval
+from ..tasks.material import Materials
+from .selection import selected_model, shared_sentences
+
+Floats = NDArray[np.float64]
+
+MOST = 2000
+"""Sentences per language at most: similarity of all with all takes the square of their number."""
+
+MOST_TOKENS = 20_000
+"""And tokens: they are walked several times, and that must not take as long as the training."""
+
+TIE = 1e-6
+"""Cosines that differ by less are the same: repeated sentences, and states that have collapsed."""
+
+
+def retention(
+    folder: Path,
+    recipe: Recipe,
+    materials: Materials,
+    backbone: Backbone,
+    pools: Mapping[tuple[str, str], Encoded],
+    device: torch.device,
+) -> dict[str, Any]:
+    """What the chosen adaptation left of the model: ``retention.json``.
+
+    Args:
+        folder: The run folder, with all its trainings.
+        recipe: The run's recipe.
+        materials: Development and test sets, and pairs.
+        backbone: The frozen model.
+        pools: Frozen states by language and purpose.
+        device: Where to compute.
+    """
+    task, source = materials.task, materials.task.source_language
+    chosen, model = selected_model(folder, recipe, backbone, device)
+
+    looked_at = {source: ("dev", _some([example.id for example in materials.dev], pools[source, "dev"]))}
+    for code in task.target_languages:
+        looked_at[code] = "test", _some([example.id for example in materials.test[code]], pools[code, "test"])
+    similar, switched_off = {}, []
+    for language, (purpose, ids) in looked_at.items():
+        encoded = pools[language, purpose]
+        similar[language] = {"sentences": purpose, **similarity(*_before_and_after(model, encoded, ids, language))}
+        switched_off.append(parts_off(model, encoded, ids, language))
+
+    found = {}
+    for language in task.target_languages:
+        shared = shared_sentences(materials, chosen, language, limit=MOST)
+        if shared is None:
+            continue
+        purpose, *sides = shared
+        few = min(len(_some(ids, pools[code, purpose])) for code, ids in zip((source, language), sides, strict=True))
+        sides = [ids[:few] for ids in sides]
+        states = [
+            _before_and_after(model, pools[code, purpose], ids, code)
+            for code, ids in zip((source, language), sides, strict=True)
+        ]
+        found[language] = {"sentences": purpose, **retrieval(*zip(*states, strict=True))}
+
+    fact = read_object(folder / "units" / chosen.name / "unit.json")
+    scale = max(1.0, *(size for _, size in switched_off))
+    return {
+        "unit": chosen.name,
+        "source_score": {
+            "metric": next(iter(task.kind.metrics)),
+            "n": len(materials.dev),
+            "before": fact["head_dev_score"],
+            "after": fact["dev_score"],
+        }
+        if fact["head_dev_score"] is not None
+        else None,
+        "retrieval": found,
+        "similarity": similar,
+        "parts_off": {
+            "texts": sum(len(ids) for _, ids in looked_at.values()),
+            "max_difference": max(difference for difference, _ in switched_off),
+            "tolerance": recipe.rounding * scale,
+        },
+    }
+
+
+def _some(ids: Sequence[str], encoded: Encoded) -> list[str]:
+    """The first examples, as many as there is time to look at."""
+    chosen, tokens, lengths = list[str](), 0, encoded.lengths
+    for one in ids[:MOST]:
+        tokens += lengths[encoded.row[one]]
+        if tokens > MOST_TOKENS and len(chosen) >= 8:
+            break
+        chosen.append(one)
+    return chosen
+
+
+def retrieval(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> dict[str, Any]:
+    """How often a sentence's nearest neighbour in the other language is its translation (recall at 1).
+
+    Args:
+        before: Frozen states of source and target sentences, ``[N, H]`` each; row ``i`` translates row ``i``.
+        after: The same for the adapted model.
+
+    Returns:
+        Mean over both directions, before and after, and the paired difference, with 95 % intervals over sentences.
+    """
+    rows = [np.stack([hits(source, target), hits(target, source)]) for source, target in (before, after)]  # [2, N]
+    told = {"before": rows[0], "after": rows[1], "difference": rows[1] - rows[0]}
+    return {"n": rows[0].shape[1]} | {what: _estimate(values) for what, values in told.items()}
+
+
+def hits(queries: Tensor, candidates: Tensor) -> Floats:
+    """Whether the candidate nearest to query ``i``, by cosine, is candidate ``i``: ``[N]``.
+
+    Each side is centred by its own mean, before as after: what sets whole languages apart is then no
+    obstacle, so that the frozen model is not made to look worse than it is. Candidates that are
+    equally near share the hit.
+    """
+    cosines = _directions(queries) @ _directions(candidates).T  # [N, N]
+    nearest = cosines >= cosines.max(1, keepdims=True) - TIE
+    return np.asarray(np.diag(nearest) / nearest.sum(1), dtype=np.float64)
+
+
+def similarity(before: Tensor, after: Tensor) -> dict[str, float | None]:
+    """How similar the states of the same sentences are, ``[N, H]`` before and after: cosine and CKA.
+
+    The cosine is the mean over sentences, from the frozen states' mean as origin: sentence states are
+    crowded in one corner of the space, where every cosine is near 1. CKA asks whether sentences still
+    lie to each other as they did, however the whole was turned, moved or scaled.
+    """
+    origin = before.mean(0)
+    cosine = torch.nn.functional.cosine_similarity(before - origin, after - origin).mean().item()
+    return {"n": len(before), "cosine": cosine, "cka": linear_cka(_array(before), _array(after))}
+
+
+def linear_cka(x: Floats, y: Floats) -> float | None:
+    """Linear centred kernel alignment (Kornblith et al., 2019) of ``[N, H]`` and ``[N, H]``, without its bias.
+
+    With fewer sentences than dimensions the plain estimate is high for unrelated states; this is the
+    debiased one (Song et al., 2012, of HSIC; Nguyen et al., 2021, in CKA), whose mean is 0 for them.
+    None for fewer than four sentences; 0 where one side does not vary.
+    """
+    n = len(x)
+    if n < 4:
+        return None
+    grams = [(side - side.mean(0)) @ (side - side.mean(0)).T for side in (x, y)]  # [N, N]
+    for gram in grams:
+        np.fill_diagonal(gram, 0.0)
+
+    def hsic(k: Floats, m: Floats) -> float:
+        whole = k.sum() * m.sum() / ((n - 1) * (n - 2)) - 2 * k.sum(0) @ m.sum(0) / (n - 2)
+        return float(((k * m).sum() + whole) / (n * (n - 3)))
+
+    spread = hsic(grams[0], grams[0]) * hsic(grams[1], grams[1])
+    return hsic(grams[0], grams[1]) / spread**0.5 if spread > 0 else 0.0
+
+
+def parts_off(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[float, float]:
+    """Largest difference between the frozen states of the cache and the model's with all parts off; largest state."""
+    device = next(model.parameters()).device
+    rows, lengths = [encoded.row[i] for i in ids], encoded.lengths
+    frozen, difference = encoded.pooled(ids), 0.0
+    with torch.no_grad():
+        for batch in length_batches([lengths[row] for row in rows], TOKENS_PER_BATCH):
+            states = encoded.table.batch([rows[i] for i in batch]).to(device)
+            pooled = model.walk(states, language, parts=False).pooled().float().cpu()
+            difference = max(difference, (pooled - frozen[batch]).abs().max().item())
+    return difference, frozen.abs().max().item()
+
+
+def _before_and_after(
+    model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str
+) -> tuple[Tensor, Tensor]:
+    """Pooled states ``[N, H]`` of the frozen and of the adapted model."""
+    device = next(model.parameters()).device
+    rows, lengths = [encoded.row[i] for i in ids], encoded.lengths
+    after = torch.empty(len(rows), model.stack.width)
+    with torch.no_grad():
+        for batch in length_batches([lengths[row] for row in rows], TOKENS_PER_BATCH):
+            states = encoded.table.batch([rows[i] for i in batch]).to(device)
+            after[batch] = model.walk(states, language).pooled().float().cpu()
+    return encoded.pooled(ids), after
+
+
+def _estimate(values: Floats) -> dict[str, float]:
+    """Mean of ``[2, N]`` with its interval over sentences."""
+    low, high = bootstrap_interval(values)
+    return {"value": float(values.mean()), "low": low, "high": high}
+
+
+def _directions(states: Tensor) -> Floats:
+    """States from their mean, of length 1: ``[N, H]``."""
+    centred = _array(states) - _array(states).mean(0)
+    return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12), dtype=np.float64)
+
+
+def _array(states: Tensor) -> Floats:
+    return states.double().numpy()

@@ -1,0 +1,169 @@
+"""The end of a run: one adaptation is chosen, everything is counted, pictured, proven and reported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from torch import nn
+
+from ..backbones import LayerStack
+from ..backbones.loading import Backbone
+from ..core.errors import CheckpointError, RunError
+from ..core.files import read_lines, read_object, write_atomically, write_json, write_lines
+from ..core.records import Unit
+from ..core.version import __version__
+from ..model.adapters.lora import LoraAdapter
+from ..model.adapters.peft_files import export_peft
+from ..model.checkpoint import load_adaptation
+from ..recipe.settings import Recipe
+from ..results.metrics import expected_calibration_error
+from ..results.run_files import share_right
+from .folder import units
+from .selection import selected
+
+THE_REST = "embeddings and the rest"
+
+
+def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encoding_seconds: float) -> None:
+    """Gather the trainings' files into those of the run: scores, learning curves, the chosen adaptation."""
+    done = units(recipe)
+    for name in ("scores.jsonl", "training.jsonl"):
+        write_lines(folder / name, [row for u in done for row in read_lines(folder / "units" / u.name / name)])
+    chosen = selected(folder, done)
+    parts = folder / "units" / chosen.name / "adaptation.safetensors"
+    write_atomically(folder / "adaptation.safetensors", lambda temporary: _copy(parts, temporary))
+    adaptation, _ = load_adaptation(parts, backbone)
+    if isinstance(adaptation.adapter, LoraAdapter) and find_spec("peft"):
+        export_peft(adaptation.adapter, backbone.stack, folder / "peft_lora", recipe.backbone.checkpoint)
+    facts = {unit.name: read_object(folder / "units" / unit.name / "unit.json") for unit in done}
+    for name, fact in facts.items():
+        prove_frozen(name, fact, backbone.weights_digest)
+    training_seconds = sum(fact["seconds"] for fact in facts.values())
+    summary = {
+        "lingraft": __version__,
+        "backbone": {
+            "name": backbone.name,
+            "weights_digest": backbone.weights_digest,
+            "digest_after": facts[chosen.name]["digest_after"],
+            "parameters": count(backbone.stack),
+            "licence": backbone.licence,
+            "layers": backbone.stack.num_layers,
+            "cut": cut,
+            "width": backbone.stack.width,
+        },
+        "parameters": trained_parts(adaptation),
+        "frozen": frozen_parts(backbone.stack, cut, adaptation),
+        "calibration": calibration(folder, done),
+        "seconds": {
+            "encode": encoding_seconds,
+            "train": training_seconds,
+            "total": encoding_seconds + training_seconds,
+        },
+        "selected_unit": chosen.name,
+        "units": facts,
+    }
+    write_json(folder / "summary.json", summary)
+
+
+def prove_frozen(name: str, fact: Mapping[str, Any], digest: str) -> None:
+    """Compare the backbone's digests before and after the training ``name``: of all of it, and of what stays frozen.
+
+    Raises:
+        RunError: They differ.
+    """
+    pairs = [("backbone's", digest, fact["digest_after"])]
+    if fact.get("frozen_digest_before") is not None:  # older folders do not have it
+        pairs.append(("frozen parameters'", fact["frozen_digest_before"], fact.get("frozen_digest_after")))
+    for what, before, after in pairs:
+        if before != after:
+            raise RunError(
+                f"{name}: the {what} digest is {before} before training and {after} after; if the checkpoint was "
+                "exchanged meanwhile, delete the run folder"
+            )
+
+
+def trained_parts(adaptation: nn.Module) -> list[dict[str, Any]]:
+    """Parameter counts of the task part, each language part, the head, and copies of the backbone's own parameters."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for name, parameter in adaptation.named_parameters():
+        counts[_part(name)] += parameter.numel()
+    return [{"part": part, "name": name, "count": n, "trained": True} for (part, name), n in counts.items()]
+
+
+def _part(parameter: str) -> tuple[str, str]:
+    """The part that a parameter of the adaptation belongs to, and what the part is made of."""
+    kind, *inner = parameter.split(".")
+    if kind == "head":
+        return "head", "head"
+    if kind == "lexical":
+        return f"language:{inner[0]}", "words (character n-grams)"
+    if kind == "unfrozen":
+        return "backbone", "backbone layers" if _thawed(parameter).startswith("layers.") else THE_REST
+    if inner[:1] == ["gate"]:  # prompt.gate.language.CODE.LAYER
+        inner = inner[1:]
+    return (f"language:{inner[1]}", f"{kind}.language") if inner[0] == "language" else ("task", f"{kind}.task")
+
+
+def _thawed(parameter: str) -> str:
+    """The backbone's name of a parameter that was trained as a copy."""
+    return parameter.removeprefix("unfrozen.").replace("/", ".")
+
+
+def frozen_parts(stack: LayerStack, cut: int, adaptation: nn.Module) -> list[dict[str, Any]]:
+    """Parameter counts of the frozen backbone: embeddings, layers below and above the cut; what thawed is left out."""
+    thawed = {_thawed(name) for name, _ in adaptation.named_parameters() if name.startswith("unfrozen.")}
+    layers, cut = len(stack.layers), max(0, cut)
+    below, above = f"layers 1–{cut}, computed once", f"layers {cut + 1}–{layers}, walked in training"
+    counts: Counter[str] = Counter()
+    for name, parameter in stack.named_parameters():
+        of_layer = name.startswith("layers.")
+        row = THE_REST if not of_layer else below if int(name.split(".")[1]) < cut else above
+        counts[row] += 0 if name in thawed else parameter.numel()
+    return [{"name": name, "count": counts[name]} for name in (THE_REST, below, above) if counts[name]]
+
+
+def count(module: nn.Module) -> int:
+    """Number of parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def calibration(folder: Path, done: list[Unit]) -> dict[str, dict[str, float]]:
+    """Expected calibration error per language before and after, mean over trainings."""
+    errors: dict[str, dict[str, list[float]]] = {}
+    for unit in done:
+        for path in sorted((folder / "predictions" / unit.name).glob("*.jsonl")):
+            rows = list(read_lines(path))
+            of_language = errors.setdefault(path.stem, {"before": [], "after": []})
+            for when, sure in (("before", "before_confidence"), ("after", "confidence")):
+                if rows[0].get(sure) is None:
+                    continue
+                correct = [share_right(row, when) for row in rows]
+                of_language[when].append(expected_calibration_error([row[sure] for row in rows], correct))
+    return {language: {when: fmean(values) for when, values in by.items() if values} for language, by in errors.items()}
+
+
+def verify_in_fresh_process(folder: Path) -> None:
+    """Reload what was saved in a new process and compare logits; the result goes to ``summary.json``.
+
+    Raises:
+        CheckpointError: They differ, or the saved run does not load.
+    """
+    command = [sys.executable, "-m", "lingraft.serving.verification", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CheckpointError(f"the saved adaptation does not give back what was trained: {done.stderr.strip()}")
+    summary = read_object(folder / "summary.json")
+    write_json(folder / "summary.json", summary | {"verification": json.loads(done.stdout.splitlines()[-1])})
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)

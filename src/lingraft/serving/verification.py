@@ -1,0 +1,51 @@
+"""Prove that what was saved gives back what was trained.
+
+``python -m lingraft.serving.verification FOLDER`` is the check that every run ends with: a fresh process
+loads what was saved and must give the logits that training ended with.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from ..core.errors import CheckpointError, LingraftError
+from ..core.files import read_object
+from ..core.records import from_json
+from ..tasks.kinds import EXAMPLES
+from .predictor import load
+
+
+def verify(folder: Path) -> dict[str, float]:
+    """Compare the logits of every saved adaptation of a run with those that its training ended with.
+
+    Raises:
+        CheckpointError: They differ by more than rounding.
+    """
+    backbone, largest, texts = None, 0.0, 0
+    for written in sorted((folder / "units").glob("*/probe.json")):
+        place, probe = written.parent, read_object(written)
+        adapted = load(place / "adaptation.safetensors", backbone=backbone)
+        backbone = adapted.backbone
+        for language, rows in probe["languages"].items():
+            examples = [from_json(row["example"], EXAMPLES[adapted.identity.kind]) for row in rows]
+            expected = torch.cat([torch.tensor(one).flatten() for row in rows for one in row["logits"]])
+            found = torch.cat([one.flatten() for one in adapted.logits(examples, language)])
+            difference = (found - expected).abs().max().item()
+            if not difference <= probe["tolerance"] * max(1.0, expected.abs().max().item()):
+                raise CheckpointError(
+                    f"{place.name}, {language}: logits differ by {difference:.2g} from those of the training; "
+                    f"at most {probe['tolerance']:g} is rounding"
+                )
+            largest, texts = max(largest, difference), texts + len(rows)
+    return {"max_difference": largest, "texts": texts}
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(verify(Path(sys.argv[1]))))  # noqa: T201
+    except LingraftError as error:
+        sys.exit(str(error))

@@ -1,0 +1,1 @@
+"""The named benchmarks: their files, and the tasks made of them."""

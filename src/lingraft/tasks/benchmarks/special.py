@@ -1,0 +1,73 @@
+"""Benchmarks that have settings of their own, or no files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from ...core.errors import DataError
+from ...core.records import Example
+from ...data.cldr import cldr_examples
+from ...data.languages import canonical
+from .. import Task, tasks
+from ..building import task_of
+from .catalogue import benchmark
+from .files import missing, read_split
+
+
+@tasks.register("sib200")
+def sib200(
+    *,
+    source_language: str = "eng-Latn",
+    target_languages: list[str],
+    data_dir: Path = Path("data/sib200"),
+    score_on: Literal["test", "dev+test"] = "test",
+) -> Task:
+    """Topic of a sentence, 7 classes, parallel in 205 languages (SIB-200, Adelani et al., 2024).
+
+    ``score_on: dev+test`` scores the targets on 303 sentences instead of 204, where settings are tried on a
+    language whose test set is in no table of results.
+    """
+    entry, source = benchmark("sib200"), canonical(source_language)
+
+    def read(language: str, split: str) -> list[Example]:
+        both = split == "test" and score_on == "dev+test" and canonical(language) != source
+        found = list[Example]()
+        for part in ("dev", "test") if both else (split,):
+            examples = read_split(entry, language, part, data_dir, source=source, pairs=False)[0]
+            if not examples:
+                raise DataError(missing(entry, language, part, data_dir))
+            found += examples
+        return found
+
+    return task_of(
+        kind=entry.kind,
+        options={},
+        name=entry.name,
+        source_language=source_language,
+        target_languages=target_languages,
+        read=read,
+        parallel=entry.parallel,
+        global_groups=entry.global_groups,
+        licence=entry.licence,
+        citation=entry.citation,
+    )
+
+
+@tasks.register("cldr_names")
+def cldr_names(*, source_language: str = "eng-Latn", target_languages: list[str]) -> Task:
+    """Is this the name of a country, language, currency, script or city? 143 languages, no files needed."""
+    source = canonical(source_language)
+    return task_of(
+        kind="classification",
+        options={},
+        name="cldr_names",
+        source_language=source,
+        target_languages=target_languages,
+        read=cldr_examples,
+        parallel=True,
+        global_groups=True,
+        licence="Unicode-3.0",
+        citation="Unicode Consortium: Common Locale Data Repository (CLDR), through Babel.",
+        notes=("Names that equal the English one are left out; keys are split the same way in all languages.",),
+    )

@@ -1,0 +1,329 @@
+"""What a run learns from and what it is tested on, drawn and cleaned before anything is computed.
+
+Draw d of a parallel task splits the training groups into A (labelled source examples) and B
+(unlabelled pairs); the target's shots come from B. Whatever occurs in an evaluation set, in any
+language, is taken out of everything that is learnt from, by normalised text, and counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+
+from ..core.errors import ConfigError, DataError
+from ..core.records import Example, PairExample, ParallelPair
+from ..data.augmentation.code_switching import CODE_SWITCHING, switched
+from ..data.leakage import identity_of, pairs_without_leaks, without_groups, without_leaks
+from ..data.lexicon import Lexicon, known_share, lexicon_of
+from ..data.parallel_inputs import Given, read_given
+from ..data.sampling import draw_shots, rank, split_groups
+from ..data.text import normalised
+from ..recipe.settings import ParallelSettings, Recipe
+from . import Task, tasks
+from .material import GIVEN, Draw, Materials, Pair
+
+COUNTED = 1_000
+"""The share of words that a lexicon knows is counted on so many sentences."""
+
+
+def gather(
+    recipe: Recipe,
+    mined: Mapping[str, Sequence[ParallelPair]] | None = None,
+    check: Callable[[Task], Sequence[str]] = lambda task: (),
+) -> Materials:
+    """Read, draw and clean everything that ``recipe`` names.
+
+    Args:
+        recipe: The recipe.
+        mined: The words that were mined from ``parallel.text``, by target language; without them the
+            texts are read, but give no pairs yet.
+        check: Called with the task before its files are read; refuses what the rest of the recipe cannot do
+            with it, and returns notes for the user.
+
+    Raises:
+        DataError: A file, a language or a class does not give what the recipe asks for.
+        ConfigError: Several files are wrong, or ``check`` refuses the task.
+    """
+    task: Task = tasks.build(recipe.task.name, recipe.task.options)
+    told = check(task)
+    source = task.source_language
+    _read_all(task, recipe)
+    test = {language: tuple(task.examples(language, "test")) for language in task.languages}
+    for language in task.target_languages:
+        if not test[language]:
+            raise DataError(f"{task.name}: {language} has no test examples, so nothing could be said of the result")
+    dev, notes = task.examples(source, "dev"), list[str]()
+    training = [_renamed(example, "train") for example in task.examples(source, "train")]
+    held_out: list[Example] = []
+    if not dev:
+        training, held_out = _hold_out(training)
+        dev = held_out
+        notes.append(f"no {source} development set: {len(dev)} training examples were held out as one")
+    evaluation = [*dev, *(example for examples in test.values() for example in examples)]
+    known = evaluation if task.global_groups else held_out
+    training, leaked = _clean(training, evaluation, {example.group for example in known})
+    targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
+    notes = [*task.notes, *told, *notes, *_shared_sentences(training, evaluation, task)]
+    leaks = {"train": leaked, "parallel": 0}
+    for language, examples in targets.items():
+        comparable = known if task.parallel else []
+        targets[language], count = _clean(examples, evaluation, {example.group for example in comparable})
+        leaks["train"] += count
+    given = read_given(recipe.parallel, source, task.target_languages, evaluation)
+    leaks["parallel"], notes = given.dropped, [*notes, *given.notes]
+    draws = tuple(
+        _draw(recipe, task, training, targets, given, k, draw)
+        for k, draw in product(recipe.shots.ks, range(recipe.shots.draws))
+    )
+    if recipe.parallel and recipe.parallel.switches:
+        lexicons = _lexicons(given, mined or {}, evaluation)
+        draws, leaked = _with_copies(draws, lexicons, recipe.parallel, evaluation)
+        leaks["parallel"] += leaked
+        notes += _switching_notes(lexicons, training, draws[0])
+    return Materials(task, tuple(dev), test, draws, leaks, tuple(notes), given.texts)
+
+
+def _shared_sentences(training: Sequence[Example], evaluation: Sequence[Example], task: Task) -> list[str]:
+    """How many pairs of texts have one of their texts in an evaluation set, though not as the same pair."""
+    if not any(isinstance(example, PairExample) and example.text_b is not None for example in training):
+        return []
+    seen = {normalised(text) for example in evaluation for text in example.texts}
+    count = sum(any(normalised(text) in seen for text in example.texts) for example in training)
+    if not count:
+        return []
+    return [
+        f"{count:,} of {len(training):,} {task.source_language} training pairs share a text with an evaluation set; "
+        "none is the same pair in the same order"
+    ]
+
+
+def _read_all(task: Task, recipe: Recipe) -> None:
+    """Read every file once, so that one check tells of all that are missing or wrong; they are kept in memory.
+
+    Raises:
+        DataError: One file is wrong.
+        ConfigError: Several are.
+    """
+    wanted = [(language, "test") for language in task.languages]
+    wanted += [(task.source_language, "dev"), (task.source_language, "train")]
+    if _needs_target_training(recipe):
+        wanted += [(language, "train") for language in task.target_languages]
+    problems = []
+    for language, split in wanted:
+        try:
+            task.examples(language, split)
+        except DataError as error:
+            problems.append(str(error))
+    if len(problems) == 1:
+        raise DataError(problems[0])
+    if problems:
+        raise ConfigError(problems, where="data")
+
+
+def _needs_target_training(recipe: Recipe) -> bool:
+    """Whether shots or pairs come from the target languages' training sets."""
+    return max(recipe.shots.ks) > 0 or bool(recipe.parallel and recipe.parallel.from_)
+
+
+def _clean(
+    examples: Sequence[Example], evaluation: Sequence[Example], groups: Collection[str]
+) -> tuple[list[Example], int]:
+    """Without the texts that are evaluated on, nor their groups, of which their translations are part."""
+    kept, by_text = without_leaks(examples, evaluation)
+    kept, by_group = without_groups(kept, groups)
+    return kept, by_text + by_group
+
+
+def _target_training(task: Task, recipe: Recipe, language: str) -> list[Example]:
+    """Training examples of a target language, read only where shots or pairs come from them."""
+    if not _needs_target_training(recipe):
+        return []
+    return [_renamed(example, "train") for example in task.examples(language, "train")]
+
+
+def _draw(
+    recipe: Recipe,
+    task: Task,
+    training: Sequence[Example],
+    targets: Mapping[str, Sequence[Example]],
+    given: Given,
+    k: int,
+    draw: int,
+) -> Draw:
+    pairs, paired = {language: _given_pairs(found) for language, found in given.pairs.items()}, set[str]()
+    if recipe.parallel and recipe.parallel.from_:
+        own = _task_pairs(task, training, targets, recipe.parallel, draw)
+        paired = {pair[0].group for found in own.values() for pair in found}
+        pairs = {language: (*own[language], *pairs[language]) for language in own}
+    keep_all = recipe.parallel is not None and recipe.parallel.labelled
+    labelled = [example for example in training if keep_all or example.group not in paired]
+    if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
+        labelled = _at_most(recipe.shots.source_examples, labelled, draw)
+    classes = set(task.labels) if task.kind.name == "classification" else set()
+    missing = classes - {str(example.gold) for example in labelled}
+    if not labelled and not classes:
+        raise DataError(f"draw {draw} leaves no labelled {task.source_language} example; give more examples")
+    if missing:
+        raise DataError(
+            f"draw {draw} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
+            f"{len(training)} training examples that are not evaluated on, {len(paired)} went into pairs; give more "
+            "examples, ask for fewer parallel.pairs, or set parallel.labelled"
+        )
+    shots = {}
+    for language, examples in targets.items():
+        # Shots come from B where the task gives the pairs: A is what the source language labels.
+        pool = [example for example in examples if not paired or example.group in paired]
+        if k and (gone := classes - {str(example.gold) for example in pool}):
+            raise DataError(
+                f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots from; "
+                "add some, or set shots.k to 0"
+            )
+        shots[language] = tuple(draw_shots(pool, k, draw)) if k else ()
+    return Draw(k, draw, tuple(labelled), shots, pairs)
+
+
+def _at_most(count: int, examples: Sequence[Example], draw: int) -> list[Example]:
+    """Whole groups, in the order of the draw, as long as they fit into ``count`` examples."""
+    sizes = Counter(example.group for example in examples)
+    chosen, room = set(), count
+    for group in sorted(sizes, key=lambda group: rank(draw, "split", group)):
+        if sizes[group] <= room:
+            chosen.add(group)
+            room -= sizes[group]
+    return [example for example in examples if example.group in chosen]
+
+
+def _task_pairs(
+    task: Task,
+    training: Sequence[Example],
+    targets: Mapping[str, Sequence[Example]],
+    settings: ParallelSettings,
+    draw: int,
+) -> dict[str, tuple[Pair, ...]]:
+    """Pairs from the training ids of a parallel task; groups are ranked alike in all languages."""
+    if not task.parallel:
+        raise DataError(
+            f"parallel.from: {task.name} is not parallel across languages; give `files`, or say `parallel: true` in "
+            "the task block if the same group (or id) is the same text in every language"
+        )
+    pairs = {}
+    for language, examples in targets.items():
+        translated = _translations(training, examples)
+        share = len(translated) if settings.labelled else len(translated) // 2
+        count = share if settings.pairs is None else min(settings.pairs, len(translated))
+        chosen, _ = split_groups(translated, (count, 0), draw)
+        pairs[language] = tuple(translated[group] for group in sorted(chosen))
+    return pairs
+
+
+def _translations(training: Sequence[Example], translated: Sequence[Example]) -> dict[str, Pair]:
+    """One pair for each group of both languages: of several examples (questions on a paragraph), those of one id."""
+    sides: list[dict[str, dict[str, Example]]] = [{}, {}]
+    for side, examples in zip(sides, (training, translated), strict=True):
+        for example in examples:
+            side.setdefault(example.group, {})[example.id] = example
+    found = {}
+    for group, own in sides[0].items():
+        other = sides[1].get(group, {})
+        if len(own) == len(other) == 1:
+            found[group] = (_unlabelled(*own.values()), _unlabelled(*other.values()))
+        elif shared := own.keys() & other.keys():
+            found[group] = (_unlabelled(own[min(shared)]), _unlabelled(other[min(shared)]))
+    return found
+
+
+def _given_pairs(pairs: Sequence[ParallelPair]) -> tuple[Pair, ...]:
+    """Pairs of a file as examples of the two languages."""
+    return tuple(
+        (
+            PairExample(f"{GIVEN}{p.target_language}/{p.group}/{i}", p.group, p.source_language, text_a=p.source),
+            PairExample(f"{GIVEN}{p.target_language}/{p.group}/{i}", p.group, p.target_language, text_a=p.target),
+        )
+        for i, p in enumerate(pairs)
+    )
+
+
+def _lexicons(
+    given: Given, mined: Mapping[str, Sequence[ParallelPair]], evaluation: Sequence[Example]
+) -> dict[str, Lexicon]:
+    """What people wrote comes before what was mined."""
+    return {
+        language: lexicon_of(entries, pairs_without_leaks(mined.get(language, ()), evaluation)[0])
+        for language, entries in given.entries.items()
+    }
+
+
+def _with_copies(
+    draws: Sequence[Draw],
+    lexicons: Mapping[str, Lexicon],
+    settings: ParallelSettings,
+    evaluation: Sequence[Example],
+) -> tuple[tuple[Draw, ...], int]:
+    """The draws with code-switched copies among their pairs, and how many copies are evaluation texts."""
+    forbidden = {identity_of(example) for example in evaluation}
+    leaked: set[str] = set()
+    found = []
+    for draw in draws:
+        pairs = dict(draw.pairs)
+        for language, lexicon in lexicons.items():
+            copies = []
+            for pair in _copies(draw, language, lexicon, settings):
+                if identity_of(pair[1]) in forbidden:
+                    leaked.add(pair[1].id)
+                else:
+                    copies.append(pair)
+            pairs[language] = (*pairs[language], *copies)
+        found.append(replace(draw, pairs=pairs))
+    return tuple(found), len(leaked)
+
+
+def _copies(draw: Draw, language: str, lexicon: Lexicon, settings: ParallelSettings) -> list[Pair]:
+    """Every sentence of the source language that the draw learns from, with its code-switched copies."""
+    sentences = {e.id: e for e in (*map(_unlabelled, draw.labelled), *(pair[0] for pair in draw.pairs[language]))}
+    order = list(sentences.values())
+    if settings.pairs:  # not the head of the file: it may be sorted by class
+        order.sort(key=lambda example: rank(draw.draw, "copies", example.id))
+    seen = {identity_of(pair[1]) for pair in draw.pairs[language]}
+    found: list[Pair] = []
+    for copy, example in product(range(settings.copies), order):
+        if settings.pairs and len(found) == settings.pairs:
+            break
+        made = switched(example, lexicon, language, ratio=settings.ratio, draw=draw.draw, copy=copy)
+        if made is not None and identity_of(made) not in seen:
+            seen.add(identity_of(made))
+            found.append((example, made))
+    return found
+
+
+def _switching_notes(lexicons: Mapping[str, Lexicon], training: Sequence[Example], draw: Draw) -> list[str]:
+    """What each lexicon gives, in sentences."""
+    notes = []
+    texts = [example.texts[0] for example in training[:COUNTED]]
+    for language, lexicon in lexicons.items():
+        if len(lexicon):
+            copies = sum(pair[1].origin == CODE_SWITCHING for pair in draw.pairs[language])
+            notes.append(
+                f"{language}: the lexicon has {len(lexicon)} entries, which cover {known_share(texts, lexicon):.0%} of "
+                f"the words in the training sentences; {copies} code-switched copies"
+            )
+    return notes
+
+
+def _hold_out(training: list[Example]) -> tuple[list[Example], list[Example]]:
+    """One training group in eight becomes the development set."""
+    groups = sorted({example.group for example in training})
+    held, _ = split_groups(groups, (max(1, len(groups) // 8), 0), 0)
+    return [e for e in training if e.group not in held], [e for e in training if e.group in held]
+
+
+def _renamed(example: Example, split: str) -> Example:
+    return replace(example, id=f"{split}/{example.id}")
+
+
+def _unlabelled(example: Example) -> PairExample:
+    """Its text alone; what is not classified has a text beside its labelled form."""
+    if isinstance(example, PairExample):
+        return replace(example, label=None)
+    return PairExample(f"{example.id}/text", example.group, example.language, example.origin, text_a=example.texts[0])

@@ -1,0 +1,126 @@
+"""Which of some alternatives goes with a text: each is read together with the text, and the best score wins.
+
+An item is as many rows as it has alternatives, each with one score; a softmax over them makes probabilities
+(Ponti et al., 2020, on XCOPA). The head knows no labels, so items may differ in their number of alternatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from operator import eq
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...core.records import ChoiceExample, Example, Features, PairExample, Prediction, Target
+from ...results.metrics import mean_of
+from . import NO_LABEL, Kind, kinds
+from .text_rows import encode_texts
+
+COPA = {"cause": "What was the cause?", "effect": "What happened as a result?"}
+"""The two questions of COPA and XCOPA in words."""
+
+
+@kinds.register("choice")
+def choice_kind(labels: tuple[str, ...] = (), *, questions: Mapping[str, str] | None = None) -> Kind:
+    """Choice among alternatives; there are no ``labels``.
+
+    ``questions`` says how the questions of the data are put in words (those of COPA by default); a question that
+    is not in it is put as it is.
+
+    Raises:
+        ValueError: There are labels.
+    """
+    if labels:
+        raise ValueError(f"a choice is made among each item's own alternatives; expected no labels, not {labels}")
+    questions = dict(COPA if questions is None else questions)
+    return Kind(
+        name="choice",
+        labels=(),
+        outputs=1,
+        per_token=False,
+        encode=partial(encode_alternatives, questions=questions),
+        collate=collate_alternatives,
+        loss=choice_cross_entropy,
+        decode=decode_choice,
+        metrics={"accuracy": mean_of(eq)},
+        options={"questions": questions},
+    )
+
+
+def encode_alternatives(
+    examples: Sequence[Example], tokenizer: Any, max_length: int, prefix: str, *, questions: Mapping[str, str]
+) -> list[Features]:
+    """One row for each alternative, as a pair: the text with its question, and the alternative.
+
+    The target of a row is the alternative's number, and 1 if it is the right one, else 0.
+    """
+    rows: list[PairExample] = []
+    places: list[tuple[int, Target | None]] = []  # part and target
+    for example in examples:
+        if not isinstance(example, ChoiceExample):
+            if not isinstance(example, PairExample):
+                raise TypeError(f"expected a choice or a plain text, not a {type(example).__name__} ({example.id})")
+            rows.append(example)
+            places.append((0, None))
+            continue
+        question = questions.get(example.question, example.question) if example.question else ""
+        first = f"{example.text} {question}".rstrip()
+        for i, alternative in enumerate(example.alternatives):
+            rows.append(PairExample(example.id, example.group, example.language, text_a=first, text_b=alternative))
+            places.append((i, None if example.label is None else (i, int(i == example.label))))
+    features = encode_texts(rows, tokenizer, max_length, prefix)
+    return [replace(row, part=part, target=target) for row, (part, target) in zip(features, places, strict=True)]
+
+
+def collate_alternatives(targets: Sequence[Target | None], length: int) -> Tensor:
+    """Number of the alternative, and whether it is right: ``[R, 2]``; ``NO_LABEL`` twice where it is not known."""
+    return torch.tensor([target if isinstance(target, tuple) else (NO_LABEL, NO_LABEL) for target in targets])
+
+
+def choice_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of the right alternative among those of its item.
+
+    Args:
+        logits: ``[R, 1]``; the rows of an item follow each other and are all there.
+        targets: ``[R, 2]``, see :func:`collate_alternatives`.
+        mask: ``[R, T]``, not needed.
+        weights: ``[0]``, not needed: there are no classes.
+
+    Returns:
+        The mean over items whose answer is known; 0 if there is none.
+    """
+    known = targets[:, 0] != NO_LABEL
+    part, right = targets[known].unbind(-1)
+    scores = logits[known, 0]
+    item = (part == 0).cumsum(0) - 1
+    table = _side_by_side(scores, item, part)  # [I, A]
+    chosen = right == 1
+    loss: Tensor = (table.logsumexp(-1)[item[chosen]] - scores[chosen]).sum() / chosen.sum().clamp(min=1)
+    return loss
+
+
+def decode_choice(
+    examples: Sequence[Example], features: Sequence[Features], logits: Sequence[Tensor]
+) -> list[Prediction]:
+    """The number of the best alternative, the first of equals, with its probability among its item's."""
+    if not features:
+        return []
+    part = torch.tensor([feature.part for feature in features])
+    item = (part == 0).cumsum(0) - 1
+    table = _side_by_side(torch.cat(list(logits)).float().cpu(), item, part)  # [I, A]
+    best = table.argmax(-1, keepdim=True)
+    probability = table.softmax(-1).gather(1, best)
+    rows = zip(examples, best.squeeze(1).tolist(), probability.squeeze(1).tolist(), strict=True)
+    return [Prediction(example.id, example.language, str(number), p) for example, number, p in rows]
+
+
+def _side_by_side(scores: Tensor, item: Tensor, part: Tensor) -> Tensor:
+    """Scores ``[R]`` of alternatives as a table ``[I, A]``; minus infinity where an item has fewer than ``A``."""
+    size = (int(item[-1]) + 1, int(part.max()) + 1) if len(item) else (0, 1)
+    table = scores.new_full(size, -torch.inf)
+    table[item, part] = scores
+    return table

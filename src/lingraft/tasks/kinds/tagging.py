@@ -1,0 +1,252 @@
+"""A tag for each word: named entities, parts of speech.
+
+The head sees every token, but only a word's first piece carries its tag (Devlin et al., 2019): the words of the
+training data are the units of scoring, whatever the tokenizer makes of them. A sentence that is longer than the
+model reads is read in several windows of whole words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...core.errors import DataError
+from ...core.records import Example, Features, PairExample, Prediction, TaggedExample, Target
+from ...results.metrics.spans import check_tag, repaired, span_f1, tag_accuracy
+from . import NO_LABEL, Kind, kinds
+from .text_rows import encode_texts
+
+Scheme = Literal["bio", "plain"]
+OUTSIDE = "O"
+
+
+def check_of(scheme: Scheme) -> Callable[[str], None] | None:
+    """What refuses a tag that is not of the scheme; of ``plain`` there is none."""
+    return check_tag if scheme == "bio" else None
+
+
+@kinds.register("tagging")
+def tagging_kind(labels: tuple[str, ...], *, scheme: Scheme = "bio") -> Kind:
+    """Tagging with ``labels``, the tags of the source language's training set in sorted order.
+
+    With the scheme ``bio`` tags mark spans (``B-PER I-PER O``), which are what counts, and a span that begins with
+    ``I-`` is repaired; ``plain`` tags stand for themselves. A tag that is not among the labels teaches nothing and is
+    missed in scoring, which compares with all gold tags.
+    """
+    metrics = {"span_f1": span_f1, "tag_accuracy": tag_accuracy} if scheme == "bio" else {"tag_accuracy": tag_accuracy}
+    return Kind(
+        name="tagging",
+        labels=labels,
+        outputs=len(labels),
+        per_token=True,
+        encode=partial(encode_words, labels=labels),
+        collate=collate_tags,
+        loss=tag_cross_entropy,
+        decode=partial(decode_tags, labels=labels, scheme=scheme),
+        metrics=metrics,
+        options={"scheme": scheme},
+    )
+
+
+# ---- Words to rows of tokens -----------------------------------------------------------------------
+
+
+def encode_words(
+    examples: Sequence[Example], tokenizer: Any, max_length: int, prefix: str, *, labels: Sequence[str]
+) -> list[Features]:
+    """Tokenise word by word; offsets and targets stand at first pieces, the words of ``prefix`` have none.
+
+    ``truncated`` counts the pieces of a word that is by itself longer than a window.
+
+    Raises:
+        DataError: There are not as many tags as words, or special tokens and prefix leave no room for a word.
+    """
+    index = {label: i for i, label in enumerate(labels)}
+    plain = [example for example in examples if isinstance(example, PairExample)]
+    sentences = [example.words for example in examples if isinstance(example, TaggedExample)]
+    texts = iter(encode_texts(plain, tokenizer, max_length, prefix))
+    rows = iter(_encode_sentences(sentences, tokenizer, max_length, prefix))
+    features: list[Features] = []
+    for example in examples:
+        if not isinstance(example, TaggedExample):
+            features.append(next(texts))
+            continue
+        if example.tags is not None and len(example.tags) != len(example.words):
+            raise DataError(
+                f"{example.language}, id {example.id}: {len(example.tags)} tags for {len(example.words)} words; "
+                "give each word one"
+            )
+        classes = None if example.tags is None else [index.get(tag, NO_LABEL) for tag in example.tags]
+        for part, (ids, offsets, truncated) in enumerate(next(rows)):
+            target = None if classes is None else tuple(NO_LABEL if at is None else classes[at[0]] for at in offsets)
+            features.append(Features(example.id, ids, target, truncated, part, offsets))
+    return features
+
+
+Row = tuple[tuple[int, ...], tuple[tuple[int, int] | None, ...], int]
+"""Token ids, offsets, number of tokens left out."""
+
+
+def _encode_sentences(
+    sentences: Sequence[tuple[str, ...]], tokenizer: Any, max_length: int, prefix: str
+) -> list[list[Row]]:
+    """The rows of each sentence: one, if it fits."""
+    if not sentences:
+        return []
+    before = prefix.split()
+    blank = _blank(tokenizer)
+
+    def tokenise(lists: Sequence[Sequence[str]], **options: Any) -> Any:
+        spaced = [[blank + word if i else word for i, word in enumerate([*before, *words])] for words in lists]
+        return tokenizer(spaced, is_split_into_words=True, verbose=False, **options)
+
+    whole = tokenise(sentences)
+    rows: list[list[Row]] = []
+    spans: list[tuple[int, int, int, int]] = []  # sentence, its words from and to, tokens left out
+    for i, words in enumerate(sentences):
+        ids, numbers = whole["input_ids"][i], whole.word_ids(i)
+        if len(ids) <= max_length:
+            rows.append([(tuple(ids), _first_pieces(numbers, len(before), 0), 0)])
+            continue
+        rows.append([])
+        pieces = [0] * (len(before) + len(words))
+        for number in numbers:
+            if number is not None:
+                pieces[number] += 1
+        room = max_length - (len(ids) - sum(pieces[len(before) :]))
+        if room < 1:
+            raise DataError(
+                f"max_length is {max_length}: special tokens and the text prefix {prefix!r} leave no room for words; "
+                "raise max_length"
+            )
+        sizes = pieces[len(before) :]
+        spans += [(i, a, b, max(0, sum(sizes[a:b]) - room)) for a, b in windows(sizes, room)]
+    if spans:
+        cut = tokenise([sentences[i][a:b] for i, a, b, _ in spans], truncation=True, max_length=max_length)
+        for at, (i, start, _, truncated) in enumerate(spans):
+            offsets = _first_pieces(cut.word_ids(at), len(before), start)
+            rows[i].append((tuple(cut["input_ids"][at]), offsets, truncated))
+    return rows
+
+
+def windows(sizes: Sequence[int], room: int) -> list[tuple[int, int]]:
+    """Cut words of ``sizes`` pieces into runs of at most ``room`` pieces, or of one word; of similar length.
+
+    Returns:
+        First word and last (exclusive) of each run; every word is in one.
+    """
+    total = sum(sizes)
+    aim = -(-total // max(1, -(-total // room)))  # the last window would else have a word or two to go by
+    runs, start, filled = [], 0, 0
+    for i, size in enumerate(sizes):
+        if filled and size and (filled >= aim or filled + size > room):
+            runs.append((start, i))
+            start, filled = i, 0
+        filled += size
+    return [*runs, (start, len(sizes))]
+
+
+def _blank(tokenizer: Any) -> str:
+    """What stands before every word but the first: a blank, if the tokenizer would else glue words together.
+
+    SentencePiece and WordPiece mark words themselves; byte-level vocabularies (RoBERTa's, ModernBERT's) know a word
+    by the blank before it.
+    """
+    separate = tokenizer([["a", "a"]], is_split_into_words=True, verbose=False)["input_ids"][0]
+    return "" if separate == tokenizer("a a", verbose=False)["input_ids"] else " "
+
+
+def _first_pieces(numbers: Sequence[int | None], before: int, start: int) -> tuple[tuple[int, int] | None, ...]:
+    """The number of the word, twice, where one begins; ``before`` words of prefix are not counted."""
+    offsets: list[tuple[int, int] | None] = []
+    last = None
+    for number in numbers:
+        begins = number is not None and number != last and number >= before
+        offsets.append((number - before + start,) * 2 if begins and number is not None else None)
+        last = number
+    return tuple(offsets)
+
+
+# ---- Learning --------------------------------------------------------------------------------------
+
+
+def collate_tags(targets: Sequence[Target | None], length: int) -> Tensor:
+    """Classes of first pieces, ``[R, T]``; ``NO_LABEL`` elsewhere."""
+    collated = torch.full((len(targets), length), NO_LABEL)
+    for row, target in zip(collated, targets, strict=True):
+        if isinstance(target, tuple):
+            row[: len(target)] = torch.tensor(target, dtype=torch.long)
+    return collated
+
+
+def tag_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+    """Class-weighted cross-entropy over first pieces.
+
+    Args:
+        logits: ``[R, T, C]``.
+        targets: ``[R, T]``, ``NO_LABEL`` where there is nothing to learn, padding included.
+        mask: ``[R, T]``; not needed, as padding has no target.
+        weights: ``[C]``.
+
+    Returns:
+        The weighted mean; 0 where nothing has a target (a sentence whose tags are all unseen).
+    """
+    known = targets != NO_LABEL
+    gold = targets[known]  # [K]
+    total = F.cross_entropy(logits[known], gold, weight=weights, reduction="sum")
+    return total / weights[gold].sum().clamp(min=torch.finfo(weights.dtype).tiny)
+
+
+# ---- Rows to tags ----------------------------------------------------------------------------------
+
+
+def decode_tags(
+    examples: Sequence[Example],
+    features: Sequence[Features],
+    logits: Sequence[Tensor],
+    *,
+    labels: Sequence[str],
+    scheme: Scheme,
+) -> list[Prediction]:
+    """One tag for each word, joined by blanks; the confidence is the mean of the words' probabilities.
+
+    The first of equally likely labels is taken. A word that the tokenizer reads as nothing is outside of every
+    span, or gets the first label; a sentence of nothing else has confidence 0. Probabilities are those before
+    the repair of spans.
+    """
+    positions, words, start = [], [], 0
+    for feature, row in zip(features, logits, strict=True):
+        found = [(t, at[0]) for t, at in enumerate(feature.offsets) if at is not None]
+        positions += [start + t for t, _ in found]
+        words.append([word for _, word in found])
+        start += len(row)
+    if positions:
+        read = torch.cat(list(logits))[positions].float()  # [K, C]
+        best = read.argmax(-1, keepdim=True)
+        probability = iter(read.softmax(-1).gather(1, best).squeeze(1).tolist())
+        chosen = iter(best.squeeze(1).tolist())
+    else:
+        probability, chosen = iter(()), iter(())
+
+    predictions = []
+    unread = OUTSIDE if scheme == "bio" else labels[0]
+    # Ids tell examples apart, and the rows of one follow each other.
+    rows = groupby(zip(features, words, strict=True), key=lambda row: row[0].example_id)
+    for example, (example_id, parts) in zip(examples, rows, strict=True):
+        if not isinstance(example, TaggedExample) or example.id != example_id:
+            raise ValueError(f"expected the rows of the tagged sentence {example.id}, not those of {example_id}")
+        tags, confidence = [unread] * len(example.words), []
+        for _, numbers in parts:
+            for number in numbers:
+                tags[number] = labels[next(chosen)]
+                confidence.append(next(probability))
+        value = " ".join(repaired(tags) if scheme == "bio" else tags)
+        mean = sum(confidence) / len(confidence) if confidence else 0.0
+        predictions.append(Prediction(example.id, example.language, value, mean))
+    return predictions

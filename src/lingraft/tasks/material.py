@@ -1,0 +1,68 @@
+"""What a run learns from and is tested on, as records: draws, translation pairs, development and test sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..core.records import Example, PairExample
+from ..data.augmentation.code_switching import CODE_SWITCHING
+from . import Task
+
+Pair = tuple[PairExample, PairExample]
+"""Source side and target side of a translation (or a sentence and its code-switched copy), without labels."""
+
+
+GIVEN = "parallel/"
+"""What the ids of parallel text that the task did not give begin with."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The learning material of one number of shots and one draw."""
+
+    k: int
+    draw: int
+    labelled: tuple[Example, ...]
+    shots: Mapping[str, tuple[Example, ...]]
+    pairs: Mapping[str, tuple[Pair, ...]]
+
+    def texts(self, language: str, source: str) -> list[Example]:
+        """Everything of one language that this draw learns from, what is labelled last."""
+        if language == source:
+            return [*(pair[0] for pairs in self.pairs.values() for pair in pairs), *self.labelled]
+        return [*(pair[1] for pair in self.pairs[language]), *self.shots[language]]
+
+
+@dataclass(frozen=True)
+class Materials:
+    """All draws of a run, and the development and test sets they share.
+
+    ``unlabelled`` has the texts of ``parallel.text``, which a lexicon is mined from.
+    """
+
+    task: Task
+    dev: tuple[Example, ...]
+    test: Mapping[str, tuple[Example, ...]]
+    draws: tuple[Draw, ...]
+    leaks: Mapping[str, int]
+    notes: tuple[str, ...]
+    unlabelled: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def learn(self, language: str) -> list[Example]:
+        """All texts of a language that any draw learns from, each once, with its label if any draw has it."""
+        found = [example for draw in self.draws for example in draw.texts(language, self.task.source_language)]
+        unique = {example.id: example for example in sorted(found, key=lambda example: example.gold is not None)}
+        return [unique[key] for key in sorted(unique)]
+
+    def written(self, language: str) -> list[str]:
+        """Texts that were written in a language, code-switched copies left out: what its coverage is measured on."""
+        dev = self.dev if language == self.task.source_language else ()
+        examples = [e for e in (*self.test[language], *dev, *self.learn(language)) if e.origin != CODE_SWITCHING]
+        own = [text for example in examples for text in example.texts]
+        return [*own, *self.unlabelled.get(language, ())]
+
+
+def is_own(pair: Pair) -> bool:
+    """Whether a pair is two examples of the task, and not parallel text from elsewhere or a code-switched copy."""
+    return not pair[0].id.startswith(GIVEN) and pair[1].origin != CODE_SWITCHING

@@ -1,0 +1,213 @@
+"""Tasks on a user's own files: texts with labels, questions, tagged sentences, choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from ..core.errors import ConfigError, DataError
+from ..core.records import Example
+from ..data.conll import tagged_examples
+from ..data.example_tables import choice_examples, span_rows, tagged_rows
+from ..data.languages import canonical
+from ..data.squad import squad_examples
+from ..data.table import locate, pair_examples
+from ..data.text import suffix_of
+from ..results.metrics.answers import answer_metrics
+from . import Task, tasks
+from .building import Read, task_of
+from .kinds.tagging import check_of
+
+Split = Literal["train", "dev", "test"]
+
+
+@tasks.register("classification")
+def classification(
+    *,
+    source_language: str,
+    target_languages: list[str],
+    files: dict[Split, str],
+    fields: dict[str, str] | None = None,
+    data_dir: Path = Path(),
+    parallel: bool = False,
+    allow_unseen_labels: bool = False,
+    title: str = "classification",
+    licence: str = "not stated",
+    citation: str = "",
+) -> Task:
+    """Your own texts with labels: JSONL, CSV, TSV or Parquet files with `{language}` in their path."""
+    columns = fields or {"text": "text", "label": "label"}
+
+    def read(path: Path, language: str) -> Sequence[Example]:
+        return pair_examples(path, fields=columns, language=language)
+
+    return task_of(
+        kind="classification",
+        options={},
+        name=title,
+        source_language=source_language,
+        target_languages=target_languages,
+        read=files_reader(files, data_dir, source_language, read),
+        licence=licence,
+        citation=citation,
+        parallel=parallel,
+        global_groups="group" in columns,
+        allow_unseen_labels=allow_unseen_labels,
+        file_of=partial(_file_of, files, data_dir),
+    )
+
+
+@tasks.register("span_qa")
+def span_qa(
+    *,
+    source_language: str,
+    target_languages: list[str],
+    files: dict[Split, str],
+    fields: dict[str, Any] | None = None,
+    data_dir: Path = Path(),
+    context_language: str | None = None,
+    normaliser: str = "squad",
+    stride: int = 96,
+    parallel: bool = False,
+    title: str = "span_qa",
+    licence: str = "not stated",
+    citation: str = "",
+) -> Task:
+    """Your own questions about contexts: SQuAD JSON, or a table with a field map; `{language}` in the path."""
+    columns = fields or {"question": "question", "context": "context", "answers": "answers"}
+    for code in [context_language] if context_language else [source_language, *target_languages]:
+        _check_normaliser(normaliser, code)
+
+    def read(path: Path, language: str) -> Sequence[Example]:
+        if suffix_of(path) == ".json":
+            return squad_examples(path, language=language, context_language=context_language)
+        return span_rows(path, fields=columns, language=language, context_language=context_language)
+
+    return task_of(
+        kind="span_qa",
+        options={"normaliser": normaliser, "stride": stride},
+        name=title,
+        source_language=source_language,
+        target_languages=target_languages,
+        read=files_reader(files, data_dir, source_language, read),
+        licence=licence,
+        citation=citation,
+        parallel=parallel,
+        global_groups=parallel,
+    )
+
+
+@tasks.register("tagging")
+def tagging(
+    *,
+    source_language: str,
+    target_languages: list[str],
+    files: dict[Split, str],
+    data_dir: Path = Path(),
+    columns: tuple[int, int] | None = None,
+    fields: dict[str, str] | None = None,
+    scheme: Literal["bio", "plain"] = "bio",
+    allow_unseen_labels: bool = False,
+    title: str = "tagging",
+    licence: str = "not stated",
+    citation: str = "",
+) -> Task:
+    """Your own tagged words (names, parts of speech): CoNLL, CoNLL-U, or a table of lists with a field map."""
+
+    def read(path: Path, language: str) -> Sequence[Example]:
+        if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet"):
+            mapped = fields or {"words": "words", "tags": "tags"}
+            return tagged_rows(path, fields=mapped, language=language, check=check_of(scheme))
+        return tagged_examples(path, language=language, columns=columns, check=check_of(scheme))
+
+    return task_of(
+        kind="tagging",
+        options={"scheme": scheme},
+        name=title,
+        source_language=source_language,
+        target_languages=target_languages,
+        read=files_reader(files, data_dir, source_language, read),
+        licence=licence,
+        citation=citation,
+        allow_unseen_labels=allow_unseen_labels,
+        file_of=partial(_file_of, files, data_dir),
+    )
+
+
+@tasks.register("choice")
+def choice(
+    *,
+    source_language: str,
+    target_languages: list[str],
+    files: dict[Split, str],
+    fields: dict[str, Any],
+    data_dir: Path = Path(),
+    parallel: bool = False,
+    title: str = "choice",
+    licence: str = "not stated",
+    citation: str = "",
+) -> Task:
+    """Your own texts with alternatives, one of which is right: a table with a field map; `{language}` in the path."""
+
+    def read(path: Path, language: str) -> Sequence[Example]:
+        return choice_examples(path, fields=fields, language=language)
+
+    return task_of(
+        kind="choice",
+        options={},
+        name=title,
+        source_language=source_language,
+        target_languages=target_languages,
+        read=files_reader(files, data_dir, source_language, read),
+        licence=licence,
+        citation=citation,
+        parallel=parallel,
+        global_groups="group" in fields,
+    )
+
+
+def _file_of(files: dict[Split, str], data_dir: Path, language: str, split: str) -> str:
+    """Where a language's split is read from, in brackets; nothing where there is no such file."""
+    pattern = dict(files).get(split)  # type: ignore[call-overload]
+    try:
+        return f" ({locate(pattern, language, data_dir)})" if pattern else ""
+    except DataError:
+        return ""
+
+
+def _check_normaliser(name: str, language: str) -> None:
+    """Refuse what answers could not be compared by, before anything is trained."""
+    try:
+        answer_metrics(f"mlqa:{canonical(language)}" if name == "mlqa" else name)
+    except ConfigError as error:
+        raise ConfigError([f"task.normaliser: {problem}; squad takes any" for problem in error.problems]) from error
+
+
+def files_reader(
+    files: dict[Split, str], data_dir: Path, source_language: str, read: Callable[[Path, str], Sequence[Example]]
+) -> Read:
+    """What reads the files of a recipe's ``task.files``; the source language needs none but ``train``."""
+    source = canonical(source_language)
+
+    def split_of(language: str, split: str) -> Sequence[Example]:
+        pattern = dict(files).get(split)  # type: ignore[call-overload]
+        if pattern is None:
+            if split == "dev" or (split == "test" and language == source):
+                return []
+            raise DataError(f"task.files has no {split!r} entry; it has {', '.join(files)}")
+        if language != source and "{language}" not in pattern:
+            raise DataError(
+                f"task.files.{split}: {pattern!r} has no {{language}} in it, so every language would be read from the "
+                "same file; put {language} where the names of your files tell the languages apart"
+            )
+        try:
+            path = locate(pattern, language, data_dir)
+        except DataError:
+            if language == source and split != "train":
+                return []
+            raise
+        return read(path, language)
+
+    return split_of

@@ -1,0 +1,103 @@
+"""From predictions to :class:`~lingraft.core.records.Score`, with bootstrap intervals over groups of examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from ..core.records import Example, Score, SpanExample, Unit
+from ..results.metrics import Metric, SumMetric
+from ..results.statistics import bootstrap_metric_interval, sum_metric_interval
+from . import Task
+
+
+def score(
+    gold: Sequence[Any],
+    predicted: Sequence[str],
+    task: Task,
+    groups: Sequence[str],
+    *,
+    method: str,
+    language: str,
+    unit: Unit,
+    run: str,
+    context_language: str | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+) -> list[Score]:
+    """One :class:`Score` per metric of the task, with its bootstrap interval over groups of examples."""
+    scores = []
+    for name, metric in (metrics or task.kind.metrics).items():
+        low, high = metric_interval(metric, name, gold, predicted, groups, task.labels)
+        scores.append(
+            Score(
+                task=task.name,
+                method=method,
+                language=language,
+                metric=name,
+                value=metric(gold, predicted),
+                n=len(gold),
+                shots=unit.k,
+                draw=unit.draw,
+                seed=unit.seed,
+                run=run,
+                context_language=context_language,
+                low=low,
+                high=high,
+            )
+        )
+    return scores
+
+
+def metric_interval(
+    metric: Metric,
+    name: str,
+    gold: Sequence[Any],
+    predicted: Sequence[str],
+    groups: Sequence[str],
+    labels: Sequence[str],
+) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a metric over groups of examples."""
+    if isinstance(metric, SumMetric):
+        return sum_metric_interval(metric, metric.table(gold, predicted), groups)
+    return bootstrap_metric_interval(gold, [predicted], name, groups, labels=labels)
+
+
+def score_by_language(
+    examples: Sequence[Example],
+    predicted: Sequence[str],
+    task: Task,
+    *,
+    language: str,
+    method: str,
+    unit: Unit,
+    run: str,
+) -> list[Score]:
+    """Scores of the examples of one language; of each pair of languages where a question has a context in another."""
+    scores = []
+    for (question, context), places in by_languages(examples, language):
+        metrics = task.kind.metrics_of(examples[places[0]])
+        scores += score(
+            [examples[i].gold for i in places],
+            [predicted[i] for i in places],
+            task,
+            [examples[i].group for i in places],
+            method=method,
+            language=question,
+            context_language=context,
+            metrics=metrics,
+            unit=unit,
+            run=run,
+        )
+    return scores
+
+
+def by_languages(examples: Sequence[Example], language: str) -> Iterator[tuple[tuple[str, str | None], list[int]]]:
+    """Places of the examples of each language, and language of the context where that is another kind of text."""
+
+    def key(i: int) -> tuple[str, str]:
+        example = examples[i]
+        return (example.language, example.context_language) if isinstance(example, SpanExample) else (language, "")
+
+    for (own, context), places in groupby(sorted(range(len(examples)), key=key), key):
+        yield (own, context or None), list(places)

@@ -1,0 +1,130 @@
+"""The knowledge-transfer module: a teacher view, a trained student view, and what joins them.
+
+The teacher of states is the untouched backbone on the source-language side of a pair. Its states
+after the last layer are where the head was fitted, so a target sentence that lands on its
+translation's state is understood. The teacher of predictions is the network itself, averaged over
+its last steps, for the head moves. Both views are centred and scaled by the frozen states of the
+source language at their layer: a loss is then of order one for any backbone, and cosines tell
+sentences apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..core.records import Batch, States
+from ..model.network import GraftedModel
+from ..model.standardiser import Frame
+from ..recipe.settings import WeightedBlock
+from .alignment import AlignmentLoss, View, alignment
+
+
+@dataclass(frozen=True)
+class Term:
+    """One alignment loss of the recipe, at the states after ``site`` layers."""
+
+    name: str
+    weight: float
+    site: int
+    loss: AlignmentLoss
+
+
+class Transfer:
+    """Alignment losses between the network's states of a batch and its teacher's."""
+
+    def __init__(
+        self, blocks: Sequence[WeightedBlock], frames: Mapping[int, Frame], source_language: str = "", special: int = 1
+    ) -> None:
+        self.frames = frames
+        self.special = special
+        self.source_language = source_language
+        self.last = max(frames)
+        self.terms = tuple(
+            Term(
+                block.name,
+                block.weight,
+                self.last if block.layer is None else block.layer,
+                alignment.build(block.name, block.options),
+            )
+            for block in blocks
+        )
+
+    def needs(self, what: str) -> bool:
+        """Whether some loss needs ``tokens``, ``predictions`` or ``links``."""
+        return any(what in term.loss.needs for term in self.terms)
+
+    @property
+    def walks(self) -> bool:
+        """Whether the teacher's own states are needed, beyond the cached pooled ones of the last layer."""
+        return self.needs("tokens") or any(term.site != self.last for term in self.terms)
+
+    @property
+    def visits(self) -> bool:
+        """Whether states before the last layer are compared."""
+        return any(term.site != self.last for term in self.terms)
+
+    def __call__(
+        self,
+        model: GraftedModel,
+        batch: Batch,
+        student: Mapping[int, States],
+        logits: Tensor,
+        predict: Callable[[States], Tensor],
+    ) -> list[Tensor | None]:
+        """Each loss of the recipe for the taught rows of ``batch``; None where it does not apply.
+
+        Args:
+            model: Whose frozen stack the teacher walks.
+            batch: What was read.
+            student: States after each layer that a loss looks at, of all rows.
+            logits: Of all rows, ``[B, C]``.
+            predict: The teacher's logits of source-language states at the cut.
+        """
+        rows = None if bool(batch.taught.all()) else batch.taught.nonzero().squeeze(1)
+        # The source batch is its own translation: what moves there is held where it was.
+        terms = [term for term in self.terms if not (batch.is_source and term.loss.needs)]
+        beside = _rows(batch.states, rows) if batch.is_source else batch.source
+        teacher = {self.last: as_states(batch.teacher if rows is None else batch.teacher[rows], self.last)}
+        if beside is not None and any("tokens" in t.loss.needs or t.site != self.last for t in terms):
+            with torch.no_grad():
+                walked: dict[int, States] = {}
+                model.walk(beside, batch.language, parts=False, visited=walked)
+            teacher = walked
+        found: list[Tensor | None] = []
+        for term in self.terms:
+            if term not in terms:
+                found.append(None)  # needs words or predictions of a translation
+                continue
+            frame, state = self.frames[term.site], _rows(student[term.site], rows)
+            source = View(frame(teacher[term.site]), special=self.special)
+            told = logits if rows is None else logits[rows]
+            target = View(frame(state), logits=told, links=batch.links, special=self.special)
+            if "predictions" in term.loss.needs and beside is not None:
+                source = replace(source, logits=predict(beside).detach())
+            found.append(term.loss(source, target))
+        return found
+
+
+def _rows(states: States, rows: Tensor | None) -> States:
+    return states if rows is None else states.take(rows.tolist())
+
+
+def as_states(pooled: Tensor, layer: int) -> States:
+    """Pooled vectors ``[B, H]`` as states of one token each, whose pool they are."""
+    return States(tokens=pooled.unsqueeze(1), mask=pooled.new_ones(len(pooled), 1), layer=layer)
+
+
+def frames_of(model: GraftedModel, batches: Sequence[States], layers: Sequence[int]) -> dict[int, Frame]:
+    """The frame of each of ``layers``: frozen source-language states, pooled, of ``batches`` at the cut."""
+    pooled: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+    with torch.no_grad():
+        for states in batches:
+            visited: dict[int, States] = {}
+            model.walk(states, "", parts=False, visited=visited)
+            for layer in layers:
+                pooled[layer].append(visited[layer].pooled())
+    return {layer: Frame.of(torch.cat(found)) for layer, found in pooled.items()}

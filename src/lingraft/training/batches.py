@@ -1,0 +1,182 @@
+"""Which texts meet in which step.
+
+A step joins labelled source examples with the sentences of one target language: pairs (with the
+teacher's state) and labelled shots, each passed once an epoch, for a network that passes a few shots
+at every step soon knows them by heart. The order is a function of seed and epoch alone, so a resumed
+run sees what an uninterrupted one would have seen. Texts of similar length share a batch: padding
+doubled the tokens otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..backbones.encoding import Encoded
+from ..core.records import Batch, Target
+from ..recipe.settings import TrainSettings
+from ..tasks.kinds.classification import collate_classes
+
+BUCKET = 8  # batches that are sorted by length together
+
+Step = Callable[[], tuple[Batch, ...]]
+"""Reads its batches when called, so that skipping a finished step costs nothing."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What is learnt from in one language.
+
+    ``passed`` ids are passed once an epoch; ``labelled`` are those whose targets are known here, and
+    ``collate`` makes a tensor of them (see :class:`lingraft.tasks.kinds.Kind`); ``teacher`` has the
+    state ``[H]`` of those that have one (``[rows, H]``, one for each of several rows). Where a loss needs
+    more of the teacher, ``source`` are the source language's states, ``translations`` the id of each
+    pair's source side and ``links`` the corresponding words ``[K, 2]`` (source position, target position).
+    """
+
+    language: str
+    encoded: Encoded
+    passed: tuple[str, ...]
+    labelled: Collection[str]
+    teacher: Mapping[str, Tensor]
+    is_source: bool = False
+    source: Encoded | None = None
+    translations: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, Tensor] = field(default_factory=dict)
+    collate: Callable[[Sequence[Target | None], int], Tensor] = collate_classes
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The known target of each id, of its first row where there are several; in the order of ``passed``."""
+        found = {i: self.encoded.features[self.encoded.row[i]].target for i in self.passed if i in self.labelled}
+        return {i: target for i, target in found.items() if target is not None}
+
+    def batch(self, ids: Sequence[str], device: torch.device) -> Batch:
+        """Read the states of ``ids``: all rows of each, one after the other."""
+        encoded = self.encoded
+        rows = [row for i in ids for row in encoded.rows[i]]
+        states = encoded.table.batch(rows)
+        ids = [encoded.features[row].example_id for row in rows]
+        known_targets = [
+            encoded.features[row].target if i in self.labelled else None for row, i in zip(rows, ids, strict=True)
+        ]
+        targets = self.collate(known_targets, states.mask.shape[1])
+        known = torch.tensor([i in self.teacher for i in ids])
+        teacher = torch.stack([self._taught(row) for row in rows])
+        taught = [i for i in ids if i in self.translations]
+        source = self.source
+        beside = source.table.batch([source.row[self.translations[i]] for i in taught]) if source and taught else None
+        links = [F.pad(self.links[i], (1, 0), value=row) for row, i in enumerate(taught) if i in self.links]
+        return Batch(
+            states,
+            self.language,
+            targets,
+            teacher,
+            known,
+            is_source=self.is_source,
+            source=beside,
+            links=torch.cat(links) if links else None,
+        ).to(device)
+
+    def _taught(self, row: int) -> Tensor:
+        """The state that a row should agree with, zeros where there is none: ``[H]``."""
+        feature = self.encoded.features[row]
+        found = self.teacher.get(feature.example_id)
+        if found is None:
+            return torch.zeros(self.encoded.width)
+        return found if found.dim() == 1 else found[feature.part]
+
+
+@dataclass(frozen=True)
+class Order:
+    """The steps of a whole training: joint, or the source language first and then the targets."""
+
+    source: Pool
+    targets: tuple[Pool, ...]
+    settings: TrainSettings
+    seed: int
+    device: torch.device
+
+    @property
+    def epochs(self) -> int:
+        """Passes in all; one after the other, each language has its own."""
+        one_by_one = self.settings.order == "sequential" and self.targets
+        return self.settings.num_train_epochs * (2 if one_by_one else 1)
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return sum(len(self.epoch(epoch)) for epoch in range(self.epochs))
+
+    def epoch(self, epoch: int) -> list[Step]:
+        """The steps of one epoch."""
+        size, seed, device = self.settings.batch_size, self.seed, self.device
+        if self.settings.order == "joint":
+            return epoch_steps(self.source, self.targets, batch_size=size, seed=seed, epoch=epoch, device=device)
+        pools = [self.source] if epoch < self.settings.num_train_epochs else self.targets
+        return alone(pools, batch_size=size, seed=seed, epoch=epoch, device=device)
+
+
+def epoch_steps(
+    source: Pool, targets: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, device: torch.device
+) -> list[Step]:
+    """The steps of one epoch: every pair once, or every labelled example, whichever takes longer."""
+    rng = np.random.default_rng([seed, epoch])
+    wanted = [(pool, ids) for pool in targets for ids in _shuffled_batches(pool, batch_size, rng)]
+    length = max(len(wanted), -(-len(source.passed) // batch_size))
+    sources = islice(_endless(source, batch_size, rng), length)
+    order = [wanted[i] for i in _repeated_permutation(len(wanted), length, rng)] if wanted else [None] * length
+
+    def step(source_ids: list[str], target: tuple[Pool, list[str]] | None) -> Step:
+        if target is None:
+            return lambda: (source.batch(source_ids, device),)
+        pool, ids = target
+        return lambda: (source.batch(source_ids, device), pool.batch(ids, device))
+
+    return [step(source_ids, target) for source_ids, target in zip(sources, order, strict=True)]
+
+
+def alone(pools: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, device: torch.device) -> list[Step]:
+    """The steps of one epoch over each pool by itself: no step joins two languages."""
+    rng = np.random.default_rng([seed, epoch])
+    wanted = [(pool, ids) for pool in pools for ids in _shuffled_batches(pool, batch_size, rng)]
+
+    def step(pool: Pool, ids: list[str]) -> Step:
+        return lambda: (pool.batch(ids, device),)
+
+    return [step(*wanted[i]) for i in rng.permutation(len(wanted))]
+
+
+def _shuffled_batches(pool: Pool, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
+    """All passed ids in batches of similar length, batches in random order."""
+    ids = [pool.passed[i] for i in rng.permutation(len(pool.passed))]
+    every, rows = pool.encoded.lengths, pool.encoded.rows
+    lengths = {i: max(every[row] for row in rows[i]) for i in ids}
+    batches = []
+    for start in range(0, len(ids), batch_size * BUCKET):
+        bucket = sorted(ids[start : start + batch_size * BUCKET], key=lambda i: lengths[i])
+        batches += [bucket[at : at + batch_size] for at in range(0, len(bucket), batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def batched(ids: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """``ids`` in groups of ``size``, the last one shorter."""
+    rest = iter(ids)
+    while batch := tuple(islice(rest, size)):
+        yield batch
+
+
+def _endless(pool: Pool, batch_size: int, rng: np.random.Generator) -> Iterator[list[str]]:
+    while True:
+        yield from _shuffled_batches(pool, batch_size, rng)
+
+
+def _repeated_permutation(count: int, length: int, rng: np.random.Generator) -> Iterator[int]:
+    passes = -(-length // count)
+    return islice(chain.from_iterable(rng.permutation(count) for _ in range(passes)), length)

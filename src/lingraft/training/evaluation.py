@@ -1,0 +1,125 @@
+"""Score a trial on the test sets before and after, and write its predictions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..backbones.encoding import Encoded
+from ..core.files import write_json, write_lines
+from ..core.progress import Reporter
+from ..core.records import ChoiceExample, Example, Prediction, Score, SpanExample, Unit, as_json
+from ..model.heads.ngrams import with_words
+from ..model.network import Network
+from ..model.prediction import predict_rows, predictions_of
+from ..results.metrics import SumMetric
+from ..tasks import Task
+from ..tasks.scores import score_by_language
+from .frozen_head import Before
+from .loop import Validation
+from .pools import Prepared
+
+BEFORE, AFTER = "frozen-head", "lingraft"
+
+
+PROBED = 8  # texts per language whose logits a fresh process must give back
+
+
+def evaluate_unit(
+    unit: Unit,
+    folder: Path,
+    model: Network,
+    head: Before | None,
+    prepared: Prepared,
+    reporter: Reporter,
+    name: str = AFTER,
+) -> list[Score]:
+    """Score the test sets before and after; write the predictions."""
+    recipe, materials, pools = prepared.recipe, prepared.materials, prepared.pools
+    task, scores, probes = materials.task, list[Score](), {}
+    for language in task.languages:
+        examples = materials.test[language]
+        if not examples:
+            continue
+        encoded, ids = pools[language, "test"], [example.id for example in examples]
+        count = sum(len(encoded.rows[i]) for i in ids)
+        with reporter.task(f"scoring {unit.name}, {language}", count * (1 if head is None else 2)) as advance:
+            logits, _ = predict_rows(model, encoded, ids, language, advance)
+            logits = with_words(model.adaptation, [example.texts for example in examples], logits, language)
+            found = {name: predictions_of(logits, examples, encoded, task)}
+            if head is not None:
+                found = {BEFORE: predictions_of(head.logits(encoded, ids, language), examples, encoded, task)} | found
+                advance(count)
+        lines = prediction_rows(examples, found[name], found.get(BEFORE) if head else None, task)
+        write_lines(folder / "predictions" / unit.name / f"{language}.jsonl", lines)
+        probes[language] = [
+            {"example": as_json(example), "logits": [logits[row].tolist() for row in rows]}
+            for example, rows in zip(examples[:PROBED], _rows_of(examples[:PROBED], encoded), strict=True)
+        ]
+        for method, predictions in found.items():
+            scores += score_by_language(
+                examples,
+                [prediction.value for prediction in predictions],
+                task,
+                language=language,
+                method=method,
+                unit=unit,
+                run=folder.name,
+            )
+    write_json(folder / "units" / unit.name / "probe.json", {"tolerance": recipe.rounding, "languages": probes})
+    return scores
+
+
+def _rows_of(examples: Sequence[Example], encoded: Encoded) -> list[list[int]]:
+    """Places of the examples' logits, the first examples of all being asked for in their order."""
+    found, at = [], 0
+    for example in examples:
+        count = len(encoded.rows[example.id])
+        found.append(list(range(at, at + count)))
+        at += count
+    return found
+
+
+def prediction_rows(
+    examples: Sequence[Example], after: Sequence[Prediction], before: Sequence[Prediction] | None, task: Task
+) -> list[dict[str, Any]]:
+    """The lines of a file of predictions."""
+    lines = []
+    for i, (example, prediction) in enumerate(zip(examples, after, strict=True)):
+        main = next(iter(task.kind.metrics_of(example).values()))
+        line: dict[str, Any] = {
+            "id": example.id,
+            "group": example.group,
+            "text": example.texts[0],
+            "text_b": example.texts[1] if task.kind.name == "classification" and len(example.texts) > 1 else None,
+            "gold": example.gold,
+        }
+        if isinstance(example, SpanExample):  # a file of one language of contexts may hold questions in several
+            line |= {"language": example.language, "context_language": example.context_language}
+        if isinstance(example, ChoiceExample):
+            line["alternatives"] = example.alternatives
+        if before is not None:
+            line |= {"before": before[i].value, "before_confidence": before[i].confidence}
+        line |= {"value": prediction.value, "confidence": prediction.confidence}
+        if isinstance(main, SumMetric):
+            line["counts"] = main.counts(example.gold, prediction.value)
+            if before is not None:
+                line["before_counts"] = main.counts(example.gold, before[i].value)
+        lines.append(line)
+    return lines
+
+
+def validation(model: Network, *, prepared: Prepared) -> Validation:
+    """How the network does on the source language's development set."""
+    task, examples = prepared.materials.task, prepared.materials.dev
+    encoded = prepared.pools[task.source_language, "dev"]
+    logits, _ = predict_rows(model, encoded, [example.id for example in examples], task.source_language)
+    predicted = [prediction.value for prediction in predictions_of(logits, examples, encoded, task)]
+    gold = [example.gold for example in examples]
+    main = next(iter(task.kind.metrics.values()))
+    answers, right = ([str(one) for one in side] for side in (predicted, gold))
+    if task.kind.name == "tagging":  # each word has an answer of its own
+        answers, right = (" ".join(side).split() for side in (answers, right))
+    return Validation(main(gold, predicted), Counter(answers), len(set(right)))

@@ -1,0 +1,107 @@
+"""What anyone gets without adapting the model: a head on frozen states.
+
+Every run reports it as "before", and training starts from it, which spares the first epochs (Kumar et
+al., 2022). For classification it is a logistic regression on pooled states; where each token, or each
+alternative, is scored, the head alone is trained by gradient, as long as the parts would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..backbones.encoding import Encoded
+from ..model.adaptation import Adaptation
+from ..model.heads.linear import LinearHead
+from ..model.network import GraftedModel
+from ..model.prediction import predict_rows
+from ..tasks.kinds import Kind
+from .batches import Order, Pool
+from .loop import Validation, train
+
+HEAD_FACTOR = 10.0
+"""A head alone learns at so many times the rate of the parts: nothing beneath it moves."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """A head on frozen states: what training starts from, and what its result is compared with."""
+
+    write_to: Callable[[nn.Linear], None]
+    logits: Callable[[Encoded, Sequence[str], str], list[Tensor]]
+    """Of all rows of some examples in a language, in their order."""
+    strength: float | None
+    """Scikit-learn's ``C``, where the head is a logistic regression."""
+    dev_score: float
+
+
+def fitted(head: LinearHead) -> Before:
+    """A logistic regression, whose logits come from cached pooled states."""
+    return Before(
+        write_to=head.write_to,
+        logits=lambda encoded, ids, language: list(head.logits(encoded.pooled(ids))),
+        strength=head.strength,
+        dev_score=head.dev_score,
+    )
+
+
+def trained(
+    kind: Kind,
+    stack: Any,
+    order: Order,
+    *,
+    validate: Callable[[Any], Validation],
+    advance: Callable[[Any], None] = lambda progress: None,
+) -> Before:
+    """A head that was trained on the labels of all languages, nothing else being there to train.
+
+    Args:
+        kind: What the head must give.
+        stack: The frozen layers.
+        order: Labelled examples of all languages (see :func:`labelled_alone`), with the settings of the parts'
+            training; its seed is also the head's.
+        validate: Development score of a network.
+        advance: Called after each step.
+    """
+    torch.manual_seed(order.seed)
+    head = nn.Linear(stack.width, kind.outputs)
+    model = GraftedModel(stack, Adaptation(None, None, head, per_token=kind.per_token)).to(order.device)
+    ones = torch.ones(max(1, len(kind.labels)), device=order.device)
+    train(
+        model,
+        order.epoch,
+        task_loss=lambda logits, labels, mask: kind.loss(logits, labels, mask, ones),
+        transfer=None,
+        settings=order.settings.model_copy(update={"learning_rate": HEAD_FACTOR * order.settings.learning_rate}),
+        seed=order.seed,
+        num_epochs=order.epochs,
+        advance=advance,
+    )
+
+    def write_to(other: nn.Linear) -> None:
+        other.load_state_dict(head.state_dict())
+
+    def logits(encoded: Encoded, ids: Sequence[str], language: str) -> list[Tensor]:
+        return predict_rows(model, encoded, ids, language)[0]
+
+    return Before(write_to=write_to, logits=logits, strength=None, dev_score=validate(model).score)
+
+
+def labelled_alone(pools: Sequence[Pool]) -> tuple[Pool, ...]:
+    """The pools without the texts that have no label, and without teachers; those with nothing left are left out."""
+    return tuple(
+        Pool(
+            pool.language,
+            pool.encoded,
+            passed=tuple(i for i in pool.passed if i in pool.labelled),
+            labelled=pool.labelled,
+            teacher={},
+            collate=pool.collate,
+        )
+        for pool in pools
+        if pool.labelled
+    )

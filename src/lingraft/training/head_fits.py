@@ -1,0 +1,136 @@
+"""What is fitted rather than trained: the frozen head, the last layer after training, the n-grams of each language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.progress import Reporter
+from ..core.records import Example, Unit
+from ..data.text import normalised
+from ..model.adaptation import Adaptation
+from ..model.heads.linear import Labelled, LinearHead, fit_head
+from ..model.heads.ngrams import LexicalHead, fit_lexical
+from ..model.network import Network
+from ..model.prediction import predict_rows
+from ..model.standardiser import Frame
+from ..tasks.kinds.classification import class_weights
+from ..tasks.material import Draw, Materials, is_own
+from .batches import Order, Pool
+from .evaluation import validation
+from .frozen_head import Before, fitted, labelled_alone, trained
+from .pools import Prepared, passed_pairs
+
+
+def before_training(
+    source: Pool, targets: Sequence[Pool], frame: Frame, unit: Unit, prepared: Prepared, reporter: Reporter
+) -> Before | None:
+    """The head on frozen states; where one must be trained for it, only if training is to start from it."""
+    task, recipe = prepared.materials.task, prepared.recipe
+    if task.kind.name == "classification":
+        return fitted(logistic_head(source, targets, frame, prepared))
+    if not recipe.train.warm_start or recipe.train.continue_from is not None:
+        return None
+    order = Order(source, labelled_alone(targets), recipe.train, unit.seed, prepared.accelerator.device)
+    with reporter.task(f"frozen head {unit.name}", order.steps) as advance:
+        return trained(
+            task.kind,
+            prepared.backbone.stack,
+            order,
+            validate=partial(validation, prepared=prepared),
+            advance=lambda p: advance(1, f"loss {p.loss:.3f}"),
+        )
+
+
+def logistic_head(
+    source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared, shot_weight: float = 1.0
+) -> LinearHead:
+    """Logistic regression on frozen states, from all labels of the draw."""
+    materials, pools = prepared.materials, prepared.pools
+    labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
+    dev = pools[materials.task.source_language, "dev"]
+    return fit_head(
+        Labelled(torch.cat([pool.encoded.pooled(list(known)) for pool, known in labelled]), _classes(labelled)),
+        Labelled(dev.pooled([example.id for example in materials.dev]), _dev_targets(materials)),
+        frame=frame,
+        classes=len(materials.task.labels),
+        balanced=False,
+        weights=[1.0 if pool is source else shot_weight for pool, known in labelled for _ in known],
+        calibrated=True,
+    )
+
+
+def _classes(labelled: Sequence[tuple[Pool, Mapping[str, Any]]]) -> list[int]:
+    return [int(target) for _, known in labelled for target in known.values()]
+
+
+def weights_of_classes(source: Pool, targets: Sequence[Pool], prepared: Prepared) -> Tensor:
+    """Weights of classes; words and spans are not weighed, for most are in one class."""
+    kind = prepared.materials.task.kind
+    if kind.name != "classification":
+        return torch.ones(max(1, len(kind.labels)))
+    known = _classes([(pool, pool.targets) for pool in (source, *targets)])
+    return class_weights(known, len(kind.labels), balanced=prepared.recipe.train.class_balanced)
+
+
+def refit(model: Network, source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared) -> None:
+    """Fit the head again, on the adapted states of all labels of the draw."""
+    materials, pools, recipe = prepared.materials, prepared.pools, prepared.recipe
+    strength = recipe.train.refit_strength
+    if strength is None:
+        return
+    labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
+    states = [predict_rows(model, pool.encoded, list(known), pool.language)[1] for pool, known in labelled]
+    language = materials.task.source_language
+    dev_ids = [example.id for example in materials.dev]
+    dev = predict_rows(model, pools[language, "dev"], dev_ids, language)[1]
+    head = fit_head(
+        Labelled(torch.cat(states), _classes(labelled)),
+        Labelled(dev, _dev_targets(materials)),
+        frame=frame,
+        classes=len(materials.task.labels),
+        balanced=recipe.train.class_balanced,
+        strengths=(strength,),
+        weights=[1.0 if pool is source else recipe.train.shot_weight for pool, known in labelled for _ in known],
+        calibrated=True,
+    )
+    head.write_to(model.adaptation.head)
+
+
+def learn_words(model: Network, targets: Sequence[Pool], draw: Draw, prepared: Prepared) -> dict[str, LexicalHead]:
+    """What the words say in each target language that has translations of the task's own texts.
+
+    Other parallel text teaches other words, and its classes are not those of the task's texts.
+    """
+    task, recipe, found = prepared.materials.task, prepared.recipe, dict[str, LexicalHead]()
+    english, strength = prepared.pools[task.source_language, "learn"], recipe.train.lexical_strength
+    paired = any(len(example.texts) > 1 for example in prepared.materials.dev)
+    if strength is None or paired or not isinstance(model.adaptation, Adaptation):
+        return found
+    for pool in targets:
+        pairs = [pair for pair in passed_pairs(draw, pool.language, recipe.train.max_pairs) if is_own(pair)]
+        if not pairs or not prepared.materials.test[pool.language]:  # a trial of a learning rate is not tested
+            continue
+        read = predict_rows(model, english, [source.id for source, _ in pairs], task.source_language)[0]
+        taught: dict[str, tuple[Example, Tensor]] = {
+            normalised(target.texts[0]): (target, logits.softmax(0))
+            for (_, target), logits in zip(pairs, read, strict=True)
+        }
+        # A shot is the translation of a pair, too: what is known of it counts.
+        certain = dict(zip(task.labels, torch.eye(len(task.labels)), strict=True))
+        taught |= {normalised(shot.texts[0]): (shot, certain[str(shot.gold)]) for shot in draw.shots[pool.language]}
+        network = predict_rows(model, pool.encoded, [example.id for example, _ in taught.values()], pool.language)[0]
+        shares = torch.stack([target for _, target in taught.values()])
+        head = fit_lexical(list(taught), shares.numpy(), torch.stack(network).numpy(), strength)
+        if head is not None:
+            found[pool.language] = head
+    return found
+
+
+def _dev_targets(materials: Materials) -> list[int]:
+    index = {label: i for i, label in enumerate(materials.task.labels)}
+    return [index[str(example.gold)] for example in materials.dev]

@@ -1,0 +1,119 @@
+"""What all trainings of a run share, and what each language learns from in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from ..backbones.encoding import Encoded
+from ..backbones.loading import Backbone
+from ..backbones.walk import at_layer
+from ..data.sampling import rank
+from ..recipe.settings import Recipe
+from ..tasks.material import Draw, Materials, Pair
+from .alignment.word_alignment import mutual_links
+from .alignment_terms import Transfer
+from .batches import Pool, batched
+
+Pools = Mapping[tuple[str, str], Encoded]
+"""Frozen states by language and purpose: ``learn``, ``dev`` (source language only), ``test``."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all trainings of a run share."""
+
+    recipe: Recipe
+    materials: Materials
+    backbone: Backbone
+    cut: int
+    pools: Pools
+    accelerator: Accelerator
+    learnt: tuple[str, ...] = ()
+    """Target languages that the training at hand has something to learn from; the others get no part of their own."""
+
+
+def opening(prepared: Prepared) -> int:
+    """How many tokens come before the content of each text: what opens it, and the checkpoint's prefix."""
+    return len(prepared.backbone.tokenizer(prepared.backbone.text_prefix.strip())["input_ids"]) - 1
+
+
+def with_translations(pool: Pool, draw: Draw, transfer: Transfer, prepared: Prepared) -> Pool:
+    """A target's pool with the source side of its pairs, for losses that compare words or predictions."""
+    pairs = {target.id: source.id for source, target in draw.pairs[pool.language] if target.id in pool.teacher}
+    if not pairs or not (transfer.walks or transfer.needs("predictions")):
+        return pool
+    english = prepared.pools[prepared.materials.task.source_language, "learn"]
+    pool = replace(pool, source=english, translations=pairs)
+    return replace(pool, links=linked_words(pool, prepared)) if transfer.needs("links") else pool
+
+
+def linked_words(pool: Pool, prepared: Prepared) -> dict[str, Tensor]:
+    """Corresponding words of each pair, from frozen states at two thirds of the depth: ``[K, 2]`` each."""
+    stack, device, found = prepared.backbone.stack, prepared.accelerator.device, dict[str, Tensor]()
+    assert pool.source is not None
+    layer, english = max(round(2 / 3 * stack.num_layers), prepared.cut), pool.source
+    special = opening(prepared)
+    for ids in batched(pool.translations, 32):
+        sides = (
+            english.table.batch([english.row[pool.translations[i]] for i in ids]).to(device),
+            pool.encoded.table.batch([pool.encoded.row[i] for i in ids]).to(device),
+        )
+        with torch.no_grad():
+            source, target = (at_layer(stack, states, layer) for states in sides)
+            links = mutual_links(source, target, special=special).cpu()
+        for row, i in enumerate(ids):
+            found[i] = links[links[:, 0] == row, 1:]
+    return found
+
+
+def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
+    """What each language learns from in a draw; the teacher is the frozen source side of a pair."""
+    task, pools = prepared.materials.task, prepared.pools
+    english = pools[task.source_language, "learn"]
+    labelled = [example.id for example in draw.labelled]
+    source = Pool(
+        language=task.source_language,
+        encoded=english,
+        passed=tuple(labelled),
+        labelled=frozenset(labelled),
+        collate=task.kind.collate,
+        teacher=_own_states(english, labelled),
+        is_source=True,
+    )
+    targets = []
+    for language in task.target_languages:
+        pairs, shots = passed_pairs(draw, language, prepared.recipe.train.max_pairs), draw.shots[language]
+        if not pairs and not shots:
+            continue
+        teacher = english.pooled([pair[0].id for pair in pairs])
+        targets.append(
+            Pool(
+                language=language,
+                encoded=pools[language, "learn"],
+                passed=tuple(dict.fromkeys([*(pair[1].id for pair in pairs), *(e.id for e in shots)])),
+                labelled=frozenset(e.id for e in shots),
+                collate=task.kind.collate,
+                teacher={pair[1].id: vector for pair, vector in zip(pairs, teacher, strict=True)},
+            )
+        )
+    return source, targets
+
+
+def _own_states(encoded: Encoded, ids: Sequence[str]) -> dict[str, Tensor]:
+    """The frozen state of each example, ``[H]``; of each of its rows, ``[rows, H]``, where it has several."""
+    rows = [encoded.rows[i] for i in ids]
+    states = torch.split(encoded.table.pooled_rows([row for own in rows for row in own]), [len(own) for own in rows])
+    return {i: own[0] if len(own) == 1 else own for i, own in zip(ids, states, strict=True)}
+
+
+def passed_pairs(draw: Draw, language: str, count: int | None) -> tuple[Pair, ...]:
+    """The pairs of a language that are passed; the first ``count`` in the order of the draw."""
+    pairs = draw.pairs[language]
+    if count is None or count >= len(pairs):
+        return pairs
+    return tuple(sorted(pairs, key=lambda pair: rank(draw.draw, "pairs", pair[0].group))[:count])

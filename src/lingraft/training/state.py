@@ -1,0 +1,84 @@
+"""Where a training stands, saved with a checksum, so that a killed one continues bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..model.checkpoint import _write
+
+
+def save_training_state(path: Path, state: TrainingState) -> None:
+    """Write where training stands, atomically and with a checksum; a killed run continues from here."""
+    tensors = {f"parameter/{name}": tensor for name, tensor in state.parameters.items()}
+    tensors |= {f"averaged/{name}": tensor for name, tensor in state.averaged.items()}
+    tensors |= {f"teacher/{name}": tensor for name, tensor in state.teacher.items()}
+    for name, moments in state.optimizer.items():
+        tensors |= {f"optimizer/{key}/{name}": tensor for key, tensor in moments.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    about: dict[str, Any] = {"step": state.step, "history": state.history, "sums": state.sums, "balance": state.balance}
+    about["seconds"] = state.seconds
+    text = json.dumps(about)
+    _write(path, tensors, {"lingraft": json.dumps({"sha256": _digest(text, tensors), "state": text})})
+
+
+def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence: None) -> TrainingState | None:
+    """Read a saved training state; None where there is none, or none that is whole, which is told by ``say``."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            saved = json.loads((file.metadata() or {})["lingraft"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if saved["sha256"] != _digest(saved["state"], tensors):
+            raise ValueError("its checksum differs")
+        about = json.loads(saved["state"])
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError) as error:
+        say(f"{path} is damaged ({error}); this training starts anew")
+        return None
+    state = TrainingState(**about)
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition("/")
+        if kind == "parameter":
+            state.parameters[rest] = tensor
+        elif kind == "averaged":
+            state.averaged[rest] = tensor
+        elif kind == "teacher":
+            state.teacher[rest] = tensor
+        else:
+            key, _, parameter = rest.partition("/")
+            state.optimizer.setdefault(parameter, {})[key] = tensor
+    return state
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a text and of the names, dtypes, shapes and bytes of tensors."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        content: Any = tensor.reshape(-1).view(torch.uint8).numpy()  # shares the tensor's memory
+        digest.update(content)
+    return digest.hexdigest()
+
+
+@dataclass
+class TrainingState:
+    """Where training stands: all that a resumed run needs beside the parameters themselves."""
+
+    step: int = 0
+    parameters: dict[str, Tensor] = field(default_factory=dict)
+    optimizer: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    averaged: dict[str, Tensor] = field(default_factory=dict)
+    teacher: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    balance: dict[str, list[float]] = field(default_factory=dict)

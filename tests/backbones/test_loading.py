@@ -1,0 +1,376 @@
+"""A checkpoint becomes a frozen backbone, or one message that names the cure."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lingraft.backbones import backbones
+from lingraft.backbones.checkpoint_files import usual_prefix
+from lingraft.backbones.digests import tokenizer_digest, weights_digest
+from lingraft.backbones.loading import describe_checkpoint, load_backbone
+from lingraft.core.errors import CheckpointError
+from tiny import PARTICULAR, VOCABULARY, random_model, random_tokenizer, save_checkpoint
+
+BOTH = pytest.mark.parametrize("read", [load_backbone, describe_checkpoint])
+
+
+@pytest.fixture
+def checkpoint(tiny_checkpoint, tmp_path):
+    """A copy of the tiny checkpoint that a test may damage."""
+    return shutil.copytree(tiny_checkpoint, tmp_path / "model")
+
+
+def edit_config(folder, **changes):
+    """Overwrite entries of ``config.json``."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_loaded_backbone_is_the_saved_model(tiny_backbone, tiny_checkpoint):
+    """The states of a loaded checkpoint are those of the model that was saved."""
+    batch = tiny_backbone.tokenizer(["ada beli cora", "dune nowhere"], padding=True, return_tensors="pt")
+    ids, mask = batch["input_ids"], batch["attention_mask"]
+    hidden = tiny_backbone.stack.embed(ids)
+    for i in range(tiny_backbone.stack.num_layers):
+        hidden = tiny_backbone.stack.block(i, hidden, mask)
+
+    with torch.no_grad():
+        expected = random_model("bert")(input_ids=ids, attention_mask=mask).last_hidden_state
+    torch.testing.assert_close(hidden[mask.bool()], expected[mask.bool()], atol=1e-5, rtol=0)
+    assert tiny_backbone.name == str(tiny_checkpoint)
+    assert (tiny_backbone.max_length, tiny_backbone.text_prefix, tiny_backbone.licence) == (64, "", "unknown")
+
+
+@pytest.mark.parametrize("family", sorted(PARTICULAR))
+def test_every_family_loads_from_a_folder(family, tmp_path):
+    """What ``save_pretrained`` wrote comes back, for each family."""
+    folder = save_checkpoint(tmp_path, random_model(family))
+    backbone = load_backbone(str(folder))
+
+    assert weights_digest(backbone.stack) == weights_digest(backbones.build(family)(random_model(family)))
+    assert describe_checkpoint(str(folder)).model_type == family
+
+
+def test_encoder_is_taken_out_of_a_model_with_a_head(tmp_path):
+    """A masked language model's checkpoint gives its encoder, without pooler and without complaint."""
+    from transformers import BertForMaskedLM
+
+    model = BertForMaskedLM(random_model("bert").config)
+    save_checkpoint(tmp_path, model)
+    stack = load_backbone(str(tmp_path)).stack
+
+    torch.testing.assert_close(stack.embeddings.word_embeddings.weight, model.bert.embeddings.word_embeddings.weight)
+    assert not any("pooler" in name for name in stack.state_dict())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_computed_in_single(tmp_path, dtype):
+    """Weights stored in 16 bit come back as float32 with the same values."""
+    save_checkpoint(tmp_path, random_model("bert").to(dtype))
+    stack = load_backbone(str(tmp_path)).stack
+
+    assert {parameter.dtype for parameter in stack.parameters()} == {torch.float32}
+    stored = load_file(tmp_path / "model.safetensors")["embeddings.word_embeddings.weight"]
+    assert stored.dtype == dtype
+    torch.testing.assert_close(stack.embeddings.word_embeddings.weight.data, stored.float(), atol=0, rtol=0)
+
+
+def test_sharded_checkpoint_loads(tmp_path):
+    """Weights in several files are the same weights; a missing one is named."""
+    model = random_model("bert")
+    model.save_pretrained(tmp_path, max_shard_size="8KB")
+    random_tokenizer().save_pretrained(tmp_path)
+    shards = sorted(tmp_path.glob("model-*.safetensors"))
+    assert len(shards) > 1
+
+    assert weights_digest(load_backbone(str(tmp_path)).stack) == weights_digest(backbones.build("bert")(model))
+    shards[0].unlink()
+    with pytest.raises(CheckpointError, match=shards[0].name):
+        load_backbone(str(tmp_path))
+
+
+def test_loading_says_nothing(tiny_checkpoint, capfd):
+    """No progress bar and no load report reaches the terminal."""
+    load_backbone(str(tiny_checkpoint))
+
+    assert capfd.readouterr() == ("", "")
+
+
+@BOTH
+def test_pickle_is_refused_with_the_command_that_converts_it(checkpoint, read):
+    """Weights that can run code are not read; the message gives the way out."""
+    (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
+
+    with pytest.raises(CheckpointError, match=r"pickle.*\n.*python -c .*save_pretrained"):
+        read(str(checkpoint))
+
+
+def test_command_that_converts_a_pickle_works(checkpoint, tmp_path):
+    """The printed command, run as printed, gives a folder that loads."""
+    expected = load_backbone(str(checkpoint)).weights_digest
+    torch.save(load_file(checkpoint / "model.safetensors"), checkpoint / "pytorch_model.bin")
+    (checkpoint / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError) as refusal:
+        load_backbone(str(checkpoint))
+    command = str(refusal.value).splitlines()[1].strip().replace("python", sys.executable, 1)
+
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True, capture_output=True)
+
+    assert load_backbone(str(tmp_path / "model-safetensors")).weights_digest == expected
+
+
+@BOTH
+def test_unsupported_architecture_lists_the_supported(checkpoint, read):
+    """A family that nobody wrote yet is refused with the list of those that exist."""
+    edit_config(checkpoint, model_type="gpt2")
+
+    with pytest.raises(CheckpointError, match="'gpt2'.*" + ", ".join(backbones.names())):
+        read(str(checkpoint))
+
+
+@BOTH
+def test_truncated_weights_are_noticed(checkpoint, read):
+    """An unfinished download is called that, with the file's name."""
+    weights = checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+    with pytest.raises(CheckpointError, match=r"model.safetensors is damaged.*fetch it again"):
+        read(str(checkpoint))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("absent", "expected"),
+    [
+        ("config.json", "has no config.json"),
+        ("model.safetensors", "has no model.safetensors"),
+        ("tokenizer.json", "has no tokenizer.json"),
+    ],
+)
+def test_incomplete_folder_says_what_is_missing(checkpoint, read, absent, expected):
+    """Each missing file is named, and how it would get there."""
+    (checkpoint / absent).unlink()
+
+    with pytest.raises(CheckpointError, match=expected):
+        read(str(checkpoint))
+
+
+@BOTH
+@pytest.mark.parametrize("path", ["./nowhere", "/no/such/folder", "~/no-such-folder", "a/b/c", "two words", ""])
+def test_missing_folder_is_not_taken_for_a_hub_id(path, read):
+    """What looks like a path is a path."""
+    with pytest.raises(CheckpointError, match=f"there is no folder '{path}'"):
+        read(path)
+
+
+@BOTH
+def test_file_instead_of_a_folder(checkpoint, read):
+    """Naming the weights file itself leads to its folder."""
+    with pytest.raises(CheckpointError, match="is a file; give the folder"):
+        read(str(checkpoint / "model.safetensors"))
+
+
+@BOTH
+def test_hub_id_without_network_is_one_clear_line(read):
+    """No traceback through the hub's client: what was asked, and what to do."""
+    with pytest.raises(CheckpointError) as refusal:
+        read("someone/some-model")
+
+    message = str(refusal.value)
+    assert "\n" not in message
+    assert message.startswith("cannot find the checkpoint someone/some-model: it is neither a local folder nor in the")
+    assert refusal.value.__suppress_context__
+
+
+@pytest.fixture
+def hub_cache(monkeypatch, tmp_path):
+    """A local cache of the Hub, with a function that puts a folder into it under an id."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def put(folder, name):
+        repository = tmp_path / "hub" / f"models--{name.replace('/', '--')}"
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs" / "main").write_text("0" * 40)
+        shutil.copytree(folder, repository / "snapshots" / ("0" * 40))
+
+    return put
+
+
+def test_hub_id_in_the_local_cache_loads_offline(tiny_backbone, hub_cache):
+    """What was downloaded once needs no network again."""
+    hub_cache(tiny_backbone.name, "someone/some-model")
+    backbone = load_backbone("someone/some-model")
+
+    assert backbone.weights_digest == tiny_backbone.weights_digest
+    assert backbone.name == "someone/some-model"
+    assert describe_checkpoint("someone/some-model").width == 24
+
+
+def test_hub_repository_of_pickles_is_refused(checkpoint, hub_cache):
+    """Only safetensors are fetched; a repository without them gets the command that converts it."""
+    (checkpoint / "model.safetensors").unlink()
+    hub_cache(checkpoint, "someone/pickles")
+
+    with pytest.raises(CheckpointError, match=r"offers no model.safetensors.*\n.*from_pretrained\('someone/pickles'\)"):
+        load_backbone("someone/pickles")
+
+
+def test_missing_weights_are_not_made_up(checkpoint):
+    """A tensor that the file lacks is an error and not a random number."""
+    weights = load_file(checkpoint / "model.safetensors")
+    del weights["encoder.layer.1.output.dense.bias"]
+    save_file(weights, checkpoint / "model.safetensors", metadata={"format": "pt"})
+
+    with pytest.raises(CheckpointError, match=r"no values for 1 of .*encoder.layer.1.output.dense.bias"):
+        load_backbone(str(checkpoint))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"vocab_size": 50}, r"word_embeddings.weight is stored as \(37, 24\), the configuration expects \(50, 24\)"),
+        ({"num_attention_heads": 5}, "multiple of the number of attention heads"),
+        ({"hidden_act": "nonsense"}, "nonsense"),
+    ],
+)
+def test_configuration_of_another_model_is_refused(checkpoint, change, expected):
+    """Shapes that do not fit are reported in a line."""
+    edit_config(checkpoint, **change)
+
+    with pytest.raises(CheckpointError, match=expected):
+        load_backbone(str(checkpoint))
+
+
+def test_tokenizer_of_another_model_is_refused(tmp_path):
+    """Ids that the model has no embedding for are found before they crash."""
+    save_checkpoint(tmp_path, random_model("bert", vocab_size=20))
+
+    with pytest.raises(CheckpointError, match=f"knows {len(VOCABULARY)} tokens.*embeddings for 20 only"):
+        load_backbone(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["not json", "{}"])
+def test_damaged_tokenizer_is_reported(checkpoint, content):
+    """What the tokenizers library throws becomes one message of ours."""
+    (checkpoint / "tokenizer.json").write_text(content)
+
+    with pytest.raises(CheckpointError, match="tokenizer"):
+        load_backbone(str(checkpoint))
+
+
+@BOTH
+def test_damaged_config_is_reported(checkpoint, read):
+    """A configuration that is not JSON, or says too little, is named."""
+    (checkpoint / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(CheckpointError, match="num_hidden_layers, hidden_size, vocab_size"):
+        read(str(checkpoint))
+
+    (checkpoint / "config.json").write_text("{")
+    with pytest.raises(CheckpointError, match="not JSON"):
+        read(str(checkpoint))
+
+
+def test_code_of_a_checkpoint_is_never_run(checkpoint):
+    """A custom class that a checkpoint brings along is ignored in favour of the library's."""
+    (checkpoint / "modeling_evil.py").write_text("raise SystemExit('evil code ran')\n")
+    edit_config(checkpoint, auto_map={"AutoModel": "modeling_evil.Evil", "AutoConfig": "modeling_evil.EvilConfig"})
+
+    assert load_backbone(str(checkpoint)).stack.num_layers == 3
+
+
+def test_facts_come_without_weights(checkpoint):
+    """Layers, width, vocabulary, size and licence, from headers alone."""
+    (checkpoint / "README.md").write_text("---\nlanguage: yo\nlicense: cc-by-4.0\n---\n# Card\nlicense: other\n")
+    facts = describe_checkpoint(str(checkpoint))
+
+    stored = sum(tensor.numel() for tensor in load_file(checkpoint / "model.safetensors").values())
+    assert (facts.model_type, facts.num_layers, facts.width, facts.vocabulary) == ("bert", 3, 24, len(VOCABULARY))
+    assert (facts.parameters, facts.licence) == (stored, "cc-by-4.0")
+    assert load_backbone(str(checkpoint)).licence == "cc-by-4.0"
+
+
+def test_digest_changes_with_name_dtype_shape_and_value():
+    """Anything that makes it another model makes it another digest; the order of creation does not."""
+    weight = torch.arange(6.0).reshape(2, 3)
+
+    def digest(**parameters):
+        frozen = {name: torch.nn.Parameter(values) for name, values in parameters.items()}
+        return weights_digest(torch.nn.ParameterDict(frozen))
+
+    both = digest(a=weight, b=weight + 1)
+    assert digest(b=weight + 1, a=weight) == both
+    others = [
+        digest(a=weight + 1, b=weight),
+        digest(a=weight, c=weight + 1),
+        digest(a=weight.reshape(3, 2), b=weight + 1),
+        digest(a=weight.double(), b=weight + 1),
+        digest(a=weight.bfloat16(), b=weight + 1),
+        digest(a=weight),
+    ]
+    assert len({both, *others}) == 1 + len(others)
+
+
+def test_digest_is_what_it_says():
+    """Written out by hand for one parameter."""
+    values = torch.tensor([1.0, -2.0])
+    expected = hashlib.sha256(b"w\0torch.float32\0(2,)\0" + values.numpy().tobytes())
+
+    assert weights_digest(torch.nn.ParameterDict({"w": torch.nn.Parameter(values)})) == expected.hexdigest()
+
+
+def test_digests_are_the_same_in_another_process(tiny_backbone):
+    """A cache written yesterday is found today."""
+    program = (
+        "import sys; from lingraft.backbones.loading import load_backbone; b = load_backbone(sys.argv[1]); "
+        "print(b.weights_digest, b.tokenizer_digest)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", program, tiny_backbone.name], check=True, capture_output=True, text=True
+    ).stdout
+
+    assert output.split() == [tiny_backbone.weights_digest, tiny_backbone.tokenizer_digest]
+
+
+def test_tokenizer_digest_ignores_the_last_call():
+    """Padding and truncation leave traces in the tokenizer, not in its digest; another token does."""
+    tokenizer = random_tokenizer()
+    before = tokenizer_digest(tokenizer)
+    tokenizer(["ada", "ada beli cora"], padding=True, truncation=True, max_length=3)
+    assert tokenizer_digest(tokenizer) == before
+
+    tokenizer.add_tokens(["zulu"])
+    assert tokenizer_digest(tokenizer) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("bundled:multilingual-e5-small", "query: "),
+        ("intfloat/multilingual-e5-base", "query: "),
+        ("/models/e5-large/", "query: "),
+        ("intfloat/multilingual-e5-large-instruct", ""),
+        ("FacebookAI/xlm-roberta-base", ""),
+        ("someone/base5", ""),
+    ],
+)
+def test_prefix_follows_the_models_training(name, expected):
+    """E5 models get the prefix they were trained with, and nobody else does."""
+    assert usual_prefix(name) == expected
+
+
+def test_prefix_can_be_chosen(tiny_checkpoint):
+    """A recipe's prefix wins, also the empty one."""
+    assert load_backbone(str(tiny_checkpoint), text_prefix="passage: ").text_prefix == "passage: "
+
+
+def test_package_is_light():
+    """Importing lingraft or its backbones does not import transformers."""
+    program = "import sys, lingraft, lingraft.backbones as b; b.backbones.names(); print('transformers' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout == b"False\n"

@@ -1,0 +1,107 @@
+"""The benchmarks run, and count what they say they count."""
+
+import importlib.util
+import random
+import sys
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from lingraft.core.records import States
+from lingraft.model.adaptation import build_adaptation
+from lingraft.model.network import GraftedModel
+from lingraft.recipe.settings import Block
+from tiny import REPOSITORY, WORDS
+
+FOLDER = REPOSITORY / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def step_time():
+    """``benchmarks/step_time.py`` as a module, where child processes find it too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)
+        for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "TOKENIZERS_PARALLELISM"):
+            patch.setenv(name, "")  # given back afterwards
+            patch.delenv(name)
+        spec = importlib.util.spec_from_file_location("step_time", FOLDER / "step_time.py")
+        module = importlib.util.module_from_spec(spec)
+        patch.setitem(sys.modules, "step_time", module)
+        spec.loader.exec_module(module)
+        patch.setattr(module, "WINDOW", 0.01)
+        yield module
+
+
+@pytest.fixture(scope="module")
+def prepared(step_time, tiny_checkpoint, tmp_path_factory):
+    """The tiny backbone and 300 invented sentences of 8 to 20 words in both languages."""
+    folder, rng = tmp_path_factory.mktemp("sib200"), random.Random(0)
+    for language in ("eng_Latn", "yor_Latn"):
+        rows = [f"{i}\t{'ab'[i % 2]}\t{' '.join(rng.choices(WORDS, k=rng.randint(8, 20)))}" for i in range(300)]
+        (folder / f"{language}.train.tsv").write_text("\n".join(["index_id\tcategory\ttext", *rows]) + "\n")
+    return step_time.prepare(str(tiny_checkpoint), str(folder), str(tmp_path_factory.mktemp("cache")), 2)
+
+
+def test_every_row_is_measured_on_both_shapes(step_time, prepared, capsys):
+    """Each method trains, and the results have the keys that others read."""
+    pytest.importorskip("peft")
+    memory = {method: {"sib200": 1, "fixed_128": 2} for method in step_time.METHODS}
+
+    result = step_time.measure(prepared, list(step_time.METHODS), memory, repeat=1)
+
+    for shape in (result, result["fixed_128"]):
+        assert [row["method"] for row in shape["rows"]] == list(step_time.METHODS)
+        assert all(row["seconds_per_step"] > 0 and row["trainable_parameters"] > 0 for row in shape["rows"])
+        assert shape["floor_seconds_per_step"] > 0 and shape["matrix_flops_per_second"] > 0
+    assert {row["peak_memory_bytes"] for row in result["fixed_128"]["rows"]} == {2}
+    assert result["encoding"]["seconds"] > 0
+    assert "times its floor" in capsys.readouterr().out
+
+
+def test_batches_cover_all_lengths_and_the_second_shape_has_one(prepared):
+    """Two batches of 32 after the warm-up; joined sentences fill the tiny model's 64 positions but 20."""
+    short, long = prepared.plans["sib200"], prepared.plans["fixed_128"]
+    assert [len(batch) for batch in short.batches] == [32] * 3
+    shorter, longer = map(sum, short.lengths())
+    assert shorter < longer
+    assert {length for batch in long.lengths() for length in batch} == {44}
+
+
+def test_peak_memory_is_that_of_a_process_of_its_own(step_time, prepared):
+    """Both shapes are measured in it, and the larger one cannot need less."""
+    found = step_time.in_fresh_process(step_time.peak_memory, "lingraft", prepared)
+    assert 50e6 < found["sib200"] <= found["fixed_128"]
+
+
+def test_flops_agree_with_those_that_torch_counts(step_time, tiny_backbone):
+    """Torch also differentiates by keys and values of words in the first block, which the floor leaves out."""
+    batch, length, cut, stack = 4, 20, 1, tiny_backbone.stack
+    adaptation = build_adaptation(
+        prompt=Block.model_validate({"name": "deep", "length": 5, "init": "normal"}),
+        adapter=Block.model_validate({"name": "bottleneck", "width": 6}),
+        stack=stack,
+        cut=cut,
+        languages=[],
+        head=torch.nn.Linear(stack.width, 7),
+        initial=lambda how, layer, count: torch.zeros(count, stack.width),
+    )
+    states = States(torch.randn(batch, length, stack.width), torch.ones(batch, length), cut)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        _, logits = GraftedModel(stack, adaptation)(states, "eng-Latn")
+        logits.sum().backward()
+
+    ours = step_time.lingraft_flops(
+        [length] * batch, width=stack.width, inner=32, layers=2, prompt=5, adapter=6, classes=7
+    )
+    words = 2 * stack.width * batch * length  # one product of all words with one key
+    surplus = 3 * words * length  # gradients of keys and of values, and the scores' from which they come
+    assert ours == pytest.approx(counter.get_total_flops() - surplus, rel=0.01)
+
+
+def test_absent_data_are_answered_in_one_line(step_time, tmp_path, capsys):
+    """It says which option to give."""
+    with pytest.raises(SystemExit):
+        step_time.main(["--data-dir", str(tmp_path / "nowhere"), "--methods", "lingraft"])
+    assert "--data-dir" in capsys.readouterr().err.splitlines()[-1]

@@ -1,0 +1,274 @@
+"""Bad input ends in one clear block that says what, where and what to do, never in a traceback."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lingraft.cli import main as cli
+
+WORDS = {"sun": ["bako", "beli", "cora"], "rain": ["dune", "dilo", "goma"]}
+
+
+@pytest.fixture
+def own_data(tmp_path, tiny_checkpoint):
+    """A folder with a recipe that works: two classes, one target language, a parallel file."""
+    rows = [(f"{a} {b}", label) for label, words in WORDS.items() for a in words for b in words]
+    for name, part in (("train.eng", rows), ("test.swh", rows[::2]), ("train.swh", rows[1::2])):
+        (tmp_path / f"{name}.csv").write_text("text,label\n" + "".join(f"{t},{y}\n" for t, y in part), encoding="utf-8")
+    (tmp_path / "source.txt").write_text("bako luma\nbeli luma\ncora luma\n", encoding="utf-8")
+    (tmp_path / "target.swh.txt").write_text("dune luma\ndilo luma\ngoma luma\n", encoding="utf-8")
+    recipe = {
+        "output_dir": str(tmp_path / "run"),
+        "seeds": [1],
+        "backbone": {"checkpoint": str(tiny_checkpoint), "cut": 1, "max_length": 16},
+        "task": {
+            "name": "classification",
+            "source_language": "eng-Latn",
+            "target_languages": ["swh-Latn"],
+            "data_dir": str(tmp_path),
+            "files": {split: f"{split}.{{language}}.csv" for split in ("train", "dev", "test")},
+        },
+        "train": {"num_train_epochs": 2},
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def lingraft(monkeypatch, capfd):
+    """Call the command line; returns its exit code and everything it printed."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lingraft", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capfd.readouterr()
+        return end.value.code or 0, printed.out + printed.err
+
+    return call
+
+
+@pytest.fixture
+def refused(lingraft):
+    """Call the command line, expect a refusal without a traceback, and return what it said."""
+
+    def call(*arguments):
+        code, printed = lingraft(*arguments)
+        assert code == 1, printed
+        assert "Traceback" not in printed
+        return " ".join(printed.split())
+
+    return call
+
+
+def test_the_recipe_that_the_others_spoil_is_good(own_data, lingraft):
+    """Unspoilt, the recipe of this file passes the check."""
+    code, printed = lingraft("check", own_data / "recipe.yaml")
+    assert code == 0, printed
+
+
+def test_a_missing_recipe_names_the_command_that_writes_one(refused, tmp_path):
+    """A recipe that is not there is answered with `lingraft init`."""
+    assert "lingraft init" in refused("run", tmp_path / "none.yaml")
+
+
+def test_a_missing_data_file_lists_what_was_tried(own_data, refused):
+    """A data file that is not there is named, with the spellings that were tried."""
+    (own_data / "test.swh.csv").unlink()
+    said = refused("check", own_data / "recipe.yaml")
+    assert "Swahili" in said
+    assert "test.swh_Latn.csv" in said
+
+
+def test_all_that_is_wrong_is_told_at_once(own_data, refused):
+    """A missing checkpoint and two missing files are three lines of one answer."""
+    (own_data / "test.swh.csv").unlink()
+    (own_data / "train.swh.csv").unlink()
+    said = refused("check", own_data / "recipe.yaml", "shots.k=1", f"backbone.checkpoint={own_data / 'none'}")
+    assert "3 problems" in said
+    assert "test.swh_Latn.csv" in said
+    assert "train.swh_Latn.csv" in said
+
+
+def test_a_pattern_without_a_language_is_refused(own_data, refused):
+    """One file for all languages would make the source language its own target."""
+    files = json.dumps({"train": "train.eng.csv", "test": "train.eng.csv"})
+    assert "{language}" in refused("check", own_data / "recipe.yaml", f"task.files={files}")
+
+
+def test_a_report_of_an_unfinished_run_is_refused(refused, tmp_path):
+    """`report` writes into finished run folders only, never over somebody's README."""
+    (tmp_path / "README.md").write_text("mine", encoding="utf-8")
+    assert "came to its end" in refused("report", tmp_path)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "mine"
+
+
+def test_an_empty_standard_input_is_told(own_data, refused, lingraft, monkeypatch):
+    """`predict` without a text says what to give."""
+    assert lingraft("run", own_data / "recipe.yaml", "--quiet")[0] == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    assert "standard input is empty" in refused("predict", own_data / "run")
+
+
+def test_a_changed_file_does_not_continue_a_run(own_data, refused, lingraft):
+    """A run that was begun with other texts is not continued with these."""
+    assert lingraft("run", own_data / "recipe.yaml", "--quiet")[0] == 0
+    (own_data / "run" / "README.md").unlink()
+    with (own_data / "train.eng.csv").open("a", encoding="utf-8") as file:
+        file.write("ada luma,sun\n")
+    assert "other data" in refused("run", own_data / "recipe.yaml")
+
+
+def test_a_wrong_column_offers_the_nearest_one(own_data, refused):
+    """A field map to a column that does not exist offers the nearest that does."""
+    said = refused("check", own_data / "recipe.yaml", "task.fields={text: txt, label: label}")
+    assert "'txt'" in said
+    assert "did you mean 'text'" in said
+
+
+def test_an_unknown_test_label_is_named_with_its_example(own_data, refused):
+    """A test label that training never saw is named, with the id and the labels that exist."""
+    with (own_data / "test.swh.csv").open("a", encoding="utf-8") as file:
+        file.write("bako,snow\n")
+    said = refused("check", own_data / "recipe.yaml")
+    assert "'snow'" in said
+    assert "rain, sun" in said
+
+
+def test_an_empty_text_names_file_and_line(own_data, refused):
+    """A row without text is named by file and line."""
+    with (own_data / "train.eng.csv").open("a", encoding="utf-8") as file:
+        file.write("  ,sun\n")
+    assert "train.eng.csv, line 20" in refused("check", own_data / "recipe.yaml")
+
+
+def test_ten_megabytes_on_one_line_are_refused_at_once(own_data, refused):
+    """A file whose first line is 10 MB long is refused by name, without reading it all."""
+    (own_data / "train.eng.csv").write_text("a" * 10_000_000, encoding="utf-8")
+    said = refused("check", own_data / "recipe.yaml")
+    assert "train.eng.csv" in said
+
+
+def test_latin_1_bytes_come_with_the_command_that_converts_them(own_data, refused):
+    """A file that is not UTF-8 is named with its line and with `iconv`."""
+    path = own_data / "test.swh.csv"
+    path.write_bytes(path.read_bytes() + "baké,sun\n".encode("latin-1"))
+    said = refused("check", own_data / "recipe.yaml")
+    assert "iconv" in said
+    assert "test.swh.csv, line 11" in said
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda b: b"\xef\xbb\xbf" + b, lambda b: b.replace(b"\n", b"\r\n")], ids=["BOM", "CRLF"]
+)
+def test_what_editors_do_to_files_does_no_harm(own_data, lingraft, spoil):
+    """A byte order mark and Windows line ends are read as if they were not there."""
+    for path in own_data.glob("*.csv"):
+        path.write_bytes(spoil(path.read_bytes()))
+    code, printed = lingraft("check", own_data / "recipe.yaml")
+    assert code == 0, printed
+
+
+def test_a_parallel_file_one_line_short_is_refused_with_both_counts(own_data, refused):
+    """Two line files of different length are refused: nobody knows which line is missing."""
+    (own_data / "target.swh.txt").write_text("dune luma\ndilo luma\n", encoding="utf-8")
+    files = {"files": str(own_data / "source.txt"), "target_files": str(own_data / "target.{language}.txt")}
+    said = refused("check", own_data / "recipe.yaml", f"parallel={json.dumps(files)}")
+    assert "3" in said
+    assert "2" in said
+    assert "target.swh.txt" in said
+
+
+def test_more_shots_than_a_class_has_list_the_class(own_data, refused):
+    """A number of shots larger than a class names the class and its count."""
+    said = refused("check", own_data / "recipe.yaml", "shots.k=9")
+    assert "rain" in said
+    assert "9 shots" in said
+
+
+def test_a_language_that_the_cldr_lacks_is_refused_with_the_counts(refused):
+    """The demo in a language with too few names says how many there are and how many it takes."""
+    said = refused("demo", "--language", "ig")
+    assert "Igbo" in said
+    assert "countries" in said
+
+
+def test_a_language_that_does_not_exist_is_refused(refused):
+    """A language code that is none is refused, with a way to find the right one."""
+    assert "zzzzzz" in refused("demo", "--language", "zzzzzz")
+
+
+def test_unknown_keys_are_refused_all_at_once_with_the_nearest(own_data, refused):
+    """Every unknown key of a recipe is reported in one go, each with the nearest known one."""
+    said = refused("check", own_data / "recipe.yaml", "train.learning_rat=1", "shotz=1", "prompt={name: dep}")
+    assert "did you mean 'learning_rate'" in said
+    assert "did you mean 'shots'" in said
+    assert "did you mean 'deep'" in said
+
+
+def test_a_pickled_checkpoint_is_refused(own_data, refused, tmp_path, tiny_checkpoint):
+    """A checkpoint that only has a pickle is refused, with the way to convert it."""
+    folder = tmp_path / "pickled"
+    folder.mkdir()
+    for file in Path(tiny_checkpoint).iterdir():
+        if file.suffix == ".json":
+            (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    said = refused("check", own_data / "recipe.yaml", f"backbone.checkpoint={folder}")
+    assert "pickle" in said
+    assert "save_pretrained" in said
+
+
+def test_a_full_disk_while_saving_keeps_what_was_saved(own_data, refused, lingraft, monkeypatch):
+    """When the disk is full the run stops with a cure, and continues from its last state afterwards."""
+    import lingraft.model.checkpoint as checkpoint
+
+    save_file, calls = checkpoint.save_file, []
+
+    def full(tensors, path, metadata=None):
+        calls.append(path)
+        if len(calls) == 2:
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        save_file(tensors, path, metadata=metadata)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    said = refused("run", own_data / "recipe.yaml")
+    assert "No space left" in said
+    assert "continues where it stopped" in said
+    state = own_data / "run" / "units" / "k0-draw0-seed1" / "training.safetensors"
+    assert checkpoint.load_training_state(state).step == 1
+    monkeypatch.setattr(checkpoint, "save_file", save_file)
+    code, printed = lingraft("run", own_data / "recipe.yaml")
+    assert code == 0, printed
+    assert "continuing at step 1" in printed
+    assert (own_data / "run" / "report.html").exists()
+
+
+def test_a_second_run_into_the_same_folder_is_refused(own_data, refused):
+    """While one process writes a run folder, another one is turned away."""
+    (own_data / "run").mkdir()
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(own_data / "run" / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        said = refused("run", own_data / "recipe.yaml")
+        other.communicate(b"\n")
+    assert "in use by another run" in said
+
+
+def test_another_recipe_does_not_overwrite_a_run(own_data, refused, lingraft):
+    """A run folder of another recipe is left alone; the setting that differs is named."""
+    assert lingraft("run", own_data / "recipe.yaml")[0] == 0
+    assert "num_train_epochs" in refused("run", own_data / "recipe.yaml", "train.num_train_epochs=3")
+
+
+def test_predicting_without_a_run_says_what_to_give(refused, tmp_path):
+    """`lingraft predict` on a folder without a run says so."""
+    (tmp_path / "texts.txt").write_text("bako\n", encoding="utf-8")
+    assert "folder of a finished run" in refused("predict", tmp_path, tmp_path / "texts.txt")

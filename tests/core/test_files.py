@@ -1,0 +1,141 @@
+"""Files are whole or absent, and two processes wait for each other."""
+
+import logging
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from lingraft.core import files as folders
+from lingraft.core.files import cache_root, locked, write_atomically
+
+fork = multiprocessing.get_context("fork")
+
+
+def test_cache_root_follows_the_environment(monkeypatch, tmp_path):
+    """``LINGRAFT_CACHE`` wins over the user's cache directory."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path))
+    assert cache_root() == tmp_path
+
+    monkeypatch.setenv("LINGRAFT_CACHE", "~/elsewhere")
+    assert cache_root() == Path.home() / "elsewhere"
+
+    monkeypatch.setenv("LINGRAFT_CACHE", "")
+    assert cache_root() == Path(platformdirs.user_cache_dir("lingraft"))
+
+
+def test_written_file_replaces_the_old_one(tmp_path):
+    """The new content is there, the temporary file is not, and the folder was made."""
+    path = tmp_path / "new" / "scores.jsonl"
+    for content in ("one", "two"):
+        write_atomically(path, lambda temporary, content=content: temporary.write_text(content))
+
+    assert path.read_text() == "two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_writer_gets_a_path_of_the_same_kind(tmp_path):
+    """Writers that look at the suffix, or insist on the same file system, are content."""
+    seen = []
+    write_atomically(tmp_path / "a.npz", lambda temporary: seen.append(temporary))
+
+    assert seen[0].suffix == ".npz"
+    assert seen[0].parent == tmp_path
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_failed_write_leaves_the_old_file(tmp_path, error):
+    """After a full disk or an interrupt the previous content is untouched and nothing lies around."""
+    path = tmp_path / "scores.jsonl"
+    path.write_text("old")
+
+    def write(temporary):
+        temporary.write_text("half")
+        raise error
+
+    with pytest.raises(type(error)):
+        write_atomically(path, write)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_written_file_is_as_readable_as_any_other(tmp_path):
+    """A shared cache is readable by whom the umask allows, not by its maker alone."""
+    (tmp_path / "usual").write_text("")
+    write_atomically(tmp_path / "ours", lambda temporary: temporary.write_text(""))
+
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def count_up(lock, counter):
+    """Read, pause, write: loses counts unless one process goes at a time."""
+    for _ in range(5):
+        with locked(lock):
+            value = int(counter.read_text())
+            time.sleep(0.005)
+            counter.write_text(str(value + 1))
+
+
+def test_lock_lets_one_process_at_a_time(tmp_path):
+    """Three processes that count under a lock lose nothing."""
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    processes = [fork.Process(target=count_up, args=(tmp_path / "lock", counter)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=30)
+
+    assert counter.read_text() == "15"
+
+
+def hold(lock, started, seconds):
+    """Take the lock and keep it for a while."""
+    with locked(lock):
+        started.set()
+        time.sleep(seconds)
+
+
+def test_long_wait_is_announced(tmp_path, monkeypatch, caplog):
+    """Who waits says for what; who does not wait is silent."""
+    monkeypatch.setattr(folders, "PATIENCE", 0.05)
+    started = fork.Event()
+    process = fork.Process(target=hold, args=(tmp_path / "lock", started, 0.5))
+    process.start()
+    started.wait(timeout=10)
+
+    with caplog.at_level(logging.WARNING), locked(tmp_path / "lock"):
+        assert str(tmp_path / "lock") in caplog.text
+    process.join(timeout=10)
+
+    caplog.clear()
+    with locked(tmp_path / "lock"):
+        assert not caplog.text
+
+
+def crash(lock):
+    """Die with the lock in hand."""
+    with locked(lock):
+        os._exit(1)
+
+
+def test_lock_dies_with_its_process(tmp_path):
+    """A crash leaves no lock behind."""
+    process = fork.Process(target=crash, args=(tmp_path / "lock",))
+    process.start()
+    process.join(timeout=10)
+
+    begun = time.monotonic()
+    with locked(tmp_path / "lock"):
+        assert time.monotonic() - begun < 1
+
+
+def test_platform_without_locks_goes_on(tmp_path, monkeypatch):
+    """Where fcntl is missing, the block runs without waiting."""
+    monkeypatch.setattr(folders, "fcntl", None)
+
+    with locked(tmp_path / "lock"), locked(tmp_path / "lock"):
+        pass

@@ -1,0 +1,115 @@
+"""Language codes and their many spellings."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lingraft.core.errors import DataError
+from lingraft.data.languages import INDIVIDUAL, aliases, canonical, cldr_locale, display_name
+
+
+@pytest.mark.parametrize(
+    "spelling", ["sw", "swa", "swh", "swh_Latn", "swh-Latn", "sw-Latn", "SW", "sw-KE", "Swahili", "kiswahili"]
+)
+def test_every_spelling_of_swahili_is_one_code(spelling):
+    """Codes of two and three letters, with script or territory, and names mean one language."""
+    assert canonical(spelling) == "swh-Latn"
+
+
+@pytest.mark.parametrize(
+    ("spelling", "code"),
+    {
+        "yo": "yor-Latn", "qu": "quy-Latn", "ar": "arb-Arab", "et": "est-Latn", "lv": "lvs-Latn", "ms": "zsm-Latn",
+        "ne": "npi-Deva", "or": "ory-Orya", "fa": "pes-Arab", "ps": "pbt-Arab", "uz": "uzn-Latn", "az": "azj-Latn",
+        "sq": "als-Latn", "mn": "khk-Cyrl", "yi": "ydd-Hebr", "mg": "plt-Latn", "om": "gaz-Latn", "ku": "kmr-Latn",
+        "ay": "ayr-Latn", "gn": "grn-Latn", "no": "nob-Latn", "nb": "nob-Latn", "nn": "nno-Latn", "tl": "tgl-Latn",
+        "zh": "zho-Hans", "cmn": "zho-Hans", "zh-TW": "zho-Hant", "zho-CN": "zho-Hans", "sh": "srp-Latn",
+        "iw": "heb-Hebr", "ger": "deu-Latn", "mo": "ron-Latn", "tw": "twi-Latn", "quz": "quz-Latn", "ja": "jpn-Jpan",
+        "ko": "kor-Kore", "am": "amh-Ethi", "toba_batak": "bbc-Latn", "Yorùbá": "yor-Latn", "日本語": "jpn-Jpan",
+        "Traditional Chinese": "zho-Hant", "Ayacucho Quechua": "quy-Latn", "uz-Cyrl": "uzn-Cyrl",
+    }.items(),
+)  # fmt: skip
+def test_codes_follow_flores(spelling, code):
+    """Macrolanguages become the individual language of FLORES-200, old codes today's."""
+    assert canonical(spelling) == code
+
+
+@pytest.mark.parametrize("code", ["quy-Latn", "ayr-Latn", "ban-Latn", "ace-Arab", "wol-Latn", "qaa-Latn", "oto-Latn"])
+def test_a_code_with_its_script_is_taken_as_it_is(code):
+    """Three letters and a script suffice, also where the CLDR has never heard of the language."""
+    assert canonical(code) == code
+
+
+def test_every_canonical_code_is_canonical():
+    """The table's languages map to themselves, once they have their code."""
+    for macro in INDIVIDUAL:
+        assert canonical(canonical(macro)) == canonical(macro)
+
+
+def test_an_unknown_code_asks_for_the_script():
+    """Where no script is known, the message shows how to write it."""
+    with pytest.raises(DataError, match=r"'xyz': its script is not known.*xyz-Latn"):
+        canonical("xyz")
+
+
+def test_a_misspelt_name_meets_its_neighbour():
+    """The nearest name is offered with its code."""
+    with pytest.raises(DataError, match=r"did you mean Swahili \(swh-Latn\)"):
+        canonical("swahilli")
+
+
+def test_an_unknown_script_is_refused():
+    """Four letters are not yet a script."""
+    with pytest.raises(DataError, match=r"unknown script 'Latm'.*did you mean Latn"):
+        canonical("yor-Latm")
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_code_or_a_clear_error(text):
+    """Nothing but DataError comes out of a bad spelling, and results are stable."""
+    try:
+        code = canonical(text)
+    except DataError:
+        return
+    assert canonical(code) == code
+
+
+def test_display_names_are_english():
+    """Names are the CLDR's, the script added only where it is unusual."""
+    assert [display_name(c) for c in ("yo", "quy", "sr-Latn", "zh", "zh-Hant", "oto-Latn")] == [
+        "Yoruba", "Ayacucho Quechua", "Serbian (Latin)", "Chinese", "Chinese (Traditional)", "oto",
+    ]  # fmt: skip
+
+
+def test_aliases_go_from_specific_to_vague():
+    """The full code comes first, then bare codes, the macrolanguage's among them."""
+    assert aliases("sw")[:5] == ("swh_Latn", "swh-Latn", "swh", "sw", "swa")
+
+
+def test_aliases_know_territories_and_names():
+    """Files called after a country's code or an English name are found as well."""
+    assert {"zho-CN", "cmn", "zh"} <= set(aliases("zho-Hans"))
+    assert {"batak_toba", "bbc"} <= set(aliases("bbc-Latn"))
+
+
+def test_bare_codes_do_not_stand_for_an_unusual_script():
+    """A file called zh is no traditional Chinese."""
+    assert "zh" not in aliases("zho-Hant")
+    assert {"zho_Hant", "zh-TW"} <= set(aliases("zho-Hant"))
+
+
+@pytest.mark.parametrize("code", ["yor-Latn", "arb-Arab", "nob-Latn", "tgl-Latn", "als-Latn", "uzn-Cyrl"])
+def test_aliases_never_repeat_and_mean_the_language(code):
+    """Each alias occurs once, and stands for the language it is an alias of."""
+    assert len(set(aliases(code))) == len(aliases(code))
+    assert {canonical(alias) for alias in aliases(code)} == {code} or code == "uzn-Cyrl"
+
+
+@pytest.mark.parametrize(
+    ("code", "locale"),
+    [("yor-Latn", "yo"), ("quy-Latn", "qu"), ("zho-Hans", "zh"), ("zho-Hant", "zh_Hant"), ("srp-Latn", "sr_Latn"),
+     ("nob-Latn", "no"), ("tgl-Latn", "fil"), ("ban-Latn", None)],
+)  # fmt: skip
+def test_cldr_locales(code, locale):
+    """A code leads to the locale that holds its data, or to none."""
+    assert cldr_locale(code) == locale

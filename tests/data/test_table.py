@@ -1,0 +1,303 @@
+"""Tables of examples and everything that can be wrong with them."""
+
+import csv
+import gzip
+import io
+import json
+import sys
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lingraft.core.errors import DataError
+from lingraft.core.records import PairExample
+from lingraft.data import sources
+from lingraft.data.table import locate, pair_examples, read_table
+from tiny import SHARED_DATA
+
+needs_shared = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the public data sets of ../shared/data are absent")
+
+FIELDS = {"text": "sentence", "label": "topic"}
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\t\0"), min_size=1).filter(str.strip)
+
+
+def write(folder, name, content):
+    """Write text or bytes to a new file, and return its path."""
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def test_a_field_map_names_the_columns(tmp_path):
+    """Columns become our fields; ids and groups come from the columns named for them."""
+    path = write(tmp_path, "a.tsv", "key\tpar\tsentence\tother\ttopic\nx\tp\tBawo\tni\tgreeting\n")
+    fields = {"text_a": "sentence", "text_b": "other", "label": "topic", "id": "key", "group": "par"}
+    assert pair_examples(path, fields=fields, language="yo") == [
+        PairExample(id="x", group="p", language="yor-Latn", text_a="Bawo", text_b="ni", label="greeting")
+    ]
+
+
+def test_ids_are_line_numbers_unless_given(tmp_path):
+    """Without an id column the line number serves, and the group is the id."""
+    path = write(tmp_path, "a.csv", "sentence,topic\none,a\n\ntwo,b\n")
+    assert [(e.id, e.group, e.text_b) for e in pair_examples(path, fields=FIELDS, language="yo")] == [
+        ("2", "2", None), ("4", "4", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"sentence": "Ọjọ́", "topic": "a"}\n\n'),
+        ("a.csv", "\ufeffsentence,topic\r\nỌjọ́,a\r\n"),
+        ("a.tsv", "sentence\ttopic\r\nỌjọ́\ta\r\n"),
+        ("a.TSV.gz", gzip.compress("sentence\ttopic\nỌjọ́\ta".encode())),
+    ],
+)
+def test_all_formats_give_the_same_example(tmp_path, name, content):
+    """JSONL, CSV and TSV agree, with BOM, CRLF and compression."""
+    (example,) = pair_examples(write(tmp_path, name, content), fields=FIELDS, language="yo")
+    assert (example.text_a, example.label) == ("Ọjọ́", "a")
+
+
+def test_parquet_rows(tmp_path):
+    """Parquet files are read by row, numbers becoming labels."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"sentence": ["one", "two"], "topic": [0, 1]}), path)
+    assert [(e.id, e.text_a, e.label) for e in pair_examples(path, fields=FIELDS, language="yo")] == [
+        ("1", "one", "0"), ("2", "two", "1"),
+    ]  # fmt: skip
+
+
+def test_damaged_parquet(tmp_path):
+    """Bytes that are no Parquet are called so."""
+    pytest.importorskip("pyarrow")
+    with pytest.raises(DataError, match="is not a readable Parquet file"):
+        list(read_table(write(tmp_path, "a.parquet", b"nonsense" * 10)))
+
+
+def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
+    """A missing library is met with the command that installs it."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match=r"pip install 'lingraft\[parquet\]'"):
+        list(read_table(write(tmp_path, "a.parquet", b"")))
+
+
+def test_hub_without_datasets_names_the_extra(monkeypatch):
+    """Data sets of the Hub need an extra, and the message says which."""
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(DataError, match=r"pip install 'lingraft\[hub\]'"):
+        list(read_table("hub:owner/name"))
+
+
+def test_hub_reads_config_and_split(monkeypatch):
+    """The identifier carries owner, name, configuration and split."""
+    calls = []
+
+    class Library:
+        @staticmethod
+        def load_dataset(name, config, split):
+            calls.append((name, config, split))
+            return [{"sentence": "one"}]
+
+    monkeypatch.setitem(sys.modules, "datasets", Library)
+    assert list(read_table("hub:owner/name/yor_Latn:test")) == [(1, {"sentence": "one"})]
+    assert calls == [("owner/name", "yor_Latn", "test")]
+
+
+def test_hub_failure_is_one_line(monkeypatch):
+    """Without a network there is one clear line."""
+
+    class Library:
+        @staticmethod
+        def load_dataset(name, config, split):
+            raise ConnectionError("no route\nto anywhere")
+
+    monkeypatch.setitem(sys.modules, "datasets", Library)
+    with pytest.raises(DataError) as caught:
+        list(read_table("hub:owner/name"))
+    assert "no route" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_sources_are_registered():
+    """Every format is a registered factory, and builds without options."""
+    for name in ("jsonl", "csv", "tsv", "parquet", "hub"):
+        assert callable(sources.build(name))
+
+
+def test_labels_of_any_type_become_text(tmp_path):
+    """Whole numbers and booleans in JSON are labels like any other."""
+    path = write(tmp_path, "a.jsonl", '{"sentence": "x", "topic": 1}\n{"sentence": "y", "topic": false}\n')
+    assert [e.label for e in pair_examples(path, fields=FIELDS, language="yo")] == ["1", "False"]
+
+
+def test_only_labels_leaves_the_others_out(tmp_path):
+    """Rows with other labels are skipped."""
+    path = write(tmp_path, "a.tsv", "sentence\ttopic\none\ta\ntwo\t-\n")
+    assert [e.text_a for e in pair_examples(path, fields=FIELDS, language="yo", only_labels=["a"])] == ["one"]
+
+
+def test_no_row_with_a_wanted_label_is_an_error(tmp_path):
+    """A file none of whose labels is wanted lists those it has."""
+    path = write(tmp_path, "a.tsv", "sentence\ttopic\none\ta\n")
+    with pytest.raises(DataError, match="none of its 1 rows has one of the labels b; its labels are a"):
+        pair_examples(path, fields=FIELDS, language="yo", only_labels=["b"])
+
+
+def test_unlabelled_rows(tmp_path):
+    """Labels are not asked for where none are expected."""
+    path = write(tmp_path, "a.tsv", "sentence\none\n")
+    assert [e.label for e in pair_examples(path, fields={"text": "sentence"}, language="yo", labelled=False)] == [None]
+
+
+def test_tsv_quotes_are_literal(tmp_path):
+    """Quotation marks in TSV are part of the text."""
+    path = write(tmp_path, "a.tsv", 'sentence\ttopic\n"one\ta\n')
+    assert pair_examples(path, fields=FIELDS, language="yo")[0].text_a == '"one'
+
+
+def test_csv_line_numbers_survive_quoted_line_breaks(tmp_path):
+    """A row is numbered by the line on which it begins."""
+    path = write(tmp_path, "a.csv", 'sentence,topic\n"one\ntwo",a\nthree,b\n')
+    assert [(n, row["sentence"]) for n, row in read_table(path)] == [(2, "one\ntwo"), (4, "three")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.tsv", "sentense\ttopic\none\ta\n", r"line 2: there is no column 'sentence' \(for `text`\); did you mean "
+         "'sentense'\\? its columns are sentense, topic"),
+        ("a.tsv", "sentence\ttopic\n \ta\n", "line 2: column 'sentence' has no text"),
+        ("a.tsv", "sentence\ttopic\none\t \n", "line 2: column 'topic' has no label"),
+        ("a.jsonl", '{"sentence": "x", "topic": null}', "line 1: column 'topic' has no label"),
+        ("a.jsonl", '{"sentence": "x"}', "line 1: there is no column 'topic'"),
+        ("a.jsonl", '{"sentence": 3, "topic": "a"}', "line 1: column 'sentence' holds int 3; expected text"),
+        ("a.jsonl", '{"sentence": "x", "topic": ["a"]}', "holds a list; expected one label"),
+        ("a.jsonl", '{"sentence": "\\ud800", "topic": "a"}', "half a surrogate pair at position 1"),
+        ("a.jsonl", '{"sentence": "x", "topic": "a"}\n{"sentence": ', "line 2: is not JSON"),
+        ("a.jsonl", "[" * 100_000, "line 1: is not JSON"),
+        ("a.jsonl", '["x", "a"]', "line 1: is a JSON list, not an object"),
+        ("a.csv", "sentence,topic\none, two,a\n", r"line 2: has 3 cells, but the header has 2 \(sentence, topic\)"),
+        ("a.csv", 'sentence,topic\n"one,a\ntwo,b\n', "line 2: is not CSV.*quote left open"),
+        ("a.csv", "topic,topic\none,a\n", "line 1: the header names column 'topic' twice"),
+        ("a.tsv", "sentence\ttopic\none\n", "line 2: has 1 cell, but the header has 2"),
+        ("a.tsv", "sentence\ttopic\n", "has no rows"),
+        ("a.tsv", "", "is empty"),
+        ("a.tsv", b"sentence\ttopic\ncaf\xe9\ta\n", "line 2: is not UTF-8.*iconv -f LATIN1 -t UTF-8"),
+        ("a.jsonl", "x" * 2_000_000, "line 1: is longer than"),
+        ("a.xlsx", "", "cannot tell the format from .xlsx; expected one of .jsonl"),
+    ],
+)  # fmt: skip
+def test_faulty_files_name_file_line_and_cure(tmp_path, name, content, message):
+    """Every mistake in a file is a DataError that begins with its path."""
+    path = write(tmp_path, name, content)
+    with pytest.raises(DataError, match=message) as caught:
+        pair_examples(path, fields=FIELDS, language="yo")
+    assert str(caught.value).startswith(str(path))
+
+
+def test_a_missing_file(tmp_path):
+    """A file that is not there is named."""
+    with pytest.raises(DataError, match=r"b\.tsv: no such file"):
+        pair_examples(tmp_path / "b.tsv", fields=FIELDS, language="yo")
+
+
+def test_ids_are_unique(tmp_path):
+    """An id that repeats is named with both of its lines."""
+    path = write(tmp_path, "a.tsv", "k\tsentence\ttopic\nx\tone\ta\nx\ttwo\tb\n")
+    with pytest.raises(DataError, match=r"line 3: the id 'x' \(column 'k'\) occurs on line 2 already"):
+        pair_examples(path, fields=FIELDS | {"id": "k"}, language="yo")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"txt": "a", "label": "b"}, "unknown field 'txt'; did you mean 'text'"),
+        ({"label": "b"}, "`text` is missing"),
+        ({"text": "a"}, "`label` is missing"),
+        ({"text": "a", "text_a": "b", "label": "c"}, "are the same field"),
+    ],
+)
+def test_faulty_field_maps(tmp_path, fields, message):
+    """A field map is checked before the file is opened."""
+    with pytest.raises(DataError, match=message):
+        pair_examples(tmp_path / "absent.tsv", fields=fields, language="yo")
+
+
+@pytest.mark.parametrize("name", ["yor_Latn.tsv", "yo.tsv.gz", "yor.tsv", "yoruba.tsv"])
+def test_locate_tries_every_alias(tmp_path, name):
+    """A file is found however its name spells the language."""
+    (tmp_path / name).touch()
+    assert locate("{language}.tsv", "yor-Latn", tmp_path) == tmp_path / name
+
+
+def test_locate_prefers_the_specific(tmp_path):
+    """The full code wins over the bare one."""
+    for name in ("swa.tsv", "swh_Latn.tsv.gz"):
+        (tmp_path / name).touch()
+    assert locate("{language}.tsv", "sw", tmp_path).name == "swh_Latn.tsv.gz"
+
+
+def test_locate_lists_what_it_tried(tmp_path):
+    """Where no file is found, every name tried is listed."""
+    with pytest.raises(DataError, match=r"no file for Yoruba \(yor-Latn\).*yor_Latn\.tsv, yor_Latn\.tsv\.gz.*yo\.tsv"):
+        locate("{language}.tsv", "yo", tmp_path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(rows=st.lists(st.tuples(CELL, CELL), min_size=1), name=st.sampled_from(["a.jsonl", "a.csv", "a.tsv"]))
+def test_what_is_written_is_read(tmp_path, rows, name):
+    """Any texts and labels come back from any format as they were."""
+    buffer = io.StringIO()
+    if name == "a.csv":
+        csv.writer(buffer, lineterminator="\n").writerows([("sentence", "topic"), *rows])
+    elif name == "a.tsv":
+        buffer.write("\n".join("\t".join(row) for row in [("sentence", "topic"), *rows]))
+    else:
+        buffer.write("\n".join(json.dumps({"sentence": s, "topic": t}) for s, t in rows))
+    examples = pair_examples(write(tmp_path, name, buffer.getvalue()), fields=FIELDS, language="yo")
+    assert [(e.text_a, e.label) for e in examples] == [(text, label.strip()) for text, label in rows]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@given(content=st.binary(max_size=200), name=st.sampled_from(["a.jsonl", "a.csv", "a.tsv", "a.tsv.gz"]))
+def test_any_bytes_are_rows_or_a_clear_error(tmp_path, content, name):
+    """No file, however broken, raises anything but DataError."""
+    try:
+        list(read_table(write(tmp_path, name, content)))
+    except DataError as error:
+        assert name in str(error)
+
+
+@pytest.mark.shared
+@needs_shared
+@pytest.mark.parametrize(("split", "count"), [("train", 701), ("dev", 99), ("test", 204)])
+def test_sib200_is_found_and_read(split, count):
+    """SIB-200's files are found by any spelling and have their published sizes."""
+    path = locate("{language}." + split + ".tsv", "sw", SHARED_DATA / "sib200")
+    fields = {"text": "text", "label": "category", "id": "index_id"}
+    examples = pair_examples(path, fields=fields, language="sw")
+    assert (len(examples), len({e.label for e in examples})) == (count, 7)
+
+
+@pytest.mark.shared
+@needs_shared
+def test_nusax_csv():
+    """NusaX's quoted CSV is read under the language's English name."""
+    path = locate("{language}.train.csv", "ace", SHARED_DATA / "nusax" / "sentiment")
+    examples = pair_examples(path, fields={"text": "text", "label": "label", "id": "id"}, language="ace")
+    assert (len(examples), {e.label for e in examples}) == (500, {"positive", "neutral", "negative"})
+
+
+@pytest.mark.shared
+@needs_shared
+def test_americasnli_pairs():
+    """Premise and hypothesis of AmericasNLI are the two texts."""
+    fields = {"text": "premise", "text_b": "hypothesis", "label": "label"}
+    examples = pair_examples(
+        locate("{language}.dev.tsv", "ay", SHARED_DATA / "americasnli"), fields=fields, language="ay"
+    )
+    assert (len(examples), all(e.text_b for e in examples)) == (743, True)

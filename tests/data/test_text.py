@@ -1,0 +1,111 @@
+"""Lines out of files, and the comparison of texts."""
+
+import gzip
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lingraft.core.errors import DataError
+from lingraft.data.text import MAX_LINE_BYTES, normalised, open_bytes, read_lines, suffix_of
+
+
+@given(st.text())
+def test_normalising_twice_changes_nothing(text):
+    """A normalised text is its own normal form."""
+    assert normalised(normalised(text)) == normalised(text)
+
+
+def test_nfc_and_nfd_yoruba_are_the_same():
+    """Yoruba typed with composed and with combining accents compares equal."""
+    text = "Ọjọ́ dára  "
+    assert (
+        normalised(unicodedata.normalize("NFD", text)) == normalised(unicodedata.normalize("NFC", text)) == "ọjọ́ dára"
+    )
+
+
+def test_white_space_and_case_do_not_matter():
+    """Blanks, line breaks and capitals make no difference."""
+    assert normalised("  Straße\u00a0\n NUMMER\t1 ") == "strasse nummer 1"
+
+
+def test_bom_and_crlf_are_accepted_silently(tmp_path):
+    """A byte order mark and Windows line ends leave no trace."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n")
+    assert list(read_lines(path)) == [(1, "one"), (2, "two")]
+
+
+def test_gzip_is_transparent(tmp_path):
+    """A .gz file reads like the file inside it."""
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress("ẹ\nọ".encode()))
+    assert list(read_lines(path)) == [(1, "ẹ"), (2, "ọ")]
+
+
+def test_unicode_line_separators_stay_inside_a_line(tmp_path):
+    """U+2028 and U+0085 are part of the text, so line numbers agree with an editor's."""
+    path = tmp_path / "a.txt"
+    path.write_text("a\u2028b\u0085c\nd\n", encoding="utf-8")
+    assert list(read_lines(path)) == [(1, "a\u2028b\u0085c"), (2, "d")]
+
+
+def test_latin1_names_the_line_and_the_cure(tmp_path):
+    """Bytes that are not UTF-8 are reported with their line and an iconv command."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"fine\ncaf\xe9\n")
+    with pytest.raises(DataError, match=r"line 2: is not UTF-8.*position 4.*iconv -f LATIN1 -t UTF-8"):
+        list(read_lines(path))
+
+
+def test_utf16_is_recognised(tmp_path):
+    """A UTF-16 file is called by its name."""
+    path = tmp_path / "a.txt"
+    path.write_text("hello\n", encoding="utf-16")
+    with pytest.raises(DataError, match="is UTF-16, not UTF-8"):
+        list(read_lines(path))
+
+
+def test_a_huge_line_is_refused(tmp_path):
+    """A single-line file of ten megabytes is refused after its first one."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"x" * 10 * MAX_LINE_BYTES)
+    with pytest.raises(DataError, match="line 1: is longer than 1,000,000 bytes"):
+        list(read_lines(path))
+
+
+def test_a_line_of_exactly_the_limit_is_read(tmp_path):
+    """The limit itself is allowed, whatever ends the line."""
+    for end in (b"", b"\n", b"\r\n"):
+        path = tmp_path / "a.txt"
+        path.write_bytes(b"x" * MAX_LINE_BYTES + end)
+        assert [len(line) for _, line in read_lines(path)] == [MAX_LINE_BYTES]
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    """A file of no bytes is empty."""
+    path = tmp_path / "a.txt"
+    path.touch()
+    with pytest.raises(DataError, match="is empty"):
+        list(read_lines(path))
+
+
+def test_a_missing_file_offers_its_neighbour(tmp_path):
+    """A slip in a file name is met with the nearest name in the folder."""
+    (tmp_path / "train.tsv").touch()
+    with pytest.raises(DataError, match=r"no such file; did you mean 'train\.tsv'"):
+        list(read_lines(tmp_path / "trian.tsv"))
+
+
+def test_damaged_gzip_is_reported(tmp_path):
+    """A truncated .gz file is said to be incomplete."""
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"hello world" * 100)[:-10])
+    with pytest.raises(DataError, match="is not a complete gzip file"), open_bytes(path) as stream:
+        stream.read()
+
+
+def test_suffix_looks_through_gz(tmp_path):
+    """The format's suffix is the one before .gz, whatever the case."""
+    assert [suffix_of(tmp_path / n) for n in ("a.TSV.gz", "a.b.csv", "a.gz", "a")] == [".tsv", ".csv", "", ""]

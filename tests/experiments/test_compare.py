@@ -1,0 +1,673 @@
+"""A comparison: variants of one recipe, run, resumed, put in a table whose numbers are computed again by hand."""
+
+import json
+import shutil
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+import lingraft.experiments.compare
+from invented import SOURCE, TARGET, world_recipe, write_world
+from lingraft.cli.main import app
+from lingraft.core.errors import CheckpointError, ConfigError, RunError
+from lingraft.core.files import read_lines, read_object, write_json, write_lines
+from lingraft.experiments import worker as compare_worker
+from lingraft.experiments.compare import compare
+from lingraft.experiments.cost import estimates
+from lingraft.experiments.variants import described, variants
+from lingraft.experiments.worker import chosen_rate, peak_bytes, run_variant
+from lingraft.recipe.comparison import METHODS, CompareSettings
+from lingraft.recipe.parsing import parse_recipe, read_recipe
+from lingraft.results.comparison import _sharing, blocks, read_comparison
+from lingraft.results.pages.comparison_markdown import finding, page_text, table_rows, write_comparison_page
+from lingraft.results.statistics import joint_difference
+from lingraft.results.wording import duration
+from lingraft.runs.pipeline import run
+from lingraft.serving.predictor import load
+from tiny import WORDS, random_model, save_checkpoint
+
+SMALL = [
+    "train.num_train_epochs=2",
+    "train.batch_size=8",
+    "prompt.name=deep",
+    "prompt.length=2",
+    "prompt.language_length=1",
+    "adapter.name=bottleneck",
+    "adapter.width=4",
+    "adapter.language_width=2",
+    "device=cpu",
+    "shots.k=1",
+    "seeds=[1]",
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """The invented tables."""
+    return write_world(tmp_path_factory.mktemp("world"))
+
+
+def recipe(world, checkpoint, output, *overrides, **compared):
+    """A small recipe on the tiny checkpoint."""
+    return world_recipe(
+        world,
+        [*SMALL, f"output_dir={output}", *overrides],
+        backbone={"checkpoint": str(checkpoint), "max_length": 32, "text_prefix": "ada "},
+        parallel={"files": str(world / "pairs.{language}.tsv")},
+        compare=compared,
+    )
+
+
+# ---- Variants --------------------------------------------------------------------------------------
+
+
+def test_every_method_is_described(world, tiny_checkpoint, tmp_path):
+    """Every method is described."""
+    assert tuple(described()) == METHODS
+    found = variants(recipe(world, tiny_checkpoint, tmp_path))
+    assert [one.name for one in found] == list(METHODS)
+    assert [one.recipe.output_dir for one in found] == [tmp_path / name for name in METHODS]
+
+
+def test_methods_differ_in_what_they_say_and_in_nothing_else(world, tiny_checkpoint, tmp_path):
+    """Methods differ in what they say and in nothing else."""
+    base = recipe(world, tiny_checkpoint, tmp_path)
+    for one in variants(base):
+        same = ("seeds", "device", "task", "shots", "parallel", "cache")
+        assert all(getattr(one.recipe, key) == getattr(base, key) for key in same)
+        assert one.recipe.train.num_train_epochs == base.train.num_train_epochs
+        assert one.recipe.train.batch_size == base.train.batch_size
+        assert one.recipe.train.shot_weight == (1.0 if one.name == "frozen-head" else base.train.shot_weight)
+        aligned = one.name in ("lora+alignment", "full+alignment", "paper", "lingraft")
+        assert bool(one.recipe.alignment) == (one.recipe.train.max_pairs != 0) == aligned
+    ours = variants(base)[-1].recipe
+    assert ours.model_copy(update={"output_dir": base.output_dir, "compare": base.compare}) == base
+
+
+def test_a_variant_starts_from_a_method_and_may_take_its_place(world, tiny_checkpoint, tmp_path):
+    """A variant starts from a method and may take its place."""
+    own = {
+        "no-prompt": {"prompt": None},
+        "top-k": {"method": "top-k", "freezing": {"layers": 1}, "seeds": [1, 2]},
+    }
+    found = {v.name: v for v in variants(recipe(world, tiny_checkpoint, tmp_path, methods=["top-k"], variants=own))}
+    assert list(found) == ["top-k", "no-prompt"]
+    assert found["no-prompt"].recipe.prompt is None
+    assert found["no-prompt"].recipe.alignment
+    assert found["top-k"].recipe.freezing.options == {"layers": 1}
+    assert found["top-k"].recipe.seeds == [1, 2]
+    assert found["top-k"].rate == "train.backbone_learning_rate"
+    assert "freezing.layers 1" in found["top-k"].about
+
+
+def test_all_fragments_that_do_not_fit_are_told_at_once(world, tiny_checkpoint, tmp_path):
+    """All fragments that do not fit are told at once."""
+    own = {"a": {"prompt": {"name": "depe"}}, "b": {"train": {"learning_rat": 1}}}
+    wrong = recipe(
+        world, tiny_checkpoint, tmp_path, methods=["lingraft"], variants=own, learning_rates={"top-k": [0.1]}
+    )
+    with pytest.raises(ConfigError) as caught:
+        variants(wrong)
+    told = str(caught.value)
+    assert "3 problems" in told
+    assert "compare.learning_rates.top-k: no such method is compared" in told
+    assert "compare, a: prompt" in told
+    assert "compare, b: train.learning_rat" in told
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ({"methods": ["peft-loar"]}, "peft-lora"),
+        ({"variants": {"a/b": {}}}, "names a folder"),
+        ({"variants": {"tuning": {}}}, "names a folder"),
+        ({"variants": {"mined": {}}}, "names a folder"),
+        ({"variants": {"a": {"output_dir": "b"}}}, "sets `output_dir`, which belongs to the comparison"),
+        ({"variants": {"a": {"compare": {}}}}, "sets `compare`, which belongs to the comparison"),
+        ({"methods": []}, "compare: Value error, name at least one method or variant"),
+        ({"variants": {"a": {"method": "b"}}}, "unknown method"),
+        ({"learning_rates": {"top-k": [1, 2, 3, 4]}}, "learning_rates.top-k"),
+        ({"neighbors": 3}, "did you mean 'neighbours'"),
+    ],
+)
+def test_a_wrong_compare_block_is_refused(block, told):
+    """A wrong compare block is refused."""
+    with pytest.raises(ConfigError, match=told):
+        parse_recipe({"task": {"name": "cldr_names", "target_languages": ["yor-Latn"]}, "compare": block})
+
+
+def test_a_variants_preset_lies_over_the_recipe_and_under_its_own_keys(world, tiny_checkpoint, tmp_path):
+    """A variant's preset lies over the recipe and under its own keys."""
+    own = {"x": {"preset": "paper", "train": {"keep_weight": 0.5}}, "y": {"preset": "papr"}}
+    found = recipe(world, tiny_checkpoint, tmp_path, methods=["lingraft"], variants={"x": own["x"]})
+    one = variants(found)[0]
+    assert (one.recipe.prompt.name, one.recipe.prompt.options["length"], one.recipe.adapter) == ("input", 20, None)
+    assert (one.recipe.train.keep_weight, one.recipe.train.average_last, one.recipe.train.batch_size) == (0.5, 1, 8)
+    assert "preset paper" in one.about
+    with pytest.raises(ConfigError, match="compare, y: preset: unknown preset 'papr'; did you mean 'paper'"):
+        variants(recipe(world, tiny_checkpoint, tmp_path, variants=own))
+
+
+@pytest.mark.parametrize(
+    "change", [{"parallel": None}, {"train": {"max_pairs": 0}}], ids=["no parallel text", "no pairs passed"]
+)
+def test_methods_that_align_are_refused_where_nothing_can_be_aligned(world, change):
+    """Methods that align are refused where nothing can be aligned."""
+    found = {"parallel": {"files": str(world / "pairs.{language}.tsv")}, "compare": {}} | change
+    with pytest.raises(ConfigError) as caught:
+        variants(world_recipe(world, **found))
+    rest = [name for name in METHODS if name not in ("lora+alignment", "full+alignment", "paper")]
+    assert caught.value.problems == [
+        "compare.methods: lora+alignment, full+alignment, paper need parallel text and an alignment loss; leave them "
+        f"out: methods: [{', '.join(rest)}]"
+    ]
+    assert [one.name for one in variants(world_recipe(world, **found | {"compare": {"methods": rest}}))] == rest
+
+
+def test_a_method_that_takes_the_recipes_losses_needs_some(world, tiny_checkpoint, tmp_path):
+    """A method that takes the recipe's losses needs some; `paper` brings its own, and a variant may."""
+    own = {"a": {"method": "full+alignment"}, "b": {"method": "full+alignment", "alignment": [{"name": "mse"}]}}
+    methods = ["paper", "lora+alignment", "lingraft"]
+    found = recipe(world, tiny_checkpoint, tmp_path, "alignment=[]", methods=methods, variants=own)
+    with pytest.raises(ConfigError) as caught:
+        variants(found)
+    assert caught.value.problems == [
+        "compare.variants.a: full+alignment needs parallel text and an alignment loss; leave it out",
+        "compare.methods: lora+alignment needs parallel text and an alignment loss; leave it out: "
+        "methods: [paper, lingraft]",
+    ]
+
+
+def test_a_learning_rate_for_nothing_is_refused(world, tiny_checkpoint, tmp_path):
+    """A learning rate for nothing is refused."""
+    rates = {"frozen-head": [0.1], "near": [0.1]}
+    found = recipe(world, tiny_checkpoint, tmp_path, variants={"near": {"method": "prototype"}}, learning_rates=rates)
+    with pytest.raises(ConfigError) as caught:
+        variants(found)
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "compare.learning_rates.frozen-head",
+        "compare.learning_rates.near",
+    ]
+    assert "nothing is trained there" in str(caught.value)
+
+
+def test_a_learning_rate_goes_where_the_method_learns(world, tiny_checkpoint, tmp_path):
+    """A learning rate goes where the method learns."""
+    found = {v.name: v for v in variants(recipe(world, tiny_checkpoint, tmp_path))}
+    assert found["full-joint"].at_rate(1e-3).train.backbone_learning_rate == 1e-3
+    assert found["peft-prompt"].at_rate(0.3).train.prompt_learning_rate == 0.3
+    assert found["lingraft"].at_rate(0.1, num_train_epochs=4).train.num_train_epochs == 4
+
+
+def test_the_best_rate_on_the_source_is_chosen_and_the_first_of_equals(world, tiny_checkpoint, tmp_path):
+    """The best rate on the source is chosen and the first of equals."""
+    rates = {"top-k": [1e-3, 1e-4, 1e-5], "full-joint": [0.5]}
+    found = {v.name: v for v in variants(recipe(world, tiny_checkpoint, tmp_path, learning_rates=rates))}
+    assert chosen_rate(found["top-k"], {1e-3: 0.5, 1e-4: 0.7, 1e-5: 0.7}) == 1e-4
+    assert chosen_rate(found["top-k"], {1e-3: None, 1e-4: 0.1, 1e-5: None}) == 1e-4
+    assert chosen_rate(found["full-joint"], {}) == 0.5
+    assert chosen_rate(found["lingraft"], {}) is None
+    with pytest.raises(RunError, match="diverged at each of the learning rates"):
+        chosen_rate(found["top-k"], {1e-3: None, 1e-4: None})
+
+
+# ---- All methods, in this process ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def compared(world, tiny_checkpoint, tmp_path_factory):
+    """All methods and a variant of two seeds; their folder and variants."""
+    output = tmp_path_factory.mktemp("all") / "out"
+    own = {"two-seeds": {"seeds": [1, 2]}, "lingraft": {"seeds": [1, 2]}}
+    found = recipe(world, tiny_checkpoint, output, variants=own, learning_rates={"top-k": [1e-4, 1e-2]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LINGRAFT_CACHE", str(output / "cache"))
+        for one in variants(found):
+            run_variant(one, found)
+    lingraft.experiments.compare._collect(output, found, variants(found))
+    return output, found
+
+
+def test_every_method_leaves_its_files(compared):
+    """Every method leaves its files."""
+    output, found = compared
+    for one in variants(found):
+        facts = read_object(output / one.name / "method.json")
+        assert facts["name"] == one.name
+        assert (output / one.name / "recipe.yaml").is_file()
+        for unit, language in product(facts["units"], (SOURCE, TARGET)):
+            assert len(list(read_lines(output / one.name / "predictions" / unit / f"{language}.jsonl"))) == 12
+        assert set(facts["seconds"]) == set(facts["units"])
+        assert (
+            facts["labels"]["k1-draw0-seed1"]
+            == read_object(output / "paper" / "method.json")["labels"]["k1-draw0-seed1"]
+        )
+
+
+def test_trained_parameters_count_the_head(compared):
+    """Trained parameters count the head."""
+    output, _ = compared
+    trained = {m["name"]: m["trainable_parameters"] for m in read_object(output / "comparison.json")["methods"]}
+    head, width, layers = 3 * 24 + 3, 24, 3
+    assert trained["frozen-head"] == head
+    assert trained["prototype"] == 0
+    assert trained["peft-prompt"] == 20 * width + head
+    assert trained["peft-prefix"] == 20 * 2 * width * layers + head
+    assert trained["peft-lora"] == layers * 2 * 2 * 8 * width + head  # queries and values
+    assert trained["full-joint"] == trained["full-sequential"] == trained["full+alignment"] > trained["top-k"]
+
+
+def test_steps_are_those_of_the_optimiser(compared):
+    """Steps are those of the optimiser: 24 pairs, 24 labelled examples and 3 shots, in batches of 8, twice."""
+    output, _ = compared
+    steps = {m["name"]: m["steps"]["k1-draw0-seed1"] for m in read_object(output / "comparison.json")["methods"]}
+    assert steps["frozen-head"] == steps["prototype"] == 0
+    assert steps["lingraft"] == steps["paper"] == 2 * 4
+    assert steps["full-joint"] == steps["peft-lora"] == 2 * 3
+    assert steps["full-sequential"] == 2 * 3 + 2 * 1
+    for facts in read_object(output / "comparison.json")["methods"]:
+        rows = list(read_lines(output / "two-seeds" / "units" / "k1-draw0-seed2" / "training.jsonl"))
+        if facts["name"] == "two-seeds":
+            assert facts["steps"]["k1-draw0-seed2"] == rows[-1]["step"]
+
+
+def test_a_trained_method_can_be_used_or_says_why_not(compared):
+    """A trained method can be loaded; PEFT's prompts, which PEFT alone computes, say so in one line."""
+    output, _ = compared
+    for name in ("lingraft", "lora+alignment", "top-k", "peft-lora"):
+        (prediction,) = load(output / name).predict(["w1 w2 w3"])
+        assert 0 < prediction.confidence <= 1
+    for name in ("peft-prompt", "peft-prefix"):
+        with pytest.raises(CheckpointError, match="a prompt that PEFT made"):
+            load(output / name)
+    with pytest.raises(CheckpointError, match=r"adaptation\.safetensors"):
+        load(output / "prototype")
+
+
+def test_scores_are_named_by_method(compared):
+    """Scores are named by method."""
+    output, _ = compared
+    rows = list(read_lines(output / "scores.jsonl"))
+    assert {row["method"] for row in rows} == {*METHODS, "two-seeds"}
+    wanted = {"method": "frozen-head", "language": TARGET, "metric": "accuracy"}
+    own = next(row for row in rows if wanted.items() <= row.items())
+    answers = list(read_lines(output / "frozen-head" / "predictions" / "k1-draw0-seed1" / f"{TARGET}.jsonl"))
+    assert own["value"] == pytest.approx(np.mean([row["value"] == row["gold"] for row in answers]))
+
+
+def test_rates_are_tried_without_a_test_set(compared):
+    """Rates are tried without a test set."""
+    output, _ = compared
+    tried = read_object(output / "top-k" / "method.json")["learning_rate"]
+    assert set(tried["tried"]) == {"0.0001", "0.01"}
+    best = max(tried["tried"], key=tried["tried"].get)
+    assert tried["value"] == float(best)
+    written = YAML(typ="safe").load(output / "top-k" / "recipe.yaml")
+    assert written["train"]["backbone_learning_rate"] == float(best)
+    for folder in (output / "tuning" / "top-k").iterdir():
+        assert not (folder / "predictions").exists()
+        assert list(read_lines(folder / "units" / "k1-draw0-seed1" / "scores.jsonl")) == []
+
+
+def test_the_table_is_what_a_loop_over_predictions_says(compared):
+    """The table is what a loop over predictions says."""
+    output, _ = compared
+    comparison = read_comparison(output)
+    first, more = blocks(comparison)
+    assert first.units == ("k1-draw0-seed1",)
+    assert more.units == ("k1-draw0-seed1", "k1-draw0-seed2")
+    assert {result.name for result in more.results} == {"lingraft", "two-seeds"}
+
+    def right(method, unit):
+        rows = read_lines(output / method / "predictions" / unit / f"{TARGET}.jsonl")
+        return [float(row["value"] == row["gold"]) for row in sorted(rows, key=lambda row: row["id"])]
+
+    groups = sorted(
+        row["id"] for row in read_lines(output / "paper" / "predictions" / first.units[0] / f"{TARGET}.jsonl")
+    )
+    for block in (first, more):
+        ours = np.array([right("lingraft", unit) for unit in block.units])
+        for result in block.results:
+            values = np.array([right(result.name, unit) for unit in block.units])
+            assert result.mean.value == pytest.approx(values.mean())
+            assert result.mean.low <= values.mean() <= result.mean.high
+            if result.name != "lingraft":
+                expected = joint_difference([values], [ours], [groups])
+                assert result.difference.mean == pytest.approx(expected.mean)
+    means = [result.mean.value for result in first.results]
+    assert means == sorted(means, reverse=True)
+
+
+def test_the_page_says_who_wins_in_its_first_paragraph(compared, tmp_path):
+    """The page says who wins in its first paragraph."""
+    output, _ = compared
+    comparison = read_comparison(output)
+    first = blocks(comparison)[0]
+    page = write_comparison_page(output, tmp_path / "page.md", command="lingraft compare x.yaml")
+    text = page.read_text()
+    assert text.splitlines()[2] == f"- {finding(first, comparison)}"
+    ours = next(result for result in first.results if result.name == "lingraft")
+    if first.results[0].mean.value > ours.mean.value:
+        assert "does not win" in text.splitlines()[2]
+        assert f"`{first.results[0].name}`" in text.splitlines()[2]
+    assert (tmp_path / "page" / "scores.jsonl").read_text() == (output / "scores.jsonl").read_text()
+    assert all(f"`{name}`" in text for name in METHODS)
+    assert "same labelled examples" in text
+
+
+# ---- The table on invented predictions -------------------------------------------------------------
+
+
+def fake(folder, answers, *, units=("k0-draw0-seed1",), impossible=()):
+    """A comparison folder in which a method is right where told, in two languages, in each unit."""
+    methods = []
+    for name, right in answers.items():
+        for unit, language in product(units, ("yor-Latn", "ibo-Latn")):
+            rows = [{"id": f"s{i}", "group": f"s{i}", "gold": "a", "value": "ab"[not r]} for i, r in enumerate(right)]
+            write_lines(folder / name / "predictions" / unit / f"{language}.jsonl", rows)
+        methods.append(
+            {"name": name, "about": "invented", "units": list(units), "trainable_parameters": 1234}
+            | {"seconds": dict.fromkeys(units, 61.0), "peak_bytes": 1_500_000_000, "labels": dict.fromkeys(units, "x")}
+            | {"steps": dict.fromkeys(units, 88), "pairs": dict.fromkeys(units, name)}
+            | {"learning_rate": {"setting": None, "value": None, "tried": {}}}
+        )
+    methods += [{"name": name, "about": "invented", "impossible": "PEFT cannot"} for name in impossible]
+    names = {code: {"name": code[:3]} for code in ("yor-Latn", "ibo-Latn")}
+    data = {"task": "t", "target_languages": list(names), "languages": names}
+    write_json(folder / "comparison.json", {"data": data, "reference": "lingraft", "passes": 8, "methods": methods})
+    return read_comparison(folder)
+
+
+def test_a_baseline_that_wins_is_named_first(tmp_path):
+    """A baseline that wins is named first."""
+    found = fake(tmp_path, {"lingraft": [1, 1, 0, 0] * 5, "top-k": [1, 1, 1, 0] * 5, "paper": [1, 0, 0, 0] * 5})
+    told = finding(blocks(found)[0], found)
+    assert told.startswith("**k = 0: `lingraft` (50.0 %) does not win: above it are `top-k` by 25.0 [")
+    assert "paper" not in told
+
+
+def test_a_win_says_what_comes_next_and_what_is_not_told_apart(tmp_path):
+    """A win says what comes next and what is not told apart."""
+    found = fake(tmp_path, {"lingraft": [1, 1, 1, 0] * 9, "top-k": [1, 1, 1, 0] * 8 + [1, 1, 0, 0], "paper": [0] * 36})
+    told = finding(blocks(found)[0], found)
+    assert told.startswith("**k = 0: `lingraft` has the highest mean, 75.0 %.** Next is `top-k` (-2.8 [")
+    assert told.endswith("includes 0 for `top-k`.")
+
+
+def test_the_cells_of_a_row(tmp_path):
+    """The cells of a row."""
+    found = fake(tmp_path, {"lingraft": [1] * 10, "top-k": [1] * 9 + [0]}, impossible=["peft-prefix"])
+    ours, other = table_rows(blocks(found)[0], found)
+    assert ours[0] == "lingraft"
+    assert ours[1] == "100.0 % [100.0, 100.0]"
+    assert ours[3:5] == ["", ""]
+    assert other[2] == "yor 90.0"
+    assert other[5] == "1,234"
+    assert other[6:] == ["88", duration(61), "1.50 GB"]
+    page = page_text(found)
+    assert "`peft-prefix`: invented. Not possible: PEFT cannot." in page
+    assert "All methods had the same labelled examples, source and target, in every training" in page
+    assert "Not all methods had the same pairs, used or not, in k0-draw0-seed1." in page
+    assert "Generated by `lingraft compare` from the settings in `recipe.yaml`" in page
+    assert "    lingraft compare x.yaml\n" in page_text(found, command="lingraft compare x.yaml")
+
+
+def test_a_folder_of_an_older_release_has_no_steps(tmp_path):
+    """A folder of an older release has no steps."""
+    found = fake(tmp_path, {"lingraft": [1, 0], "top-k": [0, 0]})
+    about = read_object(tmp_path / "comparison.json")
+    for method in about["methods"]:
+        del method["steps"], method["pairs"]
+    write_json(tmp_path / "comparison.json", about)
+    found = read_comparison(tmp_path)
+    assert table_rows(blocks(found)[0], found)[0][6] == "–"
+    assert "the same pairs" not in page_text(found)
+
+
+def test_p_values_are_corrected_for_the_number_of_methods(tmp_path):
+    """P values are corrected for the number of methods."""
+    found = fake(tmp_path, {"lingraft": [1] * 30, "a": [0] * 30, "b": [0] * 30, "c": [0] * 30})
+    results = {result.name: result for result in blocks(found)[0].results}
+    assert results["a"].p_value == pytest.approx(3 * results["a"].difference.p_value)
+    assert results["lingraft"].p_value is None
+
+
+def test_a_comparison_without_ours_has_no_differences(tmp_path):
+    """A comparison without ours has no differences."""
+    found = fake(tmp_path, {"top-k": [1, 0], "paper": [0, 0]})
+    assert finding(blocks(found)[0], found) == "**k = 0: `top-k` has the highest mean, 50.0 %.**"
+    assert all(row[3] == "" for row in table_rows(blocks(found)[0], found))
+
+
+def test_methods_are_compared_on_what_they_share():
+    """Methods are compared on what they share."""
+    held = {"a": {"1", "2"}, "b": {"1"}, "c": {"1", "2", "3"}, "d": {"9"}}
+    assert list(_sharing(held)) == [({"a", "b", "c"}, {"1"}), ({"a", "c"}, {"1", "2"}), ({"d"}, {"9"})]
+    assert list(_sharing({"a": {"1", "2"}, "b": {"1", "3"}})) == [({"a", "b"}, {"1"})]
+
+
+def test_a_folder_without_a_comparison_is_refused(tmp_path):
+    """A folder without a comparison is refused."""
+    with pytest.raises(RunError, match="lingraft compare RECIPE"):
+        read_comparison(tmp_path)
+
+
+# ---- The command's own work ------------------------------------------------------------------------
+
+
+def test_estimates_put_cheap_methods_first(world, tiny_checkpoint, tmp_path):
+    """Estimates put cheap methods first."""
+    found = recipe(world, tiny_checkpoint, tmp_path)
+    order = [estimate.variant.name for estimate in estimates(variants(found), found)]
+    assert set(order[:2]) == {"frozen-head", "prototype"}
+    assert set(order) == set(METHODS)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Workers run here, one by one, which spares a process's start; what they say is the same."""
+
+    @contextmanager
+    def worker(wanted, complaints):
+        monkeypatch.setattr("sys.stdin", StringIO(wanted))
+        code, said = 0, StringIO()
+        with redirect_stdout(said):
+            try:
+                compare_worker.main()
+            except SystemExit as end:
+                code = end.code
+        yield SimpleNamespace(stdout=said.getvalue().splitlines(), wait=lambda: code)
+
+    monkeypatch.setattr(lingraft.experiments.compare, "_worker", worker)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_path, monkeypatch, capfd):
+    """A comparison runs is continued and grows."""
+
+    def small(**block):
+        return recipe(world, tiny_checkpoint, tmp_path / "out", **block)
+
+    compare(small(methods=["frozen-head", "lingraft"]), quiet=True)
+    output = tmp_path / "out"
+    assert "`lingraft`" in (output / "README.md").read_text()
+    unit = output / "lingraft" / "units" / "k1-draw0-seed1" / "unit.json"
+    written = unit.stat().st_mtime_ns
+
+    (output / "lingraft" / "method.json").unlink()  # as if it had been killed before its end
+    compare(small(methods=["frozen-head", "lingraft", "prototype"]), quiet=False)
+    assert unit.stat().st_mtime_ns == written
+    assert "`prototype`" in (output / "README.md").read_text()
+    told = capfd.readouterr().err
+    assert "estimated time on this machine, in all" in told
+    assert "prototype: 1 trainings" in told
+    assert "frozen-head: 1 trainings" not in told
+
+    monkeypatch.setattr(lingraft.experiments.compare, "_run", lambda *rest: pytest.fail("all was done"))
+    compare(small(methods=["frozen-head", "lingraft"]), quiet=True)
+    assert "`prototype`" not in (output / "README.md").read_text()
+    with pytest.raises(RunError, match="another recipe"):
+        compare(small(methods=["lingraft"]).model_copy(update={"seeds": [7]}), quiet=True)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_peft_cannot_do_is_a_row_without_numbers(world, tmp_path):
+    """What PEFT cannot do is a row without numbers."""
+    checkpoint = save_checkpoint(tmp_path / "modern", random_model("modernbert"))
+    compare(recipe(world, checkpoint, tmp_path / "out", methods=["frozen-head", "peft-prefix"]), quiet=True)
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "Not possible: PEFT's prefix does not work on modernbert" in text
+    assert "| `peft-prefix`" not in text
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_was_impossible_is_tried_again(world, tmp_path, capfd):
+    """What was impossible is tried again: another release of PEFT may do it."""
+    checkpoint = save_checkpoint(tmp_path / "modern", random_model("modernbert"))
+    found = recipe(
+        world, checkpoint, tmp_path / "out", methods=["peft-prefix"], learning_rates={"peft-prefix": [0.1, 0.2]}
+    )
+    for _ in range(2):
+        with pytest.raises(RunError, match=r"no method is possible.*peft-prefix: PEFT's prefix does not work"):
+            compare(found, quiet=False)
+        assert "peft-prefix: not possible" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_lexicon_is_mined_once_for_all_methods(world, tiny_checkpoint, tmp_path):
+    """A lexicon is mined once for all methods, and once more for one of other texts."""
+    text = tmp_path / f"text.{TARGET}.txt"
+    text.write_text("\n".join(" ".join(pair) for pair in product(WORDS[16:24], WORDS[16:24])), encoding="utf-8")
+    found = recipe(
+        world,
+        tiny_checkpoint,
+        tmp_path / "out",
+        f"parallel.text={tmp_path}/text.{{language}}.txt",
+        methods=["frozen-head", "prototype"],
+        variants={"fewer": {"method": "prototype", "parallel": {"ratio": 0.9}}},
+    )
+    compare(found, quiet=True)
+    mined = sorted(path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob(f"{TARGET}.tsv"))
+    assert [str(path) for path in mined] == [f"mined/fewer/mined/{TARGET}.tsv", f"mined/{TARGET}.tsv"]
+    pairs = [read_object(tmp_path / "out" / name / "method.json")["pairs"] for name in ("frozen-head", "prototype")]
+    assert pairs[0] == pairs[1]
+    assert "the same pairs, used or not," in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_what_goes_wrong_in_a_method_is_one_line_and_the_others_are_kept(world, tiny_checkpoint, tmp_path):
+    """What goes wrong in a method is one line and the others are kept."""
+    wrong = {"wild": {"train": {"learning_rate": 1e30, "prompt_learning_rate": 1e30}}}
+    with pytest.raises(RunError, match=r"1 of 2 methods failed.*wild: the (loss|parameters)"):
+        compare(recipe(world, tiny_checkpoint, tmp_path / "out", methods=["frozen-head"], variants=wrong), quiet=True)
+    assert (tmp_path / "out" / "frozen-head" / "method.json").is_file()
+    assert not (tmp_path / "out" / "README.md").exists()
+    assert 50e6 < read_object(tmp_path / "out" / "frozen-head" / "method.json")["peak_bytes"] < 5e9
+
+
+def small_comparison(world, checkpoint, output, **block):
+    """A comparison of what takes no time, unless told otherwise."""
+    return recipe(world, checkpoint, output, **({"methods": ["frozen-head", "prototype"]} | block))
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({"prototype": "knn"}, {"prototype": "centroid"}, "prototype with other settings: options is .*knn.* there"),
+        (
+            {"variants": {"x": {"method": "prototype"}}},
+            {"variants": {"x": {"method": "frozen-head"}}},
+            "x with other settings: network is 'prototype' there and 'frozen-head' now",
+        ),
+    ],
+)
+def test_a_method_that_was_something_else_is_not_taken_for_it(world, tiny_checkpoint, tmp_path, before, after, said):
+    """The recipe is the same, and what is made of it is not: told, with the folder to delete."""
+    compare(small_comparison(world, tiny_checkpoint, tmp_path / "out", **before), quiet=True)
+    with pytest.raises(RunError, match=said):
+        compare(small_comparison(world, tiny_checkpoint, tmp_path / "out", **after), quiet=True)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_files_that_changed_in_between_are_noticed(world, tiny_checkpoint, tmp_path):
+    """Two methods that were tested on other right answers stand in no table together."""
+    copy = Path(shutil.copytree(world, tmp_path / "world"))
+    compare(small_comparison(copy, tiny_checkpoint, tmp_path / "out", methods=["frozen-head"]), quiet=True)
+    path = copy / f"{TARGET}.test.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    labels = [line.rpartition(",")[2] for line in lines]
+    other = next(i for i in range(2, len(lines)) if labels[i] != labels[1])
+    for one, label in ((1, labels[other]), (other, labels[1])):
+        lines[one] = lines[one].rpartition(",")[0] + "," + label
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(RunError, match="other right answers"):
+        compare(small_comparison(copy, tiny_checkpoint, tmp_path / "out"), quiet=True)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_run_and_a_comparison_do_not_share_a_folder(world, tiny_checkpoint, tmp_path):
+    """Each says to give it a folder of its own."""
+    wanted = small_comparison(world, tiny_checkpoint, tmp_path / "out")
+    compare(wanted, quiet=True)
+    with pytest.raises(RunError, match="holds a comparison; give the run a folder of its own"):
+        run(wanted.model_copy(update={"compare": None}), quiet=True)
+    other = wanted.model_copy(update={"output_dir": tmp_path / "run"})
+    (tmp_path / "run" / "units").mkdir(parents=True)
+    (tmp_path / "run" / "recipe.yaml").write_text(other.model_copy(update={"compare": None}).to_yaml())
+    with pytest.raises(RunError, match=r"holds a run; give the comparison .*: output_dir=.*run-compared"):
+        compare(other, quiet=True)
+
+
+def test_a_variant_that_cannot_be_is_told_by_its_name(world, tiny_checkpoint, tmp_path):
+    """Its cut, not that of the recipe."""
+    with pytest.raises(ConfigError, match=r"compare, deep: backbone\.cut: 7 leaves nothing to train"):
+        compare(small_comparison(world, tiny_checkpoint, tmp_path / "out", variants={"deep": {"backbone": {"cut": 7}}}))
+
+
+def test_a_tie_is_no_win(tmp_path):
+    """The highest mean is shared."""
+    found = fake(tmp_path, {"lingraft": [1, 0] * 10, "paper": [0, 1] * 10})
+    assert "`lingraft` shares the highest mean with `paper`, 50.0 %" in finding(blocks(found)[0], found)
+
+
+def test_settings_have_defaults_and_ours_comes_last():
+    """Settings have defaults and ours comes last."""
+    found = CompareSettings(variants={"x": {}}, methods=["lingraft", "top-k"])
+    assert found.names == ["top-k", "x", "lingraft"]
+    assert CompareSettings().methods == list(METHODS)
+    assert json.loads(CompareSettings().model_dump_json())["tuning_epochs"] == 4
+
+
+def test_peak_memory_is_plausible():
+    """Peak memory is plausible."""
+    assert 50e6 < peak_bytes() < 1e11
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_the_command_shows_the_table_and_writes_the_page(world, tiny_checkpoint, tmp_path):
+    """The command shows the table and writes the page."""
+    found = recipe(world, tiny_checkpoint, tmp_path / "out", methods=["frozen-head", "prototype"])
+    (tmp_path / "recipe.yaml").write_text(found.to_yaml(), encoding="utf-8")
+    arguments = ["compare", str(tmp_path / "recipe.yaml"), "--markdown", str(tmp_path / "page.md"), "--quiet"]
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "prototype" in result.output
+    assert "has the highest mean" in result.output
+    assert f"lingraft compare {tmp_path / 'recipe.yaml'}" in (tmp_path / "page.md").read_text()
+
+
+def test_init_starts_from_a_preset(tmp_path):
+    """Init starts from a preset."""
+    path = tmp_path / "recipe.yaml"
+    result = CliRunner().invoke(app, ["init", str(path), "--task", "cldr_names", "--preset", "paper"])
+    assert result.exit_code == 0, result.output
+    assert read_recipe(path).prompt.name == "input"
+    with pytest.raises(ConfigError, match="did you mean 'paper'"):
+        CliRunner().invoke(app, ["init", str(tmp_path / "b.yaml"), "--preset", "papr"], catch_exceptions=False)

@@ -1,0 +1,20 @@
+"""A driver that runs a recipe and is killed right after its state was saved at a step."""
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import lingraft.training.loop, lingraft.training.state
+from lingraft.recipe.parsing import read_recipe
+
+lingraft.training.loop.SAVE_EVERY = -1.0  # after every step
+whole = lingraft.training.state.save_training_state
+
+def save(path, state):
+    whole(path, state)
+    if state.step == {step}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+lingraft.training.state.save_training_state = save  # before anything takes it from there
+import lingraft.runs.pipeline
+lingraft.runs.pipeline.run(read_recipe(Path(sys.argv[1])), quiet=True)
+"""

@@ -1,0 +1,329 @@
+"""What is saved, and what is refused on loading."""
+
+import errno
+import json
+from dataclasses import replace
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import lingraft.model.checkpoint
+from lingraft.backbones.loading import load_backbone
+from lingraft.backbones.walk import states_at
+from lingraft.core.errors import CheckpointError
+from lingraft.model.adaptation import build_adaptation
+from lingraft.model.checkpoint import Identity, continue_from, load_adaptation, read_identity, save_adaptation
+from lingraft.model.network import GraftedModel
+from lingraft.recipe.settings import Block
+from lingraft.training.state import TrainingState, load_training_state, save_training_state
+from tiny import random_model, save_checkpoint
+
+PROMPT, ADAPTER = {"name": "deep", "length": 2, "language_length": 1}, {"name": "bottleneck", "width": 3}
+
+
+@pytest.fixture
+def identity(tiny_backbone):
+    """Who the adaptation is."""
+    return Identity(
+        checkpoint=tiny_backbone.name,
+        weights_digest=tiny_backbone.weights_digest,
+        tokenizer_digest=tiny_backbone.tokenizer_digest,
+        text_prefix="ẹ: ",
+        cut=1,
+        max_length=16,
+        task="tópìkì",
+        kind="classification",
+        labels=("a", "b", "ọ"),
+        source_language="eng-Latn",
+        languages=("yor-Latn", "quy-Latn"),
+        prompt=PROMPT,
+        adapter=ADAPTER,
+        version="0",
+    )
+
+
+@pytest.fixture
+def adaptation(tiny_backbone):
+    """Trained parts whose numbers are all random."""
+    torch.manual_seed(3)
+    parts = build_adaptation(
+        prompt=Block.model_validate(PROMPT),
+        adapter=Block.model_validate(ADAPTER),
+        stack=tiny_backbone.stack,
+        cut=1,
+        languages=["yor-Latn", "quy-Latn"],
+        head=nn.Linear(24, 3),
+        initial=lambda how, layer, count: torch.randn(count, 24),
+    )
+    with torch.no_grad():
+        for parameter in parts.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    return parts.eval()
+
+
+@pytest.fixture
+def saved(tmp_path, adaptation, identity):
+    """The adaptation's file."""
+    path = tmp_path / "adaptation.safetensors"
+    save_adaptation(path, adaptation, identity)
+    return path
+
+
+def fail(error):
+    """A function that fails to save, having written half."""
+
+    def save(tensors, path, metadata=None):
+        path.write_bytes(b"half")
+        raise error
+
+    return save
+
+
+FULL_DISK = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+]
+
+
+# ---- Adaptations -----------------------------------------------------------------------------------
+
+
+def test_an_adaptation_comes_back_whole(saved, adaptation, identity, tiny_backbone):
+    """Identity, every tensor and the logits are what they were."""
+    loaded, who = load_adaptation(saved, tiny_backbone)
+    assert who == identity == read_identity(saved)
+    assert not loaded.training
+    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), adaptation.parameters(), strict=True))
+    states = states_at([[1, 5, 6, 2], [1, 7, 2]], tiny_backbone.stack, 1, torch.device("cpu"))
+    with torch.no_grad():
+        for language in ("yor-Latn", "eng-Latn"):
+            one, other = (GraftedModel(tiny_backbone.stack, parts) for parts in (adaptation, loaded))
+            assert torch.equal(one(states, language)[1], other(states, language)[1])
+
+
+def test_a_run_goes_on_from_another(saved, adaptation, identity, tiny_backbone, tmp_path):
+    """Task part, head and known languages have the values of the run; a new language starts anew."""
+    (tmp_path / "adaptation.safetensors").write_bytes(saved.read_bytes())
+    torch.manual_seed(9)
+    new = build_adaptation(
+        prompt=Block.model_validate(PROMPT),
+        adapter=Block.model_validate(ADAPTER),
+        stack=tiny_backbone.stack,
+        cut=1,
+        languages=["yor-Latn", "hau-Latn"],
+        head=nn.Linear(tiny_backbone.stack.width, 3),
+        initial=lambda how, layer, count: torch.randn(count, tiny_backbone.stack.width),
+    )
+    before = {name: value.clone() for name, value in new.state_dict().items()}
+    continue_from(tmp_path, new, identity, tiny_backbone)
+    theirs = adaptation.state_dict()
+    for name, value in new.state_dict().items():
+        assert torch.equal(value, before[name] if "hau-Latn" in name else theirs[name])
+    with pytest.raises(CheckpointError, match=r"was trained with cut 1, this recipe has 2"):
+        continue_from(tmp_path, new, replace(identity, cut=2), tiny_backbone)
+
+
+def test_only_trained_tensors_are_in_the_file(saved, adaptation, tiny_backbone):
+    """Neither a name nor a number of the backbone is stored."""
+    tensors = load_file(saved)
+    assert set(tensors) == {name for name, _ in adaptation.named_parameters()}
+    assert {name.partition(".")[0] for name in tensors} == {"prompt", "adapter", "head"}
+    size = sum(t.numel() * 4 for t in tensors.values())
+    assert size <= saved.stat().st_size < size + 6000
+    frozen = {tuple(p.flatten()[:8].tolist()) for p in tiny_backbone.stack.parameters()}
+    assert not frozen & {tuple(t.flatten()[:8].tolist()) for t in tensors.values()}
+
+
+def test_the_same_adaptation_is_the_same_file(tmp_path, adaptation, identity):
+    """Saved again, the file is equal to the last byte: it can be compared, and has one digest."""
+    contents = set()
+    for i in range(12):
+        save_adaptation(tmp_path / f"{i}.safetensors", adaptation, identity)
+        contents.add((tmp_path / f"{i}.safetensors").read_bytes())
+    assert len(contents) == 1
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, None])
+@pytest.mark.parametrize("adapter", [ADAPTER, None])
+def test_parts_that_were_left_out_stay_out(tmp_path, tiny_backbone, identity, prompt, adapter):
+    """Any combination of prompt and adapter is rebuilt as it was."""
+    parts = build_adaptation(
+        prompt=Block.model_validate(prompt) if prompt else None,
+        adapter=Block.model_validate(adapter) if adapter else None,
+        stack=tiny_backbone.stack, cut=1, languages=identity.languages, head=nn.Linear(24, 3),
+        initial=lambda how, layer, count: torch.randn(count, 24),
+    )  # fmt: skip
+    path = tmp_path / "a.safetensors"
+    save_adaptation(path, parts, replace(identity, prompt=prompt, adapter=adapter))
+    loaded, _ = load_adaptation(path, tiny_backbone)
+    assert (loaded.prompt is None, loaded.adapter is None) == (prompt is None, adapter is None)
+    assert loaded.state_dict().keys() == parts.state_dict().keys()
+
+
+def test_another_backbone_is_refused_with_both_digests(saved, identity, tmp_path):
+    """Weights that differ, be it in one number, are not what was trained on."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = load_backbone(str(save_checkpoint(folder, random_model("bert", seed=9))))
+    with pytest.raises(CheckpointError) as caught:
+        load_adaptation(saved, other)
+    for part in ("another backbone", identity.weights_digest, other.weights_digest, identity.checkpoint):
+        assert part in str(caught.value)
+
+
+def test_another_tokenizer_is_refused_with_both_digests(saved, tiny_backbone):
+    """The same weights with other words are another model."""
+    with pytest.raises(CheckpointError, match=f"another tokenizer .*{tiny_backbone.tokenizer_digest} there, xyz here"):
+        load_adaptation(saved, replace(tiny_backbone, tokenizer_digest="xyz"))
+
+
+def test_a_missing_file_is_told(tmp_path, tiny_backbone):
+    """A folder without a finished run is named."""
+    with pytest.raises(CheckpointError, match=r"there is no .*nothing\.safetensors; give the folder of a finished run"):
+        load_adaptation(tmp_path / "nothing.safetensors", tiny_backbone)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -8])
+def test_a_damaged_file_is_told(saved, tiny_backbone, keep):
+    """Cut off anywhere, the file is refused in one sentence."""
+    saved.write_bytes(saved.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_adaptation(saved, tiny_backbone)
+
+
+def test_someone_else_s_file_is_told(tmp_path, tiny_backbone):
+    """Safetensors without our format are not an adaptation."""
+    save_file({"weight": torch.zeros(2)}, tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match="expected the format lingraft-adaptation-1, found None"):
+        load_adaptation(tmp_path / "a.safetensors", tiny_backbone)
+
+
+def test_missing_tensors_are_told(saved, tiny_backbone, adaptation, identity):
+    """A file that lacks part of what its recipe promises is refused, and the part named."""
+    del adaptation.head.bias
+    adaptation.head.register_parameter("bias", None)
+    save_adaptation(saved, adaptation, identity)
+    with pytest.raises(CheckpointError, match=r"(?s)does not hold the tensors that its recipe promises.*head\.bias"):
+        load_adaptation(saved, tiny_backbone)
+
+
+@pytest.mark.parametrize("change", [{"no_such_field": 1}, {"labels": None}, None])
+def test_an_identity_that_is_not_understood_is_told(tmp_path, saved, tiny_backbone, change):
+    """Metadata of another release, or edited by hand, is refused without a traceback."""
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+    for key, text in metadata.items():
+        if text.startswith("{"):
+            values = json.loads(text)
+            inner = values.get("identity", values)
+            inner = json.loads(inner) if isinstance(inner, str) else inner
+            changed = "{" if change is None else json.dumps(inner | change)
+            if "identity" in values:
+                changed = json.dumps(values | {"identity": inner | (change or {"cut": "x" * 3, "extra": 1})})
+            metadata[key] = changed
+    save_file(load_file(saved), saved, metadata=metadata)
+    with pytest.raises(CheckpointError):
+        load_adaptation(saved, tiny_backbone)
+
+
+@pytest.mark.parametrize("error", FULL_DISK, ids=["os", "safetensors"])
+def test_a_full_disk_keeps_what_was_saved(saved, adaptation, identity, monkeypatch, error):
+    """Saving fails with the cure; the previous file is whole and no half one is left."""
+    before = saved.read_bytes()
+    monkeypatch.setattr(lingraft.model.checkpoint, "save_file", fail(error))
+    with pytest.raises(CheckpointError, match=r"could not save .*untouched\. Free some space and run"):
+        save_adaptation(saved, adaptation, identity)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+# ---- Training states -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def state():
+    """A state amid training."""
+    names = ["prompt.task.1", "adapter.language.yor-Latn.1.up.weight", "head.bias"]
+
+    def moments():
+        return {"step": torch.tensor(17.0), "exp_avg": torch.randn(3, 2), "exp_avg_sq": torch.rand(3, 2)}
+
+    return TrainingState(
+        step=17,
+        parameters={name: torch.randn(3, 2) for name in names},
+        optimizer={name: moments() for name in names[:2]},
+        averaged={names[0]: torch.randn(3, 2)},
+        teacher={name: torch.randn(3, 2) for name in names},
+        sums={"loss": 1 / 3, "steps": 2.0},
+        balance={"weights": [1 / 3, 2.0], "norms": [], "cosines": [-0.1], "ratios": [1e-30]},
+        history=[{"epoch": 1, "loss": 0.1, "dev_score": None}, {"epoch": 2, "loss": 1 / 3, "dev_score": 0.5}],
+    )
+
+
+def test_a_training_state_comes_back_whole(tmp_path, state):
+    """Step, parameters, moments, means, teacher, balance and history, to the last bit."""
+    save_training_state(tmp_path / "t.safetensors", state)
+    found = load_training_state(tmp_path / "t.safetensors")
+    assert (found.step, found.history) == (state.step, state.history)
+    assert (found.sums, found.balance) == (state.sums, state.balance)
+    for kind in ("parameters", "averaged", "teacher"):
+        one, other = getattr(found, kind), getattr(state, kind)
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    assert found.optimizer.keys() == state.optimizer.keys()
+    for name, moments in state.optimizer.items():
+        assert found.optimizer[name].keys() == moments.keys()
+        assert all(torch.equal(found.optimizer[name][key], value) for key, value in moments.items())
+
+
+def test_no_state_is_a_new_start(tmp_path):
+    """Without a file training begins at the beginning, and there is nothing to tell."""
+    told = []
+    assert load_training_state(tmp_path / "t.safetensors", told.append) is None
+    assert told == []
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(min_value=0, max_value=1, exclude_max=True), bit=st.integers(0, 7))
+def test_one_flipped_bit_is_a_new_start(tmp_path, state, place, bit):
+    """A disk that forgets must not change the weights: whichever bit it is, the state is told to be damaged."""
+    path, told = tmp_path / "t.safetensors", []
+    save_training_state(path, state)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    assert load_training_state(path, told.append) is None
+    assert [("is damaged" in sentence, "starts anew" in sentence) for sentence in told] == [(True, True)]
+
+
+@pytest.mark.parametrize("content", [b"", b"half", b"\xff" * 100])
+def test_a_damaged_state_is_a_new_start(tmp_path, content):
+    """What cannot be read is told, and training begins at the beginning."""
+    path, told = tmp_path / "t.safetensors", []
+    path.write_bytes(content)
+    assert load_training_state(path, told.append) is None
+    assert [str(path) in sentence for sentence in told] == [True]
+
+
+def test_a_state_without_its_step_is_a_new_start(tmp_path):
+    """Somebody else's tensors are no training state."""
+    save_file({"parameter/x": torch.zeros(1)}, tmp_path / "t.safetensors", metadata={"format": "pt"})
+    assert load_training_state(tmp_path / "t.safetensors") is None
+
+
+@pytest.mark.parametrize("error", FULL_DISK, ids=["os", "safetensors"])
+def test_a_full_disk_keeps_the_previous_state(tmp_path, state, monkeypatch, error):
+    """The run stops with the cure and can continue from the state before."""
+    path = tmp_path / "t.safetensors"
+    save_training_state(path, state)
+    monkeypatch.setattr(lingraft.model.checkpoint, "save_file", fail(error))
+    state.step = 18
+    with pytest.raises(CheckpointError, match="continues where it stopped"):
+        save_training_state(path, state)
+    assert load_training_state(path).step == 17
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]

@@ -1,0 +1,88 @@
+"""Presets and fragments: what lies over what."""
+
+import pytest
+
+from lingraft.core.errors import ConfigError
+from lingraft.recipe.merging import overlaid
+from lingraft.recipe.parsing import parse_recipe
+from lingraft.recipe.presets import preset_text, presets, with_preset
+from lingraft.recipe.settings import Recipe
+
+TASK = {"name": "cldr_names", "target_languages": ["yor-Latn"]}
+PARALLEL = {"from": "task"}
+
+
+def recipe(**changes):
+    """A recipe on names, with pairs."""
+    return parse_recipe({"task": TASK, "parallel": PARALLEL} | changes)
+
+
+def test_nested_keys_are_laid_over_one_by_one():
+    """Nested keys are laid over one by one."""
+    base = {"train": {"batch_size": 4, "learning_rate": 0.1}, "seeds": [1, 2]}
+    assert overlaid(base, {"train": {"batch_size": 8}, "seeds": [3]}) == {
+        "train": {"batch_size": 8, "learning_rate": 0.1},
+        "seeds": [3],
+    }
+    assert base["train"]["batch_size"] == 4
+
+
+def test_a_block_of_another_name_is_replaced_as_a_whole():
+    """A block of another name is replaced as a whole."""
+    base = {"prompt": {"name": "deep", "length": 4}}
+    assert overlaid(base, {"prompt": {"name": "input"}}) == {"prompt": {"name": "input"}}
+    assert overlaid(base, {"prompt": {"name": "deep", "init": "normal"}})["prompt"]["length"] == 4
+    assert overlaid(base, {"prompt": {"length": 2}})["prompt"] == {"name": "deep", "length": 2}
+    assert overlaid(base, {"prompt": None}) == {"prompt": None}
+    assert overlaid({"prompt": None}, base) == base
+
+
+def test_the_presets_are_three():
+    """The presets are three."""
+    assert presets() == ["best", "fast", "paper"]
+    assert all(preset_text(name).startswith("# ") for name in presets())
+
+
+@pytest.mark.parametrize("name", ["best", "fast", "paper"])
+def test_a_preset_is_a_valid_recipe_and_lies_under_the_recipes_own_keys(name):
+    """A preset is a valid recipe and lies under the recipe's own keys."""
+    found = recipe(preset=name, train={"batch_size": 7})
+    assert isinstance(found, Recipe)
+    assert found.train.batch_size == 7
+    assert parse_recipe(found.model_dump(mode="json", by_alias=True)) == found
+
+
+def test_fast_is_the_default():
+    """Fast is the default."""
+    assert recipe(preset="fast").model_copy(update={"preset": None}) == recipe()
+
+
+def test_a_presets_losses_need_no_parallel_text_unless_asked_for():
+    """A preset's losses need no parallel text unless asked for."""
+    for name in presets():
+        assert recipe(preset=name, parallel=None).alignment == []
+    assert recipe(preset="fast", parallel=None).model_copy(update={"preset": None}) == recipe(parallel=None)
+    for asked in ({"alignment": [{"name": "mse"}]}, {}):
+        with pytest.raises(ConfigError, match="alignment: needs parallel text"):
+            parse_recipe({"task": TASK, "preset": "fast", **asked}, [] if asked else ["alignment.0.weight=2"])
+
+
+def test_paper_is_an_input_prompt_and_mse_on_a_frozen_model():
+    """Paper is an input prompt and MSE on a frozen model."""
+    found = recipe(preset="paper")
+    assert found.prompt.name == "input"
+    assert found.adapter is None
+    assert [block.name for block in found.alignment] == ["mse"]
+    assert found.freezing.name == "frozen"
+    assert found.train.refit_strength is None
+
+
+def test_an_unknown_preset_is_refused_with_the_nearest():
+    """An unknown preset is refused with the nearest."""
+    with pytest.raises(ConfigError, match="unknown preset 'papr'; did you mean 'paper'"):
+        with_preset({"preset": "papr"})
+
+
+def test_without_a_preset_nothing_changes():
+    """Without a preset nothing changes."""
+    assert with_preset({"seeds": [1]}) == {"seeds": [1]}

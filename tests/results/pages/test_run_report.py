@@ -1,0 +1,565 @@
+"""The report and the model card say what the files of a run folder say, and load nothing."""
+
+import json
+import random
+import subprocess
+import sys
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from ruamel.yaml import YAML
+
+from lingraft.core.errors import RunError
+from lingraft.results.findings import results
+from lingraft.results.pages.run_report import write_model_card, write_report
+from lingraft.results.run_files import read_run
+
+LABELS = ["harvest", "weather", "music", "trade", "health"]
+SYLLABLES = ["ẹ̀ka", "lọ́ru", "mbá", "sìnṣé", "ọpá", "tuyè", "zàri", "gbóna"]
+NAMES = {"yor-Latn": "Yoruba", "quy-Latn": "Ayacucho Quechua", "eng-Latn": "English"}
+
+
+def write_run(
+    folder: Path, *, targets=("yor-Latn",), shots=(5,), draws=3, seeds=2, gain=0.28, texts=120, licence="CC-BY-SA-4.0"
+) -> Path:
+    """A plausible run folder, every word of it invented."""
+    rng = random.Random(7)
+    codes = [*targets, "eng-Latn"]
+    units = [(k, draw, seed) for k in shots for draw in range(draws) for seed in range(1, seeds + 1)]
+    scores, training = [], []
+    for k, draw, seed in units:
+        unit = f"k{k}-draw{draw}-seed{seed}"
+        training += invented_training(rng, unit)
+        for position, code in enumerate(codes):
+            right = 0.3 + 0.02 * position
+            rows = invented_predictions(rng, code, texts, right, right + gain + 0.015 * (draw - 1) + 0.004 * k)
+            write_lines(folder / "predictions" / unit / f"{code}.jsonl", rows)
+            for method, column in (("frozen-head", "before"), ("lingraft", "value")):
+                accuracy = sum(row[column] == row["gold"] for row in rows) / texts
+                for metric, value in (("accuracy", accuracy), ("macro_f1", accuracy - 0.03)):
+                    score = {"task": "market-talk", "method": method, "language": code, "metric": metric}
+                    score |= {"value": value, "low": value - 0.08, "high": value + 0.08, "n": texts}
+                    score |= {"shots": k, "draw": draw, "seed": seed, "run": folder.name, "context_language": None}
+                    scores.append(score)
+    write_lines(folder / "scores.jsonl", scores)
+    write_lines(folder / "training.jsonl", training)
+    (folder / "recipe.yaml").write_text("task: {name: market-talk}\nshots: {k: 5, draws: 3}\n", encoding="utf-8")
+    saved = "k{}-draw{}-seed{}".format(*units[-1])
+    write_object(folder / "summary.json", invented_summary(targets, saved))
+    write_object(folder / "data.json", invented_data(targets, texts, licence))
+    write_object(folder / "states.json", invented_states(rng, targets))
+    return folder
+
+
+def invented_predictions(rng, code, texts, before, after):
+    """Predictions about the same texts in every unit; ``before`` and ``after`` are the two accuracies."""
+    same = random.Random(code)
+    rows = []
+    for number in range(texts):
+        gold = LABELS[min(int(same.random() ** 1.3 * 5), 4)]
+        others = [label for label in LABELS if label != gold]
+        row = {"id": f"{number:03}", "group": f"{number:03}", "text": " ".join(same.choices(SYLLABLES, k=7)) + "."}
+        row |= {"text_b": None, "gold": gold, "before": gold if same.random() < before else same.choice(others)}
+        row |= {"before_confidence": min(0.9, max(0.21, same.gauss(0.36, 0.08)))}
+        right = 0.8 * same.random() + 0.2 * rng.random() < after
+        row |= {"value": gold if right else others[0 if rng.random() < 0.6 else 2]}
+        row |= {"confidence": min(0.97, max(0.22, rng.gauss(0.62 + 0.08 * right, 0.17)))}
+        rows.append(row)
+    return rows
+
+
+def invented_training(rng, unit):
+    """A loss that falls and an accuracy that rises, over eight epochs."""
+    return [
+        {"unit": unit, "epoch": epoch, "step": 12 * epoch, "loss": 1.62 * 0.8**epoch + 0.9 * 0.7**epoch + 0.35,
+         "task_loss": 1.62 * 0.8**epoch + 0.2, "alignment_loss": 0.9 * 0.7**epoch + 0.15,
+         "dev_score": 0.56 - 0.3 * 0.7**epoch + rng.uniform(-0.02, 0.02),
+         "learning_rate": 0.002, "tokens_per_second": 5400.0}
+        for epoch in range(9)
+    ]  # fmt: skip
+
+
+def invented_summary(targets, saved):
+    """Twelve layers cut after the eighth."""
+    parts = [{"part": "task", "name": "prompt.task", "count": 24_576, "trained": True}]
+    parts += [
+        {"part": f"language:{code}", "name": f"adapter.{code}", "count": 98_688, "trained": True} for code in targets
+    ]
+    parts += [{"part": "head", "name": "head", "count": 1_925, "trained": True}]
+    return {
+        "lingraft": "0.1.0",
+        "backbone": {
+            "name": "bundled:invented-small", "weights_digest": "sha256:5f1c0a", "digest_after": "sha256:5f1c0a",
+            "parameters": 117_653_760, "licence": "MIT", "layers": 12, "cut": 8, "width": 384,
+        },
+        "parameters": parts,
+        "frozen": [{"name": "embeddings", "count": 96_206_592}, {"name": "layers 1-8", "count": 14_298_112},
+                   {"name": "layers 9-12", "count": 7_149_056}],
+        "calibration": {code: {"before": 0.061, "after": 0.083} for code in [*targets, "eng-Latn"]},
+        "seconds": {"encode": 41.0, "train": 187.2, "evaluate": 12.4, "total": 252.0},
+        "verification": {"max_difference": 3.1e-7, "texts": 64},
+        "selected_unit": saved,
+    }  # fmt: skip
+
+
+def invented_data(targets, texts, licence):
+    """Counts of a small task."""
+    counts = {"train": 701, "dev": 99, "test": texts, "parallel": 997}
+    languages = {
+        code: {"name": NAMES[code], "texts": counts, "shots": 25, "pairs": 351 if code in targets else 0,
+               "truncated": 4 if code == "yor-Latn" else 0, "tokens": 18_204, "unknown_rate": 0.002}
+        for code in [*targets, "eng-Latn"]
+    }  # fmt: skip
+    return {
+        "task": "market-talk", "kind": "classification", "licence": licence, "citation": "@misc{invented, year={2031}}",
+        "labels": LABELS, "source_language": "eng-Latn", "target_languages": list(targets), "languages": languages,
+        "leaks_removed": {"train": 3, "parallel": 11}, "notes": ["Texts are invented."], "max_length": 128,
+    }  # fmt: skip
+
+
+def invented_states(rng, targets):
+    """Two clouds apart, then two clouds on each other."""
+
+    def cloud(x, y):
+        places = [(x + 3 * (number % 5), y + 2 * (number % 3)) for number in range(60)]
+        return [[across + rng.gauss(0, 0.6), up + rng.gauss(0, 0.6)] for across, up in places]
+
+    def moments():
+        source = cloud(0, 0)
+        return {
+            "before": {"source": source, "target": cloud(9, 5)},
+            "after": {"source": source, "target": cloud(1, 0.4)},
+        }
+
+    axes = "First two principal components of the source states."
+    return {"axes": axes, "labels": None, "languages": {code: moments() for code in targets}}
+
+
+def write_object(path, content):
+    """A JSON file."""
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def write_lines(path, rows):
+    """A JSONL file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def change(path, **values):
+    """Replace some values of a JSON file."""
+    write_object(path, json.loads(path.read_text(encoding="utf-8")) | values)
+
+
+def plain(path):
+    """The file's text with ordinary spaces."""
+    return path.read_text(encoding="utf-8").replace("\u00a0", " ")
+
+
+class Page(HTMLParser):
+    """Remembers what a page loads and which elements stay open."""
+
+    VOID = frozenset({"meta", "br", "link", "img"})
+
+    def __init__(self):
+        super().__init__()
+        self.loads, self.open, self.problems, self.ids = [], [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        """Note what the element loads, and that it is open."""
+        self.loads += [value for key, value in attributes if key in ("src", "href", "xlink:href", "data", "action")]
+        self.ids += [value for key, value in attributes if key == "id"]
+        if tag in ("script", "link", "img", "iframe"):
+            self.problems.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        """An element without content opens and closes at once."""
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        """Only the element opened last may be closed."""
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(f"/{tag}")
+
+
+def parsed(path):
+    """The page as a browser would read it."""
+    page = Page()
+    page.feed(path.read_text(encoding="utf-8"))
+    page.close()
+    return page
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run with one target language."""
+    return write_run(tmp_path / "run")
+
+
+def test_values_of_the_files_reach_the_page(run):
+    """Accuracy, interval, counts, digest, recipe and citation are those of the files."""
+    only = next(result for result in results(read_run(run)) if result.language == "yor-Latn")
+    text = plain(write_report(run))
+
+    assert f"Yoruba: {100 * only.before.value:.0f} % → {100 * only.after.value:.0f} % accuracy" in text
+    assert f"[{100 * only.after.low:.0f}, {100 * only.after.high:.0f}] on 120 texts never seen in training" in text
+    for expected in (
+        "117.7 M",
+        "98,688",
+        "sha256:5f1c0a",
+        "shots: {k: 5, draws: 3}",
+        "@misc{invented",
+        "4 min 12 s",
+        "3.1e-07",
+    ):
+        assert expected in text
+    assert "3 training texts, 11 parallel pairs" in text
+    assert "3 draws × 2 seeds" in text
+
+
+def test_page_loads_nothing(run):
+    """No resource comes from anywhere but the page itself, and there is no script."""
+    page = parsed(write_report(run))
+
+    assert all(target.startswith("#") for target in page.loads)
+    assert not page.problems
+    assert "@import" not in plain(run / "report.html")
+    assert "url(http" not in plain(run / "report.html")
+
+
+def test_page_is_well_formed(run):
+    """Every element is closed, and no identifier occurs twice."""
+    page = parsed(write_report(run))
+
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    for part in plain(run / "report.html").split("<svg")[1:]:
+        ElementTree.fromstring("<svg" + part.partition("</svg>")[0] + "</svg>")
+
+
+def test_same_files_same_bytes(tmp_path):
+    """Two runs with the same files give the same page and the same card."""
+    first, second = (write_run(tmp_path / name / "run") for name in ("a", "b"))
+
+    assert write_report(first).read_bytes() == write_report(second).read_bytes()
+    assert write_model_card(first).read_bytes() == write_model_card(second).read_bytes()
+
+
+def test_text_is_escaped(run):
+    """Text from data never becomes markup, in the page or in its charts."""
+    path = run / "predictions" / "k5-draw2-seed2" / "yor-Latn.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows[0] |= {"text": "<script>alert('ọ')</script>", "gold": "<b>", "value": "music", "confidence": 0.99}
+    write_lines(path, rows)
+    change(run / "data.json", notes=["<img src=x>"])
+
+    text = plain(write_report(run))
+
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "<img" not in text
+    assert parsed(run / "report.html").problems == []
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"), [(-0.2, "a loss"), (0.0, "no gain"), (0.05, "no clear gain"), (0.28, "over the frozen head")]
+)
+def test_headline_tells_gain_from_loss(tmp_path, gain, words):
+    """A worse or an undecided result is said as plainly as a better one."""
+    folder = write_run(tmp_path / "run", gain=gain)
+    header = plain(write_report(folder)).partition("</header>")[0]
+
+    assert words in header
+    assert ("Prefer the frozen head" in header) == (gain < 0)
+    assert ("frozen head may serve as well" in header) == (gain in (0.0, 0.05))
+
+
+PARTS = ("states.json", "training.jsonl", "summary.json", "data.json", "recipe.yaml", "predictions", "scores.jsonl")
+
+
+@pytest.mark.parametrize("missing", PARTS)
+def test_a_missing_part_costs_one_line(run, missing):
+    """Without one of its files the page is still whole, and says what it lacks."""
+    (run / missing).rename(run.parent / "elsewhere")
+
+    page = parsed(write_report(run))
+    write_model_card(run)
+
+    assert page.open == []
+    assert 'class="missing"' in plain(run / "report.html")
+
+
+def test_an_empty_folder_has_a_report(tmp_path):
+    """A run that has not written anything yet is told so."""
+    assert "No scores yet" in plain(write_report(tmp_path))
+    assert "no scores yet" in plain(write_model_card(tmp_path))
+
+
+def test_no_folder_is_an_error(tmp_path):
+    """A wrong path is named."""
+    with pytest.raises(RunError, match="elsewhere"):
+        write_report(tmp_path / "elsewhere")
+
+
+def test_a_broken_line_is_named(run):
+    """A damaged file is reported with its line."""
+    with (run / "scores.jsonl").open("a", encoding="utf-8") as file:
+        file.write("{broken\n")
+
+    with pytest.raises(RunError, match=r"scores\.jsonl:\d+"):
+        write_report(run)
+
+
+def test_warnings_are_shown(tmp_path):
+    """Truncation, unknown tokens, few texts, poor calibration, a moved backbone and a licence are warned of."""
+    folder = write_run(tmp_path / "run", texts=40, licence="CC BY-NC 4.0")
+    data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    data["languages"]["yor-Latn"]["unknown_rate"] = 0.071
+    write_object(folder / "data.json", data)
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    change(
+        folder / "summary.json",
+        backbone=summary["backbone"] | {"digest_after": "sha256:other"},
+        calibration={"yor-Latn": {"before": 0.1, "after": 0.24}},
+    )
+
+    text = plain(write_report(folder)).partition("</header>")[0]
+
+    for expected in ("4 Yoruba texts did not fit into 128 tokens", "7.1 %", "only 40 test texts", "24 points off",
+                     "weights changed during training", "may not be used commercially"):  # fmt: skip
+        assert expected in text
+    assert "✗" in plain(folder / "report.html")
+
+
+def test_several_languages_and_shots_are_counted(tmp_path):
+    """With several languages the headline counts those that gained, at the shots that were saved."""
+    folder = write_run(tmp_path / "run", targets=("yor-Latn", "quy-Latn"), shots=(2, 5), draws=2, seeds=1)
+    text = plain(write_report(folder))
+
+    assert "Accuracy rose in both languages" in text
+    assert text.partition("</header>")[0].count("5 shots per label") == 2
+    assert "2 shots" in text
+
+
+def test_one_unit_keeps_the_interval_of_its_score(tmp_path):
+    """A single unit shows the bounds that evaluation computed."""
+    folder = write_run(tmp_path / "run", draws=1, seeds=1)
+    only = results(read_run(folder))[0]
+
+    assert only.after.high - only.after.low == pytest.approx(0.16)
+    assert "One draw of 5 shots per label and one seed" in plain(write_report(folder))
+
+
+def test_model_card_front_matter_is_yaml(run):
+    """The Hub reads languages, licence, base model, tags and metrics."""
+    text = write_model_card(run).read_text(encoding="utf-8")
+    front = YAML(typ="safe").load(text.split("---\n")[1])
+
+    assert front["language"] == ["yor", "eng"]
+    assert front["license"] == "other"
+    assert front["license_name"] == "cc-by-sa-4.0-and-mit"
+    assert front["base_model"] == "invented-small"
+    assert front["metrics"] == ["accuracy", "f1"]
+    assert 'language="yor-Latn"' in text
+    assert "lingraft predict FOLDER" in text
+    assert "| Yoruba | 5 |" in text
+
+
+def test_reporting_imports_no_torch():
+    """Yesterday's scores become a report on a laptop without torch."""
+    unwanted = {"torch", "transformers", "matplotlib.pyplot"}
+    code = f"import sys, lingraft.results.pages.run_report; sys.exit(bool({unwanted} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---- Training, in full -----------------------------------------------------------------------------
+
+
+def enrich(folder, **columns):
+    """Give every row of ``training.jsonl`` more columns; a function is called with the row."""
+    path = folder / "training.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    more = [{key: value(row) if callable(value) else value for key, value in columns.items()} for row in rows]
+    write_lines(path, [row | extra for row, extra in zip(rows, more, strict=True)])
+
+
+def invented_retention(difference=(0.05, 0.01, 0.09), sentences="test", off=2e-6):
+    """A run that kept what it could."""
+    value, low, high = difference
+    return {
+        "unit": "k5-draw2-seed2",
+        "source_score": {"metric": "accuracy", "n": 99, "before": 0.84848, "after": 0.82828},
+        "retrieval": {
+            "yor-Latn": {
+                "sentences": sentences, "n": 204, "before": {"value": 0.48, "low": 0.41, "high": 0.55},
+                "after": {"value": 0.48 + value, "low": 0.45, "high": 0.6},
+                "difference": {"value": value, "low": low, "high": high},
+            }
+        },
+        "similarity": {
+            "eng-Latn": {"sentences": "dev", "n": 99, "cosine": 0.9731, "cka": 0.9912},
+            "yor-Latn": {"sentences": "test", "n": 120, "cosine": 0.4111, "cka": None},
+        },
+        "parts_off": {"texts": 219, "max_difference": off, "tolerance": 1e-3},
+    }  # fmt: skip
+
+
+def test_what_learnt_when_is_told(run):
+    """Stages with their epochs and steps, in the page as a table and in the card as a line."""
+    enrich(run, trained=lambda row: ["head"] if row["epoch"] < 3 else ["head", "prompt", "layers 9-12"])
+
+    page, card = plain(write_report(run)), plain(write_model_card(run))
+
+    assert "<td>0–2</td><td>1–24</td><td>head</td>" in page
+    assert "<td>3–8</td><td>25–96</td><td>head, prompt, layers 9-12</td>" in page
+    assert "What learnt when: epochs 0–2: head; 3–8: head, prompt, layers 9-12." in card
+
+
+@pytest.mark.parametrize(
+    ("cosine", "words"),
+    [(-0.31, "Task and alignment fight"), (0.02, "about orthogonal"), (0.4, "Task and alignment help each other")],
+)
+def test_gradient_conflict_is_told(run, cosine, words):
+    """One sentence with its numbers."""
+    enrich(run, gradient_cosine=cosine, gradient_ratio=2.5)
+
+    for text in (unescape(plain(write_report(run))), plain(write_model_card(run))):
+        assert words in text
+        assert f"(cosine {cosine:+.2f} on average)".replace("-", "\u2212") in text
+        assert "alignment's gradient is 2.5 times the size of the task's" in text
+
+
+def test_weights_that_moved_are_told(run):
+    """By the names of the losses in the recipe."""
+    (run / "recipe.yaml").write_text("alignment: [{name: mse}, {name: cka}]\n", encoding="utf-8")
+    enrich(run, weights=lambda row: [1.0, 0.5 + row["epoch"] / 10])
+
+    text = plain(write_report(run))
+
+    assert "mse 1.00 → 1.00 (between 1.00 and 1.00); cka 0.50 → 1.30 (between 0.50 and 1.30)." in text
+    enrich(run, weights=[1.0, 0.5])
+    assert "Factors in front of" not in plain(write_report(run))
+
+
+def test_a_recipe_that_is_no_yaml_does_not_stop_the_report(run):
+    """The losses are numbered then."""
+    (run / "recipe.yaml").write_text("alignment: [{name: mse\n", encoding="utf-8")
+    enrich(run, weights=lambda row: [float(row["epoch"])])
+
+    assert "loss 1 0.00 → 8.00" in plain(write_report(run))
+
+
+def test_warnings_of_the_training_come_first(run):
+    """Above all else, once each, in the page and in the card."""
+    sentence = "the prompt gets no <gradient>."
+    enrich(run, warnings=lambda row: [sentence] if row["unit"] == "k5-draw2-seed2" and row["epoch"] in (3, 4) else [])
+
+    header = plain(write_report(run)).partition("</header>")[0]
+
+    told = "The prompt gets no &lt;gradient&gt; (in 1 of 6 trainings, first in k5-draw2-seed2, epochs 3–4)."
+    assert header.index("What to look at first") < header.index(told) < header.index("Before you believe it")
+    assert header.count("&lt;gradient&gt;") == 1
+    assert "- The prompt gets no <gradient> (in 1 of 6 trainings" in plain(write_model_card(run))
+
+
+def test_many_warnings_are_counted(run):
+    """A page is no log."""
+    enrich(run, warnings=lambda row: [f"Warning {row['unit']} {row['epoch']}."])
+
+    assert "46 more warnings in training.jsonl" in plain(write_report(run))
+
+
+def test_the_frozen_rest_is_proven_apart(run):
+    """Where layers were thawed, the digest of the others is shown, and a change of it is warned of."""
+    unit = {"frozen_digest_before": "sha256:rest", "frozen_digest_after": "sha256:rest"}
+    change(run / "summary.json", units={"k5-draw2-seed2": unit})
+    assert plain(write_report(run)).count("✓") >= 2
+    assert "The parameters that were kept frozen are the same before and after training" in plain(run / "report.html")
+
+    whole = {"frozen_digest_before": "sha256:5f1c0a", "frozen_digest_after": "sha256:5f1c0a"}
+    change(run / "summary.json", units={"k5-draw2-seed2": whole})
+    assert "The parameters that were kept frozen" not in plain(write_report(run))  # they are the whole backbone
+
+    change(run / "summary.json", units={"k5-draw2-seed2": unit | {"frozen_digest_after": "sha256:other"}})
+    text = plain(write_report(run))
+    assert "✗ The parameters that were kept frozen changed." in text
+    assert "weights changed during training" in text.partition("</header>")[0]
+
+
+def test_trained_copies_of_the_backbone_are_named(run):
+    """Page and card do not call frozen what was not."""
+    parts = [{"part": "backbone", "name": "backbone layers", "count": 1_774_464, "trained": True}]
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    change(run / "summary.json", parameters=summary["parameters"] + parts)
+
+    page, card = plain(write_report(run)), plain(write_model_card(run))
+
+    assert "<td>backbone, copies</td><td><code>backbone layers</code></td>" in page
+    assert "frozen, run every step" not in page
+    assert "grafted onto the\n" in card
+    assert "trained copies of some of the backbone's" in card
+
+
+def test_retention_has_its_section(run):
+    """Scores, retrieval, similarity and the model with its parts off; later sections count on."""
+    write_object(run / "retention.json", invented_retention())
+
+    page, card = plain(write_report(run)), plain(write_model_card(run))
+
+    told = (
+        "English accuracy fell from 84.8 % to 82.8 % on 99 development texts; compared with the frozen model, "
+        "translations are found more often for Yoruba."
+    )
+    assert f"<h2>{told}</h2>" in page
+    assert f"**What is left of what the model could do.** {told}" in card
+    for expected in ("204 test texts", "+5 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
+                     "✓ With all parts switched off", "7 · Largest mistakes", "section 8"):  # fmt: skip
+        assert expected in page
+    assert parsed(run / "report.html").open == []
+    (run / "retention.json").unlink()
+    page = plain(write_report(run))
+    assert "What is left" not in page
+    assert "6 · Largest mistakes" in page
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [((-0.1, -0.2, -0.01), "found less often for Yoruba"), ((0.01, -0.1, 0.1), "neither clearly more nor less often")],
+)
+def test_what_was_lost_is_told(run, difference, words):
+    """A loss is said as plainly as a gain, and so is doubt."""
+    write_object(run / "retention.json", invented_retention(difference, sentences="learn"))
+
+    text = plain(write_report(run))
+
+    assert words in text
+    assert "Yoruba (on pairs it was trained on)" in text
+    assert "204 training pairs" in text
+
+
+def test_parts_that_stay_on_are_warned_of(run):
+    """More than rounding is no base model."""
+    write_object(run / "retention.json", invented_retention(off=0.25))
+
+    text = unescape(plain(write_report(run)))
+
+    assert "differ from the base model's by 0.25" in text.partition("</header>")[0]
+    assert "✗ With all parts switched off, the model is not the base model" in text
+
+
+def test_a_diverged_loss_is_told(run):
+    """A loss that is no number is not drawn, and one that rose is not called a fall."""
+    path = run / "training.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        row |= {"loss": float("nan"), "task_loss": 1.0 + row["epoch"]}
+    write_lines(path, rows)
+
+    assert "Task loss did not fall: it went from 1.00 to 9.00" in plain(write_report(run))

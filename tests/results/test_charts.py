@@ -1,0 +1,174 @@
+"""Charts are deterministic, well-formed SVG that shows the numbers it was given."""
+
+import re
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import pytest
+
+from lingraft.results import charts
+from lingraft.results.findings import Bin, Estimate, Result
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def result(name="Yoruba", shots=5, before=0.24, after=0.52, low=0.46, high=0.58):
+    """One row of the chart of results."""
+    estimates = {"before": Estimate(before, before - 0.05, before + 0.05), "after": Estimate(after, low, high)}
+    return Result(
+        language="yor-Latn", name=name, shots=shots, gain=Estimate(after - before), second_before=None,
+        second_after=None, draw_means=(after,), seeds=1, n=612, majority=0.2, **estimates,
+    )  # fmt: skip
+
+
+def results(*rows):
+    """The chart of results."""
+    return charts.before_after(rows)
+
+
+POINTS = [[0.0, 0.0], [1.0, 2.0], [2.0, 1.0]]
+CURVE = [(0, 2.0), (10, 1.0), (20, 0.5)]
+CALLS = {
+    "results": lambda: results(result(), result("Quechua", after=0.2)),
+    "losses": lambda: charts.losses(CURVE, CURVE, CURVE),
+    "dev": lambda: charts.dev_score([(0, 0.2), (10, 0.5)], [[(0, 0.1), (10, 0.4)]]),
+    "layers": lambda: charts.layer_strip(12, 8, [("task", 24_576), ("Yoruba", 98_688)], 1_925),
+    "states": lambda: charts.state_pairs("Before", POINTS, POINTS[::-1], ("English", "Yoruba"), POINTS),
+    "confusion": lambda: charts.confusion_matrix([[3, 1], [0, 4]], ["music", "trade"]),
+    "reliability": lambda: charts.reliability_diagram([Bin(0.3, 0.2, 9)], [Bin(0.4, 0.5, 8), Bin(0.9, 0.7, 8)]),
+}
+
+
+def texts(svg):
+    """Everything written in a chart."""
+    return ["".join(element.itertext()) for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+@pytest.fixture(params=CALLS)
+def draw(request):
+    """Each chart in turn."""
+    return CALLS[request.param]
+
+
+def test_chart_is_an_element_that_describes_itself(draw):
+    """A chart parses, has no prologue, and says to a screen reader what it is."""
+    svg = draw()
+    root = ElementTree.fromstring(svg)
+
+    assert svg.startswith("<svg")
+    assert root.get("role") == "img"
+    assert root.get("aria-label")
+    assert "metadata" not in svg
+
+
+def test_chart_is_the_same_every_time(draw):
+    """The same data gives the same bytes, whatever was drawn in between."""
+    first = draw()
+    CALLS["losses"]()
+
+    assert draw() == first
+
+
+def test_chart_loads_nothing(draw):
+    """References stay inside the chart, and every one of them has its target."""
+    svg = draw()
+    targets = set(re.findall(r'\bid="([^"]+)"', svg))
+    references = re.findall(r'href="([^"]*)"|url\(([^)]*)\)', svg)
+
+    for link, clip in references:
+        assert (link or clip).removeprefix("#") in targets
+        assert (link or clip).startswith("#")
+
+
+def test_chart_takes_its_colours_from_the_page(draw):
+    """Every colour is a variable of the page, so that a chart follows it into dark mode."""
+    svg = draw()
+
+    assert "var(--" in svg
+    assert not re.sub(r"var\(--\w+, #[0-9a-f]{6}\)", "", svg).count(": #")
+
+
+def test_settings_of_matplotlib_stay_as_they_were(draw):
+    """Drawing leaves no trace in matplotlib's global settings."""
+    before = dict(mpl.rcParams)
+    draw()
+
+    assert dict(mpl.rcParams) == before
+
+
+def test_charts_of_one_page_share_no_identifier():
+    """Different charts may stand in one document."""
+    found = [identifier for draw in CALLS.values() for identifier in re.findall(r'\bid="([^"]+)"', draw())]
+
+    assert len(found) == len(set(found))
+
+
+def test_results_are_labelled_with_their_values():
+    """Names, values before and after, and the baseline of the most frequent label can be read."""
+    said = [text.replace("\u00a0", " ") for text in texts(results(result(), result("Quechua", after=0.2, low=0.1)))]
+
+    for expected in ("Yoruba", "24 % before", "52 % after", "Quechua", "20 %", "always the most frequent label"):
+        assert expected in said
+
+
+def test_results_at_several_shots_name_a_language_once():
+    """With several numbers of shots, each row says its own, below one name."""
+    said = texts(results(result(shots=2), result(shots=8)))
+
+    assert said.count("Yoruba") == 1
+    assert {"2 shots", "8 shots"} <= set(said)
+
+
+@pytest.mark.parametrize("name", ["Èdè Yorùbá & ọmọ", "हिन्दी", "<script>", "$x_1$"])
+def test_names_of_every_script_stay_text(name, recwarn):
+    """A name arrives as it is: not drawn as boxes, not as markup, not as a formula."""
+    svg = results(result(name))
+
+    assert name in texts(svg)
+    assert "<script" not in svg
+    assert not recwarn.list
+
+
+def test_results_without_numbers_are_drawn():
+    """A language whose baseline or interval is missing keeps its row."""
+    bare = Result("x", "Bare", 0, None, Estimate(0.4), None, None, None, (), 0, 0, None)
+
+    assert "Bare" in texts(results(bare))
+
+
+def test_labels_at_one_height_are_moved_apart():
+    """Labels keep their order and a minimal gap."""
+    assert charts._spread([1.0, 0.0, 1.1], 0.5) == [1.0, 0.0, 1.5]
+
+
+def test_confusion_counts_are_written():
+    """Counts above zero can be read, and long labels are shortened."""
+    said = texts(charts.confusion_matrix([[31, 0], [7, 4]], ["a" * 30, "trade"]))
+
+    assert {"31", "7", "4", "trade", "a" * 17 + "…"} <= set(said)
+    assert "0" not in said
+
+
+@pytest.mark.parametrize(("layers", "cut"), [(12, 0), (12, 8), (12, 12), (2, 1), (48, 30)])
+def test_layer_strip_fits_every_network(layers, cut):
+    """Shallow and deep networks, cut anywhere, show the cut and what was trained."""
+    said = texts(charts.layer_strip(layers, cut, [("task", 10)], 0))
+
+    assert f"cut {cut}" in said
+    assert "task · 10" in said
+
+
+def test_layer_strip_tells_what_is_not_frozen():
+    """Layers that were trained are not called frozen, and without a cut training begins at the embeddings."""
+    svg = charts.layer_strip(12, -1, [("backbone, copies", 10)], 0, frozen=False)
+    said = texts(svg)
+
+    assert {"no cut", "run every step"} <= set(said)
+    assert not [text for text in said if "frozen" in text]
+    assert "12 layers; everything trained may sit anywhere" in svg
+    assert "12 frozen layers; everything trained sits above layer 8" in charts.layer_strip(12, 8, [], 0)
+
+
+def test_empty_slices_make_no_curve():
+    """Slices of confidence with too few texts are left out, even if all are."""
+    assert "after" not in texts(charts.reliability_diagram([], [Bin(0.5, 0.0, 1)]))

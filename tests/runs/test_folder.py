@@ -1,0 +1,228 @@
+"""A run folder has one recipe, one writer, and no half-written file."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from ruamel.yaml import YAML
+
+import lingraft.core.files
+from invented import world_recipe
+from lingraft.core.errors import RunError
+from lingraft.core.files import write_json, write_lines, write_text
+from lingraft.core.records import Unit
+from lingraft.recipe.parsing import read_recipe
+from lingraft.runs.folder import changed_settings, opened, units
+
+HOLDER = """
+import sys
+from pathlib import Path
+from ruamel.yaml import YAML
+from lingraft.recipe.settings import Recipe
+from lingraft.runs.folder import opened
+recipe = Recipe.model_validate(YAML(typ="safe", pure=True).load(Path(sys.argv[2])))
+with opened(Path(sys.argv[1]), recipe):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def recipe(folder, *overrides):
+    """A recipe of the invented task."""
+    return world_recipe(folder, overrides)
+
+
+def test_units_are_shots_draws_and_seeds(tmp_path):
+    """One training each, in order, named for its folder."""
+    found = units(recipe(tmp_path, "shots.k=[5,0]", "shots.draws=2", "seeds=[3,1]"))
+    assert found[:3] == [Unit(0, 0, 3), Unit(0, 0, 1), Unit(0, 1, 3)]
+    assert len(found) == 8
+    assert found[-1].name == "k5-draw1-seed1"
+
+
+def test_opening_writes_the_resolved_recipe(tmp_path):
+    """The folder is made, with a recipe that reads back as what was run."""
+    wanted = recipe(tmp_path, "parallel.from=task")
+    with opened(tmp_path / "runs" / "a", wanted) as folder:
+        assert read_recipe(folder / "recipe.yaml") == wanted
+
+
+def test_the_same_recipe_may_continue(tmp_path):
+    """Opened again, the folder is as it was left."""
+    wanted = recipe(tmp_path)
+    with opened(tmp_path / "a", wanted) as folder:
+        (folder / "units").mkdir()
+    with opened(tmp_path / "a", wanted) as folder:
+        assert (folder / "units").is_dir()
+
+
+@pytest.mark.parametrize("override", ["device=cpu", "cache.max_gigabytes=3", "output_dir=elsewhere"])
+def test_where_a_run_computes_may_change(tmp_path, override):
+    """Device, cache and the folder's own name do not make it another run."""
+    with opened(tmp_path / "a", recipe(tmp_path)):
+        pass
+    with opened(tmp_path / "a", recipe(tmp_path, override)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("train.learning_rate=0.5", "train.learning_rate is 0.002 there and 0.5 now"),
+        ("seeds=[1,3]", "seeds.1 is 2 there and 3 now"),
+        ("prompt=", "prompt"),
+        ("adapter.width=5", "adapter.width is 32 there and 5 now"),
+        ("task.fields.text=other", "task.fields.text is 'sentence' there and 'other' now"),
+    ],
+)
+def test_another_recipe_is_refused_by_its_key(tmp_path, override, told):
+    """The first setting that differs is named with both values, and nothing is changed."""
+    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+        before = (folder / "recipe.yaml").read_bytes()
+    with (
+        pytest.raises(RunError, match="holds a run of another recipe") as caught,
+        opened(tmp_path / "a", recipe(tmp_path, override)),
+    ):
+        pass
+    assert told in str(caught.value)
+    assert "choose another output_dir" in str(caught.value)
+    assert (tmp_path / "a" / "recipe.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["seeds: [", "", "- 1\n", "\x00"])
+def test_a_damaged_recipe_is_refused(tmp_path, content):
+    """A folder whose recipe cannot be read is somebody's to look at, not a traceback."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "recipe.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(RunError), opened(tmp_path / "a", recipe(tmp_path)):
+        pass
+
+
+def test_a_foreign_folder_is_refused(tmp_path):
+    """A folder with other files is left alone, and what it has is told."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "thesis.tex").touch()
+    with (
+        pytest.raises(RunError, match=r"is not empty and not a run folder \(it has thesis\.tex\)"),
+        opened(tmp_path / "a", recipe(tmp_path)),
+    ):
+        pass
+    assert not (tmp_path / "a" / "recipe.yaml").exists()
+
+
+def test_nothing_of_anybody_s_is_removed(tmp_path):
+    """Hidden files of a project survive a run that is sent there by mistake, and nothing is added to it."""
+    project = tmp_path / "project"
+    (project / "sub").mkdir(parents=True)
+    names = ["main.py", ".eslintrc.json", ".notes.md", ".lingraft-notes.md", "sub/.prettierrc.json", "sub/.env.yaml"]
+    for name in names:
+        (project / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(RunError, match="is not empty and not a run folder"), opened(project, recipe(tmp_path)):
+        pass
+    assert sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()) == sorted(names)
+
+
+def test_hidden_files_of_others_survive_in_a_run_folder(tmp_path):
+    """What a run was killed at is swept by its own name; an editor's settings are not."""
+    wanted = recipe(tmp_path)
+    with opened(tmp_path / "a", wanted) as folder:
+        (folder / "units").mkdir()
+        for name in (".vscode.json", "units/.notes.md", ".lingraft-scores-x1.jsonl", "units/.lingraft-unit-x2.json"):
+            (folder / name).touch()
+    with opened(tmp_path / "a", wanted) as folder:
+        left = {str(path.relative_to(folder)) for path in folder.rglob(".*")}
+    assert left == {".lock", ".vscode.json", "units/.notes.md"}
+
+
+def test_a_run_that_is_refused_sweeps_nothing(tmp_path):
+    """With another recipe the folder is not ours to tidy up."""
+    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+        (folder / ".lingraft-scores-x1.jsonl").touch()
+    with pytest.raises(RunError), opened(tmp_path / "a", recipe(tmp_path, "seeds=[9]")):
+        pass
+    assert (tmp_path / "a" / ".lingraft-scores-x1.jsonl").exists()
+
+
+def test_what_a_killed_run_left_is_not_foreign(tmp_path):
+    """Killed while its very first file was written, a run can begin again."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".lock").touch()
+    (tmp_path / "a" / ".lingraft-recipe-x1y2z3.yaml").write_text("half", encoding="utf-8")
+    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+        assert (folder / "recipe.yaml").exists()
+
+
+def test_a_file_in_the_way_is_told(tmp_path):
+    """A run folder cannot be a file."""
+    (tmp_path / "a").touch()
+    with pytest.raises(RunError, match="cannot make the run folder"), opened(tmp_path / "a", recipe(tmp_path)):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    """Somebody else's folder is refused in one sentence."""
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("lingraft.runs.folder.locked_or_refused", refused)
+    with pytest.raises(RunError, match="Permission denied"), opened(tmp_path / "a", recipe(tmp_path)):
+        pass
+
+
+def test_a_second_run_is_refused_while_the_first_holds_the_folder(tmp_path):
+    """Two processes never write one folder; once the first is gone, be it killed, the second may."""
+    wanted = recipe(tmp_path, "parallel.from=task")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(wanted.to_yaml(), encoding="utf-8")
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "a"), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match="is in use by another run; wait"), opened(tmp_path / "a", wanted):
+            pass
+        first.kill()
+    with opened(tmp_path / "a", wanted):
+        pass
+
+
+# ---- Small files -----------------------------------------------------------------------------------
+
+
+def test_files_hold_what_was_written(tmp_path):
+    """Text, an object, and lines of objects, in UTF-8."""
+    write_text(tmp_path / "a" / "t.txt", "ẹ\n")
+    write_json(tmp_path / "o.json", {"language": "Yorùbá", "n": None})
+    write_lines(tmp_path / "l.jsonl", [{"a": 1}, {"a": "ọ"}])
+    assert (tmp_path / "a" / "t.txt").read_bytes() == "ẹ\n".encode()
+    assert json.loads((tmp_path / "o.json").read_text(encoding="utf-8")) == {"language": "Yorùbá", "n": None}
+    lines = (tmp_path / "l.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [{"a": 1}, {"a": "ọ"}]
+    assert "ọ" in lines[1]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
+    """Writing fails with the cure; the file is what it was and no temporary one is left."""
+    write_text(tmp_path / "t.txt", "old")
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(lingraft.core.files, "_flush", full)
+    with pytest.raises(RunError, match=r"No space left on device; finished work is safe\. Free some space"):
+        write_text(tmp_path / "t.txt", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
+    assert (tmp_path / "t.txt").read_text() == "old"
+
+
+def test_a_setting_that_came_later_has_its_default_in_an_older_folder(tmp_path):
+    """So a folder from before is continued, but not with another value of what is new."""
+    now = recipe(tmp_path)
+    older = now.model_dump(mode="json", by_alias=True)
+    del older["backbone"]["precision"], older["task"]["allow_unseen_labels"]
+    YAML(typ="safe", pure=True).dump(older, tmp_path / "recipe.yaml")
+
+    assert changed_settings(tmp_path, now) == []
+    assert changed_settings(tmp_path, recipe(tmp_path, "backbone.precision=bfloat16")) == [
+        "backbone.precision is 'float32' there and 'bfloat16' now"
+    ]

@@ -1,0 +1,543 @@
+"""Whole runs of the kinds of task that are not classification, on invented data: from files to report and back."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from importlib.util import find_spec
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import lingraft
+import lingraft.experiments.compare
+import lingraft.runs.pipeline
+from invented import FILLER, SOURCE, TARGET, TOPICS, labelled_texts, translated
+from killed_run import KILLED
+from lingraft.core.errors import ConfigError, DataError
+from lingraft.core.files import read_lines, read_object
+from lingraft.core.progress import Reporter
+from lingraft.core.records import Score
+from lingraft.experiments import worker as compare_worker
+from lingraft.experiments.compare import compare
+from lingraft.recipe.parsing import parse_recipe
+from lingraft.results.metrics import of_sums
+from lingraft.results.run_files import read_run
+from lingraft.runs.pipeline import run
+from lingraft.runs.plan import plan
+from lingraft.runs.rescore import rescore
+from lingraft.serving.predictor import load
+from lingraft.serving.verification import verify
+from lingraft.tasks.gathering import gather
+from tiny import WORDS
+
+KINDS = ("span_qa", "tagging", "choice")
+METRICS = {
+    "span_qa": ["f1", "exact_match"],
+    "tagging": ["span_f1", "tag_accuracy"],
+    "choice": ["accuracy"],
+}
+SIZES = {"train": 12, "dev": 4, "test": 6}
+MAX_LENGTH = 20
+SMALL = [
+    *("train.num_train_epochs=2", "train.batch_size=4", "train.learning_rate=1e-2", "seeds=[1]", "device=cpu"),
+    *("prompt.name=deep", "prompt.length=2", "prompt.language_length=1"),
+    *("adapter.name=bottleneck", "adapter.width=4", "adapter.language_width=2"),
+]
+
+
+# ---- An invented world for each kind ---------------------------------------------------------------
+
+
+def say(text, language):
+    """The text in one of the two languages."""
+    return text if language == SOURCE else translated(text)
+
+
+def write_span_qa(folder, language, split, count, rng):
+    """SQuAD JSON; a question names a word, which is the answer. Every third context needs several windows."""
+    paragraphs = []
+    for i in range(count // 2):
+        words = rng.sample(WORDS[:16], 9) + rng.choices(FILLER, k=18 if i % 3 == 0 else 0)
+        context, asked = say(" ".join(words), language), [say(words[place], language) for place in (2, 7)]
+        paragraphs.append(
+            {
+                "context": context,
+                "qas": [
+                    {
+                        "id": f"{split}{i}-{n}",
+                        "question": word,
+                        "answers": [{"text": word, "answer_start": context.index(word)}],
+                    }
+                    for n, word in enumerate(asked)
+                ],
+            }
+        )
+    about = {"version": "1.1", "data": [{"title": "invented", "paragraphs": paragraphs}]}
+    (folder / f"{language}.{split}.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def write_tagging(folder, language, split, count, rng):
+    """CoNLL; birds and rivers are names, two in a row are one. One sentence is longer than a window."""
+    lines = []
+    for i in range(count):
+        words = rng.choices(WORDS[:16], k=30 if i == 0 else rng.randint(2, 6))
+        before = "O"
+        for word in words:
+            kind = "BIRD" if word in TOPICS["bird"] else "RIVER" if word in TOPICS["river"] else ""
+            tag = f"{'I' if before == kind else 'B'}-{kind}" if kind else "O"
+            before = kind or "O"
+            lines.append(f"{say(word, language)} {tag}")
+        lines.append("")
+    (folder / f"{language}.{split}.conll").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_choice(folder, language, split, count, rng):
+    """JSON lines; the alternative of the same topic goes with the text."""
+    rows = []
+    for i in range(count):
+        right, wrong = rng.sample(sorted(TOPICS), 2)
+        text, *alternatives = (" ".join(rng.sample(TOPICS[topic], 2)) for topic in (right, right, wrong))
+        label = rng.randint(0, 1)
+        first, second = alternatives[::-1] if label else alternatives
+        rows.append(
+            {"premise": say(text, language), "one": say(first, language), "two": say(second, language),
+             "label": label, "key": f"{split}{i}"}
+        )  # fmt: skip
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / f"{language}.{split}.jsonl").write_text(text, encoding="utf-8")
+
+
+WRITERS = {"span_qa": write_span_qa, "tagging": write_tagging, "choice": write_choice}
+SUFFIXES = {"span_qa": "json", "tagging": "conll", "choice": "jsonl"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Files of every kind in both languages, and pairs of other sentences."""
+    folder = tmp_path_factory.mktemp("kinds")
+    for kind, write in WRITERS.items():
+        place = folder / kind
+        place.mkdir()
+        for language in (SOURCE, TARGET):
+            for number, (split, count) in enumerate(SIZES.items()):
+                write(place, language, split, count, random.Random(number if language == SOURCE else 10 + number))
+    lines = ["source\ttarget", *(f"{text}\t{translated(text)}" for text, _ in labelled_texts(10, 5))]
+    (folder / f"pairs.{TARGET}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def recipe(kind, world, checkpoint, output, *overrides, **changes):
+    """A small recipe; mse and word alignment on the pairs."""
+    fields = {"text": "premise", "alternatives": ["one", "two"], "label": "label", "id": "key"}
+    values = {
+        "task": {
+            "name": kind,
+            "source_language": SOURCE,
+            "target_languages": [TARGET],
+            "files": {split: f"{{language}}.{split}.{SUFFIXES[kind]}" for split in SIZES},
+            "data_dir": str(world / kind),
+            **({"fields": fields} if kind == "choice" else {}),
+            **({"stride": 4} if kind == "span_qa" else {}),
+        },
+        "backbone": {"checkpoint": str(checkpoint), "max_length": MAX_LENGTH, "text_prefix": "ada "},
+        "parallel": {"files": str(world / "pairs.{language}.tsv")},
+        "alignment": [{"name": "mse"}, {"name": "words", "layer": 3}],
+    }
+    return parse_recipe(values | changes, [*SMALL, f"output_dir={output}", *overrides])
+
+
+@pytest.fixture
+def unverified(monkeypatch):
+    """Runs end without the check in a fresh process and without charts, which take seconds."""
+    monkeypatch.setattr(lingraft.runs.pipeline, "verify_in_fresh_process", lambda folder: None)
+    monkeypatch.setattr(lingraft.runs.pipeline, "write_report", lambda folder: None)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def finished(request, world, tiny_checkpoint, tmp_path_factory):
+    """The kind, and a run of 0 and of 2 shots, verified in a fresh process."""
+    folder = tmp_path_factory.mktemp(f"run-{request.param}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LINGRAFT_CACHE", str(folder / "cache"))
+        wanted = recipe(request.param, world, tiny_checkpoint, folder / "run", "shots.k=[0,2]")
+        return request.param, run(wanted, quiet=True)
+
+
+UNITS = ("k0-draw0-seed1", "k2-draw0-seed1")
+
+
+def lines(folder, unit, language):
+    """The predictions of a training."""
+    return list(read_lines(folder / "predictions" / unit / f"{language}.jsonl"))
+
+
+# ---- What a run leaves -----------------------------------------------------------------------------
+
+
+def test_scores_are_those_of_the_predictions(finished):
+    """Every metric, before and after, both languages, each in its interval; the first one is made of the counts."""
+    kind, folder = finished
+    scores = [Score(**row) for row in read_lines(folder / "scores.jsonl")]
+    assert len(scores) == len(set(scores)) == 2 * 2 * 2 * len(METRICS[kind])
+    assert {score.metric for score in scores} == set(METRICS[kind])
+    for score in scores:
+        assert score.n == SIZES["test"]
+        assert 0 <= score.low <= score.value + 1e-12
+        assert score.value <= score.high + 1e-12
+        assert score.context_language == (score.language if kind == "span_qa" else None)
+        if score.metric == METRICS[kind][0]:
+            rows = lines(folder, f"k{score.shots}-draw0-seed1", score.language)
+            column = "counts" if score.method == "lingraft" else "before_counts"
+            sums = torch.tensor([row[column] for row in rows], dtype=torch.float64).sum(0).numpy()
+            assert score.value == pytest.approx(float(of_sums(sums)))
+
+
+def test_predictions_are_answers_of_the_kind(finished):
+    """Pieces of the context, one tag for each word, the number of an alternative; with groups and probabilities."""
+    kind, folder = finished
+    for unit in UNITS:
+        for row in lines(folder, unit, TARGET):
+            assert 0 <= row["confidence"] <= 1
+            assert 0 <= row["before_confidence"] <= 1
+            assert len(row["counts"]) == len(row["before_counts"]) == (3 if kind == "tagging" else 2)
+            if kind == "span_qa":
+                assert row["gold"] == [row["text"]]  # a question names its answer
+                assert row["language"] == row["context_language"] == TARGET
+            elif kind == "tagging":
+                words = row["text"].split()
+                assert len(row["value"].split()) == len(row["before"].split()) == len(row["gold"].split()) == len(words)
+                assert set(row["value"].split()) <= {"B-BIRD", "I-BIRD", "B-RIVER", "I-RIVER", "O"}
+            else:
+                assert {row["gold"], row["value"], row["before"]} <= {"0", "1"}
+                assert len(row["alternatives"]) == 2
+    if kind == "span_qa":
+        assert lines(folder, UNITS[0], TARGET)[0]["group"] == lines(folder, UNITS[0], TARGET)[1]["group"]
+
+
+def test_shots_are_counted_in_examples(finished):
+    """Two questions, sentences or items, whatever their tags."""
+    kind, folder = finished
+    data = read_run(folder).data
+    assert data["kind"] == kind
+    assert (data["languages"][TARGET]["shots"], data["languages"][TARGET]["pairs"]) == (2, 10)
+    assert data["labels"] == (["B-BIRD", "B-RIVER", "I-BIRD", "I-RIVER", "O"] if kind == "tagging" else [])
+
+
+def test_a_run_is_proven(finished):
+    """A fresh process gave back the logits; the backbone is as it was; alignment took place."""
+    _, folder = finished
+    summary = read_run(folder).summary
+    assert summary["verification"]["texts"] == 2 * 2 * SIZES["test"]
+    assert summary["verification"]["max_difference"] <= 1e-3
+    assert summary["backbone"]["weights_digest"] == summary["backbone"]["digest_after"]
+    assert all(row["alignment_loss"] > 0 for row in read_run(folder).training)
+    assert {row["epoch"] for row in read_run(folder).training} == {1, 2}
+
+
+def test_the_report_speaks_of_the_kind(finished):
+    """Metrics and examples by their names, and nothing of labels where there are none."""
+    kind, folder = finished
+    page, card = ((folder / name).read_text(encoding="utf-8") for name in ("report.html", "README.md"))
+    noun = {"span_qa": "question", "tagging": "sentence", "choice": "item"}[kind]
+    metric = {"span_qa": "F1", "tagging": "Span F1", "choice": "Accuracy"}[kind]
+    for text in (page, card):
+        assert f"{metric} before" in text
+        assert f"2 labelled {noun}s" in text
+        assert f"6 test {noun}s" in text
+        assert "per label" not in text
+        assert "None" not in text
+        if kind != "choice":
+            assert "accuracy" not in text.lower().replace("tag accuracy", "").replace("tag_accuracy", "").replace(
+                "accuracy against confidence", ""
+            )
+    assert f"| Labelled {noun}s |" in card
+    assert {"span_qa": "question-answering", "tagging": "token-classification", "choice": "multiple-choice"}[
+        kind
+    ] in card
+    if kind != "tagging":
+        assert "among its" not in card
+    if kind == "span_qa":
+        assert '"context"' in card
+        assert "[&#39;" not in page  # answers are shown as text, not as a list
+
+
+def test_retention_has_the_metric_of_the_task(finished):
+    """The source's development score is in the metric that counts, and so are the words about it."""
+    kind, folder = finished
+    kept = read_object(folder / "retention.json")
+    assert (kept["source_score"]["metric"], kept["source_score"]["n"]) == (METRICS[kind][0], SIZES["dev"])
+    assert kept["parts_off"]["max_difference"] <= kept["parts_off"]["tolerance"]
+    assert kept["retrieval"][TARGET]["n"] == 10
+
+
+# ---- Using it --------------------------------------------------------------------------------------
+
+
+def items_of(kind, rows, world):
+    """What a user would ask."""
+    if kind == "span_qa":
+        about = json.loads((world / kind / f"{TARGET}.test.json").read_text(encoding="utf-8"))["data"][0]
+        return [
+            {"question": asked["question"], "context": paragraph["context"]}
+            for paragraph in about["paragraphs"]
+            for asked in paragraph["qas"]
+        ]
+    if kind == "tagging":
+        return [row["text"].split() for row in rows]
+    return [{"text": row["text"], "alternatives": row["alternatives"]} for row in rows]
+
+
+def test_a_loaded_run_answers_the_same(finished, world):
+    """Every test item, asked as a user does, computed from the words up."""
+    kind, folder = finished
+    unit = read_run(folder).selected_unit
+    assert unit == UNITS[1]
+    rows, adapted = lines(folder, unit, TARGET), lingraft.load(folder)
+    found = adapted.predict(items_of(kind, rows, world), language=TARGET)
+    assert [one.value for one in found] == [row["value"] for row in rows]
+    assert [one.confidence for one in found] == pytest.approx([row["confidence"] for row in rows], abs=1e-4)
+    assert adapted.predict([], language=TARGET) == []
+    if kind == "tagging":  # a text is split at blanks
+        assert adapted.predict([rows[1]["text"]], language=TARGET)[0].value == rows[1]["value"]
+
+
+WRONG = {
+    "span_qa": [
+        ("ula", "text 2 of 2: span_qa takes objects with question and context, got 'ula'"),
+        ({"question": "ula"}, "context is 'None', expected a text"),
+        ({"question": "ula", "context": "  "}, "context is '  ', expected a text"),
+        ({"question": 5, "context": "ula"}, "question is '5', expected a text"),
+    ],
+    "tagging": [
+        ("  ", "text 2 of 2: tagging takes a text or a list of words, got '  '"),
+        ([], "tagging takes a text or a list of words"),
+        (["ula", 5], "tagging takes a text or a list of words"),
+        (None, "tagging takes a text or a list of words, got 'None'"),
+        ({"words": ["ula"]}, "tagging takes a text or a list of words"),
+    ],
+    "choice": [
+        (("a", "b"), "text 2 of 2: choice takes objects with text and alternatives"),
+        ({"text": "ula", "alternatives": "yara"}, "a list of two or more texts; got 'yara'"),
+        ({"text": "ula", "alternatives": ["yara"]}, "a list of two or more texts"),
+        ({"text": "ula", "alternatives": ["yara", 5]}, "a list of two or more texts"),
+        ({"alternatives": ["yara", "vero"]}, "text is 'None', expected a text"),
+        ({"text": "a", "alternatives": ["b", "c"], "question": 5}, "question is '5', expected a text"),
+    ],
+}
+FINE = {
+    "span_qa": {"question": "ula", "context": "ula vero"},
+    "tagging": "ula vero",
+    "choice": {"text": "ula", "alternatives": ("yara", "vero", "ula"), "question": "cause"},
+}
+
+
+def test_items_of_another_shape_are_told(finished):
+    """Which item, what is taken, and what came."""
+    kind, folder = finished
+    adapted = load(folder)
+    assert len(adapted.predict([FINE[kind]], language=TARGET)) == 1
+    for wrong, told in WRONG[kind]:
+        with pytest.raises(DataError) as caught:
+            adapted.predict([FINE[kind], wrong], language=TARGET)
+        assert str(caught.value).startswith("text 2 of 2: ")
+        assert told in str(caught.value)
+
+
+# ---- After a kill ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("unverified")
+def test_a_killed_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_path, monkeypatch):
+    """Killed amid the first epoch and started again, a run ends as one that was never killed."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
+    wanted = recipe(kind, world, tiny_checkpoint, tmp_path / "killed", "shots.k=2")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(wanted.to_yaml(), encoding="utf-8")
+    (tmp_path / "driver.py").write_text(KILLED.format(step=3), encoding="utf-8")
+    done = subprocess.run([sys.executable, str(tmp_path / "driver.py"), str(path)], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    unit = tmp_path / "killed" / "units" / UNITS[1]
+    assert [p.name for p in unit.iterdir()] == ["training.safetensors"]
+
+    continued = run(wanted, quiet=True)
+    whole = run(recipe(kind, world, tiny_checkpoint, tmp_path / "whole", "shots.k=2"), quiet=True)
+    assert (continued / "adaptation.safetensors").read_bytes() == (whole / "adaptation.safetensors").read_bytes()
+    for language in (SOURCE, TARGET):
+        assert lines(continued, UNITS[1], language) == lines(whole, UNITS[1], language)
+    scores = [[{**row, "run": ""} for row in read_lines(folder / "scores.jsonl")] for folder in (continued, whole)]
+    assert scores[0] == scores[1]
+    assert verify(continued)["texts"] == 2 * SIZES["test"]
+
+
+# ---- Other recipes ---------------------------------------------------------------------------------
+
+
+def test_without_a_warm_start_nothing_comes_before(world, tiny_checkpoint, tmp_path, monkeypatch):
+    """No frozen head is trained, and report and model card say that there is no baseline."""
+    monkeypatch.setattr(lingraft.runs.pipeline, "verify_in_fresh_process", lambda folder: None)
+    folder = run(recipe("span_qa", world, tiny_checkpoint, tmp_path / "run", "train.warm_start=false"), quiet=True)
+    assert {row["method"] for row in read_lines(folder / "scores.jsonl")} == {"lingraft"}
+    assert not any("before" in key for row in lines(folder, UNITS[0], TARGET) for key in row)
+    assert read_object(folder / "retention.json")["source_score"] is None
+    for name in ("report.html", "README.md"):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert "there is no baseline to compare with" in text
+        assert "None" not in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loss_on_classes_is_refused_before_anything_is_computed(kind, world, tiny_checkpoint, tmp_path):
+    """With its place and its reason; where nothing is aligned, it does no harm."""
+    wanted = recipe(kind, world, tiny_checkpoint, tmp_path, alignment=[{"name": "mse"}, {"name": "prediction"}])
+    for ask in (gather, plan, run):
+        with pytest.raises(ConfigError) as caught:
+            ask(wanted)
+        assert caught.value.problems == [
+            f"alignment.1: prediction compares the classes of two sentences, but {kind} ({kind}) has none for a "
+            "sentence; leave this loss out"
+        ]
+    assert gather(wanted.model_copy(update={"train": wanted.train.model_copy(update={"max_pairs": 0})}))
+
+
+def test_a_non_commercial_licence_is_said(world, tiny_checkpoint, tmp_path, monkeypatch):
+    """When the run begins; a free one is not worth a word."""
+    said = []
+    monkeypatch.setattr(Reporter, "say", lambda self, text: said.append(text))
+    monkeypatch.setattr(lingraft.runs.pipeline, "load", lambda recipe, reporter: 1 / 0)
+    for licence in ("CC BY-NC 4.0", "CC BY 4.0"):
+        wanted = recipe("choice", world, tiny_checkpoint, tmp_path / "run", f"task.licence={licence}")
+        with pytest.raises(ZeroDivisionError):
+            lingraft.runs.preparation.prepare(wanted, Reporter())
+    assert said == ["the data of choice may not be used commercially: CC BY-NC 4.0"]
+
+
+def test_all_windows_are_counted_in_a_plan(world, tiny_checkpoint, tmp_path):
+    """Tokens to train on are those of all rows of an example, and the frozen head's training takes its time."""
+    wanted = recipe("span_qa", world, tiny_checkpoint, tmp_path / "run")
+    found = plan(wanted)
+    assert (found.task, found.trainings) == ("span_qa", 1)
+    narrow = plan(recipe("span_qa", world, tiny_checkpoint, tmp_path / "run", "backbone.max_length=40"))
+
+    def learnt(one):
+        (line,) = (line for line in one.lines if line.startswith("tokens: "))
+        return int(line.split("once, ")[1].split(" to train")[0].replace(",", ""))
+
+    assert learnt(found) > learnt(narrow)  # windows overlap, and repeat the question
+
+
+def test_a_cache_that_is_too_small_is_refused(world, tiny_checkpoint, tmp_path):
+    """Before anything is computed, with what to do."""
+    wanted = recipe("tagging", world, tiny_checkpoint, tmp_path / "run", "cache.max_gigabytes=1e-5")
+    with pytest.raises(ConfigError, match=r"cache.max_gigabytes: the states take .* GB, and only 1e-05 are allowed"):
+        plan(wanted)
+
+
+# ---- Against other methods -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Workers run here, one by one, which spares a process's start."""
+
+    @contextmanager
+    def worker(wanted, complaints):
+        monkeypatch.setattr("sys.stdin", StringIO(wanted))
+        code, said = 0, StringIO()
+        with redirect_stdout(said):
+            try:
+                compare_worker.main()
+            except SystemExit as end:
+                code = end.code
+        yield SimpleNamespace(stdout=said.getvalue().splitlines(), wait=lambda: code)
+
+    monkeypatch.setattr(lingraft.experiments.compare, "_worker", worker)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_methods_are_compared_on_questions(world, tiny_checkpoint, tmp_path, monkeypatch):
+    """Frozen head, PEFT and ours on the same questions; prototypes are those of classes, of which there are none."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
+    names = ["frozen-head", "prototype", *(["peft-lora"] if find_spec("peft") else []), "lingraft"]
+    wanted = recipe(
+        "span_qa", world, tiny_checkpoint, tmp_path / "out", "shots.k=2", "train.num_train_epochs=1",
+        compare={"methods": names},
+    )  # fmt: skip
+    folder = compare(wanted, quiet=True)
+    methods = {facts["name"]: facts for facts in read_object(folder / "comparison.json")["methods"]}
+    assert methods["prototype"]["impossible"] == "prototypes are those of classes, and span_qa has none"
+    assert methods["frozen-head"]["trainable_parameters"] == 2 * 24 + 2
+    assert "trained by gradient" in methods["frozen-head"]["about"]
+    assert len({json.dumps(facts["labels"]) for facts in methods.values() if "labels" in facts}) == 1
+
+    rows = list(read_lines(folder / "scores.jsonl"))
+    assert {(row["method"], row["metric"]) for row in rows} == {
+        (name, metric) for name in names if name != "prototype" for metric in ("f1", "exact_match")
+    }
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert "F1 on the test sets after 1 passes" in page
+    assert "2 labelled questions in the target language" in page
+    assert "over test questions" in page
+    assert "ccuracy" not in page
+    for row in rows:
+        if row["metric"] == "f1" and row["language"] == TARGET:
+            assert f"{100 * row['value']:.1f}" in page
+
+    # A method's folder serves like a run's.
+    written = {(row["method"], row["language"], row["metric"]): row["value"] for row in rows}
+    for name in set(names) - {"prototype"}:
+        again = {(s.method, s.language, s.metric): s.value for _, s in rescore(folder / name, None, "test", quiet=True)}
+        assert again == {key: pytest.approx(value) for key, value in written.items() if key[0] == name}
+
+
+@pytest.mark.usefixtures("unverified")
+def test_the_frozen_head_of_a_comparison_is_the_one_before(world, tiny_checkpoint, tmp_path, monkeypatch):
+    """Trained once, as what a run reports as "before" is, where all labels count alike."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
+    own = ["shots.k=2", "train.shot_weight=1.0"]
+    wanted = recipe(
+        "choice", world, tiny_checkpoint, tmp_path / "out", *own, compare={"methods": ["frozen-head", "lingraft"]}
+    )
+    for one in lingraft.experiments.compare.variants(wanted):
+        compare_worker.run_variant(one, wanted)
+    alone, ours = (lines(tmp_path / "out" / name, UNITS[1], TARGET) for name in ("frozen-head", "lingraft"))
+    assert [row["value"] for row in alone] == [row["before"] for row in ours]
+    assert [row["confidence"] for row in alone] == pytest.approx([row["before_confidence"] for row in ours], abs=1e-5)
+    assert "before" not in alone[0]
+    tensors = load_file(tmp_path / "out" / "frozen-head" / "units" / UNITS[1] / "adaptation.safetensors")
+    assert set(tensors) == {"head.weight", "head.bias"}
+
+
+# ---- Windows in training ---------------------------------------------------------------------------
+
+
+def test_every_window_is_held_to_its_own_state(world, tiny_checkpoint, tiny_backbone, tmp_path):
+    """The source's windows keep their own frozen states; sentences of pairs have one."""
+    from accelerate import Accelerator
+
+    from lingraft.runs.checks import resolved_cut
+    from lingraft.runs.preparation import encode_all, tokenise
+    from lingraft.training.pools import Prepared, learning_pools
+
+    wanted = recipe("span_qa", world, tiny_checkpoint, tmp_path / "run")
+    materials, cpu = gather(wanted), torch.device("cpu")
+    features = tokenise(materials, tiny_backbone.tokenizer, "ada ", wanted)
+    cut = resolved_cut(wanted, 3)
+    pools = encode_all(features, replace(tiny_backbone, text_prefix="ada "), wanted, cut, cpu, Reporter(quiet=True))
+    prepared = Prepared(wanted, materials, tiny_backbone, cut, pools, Accelerator(cpu=True))
+    source, (target,) = learning_pools(materials.draws[0], prepared)
+    several = [i for i in source.passed if len(source.encoded.rows[i]) > 1]
+    assert several
+    batch = source.batch(several, cpu)
+    rows = [row for i in several for row in source.encoded.rows[i]]
+    assert batch.taught.all()
+    torch.testing.assert_close(batch.teacher, source.encoded.table.pooled_rows(rows))
+    assert not torch.equal(batch.teacher[0], batch.teacher[1])
+    assert {len(target.encoded.rows[i]) for i in target.teacher} == {1}

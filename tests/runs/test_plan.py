@@ -1,0 +1,119 @@
+"""What `lingraft check` says before a run."""
+
+import pytest
+import torch
+
+from invented import TARGET, TRANSLATION, world_recipe, write_world
+from lingraft.core.errors import ConfigError
+from lingraft.runs.plan import plan
+
+HEADINGS = ("language", "labelled", "pairs", "pair tokens", "dev", "test", "tokens", "cut off", "unknown", "pieces")
+
+
+@pytest.fixture
+def world(tmp_path):
+    """The invented tables with a lexicon and unlabelled text."""
+    write_world(tmp_path)
+    words = "".join(f"{a}\t{b}\n" for a, b in TRANSLATION.items())
+    (tmp_path / f"words.{TARGET}.tsv").write_text(words, encoding="utf-8")
+    (tmp_path / f"text.{TARGET}.txt").write_text("quna rilo sava\nquna tolu\n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def checked(world, tiny_checkpoint):
+    """The plan of a recipe on the tiny checkpoint, the target's row by its headings."""
+
+    def check(overrides=(), **changes):
+        backbone = {"checkpoint": str(tiny_checkpoint), "cut": 1, "max_length": 32}
+        found = plan(world_recipe(world, overrides, backbone=backbone, output_dir=str(world / "run"), **changes))
+        return found, dict(zip(HEADINGS, found.languages[1], strict=True))
+
+    return check
+
+
+def test_pairs_and_their_tokens_are_counted(checked, world):
+    """Tokens on the target side: the words of a pair, and the two special tokens."""
+    _, row = checked(parallel={"files": str(world / "pairs.{language}.tsv")})
+    lines = (world / f"pairs.{TARGET}.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    words = sum(len(line.split("\t")[1].split()) for line in lines)
+    assert (row["pairs"], row["pair tokens"]) == ("24", str(words + 2 * 24))
+
+
+def test_copies_are_counted(checked, world):
+    """A lexicon's code-switched copies are pairs."""
+    found, row = checked(parallel={"lexicon": str(world / "words.{language}.tsv")})
+    assert row["pairs"] == "24"
+    assert any("24 code-switched copies" in line for line in found.lines)
+
+
+def test_mining_is_announced(checked, world):
+    """How many words will be tried is told; no weights are loaded, and nothing warns of missing pairs."""
+    found, row = checked(parallel={"text": str(world / "text.{language}.txt"), "copies": 2})
+    assert row["pairs"] == "0"
+    assert any("mined during the run, 16 words against 4" in line for line in found.lines)
+    assert found.warnings == []
+
+
+def test_a_covered_language_has_no_warning(checked):
+    """Whole words of the tokenizer."""
+    found, row = checked(alignment=[])
+    assert (row["unknown"], row["pieces"]) == ("0.0%", "1.0")
+    assert not any("tokenizer" in warning for warning in found.warnings)
+
+
+def test_an_unknown_language_is_called_hopeless(checked, world):
+    """With a fifth of the words unknown the warning says how much, and what to do."""
+    path = world / f"{TARGET}.test.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("dilo", "nonsense").replace("fuma", "rubbish"))
+    found, row = checked()
+    assert float(row["unknown"].rstrip("%")) > 10
+    (warning,) = (w for w in found.warnings if "tokenizer" in w)
+    assert warning.startswith(f"{TARGET}: the tokenizer does not know")
+    assert warning.endswith("choose another checkpoint")
+
+
+def test_words_in_too_many_pieces_are_called_hopeless(checked, world):
+    """A language of which little but letters is left."""
+    path = world / f"{TARGET}.test.csv"
+    path.write_text("key,sentence,topic\n" + "".join(f"t{i},ada-ada-ada-ada,bird\n" for i in range(9)))
+    found, row = checked()
+    assert row["pieces"] == "7.0"
+    assert any("7.0 pieces for a word" in w or "does not know" in w for w in found.warnings)
+
+
+def test_texts_longer_than_the_checkpoint_takes_are_refused(checked):
+    """Before the run, not in it."""
+    with pytest.raises(ConfigError, match=r"backbone\.max_length: 999 is more than the checkpoint's 64"):
+        checked(["backbone.max_length=999"])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has such a device")
+def test_a_device_that_is_not_there_is_refused(checked):
+    """Told with all other mistakes."""
+    with pytest.raises(ConfigError, match="device: cuda was asked for, but torch finds none on this machine"):
+        checked(["device=cuda"])
+
+
+def test_pairs_that_are_not_passed_are_warned_of(checked, world):
+    """Losses without pairs are said to do nothing; no losses, no warning."""
+    told = "train.max_pairs is 0, so nothing is aligned"
+    files = {"files": str(world / "pairs.{language}.tsv")}
+    assert any(told in w for w in checked(["train.max_pairs=0"], parallel=files)[0].warnings)
+    assert not any(told in w for w in checked(["train.max_pairs=0"], parallel=files, alignment=[])[0].warnings)
+    assert not any(told in w for w in checked(parallel=files)[0].warnings)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_loss_on_frozen_states_is_refused(checked, world, layer):
+    """At the cut and below it, the embeddings too, there is no gradient."""
+    with pytest.raises(
+        ConfigError, match=rf"alignment\.0\.layer: states after layer {layer} are frozen .* no gradient"
+    ):
+        checked(parallel={"files": str(world / "pairs.{language}.tsv")}, alignment=[{"name": "mse", "layer": layer}])
+
+
+def test_trained_parameters_are_those_of_the_parts(checked):
+    """A head alone: three classes, and a bias each."""
+    found, _ = checked(prompt=None, adapter=None)
+    assert any("trained: 75 parameters" in line for line in found.lines)

@@ -1,0 +1,287 @@
+"""A trained run scored again, on another benchmark; and predictions scored from files."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from lingraft.cli import main as cli
+from lingraft.core.errors import DataError
+from lingraft.core.records import Prediction
+from lingraft.model.checkpoint import Identity
+from lingraft.recipe.parsing import parse_recipe
+from lingraft.runs import rescore
+from lingraft.tasks.benchmarks.catalogue import is_held_out
+
+TEXTS = {"eng": ("good", "bad", "good"), "ace": ("bad", "good", "good", "bad")}
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run the command line in this process; returns what it printed, and whether it failed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lingraft", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        return SimpleNamespace(code=end.value.code or 0, out=" ".join(printed.out.split()), err=printed.err)
+
+    return run
+
+
+class Stub:
+    """What `load` gives, for a run that answers by rule; it notes what it was asked."""
+
+    def __init__(self, kind, labels, answer, *, task="nusax"):
+        self.identity = Identity(
+            checkpoint="", weights_digest="", tokenizer_digest="", text_prefix="", cut=0, max_length=32, task=task,
+            kind=kind, labels=labels, source_language="eng-Latn", languages=("ace-Latn",), prompt=None, adapter=None,
+            version="0", kind_options={"scheme": "bio"} if kind == "tagging" else {},
+        )  # fmt: skip
+        self.answer, self.asked = answer, []
+
+    def predict_examples(self, examples, language):
+        """Answers by rule."""
+        self.asked += [(language, example.id) for example in examples]
+        return [Prediction(example.id, language, self.answer(example), 1.0) for example in examples]
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """A function that makes a run folder of a recipe's task, and lets `load` give a stub."""
+
+    def make(stub, **task):
+        block = {"name": "nusax", "target_languages": ["ace"], "data_dir": str(tmp_path / "nusax")} | task
+        folder = tmp_path / "run"
+        folder.mkdir()
+        recipe = parse_recipe({"task": block, "seeds": [7], "shots": {"k": [0, 5]}})
+        (folder / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
+        (folder / "summary.json").write_text('{"selected_unit": "k5-draw0-seed7"}', encoding="utf-8")
+        monkeypatch.setattr(rescore, "load", lambda path: stub)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def nusax(tmp_path):
+    """NusaX in miniature: English and Acehnese, two labels, a text ends with its label."""
+    folder = tmp_path / "nusax" / "sentiment"
+    folder.mkdir(parents=True)
+    for code, name in (("eng", "english"), ("ace", "acehnese")):
+        for split in ("train", "test"):
+            rows = "".join(f"{i},{name} {i} {label},{label}\n" for i, label in enumerate(TEXTS[code]))
+            (folder / f"{name}.{split}.csv").write_text(f"id,text,label\n{rows}", encoding="utf-8")
+    return folder.parent
+
+
+LABELS = ("bad", "good")
+
+
+def last_word(example):
+    """The label that a text ends with."""
+    return example.texts[0].split()[-1]
+
+
+def values(scores):
+    """Language, metric, value and number of examples."""
+    return {(s.language, s.metric): (s.value, s.n) for _, s in scores}
+
+
+def test_the_run_s_own_task_is_scored_in_all_its_languages(nusax, trained):
+    """Right answers score 1, under the selected training's numbers, and the part that was used is told."""
+    stub = Stub("classification", LABELS, last_word)
+    scores = rescore.rescore(trained(stub), None, "test", quiet=True)
+    assert values(scores) == {
+        (code, metric): (1.0, n)
+        for code, n in (("eng-Latn", 3), ("ace-Latn", 4))
+        for metric in ("accuracy", "macro_f1")
+    }
+    assert {(s.shots, s.draw, s.seed, s.task, s.method) for _, s in scores} == {(5, 0, 7, "nusax", "lingraft")}
+    assert {(s.language, part) for part, s in scores} == {
+        ("eng-Latn", "task part alone"), ("ace-Latn", "language and task part"),
+    }  # fmt: skip
+
+
+def test_a_limit_takes_the_same_examples_every_time(nusax, trained):
+    """Chosen by a hash of their ids, whatever their order in the file."""
+    stub = Stub("classification", LABELS, lambda example: "good")
+    folder = trained(stub)
+    for _ in range(2):
+        (score, _) = (s for _, s in rescore.rescore(folder, ["ace"], "test", limit=2, quiet=True))
+        assert score.n == 2
+    assert stub.asked[:2] == stub.asked[2:]
+
+
+def test_another_benchmark_of_the_kind_is_scored(nusax, trained, tmp_path):
+    """AfriSenti in Swahili by a run on NusaX, with intervals around the value."""
+    folder = tmp_path / "afrisenti"
+    folder.mkdir()
+    (folder / "swa.test.tsv").write_text("tweet\tlabel\n" + "x good\tgood\ny good\tbad\n" * 5, encoding="utf-8")
+    stub = Stub("classification", LABELS, last_word)
+    scores = rescore.rescore(trained(stub), ["sw"], "test", task_name="afrisenti", data_dir=folder, quiet=True)
+    accuracy = next(s for _, s in scores if s.metric == "accuracy")
+    assert (accuracy.task, accuracy.language, accuracy.value, accuracy.n) == ("afrisenti", "swh-Latn", 0.5, 10)
+    assert accuracy.low < 0.5 < accuracy.high
+    assert {language for language, _ in stub.asked} == {""}  # nothing was learned for it: the task part alone
+
+
+def test_a_benchmark_is_looked_for_where_the_recipe_has_it(nusax, trained):
+    """The run's own, and what it learned from; another one under `data`."""
+    stub = Stub("classification", LABELS, last_word)
+    folder = trained(stub)
+    assert rescore.rescore(folder, ["ace"], "test", task_name="nusax", quiet=True)
+    with pytest.raises(DataError, match=r"no folder data/afrisenti .*--data-dir"):
+        rescore.rescore(folder, ["ha"], "test", task_name="afrisenti", quiet=True)
+
+
+def test_labels_of_another_benchmark_are_not_taken_for_missing_ones(trained, tmp_path):
+    """A run that lets its own test set have more tags is still refused a tag set it knows nothing of."""
+    for code, lines in (("yo.test", "Ada NOUN\n"), ("en.train", "Ada B-PER\nran O\n"), ("yo.dev", "Ada B-PER\n")):
+        (tmp_path / f"{code}.tsv").write_text(lines.replace(" ", "\t"), encoding="utf-8")
+    (tmp_path / "yo_x-ud-test.conllu").write_text("1\tAda\t_\tNOUN\t_\t_\t_\t_\t_\t_\n", encoding="utf-8")
+    stub = Stub("tagging", ("B-PER", "O"), lambda example: "O", task="panx")
+    folder = trained(stub, name="panx", target_languages=["yo"], data_dir=str(tmp_path), allow_unseen_labels=True)
+    with pytest.raises(DataError, match="the run tells B-PER, O apart"):
+        rescore.rescore(folder, ["yo"], "test", task_name="ud_pos", data_dir=tmp_path, quiet=True)
+
+
+def test_language_parts_can_be_left_out(nusax, trained):
+    """What was learned for a language is used unless it is not wanted."""
+    stub = Stub("classification", LABELS, last_word)
+    folder = trained(stub)
+    rescore.rescore(folder, ["ace"], "test", quiet=True)
+    assert {language for language, _ in stub.asked} == {"ace-Latn"}
+    stub.asked.clear()
+    ((part, _), *_) = rescore.rescore(folder, ["ace"], "test", task_part_alone=True, quiet=True)
+    assert ({language for language, _ in stub.asked}, part) == ({""}, "task part alone")
+
+
+def test_languages_without_files_are_passed_over_unless_asked_for(nusax, trained):
+    """All languages of a benchmark by default; one that was asked for must be there."""
+    folder = trained(Stub("classification", LABELS, last_word))
+    scores = rescore.rescore(folder, None, "test", task_name="nusax", data_dir=nusax, quiet=True)
+    assert {s.language for _, s in scores} == {"eng-Latn", "ace-Latn"}
+    with pytest.raises(DataError, match=r"nusax has no test examples in Javanese \(jav-Latn\)"):
+        rescore.rescore(folder, ["jav"], "test", task_name="nusax", data_dir=nusax, quiet=True)
+
+
+def test_nothing_to_score_is_an_error(nusax, trained, tmp_path):
+    """A wrong folder, or a split that is not there, is no empty table."""
+    folder = trained(Stub("classification", LABELS, last_word))
+    with pytest.raises(DataError, match=r"there is no folder .*elsewhere with the files of nusax"):
+        rescore.rescore(folder, None, "test", task_name="nusax", data_dir=tmp_path / "elsewhere", quiet=True)
+    with pytest.raises(DataError, match="nusax has no dev examples in"):
+        rescore.rescore(folder, None, "dev", task_name="nusax", data_dir=nusax, quiet=True)
+
+
+def test_another_kind_and_other_labels_are_refused(nusax, trained, tmp_path):
+    """What a run cannot say would be wrong whatever it says."""
+    folder = trained(Stub("classification", ("negative", "positive"), last_word))
+    with pytest.raises(DataError, match=r"xquad is span_qa, but the run was trained for classification \(nusax\)"):
+        rescore.rescore(folder, None, "test", task_name="xquad", quiet=True)
+    with pytest.raises(DataError, match=r"labels bad, good in eng-Latn, but the run tells negative, positive apart"):
+        rescore.rescore(folder, None, "test", task_name="nusax", data_dir=nusax, quiet=True)
+
+
+def test_tags_that_the_run_lacks_count_as_missed_but_some_must_be_known(nusax, trained, tmp_path):
+    """Dates beside persons are missed; dates alone are another task."""
+    (tmp_path / "ner").mkdir()
+    path = tmp_path / "ner" / "hau.test.txt"
+    path.write_text("Ada B-PER\nMonday B-DATE\n", encoding="utf-8")
+    stub = Stub("tagging", ("O", "B-PER"), lambda example: "B-PER O")
+    folder = trained(stub)
+    scores = rescore.rescore(folder, ["ha"], "test", task_name="masakhaner", data_dir=path.parent, quiet=True)
+    assert values(scores)["hau-Latn", "span_f1"] == (pytest.approx(2 / 3), 1)
+    path.write_text("Monday B-DATE\n", encoding="utf-8")
+    with pytest.raises(DataError, match="masakhaner has the labels B-DATE in hau-Latn, but the run tells O, B-PER"):
+        rescore.rescore(folder, ["ha"], "test", task_name="masakhaner", data_dir=path.parent, quiet=True)
+
+
+def xquad(folder, code):
+    """Ten paragraphs of a question each; the right answer is the first word."""
+    paragraphs = [
+        {
+            "context": f"Ada{i} ran in {code}.",
+            "qas": [{"id": f"q{i}", "question": "Who?", "answers": [{"text": f"Ada{i}", "answer_start": 0}]}],
+        }
+        for i in range(10)
+    ]
+    folder.mkdir(exist_ok=True)
+    text = json.dumps({"data": [{"title": "T", "paragraphs": paragraphs}]})
+    (folder / f"xquad.{code}.json").write_text(text, encoding="utf-8")
+
+
+def test_paragraphs_that_a_run_learned_from_are_not_scored(trained, tmp_path):
+    """A run with shots from XQuAD is scored on what they were not drawn from, named as its task or as a benchmark."""
+    for code in ("en", "de"):
+        xquad(tmp_path / "xquad", code)
+    stub = Stub("span_qa", (), lambda example: example.context.split()[0], task="xquad")
+    held = {f"q{i}" for i in range(10) if is_held_out(f"T/{i}")}
+    assert 0 < len(held) < 10
+    block = {"target_languages": ["de"], "data_dir": str(tmp_path / "xquad"), "train_on_evaluation_set": True}
+    folder = trained(stub, name="xquad", **block)
+    for task in (None, "xquad"):
+        stub.asked.clear()
+        scores = rescore.rescore(folder, ["de"], "test", task_name=task, data_dir=tmp_path / "xquad", quiet=True)
+        assert {key for _, key in stub.asked} == {f"q{i}" for i in range(10)} - held
+        assert values(scores)["deu-Latn", "f1"] == (1.0, 10 - len(held))
+        assert {s.context_language for _, s in scores} == {"deu-Latn"}
+
+
+def test_the_command_writes_a_table_a_file_and_the_licence(nusax, trained, call, tmp_path):
+    """`evaluate RUN --task nusax` with its languages; the licence stands with the progress, not the results."""
+    folder = trained(Stub("classification", LABELS, last_word))
+    written = tmp_path / "scores.jsonl"
+    arguments = ("--task", "nusax", "--data-dir", nusax, "--languages", "en,ace", "--output", written)
+    printed = call("evaluate", folder, *arguments)
+    assert printed.code == 0
+    assert "accuracy" in printed.out and "1.000" in printed.out and "ace-Latn" in printed.out
+    assert "licence of nusax: CC BY-SA 4.0" in printed.err
+    rows = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
+    assert [(row["language"], row["metric"], row["n"]) for row in rows] == [
+        ("eng-Latn", "accuracy", 3), ("eng-Latn", "macro_f1", 3), ("ace-Latn", "accuracy", 4),
+        ("ace-Latn", "macro_f1", 4),
+    ]  # fmt: skip
+
+
+def test_the_command_refuses_in_one_line(nusax, trained, call):
+    """An unknown benchmark is answered with the nearest."""
+    printed = call("evaluate", trained(Stub("classification", LABELS, last_word)), "--task", "nusac")
+    assert printed.code == 1
+    assert "unknown benchmark 'nusac'; did you mean 'nusax'?" in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_anybody_s_answers_are_scored(call, tmp_path):
+    """`score` against SQuAD's JSON: half of the answers are right; what is missing is refused, or wrong."""
+    xquad(tmp_path, "hi")
+    answers = {f"q{i}": f"Ada{i}" if i % 2 else "no" for i in range(10)}
+    predictions = tmp_path / "predictions.json"
+    predictions.write_text(json.dumps(answers), encoding="utf-8")
+    gold = tmp_path / "xquad.hi.json"
+    printed = call("score", predictions, gold, "--metric", "mlqa:hi")
+    assert (printed.code, "10 examples" in printed.out) == (0, True)
+    assert "0.5000" in printed.out
+    predictions.write_text(json.dumps({"q1": "Ada1"}), encoding="utf-8")
+    assert "9 of 10 ids" in call("score", predictions, gold, "--metric", "squad").err
+    assert "0.1000" in call("score", predictions, gold, "--metric", "squad", "--missing-is-wrong").out
+
+
+def test_the_list_of_tasks_is_printed(call):
+    """With languages, sizes and licence."""
+    printed = call("list", "tasks")
+    assert {"licence", "languages", "xquad", "masakhaner"} <= set(printed.out.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(("split", "said"), [("train", True), ("test", False)])
+def test_scores_on_what_was_learned_from_are_called_so(split, said, nusax, trained, tmp_path, capsys):
+    """Nobody is to take what a run remembers for what it can do."""
+    source = {"name": "nusax", "data_dir": str(tmp_path / "nusax"), "split": split}
+    folder = trained(Stub("classification", LABELS, last_word), train_from=source)
+
+    rescore.rescore(folder, ["eng"], "train", task_name="nusax", data_dir=tmp_path / "nusax")
+
+    assert ("the run learned from nusax's train examples" in " ".join(capsys.readouterr().err.split())) is said

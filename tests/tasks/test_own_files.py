@@ -1,0 +1,274 @@
+"""Questions, tagged sentences and choices from one's own files, by a block of a recipe."""
+
+import gzip
+import json
+
+import pytest
+
+from lingraft.core.errors import ConfigError, DataError
+from lingraft.core.records import Answer, ChoiceExample, SpanExample, TaggedExample
+from lingraft.recipe.parsing import parse_recipe
+from lingraft.tasks import tasks
+
+LANGUAGES = {"source_language": "eng-Latn", "target_languages": ["yor-Latn"]}
+BOTH = ("eng-Latn", "yor-Latn")
+
+
+def write(path, text):
+    """A file, compressed if its name says so."""
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def built(folder, block):
+    """The task of a block, as a recipe gives it: checked, with defaults, out of YAML-like data."""
+    recipe = parse_recipe({"task": {**LANGUAGES, "data_dir": str(folder), **block}})
+    return tasks.build(recipe.task.name, recipe.task.options)
+
+
+def lines(*rows):
+    """JSON lines."""
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+# ---- Questions -------------------------------------------------------------------------------------
+
+ROW = {"uid": "q1", "asked": "Who?", "passage": "Ada met Eli.", "answer": "Eli", "start": 8, "doc": "d1"}
+MAP = {"question": "asked", "context": "passage", "answer": "answer", "answer_start": "start", "id": "uid"}
+QUESTIONS = {"name": "span_qa", "files": {s: s + ".{language}.jsonl" for s in ("train", "test")}, "fields": MAP}
+
+
+def questions(folder, **changes):
+    """A task on a row in each file; ``changes`` are made to the target's test row."""
+    for split in ("train", "test"):
+        for language in BOTH:
+            row = ROW | (changes if (split, language) == ("test", "yor-Latn") else {})
+            write(folder / f"{split}.{language}.jsonl", lines({k: v for k, v in row.items() if v is not None}))
+    return built(folder, QUESTIONS)
+
+
+def test_questions_are_read_through_a_field_map(tmp_path):
+    """Anyone's columns, with a group of its own where the map names one; contexts may be in another language."""
+    questions(tmp_path)
+    block = {**QUESTIONS, "fields": {**MAP, "group": "doc"}, "context_language": "de", "title": "mine"}
+    task = built(tmp_path, block | {"normaliser": "mlqa", "stride": 32, "licence": "CC0"})
+    assert task.examples("yor-Latn", "test") == [
+        SpanExample(
+            "q1", "d1", "yor-Latn", question="Who?", context="Ada met Eli.", context_language="deu-Latn",
+            answers=(Answer("Eli", 8),),
+        )
+    ]  # fmt: skip
+    assert (task.name, task.kind.name, task.labels, task.licence) == ("mine", "span_qa", (), "CC0")
+    assert task.kind.options == {"normaliser": "mlqa", "stride": 32, "max_answer_length": 30}
+
+
+def test_a_normaliser_that_does_not_know_the_language_is_refused_at_once(tmp_path):
+    """MLQA has rules for seven languages; Yoruba is none of them, and nothing is trained in vain."""
+    questions(tmp_path)
+    with pytest.raises(ConfigError, match=r"task\.normaliser: .*'mlqa:yor-Latn'.*; squad takes any"):
+        built(tmp_path, QUESTIONS | {"normaliser": "mlqa"})
+
+
+def test_squad_json_needs_no_field_map(tmp_path):
+    """A `.json.gz` is read as SQuAD writes it."""
+    answers = [{"text": "Ada", "answer_start": 0}]
+    paragraph = {"context": "Ada met Eli.", "qas": [{"id": "q", "question": "Who?", "answers": answers}]}
+    for language in BOTH:
+        text = json.dumps({"data": [{"title": "T", "paragraphs": [paragraph]}]})
+        write(tmp_path / f"{language}.json.gz", text)
+    task = built(tmp_path, {"name": "span_qa", "files": {"train": "{language}.json", "test": "{language}.json"}})
+    (example,) = task.examples("yor-Latn", "test")
+    assert (example.group, example.gold) == ("T/0", ["Ada"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"start": 7}, r"test\.yor-Latn\.jsonl, line 1, question 'q1'.*'Eli' should start at character 7.*found at 8"),
+        ({"answer": "Eve"}, "line 1, question 'q1'.*the context does not contain it; correct the answer"),
+        ({"uid": None}, r"test\.yor-Latn\.jsonl, line 1: .*'uid'"),
+        ({"uid": ""}, r"test\.yor-Latn\.jsonl, line 1: column 'uid' has no text"),
+        ({"answer": None}, r"test\.yor-Latn\.jsonl, line 1: .*'answer'"),
+        ({"passage": " "}, "line 1: column 'passage' has no text"),
+    ],
+    ids=["offset", "answer elsewhere", "no id", "empty id", "no answer", "no context"],
+)
+def test_a_faulty_question_is_named(tmp_path, changes, told):
+    """File, line, question and cure."""
+    task = questions(tmp_path, **changes)
+    with pytest.raises(DataError, match=told):
+        task.examples("yor-Latn", "test")
+
+
+def test_one_id_for_two_questions_is_refused(tmp_path):
+    """Scores are counted by id."""
+    task = questions(tmp_path)
+    write(tmp_path / "test.yor-Latn.jsonl", lines(ROW, ROW))
+    with pytest.raises(DataError, match=r"line 2: the id 'q1' \(column 'uid'\) occurs on line 1 already"):
+        task.examples("yor-Latn", "test")
+
+
+# ---- Tags ------------------------------------------------------------------------------------------
+
+TAGS = {"name": "tagging", "files": {s: s + ".{language}.txt" for s in ("train", "dev", "test")}}
+
+
+def tagged(folder, test="Ada B-PER\nruns O\n", *, train="Ada B-PER\nruns O\n", **options):
+    """A task on one sentence in each file; ``test`` is the target's."""
+    for language in BOTH:
+        write(folder / f"train.{language}.txt", train)
+        write(folder / f"test.{language}.txt", test if language == "yor-Latn" else train)
+    return built(folder, TAGS | options)
+
+
+def test_tagged_words_are_read(tmp_path):
+    """Columns parted by a blank; labels are those of the source's training set; `dev` may be without files."""
+    task = tagged(tmp_path)
+    assert task.examples("yor-Latn", "test") == [
+        TaggedExample("1", "1", "yor-Latn", words=("Ada", "runs"), tags=("B-PER", "O"))
+    ]
+    assert (task.labels, task.kind.per_token, task.kind.options) == (("B-PER", "O"), True, {"scheme": "bio"})
+    assert task.examples("eng-Latn", "dev") == []
+
+
+def test_columns_and_scheme_may_be_told(tmp_path):
+    """Of four columns the first and the last; parts of speech have no spans."""
+    rows = "Ada\tx\ty\tNOUN\nruns\tx\ty\tVERB\n"
+    task = tagged(tmp_path, rows, train=rows, columns=[0, 3], scheme="plain")
+    assert task.examples("yor-Latn", "test")[0].tags == ("NOUN", "VERB")
+    assert list(task.kind.metrics) == ["tag_accuracy"]
+
+
+def test_tagged_words_may_be_lists_of_a_table(tmp_path):
+    """A row for each sentence; lists, or texts parted at blanks."""
+    row = {"tokens": ["Ada", "runs"], "ner": ["B-PER", "O"]}
+    for language in BOTH:
+        for split in ("train", "test"):
+            write(tmp_path / f"{split}.{language}.jsonl", json.dumps(row) + "\n")
+    block = TAGS | {"files": {s: s + ".{language}.jsonl" for s in ("train", "test")}}
+    task = built(tmp_path, block | {"fields": {"words": "tokens", "tags": "ner"}})
+    assert task.examples("yor-Latn", "test") == [
+        TaggedExample("1", "1", "yor-Latn", words=("Ada", "runs"), tags=("B-PER", "O"))
+    ]
+    row = {"words": "Ada runs", "tags": "B-PER"}
+    write(tmp_path / "test.yor-Latn.jsonl", json.dumps(row) + "\n")
+    write(tmp_path / "train.eng-Latn.jsonl", json.dumps(row | {"tags": "B-PER O"}) + "\n")
+    with pytest.raises(DataError, match=r"test\.yor-Latn\.jsonl, line 1: has 2 words and 1 tags"):
+        built(tmp_path, block).examples("yor-Latn", "test")
+
+
+@pytest.mark.parametrize(
+    ("test", "told"),
+    [
+        ("Ada B-PER\nruns very O\n", r"test\.yor-Latn\.txt, line 2: has 3 columns, expected 2.*columns: \[0, 2\]"),
+        ("Ada B-PER\nruns\n", r"test\.yor-Latn\.txt, line 2: has only 'runs'"),
+        (
+            "Ada B-LOC\n",
+            r"test \(.*test\.yor-Latn\.txt\), sentence 1: label 'B-LOC' does not.*which has B-PER, O.*unseen",
+        ),
+        ("Ada NOUN\n", r"test\.yor-Latn\.txt, line 1, word 'Ada': 'NOUN' is not a BIO tag; .*`scheme: plain`"),
+    ],
+    ids=["three columns", "no tag", "outside the set", "no BIO"],
+)
+def test_a_faulty_row_is_named(tmp_path, test, told):
+    """File, line (or sentence) and cure."""
+    task = tagged(tmp_path, test)
+    with pytest.raises(DataError, match=told):
+        task.examples("yor-Latn", "test")
+
+
+def test_unseen_labels_may_be_allowed_in_the_target(tmp_path):
+    """In tests, where they count as missed, and in shots, where they take no part in the loss."""
+    task = tagged(tmp_path, "Ada B-LOC\n", allow_unseen_labels=True)
+    write(tmp_path / "train.yor-Latn.txt", "Ada B-LOC\n")
+    assert task.examples("yor-Latn", "test")[0].tags == task.examples("yor-Latn", "train")[0].tags == ("B-LOC",)
+    assert task.kind.metrics["span_f1"](["B-LOC O"], ["O O"]) == 0.0
+
+
+# ---- Choices ---------------------------------------------------------------------------------------
+
+ITEM = {"n": 4, "premise": "It rained.", "a": "We got wet.", "b": "We got dry.", "ask": "effect", "gold": 0}
+CHOICE = {
+    "name": "choice",
+    "files": {"train": "{language}.jsonl", "test": "test.{language}.jsonl"},
+    "fields": {"id": "n", "text": "premise", "alternatives": ["a", "b"], "question": "ask", "label": "gold"},
+}
+
+
+def choices(folder, **changes):
+    """A task on one item in each file; ``changes`` are made to the target's test."""
+    for language in BOTH:
+        write(folder / f"{language}.jsonl", lines(ITEM))
+        write(folder / f"test.{language}.jsonl", lines(ITEM | (changes if language == "yor-Latn" else {})))
+    return built(folder, CHOICE)
+
+
+@pytest.mark.parametrize(("label", "right"), [(0, 0), ("1", 1), ("We got dry.", 1)])
+def test_choices_are_read_with_numbers_or_texts_as_labels(tmp_path, label, right):
+    """The right alternative is named by its number from 0, or by its text."""
+    task = choices(tmp_path, gold=label)
+    assert task.examples("yor-Latn", "test") == [
+        ChoiceExample(
+            "4", "4", "yor-Latn", text="It rained.", question="effect", alternatives=("We got wet.", "We got dry."),
+            label=right,
+        )
+    ]  # fmt: skip
+    assert (task.kind.name, task.labels) == ("choice", ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"gold": 2}, r"line 1: column 'gold' holds 2; expected the number.*0 to 1.*count from 0, so subtract 1"),
+        ({"gold": "We slept."}, r"column 'gold' holds 'We slept\.'; expected"),
+        ({"gold": None}, "line 1: column 'gold' has no label"),
+        ({"b": ""}, "line 1: column 'b' has no text"),
+    ],
+    ids=["out of range", "no such text", "no label", "no alternative"],
+)
+def test_a_faulty_choice_is_named(tmp_path, changes, told):
+    """File, line, column and cure."""
+    task = choices(tmp_path, **changes)
+    with pytest.raises(DataError, match=told):
+        task.examples("yor-Latn", "test")
+
+
+# ---- Files -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("span_qa", "jsonl"), ("tagging", "txt"), ("choice", "jsonl")])
+def test_one_file_for_every_language_is_refused(tmp_path, name, suffix):
+    """Without `{language}` every language would be the same."""
+    write(tmp_path / "all.txt", "Ada B-PER\nruns O\n")
+    write(tmp_path / "all.jsonl", lines(ROW | ITEM))
+    fields = {"span_qa": {"fields": MAP}, "choice": {"fields": CHOICE["fields"]}}.get(name, {})
+    task = built(tmp_path, {"name": name, "files": dict.fromkeys(("train", "test"), f"all.{suffix}"), **fields})
+    assert len(task.examples("eng-Latn", "train")) == 1
+    with pytest.raises(DataError, match=r"task\.files\.test: 'all\.\w+' has no \{language\} in it"):
+        task.examples("yor-Latn", "test")
+
+
+def test_what_the_source_lacks_is_empty_and_what_a_target_lacks_is_named(tmp_path):
+    """The source language needs no test file; a target does, and the message says what was tried."""
+    task = tagged(tmp_path)
+    for language in BOTH:
+        (tmp_path / f"test.{language}.txt").unlink()
+    assert task.examples("eng-Latn", "test") == []
+    with pytest.raises(DataError, match=r"no file for Yoruba.*test\.yor-Latn\.txt"):
+        task.examples("yor-Latn", "test")
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ({**QUESTIONS, "strid": 3}, "task.strid: unknown option of span_qa 'strid'; did you mean 'stride'"),
+        ({**CHOICE, "fields": None}, "task.fields: Input should be a valid dict"),
+        ({**TAGS, "scheme": "bilou"}, "task.scheme: Input should be 'bio' or 'plain'"),
+        ({**TAGS, "files": {"tests": "x"}}, "task.files: Input should be 'train', 'dev' or 'test'"),
+        ({"name": "tagging"}, "task.files: is missing; tagging needs it"),
+    ],
+)
+def test_a_mistake_in_the_block_is_told_before_a_file_is_read(tmp_path, block, told):
+    """The factory's signature is the schema of the block."""
+    with pytest.raises(ConfigError, match=told):
+        built(tmp_path, block)

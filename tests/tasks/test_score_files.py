@@ -1,0 +1,325 @@
+"""Tests of lingraft.tasks.score_files: files as others write them, and what is said of files in another shape."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from lingraft.core.errors import ConfigError, DataError
+from lingraft.data.squad import read_squad
+from lingraft.results.metrics import macro_f1
+from lingraft.results.metrics.answers import answer_metrics
+from lingraft.results.statistics import bootstrap_interval
+from lingraft.tasks.score_files import FileScore, score_files
+
+RIVERS = "The Ada flows past the town of Beli. The Cora, which is longer, does not."
+TOWNS = "Beli has 1,200 inhabitants and a bridge."
+QUESTIONS = [
+    ("q1", RIVERS, "Which river flows past Beli?", ["The Ada", "Ada"]),
+    ("q2", RIVERS, "Which river is longer?", ["Cora"]),
+    ("q3", TOWNS, "How many live there?", ["1,200 inhabitants", "1,200"]),
+    ("q4", TOWNS, "What does it have?", ["a bridge"]),
+]
+
+
+def squad_json(questions):
+    """In the layout of SQuAD v1.1."""
+    paragraphs = {}
+    for key, context, question, answers in questions:
+        listed = [{"text": answer, "answer_start": context.index(answer)} for answer in answers]
+        paragraphs.setdefault(context, []).append({"id": key, "question": question, "answers": listed})
+    return {
+        "version": "1.1",
+        "data": [{"title": "Beli", "paragraphs": [{"context": c, "qas": qas} for c, qas in paragraphs.items()]}],
+    }
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes text, or anything else as JSON, and tells where."""
+
+    def write(name, content):
+        path = tmp_path / name
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def gold(file):
+    """A gold file of two paragraphs with two questions each."""
+    return file("gold.json", squad_json(QUESTIONS))
+
+
+ANSWERS = {"q1": "ada.", "q2": "the Ada", "q3": "1200 people", "q4": "a BRIDGE"}
+
+
+# ---- Answers ---------------------------------------------------------------------------------------
+
+
+def test_answers_by_hand(file, gold):
+    """Two exact, one wrong, one with a token of two: '1200 people' against '1200'."""
+    report = score_files(file("p.json", ANSWERS), gold, "squad")
+
+    f1, exact = report.scores
+    assert (f1.metric, exact.metric) == ("f1", "exact_match")
+    assert f1.value == pytest.approx((1 + 0 + 2 / 3 + 1) / 4)
+    assert exact.value == 0.5
+    assert (report.examples, report.groups, report.missing) == (4, 2, 0)
+
+
+def test_interval_draws_paragraphs(file, gold):
+    """Both paragraphs hold one exact answer of two, so no resample differs; drawn by question, they would."""
+    exact = score_files(file("p.json", ANSWERS), gold, "squad").scores[1]
+
+    assert exact == FileScore("exact_match", 0.5, 0.5, 0.5)
+
+
+def test_interval_is_that_of_statistics(file, gold):
+    """The bootstrap of the mean of F1 over paragraphs."""
+    f1 = score_files(file("p.json", ANSWERS), gold, "squad").scores[0]
+
+    expected = bootstrap_interval([1, 0, 2 / 3, 1], ["Beli/0", "Beli/0", "Beli/1", "Beli/1"])
+    assert (f1.low, f1.high) == pytest.approx(expected)
+    assert f1.low < f1.value < f1.high
+
+
+def test_compressed_files_and_tables(file, gold):
+    """The same from .gz, and from a table such as a run's predictions."""
+    report = score_files(file("p.json", ANSWERS), gold, "squad")
+    rows = "".join(json.dumps({"id": key, "gold": ["x"], "value": value}) + "\n" for key, value in ANSWERS.items())
+    packed = file("gold.json.gz", squad_json(QUESTIONS))
+
+    assert score_files(file("p.json.gz", ANSWERS), packed, "squad") == report
+    assert score_files(file("p.jsonl", rows), packed, "squad") == report
+
+
+def test_language_of_the_normaliser(file):
+    """The danda is punctuation to MLQA, and Chinese is cut into characters only as Chinese."""
+    context = "दिल्ली भारत में है। 北京很大"
+    gold = file("gold.json", squad_json([("1", context, "?", ["दिल्ली"]), ("2", context, "?", ["北京很大"])]))
+    given = file("p.json", {"1": "दिल्ली।", "2": "北京"})
+
+    assert [s.value for s in score_files(given, gold, "mlqa:hi").scores] == [0.5, 0.5]
+    assert [s.value for s in score_files(given, gold, "mlqa:zho-Hans").scores] == [pytest.approx((1 + 2 / 3) / 2), 0.5]
+    assert [s.value for s in score_files(given, gold, "squad").scores] == [0.0, 0.0]
+
+
+def test_missing_answers_are_refused_with_the_cure(file, gold):
+    """How many, the first ones, both files, and the option."""
+    given = file("p.json", {"q1": "Ada", "q3": "1,200"})
+
+    with pytest.raises(DataError, match=r"p\.json: 2 of 4 ids in .*gold\.json .*: 'q2', 'q4'; .*--missing-is-wrong"):
+        score_files(given, gold, "squad")
+
+
+def test_missing_answers_may_count_as_wrong(file):
+    """Also where an empty answer would be an exact match: nothing is left of "The"."""
+    gold = file("gold.json", squad_json([*QUESTIONS, ("q5", RIVERS, "?", ["The"])]))
+
+    report = score_files(file("p.json", ANSWERS), gold, "squad", missing_is_wrong=True)
+
+    assert report.missing == 1
+    assert [s.value for s in report.scores] == [pytest.approx((1 + 2 / 3 + 1) / 5), 2 / 5]
+
+
+def test_answers_to_other_questions_are_refused(file, gold):
+    """More answers than questions is a mix-up of files."""
+    given = file("p.json", {**ANSWERS, "q9": "x"})
+
+    with pytest.raises(DataError, match=r"p\.json: 1 of 5 ids are not in .*gold\.json: 'q9'; give the gold file"):
+        score_files(given, gold, "squad", missing_is_wrong=True)
+
+
+def test_files_of_different_data_sets_are_told_apart(file, gold):
+    """Nothing in common is not "all missing"."""
+    given = file("p.json", {"a": "x"})
+
+    with pytest.raises(DataError, match=r"none of its ids \('a'\) .* \('q1', 'q2', 'q3', …\); are these files of"):
+        score_files(given, gold, "squad", missing_is_wrong=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", r"p\.json: is not JSON .*expected one object"),
+        ('["Ada"]', r"p\.json: is a list; expected one object"),
+        ("{}", "says nothing of any id"),
+        ('{"q1": "Ada", "q1": "Cora"}', r"the id 'q1' occurs twice; keep one"),
+        ('{"q3": 1200}', r"the answer of 'q3' is int 1200; expected a text in quotes"),
+        ('{"q3": null}', r"the answer of 'q3' is null; expected a text"),
+        ('{"q3": {"text": "x"}}', r"the answer of 'q3' is an object; expected a text"),
+        (json.dumps(squad_json(QUESTIONS)), "is a file of questions, not of predictions"),
+    ],
+)
+def test_predictions_in_another_shape(file, gold, content, said):
+    """File, id and cure are named."""
+    with pytest.raises(DataError, match=said):
+        score_files(file("p.json", content), gold, "squad")
+
+
+def test_table_without_the_columns(file, gold):
+    """The line and the columns that are there are named."""
+    with pytest.raises(
+        DataError, match=r"p\.jsonl, line 1: expected the columns `id` and one of value, .*are id, text"
+    ):
+        score_files(file("p.jsonl", '{"id": "q1", "text": "Ada"}\n'), gold, "squad")
+
+
+def test_gold_in_another_shape(file):
+    """What the reader of questions refuses is refused here."""
+    given = file("p.json", ANSWERS)
+    moved = squad_json(QUESTIONS)
+    moved["data"][0]["paragraphs"][0]["qas"][1]["answers"][0]["answer_start"] += 1
+
+    with pytest.raises(DataError, match=r"gold\.json.*'q2'.*should start at character"):
+        score_files(given, file("gold.json", moved), "squad")
+    with pytest.raises(DataError, match=r"gold\.json: .*`data`"):
+        score_files(given, file("gold.json", {"q1": "Ada"}), "squad")
+
+
+def test_questions_without_answer_are_refused(file):
+    """SQuAD v2 has a score of its own."""
+    second = squad_json(QUESTIONS)
+    second["data"][0]["paragraphs"][0]["qas"][0].update(is_impossible=True, answers=[])
+
+    with pytest.raises(DataError, match=r"1 of 4 questions have no answer, as in SQuAD v2"):
+        score_files(file("p.json", ANSWERS), file("gold.json", second), "squad")
+
+
+def test_unknown_metric_lists_all(file, gold):
+    """Metrics of all kinds, or the normalisers."""
+    with pytest.raises(ConfigError, match=r"unknown metric 'bleu'; known: squad, mlqa:ar, .*span_f1.*macro_f1"):
+        score_files(file("p.json", ANSWERS), gold, "bleu")
+    with pytest.raises(ConfigError, match=r"'mlqa:ru'; known: squad, mlqa:ar"):
+        score_files(file("p.json", ANSWERS), gold, "mlqa:ru")
+
+
+def test_missing_file_says_so(file, gold):
+    """Before anything else is told about it."""
+    with pytest.raises(DataError, match="no such file"):
+        score_files(gold.with_name("p.json"), gold, "squad")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("language", ["ar", "de", "es", "vi", "zh"])
+def test_real_answers_of_mlqa_are_right(file, shared_data, language):
+    """A gold answer scores 1 but for those of which nothing is left; one with a token more scores less."""
+    path = shared_data / "mlqa" / f"dev-context-{language}-question-{language}.json.gz"
+    examples = read_squad(path, language=language).examples
+    exact = {example.id: example.answers[0].text for example in examples}
+    longer = {key: f"{text} qq" for key, text in exact.items()}
+
+    f1, em = score_files(file("p.json", exact), path, f"mlqa:{language}").scores
+    worse_f1, worse_em = score_files(file("q.json", longer), path, f"mlqa:{language}").scores
+
+    assert em == FileScore("exact_match", 1.0, 1.0, 1.0)
+    left = np.mean([answer_metrics(f"mlqa:{language}")["f1"]([[t]], [t]) for t in exact.values()])
+    assert f1.value == pytest.approx(left)
+    assert f1.value > 0.99
+    assert worse_em.value == 0.0
+    assert 0.6 < worse_f1.value < f1.value
+
+
+# ---- Tags ------------------------------------------------------------------------------------------
+
+GOLD_TAGS = "Ada B-PER\nlives O\nin O\nBeli B-LOC\n\nCora B-PER\nEli I-PER\n"
+SOME_TAGS = "Ada\tI-PER\nlives\tO\nin\tO\nBeli\tB-PER\n\n\nCora\tB-PER\nEli\tI-PER\n\n"
+
+
+def test_spans_by_hand(file):
+    """Two of three right, three predicted; separators and empty lines may differ."""
+    report = score_files(file("p.tsv", SOME_TAGS), file("gold.txt", GOLD_TAGS), "span_f1")
+
+    assert report.scores[0].value == pytest.approx(2 / 3)
+    assert (report.scores[0].low, report.scores[0].high) == (0.5, 1.0)
+    assert (report.examples, report.groups) == (2, 2)
+
+
+def test_tags_by_hand(file):
+    """The repaired I is still another tag than the B."""
+    report = score_files(file("p.tsv", SOME_TAGS), file("gold.txt", GOLD_TAGS), "tag_accuracy")
+
+    assert report.scores[0].value == pytest.approx(4 / 6)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "said"),
+    [
+        (GOLD_TAGS.replace("Beli", "beli"), r"sentence 1, word 4: expected 'Beli', found 'beli'; predict one tag"),
+        (GOLD_TAGS.replace("Eli I-PER\n", ""), r"sentence 2 \(Cora Eli\): expected 2 words, found 1"),
+        (GOLD_TAGS.replace("\n\n", "\n"), r"has 1 sentences, .*gold\.txt has 2; .*sentence 1 .*4 words, found 6"),
+        (GOLD_TAGS + "\nAda O\n", r"has 3 sentences, .* has 2; .*part at the end of the shorter file"),
+        (GOLD_TAGS.replace("B-LOC", "NOUN"), r"p\.txt, line 4, word 'Beli': 'NOUN' is not a BIO tag"),
+        (GOLD_TAGS.replace("Ada B-PER", "Ada\tB PER"), r"p\.txt, line 1, word 'Ada': the tag 'B PER' has a blank"),
+        (GOLD_TAGS.replace("Ada B-PER", "Ada X B-PER"), r"p\.txt, line 1: .*3 columns"),
+    ],
+)
+def test_tags_in_another_shape(file, predicted, said):
+    """Where the two files part, or which tag is none."""
+    with pytest.raises(DataError, match=rf"p\.txt.*{said}" if not said.startswith("p") else said):
+        score_files(file("p.txt", predicted), file("gold.txt", GOLD_TAGS), "span_f1")
+
+
+# ---- Labels ----------------------------------------------------------------------------------------
+
+LABELS = {"1": "a", "2": "b", "3": "b", "4": "c"}
+GUESSED = {"4": "c", "3": "a", "2": "b", "1": "a"}
+
+
+@pytest.mark.parametrize(("metric", "value"), [("accuracy", 0.75), ("macro_f1", (2 / 3 + 2 / 3 + 1) / 3)])
+def test_labels_by_hand(file, metric, value):
+    """Ids bring the two together, whatever the order and format."""
+    rows = "".join(json.dumps({"id": int(key), "label": label}) + "\n" for key, label in LABELS.items())
+    report = score_files(file("p.json", GUESSED), file("gold.json", LABELS), metric)
+
+    assert report.scores[0].value == pytest.approx(value)
+    assert report.scores[0].low < value < report.scores[0].high
+    assert (
+        score_files(file("p.tsv", "id\tprediction\n4\tc\n3\ta\n2\tb\n1\ta\n"), file("g.jsonl", rows), metric) == report
+    )
+
+
+def test_perfect_labels_have_a_perfect_interval(file):
+    """A label that a resample does not draw costs nothing."""
+    assert score_files(file("p.json", LABELS), file("gold.json", LABELS), "macro_f1").scores == (
+        FileScore("macro_f1", 1.0, 1.0, 1.0),
+    )
+
+
+def test_missing_labels(file):
+    """They are wrong, without being a label of their own."""
+    given, gold = file("p.json", {"1": "a", "2": "b"}), file("gold.json", LABELS)
+
+    with pytest.raises(DataError, match=r"2 of 4 ids in .* have no prediction: '3', '4'"):
+        score_files(given, gold, "accuracy")
+    accuracy = score_files(given, gold, "accuracy", missing_is_wrong=True)
+    f1 = score_files(given, gold, "macro_f1", missing_is_wrong=True)
+
+    assert (accuracy.scores[0].value, accuracy.missing) == (0.5, 2)
+    assert f1.scores[0].value == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert f1.scores[0].value == macro_f1(["a", "b", "b", "c"], ["a", "b", "", ""], ["a", "b", "c"])
+
+
+def test_labels_may_be_numbers(file):
+    """JSON has both 1 and "1"."""
+    gold = file("gold.json", {"1": 0, "2": 1})
+
+    assert score_files(file("p.json", {"1": "0", "2": 1}), gold, "accuracy").scores[0].value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"1": true}', "the label of '1' is bool True"),
+        ('{"1": ""}', "the label of '1' is empty"),
+        ('{"1": ["a"]}', "the label of '1' is a list"),
+    ],
+)
+def test_labels_in_another_shape(file, content, said):
+    """File, id and cure are named."""
+    with pytest.raises(DataError, match=said):
+        score_files(file("p.json", content), file("gold.json", LABELS), "accuracy")

@@ -1,0 +1,131 @@
+"""The losses of one step, added up by hand."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from lingraft.tasks.kinds import NO_LABEL
+from lingraft.tasks.kinds.classification import cross_entropy
+from lingraft.training.ema_teacher import Teacher
+from lingraft.training.losses import Losses, losses_of
+from small_training import SOURCE, TARGET, shaken, small_model, small_transfer, small_world, task_loss
+
+
+@pytest.fixture(scope="module")
+def stack(tiny_backbone):
+    """The frozen layers."""
+    return tiny_backbone.stack
+
+
+@pytest.fixture(scope="module")
+def world(stack):
+    """Steps of an epoch."""
+    return small_world(stack)
+
+
+@pytest.fixture
+def model(stack):
+    """A model amid training, dropout off."""
+    return shaken(small_model(stack, dropout=0.0), size=0.3).eval()
+
+
+@pytest.fixture
+def transfer(stack, world):
+    """Squared distance in the frame of the source texts."""
+    return small_transfer(stack, world)
+
+
+def distance(states, batch, world):
+    """Squared distance of the taught rows to their teacher, in units of the source texts' spread."""
+    source = torch.cat([source.teacher for source, _ in world])
+    spread = (source - source.mean(0)).square().mean()
+    return (states.pooled() - batch.teacher)[batch.taught].square().mean() / spread
+
+
+@pytest.mark.parametrize("shot_weight", [1.0, 0.2])
+def test_the_loss_is_task_and_alignment_by_hand(model, world, transfer, shot_weight):
+    """Labelled rows count alike but for shots; each language's pairs are aligned, rows without teacher left out."""
+    source, target = world[0]
+    found = losses_of(model, (source, target), task_loss, transfer, keep_weight=0.5, shot_weight=shot_weight)
+    with torch.no_grad():
+        states, logits = model(source.states, SOURCE)
+        others, other_logits = model(target.states, TARGET)
+        rows = nn.functional.cross_entropy(logits, source.targets, reduction="sum")
+        shot = nn.functional.cross_entropy(other_logits[1:2], target.targets[1:2])
+        task = (rows + shot_weight * shot) / (8 + shot_weight)
+        alignment = 0.5 * distance(states, source, world) + distance(others, target, world)
+    torch.testing.assert_close(found.task, task)
+    torch.testing.assert_close(found.alignment[0], alignment)
+    torch.testing.assert_close(found.total([3.0]), task + 3.0 * alignment)
+
+
+def test_target_pairs_count_in_full_even_if_all_are_labelled(model, world, transfer):
+    """The weight of keeping is the source language's: a target batch of shots alone is aligned with weight 1."""
+    source, target = world[0]
+    labelled = replace(target, targets=torch.zeros_like(target.targets), taught=torch.ones_like(target.taught))
+    found = losses_of(model, (source, labelled), task_loss, transfer, keep_weight=0.0)
+    with torch.no_grad():
+        expected = distance(model(labelled.states, TARGET)[0], labelled, world)
+    torch.testing.assert_close(found.alignment[0], expected)
+
+
+def test_without_keeping_the_source_is_not_aligned(model, world, transfer):
+    """`keep_weight: 0` leaves the source side to the task loss."""
+    source, _ = world[0]
+    assert losses_of(model, (source,), task_loss, transfer, keep_weight=0.0).alignment == (None,)
+
+
+def test_without_parallel_text_there_is_the_task_loss_only(model, world):
+    """No transfer, no alignment."""
+    found = losses_of(model, world[0], task_loss, None, keep_weight=1.0)
+    assert found.alignment == ()
+    assert torch.equal(found.total([]), found.task)
+
+
+def test_a_batch_without_labels_costs_no_task_loss(model, world, transfer):
+    """Pairs alone have a task loss of zero that asks for no gradient."""
+    _, target = world[0]
+    pairs = replace(target, targets=torch.full_like(target.targets, NO_LABEL))
+    found = losses_of(model, (pairs,), task_loss, transfer, keep_weight=1.0)
+    assert found.task.item() == 0.0
+    assert not found.task.requires_grad
+    assert found.alignment[0].requires_grad
+
+
+def test_class_weights_shift_the_loss(model, world):
+    """A class of weight zero costs nothing; the mean is over weights."""
+    source, _ = world[0]
+    weighted = partial(cross_entropy, weights=torch.tensor([0.0, 3.0]))
+    with torch.no_grad():
+        logits = model(source.states, SOURCE)[1]
+    only = task_loss(logits[source.targets == 1], source.targets[source.targets == 1], source.states.mask)
+    torch.testing.assert_close(losses_of(model, (source,), weighted, None, keep_weight=1.0).task, only)
+
+
+def test_a_loss_that_did_not_apply_is_left_out():
+    """Weights belong to losses by their place, those without a value included."""
+    losses = Losses(torch.tensor(1.0), (torch.tensor(10.0), None, torch.tensor(100.0)))
+    assert losses.total([0.5, 7.0, 2.0]).item() == 1.0 + 5.0 + 200.0
+
+
+def test_several_losses_come_in_the_recipe_s_order(stack, model, world):
+    """Each by itself and without its weight; what needs words or predictions is the target's alone."""
+    blocks = {"name": "mse", "weight": 5.0}, {"name": "prediction", "temperature": 1.0}, {"name": "words"}
+    transfer, teacher = small_transfer(stack, world, *blocks), Teacher(model, 0.9, {})
+    source, target = world[0]
+    both = losses_of(model, (source, target), task_loss, transfer, keep_weight=0.5, teacher=teacher)
+    one = losses_of(model, (source,), task_loss, transfer, keep_weight=0.5, teacher=teacher)
+    other = losses_of(model, (target,), task_loss, transfer, keep_weight=0.5, teacher=teacher)
+    assert [loss is None for loss in one.alignment] == [False, True, True]
+    torch.testing.assert_close(both.alignment[0], one.alignment[0] + other.alignment[0])
+    assert torch.equal(both.alignment[1], other.alignment[1])
+    assert torch.equal(both.alignment[2], other.alignment[2])
+    model.eval()
+    with torch.no_grad():
+        expected = model(target.source, SOURCE)[1].softmax(-1)
+        said = model(target.states, TARGET)[1][target.taught].log_softmax(-1)
+        by_hand = (expected * (expected.log() - said)).sum(-1).mean()
+    torch.testing.assert_close(other.alignment[1], by_hand)

@@ -1,0 +1,207 @@
+"""What goes wrong in a training is noticed, said once, and only then."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lingraft.model.freezing import freezing
+from lingraft.training.loop import Validation
+from lingraft.training.monitor import Watch
+from small_training import SOURCE, small_model, small_settings, small_transfer, small_world, trained
+
+
+@pytest.fixture(scope="module")
+def stack(tiny_backbone):
+    """The frozen layers."""
+    return tiny_backbone.stack
+
+
+@pytest.fixture(scope="module")
+def world(stack):
+    """Steps of an epoch."""
+    return small_world(stack)
+
+
+def watched(model, world, transfer=None, **options):
+    """Train; what was said, and the record."""
+    said = []
+    _, history = trained(model, world, transfer, say=said.append, **options)
+    return said, history
+
+
+def on_source(world):
+    """A development score on the source texts."""
+
+    def validate(model):
+        with torch.no_grad():
+            found = torch.cat([model(source.states, SOURCE)[1].argmax(-1) for source, _ in world])
+        gold = torch.cat([source.targets for source, _ in world])
+        counts = Counter("ab"[i] for i in found.tolist())
+        return Validation((found == gold).float().mean().item(), counts, 2)
+
+    return validate
+
+
+# ---- No alarm --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prompt", ["deep", "gated", "reparameterised"])
+@pytest.mark.parametrize("freezing_name", ["frozen", "head_first"])
+def test_an_ordinary_training_gives_no_alarm(stack, world, prompt, freezing_name):
+    """Prompts that start unheard, or later than the head, are alive; a loss that wavers has not diverged."""
+    model = small_model(stack, prompt={"name": prompt, "length": 2, "language_length": 1})
+    phases = freezing.build(freezing_name).phases(stack)
+    settings = small_settings(num_train_epochs=8, prompt_learning_rate=1e-2)
+    transfer = small_transfer(stack, world)
+    said, history = watched(
+        model, world, transfer, settings=settings, phases=phases, validate=on_source(world)
+    )  # fmt: skip
+    assert said == []
+    assert all("warnings" not in row for row in history)
+    assert history[-1]["dev_score"] > 0.5
+
+
+def test_a_model_without_a_prompt_has_no_dead_one(stack, world):
+    """There is nothing to look at."""
+    assert watched(small_model(stack, prompt=None), world)[0] == []
+
+
+# ---- Dead prompts ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["deep", "gated"])
+@pytest.mark.parametrize("freezing_name", ["frozen", "head_first"])
+def test_a_prompt_that_nothing_attends_to_is_dead(stack, world, name, freezing_name):
+    """Rows for a target language of which no text is ever passed: told once, after warm-up, with what to do."""
+    model = small_model(stack, prompt={"name": name, "length": 0, "language_length": 2})
+    phases = freezing.build(freezing_name).phases(stack)
+    said, history = watched(model, [(source,) for source, _ in world], phases=phases)
+    assert len(said) == 1
+    assert said[0].startswith("the prompt is dead: ")
+    assert "prompt.init: states" in said[0]
+    assert [row["warnings"] for row in history if "warnings" in row] == [said]
+
+
+def parameter(*gradient):
+    """A parameter with this gradient."""
+    found = torch.nn.Parameter(torch.zeros(len(gradient)))
+    found.grad = torch.tensor(gradient) if gradient else None
+    return found
+
+
+def test_one_gradient_is_a_sign_of_life():
+    """Rows behind a closed gate have none, the gate has: the prompt lives; and it is not looked at again."""
+    said = []
+    watch = Watch(said.append)
+    watch.gradients({"prompt.task.1": parameter(0.0, 0.0), "prompt.gate.task.1": parameter(0.0, 1e-9)}, warm=False)
+    watch.gradients({"prompt.task.1": parameter(0.0), "prompt.gate.task.1": parameter(0.0)}, warm=True)
+    assert said == []
+
+
+def test_a_prompt_is_given_time():
+    """Until it is warm nothing is said; other parts' gradients do not count for it."""
+    said = []
+    watch = Watch(said.append)
+    found = {"prompt.task.1": parameter(0.0), "prompt.task.2": parameter(), "adapter.task.1": parameter(1.0)}
+    for _ in range(3):
+        watch.gradients(found, warm=False)
+    assert said == []
+    for _ in range(3):
+        watch.gradients(found, warm=True)
+    assert len(said) == 1
+
+
+def test_a_prompt_that_does_not_learn_yet_is_not_dead():
+    """While the head learns alone, prompts have no gradient by design."""
+    said = []
+    waiting = parameter()
+    waiting.requires_grad_(False)
+    Watch(said.append).gradients({"prompt.task.1": waiting}, warm=True)
+    assert said == []
+
+
+# ---- Collapse --------------------------------------------------------------------------------------
+
+
+def test_one_answer_for_all_is_told_once(stack, world):
+    """With the answer, in the row of the first epoch in which it was seen."""
+    seen = iter([{"a": 5, "b": 4}, {"b": 9}, {"b": 9}, {"a": 9}])
+    said, history = watched(small_model(stack), world, validate=lambda model: Validation(0.5, next(seen), 2))
+    assert [sentence.split(":")[0] for sentence in said] == ["collapsed"]
+    assert "'b'" in said[0]
+    assert [row.get("warnings") for row in history] == [None, said, None, None]
+
+
+def test_a_first_epoch_is_compared_with_its_first_step():
+    """What is many times what it began with has diverged, also if no epoch was better; each loss is told for itself."""
+    said = []
+    watch = Watch(said.append)
+    watch.loss(2.9, first=0.1)  # cross-entropy is of order one
+    assert said == []
+    watch = Watch(said.append)
+    watch.loss(15.9, first=0.8)
+    watch.loss(12.7, what="alignment loss", first=1.5)
+    assert [sentence.split(":")[0] for sentence in said] == ["the loss diverged", "the alignment loss diverged"]
+
+
+def test_a_development_set_of_one_class_is_no_collapse():
+    """There only one answer is right."""
+    said = []
+    Watch(said.append).predictions({"a": 4}, 1)
+    Watch(said.append).predictions({}, 0)
+    assert said == []
+
+
+# ---- Divergence ------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_rises_is_told_once(stack, world):
+    """Labels that turn round after eight epochs: the loss is many times its lowest, and training goes on."""
+    right = [source for source, _ in world]
+    wrong = [replace(source, targets=1 - source.targets) for source in right]
+    said, history = watched(
+        small_model(stack, dropout=0.0),
+        world,
+        settings=small_settings(num_train_epochs=10),
+        epochs=lambda epoch: [lambda batch=batch: (batch,) for batch in (right if epoch < 8 else wrong)],
+    )
+    assert [sentence.split(":")[0] for sentence in said] == ["the loss diverged"]
+    assert "lower the learning rates" in said[0]
+    assert [row["epoch"] for row in history if "warnings" in row] == [9]
+
+
+@pytest.mark.parametrize(
+    ("means", "at"),
+    [([1.0, 0.5, 1.4, 1.5], None), ([1.0, 0.5, 1.6, 9.0], 2), ([0.2, 0.7], 1), ([0.0, 0.0], None), ([5.0], None)],
+)
+def test_three_times_the_lowest_is_too_much(means, at):
+    """Not of the last: a loss that wavers is none that diverged."""
+    said, first = [], None
+    watch = Watch(said.append)
+    for i, mean in enumerate(means):
+        watch.loss(mean)
+        if said and first is None:
+            first = i
+    assert first == at
+    assert len(said) <= 1
+
+
+# ---- Continuing ------------------------------------------------------------------------------------
+
+
+def test_what_was_said_before_a_kill_is_not_said_again():
+    """And the lowest loss is remembered."""
+    said = []
+    rows = [
+        {"task_loss": 0.5},
+        {"task_loss": 1.0, "warnings": ["collapsed: every development example is called 'a'; …"]},
+    ]
+    watch = Watch(said.append, rows)
+    watch.predictions({"b": 9}, 2)
+    assert said == []
+    watch.loss(1.4)
+    assert said == []
+    watch.loss(1.6)
+    assert len(said) == 1

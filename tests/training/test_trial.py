@@ -1,0 +1,323 @@
+"""One training from its draw to its scores: what each language learns from, and what is written down."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+import lingraft.training.trial
+from invented import SOURCE, TARGET, world_recipe, write_world
+from lingraft.backbones.digests import weights_digest
+from lingraft.backbones.walk import frozen_pooled, states_at
+from lingraft.core.files import read_lines, read_object
+from lingraft.core.progress import Reporter
+from lingraft.core.records import Unit
+from lingraft.model.checkpoint import load_adaptation
+from lingraft.model.network import GraftedModel
+from lingraft.model.prediction import predict_rows
+from lingraft.model.standardiser import Frame
+from lingraft.runs.checks import resolved_cut
+from lingraft.runs.preparation import encode_all, tokenise
+from lingraft.tasks.gathering import gather
+from lingraft.training.alignment.word_alignment import mutual_links
+from lingraft.training.ema_teacher import Teacher
+from lingraft.training.evaluation import validation
+from lingraft.training.frozen_head import fitted
+from lingraft.training.head_fits import logistic_head
+from lingraft.training.loop import train
+from lingraft.training.pools import Prepared, learning_pools, linked_words
+from lingraft.training.trial import Method, grafted, run_unit, trained_when
+
+CPU = torch.device("cpu")
+UNIT = Unit(1, 0, 1)
+SMALL = [
+    *("train.num_train_epochs=2", "train.batch_size=8", "train.learning_rate=1e-2", "seeds=[1]", "device=cpu"),
+    *("prompt.name=deep", "prompt.length=2", "prompt.language_length=1", "shots.k=1"),
+    *("adapter.name=bottleneck", "adapter.width=4", "adapter.language_width=2"),
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """The invented tables."""
+    return write_world(tmp_path_factory.mktemp("world"), train=12, dev=6, test=6, pairs=10)
+
+
+@pytest.fixture
+def prepared(world, tiny_backbone):
+    """A function that makes what the trainings of a run share."""
+
+    def make(*overrides, **changes):
+        changes = {"parallel": {"files": str(world / "pairs.{language}.tsv")}} | changes
+        backbone = {"checkpoint": "a tiny one", "max_length": 32}
+        recipe = world_recipe(world, [*SMALL, *overrides], backbone=backbone, **changes)
+        materials = gather(recipe)
+        features = tokenise(materials, tiny_backbone.tokenizer, "", recipe)
+        cut = resolved_cut(recipe, tiny_backbone.stack.num_layers)
+        pools = encode_all(features, tiny_backbone, recipe, cut, CPU, Reporter(quiet=True))
+        return Prepared(recipe, materials, tiny_backbone, cut, pools, Accelerator(cpu=True))
+
+    return make
+
+
+def trained(prepared, folder, **options):
+    """Run the unit; its facts and its record."""
+    run_unit(UNIT, folder, prepared, Reporter(quiet=True), **options)
+    place = folder / "units" / UNIT.name
+    return read_object(place / "unit.json"), list(read_lines(place / "training.jsonl"))
+
+
+# ---- What is learnt from ---------------------------------------------------------------------------
+
+
+def test_pools_hold_labels_pairs_and_shots(prepared):
+    """The source its labels and own states, the target its pairs with their teacher, and its shots."""
+    made = prepared()
+    (draw,) = made.materials.draws
+    source, (target,) = learning_pools(draw, made)
+    assert (source.language, source.is_source, target.language, target.is_source) == (SOURCE, True, TARGET, False)
+    labels = {example.id: made.materials.task.labels.index(example.label) for example in draw.labelled}
+    assert source.passed == tuple(labels)
+    assert source.targets == labels
+    pairs = {theirs.id: mine.id for mine, theirs in draw.pairs[TARGET]}
+    shots = {example.id: made.materials.task.labels.index(example.label) for example in draw.shots[TARGET]}
+    assert (len(pairs), len(shots)) == (10, 3)
+    assert target.targets == shots
+    assert Counter(target.passed) == Counter({*pairs, *shots})
+    english = made.pools[SOURCE, "learn"]
+    for one, other in pairs.items():
+        assert torch.equal(target.teacher[one], english.pooled([other])[0])
+    for name in labels:
+        assert torch.equal(source.teacher[name], english.pooled([name])[0])
+
+
+@pytest.mark.parametrize("parallel", [None, {"from": "task"}], ids=["files", "task"])
+def test_pairs_that_are_not_passed_are_kept_apart_all_the_same(prepared, parallel):
+    """`max_pairs` learns from the same labelled texts and shots; more pairs are those of fewer and some others."""
+    changes = {"parallel": parallel} if parallel else {}
+    found = {}
+    for count in ("null", "0", "2", "4", "99"):
+        made = prepared(f"train.max_pairs={count}", **changes)
+        found[count] = learning_pools(made.materials.draws[0], made)
+    whole, (all_pairs,) = found["null"]
+    for count, (source, (target,)) in found.items():
+        assert (source.passed, source.targets, target.targets) == (whole.passed, whole.targets, all_pairs.targets)
+        assert len(target.teacher) == min(len(all_pairs.teacher), 99 if count == "null" else int(count))
+        assert Counter(target.passed) == Counter(target.teacher.keys() | target.targets.keys())
+        assert all(torch.equal(vector, all_pairs.teacher[name]) for name, vector in target.teacher.items())
+    assert found["0"][1][0].teacher.keys() < found["2"][1][0].teacher.keys() < found["4"][1][0].teacher.keys()
+    assert len(all_pairs.teacher) > 4
+
+
+def test_without_pairs_and_shots_the_source_is_alone(prepared):
+    """A language of which nothing is known is not passed."""
+    made = prepared("train.max_pairs=0", "shots.k=0")
+    assert learning_pools(made.materials.draws[0], made)[1] == []
+
+
+@pytest.mark.parametrize("freezing", ["frozen", "full"])
+def test_linked_words_are_each_pair_s_own(prepared, freezing):
+    """Of the batch that a pair is in, its own row; at two thirds of the depth, also where batches are ids."""
+    made = prepared(f"freezing.name={freezing}")
+    draw = made.materials.draws[0]
+    _, (target,) = learning_pools(draw, made)
+    pairs = {theirs.id: mine.id for mine, theirs in draw.pairs[TARGET]}
+    english, stack = made.pools[SOURCE, "learn"], made.backbone.stack
+    found = linked_words(replace(target, source=english, translations=pairs), made)
+    assert list(found) == list(pairs)
+    texts = (
+        [english.features[english.row[i]].input_ids for i in pairs.values()],
+        [target.encoded.features[target.encoded.row[i]].input_ids for i in pairs],
+    )
+    links = mutual_links(*(states_at(ids, stack, 2, CPU) for ids in texts), special=1)
+    assert torch.cat([torch.nn.functional.pad(f, (1, 0), value=i) for i, f in enumerate(found.values())]).tolist() == (
+        links.tolist()
+    )
+    assert len(links) > 0
+
+
+@pytest.mark.parametrize("count", ["null", "2", "1"])
+def test_every_taught_row_has_the_translation_it_is_taught(prepared, tmp_path, monkeypatch, count):
+    """Also where a shot is the target side of a pair that is not passed: it has no teacher and no translation."""
+    seen = []
+
+    def watching(model, epochs, **options):
+        seen.extend(batch for epoch in range(2) for step in epochs(epoch) for batch in step())
+        return train(model, epochs, **options)
+
+    monkeypatch.setattr("lingraft.training.trial.train", watching)
+    made = prepared(
+        "alignment=[{name: words}, {name: prediction}]", f"train.max_pairs={count}",
+        parallel={"from": "task"},
+    )  # fmt: skip
+    trained(made, tmp_path)
+    targets = [batch for batch in seen if not batch.is_source]
+    assert any((batch.labelled & ~batch.taught).any() for batch in targets) is (count != "null")
+    for batch in targets:
+        if not batch.taught.any():
+            assert batch.source is None
+            continue
+        torch.testing.assert_close(
+            frozen_pooled(made.backbone.stack, batch.source), batch.teacher[batch.taught], rtol=1e-4, atol=1e-4
+        )
+
+
+# ---- The start -------------------------------------------------------------------------------------
+
+
+def test_a_network_starts_with_the_frozen_head_or_a_random_one(prepared):
+    """`warm_start` decides; the frozen head itself, what "before" means, is fitted either way."""
+    for warm in (True, False):
+        made = prepared(f"train.warm_start={str(warm).lower()}")
+        source, targets = learning_pools(made.materials.draws[0], made)
+        head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
+        network = grafted(made, source, fitted(head), seed=1)
+        pooled = made.pools[SOURCE, "dev"].pooled([example.id for example in made.materials.dev])
+        assert torch.allclose(network.adaptation.head(pooled), head.logits(pooled), atol=1e-4) is warm
+
+
+def test_a_network_has_copies_of_all_that_ever_thaws(prepared):
+    """From the strategy's schedule; none by default."""
+    for name, count in (("frozen", 0), ("top_layers", 16), ("full", 3 * 16 + 5)):
+        made = prepared(f"freezing.name={name}", *(["freezing.layers=1"] if name == "top_layers" else []))
+        source, targets = learning_pools(made.materials.draws[0], made)
+        head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
+        assert len(grafted(made, source, fitted(head), seed=1).adaptation.unfrozen) == count
+
+
+# ---- A whole training ------------------------------------------------------------------------------
+
+RECIPES = {
+    "defaults": [],
+    "full": ["freezing.name=full", "alignment=[{name: mse, layer: 1}, {name: mse}]"],
+    "gradual": ["freezing.name=gradual", "freezing.layers=1", "prompt.name=gated", "train.balance=0.5"],
+    "head first": ["freezing.name=head_first", "alignment=[{name: prediction}, {name: mse}]", "train.ema_decay=0.5"],
+    "words": [
+        "freezing.name=top_layers",
+        "freezing.layers=2",
+        "alignment=[{name: words, layer: 2}, {name: transport}]",
+    ],
+    "sequential": ["train.order=sequential", "alignment=[{name: prediction}, {name: mse}]"],
+    "no pairs": ["train.max_pairs=0", "train.warm_start=false"],
+}
+
+
+@pytest.mark.parametrize("overrides", RECIPES.values(), ids=RECIPES)
+def test_a_training_is_written_down(prepared, tmp_path, overrides):
+    """Digests of the whole backbone and of what stays frozen do not change; each epoch has its row."""
+    made = prepared(*overrides)
+    digest = weights_digest(made.backbone.stack)
+    facts, rows = trained(made, tmp_path)
+    assert facts["digest_after"] == digest
+    assert facts["frozen_digest_before"] == facts["frozen_digest_after"]
+    assert (facts["frozen_digest_after"] == digest) == (not any("layer" in name for name in rows[-1]["trained"]))
+    assert [row["epoch"] for row in rows] == list(range(1, (4 if made.recipe.train.order == "sequential" else 2) + 1))
+    assert all(row["loss"] == pytest.approx(row["task_loss"] + row["alignment_loss"], abs=1e-5) for row in rows)
+    used = made.recipe.train.max_pairs is None
+    assert all((row["alignment_loss"] > 0) is used and ("weights" in row) is used for row in rows)
+    if used:
+        assert {len(row["weights"]) for row in rows} == {len(made.recipe.alignment)}
+
+
+def test_one_after_the_other_the_teacher_reads_the_source_language(prepared, tmp_path, monkeypatch):
+    """Also where no source batch is in the step: the target's own prompt has no say in its translation."""
+    asked, original = [], Teacher.predict
+
+    def predict(teacher, states, language):
+        asked.append(language)
+        return original(teacher, states, language)
+
+    monkeypatch.setattr(Teacher, "predict", predict)
+    trained(prepared("train.order=sequential", "alignment=[{name: prediction}]"), tmp_path)
+    assert set(asked) == {SOURCE}
+
+
+def test_another_method_is_scored_under_its_name(prepared, tmp_path):
+    """What makes the network may be given, and gets what it needs."""
+    seen = []
+
+    def build(prepared, source, head, seed):
+        seen.append((source.language, seed))
+        return grafted(prepared, source, head, seed)
+
+    trained(prepared(), tmp_path, method=Method("other", build))
+    scores = list(read_lines(tmp_path / "units" / UNIT.name / "scores.jsonl"))
+    assert {score["method"] for score in scores} == {"frozen-head", "other"}
+    assert seen == [(SOURCE, 1)]
+
+
+def test_validation_is_accuracy_on_the_development_set(prepared):
+    """Of the source language, with the answers counted."""
+    made = prepared()
+    source, targets = learning_pools(made.materials.draws[0], made)
+    head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
+    network = grafted(made, source, fitted(head), seed=1)
+    found = validation(network, prepared=made)
+    dev = made.materials.dev
+    logits, _ = predict_rows(network, made.pools[SOURCE, "dev"], [example.id for example in dev], SOURCE)
+    said = [made.materials.task.labels[i] for i in torch.stack(logits).argmax(-1).tolist()]
+    assert found.score == sum(a == example.label for a, example in zip(said, dev, strict=True)) / len(dev)
+    assert found.predicted == Counter(said)
+    assert found.classes == 3
+
+
+def test_what_learnt_when_is_told_in_spans():
+    """Epochs in which the same learnt share a sentence."""
+    rows = [{"epoch": i, "trained": ["head"] if i < 3 else ["head", "prompt"]} for i in (1, 2, 3, 4)]
+    assert trained_when(rows) == ["epochs 1-2 trained head", "epochs 3-4 trained head, prompt"]
+    assert trained_when([]) == []
+
+
+def test_a_language_without_pairs_and_shots_uses_the_task_part_alone(prepared, tmp_path):
+    """A part of its own that never learnt would only disturb."""
+    made = prepared("shots.k=0", parallel=None)
+    run_unit(Unit(0, 0, 1), tmp_path, made, Reporter(quiet=True))
+    path = tmp_path / "units" / "k0-draw0-seed1" / "adaptation.safetensors"
+    adaptation, identity = load_adaptation(path, made.backbone)
+    assert identity.languages == ()
+    assert not [name for name in adaptation.state_dict() if ".language." in name]
+    model, encoded = GraftedModel(made.backbone.stack, adaptation), made.pools[TARGET, "test"]
+    ids = [example.id for example in made.materials.test[TARGET]]
+    torch.testing.assert_close(
+        predict_rows(model, encoded, ids, TARGET)[0], predict_rows(model, encoded, ids, SOURCE)[0]
+    )
+
+
+def test_the_seconds_before_a_stop_count_too(prepared, tmp_path, monkeypatch):
+    """A training that was continued took as long as both its parts."""
+    made, kept = prepared(), []
+    original = lingraft.training.trial.save_training_state
+    monkeypatch.setattr(
+        lingraft.training.trial, "save_training_state", lambda path, state: (original(path, state), kept.append(0))
+    )
+
+    def stop(*_, **__):
+        if len(kept) == 1:
+            raise KeyboardInterrupt
+        return validation(*_, **__)
+
+    monkeypatch.setattr(lingraft.training.trial, "validation", stop)
+    with pytest.raises(KeyboardInterrupt):
+        trained(made, tmp_path)
+    path = tmp_path / "units" / UNIT.name / "training.safetensors"
+    state = lingraft.training.trial.load_training_state(path)
+    original(path, replace(state, seconds=1000.0))
+    kept.append(state)
+    facts, _ = trained(made, tmp_path)
+    assert 1000 < facts["seconds"] < 1100
+
+
+def test_a_frozen_head_can_weigh_shots(prepared):
+    """With weight 1 as if they were the source's, with a tiny weight as if there were none."""
+    made = prepared()
+    (draw,) = made.materials.draws
+    source, targets = learning_pools(draw, made)
+    frame = Frame.of(torch.stack(list(source.teacher.values())))
+    alone = logistic_head(source, [], frame, made)
+    light = logistic_head(source, targets, frame, made, shot_weight=1e-9)
+    alike = logistic_head(source, targets, frame, made)
+    if light.strength == alone.strength:
+        torch.testing.assert_close(light.weight, alone.weight, atol=1e-3, rtol=1e-2)
+    assert not torch.allclose(alike.weight, alone.weight, atol=1e-3)
