@@ -20,7 +20,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 RESULTS = REPOSITORY / "docs" / "results"
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), REPOSITORY / "benchmarks" / "README.md"])
 
-NAMES = ("SIB-200", "multilingual-e5-small", "macro-F1", "Apache-2.0", "95 % interval", 'width="560"')
+NAMES = ("SIB-200", "multilingual-e5-small", "macro-F1", "Apache-2.0", "95 % interval", 'width="480"')
 """Digits that measure nothing."""
 IN_WORDS = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|twenty|thirty"
@@ -38,9 +38,9 @@ METHODS = {
     "full-sequential": "full fine-tuning, English first",
     "peft-prompt": "prompt tuning (PEFT)",
     "top-k": "fine-tuning of the top layers",
-    "bottleneck-as-many-steps": "bottleneck adapters, as many steps as lingraft",
+    "bottleneck-as-many-steps": "bottleneck adapters, as many steps as here",
     "full-joint": "full fine-tuning, all together",
-    "frozen-head-shots-0.2": "frozen head, target labels weighted as in lingraft",
+    "frozen-head-shots-0.2": "frozen head, target labels weighted as here",
     "peft-prefix": "prefix tuning (PEFT)",
     "paper": "one input prompt with alignment (`paper`)",
     "frozen-head": "frozen head (linear probe)",
