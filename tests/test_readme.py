@@ -243,6 +243,15 @@ def _is_command(name, *words):
     return {word.partition("=")[0] for word in words if word.startswith("--")} <= options and named in LISTED
 
 
+def test_layers_of_the_architecture_are_those_that_are_checked():
+    """The lines that begin with a package, and the contract of the import linter."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    checked = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    block = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8").split("```")[1]
+    told = [re.split(r"  +", line)[0] for line in block.split("\n")[1:-1]]
+    assert told == [layer.replace("| lingraft.", "| .") for layer in checked]
+
+
 def test_make_targets_exist():
     """What README and CONTRIBUTING tell to make."""
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
