@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
@@ -54,9 +54,9 @@ class ImpossibleError(LingraftError):
     """A method that is nothing for this kind of task."""
 
 
-def main() -> None:
+def main(asked: TextIO = sys.stdin) -> None:
     """Do what standard input asks for."""
-    wanted = json.load(sys.stdin)
+    wanted = json.load(asked)
     try:
         recipe = parse_recipe(wanted["recipe"])
         variant = next(one for one in variants(recipe) if one.name == wanted["name"])
