@@ -10,11 +10,11 @@ from lingraft.backbones.walk import frozen_pooled, states_at
 from lingraft.core.records import Batch
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.network import GraftedModel
-from lingraft.model.standardiser import Frame
+from lingraft.model.standardiser import Standardiser
 from lingraft.recipe.settings import Block, TrainSettings, WeightedBlock
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.classification import cross_entropy
-from lingraft.training.alignment_terms import Transfer, frames_of
+from lingraft.training.alignment_terms import Transfer, fit_standardisers
 from lingraft.training.loop import train
 
 CPU = torch.device("cpu")
@@ -84,14 +84,14 @@ def small_model(stack, *, cut=1, prompt=PROMPT, adapter=ADAPTER, unfrozen=(), se
 
 
 def small_transfer(stack, world, *blocks):
-    """Alignment losses in the frames of the source texts; by default squared distance at the top."""
+    """Alignment losses standardised by the source texts; by default squared distance at the top."""
     wanted = [WeightedBlock.model_validate(block) for block in blocks or ({"name": "mse"},)]
-    frames = {stack.num_layers: Frame.of(torch.cat([source.teacher for source, _ in world]))}
-    layers = sorted({block.layer for block in wanted if block.layer} - set(frames))
+    standardisers = {stack.num_layers: Standardiser.fit(torch.cat([source.teacher for source, _ in world]))}
+    layers = sorted({block.layer for block in wanted if block.layer} - set(standardisers))
     if layers:
         bare = small_model(stack, prompt=None, adapter=None)
-        frames |= frames_of(bare, [source.states for source, _ in world], layers)
-    return Transfer(wanted, frames, SOURCE)
+        standardisers |= fit_standardisers(bare, [source.states for source, _ in world], layers)
+    return Transfer(wanted, standardisers, SOURCE)
 
 
 def small_settings(**changes):

@@ -30,7 +30,7 @@ from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.progress import Advance, Reporter
 from ..core.records import IDS, Example, Unit
 from ..model.prediction import predictions_of
-from ..model.standardiser import Frame
+from ..model.standardiser import Standardiser
 from ..recipe.parsing import parse_recipe
 from ..recipe.settings import Recipe
 from ..runs.data_card import refuse_other_data
@@ -212,8 +212,8 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
     """Frozen head or prototypes: fit, predict, score; files as after a training."""
     materials, task, scores, started = prepared.materials, prepared.materials.task, [], time.monotonic()
     source, targets = learning_pools(_draw(prepared, unit), prepared)
-    frame = Frame.of(torch.stack(list(source.teacher.values())))
-    head = logistic_head(source, targets, frame, prepared, prepared.recipe.train.shot_weight)
+    standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
+    head = logistic_head(source, targets, standardiser, prepared, prepared.recipe.train.shot_weight)
     learnt = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     labelled = torch.cat([pool.encoded.pooled(list(known)) for pool, known in learnt])
     classes = torch.tensor([int(str(target)) for _, known in learnt for target in known.values()])
@@ -228,7 +228,7 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
             logits = head.logits(pooled)
         else:
             logits = prototype_logits(
-                labelled, classes, pooled, classes=len(task.labels), centre=frame.mean, **variant.options
+                labelled, classes, pooled, classes=len(task.labels), centre=standardiser.mean, **variant.options
             )
         predicted = predictions_of(list(logits), examples, encoded, task)
         write_lines(

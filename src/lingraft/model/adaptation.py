@@ -37,7 +37,7 @@ class Adaptation(nn.Module):
         thawed = {name.replace(".", "/"): nn.Parameter(tensor.clone()) for name, tensor in (unfrozen or {}).items()}
         self.unfrozen = nn.ParameterDict(thawed)
         # Fitted when all else is trained, and asked by who knows the texts: there are none in here.
-        self.lexical = nn.ModuleDict()
+        self.ngram_classifiers = nn.ModuleDict()
 
     def read(self, final: States) -> Tensor:
         """Final states to logits: of each text, ``[B, C]``, or of each of its tokens, ``[B, T, C]``."""

@@ -23,7 +23,7 @@ from ..core.files import write_atomically
 from ..recipe.settings import Block
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, build_adaptation
-from .heads.ngrams import lexical_heads
+from .heads.ngrams import restore_ngram_classifiers
 
 FORMAT = "lingraft-adaptation-1"
 
@@ -102,7 +102,7 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
         unfrozen=[name.removeprefix(THAWED).replace("/", ".") for name in tensors if name.startswith(THAWED)],
         per_token=kind_of(identity.kind, identity.labels, identity.kind_options).per_token,
     )
-    adaptation.lexical.update(lexical_heads(tensors, str(path)))
+    adaptation.ngram_classifiers.update(restore_ngram_classifiers(tensors, str(path)))
     try:
         adaptation.load_state_dict(tensors)
     except RuntimeError as error:

@@ -104,7 +104,7 @@ def _part(parameter: str) -> tuple[str, str]:
     kind, *inner = parameter.split(".")
     if kind == "head":
         return "head", "head"
-    if kind == "lexical":
+    if kind == "ngram_classifiers":
         return f"language:{inner[0]}", "words (character n-grams)"
     if kind == "unfrozen":
         return "backbone", "backbone layers" if _thawed(parameter).startswith("layers.") else THE_REST

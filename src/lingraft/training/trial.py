@@ -22,12 +22,12 @@ from ..model.checkpoint import Identity, continue_from, save_adaptation
 from ..model.freezing import freezing, thawed
 from ..model.network import GraftedModel
 from ..model.prompts.initialisers import starts
-from ..model.standardiser import Frame
-from .alignment_terms import Transfer, frames_of
+from ..model.standardiser import Standardiser
+from .alignment_terms import Transfer, fit_standardisers
 from .batches import Order, Pool, batched
 from .evaluation import AFTER, evaluate_unit, validation
 from .frozen_head import Before
-from .head_fits import before_training, learn_words, refit, weights_of_classes
+from .head_fits import before_training, fit_ngram_classifiers, refit, weights_of_classes
 from .loop import train
 from .pools import Prepared, learning_pools, opening, with_translations
 from .state import load_training_state, save_training_state
@@ -50,15 +50,17 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
     draw = next(draw for draw in materials.draws if (draw.k, draw.draw) == (unit.k, unit.draw))
     source, targets = learning_pools(draw, prepared)
     prepared = replace(prepared, learnt=tuple(pool.language for pool in targets))
-    frame = Frame.of(torch.cat([state.view(-1, prepared.backbone.stack.width) for state in source.teacher.values()]))
-    head = before_training(source, targets, frame, unit, prepared, reporter)
+    standardiser = Standardiser.fit(
+        torch.cat([state.view(-1, prepared.backbone.stack.width) for state in source.teacher.values()])
+    )
+    head = before_training(source, targets, standardiser, unit, prepared, reporter)
     started = time.monotonic()
     model = method.build(prepared, source, head, unit.seed)
     model.to(accelerator.device)
     phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
     frozen = weights_digest(stack, but=thawed(phases))
     weights = weights_of_classes(source, targets, prepared).to(accelerator.device)
-    transfer = _transfer(model, frame, source, prepared) if any(pool.teacher for pool in targets) else None
+    transfer = _transfer(model, standardiser, source, prepared) if any(pool.teacher for pool in targets) else None
     if transfer:
         targets = [with_translations(pool, draw, transfer, prepared) for pool in targets]
     order = Order(source, tuple(targets), recipe.train, unit.seed, accelerator.device)
@@ -85,12 +87,12 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
             accelerator=accelerator,
         )
     if task.kind.name == "classification":
-        refit(model, source, targets, frame, prepared)
-        words = learn_words(model, targets, draw, prepared)
+        refit(model, source, targets, standardiser, prepared)
+        words = fit_ngram_classifiers(model, targets, draw, prepared)
         if words:
-            model.adaptation.lexical.update(words)
-        for language, lexical in words.items():
-            of_network, of_words = lexical.scales.tolist()
+            model.adaptation.ngram_classifiers.update(words)
+        for language, classifier in words.items():
+            of_network, of_words = classifier.scales.tolist()
             reporter.say(
                 f"{unit.name}: {language}: the words' logits count {of_words:.2f}, the network's {of_network:.2f}"
             )
@@ -127,22 +129,22 @@ def trained_when(history: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"epochs {first}-{last} trained {', '.join(names)}" for first, last, names in spans]
 
 
-def _transfer(model: Any, frame: Frame, source: Pool, prepared: Prepared) -> Transfer | None:
-    """The alignment losses, each in the frame of the frozen source-language states at its layer."""
+def _transfer(model: Any, standardiser: Standardiser, source: Pool, prepared: Prepared) -> Transfer | None:
+    """The alignment losses, each standardised by the frozen source-language states at its layer."""
     recipe, last = prepared.recipe, prepared.backbone.stack.num_layers
     if not recipe.alignment:
         return None
     device = prepared.accelerator.device
     layers = sorted({block.layer for block in recipe.alignment if block.layer not in (None, last)})
-    frames = {last: frame}
+    standardisers = {last: standardiser}
     if layers:
         batches = [
             source.encoded.table.batch([source.encoded.row[i] for i in ids]).to(device)
             for ids in batched(source.passed, recipe.train.batch_size)
         ]
-        frames |= frames_of(model, batches, [layer for layer in layers if layer is not None])
-    frames = {layer: found.to(device) for layer, found in frames.items()}
-    return Transfer(recipe.alignment, frames, source.language, special=opening(prepared))
+        standardisers |= fit_standardisers(model, batches, [layer for layer in layers if layer is not None])
+    standardisers = {layer: found.to(device) for layer, found in standardisers.items()}
+    return Transfer(recipe.alignment, standardisers, source.language, special=opening(prepared))
 
 
 def grafted(prepared: Prepared, source: Pool, head: Before | None, seed: int) -> GraftedModel:

@@ -25,7 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from torch import Tensor, nn
 
-from ..standardiser import Frame
+from ..standardiser import Standardiser
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Values of scikit-learn's ``C`` that the frozen head tries."""
@@ -63,7 +63,7 @@ def fit_head(
     train: Labelled,
     dev: Labelled,
     *,
-    frame: Frame,
+    standardiser: Standardiser,
     classes: int,
     balanced: bool,
     strengths: Sequence[float] = STRENGTHS,
@@ -75,15 +75,15 @@ def fit_head(
     Args:
         train: Labelled examples, target shots included.
         dev: The source language's development set.
-        frame: Centres and scales the states, so that a strength means the same for any backbone.
+        standardiser: Centres and scales the states, so that a strength means the same for any backbone.
         classes: ``C``.
         balanced: Weigh classes by inverse frequency.
         strengths: Values of scikit-learn's ``C`` to choose from.
         weights: Of the training examples; 1 by default.
         calibrated: Divide the logits by the temperature that is best on ``dev``.
     """
-    features = ((train.pooled - frame.mean) / frame.scale).numpy()
-    dev_features = ((dev.pooled - frame.mean) / frame.scale).numpy()
+    features = ((train.pooled - standardiser.mean) / standardiser.scale).numpy()
+    dev_features = ((dev.pooled - standardiser.mean) / standardiser.scale).numpy()
     fitted = []
     for strength in strengths:
         model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced" if balanced else None)
@@ -98,8 +98,8 @@ def fit_head(
     if calibrated:
         temperature = best_temperature(torch.from_numpy(dev_features) @ weight.T + bias, torch.tensor(dev.targets))
         weight, bias = weight / temperature, bias / temperature
-    weight = weight / frame.scale.item()
-    return LinearHead(weight, bias - weight @ frame.mean, strength, score)
+    weight = weight / standardiser.scale.item()
+    return LinearHead(weight, bias - weight @ standardiser.mean, strength, score)
 
 
 def best_temperature(logits: Tensor, targets: Tensor) -> float:

@@ -39,7 +39,7 @@ SMALLEST_SHARE = 0.01
 Numbers = NDArray[Any]
 
 
-class LexicalHead(nn.Module):
+class NgramClassifier(nn.Module):
     """Weights on the character n-grams of one language, and how much they and the network count.
 
     ``weight [C, V]`` is for the ``V`` n-grams, ``idf [V]`` says how rare they are, ``scales [2]`` multiply the logits
@@ -63,7 +63,9 @@ class LexicalHead(nn.Module):
         return scales[0] * network + scales[1] * torch.from_numpy(words).to(network)
 
 
-def fit_lexical(texts: Sequence[str], targets: Numbers, network: Numbers, strength: float) -> LexicalHead | None:
+def fit_ngram_classifier(
+    texts: Sequence[str], targets: Numbers, network: Numbers, strength: float
+) -> NgramClassifier | None:
     """Learn which n-grams go with which class.
 
     Args:
@@ -91,7 +93,7 @@ def fit_lexical(texts: Sequence[str], targets: Numbers, network: Numbers, streng
     vectorizer, weight = found
     scales = stacked(network, unseen, targets)
     ngrams = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
-    return LexicalHead(ngrams, *(torch.tensor(values).float() for values in (vectorizer.idf_, weight, scales)))
+    return NgramClassifier(ngrams, *(torch.tensor(values).float() for values in (vectorizer.idf_, weight, scales)))
 
 
 def stacked(network: Numbers, words: Numbers, targets: Numbers) -> Numbers:
@@ -105,28 +107,30 @@ def stacked(network: Numbers, words: Numbers, targets: Numbers) -> Numbers:
     return np.asarray(minimize(loss, [1.0, 0.1], bounds=[(0.0, 5.0)] * 2).x)
 
 
-def with_words(adaptation: Any, texts: Sequence[tuple[str, ...]], logits: list[Tensor], language: str) -> list[Tensor]:
-    """The logits ``[C]`` of each text, those of its words included where the language has a lexical head."""
-    heads: Mapping[str, LexicalHead] = getattr(adaptation, "lexical", {})
+def ensemble(adaptation: Any, texts: Sequence[tuple[str, ...]], logits: list[Tensor], language: str) -> list[Tensor]:
+    """The logits ``[C]`` of each text, those of its words included where the language has an n-gram classifier."""
+    heads: Mapping[str, NgramClassifier] = getattr(adaptation, "ngram_classifiers", {})
     if language not in heads or not logits or any(len(own) != 1 for own in texts):
         return logits
     return list(heads[language]([text for (text,) in texts], torch.stack(logits)))
 
 
-def lexical_heads(tensors: Mapping[str, Tensor], where: str) -> dict[str, LexicalHead]:
-    """The heads that ``tensors`` has as ``lexical.LANGUAGE.…``.
+def restore_ngram_classifiers(tensors: Mapping[str, Tensor], where: str) -> dict[str, NgramClassifier]:
+    """The heads that ``tensors`` has as ``ngram_classifiers.LANGUAGE.…``.
 
     Raises:
         CheckpointError: One is not whole.
     """
     heads = {}
-    for language in sorted({name.split(".")[1] for name in tensors if name.startswith("lexical.")}):
+    for language in sorted({name.split(".")[1] for name in tensors if name.startswith("ngram_classifiers.")}):
         try:
-            parts = {part: tensors[f"lexical.{language}.{part}"] for part in ("ngrams", "idf", "weight", "scales")}
+            parts = {
+                part: tensors[f"ngram_classifiers.{language}.{part}"] for part in ("ngrams", "idf", "weight", "scales")
+            }
             ngrams = json.loads(bytes(parts["ngrams"].tolist()))
             if parts["weight"].shape[1:] != (len(ngrams),) or len(set(ngrams)) != len(ngrams):
                 raise ValueError(f"{len(ngrams)} n-grams for weights of shape {tuple(parts['weight'].shape)}")
-            heads[language] = LexicalHead(ngrams, parts["idf"], parts["weight"], parts["scales"])
+            heads[language] = NgramClassifier(ngrams, parts["idf"], parts["weight"], parts["scales"])
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(
                 f"{where}: the words of {language} cannot be read ({error}); run the recipe again"
