@@ -315,7 +315,9 @@ def test_other_folders_are_refused(by_hand, tiny):
 
 def test_other_families_are_refused(by_hand):
     """ModernBERT normalises elsewhere."""
-    with pytest.raises(CheckpointError, match="read for bert, roberta, xlm-roberta, and this backbone is a modernbert"):
+    with pytest.raises(
+        CheckpointError, match="family bert or roberta or xlm-roberta, and this one is of the family modernbert"
+    ):
         built({CODE: by_hand()}, backbones.build("modernbert")(random_model("modernbert")))
 
 
