@@ -4,11 +4,11 @@ from functools import partial
 
 import torch
 from accelerate import Accelerator
-from torch import nn
 
 from lingraft.backbones.walk import frozen_pooled, states_at
 from lingraft.core.records import Batch
 from lingraft.model.adaptation import build_adaptation
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.model.standardiser import Standardiser
 from lingraft.recipe.settings import Block, TrainSettings, WeightedBlock
@@ -76,7 +76,7 @@ def small_model(stack, *, cut=1, prompt=PROMPT, adapter=ADAPTER, unfrozen=(), se
         stack=stack,
         cut=cut,
         languages=[TARGET],
-        head=nn.Linear(stack.width, 2),
+        head=LinearClassifier(stack.width, 2),
         initial=lambda how, layer, count: torch.randn(count, stack.width),
         unfrozen=unfrozen,
     )

@@ -29,6 +29,7 @@ from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.progress import Advance, Reporter
 from ..core.records import IDS, Example, Unit
+from ..model.heads import build_head
 from ..model.prediction import predictions_of
 from ..model.standardiser import Standardiser
 from ..recipe.parsing import parse_recipe
@@ -180,15 +181,15 @@ def _peft(variant: Variant, prepared: Prepared, source: Pool, head: Before | Non
     torch.manual_seed(seed)
     stack = prepared.backbone.stack
     kind = prepared.materials.task.kind
-    linear = torch.nn.Linear(stack.width, kind.outputs)
+    new = build_head(kind, stack)
     if prepared.recipe.train.warm_start and head is not None:
-        head.write_to(linear)
+        head.write_to(new)
     checkpoint = prepared.recipe.backbone.checkpoint
 
     def encoder() -> torch.nn.Module:
         return loading.load_encoder(checkpoint)
 
-    network = peft_network(variant.network, variant.options, encoder, stack, linear, per_token=kind.per_token)
+    network = peft_network(variant.network, variant.options, encoder, stack, new)
     forget_peak()  # the encoder was in memory twice for a moment
     return network
 

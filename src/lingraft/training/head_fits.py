@@ -111,9 +111,9 @@ def refit(
 def fit_ngram_classifiers(
     model: Network, targets: Sequence[Pool], draw: Draw, prepared: Prepared
 ) -> dict[str, NgramClassifier]:
-    """What the words say in each target language that has translations of the task's own texts.
+    """Fit a character n-gram classifier for each target language that has translations of the task's own texts.
 
-    Other parallel text teaches other words, and its classes are not those of the task's texts.
+    Other parallel text has other n-grams, and its classes are not those of the task's texts.
     """
     task, recipe, found = prepared.materials.task, prepared.recipe, dict[str, NgramClassifier]()
     english, strength = prepared.pools[task.source_language, "learn"], recipe.train.lexical_strength

@@ -20,6 +20,7 @@ from ..core.version import __version__
 from ..model.adaptation import build_adaptation
 from ..model.checkpoint import Identity, continue_from, save_adaptation
 from ..model.freezing import freezing, thawed
+from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..model.prompts.initialisers import starts
 from ..model.standardiser import Standardiser
@@ -88,13 +89,12 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
         )
     if task.kind.name == "classification":
         refit(model, source, targets, standardiser, prepared)
-        words = fit_ngram_classifiers(model, targets, draw, prepared)
-        if words:
-            model.adaptation.ngram_classifiers.update(words)
-        for language, classifier in words.items():
-            of_network, of_words = classifier.scales.tolist()
+        for language, classifier in fit_ngram_classifiers(model, targets, draw, prepared).items():
+            model.adaptation.add_text_classifier(language, classifier)
+            of_network, of_ngrams = classifier.scales.tolist()
             reporter.say(
-                f"{unit.name}: {language}: the words' logits count {of_words:.2f}, the network's {of_network:.2f}"
+                f"{unit.name}: {language}: the n-gram classifier's logits count {of_ngrams:.2f}, the network's "
+                f"{of_network:.2f}"
             )
     seconds = time.monotonic() - started
     save_adaptation(place / "adaptation.safetensors", *method.saved(model, identity(prepared)))
@@ -153,19 +153,18 @@ def grafted(prepared: Prepared, source: Pool, head: Before | None, seed: int) ->
     torch.manual_seed(seed)
     device = next(stack.parameters()).device
     some = source.encoded.table.batch([source.encoded.row[i] for i in source.passed[:32]]).to(device)
-    linear = nn.Linear(stack.width, task.kind.outputs)
+    new = build_head(task.kind, stack)
     if recipe.train.warm_start and head is not None:
-        head.write_to(linear)
+        head.write_to(new)
     adaptation = build_adaptation(
         prompt=recipe.prompt,
         adapter=recipe.adapter,
         stack=stack,
         cut=prepared.cut,
         languages=prepared.learnt,
-        head=linear,
+        head=new,
         initial=starts(prepared.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
         unfrozen=thawed(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
-        per_token=task.kind.per_token,
     )
     if recipe.train.continue_from is not None:
         continue_from(recipe.train.continue_from, adaptation, identity(prepared), prepared.backbone)
@@ -191,7 +190,6 @@ def identity(prepared: Prepared) -> Identity:
         adapter=recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
         version=__version__,
         paired=any(len(e.texts) > 1 for e in prepared.materials.dev),
-        outputs=task.kind.outputs,
         kind_options=dict(task.kind.options),
         precision=backbone.stack.precision,
     )

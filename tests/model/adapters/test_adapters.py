@@ -14,6 +14,7 @@ from lingraft.core.errors import CheckpointError, ConfigError
 from lingraft.model.adaptation import Adaptation
 from lingraft.model.adapters import adapters, linear_layers
 from lingraft.model.adapters.bottleneck import Bottleneck
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from tiny import random_model
 
@@ -52,7 +53,7 @@ def shaken(module, only=""):
 
 def final(adapter, stack, language, ids=IDS, training=False):
     """States after the last layer, walked from layer 1, without padding."""
-    model = GraftedModel(stack, Adaptation(None, adapter, torch.nn.Linear(WIDTH, 2))).train(training)
+    model = GraftedModel(stack, Adaptation(None, adapter, LinearClassifier(WIDTH, 2))).train(training)
     states = states_at(ids, stack, 1, torch.device("cpu"))
     with torch.no_grad():
         return model(states, language)[0].tokens[states.mask.bool()]
@@ -116,7 +117,7 @@ def test_steps_move_the_adapter_and_not_the_backbone(name, training, tiny_backbo
     """Two steps in one language leave the backbone's digest and the other language's part as they were."""
     stack = tiny_backbone.stack
     adapter = built(name, stack)
-    model = GraftedModel(stack, Adaptation(None, adapter, torch.nn.Linear(WIDTH, 2))).train(training)
+    model = GraftedModel(stack, Adaptation(None, adapter, LinearClassifier(WIDTH, 2))).train(training)
     before = {key: value.clone() for key, value in adapter.state_dict().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.0)
     for _ in range(2):

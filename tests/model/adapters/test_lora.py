@@ -19,6 +19,7 @@ from lingraft.core.records import States
 from lingraft.model.adaptation import Adaptation
 from lingraft.model.adapters import adapters, parameter_name
 from lingraft.model.adapters.peft_files import export_peft
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.model.prompts import prompts
 from tiny import random_model
@@ -50,7 +51,7 @@ def shaken(adapter):
 
 def ours(adapter, stack, cut=1):
     """Final states in our walk, without padding."""
-    model = GraftedModel(stack, Adaptation(None, adapter, nn.Linear(stack.width, 2))).eval()
+    model = GraftedModel(stack, Adaptation(None, adapter, LinearClassifier(stack.width, 2))).eval()
     states = states_at(IDS, stack, cut, torch.device("cpu"))
     with torch.no_grad():
         return model(states, "yor-Latn")[0].tokens[states.mask.bool()]
@@ -313,7 +314,7 @@ def test_beside_the_weights_it_computes_what_it_computes_merged(family, prompt):
     adapter = shaken(built(stack, rank=2))
     make = prompts.build(prompt["name"], {"length": 2}) if prompt else None
     rows = make(stack, range(1, 3), [], lambda how, layer, count: torch.randn(count, stack.width)) if make else None
-    model = GraftedModel(stack, Adaptation(rows, adapter, nn.Linear(stack.width, 3)))
+    model = GraftedModel(stack, Adaptation(rows, adapter, LinearClassifier(stack.width, 3)))
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
     states = States(tokens=torch.randn(2, 4, stack.width), mask=mask, layer=1)
 

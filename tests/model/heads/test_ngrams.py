@@ -1,4 +1,4 @@
-"""What the words say beside the network: n-grams taught by translations, and how much either counts."""
+"""The character n-gram classifier: label projection from translations, and how much it and the network count."""
 
 import math
 import unicodedata
@@ -21,14 +21,11 @@ from lingraft.core.errors import CheckpointError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import PairExample, from_json
 from lingraft.data.augmentation.code_switching import CODE_SWITCHING
+from lingraft.model.adaptation import Adaptation
 from lingraft.model.checkpoint import load_adaptation
-from lingraft.model.heads.ngrams import (
-    NgramClassifier,
-    ensemble,
-    fit_ngram_classifier,
-    restore_ngram_classifiers,
-    stacked,
-)
+from lingraft.model.heads import restore_text_classifiers
+from lingraft.model.heads.linear import LinearClassifier
+from lingraft.model.heads.ngrams import NgramClassifier, fit_ngram_classifier, stack_logits
 from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows
 from lingraft.runs.plan import plan
@@ -141,12 +138,12 @@ def test_factors_are_those_of_a_search_over_a_grid():
     def loss(a, b):
         return -(targets * log_softmax(a * network + b * words, axis=1)).sum(1).mean()
 
-    a, b = stacked(network, words, targets)
+    a, b = stack_logits(network, words, targets)
     grid = np.arange(0, 2, 0.02)
     best = min((loss(x, y), x, y) for x in grid for y in grid)
     assert loss(a, b) <= best[0] + 1e-6
     assert np.allclose([a, b], best[1:], atol=0.02)
-    assert stacked(network, -words, targets)[1] == 0
+    assert stack_logits(network, -words, targets)[1] == 0
 
 
 def test_factors_are_found_in_single_precision_too():
@@ -155,8 +152,8 @@ def test_factors_are_found_in_single_precision_too():
     targets = softmax(generator.normal(0, 2, (80, 3)), axis=1)
     sides = [np.log(targets) * f + generator.normal(0, 1, (80, 3)) for f in (0.7, 0.5)]
     single = [np.asarray(values, dtype=np.float32) for values in (*sides, targets)]
-    found = stacked(*single)
-    assert np.allclose(found, stacked(*sides, targets), atol=1e-3)
+    found = stack_logits(*single)
+    assert np.allclose(found, stack_logits(*sides, targets), atol=1e-3)
     assert not np.allclose(found, [1.0, 0.1], atol=1e-2)
 
 
@@ -175,10 +172,15 @@ def test_two_texts_are_left_to_the_network():
     """A benchmark of pairs may have the labels of one of texts."""
     texts, classes = invented_texts(40, 13)
     head = fit_ngram_classifier(texts, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
+    one = PairExample("1", "1", TARGET, text_a=texts[0])
+    two = replace(one, text_b="ku")
     logits = [torch.tensor([0.1, 0.2])]
-    adaptation = SimpleNamespace(ngram_classifiers={TARGET: head})
-    assert ensemble(adaptation, [("ba", "ku")], logits, TARGET) is logits
-    assert not torch.equal(ensemble(adaptation, [(texts[0],)], logits, TARGET)[0], logits[0])
+    adaptation = Adaptation(None, None, LinearClassifier(3, 2))
+    adaptation.add_text_classifier(TARGET, head)
+    assert adaptation.ensemble([two], logits, TARGET) is logits
+    assert adaptation.ensemble([one], logits, SOURCE) is logits
+    (found,) = adaptation.ensemble([one], logits, TARGET)
+    assert torch.equal(found, head([texts[0]], logits[0][None])[0])
 
 
 @pytest.mark.parametrize("texts", [[], [f"ba bo {i}" for i in range(19)], [chr(0x4E00 + i) for i in range(30)]])
@@ -204,8 +206,9 @@ def test_any_n_grams_survive_being_saved(ngrams):
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(3, len(ngrams), generator=generator)
     head = NgramClassifier(ngrams, torch.rand(len(ngrams), generator=generator) + 1, weight, torch.tensor([0.9, 0.4]))
-    tensors = {f"ngram_classifiers.abc-Latn.{name}": tensor for name, tensor in head.state_dict().items()}
-    found = restore_ngram_classifiers(tensors, "a file")["abc-Latn"]
+    tensors = {f"text_classifiers.ngrams.abc-Latn.{name}": tensor for name, tensor in head.state_dict().items()}
+    ((language, found),) = restore_text_classifiers(tensors, "a file")
+    assert language == "abc-Latn"
     assert found._vectorizer.vocabulary == ngrams
     network = torch.zeros(len(ngrams), 3)
     assert torch.equal(found(ngrams, network), head(ngrams, network))
@@ -215,7 +218,7 @@ def test_any_n_grams_survive_being_saved(ngrams):
 def test_a_damaged_head_is_refused(part):
     """Something is missing, doubled, of another size, or no list of n-grams."""
     head = NgramClassifier(["ab", "cd"], torch.ones(2), torch.ones(3, 2), torch.ones(2))
-    tensors = {f"ngram_classifiers.abc-Latn.{name}": tensor for name, tensor in head.state_dict().items()}
+    tensors = {f"text_classifiers.ngrams.abc-Latn.{name}": tensor for name, tensor in head.state_dict().items()}
     changed = {
         "twice": ("ngrams", torch.tensor(list(b'["ab","ab"]'), dtype=torch.uint8)),
         "text": ("ngrams", torch.tensor(list(b"\xff{"), dtype=torch.uint8)),
@@ -223,11 +226,18 @@ def test_a_damaged_head_is_refused(part):
     }
     if part in changed:
         name, tensor = changed[part]
-        tensors[f"ngram_classifiers.abc-Latn.{name}"] = tensor
+        tensors[f"text_classifiers.ngrams.abc-Latn.{name}"] = tensor
     else:
-        del tensors[f"ngram_classifiers.abc-Latn.{part}"]
-    with pytest.raises(CheckpointError, match=r"a file: the words of abc-Latn cannot be read .*run the recipe again"):
-        restore_ngram_classifiers(tensors, "a file")
+        del tensors[f"text_classifiers.ngrams.abc-Latn.{part}"]
+    message = r"a file: the character n-gram classifier of abc-Latn cannot be read .*run the recipe again"
+    with pytest.raises(CheckpointError, match=message):
+        restore_text_classifiers(tensors, "a file")
+
+
+def test_a_text_classifier_of_an_unknown_kind_is_refused():
+    """Made with a package that is not installed here, for example."""
+    with pytest.raises(CheckpointError, match="a file holds a text classifier 'words2'; known are ngrams"):
+        restore_text_classifiers({"text_classifiers.words2.abc-Latn.weight": torch.ones(1)}, "a file")
 
 
 # ---- A run -----------------------------------------------------------------------------------------
@@ -269,7 +279,7 @@ def test_a_run_adds_its_words_in_the_target_language_alone(runs):
     path = both.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
     theirs, ours = (load_file(run.folder / "units" / "k1-draw0-seed1" / path.name) for run in (plain, both))
     assert set(ours) - set(theirs) == {
-        f"ngram_classifiers.{TARGET}.{part}" for part in ("ngrams", "idf", "weight", "scales")
+        f"text_classifiers.ngrams.{TARGET}.{part}" for part in ("ngrams", "idf", "weight", "scales")
     }
     assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
     adaptation, _ = load_adaptation(path, both.backbone)
@@ -277,7 +287,7 @@ def test_a_run_adds_its_words_in_the_target_language_alone(runs):
     network, _ = predict_rows(
         GraftedModel(both.backbone.stack, adaptation), both.pools[TARGET, "test"], [e.id for e in examples], TARGET
     )
-    head = adaptation.ngram_classifiers[TARGET]
+    head = adaptation.text_classifiers["ngrams"][TARGET]
     expected = head([e.text_a for e in examples], torch.stack(network)).softmax(1).max(1).values
     assert confidences(both, TARGET) == pytest.approx(expected.tolist(), abs=1e-5)
     count = read_object(both.folder / "units" / "k1-draw0-seed1" / "unit.json")["trained"]
@@ -303,7 +313,7 @@ def test_the_words_learn_what_the_model_makes_of_the_translations(runs):
     expected = fit_ngram_classifier(list(taught), np.stack(list(taught.values())), torch.stack(network).numpy(), 30.0)
     for name, tensor in expected.state_dict().items():
         assert torch.allclose(
-            adaptation.ngram_classifiers[TARGET].state_dict()[name].float(), tensor.float(), atol=1e-4
+            adaptation.text_classifiers["ngrams"][TARGET].state_dict()[name].float(), tensor.float(), atol=1e-4
         ), name
 
 
@@ -317,7 +327,7 @@ def test_a_saved_run_reads_words_again(runs):
     rows = read_object(run.folder / "units" / "k1-draw0-seed1" / "probe.json")["languages"][TARGET]
     again = adapted.logits([from_json(row["example"], PairExample) for row in rows], TARGET)
     assert torch.stack(again).flatten().tolist() == pytest.approx([x for r in rows for x in r["logits"][0]], abs=1e-4)
-    bare = ensemble(adapted.model.adaptation, [(t,) for t in texts], [torch.zeros(3)] * len(texts), SOURCE)
+    bare = adapted.model.ensemble(run.materials.test[TARGET], [torch.zeros(3)] * len(texts), SOURCE)
     assert all(logits.abs().max() == 0 for logits in bare)
 
 
@@ -333,7 +343,7 @@ def test_only_translations_of_the_task_s_own_texts_teach_words(runs, name, overr
     """Parallel text of other origin has none of the task's classes; and too few pairs teach nothing."""
     run = runs(name, *overrides, **changes)
     tensors = load_file(run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors")
-    assert not any(name.startswith("ngram_classifiers") for name in tensors)
+    assert not any(name.startswith("text_classifiers") for name in tensors)
 
 
 def test_a_damaged_file_says_whose_words(runs, tmp_path):
@@ -343,9 +353,9 @@ def test_a_damaged_file_says_whose_words(runs, tmp_path):
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     tensors = load_file(path)
-    del tensors[f"ngram_classifiers.{TARGET}.idf"]
+    del tensors[f"text_classifiers.ngrams.{TARGET}.idf"]
     save_file(tensors, tmp_path / "adaptation.safetensors", metadata=metadata)
-    with pytest.raises(CheckpointError, match=f"the words of {TARGET} cannot be read"):
+    with pytest.raises(CheckpointError, match=f"the character n-gram classifier of {TARGET} cannot be read"):
         load_adaptation(tmp_path / "adaptation.safetensors", run.backbone)
 
 
@@ -375,9 +385,9 @@ def test_the_words_are_counted_as_the_language_s(runs):
     run = runs("both", **FROM_TASK)
     path = run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
     adaptation, _ = load_adaptation(path, run.backbone)
-    head = adaptation.ngram_classifiers[TARGET]
+    head = adaptation.text_classifiers["ngrams"][TARGET]
     counts = {(part["part"], part["name"]): part["count"] for part in trained_parts(adaptation)}
-    assert counts[f"language:{TARGET}", "words (character n-grams)"] == head.weight.numel() + 2
+    assert counts[f"language:{TARGET}", "character n-gram classifier"] == head.weight.numel() + 2
 
 
 def test_a_network_of_peft_s_learns_no_words(runs):
