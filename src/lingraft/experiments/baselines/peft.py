@@ -45,7 +45,7 @@ class PeftParts(nn.Module):
 
 
 class PeftNetwork(nn.Module):
-    """A PEFT model with a mean over tokens and a linear head: a :class:`lingraft.model.Network`.
+    """A PEFT model with a mean over tokens and a linear head: a :class:`lingraft.model.network.Network`.
 
     Args:
         method: One of :data:`METHODS`.

@@ -2,7 +2,7 @@
 
 They sit inside the block, after the feed-forward network and before its norm, and may begin with an
 invertible part on the embeddings. As in MAD-X they stay frozen, and a task adapter of our own, which
-all languages share, is trained on top of them. See :mod:`lingraft.adapters.adapterhub_folder` for
+all languages share, is trained on top of them. See :mod:`lingraft.model.adapters.adapterhub_files` for
 what is read. The adaptation that is saved holds them, so their folders are needed once only.
 """
 
