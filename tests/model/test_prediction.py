@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from torch import nn
 
 from lingraft.backbones.encoding import encode
 from lingraft.backbones.walk import states_at
 from lingraft.core.records import Answer, ChoiceExample, Features, PairExample, Score, SpanExample, TaggedExample, Unit
 from lingraft.model.adaptation import build_adaptation
+from lingraft.model.heads import build_head
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows, predictions_of
 from lingraft.recipe.settings import Block
@@ -34,7 +35,7 @@ def model(tiny_backbone):
         stack=stack,
         cut=1,
         languages=["yor-Latn"],
-        head=nn.Linear(stack.width, 3),
+        head=LinearClassifier(stack.width, 3),
         initial=lambda how, layer, count: torch.randn(count, stack.width),
     )
     with torch.no_grad():
@@ -194,8 +195,8 @@ def test_predictions_come_from_all_rows_of_an_example(tiny_backbone, model):
             stack,
             build_adaptation(
                 prompt=Block.model_validate({"name": "deep", "length": 2}), adapter=None, stack=stack, cut=1,
-                languages=["yor-Latn"], head=nn.Linear(stack.width, kind.outputs),
-                initial=lambda how, layer, count: torch.randn(count, stack.width), per_token=kind.per_token,
+                languages=["yor-Latn"], head=build_head(kind, stack),
+                initial=lambda how, layer, count: torch.randn(count, stack.width),
             ),
         ).eval()  # fmt: skip
         features = kind.encode(examples, tiny_backbone.tokenizer, 24, "")

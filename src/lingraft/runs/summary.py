@@ -24,6 +24,7 @@ from ..core.version import __version__
 from ..model.adapters.lora import LoraAdapter
 from ..model.adapters.peft_files import export_peft
 from ..model.checkpoint import load_adaptation
+from ..model.heads import text_classifiers
 from ..recipe.settings import Recipe
 from ..results.metrics import expected_calibration_error
 from ..results.run_files import share_right
@@ -101,8 +102,8 @@ def _part(parameter: str) -> tuple[str, str]:
     kind, *inner = parameter.split(".")
     if kind == "head":
         return "head", "head"
-    if kind == "lexical":
-        return f"language:{inner[0]}", "words (character n-grams)"
+    if kind == "text_classifiers":
+        return f"language:{inner[1]}", text_classifiers.build(inner[0]).title
     if kind == "unfrozen":
         return "backbone", "backbone layers" if _thawed(parameter).startswith("layers.") else THE_REST
     if inner[:1] == ["gate"]:  # prompt.gate.language.CODE.LAYER

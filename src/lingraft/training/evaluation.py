@@ -11,7 +11,6 @@ from ..backbones.encoding import Encoded
 from ..core.files import write_json, write_lines
 from ..core.progress import Reporter
 from ..core.records import ChoiceExample, Example, Prediction, Score, SpanExample, Unit, as_json
-from ..model.heads.ngrams import with_words
 from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
 from ..results.metrics import SumMetric
@@ -47,7 +46,7 @@ def evaluate_unit(
         count = sum(len(encoded.rows[i]) for i in ids)
         with reporter.task(f"scoring {unit.name}, {language}", count * (1 if head is None else 2)) as advance:
             logits, _ = predict_rows(model, encoded, ids, language, advance)
-            logits = with_words(model.adaptation, [example.texts for example in examples], logits, language)
+            logits = model.ensemble(examples, logits, language)
             found = {name: predictions_of(logits, examples, encoded, task)}
             if head is not None:
                 found = {BEFORE: predictions_of(head.logits(encoded, ids, language), examples, encoded, task)} | found

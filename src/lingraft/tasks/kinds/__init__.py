@@ -55,6 +55,8 @@ class Kind:
     """The first is the one that counts."""
     metrics_in: Callable[[str], Mapping[str, Metric]] | None = None
     """The same metrics for answers in a language, where its rules differ from those of ``metrics``."""
+    head: str = "linear"
+    """Name of the head that gives the outputs, see :mod:`lingraft.model.heads`."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What builds the same kind again, as plain data, beside its name and labels."""
 
