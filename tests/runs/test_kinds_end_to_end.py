@@ -27,7 +27,7 @@ from lingraft.core.records import Score
 from lingraft.experiments import worker as compare_worker
 from lingraft.experiments.compare import compare
 from lingraft.recipe.parsing import parse_recipe
-from lingraft.results.metrics import of_sums
+from lingraft.results.findings import formula_of
 from lingraft.results.run_files import read_run
 from lingraft.runs.pipeline import run
 from lingraft.runs.plan import plan
@@ -185,6 +185,7 @@ def test_scores_are_those_of_the_predictions(finished):
     """Every metric, before and after, both languages, each in its interval; the first one is made of the counts."""
     kind, folder = finished
     scores = [Score(**row) for row in read_lines(folder / "scores.jsonl")]
+    made = formula_of(read_object(folder / "data.json"))
     assert len(scores) == len(set(scores)) == 2 * 2 * 2 * len(METRICS[kind])
     assert {score.metric for score in scores} == set(METRICS[kind])
     for score in scores:
@@ -196,7 +197,7 @@ def test_scores_are_those_of_the_predictions(finished):
             rows = lines(folder, f"k{score.shots}-draw0-seed1", score.language)
             column = "counts" if score.method == "lingraft" else "before_counts"
             sums = torch.tensor([row[column] for row in rows], dtype=torch.float64).sum(0).numpy()
-            assert score.value == pytest.approx(float(of_sums(sums)))
+            assert score.value == pytest.approx(float(made(sums)))
 
 
 def test_predictions_are_answers_of_the_kind(finished):

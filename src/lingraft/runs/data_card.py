@@ -75,7 +75,7 @@ def data_card(
     return {
         "task": task.name,
         "kind": task.kind.name,
-        "metrics": list(task.kind.metrics),
+        "metrics": {name: metric.formula for name, metric in task.kind.metrics.items()},
         "licence": task.licence,
         "citation": task.citation,
         "labels": list(task.labels),

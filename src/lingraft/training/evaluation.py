@@ -14,7 +14,6 @@ from ..core.records import ChoiceExample, Example, Prediction, Score, SpanExampl
 from ..model.heads.ngrams import with_words
 from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
-from ..results.metrics import SumMetric
 from ..tasks import Task
 from ..tasks.scores import score_by_language
 from .frozen_head import Before
@@ -103,10 +102,9 @@ def prediction_rows(
         if before is not None:
             line |= {"before": before[i].value, "before_confidence": before[i].confidence}
         line |= {"value": prediction.value, "confidence": prediction.confidence}
-        if isinstance(main, SumMetric):
-            line["counts"] = main.counts(example.gold, prediction.value)
-            if before is not None:
-                line["before_counts"] = main.counts(example.gold, before[i].value)
+        for column, one in (("", prediction), *([("before_", before[i])] if before is not None else [])):
+            line[f"{column}counts"] = main.counts(example.gold, one.value)
+            line[f"{column}right"] = main.right(example.gold, one.value)
         lines.append(line)
     return lines
 

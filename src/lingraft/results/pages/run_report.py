@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from ...core.files import Row, write_atomically
 from .. import charts, findings, wording
 from ..findings import Result
+from ..metrics.calibration import expected_calibration_error
 from ..run_files import RunFiles, is_right, read_run
 from .training_sections import learning, network, record, retained
 
@@ -106,7 +107,7 @@ def _environment() -> Environment:
         wording.count,
         wording.size,
         wording.interval,
-        wording.points,
+        wording.change,
         wording.duration,
         wording.span,
     )
@@ -171,7 +172,7 @@ def _results_title(main: list[Result]) -> str:
         return "Nothing to compare yet"
     best = max(gains, key=lambda result: result.gain.value if result.gain else 0.0)
     assert best.gain is not None
-    change = f"{wording.points(best.gain.value)} {wording.interval(best.gain)}".strip()
+    change = wording.gain_told(best)
     if len(gains) == 1:
         return f"Adaptation changed {wording.metric_name(gains[0].metric)} by {change}"
     return f"{best.name} gained most: {change}" if best.gain.value > 0 else f"No language gained; {best.name}: {change}"
@@ -202,7 +203,7 @@ def _predictions(run: RunFiles) -> list[Context]:
         rows = run.predictions(run.selected_unit, language)
         if not rows:
             continue
-        labels = [] if "counts" in rows[0] else findings.labels_of(rows, run.data.get("labels", ()))
+        labels = findings.labels_of(rows, run.data.get("labels", ())) if findings.has_classes(run.data) else []
         counts = findings.confusion(rows, labels) if labels else []
         baseline = findings.confusion(rows, labels, "before") if labels and rows[0].get("before") is not None else None
         before, after = (findings.reliability(rows, when) for when in ("before", "after"))
@@ -218,8 +219,9 @@ def _predictions(run: RunFiles) -> list[Context]:
                 "confused": _most_confused(labels, counts),
                 "reliability": Markup(charts.reliability_diagram(before, after)),
                 "confidence": wording.confidence_told(after),
-                "ece_before": stated.get("before", findings.expected_calibration_error(before)),
-                "ece_after": stated.get("after", findings.expected_calibration_error(after)),
+                "ece_before": expected_calibration_error(before),
+                "ece_after": expected_calibration_error(after),
+                "ece_of_all": stated if len(run.trainings) > 1 else {},
             }
         )
     return sections

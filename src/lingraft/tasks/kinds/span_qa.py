@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ...core.errors import ConfigError
 from ...core.records import Example, Features, PairExample, Prediction, SpanExample, Target
-from ...results.metrics import SumMetric
+from ...results.metrics import Metric
 from ...results.metrics.answers import answer_metrics
 from . import NO_LABEL, Kind, kinds
 from .text_rows import encode_texts
@@ -74,7 +74,7 @@ def span_qa_kind(
 
 
 @cache
-def _mlqa_metrics(language: str) -> Mapping[str, SumMetric]:
+def _mlqa_metrics(language: str) -> Mapping[str, Metric]:
     """MLQA's rules for contexts in a language."""
     return answer_metrics(f"mlqa:{language}")
 
