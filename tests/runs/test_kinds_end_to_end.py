@@ -29,6 +29,7 @@ from lingraft.experiments.compare import compare
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.metrics import of_sums
 from lingraft.results.run_files import read_run
+from lingraft.runs.checks import gather_checked
 from lingraft.runs.pipeline import run
 from lingraft.runs.plan import plan
 from lingraft.runs.rescore import rescore
@@ -397,14 +398,14 @@ def test_without_a_warm_start_nothing_comes_before(world, tiny_checkpoint, tmp_p
 def test_a_loss_on_classes_is_refused_before_anything_is_computed(kind, world, tiny_checkpoint, tmp_path):
     """With its place and its reason; where nothing is aligned, it does no harm."""
     wanted = recipe(kind, world, tiny_checkpoint, tmp_path, alignment=[{"name": "mse"}, {"name": "prediction"}])
-    for ask in (gather, plan, run):
+    for ask in (gather_checked, plan, run):
         with pytest.raises(ConfigError) as caught:
             ask(wanted)
         assert caught.value.problems == [
-            f"alignment.1: prediction compares the classes of two sentences, but {kind} ({kind}) has none for a "
-            "sentence; leave this loss out"
+            f"alignment.1: prediction compares the classes of two sentences, but {kind} ({kind}) gives a "
+            "sentence no class logits; leave this loss out"
         ]
-    assert gather(wanted.model_copy(update={"train": wanted.train.model_copy(update={"max_pairs": 0})}))
+    assert gather_checked(wanted.model_copy(update={"train": wanted.train.model_copy(update={"max_pairs": 0})}))
 
 
 def test_a_non_commercial_licence_is_said(world, tiny_checkpoint, tmp_path, monkeypatch):
@@ -472,7 +473,7 @@ def test_methods_are_compared_on_questions(world, tiny_checkpoint, tmp_path, mon
     )  # fmt: skip
     folder = compare(wanted, quiet=True)
     methods = {facts["name"]: facts for facts in read_object(folder / "comparison.json")["methods"]}
-    assert methods["prototype"]["impossible"] == "prototypes are those of classes, and span_qa has none"
+    assert methods["prototype"]["impossible"] == "prototypes score classes, which the outputs of span_qa are not"
     assert methods["frozen-head"]["trainable_parameters"] == 2 * 24 + 2
     assert "trained by gradient" in methods["frozen-head"]["about"]
     assert len({json.dumps(facts["labels"]) for facts in methods.values() if "labels" in facts}) == 1

@@ -20,6 +20,7 @@ from ..core.files import Row
 from ..core.records import Score
 from .run_files import RunFiles, counts_of, is_right, share_right, unit_of
 from .statistics import sums_interval
+from .words import NEUTRAL, Words, words_of
 
 BEFORE, AFTER = "frozen-head", "lingraft"
 Verdict = Literal["better", "unclear", "worse", "unknown"]
@@ -55,8 +56,8 @@ class Result:
     """What ``before``, ``after`` and ``gain`` are."""
     context_language: str | None = None
     """Of the contexts of questions, where that is told apart."""
-    kind: str = "classification"
-    """Of the task."""
+    words: Words = NEUTRAL
+    """What an example and a shot are called."""
 
     @property
     def verdict(self) -> Verdict:
@@ -114,10 +115,10 @@ def _result(run: RunFiles, language: str, context: str | None, shots: int, score
         draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
         seeds=len({score.seed for score in after}),
         n=min((score.n for score in after or scores), default=0),
-        majority=_majority(aligned),
+        majority=_majority(aligned) if run.data.get("classes") else None,
         metric=main,
         context_language=context,
-        kind=str(run.data.get("kind") or "classification"),
+        words=words_of(run.data),
     )
 
 
@@ -178,7 +179,7 @@ def _bootstrap(aligned: list[list[Row]], moments: Sequence[str]) -> tuple[float,
 
 def _majority(aligned: list[list[Row]]) -> float | None:
     """Accuracy of always answering the most frequent label of the test set."""
-    if not aligned or "counts" in aligned[0][0]:  # nothing is told apart
+    if not aligned:
         return None
     return Counter(row["gold"] for row in aligned[0]).most_common(1)[0][1] / len(aligned[0])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,12 @@ def data_card(
     return {
         "task": task.name,
         "kind": task.kind.name,
+        "words": asdict(task.kind.words),
         "metrics": list(task.kind.metrics),
         "licence": task.licence,
         "citation": task.citation,
         "labels": list(task.labels),
+        "classes": list(task.kind.classes),
         "source_language": task.source_language,
         "target_languages": list(task.target_languages),
         "languages": languages,

@@ -161,7 +161,7 @@ def _draw(
     labelled = [example for example in training if keep_all or example.group not in paired]
     if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
         labelled = _at_most(recipe.shots.source_examples, labelled, draw)
-    classes = set(task.labels) if task.kind.name == "classification" else set()
+    classes = set(task.kind.classes)
     missing = classes - {str(example.gold) for example in labelled}
     if not labelled and not classes:
         raise DataError(f"draw {draw} leaves no labelled {task.source_language} example; give more examples")
@@ -180,7 +180,7 @@ def _draw(
                 f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots from; "
                 "add some, or set shots.k to 0"
             )
-        shots[language] = tuple(draw_shots(pool, k, draw)) if k else ()
+        shots[language] = tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
     return Draw(k, draw, tuple(labelled), shots, pairs)
 
 

@@ -84,7 +84,7 @@ def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, m
             say=lambda sentence: reporter.say(f"{unit.name}: {sentence}"),
             accelerator=accelerator,
         )
-    if task.kind.name == "classification":
+    if task.kind.class_logits:
         refit(model, source, targets, frame, prepared)
         words = learn_words(model, targets, draw, prepared)
         if words:

@@ -20,23 +20,10 @@ from ...core.files import Row, write_atomically
 from .. import charts, findings, wording
 from ..findings import Result
 from ..run_files import RunFiles, is_right, read_run
+from ..words import words_of
 from .training_sections import learning, network, record, retained
 
 Context = dict[str, Any]
-
-PIPELINE_TAGS = {"span_qa": "question-answering", "tagging": "token-classification", "choice": "multiple-choice"}
-ITEMS = {
-    "span_qa": '{"question": "…", "context": "…"}',
-    "choice": '{"text": "…", "alternatives": ["…", "…"]}',
-}
-"""What is predicted on, as Python writes it."""
-
-LABELS_ONLY = 'The model chooses among its labels, whatever the text is; it has no answer for "none of these".'
-LIMITS = {
-    "span_qa": "The answer is always a piece of the context, also where the context does not answer the question.",
-    "tagging": "The model chooses among its tags, whatever the word is.",
-    "choice": "The model chooses one of the alternatives, also where none goes with the text.",
-}
 
 
 def write_report(folder: Path) -> Path:
@@ -72,9 +59,7 @@ def write_model_card(folder: Path) -> Path:
     """
     run = read_run(folder)
     found = findings.results(run)
-    kind = str(run.data.get("kind"))
-    told = {"item": ITEMS.get(kind, '"…"'), "limit": LIMITS.get(kind, LABELS_ONLY)}
-    context = _overview(run, found) | told | {"front_matter": _front_matter(run), "data": _data(run)}
+    context = _overview(run, found) | {"front_matter": _front_matter(run), "data": _data(run)}
     return _write(folder / "README.md", context, template="model_card.md.j2")
 
 
@@ -145,9 +130,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
         "results_title": _results_title(main),
-        "noun": wording.noun_of(str(run.data.get("kind"))),
-        "kind": str(run.data.get("kind") or "classification"),
-        "shots_title": wording.shots_title(str(run.data.get("kind") or "classification")),
+        "words": words_of(run.data),
         "metrics": [wording.metric_name(metric) for metric in findings.metrics_of(run.data)],
         "results_chart": Markup(charts.before_after(found)) if found else None,
     }
@@ -202,7 +185,8 @@ def _predictions(run: RunFiles) -> list[Context]:
         rows = run.predictions(run.selected_unit, language)
         if not rows:
             continue
-        labels = [] if "counts" in rows[0] else findings.labels_of(rows, run.data.get("labels", ()))
+        classes = run.data.get("classes")
+        labels = findings.labels_of(rows, classes) if classes else []
         counts = findings.confusion(rows, labels) if labels else []
         baseline = findings.confusion(rows, labels, "before") if labels and rows[0].get("before") is not None else None
         before, after = (findings.reliability(rows, when) for when in ("before", "after"))
@@ -235,7 +219,7 @@ def _readable(row: Row) -> Row:
         return among[int(value)] if among and value is not None else value
 
     shown = {column: told(row.get(column)) for column in ("gold", "value", "before")}
-    return row | shown | {"before_right": row.get("before") is not None and is_right(row, "before")}
+    return {"text_b": None} | row | shown | {"before_right": row.get("before") is not None and is_right(row, "before")}
 
 
 def _most_confused(labels: list[str], counts: list[list[int]]) -> str:
@@ -281,7 +265,7 @@ def _front_matter(run: RunFiles) -> str:
         **_licence_fields(licences),
         "base_model": str(run.summary.get("backbone", {}).get("name", "")).removeprefix("bundled:"),
         "library_name": "lingraft",
-        "pipeline_tag": PIPELINE_TAGS.get(str(run.data.get("kind")), "text-classification"),
+        "pipeline_tag": words_of(run.data).pipeline_tag,
         "tags": ["lingraft", "cross-lingual-transfer", "low-resource-languages", "adapter"],
         "metrics": ["f1" if metric.endswith("f1") else metric for metric in findings.metrics_of(run.data)],
     }
