@@ -28,6 +28,7 @@ from lingraft.experiments import worker as compare_worker
 from lingraft.experiments.compare import compare
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.metrics import of_sums
+from lingraft.results.pages import write_page
 from lingraft.results.run_files import read_run
 from lingraft.runs.checks import gather_checked
 from lingraft.runs.pipeline import run
@@ -158,7 +159,7 @@ def recipe(kind, world, checkpoint, output, *overrides, **changes):
 def unverified(monkeypatch):
     """Runs end without the check in a fresh process and without charts, which take seconds."""
     monkeypatch.setattr(lingraft.runs.pipeline, "verify_in_fresh_process", lambda folder: None)
-    monkeypatch.setattr(lingraft.runs.pipeline, "write_report", lambda folder: None)
+    monkeypatch.setattr(lingraft.runs.pipeline, "write_pages", lambda folder: write_page(folder, "README.md"))
 
 
 @pytest.fixture(scope="module", params=KINDS)

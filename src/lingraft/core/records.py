@@ -18,18 +18,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+GOLD = "gold"
+"""The origin of what people wrote."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """Something to learn from or to be tested on; the classes below say what.
 
     ``group`` names what must stay on one side of a split (a paragraph, a parallel sentence);
-    ``origin`` is ``"gold"`` or the name of the generator that made it up.
+    ``origin`` is :data:`GOLD` or the name of the generator that made it up.
     """
 
     id: str
     group: str
     language: str
-    origin: str = "gold"
+    origin: str = GOLD
 
     @property
     def texts(self) -> tuple[str, ...]:

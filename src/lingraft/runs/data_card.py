@@ -11,7 +11,7 @@ from typing import Any
 from ..backbones.loading import Backbone
 from ..core.errors import RunError
 from ..core.files import read_object
-from ..core.records import Features
+from ..core.records import GOLD, Features
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
 
@@ -45,7 +45,6 @@ def data_card(
     recipe: Recipe,
 ) -> dict[str, Any]:
     """Counts, licences and what was removed: the content of ``data.json``."""
-    from ..data.augmentation.code_switching import CODE_SWITCHING
     from ..data.languages import display_name
     from ..data.tokenizer_coverage import coverage
 
@@ -67,7 +66,7 @@ def data_card(
             },
             "shots": 0 if source else max(len(draw.shots[code]) for draw in materials.draws),
             "pairs": len(pairs),
-            "switched": sum(pair[1].origin == CODE_SWITCHING for pair in pairs),
+            "made": sum(pair[1].origin != GOLD for pair in pairs),
             "truncated": sum(f.truncated > 0 for f in found),
             "tokens": tokens,
             "unknown_rate": covered.unknown_rate,

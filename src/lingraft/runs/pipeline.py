@@ -12,7 +12,7 @@ from ..core.errors import RunError
 from ..core.files import write_json
 from ..core.progress import Reporter
 from ..recipe.settings import Recipe
-from ..results.pages.run_report import write_model_card, write_report
+from ..results.pages import write_pages
 from ..training.trial import run_unit
 from .data_card import refuse_other_data
 from .folder import opened, units
@@ -48,6 +48,5 @@ def run(recipe: Recipe, *, quiet: bool = False) -> Path:
         write_json(folder / "states.json", picture(*shown))
         write_json(folder / "retention.json", retention(*shown))
         verify_in_fresh_process(folder)
-        write_report(folder)
-        write_model_card(folder)
+        write_pages(folder)
     return folder

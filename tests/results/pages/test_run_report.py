@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from lingraft.core.errors import RunError
 from lingraft.results.findings import results
-from lingraft.results.pages.run_report import write_model_card, write_report
+from lingraft.results.pages import LAST, pages, write_page, write_pages
 from lingraft.results.run_files import read_run
 
 LABELS = ["harvest", "weather", "music", "trade", "health"]
@@ -141,6 +141,16 @@ def invented_states(rng, targets):
 
     axes = "First two principal components of the source states."
     return {"axes": axes, "labels": None, "languages": {code: moments() for code in targets}}
+
+
+def write_report(folder):
+    """The report of a run folder."""
+    return write_page(folder, "report.html")
+
+
+def write_model_card(folder):
+    """Its model card."""
+    return write_page(folder, "README.md")
 
 
 def write_object(path, content):
@@ -336,6 +346,14 @@ def test_an_empty_folder_has_a_report(tmp_path):
     """A run that has not written anything yet is told so."""
     assert "No scores yet" in plain(write_report(tmp_path))
     assert "no scores yet" in plain(write_model_card(tmp_path))
+
+
+def test_all_pages_are_written_and_the_model_card_last(run):
+    """A folder with a model card is a finished run, so nothing may be missing once it is there."""
+    written = write_pages(run)
+    assert {path.name for path in written} == set(pages) > {LAST}
+    assert written[-1].name == LAST
+    assert all(path.read_text(encoding="utf-8") for path in written)
 
 
 def test_no_folder_is_an_error(tmp_path):

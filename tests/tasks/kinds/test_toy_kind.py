@@ -8,8 +8,8 @@ import pytest
 
 from invented import FILLER, SOURCE, TARGET, TOPICS, labelled_texts, translated
 from lingraft.core.files import read_lines, read_object
+from lingraft.results.pages import write_page
 from lingraft.results.pages.run_markdown import write_results_page
-from lingraft.results.pages.run_report import write_report
 from outside import install, python
 
 SIZES = {"train": 18, "dev": 9, "test": 12}
@@ -165,7 +165,7 @@ def test_it_is_scored_again_from_what_was_saved(whole):
 
 def test_pages_speak_its_words_where_nobody_knows_it(whole, tmp_path):
     """In this process it was never registered, and every page can be written: the words are in the folder."""
-    page = write_report(whole.folder).read_text(encoding="utf-8")
+    page = write_page(whole.folder, "report.html").read_text(encoding="utf-8")
     card = (whole.folder / "README.md").read_text(encoding="utf-8")
     table = write_results_page(whole.folder, tmp_path / "page.md", command="x").read_text(encoding="utf-8")
     for text in (page, card):

@@ -9,71 +9,58 @@ from __future__ import annotations
 
 import re
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from ruamel.yaml import YAML
 
-from ...core.files import Row, write_atomically
+from ...core.files import Row
 from .. import charts, findings, wording
 from ..findings import Result
-from ..run_files import RunFiles, is_right, read_run
+from ..run_files import RunFiles, is_right
 from ..words import words_of
+from . import Page, pages
 from .training_sections import learning, network, record, retained
 
 Context = dict[str, Any]
 
 
-def write_report(folder: Path) -> Path:
-    """Write ``report.html`` into a run folder.
+@pages.register("report.html")
+def report() -> Page:
+    """The report: one self-contained page of everything that a run found out."""
 
-    Args:
-        folder: A run folder; only its files are read.
+    def write(run: RunFiles) -> str:
+        found = findings.results(run)
+        sections = {
+            "learning": learning(run),
+            "network": network(run),
+            "states": _states(run),
+            "retention": retained(run),
+            "predictions": _predictions(run),
+            "data": _data(run),
+        }
+        return _filled("report.html.j2", _overview(run, found) | sections)
 
-    Returns:
-        The path of the page.
-    """
-    run = read_run(folder)
-    found = findings.results(run)
-    sections = {
-        "learning": learning(run),
-        "network": network(run),
-        "states": _states(run),
-        "retention": retained(run),
-        "predictions": _predictions(run),
-        "data": _data(run),
-    }
-    return _write(folder / "report.html", _overview(run, found) | sections)
+    return write
 
 
-def write_model_card(folder: Path) -> Path:
-    """Write the model card ``README.md``, in the form the Hugging Face Hub reads, into a run folder.
+@pages.register("README.md")
+def model_card() -> Page:
+    """The model card, in the form that the Hugging Face Hub reads."""
 
-    Args:
-        folder: A run folder; only its files are read.
+    def write(run: RunFiles) -> str:
+        context = _overview(run, findings.results(run)) | {"front_matter": _front_matter(run), "data": _data(run)}
+        return _filled("model_card.md.j2", context)
 
-    Returns:
-        The path of the card.
-    """
-    run = read_run(folder)
-    found = findings.results(run)
-    context = _overview(run, found) | {"front_matter": _front_matter(run), "data": _data(run)}
-    return _write(folder / "README.md", context, template="model_card.md.j2")
+    return write
 
 
-# --- Pages ------------------------------------------------------------------------------------------
+# --- Templates --------------------------------------------------------------------------------------
 
 
-def _write(path: Path, context: Context, template: str = "report.html.j2") -> Path:
-    text = _environment().get_template(template).render(context)
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    write_atomically(path, write)
-    return path
+def _filled(template: str, context: Context) -> str:
+    return _environment().get_template(template).render(context)
 
 
 def _environment() -> Environment:
