@@ -23,13 +23,13 @@ SECTIONS = {
     "other_languages": "Topics (SIB-200), four further languages",
     "nusax": "Sentiment (NusaX)",
     "ablation": "What each part is worth (Hausa, Guarani)",
-    "words": "What the words add (Hausa, Guarani, Acehnese, Amharic, Balinese)",
+    "words": "What the n-gram classifier adds (Hausa, Guarani, Acehnese, Amharic, Balinese)",
     "parts": "Start, averaging, order, and how many pairs (Hausa, Guarani)",
     "more_pairs": "Five times as many pairs, from the news (Hausa)",
     "lexicon": "A list of words instead of sentences (Guarani)",
     "losses": "Other alignment losses (Hausa, Guarani)",
     "cuts": "Where to cut (Hausa, Guarani)",
-    "tuning": "Learning rates (Hausa, four passes)",
+    "tuning": "Learning rates (Hausa, four epochs)",
 }
 EXAMPLES = "examples/knowledge_transfer"
 NEWS = "../shared/data/ntrex/newstest2019"

@@ -104,10 +104,10 @@ MLQA = (
 )
 AFRIQA = ("--task", "afriqa", "--data-dir", "../shared/data/afriqa", "--languages", "hau,yor")
 STAGES = (
-    Stage("XQuAD", "17 English articles, three passes", "xquad", recipe("xquad")),
+    Stage("XQuAD", "17 English articles, three epochs", "xquad", recipe("xquad")),
     Stage(
         "XQuAD",
-        "the same questions, PEFT's LoRA in all layers, two passes",
+        "the same questions, PEFT's LoRA in all layers, two epochs",
         "xquad-peft",
         recipe("xquad", *PEFT, "train.num_train_epochs=2"),
         verb="compare",
@@ -115,7 +115,7 @@ STAGES = (
     Stage("XQuAD", "32 questions of Arabic, Hindi and Vietnamese besides", "xquad-shots", recipe("xquad_shots")),
     Stage(
         "XQuAD",
-        "parts of each language instead, aligned on 1,000 translated sentences, two passes",
+        "parts of each language instead, aligned on 1,000 translated sentences, two epochs",
         "xquad-aligned",
         recipe("xquad", *SHORT_SENTENCES),
     ),
@@ -217,7 +217,7 @@ def write_page() -> None:
 def _curve(stages: Sequence[Stage]) -> Iterator[str]:
     """Accuracy by how much was learned from, a row for each training."""
     yield from ["", f"    lingraft {' '.join(map(_quoted, stages[-1].argv()))}", ""]
-    yield "and likewise with other numbers of `examples`, and without the second source and with eight passes."
+    yield "and likewise with other numbers of `examples`, and without the second source and with eight epochs."
     found = {stage: {one.name: one for one in results(read_run(RUNS / stage.folder))} for stage in stages}
     languages = list(next(iter(found.values())))
     picture = PAGE.with_suffix("") / "pawsx.svg"

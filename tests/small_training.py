@@ -1,21 +1,25 @@
 """A training of seconds: a few batches of two languages, a small model, and what is looked at during and after."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from lingraft.backbones.walk import frozen_pooled, states_at
 from lingraft.core.records import Batch
 from lingraft.model.adaptation import build_adaptation
+from lingraft.model.freezing import Phase
 from lingraft.model.network import GraftedModel
 from lingraft.model.standardiser import Frame
 from lingraft.recipe.settings import Block, TrainSettings, WeightedBlock
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.classification import cross_entropy
 from lingraft.training.alignment_terms import Transfer, frames_of
-from lingraft.training.loop import train
+from lingraft.training.loop import Hooks, train
+from lingraft.training.losses import Objective
 
 CPU = torch.device("cpu")
 SOURCE, TARGET = "eng-Latn", "yor-Latn"
@@ -99,18 +103,38 @@ def small_settings(**changes):
     return TrainSettings(**{"num_train_epochs": EPOCHS, "learning_rate": 1e-2, "average_last": 2} | changes)
 
 
-def trained(model, world, transfer, *, settings=None, seed=5, epochs=None, **options):
+@dataclass(frozen=True)
+class SmallCourse:
+    """The steps of a training: by epoch, or the same ones, from another on each time."""
+
+    world: Sequence[Any]
+    settings: TrainSettings
+    seed: int = 5
+    by_epoch: Callable[[int], Sequence[Any]] | None = None
+
+    @property
+    def epochs(self):
+        """As the settings say."""
+        return self.settings.num_train_epochs
+
+    def epoch(self, epoch):
+        """Its steps."""
+        if self.by_epoch is not None:
+            return self.by_epoch(epoch)
+        count = len(self.world)
+        return [lambda i=(i + epoch) % count: self.world[i] for i in range(count)]
+
+
+def trained(model, world, transfer, *, settings=None, seed=5, epochs=None, phases=None, state=None, **hooks):
     """Train, and return the parameters and the history; ``epochs`` gives the steps where not always ``world``."""
-    count = len(world)
+    settings = settings or small_settings()
     history = train(
         model,
-        epochs or (lambda epoch: [lambda i=(i + epoch) % count: world[i] for i in range(count)]),
-        task_loss=task_loss,
-        transfer=transfer,
-        settings=settings or small_settings(),
-        seed=seed,
-        accelerator=Accelerator(cpu=True),
-        **options,
+        SmallCourse(world, settings, seed, epochs),
+        Objective(task_loss, transfer, settings.keep_weight, settings.shot_weight),
+        phases=phases or (Phase(),),
+        state=state,
+        hooks=Hooks(**hooks),
     )
     return parameters(model), history
 

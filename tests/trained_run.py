@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 
 from invented import world_recipe
 from lingraft.backbones.loading import Backbone
@@ -16,7 +15,7 @@ from lingraft.runs.preparation import encode_all, tokenise
 from lingraft.tasks.gathering import gather
 from lingraft.tasks.material import Materials
 from lingraft.training.pools import Pools, Prepared
-from lingraft.training.trial import run_unit
+from lingraft.training.trial import run_trial
 
 CPU = torch.device("cpu")
 SMALL = ["train.num_train_epochs=2", "train.batch_size=8", "train.learning_rate=1e-2", "seeds=[1]", "device=cpu"]
@@ -52,7 +51,7 @@ def trained_run(world, backbone, folder, *overrides, cut=1, **changes) -> Traine
     features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
     reporter = Reporter(quiet=True)
     pools = encode_all(features, backbone, recipe, cut, CPU, reporter)
-    prepared = Prepared(recipe, materials, backbone, cut, pools, Accelerator(cpu=True))
+    prepared = Prepared(recipe, materials, backbone, cut, pools, CPU)
     for unit in units(recipe):
-        run_unit(unit, folder, prepared, reporter)
+        run_trial(unit, folder, prepared, reporter)
     return TrainedRun(folder, recipe, materials, backbone, pools)

@@ -32,12 +32,13 @@ def run(recipe: Path | str | Mapping[str, Any], *overrides: str, quiet: bool = F
     Raises:
         LingraftError: With one message that says what was expected, what came, where, and what to do.
     """
+    from .core.progress import Reporter
     from .recipe.parsing import parse_recipe, read_recipe
     from .runs.pipeline import run as run_recipe
 
     if isinstance(recipe, Mapping):
-        return run_recipe(parse_recipe(recipe, overrides), quiet=quiet)
-    return run_recipe(read_recipe(Path(recipe), overrides), quiet=quiet)
+        return run_recipe(parse_recipe(recipe, overrides), reporter=Reporter(quiet=quiet))
+    return run_recipe(read_recipe(Path(recipe), overrides), reporter=Reporter(quiet=quiet))
 
 
 def load(folder: Path | str) -> Adapted:

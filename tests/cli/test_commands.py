@@ -11,6 +11,7 @@ import pytest
 
 import lingraft
 from lingraft.cli import main as cli
+from lingraft.cli.predict import write_predictions
 from lingraft.core.records import Prediction
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.pages.run_markdown import write_results_page
@@ -117,7 +118,7 @@ def test_a_table_of_predictions_has_the_columns_of_all_rows():
     stream = io.StringIO()
     rows = [{"question": "Who?"}, {"question": "What?", "id": 7, "label": "mine"}]
     answers = [Prediction(str(i), "eng-Latn", "Ada", 0.5) for i in range(2)]
-    cli.write_predictions(stream, rows, answers, "csv")
+    write_predictions(stream, rows, answers, "csv")
     assert list(csv.DictReader(io.StringIO(stream.getvalue()))) == [
         {"question": "Who?", "id": "", "label": "Ada", "confidence": "0.5"},
         {"question": "What?", "id": "7", "label": "Ada", "confidence": "0.5"},

@@ -14,6 +14,7 @@ from lingraft.core.files import write_json, write_lines, write_text
 from lingraft.core.records import Unit
 from lingraft.recipe.parsing import read_recipe
 from lingraft.runs.folder import changed_settings, opened, units
+from lingraft.runs.identity import MEANING
 
 HOLDER = """
 import sys
@@ -70,7 +71,7 @@ def test_where_a_run_computes_may_change(tmp_path, override):
     ("override", "told"),
     [
         ("train.learning_rate=0.5", "train.learning_rate is 0.002 there and 0.5 now"),
-        ("seeds=[1,3]", "seeds.1 is 2 there and 3 now"),
+        ("train.num_train_epochs=2", "train.num_train_epochs is 6 there and 2 now"),
         ("prompt=", "prompt"),
         ("adapter.width=5", "adapter.width is 32 there and 5 now"),
         ("task.fields.text=other", "task.fields.text is 'sentence' there and 'other' now"),
@@ -139,7 +140,7 @@ def test_a_run_that_is_refused_sweeps_nothing(tmp_path):
     """With another recipe the folder is not ours to tidy up."""
     with opened(tmp_path / "a", recipe(tmp_path)) as folder:
         (folder / ".lingraft-scores-x1.jsonl").touch()
-    with pytest.raises(RunError), opened(tmp_path / "a", recipe(tmp_path, "seeds=[9]")):
+    with pytest.raises(RunError), opened(tmp_path / "a", recipe(tmp_path, "train.batch_size=9")):
         pass
     assert (tmp_path / "a" / ".lingraft-scores-x1.jsonl").exists()
 
@@ -215,14 +216,42 @@ def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
     assert (tmp_path / "t.txt").read_text() == "old"
 
 
-def test_a_setting_that_came_later_has_its_default_in_an_older_folder(tmp_path):
-    """So a folder from before is continued, but not with another value of what is new."""
+def test_a_recipe_of_an_older_version_is_refused_by_what_it_lacks(tmp_path):
+    """What it does not say may have been something else then: nothing is assumed."""
     now = recipe(tmp_path)
     older = now.model_dump(mode="json", by_alias=True)
-    del older["backbone"]["precision"], older["task"]["allow_unseen_labels"]
+    del older["train"]["warmup_share"]
     YAML(typ="safe", pure=True).dump(older, tmp_path / "recipe.yaml")
 
-    assert changed_settings(tmp_path, now) == []
-    assert changed_settings(tmp_path, recipe(tmp_path, "backbone.precision=bfloat16")) == [
-        "backbone.precision is 'float32' there and 'bfloat16' now"
-    ]
+    assert changed_settings(tmp_path, now) == ["train.warmup_share is None there and 0.1 now"]
+
+
+def test_another_meaning_of_a_training_is_refused(tmp_path):
+    """A folder of a version that trained something else under the same recipe is left as it is."""
+    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+        write_json(folder / "run.json", {"lingraft": "0.0.9", "meaning": MEANING + 1})
+    with pytest.raises(RunError, match=r"was trained by lingraft 0\.0\.9"), opened(tmp_path / "a", recipe(tmp_path)):
+        pass
+
+
+def test_somebody_s_own_recipe_does_not_make_a_folder_a_run(tmp_path):
+    """A project with a recipe.yaml and a README of its own is neither taken for a run nor for a finished one."""
+    wanted = recipe(tmp_path)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "recipe.yaml").write_text(wanted.to_yaml(), encoding="utf-8")
+    (tmp_path / "project" / "README.md").touch()
+    with pytest.raises(RunError, match="is not empty and not a run folder"), opened(tmp_path / "project", wanted):
+        pass
+
+
+@pytest.mark.parametrize("override", ["seeds=[1,2,3]", "shots.k=[0,5]", "shots.draws=3", "seeds=[2]"])
+def test_a_folder_takes_other_trials(tmp_path, override):
+    """More seeds, shots or draws, or fewer: the recipe is the new one, and what was finished is so no more."""
+    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+        (folder / "README.md").touch()
+        (folder / "units").mkdir()
+    wanted = recipe(tmp_path, override)
+    with opened(tmp_path / "a", wanted) as folder:
+        assert read_recipe(folder / "recipe.yaml") == wanted
+        assert not (folder / "README.md").exists()
+        assert (folder / "units").is_dir()

@@ -28,9 +28,7 @@ from lingraft.experiments import worker as compare_worker
 from lingraft.experiments.compare import compare
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.metrics import of_sums
-from lingraft.results.pages import write_page
 from lingraft.results.run_files import read_run
-from lingraft.runs.checks import gather_checked
 from lingraft.runs.pipeline import run
 from lingraft.runs.plan import plan
 from lingraft.runs.rescore import rescore
@@ -159,7 +157,7 @@ def recipe(kind, world, checkpoint, output, *overrides, **changes):
 def unverified(monkeypatch):
     """Runs end without the check in a fresh process and without charts, which take seconds."""
     monkeypatch.setattr(lingraft.runs.pipeline, "verify_in_fresh_process", lambda folder: None)
-    monkeypatch.setattr(lingraft.runs.pipeline, "write_pages", lambda folder: write_page(folder, "README.md"))
+    monkeypatch.setattr(lingraft.runs.pipeline, "write_report", lambda folder: None)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -399,14 +397,14 @@ def test_without_a_warm_start_nothing_comes_before(world, tiny_checkpoint, tmp_p
 def test_a_loss_on_classes_is_refused_before_anything_is_computed(kind, world, tiny_checkpoint, tmp_path):
     """With its place and its reason; where nothing is aligned, it does no harm."""
     wanted = recipe(kind, world, tiny_checkpoint, tmp_path, alignment=[{"name": "mse"}, {"name": "prediction"}])
-    for ask in (gather_checked, plan, run):
+    for ask in (gather, plan, run):
         with pytest.raises(ConfigError) as caught:
             ask(wanted)
         assert caught.value.problems == [
             f"alignment.1: prediction compares the classes of two sentences, but {kind} ({kind}) gives a "
             "sentence no class logits; leave this loss out"
         ]
-    assert gather_checked(wanted.model_copy(update={"train": wanted.train.model_copy(update={"max_pairs": 0})}))
+    assert gather(wanted.model_copy(update={"train": wanted.train.model_copy(update={"max_pairs": 0})}))
 
 
 def test_a_non_commercial_licence_is_said(world, tiny_checkpoint, tmp_path, monkeypatch):
@@ -522,8 +520,6 @@ def test_the_frozen_head_of_a_comparison_is_the_one_before(world, tiny_checkpoin
 
 def test_every_window_is_held_to_its_own_state(world, tiny_checkpoint, tiny_backbone, tmp_path):
     """The source's windows keep their own frozen states; sentences of pairs have one."""
-    from accelerate import Accelerator
-
     from lingraft.runs.checks import resolved_cut
     from lingraft.runs.preparation import encode_all, tokenise
     from lingraft.training.pools import Prepared, learning_pools
@@ -533,7 +529,7 @@ def test_every_window_is_held_to_its_own_state(world, tiny_checkpoint, tiny_back
     features = tokenise(materials, tiny_backbone.tokenizer, "ada ", wanted)
     cut = resolved_cut(wanted, 3)
     pools = encode_all(features, replace(tiny_backbone, text_prefix="ada "), wanted, cut, cpu, Reporter(quiet=True))
-    prepared = Prepared(wanted, materials, tiny_backbone, cut, pools, Accelerator(cpu=True))
+    prepared = Prepared(wanted, materials, tiny_backbone, cut, pools, torch.device("cpu"))
     source, (target,) = learning_pools(materials.draws[0], prepared)
     several = [i for i in source.passed if len(source.encoded.rows[i]) > 1]
     assert several

@@ -19,7 +19,6 @@ from lingraft.core.errors import CheckpointError, ConfigError, DataError, RunErr
 from lingraft.core.files import read_lines
 from lingraft.core.records import IDS, PairExample, Score
 from lingraft.recipe.parsing import parse_recipe, read_recipe
-from lingraft.results.pages import write_page
 from lingraft.results.run_files import read_run
 from lingraft.runs.checks import resolved_cut
 from lingraft.runs.folder import units
@@ -59,7 +58,7 @@ def recipe(world, checkpoint, output, *overrides, **changes):
 def unverified(monkeypatch):
     """Runs end without the check in a fresh process and without charts, which take seconds."""
     monkeypatch.setattr(lingraft.runs.pipeline, "verify_in_fresh_process", lambda folder: None)
-    monkeypatch.setattr(lingraft.runs.pipeline, "write_pages", lambda folder: write_page(folder, "README.md"))
+    monkeypatch.setattr(lingraft.runs.pipeline, "write_report", lambda folder: None)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from torch import nn
 
 import lingraft.training.gradient_balance
 from lingraft.training.gradient_balance import EVERY, MEMORY, Balance
-from lingraft.training.losses import Losses, losses_of
+from lingraft.training.losses import Losses, Objective
 from small_training import shaken, small_model, small_settings, small_transfer, small_world, task_loss, trained
 
 
@@ -53,7 +53,7 @@ def gradient(model, loss):
 
 def step_losses(model, world, transfer, step=0):
     """The losses of a step."""
-    return losses_of(model, world[step % len(world)], task_loss, transfer, keep_weight=1.0, shot_weight=0.2)
+    return Objective(task_loss, transfer, 1.0, 0.2).losses(model, world[step % len(world)])
 
 
 def test_cosine_and_ratio_by_hand(model, world, transfer):

@@ -5,16 +5,14 @@ from functools import partial
 
 import pytest
 import torch
-from accelerate import Accelerator
 
 import lingraft.training.gradient_balance
-import lingraft.training.loop
 from lingraft.core.errors import RunError
 from lingraft.model.freezing import Phase, freezing, thawed
 from lingraft.recipe.settings import TrainSettings
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.training.ema_teacher import Teacher
-from lingraft.training.loop import Validation, train
+from lingraft.training.loop import Validation
 from lingraft.training.state import load_training_state, save_training_state
 from small_training import (
     EPOCHS,
@@ -28,7 +26,6 @@ from small_training import (
     small_settings,
     small_transfer,
     small_world,
-    task_loss,
     trained,
 )
 
@@ -189,36 +186,34 @@ def test_the_result_is_the_mean_of_the_last_epochs(model, world, transfer, last)
 # ---- Continuing ------------------------------------------------------------------------------------
 
 
-def test_any_saved_state_leads_to_the_same_end(model, world, transfer, tmp_path, monkeypatch):
+def test_any_saved_state_leads_to_the_same_end(model, world, transfer, tmp_path):
     """Killed after any step, also amid an epoch and with dropout, training ends on the same bits."""
-    monkeypatch.setattr(lingraft.training.loop, "SAVE_EVERY", -1.0)
     paths = []
 
     def save(state):
         paths.append(tmp_path / f"{len(paths)}.safetensors")
         save_training_state(paths[-1], state)
 
-    expected, history = trained(model(), world, transfer, save=save)
+    options = {"save_every": -1.0, "clock": lambda: 0.0}
+    expected, history = trained(model(), world, transfer, save=save, **options)
     assert len(paths) == STEPS * EPOCHS
     for number, path in enumerate(paths, start=1):
         state = load_training_state(path)
         assert state.step == number
-        again, rows = trained(model(), world, transfer, state=state)
+        again, rows = trained(model(), world, transfer, state=state, **options)
         assert_same(again, expected)
-        assert [row["epoch"] for row in rows] == [row["epoch"] for row in history]
-        assert [row["learning_rate"] for row in rows] == [row["learning_rate"] for row in history]
+        assert rows == history
 
 
-def test_a_continued_epoch_reports_the_whole_epoch(model, world, transfer, tmp_path, monkeypatch):
+def test_a_continued_epoch_reports_the_whole_epoch(model, world, transfer, tmp_path):
     """The learning curve of a run that was killed amid an epoch is that of one that was not."""
-    monkeypatch.setattr(lingraft.training.loop, "SAVE_EVERY", -1.0)
     saved = []
 
     def save(state):
         saved.append(tmp_path / f"{len(saved)}.safetensors")
         save_training_state(saved[-1], state)
 
-    _, history = trained(model(), world, transfer, save=save)
+    _, history = trained(model(), world, transfer, save=save, save_every=-1.0)
     _, again = trained(model(), world, transfer, state=load_training_state(saved[1]))
     assert [row["loss"] for row in again] == pytest.approx([row["loss"] for row in history])
 
@@ -249,7 +244,6 @@ def test_continuing_reads_no_finished_step(model, world, transfer, tmp_path):
 
 def test_balance_teacher_and_phases_continue_on_the_same_bits(stack, world, tmp_path, monkeypatch):
     """Gradual unfreezing, balanced weights and an averaged teacher, killed after any step: same end, same record."""
-    monkeypatch.setattr(lingraft.training.loop, "SAVE_EVERY", -1.0)
     monkeypatch.setattr(lingraft.training.gradient_balance, "EVERY", 2)
     phases = freezing.build("gradual", {"layers": 2}).phases(stack)
     settings = small_settings(balance=0.5, ema_decay=0.8)
@@ -264,10 +258,18 @@ def test_balance_teacher_and_phases_continue_on_the_same_bits(stack, world, tmp_
     def run(state=None, save=lambda state: None):
         made = small_model(stack, prompt={"name": "gated", "length": 2, "language_length": 1}, unfrozen=thawed(phases))
         validate = lambda model: Validation(0.5, {"a": 1}, 2)  # noqa: E731
-        return trained(made, world, wanted, settings=settings, phases=phases, state=state, save=save, validate=validate)
-
-    def compared(rows):
-        return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
+        return trained(
+            made,
+            world,
+            wanted,
+            settings=settings,
+            phases=phases,
+            state=state,
+            save=save,
+            validate=validate,
+            save_every=-1.0,
+            clock=lambda: 0.0,
+        )
 
     expected, history = run(save=save)
     assert len(saved) == STEPS * EPOCHS
@@ -276,7 +278,7 @@ def test_balance_teacher_and_phases_continue_on_the_same_bits(stack, world, tmp_
     for path in saved:
         again, rows = run(state=load_training_state(path))
         assert_same(again, expected)
-        assert compared(rows) == compared(history)
+        assert rows == history
 
 
 # ---- The averaged teacher --------------------------------------------------------------------------
@@ -285,8 +287,7 @@ def test_balance_teacher_and_phases_continue_on_the_same_bits(stack, world, tmp_
 class Steps:
     """Copies of the trained parameters and of the teacher's weights after every step."""
 
-    def __init__(self, monkeypatch):
-        monkeypatch.setattr(lingraft.training.loop, "SAVE_EVERY", -1.0)
+    def __init__(self):
         self.parameters, self.teacher = [], []
 
     def save(self, state):
@@ -296,12 +297,12 @@ class Steps:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
-def test_the_teacher_is_the_mean_of_the_steps(stack, world, monkeypatch, decay):
+def test_the_teacher_is_the_mean_of_the_steps(stack, world, decay):
     """It starts as the network and takes in each step's parameters; with decay 0 it is the network, to the bit."""
-    made, steps = small_model(stack), Steps(monkeypatch)
+    made, steps = small_model(stack), Steps()
     expected = parameters(made)
     wanted = small_transfer(stack, world, {"name": "prediction"})
-    trained(made, world, wanted, settings=small_settings(ema_decay=decay), save=steps.save)
+    trained(made, world, wanted, settings=small_settings(ema_decay=decay), save=steps.save, save_every=-1.0)
     assert len(steps.teacher) == STEPS * EPOCHS
     for now, found in zip(steps.parameters, steps.teacher, strict=True):
         expected = {name: decay * before + (1 - decay) * now[name] for name, before in expected.items()}
@@ -312,10 +313,10 @@ def test_the_teacher_is_the_mean_of_the_steps(stack, world, monkeypatch, decay):
             assert_same(found, now)
 
 
-def test_without_a_loss_on_predictions_there_is_no_teacher(stack, world, transfer, monkeypatch):
+def test_without_a_loss_on_predictions_there_is_no_teacher(stack, world, transfer):
     """Nothing is averaged that nobody asks."""
-    steps = Steps(monkeypatch)
-    trained(small_model(stack), world, transfer, save=steps.save)
+    steps = Steps()
+    trained(small_model(stack), world, transfer, save=steps.save, save_every=-1.0)
     assert all(found == {} for found in steps.teacher)
 
 
@@ -418,15 +419,7 @@ def test_a_last_step_that_breaks_the_parameters_stops_the_run(model, world, tran
     made = model()
     settings = TrainSettings(num_train_epochs=1).model_copy(update={"learning_rate": float("inf")})
     with pytest.raises(RunError):
-        train(
-            made,
-            lambda epoch: [lambda: world[0]],
-            task_loss=task_loss,
-            transfer=transfer,
-            settings=settings,
-            seed=1,
-            accelerator=Accelerator(cpu=True),
-        )
+        trained(made, world, transfer, settings=settings, epochs=lambda epoch: [lambda: world[0]])
 
 
 def test_a_head_alone_can_be_trained(world, stack):

@@ -10,7 +10,7 @@ from torch import nn
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.classification import cross_entropy
 from lingraft.training.ema_teacher import Teacher
-from lingraft.training.losses import Losses, losses_of
+from lingraft.training.losses import Losses, Objective
 from small_training import SOURCE, TARGET, shaken, small_model, small_transfer, small_world, task_loss
 
 
@@ -49,7 +49,7 @@ def distance(states, batch, world):
 def test_the_loss_is_task_and_alignment_by_hand(model, world, transfer, shot_weight):
     """Labelled rows count alike but for shots; each language's pairs are aligned, rows without teacher left out."""
     source, target = world[0]
-    found = losses_of(model, (source, target), task_loss, transfer, keep_weight=0.5, shot_weight=shot_weight)
+    found = Objective(task_loss, transfer, 0.5, shot_weight).losses(model, (source, target))
     with torch.no_grad():
         states, logits = model(source.states, SOURCE)
         others, other_logits = model(target.states, TARGET)
@@ -66,7 +66,7 @@ def test_target_pairs_count_in_full_even_if_all_are_labelled(model, world, trans
     """The weight of keeping is the source language's: a target batch of shots alone is aligned with weight 1."""
     source, target = world[0]
     labelled = replace(target, targets=torch.zeros_like(target.targets), taught=torch.ones_like(target.taught))
-    found = losses_of(model, (source, labelled), task_loss, transfer, keep_weight=0.0)
+    found = Objective(task_loss, transfer, 0.0).losses(model, (source, labelled))
     with torch.no_grad():
         expected = distance(model(labelled.states, TARGET)[0], labelled, world)
     torch.testing.assert_close(found.alignment[0], expected)
@@ -75,12 +75,12 @@ def test_target_pairs_count_in_full_even_if_all_are_labelled(model, world, trans
 def test_without_keeping_the_source_is_not_aligned(model, world, transfer):
     """`keep_weight: 0` leaves the source side to the task loss."""
     source, _ = world[0]
-    assert losses_of(model, (source,), task_loss, transfer, keep_weight=0.0).alignment == (None,)
+    assert Objective(task_loss, transfer, 0.0).losses(model, (source,)).alignment == (None,)
 
 
 def test_without_parallel_text_there_is_the_task_loss_only(model, world):
     """No transfer, no alignment."""
-    found = losses_of(model, world[0], task_loss, None, keep_weight=1.0)
+    found = Objective(task_loss, None, 1.0).losses(model, world[0])
     assert found.alignment == ()
     assert torch.equal(found.total([]), found.task)
 
@@ -89,7 +89,7 @@ def test_a_batch_without_labels_costs_no_task_loss(model, world, transfer):
     """Pairs alone have a task loss of zero that asks for no gradient."""
     _, target = world[0]
     pairs = replace(target, targets=torch.full_like(target.targets, NO_LABEL))
-    found = losses_of(model, (pairs,), task_loss, transfer, keep_weight=1.0)
+    found = Objective(task_loss, transfer, 1.0).losses(model, (pairs,))
     assert found.task.item() == 0.0
     assert not found.task.requires_grad
     assert found.alignment[0].requires_grad
@@ -102,7 +102,7 @@ def test_class_weights_shift_the_loss(model, world):
     with torch.no_grad():
         logits = model(source.states, SOURCE)[1]
     only = task_loss(logits[source.targets == 1], source.targets[source.targets == 1], source.states.mask)
-    torch.testing.assert_close(losses_of(model, (source,), weighted, None, keep_weight=1.0).task, only)
+    torch.testing.assert_close(Objective(weighted, None, 1.0).losses(model, (source,)).task, only)
 
 
 def test_a_loss_that_did_not_apply_is_left_out():
@@ -116,9 +116,9 @@ def test_several_losses_come_in_the_recipe_s_order(stack, model, world):
     blocks = {"name": "mse", "weight": 5.0}, {"name": "prediction", "temperature": 1.0}, {"name": "words"}
     transfer, teacher = small_transfer(stack, world, *blocks), Teacher(model, 0.9, {})
     source, target = world[0]
-    both = losses_of(model, (source, target), task_loss, transfer, keep_weight=0.5, teacher=teacher)
-    one = losses_of(model, (source,), task_loss, transfer, keep_weight=0.5, teacher=teacher)
-    other = losses_of(model, (target,), task_loss, transfer, keep_weight=0.5, teacher=teacher)
+    both = Objective(task_loss, transfer, 0.5).losses(model, (source, target), teacher)
+    one = Objective(task_loss, transfer, 0.5).losses(model, (source,), teacher)
+    other = Objective(task_loss, transfer, 0.5).losses(model, (target,), teacher)
     assert [loss is None for loss in one.alignment] == [False, True, True]
     torch.testing.assert_close(both.alignment[0], one.alignment[0] + other.alignment[0])
     assert torch.equal(both.alignment[1], other.alignment[1])

@@ -1,5 +1,6 @@
 """What goes wrong in a training is noticed, said once, and only then."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 
@@ -192,16 +193,24 @@ def test_three_times_the_lowest_is_too_much(means, at):
 
 
 def test_what_was_said_before_a_kill_is_not_said_again():
-    """And the lowest loss is remembered."""
+    """And the lowest loss is remembered, that of alignment too; by way of JSON, as it is saved."""
     said = []
-    rows = [
-        {"task_loss": 0.5},
-        {"task_loss": 1.0, "warnings": ["collapsed: every development example is called 'a'; …"]},
-    ]
-    watch = Watch(said.append, rows)
+    before = Watch(lambda sentence: None)
+    before.predictions({"a": 9}, 2)
+    before.loss(0.5, ["eng-Latn"])
+    before.loss(0.1, ["eng-Latn"], what="alignment loss")
+    watch = Watch(said.append, json.loads(json.dumps(before.state())))
     watch.predictions({"b": 9}, 2)
+    watch.loss(1.4, ["eng-Latn"])
     assert said == []
-    watch.loss(1.4)
+    watch.loss(1.6, ["eng-Latn"])
+    watch.loss(0.4, ["eng-Latn"], what="alignment loss")
+    assert [sentence.split(":")[0] for sentence in said] == ["the loss diverged", "the alignment loss diverged"]
+
+
+def test_a_prompt_that_lived_before_a_kill_is_not_called_dead():
+    """One gradient is enough, also where it was seen by the process that is gone."""
+    said, before = [], Watch(lambda sentence: None)
+    before.gradients({"prompt.task.1": parameter(0.0, 1e-9)}, warm=False)
+    Watch(said.append, before.state()).gradients({"prompt.task.1": parameter(0.0, 0.0)}, warm=True)
     assert said == []
-    watch.loss(1.6)
-    assert len(said) == 1

@@ -1,13 +1,13 @@
 """One training from its draw to its scores: what each language learns from, and what is written down."""
 
+import itertools
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 import torch
-from accelerate import Accelerator
 
-import lingraft.training.trial
 from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft.backbones.digests import weights_digest
 from lingraft.backbones.walk import frozen_pooled, states_at
@@ -22,13 +22,14 @@ from lingraft.runs.checks import resolved_cut
 from lingraft.runs.preparation import encode_all, tokenise
 from lingraft.tasks.gathering import gather
 from lingraft.training.alignment.word_alignment import mutual_links
+from lingraft.training.batches import Order
 from lingraft.training.ema_teacher import Teacher
 from lingraft.training.evaluation import validation
 from lingraft.training.frozen_head import fitted
 from lingraft.training.head_fits import logistic_head
-from lingraft.training.loop import train
-from lingraft.training.pools import Prepared, learning_pools, linked_words
-from lingraft.training.trial import Method, grafted, run_unit, trained_when
+from lingraft.training.pools import Prepared, learning_pools, linked_words, pools_of, with_translations
+from lingraft.training.state import load_training_state, save_training_state
+from lingraft.training.trial import Method, graft, run_trial, trained_when, transfer_of
 
 CPU = torch.device("cpu")
 UNIT = Unit(1, 0, 1)
@@ -57,14 +58,14 @@ def prepared(world, tiny_backbone):
         features = tokenise(materials, tiny_backbone.tokenizer, "", recipe)
         cut = resolved_cut(recipe, tiny_backbone.stack.num_layers)
         pools = encode_all(features, tiny_backbone, recipe, cut, CPU, Reporter(quiet=True))
-        return Prepared(recipe, materials, tiny_backbone, cut, pools, Accelerator(cpu=True))
+        return Prepared(recipe, materials, tiny_backbone, cut, pools, torch.device("cpu"))
 
     return make
 
 
 def trained(prepared, folder, **options):
     """Run the unit; its facts and its record."""
-    run_unit(UNIT, folder, prepared, Reporter(quiet=True), **options)
+    run_trial(UNIT, folder, prepared, Reporter(quiet=True), **options)
     place = folder / "units" / UNIT.name
     return read_object(place / "unit.json"), list(read_lines(place / "training.jsonl"))
 
@@ -139,20 +140,17 @@ def test_linked_words_are_each_pair_s_own(prepared, freezing):
 
 
 @pytest.mark.parametrize("count", ["null", "2", "1"])
-def test_every_taught_row_has_the_translation_it_is_taught(prepared, tmp_path, monkeypatch, count):
+def test_every_taught_row_has_the_translation_it_is_taught(prepared, count):
     """Also where a shot is the target side of a pair that is not passed: it has no teacher and no translation."""
-    seen = []
-
-    def watching(model, epochs, **options):
-        seen.extend(batch for epoch in range(2) for step in epochs(epoch) for batch in step())
-        return train(model, epochs, **options)
-
-    monkeypatch.setattr("lingraft.training.trial.train", watching)
     made = prepared(
         "alignment=[{name: words}, {name: prediction}]", f"train.max_pairs={count}",
         parallel={"from": "task"},
     )  # fmt: skip
-    trained(made, tmp_path)
+    pools = pools_of(UNIT, made)
+    transfer = transfer_of(graft(made, pools, None), pools, made)
+    targets = tuple(with_translations(pool, pools.draw, transfer, made) for pool in pools.targets)
+    order = Order(pools.source, targets, made.recipe.train, 1, CPU)
+    seen = [batch for epoch in range(2) for step in order.epoch(epoch) for batch in step()]
     targets = [batch for batch in seen if not batch.is_source]
     assert any((batch.labelled & ~batch.taught).any() for batch in targets) is (count != "null")
     for batch in targets:
@@ -173,7 +171,7 @@ def test_a_network_starts_with_the_frozen_head_or_a_random_one(prepared):
         made = prepared(f"train.warm_start={str(warm).lower()}")
         source, targets = learning_pools(made.materials.draws[0], made)
         head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
-        network = grafted(made, source, fitted(head), seed=1)
+        network = graft(made, pools_of(UNIT, made), fitted(head))
         pooled = made.pools[SOURCE, "dev"].pooled([example.id for example in made.materials.dev])
         assert torch.allclose(network.adaptation.head(pooled), head.logits(pooled), atol=1e-4) is warm
 
@@ -184,7 +182,7 @@ def test_a_network_has_copies_of_all_that_ever_thaws(prepared):
         made = prepared(f"freezing.name={name}", *(["freezing.layers=1"] if name == "top_layers" else []))
         source, targets = learning_pools(made.materials.draws[0], made)
         head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
-        assert len(grafted(made, source, fitted(head), seed=1).adaptation.unfrozen) == count
+        assert len(graft(made, pools_of(UNIT, made), fitted(head)).adaptation.unfrozen) == count
 
 
 # ---- A whole training ------------------------------------------------------------------------------
@@ -206,13 +204,11 @@ RECIPES = {
 
 @pytest.mark.parametrize("overrides", RECIPES.values(), ids=RECIPES)
 def test_a_training_is_written_down(prepared, tmp_path, overrides):
-    """Digests of the whole backbone and of what stays frozen do not change; each epoch has its row."""
+    """The backbone's digest does not change, whatever learns; each epoch has its row."""
     made = prepared(*overrides)
     digest = weights_digest(made.backbone.stack)
-    facts, rows = trained(made, tmp_path)
-    assert facts["digest_after"] == digest
-    assert facts["frozen_digest_before"] == facts["frozen_digest_after"]
-    assert (facts["frozen_digest_after"] == digest) == (not any("layer" in name for name in rows[-1]["trained"]))
+    _, rows = trained(made, tmp_path)
+    assert weights_digest(made.backbone.stack) == digest
     assert [row["epoch"] for row in rows] == list(range(1, (4 if made.recipe.train.order == "sequential" else 2) + 1))
     assert all(row["loss"] == pytest.approx(row["task_loss"] + row["alignment_loss"], abs=1e-5) for row in rows)
     used = made.recipe.train.max_pairs is None
@@ -238,9 +234,9 @@ def test_another_method_is_scored_under_its_name(prepared, tmp_path):
     """What makes the network may be given, and gets what it needs."""
     seen = []
 
-    def build(prepared, source, head, seed):
-        seen.append((source.language, seed))
-        return grafted(prepared, source, head, seed)
+    def build(prepared, pools, head):
+        seen.append((pools.source.language, pools.trial.seed))
+        return graft(prepared, pools, head)
 
     trained(prepared(), tmp_path, method=Method("other", build))
     scores = list(read_lines(tmp_path / "units" / UNIT.name / "scores.jsonl"))
@@ -253,7 +249,7 @@ def test_validation_is_accuracy_on_the_development_set(prepared):
     made = prepared()
     source, targets = learning_pools(made.materials.draws[0], made)
     head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
-    network = grafted(made, source, fitted(head), seed=1)
+    network = graft(made, pools_of(UNIT, made), fitted(head))
     found = validation(network, prepared=made)
     dev = made.materials.dev
     logits, _ = predict_rows(network, made.pools[SOURCE, "dev"], [example.id for example in dev], SOURCE)
@@ -273,7 +269,7 @@ def test_what_learnt_when_is_told_in_spans():
 def test_a_language_without_pairs_and_shots_uses_the_task_part_alone(prepared, tmp_path):
     """A part of its own that never learnt would only disturb."""
     made = prepared("shots.k=0", parallel=None)
-    run_unit(Unit(0, 0, 1), tmp_path, made, Reporter(quiet=True))
+    run_trial(Unit(0, 0, 1), tmp_path, made, Reporter(quiet=True))
     path = tmp_path / "units" / "k0-draw0-seed1" / "adaptation.safetensors"
     adaptation, identity = load_adaptation(path, made.backbone)
     assert identity.languages == ()
@@ -285,28 +281,57 @@ def test_a_language_without_pairs_and_shots_uses_the_task_part_alone(prepared, t
     )
 
 
-def test_the_seconds_before_a_stop_count_too(prepared, tmp_path, monkeypatch):
+class Ticking(Reporter):
+    """A clock that ticks once whenever it is looked at; stops at a step, as Ctrl-C does."""
+
+    def __init__(self, stop_at=None):
+        self.ticks = itertools.count()
+        super().__init__(quiet=True, clock=lambda: float(next(self.ticks)))
+        self.steps_left = stop_at
+
+    @contextmanager
+    def task(self, title, total):
+        """Count the steps of the training."""
+
+        def advance(amount=1, note=""):
+            if self.steps_left is not None and title.startswith("training"):
+                self.steps_left -= 1
+                if self.steps_left == 0:
+                    raise KeyboardInterrupt
+
+        yield advance
+
+
+def test_the_seconds_before_a_stop_count_too(prepared, tmp_path):
     """A training that was continued took as long as both its parts."""
-    made, kept = prepared(), []
-    original = lingraft.training.trial.save_training_state
-    monkeypatch.setattr(
-        lingraft.training.trial, "save_training_state", lambda path, state: (original(path, state), kept.append(0))
-    )
-
-    def stop(*_, **__):
-        if len(kept) == 1:
-            raise KeyboardInterrupt
-        return validation(*_, **__)
-
-    monkeypatch.setattr(lingraft.training.trial, "validation", stop)
+    made = prepared()
     with pytest.raises(KeyboardInterrupt):
-        trained(made, tmp_path)
+        run_trial(UNIT, tmp_path, made, Ticking(stop_at=3), save_every=-1.0)
     path = tmp_path / "units" / UNIT.name / "training.safetensors"
-    state = lingraft.training.trial.load_training_state(path)
-    original(path, replace(state, seconds=1000.0))
-    kept.append(state)
-    facts, _ = trained(made, tmp_path)
+    state = load_training_state(path)
+    save_training_state(path, replace(state, seconds=1000.0))
+    run_trial(UNIT, tmp_path, made, Ticking(), save_every=1e9)
+    facts = read_object(tmp_path / "units" / UNIT.name / "unit.json")
+    assert 0 < state.seconds < 100
     assert 1000 < facts["seconds"] < 1100
+
+
+def test_a_damaged_state_is_told_and_the_trial_starts_anew(prepared, tmp_path):
+    """One flipped bit must not continue with other weights: the end is that of a trial that never stopped."""
+    made, said = prepared(), []
+    run_trial(UNIT, tmp_path / "whole", made, Reporter(quiet=True))
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(UNIT, tmp_path / "stopped", made, Ticking(stop_at=4), save_every=-1.0)
+    path = tmp_path / "stopped" / "units" / UNIT.name / "training.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    telling = Reporter(quiet=True)
+    telling.say = said.append
+    run_trial(UNIT, tmp_path / "stopped", made, telling)
+    assert any("is damaged" in sentence and "starts anew" in sentence for sentence in said)
+    ends = [tmp_path / name / "units" / UNIT.name / "adaptation.safetensors" for name in ("whole", "stopped")]
+    assert ends[0].read_bytes() == ends[1].read_bytes()
 
 
 def test_a_frozen_head_can_weigh_shots(prepared):

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from ..core.errors import DataError
+from ..core.progress import Reporter
 from .terminal import Overrides, Quiet, RecipePath, console, escaped
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -
     settings = read_recipe(recipe, overrides or [])
     from ..runs.pipeline import run as run_recipe
 
-    show_results(run_recipe(settings, quiet=quiet))
+    show_results(run_recipe(settings, reporter=Reporter(quiet=quiet)))
 
 
 def demo(
@@ -93,7 +94,7 @@ def demo(
     settings = demo_recipe(language, output_dir)
     from ..runs.pipeline import run as run_recipe
 
-    show_results(run_recipe(settings, quiet=quiet))
+    show_results(run_recipe(settings, reporter=Reporter(quiet=quiet)))
 
 
 def show_results(folder: Path) -> None:

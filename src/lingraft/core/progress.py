@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -17,10 +17,12 @@ class Reporter:
 
     Args:
         quiet: Say nothing but results and warnings.
+        clock: Gives the seconds that a run notes down of its own work.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self.quiet = quiet
+        self.clock = clock
         self.console = Console(stderr=True, soft_wrap=not Console(stderr=True).is_terminal)
 
     def say(self, text: str) -> None:

@@ -33,18 +33,17 @@ from ..model.prediction import predictions_of
 from ..model.standardiser import Frame
 from ..recipe.parsing import parse_recipe
 from ..recipe.settings import Recipe
-from ..runs.data_card import refuse_other_data
 from ..runs.folder import opened, units
+from ..runs.identity import note_identity, refuse_changed, trial_identities
 from ..runs.preparation import prepare
 from ..tasks import Task
 from ..tasks.material import Draw
 from ..tasks.scores import score_by_language
-from ..training.batches import Pool
 from ..training.evaluation import prediction_rows
 from ..training.frozen_head import HEAD_FACTOR, Before
 from ..training.head_fits import logistic_head
-from ..training.pools import Prepared, learning_pools
-from ..training.trial import Method, run_unit
+from ..training.pools import Prepared, TrialPools, learning_pools
+from ..training.trial import Method, run_trial
 from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
 from .baselines.prototype import prototype_logits
@@ -95,13 +94,16 @@ def run_variant(variant: Variant, whole: Recipe) -> None:
     else:
         prepared = replace(prepared, recipe=recipe)
     with opened(recipe.output_dir, recipe) as folder:
-        refuse_other_data(folder, card)
+        trials = units(recipe)
+        identities = trial_identities(trials, recipe, prepared.materials, prepared.backbone)
+        refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
-        for unit in units(recipe):
+        for unit in trials:
             if not (folder / "units" / unit.name / "unit.json").exists():
+                note_identity(folder, unit, identities[unit])
                 forget_peak()
                 if variant.trained or not task.kind.class_logits:
-                    run_unit(unit, folder, prepared, Relay(unit.name), _method(variant))
+                    run_trial(unit, folder, prepared, Relay(unit.name), _method(variant))
                 else:
                     run_untrained(unit, folder, prepared, variant)
                 _note_memory(folder / "memory.json")
@@ -140,7 +142,7 @@ def _tried(variant: Variant, output: Path, epochs: int, prepared: Prepared) -> d
                 name = f"rate {rate:g}"
                 try:
                     trial = replace(prepared, recipe=recipe, materials=blind)
-                    run_unit(unit, folder, trial, Relay(name), _method(variant))
+                    run_trial(unit, folder, trial, Relay(name), _method(variant))
                 except RunError as error:
                     write_json(result, {"name": unit.name, "dev_score": None, "error": str(error)})
                 tell(unit=name, share=1.0)
@@ -175,9 +177,9 @@ def _method(variant: Variant) -> Method:
     return Method(variant.name)
 
 
-def _peft(variant: Variant, prepared: Prepared, source: Pool, head: Before | None, seed: int) -> PeftNetwork:
+def _peft(variant: Variant, prepared: Prepared, pools: TrialPools, head: Before | None) -> PeftNetwork:
     """A PEFT model at its start: the frozen head, the rest as PEFT begins it."""
-    torch.manual_seed(seed)
+    torch.manual_seed(pools.trial.seed)
     stack = prepared.backbone.stack
     kind = prepared.materials.task.kind
     linear = torch.nn.Linear(stack.width, kind.outputs)

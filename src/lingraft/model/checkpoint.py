@@ -64,7 +64,7 @@ def save_adaptation(path: Path, adaptation: nn.Module, identity: Identity) -> No
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adaptation.state_dict().items()}
     # One key: safetensors writes several in random order, and equal runs should be equal files.
     about = {"format": FORMAT, "identity": asdict(identity)}
-    _write(path, tensors, {"lingraft": json.dumps(about, ensure_ascii=False)})
+    write_tensors(path, tensors, {"lingraft": json.dumps(about, ensure_ascii=False)})
 
 
 def read_identity(path: Path) -> Identity:
@@ -156,7 +156,12 @@ def _check_backbone(path: Path, identity: Identity, backbone: Backbone) -> None:
             )
 
 
-def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, atomically.
+
+    Raises:
+        CheckpointError: The disk is full, or the folder cannot be written.
+    """
     try:
         write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
     except (OSError, SafetensorError) as error:

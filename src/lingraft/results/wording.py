@@ -318,12 +318,8 @@ def _text_warnings(name: str, facts: Row, max_length: int | None) -> list[str]:
 
 def _digest_warning(summary: Row) -> str:
     backbone = summary.get("backbone", {})
-    pairs = [(backbone.get("weights_digest"), backbone.get("digest_after"))]
-    pairs += [
-        (fact.get("frozen_digest_before"), fact.get("frozen_digest_after"))
-        for fact in summary.get("units", {}).values()
-    ]
-    if all(before == after for before, after in pairs if before and after):
+    before, after = backbone.get("weights_digest"), backbone.get("digest_after")
+    if not (before and after) or before == after:
         return ""
     return "The backbone's weights changed during training, although they should be frozen: do not trust this run."
 

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from ..backbones.encoding import usual_cut
 from ..core.errors import ConfigError
-from ..core.records import IDS, ParallelPair
+from ..core.records import IDS
 from ..data.languages import canonical
 from ..model.freezing import freezing
 from ..recipe.settings import Recipe
 from ..tasks import Task
-from ..tasks.gathering import gather
+from ..tasks.gathering import Mine, gather, mine_nothing
 from ..tasks.material import Materials
 from ..training.alignment import alignment
 
 
-def gather_checked(recipe: Recipe, mined: Mapping[str, Sequence[ParallelPair]] | None = None) -> Materials:
+def gather_checked(recipe: Recipe, mine: Mine = mine_nothing) -> Materials:
     """Gather what a recipe learns from and is tested on, once its parts are known to suit its task.
 
+    Args:
+        recipe: The recipe.
+        mine: See :func:`lingraft.tasks.gathering.gather`.
+
     Raises:
-        LingraftError: See :func:`lingraft.tasks.gathering.gather`; a loss or an adapter does not suit the task.
+        LingraftError: See there; or a loss or an adapter does not suit the task.
     """
 
     def check(task: Task) -> list[str]:
         _refuse_losses(recipe, task)
         return _imported_adapters(recipe, task)
 
-    return gather(recipe, mined, check)
+    return gather(recipe, check=check, mine=mine)
 
 
 def _refuse_losses(recipe: Recipe, task: Task) -> None:

@@ -5,29 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ..backbones.loading import Backbone
-from ..core.errors import RunError
-from ..core.files import read_object
 from ..core.records import GOLD, Features
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
-
-
-def refuse_other_data(folder: Path, card: Mapping[str, Any]) -> None:
-    """A run that continues must read the texts and the backbone that it began with.
-
-    Raises:
-        RunError: It does not.
-    """
-    before = read_object(folder / "data.json").get("digest")
-    if before not in (None, card["digest"]):
-        raise RunError(
-            f"{folder} was begun with other data or another backbone (digest {before[:12]} then, "
-            f"{card['digest'][:12]} now); choose another output_dir, or delete that folder"
-        )
 
 
 def data_digest(features: Mapping[tuple[str, str], Sequence[Features]], backbone: Backbone) -> str:

@@ -1,28 +1,33 @@
 """A run folder that is never half written, never written by two, and never finished twice.
 
-Small files are written to a temporary name and renamed. A finished training of one (shots, draw,
-seed) keeps its own folder, so that a run that was killed continues where it stopped.
+Small files are written to a temporary name and renamed. Each finished trial keeps a folder of its own, so a
+run that was killed continues where it stopped, and a folder grows when its recipe asks for more seeds,
+draws or shots.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from ..core.errors import ConfigError, RunError
-from ..core.files import TEMPORARY, locked_or_refused, write_text
+from ..core.errors import RunError
+from ..core.files import TEMPORARY, locked_or_refused, read_object, write_json, write_text
 from ..core.records import Unit
-from ..recipe.parsing import NOT_YAML, resolved
+from ..core.version import __version__
+from ..recipe.parsing import NOT_YAML
 from ..recipe.settings import Recipe
+from .identity import MEANING, deciding_settings
+
+MARK = "run.json"
+"""The file that proves a folder to be a run's; written first."""
 
 
 def units(recipe: Recipe) -> list[Unit]:
-    """All trainings of a recipe, in order."""
+    """Return all trials of a recipe, in order."""
     return [Unit(k, draw, seed) for k in recipe.shots.ks for draw in range(recipe.shots.draws) for seed in recipe.seeds]
 
 
@@ -31,7 +36,8 @@ def opened(folder: Path, recipe: Recipe) -> Iterator[Path]:
     """Hold ``folder`` for one run of ``recipe``.
 
     Raises:
-        RunError: Another process writes there, or it holds another recipe's run.
+        RunError: Another process writes there, or it holds something else, another recipe's run, or one that was
+            trained with another meaning.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,23 +54,66 @@ def opened(folder: Path, recipe: Recipe) -> Iterator[Path]:
         except OSError as error:
             raise RunError(f"cannot write to {folder}: {error.strerror}; choose another output_dir") from None
         _refuse_foreign(folder)  # again: another process may have filled it meanwhile
-        _same_recipe(folder, recipe)
+        _refuse_other_recipe(folder, recipe)
+        _claim(folder, recipe)
         _sweep(folder)
         yield folder
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is proven to be a run's, a comparison's or a method's."""
+    return bool(read_object(folder / MARK).get("meaning"))
 
 
 def _refuse_foreign(folder: Path) -> None:
     """Leave a folder alone that is neither empty nor a run's.
 
     Raises:
-        RunError: It has files, and no recipe among them.
+        RunError: It has files, and none that marks it as a run's; or its mark is of another meaning.
     """
-    if (folder / "recipe.yaml").exists():
+    if is_run(folder):
+        meaning = read_object(folder / MARK)["meaning"]
+        if meaning != MEANING:
+            raise RunError(
+                f"{folder} was trained by lingraft {read_object(folder / MARK).get('lingraft')}, whose trainings mean "
+                f"something else (version {meaning}, now {MEANING}); choose another output_dir, or delete that folder"
+            )
         return
     if foreign := sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
         raise RunError(
             f"{folder} is not empty and not a run folder (it has {', '.join(foreign[:3])}); choose another output_dir"
         )
+
+
+def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
+    """Refuse a folder whose trials come from other settings.
+
+    Raises:
+        RunError: They do.
+    """
+    if changed := changed_settings(folder, recipe):
+        raise RunError(
+            f"{folder} holds a run of another recipe: {len(changed)} settings differ, e.g. {changed[0]}; "
+            "choose another output_dir, or delete that folder"
+        )
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    """Mark the folder as a run's and write the recipe; with other trials than before, it is not finished any more."""
+    if not is_run(folder):
+        write_json(folder / MARK, {"lingraft": __version__, "meaning": MEANING})
+    path, text = folder / "recipe.yaml", recipe.to_yaml()
+    if not path.exists():
+        write_text(path, text)
+    elif path.read_text(encoding="utf-8") != text:
+        if _trials(_read_recipe(path)) != _trials(recipe.model_dump(mode="json", by_alias=True)):
+            (folder / "README.md").unlink(missing_ok=True)  # which marks a run as finished
+        write_text(path, text)
+
+
+def _trials(values: Any) -> tuple[Any, ...]:
+    """The settings that say which trials there are."""
+    return values.get("seeds"), values.get("shots")
 
 
 def _sweep(folder: Path) -> None:
@@ -74,21 +123,8 @@ def _sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _same_recipe(folder: Path, recipe: Recipe) -> None:
-    """Write the recipe, or make sure that the folder's is the same."""
-    path, text = folder / "recipe.yaml", recipe.to_yaml()
-    if not path.exists():
-        write_text(path, text)
-        return
-    if changed := changed_settings(folder, recipe):
-        raise RunError(
-            f"{folder} holds a run of another recipe: {len(changed)} settings differ, e.g. {changed[0]}; "
-            "choose another output_dir, or delete that folder"
-        )
-
-
 def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
-    """In what ``recipe`` differs from the one that a folder's run was begun with; empty where there is none.
+    """Say in what ``recipe`` would train something else than a folder's trials; empty where it has no recipe.
 
     Raises:
         RunError: The folder's recipe cannot be read.
@@ -96,25 +132,20 @@ def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
     path = folder / "recipe.yaml"
     if not path.exists():
         return []
-    try:
-        written = YAML(typ="safe", pure=True).load(path)
-    except NOT_YAML as error:
-        problem = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RunError(f"{path} cannot be read ({problem}); choose another output_dir, or delete that folder") from None
-    with suppress(ValidationError, ConfigError):  # what it does not say was not there to be set: it has its default
-        written = resolved(Recipe.model_validate(written)).model_dump(mode="json", by_alias=True)
-    ours, theirs = _flat(recipe.model_dump(mode="json", by_alias=True)), _flat(written)
-    # Where a run computes, and how much may be cached, is free to change between two parts of it.
-    free = {"device", "output_dir", "cache.max_gigabytes"}
-    changed = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key) and key not in free)
+    ours, theirs = (
+        deciding_settings(values) for values in (recipe.model_dump(mode="json", by_alias=True), _read_recipe(path))
+    )
+    changed = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
     return [f"{key} is {theirs.get(key)!r} there and {ours.get(key)!r} now" for key in changed]
 
 
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(value, Mapping):
-        items = value.items()
-    elif isinstance(value, list):
-        items = {str(i): item for i, item in enumerate(value)}.items()
-    else:
-        return {path: value}
-    return {key: leaf for name, item in items for key, leaf in _flat(item, f"{path}.{name}" if path else name).items()}
+def _read_recipe(path: Path) -> dict[str, Any]:
+    """The recipe of a run folder, as plain data."""
+    try:
+        written = YAML(typ="safe", pure=True).load(path)
+        if not isinstance(written, dict):
+            raise ValueError(f"expected keys and values, got {type(written).__name__}")
+    except NOT_YAML as error:
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RunError(f"{path} cannot be read ({problem}); choose another output_dir, or delete that folder") from None
+    return written

@@ -30,16 +30,21 @@ def word_vectors(words: Sequence[str], backbone: Backbone, device: torch.device)
 
 
 def mined_entries(
-    materials: Materials, backbone: Backbone, folder: Path, device: torch.device, say: Callable[[str], None]
+    materials: Materials, backbone: Backbone, device: torch.device, folder: Path, say: Callable[[str], None]
 ) -> dict[str, list[ParallelPair]]:
     """Mine a lexicon for every target language with unlabelled text, and keep it in the run folder.
 
     ``mined/LANGUAGE.tsv`` has a pair a line: word, translation, score. A run that continues reads it
     instead of mining anew, so that rounding on another machine cannot change what it learns from.
+
+    Args:
+        materials: Texts of the source language, and unlabelled ones.
+        backbone: What words are embedded with.
+        device: Where.
+        folder: Of the run.
+        say: Told what is mined.
     """
-    source = materials.task.source_language
-    texts = [example.texts[0] for example in materials.learn(source)]
-    entries = {}
+    texts = [example.texts[0] for example in materials.learn(materials.task.source_language)]
     for language, unlabelled in materials.unlabelled.items():
         file = folder / "mined" / f"{language}.tsv"
         if not file.exists():
@@ -47,6 +52,15 @@ def mined_entries(
             pairs = mine_lexicon(texts, unlabelled, partial(word_vectors, backbone=backbone, device=device))
             write_text(file, "".join(f"{pair.source}\t{pair.target}\t{pair.score:.4f}\n" for pair in pairs))
             say(f"{language}: {len(pairs)} pairs of words, see {file}")
-        rows = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
+    return mined_before(materials, folder)
+
+
+def mined_before(materials: Materials, folder: Path) -> dict[str, list[ParallelPair]]:
+    """Read the lexicons that a run has mined, for the languages that have one."""
+    source, entries = materials.task.source_language, dict[str, list[ParallelPair]]()
+    for language in materials.unlabelled:
+        file = folder / "mined" / f"{language}.tsv"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        rows = [line.split("\t") for line in lines]
         entries[language] = [ParallelPair(row[0], row[1], source, language, f"mined/{i}") for i, row in enumerate(rows)]
     return entries

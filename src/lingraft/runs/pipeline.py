@@ -1,52 +1,79 @@
 """The composition root: from a recipe to a finished run folder, one function per stage.
 
-data -> encode -> for each (shots, draw, seed): train, save, evaluate -> finish. A stage that is
-done is not repeated: the cache keeps the states, and each training keeps its folder.
+data -> encode -> for each trial (shots, draw, seed): train, save, evaluate -> finish. A stage that is
+done is not repeated: the cache keeps the states, and each trial keeps its folder.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import RunError
-from ..core.files import write_json
+from ..core.files import read_object, write_json
 from ..core.progress import Reporter
 from ..recipe.settings import Recipe
 from ..results.pages import write_pages
-from ..training.trial import run_unit
-from .data_card import refuse_other_data
+from ..tasks.material import Materials
+from ..training.loop import SAVE_EVERY
+from ..training.trial import run_trial
+from .checks import gather_checked
 from .folder import opened, units
+from .identity import note_identity, refuse_changed, trial_identities
+from .mined_lexicon import mined_before
 from .preparation import prepare
 from .retention import retention
 from .state_picture import picture
 from .summary import summarise, verify_in_fresh_process
 
 
-def run(recipe: Recipe, *, quiet: bool = False) -> Path:
+def run(
+    recipe: Recipe,
+    *,
+    reporter: Reporter | None = None,
+    verify: Callable[[Path], Mapping[str, Any]] = verify_in_fresh_process,
+    save_every: float = SAVE_EVERY,
+) -> Path:
     """Run a recipe to its end, or continue where it stopped; returns the run folder.
+
+    Args:
+        recipe: The recipe.
+        reporter: Where it is told how it goes.
+        verify: Proves that what was saved in a folder gives back what was trained.
+        save_every: Seconds between two saved states of a training.
 
     Raises:
         LingraftError: With one clear message; what was finished stays finished.
     """
-    reporter = Reporter(quiet=quiet)
+    reporter = reporter or Reporter()
     with opened(recipe.output_dir, recipe) as folder:
         if next(folder.glob("*/method.json"), None) or (folder / "comparison.json").exists():
             raise RunError(f"{folder} holds a comparison; give the run a folder of its own: output_dir=…")
+        trials = units(recipe)
         if (folder / "README.md").exists():  # written last, after the check of what was saved
+            refuse_changed(folder, trials, trial_identities(trials, recipe, _as_before(recipe)))
             reporter.say(f"{folder} is finished already; delete it to run the recipe anew")
             return folder
         prepared, card, encoding = prepare(recipe, reporter)
-        refuse_other_data(folder, card)
+        identities = trial_identities(trials, recipe, prepared.materials, prepared.backbone)
+        refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
-        backbone, accelerator = prepared.backbone, prepared.accelerator
-        for unit in units(recipe):
-            if not (folder / "units" / unit.name / "unit.json").exists():
-                run_unit(unit, folder, prepared, reporter)
-        summarise(folder, recipe, backbone, prepared.cut, encoding)
+        for trial in trials:
+            if not (folder / "units" / trial.name / "unit.json").exists():
+                note_identity(folder, trial, identities[trial])
+                run_trial(trial, folder, prepared, reporter, save_every=save_every)
+        summarise(folder, recipe, prepared.backbone, prepared.cut, encoding)
         reporter.say("comparing with the frozen model, and loading in a fresh process what was saved")
-        shown = (folder, recipe, prepared.materials, backbone, prepared.pools, accelerator.device)
+        shown = (folder, recipe, prepared.materials, prepared.backbone, prepared.pools, prepared.device)
         write_json(folder / "states.json", picture(*shown))
         write_json(folder / "retention.json", retention(*shown))
-        verify_in_fresh_process(folder)
+        verified = {"verification": dict(verify(folder))}
+        write_json(folder / "summary.json", read_object(folder / "summary.json") | verified)
         write_pages(folder)
     return folder
+
+
+def _as_before(recipe: Recipe) -> Materials:
+    """What a finished run would read now; its mined lexicon is the one in its folder, so no backbone is needed."""
+    return gather_checked(recipe, lambda materials: mined_before(materials, recipe.output_dir))

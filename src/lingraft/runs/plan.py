@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..backbones import Precision
 from ..backbones.checkpoint_files import usual_prefix
+from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
 from ..backbones.state_cache import entry_bytes
 from ..core.errors import ConfigError, LingraftError
@@ -117,7 +118,10 @@ def _read(recipe: Recipe, also: Callable[[Recipe], object]) -> tuple[CheckpointF
         problems += getattr(error, "problems", [str(error)])
     if changed := changed_settings(recipe.output_dir, recipe):
         problems.append(f"output_dir: {recipe.output_dir} holds a run of another recipe: {'; '.join(changed[:3])}")
-    problems += _device_problems(recipe.device)
+    try:
+        find_device(recipe.device)
+    except ConfigError as error:
+        problems += error.problems
     try:
         also(recipe)
     except ConfigError as error:
@@ -131,16 +135,6 @@ def _length_problems(recipe: Recipe) -> list[str]:
     name, wanted = recipe.backbone.checkpoint, recipe.backbone.max_length
     longest = min(empty_stack(name).max_length, load_tokenizer(name).model_max_length)
     return [f"backbone.max_length: {wanted} is more than the checkpoint's {longest}"] if wanted > longest else []
-
-
-def _device_problems(device: str) -> list[str]:
-    import torch
-
-    offered = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if offered.get(device, True):
-        return []
-    usable = ["auto", "cpu", *(name for name, there in offered.items() if there)]
-    return [f"device: {device} was asked for, but torch finds none on this machine; choose {' or '.join(usable)}"]
 
 
 def _rows(

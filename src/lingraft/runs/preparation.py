@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from transformers import PreTrainedTokenizerBase
 
+from ..backbones.devices import find_device
 from ..backbones.encoding import encode
 from ..backbones.loading import Backbone, load_backbone
 from ..core.errors import ConfigError
 from ..core.progress import Reporter
-from ..core.records import Example, Features
+from ..core.records import Example, Features, ParallelPair
 from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Materials
@@ -25,33 +25,36 @@ from .mined_lexicon import mined_entries
 
 
 def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Prepared, dict[str, Any], float]:
-    """All that the trainings of a recipe share: data, backbone, frozen states.
+    """Prepare all that the trials of a recipe share: data, backbone, frozen states.
 
     Returns:
         The stage's result, the content of ``data.json``, and the seconds that encoding took.
     """
-    materials = gather_checked(recipe)
+
+    @cache
+    def backbone_there() -> tuple[Backbone, torch.device]:
+        return load(recipe, reporter)
+
+    def mine(materials: Materials) -> dict[str, list[ParallelPair]]:
+        return mined_entries(materials, *backbone_there(), recipe.output_dir, reporter.say)
+
+    materials = gather_checked(recipe, mine)
     if is_non_commercial(materials.task.licence):
         reporter.say(f"the data of {materials.task.name} may not be used commercially: {materials.task.licence}")
-    backbone, accelerator = load(recipe, reporter)
-    if materials.unlabelled:
-        mined = mined_entries(materials, backbone, recipe.output_dir, accelerator.device, reporter.say)
-        materials = gather_checked(recipe, mined)
+    backbone, device = backbone_there()
     cut = resolved_cut(recipe, backbone.stack.num_layers)
     features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
-    started = time.monotonic()
-    pools = encode_all(features, backbone, recipe, cut, accelerator.device, reporter)
-    encoding = time.monotonic() - started
+    started = reporter.clock()
+    pools = encode_all(features, backbone, recipe, cut, device, reporter)
+    encoding = reporter.clock() - started
     card = data_card(materials, features, backbone, recipe)
-    return Prepared(recipe, materials, backbone, cut, pools, accelerator), card, encoding
+    return Prepared(recipe, materials, backbone, cut, pools, device), card, encoding
 
 
-def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, Accelerator]:
-    """The frozen model, on the device that the recipe asks for."""
+def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
+    """Load the frozen model onto the device that the recipe asks for."""
+    device = find_device(recipe.device)
     reporter.say(f"loading {recipe.backbone.checkpoint}")
-    accelerator = Accelerator(cpu=recipe.device == "cpu")
-    if recipe.device not in ("auto", accelerator.device.type):
-        raise ConfigError([f"device: {recipe.device} was asked for, this machine offers {accelerator.device.type}"])
     backbone = load_backbone(
         recipe.backbone.checkpoint, text_prefix=recipe.backbone.text_prefix, precision=recipe.backbone.precision
     )
@@ -59,8 +62,8 @@ def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, Accelerator]:
         raise ConfigError(
             [f"backbone.max_length: {recipe.backbone.max_length} is more than the checkpoint's {backbone.max_length}"]
         )
-    backbone.stack.to(accelerator.device)
-    return backbone, accelerator
+    backbone.stack.to(device)
+    return backbone, device
 
 
 def tokenise(

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
@@ -16,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from ..backbones import LayerStack
+from ..backbones.digests import weights_digest
 from ..backbones.loading import Backbone
 from ..core.errors import CheckpointError, RunError
 from ..core.files import read_lines, read_object, write_atomically, write_json, write_lines
@@ -45,15 +45,14 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
     if isinstance(adaptation.adapter, LoraAdapter) and find_spec("peft"):
         export_peft(adaptation.adapter, backbone.stack, folder / "peft_lora", recipe.backbone.checkpoint)
     facts = {unit.name: read_object(folder / "units" / unit.name / "unit.json") for unit in done}
-    for name, fact in facts.items():
-        prove_frozen(name, fact, backbone.weights_digest)
+    digest_after = prove_frozen(backbone)
     training_seconds = sum(fact["seconds"] for fact in facts.values())
     summary = {
         "lingraft": __version__,
         "backbone": {
             "name": backbone.name,
             "weights_digest": backbone.weights_digest,
-            "digest_after": facts[chosen.name]["digest_after"],
+            "digest_after": digest_after,
             "parameters": count(backbone.stack),
             "licence": backbone.licence,
             "layers": backbone.stack.num_layers,
@@ -74,21 +73,19 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
     write_json(folder / "summary.json", summary)
 
 
-def prove_frozen(name: str, fact: Mapping[str, Any], digest: str) -> None:
-    """Compare the backbone's digests before and after the training ``name``: of all of it, and of what stays frozen.
+def prove_frozen(backbone: Backbone) -> str:
+    """Compare the digest of the backbone's weights with that from before any training; returns it.
 
     Raises:
         RunError: They differ.
     """
-    pairs = [("backbone's", digest, fact["digest_after"])]
-    if fact.get("frozen_digest_before") is not None:  # older folders do not have it
-        pairs.append(("frozen parameters'", fact["frozen_digest_before"], fact.get("frozen_digest_after")))
-    for what, before, after in pairs:
-        if before != after:
-            raise RunError(
-                f"{name}: the {what} digest is {before} before training and {after} after; if the checkpoint was "
-                "exchanged meanwhile, delete the run folder"
-            )
+    after = weights_digest(backbone.stack)
+    if after != backbone.weights_digest:
+        raise RunError(
+            f"the weights of {backbone.name} have changed since they were loaded (digest {backbone.weights_digest} "
+            f"before training, {after} after), although nothing may write to them: do not trust this run, and report it"
+        )
+    return after
 
 
 def trained_parts(adaptation: nn.Module) -> list[dict[str, Any]]:
@@ -151,8 +148,8 @@ def calibration(folder: Path, done: list[Unit]) -> dict[str, dict[str, float]]:
     return {language: {when: fmean(values) for when, values in by.items() if values} for language, by in errors.items()}
 
 
-def verify_in_fresh_process(folder: Path) -> None:
-    """Reload what was saved in a new process and compare logits; the result goes to ``summary.json``.
+def verify_in_fresh_process(folder: Path) -> dict[str, Any]:
+    """Reload what was saved in a new process and compare logits; returns the largest difference.
 
     Raises:
         CheckpointError: They differ, or the saved run does not load.
@@ -161,8 +158,8 @@ def verify_in_fresh_process(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CheckpointError(f"the saved adaptation does not give back what was trained: {done.stderr.strip()}")
-    summary = read_object(folder / "summary.json")
-    write_json(folder / "summary.json", summary | {"verification": json.loads(done.stdout.splitlines()[-1])})
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _copy(source: Path, target: Path) -> None:

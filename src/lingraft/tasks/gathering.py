@@ -28,19 +28,25 @@ COUNTED = 1_000
 """The share of words that a lexicon knows is counted on so many sentences."""
 
 
+Mine = Callable[[Materials], Mapping[str, Sequence[ParallelPair]]]
+"""What finds words that translate each other in the unlabelled texts of materials: target language to pairs."""
+
+
+def mine_nothing(materials: Materials) -> dict[str, list[ParallelPair]]:
+    """Find no words: the unlabelled texts are read, and give no pairs yet."""
+    return {}
+
+
 def gather(
-    recipe: Recipe,
-    mined: Mapping[str, Sequence[ParallelPair]] | None = None,
-    check: Callable[[Task], Sequence[str]] = lambda task: (),
+    recipe: Recipe, *, check: Callable[[Task], Sequence[str]] = lambda task: (), mine: Mine = mine_nothing
 ) -> Materials:
     """Read, draw and clean everything that ``recipe`` names.
 
     Args:
         recipe: The recipe.
-        mined: The words that were mined from ``parallel.text``, by target language; without them the
-            texts are read, but give no pairs yet.
         check: Called with the task before its files are read; refuses what the rest of the recipe cannot do
             with it, and returns notes for the user.
+        mine: Called, where there is ``parallel.text``, with what was gathered so far.
 
     Raises:
         DataError: A file, a language or a class does not give what the recipe asks for.
@@ -77,12 +83,14 @@ def gather(
         _draw(recipe, task, training, targets, given, k, draw)
         for k, draw in product(recipe.shots.ks, range(recipe.shots.draws))
     )
+    found = Materials(task, tuple(dev), test, draws, leaks, tuple(notes), given.texts)
     if recipe.parallel and recipe.parallel.switches:
-        lexicons = _lexicons(given, mined or {}, evaluation)
+        lexicons = _lexicons(given, mine(found) if found.unlabelled else {}, evaluation)
         draws, leaked = _with_copies(draws, lexicons, recipe.parallel, evaluation)
         leaks["parallel"] += leaked
         notes += _copies_notes(lexicons, training, draws[0])
-    return Materials(task, tuple(dev), test, draws, leaks, tuple(notes), given.texts)
+        found = replace(found, draws=draws, leaks=leaks, notes=tuple(notes))
+    return found
 
 
 def _shared_sentences(training: Sequence[Example], evaluation: Sequence[Example], task: Task) -> list[str]:

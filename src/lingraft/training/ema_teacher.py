@@ -7,32 +7,42 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..model.network import Network
+from ..core.records import States
+from ..model.network import GraftedModel
 
 
 class Teacher:
-    """The mean of the network's last steps, which teaches predictions (Tarvainen & Valpola, 2017).
+    """The network with the mean of its last steps' parameters; with decay 0 it is the network as it is.
 
-    Its weights are those of the adaptation, averaged exponentially; with decay 0 it is the network itself.
+    Args:
+        model: Whose predictions are averaged.
+        decay: Share of the mean that a step leaves as it was.
+        weights: Of an interrupted training; empty at the start of one.
     """
 
-    def __init__(self, model: Network, decay: float, weights: dict[str, Tensor]) -> None:
-        self.model, self.decay = model, decay
-        own = {name: parameter.detach() for name, parameter in model.adaptation.named_parameters()}
-        self.weights = {name: weights.get(name, tensor).to(tensor.device).clone() for name, tensor in own.items()}
-
-    def follow(self, trained: Mapping[str, Tensor]) -> None:
-        """Take in the parameters after a step."""
-        for name, parameter in trained.items():
-            self.weights[name].lerp_(parameter.detach(), 1.0 - self.decay)
-
-    def predict(self, states: Any, language: str) -> Tensor:
-        """Logits ``[B, C]`` of states at the cut, without dropout and without gradient."""
-        network: Any = self.model
-        weights = {f"adaptation.{name}": tensor for name, tensor in self.weights.items()}
-        network.eval()
+    def __init__(self, model: GraftedModel, decay: float, weights: Mapping[str, Tensor]) -> None:
+        self.model = model
+        averaging: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self.average: Any = AveragedModel(model.adaptation, multi_avg_fn=averaging)
+        self.average.update_parameters(model.adaptation)  # the first is a copy, the start of the mean
         with torch.no_grad():
-            logits: Tensor = torch.func.functional_call(network, weights, (states, language))[1]
-        network.train()
+            for name, tensor in weights.items():
+                self.average.module.get_parameter(name).copy_(tensor)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The averaged parameters by name."""
+        return {name: parameter.detach() for name, parameter in self.average.module.named_parameters()}
+
+    def follow(self) -> None:
+        """Take in the parameters after a step."""
+        self.average.update_parameters(self.model.adaptation)
+
+    def predict(self, states: States, language: str) -> Tensor:
+        """Logits ``[B, C]`` of states at the cut, without dropout and without gradient."""
+        network = GraftedModel(self.model.stack, self.average.module).eval()
+        with torch.no_grad():
+            logits: Tensor = network(states, language)[1]
         return logits

@@ -8,7 +8,7 @@ alternative, is scored, the head alone is trained by gradient, as long as the pa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,7 +21,8 @@ from ..model.network import GraftedModel
 from ..model.prediction import predict_rows
 from ..tasks.kinds import Kind
 from .batches import Order, Pool
-from .loop import Validation, train
+from .loop import Hooks, Validation, train
+from .losses import Objective
 
 HEAD_FACTOR = 10.0
 """A head alone learns at so many times the rate of the parts: nothing beneath it moves."""
@@ -71,15 +72,15 @@ def trained(
     head = nn.Linear(stack.width, kind.outputs)
     model = GraftedModel(stack, Adaptation(None, None, head, per_token=kind.per_token)).to(order.device)
     ones = torch.ones(max(1, len(kind.labels)), device=order.device)
+    rate = {"learning_rate": HEAD_FACTOR * order.settings.learning_rate}
     train(
         model,
-        order.epoch,
-        task_loss=lambda logits, labels, mask: kind.loss(logits, labels, mask, ones),
-        transfer=None,
-        settings=order.settings.model_copy(update={"learning_rate": HEAD_FACTOR * order.settings.learning_rate}),
-        seed=order.seed,
-        num_epochs=order.epochs,
-        advance=advance,
+        replace(order, settings=order.settings.model_copy(update=rate)),
+        Objective(
+            lambda logits, labels, mask: kind.loss(logits, labels, mask, ones),
+            shot_weight=order.settings.shot_weight,
+        ),
+        hooks=Hooks(advance=advance),
     )
 
     def write_to(other: nn.Linear) -> None:

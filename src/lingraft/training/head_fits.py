@@ -35,7 +35,7 @@ def before_training(
         return fitted(logistic_head(source, targets, frame, prepared))
     if not recipe.train.warm_start or recipe.train.continue_from is not None:
         return None
-    order = Order(source, labelled_alone(targets), recipe.train, unit.seed, prepared.accelerator.device)
+    order = Order(source, labelled_alone(targets), recipe.train, unit.seed, prepared.device)
     with reporter.task(f"frozen head {unit.name}", order.steps) as advance:
         return trained(
             task.kind,

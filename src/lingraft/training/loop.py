@@ -1,7 +1,8 @@
 """One loop: task loss plus alignment loss over the steps of each epoch.
 
 Randomness is a function of seed and step, the data order of seed and epoch, and the learning rate
-of the step alone, so a run that was killed continues bit for bit from its last saved state.
+of the step alone; and all that the record of an epoch tells is part of the saved state. So a training
+that was killed between any two steps leaves what an uninterrupted one leaves, bit for bit.
 """
 
 from __future__ import annotations
@@ -9,27 +10,27 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import get_swa_multi_avg_fn
 
 from ..core.errors import RunError
 from ..core.records import Batch
 from ..model.freezing import Phase, described, phase_at
-from ..model.network import Network
+from ..model.network import GraftedModel, Network
 from ..recipe.settings import TrainSettings
-from .alignment_terms import Transfer
 from .batches import Step
 from .ema_teacher import Teacher
 from .gradient_balance import Balance
-from .losses import Losses, TaskLoss, losses_of
+from .losses import Losses, Objective
 from .monitor import Watch
-from .state import TrainingState
+from .state import TrainingState, restore, take_snapshot
 
 SAVE_EVERY = 20.0  # seconds between two saved training states
 GATE_FACTOR = 10.0  # gates learn so much faster than prompts, which have no gradient until the gate moves
@@ -55,40 +56,64 @@ class Validation:
     classes: int
 
 
+class Course(Protocol):
+    """The steps of a whole training; :class:`lingraft.training.batches.Order` is one."""
+
+    @property
+    def settings(self) -> TrainSettings:
+        """Learning rates and the like."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of dropout; the data order has it too."""
+        ...
+
+    @property
+    def epochs(self) -> int:
+        """How many there are."""
+        ...
+
+    def epoch(self, epoch: int) -> Sequence[Step]:
+        """The steps of an epoch, by its number."""
+        ...
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a training calls on its way; by default nothing.
+
+    ``save`` gets the state to continue from, every ``save_every`` seconds and after each epoch; ``validate``
+    gives the development score for the learning curve; ``advance`` is told of each step; ``say`` of what goes
+    wrong (see :mod:`lingraft.training.monitor`); ``clock`` gives seconds.
+    """
+
+    save: Callable[[TrainingState], None] = lambda state: None
+    validate: Callable[[Network], Validation | None] = lambda model: None
+    advance: Callable[[Progress], None] = lambda progress: None
+    say: Callable[[str], None] = lambda sentence: None
+    clock: Callable[[], float] = time.monotonic
+    save_every: float = SAVE_EVERY
+
+
 def train(
     model: Network,
-    epochs: Callable[[int], Sequence[Step]],
+    course: Course,
+    objective: Objective,
     *,
-    task_loss: TaskLoss,
-    transfer: Transfer | None,
-    settings: TrainSettings,
-    seed: int,
-    num_epochs: int | None = None,
     phases: Sequence[Phase] = (Phase(),),
     state: TrainingState | None = None,
-    save: Callable[[TrainingState], None] = lambda state: None,
-    validate: Callable[[Network], Validation | None] = lambda model: None,
-    advance: Callable[[Progress], None] = lambda progress: None,
-    say: Callable[[str], None] = lambda sentence: None,
-    accelerator: Accelerator | None = None,
+    hooks: Hooks | None = None,
 ) -> list[dict[str, Any]]:
     """Train the adaptation of ``model`` in place, to the mean of its last epochs' parameters.
 
     Args:
         model: Frozen stack and adaptation.
-        epochs: The steps of an epoch, by its number.
-        task_loss: Loss of logits against targets.
-        transfer: Alignment losses; None without parallel text.
-        settings: Learning rates, weights, and the number of epochs.
-        seed: Of dropout; the data order has its own in ``epochs``.
-        num_epochs: How many epochs there are, where not as in ``settings``.
-        phases: What learns when; see :mod:`lingraft.freezing`.
+        course: The steps of each epoch, with settings and seed.
+        objective: Task loss, alignment losses and their weights.
+        phases: What learns when; see :mod:`lingraft.model.freezing`.
         state: Continue from here.
-        save: Called every so often with the state to continue from.
-        validate: Development score of the model, for the learning curve.
-        advance: Called after each step.
-        say: Called with what goes wrong; see :mod:`lingraft.watch`.
-        accelerator: Device and precision; the CPU or GPU that ``accelerate`` finds by default.
+        hooks: What is called on the way.
 
     Returns:
         One row per epoch: losses, development score, learning rate, tokens per second, what trained,
@@ -97,112 +122,153 @@ def train(
     Raises:
         RunError: The loss is no longer a number.
     """
-    accelerator = accelerator or Accelerator()
-    state = state or TrainingState()
-    num_epochs = num_epochs or settings.num_train_epochs
-    trained = {name: p for name, p in model.adaptation.named_parameters() if p.requires_grad}
-    optimizer = _optimizer(trained, settings)
-    _restore(state, trained, optimizer)
-    model, optimizer = accelerator.prepare(model, optimizer)
-    ends = list(accumulate(len(epochs(epoch)) for epoch in range(num_epochs)))
-    total = ends[-1]
-    balance = Balance(transfer, settings.balance, state.balance, meet=settings.order == "joint")
-    teacher = Teacher(model, settings.ema_decay, state.teacher) if transfer and transfer.needs("predictions") else None
-    watch = Watch(say, state.history)
-    saved_at = began = time.monotonic()
-    before = state.seconds
-    for epoch in range(sum(end <= state.step for end in ends), num_epochs):
-        begin, meter, said = ends[epoch] - len(epochs(epoch)), _Meter(state.sums), len(watch.said)
-        for step in epochs(epoch)[state.step - begin :]:
-            phase = phase_at(phases, state.step, total)
-            for name, parameter in trained.items():
-                parameter.requires_grad_(phase.trains(name))
-            torch.manual_seed(_dropout_seed(seed, state.step))
-            model.train()
-            _set_learning_rate(optimizer, state.step, total, settings)
-            batches = step()
-            losses = losses_of(
-                model, batches, task_loss, transfer, settings.keep_weight, settings.shot_weight, teacher=teacher
-            )
-            balance.look(losses, trained, state.step)
-            loss = losses.total(balance.weights)
-            if loss.requires_grad:
-                accelerator.backward(loss)
-            watch.gradients(trained, warm=state.step + 1 >= 2 * _warmup(total, settings) + phase.start * total)
-            accelerator.clip_grad_norm_(trained.values(), settings.max_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            if teacher:
-                teacher.follow(trained)
-            state.step += 1
-            meter.add(loss, losses, batches)
-            if not math.isfinite(meter.last):
-                raise _diverged(f"loss became {meter.last}", state.step, total, settings)
-            advance(Progress(state.step, total, meter.last, meter.step_tokens, meter.tokens_per_second))
-            if time.monotonic() - saved_at > SAVE_EVERY and state.step < ends[epoch]:
-                state.sums, state.balance = dict(meter.sums), balance.state()
-                state.seconds = before + time.monotonic() - began
-                save(_snapshot(state, trained, optimizer, teacher))
-                saved_at = time.monotonic()
-        if not all(bool(parameter.isfinite().all()) for parameter in trained.values()):
-            raise _diverged("parameters are no longer numbers", state.step, total, settings)
-        _average(state, trained, epoch, num_epochs, settings.average_last)
-        row: dict[str, Any] = {"epoch": epoch + 1, "step": state.step, **meter.means()}
-        row |= {"languages": sorted(meter.languages), "learning_rate": optimizer.param_groups[0]["lr"]}
-        _watch_losses(watch, row, meter, aligned=transfer is not None and settings.balance is None)
-        row |= _looked_at(model, validate, watch)
-        row["trained"] = _trained_in(phases, range(begin, ends[epoch]), total, trained, model)
-        row |= balance.row() if transfer else {}
-        row |= {"warnings": watch.said[said:]} if watch.said[said:] else {}
-        state.history.append(row)
-        state.sums, state.balance = {}, balance.state()
-        state.seconds = before + time.monotonic() - began
-        save(_snapshot(state, trained, optimizer, teacher))
-        saved_at = time.monotonic()
-    with torch.no_grad():
+    training = _Training(model, course, objective, phases, state or TrainingState(), hooks or Hooks())
+    for epoch in training.epochs_left():
+        for step in training.steps_left(epoch):
+            training.take(step())
+            training.save_now_and_then(epoch)
+        training.end_epoch(epoch)
+    return training.finish()
+
+
+class _Training:
+    """The moving parts of one training."""
+
+    def __init__(
+        self,
+        model: Network,
+        course: Course,
+        objective: Objective,
+        phases: Sequence[Phase],
+        state: TrainingState,
+        hooks: Hooks,
+    ) -> None:
+        self.model, self.course, self.objective, self.phases = model, course, objective, phases
+        self.state, self.hooks, self.settings = state, hooks, course.settings
+        self.trained = {name: p for name, p in model.adaptation.named_parameters() if p.requires_grad}
+        self.optimizer = _optimizer(self.trained, self.settings)
+        restore(state, self.trained, self.optimizer)
+        self.ends = list(accumulate(len(course.epoch(epoch)) for epoch in range(course.epochs)))
+        self.total = self.ends[-1]
+        self.schedule = _schedule(self.optimizer, state.step, self.total, self.settings)
+        alignment = objective.alignment
+        self.balance = Balance(alignment, self.settings.balance, state.balance, meet=self.settings.order == "joint")
+        self.teacher = None
+        if alignment and alignment.needs("predictions"):  # which a GraftedModel alone can give
+            self.teacher = Teacher(cast(GraftedModel, model), self.settings.ema_decay, state.teacher)
+        self.monitor = Watch(hooks.say, state.monitor)
+        self.meter = Meter(**state.meter)
+        self.said = self.meter.said
+        self.before, self.began = state.seconds, hooks.clock()
+        self.saved_at = self.began
+
+    def epochs_left(self) -> range:
+        """Epochs that are not done."""
+        return range(sum(end <= self.state.step for end in self.ends), self.course.epochs)
+
+    def steps_left(self, epoch: int) -> Sequence[Step]:
+        """Steps of an epoch that are not done."""
+        steps = self.course.epoch(epoch)
+        return steps[self.state.step - (self.ends[epoch] - len(steps)) :]
+
+    def take(self, batches: Sequence[Batch]) -> None:
+        """One step of the optimiser."""
+        state, model, trained, began = self.state, self.model, self.trained, self.hooks.clock()
+        phase = phase_at(self.phases, state.step, self.total)
         for name, parameter in trained.items():
-            parameter.copy_(state.averaged[name])
-            parameter.requires_grad_(True)
-    model.eval()
-    return state.history
+            parameter.requires_grad_(phase.trains(name))
+        torch.manual_seed(_dropout_seed(self.course.seed, state.step))
+        model.train()
+        losses = self.objective.losses(model, batches, self.teacher)
+        self.balance.look(losses, trained, state.step)
+        loss = losses.total(self.balance.weights)
+        if loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
+        warm = 2 * _warmup(self.total, self.settings) + phase.start * self.total
+        self.monitor.gradients(trained, warm=state.step + 1 >= warm)
+        nn.utils.clip_grad_norm_(trained.values(), self.settings.max_grad_norm)
+        self.meter.learning_rate = float(self.optimizer.param_groups[0]["lr"])
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        if self.teacher:
+            self.teacher.follow()
+        state.step += 1
+        last = self.meter.add(loss, losses, batches, self.hooks.clock() - began)
+        if not math.isfinite(last):
+            raise _diverged(f"loss became {last}", state.step, self.total, self.settings)
+        tokens = sum(int(batch.states.mask.sum()) for batch in batches)
+        self.hooks.advance(Progress(state.step, self.total, last, tokens, self.meter.tokens_per_second))
+
+    def save_now_and_then(self, epoch: int) -> None:
+        """Save in the middle of an epoch, if the last time is long ago."""
+        if self.hooks.clock() - self.saved_at > self.hooks.save_every and self.state.step < self.ends[epoch]:
+            self._save()
+
+    def end_epoch(self, epoch: int) -> None:
+        """Average, validate, write the epoch's record, save."""
+        state, trained = self.state, self.trained
+        if not all(bool(parameter.isfinite().all()) for parameter in trained.values()):
+            raise _diverged("parameters are no longer numbers", state.step, self.total, self.settings)
+        _average(state, trained, epoch, self.course.epochs, self.settings.average_last)
+        row: dict[str, Any] = {"epoch": epoch + 1, "step": state.step, **self.meter.means()}
+        row |= {"languages": sorted(self.meter.languages), "learning_rate": self.meter.learning_rate}
+        self._watch_losses(row)
+        found = self.hooks.validate(self.model.eval())
+        if found is not None:
+            self.monitor.predictions(found.predicted, found.classes)
+        row["dev_score"] = None if found is None else found.score
+        row["trained"] = self._trained_in(range(self.ends[epoch] - len(self.course.epoch(epoch)), self.ends[epoch]))
+        row |= self.balance.row() if self.objective.alignment else {}
+        row |= {"warnings": said} if (said := self.monitor.said[self.said :]) else {}
+        state.history.append(row)
+        self.said = len(self.monitor.said)
+        self.meter = Meter(said=self.said)
+        self._save()
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Put the averaged parameters into the model."""
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                parameter.copy_(self.state.averaged[name])
+                parameter.requires_grad_(True)
+        self.model.eval()
+        return self.state.history
+
+    def _save(self) -> None:
+        state = self.state
+        state.meter, state.balance, state.monitor = self.meter.state(), self.balance.state(), self.monitor.state()
+        state.seconds = self.before + self.hooks.clock() - self.began
+        take_snapshot(state, self.trained, self.optimizer, self.teacher.weights if self.teacher else {})
+        self.hooks.save(state)
+        self.saved_at = self.hooks.clock()
+
+    def _watch_losses(self, row: Mapping[str, Any]) -> None:
+        """Look at an epoch's losses; that of alignment only where its weights do not move by themselves."""
+        task, alignment = self.meter.first or (None, None)
+        self.monitor.loss(row["task_loss"], row["languages"], first=task)
+        if self.objective.alignment is not None and self.settings.balance is None:
+            self.monitor.loss(row["alignment_loss"], row["languages"], what="alignment loss", first=alignment)
+
+    def _trained_in(self, steps: range) -> list[str]:
+        """What learnt in some of ``steps``, for people."""
+        parts = {name.split(".")[0] for name in self.trained}
+        seen = {phase_at(self.phases, step, self.total) for step in steps}
+        return list(dict.fromkeys(name for phase in seen for name in described(phase, parts, self.model.stack)))
 
 
-def _watch_losses(watch: Watch, row: Mapping[str, Any], meter: _Meter, *, aligned: bool) -> None:
-    """Look at an epoch's losses; that of alignment only where its weights do not move by themselves."""
-    task, alignment = meter.first or (None, None)
-    watch.loss(row["task_loss"], row["languages"], first=task)
-    if aligned:
-        watch.loss(row["alignment_loss"], row["languages"], what="alignment loss", first=alignment)
-
-
-def _average(state: TrainingState, trained: Mapping[str, nn.Parameter], epoch: int, num_epochs: int, last: int) -> None:
-    """Add an epoch's parameters to the mean of the ``last`` epochs."""
-    counted = min(last, num_epochs)
-    if epoch < num_epochs - counted:
+def _average(state: TrainingState, trained: Mapping[str, nn.Parameter], epoch: int, epochs: int, last: int) -> None:
+    """Add an epoch's parameters to the mean of the ``last`` epochs (Izmailov et al., 2018)."""
+    before = epoch - (epochs - min(last, epochs))
+    if before < 0:
         return
-    for name, parameter in trained.items():
-        share = parameter.detach() / counted
-        state.averaged[name] = state.averaged[name] + share if name in state.averaged else share
-
-
-def _looked_at(
-    model: Network, validate: Callable[[Network], Validation | None], watch: Watch
-) -> dict[str, float | None]:
-    """The development score at the end of an epoch; what is amiss is noticed."""
-    found = validate(model.eval())
-    if found is None:
-        return {"dev_score": None}
-    watch.predictions(found.predicted, found.classes)
-    return {"dev_score": found.score}
-
-
-def _trained_in(
-    phases: Sequence[Phase], steps: range, total: int, trained: Mapping[str, nn.Parameter], model: Network
-) -> list[str]:
-    """What learnt in some of ``steps``, for people."""
-    parts = {name.split(".")[0] for name in trained}
-    seen = {phase_at(phases, step, total) for step in steps}
-    return list(dict.fromkeys(name for phase in seen for name in described(phase, parts, model.stack)))
+    current = {name: parameter.detach() for name, parameter in trained.items()}
+    if before == 0:
+        state.averaged = {name: tensor.clone() for name, tensor in current.items()}
+        return
+    state.averaged = {name: state.averaged[name].to(tensor.device) for name, tensor in current.items()}
+    update: Any = get_swa_multi_avg_fn()  # type: ignore[no-untyped-call]
+    update(list(state.averaged.values()), list(current.values()), before)
 
 
 def _diverged(what: str, step: int, total: int, settings: TrainSettings) -> RunError:
@@ -220,10 +286,10 @@ def _dropout_seed(seed: int, step: int) -> int:
 def _optimizer(trained: dict[str, nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
     """AdamW in four groups: prompts and gates learn faster and do not decay, the backbone's own parameters slower."""
     groups: dict[str, dict[str, Any]] = {
-        "parts": {"peak": settings.learning_rate, "weight_decay": settings.weight_decay},
-        "prompt": {"peak": settings.prompt_learning_rate, "weight_decay": 0.0},
-        "gate": {"peak": GATE_FACTOR * settings.prompt_learning_rate, "weight_decay": 0.0},
-        "unfrozen": {"peak": settings.backbone_learning_rate, "weight_decay": settings.weight_decay},
+        "parts": {"lr": settings.learning_rate, "weight_decay": settings.weight_decay},
+        "prompt": {"lr": settings.prompt_learning_rate, "weight_decay": 0.0},
+        "gate": {"lr": GATE_FACTOR * settings.prompt_learning_rate, "weight_decay": 0.0},
+        "unfrozen": {"lr": settings.backbone_learning_rate, "weight_decay": settings.weight_decay},
     }
     members: dict[str, list[nn.Parameter]] = {kind: [] for kind in groups}
     for name, parameter in trained.items():
@@ -239,59 +305,57 @@ def _warmup(total: int, settings: TrainSettings) -> int:
     return max(1, round(settings.warmup_share * total))
 
 
-def _set_learning_rate(optimizer: torch.optim.Optimizer, step: int, total: int, settings: TrainSettings) -> None:
-    """Linear warm-up, then linear decay to zero."""
+def _schedule(optimizer: torch.optim.Optimizer, step: int, total: int, settings: TrainSettings) -> LambdaLR:
+    """Linear warm-up, then linear decay to zero; ready for ``step``."""
     warmup = _warmup(total, settings)
-    factor = min((step + 1) / warmup, (total - step) / max(1, total - warmup))
     for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
+        group["initial_lr"] = group["lr"]
+
+    def factor(step: int) -> float:
+        return min((step + 1) / warmup, (total - step) / max(1, total - warmup))
+
+    return LambdaLR(optimizer, factor, last_epoch=step - 1)
 
 
-def _snapshot(
-    state: TrainingState, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, teacher: Teacher | None
-) -> TrainingState:
-    state.parameters = {name: parameter.detach() for name, parameter in trained.items()}
-    moments = optimizer.state
-    state.optimizer = {name: dict(moments[parameter]) for name, parameter in trained.items() if parameter in moments}
-    state.teacher = teacher.weights if teacher else {}
-    return state
+@dataclass
+class Meter:
+    """Running sums of an epoch, which its record is made of; plain data, so that a killed epoch goes on with it."""
 
+    loss: float = 0.0
+    task_loss: float = 0.0
+    alignment_loss: float = 0.0
+    steps: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    languages: list[str] = field(default_factory=list)
+    first: list[float] | None = None
+    """Task loss and alignment loss of the first step."""
+    learning_rate: float = 0.0
+    said: int = 0
+    """How many warnings there were before the epoch."""
 
-def _restore(state: TrainingState, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
-    with torch.no_grad():
-        for name, tensor in state.parameters.items():
-            trained[name].copy_(tensor)
-    for name, moments in state.optimizer.items():
-        parameter = trained[name]
-        optimizer.state[parameter] = {
-            key: value if key == "step" else value.to(parameter.device) for key, value in moments.items()
-        }
-
-
-class _Meter:
-    """Running means of an epoch, and its speed."""
-
-    def __init__(self, sums: dict[str, float]) -> None:
-        self.started = time.perf_counter()
-        self.sums = {"loss": 0.0, "task_loss": 0.0, "alignment_loss": 0.0, "steps": 0.0} | sums
-        self.tokens = self.step_tokens = 0
-        self.languages: set[str] = set()
-        self.last = 0.0
-        self.first: tuple[float, float] | None = None
-
-    def add(self, loss: Tensor, losses: Losses, batches: Sequence[Batch]) -> None:
-        self.last, task = loss.item(), losses.task.item()
-        self.first = self.first or (task, self.last - task)
-        for key, value in zip(self.sums, (self.last, task, self.last - task, 1.0), strict=True):
-            self.sums[key] += value
-        self.languages |= {batch.language for batch in batches}
-        self.step_tokens = sum(int(batch.states.mask.sum()) for batch in batches)
-        self.tokens += self.step_tokens
+    def add(self, loss: Tensor, losses: Losses, batches: Sequence[Batch], seconds: float) -> float:
+        """Take in a step; returns its loss."""
+        last, task = loss.item(), losses.task.item()
+        self.first = self.first or [task, last - task]
+        self.loss, self.task_loss, self.steps = self.loss + last, self.task_loss + task, self.steps + 1
+        self.alignment_loss += last - task
+        self.languages = sorted({*self.languages, *(batch.language for batch in batches)})
+        self.tokens += sum(int(batch.states.mask.sum()) for batch in batches)
+        self.seconds += seconds
+        return last
 
     @property
     def tokens_per_second(self) -> float:
-        return self.tokens / max(1e-9, time.perf_counter() - self.started)
+        """Real tokens of the epoch's steps so far, by the time that they took."""
+        return self.tokens / max(1e-9, self.seconds)
 
     def means(self) -> dict[str, float]:
-        means = {key: value / max(1.0, self.sums["steps"]) for key, value in self.sums.items() if key != "steps"}
+        """Losses, mean over the epoch's steps, and speed."""
+        steps = max(1, self.steps)
+        means = {name: getattr(self, name) / steps for name in ("loss", "task_loss", "alignment_loss")}
         return means | {"tokens_per_second": self.tokens_per_second}
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as plain data."""
+        return dict(vars(self))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from ..core.records import Batch, States
-from ..model.network import Network
+from ..model.network import GraftedModel, Network
 from .alignment_terms import Transfer
 
 TaskLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -42,41 +42,53 @@ class Losses:
         return total
 
 
-def losses_of(
-    model: Network,
-    batches: Sequence[Batch],
-    task_loss: TaskLoss,
-    transfer: Transfer | None,
-    keep_weight: float,
-    shot_weight: float = 1.0,
-    teacher: PredictionTeacher | None = None,
-) -> Losses:
-    """Task loss, a labelled target example counting ``shot_weight``, and alignment losses where there is a teacher.
+@dataclass(frozen=True)
+class Objective:
+    """What a training lowers.
 
-    The source language's batch is held to its own frozen states with ``keep_weight``, so that the
-    space in which the target is aligned stays where it is.
+    Args:
+        task_loss: Of logits against targets.
+        alignment: Alignment losses; None without parallel text.
+        source_weight: Source regularisation: the source language's batch is compared with its own frozen states
+            with this share of the alignment losses (self-distillation), so that the space in which the target
+            is aligned stays where it is.
+        shot_weight: How much a labelled target example counts, where a source example counts 1.
     """
-    network: Any = model  # alignment is a GraftedModel's alone
-    task_terms, counts = [], []
-    alignment: list[list[Tensor]] = [[] for _ in transfer.terms] if transfer else []
-    for batch in batches:
-        visited: dict[int, States] | None = {} if transfer and transfer.visits else None
-        final, logits = (
-            model(batch.states, batch.language, visited) if visited is not None else model(batch.states, batch.language)
-        )
-        labelled = batch.labelled
-        if labelled.any():
-            task_terms.append(task_loss(logits, batch.targets, batch.states.mask))
-            counts.append(int(labelled.sum()) * (1.0 if batch.is_source else shot_weight))
-        weight = keep_weight if batch.is_source else 1.0
-        if transfer is None or not weight or not batch.taught.any():
-            continue
-        predict: Any = partial(teacher.predict, language=transfer.source_language) if teacher else None
-        student = visited if visited is not None else {transfer.last: final}
-        for terms, loss in zip(alignment, transfer(network, batch, student, logits, predict), strict=True):
-            if loss is not None:
-                terms.append(weight * loss)
-    zero = batches[0].teacher.new_zeros(())
-    shares = [count / sum(counts) for count in counts]
-    task = torch.stack([share * term for share, term in zip(shares, task_terms, strict=True)]).sum() if counts else zero
-    return Losses(task, tuple(torch.stack(terms).sum() if terms else None for terms in alignment))
+
+    task_loss: TaskLoss
+    alignment: Transfer | None = None
+    source_weight: float = 1.0
+    shot_weight: float = 1.0
+
+    def losses(self, model: Network, batches: Sequence[Batch], teacher: PredictionTeacher | None = None) -> Losses:
+        """The losses of one step's batches.
+
+        Args:
+            model: What is trained.
+            batches: Of one or two languages.
+            teacher: Who predicts for the source side, where a loss compares predictions.
+        """
+        transfer, network = self.alignment, cast(GraftedModel, model)  # alignment is a GraftedModel's alone
+        task_terms, counts = [], []
+        alignment: list[list[Tensor]] = [[] for _ in transfer.terms] if transfer else []
+        for batch in batches:
+            visited: dict[int, States] | None = {} if transfer and transfer.visits else None
+            given = (batch.states, batch.language)
+            final, logits = model(*given) if visited is None else model(*given, visited)
+            labelled = batch.labelled
+            if labelled.any():
+                task_terms.append(self.task_loss(logits, batch.targets, batch.states.mask))
+                counts.append(int(labelled.sum()) * (1.0 if batch.is_source else self.shot_weight))
+            weight = self.source_weight if batch.is_source else 1.0
+            if transfer is None or not weight or not batch.taught.any():
+                continue
+            predict: Any = partial(teacher.predict, language=transfer.source_language) if teacher else None
+            student = visited if visited is not None else {transfer.last: final}
+            for terms, loss in zip(alignment, transfer(network, batch, student, logits, predict), strict=True):
+                if loss is not None:
+                    terms.append(weight * loss)
+        task = batches[0].teacher.new_zeros(())
+        if counts:
+            shares = [count / sum(counts) for count in counts]
+            task = torch.stack([share * term for share, term in zip(shares, task_terms, strict=True)]).sum()
+        return Losses(task, tuple(torch.stack(terms).sum() if terms else None for terms in alignment))

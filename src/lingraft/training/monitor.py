@@ -22,16 +22,26 @@ class Watch:
 
     Args:
         say: Called with each new one.
-        history: The rows of the epochs so far, with what was found in them.
+        state: What :meth:`state` gave, to continue.
     """
 
-    def __init__(self, say: Callable[[str], None], history: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
         self.say = say
-        self.said = [sentence for row in history for sentence in row.get("warnings", ())]
-        self.lowest: dict[tuple[str, tuple[str, ...]], float] = {}
-        self.moved = False
-        for row in history:
-            self.loss(row["task_loss"], row.get("languages", ()))
+        known = state or {}
+        self.said: list[str] = list(known.get("said", ()))
+        self.moved = bool(known.get("moved", False))
+        self.lowest: dict[tuple[str, tuple[str, ...]], float] = {
+            (what, tuple(languages)): value for what, languages, value in known.get("lowest", ())
+        }
+
+    def state(self) -> dict[str, Any]:
+        """All that a resumed training needs, as plain data."""
+        lowest = [[what, list(languages), value] for (what, languages), value in self.lowest.items()]
+        return {"said": list(self.said), "moved": self.moved, "lowest": lowest}
 
     def gradients(self, parameters: Mapping[str, Tensor], *, warm: bool) -> None:
         """Look at the prompts' gradients; a prompt that got none by the time it is ``warm`` is dead."""

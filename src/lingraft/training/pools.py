@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
 from ..backbones.walk import at_layer
+from ..core.records import Unit
 from ..data.sampling import rank
+from ..model.standardiser import Frame
 from ..recipe.settings import Recipe
 from ..tasks.material import Draw, Materials, Pair
 from .alignment.word_alignment import mutual_links
@@ -25,16 +26,34 @@ Pools = Mapping[tuple[str, str], Encoded]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What all trainings of a run share."""
+    """What all trials of a recipe share."""
 
     recipe: Recipe
     materials: Materials
     backbone: Backbone
     cut: int
     pools: Pools
-    accelerator: Accelerator
-    learnt: tuple[str, ...] = ()
-    """Target languages that the training at hand has something to learn from; the others get no part of their own."""
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class TrialPools:
+    """What one trial learns from: its draw, and the pool of each language that has something in it."""
+
+    trial: Unit
+    draw: Draw
+    source: Pool
+    targets: tuple[Pool, ...]
+    standardiser: Frame
+    """Of the frozen states of the source language's labelled examples."""
+
+
+def pools_of(trial: Unit, prepared: Prepared) -> TrialPools:
+    """Return what a trial learns from."""
+    draw = next(draw for draw in prepared.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
+    source, targets = learning_pools(draw, prepared)
+    states = torch.cat([state.view(-1, prepared.backbone.stack.width) for state in source.teacher.values()])
+    return TrialPools(trial, draw, source, tuple(targets), Frame.of(states))
 
 
 def opening(prepared: Prepared) -> int:
@@ -54,7 +73,7 @@ def with_translations(pool: Pool, draw: Draw, transfer: Transfer, prepared: Prep
 
 def linked_words(pool: Pool, prepared: Prepared) -> dict[str, Tensor]:
     """Corresponding words of each pair, from frozen states at two thirds of the depth: ``[K, 2]`` each."""
-    stack, device, found = prepared.backbone.stack, prepared.accelerator.device, dict[str, Tensor]()
+    stack, device, found = prepared.backbone.stack, prepared.device, dict[str, Tensor]()
     assert pool.source is not None
     layer, english = max(round(2 / 3 * stack.num_layers), prepared.cut), pool.source
     special = opening(prepared)

@@ -11,9 +11,55 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..model.checkpoint import _write
+from ..model.checkpoint import write_tensors
+
+
+@dataclass
+class TrainingState:
+    """Where training stands: all that a resumed run needs, tensors and plain data."""
+
+    step: int = 0
+    parameters: dict[str, Tensor] = field(default_factory=dict)
+    optimizer: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    averaged: dict[str, Tensor] = field(default_factory=dict)
+    teacher: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    meter: dict[str, Any] = field(default_factory=dict)
+    """Of the epoch that was interrupted."""
+    balance: dict[str, list[float]] = field(default_factory=dict)
+    monitor: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+PLAIN = ("step", "history", "meter", "balance", "monitor", "seconds")
+"""What of a state is no tensor."""
+
+
+def take_snapshot(
+    state: TrainingState,
+    trained: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    teacher: dict[str, Tensor],
+) -> None:
+    """Put the parameters, the optimiser's moments and the teacher's weights into ``state``."""
+    state.parameters = {name: parameter.detach() for name, parameter in trained.items()}
+    moments = optimizer.state
+    state.optimizer = {name: dict(moments[parameter]) for name, parameter in trained.items() if parameter in moments}
+    state.teacher = teacher
+
+
+def restore(state: TrainingState, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+    """Give parameters and optimiser the values that ``state`` holds; a new state has none."""
+    with torch.no_grad():
+        for name, tensor in state.parameters.items():
+            trained[name].copy_(tensor)
+    for name, moments in state.optimizer.items():
+        parameter = trained[name]
+        optimizer.state[parameter] = {
+            key: value if key == "step" else value.to(parameter.device) for key, value in moments.items()
+        }
 
 
 def save_training_state(path: Path, state: TrainingState) -> None:
@@ -24,10 +70,8 @@ def save_training_state(path: Path, state: TrainingState) -> None:
     for name, moments in state.optimizer.items():
         tensors |= {f"optimizer/{key}/{name}": tensor for key, tensor in moments.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    about: dict[str, Any] = {"step": state.step, "history": state.history, "sums": state.sums, "balance": state.balance}
-    about["seconds"] = state.seconds
-    text = json.dumps(about)
-    _write(path, tensors, {"lingraft": json.dumps({"sha256": _digest(text, tensors), "state": text})})
+    text = json.dumps({name: getattr(state, name) for name in PLAIN})
+    write_tensors(path, tensors, {"lingraft": json.dumps({"sha256": _digest(text, tensors), "state": text})})
 
 
 def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence: None) -> TrainingState | None:
@@ -67,18 +111,3 @@ def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
         content: Any = tensor.reshape(-1).view(torch.uint8).numpy()  # shares the tensor's memory
         digest.update(content)
     return digest.hexdigest()
-
-
-@dataclass
-class TrainingState:
-    """Where training stands: all that a resumed run needs beside the parameters themselves."""
-
-    step: int = 0
-    parameters: dict[str, Tensor] = field(default_factory=dict)
-    optimizer: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-    averaged: dict[str, Tensor] = field(default_factory=dict)
-    teacher: dict[str, Tensor] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    sums: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    balance: dict[str, list[float]] = field(default_factory=dict)

@@ -1,8 +1,7 @@
-"""One training: learn a draw with a seed, save what was learnt, and score it before and after."""
+"""One trial: learn a draw with a seed, save what was learnt, and score it before and after."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -12,7 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..backbones.digests import weights_digest
 from ..core.files import write_json, write_lines
 from ..core.progress import Reporter
 from ..core.records import Unit
@@ -22,98 +20,131 @@ from ..model.checkpoint import Identity, continue_from, save_adaptation
 from ..model.freezing import freezing, thawed
 from ..model.network import GraftedModel
 from ..model.prompts.initialisers import starts
-from ..model.standardiser import Frame
 from .alignment_terms import Transfer, frames_of
-from .batches import Order, Pool, batched
+from .batches import Order, batched
 from .evaluation import AFTER, evaluate_unit, validation
 from .frozen_head import Before
 from .head_fits import before_training, learn_words, refit, weights_of_classes
-from .loop import train
-from .pools import Prepared, learning_pools, opening, with_translations
-from .state import load_training_state, save_training_state
+from .loop import SAVE_EVERY, Hooks, train
+from .losses import Objective
+from .pools import Prepared, TrialPools, opening, pools_of, with_translations
+from .state import TrainingState, load_training_state, save_training_state
 
 
 @dataclass(frozen=True)
 class Method:
-    """How the network of a training is made, what is saved of it, and what its scores are called."""
+    """How the network of a trial is made, what is saved of it, and what its scores are called."""
 
     name: str = AFTER
-    build: Callable[[Prepared, Pool, Before | None, int], Any] = field(default_factory=lambda: grafted)
+    build: Callable[[Prepared, TrialPools, Before | None], Any] = field(default_factory=lambda: graft)
     saved: Callable[[Any, Identity], tuple[nn.Module, Identity]] = lambda model, who: (model.adaptation, who)
 
 
-def run_unit(unit: Unit, folder: Path, prepared: Prepared, reporter: Reporter, method: Method | None = None) -> None:
-    """Train, save and evaluate one (shots, draw, seed); ``unit.json`` appears last."""
-    method = method or Method()
-    recipe, materials, accelerator = prepared.recipe, prepared.materials, prepared.accelerator
-    task, place, stack = materials.task, folder / "units" / unit.name, prepared.backbone.stack
-    draw = next(draw for draw in materials.draws if (draw.k, draw.draw) == (unit.k, unit.draw))
-    source, targets = learning_pools(draw, prepared)
-    prepared = replace(prepared, learnt=tuple(pool.language for pool in targets))
-    frame = Frame.of(torch.cat([state.view(-1, prepared.backbone.stack.width) for state in source.teacher.values()]))
-    head = before_training(source, targets, frame, unit, prepared, reporter)
-    started = time.monotonic()
-    model = method.build(prepared, source, head, unit.seed)
-    model.to(accelerator.device)
-    phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
-    frozen = weights_digest(stack, but=thawed(phases))
-    weights = weights_of_classes(source, targets, prepared).to(accelerator.device)
-    transfer = _transfer(model, frame, source, prepared) if any(pool.teacher for pool in targets) else None
-    if transfer:
-        targets = [with_translations(pool, draw, transfer, prepared) for pool in targets]
-    order = Order(source, tuple(targets), recipe.train, unit.seed, accelerator.device)
-    with reporter.task(f"training {unit.name}", order.steps) as advance:
-        state = load_training_state(place / "training.safetensors", lambda told: reporter.say(f"{unit.name}: {told}"))
-        started -= state.seconds if state else 0.0  # what was spent before a stop counts too
-        if state:
-            reporter.say(f"{unit.name}: continuing at step {state.step}")
-            advance(state.step)
-        history = train(
-            model,
-            order.epoch,
-            task_loss=lambda logits, labels, mask: task.kind.loss(logits, labels, mask, weights),
-            transfer=transfer,
-            settings=recipe.train,
-            seed=unit.seed,
-            num_epochs=order.epochs,
-            phases=phases,
-            state=state,
-            save=partial(save_training_state, place / "training.safetensors"),
-            validate=partial(validation, prepared=prepared),
-            advance=lambda p: advance(1, f"loss {p.loss:.3f}, {p.tokens_per_second:,.0f} tokens/s"),
-            say=lambda sentence: reporter.say(f"{unit.name}: {sentence}"),
-            accelerator=accelerator,
-        )
-    if task.kind.class_logits:
-        refit(model, source, targets, frame, prepared)
-        words = learn_words(model, targets, draw, prepared)
-        if words:
-            model.adaptation.lexical.update(words)
-        for language, lexical in words.items():
-            of_network, of_words = lexical.scales.tolist()
-            reporter.say(
-                f"{unit.name}: {language}: the words' logits count {of_words:.2f}, the network's {of_network:.2f}"
-            )
-    seconds = time.monotonic() - started
-    save_adaptation(place / "adaptation.safetensors", *method.saved(model, identity(prepared)))
-    scores = evaluate_unit(unit, folder, model, head, prepared, reporter, method.name)
-    write_lines(place / "scores.jsonl", [asdict(s) for s in scores])
-    write_lines(place / "training.jsonl", [{"unit": unit.name, **row} for row in history])
+def run_trial(
+    trial: Unit,
+    folder: Path,
+    prepared: Prepared,
+    reporter: Reporter,
+    method: Method | None = None,
+    save_every: float = SAVE_EVERY,
+) -> None:
+    """Train, save and evaluate one trial; its ``trial.json`` appears last.
+
+    Args:
+        trial: Shots, draw and seed.
+        folder: Of the run.
+        prepared: What all trials share.
+        reporter: Where it is told how it goes.
+        method: What is trained, where it is not lingraft's own network.
+        save_every: Seconds between two saved training states.
+    """
+    method, place = method or Method(), folder / "units" / trial.name
+    pools = pools_of(trial, prepared)
+    head = before_training(pools.source, pools.targets, pools.standardiser, trial, prepared, reporter)
+    started = reporter.clock()
+    model = method.build(prepared, pools, head).to(prepared.device)
+    state = load_training_state(place / "training.safetensors", lambda told: reporter.say(f"{trial.name}: {told}"))
+    before = state.seconds if state else 0.0  # what was spent before a stop counts too
+    hooks = Hooks(
+        save=partial(save_training_state, place / "training.safetensors"),
+        validate=partial(validation, prepared=prepared),
+        say=lambda sentence: reporter.say(f"{trial.name}: {sentence}"),
+        clock=reporter.clock,
+        save_every=save_every,
+    )
+    history = _train(model, pools, prepared, state, hooks, reporter)
+    _fit_after_training(model, pools, prepared, reporter)
+    seconds = before + reporter.clock() - started
+    languages = tuple(pool.language for pool in pools.targets)
+    save_adaptation(place / "adaptation.safetensors", *method.saved(model, identity(prepared, languages)))
+    scores = evaluate_unit(trial, folder, model, head, prepared, reporter, method.name)
+    write_lines(place / "scores.jsonl", [asdict(score) for score in scores])
+    write_lines(place / "training.jsonl", [{"unit": trial.name, **row} for row in history])
     for line in trained_when(history):
-        reporter.say(f"{unit.name}: {line}")
+        reporter.say(f"{trial.name}: {line}")
     facts = {
-        "name": unit.name,
+        "name": trial.name,
         "seconds": seconds,
         "dev_score": validation(model, prepared=prepared).score,
-        "digest_after": weights_digest(stack),
-        "frozen_digest_before": frozen,
-        "frozen_digest_after": weights_digest(stack, but=thawed(phases)),
         "trained": sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad),
         "head_strength": head.strength if head else None,
         "head_dev_score": head.dev_score if head else None,
     }
     write_json(place / "unit.json", facts)
     (place / "training.safetensors").unlink(missing_ok=True)
+
+
+def _train(
+    model: Any,
+    pools: TrialPools,
+    prepared: Prepared,
+    state: TrainingState | None,
+    hooks: Hooks,
+    reporter: Reporter,
+) -> list[dict[str, Any]]:
+    """The loop, with its objective, its order and its bar; returns a row for each epoch."""
+    recipe, kind = prepared.recipe, prepared.materials.task.kind
+    weights = weights_of_classes(pools.source, pools.targets, prepared).to(prepared.device)
+    transfer = transfer_of(model, pools, prepared) if any(pool.teacher for pool in pools.targets) else None
+    targets = pools.targets
+    if transfer:
+        targets = tuple(with_translations(pool, pools.draw, transfer, prepared) for pool in targets)
+    order = Order(pools.source, targets, recipe.train, pools.trial.seed, prepared.device)
+    objective = Objective(
+        task_loss=lambda logits, labels, mask: kind.loss(logits, labels, mask, weights),
+        alignment=transfer,
+        source_weight=recipe.train.keep_weight,
+        shot_weight=recipe.train.shot_weight,
+    )
+    with reporter.task(f"training {pools.trial.name}", order.steps) as advance:
+        if state:
+            reporter.say(f"{pools.trial.name}: continuing at step {state.step}")
+            advance(state.step)
+        return train(
+            model,
+            order,
+            objective,
+            phases=freezing.build(recipe.freezing.name, recipe.freezing.options).phases(prepared.backbone.stack),
+            state=state,
+            hooks=replace(
+                hooks, advance=lambda p: advance(1, f"loss {p.loss:.3f}, {p.tokens_per_second:,.0f} tokens/s")
+            ),
+        )
+
+
+def _fit_after_training(model: Any, pools: TrialPools, prepared: Prepared, reporter: Reporter) -> None:
+    """Last-layer retraining, and the character n-grams of each language."""
+    if not prepared.materials.task.kind.class_logits:
+        return
+    refit(model, pools.source, pools.targets, pools.standardiser, prepared)
+    words = learn_words(model, pools.targets, pools.draw, prepared)
+    if words:
+        model.adaptation.lexical.update(words)
+    for language, lexical in words.items():
+        of_network, of_words = lexical.scales.tolist()
+        reporter.say(
+            f"{pools.trial.name}: {language}: the words' logits count {of_words:.2f}, the network's {of_network:.2f}"
+        )
 
 
 def trained_when(history: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -127,14 +158,14 @@ def trained_when(history: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"epochs {first}-{last} trained {', '.join(names)}" for first, last, names in spans]
 
 
-def _transfer(model: Any, frame: Frame, source: Pool, prepared: Prepared) -> Transfer | None:
-    """The alignment losses, each in the frame of the frozen source-language states at its layer."""
-    recipe, last = prepared.recipe, prepared.backbone.stack.num_layers
+def transfer_of(model: Any, pools: TrialPools, prepared: Prepared) -> Transfer | None:
+    """Build the alignment losses, each in the frame of the frozen source-language states at its layer."""
+    recipe, last, source = prepared.recipe, prepared.backbone.stack.num_layers, pools.source
     if not recipe.alignment:
         return None
-    device = prepared.accelerator.device
+    device = prepared.device
     layers = sorted({block.layer for block in recipe.alignment if block.layer not in (None, last)})
-    frames = {last: frame}
+    frames = {last: pools.standardiser}
     if layers:
         batches = [
             source.encoded.table.batch([source.encoded.row[i] for i in ids]).to(device)
@@ -145,9 +176,11 @@ def _transfer(model: Any, frame: Frame, source: Pool, prepared: Prepared) -> Tra
     return Transfer(recipe.alignment, frames, source.language, special=opening(prepared))
 
 
-def grafted(prepared: Prepared, source: Pool, head: Before | None, seed: int) -> GraftedModel:
-    """A model at its start: frozen stack, new prompts and adapters, the frozen head (a random one if not wanted)."""
+def graft(prepared: Prepared, pools: TrialPools, head: Before | None) -> GraftedModel:
+    """Make a model at its start: frozen stack, new prompts and adapters, the frozen head (random if not wanted)."""
     recipe, task, stack = prepared.recipe, prepared.materials.task, prepared.backbone.stack
+    source, seed = pools.source, pools.trial.seed
+    languages = tuple(pool.language for pool in pools.targets)
     torch.manual_seed(seed)
     device = next(stack.parameters()).device
     some = source.encoded.table.batch([source.encoded.row[i] for i in source.passed[:32]]).to(device)
@@ -159,19 +192,19 @@ def grafted(prepared: Prepared, source: Pool, head: Before | None, seed: int) ->
         adapter=recipe.adapter,
         stack=stack,
         cut=prepared.cut,
-        languages=prepared.learnt,
+        languages=languages,
         head=linear,
         initial=starts(prepared.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
         unfrozen=thawed(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
         per_token=task.kind.per_token,
     )
     if recipe.train.continue_from is not None:
-        continue_from(recipe.train.continue_from, adaptation, identity(prepared), prepared.backbone)
+        continue_from(recipe.train.continue_from, adaptation, identity(prepared, languages), prepared.backbone)
     return GraftedModel(stack, adaptation)
 
 
-def identity(prepared: Prepared) -> Identity:
-    """What the saved adaptation needs to be used, and to refuse another backbone."""
+def identity(prepared: Prepared, languages: tuple[str, ...]) -> Identity:
+    """Describe an adaptation with parts for ``languages``: what using it needs, and what refuses another backbone."""
     recipe, backbone, task = prepared.recipe, prepared.backbone, prepared.materials.task
     return Identity(
         checkpoint=recipe.backbone.checkpoint,
@@ -184,7 +217,7 @@ def identity(prepared: Prepared) -> Identity:
         kind=task.kind.name,
         labels=task.labels,
         source_language=task.source_language,
-        languages=prepared.learnt,
+        languages=languages,
         prompt=recipe.prompt.model_dump() if recipe.prompt else None,
         adapter=recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
         version=__version__,

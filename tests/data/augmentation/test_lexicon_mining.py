@@ -1,5 +1,7 @@
 """A lexicon from the frozen backbone and unlabelled text."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -78,10 +80,15 @@ def test_a_word_is_encoded_alone(tiny_backbone):
     torch.testing.assert_close(together[2:], alone)
 
 
+def embedder(backbone):
+    """Words to vectors, as a run embeds them."""
+    return partial(word_vectors, backbone=backbone, device=CPU)
+
+
 def test_words_that_are_spelt_alike_are_left_out(tiny_backbone):
     """What both languages share needs no translation."""
     texts = [" ".join(WORDS)]
-    assert mine_lexicon(texts, texts, tiny_backbone, device=CPU, min_score=-9) == []
+    assert mine_lexicon(texts, texts, embedder(tiny_backbone), min_score=-9) == []
 
 
 @pytest.fixture
@@ -99,7 +106,7 @@ def test_the_lexicon_is_kept_in_the_run_folder(world, tiny_backbone):
     """A run that continues reads what it mined before."""
     found = gather(world_recipe(world, parallel={"text": str(world / "text.{language}.txt")}))
     said = []
-    mined = mined_entries(found, tiny_backbone, world / "run", CPU, said.append)
+    mined = mined_entries(found, tiny_backbone, CPU, world / "run", said.append)
     file = world / "run" / "mined" / f"{TARGET}.tsv"
     lines = file.read_text(encoding="utf-8").splitlines()
     assert len(said) == 2
@@ -107,7 +114,7 @@ def test_the_lexicon_is_kept_in_the_run_folder(world, tiny_backbone):
     assert {p.source for p in mined[TARGET]} <= set(WORDS[:16])
     assert {p.target for p in mined[TARGET]} <= set(WORDS[16:])
     file.write_text("ada\tquna\t1.0\n", encoding="utf-8")
-    (again,) = mined_entries(found, tiny_backbone, world / "run", CPU, said.append)[TARGET]
+    (again,) = mined_entries(found, tiny_backbone, CPU, world / "run", said.append)[TARGET]
     assert (again.source, again.target, len(said)) == ("ada", "quna", 2)
 
 
@@ -118,7 +125,7 @@ def test_mined_words_are_switched(world):
     assert before.draws[0].pairs[TARGET] == ()
     assert (len(before.unlabelled[TARGET]), before.leaks["parallel"]) == (24, 1)
     mined = [ParallelPair(a, b, SOURCE, TARGET) for a, b in TRANSLATION.items()]
-    after = gather(recipe, {TARGET: mined})
+    after = gather(recipe, mine=lambda materials: {TARGET: mined})
     found = after.draws[0].pairs[TARGET]
     assert len(found) > 20
     assert {target.origin for _, target in found} == {CODE_SWITCHING}

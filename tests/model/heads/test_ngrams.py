@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
@@ -342,7 +341,7 @@ def test_a_damaged_file_says_whose_words(runs, tmp_path):
 def test_two_texts_have_no_words(runs):
     """What two texts have to do with each other is not in the words of either."""
     run = runs("both", **FROM_TASK)
-    prepared = Prepared(run.recipe, run.materials, run.backbone, 1, run.pools, Accelerator(cpu=True))
+    prepared = Prepared(run.recipe, run.materials, run.backbone, 1, run.pools, torch.device("cpu"))
     (draw,) = run.materials.draws
     path = run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
     model = GraftedModel(run.backbone.stack, load_adaptation(path, run.backbone)[0])
@@ -373,7 +372,7 @@ def test_the_words_are_counted_as_the_language_s(runs):
 def test_a_network_of_peft_s_learns_no_words(runs):
     """It passes pairs if told to, and is saved without."""
     run = runs("both", **FROM_TASK)
-    prepared = Prepared(run.recipe, run.materials, run.backbone, 1, run.pools, Accelerator(cpu=True))
+    prepared = Prepared(run.recipe, run.materials, run.backbone, 1, run.pools, torch.device("cpu"))
     (draw,) = run.materials.draws
     _, targets = learning_pools(draw, prepared)
     assert learn_words(SimpleNamespace(adaptation=torch.nn.Linear(1, 1)), targets, draw, prepared) == {}

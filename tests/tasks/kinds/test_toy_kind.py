@@ -19,6 +19,7 @@ import json, sys
 from pathlib import Path
 import lingraft
 from lingraft.core.errors import LingraftError
+from lingraft.core.progress import Reporter
 from lingraft.recipe.parsing import read_recipe
 from lingraft.runs.pipeline import run
 from lingraft.runs.plan import plan
@@ -27,7 +28,7 @@ from lingraft.serving.predictor import needed_columns
 
 recipe, items = read_recipe(Path(sys.argv[1])), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
 found = {"plan": plan(recipe).lines}
-folder = run(recipe, quiet=True)
+folder = run(recipe, reporter=Reporter(quiet=True))
 found["needed"] = needed_columns(folder)
 adapted = lingraft.load(folder)
 found["predicted"] = [[one.value, one.confidence] for one in adapted.predict(items, language=sys.argv[3])]

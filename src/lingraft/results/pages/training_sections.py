@@ -125,17 +125,12 @@ def _part_name(run: RunFiles, part: str) -> str:
 
 
 def _proof(run: RunFiles) -> list[Context]:
-    """Digests before and after: of the whole backbone, and of what this recipe kept frozen, where it is recorded."""
-    backbone, fact = run.summary.get("backbone", {}), run.summary.get("units", {}).get(run.selected_unit, {})
-    digests = [("The backbone's weights", backbone.get("weights_digest"), backbone.get("digest_after"))]
-    rest = fact.get("frozen_digest_before"), fact.get("frozen_digest_after")
-    if rest != digests[0][1:] and run.summary.get("frozen"):  # neither all nor nothing was kept frozen
-        digests.append(("The parameters that were kept frozen", *rest))
-    return [
-        {"what": what, "before": before, "after": after, "same": before == after}
-        for what, before, after in digests
-        if before and after
-    ]
+    """Digests of the whole backbone before and after."""
+    backbone = run.summary.get("backbone", {})
+    before, after = backbone.get("weights_digest"), backbone.get("digest_after")
+    if not (before and after):
+        return []
+    return [{"what": "The backbone's weights", "before": before, "after": after, "same": before == after}]
 
 
 # --- Retention --------------------------------------------------------------------------------------

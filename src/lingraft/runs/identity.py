@@ -1,0 +1,154 @@
+"""What a trial was made of: whatever decides its numbers, apart from shots, draw and seed, as digests.
+
+A folder grows by seeds, draws and shots, so trials of one table may be made on different days. They belong
+together if they have one identity: the same recipe (shots, draws and seeds apart), the same meaning of a
+training (:data:`MEANING`), and the same content of all that is read, be it examples, pairs, unlabelled text,
+a mined lexicon, a run or an adapter to start from, or the backbone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..backbones.loading import Backbone
+from ..core.errors import RunError
+from ..core.files import read_object, write_json
+from ..core.records import Example, Unit, as_json
+from ..recipe.settings import Recipe
+from ..tasks.material import Draw, Materials
+
+MEANING = 1
+"""Raised whenever the same recipe on the same data would learn or score something else than before."""
+
+FREE = ("compare.", "device", "output_dir", "cache.max_gigabytes")
+"""Settings that decide no number: where a run computes, what is kept, what else it is compared with."""
+
+GROWS = ("seeds", "seeds.", "shots.k", "shots.k.", "shots.draws")
+"""Settings that say which trials there are."""
+
+Identity = Mapping[str, str]
+"""What decides a trial's numbers, by what people call it, to its digest."""
+
+
+def deciding_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a recipe, as plain data, that decide the numbers of a trial: dotted key to value."""
+    return {key: value for key, value in flatten(values).items() if not _is_among(key, (*FREE, *GROWS))}
+
+
+def _is_among(key: str, names: Iterable[str]) -> bool:
+    return any(key == name or (name.endswith(".") and key.startswith(name)) for name in names)
+
+
+def flatten(value: Any, path: str = "") -> dict[str, Any]:
+    """Return nested mappings and lists as one mapping of dotted keys."""
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list):
+        items = {str(i): item for i, item in enumerate(value)}.items()
+    else:
+        return {path: value}
+    return {
+        key: leaf for name, item in items for key, leaf in flatten(item, f"{path}.{name}" if path else name).items()
+    }
+
+
+def trial_identities(
+    trials: Iterable[Unit], recipe: Recipe, materials: Materials, backbone: Backbone | None = None
+) -> dict[Unit, Identity]:
+    """Describe what each trial is made of.
+
+    Args:
+        trials: Shots, draws and seeds.
+        recipe: Their recipe.
+        materials: All that they read.
+        backbone: The frozen model; without it, only what was read from files is described.
+    """
+    shared = _of_settings_and_data(recipe, materials)
+    if backbone is not None:
+        shared |= {"backbone": backbone.weights_digest, "tokenizer": backbone.tokenizer_digest}
+        shared |= {"precision": backbone.stack.precision}
+    of_draw = {(draw.k, draw.draw): _of_draw(draw) for draw in materials.draws}
+    return {trial: shared | of_draw[trial.k, trial.draw] for trial in trials}
+
+
+def _of_settings_and_data(recipe: Recipe, materials: Materials) -> dict[str, str]:
+    """What all trials have in common, the backbone apart."""
+    found = {"settings": _digest(deciding_settings(recipe.model_dump(mode="json", by_alias=True)))}
+    found["meaning of a training"] = str(MEANING)
+    found["development set"] = _of_examples(materials.dev)
+    for language, examples in materials.test.items():
+        found[f"test set of {language}"] = _of_examples(examples)
+    for language, texts in materials.unlabelled.items():
+        found[f"unlabelled text of {language}"] = _digest(list(texts))
+        mined = recipe.output_dir / "mined" / f"{language}.tsv"
+        if mined.exists():
+            found[f"mined lexicon of {language}"] = hashlib.sha256(mined.read_bytes()).hexdigest()
+    return found | {f"files of {name}": _of_folder(folder) for name, folder in _folders(recipe).items()}
+
+
+def refuse_changed(folder: Path, trials: Iterable[Unit], identity_of: Mapping[Unit, Identity]) -> None:
+    """Refuse to go on in a folder whose trials were made of something else.
+
+    Args:
+        folder: Of the run.
+        trials: Those that the recipe wants.
+        identity_of: What each would be made of now; keys that are missing here are not compared.
+
+    Raises:
+        RunError: A trial that is there differs; with what has changed.
+    """
+    for trial in trials:
+        before, now = read_object(folder / "units" / trial.name / "identity.json"), identity_of[trial]
+        changed = [what for what in now if before and before.get(what) != now[what]]
+        if changed:
+            raise RunError(
+                f"{folder}: since {trial.name} was trained, these have changed: {', '.join(changed)}; its numbers "
+                "would not belong with those of now. Choose another output_dir, or delete that folder"
+            )
+
+
+def note_identity(folder: Path, trial: Unit, identity: Identity) -> None:
+    """Write down what a trial is made of, before it is made."""
+    write_json(folder / "units" / trial.name / "identity.json", identity)
+
+
+def _of_draw(draw: Draw) -> dict[str, str]:
+    found = {"labelled examples": _of_examples(draw.labelled)}
+    for language, shots in draw.shots.items():
+        found[f"shots of {language}"] = _of_examples(shots)
+    for language, pairs in draw.pairs.items():
+        found[f"pairs of {language}"] = _of_examples([example for pair in pairs for example in pair])
+    return found
+
+
+def _of_examples(examples: Sequence[Example]) -> str:
+    return _digest([as_json(example) for example in examples])
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _folders(recipe: Recipe) -> dict[str, Path]:
+    """What training starts from, where that was made elsewhere: setting to folder."""
+    named: dict[str, Any] = {"train.continue_from": recipe.train.continue_from}
+    if recipe.adapter is not None:
+        named["adapter.start"] = recipe.adapter.options.get("start")
+        folders = recipe.adapter.options.get("folders")
+        for code, folder in folders.items() if isinstance(folders, Mapping) else ():
+            named[f"adapter.folders.{code}"] = folder
+    paths = {name: Path(str(folder)).expanduser() for name, folder in named.items() if folder}
+    return {name: path for name, path in paths.items() if path.is_dir()}
+
+
+def _of_folder(folder: Path) -> str:
+    """Digest of the weights and configurations that lie directly in a folder."""
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("adapter_config.json")]):
+        with path.open("rb") as file:
+            digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\0".encode())
+    return digest.hexdigest()
