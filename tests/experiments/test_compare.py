@@ -565,7 +565,9 @@ def test_a_lexicon_is_mined_once_for_all_methods(world, tiny_checkpoint, tmp_pat
         tmp_path / "out",
         f"parallel.text={tmp_path}/text.{{language}}.txt",
         methods=["frozen-head", "prototype"],
-        variants={"fewer": {"method": "prototype", "parallel": {"ratio": 0.9}}},
+        variants={
+            "fewer": {"method": "prototype", "parallel": {"augmentation": {"name": "code-switching", "ratio": 0.9}}}
+        },
     )
     compare(found, quiet=True)
     mined = sorted(path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob(f"{TARGET}.tsv"))

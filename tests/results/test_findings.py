@@ -129,12 +129,12 @@ def test_counts_make_means_gains_and_intervals():
         for seed, (old, new) in tables.items()
         for method, table in (("frozen-head", old), ("lingraft", new))
     ]
-    (found,) = results(run_of(rows, scores, ["f1", "exact_match"], kind="span_qa"))
+    (found,) = results(run_of(rows, scores, ["f1", "exact_match"], words={"example": "question"}))
 
     old, new = (np.array([table[side] for table in tables.values()]) for side in (0, 1))
     order = sorted(range(12), key=lambda i: f"q{i}")  # as the rows are sorted
     groups = [f"p{i // 2}" for i in order]
-    assert (found.metric, found.kind, found.n, found.seeds, found.majority) == ("f1", "span_qa", 12, 2, None)
+    assert (found.metric, found.words.example, found.n, found.seeds, found.majority) == ("f1", "question", 12, 2, None)
     assert (found.second_before, found.second_after) == (None, None)
     assert found.after.value == pytest.approx(new.mean())
     drawn = resample(groups)
@@ -159,7 +159,7 @@ def test_questions_about_contexts_in_other_languages_are_told_apart():
         for method, value in (("frozen-head", 0.0), ("lingraft", last))
     ]
     named = {"yor-Latn": {"name": "Yoruba"}, "hau-Latn": {"name": "Hausa"}}
-    own, other = results(run_of(rows, scores, ["f1"], kind="span_qa", languages=named))
+    own, other = results(run_of(rows, scores, ["f1"], languages=named))
 
     assert [(r.name, r.language, r.context_language, r.n) for r in (own, other)] == [
         ("Yoruba", "yor-Latn", "yor-Latn", 4),

@@ -402,8 +402,8 @@ def test_a_loss_on_classes_is_refused_before_anything_is_computed(kind, world, t
         with pytest.raises(ConfigError) as caught:
             ask(wanted)
         assert caught.value.problems == [
-            f"alignment.1: prediction compares the classes of two sentences, but {kind} ({kind}) has none for a "
-            "sentence; leave this loss out"
+            f"alignment.1: prediction compares the classes of two sentences, but {kind} ({kind}) gives a "
+            "sentence no class logits; leave this loss out"
         ]
     assert gather(wanted.model_copy(update={"train": wanted.train.model_copy(update={"max_pairs": 0})}))
 
@@ -473,7 +473,7 @@ def test_methods_are_compared_on_questions(world, tiny_checkpoint, tmp_path, mon
     )  # fmt: skip
     folder = compare(wanted, quiet=True)
     methods = {facts["name"]: facts for facts in read_object(folder / "comparison.json")["methods"]}
-    assert methods["prototype"]["impossible"] == "prototypes are those of classes, and span_qa has none"
+    assert methods["prototype"]["impossible"] == "prototypes score classes, which the outputs of span_qa are not"
     assert methods["frozen-head"]["trainable_parameters"] == 2 * 24 + 2
     assert "trained by gradient" in methods["frozen-head"]["about"]
     assert len({json.dumps(facts["labels"]) for facts in methods.values() if "labels" in facts}) == 1

@@ -24,6 +24,7 @@ from .metrics.calibration import Bin, calibration_bins
 from .resampling import Floats, resample
 from .run_files import COLUMNS, RunFiles, counts_of, is_right, share_right, unit_of
 from .statistics import interval
+from .words import NEUTRAL, Words, words_of
 
 BEFORE, AFTER = "frozen-head", "lingraft"
 Verdict = Literal["better", "unclear", "worse", "unknown"]
@@ -59,8 +60,8 @@ class Result:
     """What ``before``, ``after`` and ``gain`` are."""
     context_language: str | None = None
     """Of the contexts of questions, where that is told apart."""
-    kind: str = "classification"
-    """Of the task."""
+    words: Words = NEUTRAL
+    """What an example and a shot are called."""
 
     @property
     def verdict(self) -> Verdict:
@@ -145,10 +146,10 @@ def _result(run: RunFiles, language: str, context: str | None, shots: int, score
         draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
         seeds=len({score.seed for score in after}),
         n=min((score.n for score in after or scores), default=0),
-        majority=_majority(aligned) if has_classes(run.data) else None,
+        majority=_majority(aligned) if run.data.get("classes") else None,
         metric=main,
         context_language=context,
-        kind=str(run.data.get("kind") or "classification"),
+        words=words_of(run.data),
     )
 
 
@@ -211,11 +212,6 @@ def _gain(before: Sequence[Score], after: Sequence[Score], resampled: Mapping[st
     if "before" not in resampled:
         return Estimate(new - old)
     return Estimate(new - old, *interval(resampled["after"] - resampled["before"]))
-
-
-def has_classes(data: Row) -> bool:
-    """Return whether every example has one of the task's labels, which may be confused, by ``data.json``."""
-    return data.get("kind") == "classification"
 
 
 def _majority(aligned: list[list[Row]]) -> float | None:

@@ -131,14 +131,6 @@ def metric_name(metric: str) -> str:
     return METRIC_NAMES.get(metric, metric)
 
 
-NOUNS = {"span_qa": "question", "tagging": "sentence", "choice": "item"}
-
-
-def noun_of(kind: str) -> str:
-    """What one example of a kind of task is called."""
-    return NOUNS.get(kind, "text")
-
-
 def capital(text: str) -> str:
     """With a capital letter first."""
     return text[:1].upper() + text[1:]
@@ -175,7 +167,7 @@ def sentence(result: Result) -> str:
     if result.after is None:
         return f"{result.name}: no score of the adapted model."
     digits = digits_of(result.before.value, result.after.value) if result.before is not None else 0
-    on = f"on {plural(result.n, noun_of(result.kind))} never seen in training"
+    on = f"on {plural(result.n, result.words.example)} never seen in training"
     reached = [percent(result.after.value, digits), metric_name(result.metric), interval(result.after, digits), on]
     told = " ".join(filter(None, reached))
     if result.before is None:
@@ -222,14 +214,7 @@ def trust(result: Result) -> str:
 def _shots(result: Result) -> str:
     if result.shots == 0:
         return "no shots"
-    if result.kind == "classification":
-        return f"{plural(result.shots, 'shot')} per label"
-    return plural(result.shots, f"labelled {noun_of(result.kind)}")
-
-
-def shots_title(kind: str) -> str:
-    """What the number of shots counts, as the title of a column."""
-    return "Shots per label" if kind == "classification" else f"Labelled {noun_of(kind)}s"
+    return plural(result.shots, result.words.labelled) + result.words.per
 
 
 def confidence_told(bins: Sequence[Bin]) -> str:
@@ -332,7 +317,7 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
     found = [_baseline_warning(result) for result in results if result.language != run.source_language]
     found += [_majority_warning(result) for result in results]
     found += [
-        f"{result.name} has only {plural(result.n, f'test {noun_of(result.kind)}')}: its interval is wide."
+        f"{result.name} has only {plural(result.n, f'test {result.words.example}')}: its interval is wide."
         for result in results
         if 0 < result.n < FEW_TEXTS
     ]

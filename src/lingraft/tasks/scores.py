@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from ..core.records import Example, Score, SpanExample, Unit
+from ..core.records import Example, Score, Unit
 from ..results.metrics import Metric
 from ..results.resampling import resample
 from ..results.statistics import interval
@@ -101,7 +101,8 @@ def by_languages(examples: Sequence[Example], language: str) -> Iterator[tuple[t
 
     def key(i: int) -> tuple[str, str]:
         example = examples[i]
-        return (example.language, example.context_language) if isinstance(example, SpanExample) else (language, "")
+        context = example.context_language
+        return (language, "") if context is None else (example.language, context)
 
     for (own, context), places in groupby(sorted(range(len(examples)), key=key), key):
         yield (own, context or None), list(places)

@@ -134,7 +134,7 @@ def _train(
 
 def _fit_after_training(model: Any, pools: TrialPools, prepared: Prepared, reporter: Reporter) -> None:
     """Last-layer retraining, and the character n-grams of each language."""
-    if prepared.materials.task.kind.name != "classification":
+    if not prepared.materials.task.kind.class_logits:
         return
     refit(model, pools.source, pools.targets, pools.standardiser, prepared)
     words = learn_words(model, pools.targets, pools.draw, prepared)

@@ -14,10 +14,14 @@ from ruamel.yaml import YAML
 
 from lingraft.core.errors import RunError
 from lingraft.results.findings import results
-from lingraft.results.pages.run_report import write_model_card, write_report
+from lingraft.results.pages import LAST, pages, write_page, write_pages
 from lingraft.results.run_files import read_run
 
 LABELS = ["harvest", "weather", "music", "trade", "health"]
+WORDS = {
+    "example": "text", "shot": "shot", "per": " per label", "pipeline_tag": "text-classification",
+    "limit": "The model chooses among its labels.",
+}  # fmt: skip
 SYLLABLES = ["ẹ̀ka", "lọ́ru", "mbá", "sìnṣé", "ọpá", "tuyè", "zàri", "gbóna"]
 NAMES = {"yor-Latn": "Yoruba", "quy-Latn": "Ayacucho Quechua", "eng-Latn": "English"}
 
@@ -117,8 +121,9 @@ def invented_data(targets, texts, licence):
         for code in [*targets, "eng-Latn"]
     }  # fmt: skip
     return {
-        "task": "market-talk", "kind": "classification", "licence": licence, "citation": "@misc{invented, year={2031}}",
-        "labels": LABELS, "source_language": "eng-Latn", "target_languages": list(targets), "languages": languages,
+        "task": "market-talk", "words": WORDS, "licence": licence, "citation": "@misc{invented, year={2031}}",
+        "labels": LABELS, "classes": LABELS, "source_language": "eng-Latn", "target_languages": list(targets),
+        "languages": languages,
         "leaks_removed": {"train": 3, "parallel": 11}, "notes": ["Texts are invented."], "max_length": 128,
     }  # fmt: skip
 
@@ -139,6 +144,16 @@ def invented_states(rng, targets):
 
     axes = "First two principal components of the source states."
     return {"axes": axes, "labels": None, "languages": {code: moments() for code in targets}}
+
+
+def write_report(folder):
+    """The report of a run folder."""
+    return write_page(folder, "report.html")
+
+
+def write_model_card(folder):
+    """Its model card."""
+    return write_page(folder, "README.md")
 
 
 def write_object(path, content):
@@ -306,10 +321,49 @@ def test_a_missing_part_costs_one_line(run, missing):
     assert 'class="missing"' in plain(run / "report.html")
 
 
+def test_pages_speak_the_words_of_the_kind(run):
+    """Nothing of a text or a label is left where the kind of task has other words."""
+    words = {
+        "example": "rating", "pipeline_tag": "text-ranking", "item": '{"review": "…"}', "file": "reviews.jsonl",
+        "limit": "It always gives stars.", "baseline": "a head",
+    }  # fmt: skip
+    change(run / "data.json", words=words, classes=[])
+    page, card = plain(write_report(run)), plain(write_model_card(run))
+    for text in (page, card):
+        assert "120 ratings never seen in training" in text
+        assert "5 labelled ratings" in text
+        assert "per label" not in text
+    assert "<th>Rating</th>" in page
+    assert "Confusion matrix" not in page
+    for said in ("| Labelled ratings |", "Test ratings", 'predict([{"review": "…"}]', "predict FOLDER reviews.jsonl",
+                 "- It always gives stars.", "pipeline_tag: text-ranking"):  # fmt: skip
+        assert said in card
+
+
+def test_classes_are_confused_also_where_the_metric_is_a_sum(run):
+    """Who is taken for whom is asked where examples have one class each, however they are scored."""
+    plainly = plain(write_report(run))
+    for path in (run / "predictions").glob("*/*.jsonl"):
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        sums = {"value": "counts", "before": "before_counts"}
+        write_lines(path, [
+            row | {column: [float(row[said] == row["gold"]), 1.0] for said, column in sums.items()} for row in rows
+        ])  # fmt: skip
+    assert plainly.count("Confusion matrix") == plain(write_report(run)).count("Confusion matrix") > 0
+
+
 def test_an_empty_folder_has_a_report(tmp_path):
     """A run that has not written anything yet is told so."""
     assert "No scores yet" in plain(write_report(tmp_path))
     assert "no scores yet" in plain(write_model_card(tmp_path))
+
+
+def test_all_pages_are_written_and_the_model_card_last(run):
+    """A folder with a model card is a finished run, so nothing may be missing once it is there."""
+    written = write_pages(run)
+    assert {path.name for path in written} == set(pages) > {LAST}
+    assert written[-1].name == LAST
+    assert all(path.read_text(encoding="utf-8") for path in written)
 
 
 def test_no_folder_is_an_error(tmp_path):
@@ -377,6 +431,7 @@ def test_model_card_front_matter_is_yaml(run):
     assert front["license_name"] == "cc-by-sa-4.0-and-mit"
     assert front["base_model"] == "invented-small"
     assert front["metrics"] == ["accuracy", "f1"]
+    assert front["pipeline_tag"] == "text-classification"
     assert 'language="yor-Latn"' in text
     assert "lingraft predict FOLDER" in text
     assert "| Yoruba | 5 |" in text

@@ -16,7 +16,8 @@ from shutil import copyfile
 from ...core.files import write_atomically
 from ..comparison import Block, Comparison, Result, blocks, read_comparison
 from ..findings import metrics_of
-from ..wording import capital, count, difference, duration, metric_name, noun_of, p_value
+from ..wording import capital, count, difference, duration, metric_name, p_value, plural
+from ..words import Words, words_of
 
 # ---- The page --------------------------------------------------------------------------------------
 
@@ -58,7 +59,7 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
         f"{comparison.about['passes']} passes for every method that is trained. A pass is "
         "over the pairs (over the labelled examples where there are more of these, or no pairs): methods with pairs "
         "repeat the labelled source examples to fill it, so they take more steps. *Steps* says how many. Brackets: "
-        f"95 % bootstrap interval over test {noun_of(_kind(comparison))}s, which are drawn once for all languages, "
+        f"95 % bootstrap interval over test {_words(comparison).example}s, which are drawn once for all languages, "
         "draws and seeds where the test sets share them. "
         f"*Difference* is paired, method minus `{comparison.reference}`; *p* is two-sided, "
         "corrected for the number of methods (Holm); `<` stands where no resample says otherwise. *Trained* counts "
@@ -70,7 +71,7 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
     for block in found:
         lines += [
             "",
-            f"## {_heading(block, found, _kind(comparison))}",
+            f"## {_heading(block, found, _words(comparison))}",
             "",
             *_table(block, comparison),
             "",
@@ -79,8 +80,8 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
     return "\n".join([*lines, "", *_notes(comparison)]) + "\n"
 
 
-def _kind(comparison: Comparison) -> str:
-    return str(comparison.about["data"].get("kind") or "classification")
+def _words(comparison: Comparison) -> Words:
+    return words_of(comparison.about["data"])
 
 
 def finding(block: Block, comparison: Comparison) -> str:
@@ -130,9 +131,8 @@ def table_rows(block: Block, comparison: Comparison) -> list[list[str]]:
 HEADINGS = ("method", "mean", "worst language", "difference", "p", "trained", "steps", "time", "memory")
 
 
-def _heading(block: Block, found: Sequence[Block], kind: str) -> str:
-    what = "labelled examples per class" if kind == "classification" else f"labelled {noun_of(kind)}s"
-    shots = f"{block.shots} {what} in the target language"
+def _heading(block: Block, found: Sequence[Block], words: Words) -> str:
+    shots = f"{plural(block.shots, words.labelled)}{words.per} in the target language"
     trainings = f"{len(block.units)} training{'s' if len(block.units) > 1 else ''}"
     first = next(one for one in found if one.shots == block.shots)
     more = "" if block is first else ", the methods with more draws or seeds"

@@ -19,7 +19,8 @@ from ..findings import Estimate, Result, answers_of, formula_of, metrics_of, res
 from ..resampling import resample_jointly
 from ..run_files import RunFiles, counts_of, read_run
 from ..statistics import interval
-from ..wording import capital, difference, metric_name, noun_of, percent
+from ..wording import capital, difference, metric_name, percent, plural
+from ..words import words_of
 
 
 def write_results_page(folder: Path, page: Path, *, command: str) -> Path:
@@ -47,9 +48,7 @@ def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
     found = results(run)
     source = (run.source_language, None)
     targets = [r for r in found if r.language not in source or r.context_language not in source]
-    kind = str(run.data.get("kind") or "classification")
-    noun = "sentence" if kind == "classification" else noun_of(kind)
-    head = "logistic regression" if kind == "classification" else "a linear head"
+    words = words_of(run.data)
     shots = sorted({result.shots for result in targets})
     draws = len({score.draw for score in run.scores})
     seeds = len({score.seed for score in run.scores})
@@ -58,13 +57,11 @@ def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
     lines += [
         "",
         f"{capital(metric_name(metrics_of(run.data)[0]))} on the test set, mean over {draws} draws and {seeds} seeds; "
-        f"in brackets the 95 % bootstrap interval over test {noun}s. *frozen head* is {head} on the frozen model's "
-        f"last-layer {'means' if kind == 'classification' else 'states'}, with the same labels; *gain* is paired by "
-        f"{noun}.",
+        f"in brackets the 95 % bootstrap interval over test {words.example}s. *frozen head* is "
+        f"{words.baseline}, with the same labels; *gain* is paired by {words.example}.",
     ]
     for k in shots:
-        what = "labelled examples per class" if kind == "classification" else f"labelled {noun}s"
-        lines += ["", f"## {k} {what} in the target language", "", *_table(run, found, k)]
+        lines += ["", f"## {plural(k, words.labelled)}{words.per} in the target language", "", *_table(run, found, k)]
     backbone, seconds = run.summary["backbone"], run.summary["seconds"]["train"] / len(run.summary["units"])
     trained = sum(part["count"] for part in run.summary["parameters"])
     lines += [
