@@ -271,12 +271,19 @@ def test_any_gettext_lines_are_pairs_or_a_clear_error(tmp_path, lines):
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"pairs": 5}, "needs `files`, `from: task`, a `lexicon`, or `text`"),
-        ({"files": "a", "copies": 2}, r"parallel\.copies: goes with a `lexicon` or with `text`"),
-        ({"from": "task", "ratio": 0.3}, r"parallel\.ratio: goes with a `lexicon` or with `text`"),
+        ({"pairs": 5}, "needs `files`, `from: task`, a `lexicon`, `text`, or an `augmentation`"),
+        ({"files": "a", "copies": 2}, r"parallel\.copies: goes with a `lexicon`, with `text` or"),
+        ({"lexicon": "a", "ratio": 0.3}, r"parallel: .*augmentation: \{name: code-switching, ratio: 0.3\}"),
         ({"lexicon": "a", "labelled": True}, r"parallel\.labelled: goes with `from: task`"),
         ({"lexicon": "a", "fields": {"source": "x"}}, r"parallel\.fields: goes with `files`"),
-        ({"text": "a", "ratio": 0}, r"parallel\.ratio: Input should be greater than 0"),
+        (
+            {"text": "a", "augmentation": {"name": "code-switching", "ratio": 0}},
+            r"parallel\.augmentation\.ratio: Input should be greater than 0",
+        ),
+        (
+            {"text": "a", "augmentation": {"name": "code-swapping"}},
+            r"parallel\.augmentation\.name: unknown augmentation .*'code-switching'",
+        ),
     ],
 )
 def test_faulty_combinations_are_refused(block, message):

@@ -13,7 +13,8 @@ from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows, predictions_of
 from lingraft.recipe.settings import Block
 from lingraft.results.metrics import accuracy, macro_f1
-from lingraft.results.statistics import bootstrap_interval, bootstrap_metric_interval
+from lingraft.results.resampling import resample
+from lingraft.results.statistics import interval
 from lingraft.tasks import Task, tasks
 from lingraft.tasks.kinds.choice import choice_kind
 from lingraft.tasks.kinds.span_qa import span_qa_kind
@@ -97,10 +98,11 @@ def test_scores_carry_all_that_tells_them_apart(tmp_path):
     gold, predicted = list("xyxyxyxy"), list("xxxyxyyy")
     groups = [f"g{i // 2}" for i in range(8)]
     found = score(gold, predicted, task, groups, method="lingraft", language="yor-Latn", unit=Unit(5, 1, 3), run="runs")
-    expected = {"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(gold, predicted, labels=["x", "y"])}
+    expected = {"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(["x", "y"])(gold, predicted)}
     assert {s.metric: s.value for s in found} == pytest.approx(expected)
     for s in found:
-        low, high = bootstrap_metric_interval(gold, [predicted], s.metric, groups, labels=task.labels)
+        metric = task.kind.metrics[s.metric]
+        low, high = interval(resample(groups).metric(metric.of_sums, metric.table(gold, predicted)[None]))
         assert s == Score(
             task="demo", method="lingraft", language="yor-Latn", metric=s.metric, value=s.value, n=8,
             shots=5, draw=1, seed=3, run="runs", low=low, high=high,
@@ -154,7 +156,7 @@ def test_each_pair_of_languages_has_its_scores():
     assert len(found) == len(by) == 4
     english, german = by["deu-Latn", "eng-Latn", "f1"], by["eng-Latn", "deu-Latn", "f1"]
     assert (english.value, english.n) == (pytest.approx((1 + 2 / 3) / 2), 2)  # "the" is an article there
-    assert (english.low, english.high) == pytest.approx(bootstrap_interval([1, 2 / 3], ["p", "q"]))
+    assert (english.low, english.high) == pytest.approx(interval(resample(["p", "q"]).means([[1, 2 / 3]])))
     assert german.value == german.low == german.high == pytest.approx((2 / 3 + 1) / 2)  # one paragraph: no spread
     assert by["eng-Latn", "deu-Latn", "exact_match"].value == 0.5
 

@@ -90,8 +90,11 @@ def test_the_message_counts_and_lists(tmp_path):
         ({"seeds": []}, "seeds: List should have at least 1 item"),
         ({"shots": {"k": []}}, "shots.k: Value error, give at least one number of shots"),
         ({"backbone": {"cut": -1}}, "backbone.cut: Value error, the cut counts layers from 0 upwards"),
-        ({"parallel": {}}, "parallel: needs `files`, `from: task`, a `lexicon`, or `text`"),
-        ({"parallel": {"pairs": 5}}, "parallel: needs `files`, `from: task`, a `lexicon`, or `text`"),
+        ({"parallel": {}}, "parallel: needs `files`, `from: task`, a `lexicon`, `text`, or an `augmentation`"),
+        (
+            {"parallel": {"pairs": 5}},
+            "parallel: needs `files`, `from: task`, a `lexicon`, `text`, or an `augmentation`",
+        ),
         ({"alignment": [{"name": "mse"}]}, "alignment: needs parallel text"),
         ({"alignment": [{"weight": 1}], "parallel": {"from": "task"}}, "alignment.0.name: is missing"),
         ({"prompt": "deep"}, "prompt: Input should be a valid dictionary"),
@@ -405,3 +408,11 @@ def test_what_only_looks_like_a_number_makes_no_traceback(text, tmp_path):
     (tmp_path / "recipe.yaml").write_text(f"seeds: {text}\n", encoding="utf-8")
     with pytest.raises(ConfigError):
         read_recipe(tmp_path / "recipe.yaml")
+
+
+def test_a_lexicon_means_code_switching():
+    """A resolved recipe says what makes the copies, with its options; where there are none, nothing is said."""
+    parallel = {"lexicon": "words.{language}.tsv"}
+    values = {"task": {"name": "cldr_names", "target_languages": ["yor-Latn"]}, "parallel": parallel}
+    assert parse_recipe(values).model_dump()["parallel"]["augmentation"] == {"name": "code-switching", "ratio": 0.5}
+    assert parse_recipe(values | {"parallel": {"from": "task"}}).parallel.augmentation is None

@@ -22,7 +22,7 @@ from lingraft.core.progress import Reporter
 from lingraft.core.records import Score
 from lingraft.experiments import worker as compare_worker
 from lingraft.recipe.parsing import parse_recipe
-from lingraft.results.metrics import of_sums
+from lingraft.results.findings import formula_of
 from lingraft.results.run_files import read_run
 from lingraft.runs import pipeline
 from lingraft.runs.checks import gather_checked
@@ -176,6 +176,7 @@ def test_scores_are_those_of_the_predictions(finished):
     """Every metric, before and after, both languages, each in its interval; the first one is made of the counts."""
     kind, folder = finished
     scores = [Score(**row) for row in read_lines(folder / "scores.jsonl")]
+    made = formula_of(read_object(folder / "data.json"))
     assert len(scores) == len(set(scores)) == 2 * 2 * 2 * len(METRICS[kind])
     assert {score.metric for score in scores} == set(METRICS[kind])
     for score in scores:
@@ -187,7 +188,7 @@ def test_scores_are_those_of_the_predictions(finished):
             rows = lines(folder, f"k{score.shots}-draw0-seed1", score.language)
             column = "counts" if score.method == "lingraft" else "before_counts"
             sums = torch.tensor([row[column] for row in rows], dtype=torch.float64).sum(0).numpy()
-            assert score.value == pytest.approx(float(of_sums(sums)))
+            assert score.value == pytest.approx(float(made(sums)))
 
 
 def test_predictions_are_answers_of_the_kind(finished):
@@ -390,8 +391,8 @@ def test_a_loss_on_classes_is_refused_before_anything_is_computed(kind, world, t
         with pytest.raises(ConfigError) as caught:
             ask(wanted)
         assert caught.value.problems == [
-            f"alignment.1: prediction compares the classes of two sentences, but {kind} ({kind}) has none for a "
-            "sentence; leave this loss out"
+            f"alignment.1: prediction compares the classes of two sentences, but {kind} ({kind}) gives a "
+            "sentence no class logits; leave this loss out"
         ]
     assert gather_checked(wanted.model_copy(update={"train": wanted.train.model_copy(update={"max_pairs": 0})}))
 
@@ -441,7 +442,7 @@ def test_methods_are_compared_on_questions(world, tiny_checkpoint, tmp_path, mon
     )  # fmt: skip
     folder = quick_compare(wanted)
     methods = {facts["name"]: facts for facts in read_object(folder / "comparison.json")["methods"]}
-    assert methods["prototype"]["impossible"] == "prototypes are those of classes, and span_qa has none"
+    assert methods["prototype"]["impossible"] == "prototypes score classes, which the outputs of span_qa are not"
     assert methods["frozen-head"]["trainable_parameters"] == 2 * 24 + 2
     assert "trained by gradient" in methods["frozen-head"]["about"]
     assert len({json.dumps(facts["labels"]) for facts in methods.values() if "labels" in facts}) == 1

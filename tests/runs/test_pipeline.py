@@ -15,7 +15,7 @@ from killed_run import KILLED
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.state_cache import info
 from lingraft.core.errors import CheckpointError, ConfigError, DataError, RunError
-from lingraft.core.files import read_lines
+from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import IDS, PairExample, Score
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.run_files import read_run
@@ -121,6 +121,21 @@ def test_scores_are_those_of_the_predictions(finished):
         assert score.value == sum(row[key] == row["gold"] for row in rows) / len(rows)
         assert [row["id"] for row in rows] == [f"test{i}" for i in range(12)]
         assert all(0 < row["confidence"] <= 1 and 0 < row["before_confidence"] <= 1 for row in rows)
+
+
+def test_calibration_is_that_of_the_predictions(finished):
+    """Mean over the trainings of the error of each, bin by bin, as the report's diagram cuts them."""
+    stated = read_object(finished / "summary.json")["calibration"][TARGET]
+    for start, column, when in (("before_", "before", "before"), ("", "value", "after")):
+        errors = []
+        for path in sorted((finished / "predictions").glob(f"*/{TARGET}.jsonl")):
+            rows, gap = list(read_lines(path)), 0.0
+            for k in range(10):
+                inside = [row for row in rows if k / 10 < row[f"{start}confidence"] <= (k + 1) / 10]
+                gap += abs(sum(row[f"{start}confidence"] - (row[column] == row["gold"]) for row in inside))
+            errors.append(gap / len(rows))
+        assert len(errors) == 4
+        assert stated[when] == pytest.approx(sum(errors) / 4)
 
 
 def test_the_frozen_head_does_not_depend_on_the_seed(finished):

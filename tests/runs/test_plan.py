@@ -44,7 +44,7 @@ def test_copies_are_counted(checked, world):
     """A lexicon's code-switched copies are pairs."""
     found, row = checked(parallel={"lexicon": str(world / "words.{language}.tsv")})
     assert row["pairs"] == "24"
-    assert any("24 code-switched copies" in line for line in found.lines)
+    assert any("24 copies by code-switching" in line for line in found.lines)
 
 
 def test_mining_is_announced(checked, world):

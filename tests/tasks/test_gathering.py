@@ -16,7 +16,7 @@ from invented import (
     write_csv,
     write_world,
 )
-from lingraft.core.errors import DataError
+from lingraft.core.errors import ConfigError, DataError
 from lingraft.core.records import SpanExample
 from lingraft.data.augmentation.code_switching import CODE_SWITCHING
 from lingraft.tasks.gathering import _translations, gather
@@ -351,9 +351,21 @@ def test_copies_are_different_texts(world, lexicon):
     pairs = materials(world, parallel={"lexicon": lexicon, "copies": 3}).draws[0].pairs[TARGET]
     assert 48 < len(pairs) <= 72
     assert len({target.text_a for _, target in pairs}) == len({target.id for _, target in pairs}) == len(pairs)
-    whole = materials(world, parallel={"lexicon": lexicon, "copies": 3, "ratio": 1.0}).draws[0].pairs[TARGET]
+    whole = (
+        materials(
+            world, parallel={"lexicon": lexicon, "copies": 3, "augmentation": {"name": CODE_SWITCHING, "ratio": 1.0}}
+        )
+        .draws[0]
+        .pairs[TARGET]
+    )
     assert [(s.text_a, translated(s.text_a)) for s, _ in whole] == [(s.text_a, t.text_a) for s, t in whole]
     assert len(whole) == 24
+
+
+def test_code_switching_without_words_is_refused(world):
+    """A generator that needs a lexicon says so, rather than making nothing."""
+    with pytest.raises(ConfigError, match=r"parallel\.augmentation: code-switching needs a `lexicon`, or `text`"):
+        materials(world, parallel={"from": "task", "augmentation": {"name": CODE_SWITCHING}})
 
 
 def test_pairs_bound_the_copies_too(world, lexicon):
@@ -366,7 +378,9 @@ def test_pairs_bound_the_copies_too(world, lexicon):
 def test_source_sides_of_pairs_are_switched_too(world, lexicon):
     """With pairs of the task both halves of the training set have copies, each sentence once."""
     for settings in (FROM_TASK, {**FROM_TASK, "labelled": True}):
-        (draw,) = materials(world, parallel={**settings, "lexicon": lexicon, "ratio": 0.3}).draws
+        (draw,) = materials(
+            world, parallel={**settings, "lexicon": lexicon, "augmentation": {"name": CODE_SWITCHING, "ratio": 0.3}}
+        ).draws
         copies = [pair for pair in draw.pairs[TARGET] if pair[1].origin == CODE_SWITCHING]
         assert len({source.id for source, _ in copies}) == len(copies) >= 23
         assert len(draw.pairs[TARGET]) - len(copies) == (24 if "labelled" in settings else 12)
@@ -387,7 +401,11 @@ def test_evaluation_texts_are_neither_entries_nor_copies(world, lexicon):
     one, other = (TRANSLATION[word] for word in sentence.split())
     rewrite(world, TARGET, "test", lambda rows: [(rows[0][0], TRANSLATION["ada"], rows[0][2]), *rows[1:]])
     rewrite(world, TARGET, "test", lambda rows: [rows[0], (rows[1][0], f"{one} {other}", rows[1][2]), *rows[2:]])
-    found = materials(world, parallel={"lexicon": lexicon, "ratio": 1.0}, splits=("train", "test"))
+    found = materials(
+        world,
+        parallel={"lexicon": lexicon, "augmentation": {"name": CODE_SWITCHING, "ratio": 1.0}},
+        splits=("train", "test"),
+    )
     texts = {target.text_a for _, target in found.draws[0].pairs[TARGET]}
     assert found.leaks["parallel"] >= 2
     assert f"{one} {other}" not in texts

@@ -103,7 +103,7 @@ def test_a_label_that_is_not_known_is_named(tmp_path, split):
     (tmp_path / f"{split}.yor-Latn.csv").write_text("text,label\nx,maybe\n", encoding="utf-8")
     with pytest.raises(
         DataError,
-        match=rf"yor-Latn {split} \(.*\.yor-Latn\.csv\), id 2: label 'maybe' does not occur.*which has no, yes",
+        match=rf"yor-Latn {split} \(.*\.yor-Latn\.csv\), text 2: label 'maybe' does not occur.*which has no, yes",
     ):
         task.examples("yor-Latn", split)
 

@@ -17,6 +17,7 @@ def list_(
             "prompts",
             "adapters",
             "alignment",
+            "augmentation",
             "freezing",
             "methods",
             "presets",

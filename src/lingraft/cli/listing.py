@@ -35,7 +35,11 @@ def _registry(kind: str) -> Registry:
         from ..data import sources
 
         return sources
-    return registry_of({"tasks": "task", "prompts": "prompt", "adapters": "adapter"}.get(kind, kind))
+    return registry_of(
+        {"tasks": "task", "prompts": "prompt", "adapters": "adapter", "augmentation": "parallel.augmentation"}.get(
+            kind, kind
+        )
+    )
 
 
 def _first_comment(text: str) -> str:

@@ -18,14 +18,14 @@ def report(
     ] = None,
     command: Annotated[str | None, typer.Option(help="The command that the page names.")] = None,
 ) -> None:
-    """Write the report and the model card of a run again, from its files."""
-    from ..results.pages.run_report import write_model_card, write_report
+    """Write the report, the model card and other pages of a run again, from its files."""
+    from ..results.pages import LAST, pages, write_page
 
     if not (folder / "summary.json").is_file():
         raise RunError(f"{folder} is no run that came to its end; finish it with: lingraft run RECIPE")
-    if (folder / "README.md").is_file():
-        write_model_card(folder)  # it marks a run as finished, so only a finished one gets it again
-    console.print(str(write_report(folder)), highlight=False)
+    for name in pages:
+        if name != LAST or (folder / LAST).is_file():  # it marks a run as finished: only a finished one gets it again
+            console.print(str(write_page(folder, name)), highlight=False)
     if markdown is not None:
         from ..results.pages.run_markdown import write_results_page
 

@@ -6,13 +6,20 @@ module imports no torch, so that yesterday's scores become a report on any lapto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from pydantic import TypeAdapter
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+GOLD = "gold"
+"""The origin of what people wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +27,13 @@ class Example:
     """Something to learn from or to be tested on; the classes below say what.
 
     ``group`` names what must stay on one side of a split (a paragraph, a parallel sentence);
-    ``origin`` is ``"gold"`` or the name of the generator that made it up.
+    ``origin`` is :data:`GOLD` or the name of the generator that made it up.
     """
 
     id: str
     group: str
     language: str
-    origin: str = "gold"
+    origin: str = GOLD
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -42,6 +49,19 @@ class Example:
     def gold(self) -> Any:
         """What is known to be right, as plain data; None where it is not known."""
         return None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that occur in it, where the kind of task has some: a class, the tags of the words."""
+        return ()
+
+    @property
+    def context_language(self) -> str | None:
+        """Language of a text that ``language`` is not about, as that of the context of a question."""
+        return None
+
+
+E = TypeVar("E", bound=Example)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +81,11 @@ class PairExample(Example):
     def gold(self) -> str | None:
         """The label."""
         return self.label
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label, where it is known."""
+        return () if self.label is None else (self.label,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +140,11 @@ class TaggedExample(Example):
     def gold(self) -> str | None:
         """The tags, joined by blanks."""
         return None if self.tags is None else " ".join(self.tags)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The tags of all words."""
+        return self.tags or ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,9 +334,16 @@ def as_json(example: Example) -> dict[str, Any]:
     return {key: value for key, value in asdict(example).items() if value not in (None, ())}
 
 
-def from_json(values: Mapping[str, Any], kind: Callable[..., Example]) -> Example:
-    """The example of some class that plain data describe."""
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    if "answers" in given:
-        given["answers"] = tuple(Answer(**answer) for answer in given["answers"])
-    return kind(**given)
+def from_json(values: Mapping[str, Any], example: type[E]) -> E:
+    """Return the example of a class that plain data describe.
+
+    Raises:
+        ValueError: They do not fit its fields.
+    """
+    known: Any = example
+    return cast("E", _adapter(known).validate_python(values))
+
+
+@cache
+def _adapter(example: type[Example]) -> TypeAdapter[Example]:
+    return TypeAdapter(example)

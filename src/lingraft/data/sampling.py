@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from ..core.errors import DataError
-from ..core.records import Example, PairExample
+from ..core.records import Example
 
 E = TypeVar("E", bound=Example)
 
@@ -39,8 +39,10 @@ def split_groups(groups: Iterable[str], sizes: tuple[int, int], draw: int) -> tu
     return frozenset(ranked[:first]), frozenset(ranked[first : first + second])
 
 
-def draw_shots(examples: Sequence[E], k: int, draw: int, *, exclude: Collection[str] = ()) -> list[E]:
-    """Draw ``k`` examples of every class, at most one of a group; of what has no classes, ``k`` examples in all.
+def draw_shots(
+    examples: Sequence[E], k: int, draw: int, *, exclude: Collection[str] = (), per_class: bool = True
+) -> list[E]:
+    """Draw ``k`` examples of every class, at most one of a group.
 
     Examples are taken in rounds of one per class, so the 5-shot draw is the beginning of the 8-shot
     draw of the same number.
@@ -50,6 +52,7 @@ def draw_shots(examples: Sequence[E], k: int, draw: int, *, exclude: Collection[
         k: Shots per class; 0 gives none.
         draw: Number of the draw.
         exclude: Groups never chosen, those of the evaluation data.
+        per_class: Whether what is right of an example is its class; otherwise ``k`` are drawn in all.
 
     Raises:
         DataError: A class has fewer than ``k`` usable examples; every such class is listed.
@@ -61,7 +64,7 @@ def draw_shots(examples: Sequence[E], k: int, draw: int, *, exclude: Collection[
     for example in sorted(examples, key=lambda e: rank(draw, "shots", e.id)):
         if example.gold is None:
             raise DataError(f"cannot draw shots: example {example.id!r} has no label")
-        usable = ranked.setdefault(_class_of(example), [])
+        usable = ranked.setdefault(str(example.gold) if per_class else "", [])
         if example.group not in excluded:
             usable.append(example)
     counts = {label: len({e.group for e in ranked[label]}) for label in sorted(ranked)}
@@ -85,11 +88,6 @@ def draw_shots(examples: Sequence[E], k: int, draw: int, *, exclude: Collection[
 def rank(draw: int, purpose: str, identifier: str) -> bytes:
     """Where an identifier stands in a draw: a hash, to sort by."""
     return sha256(f"{draw}:{purpose}:{identifier}".encode()).digest()
-
-
-def _class_of(example: Example) -> str:
-    """The class of a classified text; all else is of one class."""
-    return str(example.label) if isinstance(example, PairExample) else ""
 
 
 def _too_few(k: int, draw: int, short: dict[str, int], what: str) -> str:

@@ -77,7 +77,7 @@ def _seconds(
     layers, per_layer = facts.num_layers, 24 * facts.width**2  # multiply-adds of a block, twice, per token
     tested = sum(sum(counts.get((code, "test"), {}).values()) for code in languages)
     number = len(units(recipe))
-    if not method.trained and materials.task.kind.name == "classification":
+    if not method.trained and materials.task.kind.class_logits:
         return 2.0 * number
     # Where a head must be trained by gradient, that is a walk forward, with nothing but the head's own gradient.
     depth, passes, thawed = layers, 2.0 if method.trained else 1.0, 0.0

@@ -81,8 +81,8 @@ def run_variant(variant: Variant, whole: Recipe) -> None:
     """
     prepared, card, _ = prepare(with_shared_lexicon(variant, whole), Relay("encoding"))
     task = prepared.materials.task
-    if variant.network == "prototype" and task.kind.name != "classification":
-        raise ImpossibleError(f"prototypes are those of classes, and {task.kind.name} has none")
+    if variant.network == "prototype" and not task.kind.class_logits:
+        raise ImpossibleError(f"prototypes score classes, which the outputs of {task.kind.name} are not")
     if variant.network in PEFT:
         prepared = _from_ids(prepared)
     tuning_epochs = whole.compare.tuning_epochs if whole.compare else 1
@@ -103,7 +103,7 @@ def run_variant(variant: Variant, whole: Recipe) -> None:
             if not (folder / "units" / unit.name / "unit.json").exists():
                 note_identity(folder, unit, identities[unit])
                 forget_peak()
-                if variant.trained or task.kind.name != "classification":
+                if variant.trained or not task.kind.class_logits:
                     run_trial(unit, folder, prepared, Relay(unit.name), _method(variant))
                 else:
                     run_untrained(unit, folder, prepared, variant)
@@ -280,7 +280,7 @@ def _facts(
 
 def _about(variant: Variant, task: Task) -> str:
     """What the method is; a head that reads tokens or alternatives is no logistic regression."""
-    if variant.network != "frozen-head" or task.kind.name == "classification":
+    if variant.network != "frozen-head" or task.kind.class_logits:
         return variant.about
     return "a linear head on frozen states, trained by gradient as long as the others"
 

@@ -80,8 +80,11 @@ def resolved(recipe: Recipe) -> Recipe:
     values = recipe.model_dump(by_alias=True)
     if recipe.parallel is None:
         values["alignment"] = []
+    if recipe.parallel is not None and recipe.parallel.generator is not None:
+        values["parallel"]["augmentation"] = recipe.parallel.generator.model_dump()
     for key in BLOCKS:
-        for block in values[key] if isinstance(values[key], list) else [values[key]]:
+        found = _at(values, key)
+        for block in found if isinstance(found, list) else [found]:
             if block:
                 block |= registry_of(key).defaults(block["name"]) | block
     return Recipe.model_validate(Recipe.model_validate(values).model_dump(mode="json", by_alias=True))
@@ -94,6 +97,7 @@ def schema() -> dict[str, Any]:
 
 BLOCKS = {
     "task": ("lingraft.tasks", "tasks"),
+    "parallel.augmentation": ("lingraft.data.augmentation", "augmentation"),
     "prompt": ("lingraft.model.prompts", "prompts"),
     "adapter": ("lingraft.model.adapters", "adapters"),
     "alignment": ("lingraft.training.alignment", "alignment"),
@@ -110,10 +114,18 @@ def registry_of(key: str) -> Registry:
     return registry
 
 
+def _at(values: Mapping[str, Any], path: str) -> Any:
+    """What the keys of a path such as ``parallel.augmentation`` lead to; None where they lead nowhere."""
+    found: Any = values
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
 def _check_blocks(values: Mapping[str, Any]) -> list[str]:
     problems = []
     for key in BLOCKS:
-        block = values.get(key)
+        block = _at(values, key)
         many = block if isinstance(block, list) else [block]
         for i, one in enumerate(many):
             if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
@@ -147,16 +159,15 @@ def _check_together(recipe: Recipe, asked: bool) -> list[str]:
 def _check_parallel(parallel: ParallelSettings) -> list[str]:
     problems = []
     if not (parallel.files or parallel.from_ or parallel.switches):
-        problems.append("parallel: needs `files`, `from: task`, a `lexicon`, or `text`")
+        problems.append("parallel: needs `files`, `from: task`, a `lexicon`, `text`, or an `augmentation`")
     if parallel.labelled and not parallel.from_:
         problems.append("parallel.labelled: goes with `from: task`; other parallel text has no labels")
     if parallel.fields and not parallel.files:
         problems.append("parallel.fields: goes with `files`; the task has its own field map")
     if parallel.target_files and not parallel.files:
         problems.append("parallel.target_files: needs `files` for the source side")
-    for key in ("ratio", "copies"):
-        if not parallel.switches and getattr(parallel, key) != ParallelSettings.model_fields[key].default:
-            problems.append(f"parallel.{key}: goes with a `lexicon` or with `text`")
+    if not parallel.switches and parallel.copies != ParallelSettings.model_fields["copies"].default:
+        problems.append("parallel.copies: goes with a `lexicon`, with `text` or with an `augmentation`")
     return problems
 
 

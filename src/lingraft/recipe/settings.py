@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 
 from .comparison import CompareSettings
@@ -113,20 +123,36 @@ class ParallelSettings(BaseModel):
     """Path with `{language}` in it: unlabelled text of the target language, a sentence a line or a table's column
     `text`. A lexicon is mined from it with the frozen backbone, and used as `lexicon` is."""
     pairs: PositiveInt | None = None
-    """At most this many pairs per language (of the task's, where `files` join them), and at most so many code-switched
+    """At most this many pairs per language (of the task's, where `files` join them), and at most so many
     copies. From the task, the default is half of what it shares with the source language, all of it where the source
     side is `labelled`."""
     labelled: bool = False
     """`from: task` only: the source side of the pairs keeps its label and is learnt from as well."""
-    ratio: float = Field(default=0.5, gt=0, le=1)
-    """`lexicon` and `text`: share of the words in a sentence, of those that the lexicon knows, that a copy replaces."""
+    augmentation: Block | None = None
+    """What makes the copies, e.g. `{name: code-switching, ratio: 0.5}`, which is meant where there is a `lexicon` or
+    `text`; see `lingraft list augmentation`."""
     copies: PositiveInt = 1
-    """`lexicon` and `text`: how often each sentence is copied, other words being replaced each time."""
+    """How often each sentence is copied, in another way each time."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_ratio(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and "ratio" in values:
+            ratio = values["ratio"]
+            raise ValueError(
+                f"`ratio` belongs to what makes the copies: augmentation: {{name: code-switching, ratio: {ratio}}}"
+            )
+        return values
+
+    @property
+    def generator(self) -> Block | None:
+        """What makes copies; None where none are asked for."""
+        return self.augmentation or (Block(name="code-switching") if self.lexicon or self.text else None)
 
     @property
     def switches(self) -> bool:
-        """Whether code-switched copies are asked for."""
-        return bool(self.lexicon or self.text)
+        """Whether copies of sentences are asked for."""
+        return self.generator is not None
 
 
 class TrainSettings(Settings):

@@ -34,12 +34,12 @@ def gather_checked(recipe: Recipe, mine: Mine = mine_nothing) -> Materials:
 
 def _refuse_losses(recipe: Recipe, task: Task) -> None:
     """Refuse losses that compare what the task says of a text, where it says nothing of parallel sentences."""
-    if task.kind.name == "classification" or recipe.train.max_pairs == 0:
+    if task.kind.class_logits or recipe.train.max_pairs == 0:
         return
     ours = "" if recipe.preset is None else f" (preset {recipe.preset} asks for it: write the losses without it)"
     problems = [
-        f"alignment.{i}: {block.name} compares the classes of two sentences, but {task.name} ({task.kind.name}) has "
-        f"none for a sentence; leave this loss out{ours}"
+        f"alignment.{i}: {block.name} compares the classes of two sentences, but {task.name} ({task.kind.name}) gives "
+        f"a sentence no class logits; leave this loss out{ours}"
         for i, block in enumerate(recipe.alignment)
         if "predictions" in alignment.build(block.name, block.options).needs
     ]

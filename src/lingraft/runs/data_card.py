@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..backbones.loading import Backbone
-from ..core.records import Features
+from ..core.records import GOLD, Features
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
 
@@ -27,7 +28,6 @@ def data_card(
     recipe: Recipe,
 ) -> dict[str, Any]:
     """Counts, licences and what was removed: the content of ``data.json``."""
-    from ..data.augmentation.code_switching import CODE_SWITCHING
     from ..data.languages import display_name
     from ..data.tokenizer_coverage import coverage
 
@@ -49,7 +49,7 @@ def data_card(
             },
             "shots": 0 if source else max(len(draw.shots[code]) for draw in materials.draws),
             "pairs": len(pairs),
-            "switched": sum(pair[1].origin == CODE_SWITCHING for pair in pairs),
+            "made": sum(pair[1].origin != GOLD for pair in pairs),
             "truncated": sum(f.truncated > 0 for f in found),
             "tokens": tokens,
             "unknown_rate": covered.unknown_rate,
@@ -58,10 +58,12 @@ def data_card(
     return {
         "task": task.name,
         "kind": task.kind.name,
-        "metrics": list(task.kind.metrics),
+        "words": asdict(task.kind.words),
+        "metrics": {name: metric.formula for name, metric in task.kind.metrics.items()},
         "licence": task.licence,
         "citation": task.citation,
         "labels": list(task.labels),
+        "classes": list(task.kind.classes),
         "source_language": task.source_language,
         "target_languages": list(task.target_languages),
         "languages": languages,

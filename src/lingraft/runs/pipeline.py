@@ -14,7 +14,7 @@ from ..core.errors import RunError
 from ..core.files import read_object, write_json
 from ..core.progress import Reporter
 from ..recipe.settings import Recipe
-from ..results.pages.run_report import write_model_card, write_report
+from ..results.pages import write_pages
 from ..tasks.material import Materials
 from ..training.loop import SAVE_EVERY
 from ..training.trial import run_trial
@@ -70,8 +70,7 @@ def run(
         write_json(folder / "retention.json", retention(*shown))
         verified = {"verification": dict(verify(folder))}
         write_json(folder / "summary.json", read_object(folder / "summary.json") | verified)
-        write_report(folder)
-        write_model_card(folder)
+        write_pages(folder)
     return folder
 
 

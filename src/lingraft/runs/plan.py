@@ -60,7 +60,7 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
     learnt = sum(_tokens_per_epoch(draw, materials, features) for draw in materials.draws)
     learnt *= len(recipe.seeds) * recipe.train.num_train_epochs
     flops = _flops(encoded, learnt, facts, cut)
-    if materials.task.kind.name != "classification" and recipe.train.warm_start:
+    if recipe.train.warm_start and not materials.task.kind.class_logits:
         alone = sum(_labelled_tokens(draw, materials, features) for draw in materials.draws)
         flops += _forward_flops(alone * len(recipe.seeds) * recipe.train.num_train_epochs, facts, cut)
     seconds = flops / (matrix_rate(facts.width, recipe.backbone.precision) * EFFICIENCY)
@@ -248,7 +248,7 @@ def _labelled_tokens(draw: Draw, materials: Materials, features: dict[tuple[str,
 def _learns_words(recipe: Recipe, materials: Materials) -> bool:
     """Whether pairs of the task's own single texts teach n-grams."""
     own = any(is_own(pair) for draw in materials.draws for pairs in draw.pairs.values() for pair in pairs)
-    single = materials.task.kind.name == "classification" and all(len(e.texts) == 1 for e in materials.dev)
+    single = materials.task.kind.class_logits and all(len(e.texts) == 1 for e in materials.dev)
     return own and single and recipe.train.lexical_strength is not None and recipe.train.max_pairs != 0
 
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from ..core.errors import DataError
 from ..core.files import read_object
 from ..core.progress import Reporter
-from ..core.records import Example, Score, TaggedExample, Unit
+from ..core.records import Example, Score, Unit
 from ..data.languages import canonical
 from ..data.sampling import rank
 from ..model.checkpoint import Identity
@@ -138,17 +138,10 @@ def _check_labels(examples: Sequence[Example], task: Task, language: str) -> Non
     Raises:
         DataError: The run was trained to tell other things apart.
     """
-    known = set(task.labels)
-    if not known:
+    if not task.labels:
         return
-    found = {
-        str(label)
-        for example in examples
-        for label in ((example.tags or ()) if isinstance(example, TaggedExample) else (example.gold,))
-        if label is not None
-    }
-    some = task.kind.name == "tagging" and found & (known - {"O"})
-    if not (some or found <= known):
+    found = {label for example in examples for label in example.labels}
+    if not task.kind.can_score(found):
         raise DataError(
             f"{task.name} has the labels {', '.join(sorted(found))} in {language}, but the run tells "
             f"{', '.join(task.labels)} apart; score it on a benchmark with its labels"

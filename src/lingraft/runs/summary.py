@@ -26,8 +26,9 @@ from ..model.adapters.peft_files import export_peft
 from ..model.checkpoint import load_adaptation
 from ..model.heads import text_classifiers
 from ..recipe.settings import Recipe
-from ..results.metrics import expected_calibration_error
-from ..results.run_files import share_right
+from ..results.findings import reliability
+from ..results.metrics.calibration import expected_calibration_error
+from ..results.run_files import read_predictions
 from .folder import units
 from .selection import selected
 
@@ -135,17 +136,15 @@ def count(module: nn.Module) -> int:
 
 
 def calibration(folder: Path, done: list[Unit]) -> dict[str, dict[str, float]]:
-    """Expected calibration error per language before and after, mean over trainings."""
+    """Return the expected calibration error per language before and after, mean over trainings."""
     errors: dict[str, dict[str, list[float]]] = {}
     for unit in done:
         for path in sorted((folder / "predictions" / unit.name).glob("*.jsonl")):
-            rows = list(read_lines(path))
+            rows = read_predictions(path)
             of_language = errors.setdefault(path.stem, {"before": [], "after": []})
-            for when, sure in (("before", "before_confidence"), ("after", "confidence")):
-                if rows[0].get(sure) is None:
-                    continue
-                correct = [share_right(row, when) for row in rows]
-                of_language[when].append(expected_calibration_error([row[sure] for row in rows], correct))
+            for when, found in of_language.items():
+                error = expected_calibration_error(reliability(rows, when))
+                found += [] if error is None else [error]
     return {language: {when: fmean(values) for when, values in by.items() if values} for language, by in errors.items()}
 
 

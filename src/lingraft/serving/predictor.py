@@ -16,20 +16,16 @@ from ..backbones.loading import Backbone, load_backbone
 from ..backbones.walk import length_batches, states_at
 from ..core.errors import DataError
 from ..core.files import read_object
-from ..core.records import Example, Features, Prediction, from_json
+from ..core.records import Example, Features, Prediction
 from ..data.languages import canonical
 from ..model.checkpoint import Identity, load_adaptation, read_identity
 from ..model.network import GraftedModel
-from ..tasks.kinds import EXAMPLES, Kind, kind_of
+from ..tasks.kinds import Kind, kind_of
+from ..tasks.kinds.items import Asked
 
 Item = str | tuple[str, str] | Sequence[str] | Mapping[str, Any]
-"""What is predicted on. Classification: a text or a pair of texts; tagging: a list of words, or a text that is split at
-blanks; question answering: ``{"question": …, "context": …}``; choice: ``{"text": …, "alternatives": […]}``, and
-``question`` where there is one."""
-
-
-NEEDED = {"span_qa": ("question", "context"), "choice": ("text", "alternatives")}
-"""What items of a kind must have, where they are more than a text."""
+"""What is predicted on: a text, a pair of texts, a list of words, or an object as ``{"question": …, "context": …}``;
+the run's kind of task says which (its model card shows one)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class Adapted:
     @cached_property
     def kind(self) -> Kind:
         """How examples are read, and what the logits say."""
-        return kind_of(self.identity.kind, self.identity.labels, self.identity.kind_options)
+        return _kind_of(self.identity)
 
     def predict(self, texts: Sequence[Item], *, language: str | None = None) -> list[Prediction]:
         """What the model says of each item, with its probability.
@@ -65,7 +61,9 @@ class Adapted:
         code = canonical(language) if language else self.identity.source_language
         if language and not self.knows(code):
             warnings.warn(f"nothing was trained for {language}: using the task part alone", stacklevel=2)
-        examples = [self._example(text, f"text {i + 1} of {len(texts)}", str(i), code) for i, text in enumerate(texts)]
+        task, paired = self.identity.task, self.identity.paired
+        asked = [Asked(str(i), code, f"text {i + 1} of {len(texts)}", task, paired) for i in range(len(texts))]
+        examples = [self.kind.example_of(item, about) for item, about in zip(texts, asked, strict=True)]
         return self.predict_examples(examples, code)
 
     def predict_examples(self, examples: Sequence[Example], language: str) -> list[Prediction]:
@@ -96,64 +94,14 @@ class Adapted:
                     found[row] = logits[: len(ids[row])].clone() if logits.dim() > 1 else logits
         return found
 
-    def _example(self, item: Item, where: str, identifier: str, language: str) -> Example:
-        values: dict[str, Any]
-        task, kind = self.identity.task, self.identity.kind
-        if kind == "classification":
-            values = self._text(item, where)
-        elif kind == "tagging":
-            words = item.split() if isinstance(item, str) else item
-            if not _are_texts(words):
-                raise DataError(f"{where}: {task} takes a text or a list of words, got {str(item)[:60]!r}")
-            values = {"words": list(words)}
-        else:
-            values = self._object(item, where)
-            values |= {"context_language": language} if kind == "span_qa" else {}
-        return from_json({"id": identifier, "group": identifier, "language": language} | values, EXAMPLES[kind])
-
-    def _object(self, item: Item, where: str) -> dict[str, Any]:
-        """A question with its context, or a text with its alternatives."""
-        needed = NEEDED[self.identity.kind]
-        told = f"{where}: {self.identity.task} takes objects with {' and '.join(needed)}"
-        if not isinstance(item, Mapping):
-            raise DataError(f"{told}, got {str(item)[:60]!r}")
-        values = {key: item[key] for key in (*needed, "question") if item.get(key) is not None}
-        for key in needed:
-            if key == "alternatives":
-                if not _are_texts(values.get(key)) or len(values[key]) < 2:
-                    raise DataError(f"{told}, a list of two or more texts; got {str(item.get(key))[:60]!r}")
-            elif not _is_text(values.get(key)):
-                raise DataError(f"{told}; {key} is {str(item.get(key))[:60]!r}, expected a text")
-        if not isinstance(values.get("question", ""), str):
-            raise DataError(f"{told}; question is {str(values['question'])[:60]!r}, expected a text")
-        return values | ({"alternatives": list(values["alternatives"])} if "alternatives" in values else {})
-
-    def _text(self, item: Item, where: str) -> dict[str, Any]:
-        texts = (item,) if isinstance(item, str) else item
-        known = isinstance(texts, tuple) and len(texts) in (1, 2) and all(isinstance(text, str) for text in texts)
-        a, b = (*texts, None)[:2] if known else (None, None)
-        task, paired = self.identity.task, self.identity.paired
-        if a is None or (b is not None) is not paired:
-            got = "one text" if isinstance(item, str) else "a pair" if known else repr(item)[:60]
-            raise DataError(
-                f"{where}: {task} takes " + (f"pairs (text, text), got {got}" if paired else f"one text, got {got}")
-            )
-        if not a.strip():
-            raise DataError(f"{where} is empty; leave it out or give a text")
-        return {"text_a": a, "text_b": b}
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _are_texts(value: object) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and all(map(_is_text, value))
-
 
 def needed_columns(folder: Path | str) -> tuple[str, ...]:
     """Columns of the rows that a run predicts on; none where it takes plain texts."""
-    return NEEDED.get(read_identity(adaptation_path(folder)).kind, ())
+    return _kind_of(read_identity(adaptation_path(folder))).item_columns
+
+
+def _kind_of(identity: Identity) -> Kind:
+    return kind_of(identity.kind, identity.labels, identity.kind_options)
 
 
 def adaptation_path(folder: Path | str) -> Path:

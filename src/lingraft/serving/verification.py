@@ -15,7 +15,6 @@ import torch
 from ..core.errors import CheckpointError, LingraftError
 from ..core.files import read_object
 from ..core.records import from_json
-from ..tasks.kinds import EXAMPLES
 from .predictor import load
 
 
@@ -31,7 +30,7 @@ def verify(folder: Path) -> dict[str, float]:
         adapted = load(place / "adaptation.safetensors", backbone=backbone)
         backbone = adapted.backbone
         for language, rows in probe["languages"].items():
-            examples = [from_json(row["example"], EXAMPLES[adapted.identity.kind]) for row in rows]
+            examples = [from_json(row["example"], adapted.kind.example) for row in rows]
             expected = torch.cat([torch.tensor(one).flatten() for row in rows for one in row["logits"]])
             found = torch.cat([one.flatten() for one in adapted.logits(examples, language)])
             difference = (found - expected).abs().max().item()

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from ..core.errors import DataError
-from ..core.records import Example, PairExample, TaggedExample
+from ..core.records import Example
 from . import Task, checked_languages
 from .kinds import kind_of
 
@@ -23,8 +23,8 @@ def task_of(
     source_language: str,
     target_languages: Sequence[str],
     read: Read,
-    licence: str,
-    citation: str,
+    licence: str = "not stated",
+    citation: str = "",
     parallel: bool = False,
     global_groups: bool = False,
     allow_unseen_labels: bool = False,
@@ -58,26 +58,27 @@ def task_of(
     training = list(read(source, "train"))
     if not training:
         raise DataError(f"{name}: {source} has no training examples; say where they are with task.train_from")
-    labels = _labels(training)
-    if labels is not None and len(labels) < 2:
+    labels = tuple(sorted({label for example in training for label in example.labels}))
+    if len(labels) == 1:
         raise DataError(
             f"{name}: the {source} training set has the one label {labels[0]!r}; there is nothing to tell apart"
         )
+    shape = kind_of(kind, labels, options)
 
     @cache
     def examples(language: str, split: str) -> list[Example]:
         if (language, split) == (source, "train"):
             return training
         found = list(read(language, split))
-        may_differ = split == "test" or (kind == "tagging" and language != source)
-        if labels is not None and not (allow_unseen_labels and may_differ):
+        may_differ = split == "test" or (not shape.one_class_each and language != source)
+        if labels and not (allow_unseen_labels and may_differ):
             where = f"{name}, {language} {split}{file_of(language, split)}"
-            _check_labels(found, labels, where, source, with_cure=may_differ)
+            _check_labels(found, labels, where, source, noun=shape.words.example, with_cure=may_differ)
         return found
 
     return Task(
         name=name,
-        kind=kind_of(kind, labels or (), options),
+        kind=shape,
         source_language=source,
         target_languages=targets,
         examples=examples,
@@ -89,30 +90,14 @@ def task_of(
     )
 
 
-def _labels(training: Sequence[Example]) -> tuple[str, ...] | None:
-    """The labels of a training set; None where the kind has none."""
-    if isinstance(training[0], PairExample):
-        return tuple(sorted({str(example.gold) for example in training}))
-    if isinstance(training[0], TaggedExample):
-        return tuple(sorted({label for example in training for label in _labels_of(example)}))
-    return None
-
-
-def _labels_of(example: Example) -> Sequence[str]:
-    if isinstance(example, TaggedExample):
-        return example.tags or ()
-    return [] if example.gold is None else [str(example.gold)]
-
-
 def _check_labels(
-    examples: Sequence[Example], labels: Sequence[str], where: str, source: str, *, with_cure: bool
+    examples: Sequence[Example], labels: Sequence[str], where: str, source: str, *, noun: str, with_cure: bool
 ) -> None:
     for example in examples:
-        for label in _labels_of(example):
+        for label in example.labels:
             if label not in labels:
                 cure = ", or set task.allow_unseen_labels, and it counts as missed" if with_cure else ""
-                what = "sentence" if isinstance(example, TaggedExample) else "id"
                 raise DataError(
-                    f"{where}, {what} {example.id}: label {label!r} does not occur in the {source} training set, which "
+                    f"{where}, {noun} {example.id}: label {label!r} does not occur in the {source} training set, which "
                     f"has {', '.join(labels)}; correct it, add training examples{cure}"
                 )

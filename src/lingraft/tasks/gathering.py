@@ -13,8 +13,8 @@ from dataclasses import replace
 from itertools import product
 
 from ..core.errors import ConfigError, DataError
-from ..core.records import Example, PairExample, ParallelPair
-from ..data.augmentation.code_switching import CODE_SWITCHING, switched
+from ..core.records import GOLD, Example, PairExample, ParallelPair
+from ..data.augmentation import Generator, augmentation
 from ..data.leakage import identity_of, pairs_without_leaks, without_groups, without_leaks
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
@@ -88,7 +88,7 @@ def gather(
         lexicons = _lexicons(given, mine(found) if found.unlabelled else {}, evaluation)
         draws, leaked = _with_copies(draws, lexicons, recipe.parallel, evaluation)
         leaks["parallel"] += leaked
-        notes += _switching_notes(lexicons, training, draws[0])
+        notes += _copies_notes(lexicons, training, draws[0])
         found = replace(found, draws=draws, leaks=leaks, notes=tuple(notes))
     return found
 
@@ -169,7 +169,7 @@ def _draw(
     labelled = [example for example in training if keep_all or example.group not in paired]
     if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
         labelled = _at_most(recipe.shots.source_examples, labelled, draw)
-    classes = set(task.labels) if task.kind.name == "classification" else set()
+    classes = set(task.kind.classes)
     missing = classes - {str(example.gold) for example in labelled}
     if not labelled and not classes:
         raise DataError(f"draw {draw} leaves no labelled {task.source_language} example; give more examples")
@@ -188,7 +188,7 @@ def _draw(
                 f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots from; "
                 "add some, or set shots.k to 0"
             )
-        shots[language] = tuple(draw_shots(pool, k, draw)) if k else ()
+        shots[language] = tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
     return Draw(k, draw, tuple(labelled), shots, pairs)
 
 
@@ -269,7 +269,8 @@ def _with_copies(
     settings: ParallelSettings,
     evaluation: Sequence[Example],
 ) -> tuple[tuple[Draw, ...], int]:
-    """The draws with code-switched copies among their pairs, and how many copies are evaluation texts."""
+    """The draws with made copies among their pairs, and how many copies are evaluation texts."""
+    generator = _generator(settings)
     forbidden = {identity_of(example) for example in evaluation}
     leaked: set[str] = set()
     found = []
@@ -277,7 +278,7 @@ def _with_copies(
         pairs = dict(draw.pairs)
         for language, lexicon in lexicons.items():
             copies = []
-            for pair in _copies(draw, language, lexicon, settings):
+            for pair in _copies(draw, language, lexicon, settings, generator):
                 if identity_of(pair[1]) in forbidden:
                     leaked.add(pair[1].id)
                 else:
@@ -287,8 +288,24 @@ def _with_copies(
     return tuple(found), len(leaked)
 
 
-def _copies(draw: Draw, language: str, lexicon: Lexicon, settings: ParallelSettings) -> list[Pair]:
-    """Every sentence of the source language that the draw learns from, with its code-switched copies."""
+def _generator(settings: ParallelSettings) -> Generator:
+    """Build what makes copies.
+
+    Raises:
+        ConfigError: It needs a lexicon, and there is none.
+    """
+    block = settings.generator
+    assert block is not None
+    made: Generator = augmentation.build(block.name, block.options)
+    if made.needs_lexicon and not (settings.lexicon or settings.text):
+        raise ConfigError([f"parallel.augmentation: {block.name} needs a `lexicon`, or `text` that one is mined from"])
+    return made
+
+
+def _copies(
+    draw: Draw, language: str, lexicon: Lexicon, settings: ParallelSettings, generator: Generator
+) -> list[Pair]:
+    """Every sentence of the source language that the draw learns from, with the copies that are made of it."""
     sentences = {e.id: e for e in (*map(_unlabelled, draw.labelled), *(pair[0] for pair in draw.pairs[language]))}
     order = list(sentences.values())
     if settings.pairs:  # not the head of the file: it may be sorted by class
@@ -298,24 +315,26 @@ def _copies(draw: Draw, language: str, lexicon: Lexicon, settings: ParallelSetti
     for copy, example in product(range(settings.copies), order):
         if settings.pairs and len(found) == settings.pairs:
             break
-        made = switched(example, lexicon, language, ratio=settings.ratio, draw=draw.draw, copy=copy)
+        made = generator.make(example, lexicon, language, draw=draw.draw, copy=copy)
         if made is not None and identity_of(made) not in seen:
             seen.add(identity_of(made))
             found.append((example, made))
     return found
 
 
-def _switching_notes(lexicons: Mapping[str, Lexicon], training: Sequence[Example], draw: Draw) -> list[str]:
-    """What each lexicon gives, in sentences."""
+def _copies_notes(lexicons: Mapping[str, Lexicon], training: Sequence[Example], draw: Draw) -> list[str]:
+    """What lexicons and generators give, in sentences."""
     notes = []
     texts = [example.texts[0] for example in training[:COUNTED]]
     for language, lexicon in lexicons.items():
-        if len(lexicon):
-            copies = sum(pair[1].origin == CODE_SWITCHING for pair in draw.pairs[language])
-            notes.append(
-                f"{language}: the lexicon has {len(lexicon)} entries, which cover {known_share(texts, lexicon):.0%} of "
-                f"the words in the training sentences; {copies} code-switched copies"
-            )
+        origins = Counter(made.origin for _, made in draw.pairs[language] if made.origin != GOLD)
+        copies = [f"{count} copies by {origin}" for origin, count in origins.items()]
+        known = (
+            f"the lexicon has {len(lexicon)} entries, which cover {known_share(texts, lexicon):.0%} of the words in "
+            "the training sentences"
+        )
+        if told := [*([known] if len(lexicon) else []), *copies]:
+            notes.append(f"{language}: {'; '.join(told)}")
     return notes
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..core.records import Example, PairExample
-from ..data.augmentation.code_switching import CODE_SWITCHING
+from ..core.records import GOLD, Example, PairExample
 from . import Task
 
 Pair = tuple[PairExample, PairExample]
-"""Source side and target side of a translation (or a sentence and its code-switched copy), without labels."""
+"""Source side and target side of a translation (or a sentence and a copy that was made of it), without labels."""
 
 
 GIVEN = "parallel/"
@@ -56,13 +55,13 @@ class Materials:
         return [unique[key] for key in sorted(unique)]
 
     def written(self, language: str) -> list[str]:
-        """Texts that were written in a language, code-switched copies left out: what its coverage is measured on."""
+        """Texts that people wrote in a language, made ones left out: what its coverage is measured on."""
         dev = self.dev if language == self.task.source_language else ()
-        examples = [e for e in (*self.test[language], *dev, *self.learn(language)) if e.origin != CODE_SWITCHING]
+        examples = [e for e in (*self.test[language], *dev, *self.learn(language)) if e.origin == GOLD]
         own = [text for example in examples for text in example.texts]
         return [*own, *self.unlabelled.get(language, ())]
 
 
 def is_own(pair: Pair) -> bool:
-    """Whether a pair is two examples of the task, and not parallel text from elsewhere or a code-switched copy."""
-    return not pair[0].id.startswith(GIVEN) and pair[1].origin != CODE_SWITCHING
+    """Whether a pair is two examples of the task, and not parallel text from elsewhere or a copy that was made."""
+    return not pair[0].id.startswith(GIVEN) and pair[1].origin == GOLD

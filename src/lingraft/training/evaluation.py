@@ -10,10 +10,9 @@ from typing import Any
 from ..backbones.encoding import Encoded
 from ..core.files import write_json, write_lines
 from ..core.progress import Reporter
-from ..core.records import ChoiceExample, Example, Prediction, Score, SpanExample, Unit, as_json
+from ..core.records import Example, Prediction, Score, Unit, as_json
 from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
-from ..results.metrics import SumMetric
 from ..tasks import Task
 from ..tasks.scores import score_by_language
 from .frozen_head import Before
@@ -92,20 +91,15 @@ def prediction_rows(
             "id": example.id,
             "group": example.group,
             "text": example.texts[0],
-            "text_b": example.texts[1] if task.kind.name == "classification" and len(example.texts) > 1 else None,
             "gold": example.gold,
+            **task.kind.columns(example),
         }
-        if isinstance(example, SpanExample):  # a file of one language of contexts may hold questions in several
-            line |= {"language": example.language, "context_language": example.context_language}
-        if isinstance(example, ChoiceExample):
-            line["alternatives"] = example.alternatives
         if before is not None:
             line |= {"before": before[i].value, "before_confidence": before[i].confidence}
         line |= {"value": prediction.value, "confidence": prediction.confidence}
-        if isinstance(main, SumMetric):
-            line["counts"] = main.counts(example.gold, prediction.value)
-            if before is not None:
-                line["before_counts"] = main.counts(example.gold, before[i].value)
+        for column, one in (("", prediction), *([("before_", before[i])] if before is not None else [])):
+            line[f"{column}counts"] = main.counts(example.gold, one.value)
+            line[f"{column}right"] = main.right(example.gold, one.value)
         lines.append(line)
     return lines
 
@@ -118,7 +112,5 @@ def validation(model: Network, *, prepared: Prepared) -> Validation:
     predicted = [prediction.value for prediction in predictions_of(logits, examples, encoded, task)]
     gold = [example.gold for example in examples]
     main = next(iter(task.kind.metrics.values()))
-    answers, right = ([str(one) for one in side] for side in (predicted, gold))
-    if task.kind.name == "tagging":  # each word has an answer of its own
-        answers, right = (" ".join(side).split() for side in (answers, right))
+    answers, right = ([one for value in side for one in task.kind.answers(value)] for side in (predicted, gold))
     return Validation(main(gold, predicted), Counter(answers), len(set(right)))

@@ -36,7 +36,7 @@ def before_training(
 ) -> Before | None:
     """The head on frozen states; where one must be trained for it, only if training is to start from it."""
     task, recipe = prepared.materials.task, prepared.recipe
-    if task.kind.name == "classification":
+    if task.kind.class_logits:
         return fitted(logistic_head(source, targets, standardiser, prepared))
     if not recipe.train.warm_start or recipe.train.continue_from is not None:
         return None
@@ -76,7 +76,7 @@ def _classes(labelled: Sequence[tuple[Pool, Mapping[str, Any]]]) -> list[int]:
 def weights_of_classes(source: Pool, targets: Sequence[Pool], prepared: Prepared) -> Tensor:
     """Weights of classes; words and spans are not weighed, for most are in one class."""
     kind = prepared.materials.task.kind
-    if kind.name != "classification":
+    if not kind.one_class_each:
         return torch.ones(max(1, len(kind.labels)))
     known = _classes([(pool, pool.targets) for pool in (source, *targets)])
     return class_weights(known, len(kind.labels), balanced=prepared.recipe.train.class_balanced)

@@ -135,7 +135,7 @@ def _train(
 
 def _fit_after_training(model: Any, pools: TrialPools, prepared: Prepared, reporter: Reporter) -> None:
     """Last-layer retraining, and the character n-gram classifier of each language."""
-    if prepared.materials.task.kind.name != "classification":
+    if not prepared.materials.task.kind.class_logits:
         return
     refit(model, pools.source, pools.targets, pools.standardiser, prepared)
     for language, classifier in fit_ngram_classifiers(model, pools.targets, pools.draw, prepared).items():

@@ -14,10 +14,14 @@ from ruamel.yaml import YAML
 
 from lingraft.core.errors import RunError
 from lingraft.results.findings import results
-from lingraft.results.pages.run_report import write_model_card, write_report
+from lingraft.results.pages import LAST, pages, write_page, write_pages
 from lingraft.results.run_files import read_run
 
 LABELS = ["harvest", "weather", "music", "trade", "health"]
+WORDS = {
+    "example": "text", "shot": "shot", "per": " per label", "pipeline_tag": "text-classification",
+    "limit": "The model chooses among its labels.",
+}  # fmt: skip
 SYLLABLES = ["ẹ̀ka", "lọ́ru", "mbá", "sìnṣé", "ọpá", "tuyè", "zàri", "gbóna"]
 NAMES = {"yor-Latn": "Yoruba", "quy-Latn": "Ayacucho Quechua", "eng-Latn": "English"}
 
@@ -66,6 +70,9 @@ def invented_predictions(rng, code, texts, before, after):
         row |= {"before_confidence": min(0.9, max(0.21, same.gauss(0.36, 0.08)))}
         right = 0.8 * same.random() + 0.2 * rng.random() < after
         row |= {"value": gold if right else others[0 if rng.random() < 0.6 else 2]}
+        for start, column in (("", "value"), ("before_", "before")):
+            hit = float(row[column] == gold)
+            row |= {f"{start}counts": [hit, 1.0], f"{start}right": hit}
         row |= {"confidence": min(0.97, max(0.22, rng.gauss(0.62 + 0.08 * right, 0.17)))}
         rows.append(row)
     return rows
@@ -114,8 +121,9 @@ def invented_data(targets, texts, licence):
         for code in [*targets, "eng-Latn"]
     }  # fmt: skip
     return {
-        "task": "market-talk", "kind": "classification", "licence": licence, "citation": "@misc{invented, year={2031}}",
-        "labels": LABELS, "source_language": "eng-Latn", "target_languages": list(targets), "languages": languages,
+        "task": "market-talk", "words": WORDS, "licence": licence, "citation": "@misc{invented, year={2031}}",
+        "labels": LABELS, "classes": LABELS, "source_language": "eng-Latn", "target_languages": list(targets),
+        "languages": languages,
         "leaks_removed": {"train": 3, "parallel": 11}, "notes": ["Texts are invented."], "max_length": 128,
     }  # fmt: skip
 
@@ -136,6 +144,16 @@ def invented_states(rng, targets):
 
     axes = "First two principal components of the source states."
     return {"axes": axes, "labels": None, "languages": {code: moments() for code in targets}}
+
+
+def write_report(folder):
+    """The report of a run folder."""
+    return write_page(folder, "report.html")
+
+
+def write_model_card(folder):
+    """Its model card."""
+    return write_page(folder, "README.md")
 
 
 def write_object(path, content):
@@ -208,8 +226,9 @@ def test_values_of_the_files_reach_the_page(run):
     only = next(result for result in results(read_run(run)) if result.language == "yor-Latn")
     text = plain(write_report(run))
 
-    assert f"Yoruba: {100 * only.before.value:.0f} % → {100 * only.after.value:.0f} % accuracy" in text
-    assert f"[{100 * only.after.low:.0f}, {100 * only.after.high:.0f}] on 120 texts never seen in training" in text
+    # Rounded to whole numbers, the difference of the two would not be the difference that is told.
+    assert f"Yoruba: {100 * only.before.value:.1f} % → {100 * only.after.value:.1f} % accuracy" in text
+    assert f"[{100 * only.after.low:.1f}, {100 * only.after.high:.1f}] on 120 texts never seen in training" in text
     for expected in (
         "117.7 M",
         "98,688",
@@ -256,7 +275,13 @@ def test_text_is_escaped(run):
     """Text from data never becomes markup, in the page or in its charts."""
     path = run / "predictions" / "k5-draw2-seed2" / "yor-Latn.jsonl"
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    rows[0] |= {"text": "<script>alert('ọ')</script>", "gold": "<b>", "value": "music", "confidence": 0.99}
+    rows[0] |= {
+        "text": "<script>alert('ọ')</script>",
+        "gold": "<b>",
+        "value": "music",
+        "confidence": 0.99,
+        "right": 0.0,
+    }
     write_lines(path, rows)
     change(run / "data.json", notes=["<img src=x>"])
 
@@ -296,10 +321,49 @@ def test_a_missing_part_costs_one_line(run, missing):
     assert 'class="missing"' in plain(run / "report.html")
 
 
+def test_pages_speak_the_words_of_the_kind(run):
+    """Nothing of a text or a label is left where the kind of task has other words."""
+    words = {
+        "example": "rating", "pipeline_tag": "text-ranking", "item": '{"review": "…"}', "file": "reviews.jsonl",
+        "limit": "It always gives stars.", "baseline": "a head",
+    }  # fmt: skip
+    change(run / "data.json", words=words, classes=[])
+    page, card = plain(write_report(run)), plain(write_model_card(run))
+    for text in (page, card):
+        assert "120 ratings never seen in training" in text
+        assert "5 labelled ratings" in text
+        assert "per label" not in text
+    assert "<th>Rating</th>" in page
+    assert "Confusion matrix" not in page
+    for said in ("| Labelled ratings |", "Test ratings", 'predict([{"review": "…"}]', "predict FOLDER reviews.jsonl",
+                 "- It always gives stars.", "pipeline_tag: text-ranking"):  # fmt: skip
+        assert said in card
+
+
+def test_classes_are_confused_also_where_the_metric_is_a_sum(run):
+    """Who is taken for whom is asked where examples have one class each, however they are scored."""
+    plainly = plain(write_report(run))
+    for path in (run / "predictions").glob("*/*.jsonl"):
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        sums = {"value": "counts", "before": "before_counts"}
+        write_lines(path, [
+            row | {column: [float(row[said] == row["gold"]), 1.0] for said, column in sums.items()} for row in rows
+        ])  # fmt: skip
+    assert plainly.count("Confusion matrix") == plain(write_report(run)).count("Confusion matrix") > 0
+
+
 def test_an_empty_folder_has_a_report(tmp_path):
     """A run that has not written anything yet is told so."""
     assert "No scores yet" in plain(write_report(tmp_path))
     assert "no scores yet" in plain(write_model_card(tmp_path))
+
+
+def test_all_pages_are_written_and_the_model_card_last(run):
+    """A folder with a model card is a finished run, so nothing may be missing once it is there."""
+    written = write_pages(run)
+    assert {path.name for path in written} == set(pages) > {LAST}
+    assert written[-1].name == LAST
+    assert all(path.read_text(encoding="utf-8") for path in written)
 
 
 def test_no_folder_is_an_error(tmp_path):
@@ -367,6 +431,7 @@ def test_model_card_front_matter_is_yaml(run):
     assert front["license_name"] == "cc-by-sa-4.0-and-mit"
     assert front["base_model"] == "invented-small"
     assert front["metrics"] == ["accuracy", "f1"]
+    assert front["pipeline_tag"] == "text-classification"
     assert 'language="yor-Latn"' in text
     assert "lingraft predict FOLDER" in text
     assert "| Yoruba | 5 |" in text
@@ -519,7 +584,7 @@ def test_retention_has_its_section(run):
     )
     assert f"<h2>{told}</h2>" in page
     assert f"**What is left of what the model could do.** {told}" in card
-    for expected in ("204 test texts", "+5 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
+    for expected in ("204 test texts", "+5.0 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
                      "✓ With all parts switched off", "7 · Largest mistakes", "section 8"):  # fmt: skip
         assert expected in page
     assert parsed(run / "report.html").open == []
@@ -563,3 +628,22 @@ def test_a_diverged_loss_is_told(run):
     write_lines(path, rows)
 
     assert "Task loss did not fall: it went from 1.00 to 9.00" in plain(write_report(run))
+
+
+def test_the_calibration_error_is_that_of_the_diagram_beside_it(run):
+    """Of the saved unit's predictions, in Guo et al.'s bins; the mean over trainings, from the summary, is apart."""
+    rows = [
+        json.loads(line)
+        for line in (run / "predictions" / "k5-draw2-seed2" / "yor-Latn.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    errors = []
+    for start, column in (("before_", "before"), ("", "value")):
+        gap = 0.0
+        for k in range(10):
+            inside = [row for row in rows if k / 10 < row[f"{start}confidence"] <= (k + 1) / 10]
+            gap += abs(sum(row[f"{start}confidence"] - (row[column] == row["gold"]) for row in inside))
+        errors.append(f"{100 * gap / len(rows):.1f} %")
+
+    text = plain(write_report(run))
+
+    assert f"expected calibration error {errors[0]} → {errors[1]} (mean over all trainings 6.1 % → 8.3 %)" in text

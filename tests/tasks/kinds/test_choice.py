@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lingraft.core.errors import CheckpointError
+from lingraft.core.errors import CheckpointError, ConfigError
 from lingraft.core.records import ChoiceExample, Features, PairExample, TaggedExample
 from lingraft.data.example_tables import choice_examples
-from lingraft.tasks.kinds import NO_LABEL
+from lingraft.tasks.kinds import NO_LABEL, kind_of
 from lingraft.tasks.kinds.choice import COPA, choice_cross_entropy, choice_kind, collate_alternatives
 from tiny import USERS_CACHE, VOCABULARY, random_tokenizer
 
@@ -95,8 +95,8 @@ def test_other_examples_are_refused(tokenizer):
 def test_there_are_no_labels():
     """The head has one output, whatever the number of alternatives."""
     assert (choice_kind().labels, choice_kind().outputs, choice_kind().per_token) == ((), 1, False)
-    with pytest.raises(ValueError, match="no labels"):
-        choice_kind(("a", "b"))
+    with pytest.raises(ConfigError, match="unknown option of choice 'labels'"):
+        kind_of("choice", ("a", "b"), {})
 
 
 # ---- Learning --------------------------------------------------------------------------------------

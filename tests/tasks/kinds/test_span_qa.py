@@ -177,16 +177,16 @@ def test_a_length_without_room_is_refused(tokenizer):
 
 
 def test_all_mistakes_of_the_settings_at_once():
-    """Labels and numbers out of range."""
+    """Both numbers are told at once."""
     with pytest.raises(ConfigError) as caught:
-        span_qa_kind(["yes"], stride=-1, max_answer_length=0)
-    assert len(caught.value.problems) == 3
+        span_qa_kind(stride=-1, max_answer_length=0)
+    assert len(caught.value.problems) == 2
 
 
 def test_options_build_the_same_kind():
     """What is saved with a model is enough to read its answers."""
     kind = span_qa_kind(stride=7, max_answer_length=4)
-    again = span_qa_kind(kind.labels, **kind.options)
+    again = span_qa_kind(**kind.options)
     assert again.options == kind.options == {"stride": 7, "max_answer_length": 4, "normaliser": "squad"}
     assert list(kind.metrics) == ["f1", "exact_match"]
 

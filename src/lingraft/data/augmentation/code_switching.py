@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+from pydantic import Field
 
 from ...core.records import PairExample
 from ..lexicon import Lexicon, Words, matches
 from ..sampling import rank
+from . import Generator, augmentation
 
 CODE_SWITCHING = "code-switching"
 """The origin of the copies."""
+
+
+@augmentation.register(CODE_SWITCHING)
+def code_switching(*, ratio: Annotated[float, Field(gt=0, le=1)] = 0.5) -> Generator:
+    """Words replaced by their translations: a share of those in a sentence that the lexicon knows."""
+    return Generator(partial(switched, ratio=ratio), needs_lexicon=True)
 
 
 def switched(

@@ -9,86 +9,59 @@ from __future__ import annotations
 
 import re
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from ruamel.yaml import YAML
 
-from ...core.files import Row, write_atomically
+from ...core.files import Row
 from .. import charts, findings, wording
 from ..findings import Result
-from ..run_files import RunFiles, is_right, read_run
+from ..metrics.calibration import expected_calibration_error
+from ..run_files import RunFiles, is_right
+from ..words import words_of
+from . import Page, pages
 from .training_sections import learning, network, record, retained
 
 Context = dict[str, Any]
 
-PIPELINE_TAGS = {"span_qa": "question-answering", "tagging": "token-classification", "choice": "multiple-choice"}
-ITEMS = {
-    "span_qa": '{"question": "…", "context": "…"}',
-    "choice": '{"text": "…", "alternatives": ["…", "…"]}',
-}
-"""What is predicted on, as Python writes it."""
 
-LABELS_ONLY = 'The model chooses among its labels, whatever the text is; it has no answer for "none of these".'
-LIMITS = {
-    "span_qa": "The answer is always a piece of the context, also where the context does not answer the question.",
-    "tagging": "The model chooses among its tags, whatever the word is.",
-    "choice": "The model chooses one of the alternatives, also where none goes with the text.",
-}
+@pages.register("report.html")
+def report() -> Page:
+    """The report: one self-contained page of everything that a run found out."""
 
+    def write(run: RunFiles) -> str:
+        found = findings.results(run)
+        sections = {
+            "learning": learning(run),
+            "network": network(run),
+            "states": _states(run),
+            "retention": retained(run),
+            "predictions": _predictions(run),
+            "data": _data(run),
+        }
+        return _filled("report.html.j2", _overview(run, found) | sections)
 
-def write_report(folder: Path) -> Path:
-    """Write ``report.html`` into a run folder.
-
-    Args:
-        folder: A run folder; only its files are read.
-
-    Returns:
-        The path of the page.
-    """
-    run = read_run(folder)
-    found = findings.results(run)
-    sections = {
-        "learning": learning(run),
-        "network": network(run),
-        "states": _states(run),
-        "retention": retained(run),
-        "predictions": _predictions(run),
-        "data": _data(run),
-    }
-    return _write(folder / "report.html", _overview(run, found) | sections)
+    return write
 
 
-def write_model_card(folder: Path) -> Path:
-    """Write the model card ``README.md``, in the form the Hugging Face Hub reads, into a run folder.
+@pages.register("README.md")
+def model_card() -> Page:
+    """The model card, in the form that the Hugging Face Hub reads."""
 
-    Args:
-        folder: A run folder; only its files are read.
+    def write(run: RunFiles) -> str:
+        context = _overview(run, findings.results(run)) | {"front_matter": _front_matter(run), "data": _data(run)}
+        return _filled("model_card.md.j2", context)
 
-    Returns:
-        The path of the card.
-    """
-    run = read_run(folder)
-    found = findings.results(run)
-    kind = str(run.data.get("kind"))
-    told = {"item": ITEMS.get(kind, '"…"'), "limit": LIMITS.get(kind, LABELS_ONLY)}
-    context = _overview(run, found) | told | {"front_matter": _front_matter(run), "data": _data(run)}
-    return _write(folder / "README.md", context, template="model_card.md.j2")
+    return write
 
 
-# --- Pages ------------------------------------------------------------------------------------------
+# --- Templates --------------------------------------------------------------------------------------
 
 
-def _write(path: Path, context: Context, template: str = "report.html.j2") -> Path:
-    text = _environment().get_template(template).render(context)
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    write_atomically(path, write)
-    return path
+def _filled(template: str, context: Context) -> str:
+    return _environment().get_template(template).render(context)
 
 
 def _environment() -> Environment:
@@ -106,7 +79,7 @@ def _environment() -> Environment:
         wording.count,
         wording.size,
         wording.interval,
-        wording.points,
+        wording.change,
         wording.duration,
         wording.span,
     )
@@ -145,9 +118,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
         "results_title": _results_title(main),
-        "noun": wording.noun_of(str(run.data.get("kind"))),
-        "kind": str(run.data.get("kind") or "classification"),
-        "shots_title": wording.shots_title(str(run.data.get("kind") or "classification")),
+        "words": words_of(run.data),
         "metrics": [wording.metric_name(metric) for metric in findings.metrics_of(run.data)],
         "results_chart": Markup(charts.before_after(found)) if found else None,
     }
@@ -171,7 +142,7 @@ def _results_title(main: list[Result]) -> str:
         return "Nothing to compare yet"
     best = max(gains, key=lambda result: result.gain.value if result.gain else 0.0)
     assert best.gain is not None
-    change = f"{wording.points(best.gain.value)} {wording.interval(best.gain)}".strip()
+    change = wording.gain_told(best)
     if len(gains) == 1:
         return f"Adaptation changed {wording.metric_name(gains[0].metric)} by {change}"
     return f"{best.name} gained most: {change}" if best.gain.value > 0 else f"No language gained; {best.name}: {change}"
@@ -202,7 +173,8 @@ def _predictions(run: RunFiles) -> list[Context]:
         rows = run.predictions(run.selected_unit, language)
         if not rows:
             continue
-        labels = [] if "counts" in rows[0] else findings.labels_of(rows, run.data.get("labels", ()))
+        classes = run.data.get("classes")
+        labels = findings.labels_of(rows, classes) if classes else []
         counts = findings.confusion(rows, labels) if labels else []
         baseline = findings.confusion(rows, labels, "before") if labels and rows[0].get("before") is not None else None
         before, after = (findings.reliability(rows, when) for when in ("before", "after"))
@@ -218,8 +190,9 @@ def _predictions(run: RunFiles) -> list[Context]:
                 "confused": _most_confused(labels, counts),
                 "reliability": Markup(charts.reliability_diagram(before, after)),
                 "confidence": wording.confidence_told(after),
-                "ece_before": stated.get("before", findings.expected_calibration_error(before)),
-                "ece_after": stated.get("after", findings.expected_calibration_error(after)),
+                "ece_before": expected_calibration_error(before),
+                "ece_after": expected_calibration_error(after),
+                "ece_of_all": stated if len(run.trainings) > 1 else {},
             }
         )
     return sections
@@ -235,7 +208,7 @@ def _readable(row: Row) -> Row:
         return among[int(value)] if among and value is not None else value
 
     shown = {column: told(row.get(column)) for column in ("gold", "value", "before")}
-    return row | shown | {"before_right": row.get("before") is not None and is_right(row, "before")}
+    return {"text_b": None} | row | shown | {"before_right": row.get("before") is not None and is_right(row, "before")}
 
 
 def _most_confused(labels: list[str], counts: list[list[int]]) -> str:
@@ -281,7 +254,7 @@ def _front_matter(run: RunFiles) -> str:
         **_licence_fields(licences),
         "base_model": str(run.summary.get("backbone", {}).get("name", "")).removeprefix("bundled:"),
         "library_name": "lingraft",
-        "pipeline_tag": PIPELINE_TAGS.get(str(run.data.get("kind")), "text-classification"),
+        "pipeline_tag": words_of(run.data).pipeline_tag,
         "tags": ["lingraft", "cross-lingual-transfer", "low-resource-languages", "adapter"],
         "metrics": ["f1" if metric.endswith("f1") else metric for metric in findings.metrics_of(run.data)],
     }

@@ -1,8 +1,12 @@
-"""What a kind of task is: how examples become rows of tokens, rows become logits, logits become answers."""
+"""What a kind of task is: how examples become rows of tokens, rows become logits, logits become answers.
+
+All that is particular to a kind is said here and nowhere else: what it is asked by a user, what is special about
+training it, what pages call it. A new kind is a file with a factory of :class:`Kind`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,21 +14,24 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from ...core.errors import CheckpointError
-from ...core.records import (
-    ChoiceExample,
-    Example,
-    Features,
-    PairExample,
-    Prediction,
-    SpanExample,
-    TaggedExample,
-    Target,
-)
+from ...core.records import Example, Features, Prediction, Target
 from ...core.registry import Registry
 from ...results.metrics import Metric
+from ...results.words import NEUTRAL, Words
+from .items import Asked, read_columns
 
 NO_LABEL = -100
 """Target of what has no label; it takes no part in the loss."""
+
+
+def whole(value: Any) -> Sequence[str]:
+    """Return a value as the one answer that it is."""
+    return (str(value),)
+
+
+def no_columns(example: Example) -> Mapping[str, Any]:
+    """Return nothing: a prediction's line has the text, what is right and what was said."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -36,10 +43,10 @@ class Kind:
     """
 
     name: str
-    labels: tuple[str, ...]
+    example: type[Example]
+    """What it reads."""
     outputs: int
     """``C``."""
-    per_token: bool
     encode: Callable[[Sequence[Example], PreTrainedTokenizerBase, int, str], list[Features]]
     """Examples, tokenizer, maximum length and text prefix to rows: examples in order, the parts of each in order.
     Any kind reads a :class:`PairExample` without a label as plain text, as parallel sentences come."""
@@ -53,6 +60,8 @@ class Kind:
     one prediction for each example, in order, under the example's language."""
     metrics: Mapping[str, Metric]
     """The first is the one that counts."""
+    labels: tuple[str, ...] = ()
+    per_token: bool = False
     metrics_in: Callable[[str], Mapping[str, Metric]] | None = None
     """The same metrics for answers in a language, where its rules differ from those of ``metrics``."""
     head: str = "linear"
@@ -60,31 +69,86 @@ class Kind:
     options: Mapping[str, Any] = field(default_factory=dict)
     """What builds the same kind again, as plain data, beside its name and labels."""
 
+    # ---- What training asks ------------------------------------------------------------------------
+
+    one_class_each: bool = False
+    """Whether what is right of an example is one of ``labels``, and its target the number of it. Shots are then drawn
+    and counted per class, classes can be weighed, and who takes what for what makes a confusion matrix."""
+    class_logits: bool = False
+    """Whether, besides, the ``C`` outputs are the logits of those classes. The frozen head is then a logistic
+    regression on pooled states instead of one trained by gradient, the last layer is fitted again after training,
+    character n-grams and prototypes have classes to speak for, and losses may compare the predictions of sentences."""
+    outside: str | None = None
+    """The label of what is nothing in particular, as ``O`` among tags: other data that share no more share nothing."""
+    answers: Callable[[Any], Sequence[str]] = whole
+    """A prediction's value, or what is right, to the answers in it: one, or one for each word. A model that gives
+    the same to all has collapsed."""
+
+    # ---- What users see ----------------------------------------------------------------------------
+
+    columns: Callable[[Example], Mapping[str, Any]] = no_columns
+    """What a prediction's line has beside the text. Pages show ``text_b`` under the text, and of ``alternatives``
+    the one whose number a value is."""
+    item_columns: tuple[str, ...] = ()
+    """What an item of ``predict`` must have, where it is more than a text."""
+    read_item: Callable[[Any, Asked], Example] | None = None
+    """An item of ``predict`` to an example, or a :class:`DataError`. By default ``item_columns`` are the names of
+    the example's fields, each of them a text."""
+    words: Words = NEUTRAL
+    """How pages speak of it."""
+
+    def __post_init__(self) -> None:
+        if self.class_logits and (not self.one_class_each or self.per_token or self.outputs != len(self.labels)):
+            raise ValueError(
+                f"{self.name}: class_logits needs one_class_each and an output for each of {len(self.labels)} labels, "
+                f"not for tokens; there are {self.outputs} outputs"
+            )
+        if self.read_item is None and not self.item_columns:
+            raise ValueError(f"{self.name}: name the item_columns that predict takes, or give it a read_item")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, where each example has one of them."""
+        return self.labels if self.one_class_each else ()
+
     def metrics_of(self, example: Example) -> Mapping[str, Metric]:
-        """The metrics that score an example."""
-        if self.metrics_in is None or not isinstance(example, SpanExample):
+        """Return the metrics that score an example."""
+        if self.metrics_in is None or example.context_language is None:
             return self.metrics
         return self.metrics_in(example.context_language)
 
+    def example_of(self, item: Any, asked: Asked) -> Example:
+        """Return the example that an item of ``predict`` is.
 
-EXAMPLES: Mapping[str, type[Example]] = {
-    "classification": PairExample,
-    "span_qa": SpanExample,
-    "tagging": TaggedExample,
-    "choice": ChoiceExample,
-}
-"""What each kind reads."""
+        Raises:
+            DataError: The item is not what the kind takes.
+        """
+        if self.read_item is not None:
+            return self.read_item(item, asked)
+        return self.example(**asked.identity, **read_columns(item, self.item_columns, asked))
+
+    def can_score(self, found: Collection[str]) -> bool:
+        """Return whether examples with the labels ``found`` are about what is told apart here.
+
+        Of classes all must be known; of labels within an example some, and not only the one for nothing.
+        """
+        known, found = set(self.labels), set(found)
+        return found <= known or bool(not self.one_class_each and found & (known - {self.outside}))
+
 
 kinds = Registry("lingraft.kinds", "lingraft.tasks.kinds")
 
 
 def kind_of(name: str, labels: Sequence[str], options: Mapping[str, Any]) -> Kind:
-    """Build a kind again from what was saved.
+    """Build a kind from its name, its labels (where it has some) and its other options.
 
     Raises:
         CheckpointError: Nobody knows it.
     """
     if name not in kinds:
-        raise CheckpointError(f"unknown kind of task {name!r}; known are {', '.join(kinds)}; update lingraft")
-    kind: Kind = kinds.build(name, {"labels": tuple(labels), **options})
+        raise CheckpointError(
+            f"unknown kind of task {name!r}; known are {', '.join(kinds)}; update lingraft, or install the package "
+            "that brings it"
+        )
+    kind: Kind = kinds.build(name, {**({"labels": tuple(labels)} if labels else {}), **options})
     return kind

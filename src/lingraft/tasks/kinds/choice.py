@@ -17,37 +17,46 @@ from torch import Tensor
 
 from ...core.records import ChoiceExample, Example, Features, PairExample, Prediction, Target
 from ...results.metrics import mean_of
+from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
+from .items import Asked, read_columns
 from .text_rows import encode_texts
 
 COPA = {"cause": "What was the cause?", "effect": "What happened as a result?"}
 """The two questions of COPA and XCOPA in words."""
 
 
+COLUMNS = ("text", "alternatives")
+
+
 @kinds.register("choice")
-def choice_kind(labels: tuple[str, ...] = (), *, questions: Mapping[str, str] | None = None) -> Kind:
-    """Choice among alternatives; there are no ``labels``.
+def choice_kind(*, questions: Mapping[str, str] | None = None) -> Kind:
+    """Choice among the alternatives of each item; there are no labels.
 
     ``questions`` says how the questions of the data are put in words (those of COPA by default); a question that
     is not in it is put as it is.
-
-    Raises:
-        ValueError: There are labels.
     """
-    if labels:
-        raise ValueError(f"a choice is made among each item's own alternatives; expected no labels, not {labels}")
     questions = dict(COPA if questions is None else questions)
     return Kind(
         name="choice",
-        labels=(),
+        example=ChoiceExample,
         outputs=1,
-        per_token=False,
         encode=partial(encode_alternatives, questions=questions),
         collate=collate_alternatives,
         loss=choice_cross_entropy,
         decode=decode_choice,
         metrics={"accuracy": mean_of(eq)},
         options={"questions": questions},
+        columns=alternatives_of,
+        item_columns=COLUMNS,
+        read_item=text_with_alternatives,
+        words=Words(
+            example="item",
+            pipeline_tag="multiple-choice",
+            item='{"text": "…", "alternatives": ["…", "…"]}',
+            file="items.jsonl",
+            limit="The model chooses one of the alternatives, also where none goes with the text.",
+        ),
     )
 
 
@@ -116,6 +125,22 @@ def decode_choice(
     probability = table.softmax(-1).gather(1, best)
     rows = zip(examples, best.squeeze(1).tolist(), probability.squeeze(1).tolist(), strict=True)
     return [Prediction(example.id, example.language, str(number), p) for example, number, p in rows]
+
+
+def alternatives_of(example: Example) -> dict[str, Any]:
+    """Return the alternatives, which a value is the number of one of."""
+    assert isinstance(example, ChoiceExample)
+    return {"alternatives": example.alternatives}
+
+
+def text_with_alternatives(item: Any, asked: Asked) -> ChoiceExample:
+    """Read ``{"text": …, "alternatives": […]}``, and ``question`` where there is one.
+
+    Raises:
+        DataError: It is something else.
+    """
+    values = read_columns(item, COLUMNS, asked, optional=("question",), lists=("alternatives",))
+    return ChoiceExample(**asked.identity, **values)
 
 
 def _side_by_side(scores: Tensor, item: Tensor, part: Tensor) -> Tensor:

@@ -14,10 +14,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...core.records import Features, Prediction
+from ...core.errors import DataError
+from ...core.records import Example, Features, PairExample, Prediction
 from ...results.metrics import accuracy, macro_f1
+from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
+from .items import Asked
 from .text_rows import encode_texts
+
+WORDS = Words(
+    example="text",
+    shot="shot",
+    per=" per label",
+    baseline="logistic regression on the frozen model's last-layer means",
+    pipeline_tag="text-classification",
+    limit='The model chooses among its labels, whatever the text is; it has no answer for "none of these".',
+)
 
 
 @kinds.register("classification")
@@ -26,15 +38,19 @@ def classification_kind(labels: Sequence[str]) -> Kind:
     labels = tuple(labels)
     return Kind(
         name="classification",
+        example=PairExample,
         labels=labels,
         outputs=len(labels),
-        per_token=False,
         encode=partial(encode_pairs, labels=labels),
         collate=collate_classes,
         loss=cross_entropy,
         decode=partial(decode_labels, labels=labels),
-        metrics={"accuracy": accuracy, "macro_f1": partial(macro_f1, labels=labels)},
-        options={},
+        metrics={"accuracy": accuracy, "macro_f1": macro_f1(labels)},
+        one_class_each=True,
+        class_logits=True,
+        columns=second_text,
+        read_item=text_or_pair,
+        words=WORDS,
     )
 
 
@@ -69,6 +85,29 @@ def decode_labels(
         Prediction(example.id, example.language, labels[i], p)
         for example, p, i in zip(examples, confidence.tolist(), best.tolist(), strict=True)
     ]
+
+
+def second_text(example: Example) -> dict[str, Any]:
+    """Return the second text of a pair; None where there is one text."""
+    return {"text_b": example.texts[1] if len(example.texts) > 1 else None}
+
+
+def text_or_pair(item: Any, asked: Asked) -> PairExample:
+    """Read a text, or a pair of texts where the task has pairs.
+
+    Raises:
+        DataError: It is one where the other is taken, or empty.
+    """
+    texts = (item,) if isinstance(item, str) else item
+    known = isinstance(texts, tuple) and len(texts) in (1, 2) and all(isinstance(text, str) for text in texts)
+    a, b = (*texts, None)[:2] if known else (None, None)
+    if a is None or (b is not None) is not asked.paired:
+        got = "one text" if isinstance(item, str) else "a pair" if known else repr(item)[:60]
+        takes = "pairs (text, text)" if asked.paired else "one text"
+        raise DataError(f"{asked.where}: {asked.task} takes {takes}, got {got}")
+    if not a.strip():
+        raise DataError(f"{asked.where} is empty; leave it out or give a text")
+    return PairExample(**asked.identity, text_a=a, text_b=b)
 
 
 def class_weights(targets: Sequence[int], classes: int, *, balanced: bool) -> Tensor:

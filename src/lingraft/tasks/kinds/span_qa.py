@@ -21,9 +21,11 @@ from torch import Tensor
 
 from ...core.errors import ConfigError
 from ...core.records import Example, Features, PairExample, Prediction, SpanExample, Target
-from ...results.metrics import SumMetric
+from ...results.metrics import Metric
 from ...results.metrics.answers import answer_metrics
+from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
+from .items import Asked, read_columns
 from .text_rows import encode_texts
 
 ABSENT = (0, 0)
@@ -35,24 +37,23 @@ ZERO_WIDTH = "\u200b\ufeff"
 Span = tuple[int, int]
 
 
+COLUMNS = ("question", "context")
+
+
 @kinds.register("span_qa")
-def span_qa_kind(
-    labels: Sequence[str] = (), *, stride: int = 96, max_answer_length: int = 30, normaliser: str = "squad"
-) -> Kind:
-    """Build the kind of task.
+def span_qa_kind(*, stride: int = 96, max_answer_length: int = 30, normaliser: str = "squad") -> Kind:
+    """Build the kind of task; there are no labels.
 
     Args:
-        labels: None; every kind takes them.
         stride: Tokens that two neighbouring windows share; at most half of what a window holds of the context.
         max_answer_length: In tokens.
         normaliser: How answers are made comparable; see :mod:`lingraft.answers`. ``mlqa`` without a language
             takes the rules of each context's.
 
     Raises:
-        ConfigError: There are labels, or a number is too small.
+        ConfigError: A number is too small.
     """
     problems = [
-        *([f"labels: an answer is a piece of text and has no label, got {', '.join(labels)}"] if labels else []),
         *([f"stride: must be 0 or more, got {stride}"] if stride < 0 else []),
         *([f"max_answer_length: must be 1 or more, got {max_answer_length}"] if max_answer_length < 1 else []),
     ]
@@ -60,7 +61,7 @@ def span_qa_kind(
         raise ConfigError(problems, "span_qa")
     return Kind(
         name="span_qa",
-        labels=(),
+        example=SpanExample,
         outputs=2,
         per_token=True,
         encode=partial(encode_questions, stride=stride),
@@ -70,11 +71,35 @@ def span_qa_kind(
         metrics=answer_metrics("mlqa:en" if normaliser == "mlqa" else normaliser),
         metrics_in=_mlqa_metrics if normaliser == "mlqa" else None,
         options={"stride": stride, "max_answer_length": max_answer_length, "normaliser": normaliser},
+        columns=languages_of,
+        item_columns=COLUMNS,
+        read_item=question_with_context,
+        words=Words(
+            example="question",
+            pipeline_tag="question-answering",
+            item='{"question": "…", "context": "…"}',
+            file="questions.jsonl",
+            limit="The answer is always a piece of the context, also where the context does not answer the question.",
+        ),
     )
 
 
+def languages_of(example: Example) -> dict[str, Any]:
+    """Return both languages: a file of one language of contexts may hold questions in several."""
+    return {"language": example.language, "context_language": example.context_language}
+
+
+def question_with_context(item: Any, asked: Asked) -> SpanExample:
+    """Read ``{"question": …, "context": …}``, both in one language.
+
+    Raises:
+        DataError: It is something else.
+    """
+    return SpanExample(**asked.identity, context_language=asked.language, **read_columns(item, COLUMNS, asked))
+
+
 @cache
-def _mlqa_metrics(language: str) -> Mapping[str, SumMetric]:
+def _mlqa_metrics(language: str) -> Mapping[str, Metric]:
     """MLQA's rules for contexts in a language."""
     return answer_metrics(f"mlqa:{language}")
 

@@ -19,7 +19,9 @@ from torch import Tensor
 from ...core.errors import DataError
 from ...core.records import Example, Features, PairExample, Prediction, TaggedExample, Target
 from ...results.metrics.spans import check_tag, repaired, span_f1, tag_accuracy
+from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
+from .items import Asked, are_texts
 from .text_rows import encode_texts
 
 Scheme = Literal["bio", "plain"]
@@ -42,6 +44,7 @@ def tagging_kind(labels: tuple[str, ...], *, scheme: Scheme = "bio") -> Kind:
     metrics = {"span_f1": span_f1, "tag_accuracy": tag_accuracy} if scheme == "bio" else {"tag_accuracy": tag_accuracy}
     return Kind(
         name="tagging",
+        example=TaggedExample,
         labels=labels,
         outputs=len(labels),
         per_token=True,
@@ -51,7 +54,28 @@ def tagging_kind(labels: tuple[str, ...], *, scheme: Scheme = "bio") -> Kind:
         decode=partial(decode_tags, labels=labels, scheme=scheme),
         metrics=metrics,
         options={"scheme": scheme},
+        outside=OUTSIDE,
+        answers=str.split,
+        read_item=sentence_of,
+        words=Words(
+            example="sentence",
+            pipeline_tag="token-classification",
+            file="sentences.txt",
+            limit="The model chooses among its tags, whatever the word is.",
+        ),
     )
+
+
+def sentence_of(item: Any, asked: Asked) -> TaggedExample:
+    """Read a list of words, or a text, which is split at blanks.
+
+    Raises:
+        DataError: It is something else, or has no word.
+    """
+    words = item.split() if isinstance(item, str) else item
+    if not are_texts(words):
+        raise asked.refused("a text or a list of words", item)
+    return TaggedExample(**asked.identity, words=tuple(words))
 
 
 # ---- Words to rows of tokens -----------------------------------------------------------------------

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...core.records import Features, PairExample
+from ...core.records import Example, Features
 
 
-def encode_texts(examples: Sequence[PairExample], tokenizer: Any, max_length: int, prefix: str) -> list[Features]:
-    """Tokenise, without targets; what does not fit is cut from the longer text first, and counted."""
+def encode_texts(examples: Sequence[Example], tokenizer: Any, max_length: int, prefix: str) -> list[Features]:
+    """Tokenise examples of one text or two, without targets; what does not fit is cut from the longer, and counted."""
     features: dict[int, Features] = {}
     for paired in (False, True):  # parallel sentences come without a second text, also where the task compares two
-        rows = [i for i, example in enumerate(examples) if (example.text_b is not None) is paired]
+        rows = [i for i, example in enumerate(examples) if (len(example.texts) > 1) is paired]
         if not rows:
             continue
-        first = [prefix + examples[i].text_a for i in rows]
-        second = [examples[i].text_b for i in rows] if paired else None
+        first = [prefix + examples[i].texts[0] for i in rows]
+        second = [examples[i].texts[1] for i in rows] if paired else None
         whole = tokenizer(first, second, truncation=False, verbose=False)["input_ids"]
         cut = tokenizer(first, second, truncation="longest_first", max_length=max_length)["input_ids"]
         for i, ids, full in zip(rows, cut, whole, strict=True):
