@@ -72,6 +72,13 @@ def test_the_recipe_that_the_others_spoil_is_good(own_data, lingraft):
     assert code == 0, printed
 
 
+def test_a_task_that_nobody_can_start_from_is_refused(refused, tmp_path):
+    """With the nearest one, and nothing is written."""
+    said = refused("init", tmp_path / "recipe.yaml", "--task", "clasification")
+    assert "unknown task to start from 'clasification'; did you mean 'classification'?" in said
+    assert not (tmp_path / "recipe.yaml").exists()
+
+
 def test_a_missing_recipe_names_the_command_that_writes_one(refused, tmp_path):
     """A recipe that is not there is answered with `lingraft init`."""
     assert "lingraft init" in refused("run", tmp_path / "none.yaml")

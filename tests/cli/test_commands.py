@@ -12,6 +12,7 @@ import pytest
 import lingraft
 from lingraft.cli import main as cli
 from lingraft.cli.predict import write_predictions
+from lingraft.cli.starters import starters
 from lingraft.core.records import Prediction
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.pages.run_markdown import write_results_page
@@ -79,7 +80,7 @@ def test_help_answers_before_torch_could_load():
     assert fastest < 0.5
 
 
-@pytest.mark.parametrize("task", ["classification", "sib200", "cldr_names"])
+@pytest.mark.parametrize("task", starters())
 def test_a_written_recipe_is_one_that_can_be_read(call, tmp_path, task):
     """What `init` writes for any task passes the recipe's own checks."""
     path = tmp_path / "recipe.yaml"
@@ -87,6 +88,11 @@ def test_a_written_recipe_is_one_that_can_be_read(call, tmp_path, task):
     recipe = read_recipe(path)
     assert recipe.task.name == task
     assert recipe.task.options["target_languages"] == ["yor-Latn", "quy-Latn"]
+
+
+def test_every_kind_of_task_has_a_recipe_to_start_from():
+    """Whoever brings their own data finds a task block to fill in."""
+    assert {"classification", "span_qa", "tagging", "choice"} < set(starters())
 
 
 def test_the_schema_describes_what_a_recipe_may_say(call):

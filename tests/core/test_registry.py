@@ -10,12 +10,15 @@ from lingraft.backbones import backbones
 from lingraft.core.errors import ConfigError
 from lingraft.core.registry import Registry, unknown
 from lingraft.data import sources
+from lingraft.data.augmentation import augmentation
 from lingraft.model.adapters import adapters
+from lingraft.model.freezing import freezing
 from lingraft.model.prompts import prompts
+from lingraft.results.pages import pages
 from lingraft.tasks import tasks
 from lingraft.training.alignment import alignment
 
-ALL = [adapters, alignment, backbones, prompts, sources, tasks]
+ALL = [adapters, alignment, augmentation, backbones, freezing, pages, prompts, sources, tasks]
 
 CONTRACT = "from lingraft.core.registry import Registry\ngreetings = Registry('{package}')\n"
 SIBLING = '''

@@ -26,9 +26,10 @@ def predict(
     text_b: Annotated[str | None, typer.Option(help="Column of the second text of a pair.")] = None,
     output: Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="Output format.")] = "jsonl",
 ) -> None:
-    """What a trained run says of texts (questions, choices); JSON lines or CSV on standard output, with confidence.
+    """What a trained run says of texts, or of rows of a table; JSON lines or CSV on standard output, with confidence.
 
-    Questions are rows with columns question and context, choices rows with text, alternatives and perhaps question.
+    The run's model card shows one item. Where that is more than a text (a question with its context, a text with
+    alternatives), the file is a table that has its parts as columns.
     """
     from ..data.unlabelled import read_items, read_texts
     from ..serving.predictor import load, needed_columns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("recipe.yaml"),
     task: Annotated[
-        Literal["classification", "sib200", "cldr_names"], typer.Option(help="What to start from.")
+        str, typer.Option(help="What to start from: your own data of a kind, or sib200 or cldr_names.")
     ] = "classification",
     language: Annotated[list[str] | None, typer.Option(help="Target language; may be given several times.")] = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from: fast, best or paper.")] = None,

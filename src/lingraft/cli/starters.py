@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from string import Template
 
-from ..core.errors import DataError
+from ..core.errors import ConfigError, DataError
+from ..core.registry import unknown
 from ..data.cldr import coverage
 from ..data.languages import canonical, display_name
 from ..recipe.parsing import parse_recipe
@@ -14,48 +18,9 @@ from ..recipe.settings import Recipe
 DEMO_PAIRS = 400
 """At most so many translated names align the demo's language."""
 
-TASKS = {
-    "classification": """\
-task:
-  name: classification            # one text, or two (text_b), with a label
-  source_language: eng-Latn       # the language with many labels
-  target_languages: [{languages}]
-  files:                          # .csv, .tsv, .jsonl or .parquet, also .gz; {{language}} becomes yor-Latn, yor, yo …
-    train: data/train.{{language}}.csv   # of the target languages only needed for shots (k > 0)
-    dev: data/dev.{{language}}.csv       # source language only; without it some training examples are held out
-    test: data/test.{{language}}.csv
-  fields: {{text: text, label: label}}   # our name: your column; also text_b, id, group
-  licence: not stated             # printed in the report and the model card
-""",
-    "sib200": """\
-task:
-  name: sib200                    # topic of a sentence, 7 classes
-  source_language: eng-Latn
-  target_languages: [{languages}]
-  data_dir: data/sib200           # publisher's layout, or one folder of yor_Latn.train.tsv …
-""",
-    "cldr_names": """\
-task:
-  name: cldr_names                # names of countries, languages, currencies, scripts, cities; no files needed
-  source_language: eng-Latn
-  target_languages: [{languages}]
-""",
-}
-
-PARALLEL = {
-    "classification": """\
-parallel:                         # sentences (or words) in both languages, no labels; delete it if you have none
-  files: data/parallel.{language}.tsv   # columns source and target; or .tmx, .po, .mo, line files (target_files)
-  # lexicon: data/words.{language}.tsv  # word pairs: copies of the source sentences with words replaced
-  # text: data/text.{language}.txt      # or only text of the target language: a lexicon is mined from it
-""",
-    "sib200": "parallel: {from: task, pairs: 351}   # training sentences as pairs; their labels are not used\n",
-    "cldr_names": "parallel: {from: task, pairs: 150}   # training names as pairs\n",
-}
-
 RECIPE = """\
-# A lingraft recipe. Check it:  lingraft check {path}
-# Run it:                       lingraft run {path}
+# A lingraft recipe. Check it:  lingraft check $path
+# Run it:                       lingraft run $path
 # Settings left out have the defaults shown; all of them: lingraft schema
 
 output_dir: runs/my-run
@@ -66,24 +31,39 @@ backbone:
   # cut: auto                     # layers below are computed once and cached; auto is half of the depth
   # max_length: 128               # tokens; how many texts were cut is reported
 
-{task}
+$blocks
 shots:
-  k: 0                            # labelled target examples per class; a list runs each: [0, 5]
+  k: 0                            # labelled target examples (of each class); a list runs each: [0, 5]
   # draws: 3                      # repeat with other labelled examples
 
-{parallel}
-# prompt: {{name: deep, length: 16, language_length: 8}}     # or gated, reparameterised, input, or null
-# adapter: {{name: bottleneck, width: 32, language_width: 16}}   # or lora, scaling, adapterhub, or null
-# alignment: [{{name: mse, weight: 1.0}}]                    # several are added up; all: lingraft list alignment
-# freezing: {{name: frozen}}                                 # what of the backbone learns: lingraft list freezing
-# train: {{num_train_epochs: 6, batch_size: 32, learning_rate: 2e-3, prompt_learning_rate: 5e-3}}
+# prompt: {name: deep, length: 16, language_length: 8}     # or gated, reparameterised, input, or null
+# adapter: {name: bottleneck, width: 32, language_width: 16}   # or lora, scaling, adapterhub, or null
+# alignment: [{name: mse, weight: 1.0}]                    # several are added up; all: lingraft list alignment
+# freezing: {name: frozen}                                 # what of the backbone learns: lingraft list freezing
+# train: {num_train_epochs: 6, batch_size: 32, learning_rate: 2e-3, prompt_learning_rate: 5e-3}
 """
 
 
+def starters() -> list[str]:
+    """Return the names of the tasks that a recipe can be written for."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+
+
 def recipe_text(task: str, languages: Sequence[str], path: Path) -> str:
-    """A commented recipe for one of the tasks in ``TASKS``."""
+    """Return a commented recipe for one of the :func:`starters`.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    if task not in starters():
+        raise ConfigError([unknown(task, starters(), what="task to start from")], where="init")
     codes = ", ".join(canonical(language) for language in languages)
-    return RECIPE.format(path=path, task=TASKS[task].format(languages=codes), parallel=PARALLEL[task])
+    blocks = Template(_folder().joinpath(f"{task}.yaml").read_text(encoding="utf-8")).substitute(languages=codes)
+    return Template(RECIPE).substitute(path=path, blocks=blocks)
+
+
+def _folder() -> Traversable:
+    return files("lingraft.cli") / "recipes"
 
 
 def demo_recipe(language: str, output_dir: Path | None) -> Recipe:
