@@ -16,9 +16,10 @@ from pydantic import (
     BaseModel,
     ValidationError,
 )
+from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, RunError
 from ..core.registry import Registry, unknown
 from .presets import with_preset
 from .settings import Block, ParallelSettings, Recipe, yaml_format
@@ -50,6 +51,22 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     except NOT_YAML as error:
         raise ConfigError([f"cannot be read as YAML: {error}"], where=str(path)) from None
     return parse_recipe(values, overrides, where=str(path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read the recipe of a run folder as plain data, as it was written.
+
+    Raises:
+        RunError: It cannot be read.
+    """
+    try:
+        written = YAML(typ="safe", pure=True).load(path)
+        if not isinstance(written, dict):
+            raise ValueError(f"expected keys and values, got {type(written).__name__}")
+    except NOT_YAML as error:
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RunError(f"{path} cannot be read ({problem}); choose another output_dir, or delete that folder") from None
+    return written
 
 
 def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recipe") -> Recipe:
