@@ -115,7 +115,7 @@ def _result(run: RunFiles, language: str, context: str | None, shots: int, score
         draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
         seeds=len({score.seed for score in after}),
         n=min((score.n for score in after or scores), default=0),
-        majority=_majority(aligned) if run.data.get("classes") else None,
+        majority=_majority(aligned) if has_classes(run.data) else None,
         metric=main,
         context_language=context,
         words=words_of(run.data),
@@ -175,6 +175,11 @@ def _bootstrap(aligned: list[list[Row]], moments: Sequence[str]) -> tuple[float,
     tables = [np.array([[counts_of(row, when) for row in unit] for unit in aligned]) for when in moments]  # [U, N, K]
     groups = [str(row.get("group", row["id"])) for row in aligned[0]]
     return sums_interval(tables, groups if len(set(groups)) < len(groups) else None)
+
+
+def has_classes(data: Row) -> bool:
+    """Return whether every example has one of the task's classes, which may be confused, by ``data.json``."""
+    return bool(data.get("classes"))
 
 
 def _majority(aligned: list[list[Row]]) -> float | None:
