@@ -23,7 +23,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
-from torch import nn
 
 from lingraft.backbones.encoding import usual_cut
 from lingraft.backbones.loading import Backbone, load_backbone
@@ -33,6 +32,7 @@ from lingraft.data.languages import canonical
 from lingraft.data.squad import squad_examples
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.checkpoint import Identity
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
 from lingraft.serving.predictor import Adapted
@@ -53,9 +53,8 @@ def adapted(backbone: Backbone, language: str) -> Adapted:
         stack=stack,
         cut=cut,
         languages=[language],
-        head=nn.Linear(stack.width, 2),
+        head=LinearClassifier(stack.width, 2, per_token=True),
         initial=lambda how, layer, count: torch.randn(count, stack.width),
-        per_token=True,
     )
     identity = Identity(
         checkpoint=backbone.name,

@@ -10,8 +10,11 @@ import numpy as np
 
 from lingraft.core.files import Row, read_lines
 from lingraft.data.languages import display_name
+from lingraft.results.metrics import formula
 from lingraft.results.metrics.answers import answer_metrics
-from lingraft.results.statistics import sums_interval
+from lingraft.results.resampling import Floats, Resampling, resample
+from lingraft.results.statistics import interval
+from lingraft.results.wording import difference
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,12 @@ def table(
         asked = Column("", only).rows(language) if only else answered[0]
         ids = sorted(set(asked).intersection(*answered))
         scores = [_scores(rows, ids, column.answers) for rows, column in zip(answered, columns, strict=True)]
-        groups = [str(answered[0][i]["group"]) for i in ids]
-        tables = [np.array([scores[i]["f1"]]) for i in compared]
-        low, high = sums_interval(tables, groups)
-        gain = _mean(scores[compared[0]]["f1"]) - _mean(scores[compared[1]]["f1"])
-        cells = " | ".join(_cell(one, groups) for one in scores)
-        yield f"| {display_name(language)} | {cells} | {gain:+.3f} [{low:+.3f}, {high:+.3f}] | {len(ids):,} |"
+        drawn = resample([str(answered[0][i]["group"]) for i in ids])
+        one, other = (_resampled(scores[i]["f1"], drawn) for i in compared)
+        low, high = interval(one - other)
+        gain = difference(*(_mean(scores[i]["f1"]) for i in reversed(compared)), 3)
+        cells = " | ".join(_cell(one, drawn) for one in scores)
+        yield f"| {display_name(language)} | {cells} | {gain:+f} [{low:+.3f}, {high:+.3f}] | {len(ids):,} |"
 
 
 Counts = list[Sequence[float]]
@@ -70,6 +73,10 @@ def _mean(counts: Counts) -> float:
     return float(sums[0] / sums[1])
 
 
-def _cell(scores: Mapping[str, Counts], groups: Sequence[str]) -> str:
-    low, high = sums_interval([np.array([scores["f1"]])], groups)
+def _resampled(counts: Counts, drawn: Resampling) -> Floats:
+    return drawn.metric(formula("mean"), np.array([counts]))
+
+
+def _cell(scores: Mapping[str, Counts], drawn: Resampling) -> str:
+    low, high = interval(_resampled(scores["f1"], drawn))
     return f"{_mean(scores['f1']):.3f} [{low:.3f}, {high:.3f}], {_mean(scores['exact_match']):.3f}"

@@ -303,9 +303,10 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
     from lingraft.backbones.walk import states_at
     from lingraft.core.records import Batch
     from lingraft.model.adaptation import build_adaptation
+    from lingraft.model.heads.linear import LinearClassifier
     from lingraft.model.network import GraftedModel
     from lingraft.model.prompts.initialisers import starts
-    from lingraft.model.standardiser import Frame
+    from lingraft.model.standardiser import Standardiser
     from lingraft.tasks.kinds.classification import class_weights, cross_entropy
     from lingraft.training.alignment_terms import Transfer
     from lingraft.training.batches import Step
@@ -324,7 +325,7 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
         stack=stack,
         cut=prepared.cut,
         languages=languages,
-        head=torch.nn.Linear(stack.width, prepared.classes),
+        head=LinearClassifier(stack.width, prepared.classes),
         initial=starts(backbone, some, (), torch.Generator().manual_seed(0)),
     )
     model = GraftedModel(stack, adaptation)
@@ -359,7 +360,7 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
         weights = class_weights(
             [int(str(target)) for target in english.targets.values()], prepared.classes, balanced=True
         )
-        frame = Frame.of(torch.stack(list(english.teacher.values())))
+        standardiser = Standardiser.fit(torch.stack(list(english.teacher.values())))
         steps: list[Step] = []
         for ids, paired in zip(plan.batches, plan.pairs, strict=True):
             if yoruba is not None:
@@ -373,7 +374,7 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
             model,
             lambda epoch: steps,
             task_loss=lambda logits, targets, mask: cross_entropy(logits, targets, mask, weights),
-            transfer=Transfer(recipe.alignment, {stack.num_layers: frame})
+            transfer=Transfer(recipe.alignment, {stack.num_layers: standardiser})
             if method in ("lingraft+alignment", "lingraft+pairs")
             else None,
             settings=recipe.train,

@@ -25,8 +25,9 @@ from side_by_side import Column, table
 
 from lingraft.core.files import read_lines, read_object
 from lingraft.data.languages import display_name
-from lingraft.results.findings import Estimate, results
+from lingraft.results.findings import Estimate, Result, metrics_of, results
 from lingraft.results.run_files import read_run
+from lingraft.results.wording import difference
 
 HERE = Path(__file__).resolve().parent
 RUNS, PAGE = Path("runs/tasks"), Path("docs/results/tasks.md")
@@ -275,13 +276,13 @@ def _trained(stage: Stage) -> Iterator[str]:
     """A table of a run: frozen head and lingraft, with intervals, and the data's notes."""
     run = read_run(RUNS / stage.folder)
     found = results(run)
-    metrics = run.data.get("metrics", ["accuracy"])
+    metrics = metrics_of(run.data)
     yield f"| language | k | frozen head, {metrics[0]} | lingraft, {metrics[0]} | gain | {_second(metrics)} | n |"
     yield "|---|--:|---|---|---|---|--:|"
     for one in found:
         second = "" if one.second_after is None else f"{_or_dash(one.second_before)} → {one.second_after:.3f}"
         yield (
-            f"| {one.name} | {one.shots} | {_told(one.before)} | {_told(one.after)} | {_told(one.gain, sign=True)} | "
+            f"| {one.name} | {one.shots} | {_told(one.before)} | {_told(one.after)} | {_gain(one)} | "
             f"{second} | {one.n:,} |"
         )
     majority = {one.name: one.majority for one in found if one.majority is not None}
@@ -316,12 +317,18 @@ def _evaluated(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"| {display_name(question)} | {display_name(context)} | {' | '.join(cells)} | {n:,} |"
 
 
-def _told(estimate: Estimate | None, *, sign: bool = False) -> str:
+def _told(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"
-    form = "+.3f" if sign else ".3f"
-    interval = "" if estimate.low is None else f" [{estimate.low:{form}}, {estimate.high:{form}}]"
-    return f"{estimate.value:{form}}{interval}"
+    interval = "" if estimate.low is None else f" [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.value:.3f}{interval}"
+
+
+def _gain(result: Result) -> str:
+    if result.gain is None:
+        return "–"
+    interval = "" if result.gain.low is None else f" [{result.gain.low:+.3f}, {result.gain.high:+.3f}]"
+    return f"{difference(result.before.value, result.after.value, 3):+f}{interval}"
 
 
 def _or_dash(value: float | None) -> str:

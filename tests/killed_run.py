@@ -3,10 +3,9 @@
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import lingraft.training.loop, lingraft.training.state
+import lingraft.training.state
 from lingraft.recipe.parsing import read_recipe
 
-lingraft.training.loop.SAVE_EVERY = -1.0  # after every step
 whole = lingraft.training.state.save_training_state
 
 def save(path, state):
@@ -16,5 +15,5 @@ def save(path, state):
 
 lingraft.training.state.save_training_state = save  # before anything takes it from there
 import lingraft.runs.pipeline
-lingraft.runs.pipeline.run(read_recipe(Path(sys.argv[1])), quiet=True)
+lingraft.runs.pipeline.run(read_recipe(Path(sys.argv[1])), save_every=-1.0)
 """

@@ -6,18 +6,18 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from lingraft.backbones.walk import frozen_pooled, states_at
 from lingraft.core.records import Batch
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.freezing import Phase
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
-from lingraft.model.standardiser import Frame
+from lingraft.model.standardiser import Standardiser
 from lingraft.recipe.settings import Block, TrainSettings, WeightedBlock
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.classification import cross_entropy
-from lingraft.training.alignment_terms import Transfer, frames_of
+from lingraft.training.alignment_terms import Transfer, fit_standardisers
 from lingraft.training.loop import Hooks, train
 from lingraft.training.losses import Objective
 
@@ -80,7 +80,7 @@ def small_model(stack, *, cut=1, prompt=PROMPT, adapter=ADAPTER, unfrozen=(), se
         stack=stack,
         cut=cut,
         languages=[TARGET],
-        head=nn.Linear(stack.width, 2),
+        head=LinearClassifier(stack.width, 2),
         initial=lambda how, layer, count: torch.randn(count, stack.width),
         unfrozen=unfrozen,
     )
@@ -88,14 +88,14 @@ def small_model(stack, *, cut=1, prompt=PROMPT, adapter=ADAPTER, unfrozen=(), se
 
 
 def small_transfer(stack, world, *blocks):
-    """Alignment losses in the frames of the source texts; by default squared distance at the top."""
+    """Alignment losses standardised by the source texts; by default squared distance at the top."""
     wanted = [WeightedBlock.model_validate(block) for block in blocks or ({"name": "mse"},)]
-    frames = {stack.num_layers: Frame.of(torch.cat([source.teacher for source, _ in world]))}
-    layers = sorted({block.layer for block in wanted if block.layer} - set(frames))
+    standardisers = {stack.num_layers: Standardiser.fit(torch.cat([source.teacher for source, _ in world]))}
+    layers = sorted({block.layer for block in wanted if block.layer} - set(standardisers))
     if layers:
         bare = small_model(stack, prompt=None, adapter=None)
-        frames |= frames_of(bare, [source.states for source, _ in world], layers)
-    return Transfer(wanted, frames, SOURCE)
+        standardisers |= fit_standardisers(bare, [source.states for source, _ in world], layers)
+    return Transfer(wanted, standardisers, SOURCE)
 
 
 def small_settings(**changes):

@@ -7,7 +7,9 @@ import torch
 
 from lingraft.backbones import LayerStack, Prefix, backbones, visible
 from lingraft.backbones.deberta import bucket
+from lingraft.backbones.walk import frozen_pooled
 from lingraft.core.errors import CheckpointError
+from lingraft.core.records import IDS, States
 from tiny import VOCABULARY, random_model
 
 LENGTH = 40  # longer than ModernBERT's window of 8 and DeBERTa's linear buckets
@@ -319,7 +321,7 @@ def test_number_of_heads_is_the_configuration_s():
 
 # ---- Adapters inside the block ----------------------------------------------------------------------
 
-BERTS = ["bert", "roberta", "xlm-roberta"]
+BERTS = [family for family in FAMILIES if backbones.build(family).facts.adapter_inside]
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -368,7 +370,7 @@ def test_feed_forward_gets_what_the_block_adds_and_what_it_adds_to(family):
 def test_other_families_refuse_an_adapter_inside_the_block(family):
     """One line says which backbones have the place, and what to use instead."""
     _, stack = build(family)
-    with pytest.raises(CheckpointError, match=r"needs a BERT, RoBERTa or XLM-R .* bottleneck"):
+    with pytest.raises(CheckpointError, match=r"family bert or roberta or xlm-roberta, and this .* bottleneck"):
         stack.block(0, torch.randn(1, 4, 24), torch.ones(1, 4), feed_forward=lambda dense, residual, norm: dense)
 
 
@@ -385,6 +387,91 @@ def test_deberta_may_have_its_distances_trained():
     with torch.no_grad():
         stack.distances.weight.neg_()
     assert not torch.allclose(stack.block(0, hidden, mask), before)
+
+
+# ---- What a family says of itself -------------------------------------------------------------------
+
+KEYS = (
+    "model_type", "num_attention_heads", "hidden_act", "hidden_activation", "layer_norm_eps", "norm_eps",
+    "pad_token_id", "rope_parameters", "layer_types", "local_attention", "relative_attention", "position_buckets",
+    "max_relative_positions", "pos_att_type", "share_att_key", "norm_rel_ebd", "position_biased_input",
+)  # fmt: skip
+"""Of all families, whose values digests have always been made of."""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_blocks_are_found_in_hugging_face_s_model(family):
+    """By the path that PEFT's and AdapterHub's files name them by."""
+    model, stack = build(family)
+
+    assert model.get_submodule(stack.facts.blocks) is stack.layers
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layers_that_make_keys_and_values_make_nothing_else(family):
+    """What comes out of the named layers, less the share for queries, is the block's keys and values."""
+    _, stack = build(family)
+    layer, made = stack.layers[1], []
+    for name, queries in stack.facts.keys_values.items():
+        layer.get_submodule(name).register_forward_hook(
+            lambda _, __, out, queries=queries: made.append(out[..., round(out.shape[-1] * queries) :])
+        )
+    _, key, value, _, _ = parts(stack, 1)
+    hidden = torch.randn(2, 6, stack.width, generator=torch.Generator().manual_seed(0))
+
+    stack.block(1, hidden, torch.ones(2, 6))
+
+    own = torch.cat(made[: len(stack.facts.keys_values)], dim=-1)  # DeBERTa projects its distances too
+    torch.testing.assert_close(own, torch.cat([key(hidden), value(hidden)], dim=-1), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_feed_forward_reads_the_inner_states(family):
+    """The named layer leads from the inner width to the states', and the block's output depends on it."""
+    model, stack = build(family)
+    linear = stack.layers[1].get_submodule(stack.facts.feed_forward)
+    hidden, mask = torch.randn(1, 6, stack.width), torch.ones(1, 6)
+    before = stack.block(1, hidden, mask)
+
+    linear.weight.zero_()
+
+    assert (linear.in_features, linear.out_features) == (model.config.intermediate_size, stack.width)
+    assert not torch.allclose(stack.block(1, hidden, mask), before)
+
+
+@pytest.mark.parametrize(("family", "options"), VARIANTS)
+def test_digests_are_made_of_the_same_keys_as_ever(family, options):
+    """A key that a family left out would make two models look alike, or old runs look strange."""
+    model, stack = build(family, **options)
+
+    assert stack.configuration == {key: getattr(model.config, key) for key in KEYS if hasattr(model.config, key)}
+    assert stack.configuration.keys() > set(stack.facts.configuration)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_causality_is_as_stated(family):
+    """The last word of a short text changes the state of the first one, unless the family is causal."""
+    _, stack = build(family)
+    hidden = torch.randn(1, 4, stack.width, generator=torch.Generator().manual_seed(0))
+    changed = hidden.clone()
+    changed[:, -1] = -changed[:, -1]
+
+    first, other = (stack.block(0, states, torch.ones(1, 4))[0, 0] for states in (hidden, changed))
+
+    assert torch.allclose(first, other, atol=1e-6) == stack.facts.causal
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pooling_is_as_stated(family):
+    """The vector of a text is the mean of Hugging Face's last states over its real tokens."""
+    model, stack = build(family)
+    ids, mask = texts(9, 4)
+    last = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    expected = {"mean": torch.stack([last[0].mean(0), last[1, :4].mean(0)])}
+
+    found = frozen_pooled(stack, States(tokens=ids, mask=mask, layer=IDS))
+
+    torch.testing.assert_close(found, expected[stack.facts.pooling].detach(), atol=1e-5, rtol=0)
 
 
 # ---- What is particular to a family -----------------------------------------------------------------

@@ -17,6 +17,7 @@ from lingraft.core.records import IDS, Features, States
 from lingraft.experiments.baselines.peft import METHODS, peft_network
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.checkpoint import Identity, read_identity, save_adaptation
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
 from lingraft.runs.pipeline import run
@@ -45,7 +46,7 @@ def grafted(family, prompt=None, adapter=None):
         stack=stack,
         cut=0,
         languages=["yor-Latn"],
-        head=nn.Linear(stack.width, 3),
+        head=LinearClassifier(stack.width, 3),
         initial=lambda how, layer, count: torch.randn(count, stack.width),
     )
     return shaken(GraftedModel(stack, adaptation).eval(), size=0.05)
@@ -84,7 +85,7 @@ def test_peft_s_methods_have_the_same_precision(method):
     options = {"r": 2} if method == "peft-lora" else {"num_virtual_tokens": 2}
     options |= {"prompt_tuning_init": "RANDOM"} if method == "peft-prompt" else {}
     torch.manual_seed(0)
-    net = peft_network(method, options, lambda: random_model("bert"), stack, nn.Linear(24, 3)).eval()
+    net = peft_network(method, options, lambda: random_model("bert"), stack, LinearClassifier(24, 3)).eval()
     exact = net(BATCH, "")[0].tokens
     stack.precision = "bfloat16"
     rounded = net(BATCH, "")[0].tokens

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lingraft.core.records import States
 from lingraft.model.adaptation import build_adaptation
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
 from tiny import REPOSITORY, WORDS
@@ -84,7 +85,7 @@ def test_flops_agree_with_those_that_torch_counts(step_time, tiny_backbone):
         stack=stack,
         cut=cut,
         languages=[],
-        head=torch.nn.Linear(stack.width, 7),
+        head=LinearClassifier(stack.width, 7),
         initial=lambda how, layer, count: torch.zeros(count, stack.width),
     )
     states = States(torch.randn(batch, length, stack.width), torch.ones(batch, length), cut)

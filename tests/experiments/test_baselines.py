@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from lingraft.backbones import backbones
 from lingraft.backbones.digests import weights_digest
@@ -13,6 +12,7 @@ from lingraft.core.records import IDS, States
 from lingraft.experiments.baselines.peft import METHODS, PeftUnsupportedError, as_graft, peft_network, share_memory
 from lingraft.experiments.baselines.prototype import prototype_logits
 from lingraft.model.checkpoint import Identity
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
 from tiny import random_model
@@ -89,7 +89,7 @@ def network(method, family="bert", **options):
     """A PEFT network on a random model of a family."""
     stack = backbones.build(family)(random_model(family))
     torch.manual_seed(0)
-    return peft_network(method, SMALL[method] | options, lambda: random_model(family), stack, nn.Linear(24, 3))
+    return peft_network(method, SMALL[method] | options, lambda: random_model(family), stack, LinearClassifier(24, 3))
 
 
 @pytest.mark.parametrize("family", ["bert", "xlm-roberta"])

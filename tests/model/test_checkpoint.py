@@ -10,7 +10,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 import lingraft.model.checkpoint
 from lingraft.backbones.loading import load_backbone
@@ -18,6 +17,7 @@ from lingraft.backbones.walk import states_at
 from lingraft.core.errors import CheckpointError
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.checkpoint import Identity, continue_from, load_adaptation, read_identity, save_adaptation
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
 from lingraft.training.state import TrainingState, load_training_state, save_training_state
@@ -57,7 +57,7 @@ def adaptation(tiny_backbone):
         stack=tiny_backbone.stack,
         cut=1,
         languages=["yor-Latn", "quy-Latn"],
-        head=nn.Linear(24, 3),
+        head=LinearClassifier(24, 3),
         initial=lambda how, layer, count: torch.randn(count, 24),
     )
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_a_run_goes_on_from_another(saved, adaptation, identity, tiny_backbone, 
         stack=tiny_backbone.stack,
         cut=1,
         languages=["yor-Latn", "hau-Latn"],
-        head=nn.Linear(tiny_backbone.stack.width, 3),
+        head=LinearClassifier(tiny_backbone.stack.width, 3),
         initial=lambda how, layer, count: torch.randn(count, tiny_backbone.stack.width),
     )
     before = {name: value.clone() for name, value in new.state_dict().items()}
@@ -155,7 +155,7 @@ def test_parts_that_were_left_out_stay_out(tmp_path, tiny_backbone, identity, pr
     parts = build_adaptation(
         prompt=Block.model_validate(prompt) if prompt else None,
         adapter=Block.model_validate(adapter) if adapter else None,
-        stack=tiny_backbone.stack, cut=1, languages=identity.languages, head=nn.Linear(24, 3),
+        stack=tiny_backbone.stack, cut=1, languages=identity.languages, head=LinearClassifier(24, 3),
         initial=lambda how, layer, count: torch.randn(count, 24),
     )  # fmt: skip
     path = tmp_path / "a.safetensors"

@@ -10,6 +10,7 @@ from lingraft.backbones.encoding import encode
 from lingraft.backbones.walk import embed_batch, states_at, step
 from lingraft.core.records import Features
 from lingraft.model.adaptation import Adaptation, build_adaptation
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
 from small_training import shaken
@@ -44,7 +45,7 @@ def grafted(stack, *, cut=1, prompt=None, adapter=None, classes=3, seed=0, unfro
         stack=stack,
         cut=cut,
         languages=LANGUAGES,
-        head=nn.Linear(stack.width, classes),
+        head=LinearClassifier(stack.width, classes),
         initial=lambda how, layer, count: torch.randn(count, stack.width),
         unfrozen=unfrozen,
     )

@@ -2,17 +2,19 @@
 
 import pytest
 import torch
-from torch import nn
 
 from lingraft.backbones.encoding import encode
 from lingraft.backbones.walk import states_at
 from lingraft.core.records import Answer, ChoiceExample, Features, PairExample, Score, SpanExample, TaggedExample, Unit
 from lingraft.model.adaptation import build_adaptation
+from lingraft.model.heads import build_head
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows, predictions_of
 from lingraft.recipe.settings import Block
 from lingraft.results.metrics import accuracy, macro_f1
-from lingraft.results.statistics import bootstrap_interval, bootstrap_metric_interval
+from lingraft.results.resampling import resample
+from lingraft.results.statistics import interval
 from lingraft.tasks import Task, tasks
 from lingraft.tasks.kinds.choice import choice_kind
 from lingraft.tasks.kinds.span_qa import span_qa_kind
@@ -34,7 +36,7 @@ def model(tiny_backbone):
         stack=stack,
         cut=1,
         languages=["yor-Latn"],
-        head=nn.Linear(stack.width, 3),
+        head=LinearClassifier(stack.width, 3),
         initial=lambda how, layer, count: torch.randn(count, stack.width),
     )
     with torch.no_grad():
@@ -96,10 +98,11 @@ def test_scores_carry_all_that_tells_them_apart(tmp_path):
     gold, predicted = list("xyxyxyxy"), list("xxxyxyyy")
     groups = [f"g{i // 2}" for i in range(8)]
     found = score(gold, predicted, task, groups, method="lingraft", language="yor-Latn", unit=Unit(5, 1, 3), run="runs")
-    expected = {"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(gold, predicted, labels=["x", "y"])}
+    expected = {"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(["x", "y"])(gold, predicted)}
     assert {s.metric: s.value for s in found} == pytest.approx(expected)
     for s in found:
-        low, high = bootstrap_metric_interval(gold, [predicted], s.metric, groups, labels=task.labels)
+        metric = task.kind.metrics[s.metric]
+        low, high = interval(resample(groups).metric(metric.of_sums, metric.table(gold, predicted)[None]))
         assert s == Score(
             task="demo", method="lingraft", language="yor-Latn", metric=s.metric, value=s.value, n=8,
             shots=5, draw=1, seed=3, run="runs", low=low, high=high,
@@ -153,7 +156,7 @@ def test_each_pair_of_languages_has_its_scores():
     assert len(found) == len(by) == 4
     english, german = by["deu-Latn", "eng-Latn", "f1"], by["eng-Latn", "deu-Latn", "f1"]
     assert (english.value, english.n) == (pytest.approx((1 + 2 / 3) / 2), 2)  # "the" is an article there
-    assert (english.low, english.high) == pytest.approx(bootstrap_interval([1, 2 / 3], ["p", "q"]))
+    assert (english.low, english.high) == pytest.approx(interval(resample(["p", "q"]).means([[1, 2 / 3]])))
     assert german.value == german.low == german.high == pytest.approx((2 / 3 + 1) / 2)  # one paragraph: no spread
     assert by["eng-Latn", "deu-Latn", "exact_match"].value == 0.5
 
@@ -194,8 +197,8 @@ def test_predictions_come_from_all_rows_of_an_example(tiny_backbone, model):
             stack,
             build_adaptation(
                 prompt=Block.model_validate({"name": "deep", "length": 2}), adapter=None, stack=stack, cut=1,
-                languages=["yor-Latn"], head=nn.Linear(stack.width, kind.outputs),
-                initial=lambda how, layer, count: torch.randn(count, stack.width), per_token=kind.per_token,
+                languages=["yor-Latn"], head=build_head(kind, stack),
+                initial=lambda how, layer, count: torch.randn(count, stack.width),
             ),
         ).eval()  # fmt: skip
         features = kind.encode(examples, tiny_backbone.tokenizer, 24, "")

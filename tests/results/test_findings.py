@@ -5,21 +5,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lingraft.core.errors import RunError
 from lingraft.core.records import Score
 from lingraft.results.findings import (
-    Bin,
     Estimate,
     Result,
     confusion,
-    expected_calibration_error,
+    formula_of,
     labels_of,
     mistakes,
     pair_distance,
     reliability,
     results,
 )
-from lingraft.results.run_files import RunFiles, is_right, share_right
-from lingraft.results.statistics import bootstrap_interval
+from lingraft.results.metrics import formulas
+from lingraft.results.metrics.calibration import Bin
+from lingraft.results.resampling import resample
+from lingraft.results.run_files import RunFiles, is_right, read_predictions, share_right
+from lingraft.results.statistics import interval
 from lingraft.results.training_history import (
     Conflict,
     LossWeight,
@@ -60,16 +63,14 @@ def test_confusion_counts_gold_by_predicted():
 
 def test_mistakes_are_the_surest_wrong_ones():
     """Right predictions are left out, and the surest wrong one comes first."""
-    rows = [{"id": str(i), "gold": "a", "value": "ab"[i % 2], "confidence": i / 10} for i in range(6)]
+    rows = [{"id": str(i), "gold": "a", "right": 1 - i % 2, "confidence": i / 10} for i in range(6)]
 
     assert [row["id"] for row in mistakes(rows, limit=2)] == ["5", "3"]
 
 
-def test_calibration_error_by_hand():
-    """Half the texts are 0.1 and half 0.3 off, so the error is 0.2; a confidence of 1 has a bin."""
-    assert expected_calibration_error([Bin(0.6, 0.5, 10), Bin(0.5, 0.8, 10)]) == pytest.approx(0.2)
-    assert expected_calibration_error([]) is None
-    row = {"gold": "a", "value": "a", "confidence": 1.0, "before": "b", "before_confidence": 0.55}
+def test_reliability_reads_the_columns_of_its_moment():
+    """Before and after each have a confidence and an answer that is right or wrong."""
+    row = {"right": 1.0, "confidence": 1.0, "before_right": 0.0, "before_confidence": 0.55}
     assert (reliability([row], "after"), reliability([row], "before")) == ([Bin(1.0, 1.0, 1)], [Bin(0.55, 0.0, 1)])
 
 
@@ -86,10 +87,12 @@ def test_translations_on_one_spot_have_no_distance():
 
 
 def answer(number, counts, before_counts, *, gold=("x", "y"), **columns):
-    """A line of predictions on a question."""
+    """A line of predictions on a question; right if the first count reaches the second."""
+    right, before_right = (float(one[0] == one[1]) for one in (counts, before_counts))
     return {
         "id": f"q{number}", "group": f"p{number // 2}", "gold": list(gold), "value": "x", "confidence": 0.95,
         "before": "z", "before_confidence": 0.25, "counts": list(counts), "before_counts": list(before_counts),
+        "right": right, "before_right": before_right,
     } | columns  # fmt: skip
 
 
@@ -100,7 +103,8 @@ def run_of(rows, scores, metrics, **data):
         def predictions(self, unit, language):
             return rows[unit].get(language, [])
 
-    about = {"source_language": "eng-Latn", "target_languages": ["yor-Latn"], "metrics": metrics, **data}
+    made = metrics if isinstance(metrics, dict) else dict.fromkeys(metrics, "mean")
+    about = {"source_language": "eng-Latn", "target_languages": ["yor-Latn"], "metrics": made, **data}
     return Run(Path(), "", about, tuple(scores), (), {}, {})
 
 
@@ -133,9 +137,10 @@ def test_counts_make_means_gains_and_intervals():
     assert (found.metric, found.words.example, found.n, found.seeds, found.majority) == ("f1", "question", 12, 2, None)
     assert (found.second_before, found.second_after) == (None, None)
     assert found.after.value == pytest.approx(new.mean())
-    assert (found.after.low, found.after.high) == pytest.approx(bootstrap_interval(new[:, order], groups))
+    drawn = resample(groups)
+    assert (found.after.low, found.after.high) == pytest.approx(interval(drawn.means(new[:, order])))
     assert found.gain.value == pytest.approx((new - old).mean())
-    assert (found.gain.low, found.gain.high) == pytest.approx(bootstrap_interval((new - old)[:, order], groups))
+    assert (found.gain.low, found.gain.high) == pytest.approx(interval(drawn.means((new - old)[:, order])))
 
 
 def test_questions_about_contexts_in_other_languages_are_told_apart():
@@ -145,7 +150,7 @@ def test_questions_about_contexts_in_other_languages_are_told_apart():
         for one in ("yor-Latn", "hau-Latn")
         for i in range(4)
     ]
-    mixed = [row | {"counts": [1.0, 1.0]} if row["language"] == "hau-Latn" else row for row in mixed]
+    mixed = [row | {"counts": [1.0, 1.0], "right": 1.0} if row["language"] == "hau-Latn" else row for row in mixed]
     rows = {f"k0-draw0-seed{seed}": {"yor-Latn": mixed} for seed in (1, 2)}
     scores = [
         scored(method, value, language=one, context_language="yor-Latn", seed=seed)
@@ -176,24 +181,62 @@ def test_a_run_without_a_frozen_head_has_no_gain():
 
 
 def test_an_answer_is_wrong_if_any_of_it_is():
-    """Half an F1 is a mistake; all of it is none; a tagged sentence needs all its spans and no others."""
-    rows = [answer(0, (0.5, 1), (1, 1)), answer(1, (1, 1), (0, 1)), answer(2, (2, 3, 2), (2, 2, 2))]
+    """Half the words of a sentence right is a mistake."""
+    rows = [answer(0, (0.5, 1), (1, 1)), answer(1, (1, 1), (0, 1)), answer(2, (2, 3, 3), (2, 2, 2), right=0.75)]
     assert [row["id"] for row in mistakes(rows)] == ["q0", "q2"]
+    assert [(is_right(row), share_right(row)) for row in rows] == [(False, 0.0), (True, 1.0), (False, 0.75)]
+    assert is_right(rows[2], "before")
     assert (reliability(rows[:2], "after"), reliability(rows[:2], "before")) == (
         [Bin(0.95, 0.5, 2)], [Bin(0.25, 0.5, 2)],
     )  # fmt: skip
 
 
-def test_the_confidence_of_a_sentence_is_that_of_its_words():
-    """The mean of the words' probabilities is held against the share of right words, not of right sentences."""
-    tagged = answer(0, (1, 2, 2), (0, 0, 2), gold="") | {
-        "gold": "B-PER O B-LOC O", "value": "B-PER O B-PER O", "confidence": 0.75,
-        "before": "O O O O", "before_confidence": 0.5,
-    }  # fmt: skip
-    assert (share_right(tagged), share_right(tagged, "before"), is_right(tagged)) == (0.75, 0.5, False)
-    assert expected_calibration_error(reliability([tagged], "after")) == 0.0
-    labelled = {"gold": "a b", "value": "a c"}  # a label with a blank in it is one answer
-    assert share_right(labelled) == 0.0
+@formulas.register("spread_of_tests")
+def spread_of_tests():
+    """A formula of an outside package: the standard deviation of a score from its sum, square and count."""
+    return lambda sums: np.sqrt(sums[..., 1] / sums[..., 2] - (sums[..., 0] / sums[..., 2]) ** 2)
+
+
+def test_a_metric_of_ones_own_has_its_own_interval():
+    """The report finds what makes it of counts by the name in data.json, and resamples that."""
+    scores = np.random.default_rng(1).random((2, 2, 12))  # moment, seed, question
+    rows = {
+        f"k0-draw0-seed{seed}": {
+            "yor-Latn": [
+                answer(i, (new[i], new[i] ** 2, 1), (old[i], old[i] ** 2, 1), group=f"{i:02}", id=f"{i:02}")
+                for i in range(12)
+            ]
+        }
+        for seed, (old, new) in enumerate(zip(*scores, strict=True))
+    }
+    made = [
+        scored(method, float(scores[moment, seed].std()), metric="spread", seed=seed, n=12)
+        for seed in range(2)
+        for moment, method in enumerate(("frozen-head", "lingraft"))
+    ]
+    (found,) = results(run_of(rows, made, {"spread": "spread_of_tests"}, kind="an outsider's"))
+
+    drawn = np.random.default_rng(0).integers(12, size=(2000, 12))
+    before, after = (np.mean([seed[drawn].std(axis=1) for seed in moment], axis=0) for moment in scores)
+    assert (found.metric, found.after.value) == ("spread", pytest.approx(scores[1].std(axis=1).mean()))
+    assert (found.before.low, found.before.high) == pytest.approx(tuple(np.percentile(before, [2.5, 97.5])))
+    assert (found.gain.low, found.gain.high) == pytest.approx(tuple(np.percentile(after - before, [2.5, 97.5])))
+
+
+def test_a_formula_that_is_not_installed_is_named():
+    """With what is known and where it should be registered; lists of older versions are told apart from it."""
+    with pytest.raises(RunError, match=r"spread is made by the formula 'elsewhere'.*f1.*lingraft\.formulas"):
+        formula_of({"metrics": {"spread": "elsewhere"}})
+    with pytest.raises(RunError, match=r"expected \{name: formula\}, found \['f1'\]"):
+        formula_of({"metrics": ["f1"]})
+
+
+def test_predictions_without_counts_are_refused_with_their_line(tmp_path):
+    """They would be scored as something they are not."""
+    path = tmp_path / "yor-Latn.jsonl"
+    path.write_text('{"id": "1", "counts": [1, 1], "right": 1}\n{"id": "2", "value": "a"}\n', encoding="utf-8")
+    with pytest.raises(RunError, match=r"yor-Latn\.jsonl:2: expected the columns `counts` and .*found id, value"):
+        read_predictions(path)
 
 
 # ---- The record of a training ----------------------------------------------------------------------

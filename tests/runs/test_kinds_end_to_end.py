@@ -5,11 +5,8 @@ import random
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from importlib.util import find_spec
-from io import StringIO
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,24 +14,25 @@ from safetensors.torch import load_file
 
 import lingraft
 import lingraft.experiments.compare
-import lingraft.runs.pipeline
 from invented import FILLER, SOURCE, TARGET, TOPICS, labelled_texts, translated
 from killed_run import KILLED
-from lingraft.core.errors import ConfigError, DataError
+from lingraft.core.errors import CheckpointError, ConfigError, DataError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.progress import Reporter
 from lingraft.core.records import Score
 from lingraft.experiments import worker as compare_worker
-from lingraft.experiments.compare import compare
 from lingraft.recipe.parsing import parse_recipe
-from lingraft.results.metrics import of_sums
+from lingraft.results.findings import formula_of
 from lingraft.results.run_files import read_run
-from lingraft.runs.pipeline import run
+from lingraft.runs import pipeline
+from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
+from lingraft.runs.preparation import prepare
 from lingraft.runs.rescore import rescore
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather
+from quick_run import QUIET, quick_compare, run
 from tiny import WORDS
 
 KINDS = ("span_qa", "tagging", "choice")
@@ -153,13 +151,6 @@ def recipe(kind, world, checkpoint, output, *overrides, **changes):
     return parse_recipe(values | changes, [*SMALL, f"output_dir={output}", *overrides])
 
 
-@pytest.fixture
-def unverified(monkeypatch):
-    """Runs end without the check in a fresh process and without charts, which take seconds."""
-    monkeypatch.setattr(lingraft.runs.pipeline, "verify_in_fresh_process", lambda folder: None)
-    monkeypatch.setattr(lingraft.runs.pipeline, "write_report", lambda folder: None)
-
-
 @pytest.fixture(scope="module", params=KINDS)
 def finished(request, world, tiny_checkpoint, tmp_path_factory):
     """The kind, and a run of 0 and of 2 shots, verified in a fresh process."""
@@ -167,7 +158,7 @@ def finished(request, world, tiny_checkpoint, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINGRAFT_CACHE", str(folder / "cache"))
         wanted = recipe(request.param, world, tiny_checkpoint, folder / "run", "shots.k=[0,2]")
-        return request.param, run(wanted, quiet=True)
+        return request.param, pipeline.run(wanted, reporter=QUIET)
 
 
 UNITS = ("k0-draw0-seed1", "k2-draw0-seed1")
@@ -185,6 +176,7 @@ def test_scores_are_those_of_the_predictions(finished):
     """Every metric, before and after, both languages, each in its interval; the first one is made of the counts."""
     kind, folder = finished
     scores = [Score(**row) for row in read_lines(folder / "scores.jsonl")]
+    made = formula_of(read_object(folder / "data.json"))
     assert len(scores) == len(set(scores)) == 2 * 2 * 2 * len(METRICS[kind])
     assert {score.metric for score in scores} == set(METRICS[kind])
     for score in scores:
@@ -196,7 +188,7 @@ def test_scores_are_those_of_the_predictions(finished):
             rows = lines(folder, f"k{score.shots}-draw0-seed1", score.language)
             column = "counts" if score.method == "lingraft" else "before_counts"
             sums = torch.tensor([row[column] for row in rows], dtype=torch.float64).sum(0).numpy()
-            assert score.value == pytest.approx(float(of_sums(sums)))
+            assert score.value == pytest.approx(float(made(sums)))
 
 
 def test_predictions_are_answers_of_the_kind(finished):
@@ -354,7 +346,6 @@ def test_items_of_another_shape_are_told(finished):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.usefixtures("unverified")
 def test_a_killed_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_path, monkeypatch):
     """Killed amid the first epoch and started again, a run ends as one that was never killed."""
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
@@ -367,8 +358,8 @@ def test_a_killed_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_pa
     unit = tmp_path / "killed" / "units" / UNITS[1]
     assert [p.name for p in unit.iterdir()] == ["training.safetensors"]
 
-    continued = run(wanted, quiet=True)
-    whole = run(recipe(kind, world, tiny_checkpoint, tmp_path / "whole", "shots.k=2"), quiet=True)
+    continued = run(wanted)
+    whole = run(recipe(kind, world, tiny_checkpoint, tmp_path / "whole", "shots.k=2"))
     assert (continued / "adaptation.safetensors").read_bytes() == (whole / "adaptation.safetensors").read_bytes()
     for language in (SOURCE, TARGET):
         assert lines(continued, UNITS[1], language) == lines(whole, UNITS[1], language)
@@ -380,10 +371,9 @@ def test_a_killed_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_pa
 # ---- Other recipes ---------------------------------------------------------------------------------
 
 
-def test_without_a_warm_start_nothing_comes_before(world, tiny_checkpoint, tmp_path, monkeypatch):
+def test_without_a_warm_start_nothing_comes_before(world, tiny_checkpoint, tmp_path):
     """No frozen head is trained, and report and model card say that there is no baseline."""
-    monkeypatch.setattr(lingraft.runs.pipeline, "verify_in_fresh_process", lambda folder: None)
-    folder = run(recipe("span_qa", world, tiny_checkpoint, tmp_path / "run", "train.warm_start=false"), quiet=True)
+    folder = run(recipe("span_qa", world, tiny_checkpoint, tmp_path / "run", "train.warm_start=false"))
     assert {row["method"] for row in read_lines(folder / "scores.jsonl")} == {"lingraft"}
     assert not any("before" in key for row in lines(folder, UNITS[0], TARGET) for key in row)
     assert read_object(folder / "retention.json")["source_score"] is None
@@ -397,25 +387,24 @@ def test_without_a_warm_start_nothing_comes_before(world, tiny_checkpoint, tmp_p
 def test_a_loss_on_classes_is_refused_before_anything_is_computed(kind, world, tiny_checkpoint, tmp_path):
     """With its place and its reason; where nothing is aligned, it does no harm."""
     wanted = recipe(kind, world, tiny_checkpoint, tmp_path, alignment=[{"name": "mse"}, {"name": "prediction"}])
-    for ask in (gather, plan, run):
+    for ask in (gather_checked, plan, run):
         with pytest.raises(ConfigError) as caught:
             ask(wanted)
         assert caught.value.problems == [
             f"alignment.1: prediction compares the classes of two sentences, but {kind} ({kind}) gives a "
             "sentence no class logits; leave this loss out"
         ]
-    assert gather(wanted.model_copy(update={"train": wanted.train.model_copy(update={"max_pairs": 0})}))
+    assert gather_checked(wanted.model_copy(update={"train": wanted.train.model_copy(update={"max_pairs": 0})}))
 
 
-def test_a_non_commercial_licence_is_said(world, tiny_checkpoint, tmp_path, monkeypatch):
-    """When the run begins; a free one is not worth a word."""
-    said = []
-    monkeypatch.setattr(Reporter, "say", lambda self, text: said.append(text))
-    monkeypatch.setattr(lingraft.runs.pipeline, "load", lambda recipe, reporter: 1 / 0)
+def test_a_non_commercial_licence_is_said(world, tmp_path):
+    """Before anything is loaded; a free one is not worth a word."""
+    said, reporter = [], Reporter()
+    reporter.say = said.append
     for licence in ("CC BY-NC 4.0", "CC BY 4.0"):
-        wanted = recipe("choice", world, tiny_checkpoint, tmp_path / "run", f"task.licence={licence}")
-        with pytest.raises(ZeroDivisionError):
-            lingraft.runs.preparation.prepare(wanted, Reporter())
+        wanted = recipe("choice", world, tmp_path / "nothing", tmp_path / "run", f"task.licence={licence}")
+        with pytest.raises(CheckpointError, match="there is no folder"):
+            prepare(wanted, reporter)
     assert said == ["the data of choice may not be used commercially: CC BY-NC 4.0"]
 
 
@@ -443,25 +432,6 @@ def test_a_cache_that_is_too_small_is_refused(world, tiny_checkpoint, tmp_path):
 # ---- Against other methods -------------------------------------------------------------------------
 
 
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Workers run here, one by one, which spares a process's start."""
-
-    @contextmanager
-    def worker(wanted, complaints):
-        monkeypatch.setattr("sys.stdin", StringIO(wanted))
-        code, said = 0, StringIO()
-        with redirect_stdout(said):
-            try:
-                compare_worker.main()
-            except SystemExit as end:
-                code = end.code
-        yield SimpleNamespace(stdout=said.getvalue().splitlines(), wait=lambda: code)
-
-    monkeypatch.setattr(lingraft.experiments.compare, "_worker", worker)
-
-
-@pytest.mark.usefixtures("in_this_process")
 def test_methods_are_compared_on_questions(world, tiny_checkpoint, tmp_path, monkeypatch):
     """Frozen head, PEFT and ours on the same questions; prototypes are those of classes, of which there are none."""
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
@@ -470,7 +440,7 @@ def test_methods_are_compared_on_questions(world, tiny_checkpoint, tmp_path, mon
         "span_qa", world, tiny_checkpoint, tmp_path / "out", "shots.k=2", "train.num_train_epochs=1",
         compare={"methods": names},
     )  # fmt: skip
-    folder = compare(wanted, quiet=True)
+    folder = quick_compare(wanted)
     methods = {facts["name"]: facts for facts in read_object(folder / "comparison.json")["methods"]}
     assert methods["prototype"]["impossible"] == "prototypes score classes, which the outputs of span_qa are not"
     assert methods["frozen-head"]["trainable_parameters"] == 2 * 24 + 2
@@ -497,7 +467,6 @@ def test_methods_are_compared_on_questions(world, tiny_checkpoint, tmp_path, mon
         assert again == {key: pytest.approx(value) for key, value in written.items() if key[0] == name}
 
 
-@pytest.mark.usefixtures("unverified")
 def test_the_frozen_head_of_a_comparison_is_the_one_before(world, tiny_checkpoint, tmp_path, monkeypatch):
     """Trained once, as what a run reports as "before" is, where all labels count alike."""
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))

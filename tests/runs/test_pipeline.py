@@ -10,23 +10,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import lingraft.runs.pipeline
 from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
 from killed_run import KILLED
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.state_cache import info
 from lingraft.core.errors import CheckpointError, ConfigError, DataError, RunError
-from lingraft.core.files import read_lines
+from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import IDS, PairExample, Score
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.run_files import read_run
+from lingraft.runs import pipeline
 from lingraft.runs.checks import resolved_cut
 from lingraft.runs.folder import units
-from lingraft.runs.pipeline import run
 from lingraft.runs.preparation import tokenise
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather
+from quick_run import QUIET, run
 from tiny import save_checkpoint
 
 SMALL = [
@@ -54,13 +54,6 @@ def recipe(world, checkpoint, output, *overrides, **changes):
     )
 
 
-@pytest.fixture
-def unverified(monkeypatch):
-    """Runs end without the check in a fresh process and without charts, which take seconds."""
-    monkeypatch.setattr(lingraft.runs.pipeline, "verify_in_fresh_process", lambda folder: None)
-    monkeypatch.setattr(lingraft.runs.pipeline, "write_report", lambda folder: None)
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """The invented tables."""
@@ -73,7 +66,9 @@ def finished(world, tiny_checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINGRAFT_CACHE", str(folder / "cache"))
-        return run(recipe(world, tiny_checkpoint, folder / "run", "shots.k=[0,1]", "seeds=[1,2]"), quiet=True)
+        return pipeline.run(
+            recipe(world, tiny_checkpoint, folder / "run", "shots.k=[0,1]", "seeds=[1,2]"), reporter=QUIET
+        )
 
 
 # ---- What a run leaves -----------------------------------------------------------------------------
@@ -85,13 +80,14 @@ def test_a_run_folder_is_complete(finished):
     assert names == {
         ".lock", "recipe.yaml", "data.json", "adaptation.safetensors", "predictions", "scores.jsonl",
         "training.jsonl", "summary.json", "states.json", "retention.json", "report.html", "README.md", "units",
+        "run.json",
     }  # fmt: skip
     trainings = ["k0-draw0-seed1", "k0-draw0-seed2", "k1-draw0-seed1", "k1-draw0-seed2"]
     for folder in ("units", "predictions"):
         assert sorted(path.name for path in (finished / folder).iterdir()) == trainings
     for unit in trainings:
         assert {path.name for path in (finished / "units" / unit).iterdir()} == {
-            "adaptation.safetensors", "probe.json", "scores.jsonl", "training.jsonl", "unit.json",
+            "adaptation.safetensors", "identity.json", "probe.json", "scores.jsonl", "training.jsonl", "unit.json",
         }  # fmt: skip
         assert {path.stem for path in (finished / "predictions" / unit).iterdir()} == {SOURCE, TARGET}
 
@@ -125,6 +121,21 @@ def test_scores_are_those_of_the_predictions(finished):
         assert score.value == sum(row[key] == row["gold"] for row in rows) / len(rows)
         assert [row["id"] for row in rows] == [f"test{i}" for i in range(12)]
         assert all(0 < row["confidence"] <= 1 and 0 < row["before_confidence"] <= 1 for row in rows)
+
+
+def test_calibration_is_that_of_the_predictions(finished):
+    """Mean over the trainings of the error of each, bin by bin, as the report's diagram cuts them."""
+    stated = read_object(finished / "summary.json")["calibration"][TARGET]
+    for start, column, when in (("before_", "before", "before"), ("", "value", "after")):
+        errors = []
+        for path in sorted((finished / "predictions").glob(f"*/{TARGET}.jsonl")):
+            rows, gap = list(read_lines(path)), 0.0
+            for k in range(10):
+                inside = [row for row in rows if k / 10 < row[f"{start}confidence"] <= (k + 1) / 10]
+                gap += abs(sum(row[f"{start}confidence"] - (row[column] == row["gold"]) for row in inside))
+            errors.append(gap / len(rows))
+        assert len(errors) == 4
+        assert stated[when] == pytest.approx(sum(errors) / 4)
 
 
 def test_the_frozen_head_does_not_depend_on_the_seed(finished):
@@ -291,23 +302,23 @@ def snapshot(folder):
 def test_running_again_changes_nothing(finished):
     """A finished run is left as it is."""
     before = snapshot(finished)
-    assert run(read_recipe(finished / "recipe.yaml"), quiet=True) == finished
+    assert run(read_recipe(finished / "recipe.yaml")) == finished
     assert snapshot(finished) == before
 
 
-def test_a_finished_training_is_not_repeated(world, tiny_checkpoint, tmp_path, unverified, monkeypatch):
+def test_a_finished_training_is_not_repeated(world, tiny_checkpoint, tmp_path):
     """Where the report is missing, it is made again from the trainings at hand."""
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "seeds=[1]", "train.num_train_epochs=1")
-    folder = run(wanted, quiet=True)
+    folder = run(wanted)
     (folder / "README.md").unlink()
-    monkeypatch.setattr(lingraft.runs.pipeline, "run_unit", None)
-    before = (folder / "scores.jsonl").read_bytes()
-    run(wanted, quiet=True)
+    trained = folder / "units" / "k0-draw0-seed1" / "adaptation.safetensors"
+    before, when = (folder / "scores.jsonl").read_bytes(), trained.stat().st_mtime_ns
+    run(wanted)
     assert (folder / "README.md").exists()
-    assert (folder / "scores.jsonl").read_bytes() == before
+    assert ((folder / "scores.jsonl").read_bytes(), trained.stat().st_mtime_ns) == (before, when)
 
 
-def test_a_killed_run_ends_on_the_same_bits(world, tiny_checkpoint, tmp_path, unverified, monkeypatch):
+def test_a_killed_run_ends_on_the_same_bits(world, tiny_checkpoint, tmp_path, monkeypatch):
     """Killed with SIGKILL amid the second epoch and started again, a run ends as one that was never killed."""
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
     wanted = recipe(world, tiny_checkpoint, tmp_path / "killed", "seeds=[1]", "shots.k=1")
@@ -317,10 +328,10 @@ def test_a_killed_run_ends_on_the_same_bits(world, tiny_checkpoint, tmp_path, un
     done = subprocess.run([sys.executable, str(tmp_path / "driver.py"), str(path)], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     unit = tmp_path / "killed" / "units" / "k1-draw0-seed1"
-    assert [p.name for p in unit.iterdir()] == ["training.safetensors"]
+    assert sorted(p.name for p in unit.iterdir()) == ["identity.json", "training.safetensors"]
 
-    continued = run(wanted, quiet=True)
-    whole = run(recipe(world, tiny_checkpoint, tmp_path / "whole", "seeds=[1]", "shots.k=1"), quiet=True)
+    continued = run(wanted)
+    whole = run(recipe(world, tiny_checkpoint, tmp_path / "whole", "seeds=[1]", "shots.k=1"))
     one, other = (load_file(folder / "adaptation.safetensors") for folder in (continued, whole))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -330,13 +341,13 @@ def test_a_killed_run_ends_on_the_same_bits(world, tiny_checkpoint, tmp_path, un
     assert not (unit / "training.safetensors").exists()
 
 
-def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, unverified, monkeypatch):
+def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, monkeypatch):
     """One entry per language and purpose, whatever the number of seeds and shots; a second run computes none."""
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
-    run(recipe(world, tiny_checkpoint, tmp_path / "a", "shots.k=[0,1]", "train.num_train_epochs=1"), quiet=True)
+    run(recipe(world, tiny_checkpoint, tmp_path / "a", "shots.k=[0,1]", "train.num_train_epochs=1"))
     assert info().entries == 5
     monkeypatch.setattr("lingraft.backbones.encoding._states", None)
-    run(recipe(world, tiny_checkpoint, tmp_path / "b", "shots.k=[0,1]", "train.num_train_epochs=2"), quiet=True)
+    run(recipe(world, tiny_checkpoint, tmp_path / "b", "shots.k=[0,1]", "train.num_train_epochs=2"))
 
 
 # ---- Other shapes of a run -------------------------------------------------------------------------
@@ -354,23 +365,23 @@ def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, unverified, mon
     ],
     ids=["input-half-from-task", "head-alone", "no-cut-two-losses", "full", "gradual", "sequential-lora"],
 )
-def test_other_recipes_run_and_verify(world, tiny_checkpoint, tmp_path, unverified, overrides):
+def test_other_recipes_run_and_verify(world, tiny_checkpoint, tmp_path, overrides):
     """Whatever is switched on or off, the saved run gives back the logits that its training ended with."""
     changes = {"parallel": {}} if "parallel.from=task" in overrides else {}
     overrides = ["seeds=[1]", "train.num_train_epochs=1", *overrides]
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run", *overrides, **changes)
-    folder = run(wanted, quiet=True)
+    folder = run(wanted)
     assert verify(folder)["texts"] == 16
     assert (folder / "README.md").exists()
 
 
-def test_draws_of_a_parallel_task_are_trained_apart(world, tiny_checkpoint, tmp_path, unverified):
+def test_draws_of_a_parallel_task_are_trained_apart(world, tiny_checkpoint, tmp_path):
     """Each draw of pairs from the task is a training, and its scores say which."""
     wanted = recipe(
         world, tiny_checkpoint, tmp_path / "run", "seeds=[1]", "shots.draws=2", "shots.k=1", "train.num_train_epochs=1",
         parallel={"from": "task"},
     )  # fmt: skip
-    folder = run(wanted, quiet=True)
+    folder = run(wanted)
     assert {score.draw for score in read_run(folder).scores} == {0, 1}
     one, other = (load_file(folder / "units" / f"k1-draw{d}-seed1" / "adaptation.safetensors") for d in (0, 1))
     assert not torch.equal(one["head.weight"], other["head.weight"])
@@ -508,17 +519,17 @@ def test_a_cut_at_the_top_is_refused(world, tiny_checkpoint, tmp_path):
     """A cut that leaves nothing to train is told with the number of layers."""
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "backbone.cut=3")
     with pytest.raises(ConfigError, match="cut: 3 leaves nothing to train above it; the checkpoint has 3 layers"):
-        run(wanted, quiet=True)
+        run(wanted)
 
 
 def test_a_length_beyond_the_checkpoint_is_refused(world, tiny_checkpoint, tmp_path):
     """Positions that the checkpoint does not have are told."""
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "backbone.max_length=65")
     with pytest.raises(ConfigError, match="max_length: 65 is more than the checkpoint's 64"):
-        run(wanted, quiet=True)
+        run(wanted)
 
 
-def test_another_checkpoint_does_not_continue_a_run(world, tiny_checkpoint, tmp_path, unverified):
+def test_another_checkpoint_does_not_continue_a_run(world, tiny_checkpoint, tmp_path):
     """Weights exchanged under the same name between two parts of a run are noticed."""
     from tiny import random_model
 
@@ -526,8 +537,8 @@ def test_another_checkpoint_does_not_continue_a_run(world, tiny_checkpoint, tmp_
     folder.mkdir()
     save_checkpoint(folder, random_model("bert"))
     wanted = recipe(world, folder, tmp_path / "run", "seeds=[1]", "train.num_train_epochs=1")
-    run(wanted, quiet=True)
+    run(wanted)
     (tmp_path / "run" / "README.md").unlink()
     save_checkpoint(folder, random_model("bert", seed=5))
     with pytest.raises(RunError, match="other data or another backbone"):
-        run(wanted, quiet=True)
+        run(wanted)

@@ -1,4 +1,4 @@
-"""The frame of comparison, and what each alignment loss is shown."""
+"""How states are standardised, and what each alignment loss is shown."""
 
 import re
 from dataclasses import replace
@@ -9,10 +9,10 @@ import torch
 from lingraft.backbones.walk import at_layer, frozen_pooled, step
 from lingraft.core.errors import ConfigError
 from lingraft.core.records import Batch, States
-from lingraft.model.standardiser import Frame
+from lingraft.model.standardiser import Standardiser
 from lingraft.recipe.settings import WeightedBlock
 from lingraft.training.alignment import AlignmentLoss, View, alignment
-from lingraft.training.alignment_terms import Term, Transfer, as_states, frames_of
+from lingraft.training.alignment_terms import Term, Transfer, as_states, fit_standardisers
 from small_training import SOURCE, TARGET, shaken, small_model, small_transfer, small_world
 from tiny import REPOSITORY
 
@@ -38,41 +38,43 @@ def blocks(*named):
     return [WeightedBlock.model_validate({"name": name, "weight": weight}) for name, weight in named]
 
 
-def losses(named, frame, student, teacher):
+def losses(named, standardiser, student, teacher):
     """The losses of a batch whose rows all have a teacher, at the top."""
     count = len(teacher)
     batch = Batch(student, TARGET, torch.full((count,), -100), teacher, torch.ones(count, dtype=torch.bool))
-    return Transfer(blocks(*named), {TOP: frame})(None, batch, {TOP: student}, torch.zeros(count, 2), None)
+    return Transfer(blocks(*named), {TOP: standardiser})(None, batch, {TOP: student}, torch.zeros(count, 2), None)
 
 
-# ---- Frames ----------------------------------------------------------------------------------------
+# ---- Standardisers ---------------------------------------------------------------------------------
 
 
 def test_a_frame_centres_and_scales(teacher):
-    """In their own frame states have mean zero and, over all dimensions, unit mean square."""
-    frame = Frame.of(teacher)
-    framed = frame(as_states(teacher, 3)).pooled()
-    torch.testing.assert_close(framed.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
-    assert framed.square().mean().item() == pytest.approx(1.0, rel=1e-3)
-    assert frame.scale.dim() == 0
+    """By their own standardiser states have mean zero and, over all dimensions, unit mean square."""
+    standardiser = Standardiser.fit(teacher)
+    standardised = standardiser(as_states(teacher, 3)).pooled()
+    torch.testing.assert_close(standardised.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
+    assert standardised.square().mean().item() == pytest.approx(1.0, rel=1e-3)
+    assert standardiser.scale.dim() == 0
 
 
 def test_a_frame_of_equal_states_does_not_divide_by_zero():
     """One sentence, or the same one many times, has no spread."""
-    framed = Frame.of(torch.ones(3, 4))(as_states(torch.ones(3, 4), 0))
-    assert torch.equal(framed.tokens, torch.zeros(3, 1, 4))
+    standardised = Standardiser.fit(torch.ones(3, 4))(as_states(torch.ones(3, 4), 0))
+    assert torch.equal(standardised.tokens, torch.zeros(3, 1, 4))
 
 
 def test_framing_and_pooling_commute(teacher, random_states):
-    """The pool of framed tokens is the framed pool, padding left out."""
-    states, frame = random_states(), Frame.of(teacher)
-    torch.testing.assert_close(frame(states).pooled(), (states.pooled() - frame.mean) / frame.scale)
+    """The pool of standardised tokens is the standardised pool, padding left out."""
+    states, standardiser = random_states(), Standardiser.fit(teacher)
+    torch.testing.assert_close(
+        standardiser(states).pooled(), (states.pooled() - standardiser.mean) / standardiser.scale
+    )
 
 
 def test_a_frame_moves_with_the_model(teacher):
     """Mean and unit go to the device together."""
-    frame = Frame.of(teacher).to(torch.device("meta"))
-    assert {frame.mean.device.type, frame.scale.device.type} == {"meta"}
+    standardiser = Standardiser.fit(teacher).to(torch.device("meta"))
+    assert {standardiser.mean.device.type, standardiser.scale.device.type} == {"meta"}
 
 
 def test_pooled_vectors_as_states_pool_to_themselves(teacher):
@@ -83,33 +85,33 @@ def test_pooled_vectors_as_states_pool_to_themselves(teacher):
 
 
 @pytest.mark.parametrize("cut", [-1, 1])
-def test_frames_of_layers_are_those_of_frozen_states(stack, cut):
+def test_standardisers_of_layers_are_those_of_frozen_states(stack, cut):
     """Mean and spread at each layer, over all batches, from any cut and whatever the trained parts are."""
     found = [source.states for source, _ in small_world(stack, cut=cut)]
-    frames = frames_of(shaken(small_model(stack)), found, [2, 3])
-    assert sorted(frames) == [2, 3]
+    standardisers = fit_standardisers(shaken(small_model(stack)), found, [2, 3])
+    assert sorted(standardisers) == [2, 3]
     pooled = {2: torch.cat([at_layer(stack, s, 2).pooled() for s in found])}
     pooled[3] = torch.cat([frozen_pooled(stack, s) for s in found])
-    for layer, frame in frames.items():
-        torch.testing.assert_close(frame.mean, pooled[layer].mean(0), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(frame.scale, pooled[layer].std(0, correction=0).square().mean().sqrt())
+    for layer, standardiser in standardisers.items():
+        torch.testing.assert_close(standardiser.mean, pooled[layer].mean(0), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(standardiser.scale, pooled[layer].std(0, correction=0).square().mean().sqrt())
 
 
 # ---- The losses at the top -------------------------------------------------------------------------
 
 
 def test_each_loss_is_told_apart_and_without_its_weight(teacher, student):
-    """Losses come in the recipe's order, each in the teacher's frame; weights are for whoever adds them up."""
-    frame = Frame.of(teacher)
-    found = losses([("mse", 0.5), ("contrastive", 2.0)], frame, student, teacher)
-    source, target = View(frame(as_states(teacher, TOP))), View(frame(student))
+    """Losses come in the recipe's order, each in the teacher's scale; weights are for whoever adds them up."""
+    standardiser = Standardiser.fit(teacher)
+    found = losses([("mse", 0.5), ("contrastive", 2.0)], standardiser, student, teacher)
+    source, target = View(standardiser(as_states(teacher, TOP))), View(standardiser(student))
     torch.testing.assert_close(found, [alignment.build(name)(source, target) for name in ("mse", "contrastive")])
-    assert [term.weight for term in Transfer(blocks(("mse", 0.5)), {TOP: frame}).terms] == [0.5]
+    assert [term.weight for term in Transfer(blocks(("mse", 0.5)), {TOP: standardiser}).terms] == [0.5]
 
 
 def test_mse_in_the_frame_by_hand(teacher, student):
     """Distance over spread: what one unit of cost means for any backbone."""
-    (value,) = losses([("mse", 1.0)], Frame.of(teacher), student, teacher)
+    (value,) = losses([("mse", 1.0)], Standardiser.fit(teacher), student, teacher)
     spread = (teacher - teacher.mean(0)).square().mean()
     torch.testing.assert_close(value, (student.tokens.mean(1) - teacher).square().mean() / spread)
 
@@ -117,9 +119,9 @@ def test_mse_in_the_frame_by_hand(teacher, student):
 def test_the_cost_does_not_depend_on_the_backbone_s_units(teacher, student):
     """States a hundred times larger and far from the origin cost the same."""
     named = [("mse", 1.0), ("cosine", 1.0), ("contrastive", 1.0)]
-    near = losses(named, Frame.of(teacher), student, teacher)
+    near = losses(named, Standardiser.fit(teacher), student, teacher)
     moved = replace(student, tokens=student.tokens * 100 + 7)
-    far = losses(named, Frame.of(teacher * 100 + 7), moved, teacher * 100 + 7)
+    far = losses(named, Standardiser.fit(teacher * 100 + 7), moved, teacher * 100 + 7)
     torch.testing.assert_close(near, far, rtol=1e-3, atol=1e-3)
 
 
@@ -127,7 +129,7 @@ def test_only_the_student_learns(teacher):
     """The teacher is frozen, and a student on its spot has nothing left to learn from `mse`."""
     tokens = teacher.unsqueeze(1).clone().requires_grad_()
     student = States(tokens, torch.ones(6, 1, dtype=torch.long), layer=TOP)
-    (value,) = losses([("mse", 1.0)], Frame.of(teacher), student, teacher)
+    (value,) = losses([("mse", 1.0)], Standardiser.fit(teacher), student, teacher)
     value.backward()
     assert value.item() == 0.0
     assert torch.equal(tokens.grad, torch.zeros_like(tokens))
@@ -136,13 +138,13 @@ def test_only_the_student_learns(teacher):
 
 def test_no_losses_are_no_cost(teacher, student):
     """Nothing is compared."""
-    assert losses([], Frame.of(teacher), student, teacher) == []
+    assert losses([], Standardiser.fit(teacher), student, teacher) == []
 
 
 def test_unknown_losses_are_refused(teacher):
     """A name that is not registered is refused with the nearest one."""
     with pytest.raises(ConfigError, match="did you mean 'mse'"):
-        Transfer(blocks(("msee", 1.0)), {TOP: Frame.of(teacher)})
+        Transfer(blocks(("msee", 1.0)), {TOP: Standardiser.fit(teacher)})
 
 
 # ---- What a loss is shown --------------------------------------------------------------------------
@@ -195,7 +197,7 @@ class Spy:
 
 @pytest.mark.parametrize("cut", [-1, 0, 1])
 def test_a_loss_at_a_layer_compares_the_states_there(stack, cut):
-    """Adapted target states against frozen states of the translation, in the frame of the layer: by hand."""
+    """Adapted target states against frozen states of the translation, standardised by those of the layer: by hand."""
     world = small_world(stack, cut=cut)
     model = shaken(small_model(stack, cut=1, dropout=0.0), size=0.3)
     transfer = small_transfer(stack, world, {"name": "mse", "layer": 2}, {"name": "cosine"})
@@ -229,14 +231,14 @@ def test_states_before_the_top_are_asked_for_only_if_looked_at(stack, world, wan
 
 
 def test_a_loss_on_tokens_sees_the_frozen_walk_of_the_translation(stack, world, model):
-    """Word by word, framed, at the top and on the way, without a gradient; the target's rows are the taught ones."""
+    """Word by word, at the top and on the way, without a gradient; the target's rows are the taught ones."""
     spy, target = Spy(stack, world, (None, {"tokens"}), (2, {"tokens"})), world[0][1]
     spy(model, target)
     for i, layer in ((0, 3), (1, 2)):
         source, mine = spy.shown[i]
         with torch.no_grad():
             states = at_layer(stack, target.source, layer)
-        torch.testing.assert_close(source.states.tokens, spy.transfer.frames[layer](states).tokens)
+        torch.testing.assert_close(source.states.tokens, spy.transfer.standardisers[layer](states).tokens)
         assert torch.equal(source.states.mask, target.source.mask)
         assert not source.states.tokens.requires_grad
         assert mine.states.tokens.requires_grad
@@ -254,9 +256,11 @@ def test_a_loss_on_pooled_states_walks_no_teacher(stack, world, model, monkeypat
     spy(model, target)
     assert walks == [True]
     source, _ = spy.shown[0]
-    frame = spy.transfer.frames[3]
+    standardiser = spy.transfer.standardisers[3]
     assert source.states.tokens.shape == (3, 1, stack.width)
-    torch.testing.assert_close(source.states.pooled(), (target.teacher[TAUGHT] - frame.mean) / frame.scale)
+    torch.testing.assert_close(
+        source.states.pooled(), (target.teacher[TAUGHT] - standardiser.mean) / standardiser.scale
+    )
 
 
 def test_a_loss_on_predictions_gets_the_teacher_s_logits_detached(stack, world, model):
@@ -280,12 +284,12 @@ def test_a_loss_on_words_gets_the_links_of_the_taught_rows(stack, world, model):
     transfer, target, visited = small_transfer(stack, world, {"name": "words"}), world[0][1], {}
     _, logits = model(target.states, TARGET, visited)
     (found,) = transfer(model, target, visited, logits, None)
-    frame, values = transfer.frames[3], []
+    standardiser, values = transfer.standardisers[3], []
     with torch.no_grad():
         theirs = at_layer(stack, target.source, 3).tokens
         for row, a, b in target.links.tolist():
-            one = (visited[3].tokens[TAUGHT[row], b] - frame.mean) / frame.scale
-            other = (theirs[row, a] - frame.mean) / frame.scale
+            one = (visited[3].tokens[TAUGHT[row], b] - standardiser.mean) / standardiser.scale
+            other = (theirs[row, a] - standardiser.mean) / standardiser.scale
             values.append(1 - torch.cosine_similarity(one, other, dim=0))
     torch.testing.assert_close(found, torch.stack(values).mean())
 
@@ -297,9 +301,9 @@ def test_the_source_batch_knows_losses_on_states_only(stack, world, model):
     assert [loss is None for loss in found] == [True, False, True, False]
     assert sorted(spy.shown) == [1, 3]
     for i, layer in ((1, 2), (3, 3)):
-        frame = spy.transfer.frames[layer]
+        standardiser = spy.transfer.standardisers[layer]
         pooled = at_layer(stack, source.states, layer).pooled()
-        torch.testing.assert_close(spy.shown[i][0].states.pooled(), (pooled - frame.mean) / frame.scale)
+        torch.testing.assert_close(spy.shown[i][0].states.pooled(), (pooled - standardiser.mean) / standardiser.scale)
 
 
 def test_rows_without_a_teacher_are_left_out_of_a_source_batch(stack, world, model):
@@ -322,7 +326,7 @@ def test_no_gradient_reaches_the_teacher(stack, world):
     for layer in (2, 3):
         theirs = at_layer(stack, target.source, layer).pooled().detach()
         distance = (visited[layer].pooled()[TAUGHT] - theirs).square().mean()
-        by_hand = by_hand + distance / transfer.frames[layer].scale.square()
+        by_hand = by_hand + distance / transfer.standardisers[layer].scale.square()
     for one, other in zip(
         *(torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True) for loss in (found, by_hand)),
         strict=True,
@@ -353,5 +357,5 @@ def test_the_loss_of_the_guide_is_a_loss(stack, world, model):
     _, logits = model(target.states, TARGET, visited)
     (found,) = transfer(model, target, visited, logits, None)
     theirs = at_layer(stack, target.source, 2).pooled()
-    distance = (visited[2].pooled()[TAUGHT] - theirs) / transfer.frames[2].scale
+    distance = (visited[2].pooled()[TAUGHT] - theirs) / transfer.standardisers[2].scale
     torch.testing.assert_close(found, distance.abs().pow(1.5).mean())

@@ -9,7 +9,7 @@ from lingraft.backbones.encoding import encode
 from lingraft.backbones.walk import at_layer, pad_batch
 from lingraft.core.records import ChoiceExample, Features, PairExample, TaggedExample
 from lingraft.model.heads.linear import Labelled, fit_head
-from lingraft.model.standardiser import Frame
+from lingraft.model.standardiser import Standardiser
 from lingraft.recipe.settings import TrainSettings
 from lingraft.tasks.kinds.choice import choice_kind
 from lingraft.tasks.kinds.tagging import tagging_kind
@@ -197,7 +197,11 @@ def test_a_logistic_regression_reads_the_cache(tiny_backbone):
     ids = [f"x{i}" for i in range(16)]
     pooled, labels = encoded.pooled(ids), [i % 2 for i in range(16)]
     head = fit_head(
-        Labelled(pooled, labels), Labelled(pooled, labels), frame=Frame.of(pooled), classes=2, balanced=False
+        Labelled(pooled, labels),
+        Labelled(pooled, labels),
+        standardiser=Standardiser.fit(pooled),
+        classes=2,
+        balanced=False,
     )
     before, linear = fitted(head), nn.Linear(24, 2)
     before.write_to(linear)

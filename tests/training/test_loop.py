@@ -50,7 +50,7 @@ def model(stack):
 
 @pytest.fixture
 def transfer(stack, world):
-    """Squared distance in the frame of the source texts."""
+    """Squared distance, standardised by the source texts."""
     return small_transfer(stack, world)
 
 

@@ -17,7 +17,7 @@ from lingraft.core.records import Unit
 from lingraft.model.checkpoint import load_adaptation
 from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows
-from lingraft.model.standardiser import Frame
+from lingraft.model.standardiser import Standardiser
 from lingraft.runs.checks import resolved_cut
 from lingraft.runs.preparation import encode_all, tokenise
 from lingraft.tasks.gathering import gather
@@ -170,7 +170,7 @@ def test_a_network_starts_with_the_frozen_head_or_a_random_one(prepared):
     for warm in (True, False):
         made = prepared(f"train.warm_start={str(warm).lower()}")
         source, targets = learning_pools(made.materials.draws[0], made)
-        head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
+        head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
         network = graft(made, pools_of(UNIT, made), fitted(head))
         pooled = made.pools[SOURCE, "dev"].pooled([example.id for example in made.materials.dev])
         assert torch.allclose(network.adaptation.head(pooled), head.logits(pooled), atol=1e-4) is warm
@@ -181,7 +181,7 @@ def test_a_network_has_copies_of_all_that_ever_thaws(prepared):
     for name, count in (("frozen", 0), ("top_layers", 16), ("full", 3 * 16 + 5)):
         made = prepared(f"freezing.name={name}", *(["freezing.layers=1"] if name == "top_layers" else []))
         source, targets = learning_pools(made.materials.draws[0], made)
-        head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
+        head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
         assert len(graft(made, pools_of(UNIT, made), fitted(head)).adaptation.unfrozen) == count
 
 
@@ -248,7 +248,7 @@ def test_validation_is_accuracy_on_the_development_set(prepared):
     """Of the source language, with the answers counted."""
     made = prepared()
     source, targets = learning_pools(made.materials.draws[0], made)
-    head = logistic_head(source, targets, Frame.of(torch.stack(list(source.teacher.values()))), made)
+    head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
     network = graft(made, pools_of(UNIT, made), fitted(head))
     found = validation(network, prepared=made)
     dev = made.materials.dev
@@ -339,10 +339,10 @@ def test_a_frozen_head_can_weigh_shots(prepared):
     made = prepared()
     (draw,) = made.materials.draws
     source, targets = learning_pools(draw, made)
-    frame = Frame.of(torch.stack(list(source.teacher.values())))
-    alone = logistic_head(source, [], frame, made)
-    light = logistic_head(source, targets, frame, made, shot_weight=1e-9)
-    alike = logistic_head(source, targets, frame, made)
+    standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
+    alone = logistic_head(source, [], standardiser, made)
+    light = logistic_head(source, targets, standardiser, made, shot_weight=1e-9)
+    alike = logistic_head(source, targets, standardiser, made)
     if light.strength == alone.strength:
         torch.testing.assert_close(light.weight, alone.weight, atol=1e-3, rtol=1e-2)
     assert not torch.allclose(alike.weight, alone.weight, atol=1e-3)

@@ -1,18 +1,19 @@
 """The frozen part: a language model as a stack of layers that we walk ourselves.
 
 One small file per family holds everything that is particular to Hugging Face's implementation of
-it; a parity test compares each walk with the original forward pass. Register a family under its
-``config.model_type``: the factory takes keyword-only options (so far none of ours has any) and
-returns ``build``, which turns the loaded Hugging Face model into a :class:`LayerStack`.
+it: the forward pass, which a parity test compares with the original, and the names of its modules
+(:class:`FamilyFacts`). Register a family under its ``config.model_type``: the factory takes no
+options and returns a subclass of :class:`LayerStack`, which is called with the loaded Hugging Face
+model.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, Self, TypeAlias
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -21,26 +22,35 @@ from torch import Tensor, nn
 from ..core.errors import CheckpointError
 from ..core.registry import Registry
 
-MATTERS = (
-    "model_type",
-    "num_attention_heads",
-    "hidden_act",
-    "hidden_activation",
-    "layer_norm_eps",
-    "norm_eps",
-    "pad_token_id",
-    "rope_parameters",
-    "layer_types",
-    "local_attention",
-    "relative_attention",
-    "position_buckets",
-    "max_relative_positions",
-    "pos_att_type",
-    "share_att_key",
-    "norm_rel_ebd",
-    "position_biased_input",
-)
-"""What the configuration of a checkpoint says beyond the shapes of its weights: part of its digest."""
+COMMON_KEYS = ("model_type", "num_attention_heads", "pad_token_id")
+"""Keys of a checkpoint's configuration that change what is computed in every family."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyFacts:
+    """What is to be known of a family's Hugging Face modules by all who name them.
+
+    Linear layers are named as they are within a block, ``attention.self.key``.
+
+    Attributes:
+        blocks: Path of the list of blocks in the Hugging Face model, which is ``layers`` in a stack of ours.
+        configuration: Keys of the configuration that change what is computed beyond the shapes of the weights and
+            :data:`COMMON_KEYS`; those that a checkpoint has are part of its digest.
+        keys_values: Linear layers that make keys and values, each with the share of its rows that make queries: the
+            first ones of a projection that makes all three, else 0.
+        feed_forward: The linear layer that reads the inner states of the feed-forward network.
+        adapter_inside: Whether ``block`` takes a ``feed_forward``, the place of AdapterHub's adapters.
+        pooling: What the states of a text are pooled to: the mean over its real tokens.
+        causal: Whether a token sees only itself and what is before it.
+    """
+
+    blocks: str
+    configuration: tuple[str, ...]
+    keys_values: Mapping[str, float]
+    feed_forward: str
+    adapter_inside: bool = False
+    pooling: Literal["mean"] = "mean"
+    causal: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,8 @@ class LayerStack(nn.Module, ABC):
     """``embed``, then ``block(0) … block(num_layers - 1)``, then ``finish``.
 
     "Layer n" means the states after n blocks. Padding is on the right. The stack holds the Hugging
-    Face model's own sub-modules; a subclass picks them after calling this constructor.
+    Face model's own sub-modules; a subclass picks them after calling this constructor, and says in
+    ``facts`` what they are called.
 
     Args:
         model: The loaded Hugging Face model; its parameters are frozen here.
@@ -79,10 +90,13 @@ class LayerStack(nn.Module, ABC):
         max_length: The longest text, in tokens, that the positions allow.
 
     Attributes:
+        facts: What is particular to the family.
         num_heads: How many attention heads each block has.
+        configuration: What the checkpoint's configuration says beyond the shapes of its weights: part of its digest.
         precision: Of the matrix products inside the blocks; states, and all that trains, stay in float32.
     """
 
+    facts: ClassVar[FamilyFacts]
     layers: nn.ModuleList
 
     def __init__(self, model: nn.Module, *, num_layers: int, width: int, max_length: int) -> None:
@@ -94,7 +108,8 @@ class LayerStack(nn.Module, ABC):
         config: Any = model.config
         self.num_heads: int = config.num_attention_heads
         self.padding_id: int = getattr(config, "pad_token_id", None) or 0
-        self.configuration = {key: getattr(config, key) for key in MATTERS if hasattr(config, key)}
+        keys = (*COMMON_KEYS, *self.facts.configuration)
+        self.configuration: dict[str, Any] = {key: getattr(config, key) for key in keys if hasattr(config, key)}
         model.requires_grad_(False).eval()
         self.training = False
 
@@ -169,9 +184,22 @@ class LayerStack(nn.Module, ABC):
         """What the family does after its last block (often nothing): ``[B, T, H]``."""
         return hidden
 
+    def refuse_feed_forward(self) -> NoReturn:
+        """Say that the family has no place for an adapter inside the block.
 
-# Any: naming transformers' class here would cost its import on every look-up.
-Builder: TypeAlias = Callable[[Any], LayerStack]
+        Raises:
+            CheckpointError: Always.
+        """
+        able = [name for name in backbones if backbones.build(name).facts.adapter_inside]
+        raise CheckpointError(
+            f"an adapter inside the block (the place of AdapterHub's MAD-X) needs a backbone of the family "
+            f"{' or '.join(able)}, and this one is of the family {self.configuration['model_type']}; use an adapter "
+            "after the block, for example bottleneck, or another backbone"
+        )
+
+
+Family: TypeAlias = type[LayerStack]
+"""What a factory returns; its constructor takes the loaded Hugging Face model alone."""
 
 backbones = Registry("lingraft.backbones")
 
@@ -238,15 +266,3 @@ def attend_prefixes(
         attended = attend(query, key, value, scale=scale)
         context = context + torch.tanh(prefix.gate).to(query.dtype)[:, None, None] * attended
     return context
-
-
-def refuse_feed_forward(family: str) -> NoReturn:
-    """Say that a family has no place for an adapter inside the block.
-
-    Raises:
-        CheckpointError: Always.
-    """
-    raise CheckpointError(
-        f"an adapter inside the block (the place of AdapterHub's MAD-X) needs a BERT, RoBERTa or XLM-R backbone, and "
-        f"this one is {family}; use an adapter after the block, for example bottleneck, or another backbone"
-    )

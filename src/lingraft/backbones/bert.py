@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
-from . import Builder, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, visible
+from . import Family, FamilyFacts, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 class BertStack(LayerStack):
     """The encoder of a ``BertModel``, ``RobertaModel`` or ``XLMRobertaModel``."""
+
+    facts = FamilyFacts(
+        blocks="encoder.layer",
+        configuration=("hidden_act", "layer_norm_eps"),
+        keys_values={"attention.self.key": 0.0, "attention.self.value": 0.0},
+        feed_forward="output.dense",
+        adapter_inside=True,
+    )
 
     def __init__(self, model: PreTrainedModel) -> None:
         config: Any = model.config
@@ -116,6 +124,6 @@ def _after_attention(layer: Any, context: Tensor, hidden: Tensor, feed_forward: 
 @backbones.register("bert")
 @backbones.register("roberta")
 @backbones.register("xlm-roberta")
-def bert() -> Builder:
+def bert() -> Family:
     """BERT, RoBERTa, XLM-R and their relatives (multilingual E5, AfroXLMR, Glot500)."""
     return BertStack

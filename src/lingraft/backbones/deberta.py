@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
-from . import Builder, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, refuse_feed_forward
+from . import Family, FamilyFacts, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 
 class DebertaStack(LayerStack):
     """The encoder of a ``DebertaV2Model``."""
+
+    facts = FamilyFacts(
+        blocks="encoder.layer",
+        configuration=(
+            "hidden_act",
+            "layer_norm_eps",
+            "relative_attention",
+            "position_buckets",
+            "max_relative_positions",
+            "pos_att_type",
+            "share_att_key",
+            "norm_rel_ebd",
+            "position_biased_input",
+        ),
+        keys_values={"attention.self.key_proj": 0.0, "attention.self.value_proj": 0.0},
+        feed_forward="output.dense",
+    )
 
     def __init__(self, model: PreTrainedModel) -> None:
         config: Any = model.config
@@ -62,7 +79,7 @@ class DebertaStack(LayerStack):
     ) -> Tensor:
         """Disentangled attention; virtual tokens count as positions before the text, a prefix has none."""
         if feed_forward is not None:
-            refuse_feed_forward("a DeBERTa")
+            self.refuse_feed_forward()
         layer: Any = self.layers[i]
         keep = mask.bool()
         attended = self._attend(layer.attention.self, hidden, keep, prefixes)
@@ -125,7 +142,7 @@ class DebertaStack(LayerStack):
 
 
 @backbones.register("deberta-v2")
-def deberta() -> Builder:
+def deberta() -> Family:
     """DeBERTa v2 and v3, mDeBERTa among them, with relative positions."""
     return DebertaStack
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def weights_digest(module: nn.Module, but: Collection[str] = ()) -> str:
     """SHA-256 over the names, dtypes, shapes and bytes of all parameters (``but`` some), in the order of their names.
 
-    A layer stack adds what its configuration says beyond shapes (``MATTERS``): the same weights with
+    A layer stack adds what its configuration says beyond shapes (``LayerStack.configuration``): the same weights with
     other heads or another activation are another model.
     """
     digest = hashlib.sha256()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from . import Builder, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, refuse_feed_forward, visible
+from . import Family, FamilyFacts, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,6 +25,13 @@ class ModernBertStack(LayerStack):
 
     Rotary tables and windows depend on the length alone; the last of each kind is kept.
     """
+
+    facts = FamilyFacts(
+        blocks="layers",
+        configuration=("hidden_activation", "norm_eps", "rope_parameters", "layer_types", "local_attention"),
+        keys_values={"attn.Wqkv": 1 / 3},
+        feed_forward="mlp.Wo",
+    )
 
     def __init__(self, model: PreTrainedModel) -> None:
         config: Any = model.config
@@ -61,7 +68,7 @@ class ModernBertStack(LayerStack):
     ) -> Tensor:
         """Attention over the text or, in a local block, over a window of it and the prompt."""
         if feed_forward is not None:
-            refuse_feed_forward("a ModernBERT")
+            self.refuse_feed_forward()
         seen = visible(mask)
         length = hidden.shape[1]
         if self.kinds[i] == "sliding_attention" and length > self.reach + 1:
@@ -133,6 +140,6 @@ def _attend(
 
 
 @backbones.register("modernbert")
-def modernbert() -> Builder:
+def modernbert() -> Family:
     """ModernBERT and mmBERT, with local and global attention."""
     return ModernBertStack

@@ -15,6 +15,7 @@ from .terminal import Overrides, Quiet, RecipePath, console, escaped
 
 if TYPE_CHECKING:
     from ..recipe.settings import Recipe
+    from ..results.findings import Result
 
 
 def init(
@@ -115,7 +116,7 @@ def show_results(folder: Path) -> None:
             str(row.shots),
             _estimate(row.before, row.second_before),
             _estimate(row.after, row.second_after),
-            _gain(row.gain),
+            _gain(row),
             str(row.n),
         )
     console.print(table)
@@ -129,8 +130,11 @@ def _estimate(estimate: Any, second: float | None) -> str:
     return f"{estimate.value:.3f}" + (f" ({second:.3f})" if second is not None else "") + escaped(interval)
 
 
-def _gain(estimate: Any) -> str:
-    if estimate is None:
+def _gain(row: Result) -> str:
+    """The difference of the two numbers beside it, and its interval."""
+    from ..results.wording import difference
+
+    if row.gain is None or row.before is None or row.after is None:
         return ""
-    interval = f" [{estimate.low:+.3f}, {estimate.high:+.3f}]" if estimate.low is not None else ""
-    return f"{estimate.value:+.3f}" + escaped(interval)
+    interval = f" [{row.gain.low:+.3f}, {row.gain.high:+.3f}]" if row.gain.low is not None else ""
+    return f"{difference(row.before.value, row.after.value, 3):+f}" + escaped(interval)

@@ -23,17 +23,18 @@ from ..results.wording import duration
 from ..runs.checks import resolved_cut
 from ..runs.folder import changed_settings, opened, units
 from .cost import estimates
-from .processes import work
+from .processes import Start, start_worker, work
 from .variants import Variant, variants
 
 
-def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None) -> Path:
+def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, start: Start = start_worker) -> Path:
     """Run every method of a recipe's ``compare`` block, or continue where it stopped; returns the folder.
 
     Args:
         recipe: The recipe.
         quiet: Say nothing but warnings.
         command: What was typed, for the page.
+        start: Starts a process that runs one method.
 
     Raises:
         LingraftError: With one clear message; what was finished stays finished.
@@ -49,7 +50,7 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None) 
         done = [method for method in methods if _is_done(method, tuning_epochs)]
         if len(done) < len(methods):
             (output / "README.md").unlink(missing_ok=True)  # a folder that has it is finished
-            _run([method for method in methods if method not in done], recipe, reporter)
+            _run([method for method in methods if method not in done], recipe, reporter, start)
         _collect(output, recipe, methods)
         write_text(output / "README.md", page_text(read_comparison(output), command=command))
     return output
@@ -82,7 +83,7 @@ def _is_done(method: Variant, tuning_epochs: int) -> bool:
     return set(facts["units"]) == {unit.name for unit in units(recipe)}
 
 
-def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter) -> None:
+def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter, start: Start) -> None:
     """Encode what is needed, then each method; all of them are tried before an error is raised."""
     planned = estimates(methods, recipe)
     total = sum(estimate.seconds for estimate in planned)
@@ -92,7 +93,7 @@ def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter) -> None
     reporter.say(f"estimated time on this machine, in all: about {duration(total)}")
     layers = describe_checkpoint(recipe.backbone.checkpoint).num_layers
     for first in _one_per_encoding(methods, layers):
-        failure = work(first, recipe, reporter, Advance(), 0, encode_only=True)
+        failure = work(first, recipe, reporter, Advance(), 0, encode_only=True, start=start)
         if failure:
             raise RunError(failure)
     failed = {}
@@ -102,7 +103,7 @@ def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter) -> None
             (estimate.variant.recipe.output_dir / "method.json").unlink(
                 missing_ok=True
             )  # it said why it was impossible
-            failure = work(estimate.variant, recipe, reporter, advance, estimate.share, encode_only=False)
+            failure = work(estimate.variant, recipe, reporter, advance, estimate.share, encode_only=False, start=start)
             if failure:
                 reporter.say(f"{name}: {failure}")
                 failed[name] = failure

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from ..core.files import write_json
 from ..core.progress import Advance, Reporter
@@ -17,10 +17,44 @@ from ..runs.folder import units
 from .variants import Variant
 
 
+class Process(Protocol):
+    """What is asked of a worker's process: its lines, and how it ended."""
+
+    @property
+    def stdout(self) -> Iterable[str] | None:
+        """JSON lines; see :mod:`lingraft.experiments.worker`."""
+        ...
+
+    def wait(self) -> int:
+        """Its exit status."""
+        ...
+
+
+Start = Callable[[str, IO[str]], AbstractContextManager[Process]]
+"""Starts a worker, given the JSON that it reads and a file for its complaints."""
+
+
 def work(
-    method: Variant, recipe: Recipe, reporter: Reporter, advance: Advance, share: int, *, encode_only: bool
+    method: Variant,
+    recipe: Recipe,
+    reporter: Reporter,
+    advance: Advance,
+    share: int,
+    *,
+    encode_only: bool,
+    start: Start,
 ) -> str | None:
-    """One method in its own process; returns what went wrong, if anything did."""
+    """Let a process of its own run one method; returns what went wrong, if anything did.
+
+    Args:
+        method: What to run.
+        recipe: Of the comparison.
+        reporter: Told what the process says.
+        advance: The comparison's bar.
+        share: What part of the bar is the method's.
+        encode_only: Compute the frozen states and nothing else.
+        start: Starts the process.
+    """
     wanted = {
         "recipe": recipe.model_dump(mode="json", by_alias=True),
         "name": method.name,
@@ -28,7 +62,7 @@ def work(
     }
     parts = len(units(method.recipe)) + (len(method.rates) if len(method.rates) > 1 else 0)
     progress, error = _Progress(advance, share, parts, method.name), None
-    with TemporaryFile("w+", encoding="utf-8") as complaints, _worker(json.dumps(wanted), complaints) as process:
+    with TemporaryFile("w+", encoding="utf-8") as complaints, start(json.dumps(wanted), complaints) as process:
         assert process.stdout is not None
         for line in process.stdout:
             facts = _event(line)
@@ -53,8 +87,8 @@ def work(
 
 
 @contextmanager
-def _worker(wanted: str, complaints: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """The process that does it; it goes when we go."""
+def start_worker(wanted: str, complaints: IO[str]) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that runs a method; it goes when we go."""
     command = [sys.executable, "-m", "lingraft.experiments.worker"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=complaints, text=True, encoding="utf-8") as process:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
@@ -29,8 +29,9 @@ from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.progress import Advance, Reporter
 from ..core.records import IDS, Example, Unit
+from ..model.heads import build_head
 from ..model.prediction import predictions_of
-from ..model.standardiser import Frame
+from ..model.standardiser import Standardiser
 from ..recipe.parsing import parse_recipe
 from ..recipe.settings import Recipe
 from ..runs.folder import opened, units
@@ -54,9 +55,9 @@ class ImpossibleError(LingraftError):
     """A method that is nothing for this kind of task."""
 
 
-def main() -> None:
+def main(asked: TextIO = sys.stdin) -> None:
     """Do what standard input asks for."""
-    wanted = json.load(sys.stdin)
+    wanted = json.load(asked)
     try:
         recipe = parse_recipe(wanted["recipe"])
         variant = next(one for one in variants(recipe) if one.name == wanted["name"])
@@ -182,15 +183,15 @@ def _peft(variant: Variant, prepared: Prepared, pools: TrialPools, head: Before 
     torch.manual_seed(pools.trial.seed)
     stack = prepared.backbone.stack
     kind = prepared.materials.task.kind
-    linear = torch.nn.Linear(stack.width, kind.outputs)
+    new = build_head(kind, stack)
     if prepared.recipe.train.warm_start and head is not None:
-        head.write_to(linear)
+        head.write_to(new)
     checkpoint = prepared.recipe.backbone.checkpoint
 
     def encoder() -> torch.nn.Module:
         return loading.load_encoder(checkpoint)
 
-    network = peft_network(variant.network, variant.options, encoder, stack, linear, per_token=kind.per_token)
+    network = peft_network(variant.network, variant.options, encoder, stack, new)
     forget_peak()  # the encoder was in memory twice for a moment
     return network
 
@@ -214,8 +215,8 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
     """Frozen head or prototypes: fit, predict, score; files as after a training."""
     materials, task, scores, started = prepared.materials, prepared.materials.task, [], time.monotonic()
     source, targets = learning_pools(_draw(prepared, unit), prepared)
-    frame = Frame.of(torch.stack(list(source.teacher.values())))
-    head = logistic_head(source, targets, frame, prepared, prepared.recipe.train.shot_weight)
+    standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
+    head = logistic_head(source, targets, standardiser, prepared, prepared.recipe.train.shot_weight)
     learnt = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     labelled = torch.cat([pool.encoded.pooled(list(known)) for pool, known in learnt])
     classes = torch.tensor([int(str(target)) for _, known in learnt for target in known.values()])
@@ -230,7 +231,7 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
             logits = head.logits(pooled)
         else:
             logits = prototype_logits(
-                labelled, classes, pooled, classes=len(task.labels), centre=frame.mean, **variant.options
+                labelled, classes, pooled, classes=len(task.labels), centre=standardiser.mean, **variant.options
             )
         predicted = predictions_of(list(logits), examples, encoded, task)
         write_lines(

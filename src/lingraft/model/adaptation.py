@@ -1,8 +1,8 @@
-"""All that is trained: prompt, adapter, head, and copies of the backbone's own parameters."""
+"""All that is learned: prompt, adapter, head, text classifiers, and copies of the backbone's own parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -11,37 +11,51 @@ from torch import Tensor, nn
 
 from ..backbones import LayerStack
 from ..core.errors import ConfigError
-from ..core.records import States
+from ..core.records import Example
 from ..recipe.settings import Block
 from .adapters import Adapter, adapters
+from .heads import Head, TextClassifier
 from .prompts import Initial, prompts
 
 
 class Adaptation(nn.Module):
-    """All that is learned: prompt, adapter, head, thawed parameters, what words say. Nothing else is ever saved."""
+    """All that is learned: prompt, adapter, head, text classifiers, thawed parameters. Nothing else is ever saved."""
 
     def __init__(
         self,
         prompt: nn.Module | None,
         adapter: Adapter | None,
-        head: nn.Linear,
+        head: Head,
         unfrozen: Mapping[str, Tensor] | None = None,
-        per_token: bool = False,
     ) -> None:
         super().__init__()
-        self.per_token = per_token
         self.prompt = prompt
         self.adapter = adapter
         self.head = head
         # A parameter's name has dots, a module's attribute must not.
         thawed = {name.replace(".", "/"): nn.Parameter(tensor.clone()) for name, tensor in (unfrozen or {}).items()}
         self.unfrozen = nn.ParameterDict(thawed)
-        # Fitted when all else is trained, and asked by who knows the texts: there are none in here.
-        self.lexical = nn.ModuleDict()
+        self.text_classifiers = nn.ModuleDict()  # by name and language, fitted when all else is trained
 
-    def read(self, final: States) -> Tensor:
-        """Final states to logits: of each text, ``[B, C]``, or of each of its tokens, ``[B, T, C]``."""
-        logits: Tensor = self.head(final.tokens if self.per_token else final.pooled())
+    def add_text_classifier(self, language: str, classifier: TextClassifier) -> None:
+        """Ensemble ``classifier`` with the network from now on, for texts in ``language``."""
+        if classifier.name not in self.text_classifiers:
+            self.text_classifiers[classifier.name] = nn.ModuleDict()
+        of_language: Any = self.text_classifiers[classifier.name]
+        of_language[language] = classifier
+
+    def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
+        """Return the network's logits of examples, with what the text classifiers of the language make of them.
+
+        Args:
+            examples: Those with two texts are left to the network, and with them all others of the call.
+            logits: ``[C]`` of each example, where the language has a text classifier.
+            language: What the examples are read as.
+        """
+        for of_language in self.text_classifiers.children():
+            known = dict(of_language.named_children())
+            if language in known and logits and all(len(example.texts) == 1 for example in examples):
+                logits = list(known[language]([example.texts[0] for example in examples], torch.stack(logits)))
         return logits
 
     @contextmanager
@@ -62,10 +76,9 @@ def build_adaptation(
     stack: LayerStack,
     cut: int,
     languages: Iterable[str],
-    head: nn.Linear,
+    head: Head,
     initial: Initial,
     unfrozen: Iterable[str] = (),
-    per_token: bool = False,
 ) -> Adaptation:
     """Make the trained parts for the blocks from the cut to the top.
 
@@ -78,7 +91,6 @@ def build_adaptation(
         head: Logits from the states of a text or of a token.
         initial: Where prompts start.
         unfrozen: Names of the stack's parameters that are trained, as copies.
-        per_token: Whether the head reads each token, and not their mean.
 
     Raises:
         ConfigError: A parameter would be thawed and replaced by an adapter.
@@ -92,7 +104,6 @@ def build_adaptation(
         adapter=build_adapter(stack, layers, languages) if build_adapter else None,
         head=head,
         unfrozen={name: parameters[name].detach() for name in sorted(unfrozen)},
-        per_token=per_token,
     )
     if adapter and adaptation.adapter is not None:
         with torch.no_grad():

@@ -23,7 +23,7 @@ from ..core.files import write_atomically
 from ..recipe.settings import Block
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, build_adaptation
-from .heads.ngrams import lexical_heads
+from .heads import build_head, restore_text_classifiers
 
 FORMAT = "lingraft-adaptation-1"
 
@@ -51,8 +51,6 @@ class Identity:
     version: str
     paired: bool = False
     """Whether the task compares two texts."""
-    outputs: int = 0
-    """Of the head; 0 in older files: one for each label."""
     kind_options: dict[str, Any] = field(default_factory=dict)
     """What the kind of task is built with, beside the labels."""
     precision: Precision = "float32"
@@ -97,12 +95,12 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
         stack=stack,
         cut=identity.cut,
         languages=identity.languages,
-        head=nn.Linear(stack.width, identity.outputs or len(identity.labels)),
+        head=build_head(kind_of(identity.kind, identity.labels, identity.kind_options), stack),
         initial=lambda how, layer, count: torch.zeros(count, stack.width),
         unfrozen=[name.removeprefix(THAWED).replace("/", ".") for name in tensors if name.startswith(THAWED)],
-        per_token=kind_of(identity.kind, identity.labels, identity.kind_options).per_token,
     )
-    adaptation.lexical.update(lexical_heads(tensors, str(path)))
+    for language, classifier in restore_text_classifiers(tensors, str(path)):
+        adaptation.add_text_classifier(language, classifier)
     try:
         adaptation.load_state_dict(tensors)
     except RuntimeError as error:

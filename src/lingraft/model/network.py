@@ -7,7 +7,7 @@ strategy thaws is trained as a copy, which takes the original's place only durin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from ..backbones import LayerStack
 from ..backbones.walk import step
-from ..core.records import IDS, States
+from ..core.records import IDS, Example, States
 from .adaptation import Adaptation
 from .prompts import insert
 
@@ -31,6 +31,10 @@ class Network(Protocol):
         self, states: States, language: str, visited: dict[int, States] | None = None
     ) -> tuple[States, Tensor]:
         """Final states and logits, ``[B, C]`` or ``[B, T, C]``; ``visited`` gets the states after each layer."""
+        ...
+
+    def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
+        """Logits of examples, with what their texts say by themselves: what evaluation and prediction go by."""
         ...
 
     def train(self, mode: bool = True) -> Any:
@@ -56,7 +60,11 @@ class GraftedModel(nn.Module):
         ``visited``, if given, is filled with the states after each layer, virtual tokens removed.
         """
         final = self.walk(states, language, visited=visited)
-        return final, self.adaptation.read(final)
+        return final, self.adaptation.head.read(final)
+
+    def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
+        """Return the logits of examples, with what the text classifiers of the language make of them."""
+        return self.adaptation.ensemble(examples, logits, language)
 
     def walk(
         self, states: States, language: str, *, parts: bool = True, visited: dict[int, States] | None = None

@@ -31,7 +31,7 @@ def predict_rows(
     Returns:
         For each row ``[C]``, or ``[T, C]`` of its real tokens where the head reads tokens; and the pooled states.
     """
-    device = model.adaptation.head.weight.device
+    device = next(model.adaptation.head.parameters()).device
     rows = [row for i in ids for row in encoded.rows[i]]
     every = encoded.lengths
     lengths = [every[row] for row in rows]

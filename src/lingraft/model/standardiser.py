@@ -1,4 +1,4 @@
-"""Origin and unit of the space in which states are compared: the frozen states of the source language."""
+"""Centre and scale states by the frozen states of the source language, so that losses are alike for any backbone."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ..core.records import States
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Origin ``[H]`` and unit of the space in which two views are compared."""
+class Standardiser:
+    """Mean ``[H]`` and scale (a scalar) of the states that it was fitted to; it makes others of them by these two."""
 
     mean: Tensor
     scale: Tensor
 
     @classmethod
-    def of(cls, teacher: Tensor) -> Frame:
-        """The frame of pooled frozen source-language states ``[N, H]``."""
+    def fit(cls, teacher: Tensor) -> Standardiser:
+        """Fit to pooled frozen source-language states ``[N, H]``; the scale is one for all dimensions."""
         mean = teacher.mean(0)
         return cls(mean=mean, scale=(teacher - mean).pow(2).mean().sqrt().clamp(min=1e-6))
 
-    def to(self, device: torch.device) -> Frame:
-        """The same frame on ``device``."""
-        return Frame(self.mean.to(device), self.scale.to(device))
+    def to(self, device: torch.device) -> Standardiser:
+        """Move both to ``device``."""
+        return Standardiser(self.mean.to(device), self.scale.to(device))
 
     def __call__(self, states: States) -> States:
-        """States centred and scaled."""
+        """Centre and scale states."""
         return replace(states, tokens=(states.tokens - self.mean) / self.scale)

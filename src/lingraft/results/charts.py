@@ -27,7 +27,8 @@ from matplotlib.patches import Rectangle
 from .wording import capital, metric_name
 
 if TYPE_CHECKING:
-    from .findings import Bin, Estimate, Points, Result
+    from .findings import Estimate, Points, Result
+from .metrics.calibration import Bin
 
 INK, MUTED, LINE, PAPER = "#1c2127", "#67707b", "#dfe3e8", "#fefefd"
 FROZEN, BEFORE, AFTER, ACCENT = "#eceff2", "#8b939d", "#0072b2", "#d55e00"

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.errors import RunError
-from ..core.files import Row, read_lines, read_object
-from .findings import Estimate
-from .metrics import of_sums
-from .run_files import counts_of
-from .statistics import Difference, holm, joint_difference, joint_interval
+from ..core.files import Row, read_object
+from .findings import Estimate, formula_of
+from .resampling import RESAMPLES, Floats, resample_jointly
+from .run_files import counts_of, read_predictions
+from .statistics import Difference, difference, holm, interval, resamples_for
 
 Tested = tuple[str, str, str]
 """Id, group and right answer of a test example."""
 
 
-Answers = NDArray[np.float64]
+Answers = Floats
 """What each answer adds to the sums that the metric is made of: ``[U, N, K]``."""
 
 
@@ -58,7 +57,8 @@ class Comparison:
             RunError: Two trainings were tested on different examples.
         """
         rows = [
-            sorted(read_lines(self._path(method, unit, language)), key=lambda row: str(row["id"])) for unit in units
+            sorted(read_predictions(self._path(method, unit, language)), key=lambda row: str(row["id"]))
+            for unit in units
         ]
         examples = {tuple((str(row["id"]), str(row["group"]), str(row["gold"])) for row in unit) for unit in rows}
         if len(examples) != 1:
@@ -105,6 +105,8 @@ class Block:
     languages: tuple[str, ...]
     examples: int
     results: tuple[Result, ...]
+    resolution: float
+    """How fine the corrected p-values are: the smallest that there can be."""
 
 
 def read_comparison(folder: Path) -> Comparison:
@@ -163,44 +165,75 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: int, units: Se
     if not languages:
         raise RunError(f"{comparison.folder}: the methods have no target language in common, so there is no table")
     answers = {str(m["name"]): [comparison.answers(str(m["name"]), units, code) for code in languages] for m in methods}
-    reference = answers.get(comparison.reference)
+    examples = _shared_examples(comparison, answers)
+    others = len(methods) - 1 if comparison.reference in answers else 0
+    groups = [[group for _, group, _ in tested] for tested in examples]
+    drawn, made = resample_jointly(groups, resamples=resamples_for(others)), formula_of(comparison.about["data"])
+    tables = {name: [counts for counts, _ in found] for name, found in answers.items()}
+    reached = {name: [float(made(one.sum(1)).mean()) for one in found] for name, found in tables.items()}
+    resampled = {
+        name: np.mean([one.metric(made, table) for one, table in zip(drawn, found, strict=True)], axis=0)
+        for name, found in tables.items()
+    }  # [R] each
+    apart = {
+        name: difference(
+            float(np.mean(reached[name]) - np.mean(reached[comparison.reference])),
+            resampled[name] - resampled[comparison.reference],
+        )
+        for name in answers
+        if others and name != comparison.reference
+    }
+    corrected = dict(zip(apart, holm([one.p_value for one in apart.values()]), strict=True))
+    results = []
+    for method in methods:
+        name = str(method["name"])
+        of_languages = dict(zip(languages, reached[name], strict=True))
+        results.append(_result(method, of_languages, resampled[name], apart.get(name), corrected.get(name), units))
+    return Block(
+        shots=shots,
+        units=tuple(units),
+        languages=tuple(languages),
+        examples=sum(map(len, examples)),
+        results=tuple(sorted(results, key=lambda result: -result.mean.value)),
+        resolution=max((others * one.resolution for one in apart.values()), default=1.0),
+    )
+
+
+def _shared_examples(
+    comparison: Comparison, answers: Mapping[str, Sequence[tuple[Answers, tuple[Tested, ...]]]]
+) -> list[tuple[Tested, ...]]:
+    """Return what all methods were asked, for each language ``[N]``.
+
+    Raises:
+        RunError: Two were asked something else.
+    """
     asked = {name: [tested for _, tested in found] for name, found in answers.items()}
-    first, groups = next(iter(asked.items()))
+    first, examples = next(iter(asked.items()))
     for name, theirs in asked.items():
-        if theirs != groups:
+        if theirs != examples:
             raise RunError(
                 f"{comparison.folder}: {name} was tested on other examples, or other right answers, than {first}; the "
                 "files of the task have changed in between: delete the folder of the older one"
             )
-    results = [_result(method, answers[str(method["name"])], reference, languages, units) for method in methods]
-    tested = [
-        (i, r.difference.p_value) for i, r in enumerate(results) if r.difference and r.name != comparison.reference
-    ]
-    corrected = dict(zip([i for i, _ in tested], holm([p for _, p in tested]), strict=True))
-    results = [
-        replace(r, difference=r.difference if i in corrected else None, p_value=corrected.get(i))
-        for i, r in enumerate(results)
-    ]
-    results.sort(key=lambda result: -result.mean.value)
-    return Block(shots, tuple(units), tuple(languages), sum(map(len, groups)), tuple(results))
+    return examples
 
 
 def _result(
     method: Row,
-    answers: Sequence[tuple[Answers, tuple[Tested, ...]]],
-    reference: Sequence[tuple[Answers, tuple[Tested, ...]]] | None,
-    languages: Sequence[str],
+    languages: dict[str, float],
+    resampled: Floats,
+    apart: Difference | None,
+    p_value: float | None,
     units: Sequence[str],
 ) -> Result:
-    right, groups = [one for one, _ in answers], [[group for _, group, _ in tested] for _, tested in answers]
-    means = [float(of_sums(one.sum(1)).mean()) for one in right]
     steps = method.get("steps")  # older folders do not have it
     return Result(
         method=method,
-        mean=Estimate(float(np.mean(means)), *joint_interval(right, groups)),
-        languages=dict(zip(languages, means, strict=True)),
-        difference=None if reference is None else joint_difference(right, [one for one, _ in reference], groups),
-        p_value=None,
+        # The first draws are enough for an interval, which then does not depend on how many methods there are.
+        mean=Estimate(float(np.mean(list(languages.values()))), *interval(resampled[:RESAMPLES])),
+        languages=languages,
+        difference=apart,
+        p_value=p_value,
         seconds=float(np.mean([method["seconds"][unit] for unit in units])),
         steps=float(np.mean([steps[unit] for unit in units])) if steps else None,
     )

@@ -9,17 +9,21 @@ depends on which shots were drawn is told apart, by the range over draws.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
 import numpy as np
 
+from ..core.errors import RunError
 from ..core.files import Row
 from ..core.records import Score
-from .run_files import RunFiles, counts_of, is_right, share_right, unit_of
-from .statistics import sums_interval
+from .metrics import Formula, formula, formulas
+from .metrics.calibration import Bin, calibration_bins
+from .resampling import Floats, resample
+from .run_files import COLUMNS, RunFiles, counts_of, is_right, share_right, unit_of
+from .statistics import interval
 from .words import NEUTRAL, Words, words_of
 
 BEFORE, AFTER = "frozen-head", "lingraft"
@@ -80,8 +84,34 @@ def _above(upper: Estimate, lower: Estimate) -> bool:
 
 
 def metrics_of(data: Row) -> list[str]:
-    """The metrics of a task by the content of ``data.json``, the one that counts first."""
-    return list(data.get("metrics") or ("accuracy", "macro_f1"))
+    """Return the metrics of a task by the content of ``data.json``, the one that counts first."""
+    return list(_formulas(data))
+
+
+def formula_of(data: Row) -> Formula:
+    """Return what makes the metric that counts of sums ``[..., K]``, by the content of ``data.json``.
+
+    Raises:
+        RunError: Its formula is not known here.
+    """
+    metric, name = next(iter(_formulas(data).items()))
+    if name not in formulas:
+        raise RunError(
+            f"data.json: {metric} is made by the formula {name!r}, which is not known here (known: "
+            f"{', '.join(formulas)}); install the package that registers it under {formulas.group}"
+        )
+    return formula(name)
+
+
+def _formulas(data: Row) -> Mapping[str, str]:
+    """Return the formula of each metric, by its name."""
+    found = data.get("metrics") or {"accuracy": "mean", "macro_f1": "macro_f1"}
+    if not isinstance(found, Mapping):
+        raise RunError(
+            f"data.json: metrics: expected {{name: formula}}, found {found!r}; an older version wrote it: run "
+            "the recipe again, into another folder"
+        )
+    return found
 
 
 def results(run: RunFiles) -> list[Result]:
@@ -102,14 +132,15 @@ def _result(run: RunFiles, language: str, context: str | None, shots: int, score
     before = _of(scores, BEFORE, main)
     after = _of(scores, AFTER, main)
     aligned = _aligned(run, language, context, sorted({unit_of(score) for score in after}))
+    resampled = _resampled(aligned, formula_of(run.data))
     draws = sorted({score.draw for score in after})
     return Result(
         language=language,
         name=run.name(language) if context in (None, language) else f"{run.name(language)} about {run.name(context)}",
         shots=shots,
-        before=_estimate(before, aligned, "before"),
-        after=_estimate(after, aligned, "after"),
-        gain=_gain(before, after, aligned),
+        before=_estimate(before, resampled.get("before")),
+        after=_estimate(after, resampled.get("after")),
+        gain=_gain(before, after, resampled),
         second_before=_mean(_of(scores, BEFORE, second)),
         second_after=_mean(_of(scores, AFTER, second)),
         draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
@@ -145,36 +176,42 @@ def answers_of(run: RunFiles, unit: str, language: str, context: str | None) -> 
     return [r for r in rows if (r.get("language", language), r.get("context_language", context)) == (language, context)]
 
 
-def _estimate(scores: Sequence[Score], aligned: list[list[Row]], when: str) -> Estimate | None:
-    """Mean over units; the interval comes from the score if there is one unit, else from predictions."""
+def _resampled(aligned: list[list[Row]], made: Formula) -> dict[str, Floats]:
+    """Return the metric ``before`` and ``after`` on each resample, ``[R]``, as far as there are predictions."""
+    if not aligned:
+        return {}
+    groups = [str(row.get("group", row["id"])) for row in aligned[0]]
+    drawn = resample(groups if len(set(groups)) < len(groups) else len(groups))
+    return {
+        when: drawn.metric(made, np.array([[counts_of(row, when) for row in unit] for unit in aligned]))  # [U, N, K]
+        for when, start in COLUMNS.items()
+        if f"{start}counts" in aligned[0][0]
+    }
+
+
+def _estimate(scores: Sequence[Score], resampled: Floats | None) -> Estimate | None:
+    """Return the mean over units; the interval comes from the score if there is one unit, else from predictions."""
     value = _mean(scores)
     if value is None:
         return None
     bounds = [(score.low, score.high) for score in scores if score.low is not None and score.high is not None]
     if len(scores) == 1 and bounds:
         return Estimate(value, *bounds[0])
-    if aligned:
-        return Estimate(value, *_bootstrap(aligned, [when]))
+    if resampled is not None:
+        return Estimate(value, *interval(resampled))
     if len(bounds) == len(scores):  # cautious: a mean over units varies less than one unit does
         return Estimate(value, fmean(low for low, _ in bounds), fmean(high for _, high in bounds))
     return Estimate(value)
 
 
-def _gain(before: Sequence[Score], after: Sequence[Score], aligned: list[list[Row]]) -> Estimate | None:
-    """After minus before, paired by example."""
+def _gain(before: Sequence[Score], after: Sequence[Score], resampled: Mapping[str, Floats]) -> Estimate | None:
+    """Return after minus before, paired by example."""
     old, new = _mean(before), _mean(after)
     if old is None or new is None:
         return None
-    if not aligned or aligned[0][0].get("before") is None:
+    if "before" not in resampled:
         return Estimate(new - old)
-    return Estimate(new - old, *_bootstrap(aligned, ["after", "before"]))
-
-
-def _bootstrap(aligned: list[list[Row]], moments: Sequence[str]) -> tuple[float, float]:
-    """Interval of the metric of the first moment, less that of the second."""
-    tables = [np.array([[counts_of(row, when) for row in unit] for unit in aligned]) for when in moments]  # [U, N, K]
-    groups = [str(row.get("group", row["id"])) for row in aligned[0]]
-    return sums_interval(tables, groups if len(set(groups)) < len(groups) else None)
+    return Estimate(new - old, *interval(resampled["after"] - resampled["before"]))
 
 
 def has_classes(data: Row) -> bool:
@@ -183,7 +220,7 @@ def has_classes(data: Row) -> bool:
 
 
 def _majority(aligned: list[list[Row]]) -> float | None:
-    """Accuracy of always answering the most frequent label of the test set."""
+    """Return the accuracy of always answering the most frequent label of the test set."""
     if not aligned:
         return None
     return Counter(row["gold"] for row in aligned[0]).most_common(1)[0][1] / len(aligned[0])
@@ -210,32 +247,11 @@ def labels_of(predictions: Sequence[Row], declared: Sequence[str]) -> list[str]:
     return [*declared, *sorted(seen - set(declared))]
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Predictions of similar confidence: how sure the model was, and how often right."""
-
-    confidence: float
-    accuracy: float
-    count: int
-
-
-def reliability(predictions: Sequence[Row], when: str, bins: int = 10) -> list[Bin]:
-    """Ten equal slices of the confidence ``before`` or ``after``, empty ones left out."""
-    column = "confidence" if when == "after" else "before_confidence"
-    slices: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
-    for row in predictions:
-        if row.get(column) is not None:
-            sure = float(row[column])
-            slices[min(int(sure * bins), bins - 1)].append((sure, share_right(row, when)))
-    return [
-        Bin(fmean(sure for sure, _ in part), fmean(right for _, right in part), len(part)) for part in slices if part
-    ]
-
-
-def expected_calibration_error(bins: Sequence[Bin]) -> float | None:
-    """Mean distance of confidence and accuracy, weighted by count (Naeini et al., 2015)."""
-    total = sum(part.count for part in bins)
-    return sum(part.count * abs(part.confidence - part.accuracy) for part in bins) / total if total else None
+def reliability(predictions: Sequence[Row], when: str) -> list[Bin]:
+    """Return the bins of the confidence ``before`` or ``after``, of the predictions that have one."""
+    column = f"{COLUMNS[when]}confidence"
+    told = [row for row in predictions if row.get(column) is not None]
+    return calibration_bins([float(row[column]) for row in told], [share_right(row, when) for row in told])
 
 
 # --- States -----------------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ from ..core.records import Score
 
 SCORE_FIELDS = {column.name for column in fields(Score)}
 
+COLUMNS = {"before": "before_", "after": ""}
+"""How the columns of a prediction begin that tell of it before and after adaptation."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunFiles:
@@ -31,7 +34,7 @@ class RunFiles:
 
     def predictions(self, unit: str, language: str) -> list[Row]:
         """Predictions of one unit in one language; empty where the file is missing."""
-        return list(read_lines(self.folder / "predictions" / unit / f"{language}.jsonl"))
+        return read_predictions(self.folder / "predictions" / unit / f"{language}.jsonl")
 
     @property
     def trainings(self) -> dict[str, list[Row]]:
@@ -89,30 +92,35 @@ def read_run(folder: Path) -> RunFiles:
     )
 
 
-def counts_of(row: Row, when: str = "after") -> tuple[float, ...]:
-    """What one prediction adds to the sums that the metric is made of: right and 1 where there are classes.
+def read_predictions(path: Path) -> list[Row]:
+    """Read the predictions of one trial in one language; none where the file is missing.
 
-    Two numbers make a mean, three (right, predicted, gold) an F1.
+    Raises:
+        RunError: A line lacks what it adds to the sums of the metric.
     """
-    found = row.get("counts" if when == "after" else "before_counts")
-    if found is not None:
-        return tuple(float(number) for number in found)
-    return float(row.get("value" if when == "after" else "before") == row["gold"]), 1.0
+    rows = list(read_lines(path))
+    for number, row in enumerate(rows, start=1):
+        if "counts" not in row or "right" not in row:
+            raise RunError(
+                f"{path}:{number}: expected the columns `counts` and `right`, found {', '.join(row)}; an older version "
+                "wrote it: run the recipe again, into another folder"
+            )
+    return rows
 
 
-def is_right(row: Row, when: str = "after") -> bool:
-    """Whether a prediction is wholly right."""
-    first, *others = counts_of(row, when)
-    return all(first == other for other in others)
+def counts_of(row: Row, when: str = "after") -> tuple[float, ...]:
+    """Return what one prediction adds to the sums that the metric is made of: ``K`` numbers."""
+    return tuple(float(number) for number in row[f"{COLUMNS[when]}counts"])
 
 
 def share_right(row: Row, when: str = "after") -> float:
-    """How much of a prediction is right: of a tagged sentence the share of its words, else all or nothing.
+    """Return how much of a prediction is right: of a tagged sentence the share of its words, else all or nothing.
 
     That is what the confidence is of: the mean of the words' probabilities, or the chance of the one answer.
     """
-    gold, value = row["gold"], row.get("value" if when == "after" else "before")
-    if "counts" not in row or not isinstance(gold, str) or not gold:
-        return float(is_right(row, when))
-    words = list(zip(gold.split(), str(value).split(), strict=True))
-    return sum(one == other for one, other in words) / len(words)
+    return float(row[f"{COLUMNS[when]}right"])
+
+
+def is_right(row: Row, when: str = "after") -> bool:
+    """Return whether a prediction is wholly right."""
+    return share_right(row, when) == 1

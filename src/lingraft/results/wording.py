@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, Decimal
 
 from ..core.files import Row
-from .findings import Bin, Estimate, Result
+from .findings import Estimate, Result
+from .metrics.calibration import Bin
 from .run_files import RunFiles
 from .training_history import Conflict, Noticed, Stage, noticed
 
@@ -43,18 +45,46 @@ def size(value: float) -> str:
     return count(value)
 
 
-def interval(estimate: Estimate | None) -> str:
+def interval(estimate: Estimate | None, digits: int = 0) -> str:
     """The bounds in percent: ``[46, 58]``; empty where they are not known."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
-    return f"[{_points(estimate.low)}, {_points(estimate.high)}]"
+    return f"[{_signed(_said(100 * estimate.low, digits))}, {_signed(_said(100 * estimate.high, digits))}]"
 
 
-def points(value: float) -> str:
-    """A difference of shares: ``+28 points``."""
-    number = _points(value)
-    sign = "+" if value > 0 and number != "0" else ""
-    return f"{sign}{number}{NBSP}point{'' if number in ('1', MINUS + '1') else 's'}"
+def difference(before: float, after: float, digits: int) -> Decimal:
+    """Return the difference of two numbers as they are said with ``digits`` behind the point.
+
+    Who reads both numbers can subtract them, and finds what is said: not 95 and 92 and a difference of 2.
+    """
+    return _said(after, digits) - _said(before, digits)
+
+
+def change(before: float, after: float, digits: int = 0) -> str:
+    """Say the difference of two shares that are said in percent with ``digits`` behind the point: ``+28 points``."""
+    apart = difference(100 * before, 100 * after, digits)
+    number = _signed(apart, plus=True)
+    return f"{number}{NBSP}point{'' if number in ('+1', MINUS + '1') else 's'}"
+
+
+def digits_of(before: float, after: float) -> int:
+    """Return how many digits in percent tell two shares and their difference, each rounded as it should be.
+
+    None, if the difference of the rounded shares is the rounded difference; else one, for all three.
+    """
+    return int(difference(100 * before, 100 * after, 0) != _said(100 * (after - before), 0))
+
+
+def p_value(value: float, resolution: float) -> str:
+    """Say a p-value as finely as it is known: ``0.013``; ``< 0.005`` where it is the smallest there can be.
+
+    Args:
+        value: The p-value, corrected for how many there are.
+        resolution: The smallest that the resamples can give, corrected as well.
+    """
+    exact = Decimal(resolution)
+    step = exact.quantize(Decimal(1).scaleb(exact.adjusted()), ROUND_CEILING).normalize()  # to one digit
+    return f"< {step:f}" if value <= resolution else f"{value:.{max(0, -step.adjusted())}f}"
 
 
 def duration(seconds: float) -> str:
@@ -71,9 +101,16 @@ def plural(number: int, noun: str) -> str:
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
-def _points(value: float) -> str:
-    text = f"{100 * value:.0f}"
-    return "0" if text == "-0" else text.replace("-", MINUS)
+def _said(value: float, digits: int) -> Decimal:
+    """Return a number as it is written with ``digits`` behind the point."""
+    return Decimal(f"{value:.{digits}f}")
+
+
+def _signed(number: Decimal, *, plus: bool = False) -> str:
+    """Write a number with a real minus, and none before a zero."""
+    if number.is_zero():
+        number = abs(number)
+    return f"{'+' if plus and number > 0 else ''}{number:f}".replace("-", MINUS)
 
 
 # --- Sentences --------------------------------------------------------------------------------------
@@ -110,9 +147,9 @@ def headline(results: Sequence[Result]) -> str:
             return f"{only.name}: {reached} {metric_name(only.metric)}, without a baseline"
         unclear = ", no clear gain" if only.gain is not None and only.gain.value > 0 else ", no gain"
         told = {"better": "", "worse": ", a loss", "unclear": unclear, "unknown": ""}[only.verdict]
-        return (
-            f"{only.name}: {percent(only.before.value)} → {percent(only.after.value)} {metric_name(only.metric)}{told}"
-        )
+        digits = digits_of(only.before.value, only.after.value)
+        before, after = (percent(one.value, digits) for one in (only.before, only.after))
+        return f"{only.name}: {before} → {after} {metric_name(only.metric)}{told}"
     better = sum(result.verdict == "better" for result in results)
     worse = [result.name for result in results if result.verdict == "worse"]
     told = f"; {listed(worse)} lost" if worse else ""
@@ -129,19 +166,28 @@ def sentence(result: Result) -> str:
     """The result of one language, with its interval, its test texts and the comparison with the frozen head."""
     if result.after is None:
         return f"{result.name}: no score of the adapted model."
+    digits = digits_of(result.before.value, result.after.value) if result.before is not None else 0
     on = f"on {plural(result.n, result.words.example)} never seen in training"
-    reached = " ".join(
-        filter(None, [percent(result.after.value), metric_name(result.metric), interval(result.after), on])
-    )
+    reached = [percent(result.after.value, digits), metric_name(result.metric), interval(result.after, digits), on]
+    told = " ".join(filter(None, reached))
     if result.before is None:
-        return f"{result.name}: {reached}; there is no baseline to compare with."
-    return f"{result.name}: {percent(result.before.value)} → {reached}{_compared(result)}."
+        return f"{result.name}: {told}; there is no baseline to compare with."
+    return f"{result.name}: {percent(result.before.value, digits)} → {told}{_compared(result)}."
+
+
+def gain_told(result: Result) -> str:
+    """The gain with its interval, as it follows from the numbers of :func:`sentence`: ``+28 points [21, 35]``."""
+    if result.before is None or result.after is None:
+        return ""
+    ends = (result.before.value, result.after.value)
+    digits = digits_of(*ends)
+    return " ".join(filter(None, [change(*ends, digits), interval(result.gain, digits)]))
 
 
 def _compared(result: Result) -> str:
     if result.gain is None:
         return ""
-    difference = " ".join(filter(None, [points(result.gain.value), interval(result.gain)]))
+    difference = gain_told(result)
     if result.verdict == "better":
         return f": {difference} over the frozen head"
     if result.verdict == "worse":
@@ -258,11 +304,8 @@ def _change(difference: Row) -> str:
 def _score_told(name: str, score: Row) -> str:
     before, after = score["before"], score["after"]
     moved = "rose" if after > before else "fell"
-    told = (
-        f"{moved} from {percent(before, 1)} to {percent(after, 1)}"
-        if before != after
-        else f"stayed at {percent(after, 1)}"
-    )
+    old, new = percent(before, 1), percent(after, 1)
+    told = f"{moved} from {old} to {new}" if old != new else f"stayed at {new}"
     return f"{name} {metric_name(score.get('metric', 'accuracy'))} {told} on {plural(score['n'], 'development text')}"
 
 

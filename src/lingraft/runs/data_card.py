@@ -59,7 +59,7 @@ def data_card(
         "task": task.name,
         "kind": task.kind.name,
         "words": asdict(task.kind.words),
-        "metrics": list(task.kind.metrics),
+        "metrics": {name: metric.formula for name, metric in task.kind.metrics.items()},
         "licence": task.licence,
         "citation": task.citation,
         "labels": list(task.labels),

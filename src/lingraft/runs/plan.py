@@ -257,6 +257,7 @@ def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: 
     import torch
 
     from ..model.adaptation import build_adaptation
+    from ..model.heads import build_head
 
     stack = empty_stack(facts.name)
     phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
@@ -266,7 +267,7 @@ def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: 
         stack=stack,
         cut=cut,
         languages=materials.task.target_languages,
-        head=torch.nn.Linear(facts.width, materials.task.kind.outputs),
+        head=build_head(materials.task.kind, stack),
         initial=lambda how, layer, count: torch.zeros(count, facts.width),
         unfrozen=thawed(phases),
     )

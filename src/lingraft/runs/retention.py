@@ -26,7 +26,8 @@ from ..core.files import read_object
 from ..model.network import GraftedModel
 from ..model.prediction import TOKENS_PER_BATCH
 from ..recipe.settings import Recipe
-from ..results.statistics import bootstrap_interval
+from ..results.resampling import Resampling, resample
+from ..results.statistics import interval
 from ..tasks.material import Materials
 from .selection import selected_model, shared_sentences
 
@@ -131,7 +132,8 @@ def retrieval(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> di
     """
     rows = [np.stack([hits(source, target), hits(target, source)]) for source, target in (before, after)]  # [2, N]
     told = {"before": rows[0], "after": rows[1], "difference": rows[1] - rows[0]}
-    return {"n": rows[0].shape[1]} | {what: _estimate(values) for what, values in told.items()}
+    drawn = resample(rows[0].shape[1])
+    return {"n": rows[0].shape[1]} | {what: _estimate(values, drawn) for what, values in told.items()}
 
 
 def hits(queries: Tensor, candidates: Tensor) -> Floats:
@@ -207,9 +209,9 @@ def _before_and_after(
     return encoded.pooled(ids), after
 
 
-def _estimate(values: Floats) -> dict[str, float]:
-    """Mean of ``[2, N]`` with its interval over sentences."""
-    low, high = bootstrap_interval(values)
+def _estimate(values: Floats, drawn: Resampling) -> dict[str, float]:
+    """Return the mean of ``[2, N]`` with its interval over sentences."""
+    low, high = interval(drawn.means(values))
     return {"value": float(values.mean()), "low": low, "high": high}
 
 

@@ -24,9 +24,11 @@ from ..core.version import __version__
 from ..model.adapters.lora import LoraAdapter
 from ..model.adapters.peft_files import export_peft
 from ..model.checkpoint import load_adaptation
+from ..model.heads import text_classifiers
 from ..recipe.settings import Recipe
-from ..results.metrics import expected_calibration_error
-from ..results.run_files import share_right
+from ..results.findings import reliability
+from ..results.metrics.calibration import expected_calibration_error
+from ..results.run_files import read_predictions
 from .folder import units
 from .selection import selected
 
@@ -101,8 +103,8 @@ def _part(parameter: str) -> tuple[str, str]:
     kind, *inner = parameter.split(".")
     if kind == "head":
         return "head", "head"
-    if kind == "lexical":
-        return f"language:{inner[0]}", "words (character n-grams)"
+    if kind == "text_classifiers":
+        return f"language:{inner[1]}", text_classifiers.build(inner[0]).title
     if kind == "unfrozen":
         return "backbone", "backbone layers" if _thawed(parameter).startswith("layers.") else THE_REST
     if inner[:1] == ["gate"]:  # prompt.gate.language.CODE.LAYER
@@ -134,17 +136,15 @@ def count(module: nn.Module) -> int:
 
 
 def calibration(folder: Path, done: list[Unit]) -> dict[str, dict[str, float]]:
-    """Expected calibration error per language before and after, mean over trainings."""
+    """Return the expected calibration error per language before and after, mean over trainings."""
     errors: dict[str, dict[str, list[float]]] = {}
     for unit in done:
         for path in sorted((folder / "predictions" / unit.name).glob("*.jsonl")):
-            rows = list(read_lines(path))
+            rows = read_predictions(path)
             of_language = errors.setdefault(path.stem, {"before": [], "after": []})
-            for when, sure in (("before", "before_confidence"), ("after", "confidence")):
-                if rows[0].get(sure) is None:
-                    continue
-                correct = [share_right(row, when) for row in rows]
-                of_language[when].append(expected_calibration_error([row[sure] for row in rows], correct))
+            for when, found in of_language.items():
+                error = expected_calibration_error(reliability(rows, when))
+                found += [] if error is None else [error]
     return {language: {when: fmean(values) for when, values in by.items() if values} for language, by in errors.items()}
 
 

@@ -19,7 +19,6 @@ from ..core.files import read_object
 from ..core.records import Example, Features, Prediction
 from ..data.languages import canonical
 from ..model.checkpoint import Identity, load_adaptation, read_identity
-from ..model.heads.ngrams import with_words
 from ..model.network import GraftedModel
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
@@ -81,9 +80,8 @@ class Adapted:
         return self.kind.encode(examples, self.backbone.tokenizer, identity.max_length, identity.text_prefix)
 
     def _both(self, examples: Sequence[Example], features: Sequence[Features], language: str) -> list[Tensor]:
-        """The network's logits, with what the words say where the language has something on them."""
-        logits = self._logits(features, language)
-        return with_words(self.model.adaptation, [example.texts for example in examples], logits, language)
+        """The network's logits, ensembled with those of the language's text classifiers."""
+        return self.model.ensemble(examples, self._logits(features, language), language)
 
     def _logits(self, features: Sequence[Features], language: str) -> list[Tensor]:
         ids = [feature.input_ids for feature in features]

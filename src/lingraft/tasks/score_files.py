@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.errors import ConfigError, DataError
 from ..core.records import TaggedExample
@@ -23,14 +24,15 @@ from ..data.conll import tagged_examples
 from ..data.squad import read_squad
 from ..data.table import read_table
 from ..data.text import open_bytes, suffix_of
-from ..results.metrics import METRICS, SumMetric
+from ..results.metrics import Metric, accuracy, macro_f1
 from ..results.metrics.answers import NORMALISERS, answer_metrics
 from ..results.metrics.spans import check_tag, span_f1, tag_accuracy
-from ..results.statistics import bootstrap_metric_interval, sum_metric_interval
+from ..results.resampling import resample
+from ..results.statistics import interval
 
 __all__ = ["FileScore", "ScoreReport", "score_files"]
 
-TAG_METRICS: Mapping[str, SumMetric] = {"span_f1": span_f1, "tag_accuracy": tag_accuracy}
+TAG_METRICS: Mapping[str, Metric] = {"span_f1": span_f1, "tag_accuracy": tag_accuracy}
 LABEL_METRICS = ("accuracy", "macro_f1")
 
 PREDICTED = ("value", "prediction", "label", "answer")
@@ -71,8 +73,9 @@ def score_files(predictions: Path, gold: Path, metric: str, *, missing_is_wrong:
     Args:
         predictions: What was predicted; ``.gz`` may follow the suffix of either file.
         gold: What is right.
-        metric: ``squad`` or ``mlqa:LANGUAGE`` (of the context, see :func:`lingraft.answers.answer_metrics`), which
-            give F1 and exact match; ``span_f1``, ``tag_accuracy``, ``accuracy`` or ``macro_f1``.
+        metric: ``squad`` or ``mlqa:LANGUAGE`` (of the context, see
+            :func:`lingraft.results.metrics.answers.answer_metrics`), which give F1 and exact match; ``span_f1``,
+            ``tag_accuracy``, ``accuracy``, or ``macro_f1`` over the labels that occur in either file.
         missing_is_wrong: Count questions and labels without a prediction as wrong, as the official scripts for
             question answering do, instead of refusing the file.
 
@@ -106,20 +109,27 @@ def _score_answers(predictions: Path, gold: Path, metric: str, missing_is_wrong:
     missing = _checked_ids([example.id for example in asked.examples], given, predictions, gold, missing_is_wrong)
     groups = [example.group for example in asked.examples]
     rows = [(example.gold, given.get(example.id)) for example in asked.examples]
-    scores = []
-    for name, one in metrics.items():
-        # What has no answer is wrong also where an empty one would be right.
-        counts = [(0.0, 1.0) if answer is None else one.counts(right, answer) for right, answer in rows]
-        scores.append(_score(name, one, counts, groups))
-    return ScoreReport(metric, tuple(scores), len(rows), len(set(groups)), missing)
+    # What has no answer is wrong also where an empty one would be right.
+    tables = {
+        name: np.array([(0.0, 1.0) if answer is None else one.counts(right, answer) for right, answer in rows])
+        for name, one in metrics.items()
+    }
+    return ScoreReport(metric, _scores(metrics, tables, groups), len(rows), len(set(groups)), missing)
 
 
-def _score(
-    name: str, metric: SumMetric, counts: Sequence[tuple[float, ...]], groups: Sequence[str] | None
-) -> FileScore:
-    sums = [sum(column) for column in zip(*counts, strict=True)]
-    value = float(metric.of_sums(np.asarray(sums, dtype=np.float64)))
-    return FileScore(name, value, *sum_metric_interval(metric, np.asarray(counts, dtype=np.float64), groups))
+def _scores(
+    metrics: Mapping[str, Metric], tables: Mapping[str, NDArray[np.float64]], groups: Sequence[str] | int
+) -> tuple[FileScore, ...]:
+    """Score counts ``[N, K]`` of the same examples by each metric; ``groups`` are drawn once for all."""
+    drawn = resample(groups)
+    return tuple(
+        FileScore(
+            name,
+            one.of_table(tables[name]),
+            *interval(drawn.metric(one.of_sums, tables[name][None])),
+        )
+        for name, one in metrics.items()
+    )
 
 
 # ---- Tags ------------------------------------------------------------------------------------------
@@ -140,8 +150,8 @@ def _score_tags(predictions: Path, gold: Path, metric: str) -> ScoreReport:
                 "tag for each word of the gold file, whatever a tokenizer makes of it"
             )
     chosen = TAG_METRICS[metric]
-    counts = [chosen.counts(one.gold, str(other.gold)) for one, other in zip(right, guessed, strict=True)]
-    return ScoreReport(metric, (_score(metric, chosen, counts, None),), len(right), len(right))
+    table = chosen.table([one.gold for one in right], [str(other.gold) for other in guessed])
+    return ScoreReport(metric, _scores({metric: chosen}, {metric: table}, len(right)), len(right), len(right))
 
 
 def _first_difference(right: Sequence[TaggedExample], guessed: Sequence[TaggedExample]) -> str:
@@ -166,12 +176,10 @@ def _score_labels(predictions: Path, gold: Path, metric: str, missing_is_wrong: 
     given = _values(predictions, PREDICTED, what="label")
     missing = _checked_ids(right, given, predictions, gold, missing_is_wrong)
     truth, guessed = list(right.values()), [given.get(key, "") for key in right]
-    function: Any = METRICS[metric]
     # "No prediction" is not a label that macro-F1 should average over.
-    labels = sorted({*truth, *given.values()}) if missing and metric == "macro_f1" else None
-    value = function(truth, guessed, labels) if labels else function(truth, guessed)
-    low, high = bootstrap_metric_interval(truth, [guessed], metric, labels=labels)
-    return ScoreReport(metric, (FileScore(metric, value, low, high),), len(truth), len(truth), missing)
+    chosen = accuracy if metric == "accuracy" else macro_f1(sorted({*truth, *given.values()}), only_seen=True)
+    scores = _scores({metric: chosen}, {metric: chosen.table(truth, guessed)}, len(truth))
+    return ScoreReport(metric, scores, len(truth), len(truth), missing)
 
 
 # ---- Files of ids ----------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from itertools import groupby
 from typing import Any
 
 from ..core.records import Example, Score, Unit
-from ..results.metrics import Metric, SumMetric
-from ..results.statistics import bootstrap_metric_interval, sum_metric_interval
+from ..results.metrics import Metric
+from ..results.resampling import resample
+from ..results.statistics import interval
 from . import Task
 
 
@@ -25,17 +26,34 @@ def score(
     context_language: str | None = None,
     metrics: Mapping[str, Metric] | None = None,
 ) -> list[Score]:
-    """One :class:`Score` per metric of the task, with its bootstrap interval over groups of examples."""
-    scores = []
+    """Return one :class:`Score` per metric of the task, with its bootstrap interval over groups of examples.
+
+    Args:
+        gold: ``N`` right answers.
+        predicted: ``N`` predictions, in the same order.
+        task: What was asked.
+        groups: ``N`` times what an example belongs to; whole groups are drawn, once for all metrics.
+        method: Whose predictions they are.
+        language: Of the examples.
+        unit: The trial that predicted.
+        run: The name of the run.
+        context_language: Of the contexts of questions, where that is told apart.
+        metrics: What to score by, if not by the metrics of the task.
+
+    Raises:
+        ValueError: There are no examples, or not as many predictions or groups.
+    """
+    resampling, scores = resample(groups), []
     for name, metric in (metrics or task.kind.metrics).items():
-        low, high = metric_interval(metric, name, gold, predicted, groups, task.labels)
+        table = metric.table(gold, predicted)
+        low, high = interval(resampling.metric(metric.of_sums, table[None]))
         scores.append(
             Score(
                 task=task.name,
                 method=method,
                 language=language,
                 metric=name,
-                value=metric(gold, predicted),
+                value=metric.of_table(table),
                 n=len(gold),
                 shots=unit.k,
                 draw=unit.draw,
@@ -47,20 +65,6 @@ def score(
             )
         )
     return scores
-
-
-def metric_interval(
-    metric: Metric,
-    name: str,
-    gold: Sequence[Any],
-    predicted: Sequence[str],
-    groups: Sequence[str],
-    labels: Sequence[str],
-) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a metric over groups of examples."""
-    if isinstance(metric, SumMetric):
-        return sum_metric_interval(metric, metric.table(gold, predicted), groups)
-    return bootstrap_metric_interval(gold, [predicted], name, groups, labels=labels)
 
 
 def score_by_language(

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..core.records import Batch, States
 from ..model.network import GraftedModel
-from ..model.standardiser import Frame
+from ..model.standardiser import Standardiser
 from ..recipe.settings import WeightedBlock
 from .alignment import AlignmentLoss, View, alignment
 
@@ -37,12 +37,16 @@ class Transfer:
     """Alignment losses between the network's states of a batch and its teacher's."""
 
     def __init__(
-        self, blocks: Sequence[WeightedBlock], frames: Mapping[int, Frame], source_language: str = "", special: int = 1
+        self,
+        blocks: Sequence[WeightedBlock],
+        standardisers: Mapping[int, Standardiser],
+        source_language: str = "",
+        special: int = 1,
     ) -> None:
-        self.frames = frames
+        self.standardisers = standardisers
         self.special = special
         self.source_language = source_language
-        self.last = max(frames)
+        self.last = max(standardisers)
         self.terms = tuple(
             Term(
                 block.name,
@@ -99,10 +103,10 @@ class Transfer:
             if term not in terms:
                 found.append(None)  # needs words or predictions of a translation
                 continue
-            frame, state = self.frames[term.site], _rows(student[term.site], rows)
-            source = View(frame(teacher[term.site]), special=self.special)
+            standardiser, state = self.standardisers[term.site], _rows(student[term.site], rows)
+            source = View(standardiser(teacher[term.site]), special=self.special)
             told = logits if rows is None else logits[rows]
-            target = View(frame(state), logits=told, links=batch.links, special=self.special)
+            target = View(standardiser(state), logits=told, links=batch.links, special=self.special)
             if "predictions" in term.loss.needs and beside is not None:
                 source = replace(source, logits=predict(beside).detach())
             found.append(term.loss(source, target))
@@ -118,8 +122,8 @@ def as_states(pooled: Tensor, layer: int) -> States:
     return States(tokens=pooled.unsqueeze(1), mask=pooled.new_ones(len(pooled), 1), layer=layer)
 
 
-def frames_of(model: GraftedModel, batches: Sequence[States], layers: Sequence[int]) -> dict[int, Frame]:
-    """The frame of each of ``layers``: frozen source-language states, pooled, of ``batches`` at the cut."""
+def fit_standardisers(model: GraftedModel, batches: Sequence[States], layers: Sequence[int]) -> dict[int, Standardiser]:
+    """Fit one for each of ``layers``, to pooled frozen source-language states: those of ``batches`` at the cut."""
     pooled: dict[int, list[Tensor]] = {layer: [] for layer in layers}
     with torch.no_grad():
         for states in batches:
@@ -127,4 +131,4 @@ def frames_of(model: GraftedModel, batches: Sequence[States], layers: Sequence[i
             model.walk(states, "", parts=False, visited=visited)
             for layer in layers:
                 pooled[layer].append(visited[layer].pooled())
-    return {layer: Frame.of(torch.cat(found)) for layer, found in pooled.items()}
+    return {layer: Standardiser.fit(torch.cat(found)) for layer, found in pooled.items()}

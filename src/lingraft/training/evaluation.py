@@ -11,10 +11,8 @@ from ..backbones.encoding import Encoded
 from ..core.files import write_json, write_lines
 from ..core.progress import Reporter
 from ..core.records import Example, Prediction, Score, Unit, as_json
-from ..model.heads.ngrams import with_words
 from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
-from ..results.metrics import SumMetric
 from ..tasks import Task
 from ..tasks.scores import score_by_language
 from .frozen_head import Before
@@ -47,7 +45,7 @@ def evaluate_unit(
         count = sum(len(encoded.rows[i]) for i in ids)
         with reporter.task(f"scoring {unit.name}, {language}", count * (1 if head is None else 2)) as advance:
             logits, _ = predict_rows(model, encoded, ids, language, advance)
-            logits = with_words(model.adaptation, [example.texts for example in examples], logits, language)
+            logits = model.ensemble(examples, logits, language)
             found = {name: predictions_of(logits, examples, encoded, task)}
             if head is not None:
                 found = {BEFORE: predictions_of(head.logits(encoded, ids, language), examples, encoded, task)} | found
@@ -99,10 +97,9 @@ def prediction_rows(
         if before is not None:
             line |= {"before": before[i].value, "before_confidence": before[i].confidence}
         line |= {"value": prediction.value, "confidence": prediction.confidence}
-        if isinstance(main, SumMetric):
-            line["counts"] = main.counts(example.gold, prediction.value)
-            if before is not None:
-                line["before_counts"] = main.counts(example.gold, before[i].value)
+        for column, one in (("", prediction), *([("before_", before[i])] if before is not None else [])):
+            line[f"{column}counts"] = main.counts(example.gold, one.value)
+            line[f"{column}right"] = main.right(example.gold, one.value)
         lines.append(line)
     return lines
 

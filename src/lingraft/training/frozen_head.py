@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..backbones.encoding import Encoded
 from ..model.adaptation import Adaptation
+from ..model.heads import build_head
 from ..model.heads.linear import LinearHead
 from ..model.network import GraftedModel
 from ..model.prediction import predict_rows
@@ -32,7 +33,7 @@ HEAD_FACTOR = 10.0
 class Before:
     """A head on frozen states: what training starts from, and what its result is compared with."""
 
-    write_to: Callable[[nn.Linear], None]
+    write_to: Callable[[nn.Module], None]
     logits: Callable[[Encoded, Sequence[str], str], list[Tensor]]
     """Of all rows of some examples in a language, in their order."""
     strength: float | None
@@ -69,8 +70,8 @@ def trained(
         advance: Called after each step.
     """
     torch.manual_seed(order.seed)
-    head = nn.Linear(stack.width, kind.outputs)
-    model = GraftedModel(stack, Adaptation(None, None, head, per_token=kind.per_token)).to(order.device)
+    head = build_head(kind, stack)
+    model = GraftedModel(stack, Adaptation(None, None, head)).to(order.device)
     ones = torch.ones(max(1, len(kind.labels)), device=order.device)
     rate = {"learning_rate": HEAD_FACTOR * order.settings.learning_rate}
     train(
@@ -83,7 +84,7 @@ def trained(
         hooks=Hooks(advance=advance),
     )
 
-    def write_to(other: nn.Linear) -> None:
+    def write_to(other: nn.Module) -> None:
         other.load_state_dict(head.state_dict())
 
     def logits(encoded: Encoded, ids: Sequence[str], language: str) -> list[Tensor]:

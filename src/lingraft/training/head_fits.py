@@ -14,10 +14,10 @@ from ..core.records import Example, Unit
 from ..data.text import normalised
 from ..model.adaptation import Adaptation
 from ..model.heads.linear import Labelled, LinearHead, fit_head
-from ..model.heads.ngrams import LexicalHead, fit_lexical
+from ..model.heads.ngrams import NgramClassifier, fit_ngram_classifier
 from ..model.network import Network
 from ..model.prediction import predict_rows
-from ..model.standardiser import Frame
+from ..model.standardiser import Standardiser
 from ..tasks.kinds.classification import class_weights
 from ..tasks.material import Draw, Materials, is_own
 from .batches import Order, Pool
@@ -27,12 +27,17 @@ from .pools import Prepared, passed_pairs
 
 
 def before_training(
-    source: Pool, targets: Sequence[Pool], frame: Frame, unit: Unit, prepared: Prepared, reporter: Reporter
+    source: Pool,
+    targets: Sequence[Pool],
+    standardiser: Standardiser,
+    unit: Unit,
+    prepared: Prepared,
+    reporter: Reporter,
 ) -> Before | None:
     """The head on frozen states; where one must be trained for it, only if training is to start from it."""
     task, recipe = prepared.materials.task, prepared.recipe
     if task.kind.class_logits:
-        return fitted(logistic_head(source, targets, frame, prepared))
+        return fitted(logistic_head(source, targets, standardiser, prepared))
     if not recipe.train.warm_start or recipe.train.continue_from is not None:
         return None
     order = Order(source, labelled_alone(targets), recipe.train, unit.seed, prepared.device)
@@ -47,7 +52,7 @@ def before_training(
 
 
 def logistic_head(
-    source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared, shot_weight: float = 1.0
+    source: Pool, targets: Sequence[Pool], standardiser: Standardiser, prepared: Prepared, shot_weight: float = 1.0
 ) -> LinearHead:
     """Logistic regression on frozen states, from all labels of the draw."""
     materials, pools = prepared.materials, prepared.pools
@@ -56,7 +61,7 @@ def logistic_head(
     return fit_head(
         Labelled(torch.cat([pool.encoded.pooled(list(known)) for pool, known in labelled]), _classes(labelled)),
         Labelled(dev.pooled([example.id for example in materials.dev]), _dev_targets(materials)),
-        frame=frame,
+        standardiser=standardiser,
         classes=len(materials.task.labels),
         balanced=False,
         weights=[1.0 if pool is source else shot_weight for pool, known in labelled for _ in known],
@@ -77,7 +82,9 @@ def weights_of_classes(source: Pool, targets: Sequence[Pool], prepared: Prepared
     return class_weights(known, len(kind.labels), balanced=prepared.recipe.train.class_balanced)
 
 
-def refit(model: Network, source: Pool, targets: Sequence[Pool], frame: Frame, prepared: Prepared) -> None:
+def refit(
+    model: Network, source: Pool, targets: Sequence[Pool], standardiser: Standardiser, prepared: Prepared
+) -> None:
     """Fit the head again, on the adapted states of all labels of the draw."""
     materials, pools, recipe = prepared.materials, prepared.pools, prepared.recipe
     strength = recipe.train.refit_strength
@@ -91,7 +98,7 @@ def refit(model: Network, source: Pool, targets: Sequence[Pool], frame: Frame, p
     head = fit_head(
         Labelled(torch.cat(states), _classes(labelled)),
         Labelled(dev, _dev_targets(materials)),
-        frame=frame,
+        standardiser=standardiser,
         classes=len(materials.task.labels),
         balanced=recipe.train.class_balanced,
         strengths=(strength,),
@@ -101,12 +108,14 @@ def refit(model: Network, source: Pool, targets: Sequence[Pool], frame: Frame, p
     head.write_to(model.adaptation.head)
 
 
-def learn_words(model: Network, targets: Sequence[Pool], draw: Draw, prepared: Prepared) -> dict[str, LexicalHead]:
-    """What the words say in each target language that has translations of the task's own texts.
+def fit_ngram_classifiers(
+    model: Network, targets: Sequence[Pool], draw: Draw, prepared: Prepared
+) -> dict[str, NgramClassifier]:
+    """Fit a character n-gram classifier for each target language that has translations of the task's own texts.
 
-    Other parallel text teaches other words, and its classes are not those of the task's texts.
+    Other parallel text has other n-grams, and its classes are not those of the task's texts.
     """
-    task, recipe, found = prepared.materials.task, prepared.recipe, dict[str, LexicalHead]()
+    task, recipe, found = prepared.materials.task, prepared.recipe, dict[str, NgramClassifier]()
     english, strength = prepared.pools[task.source_language, "learn"], recipe.train.lexical_strength
     paired = any(len(example.texts) > 1 for example in prepared.materials.dev)
     if strength is None or paired or not isinstance(model.adaptation, Adaptation):
@@ -125,7 +134,7 @@ def learn_words(model: Network, targets: Sequence[Pool], draw: Draw, prepared: P
         taught |= {normalised(shot.texts[0]): (shot, certain[str(shot.gold)]) for shot in draw.shots[pool.language]}
         network = predict_rows(model, pool.encoded, [example.id for example, _ in taught.values()], pool.language)[0]
         shares = torch.stack([target for _, target in taught.values()])
-        head = fit_lexical(list(taught), shares.numpy(), torch.stack(network).numpy(), strength)
+        head = fit_ngram_classifier(list(taught), shares.numpy(), torch.stack(network).numpy(), strength)
         if head is not None:
             found[pool.language] = head
     return found

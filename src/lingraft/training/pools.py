@@ -13,7 +13,7 @@ from ..backbones.loading import Backbone
 from ..backbones.walk import at_layer
 from ..core.records import Unit
 from ..data.sampling import rank
-from ..model.standardiser import Frame
+from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe
 from ..tasks.material import Draw, Materials, Pair
 from .alignment.word_alignment import mutual_links
@@ -44,7 +44,7 @@ class TrialPools:
     draw: Draw
     source: Pool
     targets: tuple[Pool, ...]
-    standardiser: Frame
+    standardiser: Standardiser
     """Of the frozen states of the source language's labelled examples."""
 
 
@@ -53,7 +53,7 @@ def pools_of(trial: Unit, prepared: Prepared) -> TrialPools:
     draw = next(draw for draw in prepared.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
     source, targets = learning_pools(draw, prepared)
     states = torch.cat([state.view(-1, prepared.backbone.stack.width) for state in source.teacher.values()])
-    return TrialPools(trial, draw, source, tuple(targets), Frame.of(states))
+    return TrialPools(trial, draw, source, tuple(targets), Standardiser.fit(states))
 
 
 def opening(prepared: Prepared) -> int:

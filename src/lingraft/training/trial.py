@@ -18,13 +18,14 @@ from ..core.version import __version__
 from ..model.adaptation import build_adaptation
 from ..model.checkpoint import Identity, continue_from, save_adaptation
 from ..model.freezing import freezing, thawed
+from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..model.prompts.initialisers import starts
-from .alignment_terms import Transfer, frames_of
+from .alignment_terms import Transfer, fit_standardisers
 from .batches import Order, batched
 from .evaluation import AFTER, evaluate_unit, validation
 from .frozen_head import Before
-from .head_fits import before_training, learn_words, refit, weights_of_classes
+from .head_fits import before_training, fit_ngram_classifiers, refit, weights_of_classes
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .pools import Prepared, TrialPools, opening, pools_of, with_translations
@@ -133,17 +134,16 @@ def _train(
 
 
 def _fit_after_training(model: Any, pools: TrialPools, prepared: Prepared, reporter: Reporter) -> None:
-    """Last-layer retraining, and the character n-grams of each language."""
+    """Last-layer retraining, and the character n-gram classifier of each language."""
     if not prepared.materials.task.kind.class_logits:
         return
     refit(model, pools.source, pools.targets, pools.standardiser, prepared)
-    words = learn_words(model, pools.targets, pools.draw, prepared)
-    if words:
-        model.adaptation.lexical.update(words)
-    for language, lexical in words.items():
-        of_network, of_words = lexical.scales.tolist()
+    for language, classifier in fit_ngram_classifiers(model, pools.targets, pools.draw, prepared).items():
+        model.adaptation.add_text_classifier(language, classifier)
+        of_network, of_ngrams = classifier.scales.tolist()
         reporter.say(
-            f"{pools.trial.name}: {language}: the words' logits count {of_words:.2f}, the network's {of_network:.2f}"
+            f"{pools.trial.name}: {language}: the n-gram classifier's logits count {of_ngrams:.2f}, the network's "
+            f"{of_network:.2f}"
         )
 
 
@@ -159,21 +159,21 @@ def trained_when(history: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def transfer_of(model: Any, pools: TrialPools, prepared: Prepared) -> Transfer | None:
-    """Build the alignment losses, each in the frame of the frozen source-language states at its layer."""
+    """Build the alignment losses, each standardised by the frozen source-language states at its layer."""
     recipe, last, source = prepared.recipe, prepared.backbone.stack.num_layers, pools.source
     if not recipe.alignment:
         return None
     device = prepared.device
     layers = sorted({block.layer for block in recipe.alignment if block.layer not in (None, last)})
-    frames = {last: pools.standardiser}
+    standardisers = {last: pools.standardiser}
     if layers:
         batches = [
             source.encoded.table.batch([source.encoded.row[i] for i in ids]).to(device)
             for ids in batched(source.passed, recipe.train.batch_size)
         ]
-        frames |= frames_of(model, batches, [layer for layer in layers if layer is not None])
-    frames = {layer: found.to(device) for layer, found in frames.items()}
-    return Transfer(recipe.alignment, frames, source.language, special=opening(prepared))
+        standardisers |= fit_standardisers(model, batches, [layer for layer in layers if layer is not None])
+    standardisers = {layer: found.to(device) for layer, found in standardisers.items()}
+    return Transfer(recipe.alignment, standardisers, source.language, special=opening(prepared))
 
 
 def graft(prepared: Prepared, pools: TrialPools, head: Before | None) -> GraftedModel:
@@ -184,19 +184,18 @@ def graft(prepared: Prepared, pools: TrialPools, head: Before | None) -> Grafted
     torch.manual_seed(seed)
     device = next(stack.parameters()).device
     some = source.encoded.table.batch([source.encoded.row[i] for i in source.passed[:32]]).to(device)
-    linear = nn.Linear(stack.width, task.kind.outputs)
+    new = build_head(task.kind, stack)
     if recipe.train.warm_start and head is not None:
-        head.write_to(linear)
+        head.write_to(new)
     adaptation = build_adaptation(
         prompt=recipe.prompt,
         adapter=recipe.adapter,
         stack=stack,
         cut=prepared.cut,
         languages=languages,
-        head=linear,
+        head=new,
         initial=starts(prepared.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
         unfrozen=thawed(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
-        per_token=task.kind.per_token,
     )
     if recipe.train.continue_from is not None:
         continue_from(recipe.train.continue_from, adaptation, identity(prepared, languages), prepared.backbone)
@@ -222,7 +221,6 @@ def identity(prepared: Prepared, languages: tuple[str, ...]) -> Identity:
         adapter=recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
         version=__version__,
         paired=any(len(e.texts) > 1 for e in prepared.materials.dev),
-        outputs=task.kind.outputs,
         kind_options=dict(task.kind.options),
         precision=backbone.stack.precision,
     )

@@ -17,6 +17,7 @@ from lingraft.core.records import States
 from lingraft.model.adaptation import Adaptation
 from lingraft.model.adapters import adapters
 from lingraft.model.adapters.adapterhub_files import read_adapterhub
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from tiny import REPOSITORY, random_model
 
@@ -65,7 +66,7 @@ def built(folders, stack, cut=0, **options):
 
 def final(adapter, stack, expected, language=CODE):
     """States after the last layer, in our walk."""
-    model = GraftedModel(stack, Adaptation(None, adapter, nn.Linear(stack.width, 2))).eval()
+    model = GraftedModel(stack, Adaptation(None, adapter, LinearClassifier(stack.width, 2))).eval()
     with torch.no_grad():
         states = States(tokens=stack.embed(expected["ids"]), mask=expected["mask"], layer=0)
         return model(states, language)[0].tokens
@@ -240,7 +241,7 @@ def test_language_parts_are_frozen_unless_they_learn(training, by_hand, tiny):
     frozen = built({CODE: folder}, stack, width=3).train(training)
     assert {name.split(".")[0] for name, _ in frozen.named_parameters()} == {"task"}
     learning = built({CODE: folder}, stack, learn=True).train(training)
-    model = GraftedModel(stack, Adaptation(None, learning, nn.Linear(24, 2)))
+    model = GraftedModel(stack, Adaptation(None, learning, LinearClassifier(24, 2)))
     states = States(tokens=stack.embed(batch["ids"]), mask=batch["mask"], layer=0)
     model(states, CODE)[1].sum().backward()
     gradients = {name: parameter.grad for name, parameter in learning.named_parameters()}
@@ -315,7 +316,9 @@ def test_other_folders_are_refused(by_hand, tiny):
 
 def test_other_families_are_refused(by_hand):
     """ModernBERT normalises elsewhere."""
-    with pytest.raises(CheckpointError, match="read for bert, roberta, xlm-roberta, and this backbone is a modernbert"):
+    with pytest.raises(
+        CheckpointError, match="family bert or roberta or xlm-roberta, and this one is of the family modernbert"
+    ):
         built({CODE: by_hand()}, backbones.build("modernbert")(random_model("modernbert")))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import peft
 import pytest
@@ -11,18 +12,20 @@ from torch import nn
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from lingraft.backbones import backbones
+from lingraft.backbones.bert import BertStack
 from lingraft.backbones.walk import states_at
 from lingraft.core.errors import CheckpointError, ConfigError
 from lingraft.core.records import States
 from lingraft.model.adaptation import Adaptation
 from lingraft.model.adapters import adapters, parameter_name
-from lingraft.model.adapters.peft_files import BLOCKS, export_peft
+from lingraft.model.adapters.peft_files import export_peft
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.model.prompts import prompts
 from tiny import random_model
 
 IDS = [[1, 5, 6, 7, 8, 2], [1, 9, 2], [1, 10, 11, 2]]
-FAMILIES = sorted(BLOCKS)
+FAMILIES = backbones.names()
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # PEFT's, not ours
 
 
@@ -48,7 +51,7 @@ def shaken(adapter):
 
 def ours(adapter, stack, cut=1):
     """Final states in our walk, without padding."""
-    model = GraftedModel(stack, Adaptation(None, adapter, nn.Linear(stack.width, 2))).eval()
+    model = GraftedModel(stack, Adaptation(None, adapter, LinearClassifier(stack.width, 2))).eval()
     states = states_at(IDS, stack, cut, torch.device("cpu"))
     with torch.no_grad():
         return model(states, "yor-Latn")[0].tokens[states.mask.bool()]
@@ -163,13 +166,13 @@ TARGETS = {"deberta-v2": ["attention.self.query_proj", "output.dense"], "modernb
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_lora_made_by_peft_is_a_start(family, tmp_path):
     """With PEFT's random matrices our walk gives PEFT's states, with all layers adapted (cut 0) or some."""
+    stack = backbones.build(family)(random_model(family))
     places = [
-        f"{BLOCKS[family]}.{layer}.{name}"
+        f"{stack.facts.blocks}.{layer}.{name}"
         for layer in (1, 2)
         for name in TARGETS.get(family, ["attention.self.query", "output.dense"])
     ]
     wrapped = saved_by_peft(tmp_path, random_model(family), target_modules=places, layers_to_transform=None)
-    stack = backbones.build(family)(random_model(family))
     for cut in (0, 1):
         assert_close(ours(built(stack, cut, start=str(tmp_path)), stack, cut), theirs(wrapped))
 
@@ -204,6 +207,20 @@ def test_a_saved_adapter_needs_its_start_no_more(tmp_path, stack):
     assert torch.equal(ours(again.train(), stack), ours(adapter, stack))
     with pytest.raises(CheckpointError, match="there is no folder"):
         built(backbones.build("bert")(random_model("bert")).to("meta"), start=str(tmp_path / "lora"))
+
+
+def test_a_family_from_outside_is_written_and_read_by_its_own_names(tmp_path):
+    """What its one class says is all that PEFT's files need."""
+
+    class Other(BertStack):
+        facts = replace(BertStack.facts, blocks="tower.rooms")
+
+    stack = Other(random_model("bert"))
+    adapter = shaken(built(stack, targets=["key"]))
+    export_peft(adapter, stack, tmp_path, "some/model")
+    module = "base_model.model.tower.rooms.1.attention.self.key"
+    assert f"{module}.lora_A.weight" in load_file(tmp_path / "adapter_model.safetensors")
+    assert_close(ours(built(stack, start=str(tmp_path)), stack), ours(adapter, stack))
 
 
 # ---- Refused -------------------------------------------------------------------------------------------
@@ -286,14 +303,6 @@ def test_a_pickle_is_refused_and_the_command_converts_it(folder, stack):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_an_unknown_family_cannot_be_written(tmp_path):
-    """Its names in PEFT are not known."""
-    stack = backbones.build("bert")(random_model("bert"))
-    stack.configuration["model_type"] = "electra"
-    with pytest.raises(CheckpointError, match="how PEFT names the layers of a electra is not known; known: bert"):
-        export_peft(built(stack), stack, tmp_path, "some/model")
-
-
 # ---- In training -----------------------------------------------------------------------------------
 
 
@@ -305,7 +314,7 @@ def test_beside_the_weights_it_computes_what_it_computes_merged(family, prompt):
     adapter = shaken(built(stack, rank=2))
     make = prompts.build(prompt["name"], {"length": 2}) if prompt else None
     rows = make(stack, range(1, 3), [], lambda how, layer, count: torch.randn(count, stack.width)) if make else None
-    model = GraftedModel(stack, Adaptation(rows, adapter, nn.Linear(stack.width, 3)))
+    model = GraftedModel(stack, Adaptation(rows, adapter, LinearClassifier(stack.width, 3)))
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
     states = States(tokens=torch.randn(2, 4, stack.width), mask=mask, layer=1)
 

@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from torch import nn
 
 from lingraft.model.heads.linear import STRENGTHS, Labelled, best_temperature, fit_head
-from lingraft.model.standardiser import Frame
+from lingraft.model.standardiser import Standardiser
 
 
 def problem(classes, seed=0, count=60, width=6):
@@ -27,44 +27,53 @@ def fitted(classes, *, balanced=False, drop=0, **options):
     """A head, and all that it was fitted on."""
     train, dev = problem(classes, seed=1), problem(classes, seed=2, count=30)
     train = Labelled(train.pooled[drop:], train.targets[drop:])
-    frame = Frame.of(train.pooled)
-    return fit_head(train, dev, frame=frame, classes=classes, balanced=balanced, **options), frame, train, dev
+    standardiser = Standardiser.fit(train.pooled)
+    return (
+        fit_head(train, dev, standardiser=standardiser, classes=classes, balanced=balanced, **options),
+        standardiser,
+        train,
+        dev,
+    )
 
 
-def reference(frame, train, strength, balanced=False, weights=None):
+def reference(standardiser, train, strength, balanced=False, weights=None):
     """Scikit-learn's own model at a strength."""
     model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced" if balanced else None)
-    return model.fit(framed(frame, train.pooled), train.targets, sample_weight=weights)
+    return model.fit(standardised(standardiser, train.pooled), train.targets, sample_weight=weights)
 
 
-def framed(frame, pooled):
+def standardised(standardiser, pooled):
     """States as scikit-learn sees them."""
-    return ((pooled - frame.mean) / frame.scale).numpy()
+    return ((pooled - standardiser.mean) / standardiser.scale).numpy()
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
 @pytest.mark.parametrize("balanced", [True, False])
 def test_the_head_is_scikit_learn_s(classes, balanced):
-    """On raw states the head gives the probabilities that scikit-learn gives on framed ones."""
-    head, frame, train, dev = fitted(classes, balanced=balanced, drop=7)
-    model = reference(frame, train, head.strength, balanced)
+    """On raw states the head gives the probabilities that scikit-learn gives on standardised ones."""
+    head, standardiser, train, dev = fitted(classes, balanced=balanced, drop=7)
+    model = reference(standardiser, train, head.strength, balanced)
     probabilities = torch.softmax(head.logits(dev.pooled), dim=-1)
-    np.testing.assert_allclose(probabilities.numpy(), model.predict_proba(framed(frame, dev.pooled)), atol=2e-4)
-    assert head.logits(dev.pooled).argmax(-1).tolist() == model.predict(framed(frame, dev.pooled)).tolist()
+    np.testing.assert_allclose(
+        probabilities.numpy(), model.predict_proba(standardised(standardiser, dev.pooled)), atol=2e-4
+    )
+    assert head.logits(dev.pooled).argmax(-1).tolist() == model.predict(standardised(standardiser, dev.pooled)).tolist()
     assert (head.weight.shape, head.bias.shape) == ((classes, 6), (classes,))
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_strength_is_chosen_on_the_development_set(classes):
     """Of all strengths the one of least log-loss there is taken, and its accuracy is told."""
-    head, frame, train, dev = fitted(classes)
+    head, standardiser, train, dev = fitted(classes)
     losses, accuracies = {}, {}
     for strength in STRENGTHS:
-        model = reference(frame, train, strength)
+        model = reference(standardiser, train, strength)
         losses[strength] = log_loss(
-            dev.targets, model.predict_proba(framed(frame, dev.pooled)), labels=list(range(classes))
+            dev.targets, model.predict_proba(standardised(standardiser, dev.pooled)), labels=list(range(classes))
         )
-        accuracies[strength] = float(np.mean(model.predict(framed(frame, dev.pooled)) == np.array(dev.targets)))
+        accuracies[strength] = float(
+            np.mean(model.predict(standardised(standardiser, dev.pooled)) == np.array(dev.targets))
+        )
     assert head.strength == min(losses, key=losses.get)
     assert head.dev_score == accuracies[head.strength]
 
@@ -75,14 +84,14 @@ def test_a_given_strength_is_taken():
 
 
 def test_weights_count_like_copies():
-    """An example of weight 3 is an example three times; frame and development set being the same."""
+    """An example of weight 3 is an example three times; standardiser and development set being the same."""
     train, dev = problem(3, seed=1, count=12), problem(3, seed=2)
-    frame = Frame.of(train.pooled)
+    standardiser = Standardiser.fit(train.pooled)
     weights = [3.0 if i < 4 else 1.0 for i in range(12)]
     copies = [i for i in range(12) for _ in range(int(weights[i]))]
     copied = Labelled(train.pooled[copies], [train.targets[i] for i in copies])
-    one = fit_head(train, dev, frame=frame, classes=3, balanced=False, strengths=(0.1,), weights=weights)
-    other = fit_head(copied, dev, frame=frame, classes=3, balanced=False, strengths=(0.1,))
+    one = fit_head(train, dev, standardiser=standardiser, classes=3, balanced=False, strengths=(0.1,), weights=weights)
+    other = fit_head(copied, dev, standardiser=standardiser, classes=3, balanced=False, strengths=(0.1,))
     torch.testing.assert_close(one.logits(dev.pooled), other.logits(dev.pooled), rtol=1e-3, atol=1e-3)
 
 
@@ -127,7 +136,7 @@ def test_a_development_set_without_a_class_is_no_trouble():
     """A small development set may lack a class that training has."""
     train = problem(3)
     dev = Labelled(train.pooled[:2], train.targets[:2])
-    head = fit_head(train, dev, frame=Frame.of(train.pooled), classes=3, balanced=True, calibrated=True)
+    head = fit_head(train, dev, standardiser=Standardiser.fit(train.pooled), classes=3, balanced=True, calibrated=True)
     assert head.weight.isfinite().all()
     assert head.dev_score in (0.0, 0.5, 1.0)
 
@@ -163,7 +172,7 @@ def test_balance_helps_the_rare_class():
     counts = []
     for balanced in (False, True):
         head = fit_head(
-            train, train, frame=Frame.of(train.pooled), classes=2, balanced=balanced, strengths=(0.1,)
+            train, train, standardiser=Standardiser.fit(train.pooled), classes=2, balanced=balanced, strengths=(0.1,)
         )  # fmt: skip
         counts.append(int((head.logits(train.pooled).argmax(-1) == 1).sum()))
     assert counts[1] > counts[0]

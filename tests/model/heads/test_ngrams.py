@@ -1,4 +1,4 @@
-"""What the words say beside the network: n-grams taught by translations, and how much either counts."""
+"""The character n-gram classifier: label projection from translations, and how much it and the network count."""
 
 import math
 import unicodedata
@@ -20,15 +20,18 @@ from lingraft.core.errors import CheckpointError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import PairExample, from_json
 from lingraft.data.augmentation.code_switching import CODE_SWITCHING
+from lingraft.model.adaptation import Adaptation
 from lingraft.model.checkpoint import load_adaptation
-from lingraft.model.heads.ngrams import LexicalHead, fit_lexical, lexical_heads, stacked, with_words
+from lingraft.model.heads import restore_text_classifiers
+from lingraft.model.heads.linear import LinearClassifier
+from lingraft.model.heads.ngrams import NgramClassifier, fit_ngram_classifier, stack_logits
 from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows
 from lingraft.runs.plan import plan
 from lingraft.runs.summary import trained_parts
 from lingraft.serving.predictor import load
 from lingraft.tasks.material import GIVEN, is_own
-from lingraft.training.head_fits import learn_words
+from lingraft.training.head_fits import fit_ngram_classifiers
 from lingraft.training.pools import Prepared, learning_pools
 from trained_run import PARTS, trained_run
 
@@ -59,7 +62,7 @@ def right(logits, classes):
 def test_logits_are_those_of_the_definition():
     """Scaled network plus scaled tf-idf of n-grams within words, counted here one by one."""
     texts, classes = invented_texts(40, 0)
-    head = fit_lexical(texts, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
+    head = fit_ngram_classifier(texts, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
     ngrams = head._vectorizer.get_feature_names_out().tolist()
     text, network = texts[3] + " zz", torch.tensor([[0.3, -1.2]])
     counts = Counter(
@@ -91,7 +94,7 @@ def test_words_are_learned_where_the_network_knows_nothing(mode):
     texts, classes = invented_texts(60, 1)
     new, expected = invented_texts(80, 2)
     noise = np.random.default_rng(3).normal(0, 0.1, (len(texts), 2))
-    head = getattr(fit_lexical(texts, np.eye(2)[classes] * 0.8 + 0.1, noise, 30.0), mode)()
+    head = getattr(fit_ngram_classifier(texts, np.eye(2)[classes] * 0.8 + 0.1, noise, 30.0), mode)()
     assert right(head(new, torch.zeros(len(new), 2)).detach(), expected) > 0.95
     assert head.scales[1] > 0.5
 
@@ -101,7 +104,7 @@ def test_words_that_say_nothing_count_nothing():
     texts, _ = invented_texts(200, 4)
     classes = np.random.default_rng(5).integers(0, 2, len(texts))
     network = np.eye(2)[classes] * 3 + np.random.default_rng(6).normal(0, 1, (len(texts), 2))
-    head = fit_lexical(texts, np.eye(2)[classes], network, 30.0)
+    head = fit_ngram_classifier(texts, np.eye(2)[classes], network, 30.0)
     assert head.scales[1] < 0.1
     found = head(texts, torch.tensor(network).float()).detach().numpy()
     assert (found.argmax(1) == network.argmax(1)).mean() > 0.97
@@ -111,7 +114,7 @@ def test_a_text_of_unknown_words_is_the_network_s():
     """There is no bias that would say which class is more frequent."""
     texts, classes = invented_texts(60, 7)
     uneven = np.eye(3)[np.where(np.arange(len(texts)) < 5, 1 - classes, classes)]
-    head = fit_lexical(texts, uneven, np.zeros((len(texts), 3)), 30.0)
+    head = fit_ngram_classifier(texts, uneven, np.zeros((len(texts), 3)), 30.0)
     network = torch.tensor([[0.5, -0.5, 2.0]])
     assert torch.equal(head(["zzz xxx"], network), head.scales[0] * network)
 
@@ -119,7 +122,7 @@ def test_a_text_of_unknown_words_is_the_network_s():
 def test_a_class_that_no_text_has_weighs_nothing():
     """And two classes out of three are still told apart."""
     texts, classes = invented_texts(60, 8)
-    head = fit_lexical(texts, np.eye(3)[classes * 2], np.zeros((len(texts), 3)), 30.0)
+    head = fit_ngram_classifier(texts, np.eye(3)[classes * 2], np.zeros((len(texts), 3)), 30.0)
     assert head.weight[1].abs().max() == 0
     assert torch.allclose(head.weight[0], -head.weight[2])
     assert right(head(texts, torch.zeros(len(texts), 3)).detach()[:, [0, 2]], classes) == 1.0
@@ -134,12 +137,12 @@ def test_factors_are_those_of_a_search_over_a_grid():
     def loss(a, b):
         return -(targets * log_softmax(a * network + b * words, axis=1)).sum(1).mean()
 
-    a, b = stacked(network, words, targets)
+    a, b = stack_logits(network, words, targets)
     grid = np.arange(0, 2, 0.02)
     best = min((loss(x, y), x, y) for x in grid for y in grid)
     assert loss(a, b) <= best[0] + 1e-6
     assert np.allclose([a, b], best[1:], atol=0.02)
-    assert stacked(network, -words, targets)[1] == 0
+    assert stack_logits(network, -words, targets)[1] == 0
 
 
 def test_factors_are_found_in_single_precision_too():
@@ -148,8 +151,8 @@ def test_factors_are_found_in_single_precision_too():
     targets = softmax(generator.normal(0, 2, (80, 3)), axis=1)
     sides = [np.log(targets) * f + generator.normal(0, 1, (80, 3)) for f in (0.7, 0.5)]
     single = [np.asarray(values, dtype=np.float32) for values in (*sides, targets)]
-    found = stacked(*single)
-    assert np.allclose(found, stacked(*sides, targets), atol=1e-3)
+    found = stack_logits(*single)
+    assert np.allclose(found, stack_logits(*sides, targets), atol=1e-3)
     assert not np.allclose(found, [1.0, 0.1], atol=1e-2)
 
 
@@ -157,7 +160,7 @@ def test_words_are_the_same_in_any_normal_form():
     """What was learned of composed letters is known of decomposed ones, and of capitals."""
     texts, classes = invented_texts(60, 12)
     marked = [text.replace("a", "á").replace("i", "í") for text in texts]
-    head = fit_lexical(marked, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
+    head = fit_ngram_classifier(marked, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
     network = torch.zeros(len(texts), 2)
     expected = head(marked, network)
     for form in (lambda t: unicodedata.normalize("NFD", t), str.upper):
@@ -167,24 +170,29 @@ def test_words_are_the_same_in_any_normal_form():
 def test_two_texts_are_left_to_the_network():
     """A benchmark of pairs may have the labels of one of texts."""
     texts, classes = invented_texts(40, 13)
-    head = fit_lexical(texts, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
+    head = fit_ngram_classifier(texts, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
+    one = PairExample("1", "1", TARGET, text_a=texts[0])
+    two = replace(one, text_b="ku")
     logits = [torch.tensor([0.1, 0.2])]
-    adaptation = SimpleNamespace(lexical={TARGET: head})
-    assert with_words(adaptation, [("ba", "ku")], logits, TARGET) is logits
-    assert not torch.equal(with_words(adaptation, [(texts[0],)], logits, TARGET)[0], logits[0])
+    adaptation = Adaptation(None, None, LinearClassifier(3, 2))
+    adaptation.add_text_classifier(TARGET, head)
+    assert adaptation.ensemble([two], logits, TARGET) is logits
+    assert adaptation.ensemble([one], logits, SOURCE) is logits
+    (found,) = adaptation.ensemble([one], logits, TARGET)
+    assert torch.equal(found, head([texts[0]], logits[0][None])[0])
 
 
 @pytest.mark.parametrize("texts", [[], [f"ba bo {i}" for i in range(19)], [chr(0x4E00 + i) for i in range(30)]])
 def test_too_little_teaches_nothing(texts):
     """No texts, too few of them, or none that has an n-gram in common with another."""
     targets = np.full((len(texts), 2), 0.5)
-    assert fit_lexical(texts, targets, targets, 30.0) is None
+    assert fit_ngram_classifier(texts, targets, targets, 30.0) is None
 
 
 def test_texts_of_one_class_teach_nothing_but_break_nothing():
     """All weights are 0."""
     texts, _ = invented_texts(30, 10)
-    head = fit_lexical(texts, np.eye(2)[np.zeros(len(texts), dtype=int)], np.zeros((len(texts), 2)), 30.0)
+    head = fit_ngram_classifier(texts, np.eye(2)[np.zeros(len(texts), dtype=int)], np.zeros((len(texts), 2)), 30.0)
     assert head.weight.abs().max() == 0
 
 
@@ -196,9 +204,10 @@ def test_any_n_grams_survive_being_saved(ngrams):
     """Whatever the script, they come back in their order with their weights."""
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(3, len(ngrams), generator=generator)
-    head = LexicalHead(ngrams, torch.rand(len(ngrams), generator=generator) + 1, weight, torch.tensor([0.9, 0.4]))
-    tensors = {f"lexical.abc-Latn.{name}": tensor for name, tensor in head.state_dict().items()}
-    found = lexical_heads(tensors, "a file")["abc-Latn"]
+    head = NgramClassifier(ngrams, torch.rand(len(ngrams), generator=generator) + 1, weight, torch.tensor([0.9, 0.4]))
+    tensors = {f"text_classifiers.ngrams.abc-Latn.{name}": tensor for name, tensor in head.state_dict().items()}
+    ((language, found),) = restore_text_classifiers(tensors, "a file")
+    assert language == "abc-Latn"
     assert found._vectorizer.vocabulary == ngrams
     network = torch.zeros(len(ngrams), 3)
     assert torch.equal(found(ngrams, network), head(ngrams, network))
@@ -207,8 +216,8 @@ def test_any_n_grams_survive_being_saved(ngrams):
 @pytest.mark.parametrize("part", ["ngrams", "idf", "weight", "scales", "twice", "shape", "text"])
 def test_a_damaged_head_is_refused(part):
     """Something is missing, doubled, of another size, or no list of n-grams."""
-    head = LexicalHead(["ab", "cd"], torch.ones(2), torch.ones(3, 2), torch.ones(2))
-    tensors = {f"lexical.abc-Latn.{name}": tensor for name, tensor in head.state_dict().items()}
+    head = NgramClassifier(["ab", "cd"], torch.ones(2), torch.ones(3, 2), torch.ones(2))
+    tensors = {f"text_classifiers.ngrams.abc-Latn.{name}": tensor for name, tensor in head.state_dict().items()}
     changed = {
         "twice": ("ngrams", torch.tensor(list(b'["ab","ab"]'), dtype=torch.uint8)),
         "text": ("ngrams", torch.tensor(list(b"\xff{"), dtype=torch.uint8)),
@@ -216,11 +225,18 @@ def test_a_damaged_head_is_refused(part):
     }
     if part in changed:
         name, tensor = changed[part]
-        tensors[f"lexical.abc-Latn.{name}"] = tensor
+        tensors[f"text_classifiers.ngrams.abc-Latn.{name}"] = tensor
     else:
-        del tensors[f"lexical.abc-Latn.{part}"]
-    with pytest.raises(CheckpointError, match=r"a file: the words of abc-Latn cannot be read .*run the recipe again"):
-        lexical_heads(tensors, "a file")
+        del tensors[f"text_classifiers.ngrams.abc-Latn.{part}"]
+    message = r"a file: the character n-gram classifier of abc-Latn cannot be read .*run the recipe again"
+    with pytest.raises(CheckpointError, match=message):
+        restore_text_classifiers(tensors, "a file")
+
+
+def test_a_text_classifier_of_an_unknown_kind_is_refused():
+    """Made with a package that is not installed here, for example."""
+    with pytest.raises(CheckpointError, match="a file holds a text classifier 'words2'; known are ngrams"):
+        restore_text_classifiers({"text_classifiers.words2.abc-Latn.weight": torch.ones(1)}, "a file")
 
 
 # ---- A run -----------------------------------------------------------------------------------------
@@ -261,14 +277,16 @@ def test_a_run_adds_its_words_in_the_target_language_alone(runs):
     assert confidences(plain, TARGET) != confidences(both, TARGET)
     path = both.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
     theirs, ours = (load_file(run.folder / "units" / "k1-draw0-seed1" / path.name) for run in (plain, both))
-    assert set(ours) - set(theirs) == {f"lexical.{TARGET}.{part}" for part in ("ngrams", "idf", "weight", "scales")}
+    assert set(ours) - set(theirs) == {
+        f"text_classifiers.ngrams.{TARGET}.{part}" for part in ("ngrams", "idf", "weight", "scales")
+    }
     assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
     adaptation, _ = load_adaptation(path, both.backbone)
     examples = both.materials.test[TARGET]
     network, _ = predict_rows(
         GraftedModel(both.backbone.stack, adaptation), both.pools[TARGET, "test"], [e.id for e in examples], TARGET
     )
-    head = adaptation.lexical[TARGET]
+    head = adaptation.text_classifiers["ngrams"][TARGET]
     expected = head([e.text_a for e in examples], torch.stack(network)).softmax(1).max(1).values
     assert confidences(both, TARGET) == pytest.approx(expected.tolist(), abs=1e-5)
     count = read_object(both.folder / "units" / "k1-draw0-seed1" / "unit.json")["trained"]
@@ -291,9 +309,11 @@ def test_the_words_learn_what_the_model_makes_of_the_translations(runs):
         taught[shot.text_a] = np.eye(3, dtype=np.float32)[run.materials.task.labels.index(shot.label)]
         known[shot.text_a] = shot
     network, _ = predict_rows(model, run.pools[TARGET, "learn"], [e.id for e in known.values()], TARGET)
-    expected = fit_lexical(list(taught), np.stack(list(taught.values())), torch.stack(network).numpy(), 30.0)
+    expected = fit_ngram_classifier(list(taught), np.stack(list(taught.values())), torch.stack(network).numpy(), 30.0)
     for name, tensor in expected.state_dict().items():
-        assert torch.allclose(adaptation.lexical[TARGET].state_dict()[name].float(), tensor.float(), atol=1e-4), name
+        assert torch.allclose(
+            adaptation.text_classifiers["ngrams"][TARGET].state_dict()[name].float(), tensor.float(), atol=1e-4
+        ), name
 
 
 def test_a_saved_run_reads_words_again(runs):
@@ -306,7 +326,7 @@ def test_a_saved_run_reads_words_again(runs):
     rows = read_object(run.folder / "units" / "k1-draw0-seed1" / "probe.json")["languages"][TARGET]
     again = adapted.logits([from_json(row["example"], PairExample) for row in rows], TARGET)
     assert torch.stack(again).flatten().tolist() == pytest.approx([x for r in rows for x in r["logits"][0]], abs=1e-4)
-    bare = with_words(adapted.model.adaptation, [(t,) for t in texts], [torch.zeros(3)] * len(texts), SOURCE)
+    bare = adapted.model.ensemble(run.materials.test[TARGET], [torch.zeros(3)] * len(texts), SOURCE)
     assert all(logits.abs().max() == 0 for logits in bare)
 
 
@@ -322,7 +342,7 @@ def test_only_translations_of_the_task_s_own_texts_teach_words(runs, name, overr
     """Parallel text of other origin has none of the task's classes; and too few pairs teach nothing."""
     run = runs(name, *overrides, **changes)
     tensors = load_file(run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors")
-    assert not any(name.startswith("lexical") for name in tensors)
+    assert not any(name.startswith("text_classifiers") for name in tensors)
 
 
 def test_a_damaged_file_says_whose_words(runs, tmp_path):
@@ -332,9 +352,9 @@ def test_a_damaged_file_says_whose_words(runs, tmp_path):
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     tensors = load_file(path)
-    del tensors[f"lexical.{TARGET}.idf"]
+    del tensors[f"text_classifiers.ngrams.{TARGET}.idf"]
     save_file(tensors, tmp_path / "adaptation.safetensors", metadata=metadata)
-    with pytest.raises(CheckpointError, match=f"the words of {TARGET} cannot be read"):
+    with pytest.raises(CheckpointError, match=f"the character n-gram classifier of {TARGET} cannot be read"):
         load_adaptation(tmp_path / "adaptation.safetensors", run.backbone)
 
 
@@ -346,9 +366,9 @@ def test_two_texts_have_no_words(runs):
     path = run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
     model = GraftedModel(run.backbone.stack, load_adaptation(path, run.backbone)[0])
     _, targets = learning_pools(draw, prepared)
-    assert list(learn_words(model, targets, draw, prepared)) == [TARGET]
+    assert list(fit_ngram_classifiers(model, targets, draw, prepared)) == [TARGET]
     pairs = replace(run.materials, dev=tuple(replace(e, text_b="another") for e in run.materials.dev))
-    assert learn_words(model, targets, draw, replace(prepared, materials=pairs)) == {}
+    assert fit_ngram_classifiers(model, targets, draw, replace(prepared, materials=pairs)) == {}
 
 
 def test_code_switched_copies_and_given_text_are_not_the_task_s_own():
@@ -364,9 +384,9 @@ def test_the_words_are_counted_as_the_language_s(runs):
     run = runs("both", **FROM_TASK)
     path = run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
     adaptation, _ = load_adaptation(path, run.backbone)
-    head = adaptation.lexical[TARGET]
+    head = adaptation.text_classifiers["ngrams"][TARGET]
     counts = {(part["part"], part["name"]): part["count"] for part in trained_parts(adaptation)}
-    assert counts[f"language:{TARGET}", "words (character n-grams)"] == head.weight.numel() + 2
+    assert counts[f"language:{TARGET}", "character n-gram classifier"] == head.weight.numel() + 2
 
 
 def test_a_network_of_peft_s_learns_no_words(runs):
@@ -375,7 +395,7 @@ def test_a_network_of_peft_s_learns_no_words(runs):
     prepared = Prepared(run.recipe, run.materials, run.backbone, 1, run.pools, torch.device("cpu"))
     (draw,) = run.materials.draws
     _, targets = learning_pools(draw, prepared)
-    assert learn_words(SimpleNamespace(adaptation=torch.nn.Linear(1, 1)), targets, draw, prepared) == {}
+    assert fit_ngram_classifiers(SimpleNamespace(adaptation=torch.nn.Linear(1, 1)), targets, draw, prepared) == {}
 
 
 def test_check_says_that_words_come_on_top(runs, tiny_checkpoint):

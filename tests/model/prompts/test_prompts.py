@@ -5,7 +5,6 @@ from itertools import product
 
 import pytest
 import torch
-from torch import nn
 
 from lingraft.backbones import Prefix, backbones
 from lingraft.backbones.digests import weights_digest
@@ -13,6 +12,7 @@ from lingraft.backbones.walk import states_at
 from lingraft.core.errors import ConfigError
 from lingraft.core.records import States
 from lingraft.model.adaptation import Adaptation
+from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.model.prompts import beginning, insert, prompts
 from tiny import random_model
@@ -48,7 +48,7 @@ def rows_of(given):
 def grafted(prompt, stack):
     """The stack with this prompt and a head of two classes."""
     torch.manual_seed(0)
-    return GraftedModel(stack, Adaptation(prompt, None, nn.Linear(WIDTH, 2)))
+    return GraftedModel(stack, Adaptation(prompt, None, LinearClassifier(WIDTH, 2)))
 
 
 @pytest.fixture(params=list(prompts))

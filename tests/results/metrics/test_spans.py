@@ -118,6 +118,13 @@ def test_metrics_of_many_sums_at_once():
     assert tag_accuracy.of_sums(np.array([[1.0, 4.0], [3.0, 3.0]])).tolist() == [0.25, 1.0]
 
 
+def test_how_much_of_a_sentence_is_right():
+    """The share of its words; a span that begins with I is the same as one that begins with B, where spans count."""
+    assert span_f1.right("B-PER O B-LOC O", "B-PER O B-PER O") == 0.75
+    assert (span_f1.right("I-PER I-PER", "B-PER I-PER"), tag_accuracy.right("I-PER I-PER", "B-PER I-PER")) == (1.0, 0.5)
+    assert span_f1.right("O O", "O O") == 1.0  # although F1 is 0
+
+
 @pytest.mark.parametrize("metric", [span_f1, tag_accuracy])
 @pytest.mark.parametrize("predicted", ["O", "O O O", ""])
 def test_predictions_of_another_length_are_an_error(metric, predicted):

@@ -70,6 +70,9 @@ def invented_predictions(rng, code, texts, before, after):
         row |= {"before_confidence": min(0.9, max(0.21, same.gauss(0.36, 0.08)))}
         right = 0.8 * same.random() + 0.2 * rng.random() < after
         row |= {"value": gold if right else others[0 if rng.random() < 0.6 else 2]}
+        for start, column in (("", "value"), ("before_", "before")):
+            hit = float(row[column] == gold)
+            row |= {f"{start}counts": [hit, 1.0], f"{start}right": hit}
         row |= {"confidence": min(0.97, max(0.22, rng.gauss(0.62 + 0.08 * right, 0.17)))}
         rows.append(row)
     return rows
@@ -223,8 +226,9 @@ def test_values_of_the_files_reach_the_page(run):
     only = next(result for result in results(read_run(run)) if result.language == "yor-Latn")
     text = plain(write_report(run))
 
-    assert f"Yoruba: {100 * only.before.value:.0f} % → {100 * only.after.value:.0f} % accuracy" in text
-    assert f"[{100 * only.after.low:.0f}, {100 * only.after.high:.0f}] on 120 texts never seen in training" in text
+    # Rounded to whole numbers, the difference of the two would not be the difference that is told.
+    assert f"Yoruba: {100 * only.before.value:.1f} % → {100 * only.after.value:.1f} % accuracy" in text
+    assert f"[{100 * only.after.low:.1f}, {100 * only.after.high:.1f}] on 120 texts never seen in training" in text
     for expected in (
         "117.7 M",
         "98,688",
@@ -271,7 +275,13 @@ def test_text_is_escaped(run):
     """Text from data never becomes markup, in the page or in its charts."""
     path = run / "predictions" / "k5-draw2-seed2" / "yor-Latn.jsonl"
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    rows[0] |= {"text": "<script>alert('ọ')</script>", "gold": "<b>", "value": "music", "confidence": 0.99}
+    rows[0] |= {
+        "text": "<script>alert('ọ')</script>",
+        "gold": "<b>",
+        "value": "music",
+        "confidence": 0.99,
+        "right": 0.0,
+    }
     write_lines(path, rows)
     change(run / "data.json", notes=["<img src=x>"])
 
@@ -574,7 +584,7 @@ def test_retention_has_its_section(run):
     )
     assert f"<h2>{told}</h2>" in page
     assert f"**What is left of what the model could do.** {told}" in card
-    for expected in ("204 test texts", "+5 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
+    for expected in ("204 test texts", "+5.0 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
                      "✓ With all parts switched off", "7 · Largest mistakes", "section 8"):  # fmt: skip
         assert expected in page
     assert parsed(run / "report.html").open == []
@@ -618,3 +628,22 @@ def test_a_diverged_loss_is_told(run):
     write_lines(path, rows)
 
     assert "Task loss did not fall: it went from 1.00 to 9.00" in plain(write_report(run))
+
+
+def test_the_calibration_error_is_that_of_the_diagram_beside_it(run):
+    """Of the saved unit's predictions, in Guo et al.'s bins; the mean over trainings, from the summary, is apart."""
+    rows = [
+        json.loads(line)
+        for line in (run / "predictions" / "k5-draw2-seed2" / "yor-Latn.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    errors = []
+    for start, column in (("before_", "before"), ("", "value")):
+        gap = 0.0
+        for k in range(10):
+            inside = [row for row in rows if k / 10 < row[f"{start}confidence"] <= (k + 1) / 10]
+            gap += abs(sum(row[f"{start}confidence"] - (row[column] == row["gold"]) for row in inside))
+        errors.append(f"{100 * gap / len(rows):.1f} %")
+
+    text = plain(write_report(run))
+
+    assert f"expected calibration error {errors[0]} → {errors[1]} (mean over all trainings 6.1 % → 8.3 %)" in text

@@ -8,7 +8,7 @@ mode, as ours is, so no method has dropout where the other has none.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from ...backbones import LayerStack
 from ...core.errors import CheckpointError, ConfigError
-from ...core.records import IDS, States
+from ...core.records import IDS, Example, States
 from ...model.adaptation import Adaptation
 from ...model.adapters.lora import LoraAdapter, LowRank
 from ...model.adapters.peft_files import PLAIN, halves_by_place
 from ...model.checkpoint import Identity
+from ...model.heads import Head
 
 METHODS = ("peft-prompt", "peft-prefix", "peft-lora")
 
@@ -33,9 +34,8 @@ class PeftUnsupportedError(CheckpointError):
 class PeftParts(nn.Module):
     """What trains: PEFT's parameters and the head; soft prompts and prefixes are named ``prompt.…``."""
 
-    def __init__(self, method: str, model: nn.Module, head: nn.Linear, per_token: bool) -> None:
+    def __init__(self, method: str, model: nn.Module, head: Head) -> None:
         super().__init__()
-        self.per_token = per_token
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         # The parameters stay where PEFT has them, too; an attribute's name must not have dots.
         parts = nn.ParameterDict({name.replace(".", "/"): parameter for name, parameter in trained.items()})
@@ -43,29 +43,21 @@ class PeftParts(nn.Module):
         self.adapter = parts if method == "peft-lora" else None
         self.head = head
 
-    def read(self, final: States) -> Tensor:
-        """Final states to logits, of each text or of each of its tokens."""
-        logits: Tensor = self.head(final.tokens if self.per_token else final.pooled())
-        return logits
-
 
 class PeftNetwork(nn.Module):
-    """A PEFT model with a mean over tokens and a linear head: a :class:`lingraft.model.Network`.
+    """A PEFT model with a mean over tokens and a linear head: a :class:`lingraft.model.network.Network`.
 
     Args:
         method: One of :data:`METHODS`.
         model: What ``get_peft_model`` gave, with the task type ``FEATURE_EXTRACTION``.
         stack: The frozen layers, of which only the width is asked.
-        head: Logits from the mean, or from each token.
-        per_token: Which of the two.
+        head: Logits from the final states.
     """
 
-    def __init__(
-        self, method: str, model: nn.Module, stack: LayerStack, head: nn.Linear, per_token: bool = False
-    ) -> None:
+    def __init__(self, method: str, model: nn.Module, stack: LayerStack, head: Head) -> None:
         super().__init__()
         self.model = model
-        self.adaptation = PeftParts(method, model, head, per_token)
+        self.adaptation = PeftParts(method, model, head)
         self.stack = stack
 
     def forward(self, states: States, language: str, visited: dict[int, States] | None = None) -> tuple[States, Tensor]:
@@ -82,7 +74,11 @@ class PeftNetwork(nn.Module):
         length = states.tokens.shape[1]
         # Soft prompts come first in the output; of a prefix there is nothing to see there.
         final = replace(states, tokens=hidden[:, -length:], layer=self.stack.num_layers)
-        return final, self.adaptation.read(final)
+        return final, self.adaptation.head.read(final)
+
+    def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
+        """Return ``logits``: PEFT's methods are compared without a text classifier beside them."""
+        return logits
 
     def train(self, mode: bool = True) -> PeftNetwork:
         """Only PEFT's own modules leave eval mode."""
@@ -100,8 +96,7 @@ def peft_network(
     options: Mapping[str, Any],
     encoder: Callable[[], nn.Module],
     stack: LayerStack,
-    head: nn.Linear,
-    per_token: bool = False,
+    head: Head,
 ) -> PeftNetwork:
     """Wrap a freshly loaded encoder by PEFT.
 
@@ -111,7 +106,6 @@ def peft_network(
         encoder: Loads the Hugging Face model that ``stack`` was made of.
         stack: The frozen layers, whose memory the encoder then shares.
         head: At its warm start.
-        per_token: Whether it reads each token, and not their mean.
 
     Raises:
         ConfigError: PEFT is not installed, or knows no such option.
@@ -125,7 +119,7 @@ def peft_network(
 
     try:
         wrapped: nn.Module = get_peft_model(model, configuration)
-        network = PeftNetwork(method, wrapped, stack, head, per_token).eval().to(next(stack.parameters()).device)
+        network = PeftNetwork(method, wrapped, stack, head).eval().to(next(stack.parameters()).device)
         _try_out(network)
     except torch.OutOfMemoryError:  # a RuntimeError, but of the machine, not of the method
         raise
@@ -157,7 +151,7 @@ def as_graft(network: PeftNetwork, identity: Identity) -> tuple[Adaptation, Iden
         "alpha": configuration.lora_alpha,
         "targets": sorted({name for _, name in found}),
     }
-    adaptation = Adaptation(None, adapter, network.adaptation.head, per_token=network.adaptation.per_token)
+    adaptation = Adaptation(None, adapter, network.adaptation.head)
     return adaptation, replace(identity, adapter={"name": "lora", **options})
 
 

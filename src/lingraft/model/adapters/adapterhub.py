@@ -2,7 +2,7 @@
 
 They sit inside the block, after the feed-forward network and before its norm, and may begin with an
 invertible part on the embeddings. As in MAD-X they stay frozen, and a task adapter of our own, which
-all languages share, is trained on top of them. See :mod:`lingraft.adapters.adapterhub_folder` for
+all languages share, is trained on top of them. See :mod:`lingraft.model.adapters.adapterhub_files` for
 what is read. The adaptation that is saved holds them, so their folders are needed once only.
 """
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ...backbones import FeedForward, LayerStack
 from ...core.errors import CheckpointError
 from . import Adapter, Build, adapters, is_counted_only
-from .adapterhub_files import FAMILIES, Architecture, read_adapterhub
+from .adapterhub_files import Architecture, read_adapterhub
 from .bottleneck import Bottleneck
 
 Code = Annotated[str, Field(pattern=r"^[a-z]{3}-[A-Z][a-z]{3}$")]
@@ -39,12 +39,8 @@ def adapterhub(
     """Language adapters made elsewhere (`folders`: `swh-Latn: path`), and a task bottleneck on top of them."""
 
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
-        family = stack.configuration.get("model_type")
-        if family not in FAMILIES:
-            raise CheckpointError(
-                f"AdapterHub's adapters are read for {', '.join(FAMILIES)}, and this backbone is a {family}; choose "
-                "the checkpoint they were made for"
-            )
+        if not stack.facts.adapter_inside:
+            stack.refuse_feed_forward()
         adapter = AdapterHubAdapter(stack.width, layers, width=width, dropout=dropout, learn=learn)
         for code, folder in folders.items():
             if folder.expanduser().is_dir():

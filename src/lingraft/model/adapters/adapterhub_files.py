@@ -22,7 +22,6 @@ from ...backbones import LayerStack
 from ...core.errors import CheckpointError
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter.safetensors", "pytorch_adapter.bin"
-FAMILIES = ("bert", "roberta", "xlm-roberta")
 
 ABSENT: tuple[object, ...] = (None, False, 0)
 READ: dict[str, tuple[object, ...]] = {
@@ -75,9 +74,8 @@ def read_adapterhub(folder: Path, stack: LayerStack, layers: range) -> tuple[Arc
     config = described["config"]
     stored = _read_tensors(folder, described)
     name = re.escape(str(described["name"]))
-    bottleneck = re.compile(
-        rf"(?:^|\.)encoder\.layer\.(\d+)\.output\.adapters\.{name}\.adapter_(down\.0|up)\.(weight|bias)$"
-    )
+    blocks = re.escape(stack.facts.blocks)
+    bottleneck = re.compile(rf"(?:^|\.){blocks}\.(\d+)\.output\.adapters\.{name}\.adapter_(down\.0|up)\.(weight|bias)$")
     invertible = re.compile(rf"(?:^|\.)invertible_adapters\.{name}\.([FG]\.[02]\.(?:weight|bias))$")
     tensors: dict[str, Tensor] = {}
     for key, tensor in stored.items():

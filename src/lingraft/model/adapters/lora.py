@@ -5,7 +5,7 @@ nothing more. In training the product stays beside ``W``, on a hook of the linea
 would pay for the gradient of the whole matrix, as in fine-tuning. No module of the frozen stack is
 replaced either way, and a family needs no code of its own.
 
-Hugging Face's PEFT reads and writes the same matrices: see :mod:`lingraft.adapters.peft_folder`.
+Hugging Face's PEFT reads and writes the same matrices: see :mod:`lingraft.model.adapters.peft_files`.
 """
 
 from __future__ import annotations

@@ -27,15 +27,6 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 
-BLOCKS = {
-    "bert": "encoder.layer",
-    "roberta": "encoder.layer",
-    "xlm-roberta": "encoder.layer",
-    "deberta-v2": "encoder.layer",
-    "modernbert": "layers",
-}
-"""Per family: what the Hugging Face model calls the list of its blocks, ``layers`` in a stack of ours."""
-
 ABSENT: tuple[object, ...] = (None, False, {}, [])
 PLAIN: dict[str, tuple[object, ...]] = {
     "peft_type": ("LORA",),
@@ -86,10 +77,10 @@ def read_peft(folder: Path, stack: LayerStack, layers: range) -> PeftLora:
     if unknown := [key for key in others if not IGNORED.search(key)]:
         raise CheckpointError(
             f"{folder / WEIGHTS} holds {unknown[0]}; expected low-rank matrices of linear layers inside "
-            f"{_blocks(stack)}.N, which is all that can be adapted here: train that LoRA without it"
+            f"{stack.facts.blocks}.N, which is all that can be adapted here: train that LoRA without it"
         )
     if not halves:
-        raise CheckpointError(f"{folder / WEIGHTS} holds no low-rank matrices of {_blocks(stack)}.N.…; is it LoRA?")
+        raise CheckpointError(f"{folder / WEIGHTS} holds no low-rank matrices of {stack.facts.blocks}.N.…; is it LoRA?")
     if below := sorted({layer for layer, _ in halves if layer < layers.start}):
         raise CheckpointError(
             f"the LoRA of {folder} changes layer {below[0]}, below the cut at {layers.start}, where states are "
@@ -105,7 +96,7 @@ def halves_by_place(
     tensors: Mapping[str, Tensor], stack: LayerStack
 ) -> tuple[dict[tuple[int, str], dict[str, Tensor]], list[str]]:
     """``A`` and ``B`` of each block and linear layer, by PEFT's names in a file or in a model; and the other names."""
-    pattern = re.compile(rf"(?:^|\.){re.escape(_blocks(stack))}\.(\d+)\.(.+)\.lora_([AB])(?:\.default)?\.weight$")
+    pattern = re.compile(rf"(?:^|\.){re.escape(stack.facts.blocks)}\.(\d+)\.(.+)\.lora_([AB])(?:\.default)?\.weight$")
     halves, others = dict[tuple[int, str], dict[str, Tensor]](), list[str]()
     for key, tensor in tensors.items():
         if found := pattern.search(key):
@@ -125,13 +116,13 @@ def export_peft(adapter: LoraAdapter, stack: LayerStack, folder: Path, base_mode
         base_model_name: Folder or Hub id that PEFT finds the frozen model by.
 
     Raises:
-        CheckpointError: PEFT is not installed, or the family has no known Hugging Face names.
+        CheckpointError: PEFT is not installed.
     """
     try:
         from peft import LoraConfig
     except ImportError:
         raise CheckpointError("writing PEFT's format needs PEFT: pip install 'lingraft[peers]'") from None
-    pairs = {f"{_blocks(stack)}.{layer}.{name}": pair for (layer, name), pair in adapter.matrices().items()}
+    pairs = {f"{stack.facts.blocks}.{layer}.{name}": pair for (layer, name), pair in adapter.matrices().items()}
     alpha: Any = float(adapter.alpha)
     config = LoraConfig(
         task_type="FEATURE_EXTRACTION",
@@ -149,15 +140,6 @@ def export_peft(adapter: LoraAdapter, stack: LayerStack, folder: Path, base_mode
         for side, matrix in (("A", pair.A), ("B", pair.B))
     }
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-
-
-def _blocks(stack: LayerStack) -> str:
-    family = str(stack.configuration.get("model_type"))
-    if family not in BLOCKS:
-        raise CheckpointError(
-            f"how PEFT names the layers of a {family} is not known; known: {', '.join(sorted(BLOCKS))}"
-        )
-    return BLOCKS[family]
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

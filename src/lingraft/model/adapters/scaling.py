@@ -18,19 +18,6 @@ from ...backbones import LayerStack
 from ...core.errors import ConfigError
 from . import Adapter, Build, adapters, linear_layers, parameter_name
 
-BERT = (["attention.self.key", "attention.self.value"], ["output.dense"])
-TARGETS: dict[str, tuple[list[str], list[str]]] = {
-    "bert": BERT,
-    "roberta": BERT,
-    "xlm-roberta": BERT,
-    "deberta-v2": (["attention.self.key_proj", "attention.self.value_proj"], ["output.dense"]),
-    "modernbert": (["attn.Wqkv"], ["mlp.Wo"]),
-}
-"""Per family: linear layers whose outputs are scaled, and those whose inputs are."""
-
-QUERY_ROWS = {"attn.Wqkv": 1 / 3}
-"""Where one projection makes queries, keys and values, in this order: the share of rows left as they are."""
-
 
 @adapters.register("scaling")
 def scaling(
@@ -42,19 +29,9 @@ def scaling(
     """(IA)³: factors for keys, values (`targets`: outputs) and the feed-forward's inner states (inputs)."""
 
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
-        family = str(stack.configuration.get("model_type"))
-        if family not in TARGETS and (targets is None or feed_forward is None):
-            raise ConfigError(
-                [
-                    f"adapter: it is not known which linear layers of a {family} make keys, values and the "
-                    "feed-forward's inner states; name them in `targets` and `feed_forward`"
-                ]
-            )
-        outputs, inputs = TARGETS.get(family, ([], []))
-        places = [
-            *_places(stack, layers, outputs if targets is None else targets, side=0),
-            *_places(stack, layers, inputs if feed_forward is None else feed_forward, side=1),
-        ]
+        outputs = list(stack.facts.keys_values) if targets is None else targets
+        inputs = [stack.facts.feed_forward] if feed_forward is None else feed_forward
+        places = [*_places(stack, layers, outputs, side=0), *_places(stack, layers, inputs, side=1)]
         if layers and not places:
             raise ConfigError(
                 ["adapter: `targets` and `feed_forward` are both empty, so nothing is scaled; name a layer"]
@@ -72,7 +49,7 @@ def _places(stack: LayerStack, layers: range, targets: list[str], *, side: int) 
     for layer, name in linear_layers(stack, layers, targets):
         length = stack.get_parameter(parameter_name(layer, name)).shape[side]
         if side == 0:
-            length -= round(length * QUERY_ROWS.get(name, 0))
+            length -= round(length * stack.facts.keys_values.get(name, 0))  # queries are not scaled
         yield layer, name, side, length
 
 

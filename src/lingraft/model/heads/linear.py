@@ -1,4 +1,4 @@
-"""Linear heads fitted by scikit-learn on pooled states: the baseline, the warm start, and the last step.
+"""The linear head, trained by gradient or fitted by scikit-learn: the baseline, the warm start, the last step.
 
 Logistic regression on the *frozen* states is what anyone gets without adapting the model, so every
 run reports it as "before"; and training starts from it, which spares the first epochs (Kumar et
@@ -25,10 +25,36 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from torch import Tensor, nn
 
-from ..standardiser import Frame
+from ...backbones import LayerStack
+from ...core.records import States
+from ..standardiser import Standardiser
+from . import BuildHead, Head, heads
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Values of scikit-learn's ``C`` that the frozen head tries."""
+
+
+class LinearClassifier(nn.Linear, Head):
+    """One linear layer on the mean of a text's states or, ``per_token``, on each of them."""
+
+    def __init__(self, width: int, outputs: int, *, per_token: bool = False) -> None:
+        super().__init__(width, outputs)
+        self.per_token = per_token
+
+    def read(self, final: States) -> Tensor:
+        """Return logits ``[B, C]``, or ``[B, T, C]`` of each token."""
+        logits: Tensor = self(final.tokens if self.per_token else final.pooled())
+        return logits
+
+
+@heads.register("linear")
+def linear() -> BuildHead:
+    """One linear layer on the mean of a text's states, or on each of them."""
+
+    def build(stack: LayerStack, outputs: int, per_token: bool) -> LinearClassifier:
+        return LinearClassifier(stack.width, outputs, per_token=per_token)
+
+    return build
 
 
 @dataclass(frozen=True)
@@ -44,11 +70,9 @@ class LinearHead:
         """``[N, H]`` to ``[N, C]``."""
         return pooled @ self.weight.T + self.bias
 
-    def write_to(self, head: nn.Linear) -> None:
-        """Make ``head`` this one."""
-        with torch.no_grad():
-            head.weight.copy_(self.weight)
-            head.bias.copy_(self.bias)
+    def write_to(self, head: nn.Module) -> None:
+        """Make ``head``, a linear layer, this one."""
+        head.load_state_dict({"weight": self.weight, "bias": self.bias})
 
 
 @dataclass(frozen=True)
@@ -63,7 +87,7 @@ def fit_head(
     train: Labelled,
     dev: Labelled,
     *,
-    frame: Frame,
+    standardiser: Standardiser,
     classes: int,
     balanced: bool,
     strengths: Sequence[float] = STRENGTHS,
@@ -75,15 +99,15 @@ def fit_head(
     Args:
         train: Labelled examples, target shots included.
         dev: The source language's development set.
-        frame: Centres and scales the states, so that a strength means the same for any backbone.
+        standardiser: Centres and scales the states, so that a strength means the same for any backbone.
         classes: ``C``.
         balanced: Weigh classes by inverse frequency.
         strengths: Values of scikit-learn's ``C`` to choose from.
         weights: Of the training examples; 1 by default.
         calibrated: Divide the logits by the temperature that is best on ``dev``.
     """
-    features = ((train.pooled - frame.mean) / frame.scale).numpy()
-    dev_features = ((dev.pooled - frame.mean) / frame.scale).numpy()
+    features = ((train.pooled - standardiser.mean) / standardiser.scale).numpy()
+    dev_features = ((dev.pooled - standardiser.mean) / standardiser.scale).numpy()
     fitted = []
     for strength in strengths:
         model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced" if balanced else None)
@@ -98,8 +122,8 @@ def fit_head(
     if calibrated:
         temperature = best_temperature(torch.from_numpy(dev_features) @ weight.T + bias, torch.tensor(dev.targets))
         weight, bias = weight / temperature, bias / temperature
-    weight = weight / frame.scale.item()
-    return LinearHead(weight, bias - weight @ frame.mean, strength, score)
+    weight = weight / standardiser.scale.item()
+    return LinearHead(weight, bias - weight @ standardiser.mean, strength, score)
 
 
 def best_temperature(logits: Tensor, targets: Tensor) -> float:

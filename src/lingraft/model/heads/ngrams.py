@@ -1,12 +1,12 @@
-"""What the words of a language say by themselves: character n-grams, taught by how the model reads the translations.
+"""A character n-gram classifier for each target language, trained by label projection and ensembled with the network.
 
 A tokenizer that hardly knows a language cuts its words to crumbs, and frozen layers make little of
 them. A few hundred translated sentences tell which of its n-grams go with which class all the same:
-the adapted model reads the source side of each pair, and a logistic regression on the n-grams of the
-target side learns what it read (label projection: Yarowsky et al., 2001). Its logits are added to
-those of the network. How much either counts is learned as well, from n-gram logits of models that
-did not see the sentence (stacking: Wolpert, 1992), so words that say nothing count nothing. The
-network did see it, and was aligned with its translation; so words rather count too little.
+the adapted model predicts the source side of each pair, and a logistic regression on the n-grams of
+the target side learns the prediction (label projection: Yarowsky et al., 2001). Its logits are added
+to those of the network. How much either counts is learned as well, from n-gram logits of models that
+did not see the sentence (stacking: Wolpert, 1992), so n-grams that say nothing count nothing. The
+network did see it, and was aligned with its translation; so n-grams rather count too little.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -27,11 +27,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from torch import Tensor, nn
 
-from ...core.errors import CheckpointError
 from ...data.text import normalised
+from . import TextClassifier, text_classifiers
 
 FEWEST_TEXTS = 20
-"""With fewer there is nothing to learn words from."""
+"""With fewer there is nothing to learn n-grams from."""
 FOLDS = 5
 SMALLEST_SHARE = 0.01
 """Classes that a text belongs to with a smaller probability are left out when n-grams are weighed."""
@@ -39,12 +39,15 @@ SMALLEST_SHARE = 0.01
 Numbers = NDArray[Any]
 
 
-class LexicalHead(nn.Module):
+class NgramClassifier(TextClassifier):
     """Weights on the character n-grams of one language, and how much they and the network count.
 
     ``weight [C, V]`` is for the ``V`` n-grams, ``idf [V]`` says how rare they are, ``scales [2]`` multiply the logits
-    of the network and those of the words.
+    of the network and those of the n-grams.
     """
+
+    name = "ngrams"
+    title = "character n-gram classifier"
 
     def __init__(self, ngrams: Sequence[str], idf: Tensor, weight: Tensor, scales: Tensor) -> None:
         super().__init__()
@@ -57,18 +60,35 @@ class LexicalHead(nn.Module):
         self._vectorizer.idf_ = idf.cpu().numpy()
 
     def forward(self, texts: Sequence[str], network: Tensor) -> Tensor:
-        """Texts and the network's logits ``[N, C]`` of them to the logits of both ``[N, C]``."""
-        words = self._vectorizer.transform(texts) @ self.weight.detach().cpu().numpy().T
+        """Return the scaled sum of the network's logits and those of the n-grams."""
+        own = self._vectorizer.transform(texts) @ self.weight.detach().cpu().numpy().T
         scales = self.scales.detach().cpu()
-        return scales[0] * network + scales[1] * torch.from_numpy(words).to(network)
+        return scales[0] * network + scales[1] * torch.from_numpy(own).to(network)
+
+    @classmethod
+    def restore(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """Return the classifier whose ``state_dict`` this was."""
+        listed, idf, weight, scales = (tensors[part] for part in ("ngrams", "idf", "weight", "scales"))
+        ngrams = json.loads(bytes(listed.tolist()))
+        if weight.shape[1:] != (len(ngrams),) or len(set(ngrams)) != len(ngrams):
+            raise ValueError(f"{len(ngrams)} n-grams for weights of shape {tuple(weight.shape)}")
+        return cls(ngrams, idf, weight, scales)
 
 
-def fit_lexical(texts: Sequence[str], targets: Numbers, network: Numbers, strength: float) -> LexicalHead | None:
-    """Learn which n-grams go with which class.
+@text_classifiers.register("ngrams")
+def ngrams() -> type[TextClassifier]:
+    """Logistic regression on character n-grams, in a weighted sum with the network's logits."""
+    return NgramClassifier
+
+
+def fit_ngram_classifier(
+    texts: Sequence[str], targets: Numbers, network: Numbers, strength: float
+) -> NgramClassifier | None:
+    """Fit a logistic regression on n-grams, and the weights of its sum with the network.
 
     Args:
         texts: ``N`` texts of the language, no two the same once normalised.
-        targets: What the model makes of their translations, or knows of them: probabilities ``[N, C]``.
+        targets: What the model predicts for their translations, or their labels: probabilities ``[N, C]``.
         network: Its logits of the texts themselves, ``[N, C]``.
         strength: scikit-learn's ``C`` of the logistic regression.
 
@@ -89,49 +109,20 @@ def fit_lexical(texts: Sequence[str], targets: Numbers, network: Numbers, streng
     if found is None:
         return None
     vectorizer, weight = found
-    scales = stacked(network, unseen, targets)
-    ngrams = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
-    return LexicalHead(ngrams, *(torch.tensor(values).float() for values in (vectorizer.idf_, weight, scales)))
+    scales = stack_logits(network, unseen, targets)
+    listed = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
+    return NgramClassifier(listed, *(torch.tensor(values).float() for values in (vectorizer.idf_, weight, scales)))
 
 
-def stacked(network: Numbers, words: Numbers, targets: Numbers) -> Numbers:
-    """The two factors, at least 0, that bring the sum of two logits ``[N, C]`` closest to the probabilities."""
+def stack_logits(network: Numbers, ngrams: Numbers, targets: Numbers) -> Numbers:
+    """Return the factors ``[2]``, at least 0, that bring the sum of two logits ``[N, C]`` closest to ``targets``."""
     # Differences between neighbouring factors are lost in single precision.
-    network, words, targets = (np.asarray(values, dtype=np.float64) for values in (network, words, targets))
+    network, ngrams, targets = (np.asarray(values, dtype=np.float64) for values in (network, ngrams, targets))
 
     def loss(scales: Numbers) -> float:
-        return float(-(targets * log_softmax(scales[0] * network + scales[1] * words, axis=1)).sum(1).mean())
+        return float(-(targets * log_softmax(scales[0] * network + scales[1] * ngrams, axis=1)).sum(1).mean())
 
     return np.asarray(minimize(loss, [1.0, 0.1], bounds=[(0.0, 5.0)] * 2).x)
-
-
-def with_words(adaptation: Any, texts: Sequence[tuple[str, ...]], logits: list[Tensor], language: str) -> list[Tensor]:
-    """The logits ``[C]`` of each text, those of its words included where the language has a lexical head."""
-    heads: Mapping[str, LexicalHead] = getattr(adaptation, "lexical", {})
-    if language not in heads or not logits or any(len(own) != 1 for own in texts):
-        return logits
-    return list(heads[language]([text for (text,) in texts], torch.stack(logits)))
-
-
-def lexical_heads(tensors: Mapping[str, Tensor], where: str) -> dict[str, LexicalHead]:
-    """The heads that ``tensors`` has as ``lexical.LANGUAGE.…``.
-
-    Raises:
-        CheckpointError: One is not whole.
-    """
-    heads = {}
-    for language in sorted({name.split(".")[1] for name in tensors if name.startswith("lexical.")}):
-        try:
-            parts = {part: tensors[f"lexical.{language}.{part}"] for part in ("ngrams", "idf", "weight", "scales")}
-            ngrams = json.loads(bytes(parts["ngrams"].tolist()))
-            if parts["weight"].shape[1:] != (len(ngrams),) or len(set(ngrams)) != len(ngrams):
-                raise ValueError(f"{len(ngrams)} n-grams for weights of shape {tuple(parts['weight'].shape)}")
-            heads[language] = LexicalHead(ngrams, parts["idf"], parts["weight"], parts["scales"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise CheckpointError(
-                f"{where}: the words of {language} cannot be read ({error}); run the recipe again"
-            ) from None
-    return heads
 
 
 def _vectorizer(vocabulary: list[str] | None = None) -> TfidfVectorizer:

@@ -21,7 +21,7 @@ from ...core.records import States
 from ...core.registry import Registry
 
 Init = Literal["states", "normal", "vocabulary", "labels", "text"]
-"""Where the rows of a prompt start: see :mod:`lingraft.starts`."""
+"""Where the rows of a prompt start: see :mod:`lingraft.model.prompts.initialisers`."""
 
 Initial = Callable[[str, int, int], Tensor]
 """``(how, layer, count) -> [count, H]``: first rows for the input of block ``layer``.

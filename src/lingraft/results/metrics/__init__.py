@@ -1,142 +1,171 @@
-"""How good predictions are: plain functions over two sequences of labels.
+"""How good predictions are: metrics that are functions of sums over examples.
 
-A metric of classification takes the gold labels and the predicted ones, in the same order, and
-returns one number between 0 and 1. :data:`METRICS` names those that a task can ask for. The module
-imports no torch.
+One kind of metric serves all tasks. What an example adds to the sums is counted once; the number, its intervals and
+its paired differences are then made from sums alone, so that a bootstrap resample costs a matrix product
+(:mod:`lingraft.results.resampling`). How sums become the number is a *formula*, and a formula has a name: counts are
+written beside the predictions, the name into ``data.json``, and a report, which knows no kinds of task, makes the
+same number from both. A metric of one's own with a formula of its own registers that::
+
+    @formulas.register("geometric_mean")
+    def geometric_mean() -> Formula:
+        return lambda sums: np.exp(sums[..., 0] / sums[..., 1])
+
+The module imports no torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import eq
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
 
-__all__ = [
-    "METRICS",
-    "Metric",
-    "SumMetric",
-    "accuracy",
-    "expected_calibration_error",
-    "macro_f1",
-    "mean_of",
-    "of_sums",
-]
+from ...core.registry import Registry
 
-Metric = Callable[[Sequence[Any], Sequence[str]], float]
-"""Gold and predictions, in the same order, to one number between 0 and 1."""
+__all__ = ["Counts", "Formula", "Metric", "accuracy", "formula", "formulas", "macro_f1", "mean_of"]
 
 Counts = tuple[float, ...]
+"""What one example adds to the sums: ``K`` numbers."""
+
+Formula = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Sums ``[..., K]`` to the metric ``[...]``, between 0 and 1."""
+
+formulas = Registry("lingraft.formulas", "lingraft.results.metrics")
 
 
 @dataclass(frozen=True)
-class SumMetric:
-    """A metric that is a function of sums over examples, which makes resampling it cheap.
+class Metric:
+    """A metric of predictions, one for each example.
 
-    ``counts`` gives ``K`` numbers for the gold and the prediction of one example; ``of_sums`` makes the
-    metric ``[...]`` of their sums ``[..., K]``.
+    Calling it with ``N`` gold answers and ``N`` predictions gives one number.
     """
 
     counts: Callable[[Any, str], Counts]
-    of_sums: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    """Gold and prediction of one example to ``K`` numbers that are added up over examples."""
+    formula: str
+    """The name of what makes the metric of the sums, in :data:`formulas`."""
+    right: Callable[[Any, str], float]
+    """How much of one prediction is right, 1 being all of it; a confidence is the chance of that."""
 
     def __call__(self, gold: Sequence[Any], predicted: Sequence[str]) -> float:
-        """The metric over all examples.
+        """Return the metric over all examples.
+
+        Raises:
+            ValueError: As :meth:`table`.
+        """
+        return self.of_table(self.table(gold, predicted))
+
+    def table(self, gold: Sequence[Any], predicted: Sequence[str]) -> NDArray[np.float64]:
+        """Return the counts of each example: ``[N, K]``.
 
         Raises:
             ValueError: There are no examples, or not as many of one as of the other.
         """
-        _check_lengths(gold, predicted)
-        return float(self.of_sums(self.table(gold, predicted).sum(0)))
-
-    def table(self, gold: Sequence[Any], predicted: Sequence[str]) -> NDArray[np.float64]:
-        """The counts of each example: ``[N, K]``."""
+        if len(gold) != len(predicted):
+            raise ValueError(f"{len(predicted)} predictions for {len(gold)} examples; expected one for each")
+        if not len(gold):
+            raise ValueError("there are no examples to score")
         return np.array([self.counts(g, p) for g, p in zip(gold, predicted, strict=True)], dtype=np.float64)
 
+    def of_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the metric ``[...]`` of sums ``[..., K]``."""
+        return formula(self.formula)(sums)
 
-def of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of two sums ``[..., 2]`` (score, examples), the F1 of three ``[..., 3]`` (right, predicted, gold).
-
-    Where nothing is predicted and nothing is gold, 0 as conlleval has it.
-    """
-    if sums.shape[-1] == 2:
-        return np.asarray(sums[..., 0] / np.maximum(sums[..., 1], 1e-12))
-    return np.asarray(2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1e-12))
+    def of_table(self, table: NDArray[np.float64]) -> float:
+        """Return the metric of counts ``[N, K]``."""
+        return float(self.of_sums(table.sum(0)))
 
 
-def mean_of(score: Callable[[Any, str], float]) -> SumMetric:
-    """The mean over examples of a score between 0 and 1."""
-    return SumMetric(lambda gold, predicted: (float(score(gold, predicted)), 1.0), of_sums)
-
-
-def accuracy(gold: Sequence[str], predicted: Sequence[str]) -> float:
-    """Share of examples whose label is predicted.
-
-    Args:
-        gold: ``N`` labels.
-        predicted: ``N`` labels, in the same order.
+def formula(name: str) -> Formula:
+    """Return the formula called ``name``.
 
     Raises:
-        ValueError: There are no examples, or not as many of one as of the other.
+        ConfigError: Nobody registered it.
     """
-    _check_lengths(gold, predicted)
-    return sum(g == p for g, p in zip(gold, predicted, strict=True)) / len(gold)
+    found: Formula = formulas.get(name)()
+    return found
 
 
-def macro_f1(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str] | None = None) -> float:
-    """Mean over labels of F1, the harmonic mean of precision and recall.
+# ---- Formulas --------------------------------------------------------------------------------------
+
+
+@formulas.register("mean")
+def mean() -> Formula:
+    """Return the mean of two sums: score, examples."""
+    return lambda sums: np.asarray(sums[..., 0] / np.maximum(sums[..., 1], 1e-12))
+
+
+@formulas.register("f1")
+def f1() -> Formula:
+    """Return the F1 of three sums: right, predicted, gold. Nothing predicted of nothing is 0, as in conlleval."""
+    return lambda sums: np.asarray(2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1e-12))
+
+
+@formulas.register("macro_f1")
+def macro() -> Formula:
+    """Return the mean over classes of their F1, from the three sums of each class in turn."""
+
+    def of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(f1()(sums.reshape(*sums.shape[:-1], -1, 3)).mean(-1))
+
+    return of_sums
+
+
+@formulas.register("macro_f1_of_seen")
+def macro_of_seen() -> Formula:
+    """Return ``macro_f1`` over the classes that occur in gold or in the predictions."""
+
+    def of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        of_class = sums.reshape(*sums.shape[:-1], -1, 3)
+        seen = np.count_nonzero(of_class[..., 1] + of_class[..., 2], axis=-1)
+        return np.asarray(f1()(of_class).sum(-1) / np.maximum(seen, 1))
+
+    return of_sums
+
+
+# ---- Metrics ---------------------------------------------------------------------------------------
+
+
+def mean_of(score: Callable[[Any, str], float]) -> Metric:
+    """Return the mean over examples of a score between 0 and 1; only a score of 1 is right."""
+    return Metric(
+        counts=lambda gold, predicted: (float(score(gold, predicted)), 1.0),
+        formula="mean",
+        right=lambda gold, predicted: float(score(gold, predicted) == 1),
+    )
+
+
+accuracy = mean_of(eq)
+"""Share of examples whose label is predicted."""
+
+
+def macro_f1(labels: Sequence[str], *, only_seen: bool = False) -> Metric:
+    """Return the mean over ``labels`` of F1, the harmonic mean of precision and recall.
 
     Args:
-        gold: ``N`` labels.
-        predicted: ``N`` labels, in the same order.
-        labels: The label set of the task: all of them count, and one that occurs neither in gold nor
-            in the predictions counts 0. Without it, the labels that do occur.
+        labels: ``C`` of them. All count: one that occurs neither in gold nor in the predictions has an F1 of 0.
+        only_seen: Such a label does not count. That is for labels which were themselves read from the examples: a
+            resample that happens to miss one is not held against the model.
 
     Raises:
-        ValueError: There are no examples, not as many of one as of the other, or no labels to average over.
+        ValueError: There are no labels to average over.
     """
-    _check_lengths(gold, predicted)
-    if labels is not None and not len(labels):
+    if not len(labels):
         raise ValueError("macro-F1 is a mean over labels; expected at least one")
-    chosen = None if labels is None else list(labels)
-    return float(f1_score(list(gold), list(predicted), labels=chosen, average="macro", zero_division=0))
+    places = {label: 3 * i for i, label in enumerate(labels)}
 
+    def counts(gold: str, predicted: str) -> Counts:
+        row = [0.0] * (3 * len(places))
+        if predicted in places:
+            row[places[predicted]] = float(gold == predicted)
+            row[places[predicted] + 1] = 1.0
+        if gold in places:
+            row[places[gold] + 2] = 1.0
+        return tuple(row)
 
-def expected_calibration_error(confidence: Sequence[float], correct: Sequence[float], bins: int = 10) -> float:
-    """How far confidence is from accuracy, over bins of confidence (Guo et al., 2017).
-
-    The unit interval is cut into bins of equal width, open below and closed above (0 falls into the
-    first). In each bin, the mean confidence is compared with the share of correct predictions; the
-    absolute differences are averaged with the number of examples as weight.
-
-    Args:
-        confidence: ``N`` probabilities that the model gave to its predictions.
-        correct: ``N`` times whether the prediction was right, or how much of it was.
-        bins: Number of bins.
-
-    Raises:
-        ValueError: There are no examples, not as many of one as of the other, or a confidence is not a probability.
-    """
-    _check_lengths(correct, confidence, what="confidences")
-    if bins < 1:
-        raise ValueError(f"expected at least one bin, not {bins}")
-    probability = np.asarray(confidence, dtype=np.float64)
-    if not ((probability >= 0) & (probability <= 1)).all():  # NaN fails as well
-        raise ValueError(f"a confidence lies between 0 and 1, not from {probability.min()} to {probability.max()}")
-    edges = np.linspace(0, 1, bins + 1)
-    chosen = np.searchsorted(edges[1:-1], probability, side="left")  # [N] index of the bin
-    surplus = np.bincount(chosen, probability - np.asarray(correct, dtype=np.float64))
-    return float(np.abs(surplus).sum() / len(probability))
-
-
-METRICS: Mapping[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1}
-
-
-def _check_lengths(gold: Sequence[object], predicted: Sequence[object], what: str = "predictions") -> None:
-    if len(gold) != len(predicted):
-        raise ValueError(f"{len(predicted)} {what} for {len(gold)} examples; expected one for each")
-    if not len(gold):
-        raise ValueError("there are no examples to score")
+    return Metric(
+        counts, "macro_f1_of_seen" if only_seen else "macro_f1", lambda gold, predicted: float(gold == predicted)
+    )

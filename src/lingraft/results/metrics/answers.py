@@ -25,7 +25,7 @@ from functools import cache, partial
 from typing import Any
 
 from ...core.errors import ConfigError
-from . import SumMetric, mean_of
+from . import Metric, mean_of
 
 __all__ = ["NORMALISERS", "Normaliser", "answer_metrics", "exact_match", "normaliser", "token_f1"]
 
@@ -36,7 +36,7 @@ Normaliser = Callable[[str], str]
 # ---- The metrics -----------------------------------------------------------------------------------
 
 
-def answer_metrics(spec: str) -> dict[str, SumMetric]:
+def answer_metrics(spec: str) -> dict[str, Metric]:
     """F1 and exact match over questions, gold being a list of answers of which the best counts.
 
     Args:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...core.errors import DataError
-from . import Counts, SumMetric, of_sums
+from . import Counts, Metric
 
 __all__ = ["Span", "check_tag", "repaired", "span_f1", "spans_of", "tag_accuracy"]
 
@@ -96,8 +96,19 @@ def _same_length(gold: str, predicted: str) -> tuple[list[str], list[str]]:
     return right, guessed
 
 
-span_f1 = SumMetric(_span_counts, of_sums)
+def _right_tags(gold: str, predicted: str) -> float:
+    right, words = _tag_counts(gold, predicted)
+    return right / words if words else 1.0
+
+
+def _right_bio_tags(gold: str, predicted: str) -> float:
+    """Return the share of words with the right tag, tags that mean the same spans being the same."""
+    right, guessed = (" ".join(repaired(tags)) for tags in _same_length(gold, predicted))
+    return _right_tags(right, guessed)
+
+
+span_f1 = Metric(_span_counts, "f1", _right_bio_tags)
 """F1 of the spans of all sentences together: right are those of the same type with the same ends."""
 
-tag_accuracy = SumMetric(_tag_counts, of_sums)
+tag_accuracy = Metric(_tag_counts, "mean", _right_tags)
 """Share of words with the right tag."""

@@ -14,10 +14,9 @@ from pathlib import Path
 from shutil import copyfile
 
 from ...core.files import write_atomically
-from ..comparison import Block, Comparison, blocks, read_comparison
+from ..comparison import Block, Comparison, Result, blocks, read_comparison
 from ..findings import metrics_of
-from ..statistics import Difference
-from ..wording import capital, count, duration, metric_name, plural
+from ..wording import capital, count, difference, duration, metric_name, p_value, plural
 from ..words import Words, words_of
 
 # ---- The page --------------------------------------------------------------------------------------
@@ -63,7 +62,8 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
         f"95 % bootstrap interval over test {_words(comparison).example}s, which are drawn once for all languages, "
         "draws and seeds where the test sets share them. "
         f"*Difference* is paired, method minus `{comparison.reference}`; *p* is two-sided, "
-        "corrected for the number of methods (Holm). *Trained* counts the head. *Time* is that of one training, all "
+        "corrected for the number of methods (Holm); `<` stands where no resample says otherwise. *Trained* counts "
+        "the head. *Time* is that of one training, all "
         "languages together; computing the frozen states below the cut, once for all methods, is not included "
         "(methods that train or wrap the whole model read none). *Memory* is the peak of the method's own process "
         "while it trains and predicts.",
@@ -87,23 +87,27 @@ def _words(comparison: Comparison) -> Words:
 def finding(block: Block, comparison: Comparison) -> str:
     """One sentence or two on who is best."""
     best, k = block.results[0], f"k = {block.shots}"
-    ours = next((result for result in block.results if result.name == comparison.reference), None)
+    ours = _reference(block, comparison)
     if ours is None:
         return f"**{k}: `{best.name}` has the highest mean, {_percent(best.mean.value)}.**"
     others = [result for result in block.results if result is not ours]
     above = [result for result in others if result.mean.value > ours.mean.value]
     if above:
-        told = ", ".join(f"`{result.name}` by {_points(result.difference, sign=False)}" for result in above)
+        told = ", ".join(f"`{result.name}` by {_points(result, ours, sign=False)}" for result in above)
         return f"**{k}: `{ours.name}` ({_percent(ours.mean.value)}) does not win: above it are {told} points.**"
     level = [result for result in others if result.mean.value == ours.mean.value]
     shared = f"shares the highest mean with {', '.join(f'`{result.name}`' for result in level)}"
     text = f"**{k}: `{ours.name}` {shared if level else 'has the highest mean'}, {_percent(ours.mean.value)}.**"
     if others and not level:
-        text += f" Next is `{others[0].name}` ({_points(others[0].difference)} points)."
+        text += f" Next is `{others[0].name}` ({_points(others[0], ours)} points)."
     unclear = [r.name for r in others if r.difference and r.difference.low <= 0 <= r.difference.high]
     if unclear:
         text += f" The interval of the difference includes 0 for {', '.join(f'`{name}`' for name in unclear)}."
     return text
+
+
+def _reference(block: Block, comparison: Comparison) -> Result | None:
+    return next((result for result in block.results if result.name == comparison.reference), None)
 
 
 def table_rows(block: Block, comparison: Comparison) -> list[list[str]]:
@@ -113,8 +117,8 @@ def table_rows(block: Block, comparison: Comparison) -> list[list[str]]:
             result.name,
             f"{_percent(result.mean.value)} [{_number(result.mean.low)}, {_number(result.mean.high)}]",
             f"{comparison.language(result.worst)} {_number(result.languages[result.worst])}",
-            _points(result.difference),
-            "" if result.p_value is None else "< 0.001" if result.p_value < 0.001 else f"{result.p_value:.3f}",
+            _points(result, _reference(block, comparison)),
+            "" if result.p_value is None else p_value(result.p_value, block.resolution),
             count(result.method["trainable_parameters"]),
             "–" if result.steps is None else f"{result.steps:,.0f}",
             duration(result.seconds),
@@ -197,13 +201,14 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def _points(difference: Difference | None, sign: bool = True) -> str:
-    """``+1.2 [+0.3, +2.1]``."""
-    if difference is None:
+def _points(result: Result, reference: Result | None, sign: bool = True) -> str:
+    """The difference of the two means as they are said, and its interval: ``+1.2 [+0.3, +2.1]``."""
+    if result.difference is None or reference is None:
         return ""
-    form = "+.1f" if sign else ".1f"
-    mean, low, high = (f"{100 * value:{form}}" for value in (difference.mean, difference.low, difference.high))
-    return f"{mean} [{low}, {high}]"
+    plus = "+" if sign else ""
+    mean = difference(100 * reference.mean.value, 100 * result.mean.value, 1)
+    low, high = (f"{100 * value:{plus}.1f}" for value in (result.difference.low, result.difference.high))
+    return f"{mean:{plus}f} [{low}, {high}]"
 
 
 def _copied(source: Path, target: Path) -> None:

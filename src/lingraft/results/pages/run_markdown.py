@@ -15,10 +15,11 @@ import numpy as np
 
 from ...core.errors import RunError
 from ...core.files import write_atomically
-from ..findings import Result, answers_of, metrics_of, results
+from ..findings import Estimate, Result, answers_of, formula_of, metrics_of, results
+from ..resampling import resample_jointly
 from ..run_files import RunFiles, counts_of, read_run
-from ..statistics import Difference, joint_difference
-from ..wording import capital, metric_name, percent, plural
+from ..statistics import interval
+from ..wording import capital, difference, metric_name, percent, plural
 from ..words import words_of
 
 
@@ -75,15 +76,15 @@ def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
 
 def _finding(run: RunFiles, targets: Sequence[Result], k: int) -> str:
     here = [result for result in targets if result.shots == k]
-    before = np.mean([result.before.value for result in here if result.before] or [0.0])
-    after = np.mean([result.after.value for result in here if result.after] or [0.0])
-    difference = mean_gain(run, here, k)
-    interval = "" if difference is None else f" [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+    before = float(np.mean([result.before.value for result in here if result.before] or [0.0]))
+    after = float(np.mean([result.after.value for result in here if result.after] or [0.0]))
+    gain = mean_gain(run, here, k)
+    bounds = "" if gain is None else f" [{100 * gain[0]:+.1f}, {100 * gain[1]:+.1f}]"
     if not any(result.before for result in here):
-        return f"- **k = {k}: {percent(float(after))}, without a baseline** (mean of {len(here)} languages)."
+        return f"- **k = {k}: {percent(after)}, without a baseline** (mean of {len(here)} languages)."
     return (
-        f"- **k = {k}: {percent(float(before))} → {percent(float(after))}, {100 * (after - before):+.1f} points"
-        f"{interval}** (mean of {len(here)} languages)."
+        f"- **k = {k}: {percent(before, 1)} → {percent(after, 1)}, "
+        f"{difference(100 * before, 100 * after, 1):+f} points{bounds}** (mean of {len(here)} languages)."
     )
 
 
@@ -102,7 +103,7 @@ def _table(run: RunFiles, found: Sequence[Result], k: int) -> list[str]:
             f"{result.name}{role}",
             _cell(result.before),
             _cell(result.after),
-            _cell(result.gain, sign=True),
+            _gain_cell(result),
             "–" if result.second_before is None else f"{result.second_before:.3f} → {result.second_after:.3f}",
             f"{min(result.draw_means):.3f}",
             str(result.n),
@@ -111,30 +112,38 @@ def _table(run: RunFiles, found: Sequence[Result], k: int) -> list[str]:
     return lines
 
 
-def _cell(estimate: object, sign: bool = False) -> str:
-    value, low, high = (getattr(estimate, name, None) for name in ("value", "low", "high"))
-    if value is None:
+def _cell(estimate: Estimate | None) -> str:
+    if estimate is None:
         return "–"
-    form = "+.3f" if sign else ".3f"
-    return f"{value:{form}}" + ("" if low is None or high is None else f" [{low:{form}}, {high:{form}}]")
+    low, high = estimate.low, estimate.high
+    return f"{estimate.value:.3f}" + ("" if low is None or high is None else f" [{low:.3f}, {high:.3f}]")
 
 
-def mean_gain(run: RunFiles, here: Sequence[Result], k: int) -> Difference | None:
-    """Paired difference, mean over languages; None unless all test sets hold the same sentences."""
-    after, before, groups = [], [], set()
+def _gain_cell(result: Result) -> str:
+    """The difference of the two cells beside it, and its interval."""
+    if result.gain is None or result.before is None or result.after is None:
+        return "–"
+    low, high = result.gain.low, result.gain.high
+    bounds = "" if low is None or high is None else f" [{low:+.3f}, {high:+.3f}]"
+    return f"{difference(result.before.value, result.after.value, 3):+f}{bounds}"
+
+
+def mean_gain(run: RunFiles, here: Sequence[Result], k: int) -> tuple[float, float] | None:
+    """Return the interval of the gain, mean over languages; None unless all test sets hold the same sentences."""
+    tables, groups = [], set()  # of each language [U, N, K] after and before; groups [N]
     names = [unit for unit in sorted(run.summary["units"]) if unit.startswith(f"k{k}-")]
     for result in here:
         found = [answers_of(run, unit, result.language, result.context_language) for unit in names]
         rows = [sorted(unit, key=lambda row: (str(row["group"]), str(row["id"]))) for unit in found]
         groups |= {tuple(str(row["group"]) for row in unit) for unit in rows}
-        if not all(unit and unit[0].get("before") is not None for unit in rows):
+        if not all(unit and "before_counts" in unit[0] for unit in rows):
             return None
-        after.append(np.array([[counts_of(row) for row in unit] for unit in rows]))  # [U, N, K]
-        before.append(np.array([[counts_of(row, "before") for row in unit] for unit in rows]))
+        tables.append([np.array([[counts_of(r, when) for r in unit] for unit in rows]) for when in ("after", "before")])
     if len(groups) != 1:
         return None
-    shared = list(groups.pop())
-    return joint_difference(after, before, [shared] * len(after))
+    made, drawn = formula_of(run.data), resample_jointly([groups.pop()])[0]
+    new, old = (np.mean([drawn.metric(made, one[side]) for one in tables], axis=0) for side in (0, 1))  # [R] each
+    return interval(new - old)
 
 
 def _copy(source: Path, target: Path) -> None:

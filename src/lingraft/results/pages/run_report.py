@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from ...core.files import Row
 from .. import charts, findings, wording
 from ..findings import Result
+from ..metrics.calibration import expected_calibration_error
 from ..run_files import RunFiles, is_right
 from ..words import words_of
 from . import Page, pages
@@ -78,7 +79,7 @@ def _environment() -> Environment:
         wording.count,
         wording.size,
         wording.interval,
-        wording.points,
+        wording.change,
         wording.duration,
         wording.span,
     )
@@ -141,7 +142,7 @@ def _results_title(main: list[Result]) -> str:
         return "Nothing to compare yet"
     best = max(gains, key=lambda result: result.gain.value if result.gain else 0.0)
     assert best.gain is not None
-    change = f"{wording.points(best.gain.value)} {wording.interval(best.gain)}".strip()
+    change = wording.gain_told(best)
     if len(gains) == 1:
         return f"Adaptation changed {wording.metric_name(gains[0].metric)} by {change}"
     return f"{best.name} gained most: {change}" if best.gain.value > 0 else f"No language gained; {best.name}: {change}"
@@ -188,8 +189,9 @@ def _predictions(run: RunFiles) -> list[Context]:
                 "confused": _most_confused(labels, counts),
                 "reliability": Markup(charts.reliability_diagram(before, after)),
                 "confidence": wording.confidence_told(after),
-                "ece_before": stated.get("before", findings.expected_calibration_error(before)),
-                "ece_after": stated.get("after", findings.expected_calibration_error(after)),
+                "ece_before": expected_calibration_error(before),
+                "ece_after": expected_calibration_error(after),
+                "ece_of_all": stated if len(run.trainings) > 1 else {},
             }
         )
     return sections

@@ -64,6 +64,8 @@ class Kind:
     per_token: bool = False
     metrics_in: Callable[[str], Mapping[str, Metric]] | None = None
     """The same metrics for answers in a language, where its rules differ from those of ``metrics``."""
+    head: str = "linear"
+    """Name of the head that gives the outputs, see :mod:`lingraft.model.heads`."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What builds the same kind again, as plain data, beside its name and labels."""
 
@@ -73,7 +75,7 @@ class Kind:
     """Whether what is right of an example is one of ``labels``, and its target the number of it. Shots are then drawn
     and counted per class, classes can be weighed, and who takes what for what makes a confusion matrix."""
     class_logits: bool = False
-    """Whether, besides, the ``C`` outputs are the logits of those classes. The frozen head is then a logistic
+    """Whether, besides, the ``C`` outputs of a linear head are the logits of those classes. The frozen head is then a logistic
     regression on pooled states instead of one trained by gradient, the last layer is fitted again after training,
     character n-grams and prototypes have classes to speak for, and losses may compare the predictions of sentences."""
     outside: str | None = None
@@ -96,10 +98,11 @@ class Kind:
     """How pages speak of it."""
 
     def __post_init__(self) -> None:
-        if self.class_logits and (not self.one_class_each or self.per_token or self.outputs != len(self.labels)):
+        of_texts = self.head == "linear" and not self.per_token
+        if self.class_logits and not (self.one_class_each and of_texts and self.outputs == len(self.labels)):
             raise ValueError(
-                f"{self.name}: class_logits needs one_class_each and an output for each of {len(self.labels)} labels, "
-                f"not for tokens; there are {self.outputs} outputs"
+                f"{self.name}: class_logits needs one_class_each, and a linear head with an output for each of "
+                f"{len(self.labels)} labels that does not read tokens; there are {self.outputs} outputs"
             )
         if self.read_item is None and not self.item_columns:
             raise ValueError(f"{self.name}: name the item_columns that predict takes, or give it a read_item")

@@ -45,7 +45,7 @@ def classification_kind(labels: Sequence[str]) -> Kind:
         collate=collate_classes,
         loss=cross_entropy,
         decode=partial(decode_labels, labels=labels),
-        metrics={"accuracy": accuracy, "macro_f1": partial(macro_f1, labels=labels)},
+        metrics={"accuracy": accuracy, "macro_f1": macro_f1(labels)},
         one_class_each=True,
         class_logits=True,
         columns=second_text,

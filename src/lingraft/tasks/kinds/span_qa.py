@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ...core.errors import ConfigError
 from ...core.records import Example, Features, PairExample, Prediction, SpanExample, Target
-from ...results.metrics import SumMetric
+from ...results.metrics import Metric
 from ...results.metrics.answers import answer_metrics
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
@@ -99,7 +99,7 @@ def question_with_context(item: Any, asked: Asked) -> SpanExample:
 
 
 @cache
-def _mlqa_metrics(language: str) -> Mapping[str, SumMetric]:
+def _mlqa_metrics(language: str) -> Mapping[str, Metric]:
     """MLQA's rules for contexts in a language."""
     return answer_metrics(f"mlqa:{language}")
 

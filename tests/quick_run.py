@@ -1,0 +1,71 @@
+"""A whole run in seconds: quiet, verified in this process, with a clock that stands still."""
+
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from types import SimpleNamespace
+
+from lingraft.core.progress import Reporter
+from lingraft.experiments import worker
+from lingraft.experiments.compare import compare
+from lingraft.runs import pipeline
+from lingraft.serving.verification import verify
+
+QUIET = Reporter(quiet=True, clock=lambda: 0.0)
+
+
+def run(recipe, *, reporter=QUIET, save_every=1e9):
+    """Run a recipe; equal runs leave equal files, for no time passes."""
+    return pipeline.run(recipe, reporter=reporter, verify=verify, save_every=save_every)
+
+
+class Stopping(Reporter):
+    """Stops at the N-th step of any training, counted over all trials, as a kill would: nothing is cleaned up."""
+
+    def __init__(self, at):
+        super().__init__(quiet=True, clock=lambda: 0.0)
+        self.left = at
+
+    @contextmanager
+    def task(self, title, total):
+        """Count steps."""
+
+        def advance(amount=1, note=""):
+            if title.startswith(("training", "frozen head")):
+                self.left -= 1
+                if self.left == 0:
+                    raise KeyboardInterrupt
+
+        yield advance
+
+
+def content(folder):
+    """Every file of a run folder with its bytes, the folder's own path and name taken out; locks are left out."""
+    place, name = str(folder).encode(), folder.name.encode()
+    return {
+        str(path.relative_to(folder)): path.read_bytes().replace(place, b"RUN").replace(name, b"RUN")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def differing(one, other):
+    """Files that are not in both folders, or not the same."""
+    first, second = content(one), content(other)
+    return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+
+
+@contextmanager
+def start_here(wanted, complaints):
+    """A comparison's worker in this process, which spares a process's start; what it says is the same."""
+    code, said = 0, StringIO()
+    with redirect_stdout(said):
+        try:
+            worker.main(StringIO(wanted))
+        except SystemExit as end:
+            code = end.code
+    yield SimpleNamespace(stdout=said.getvalue().splitlines(), wait=lambda: code)
+
+
+def quick_compare(recipe, *, start=start_here):
+    """Compare the methods of a recipe, all of them in this process."""
+    return compare(recipe, quiet=True, start=start)

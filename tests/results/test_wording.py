@@ -1,0 +1,112 @@
+"""Numbers that a reader can subtract say the difference that is said beside them."""
+
+import re
+from decimal import Decimal
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lingraft.results.findings import Estimate, Result
+from lingraft.results.wording import change, difference, digits_of, gain_told, headline, interval, p_value, sentence
+
+SHARES = st.floats(0, 1)
+
+
+def result(before, after, low=None, high=None):
+    """One language before and after."""
+    gain = Estimate(after - before, low, high)
+    return Result("yor-Latn", "Yoruba", 5, Estimate(before), Estimate(after), gain, None, None, (after,), 1, 120, None)
+
+
+def numbers(text):
+    """What stands in a sentence, in the order that a reader comes to it."""
+    text = text.replace("\u2212", "-").replace("\u00a0", " ")
+    return [Decimal(number) for number in re.findall(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?= %| point)", text)]
+
+
+@given(SHARES, SHARES)
+@example(0.945, 0.92)  # 94 or 95, and 92, and 2.5 points
+@example(0.9549, 0.9251)
+@example(0.5, 0.5)
+@example(0.0, 1.0)
+def test_a_sentence_says_the_difference_of_the_numbers_that_it_says(before, after):
+    """Whatever is rounded: who subtracts one from the other finds the third, in the headline and in the chapter too."""
+    one = result(before, after)
+    first, second, apart = numbers(sentence(one))
+
+    assert second - first == apart
+    assert numbers(headline([one])) == [first, second]
+    assert numbers(gain_told(one)) == [apart]
+
+
+@given(SHARES, SHARES)
+def test_what_is_said_is_near_the_truth(before, after):
+    """The shares are rounded as ever, and the difference is off by no more than its last digit."""
+    first, second, apart = numbers(sentence(result(before, after)))
+    digits = digits_of(before, after)
+
+    assert abs(float(first) - 100 * before) <= 0.5 * 10**-digits + 1e-9
+    assert abs(float(second) - 100 * after) <= 0.5 * 10**-digits + 1e-9
+    assert abs(float(apart) - 100 * (after - before)) <= (1.0 if digits else 0.5) * 10**-digits + 1e-9
+
+
+@given(st.integers(0, 100), st.integers(0, 100))
+def test_whole_percents_need_no_more_digits(before, after):
+    """More digits are shown only where fewer contradict each other."""
+    assert digits_of(before / 100, after / 100) == 0
+
+
+def test_one_more_digit_where_rounding_contradicts():
+    """95.4 and 92.6 are rounded to 95 and 93, two points apart, and differ by 2.8."""
+    assert digits_of(0.954, 0.926) == 1
+    assert sentence(result(0.954, 0.926)).startswith("Yoruba: 95.4\u00a0% → 92.6\u00a0% accuracy")
+    assert gain_told(result(0.954, 0.926, -0.0512, 0.0004)) == "\u22122.8\u00a0points [\u22125.1, 0.0]"
+    assert gain_told(result(0.95, 0.92, -0.0512, 0.0004)) == "\u22123\u00a0points [\u22125, 0]"
+
+
+@given(SHARES, SHARES, st.integers(0, 4))
+def test_a_cell_says_the_difference_of_the_cells_beside_it(before, after, digits):
+    """In tables the digits are given."""
+    cells = [Decimal(f"{one:.{digits}f}") for one in (before, after)]
+
+    assert difference(before, after, digits) == cells[1] - cells[0]
+
+
+def test_signs_and_plurals():
+    """A real minus, a plus before gains only, and no minus before nothing."""
+    assert change(0.5, 0.51) == "+1\u00a0point"
+    assert change(0.51, 0.5) == "\u22121\u00a0point"
+    assert change(0.52, 0.8) == "+28\u00a0points"
+    assert change(0.5, 0.5) == change(0.5, 0.499999) == "0\u00a0points"
+    assert change(0.5, 0.51, 1) == "+1.0\u00a0points"
+    assert interval(Estimate(0.0, -0.001, 0.001)) == "[0, 0]"
+
+
+@pytest.mark.parametrize(
+    ("value", "resolution", "said"),
+    [
+        (2 / 2001, 2 / 2001, "< 0.001"),
+        (4 / 2001, 2 / 2001, "0.002"),
+        (24 / 4801, 24 / 4801, "< 0.005"),
+        (48 / 4801, 24 / 4801, "0.010"),
+        (1.0, 24 / 4801, "1.000"),
+        (2 / 48_001, 2 / 48_001, "< 0.00005"),
+        (10 / 48_001, 2 / 48_001, "0.00021"),
+        (0.041, 0.041, "< 0.05"),
+        (0.123, 0.011, "0.12"),
+    ],
+)
+def test_p_values_have_the_digits_that_the_resamples_know(value, resolution, said):
+    """The smallest that there can be is a bound, and no number is finer than it."""
+    assert p_value(value, resolution) == said
+
+
+@given(st.integers(1, 50), st.integers(2000, 40_000), st.integers(0, 1000))
+def test_a_p_value_is_said_as_a_bound_only_where_it_is_one(comparisons, resamples, others):
+    """The bound is above what it bounds, and within twice of it or one digit."""
+    resolution = comparisons * 2 / (resamples + 1)
+    said = p_value((1 + others) * resolution, resolution)
+
+    assert said.startswith("< ") == (others == 0)
+    assert float(said.removeprefix("< ")) >= (resolution if others == 0 else 0)

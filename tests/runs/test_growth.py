@@ -1,0 +1,132 @@
+"""A folder grows by seeds, shots and draws, and refuses what was made of something else."""
+
+import pytest
+
+from invented import SOURCE, TARGET, world_recipe, write_world
+from lingraft.core.errors import RunError
+from lingraft.core.files import read_object, write_json
+from lingraft.recipe.settings import Recipe
+from lingraft.runs.folder import units
+from quick_run import content, differing, run
+from tiny import random_model, save_checkpoint
+
+SMALL = [
+    *("train.num_train_epochs=1", "train.batch_size=8", "train.learning_rate=1e-2", "device=cpu", "shots.k=0"),
+    *("prompt.name=deep", "prompt.length=2", "prompt.language_length=1", "seeds=[1]"),
+    *("adapter.name=bottleneck", "adapter.width=4", "adapter.language_width=2"),
+]
+
+
+@pytest.fixture
+def world(tmp_path):
+    """The invented tables, and unlabelled text."""
+    folder = tmp_path / "world"
+    folder.mkdir()
+    write_world(folder, train=24, dev=6, test=8, pairs=10)
+    (folder / f"text.{TARGET}.txt").write_text("tolu ula vero wina\nsava xilo yara\n" * 4, encoding="utf-8")
+    return folder
+
+
+def recipe(world, checkpoint, output, *overrides, **changes) -> Recipe:
+    """A recipe that takes a second or two."""
+    changes = {"parallel": {"files": str(world / "pairs.{language}.tsv")}} | changes
+    return world_recipe(
+        world,
+        [*SMALL, f"output_dir={output}", *overrides],
+        backbone={"checkpoint": str(checkpoint), "max_length": 32},
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["seeds=[1]"], ["seeds=[1,2,3]"]),
+        (["shots.k=1"], ["shots.k=[0,1,2]"]),
+        (["shots.k=1", "shots.draws=1"], ["shots.k=1", "shots.draws=2"]),
+    ],
+    ids=["seeds", "shots", "draws"],
+)
+@pytest.mark.parametrize("parallel", [None, {"from": "task"}], ids=["files", "task"])
+def test_a_grown_folder_is_that_of_a_run_from_scratch(world, tiny_checkpoint, tmp_path, before, after, parallel):
+    """In every file, bit for bit; and what was trained is not trained again."""
+    changes = {} if parallel is None else {"parallel": parallel}
+    grown = run(recipe(world, tiny_checkpoint, tmp_path / "one-run", *before, **changes))
+    first = units(recipe(world, tiny_checkpoint, tmp_path / "one-run", *before, **changes))
+    made = {trial: (grown / "units" / trial.name / "adaptation.safetensors").stat().st_mtime_ns for trial in first}
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "one-run", *after, **changes)
+    assert run(wanted) == grown
+    for trial, when in made.items():
+        assert (grown / "units" / trial.name / "adaptation.safetensors").stat().st_mtime_ns == when
+    whole = run(recipe(world, tiny_checkpoint, tmp_path / "two-run", *after, **changes))
+    assert len(list((grown / "units").iterdir())) == len(units(wanted)) > len(first)
+    assert differing(grown, whole) == []
+
+
+def change_line(path, number, find, replace):
+    """Replace something in one line of a file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert find in lines[number]
+    lines[number] = lines[number].replace(find, replace)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def relabel(world, language, split):
+    """Give the first example of a table another topic."""
+    path = world / f"{language}.{split}.csv"
+    topic = path.read_text(encoding="utf-8").splitlines()[1].rpartition(",")[2]
+    change_line(path, 1, topic, "stone" if topic != "stone" else "river")
+
+
+CHANGES = {
+    "labelled examples": lambda world: relabel(world, SOURCE, "train"),
+    "development set": lambda world: relabel(world, SOURCE, "dev"),
+    f"test set of {TARGET}": lambda world: relabel(world, TARGET, "test"),
+    f"pairs of {TARGET}": lambda world: change_line(world / f"pairs.{TARGET}.tsv", 1, "\t", " ada\t"),
+}
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["finished", "growing"])
+@pytest.mark.parametrize("what", CHANGES)
+def test_other_data_are_refused_with_what_has_changed(world, tiny_checkpoint, tmp_path, what, finished):
+    """Whether the folder is asked for once more or for another seed, nothing is averaged in and nothing written."""
+    folder = run(recipe(world, tiny_checkpoint, tmp_path / "run"))
+    CHANGES[what](world)
+    seeds = "seeds=[1]" if finished else "seeds=[1,2]"
+    before = content(folder)
+    with pytest.raises(RunError, match=rf"since k0-draw0-seed1 was trained, these have changed: {what};"):
+        run(recipe(world, tiny_checkpoint, tmp_path / "run", seeds))
+    assert {name for name in before if before[name] != content(folder).get(name)} <= {"recipe.yaml", "README.md"}
+
+
+@pytest.mark.parametrize(
+    ("edited", "told"),
+    [(f"text.{TARGET}.txt", f"unlabelled text of {TARGET}"), (f"mined/{TARGET}.tsv", f"mined lexicon of {TARGET}")],
+)
+def test_edited_text_and_lexicons_are_refused(world, tiny_checkpoint, tmp_path, edited, told):
+    """Text that is not labelled decides what is mined, and what is mined what is learnt."""
+    parallel = {"parallel": {"text": str(world / "text.{language}.txt")}}
+    folder = run(recipe(world, tiny_checkpoint, tmp_path / "run", **parallel))
+    place = folder if edited.startswith("mined") else world
+    with (place / edited).open("a", encoding="utf-8") as file:
+        file.write("hano\tbako\t0.5\n")
+    with pytest.raises(RunError, match=rf"these have changed: .*{told}"):
+        run(recipe(world, tiny_checkpoint, tmp_path / "run", "seeds=[1,2]", **parallel))
+
+
+def test_another_backbone_is_refused(world, tmp_path):
+    """The same folder with other weights in it."""
+    checkpoint = save_checkpoint(tmp_path / "checkpoint", random_model("bert", seed=0))
+    run(recipe(world, checkpoint, tmp_path / "run"))
+    save_checkpoint(checkpoint, random_model("bert", seed=1))
+    with pytest.raises(RunError, match="these have changed: backbone;"):
+        run(recipe(world, checkpoint, tmp_path / "run", "seeds=[1,2]"))
+
+
+def test_a_trial_of_another_meaning_is_refused(world, tiny_checkpoint, tmp_path):
+    """As a version that trains something else under the same settings would have left it."""
+    folder = run(recipe(world, tiny_checkpoint, tmp_path / "run"))
+    path = folder / "units" / "k0-draw0-seed1" / "identity.json"
+    write_json(path, read_object(path) | {"meaning of a training": "0"})
+    with pytest.raises(RunError, match="these have changed: meaning of a training;"):
+        run(recipe(world, tiny_checkpoint, tmp_path / "run", "seeds=[1,2]"))
