@@ -75,9 +75,10 @@ class Kind:
     """Whether what is right of an example is one of ``labels``, and its target the number of it. Shots are then drawn
     and counted per class, classes can be weighed, and who takes what for what makes a confusion matrix."""
     class_logits: bool = False
-    """Whether, besides, the ``C`` outputs of a linear head are the logits of those classes. The frozen head is then a logistic
-    regression on pooled states instead of one trained by gradient, the last layer is fitted again after training,
-    character n-grams and prototypes have classes to speak for, and losses may compare the predictions of sentences."""
+    """Whether, besides, the ``C`` outputs of a linear head are the logits of those classes. The frozen head is then a
+    logistic regression on pooled states instead of one trained by gradient, the last layer is fitted again after
+    training, character n-grams and prototypes have classes to speak for, and losses may compare the predictions of
+    sentences."""
     outside: str | None = None
     """The label of what is nothing in particular, as ``O`` among tags: other data that share no more share nothing."""
     answers: Callable[[Any], Sequence[str]] = whole
