@@ -75,8 +75,8 @@ def _head(finished: dict[str, Path], introduction: Path) -> str:
     for name, folder in finished.items():
         comparison = read_comparison(folder)
         for block in blocks(comparison):
-            trainings = f" ({len(block.units)} trainings a method)" if len(block.units) > 1 else ""
-            lines.append(f"- {SECTIONS[name]}{trainings}. {finding(block, comparison)}")
+            trials = f" ({len(block.trials)} trials a method)" if len(block.trials) > 1 else ""
+            lines.append(f"- {SECTIONS[name]}{trials}. {finding(block, comparison)}")
     written = introduction.read_text(encoding="utf-8") if introduction.is_file() else ""
     return "\n".join([*lines, "", written])
 

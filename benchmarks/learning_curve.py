@@ -27,7 +27,7 @@ def draw(points: Sequence[Point], majority: Mapping[str, float], path: Path, tit
     """One panel a language, from the best to the worst, with the share of the most frequent class.
 
     Args:
-        points: The trainings.
+        points: The trials.
         majority: By language, the accuracy of always giving the most frequent class.
         path: The SVG to write; the same bytes for the same points.
         titles: What the lines are called, without the second source and with it.

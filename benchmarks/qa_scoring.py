@@ -27,7 +27,7 @@ import torch
 from lingraft.backbones.encoding import usual_cut
 from lingraft.backbones.loading import Backbone, load_backbone
 from lingraft.backbones.walk import length_batches, states_at
-from lingraft.core.records import Features, Unit
+from lingraft.core.records import Features, Trial
 from lingraft.data.languages import canonical
 from lingraft.data.squad import squad_examples
 from lingraft.model.adaptation import build_adaptation
@@ -88,7 +88,7 @@ def end_to_end(model: Adapted, path: Path, language: str, questions: int | None)
         [example.group for example in examples],
         method="lingraft",
         language=language,
-        unit=Unit(0, 0, 0),
+        trial=Trial(0, 0, 0),
         run="benchmark",
     )
     return time.perf_counter() - started

@@ -106,7 +106,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Context:
     """What all processes share; plain data, so that a process without lingraft's model can read it."""
 
     checkpoint: str
@@ -126,7 +126,7 @@ class Prepared:
 # ---- The data --------------------------------------------------------------------------------------
 
 
-def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Prepared:
+def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Context:
     """Read SIB-200, compose the batches, and encode their texts into a cache of our own (timed)."""
     import torch
 
@@ -153,7 +153,7 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Pr
         for language, found in examples.items()
     }
     cut = resolved_cut(recipe, backbone.stack.num_layers)
-    prepared = Prepared(
+    context = Context(
         checkpoint=checkpoint,
         folder=str(folder),
         data_dir=data_dir,
@@ -172,12 +172,12 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Pr
     )
     states_at([f.input_ids for f in short[YORUBA][:BATCH]], backbone.stack, cut, torch.device("cpu"))  # warm-up
     started = time.perf_counter()
-    encoded(prepared, short[ENGLISH])
+    encoded(context, short[ENGLISH])
     seconds = time.perf_counter() - started
-    for each in prepared.plans.values():
-        encoded(prepared, each.english)
-        encoded(prepared, each.yoruba)
-    return replace(prepared, encode_seconds=seconds)
+    for each in context.plans.values():
+        encoded(context, each.english)
+        encoded(context, each.yoruba)
+    return replace(context, encode_seconds=seconds)
 
 
 def recipe_of(checkpoint: str, data_dir: str) -> Recipe:
@@ -276,18 +276,18 @@ def states_in(folder: str) -> Iterator[None]:
             os.environ["LINGRAFT_CACHE"] = before
 
 
-def encoded(prepared: Prepared, features: tuple[Features, ...]) -> Encoded:
+def encoded(context: Context, features: tuple[Features, ...]) -> Encoded:
     """Frozen states of ``features`` from the benchmark's cache."""
     import torch
 
     from lingraft.backbones.encoding import encode
 
-    recipe = recipe_of(prepared.checkpoint, prepared.data_dir)
-    with states_in(prepared.cache):
+    recipe = recipe_of(context.checkpoint, context.data_dir)
+    with states_in(context.cache):
         return encode(
             features,
-            loaded(prepared.checkpoint),
-            cut=prepared.cut,
+            loaded(context.checkpoint),
+            cut=context.cut,
             max_length=recipe.backbone.max_length,
             dtype=recipe.cache.dtype,
             max_bytes=int(recipe.cache.max_gigabytes * 1e9),
@@ -295,7 +295,7 @@ def encoded(prepared: Prepared, features: tuple[Features, ...]) -> Encoded:
         )
 
 
-def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
+def lingraft(method: str, context: Context) -> tuple[Run, int]:
     """A ``lingraft`` row: how to run it, and how many parameters it trains."""
     import torch
     from accelerate import Accelerator
@@ -312,31 +312,31 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
     from lingraft.training.batches import Step
     from lingraft.training.loop import train
 
-    recipe = recipe_of(prepared.checkpoint, prepared.data_dir)
-    backbone, device = loaded(prepared.checkpoint), torch.device("cpu")
+    recipe = recipe_of(context.checkpoint, context.data_dir)
+    backbone, device = loaded(context.checkpoint), torch.device("cpu")
     stack = backbone.stack
     languages = [YORUBA] if method == "lingraft+pairs" else []
     torch.manual_seed(0)
-    first = next(iter(prepared.plans.values()))
-    some = states_at([f.input_ids for f in first.english[:BATCH]], stack, prepared.cut, device)
+    first = next(iter(context.plans.values()))
+    some = states_at([f.input_ids for f in first.english[:BATCH]], stack, context.cut, device)
     adaptation = build_adaptation(
         prompt=recipe.prompt,
         adapter=recipe.adapter,
         stack=stack,
-        cut=prepared.cut,
+        cut=context.cut,
         languages=languages,
-        head=LinearClassifier(stack.width, prepared.classes),
+        head=LinearClassifier(stack.width, context.classes),
         initial=starts(backbone, some, (), torch.Generator().manual_seed(0)),
     )
     model = GraftedModel(stack, adaptation)
 
     @cache
     def pools(title: str) -> tuple[Pool, Pool | None]:
-        plan = next(plan for plan in prepared.plans.values() if plan.title == title)
-        english = pool_of(ENGLISH, encoded(prepared, plan.english))
+        plan = next(plan for plan in context.plans.values() if plan.title == title)
+        english = pool_of(ENGLISH, encoded(context, plan.english))
         if not languages:
             return english, None
-        yoruba = pool_of(YORUBA, encoded(prepared, plan.yoruba))
+        yoruba = pool_of(YORUBA, encoded(context, plan.yoruba))
         # Any English teacher costs the same; that of a sentence's translation need not be in the plan.
         teachers = list(english.teacher.values())
         return english, replace(
@@ -347,7 +347,7 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
         features = [pool.encoded.features[pool.encoded.row[i]] for i in ids]
         batch, known = pool.batch(ids[:1], device), pool.targets
         return Batch(
-            states=states_at([f.input_ids for f in features], stack, prepared.cut, device),
+            states=states_at([f.input_ids for f in features], stack, context.cut, device),
             language=batch.language,
             targets=torch.tensor([known[i] for i in ids]),
             teacher=batch.teacher.expand(len(ids), -1),
@@ -358,7 +358,7 @@ def lingraft(method: str, prepared: Prepared) -> tuple[Run, int]:
     def run(plan: Plan) -> list[float]:
         english, yoruba = pools(plan.title)
         weights = class_weights(
-            [int(str(target)) for target in english.targets.values()], prepared.classes, balanced=True
+            [int(str(target)) for target in english.targets.values()], context.classes, balanced=True
         )
         standardiser = Standardiser.fit(torch.stack(list(english.teacher.values())))
         steps: list[Step] = []
@@ -405,7 +405,7 @@ def durations(ends: Sequence[float]) -> list[float]:
 # ---- What a user would pick instead ----------------------------------------------------------------
 
 
-def hugging_face(method: str, prepared: Prepared) -> tuple[Run, int]:
+def hugging_face(method: str, context: Context) -> tuple[Run, int]:
     """A row of the Trainer: how to run it, and how many parameters it trains."""
     from torch.utils.data import Sampler, SequentialSampler
     from transformers import (
@@ -425,11 +425,11 @@ def hugging_face(method: str, prepared: Prepared) -> tuple[Run, int]:
     rates = ("hidden_dropout_prob", "attention_probs_dropout_prob")
     options = dict.fromkeys(rates, 0.0) if method == "peft-prompt-no-dropout" else {}
     model: Any = AutoModelForSequenceClassification.from_pretrained(
-        prepared.folder, num_labels=prepared.classes, local_files_only=True, **options
+        context.folder, num_labels=context.classes, local_files_only=True, **options
     )
     if method != "full":
         model = with_peft(method, model)
-    collate = DataCollatorWithPadding(AutoTokenizer.from_pretrained(prepared.folder, local_files_only=True))
+    collate = DataCollatorWithPadding(AutoTokenizer.from_pretrained(context.folder, local_files_only=True))
 
     class InOrder(Trainer):  # type: ignore[misc]
         """The Trainer, with the batches that the other methods see."""
@@ -481,22 +481,22 @@ def with_peft(method: str, model: Any) -> Any:
     return get_peft_model(model, PromptTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=VIRTUAL_TOKENS))
 
 
-def contestant(method: str, prepared: Prepared) -> tuple[Run, int]:
+def contestant(method: str, context: Context) -> tuple[Run, int]:
     """How to run a method, and how many parameters it trains."""
-    return (lingraft if method.startswith("lingraft") else hugging_face)(method, prepared)
+    return (lingraft if method.startswith("lingraft") else hugging_face)(method, context)
 
 
 # ---- Measuring -------------------------------------------------------------------------------------
 
 
-def peak_memory(method: str, prepared: Prepared) -> dict[str, int]:
+def peak_memory(method: str, context: Context) -> dict[str, int]:
     """Peak bytes of this process on the longest batch of each plan; run in a process of its own."""
-    run, _ = contestant(method, prepared)
+    run, _ = contestant(method, context)
     found = {}
-    for name, plan in prepared.plans.items():  # from small to large: a peak never sinks
+    for name, plan in context.plans.items():  # from small to large: a peak never sinks
         run(plan.for_memory())
-        unit = 1 if sys.platform == "darwin" else 1024
-        found[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        trial = 1 if sys.platform == "darwin" else 1024
+        found[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * trial
     return found
 
 
@@ -609,27 +609,25 @@ def lingraft_flops(
 # ---- One run ---------------------------------------------------------------------------------------
 
 
-def measure(
-    prepared: Prepared, methods: Sequence[str], memory: dict[str, dict[str, int]], repeat: int
-) -> dict[str, Any]:
+def measure(context: Context, methods: Sequence[str], memory: dict[str, dict[str, int]], repeat: int) -> dict[str, Any]:
     """Time all methods on all plans; returns what goes into the JSON file."""
-    made = {method: contestant(method, prepared) for method in methods}
+    made = {method: contestant(method, context) for method in methods}
     runs = {method: run for method, (run, _) in made.items()}
     result: dict[str, Any] = {}
-    for name, plan in prepared.plans.items():
+    for name, plan in context.plans.items():
         lengths = plan.lengths()
-        rate = MatrixRate(tokens=sum(map(sum, lengths)) // len(lengths), width=prepared.width, inner=prepared.inner)
-        entrants = runs if result else {**runs, UNCACHED: contestant(UNCACHED, prepared)[0]}
+        rate = MatrixRate(tokens=sum(map(sum, lengths)) // len(lengths), width=context.width, inner=context.inner)
+        entrants = runs if result else {**runs, UNCACHED: contestant(UNCACHED, context)[0]}
         timings = take_turns(entrants, plan, repeat, rate.measure)
         flops = statistics.fmean(
             lingraft_flops(
                 each,
-                width=prepared.width,
-                inner=prepared.inner,
-                layers=prepared.layers - prepared.cut,
+                width=context.width,
+                inner=context.inner,
+                layers=context.layers - context.cut,
                 prompt=16,
                 adapter=32,
-                classes=prepared.classes,
+                classes=context.classes,
             )
             for each in lengths
         )
@@ -650,21 +648,21 @@ def measure(
         if result:
             result[name] = shape
         else:
-            result = shape | {"encoding": encoding_figures(prepared, timings)}
+            result = shape | {"encoding": encoding_figures(context, timings)}
     return result
 
 
-def encoding_figures(prepared: Prepared, timings: dict[str, Timing]) -> dict[str, float]:
+def encoding_figures(context: Context, timings: dict[str, Timing]) -> dict[str, float]:
     """What encoding costs once, and after how many epochs it has paid for itself; printed too."""
     spared = timings[UNCACHED].seconds - timings["lingraft"].seconds
-    epochs = prepared.encode_seconds / (prepared.steps_per_epoch * spared) if spared > 0 else math.inf
+    epochs = context.encode_seconds / (context.steps_per_epoch * spared) if spared > 0 else math.inf
     print(
-        f"encoding the English training texts once: {prepared.encode_seconds:.1f} s; a step without the cache: "
-        f"{timings[UNCACHED].seconds:.3f} s; paid for after {epochs:.2f} epochs of {prepared.steps_per_epoch} steps "
+        f"encoding the English training texts once: {context.encode_seconds:.1f} s; a step without the cache: "
+        f"{timings[UNCACHED].seconds:.3f} s; paid for after {epochs:.2f} epochs of {context.steps_per_epoch} steps "
         f"(in epoch {math.ceil(epochs) if spared > 0 else 'none'})"
     )
     return {
-        "seconds": prepared.encode_seconds,
+        "seconds": context.encode_seconds,
         "uncached_seconds_per_step": timings[UNCACHED].seconds,
         "paid_for_after_epochs": epochs,
     }
@@ -722,7 +720,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         say("reading and encoding")
         try:
-            prepared = in_fresh_process(
+            context = in_fresh_process(
                 prepare, options.checkpoint, str(options.data_dir.resolve()), folder, options.steps
             )
         except LingraftError as error:
@@ -730,8 +728,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         memory = {}
         for method in methods:
             say(f"peak memory of {method}")
-            memory[method] = in_fresh_process(peak_memory, method, prepared)
-        result = measure(prepared, methods, memory, options.repeat)
+            memory[method] = in_fresh_process(peak_memory, method, context)
+        result = measure(context, methods, memory, options.repeat)
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""A run folder whose trainings are done and whose end is not: what the end of a run works on."""
+"""A run folder whose trials are done and whose end is not: what the end of a run works on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,11 @@ from lingraft.backbones.loading import Backbone
 from lingraft.core.progress import Reporter
 from lingraft.recipe.settings import Recipe
 from lingraft.runs.checks import resolved_cut
-from lingraft.runs.folder import units
+from lingraft.runs.folder import trials_of
 from lingraft.runs.preparation import encode_all, tokenise
 from lingraft.tasks.gathering import gather
 from lingraft.tasks.material import Materials
-from lingraft.training.pools import Pools, Prepared
+from lingraft.training.pools import Context, Pools
 from lingraft.training.trial import run_trial
 
 CPU = torch.device("cpu")
@@ -51,7 +51,7 @@ def trained_run(world, backbone, folder, *overrides, cut=1, **changes) -> Traine
     features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
     reporter = Reporter(quiet=True)
     pools = encode_all(features, backbone, recipe, cut, CPU, reporter)
-    prepared = Prepared(recipe, materials, backbone, cut, pools, CPU)
-    for unit in units(recipe):
-        run_trial(unit, folder, prepared, reporter)
+    context = Context(recipe, materials, backbone, cut, pools, CPU)
+    for trial in trials_of(recipe):
+        run_trial(trial, folder, context, reporter)
     return TrainedRun(folder, recipe, materials, backbone, pools)

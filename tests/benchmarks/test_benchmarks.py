@@ -36,7 +36,7 @@ def step_time():
 
 
 @pytest.fixture(scope="module")
-def prepared(step_time, tiny_checkpoint, tmp_path_factory):
+def context(step_time, tiny_checkpoint, tmp_path_factory):
     """The tiny backbone and 300 invented sentences of 8 to 20 words in both languages."""
     folder, rng = tmp_path_factory.mktemp("sib200"), random.Random(0)
     for language in ("eng_Latn", "yor_Latn"):
@@ -45,12 +45,12 @@ def prepared(step_time, tiny_checkpoint, tmp_path_factory):
     return step_time.prepare(str(tiny_checkpoint), str(folder), str(tmp_path_factory.mktemp("cache")), 2)
 
 
-def test_every_row_is_measured_on_both_shapes(step_time, prepared, capsys):
+def test_every_row_is_measured_on_both_shapes(step_time, context, capsys):
     """Each method trains, and the results have the keys that others read."""
     pytest.importorskip("peft")
     memory = {method: {"sib200": 1, "fixed_128": 2} for method in step_time.METHODS}
 
-    result = step_time.measure(prepared, list(step_time.METHODS), memory, repeat=1)
+    result = step_time.measure(context, list(step_time.METHODS), memory, repeat=1)
 
     for shape in (result, result["fixed_128"]):
         assert [row["method"] for row in shape["rows"]] == list(step_time.METHODS)
@@ -61,18 +61,18 @@ def test_every_row_is_measured_on_both_shapes(step_time, prepared, capsys):
     assert "times its floor" in capsys.readouterr().out
 
 
-def test_batches_cover_all_lengths_and_the_second_shape_has_one(prepared):
+def test_batches_cover_all_lengths_and_the_second_shape_has_one(context):
     """Two batches of 32 after the warm-up; joined sentences fill the tiny model's 64 positions but 20."""
-    short, long = prepared.plans["sib200"], prepared.plans["fixed_128"]
+    short, long = context.plans["sib200"], context.plans["fixed_128"]
     assert [len(batch) for batch in short.batches] == [32] * 3
     shorter, longer = map(sum, short.lengths())
     assert shorter < longer
     assert {length for batch in long.lengths() for length in batch} == {44}
 
 
-def test_peak_memory_is_that_of_a_process_of_its_own(step_time, prepared):
+def test_peak_memory_is_that_of_a_process_of_its_own(step_time, context):
     """Both shapes are measured in it, and the larger one cannot need less."""
-    found = step_time.in_fresh_process(step_time.peak_memory, "lingraft", prepared)
+    found = step_time.in_fresh_process(step_time.peak_memory, "lingraft", context)
     assert 50e6 < found["sib200"] <= found["fixed_128"]
 
 

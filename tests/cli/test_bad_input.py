@@ -249,7 +249,7 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(own_data, refused, lingra
     said = refused("run", own_data / "recipe.yaml")
     assert "No space left" in said
     assert "continues where it stopped" in said
-    state = own_data / "run" / "units" / "k0-draw0-seed1" / "training.safetensors"
+    state = own_data / "run" / "trials" / "k0-draw0-seed1" / "training.safetensors"
     assert load_training_state(state).step == 1
     monkeypatch.setattr(checkpoint, "save_file", save_file)
     code, printed = lingraft("run", own_data / "recipe.yaml")

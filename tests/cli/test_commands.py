@@ -160,8 +160,8 @@ def test_evaluating_the_run_again_gives_its_own_scores(finished):
     """Scoring afresh, from the words up, gives the accuracy that the run wrote down."""
     from lingraft.runs.rescore import rescore
 
-    unit = json.loads((finished / "summary.json").read_text())["selected_unit"]
-    lines = (finished / "units" / unit / "scores.jsonl").read_text().splitlines()
+    trial = json.loads((finished / "summary.json").read_text())["selected_trial"]
+    lines = (finished / "trials" / trial / "scores.jsonl").read_text().splitlines()
     written = {(s["language"], s["metric"]): s["value"] for s in map(json.loads, lines) if s["method"] == "lingraft"}
     again = {(s.language, s.metric): s.value for _, s in rescore(finished, None, "test", quiet=True)}
     assert again == pytest.approx(written)

@@ -237,9 +237,9 @@ def test_every_method_leaves_its_files(compared):
         facts = read_object(output / one.name / "method.json")
         assert facts["name"] == one.name
         assert (output / one.name / "recipe.yaml").is_file()
-        for unit, language in product(facts["units"], (SOURCE, TARGET)):
-            assert len(list(read_lines(output / one.name / "predictions" / unit / f"{language}.jsonl"))) == 12
-        assert set(facts["seconds"]) == set(facts["units"])
+        for trial, language in product(facts["trials"], (SOURCE, TARGET)):
+            assert len(list(read_lines(output / one.name / "predictions" / trial / f"{language}.jsonl"))) == 12
+        assert set(facts["seconds"]) == set(facts["trials"])
         assert (
             facts["labels"]["k1-draw0-seed1"]
             == read_object(output / "paper" / "method.json")["labels"]["k1-draw0-seed1"]
@@ -268,7 +268,7 @@ def test_steps_are_those_of_the_optimiser(compared):
     assert steps["full-joint"] == steps["peft-lora"] == 2 * 3
     assert steps["full-sequential"] == 2 * 3 + 2 * 1
     for facts in read_object(output / "comparison.json")["methods"]:
-        rows = list(read_lines(output / "two-seeds" / "units" / "k1-draw0-seed2" / "training.jsonl"))
+        rows = list(read_lines(output / "two-seeds" / "trials" / "k1-draw0-seed2" / "training.jsonl"))
         if facts["name"] == "two-seeds":
             assert facts["steps"]["k1-draw0-seed2"] == rows[-1]["step"]
 
@@ -308,7 +308,7 @@ def test_rates_are_tried_without_a_test_set(compared):
     assert written["train"]["backbone_learning_rate"] == float(best)
     for folder in (output / "tuning" / "top-k").iterdir():
         assert not (folder / "predictions").exists()
-        assert list(read_lines(folder / "units" / "k1-draw0-seed1" / "scores.jsonl")) == []
+        assert list(read_lines(folder / "trials" / "k1-draw0-seed1" / "scores.jsonl")) == []
 
 
 def test_the_table_is_what_a_loop_over_predictions_says(compared):
@@ -316,18 +316,18 @@ def test_the_table_is_what_a_loop_over_predictions_says(compared):
     output, _ = compared
     comparison = read_comparison(output)
     first, more = blocks(comparison)
-    assert first.units == ("k1-draw0-seed1",)
-    assert more.units == ("k1-draw0-seed1", "k1-draw0-seed2")
+    assert first.trials == ("k1-draw0-seed1",)
+    assert more.trials == ("k1-draw0-seed1", "k1-draw0-seed2")
     assert {result.name for result in more.results} == {"lingraft", "two-seeds"}
 
-    def right(method, unit):
-        rows = read_lines(output / method / "predictions" / unit / f"{TARGET}.jsonl")
+    def right(method, trial):
+        rows = read_lines(output / method / "predictions" / trial / f"{TARGET}.jsonl")
         return [float(row["value"] == row["gold"]) for row in sorted(rows, key=lambda row: row["id"])]
 
     for block in (first, more):
-        ours = np.array([right("lingraft", unit) for unit in block.units])
+        ours = np.array([right("lingraft", trial) for trial in block.trials])
         for result in block.results:
-            values = np.array([right(result.name, unit) for unit in block.units])
+            values = np.array([right(result.name, trial) for trial in block.trials])
             assert result.mean.value == pytest.approx(values.mean())
             assert result.mean.low <= values.mean() <= result.mean.high
             if result.name != "lingraft":
@@ -356,20 +356,24 @@ def test_the_page_says_who_wins_in_its_first_paragraph(compared, tmp_path):
 # ---- The table on invented predictions -------------------------------------------------------------
 
 
-def fake(folder, answers, *, units=("k0-draw0-seed1",), impossible=()):
-    """A comparison folder in which a method is right where told, in two languages, in each unit."""
+def fake(folder, answers, *, trials=("k0-draw0-seed1",), impossible=()):
+    """A comparison folder in which a method is right where told, in two languages, in each trial."""
     methods = []
     for name, right in answers.items():
-        for unit, language in product(units, ("yor-Latn", "ibo-Latn")):
+        for trial, language in product(trials, ("yor-Latn", "ibo-Latn")):
             rows = [
                 {"id": f"s{i}", "group": f"s{i}", "gold": "a", "value": "ab"[not r], "counts": [r, 1], "right": r}
                 for i, r in enumerate(right)
             ]
-            write_lines(folder / name / "predictions" / unit / f"{language}.jsonl", rows)
+            write_lines(folder / name / "predictions" / trial / f"{language}.jsonl", rows)
         methods.append(
-            {"name": name, "about": "invented", "units": list(units), "trainable_parameters": 1234}
-            | {"seconds": dict.fromkeys(units, 61.0), "peak_bytes": 1_500_000_000, "labels": dict.fromkeys(units, "x")}
-            | {"steps": dict.fromkeys(units, 88), "pairs": dict.fromkeys(units, name)}
+            {"name": name, "about": "invented", "trials": list(trials), "trainable_parameters": 1234}
+            | {
+                "seconds": dict.fromkeys(trials, 61.0),
+                "peak_bytes": 1_500_000_000,
+                "labels": dict.fromkeys(trials, "x"),
+            }
+            | {"steps": dict.fromkeys(trials, 88), "pairs": dict.fromkeys(trials, name)}
             | {"learning_rate": {"setting": None, "value": None, "tried": {}}}
         )
     methods += [{"name": name, "about": "invented", "impossible": "PEFT cannot"} for name in impossible]
@@ -489,17 +493,17 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     quick_compare(small(methods=["frozen-head", "lingraft"]))
     output = tmp_path / "out"
     assert "`lingraft`" in (output / "README.md").read_text()
-    unit = output / "lingraft" / "units" / "k1-draw0-seed1" / "unit.json"
-    written = unit.stat().st_mtime_ns
+    trial = output / "lingraft" / "trials" / "k1-draw0-seed1" / "trial.json"
+    written = trial.stat().st_mtime_ns
 
     (output / "lingraft" / "method.json").unlink()  # as if it had been killed before its end
     compare(small(methods=["frozen-head", "lingraft", "prototype"]), quiet=False)
-    assert unit.stat().st_mtime_ns == written
+    assert trial.stat().st_mtime_ns == written
     assert "`prototype`" in (output / "README.md").read_text()
     told = capfd.readouterr().err
     assert "estimated time on this machine, in all" in told
-    assert "prototype: 1 trainings" in told
-    assert "frozen-head: 1 trainings" not in told
+    assert "prototype: 1 trials" in told
+    assert "frozen-head: 1 trials" not in told
 
     quick_compare(small(methods=["frozen-head", "lingraft"]), start=lambda *rest: pytest.fail("all was done"))
     assert "`prototype`" not in (output / "README.md").read_text()
@@ -605,7 +609,7 @@ def test_a_run_and_a_comparison_do_not_share_a_folder(world, tiny_checkpoint, tm
     with pytest.raises(RunError, match="holds a comparison; give the run a folder of its own"):
         run(wanted.model_copy(update={"compare": None}))
     other = wanted.model_copy(update={"output_dir": tmp_path / "run"})
-    (tmp_path / "run" / "units").mkdir(parents=True)
+    (tmp_path / "run" / "trials").mkdir(parents=True)
     (tmp_path / "run" / "recipe.yaml").write_text(other.model_copy(update={"compare": None}).to_yaml())
     with pytest.raises(RunError, match=r"holds a run; give the comparison .*: output_dir=.*run-compared"):
         quick_compare(other)

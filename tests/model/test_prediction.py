@@ -5,7 +5,7 @@ import torch
 
 from lingraft.backbones.encoding import encode
 from lingraft.backbones.walk import states_at
-from lingraft.core.records import Answer, ChoiceExample, Features, PairExample, Score, SpanExample, TaggedExample, Unit
+from lingraft.core.records import Answer, ChoiceExample, Features, PairExample, Score, SpanExample, TaggedExample, Trial
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.heads import build_head
 from lingraft.model.heads.linear import LinearClassifier
@@ -97,7 +97,9 @@ def test_scores_carry_all_that_tells_them_apart(tmp_path):
     )
     gold, predicted = list("xyxyxyxy"), list("xxxyxyyy")
     groups = [f"g{i // 2}" for i in range(8)]
-    found = score(gold, predicted, task, groups, method="lingraft", language="yor-Latn", unit=Unit(5, 1, 3), run="runs")
+    found = score(
+        gold, predicted, task, groups, method="lingraft", language="yor-Latn", trial=Trial(5, 1, 3), run="runs"
+    )
     expected = {"accuracy": accuracy(gold, predicted), "macro_f1": macro_f1(["x", "y"])(gold, predicted)}
     assert {s.metric: s.value for s in found} == pytest.approx(expected)
     for s in found:
@@ -148,7 +150,7 @@ def test_each_pair_of_languages_has_its_scores():
         question("2", "eng-Latn", "deu-Latn", "the ada", "p"),
         question("3", "eng-Latn", "deu-Latn", "der ada", "p"),
     ]
-    where = {"language": "x", "method": "m", "unit": Unit(0, 0, 1), "run": "r"}
+    where = {"language": "x", "method": "m", "trial": Trial(0, 0, 1), "run": "r"}
     found = score_by_language(
         asked, ["ada", "beli", "ada", "ada"], task_of_kind(span_qa_kind(normaliser="mlqa")), **where
     )
@@ -171,7 +173,7 @@ def test_spans_are_scored_over_sentences():
     ]
     found = score_by_language(
         examples, ["B-PER O O", "O B-PER O", "B-PER O O"], task,
-        language="yor-Latn", method="m", unit=Unit(0, 0, 1), run="r",
+        language="yor-Latn", method="m", trial=Trial(0, 0, 1), run="r",
     )  # fmt: skip
     assert [(s.metric, s.value, s.n, s.context_language) for s in found] == [
         ("span_f1", pytest.approx(2 * 1 / (3 + 2)), 3, None),

@@ -100,8 +100,8 @@ def run_of(rows, scores, metrics, **data):
     """A run of one training in memory; ``rows`` are its predictions by language."""
 
     class Run(RunFiles):
-        def predictions(self, unit, language):
-            return rows[unit].get(language, [])
+        def predictions(self, trial, language):
+            return rows[trial].get(language, [])
 
     made = metrics if isinstance(metrics, dict) else dict.fromkeys(metrics, "mean")
     about = {"source_language": "eng-Latn", "target_languages": ["yor-Latn"], "metrics": made, **data}
@@ -295,12 +295,12 @@ def test_only_weights_that_moved_are_told():
 
 
 def test_a_warning_is_told_once():
-    """With where it was seen first and in how many trainings, the saved unit before others."""
-    trainings = {
+    """With where it was seen first and in how many trials, the saved trial before others."""
+    trials = {
         "k0": epochs(warnings=[["dead"], [], []]),
         "k5": epochs(warnings=[[], ["one class", "dead"], ["dead"]]),
         "k9": epochs(loss=[1.0]),
     }
 
-    assert noticed(trainings, "k5") == [Noticed("one class", 1, "k5", (2, 2)), Noticed("dead", 2, "k5", (2, 3))]
+    assert noticed(trials, "k5") == [Noticed("one class", 1, "k5", (2, 2)), Noticed("dead", 2, "k5", (2, 3))]
     assert noticed({}, "k5") == []

@@ -31,14 +31,14 @@ def random_labels(n, rows=1, labels="abc", right=0.6, seed=0):
     return gold.tolist(), predicted
 
 
-def counts(units, examples, width, seed=0):
+def counts(trials, examples, width, seed=0):
     """What examples add to a mean (score, 1), to an F1 (right, predicted, gold) or to two of them: ``[U, N, K]``."""
     rng = np.random.default_rng(seed)
     if width == 2:
-        return np.stack([rng.random((units, examples)), np.ones((units, examples))], axis=-1)
+        return np.stack([rng.random((trials, examples)), np.ones((trials, examples))], axis=-1)
     if width == 6:
-        return np.concatenate([counts(units, examples, 3, seed + i) for i in range(2)], axis=-1)
-    predicted, gold = rng.integers(0, 4, (2, units, examples))
+        return np.concatenate([counts(trials, examples, 3, seed + i) for i in range(2)], axis=-1)
+    predicted, gold = rng.integers(0, 4, (2, trials, examples))
     return np.stack([rng.integers(0, np.minimum(predicted, gold) + 1), predicted, gold], axis=-1).astype(float)
 
 
@@ -58,8 +58,8 @@ def slow_ratio(rows):
 
 
 def slow_metric(table, chosen):
-    """Mean over units of the metric of the chosen examples."""
-    return sum(slow_ratio([unit[i] for i in chosen]) for unit in table) / len(table)
+    """Mean over trials of the metric of the chosen examples."""
+    return sum(slow_ratio([trial[i] for i in chosen]) for trial in table) / len(table)
 
 
 # ---- Means -----------------------------------------------------------------------------------------

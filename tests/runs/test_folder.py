@@ -11,9 +11,9 @@ import lingraft.core.files
 from invented import world_recipe
 from lingraft.core.errors import RunError
 from lingraft.core.files import write_json, write_lines, write_text
-from lingraft.core.records import Unit
+from lingraft.core.records import Trial
 from lingraft.recipe.parsing import read_recipe
-from lingraft.runs.folder import changed_settings, opened, units
+from lingraft.runs.folder import changed_settings, opened, trials_of
 from lingraft.runs.identity import MEANING
 
 HOLDER = """
@@ -36,8 +36,8 @@ def recipe(folder, *overrides):
 
 def test_units_are_shots_draws_and_seeds(tmp_path):
     """One training each, in order, named for its folder."""
-    found = units(recipe(tmp_path, "shots.k=[5,0]", "shots.draws=2", "seeds=[3,1]"))
-    assert found[:3] == [Unit(0, 0, 3), Unit(0, 0, 1), Unit(0, 1, 3)]
+    found = trials_of(recipe(tmp_path, "shots.k=[5,0]", "shots.draws=2", "seeds=[3,1]"))
+    assert found[:3] == [Trial(0, 0, 3), Trial(0, 0, 1), Trial(0, 1, 3)]
     assert len(found) == 8
     assert found[-1].name == "k5-draw1-seed1"
 
@@ -53,9 +53,9 @@ def test_the_same_recipe_may_continue(tmp_path):
     """Opened again, the folder is as it was left."""
     wanted = recipe(tmp_path)
     with opened(tmp_path / "a", wanted) as folder:
-        (folder / "units").mkdir()
+        (folder / "trials").mkdir()
     with opened(tmp_path / "a", wanted) as folder:
-        assert (folder / "units").is_dir()
+        assert (folder / "trials").is_dir()
 
 
 @pytest.mark.parametrize("override", ["device=cpu", "cache.max_gigabytes=3", "output_dir=elsewhere"])
@@ -128,12 +128,12 @@ def test_hidden_files_of_others_survive_in_a_run_folder(tmp_path):
     """What a run was killed at is swept by its own name; an editor's settings are not."""
     wanted = recipe(tmp_path)
     with opened(tmp_path / "a", wanted) as folder:
-        (folder / "units").mkdir()
-        for name in (".vscode.json", "units/.notes.md", ".lingraft-scores-x1.jsonl", "units/.lingraft-unit-x2.json"):
+        (folder / "trials").mkdir()
+        for name in (".vscode.json", "trials/.notes.md", ".lingraft-scores-x1.jsonl", "trials/.lingraft-trial-x2.json"):
             (folder / name).touch()
     with opened(tmp_path / "a", wanted) as folder:
         left = {str(path.relative_to(folder)) for path in folder.rglob(".*")}
-    assert left == {".lock", ".vscode.json", "units/.notes.md"}
+    assert left == {".lock", ".vscode.json", "trials/.notes.md"}
 
 
 def test_a_run_that_is_refused_sweeps_nothing(tmp_path):
@@ -249,9 +249,9 @@ def test_a_folder_takes_other_trials(tmp_path, override):
     """More seeds, shots or draws, or fewer: the recipe is the new one, and what was finished is so no more."""
     with opened(tmp_path / "a", recipe(tmp_path)) as folder:
         (folder / "README.md").touch()
-        (folder / "units").mkdir()
+        (folder / "trials").mkdir()
     wanted = recipe(tmp_path, override)
     with opened(tmp_path / "a", wanted) as folder:
         assert read_recipe(folder / "recipe.yaml") == wanted
         assert not (folder / "README.md").exists()
-        assert (folder / "units").is_dir()
+        assert (folder / "trials").is_dir()

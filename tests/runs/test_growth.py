@@ -6,7 +6,7 @@ from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft.core.errors import RunError
 from lingraft.core.files import read_object, write_json
 from lingraft.recipe.settings import Recipe
-from lingraft.runs.folder import units
+from lingraft.runs.folder import trials_of
 from quick_run import content, differing, run
 from tiny import random_model, save_checkpoint
 
@@ -52,14 +52,14 @@ def test_a_grown_folder_is_that_of_a_run_from_scratch(world, tiny_checkpoint, tm
     """In every file, bit for bit; and what was trained is not trained again."""
     changes = {} if parallel is None else {"parallel": parallel}
     grown = run(recipe(world, tiny_checkpoint, tmp_path / "one-run", *before, **changes))
-    first = units(recipe(world, tiny_checkpoint, tmp_path / "one-run", *before, **changes))
-    made = {trial: (grown / "units" / trial.name / "adaptation.safetensors").stat().st_mtime_ns for trial in first}
+    first = trials_of(recipe(world, tiny_checkpoint, tmp_path / "one-run", *before, **changes))
+    made = {trial: (grown / "trials" / trial.name / "adaptation.safetensors").stat().st_mtime_ns for trial in first}
     wanted = recipe(world, tiny_checkpoint, tmp_path / "one-run", *after, **changes)
     assert run(wanted) == grown
     for trial, when in made.items():
-        assert (grown / "units" / trial.name / "adaptation.safetensors").stat().st_mtime_ns == when
+        assert (grown / "trials" / trial.name / "adaptation.safetensors").stat().st_mtime_ns == when
     whole = run(recipe(world, tiny_checkpoint, tmp_path / "two-run", *after, **changes))
-    assert len(list((grown / "units").iterdir())) == len(units(wanted)) > len(first)
+    assert len(list((grown / "trials").iterdir())) == len(trials_of(wanted)) > len(first)
     assert differing(grown, whole) == []
 
 
@@ -126,7 +126,7 @@ def test_another_backbone_is_refused(world, tmp_path):
 def test_a_trial_of_another_meaning_is_refused(world, tiny_checkpoint, tmp_path):
     """As a version that trains something else under the same settings would have left it."""
     folder = run(recipe(world, tiny_checkpoint, tmp_path / "run"))
-    path = folder / "units" / "k0-draw0-seed1" / "identity.json"
+    path = folder / "trials" / "k0-draw0-seed1" / "identity.json"
     write_json(path, read_object(path) | {"meaning of a training": "0"})
     with pytest.raises(RunError, match="these have changed: meaning of a training;"):
         run(recipe(world, tiny_checkpoint, tmp_path / "run", "seeds=[1,2]"))

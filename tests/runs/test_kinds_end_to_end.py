@@ -161,12 +161,12 @@ def finished(request, world, tiny_checkpoint, tmp_path_factory):
         return request.param, pipeline.run(wanted, reporter=QUIET)
 
 
-UNITS = ("k0-draw0-seed1", "k2-draw0-seed1")
+TRIALS = ("k0-draw0-seed1", "k2-draw0-seed1")
 
 
-def lines(folder, unit, language):
+def lines(folder, trial, language):
     """The predictions of a training."""
-    return list(read_lines(folder / "predictions" / unit / f"{language}.jsonl"))
+    return list(read_lines(folder / "predictions" / trial / f"{language}.jsonl"))
 
 
 # ---- What a run leaves -----------------------------------------------------------------------------
@@ -194,8 +194,8 @@ def test_scores_are_those_of_the_predictions(finished):
 def test_predictions_are_answers_of_the_kind(finished):
     """Pieces of the context, one tag for each word, the number of an alternative; with groups and probabilities."""
     kind, folder = finished
-    for unit in UNITS:
-        for row in lines(folder, unit, TARGET):
+    for trial in TRIALS:
+        for row in lines(folder, trial, TARGET):
             assert 0 <= row["confidence"] <= 1
             assert 0 <= row["before_confidence"] <= 1
             assert len(row["counts"]) == len(row["before_counts"]) == (3 if kind == "tagging" else 2)
@@ -210,7 +210,7 @@ def test_predictions_are_answers_of_the_kind(finished):
                 assert {row["gold"], row["value"], row["before"]} <= {"0", "1"}
                 assert len(row["alternatives"]) == 2
     if kind == "span_qa":
-        assert lines(folder, UNITS[0], TARGET)[0]["group"] == lines(folder, UNITS[0], TARGET)[1]["group"]
+        assert lines(folder, TRIALS[0], TARGET)[0]["group"] == lines(folder, TRIALS[0], TARGET)[1]["group"]
 
 
 def test_shots_are_counted_in_examples(finished):
@@ -289,9 +289,9 @@ def items_of(kind, rows, world):
 def test_a_loaded_run_answers_the_same(finished, world):
     """Every test item, asked as a user does, computed from the words up."""
     kind, folder = finished
-    unit = read_run(folder).selected_unit
-    assert unit == UNITS[1]
-    rows, adapted = lines(folder, unit, TARGET), lingraft.load(folder)
+    trial = read_run(folder).selected_trial
+    assert trial == TRIALS[1]
+    rows, adapted = lines(folder, trial, TARGET), lingraft.load(folder)
     found = adapted.predict(items_of(kind, rows, world), language=TARGET)
     assert [one.value for one in found] == [row["value"] for row in rows]
     assert [one.confidence for one in found] == pytest.approx([row["confidence"] for row in rows], abs=1e-4)
@@ -355,14 +355,14 @@ def test_a_killed_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_pa
     (tmp_path / "driver.py").write_text(KILLED.format(step=3), encoding="utf-8")
     done = subprocess.run([sys.executable, str(tmp_path / "driver.py"), str(path)], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    unit = tmp_path / "killed" / "units" / UNITS[1]
-    assert [p.name for p in unit.iterdir()] == ["training.safetensors"]
+    trial = tmp_path / "killed" / "trials" / TRIALS[1]
+    assert [p.name for p in trial.iterdir()] == ["training.safetensors"]
 
     continued = run(wanted)
     whole = run(recipe(kind, world, tiny_checkpoint, tmp_path / "whole", "shots.k=2"))
     assert (continued / "adaptation.safetensors").read_bytes() == (whole / "adaptation.safetensors").read_bytes()
     for language in (SOURCE, TARGET):
-        assert lines(continued, UNITS[1], language) == lines(whole, UNITS[1], language)
+        assert lines(continued, TRIALS[1], language) == lines(whole, TRIALS[1], language)
     scores = [[{**row, "run": ""} for row in read_lines(folder / "scores.jsonl")] for folder in (continued, whole)]
     assert scores[0] == scores[1]
     assert verify(continued)["texts"] == 2 * SIZES["test"]
@@ -375,7 +375,7 @@ def test_without_a_warm_start_nothing_comes_before(world, tiny_checkpoint, tmp_p
     """No frozen head is trained, and report and model card say that there is no baseline."""
     folder = run(recipe("span_qa", world, tiny_checkpoint, tmp_path / "run", "train.warm_start=false"))
     assert {row["method"] for row in read_lines(folder / "scores.jsonl")} == {"lingraft"}
-    assert not any("before" in key for row in lines(folder, UNITS[0], TARGET) for key in row)
+    assert not any("before" in key for row in lines(folder, TRIALS[0], TARGET) for key in row)
     assert read_object(folder / "retention.json")["source_score"] is None
     for name in ("report.html", "README.md"):
         text = (folder / name).read_text(encoding="utf-8")
@@ -412,7 +412,7 @@ def test_all_windows_are_counted_in_a_plan(world, tiny_checkpoint, tmp_path):
     """Tokens to train on are those of all rows of an example, and the frozen head's training takes its time."""
     wanted = recipe("span_qa", world, tiny_checkpoint, tmp_path / "run")
     found = plan(wanted)
-    assert (found.task, found.trainings) == ("span_qa", 1)
+    assert (found.task, found.trials) == ("span_qa", 1)
     narrow = plan(recipe("span_qa", world, tiny_checkpoint, tmp_path / "run", "backbone.max_length=40"))
 
     def learnt(one):
@@ -476,11 +476,11 @@ def test_the_frozen_head_of_a_comparison_is_the_one_before(world, tiny_checkpoin
     )
     for one in lingraft.experiments.compare.variants(wanted):
         compare_worker.run_variant(one, wanted)
-    alone, ours = (lines(tmp_path / "out" / name, UNITS[1], TARGET) for name in ("frozen-head", "lingraft"))
+    alone, ours = (lines(tmp_path / "out" / name, TRIALS[1], TARGET) for name in ("frozen-head", "lingraft"))
     assert [row["value"] for row in alone] == [row["before"] for row in ours]
     assert [row["confidence"] for row in alone] == pytest.approx([row["before_confidence"] for row in ours], abs=1e-5)
     assert "before" not in alone[0]
-    tensors = load_file(tmp_path / "out" / "frozen-head" / "units" / UNITS[1] / "adaptation.safetensors")
+    tensors = load_file(tmp_path / "out" / "frozen-head" / "trials" / TRIALS[1] / "adaptation.safetensors")
     assert set(tensors) == {"head.weight", "head.bias"}
 
 
@@ -491,15 +491,15 @@ def test_every_window_is_held_to_its_own_state(world, tiny_checkpoint, tiny_back
     """The source's windows keep their own frozen states; sentences of pairs have one."""
     from lingraft.runs.checks import resolved_cut
     from lingraft.runs.preparation import encode_all, tokenise
-    from lingraft.training.pools import Prepared, learning_pools
+    from lingraft.training.pools import Context, learning_pools
 
     wanted = recipe("span_qa", world, tiny_checkpoint, tmp_path / "run")
     materials, cpu = gather(wanted), torch.device("cpu")
     features = tokenise(materials, tiny_backbone.tokenizer, "ada ", wanted)
     cut = resolved_cut(wanted, 3)
     pools = encode_all(features, replace(tiny_backbone, text_prefix="ada "), wanted, cut, cpu, Reporter(quiet=True))
-    prepared = Prepared(wanted, materials, tiny_backbone, cut, pools, torch.device("cpu"))
-    source, (target,) = learning_pools(materials.draws[0], prepared)
+    context = Context(wanted, materials, tiny_backbone, cut, pools, torch.device("cpu"))
+    source, (target,) = learning_pools(materials.draws[0], context)
     several = [i for i in source.passed if len(source.encoded.rows[i]) > 1]
     assert several
     batch = source.batch(several, cpu)

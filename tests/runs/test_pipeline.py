@@ -21,7 +21,7 @@ from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.run_files import read_run
 from lingraft.runs import pipeline
 from lingraft.runs.checks import resolved_cut
-from lingraft.runs.folder import units
+from lingraft.runs.folder import trials_of
 from lingraft.runs.preparation import tokenise
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
@@ -79,17 +79,17 @@ def test_a_run_folder_is_complete(finished):
     names = {path.name for path in finished.iterdir()}
     assert names == {
         ".lock", "recipe.yaml", "data.json", "adaptation.safetensors", "predictions", "scores.jsonl",
-        "training.jsonl", "summary.json", "states.json", "retention.json", "report.html", "README.md", "units",
+        "training.jsonl", "summary.json", "states.json", "retention.json", "report.html", "README.md", "trials",
         "run.json",
     }  # fmt: skip
-    trainings = ["k0-draw0-seed1", "k0-draw0-seed2", "k1-draw0-seed1", "k1-draw0-seed2"]
-    for folder in ("units", "predictions"):
-        assert sorted(path.name for path in (finished / folder).iterdir()) == trainings
-    for unit in trainings:
-        assert {path.name for path in (finished / "units" / unit).iterdir()} == {
-            "adaptation.safetensors", "identity.json", "probe.json", "scores.jsonl", "training.jsonl", "unit.json",
+    trials = ["k0-draw0-seed1", "k0-draw0-seed2", "k1-draw0-seed1", "k1-draw0-seed2"]
+    for folder in ("trials", "predictions"):
+        assert sorted(path.name for path in (finished / folder).iterdir()) == trials
+    for trial in trials:
+        assert {path.name for path in (finished / "trials" / trial).iterdir()} == {
+            "adaptation.safetensors", "identity.json", "probe.json", "scores.jsonl", "training.jsonl", "trial.json",
         }  # fmt: skip
-        assert {path.stem for path in (finished / "predictions" / unit).iterdir()} == {SOURCE, TARGET}
+        assert {path.stem for path in (finished / "predictions" / trial).iterdir()} == {SOURCE, TARGET}
 
 
 def test_no_half_written_file_is_left(finished):
@@ -98,7 +98,7 @@ def test_no_half_written_file_is_left(finished):
 
 
 def test_scores_are_complete(finished):
-    """Two methods, two metrics, two languages, four trainings; each value inside its interval."""
+    """Two methods, two metrics, two languages, four trials; each value inside its interval."""
     scores = [Score(**row) for row in read_lines(finished / "scores.jsonl")]
     assert len(scores) == len(set(scores)) == 2 * 2 * 2 * 4
     assert {(s.method, s.metric) for s in scores} == {
@@ -115,8 +115,8 @@ def test_scores_are_those_of_the_predictions(finished):
     for score in read_run(finished).scores:
         if score.metric != "accuracy":
             continue
-        unit = f"k{score.shots}-draw{score.draw}-seed{score.seed}"
-        rows = list(read_lines(finished / "predictions" / unit / f"{score.language}.jsonl"))
+        trial = f"k{score.shots}-draw{score.draw}-seed{score.seed}"
+        rows = list(read_lines(finished / "predictions" / trial / f"{score.language}.jsonl"))
         key = "before" if score.method == "frozen-head" else "value"
         assert score.value == sum(row[key] == row["gold"] for row in rows) / len(rows)
         assert [row["id"] for row in rows] == [f"test{i}" for i in range(12)]
@@ -124,7 +124,7 @@ def test_scores_are_those_of_the_predictions(finished):
 
 
 def test_calibration_is_that_of_the_predictions(finished):
-    """Mean over the trainings of the error of each, bin by bin, as the report's diagram cuts them."""
+    """Mean over the trials of the error of each, bin by bin, as the report's diagram cuts them."""
     stated = read_object(finished / "summary.json")["calibration"][TARGET]
     for start, column, when in (("before_", "before", "before"), ("", "value", "after")):
         errors = []
@@ -148,10 +148,10 @@ def test_the_frozen_head_does_not_depend_on_the_seed(finished):
 
 
 def test_the_learning_curve_has_every_epoch(finished):
-    """Three epochs of four trainings."""
+    """Three epochs of four trials."""
     rows = read_run(finished).training
-    assert [(row["unit"], row["epoch"]) for row in rows] == [
-        (unit.name, epoch) for unit in units(read_recipe(finished / "recipe.yaml")) for epoch in (1, 2, 3)
+    assert [(row["trial"], row["epoch"]) for row in rows] == [
+        (trial.name, epoch) for trial in trials_of(read_recipe(finished / "recipe.yaml")) for epoch in (1, 2, 3)
     ]
     assert all(row["alignment_loss"] > 0 for row in rows)
 
@@ -180,13 +180,13 @@ def test_the_summary_proves_the_backbone_frozen(finished, tiny_backbone):
 
 def test_the_chosen_training_has_most_shots_and_the_best_source_score(finished):
     """Target scores have no say in which training is saved for use."""
-    facts = read_run(finished).summary["units"]
-    chosen = read_run(finished).summary["selected_unit"]
+    facts = read_run(finished).summary["trials"]
+    chosen = read_run(finished).summary["selected_trial"]
     best = max(fact["dev_score"] for name, fact in facts.items() if name.startswith("k1"))
     assert chosen.startswith("k1")
     assert facts[chosen]["dev_score"] == best
-    unit = finished / "units" / chosen / "adaptation.safetensors"
-    assert unit.read_bytes() == (finished / "adaptation.safetensors").read_bytes()
+    trial = finished / "trials" / chosen / "adaptation.safetensors"
+    assert trial.read_bytes() == (finished / "adaptation.safetensors").read_bytes()
 
 
 class Links(HTMLParser):
@@ -234,9 +234,9 @@ def examples(count):
 def test_a_reloaded_run_predicts_the_same(finished):
     """Label and confidence of every test text are those of the run, in both languages."""
     adapted = load(finished)
-    unit = read_run(finished).selected_unit
+    trial = read_run(finished).selected_trial
     for language in (SOURCE, TARGET):
-        rows = list(read_lines(finished / "predictions" / unit / f"{language}.jsonl"))
+        rows = list(read_lines(finished / "predictions" / trial / f"{language}.jsonl"))
         found = adapted.predict([row["text"] for row in rows], language=language)
         assert [p.value for p in found] == [row["value"] for row in rows]
         assert [p.confidence for p in found] == pytest.approx([row["confidence"] for row in rows], abs=1e-4)
@@ -271,9 +271,9 @@ def test_an_empty_text_is_refused_and_no_text_is_fine(finished):
 
 def test_verification_notices_a_change(finished, tmp_path):
     """Logits that differ from those of the training are told, with the training and the language."""
-    (tmp_path / "units").mkdir()
-    source = finished / "units" / "k0-draw0-seed1"
-    place = tmp_path / "units" / source.name
+    (tmp_path / "trials").mkdir()
+    source = finished / "trials" / "k0-draw0-seed1"
+    place = tmp_path / "trials" / source.name
     place.mkdir()
     (place / "adaptation.safetensors").write_bytes((source / "adaptation.safetensors").read_bytes())
     probe = json.loads((source / "probe.json").read_text(encoding="utf-8"))
@@ -307,11 +307,11 @@ def test_running_again_changes_nothing(finished):
 
 
 def test_a_finished_training_is_not_repeated(world, tiny_checkpoint, tmp_path):
-    """Where the report is missing, it is made again from the trainings at hand."""
+    """Where the report is missing, it is made again from the trials at hand."""
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "seeds=[1]", "train.num_train_epochs=1")
     folder = run(wanted)
     (folder / "README.md").unlink()
-    trained = folder / "units" / "k0-draw0-seed1" / "adaptation.safetensors"
+    trained = folder / "trials" / "k0-draw0-seed1" / "adaptation.safetensors"
     before, when = (folder / "scores.jsonl").read_bytes(), trained.stat().st_mtime_ns
     run(wanted)
     assert (folder / "README.md").exists()
@@ -327,8 +327,8 @@ def test_a_killed_run_ends_on_the_same_bits(world, tiny_checkpoint, tmp_path, mo
     (tmp_path / "driver.py").write_text(KILLED.format(step=5), encoding="utf-8")
     done = subprocess.run([sys.executable, str(tmp_path / "driver.py"), str(path)], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    unit = tmp_path / "killed" / "units" / "k1-draw0-seed1"
-    assert sorted(p.name for p in unit.iterdir()) == ["identity.json", "training.safetensors"]
+    trial = tmp_path / "killed" / "trials" / "k1-draw0-seed1"
+    assert sorted(p.name for p in trial.iterdir()) == ["identity.json", "training.safetensors"]
 
     continued = run(wanted)
     whole = run(recipe(world, tiny_checkpoint, tmp_path / "whole", "seeds=[1]", "shots.k=1"))
@@ -338,7 +338,7 @@ def test_a_killed_run_ends_on_the_same_bits(world, tiny_checkpoint, tmp_path, mo
     assert (continued / "adaptation.safetensors").read_bytes() == (whole / "adaptation.safetensors").read_bytes()
     scores = [[{**row, "run": ""} for row in read_lines(f / "scores.jsonl")] for f in (continued, whole)]
     assert scores[0] == scores[1]
-    assert not (unit / "training.safetensors").exists()
+    assert not (trial / "training.safetensors").exists()
 
 
 def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, monkeypatch):
@@ -383,7 +383,7 @@ def test_draws_of_a_parallel_task_are_trained_apart(world, tiny_checkpoint, tmp_
     )  # fmt: skip
     folder = run(wanted)
     assert {score.draw for score in read_run(folder).scores} == {0, 1}
-    one, other = (load_file(folder / "units" / f"k1-draw{d}-seed1" / "adaptation.safetensors") for d in (0, 1))
+    one, other = (load_file(folder / "trials" / f"k1-draw{d}-seed1" / "adaptation.safetensors") for d in (0, 1))
     assert not torch.equal(one["head.weight"], other["head.weight"])
     assert read_run(folder).data["languages"][TARGET]["pairs"] == 12
 

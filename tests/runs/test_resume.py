@@ -12,7 +12,7 @@ from quick_run import Stopping, differing, run
 
 OTHER = "swh-Latn"
 TRIALS, STEPS = 2, 24
-"""Two seeds; steps of both trainings together, at least as many as are tried."""
+"""Two seeds; steps of both trials together, at least as many as are tried."""
 
 
 @pytest.fixture(scope="module")

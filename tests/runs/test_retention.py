@@ -147,15 +147,15 @@ def trained(world, tiny_backbone, tmp_path_factory):
 
 
 def test_a_run_is_compared_with_its_frozen_model(trained):
-    """Numbers are those of the unit's files and of states that are computed here, one text at a time."""
+    """Numbers are those of the trial's files and of states that are computed here, one text at a time."""
     found = retention(*trained.given)
 
-    fact = json.loads((trained.folder / "units" / found["unit"] / "unit.json").read_text(encoding="utf-8"))
+    fact = json.loads((trained.folder / "trials" / found["trial"] / "trial.json").read_text(encoding="utf-8"))
     assert found["source_score"] == {
         "metric": "accuracy", "n": 9, "before": fact["head_dev_score"], "after": fact["dev_score"],
     }  # fmt: skip
     model = load(
-        trained.folder / "units" / found["unit"] / "adaptation.safetensors", backbone=trained.backbone
+        trained.folder / "trials" / found["trial"] / "adaptation.safetensors", backbone=trained.backbone
     ).model.eval()
     before, after = {}, {}
     with torch.no_grad():
@@ -186,7 +186,7 @@ def test_switched_off_it_is_the_base_model(trained):
 
 def test_a_part_that_stays_on_is_noticed(trained):
     """A cache of other states than the model's is a difference of just that size."""
-    path = trained.folder / "units" / retention(*trained.given)["unit"] / "adaptation.safetensors"
+    path = trained.folder / "trials" / retention(*trained.given)["trial"] / "adaptation.safetensors"
     model = load(path, backbone=trained.backbone).model
     encoded = trained.pools[SOURCE, "dev"]
     ids = [example.id for example in trained.materials.dev]

@@ -1,4 +1,4 @@
-"""The end of a run counts, pictures and proves what the trainings left."""
+"""The end of a run counts, pictures and proves what the trials left."""
 
 import json
 from types import SimpleNamespace
@@ -11,8 +11,8 @@ from torch import nn
 from invented import SOURCE, TARGET, write_world
 from lingraft.backbones.loading import load_backbone
 from lingraft.core.errors import RunError
-from lingraft.core.records import PairExample, Unit
-from lingraft.runs.folder import units
+from lingraft.core.records import PairExample, Trial
+from lingraft.runs.folder import trials_of
 from lingraft.runs.selection import shared_sentences
 from lingraft.runs.state_picture import picture
 from lingraft.runs.summary import frozen_parts, prove_frozen, summarise, trained_parts
@@ -139,7 +139,7 @@ def materials(source, target, *, parallel=True, pairs=()):
 
 def test_translations_share_a_group_of_their_own():
     """Groups with two examples on one side say not which translates which, and are left out."""
-    purpose, source, target = shared_sentences(materials("abbcde", "edcbax"), Unit(5, 0, 1), TARGET)
+    purpose, source, target = shared_sentences(materials("abbcde", "edcbax"), Trial(5, 0, 1), TARGET)
 
     assert purpose == "test"
     assert source == [f"{SOURCE}{i}" for i in (5, 4, 3, 0)]
@@ -150,18 +150,18 @@ def test_as_many_translations_as_asked_for():
     """The limit is the caller's."""
     found = materials("abcdefgh", "abcdefgh")
 
-    assert len(shared_sentences(found, Unit(5, 0, 1), TARGET, limit=4)[1]) == 4
-    assert len(shared_sentences(found, Unit(5, 0, 1), TARGET)[1]) == 8
+    assert len(shared_sentences(found, Trial(5, 0, 1), TARGET, limit=4)[1]) == 4
+    assert len(shared_sentences(found, Trial(5, 0, 1), TARGET)[1]) == 8
 
 
 def test_without_parallel_test_sets_pairs_serve():
-    """They are those of the unit's draw, and fewer than three are none."""
-    unit = Unit(5, 0, 1)
+    """They are those of the trial's draw, and fewer than three are none."""
+    trial = Trial(5, 0, 1)
 
-    assert shared_sentences(materials("abc", "abc", parallel=False, pairs=4), unit, TARGET) == (
+    assert shared_sentences(materials("abc", "abc", parallel=False, pairs=4), trial, TARGET) == (
         "learn", ["s0", "s1", "s2", "s3"], ["t0", "t1", "t2", "t3"],
     )  # fmt: skip
-    assert shared_sentences(materials("ab", "ab", pairs=2), unit, TARGET) is None
+    assert shared_sentences(materials("ab", "ab", pairs=2), trial, TARGET) is None
 
 
 # ---- The picture -----------------------------------------------------------------------------------
@@ -172,8 +172,8 @@ def test_the_picture_shows_the_states_of_translations(trained):
     drawn = picture(*trained.given)["languages"][TARGET]
 
     test = {code: trained.materials.test[code] for code in (SOURCE, TARGET)}
-    unit = units(trained.recipe)[0].name
-    adapted = load(trained.folder / "units" / unit / "adaptation.safetensors", backbone=trained.backbone)
+    trial = trials_of(trained.recipe)[0].name
+    adapted = load(trained.folder / "trials" / trial / "adaptation.safetensors", backbone=trained.backbone)
     before, after = {}, {}
     with torch.no_grad():
         for code, examples in test.items():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lingraft.core.records import Unit
+from lingraft.core.records import Trial
 from lingraft.results.metrics import Metric, formulas
 from lingraft.tasks import Task
 from lingraft.tasks.kinds.classification import classification_kind
@@ -34,7 +34,7 @@ def test_a_metric_of_a_kind_of_ones_own_has_its_own_interval():
     predicted = np.where(rng.random(40) < 0.7, gold, "b")
     names = [f"{i:02}" for i in range(40)]
     scores = score(
-        gold.tolist(), predicted.tolist(), task, names, method="m", language="yor-Latn", unit=Unit(0, 0, 1), run="r"
+        gold.tolist(), predicted.tolist(), task, names, method="m", language="yor-Latn", trial=Trial(0, 0, 1), run="r"
     )
 
     def slow(chosen):

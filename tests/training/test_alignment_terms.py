@@ -49,7 +49,7 @@ def losses(named, standardiser, student, teacher):
 
 
 def test_a_frame_centres_and_scales(teacher):
-    """By their own standardiser states have mean zero and, over all dimensions, unit mean square."""
+    """By their own standardiser states have mean zero and, over all dimensions, trial mean square."""
     standardiser = Standardiser.fit(teacher)
     standardised = standardiser(as_states(teacher, 3)).pooled()
     torch.testing.assert_close(standardised.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
@@ -72,7 +72,7 @@ def test_framing_and_pooling_commute(teacher, random_states):
 
 
 def test_a_frame_moves_with_the_model(teacher):
-    """Mean and unit go to the device together."""
+    """Mean and trial go to the device together."""
     standardiser = Standardiser.fit(teacher).to(torch.device("meta"))
     assert {standardiser.mean.device.type, standardiser.scale.device.type} == {"meta"}
 
@@ -110,7 +110,7 @@ def test_each_loss_is_told_apart_and_without_its_weight(teacher, student):
 
 
 def test_mse_in_the_frame_by_hand(teacher, student):
-    """Distance over spread: what one unit of cost means for any backbone."""
+    """Distance over spread: what one trial of cost means for any backbone."""
     (value,) = losses([("mse", 1.0)], Standardiser.fit(teacher), student, teacher)
     spread = (teacher - teacher.mean(0)).square().mean()
     torch.testing.assert_close(value, (student.tokens.mean(1) - teacher).square().mean() / spread)

@@ -39,7 +39,7 @@ def transfer(stack, world):
 
 
 def distance(states, batch, world):
-    """Squared distance of the taught rows to their teacher, in units of the source texts' spread."""
+    """Squared distance of the taught rows to their teacher, in trials of the source texts' spread."""
     source = torch.cat([source.teacher for source, _ in world])
     spread = (source - source.mean(0)).square().mean()
     return (states.pooled() - batch.teacher)[batch.taught].square().mean() / spread

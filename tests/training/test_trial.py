@@ -13,7 +13,7 @@ from lingraft.backbones.digests import weights_digest
 from lingraft.backbones.walk import frozen_pooled, states_at
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.progress import Reporter
-from lingraft.core.records import Unit
+from lingraft.core.records import Trial
 from lingraft.model.checkpoint import load_adaptation
 from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows
@@ -27,12 +27,12 @@ from lingraft.training.ema_teacher import Teacher
 from lingraft.training.evaluation import validation
 from lingraft.training.frozen_head import fitted
 from lingraft.training.head_fits import logistic_head
-from lingraft.training.pools import Prepared, learning_pools, linked_words, pools_of, with_translations
+from lingraft.training.pools import Context, learning_pools, linked_words, pools_of, with_translations
 from lingraft.training.state import load_training_state, save_training_state
 from lingraft.training.trial import Method, graft, run_trial, trained_when, transfer_of
 
 CPU = torch.device("cpu")
-UNIT = Unit(1, 0, 1)
+TRIAL = Trial(1, 0, 1)
 SMALL = [
     *("train.num_train_epochs=2", "train.batch_size=8", "train.learning_rate=1e-2", "seeds=[1]", "device=cpu"),
     *("prompt.name=deep", "prompt.length=2", "prompt.language_length=1", "shots.k=1"),
@@ -47,8 +47,8 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture
-def prepared(world, tiny_backbone):
-    """A function that makes what the trainings of a run share."""
+def context(world, tiny_backbone):
+    """A function that makes what the trials of a run share."""
 
     def make(*overrides, **changes):
         changes = {"parallel": {"files": str(world / "pairs.{language}.tsv")}} | changes
@@ -58,24 +58,24 @@ def prepared(world, tiny_backbone):
         features = tokenise(materials, tiny_backbone.tokenizer, "", recipe)
         cut = resolved_cut(recipe, tiny_backbone.stack.num_layers)
         pools = encode_all(features, tiny_backbone, recipe, cut, CPU, Reporter(quiet=True))
-        return Prepared(recipe, materials, tiny_backbone, cut, pools, torch.device("cpu"))
+        return Context(recipe, materials, tiny_backbone, cut, pools, torch.device("cpu"))
 
     return make
 
 
-def trained(prepared, folder, **options):
-    """Run the unit; its facts and its record."""
-    run_trial(UNIT, folder, prepared, Reporter(quiet=True), **options)
-    place = folder / "units" / UNIT.name
-    return read_object(place / "unit.json"), list(read_lines(place / "training.jsonl"))
+def trained(context, folder, **options):
+    """Run the trial; its facts and its record."""
+    run_trial(TRIAL, folder, context, Reporter(quiet=True), **options)
+    place = folder / "trials" / TRIAL.name
+    return read_object(place / "trial.json"), list(read_lines(place / "training.jsonl"))
 
 
 # ---- What is learnt from ---------------------------------------------------------------------------
 
 
-def test_pools_hold_labels_pairs_and_shots(prepared):
+def test_pools_hold_labels_pairs_and_shots(context):
     """The source its labels and own states, the target its pairs with their teacher, and its shots."""
-    made = prepared()
+    made = context()
     (draw,) = made.materials.draws
     source, (target,) = learning_pools(draw, made)
     assert (source.language, source.is_source, target.language, target.is_source) == (SOURCE, True, TARGET, False)
@@ -95,12 +95,12 @@ def test_pools_hold_labels_pairs_and_shots(prepared):
 
 
 @pytest.mark.parametrize("parallel", [None, {"from": "task"}], ids=["files", "task"])
-def test_pairs_that_are_not_passed_are_kept_apart_all_the_same(prepared, parallel):
+def test_pairs_that_are_not_passed_are_kept_apart_all_the_same(context, parallel):
     """`max_pairs` learns from the same labelled texts and shots; more pairs are those of fewer and some others."""
     changes = {"parallel": parallel} if parallel else {}
     found = {}
     for count in ("null", "0", "2", "4", "99"):
-        made = prepared(f"train.max_pairs={count}", **changes)
+        made = context(f"train.max_pairs={count}", **changes)
         found[count] = learning_pools(made.materials.draws[0], made)
     whole, (all_pairs,) = found["null"]
     for count, (source, (target,)) in found.items():
@@ -112,16 +112,16 @@ def test_pairs_that_are_not_passed_are_kept_apart_all_the_same(prepared, paralle
     assert len(all_pairs.teacher) > 4
 
 
-def test_without_pairs_and_shots_the_source_is_alone(prepared):
+def test_without_pairs_and_shots_the_source_is_alone(context):
     """A language of which nothing is known is not passed."""
-    made = prepared("train.max_pairs=0", "shots.k=0")
+    made = context("train.max_pairs=0", "shots.k=0")
     assert learning_pools(made.materials.draws[0], made)[1] == []
 
 
 @pytest.mark.parametrize("freezing", ["frozen", "full"])
-def test_linked_words_are_each_pair_s_own(prepared, freezing):
+def test_linked_words_are_each_pair_s_own(context, freezing):
     """Of the batch that a pair is in, its own row; at two thirds of the depth, also where batches are ids."""
-    made = prepared(f"freezing.name={freezing}")
+    made = context(f"freezing.name={freezing}")
     draw = made.materials.draws[0]
     _, (target,) = learning_pools(draw, made)
     pairs = {theirs.id: mine.id for mine, theirs in draw.pairs[TARGET]}
@@ -140,13 +140,13 @@ def test_linked_words_are_each_pair_s_own(prepared, freezing):
 
 
 @pytest.mark.parametrize("count", ["null", "2", "1"])
-def test_every_taught_row_has_the_translation_it_is_taught(prepared, count):
+def test_every_taught_row_has_the_translation_it_is_taught(context, count):
     """Also where a shot is the target side of a pair that is not passed: it has no teacher and no translation."""
-    made = prepared(
+    made = context(
         "alignment=[{name: words}, {name: prediction}]", f"train.max_pairs={count}",
         parallel={"from": "task"},
     )  # fmt: skip
-    pools = pools_of(UNIT, made)
+    pools = pools_of(TRIAL, made)
     transfer = transfer_of(graft(made, pools, None), pools, made)
     targets = tuple(with_translations(pool, pools.draw, transfer, made) for pool in pools.targets)
     order = Order(pools.source, targets, made.recipe.train, 1, CPU)
@@ -165,24 +165,24 @@ def test_every_taught_row_has_the_translation_it_is_taught(prepared, count):
 # ---- The start -------------------------------------------------------------------------------------
 
 
-def test_a_network_starts_with_the_frozen_head_or_a_random_one(prepared):
+def test_a_network_starts_with_the_frozen_head_or_a_random_one(context):
     """`warm_start` decides; the frozen head itself, what "before" means, is fitted either way."""
     for warm in (True, False):
-        made = prepared(f"train.warm_start={str(warm).lower()}")
+        made = context(f"train.warm_start={str(warm).lower()}")
         source, targets = learning_pools(made.materials.draws[0], made)
         head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
-        network = graft(made, pools_of(UNIT, made), fitted(head))
+        network = graft(made, pools_of(TRIAL, made), fitted(head))
         pooled = made.pools[SOURCE, "dev"].pooled([example.id for example in made.materials.dev])
         assert torch.allclose(network.adaptation.head(pooled), head.logits(pooled), atol=1e-4) is warm
 
 
-def test_a_network_has_copies_of_all_that_ever_thaws(prepared):
+def test_a_network_has_copies_of_all_that_ever_thaws(context):
     """From the strategy's schedule; none by default."""
     for name, count in (("frozen", 0), ("top_layers", 16), ("full", 3 * 16 + 5)):
-        made = prepared(f"freezing.name={name}", *(["freezing.layers=1"] if name == "top_layers" else []))
+        made = context(f"freezing.name={name}", *(["freezing.layers=1"] if name == "top_layers" else []))
         source, targets = learning_pools(made.materials.draws[0], made)
         head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
-        assert len(graft(made, pools_of(UNIT, made), fitted(head)).adaptation.unfrozen) == count
+        assert len(graft(made, pools_of(TRIAL, made), fitted(head)).adaptation.unfrozen) == count
 
 
 # ---- A whole training ------------------------------------------------------------------------------
@@ -203,9 +203,9 @@ RECIPES = {
 
 
 @pytest.mark.parametrize("overrides", RECIPES.values(), ids=RECIPES)
-def test_a_training_is_written_down(prepared, tmp_path, overrides):
+def test_a_training_is_written_down(context, tmp_path, overrides):
     """The backbone's digest does not change, whatever learns; each epoch has its row."""
-    made = prepared(*overrides)
+    made = context(*overrides)
     digest = weights_digest(made.backbone.stack)
     _, rows = trained(made, tmp_path)
     assert weights_digest(made.backbone.stack) == digest
@@ -217,7 +217,7 @@ def test_a_training_is_written_down(prepared, tmp_path, overrides):
         assert {len(row["weights"]) for row in rows} == {len(made.recipe.alignment)}
 
 
-def test_one_after_the_other_the_teacher_reads_the_source_language(prepared, tmp_path, monkeypatch):
+def test_one_after_the_other_the_teacher_reads_the_source_language(context, tmp_path, monkeypatch):
     """Also where no source batch is in the step: the target's own prompt has no say in its translation."""
     asked, original = [], Teacher.predict
 
@@ -226,31 +226,31 @@ def test_one_after_the_other_the_teacher_reads_the_source_language(prepared, tmp
         return original(teacher, states, language)
 
     monkeypatch.setattr(Teacher, "predict", predict)
-    trained(prepared("train.order=sequential", "alignment=[{name: prediction}]"), tmp_path)
+    trained(context("train.order=sequential", "alignment=[{name: prediction}]"), tmp_path)
     assert set(asked) == {SOURCE}
 
 
-def test_another_method_is_scored_under_its_name(prepared, tmp_path):
+def test_another_method_is_scored_under_its_name(context, tmp_path):
     """What makes the network may be given, and gets what it needs."""
     seen = []
 
-    def build(prepared, pools, head):
+    def build(context, pools, head):
         seen.append((pools.source.language, pools.trial.seed))
-        return graft(prepared, pools, head)
+        return graft(context, pools, head)
 
-    trained(prepared(), tmp_path, method=Method("other", build))
-    scores = list(read_lines(tmp_path / "units" / UNIT.name / "scores.jsonl"))
+    trained(context(), tmp_path, method=Method("other", build))
+    scores = list(read_lines(tmp_path / "trials" / TRIAL.name / "scores.jsonl"))
     assert {score["method"] for score in scores} == {"frozen-head", "other"}
     assert seen == [(SOURCE, 1)]
 
 
-def test_validation_is_accuracy_on_the_development_set(prepared):
+def test_validation_is_accuracy_on_the_development_set(context):
     """Of the source language, with the answers counted."""
-    made = prepared()
+    made = context()
     source, targets = learning_pools(made.materials.draws[0], made)
     head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
-    network = graft(made, pools_of(UNIT, made), fitted(head))
-    found = validation(network, prepared=made)
+    network = graft(made, pools_of(TRIAL, made), fitted(head))
+    found = validation(network, context=made)
     dev = made.materials.dev
     logits, _ = predict_rows(network, made.pools[SOURCE, "dev"], [example.id for example in dev], SOURCE)
     said = [made.materials.task.labels[i] for i in torch.stack(logits).argmax(-1).tolist()]
@@ -266,11 +266,11 @@ def test_what_learnt_when_is_told_in_spans():
     assert trained_when([]) == []
 
 
-def test_a_language_without_pairs_and_shots_uses_the_task_part_alone(prepared, tmp_path):
+def test_a_language_without_pairs_and_shots_uses_the_task_part_alone(context, tmp_path):
     """A part of its own that never learnt would only disturb."""
-    made = prepared("shots.k=0", parallel=None)
-    run_trial(Unit(0, 0, 1), tmp_path, made, Reporter(quiet=True))
-    path = tmp_path / "units" / "k0-draw0-seed1" / "adaptation.safetensors"
+    made = context("shots.k=0", parallel=None)
+    run_trial(Trial(0, 0, 1), tmp_path, made, Reporter(quiet=True))
+    path = tmp_path / "trials" / "k0-draw0-seed1" / "adaptation.safetensors"
     adaptation, identity = load_adaptation(path, made.backbone)
     assert identity.languages == ()
     assert not [name for name in adaptation.state_dict() if ".language." in name]
@@ -302,41 +302,41 @@ class Ticking(Reporter):
         yield advance
 
 
-def test_the_seconds_before_a_stop_count_too(prepared, tmp_path):
+def test_the_seconds_before_a_stop_count_too(context, tmp_path):
     """A training that was continued took as long as both its parts."""
-    made = prepared()
+    made = context()
     with pytest.raises(KeyboardInterrupt):
-        run_trial(UNIT, tmp_path, made, Ticking(stop_at=3), save_every=-1.0)
-    path = tmp_path / "units" / UNIT.name / "training.safetensors"
+        run_trial(TRIAL, tmp_path, made, Ticking(stop_at=3), save_every=-1.0)
+    path = tmp_path / "trials" / TRIAL.name / "training.safetensors"
     state = load_training_state(path)
     save_training_state(path, replace(state, seconds=1000.0))
-    run_trial(UNIT, tmp_path, made, Ticking(), save_every=1e9)
-    facts = read_object(tmp_path / "units" / UNIT.name / "unit.json")
+    run_trial(TRIAL, tmp_path, made, Ticking(), save_every=1e9)
+    facts = read_object(tmp_path / "trials" / TRIAL.name / "trial.json")
     assert 0 < state.seconds < 100
     assert 1000 < facts["seconds"] < 1100
 
 
-def test_a_damaged_state_is_told_and_the_trial_starts_anew(prepared, tmp_path):
+def test_a_damaged_state_is_told_and_the_trial_starts_anew(context, tmp_path):
     """One flipped bit must not continue with other weights: the end is that of a trial that never stopped."""
-    made, said = prepared(), []
-    run_trial(UNIT, tmp_path / "whole", made, Reporter(quiet=True))
+    made, said = context(), []
+    run_trial(TRIAL, tmp_path / "whole", made, Reporter(quiet=True))
     with pytest.raises(KeyboardInterrupt):
-        run_trial(UNIT, tmp_path / "stopped", made, Ticking(stop_at=4), save_every=-1.0)
-    path = tmp_path / "stopped" / "units" / UNIT.name / "training.safetensors"
+        run_trial(TRIAL, tmp_path / "stopped", made, Ticking(stop_at=4), save_every=-1.0)
+    path = tmp_path / "stopped" / "trials" / TRIAL.name / "training.safetensors"
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
     telling = Reporter(quiet=True)
     telling.say = said.append
-    run_trial(UNIT, tmp_path / "stopped", made, telling)
+    run_trial(TRIAL, tmp_path / "stopped", made, telling)
     assert any("is damaged" in sentence and "starts anew" in sentence for sentence in said)
-    ends = [tmp_path / name / "units" / UNIT.name / "adaptation.safetensors" for name in ("whole", "stopped")]
+    ends = [tmp_path / name / "trials" / TRIAL.name / "adaptation.safetensors" for name in ("whole", "stopped")]
     assert ends[0].read_bytes() == ends[1].read_bytes()
 
 
-def test_a_frozen_head_can_weigh_shots(prepared):
+def test_a_frozen_head_can_weigh_shots(context):
     """With weight 1 as if they were the source's, with a tiny weight as if there were none."""
-    made = prepared()
+    made = context()
     (draw,) = made.materials.draws
     source, targets = learning_pools(draw, made)
     standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))

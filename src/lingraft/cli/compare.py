@@ -34,7 +34,7 @@ def compare(
     found = read_comparison(folder)
     shown = [HEADINGS.index(heading) for heading in ("method", "mean", "difference", "p", "trained", "time")]
     for block in blocks(found):
-        title = f"k = {block.shots}, {len(block.units)} training{'s' if len(block.units) > 1 else ''} a method"
+        title = f"k = {block.shots}, {len(block.trials)} trial{'s' if len(block.trials) > 1 else ''} a method"
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, collapse_padding=True)
         for i in shown:
             table.add_column(HEADINGS[i], justify="left" if i == 0 else "right", overflow="fold")

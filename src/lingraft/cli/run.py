@@ -56,7 +56,7 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
             variants(settings)
 
     found = plan(read_recipe(recipe, overrides or []), compared)
-    title = f"{found.task}, {found.trainings} training{'s' if found.trainings > 1 else ''}"
+    title = f"{found.task}, {found.trials} trial{'s' if found.trials > 1 else ''}"
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True
     )

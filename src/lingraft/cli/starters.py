@@ -24,7 +24,7 @@ RECIPE = """\
 # Settings left out have the defaults shown; all of them: lingraft schema
 
 output_dir: runs/my-run
-seeds: [1, 2]                     # one training each; the report gives means and intervals
+seeds: [1, 2]                     # one trial each; the report gives means and intervals
 
 backbone:
   checkpoint: bundled:multilingual-e5-small   # or a folder, or any Hub id of a BERT, XLM-R, ModernBERT or mDeBERTa

@@ -316,8 +316,8 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """One training: a number of shots, a draw, a seed."""
+class Trial:
+    """One trial: a number of shots, a draw, a seed."""
 
     k: int
     draw: int

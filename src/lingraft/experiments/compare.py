@@ -21,7 +21,7 @@ from ..results.comparison import read_comparison
 from ..results.pages.comparison_markdown import page_text
 from ..results.wording import duration
 from ..runs.checks import resolved_cut
-from ..runs.folder import changed_settings, opened, units
+from ..runs.folder import changed_settings, opened, trials_of
 from .cost import estimates
 from .processes import Start, start_worker, work
 from .variants import Variant, variants
@@ -42,7 +42,7 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
     reporter, output = Reporter(quiet=quiet), recipe.output_dir
     methods = variants(recipe)
     with opened(output, recipe.model_copy(update={"compare": None})):
-        if (output / "units").exists():
+        if (output / "trials").exists():
             raise RunError(
                 f"{output} holds a run; give the comparison a folder of its own: output_dir={output}-compared"
             )
@@ -80,7 +80,7 @@ def _is_done(method: Variant, tuning_epochs: int) -> bool:
             f"{folder} holds {method.name} with other settings: {changed[0]}; choose another output_dir, or delete "
             "that folder"
         )
-    return set(facts["units"]) == {unit.name for unit in units(recipe)}
+    return set(facts["trials"]) == {trial.name for trial in trials_of(recipe)}
 
 
 def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter, start: Start) -> None:
@@ -88,8 +88,8 @@ def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter, start: 
     planned = estimates(methods, recipe)
     total = sum(estimate.seconds for estimate in planned)
     for estimate in planned:
-        number = len(units(estimate.variant.recipe))
-        reporter.say(f"{estimate.variant.name}: {number} trainings, about {duration(estimate.seconds)}")
+        number = len(trials_of(estimate.variant.recipe))
+        reporter.say(f"{estimate.variant.name}: {number} trials, about {duration(estimate.seconds)}")
     reporter.say(f"estimated time on this machine, in all: about {duration(total)}")
     layers = describe_checkpoint(recipe.backbone.checkpoint).num_layers
     for first in _one_per_encoding(methods, layers):
@@ -144,8 +144,8 @@ def _collect(output: Path, recipe: Recipe, methods: Sequence[Variant]) -> None:
     rows = [
         row
         for method, found in zip(methods, facts, strict=True)
-        for unit in found.get("units", ())
-        for row in read_lines(method.recipe.output_dir / "units" / unit / "scores.jsonl")
+        for trial in found.get("trials", ())
+        for row in read_lines(method.recipe.output_dir / "trials" / trial / "scores.jsonl")
         if row["method"] == method.name
     ]
     write_lines(output / "scores.jsonl", rows)

@@ -12,7 +12,7 @@ from ..model.freezing import freezing
 from ..recipe.comparison import CompareSettings
 from ..recipe.settings import Recipe
 from ..runs.checks import gather_checked, resolved_cut
-from ..runs.folder import units
+from ..runs.folder import trials_of
 from ..runs.plan import EFFICIENCY, matrix_rate, tokens_by_example
 from ..runs.preparation import tokenise
 from ..tasks.material import Draw, Materials
@@ -76,7 +76,7 @@ def _seconds(
     recipe, draw, languages = method.recipe, materials.draws[-1], materials.task.languages
     layers, per_layer = facts.num_layers, 24 * facts.width**2  # multiply-adds of a block, twice, per token
     tested = sum(sum(counts.get((code, "test"), {}).values()) for code in languages)
-    number = len(units(recipe))
+    number = len(trials_of(recipe))
     if not method.trained and materials.task.kind.class_logits:
         return 2.0 * number
     # Where a head must be trained by gradient, that is a walk forward, with nothing but the head's own gradient.

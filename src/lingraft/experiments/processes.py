@@ -13,7 +13,7 @@ from typing import IO, Any, Protocol
 from ..core.files import write_json
 from ..core.progress import Advance, Reporter
 from ..recipe.settings import Recipe
-from ..runs.folder import units
+from ..runs.folder import trials_of
 from .variants import Variant
 
 
@@ -60,14 +60,14 @@ def work(
         "name": method.name,
         "encode_only": encode_only,
     }
-    parts = len(units(method.recipe)) + (len(method.rates) if len(method.rates) > 1 else 0)
+    parts = len(trials_of(method.recipe)) + (len(method.rates) if len(method.rates) > 1 else 0)
     progress, error = _Progress(advance, share, parts, method.name), None
     with TemporaryFile("w+", encoding="utf-8") as complaints, start(json.dumps(wanted), complaints) as process:
         assert process.stdout is not None
         for line in process.stdout:
             facts = _event(line)
             if "share" in facts:
-                progress.at(facts["unit"], facts["share"])
+                progress.at(facts["trial"], facts["share"])
             if "say" in facts and not encode_only:
                 reporter.say(f"{method.name}: {facts['say']}")
             error = facts.get("error", error)
@@ -113,18 +113,18 @@ def _event(line: str) -> dict[str, Any]:
 
 
 class _Progress:
-    """The share of the bar that belongs to a method, as its units get done."""
+    """The share of the bar that belongs to a method, as its trials get done."""
 
     def __init__(self, advance: Advance, share: int, parts: int, name: str) -> None:
         self.advance, self.share, self.parts, self.name = advance, share, max(1, parts), name
-        self.units: dict[str, float] = {}
+        self.trials: dict[str, float] = {}
         self.shown = 0
 
-    def at(self, unit: str, share: float) -> None:
-        """``share`` of a unit is done."""
-        self.units[unit] = max(share, self.units.get(unit, 0.0))
-        done = sum(share for name, share in self.units.items() if name != "encoding")
-        self._show(round(self.share * min(1.0, done / self.parts)), f"{self.name}, {unit}")
+    def at(self, trial: str, share: float) -> None:
+        """``share`` of a trial is done."""
+        self.trials[trial] = max(share, self.trials.get(trial, 0.0))
+        done = sum(share for name, share in self.trials.items() if name != "encoding")
+        self._show(round(self.share * min(1.0, done / self.parts)), f"{self.name}, {trial}")
 
     def end(self) -> None:
         """The method is done, or has failed: go on with the next."""

@@ -2,7 +2,7 @@
 
 So its peak memory is its own, and whatever it leaves behind is gone when it ends. The process reads
 a recipe and a method's name as JSON from standard input, and tells how it goes in JSON lines on
-standard output: ``share`` of a unit that is done, ``error``, ``impossible``.
+standard output: ``share`` of a trial that is done, ``error``, ``impossible``.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from ..backbones.state_table import IdTable, StateTable
 from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.progress import Advance, Reporter
-from ..core.records import IDS, Example, Unit
+from ..core.records import IDS, Example, Trial
 from ..model.heads import build_head
 from ..model.prediction import predictions_of
 from ..model.standardiser import Standardiser
 from ..recipe.parsing import parse_recipe
 from ..recipe.settings import Recipe
-from ..runs.folder import opened, units
+from ..runs.folder import opened, trials_of
 from ..runs.identity import note_identity, refuse_changed, trial_identities
 from ..runs.preparation import prepare
 from ..tasks import Task
@@ -43,7 +43,7 @@ from ..tasks.scores import score_by_language
 from ..training.evaluation import prediction_rows
 from ..training.frozen_head import HEAD_FACTOR, Before
 from ..training.head_fits import logistic_head
-from ..training.pools import Prepared, TrialPools, learning_pools
+from ..training.pools import Context, TrialPools, learning_pools
 from ..training.trial import Method, run_trial
 from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
@@ -73,43 +73,43 @@ def main(asked: TextIO = sys.stdin) -> None:
 
 
 def run_variant(variant: Variant, whole: Recipe) -> None:
-    """Choose the learning rate, then train and score every unit; ``method.json`` of the folder appears last.
+    """Choose the learning rate, then train and score every trial; ``method.json`` of the folder appears last.
 
     Args:
         variant: The method.
         whole: The recipe of the comparison.
     """
-    prepared, card, _ = prepare(with_shared_lexicon(variant, whole), Relay("encoding"))
-    task = prepared.materials.task
+    context, card, _ = prepare(with_shared_lexicon(variant, whole), Relay("encoding"))
+    task = context.materials.task
     if variant.network == "prototype" and not task.kind.class_logits:
         raise ImpossibleError(f"prototypes score classes, which the outputs of {task.kind.name} are not")
     if variant.network in PEFT:
-        prepared = _from_ids(prepared)
+        context = _from_ids(context)
     tuning_epochs = whole.compare.tuning_epochs if whole.compare else 1
-    tried = _tried(variant, whole.output_dir, tuning_epochs, prepared)
+    tried = _tried(variant, whole.output_dir, tuning_epochs, context)
     rate = chosen_rate(variant, tried)
     recipe = variant.at_rate(rate) if rate is not None else variant.recipe
     if variant.network == "frozen-head":  # a head that is trained alone: nothing comes before it
         alone = {"warm_start": False, "learning_rate": HEAD_FACTOR * recipe.train.learning_rate}
-        prepared = replace(prepared, recipe=recipe.model_copy(update={"train": recipe.train.model_copy(update=alone)}))
+        context = replace(context, recipe=recipe.model_copy(update={"train": recipe.train.model_copy(update=alone)}))
     else:
-        prepared = replace(prepared, recipe=recipe)
+        context = replace(context, recipe=recipe)
     with opened(recipe.output_dir, recipe) as folder:
-        trials = units(recipe)
-        identities = trial_identities(trials, recipe, prepared.materials, prepared.backbone)
+        trials = trials_of(recipe)
+        identities = trial_identities(trials, recipe, context.materials, context.backbone)
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
-        for unit in trials:
-            if not (folder / "units" / unit.name / "unit.json").exists():
-                note_identity(folder, unit, identities[unit])
+        for trial in trials:
+            if not (folder / "trials" / trial.name / "trial.json").exists():
+                note_identity(folder, trial, identities[trial])
                 forget_peak()
                 if variant.trained or not task.kind.class_logits:
-                    run_trial(unit, folder, prepared, Relay(unit.name), _method(variant))
+                    run_trial(trial, folder, context, Relay(trial.name), _method(variant))
                 else:
-                    run_untrained(unit, folder, prepared, variant)
+                    run_untrained(trial, folder, context, variant)
                 _note_memory(folder / "memory.json")
-            tell(unit=unit.name, share=1.0)
-        write_json(folder / "method.json", _facts(variant, folder, prepared, rate, tried, tuning_epochs))
+            tell(trial=trial.name, share=1.0)
+        write_json(folder / "method.json", _facts(variant, folder, context, rate, tried, tuning_epochs))
 
 
 def with_shared_lexicon(variant: Variant, whole: Recipe) -> Recipe:
@@ -126,27 +126,27 @@ def with_shared_lexicon(variant: Variant, whole: Recipe) -> Recipe:
 # ---- Learning rates --------------------------------------------------------------------------------
 
 
-def _tried(variant: Variant, output: Path, epochs: int, prepared: Prepared) -> dict[float, float | None]:
+def _tried(variant: Variant, output: Path, epochs: int, context: Context) -> dict[float, float | None]:
     """Source development score at each learning rate, after few passes; None where the loss diverged."""
     if len(variant.rates) < 2 or not variant.trained:
         return {}
     # Without test sets: a trial is not to be scored on them, not even by accident.
-    blind = replace(prepared.materials, test=dict.fromkeys(prepared.materials.test, ()))
+    blind = replace(context.materials, test=dict.fromkeys(context.materials.test, ()))
     found: dict[float, float | None] = {}
     for rate in variant.rates:
         folder = output / "tuning" / variant.name / f"{rate:g}"
         recipe = variant.at_rate(rate, num_train_epochs=epochs)
-        unit = units(recipe)[0]
-        result = folder / "units" / unit.name / "unit.json"
+        trial = trials_of(recipe)[0]
+        result = folder / "trials" / trial.name / "trial.json"
         with opened(folder, recipe.model_copy(update={"output_dir": folder})):
             if not result.exists():
                 name = f"rate {rate:g}"
                 try:
-                    trial = replace(prepared, recipe=recipe, materials=blind)
-                    run_trial(unit, folder, trial, Relay(name), _method(variant))
+                    blind_context = replace(context, recipe=recipe, materials=blind)
+                    run_trial(trial, folder, blind_context, Relay(name), _method(variant))
                 except RunError as error:
-                    write_json(result, {"name": unit.name, "dev_score": None, "error": str(error)})
-                tell(unit=name, share=1.0)
+                    write_json(result, {"name": trial.name, "dev_score": None, "error": str(error)})
+                tell(trial=name, share=1.0)
         found[rate] = read_object(result)["dev_score"]
     return found
 
@@ -178,15 +178,15 @@ def _method(variant: Variant) -> Method:
     return Method(variant.name)
 
 
-def _peft(variant: Variant, prepared: Prepared, pools: TrialPools, head: Before | None) -> PeftNetwork:
+def _peft(variant: Variant, context: Context, pools: TrialPools, head: Before | None) -> PeftNetwork:
     """A PEFT model at its start: the frozen head, the rest as PEFT begins it."""
     torch.manual_seed(pools.trial.seed)
-    stack = prepared.backbone.stack
-    kind = prepared.materials.task.kind
+    stack = context.backbone.stack
+    kind = context.materials.task.kind
     new = build_head(kind, stack)
-    if prepared.recipe.train.warm_start and head is not None:
+    if context.recipe.train.warm_start and head is not None:
         head.write_to(new)
-    checkpoint = prepared.recipe.backbone.checkpoint
+    checkpoint = context.recipe.backbone.checkpoint
 
     def encoder() -> torch.nn.Module:
         return loading.load_encoder(checkpoint)
@@ -196,27 +196,27 @@ def _peft(variant: Variant, prepared: Prepared, pools: TrialPools, head: Before 
     return network
 
 
-def _from_ids(prepared: Prepared) -> Prepared:
+def _from_ids(context: Context) -> Context:
     """The same pools as batches of token ids."""
-    padding = prepared.backbone.stack.padding_id
+    padding = context.backbone.stack.padding_id
 
     def as_ids(encoded: Encoded) -> Encoded:
         assert isinstance(encoded.table, StateTable)
         ids = tuple(tuple(feature.input_ids) for feature in encoded.features)
         return Encoded(encoded.features, IdTable(ids, encoded.table, padding))
 
-    return replace(prepared, cut=IDS, pools={key: as_ids(encoded) for key, encoded in prepared.pools.items()})
+    return replace(context, cut=IDS, pools={key: as_ids(encoded) for key, encoded in context.pools.items()})
 
 
 # ---- Methods without training ----------------------------------------------------------------------
 
 
-def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant) -> None:
+def run_untrained(trial: Trial, folder: Path, context: Context, variant: Variant) -> None:
     """Frozen head or prototypes: fit, predict, score; files as after a training."""
-    materials, task, scores, started = prepared.materials, prepared.materials.task, [], time.monotonic()
-    source, targets = learning_pools(_draw(prepared, unit), prepared)
+    materials, task, scores, started = context.materials, context.materials.task, [], time.monotonic()
+    source, targets = learning_pools(_draw(context, trial), context)
     standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
-    head = logistic_head(source, targets, standardiser, prepared, prepared.recipe.train.shot_weight)
+    head = logistic_head(source, targets, standardiser, context, context.recipe.train.shot_weight)
     learnt = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     labelled = torch.cat([pool.encoded.pooled(list(known)) for pool, known in learnt])
     classes = torch.tensor([int(str(target)) for _, known in learnt for target in known.values()])
@@ -225,7 +225,7 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
         examples = materials.test[language]
         if not examples:
             continue
-        encoded = prepared.pools[language, "test"]
+        encoded = context.pools[language, "test"]
         pooled = encoded.pooled([example.id for example in examples])
         if variant.network == "frozen-head":
             logits = head.logits(pooled)
@@ -235,14 +235,14 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
             )
         predicted = predictions_of(list(logits), examples, encoded, task)
         write_lines(
-            folder / "predictions" / unit.name / f"{language}.jsonl", prediction_rows(examples, predicted, None, task)
+            folder / "predictions" / trial.name / f"{language}.jsonl", prediction_rows(examples, predicted, None, task)
         )
-        where: dict[str, Any] = {"method": variant.name, "language": language, "unit": unit, "run": folder.name}
+        where: dict[str, Any] = {"method": variant.name, "language": language, "trial": trial, "run": folder.name}
         scores += score_by_language(examples, [prediction.value for prediction in predicted], task, **where)
-    place = folder / "units" / unit.name
+    place = folder / "trials" / trial.name
     write_lines(place / "scores.jsonl", [asdict(one) for one in scores])
     trained = head.weight.numel() + head.bias.numel() if variant.network == "frozen-head" else 0
-    write_json(place / "unit.json", {"name": unit.name, "seconds": seconds, "trained": trained})
+    write_json(place / "trial.json", {"name": trial.name, "seconds": seconds, "trained": trained})
 
 
 # ---- What a method leaves --------------------------------------------------------------------------
@@ -251,30 +251,30 @@ def run_untrained(unit: Unit, folder: Path, prepared: Prepared, variant: Variant
 def _facts(
     variant: Variant,
     folder: Path,
-    prepared: Prepared,
+    context: Context,
     rate: float | None,
     tried: dict[float, float | None],
     tuning_epochs: int,
 ) -> dict[str, Any]:
     """The content of ``method.json``."""
-    names = [unit.name for unit in units(prepared.recipe)]
-    done = {name: read_object(folder / "units" / name / "unit.json") for name in names}
+    names = [trial.name for trial in trials_of(context.recipe)]
+    done = {name: read_object(folder / "trials" / name / "trial.json") for name in names}
     return {
         "name": variant.name,
-        "about": _about(variant, prepared.materials.task),
-        "units": names,
+        "about": _about(variant, context.materials.task),
+        "trials": names,
         "chosen": variant.chosen(tuning_epochs),
         "trainable_parameters": max(facts["trained"] for facts in done.values()),
         "seconds": {name: facts["seconds"] for name, facts in done.items()},
         "peak_bytes": read_object(folder / "memory.json").get("peak_bytes"),
         "learning_rate": {
             "setting": variant.rate if variant.trained else None,
-            "value": rate if rate is not None else _setting(prepared.recipe, variant),
+            "value": rate if rate is not None else _setting(context.recipe, variant),
             "tried": {f"{value:g}": accuracy for value, accuracy in tried.items()},
         },
-        "steps": {name: _steps(folder / "units" / name / "training.jsonl") for name in names},
-        "labels": {unit.name: _labels_digest(_draw(prepared, unit)) for unit in units(prepared.recipe)},
-        "pairs": {unit.name: _pairs_digest(_draw(prepared, unit)) for unit in units(prepared.recipe)},
+        "steps": {name: _steps(folder / "trials" / name / "training.jsonl") for name in names},
+        "labels": {trial.name: _labels_digest(_draw(context, trial)) for trial in trials_of(context.recipe)},
+        "pairs": {trial.name: _pairs_digest(_draw(context, trial)) for trial in trials_of(context.recipe)},
     }
 
 
@@ -294,8 +294,8 @@ def _setting(recipe: Recipe, variant: Variant) -> float | None:
     return getattr(recipe.train, variant.rate.partition(".")[2]) if variant.trained else None
 
 
-def _draw(prepared: Prepared, unit: Unit) -> Draw:
-    return next(draw for draw in prepared.materials.draws if (draw.k, draw.draw) == (unit.k, unit.draw))
+def _draw(context: Context, trial: Trial) -> Draw:
+    return next(draw for draw in context.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
 
 
 def _labels_digest(draw: Draw) -> str:
@@ -357,11 +357,11 @@ def tell(**facts: Any) -> None:
 
 
 class Relay(Reporter):
-    """Tells the parent process what share of a unit is done."""
+    """Tells the parent process what share of a trial is done."""
 
-    def __init__(self, unit: str) -> None:
+    def __init__(self, trial: str) -> None:
         super().__init__(quiet=True)
-        self.unit = unit
+        self.trial = trial
 
     def say(self, text: str) -> None:
         """What would be a line on the terminal."""
@@ -370,18 +370,18 @@ class Relay(Reporter):
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
         """Relay the progress of one task."""
-        yield _RelayAdvance(self.unit, total)
+        yield _RelayAdvance(self.trial, total)
 
 
 class _RelayAdvance(Advance):
-    def __init__(self, unit: str, total: int) -> None:
-        self.unit, self.total, self.done, self.last = unit, max(1, total), 0, time.monotonic()
+    def __init__(self, trial: str, total: int) -> None:
+        self.trial, self.total, self.done, self.last = trial, max(1, total), 0, time.monotonic()
 
     def __call__(self, amount: int = 1, note: str = "") -> None:
         self.done += amount
         if time.monotonic() - self.last > 1.0:
             self.last = time.monotonic()
-            tell(unit=self.unit, share=min(1.0, self.done / self.total))
+            tell(trial=self.trial, share=min(1.0, self.done / self.total))
 
 
 if __name__ == "__main__":

@@ -221,7 +221,7 @@ class Recipe(Settings):
     """Everything that decides a run."""
 
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[1, 2], min_length=1)
-    """One training per seed; results are means with intervals."""
+    """One trial per seed; results are means with intervals."""
     output_dir: Path = Path("runs/lingraft")
     """The run folder."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -218,7 +218,7 @@ def losses(total: Curve, task: Curve, alignment: Curve) -> Figure:
 
 @_as_svg
 def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
-    """Dev score by step: the unit that was saved, before a grey crowd of the others."""
+    """Dev score by step: the trial that was saved, before a grey crowd of the others."""
     figure = _figure(346, 250, "Dev score by step")
     axes = _axes(figure, left=44, right=22, top=12, bottom=40)
     for curve in others:

@@ -46,36 +46,36 @@ class Comparison:
         """Its English name."""
         return str(self.about["data"]["languages"][code]["name"])
 
-    def has(self, method: str, unit: str, language: str) -> bool:
+    def has(self, method: str, trial: str, language: str) -> bool:
         """Whether a method was tested in a language."""
-        return self._path(method, unit, language).is_file()
+        return self._path(method, trial, language).is_file()
 
-    def answers(self, method: str, units: Sequence[str], language: str) -> tuple[Answers, tuple[Tested, ...]]:
+    def answers(self, method: str, trials: Sequence[str], language: str) -> tuple[Answers, tuple[Tested, ...]]:
         """Counts ``[U, N, K]`` in the order of the examples' ids, and what was asked ``[N]``.
 
         Raises:
-            RunError: Two trainings were tested on different examples.
+            RunError: Two trials were tested on different examples.
         """
         rows = [
-            sorted(read_predictions(self._path(method, unit, language)), key=lambda row: str(row["id"]))
-            for unit in units
+            sorted(read_predictions(self._path(method, trial, language)), key=lambda row: str(row["id"]))
+            for trial in trials
         ]
-        examples = {tuple((str(row["id"]), str(row["group"]), str(row["gold"])) for row in unit) for unit in rows}
+        examples = {tuple((str(row["id"]), str(row["group"]), str(row["gold"])) for row in trial) for trial in rows}
         if len(examples) != 1:
             raise RunError(
-                f"{self.folder / method}: not all trainings were tested on the same {language} examples; delete that "
+                f"{self.folder / method}: not all trials were tested on the same {language} examples; delete that "
                 "folder and run the comparison again"
             )
-        right = np.array([[counts_of(row) for row in unit] for unit in rows])
+        right = np.array([[counts_of(row) for row in trial] for trial in rows])
         return right, examples.pop()
 
-    def _path(self, method: str, unit: str, language: str) -> Path:
-        return self.folder / method / "predictions" / unit / f"{language}.jsonl"
+    def _path(self, method: str, trial: str, language: str) -> Path:
+        return self.folder / method / "predictions" / trial / f"{language}.jsonl"
 
 
 @dataclass(frozen=True)
 class Result:
-    """One row: a method on the trainings and languages of its block; ``difference`` is method minus reference."""
+    """One row: a method on the trials and languages of its block; ``difference`` is method minus reference."""
 
     method: Row
     mean: Estimate
@@ -98,10 +98,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Block:
-    """Methods that have all the same trainings, best first."""
+    """Methods that have all the same trials, best first."""
 
     shots: int
-    units: tuple[str, ...]
+    trials: tuple[str, ...]
     languages: tuple[str, ...]
     examples: int
     results: tuple[Result, ...]
@@ -124,23 +124,23 @@ def read_comparison(folder: Path) -> Comparison:
 def blocks(comparison: Comparison) -> list[Block]:
     """For each number of shots all methods on what they share, then those with more on what they share."""
     found = []
-    possible = [method for method in comparison.methods if method.get("units")]
-    for shots in sorted({_shots(unit) for method in possible for unit in method["units"]}):
-        units = {str(m["name"]): {unit for unit in m["units"] if _shots(unit) == shots} for m in possible}
-        for names, shared in _sharing({name: held for name, held in units.items() if held}):
+    possible = [method for method in comparison.methods if method.get("trials")]
+    for shots in sorted({_shots(trial) for method in possible for trial in method["trials"]}):
+        trials = {str(m["name"]): {trial for trial in m["trials"] if _shots(trial) == shots} for m in possible}
+        for names, shared in _sharing({name: held for name, held in trials.items() if held}):
             here = [method for method in possible if method["name"] in names]
             found.append(_block(comparison, here, shots, sorted(shared)))
     return found
 
 
-def _sharing(units: dict[str, set[str]]) -> Iterator[tuple[set[str], set[str]]]:
+def _sharing(trials: dict[str, set[str]]) -> Iterator[tuple[set[str], set[str]]]:
     """Methods with what all of them have; then those that share more; then those that share nothing with the first."""
-    if not units:
+    if not trials:
         return
-    held = Counter(unit for names in units.values() for unit in sorted(names))
-    most = max(held, key=lambda unit: held[unit])
-    here = {name: names for name, names in units.items() if most in names}
-    rest = {name: names for name, names in units.items() if most not in names}
+    held = Counter(trial for names in trials.values() for trial in sorted(names))
+    most = max(held, key=lambda trial: held[trial])
+    here = {name: names for name, names in trials.items() if most in names}
+    rest = {name: names for name, names in trials.items() if most not in names}
     shared = set.intersection(*here.values())
     yield set(here), shared
     while len(here := {name: names for name, names in here.items() if len(names) > len(shared)}) > 1:
@@ -152,19 +152,21 @@ def _sharing(units: dict[str, set[str]]) -> Iterator[tuple[set[str], set[str]]]:
     yield from _sharing(rest)
 
 
-def _shots(unit: str) -> int:
-    return int(unit.partition("-")[0].removeprefix("k"))
+def _shots(trial: str) -> int:
+    return int(trial.partition("-")[0].removeprefix("k"))
 
 
-def _block(comparison: Comparison, methods: Sequence[Row], shots: int, units: Sequence[str]) -> Block:
+def _block(comparison: Comparison, methods: Sequence[Row], shots: int, trials: Sequence[str]) -> Block:
     languages = [
         code
         for code in comparison.targets
-        if all(comparison.has(str(m["name"]), unit, code) for m in methods for unit in units)
+        if all(comparison.has(str(m["name"]), trial, code) for m in methods for trial in trials)
     ]
     if not languages:
         raise RunError(f"{comparison.folder}: the methods have no target language in common, so there is no table")
-    answers = {str(m["name"]): [comparison.answers(str(m["name"]), units, code) for code in languages] for m in methods}
+    answers = {
+        str(m["name"]): [comparison.answers(str(m["name"]), trials, code) for code in languages] for m in methods
+    }
     examples = _shared_examples(comparison, answers)
     others = len(methods) - 1 if comparison.reference in answers else 0
     groups = [[group for _, group, _ in tested] for tested in examples]
@@ -188,10 +190,10 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: int, units: Se
     for method in methods:
         name = str(method["name"])
         of_languages = dict(zip(languages, reached[name], strict=True))
-        results.append(_result(method, of_languages, resampled[name], apart.get(name), corrected.get(name), units))
+        results.append(_result(method, of_languages, resampled[name], apart.get(name), corrected.get(name), trials))
     return Block(
         shots=shots,
-        units=tuple(units),
+        trials=tuple(trials),
         languages=tuple(languages),
         examples=sum(map(len, examples)),
         results=tuple(sorted(results, key=lambda result: -result.mean.value)),
@@ -224,7 +226,7 @@ def _result(
     resampled: Floats,
     apart: Difference | None,
     p_value: float | None,
-    units: Sequence[str],
+    trials: Sequence[str],
 ) -> Result:
     steps = method.get("steps")  # older folders do not have it
     return Result(
@@ -234,6 +236,6 @@ def _result(
         languages=languages,
         difference=apart,
         p_value=p_value,
-        seconds=float(np.mean([method["seconds"][unit] for unit in units])),
-        steps=float(np.mean([steps[unit] for unit in units])) if steps else None,
+        seconds=float(np.mean([method["seconds"][trial] for trial in trials])),
+        steps=float(np.mean([steps[trial] for trial in trials])) if steps else None,
     )

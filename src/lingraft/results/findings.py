@@ -1,7 +1,7 @@
 """What a run found out, as numbers: means and intervals, gains, mistakes, confusions, calibration.
 
 Between the files of a run and the sentences and pictures of its report. A mean over draws and seeds
-gets the bootstrap interval of *that mean*: test examples are drawn once for all units, so the
+gets the bootstrap interval of *that mean*: test examples are drawn once for all trials, so the
 interval says how far the number depends on which texts happened to be in the test set. How far it
 depends on which shots were drawn is told apart, by the range over draws.
 """
@@ -22,7 +22,7 @@ from ..core.records import Score
 from .metrics import Formula, formula, formulas
 from .metrics.calibration import Bin, calibration_bins
 from .resampling import Floats, resample
-from .run_files import COLUMNS, RunFiles, counts_of, is_right, share_right, unit_of
+from .run_files import COLUMNS, RunFiles, counts_of, is_right, share_right, trial_of
 from .statistics import interval
 from .words import NEUTRAL, Words, words_of
 
@@ -131,7 +131,7 @@ def _result(run: RunFiles, language: str, context: str | None, shots: int, score
     second = more[0] if more else ""
     before = _of(scores, BEFORE, main)
     after = _of(scores, AFTER, main)
-    aligned = _aligned(run, language, context, sorted({unit_of(score) for score in after}))
+    aligned = _aligned(run, language, context, sorted({trial_of(score) for score in after}))
     resampled = _resampled(aligned, formula_of(run.data))
     draws = sorted({score.draw for score in after})
     return Result(
@@ -161,18 +161,18 @@ def _mean(scores: Sequence[Score]) -> float | None:
     return fmean(score.value for score in scores) if scores else None
 
 
-def _aligned(run: RunFiles, language: str, context: str | None, units: Sequence[str]) -> list[list[Row]]:
-    """Predictions ``[U, N]`` of the same examples in the same order; empty where units differ in examples."""
-    rows = [sorted(answers_of(run, unit, language, context), key=lambda row: str(row["id"])) for unit in units]
-    identifiers = {tuple(row["id"] for row in unit) for unit in rows}
+def _aligned(run: RunFiles, language: str, context: str | None, trials: Sequence[str]) -> list[list[Row]]:
+    """Predictions ``[U, N]`` of the same examples in the same order; empty where trials differ in examples."""
+    rows = [sorted(answers_of(run, trial, language, context), key=lambda row: str(row["id"])) for trial in trials]
+    identifiers = {tuple(row["id"] for row in trial) for trial in rows}
     return rows if len(identifiers) == 1 and rows[0] else []
 
 
-def answers_of(run: RunFiles, unit: str, language: str, context: str | None) -> list[Row]:
+def answers_of(run: RunFiles, trial: str, language: str, context: str | None) -> list[Row]:
     """Predictions in a language; questions in it about contexts in another are in the file of one of the two."""
     if context is None:
-        return run.predictions(unit, language)
-    rows = [row for name in dict.fromkeys((language, context)) for row in run.predictions(unit, name)]
+        return run.predictions(trial, language)
+    rows = [row for name in dict.fromkeys((language, context)) for row in run.predictions(trial, name)]
     return [r for r in rows if (r.get("language", language), r.get("context_language", context)) == (language, context)]
 
 
@@ -183,14 +183,14 @@ def _resampled(aligned: list[list[Row]], made: Formula) -> dict[str, Floats]:
     groups = [str(row.get("group", row["id"])) for row in aligned[0]]
     drawn = resample(groups if len(set(groups)) < len(groups) else len(groups))
     return {
-        when: drawn.metric(made, np.array([[counts_of(row, when) for row in unit] for unit in aligned]))  # [U, N, K]
+        when: drawn.metric(made, np.array([[counts_of(row, when) for row in trial] for trial in aligned]))  # [U, N, K]
         for when, start in COLUMNS.items()
         if f"{start}counts" in aligned[0][0]
     }
 
 
 def _estimate(scores: Sequence[Score], resampled: Floats | None) -> Estimate | None:
-    """Return the mean over units; the interval comes from the score if there is one unit, else from predictions."""
+    """Return the mean over trials; the interval comes from the score if there is one trial, else from predictions."""
     value = _mean(scores)
     if value is None:
         return None
@@ -199,7 +199,7 @@ def _estimate(scores: Sequence[Score], resampled: Floats | None) -> Estimate | N
         return Estimate(value, *bounds[0])
     if resampled is not None:
         return Estimate(value, *interval(resampled))
-    if len(bounds) == len(scores):  # cautious: a mean over units varies less than one unit does
+    if len(bounds) == len(scores):  # cautious: a mean over trials varies less than one trial does
         return Estimate(value, fmean(low for low, _ in bounds), fmean(high for _, high in bounds))
     return Estimate(value)
 

@@ -32,16 +32,16 @@ class RunFiles:
     states: Row
     retention: Row = field(default_factory=dict)
 
-    def predictions(self, unit: str, language: str) -> list[Row]:
-        """Predictions of one unit in one language; empty where the file is missing."""
-        return read_predictions(self.folder / "predictions" / unit / f"{language}.jsonl")
+    def predictions(self, trial: str, language: str) -> list[Row]:
+        """Predictions of one trial in one language; empty where the file is missing."""
+        return read_predictions(self.folder / "predictions" / trial / f"{language}.jsonl")
 
     @property
-    def trainings(self) -> dict[str, list[Row]]:
-        """Epochs of each unit's training, in their order."""
+    def trials(self) -> dict[str, list[Row]]:
+        """Epochs of each trial's training, in their order."""
         found: dict[str, list[Row]] = {}
         for row in self.training:
-            found.setdefault(str(row["unit"]), []).append(row)
+            found.setdefault(str(row["trial"]), []).append(row)
         return found
 
     @property
@@ -57,17 +57,17 @@ class RunFiles:
         return [*targets, *others, *([self.source_language] if self.source_language else [])]
 
     @property
-    def selected_unit(self) -> str:
-        """The unit that was saved for use; without a summary, the first one scored."""
-        selected = self.summary.get("selected_unit")
-        return str(selected) if selected else next(map(unit_of, self.scores), "")
+    def selected_trial(self) -> str:
+        """The trial that was saved for use; without a summary, the first one scored."""
+        selected = self.summary.get("selected_trial")
+        return str(selected) if selected else next(map(trial_of, self.scores), "")
 
     def name(self, language: str) -> str:
         """The language's English name, or its code."""
         return str(self.data.get("languages", {}).get(language, {}).get("name") or language)
 
 
-def unit_of(score: Score) -> str:
+def trial_of(score: Score) -> str:
     """Shots, draw and seed, as folders of predictions are named."""
     return f"k{score.shots}-draw{score.draw}-seed{score.seed}"
 

@@ -1,6 +1,6 @@
 """What the rows of ``training.jsonl`` tell of how a training went: what learnt when, and what went wrong.
 
-Every column but ``unit``, ``epoch`` and ``step`` may be missing: older runs did not write them.
+Every column but ``trial``, ``epoch`` and ``step`` may be missing: older runs did not write them.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def changed_weights(rows: Sequence[Row], names: Sequence[str]) -> list[LossWeigh
     """The factors in front of the alignment losses; empty where all stayed what they were.
 
     Args:
-        rows: Epochs of one training.
+        rows: Epochs of one trial.
         names: Of the losses, as in the recipe; a number serves where there are other ones.
     """
     by_epoch = [row["weights"] for row in rows if row.get("weights")]
@@ -95,23 +95,23 @@ def changed_weights(rows: Sequence[Row], names: Sequence[str]) -> list[LossWeigh
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something a training warned of: in how many trainings, and where first."""
+    """Something a trial warned of: in how many trials, and where first."""
 
     text: str
-    units: int
-    unit: str
+    trials: int
+    trial: str
     epochs: tuple[int, int]
 
 
-def noticed(trainings: dict[str, list[Row]], selected: str) -> list[Noticed]:
-    """The warnings of all trainings, each text once, those of the selected unit first."""
-    order = sorted(trainings, key=lambda unit: unit != selected)
+def noticed(trials: dict[str, list[Row]], selected: str) -> list[Noticed]:
+    """The warnings of all trials, each text once, those of the selected trial first."""
+    order = sorted(trials, key=lambda trial: trial != selected)
     where: dict[str, dict[str, list[int]]] = {}
-    for unit in order:
-        for row in trainings[unit]:
+    for trial in order:
+        for row in trials[trial]:
             for text in row.get("warnings") or ():
-                where.setdefault(str(text), {}).setdefault(unit, []).append(row["epoch"])
+                where.setdefault(str(text), {}).setdefault(trial, []).append(row["epoch"])
     return [
-        Noticed(text, len(units), unit := next(iter(units)), (min(units[unit]), max(units[unit])))
-        for text, units in where.items()
+        Noticed(text, len(trials), trial := next(iter(trials)), (min(trials[trial]), max(trials[trial])))
+        for text, trials in where.items()
     ]

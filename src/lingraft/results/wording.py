@@ -39,9 +39,9 @@ def count(value: float | None) -> str:
 
 def size(value: float) -> str:
     """A large number, as it is spoken: ``117.7 M``."""
-    for unit, factor in (("G", 1e9), ("M", 1e6)):
+    for letter, factor in (("G", 1e9), ("M", 1e6)):
         if value >= factor:
-            return f"{value / factor:.1f}{NBSP}{unit}"
+            return f"{value / factor:.1f}{NBSP}{letter}"
     return count(value)
 
 
@@ -265,16 +265,16 @@ def conflict_told(conflict: Conflict) -> str:
 
 
 def training_warnings(run: RunFiles) -> list[str]:
-    """What the trainings warned of, each warning once, those of the saved unit first."""
-    found = noticed(run.trainings, run.selected_unit)
-    told = [_noticed_told(one, len(run.trainings)) for one in found[:MANY_NOTICED]]
+    """What the trials warned of, each warning once, those of the saved trial first."""
+    found = noticed(run.trials, run.selected_trial)
+    told = [_noticed_told(one, len(run.trials)) for one in found[:MANY_NOTICED]]
     more = len(found) - len(told)
     return told + ([f"{plural(more, 'more warning')} in training.jsonl."] if more else [])
 
 
-def _noticed_told(one: Noticed, trainings: int) -> str:
+def _noticed_told(one: Noticed, trials: int) -> str:
     epochs = f"epoch{'' if one.epochs[0] == one.epochs[1] else 's'} {span(one.epochs)}"
-    where = f"in {one.units} of {trainings} trainings, first in {one.unit}, {epochs}" if trainings > 1 else epochs
+    where = f"in {one.trials} of {trials} trials, first in {one.trial}, {epochs}" if trials > 1 else epochs
     return f"{one.text[:1].upper()}{one.text[1:].rstrip('.')} ({where})."
 
 

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from ..core.errors import RunError
 from ..core.files import TEMPORARY, locked_or_refused, read_object, write_json, write_text
-from ..core.records import Unit
+from ..core.records import Trial
 from ..core.version import __version__
 from ..recipe.parsing import NOT_YAML
 from ..recipe.settings import Recipe
@@ -26,9 +26,11 @@ MARK = "run.json"
 """The file that proves a folder to be a run's; written first."""
 
 
-def units(recipe: Recipe) -> list[Unit]:
+def trials_of(recipe: Recipe) -> list[Trial]:
     """Return all trials of a recipe, in order."""
-    return [Unit(k, draw, seed) for k in recipe.shots.ks for draw in range(recipe.shots.draws) for seed in recipe.seeds]
+    return [
+        Trial(k, draw, seed) for k in recipe.shots.ks for draw in range(recipe.shots.draws) for seed in recipe.seeds
+    ]
 
 
 @contextmanager
@@ -75,7 +77,7 @@ def _refuse_foreign(folder: Path) -> None:
         meaning = read_object(folder / MARK)["meaning"]
         if meaning != MEANING:
             raise RunError(
-                f"{folder} was trained by lingraft {read_object(folder / MARK).get('lingraft')}, whose trainings mean "
+                f"{folder} was trained by lingraft {read_object(folder / MARK).get('lingraft')}, whose trials mean "
                 f"something else (version {meaning}, now {MEANING}); choose another output_dir, or delete that folder"
             )
         return

@@ -17,7 +17,7 @@ from typing import Any
 from ..backbones.loading import Backbone
 from ..core.errors import RunError
 from ..core.files import read_object, write_json
-from ..core.records import Example, Unit, as_json
+from ..core.records import Example, Trial, as_json
 from ..recipe.settings import Recipe
 from ..tasks.material import Draw, Materials
 
@@ -57,8 +57,8 @@ def flatten(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def trial_identities(
-    trials: Iterable[Unit], recipe: Recipe, materials: Materials, backbone: Backbone | None = None
-) -> dict[Unit, Identity]:
+    trials: Iterable[Trial], recipe: Recipe, materials: Materials, backbone: Backbone | None = None
+) -> dict[Trial, Identity]:
     """Describe what each trial is made of.
 
     Args:
@@ -90,7 +90,7 @@ def _of_settings_and_data(recipe: Recipe, materials: Materials) -> dict[str, str
     return found | {f"files of {name}": _of_folder(folder) for name, folder in _folders(recipe).items()}
 
 
-def refuse_changed(folder: Path, trials: Iterable[Unit], identity_of: Mapping[Unit, Identity]) -> None:
+def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[Trial, Identity]) -> None:
     """Refuse to go on in a folder whose trials were made of something else.
 
     Args:
@@ -102,7 +102,7 @@ def refuse_changed(folder: Path, trials: Iterable[Unit], identity_of: Mapping[Un
         RunError: A trial that is there differs; with what has changed.
     """
     for trial in trials:
-        before, now = read_object(folder / "units" / trial.name / "identity.json"), identity_of[trial]
+        before, now = read_object(folder / "trials" / trial.name / "identity.json"), identity_of[trial]
         changed = [what for what in now if before and before.get(what) != now[what]]
         if changed:
             raise RunError(
@@ -111,9 +111,9 @@ def refuse_changed(folder: Path, trials: Iterable[Unit], identity_of: Mapping[Un
             )
 
 
-def note_identity(folder: Path, trial: Unit, identity: Identity) -> None:
+def note_identity(folder: Path, trial: Trial, identity: Identity) -> None:
     """Write down what a trial is made of, before it is made."""
-    write_json(folder / "units" / trial.name / "identity.json", identity)
+    write_json(folder / "trials" / trial.name / "identity.json", identity)
 
 
 def _of_draw(draw: Draw) -> dict[str, str]:

@@ -19,7 +19,7 @@ from ..tasks.material import Materials
 from ..training.loop import SAVE_EVERY
 from ..training.trial import run_trial
 from .checks import gather_checked
-from .folder import opened, units
+from .folder import opened, trials_of
 from .identity import note_identity, refuse_changed, trial_identities
 from .mined_lexicon import mined_before
 from .preparation import prepare
@@ -50,22 +50,22 @@ def run(
     with opened(recipe.output_dir, recipe) as folder:
         if next(folder.glob("*/method.json"), None) or (folder / "comparison.json").exists():
             raise RunError(f"{folder} holds a comparison; give the run a folder of its own: output_dir=…")
-        trials = units(recipe)
+        trials = trials_of(recipe)
         if (folder / "README.md").exists():  # written last, after the check of what was saved
             refuse_changed(folder, trials, trial_identities(trials, recipe, _as_before(recipe)))
             reporter.say(f"{folder} is finished already; delete it to run the recipe anew")
             return folder
-        prepared, card, encoding = prepare(recipe, reporter)
-        identities = trial_identities(trials, recipe, prepared.materials, prepared.backbone)
+        context, card, encoding = prepare(recipe, reporter)
+        identities = trial_identities(trials, recipe, context.materials, context.backbone)
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
         for trial in trials:
-            if not (folder / "units" / trial.name / "unit.json").exists():
+            if not (folder / "trials" / trial.name / "trial.json").exists():
                 note_identity(folder, trial, identities[trial])
-                run_trial(trial, folder, prepared, reporter, save_every=save_every)
-        summarise(folder, recipe, prepared.backbone, prepared.cut, encoding)
+                run_trial(trial, folder, context, reporter, save_every=save_every)
+        summarise(folder, recipe, context.backbone, context.cut, encoding)
         reporter.say("comparing with the frozen model, and loading in a fresh process what was saved")
-        shown = (folder, recipe, prepared.materials, prepared.backbone, prepared.pools, prepared.device)
+        shown = (folder, recipe, context.materials, context.backbone, context.pools, context.device)
         write_json(folder / "states.json", picture(*shown))
         write_json(folder / "retention.json", retention(*shown))
         verified = {"verification": dict(verify(folder))}

@@ -22,7 +22,7 @@ from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Draw, Materials, is_own
 from .checks import gather_checked, resolved_cut
-from .folder import changed_settings, units
+from .folder import changed_settings, trials_of
 from .preparation import tokenise
 
 EFFICIENCY = 0.6
@@ -34,7 +34,7 @@ class Plan:
     """Rows of a table, and sentences."""
 
     task: str
-    trainings: int
+    trials: int
     languages: list[list[str]]
     lines: list[str]
     warnings: list[str]
@@ -84,7 +84,7 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
         f"trained: {_trained(recipe, materials, facts, cut):,} parameters (prompt: {_name(recipe.prompt)}, adapter: "
         f"{_name(recipe.adapter)}, head)"
         + ("; besides, the words of each language, counted when learned" if _learns_words(recipe, materials) else ""),
-        f"trainings: {len(units(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
+        f"trials: {len(trials_of(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
         f"tokens: {encoded:,} to encode once, {learnt:,} to train on; cache: {size / 1e6:,.0f} MB",
         f"estimated time on this machine: {_readable(seconds)}",
         f"run folder: {recipe.output_dir}",
@@ -93,7 +93,7 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
     ]
     return Plan(
         materials.task.name,
-        len(units(recipe)),
+        len(trials_of(recipe)),
         _rows(materials, features, covered),
         lines,
         _warnings(recipe, materials)

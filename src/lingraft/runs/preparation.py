@@ -18,13 +18,13 @@ from ..core.records import Example, Features, ParallelPair
 from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Materials
-from ..training.pools import Pools, Prepared
+from ..training.pools import Context, Pools
 from .checks import gather_checked, resolved_cut
 from .data_card import data_card
 from .mined_lexicon import mined_entries
 
 
-def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Prepared, dict[str, Any], float]:
+def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any], float]:
     """Prepare all that the trials of a recipe share: data, backbone, frozen states.
 
     Returns:
@@ -48,7 +48,7 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Prepared, dict[str, Any
     pools = encode_all(features, backbone, recipe, cut, device, reporter)
     encoding = reporter.clock() - started
     card = data_card(materials, features, backbone, recipe)
-    return Prepared(recipe, materials, backbone, cut, pools, device), card, encoding
+    return Context(recipe, materials, backbone, cut, pools, device), card, encoding
 
 
 def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:

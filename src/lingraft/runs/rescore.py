@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from ..core.errors import DataError
 from ..core.files import read_object
 from ..core.progress import Reporter
-from ..core.records import Example, Score, Unit
+from ..core.records import Example, Score, Trial
 from ..data.languages import canonical
 from ..data.sampling import rank
 from ..model.checkpoint import Identity
@@ -22,7 +22,7 @@ from ..tasks.benchmarks.catalogue import TrainingSource, TrainingSources, benchm
 from ..tasks.benchmarks.files import read_split
 from ..tasks.kinds import kind_of
 from ..tasks.scores import score_by_language
-from .folder import units
+from .folder import trials_of
 
 CHUNK = 64
 """Examples between two steps of the progress bar."""
@@ -75,7 +75,7 @@ def rescore(
             others = [code for code in map(canonical, languages) if code != adapted.identity.source_language]
             options["target_languages"] = others or options["target_languages"]
         task = tasks.build(recipe.task.name, options)
-    unit = _selected(folder, units(recipe))
+    trial = _selected(folder, trials_of(recipe))
     method = str(read_object(folder / "method.json").get("name", "lingraft"))
     wanted = task.languages if languages is None else tuple(map(canonical, languages))
     scores, problem = [], f"{task.name} has no {split} examples in {', '.join(wanted)}"
@@ -98,7 +98,7 @@ def rescore(
                 predicted += [prediction.value for prediction in adapted.predict_examples(some, walked)]
                 advance(len(some))
         found = score_by_language(
-            examples, predicted, task, method=method, language=language, unit=unit, run=folder.name
+            examples, predicted, task, method=method, language=language, trial=trial, run=folder.name
         )
         scores += [(part, one) for one in found]
     if not scores:
@@ -190,6 +190,6 @@ def _some(examples: Sequence[Example], limit: int | None) -> list[Example]:
     return sorted(chosen, key=lambda example: sum(map(len, example.texts)))
 
 
-def _selected(folder: Path, done: Sequence[Unit]) -> Unit:
-    name = read_object(folder / "summary.json").get("selected_unit")
-    return next((unit for unit in done if unit.name == name), done[0])
+def _selected(folder: Path, done: Sequence[Trial]) -> Trial:
+    name = read_object(folder / "summary.json").get("selected_trial")
+    return next((trial for trial in done if trial.name == name), done[0])

@@ -54,7 +54,7 @@ def retention(
     """What the chosen adaptation left of the model: ``retention.json``.
 
     Args:
-        folder: The run folder, with all its trainings.
+        folder: The run folder, with all its trials.
         recipe: The run's recipe.
         materials: Development and test sets, and pairs.
         backbone: The frozen model.
@@ -87,10 +87,10 @@ def retention(
         ]
         found[language] = {"sentences": purpose, **retrieval(*zip(*states, strict=True))}
 
-    fact = read_object(folder / "units" / chosen.name / "unit.json")
+    fact = read_object(folder / "trials" / chosen.name / "trial.json")
     scale = max(1.0, *(size for _, size in switched_off))
     return {
-        "unit": chosen.name,
+        "trial": chosen.name,
         "source_score": {
             "metric": next(iter(task.kind.metrics)),
             "n": len(materials.dev),

@@ -10,42 +10,44 @@ import torch
 
 from ..backbones.loading import Backbone
 from ..core.files import read_object
-from ..core.records import Example, Unit
+from ..core.records import Example, Trial
 from ..model.checkpoint import load_adaptation
 from ..model.network import GraftedModel
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
-from .folder import units
+from .folder import trials_of
 
 PICTURED = 60
 """Translations drawn per language; more make a cloud and no picture."""
 
 
-def selected(folder: Path, done: list[Unit]) -> Unit:
-    """The training to use: most shots, then the best source-language development score; never a target score."""
+def selected(folder: Path, done: list[Trial]) -> Trial:
+    """The trial to use: most shots, then the best source-language development score; never a target score."""
 
-    def key(unit: Unit) -> tuple[int, float, int, int]:
-        fact = read_object(folder / "units" / unit.name / "unit.json")
-        return unit.k, fact["dev_score"], -unit.draw, -unit.seed
+    def key(trial: Trial) -> tuple[int, float, int, int]:
+        fact = read_object(folder / "trials" / trial.name / "trial.json")
+        return trial.k, fact["dev_score"], -trial.draw, -trial.seed
 
     return max(done, key=key)
 
 
-def selected_model(folder: Path, recipe: Recipe, backbone: Backbone, device: torch.device) -> tuple[Unit, GraftedModel]:
-    """The training to use, and the model that it left, in eval mode."""
-    chosen = selected(folder, units(recipe))
-    adaptation, _ = load_adaptation(folder / "units" / chosen.name / "adaptation.safetensors", backbone)
+def selected_model(
+    folder: Path, recipe: Recipe, backbone: Backbone, device: torch.device
+) -> tuple[Trial, GraftedModel]:
+    """The trial to use, and the model that it left, in eval mode."""
+    chosen = selected(folder, trials_of(recipe))
+    adaptation, _ = load_adaptation(folder / "trials" / chosen.name / "adaptation.safetensors", backbone)
     return chosen, GraftedModel(backbone.stack, adaptation).to(device).eval()
 
 
 def shared_sentences(
-    materials: Materials, unit: Unit, language: str, limit: int = PICTURED
+    materials: Materials, trial: Trial, language: str, limit: int = PICTURED
 ) -> tuple[str, list[str], list[str]] | None:
     """The same sentences in both languages: of the test sets where these are parallel, else training pairs.
 
     Args:
         materials: Test sets and draws.
-        unit: The training whose pairs they may be.
+        trial: The training whose pairs they may be.
         language: The target language.
         limit: How many at most.
 
@@ -58,7 +60,7 @@ def shared_sentences(
         groups = [group for group in theirs if group in ours][:limit]
         if len(groups) >= 3:
             return "test", [ours[group] for group in groups], [theirs[group] for group in groups]
-    draw = next(draw for draw in materials.draws if (draw.k, draw.draw) == (unit.k, unit.draw))
+    draw = next(draw for draw in materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
     pairs = draw.pairs[language][:limit]
     if len(pairs) < 3:
         return None

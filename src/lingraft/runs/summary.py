@@ -19,7 +19,7 @@ from ..backbones.digests import weights_digest
 from ..backbones.loading import Backbone
 from ..core.errors import CheckpointError, RunError
 from ..core.files import read_lines, read_object, write_atomically, write_json, write_lines
-from ..core.records import Unit
+from ..core.records import Trial
 from ..core.version import __version__
 from ..model.adapters.lora import LoraAdapter
 from ..model.adapters.peft_files import export_peft
@@ -29,24 +29,24 @@ from ..recipe.settings import Recipe
 from ..results.findings import reliability
 from ..results.metrics.calibration import expected_calibration_error
 from ..results.run_files import read_predictions
-from .folder import units
+from .folder import trials_of
 from .selection import selected
 
 THE_REST = "embeddings and the rest"
 
 
 def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encoding_seconds: float) -> None:
-    """Gather the trainings' files into those of the run: scores, learning curves, the chosen adaptation."""
-    done = units(recipe)
+    """Gather the trials' files into those of the run: scores, learning curves, the chosen adaptation."""
+    done = trials_of(recipe)
     for name in ("scores.jsonl", "training.jsonl"):
-        write_lines(folder / name, [row for u in done for row in read_lines(folder / "units" / u.name / name)])
+        write_lines(folder / name, [row for u in done for row in read_lines(folder / "trials" / u.name / name)])
     chosen = selected(folder, done)
-    parts = folder / "units" / chosen.name / "adaptation.safetensors"
+    parts = folder / "trials" / chosen.name / "adaptation.safetensors"
     write_atomically(folder / "adaptation.safetensors", lambda temporary: _copy(parts, temporary))
     adaptation, _ = load_adaptation(parts, backbone)
     if isinstance(adaptation.adapter, LoraAdapter) and find_spec("peft"):
         export_peft(adaptation.adapter, backbone.stack, folder / "peft_lora", recipe.backbone.checkpoint)
-    facts = {unit.name: read_object(folder / "units" / unit.name / "unit.json") for unit in done}
+    facts = {trial.name: read_object(folder / "trials" / trial.name / "trial.json") for trial in done}
     digest_after = prove_frozen(backbone)
     training_seconds = sum(fact["seconds"] for fact in facts.values())
     summary = {
@@ -69,8 +69,8 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
             "train": training_seconds,
             "total": encoding_seconds + training_seconds,
         },
-        "selected_unit": chosen.name,
-        "units": facts,
+        "selected_trial": chosen.name,
+        "trials": facts,
     }
     write_json(folder / "summary.json", summary)
 
@@ -135,11 +135,11 @@ def count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def calibration(folder: Path, done: list[Unit]) -> dict[str, dict[str, float]]:
-    """Return the expected calibration error per language before and after, mean over trainings."""
+def calibration(folder: Path, done: list[Trial]) -> dict[str, dict[str, float]]:
+    """Return the expected calibration error per language before and after, mean over trials."""
     errors: dict[str, dict[str, list[float]]] = {}
-    for unit in done:
-        for path in sorted((folder / "predictions" / unit.name).glob("*.jsonl")):
+    for trial in done:
+        for path in sorted((folder / "predictions" / trial.name).glob("*.jsonl")):
             rows = read_predictions(path)
             of_language = errors.setdefault(path.stem, {"before": [], "after": []})
             for when, found in of_language.items():

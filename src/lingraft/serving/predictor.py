@@ -109,8 +109,8 @@ def adaptation_path(folder: Path | str) -> Path:
     path = Path(folder)
     if path.suffix and not path.is_dir():
         return path
-    trained = read_object(path / "method.json").get("units", ())
-    return path.joinpath(*(("units", trained[0]) if trained else ()), "adaptation.safetensors")
+    trained = read_object(path / "method.json").get("trials", ())
+    return path.joinpath(*(("trials", trained[0]) if trained else ()), "adaptation.safetensors")
 
 
 def load(folder: Path | str, *, backbone: Backbone | None = None) -> Adapted:

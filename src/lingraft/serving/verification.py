@@ -25,7 +25,7 @@ def verify(folder: Path) -> dict[str, float]:
         CheckpointError: They differ by more than rounding.
     """
     backbone, largest, texts = None, 0.0, 0
-    for written in sorted((folder / "units").glob("*/probe.json")):
+    for written in sorted((folder / "trials").glob("*/probe.json")):
         place, probe = written.parent, read_object(written)
         adapted = load(place / "adaptation.safetensors", backbone=backbone)
         backbone = adapted.backbone

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from ..core.records import Example, Score, Unit
+from ..core.records import Example, Score, Trial
 from ..results.metrics import Metric
 from ..results.resampling import resample
 from ..results.statistics import interval
@@ -21,7 +21,7 @@ def score(
     *,
     method: str,
     language: str,
-    unit: Unit,
+    trial: Trial,
     run: str,
     context_language: str | None = None,
     metrics: Mapping[str, Metric] | None = None,
@@ -35,7 +35,7 @@ def score(
         groups: ``N`` times what an example belongs to; whole groups are drawn, once for all metrics.
         method: Whose predictions they are.
         language: Of the examples.
-        unit: The trial that predicted.
+        trial: The trial that predicted.
         run: The name of the run.
         context_language: Of the contexts of questions, where that is told apart.
         metrics: What to score by, if not by the metrics of the task.
@@ -55,9 +55,9 @@ def score(
                 metric=name,
                 value=metric.of_table(table),
                 n=len(gold),
-                shots=unit.k,
-                draw=unit.draw,
-                seed=unit.seed,
+                shots=trial.k,
+                draw=trial.draw,
+                seed=trial.seed,
                 run=run,
                 context_language=context_language,
                 low=low,
@@ -74,7 +74,7 @@ def score_by_language(
     *,
     language: str,
     method: str,
-    unit: Unit,
+    trial: Trial,
     run: str,
 ) -> list[Score]:
     """Scores of the examples of one language; of each pair of languages where a question has a context in another."""
@@ -90,7 +90,7 @@ def score_by_language(
             language=question,
             context_language=context,
             metrics=metrics,
-            unit=unit,
+            trial=trial,
             run=run,
         )
     return scores

@@ -10,14 +10,14 @@ from typing import Any
 from ..backbones.encoding import Encoded
 from ..core.files import write_json, write_lines
 from ..core.progress import Reporter
-from ..core.records import Example, Prediction, Score, Unit, as_json
+from ..core.records import Example, Prediction, Score, Trial, as_json
 from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
 from ..tasks import Task
 from ..tasks.scores import score_by_language
 from .frozen_head import Before
 from .loop import Validation
-from .pools import Prepared
+from .pools import Context
 
 BEFORE, AFTER = "frozen-head", "lingraft"
 
@@ -25,17 +25,17 @@ BEFORE, AFTER = "frozen-head", "lingraft"
 PROBED = 8  # texts per language whose logits a fresh process must give back
 
 
-def evaluate_unit(
-    unit: Unit,
+def evaluate_trial(
+    trial: Trial,
     folder: Path,
     model: Network,
     head: Before | None,
-    prepared: Prepared,
+    context: Context,
     reporter: Reporter,
     name: str = AFTER,
 ) -> list[Score]:
     """Score the test sets before and after; write the predictions."""
-    recipe, materials, pools = prepared.recipe, prepared.materials, prepared.pools
+    recipe, materials, pools = context.recipe, context.materials, context.pools
     task, scores, probes = materials.task, list[Score](), {}
     for language in task.languages:
         examples = materials.test[language]
@@ -43,7 +43,7 @@ def evaluate_unit(
             continue
         encoded, ids = pools[language, "test"], [example.id for example in examples]
         count = sum(len(encoded.rows[i]) for i in ids)
-        with reporter.task(f"scoring {unit.name}, {language}", count * (1 if head is None else 2)) as advance:
+        with reporter.task(f"scoring {trial.name}, {language}", count * (1 if head is None else 2)) as advance:
             logits, _ = predict_rows(model, encoded, ids, language, advance)
             logits = model.ensemble(examples, logits, language)
             found = {name: predictions_of(logits, examples, encoded, task)}
@@ -51,7 +51,7 @@ def evaluate_unit(
                 found = {BEFORE: predictions_of(head.logits(encoded, ids, language), examples, encoded, task)} | found
                 advance(count)
         lines = prediction_rows(examples, found[name], found.get(BEFORE) if head else None, task)
-        write_lines(folder / "predictions" / unit.name / f"{language}.jsonl", lines)
+        write_lines(folder / "predictions" / trial.name / f"{language}.jsonl", lines)
         probes[language] = [
             {"example": as_json(example), "logits": [logits[row].tolist() for row in rows]}
             for example, rows in zip(examples[:PROBED], _rows_of(examples[:PROBED], encoded), strict=True)
@@ -63,10 +63,10 @@ def evaluate_unit(
                 task,
                 language=language,
                 method=method,
-                unit=unit,
+                trial=trial,
                 run=folder.name,
             )
-    write_json(folder / "units" / unit.name / "probe.json", {"tolerance": recipe.rounding, "languages": probes})
+    write_json(folder / "trials" / trial.name / "probe.json", {"tolerance": recipe.rounding, "languages": probes})
     return scores
 
 
@@ -104,10 +104,10 @@ def prediction_rows(
     return lines
 
 
-def validation(model: Network, *, prepared: Prepared) -> Validation:
+def validation(model: Network, *, context: Context) -> Validation:
     """How the network does on the source language's development set."""
-    task, examples = prepared.materials.task, prepared.materials.dev
-    encoded = prepared.pools[task.source_language, "dev"]
+    task, examples = context.materials.task, context.materials.dev
+    encoded = context.pools[task.source_language, "dev"]
     logits, _ = predict_rows(model, encoded, [example.id for example in examples], task.source_language)
     predicted = [prediction.value for prediction in predictions_of(logits, examples, encoded, task)]
     gold = [example.gold for example in examples]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core.progress import Reporter
-from ..core.records import Example, Unit
+from ..core.records import Example, Trial
 from ..data.text import normalised
 from ..model.adaptation import Adaptation
 from ..model.heads.linear import Labelled, LinearHead, fit_head
@@ -23,39 +23,39 @@ from ..tasks.material import Draw, Materials, is_own
 from .batches import Order, Pool
 from .evaluation import validation
 from .frozen_head import Before, fitted, labelled_alone, trained
-from .pools import Prepared, passed_pairs
+from .pools import Context, passed_pairs
 
 
 def before_training(
     source: Pool,
     targets: Sequence[Pool],
     standardiser: Standardiser,
-    unit: Unit,
-    prepared: Prepared,
+    trial: Trial,
+    context: Context,
     reporter: Reporter,
 ) -> Before | None:
     """The head on frozen states; where one must be trained for it, only if training is to start from it."""
-    task, recipe = prepared.materials.task, prepared.recipe
+    task, recipe = context.materials.task, context.recipe
     if task.kind.class_logits:
-        return fitted(logistic_head(source, targets, standardiser, prepared))
+        return fitted(logistic_head(source, targets, standardiser, context))
     if not recipe.train.warm_start or recipe.train.continue_from is not None:
         return None
-    order = Order(source, labelled_alone(targets), recipe.train, unit.seed, prepared.device)
-    with reporter.task(f"frozen head {unit.name}", order.steps) as advance:
+    order = Order(source, labelled_alone(targets), recipe.train, trial.seed, context.device)
+    with reporter.task(f"frozen head {trial.name}", order.steps) as advance:
         return trained(
             task.kind,
-            prepared.backbone.stack,
+            context.backbone.stack,
             order,
-            validate=partial(validation, prepared=prepared),
+            validate=partial(validation, context=context),
             advance=lambda p: advance(1, f"loss {p.loss:.3f}"),
         )
 
 
 def logistic_head(
-    source: Pool, targets: Sequence[Pool], standardiser: Standardiser, prepared: Prepared, shot_weight: float = 1.0
+    source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context, shot_weight: float = 1.0
 ) -> LinearHead:
     """Logistic regression on frozen states, from all labels of the draw."""
-    materials, pools = prepared.materials, prepared.pools
+    materials, pools = context.materials, context.pools
     labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     dev = pools[materials.task.source_language, "dev"]
     return fit_head(
@@ -73,20 +73,18 @@ def _classes(labelled: Sequence[tuple[Pool, Mapping[str, Any]]]) -> list[int]:
     return [int(target) for _, known in labelled for target in known.values()]
 
 
-def weights_of_classes(source: Pool, targets: Sequence[Pool], prepared: Prepared) -> Tensor:
+def weights_of_classes(source: Pool, targets: Sequence[Pool], context: Context) -> Tensor:
     """Weights of classes; words and spans are not weighed, for most are in one class."""
-    kind = prepared.materials.task.kind
+    kind = context.materials.task.kind
     if not kind.one_class_each:
         return torch.ones(max(1, len(kind.labels)))
     known = _classes([(pool, pool.targets) for pool in (source, *targets)])
-    return class_weights(known, len(kind.labels), balanced=prepared.recipe.train.class_balanced)
+    return class_weights(known, len(kind.labels), balanced=context.recipe.train.class_balanced)
 
 
-def refit(
-    model: Network, source: Pool, targets: Sequence[Pool], standardiser: Standardiser, prepared: Prepared
-) -> None:
+def refit(model: Network, source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context) -> None:
     """Fit the head again, on the adapted states of all labels of the draw."""
-    materials, pools, recipe = prepared.materials, prepared.pools, prepared.recipe
+    materials, pools, recipe = context.materials, context.pools, context.recipe
     strength = recipe.train.refit_strength
     if strength is None:
         return
@@ -109,20 +107,20 @@ def refit(
 
 
 def fit_ngram_classifiers(
-    model: Network, targets: Sequence[Pool], draw: Draw, prepared: Prepared
+    model: Network, targets: Sequence[Pool], draw: Draw, context: Context
 ) -> dict[str, NgramClassifier]:
     """Fit a character n-gram classifier for each target language that has translations of the task's own texts.
 
     Other parallel text has other n-grams, and its classes are not those of the task's texts.
     """
-    task, recipe, found = prepared.materials.task, prepared.recipe, dict[str, NgramClassifier]()
-    english, strength = prepared.pools[task.source_language, "learn"], recipe.train.lexical_strength
-    paired = any(len(example.texts) > 1 for example in prepared.materials.dev)
+    task, recipe, found = context.materials.task, context.recipe, dict[str, NgramClassifier]()
+    english, strength = context.pools[task.source_language, "learn"], recipe.train.lexical_strength
+    paired = any(len(example.texts) > 1 for example in context.materials.dev)
     if strength is None or paired or not isinstance(model.adaptation, Adaptation):
         return found
     for pool in targets:
         pairs = [pair for pair in passed_pairs(draw, pool.language, recipe.train.max_pairs) if is_own(pair)]
-        if not pairs or not prepared.materials.test[pool.language]:  # a trial of a learning rate is not tested
+        if not pairs or not context.materials.test[pool.language]:  # a trial of a learning rate is not tested
             continue
         read = predict_rows(model, english, [source.id for source, _ in pairs], task.source_language)[0]
         taught: dict[str, tuple[Example, Tensor]] = {

@@ -1,4 +1,4 @@
-"""What all trainings of a run share, and what each language learns from in one of them."""
+"""What all trials of a run share, and what each language learns from in one of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
 from ..backbones.walk import at_layer
-from ..core.records import Unit
+from ..core.records import Trial
 from ..data.sampling import rank
 from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe
@@ -25,7 +25,7 @@ Pools = Mapping[tuple[str, str], Encoded]
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Context:
     """What all trials of a recipe share."""
 
     recipe: Recipe
@@ -40,7 +40,7 @@ class Prepared:
 class TrialPools:
     """What one trial learns from: its draw, and the pool of each language that has something in it."""
 
-    trial: Unit
+    trial: Trial
     draw: Draw
     source: Pool
     targets: tuple[Pool, ...]
@@ -48,35 +48,35 @@ class TrialPools:
     """Of the frozen states of the source language's labelled examples."""
 
 
-def pools_of(trial: Unit, prepared: Prepared) -> TrialPools:
+def pools_of(trial: Trial, context: Context) -> TrialPools:
     """Return what a trial learns from."""
-    draw = next(draw for draw in prepared.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
-    source, targets = learning_pools(draw, prepared)
-    states = torch.cat([state.view(-1, prepared.backbone.stack.width) for state in source.teacher.values()])
+    draw = next(draw for draw in context.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
+    source, targets = learning_pools(draw, context)
+    states = torch.cat([state.view(-1, context.backbone.stack.width) for state in source.teacher.values()])
     return TrialPools(trial, draw, source, tuple(targets), Standardiser.fit(states))
 
 
-def opening(prepared: Prepared) -> int:
+def opening(context: Context) -> int:
     """How many tokens come before the content of each text: what opens it, and the checkpoint's prefix."""
-    return len(prepared.backbone.tokenizer(prepared.backbone.text_prefix.strip())["input_ids"]) - 1
+    return len(context.backbone.tokenizer(context.backbone.text_prefix.strip())["input_ids"]) - 1
 
 
-def with_translations(pool: Pool, draw: Draw, transfer: Transfer, prepared: Prepared) -> Pool:
+def with_translations(pool: Pool, draw: Draw, transfer: Transfer, context: Context) -> Pool:
     """A target's pool with the source side of its pairs, for losses that compare words or predictions."""
     pairs = {target.id: source.id for source, target in draw.pairs[pool.language] if target.id in pool.teacher}
     if not pairs or not (transfer.walks or transfer.needs("predictions")):
         return pool
-    english = prepared.pools[prepared.materials.task.source_language, "learn"]
+    english = context.pools[context.materials.task.source_language, "learn"]
     pool = replace(pool, source=english, translations=pairs)
-    return replace(pool, links=linked_words(pool, prepared)) if transfer.needs("links") else pool
+    return replace(pool, links=linked_words(pool, context)) if transfer.needs("links") else pool
 
 
-def linked_words(pool: Pool, prepared: Prepared) -> dict[str, Tensor]:
+def linked_words(pool: Pool, context: Context) -> dict[str, Tensor]:
     """Corresponding words of each pair, from frozen states at two thirds of the depth: ``[K, 2]`` each."""
-    stack, device, found = prepared.backbone.stack, prepared.device, dict[str, Tensor]()
+    stack, device, found = context.backbone.stack, context.device, dict[str, Tensor]()
     assert pool.source is not None
-    layer, english = max(round(2 / 3 * stack.num_layers), prepared.cut), pool.source
-    special = opening(prepared)
+    layer, english = max(round(2 / 3 * stack.num_layers), context.cut), pool.source
+    special = opening(context)
     for ids in batched(pool.translations, 32):
         sides = (
             english.table.batch([english.row[pool.translations[i]] for i in ids]).to(device),
@@ -90,9 +90,9 @@ def linked_words(pool: Pool, prepared: Prepared) -> dict[str, Tensor]:
     return found
 
 
-def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
+def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
     """What each language learns from in a draw; the teacher is the frozen source side of a pair."""
-    task, pools = prepared.materials.task, prepared.pools
+    task, pools = context.materials.task, context.pools
     english = pools[task.source_language, "learn"]
     labelled = [example.id for example in draw.labelled]
     source = Pool(
@@ -106,7 +106,7 @@ def learning_pools(draw: Draw, prepared: Prepared) -> tuple[Pool, list[Pool]]:
     )
     targets = []
     for language in task.target_languages:
-        pairs, shots = passed_pairs(draw, language, prepared.recipe.train.max_pairs), draw.shots[language]
+        pairs, shots = passed_pairs(draw, language, context.recipe.train.max_pairs), draw.shots[language]
         if not pairs and not shots:
             continue
         teacher = english.pooled([pair[0].id for pair in pairs])

@@ -13,7 +13,7 @@ from torch import nn
 
 from ..core.files import write_json, write_lines
 from ..core.progress import Reporter
-from ..core.records import Unit
+from ..core.records import Trial
 from ..core.version import __version__
 from ..model.adaptation import build_adaptation
 from ..model.checkpoint import Identity, continue_from, save_adaptation
@@ -23,12 +23,12 @@ from ..model.network import GraftedModel
 from ..model.prompts.initialisers import starts
 from .alignment_terms import Transfer, fit_standardisers
 from .batches import Order, batched
-from .evaluation import AFTER, evaluate_unit, validation
+from .evaluation import AFTER, evaluate_trial, validation
 from .frozen_head import Before
 from .head_fits import before_training, fit_ngram_classifiers, refit, weights_of_classes
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
-from .pools import Prepared, TrialPools, opening, pools_of, with_translations
+from .pools import Context, TrialPools, opening, pools_of, with_translations
 from .state import TrainingState, load_training_state, save_training_state
 
 
@@ -37,14 +37,14 @@ class Method:
     """How the network of a trial is made, what is saved of it, and what its scores are called."""
 
     name: str = AFTER
-    build: Callable[[Prepared, TrialPools, Before | None], Any] = field(default_factory=lambda: graft)
+    build: Callable[[Context, TrialPools, Before | None], Any] = field(default_factory=lambda: graft)
     saved: Callable[[Any, Identity], tuple[nn.Module, Identity]] = lambda model, who: (model.adaptation, who)
 
 
 def run_trial(
-    trial: Unit,
+    trial: Trial,
     folder: Path,
-    prepared: Prepared,
+    context: Context,
     reporter: Reporter,
     method: Method | None = None,
     save_every: float = SAVE_EVERY,
@@ -54,63 +54,63 @@ def run_trial(
     Args:
         trial: Shots, draw and seed.
         folder: Of the run.
-        prepared: What all trials share.
+        context: What all trials share.
         reporter: Where it is told how it goes.
         method: What is trained, where it is not lingraft's own network.
         save_every: Seconds between two saved training states.
     """
-    method, place = method or Method(), folder / "units" / trial.name
-    pools = pools_of(trial, prepared)
-    head = before_training(pools.source, pools.targets, pools.standardiser, trial, prepared, reporter)
+    method, place = method or Method(), folder / "trials" / trial.name
+    pools = pools_of(trial, context)
+    head = before_training(pools.source, pools.targets, pools.standardiser, trial, context, reporter)
     started = reporter.clock()
-    model = method.build(prepared, pools, head).to(prepared.device)
+    model = method.build(context, pools, head).to(context.device)
     state = load_training_state(place / "training.safetensors", lambda told: reporter.say(f"{trial.name}: {told}"))
     before = state.seconds if state else 0.0  # what was spent before a stop counts too
     hooks = Hooks(
         save=partial(save_training_state, place / "training.safetensors"),
-        validate=partial(validation, prepared=prepared),
+        validate=partial(validation, context=context),
         say=lambda sentence: reporter.say(f"{trial.name}: {sentence}"),
         clock=reporter.clock,
         save_every=save_every,
     )
-    history = _train(model, pools, prepared, state, hooks, reporter)
-    _fit_after_training(model, pools, prepared, reporter)
+    history = _train(model, pools, context, state, hooks, reporter)
+    _fit_after_training(model, pools, context, reporter)
     seconds = before + reporter.clock() - started
     languages = tuple(pool.language for pool in pools.targets)
-    save_adaptation(place / "adaptation.safetensors", *method.saved(model, identity(prepared, languages)))
-    scores = evaluate_unit(trial, folder, model, head, prepared, reporter, method.name)
+    save_adaptation(place / "adaptation.safetensors", *method.saved(model, identity(context, languages)))
+    scores = evaluate_trial(trial, folder, model, head, context, reporter, method.name)
     write_lines(place / "scores.jsonl", [asdict(score) for score in scores])
-    write_lines(place / "training.jsonl", [{"unit": trial.name, **row} for row in history])
+    write_lines(place / "training.jsonl", [{"trial": trial.name, **row} for row in history])
     for line in trained_when(history):
         reporter.say(f"{trial.name}: {line}")
     facts = {
         "name": trial.name,
         "seconds": seconds,
-        "dev_score": validation(model, prepared=prepared).score,
+        "dev_score": validation(model, context=context).score,
         "trained": sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad),
         "head_strength": head.strength if head else None,
         "head_dev_score": head.dev_score if head else None,
     }
-    write_json(place / "unit.json", facts)
+    write_json(place / "trial.json", facts)
     (place / "training.safetensors").unlink(missing_ok=True)
 
 
 def _train(
     model: Any,
     pools: TrialPools,
-    prepared: Prepared,
+    context: Context,
     state: TrainingState | None,
     hooks: Hooks,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
     """The loop, with its objective, its order and its bar; returns a row for each epoch."""
-    recipe, kind = prepared.recipe, prepared.materials.task.kind
-    weights = weights_of_classes(pools.source, pools.targets, prepared).to(prepared.device)
-    transfer = transfer_of(model, pools, prepared) if any(pool.teacher for pool in pools.targets) else None
+    recipe, kind = context.recipe, context.materials.task.kind
+    weights = weights_of_classes(pools.source, pools.targets, context).to(context.device)
+    transfer = transfer_of(model, pools, context) if any(pool.teacher for pool in pools.targets) else None
     targets = pools.targets
     if transfer:
-        targets = tuple(with_translations(pool, pools.draw, transfer, prepared) for pool in targets)
-    order = Order(pools.source, targets, recipe.train, pools.trial.seed, prepared.device)
+        targets = tuple(with_translations(pool, pools.draw, transfer, context) for pool in targets)
+    order = Order(pools.source, targets, recipe.train, pools.trial.seed, context.device)
     objective = Objective(
         task_loss=lambda logits, labels, mask: kind.loss(logits, labels, mask, weights),
         alignment=transfer,
@@ -125,7 +125,7 @@ def _train(
             model,
             order,
             objective,
-            phases=freezing.build(recipe.freezing.name, recipe.freezing.options).phases(prepared.backbone.stack),
+            phases=freezing.build(recipe.freezing.name, recipe.freezing.options).phases(context.backbone.stack),
             state=state,
             hooks=replace(
                 hooks, advance=lambda p: advance(1, f"loss {p.loss:.3f}, {p.tokens_per_second:,.0f} tokens/s")
@@ -133,12 +133,12 @@ def _train(
         )
 
 
-def _fit_after_training(model: Any, pools: TrialPools, prepared: Prepared, reporter: Reporter) -> None:
+def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
     """Last-layer retraining, and the character n-gram classifier of each language."""
-    if not prepared.materials.task.kind.class_logits:
+    if not context.materials.task.kind.class_logits:
         return
-    refit(model, pools.source, pools.targets, pools.standardiser, prepared)
-    for language, classifier in fit_ngram_classifiers(model, pools.targets, pools.draw, prepared).items():
+    refit(model, pools.source, pools.targets, pools.standardiser, context)
+    for language, classifier in fit_ngram_classifiers(model, pools.targets, pools.draw, context).items():
         model.adaptation.add_text_classifier(language, classifier)
         of_network, of_ngrams = classifier.scales.tolist()
         reporter.say(
@@ -158,12 +158,12 @@ def trained_when(history: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"epochs {first}-{last} trained {', '.join(names)}" for first, last, names in spans]
 
 
-def transfer_of(model: Any, pools: TrialPools, prepared: Prepared) -> Transfer | None:
+def transfer_of(model: Any, pools: TrialPools, context: Context) -> Transfer | None:
     """Build the alignment losses, each standardised by the frozen source-language states at its layer."""
-    recipe, last, source = prepared.recipe, prepared.backbone.stack.num_layers, pools.source
+    recipe, last, source = context.recipe, context.backbone.stack.num_layers, pools.source
     if not recipe.alignment:
         return None
-    device = prepared.device
+    device = context.device
     layers = sorted({block.layer for block in recipe.alignment if block.layer not in (None, last)})
     standardisers = {last: pools.standardiser}
     if layers:
@@ -173,12 +173,12 @@ def transfer_of(model: Any, pools: TrialPools, prepared: Prepared) -> Transfer |
         ]
         standardisers |= fit_standardisers(model, batches, [layer for layer in layers if layer is not None])
     standardisers = {layer: found.to(device) for layer, found in standardisers.items()}
-    return Transfer(recipe.alignment, standardisers, source.language, special=opening(prepared))
+    return Transfer(recipe.alignment, standardisers, source.language, special=opening(context))
 
 
-def graft(prepared: Prepared, pools: TrialPools, head: Before | None) -> GraftedModel:
+def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedModel:
     """Make a model at its start: frozen stack, new prompts and adapters, the frozen head (random if not wanted)."""
-    recipe, task, stack = prepared.recipe, prepared.materials.task, prepared.backbone.stack
+    recipe, task, stack = context.recipe, context.materials.task, context.backbone.stack
     source, seed = pools.source, pools.trial.seed
     languages = tuple(pool.language for pool in pools.targets)
     torch.manual_seed(seed)
@@ -191,26 +191,26 @@ def graft(prepared: Prepared, pools: TrialPools, head: Before | None) -> Grafted
         prompt=recipe.prompt,
         adapter=recipe.adapter,
         stack=stack,
-        cut=prepared.cut,
+        cut=context.cut,
         languages=languages,
         head=new,
-        initial=starts(prepared.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
+        initial=starts(context.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
         unfrozen=thawed(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
     )
     if recipe.train.continue_from is not None:
-        continue_from(recipe.train.continue_from, adaptation, identity(prepared, languages), prepared.backbone)
+        continue_from(recipe.train.continue_from, adaptation, identity(context, languages), context.backbone)
     return GraftedModel(stack, adaptation)
 
 
-def identity(prepared: Prepared, languages: tuple[str, ...]) -> Identity:
+def identity(context: Context, languages: tuple[str, ...]) -> Identity:
     """Describe an adaptation with parts for ``languages``: what using it needs, and what refuses another backbone."""
-    recipe, backbone, task = prepared.recipe, prepared.backbone, prepared.materials.task
+    recipe, backbone, task = context.recipe, context.backbone, context.materials.task
     return Identity(
         checkpoint=recipe.backbone.checkpoint,
         weights_digest=backbone.weights_digest,
         tokenizer_digest=backbone.tokenizer_digest,
         text_prefix=backbone.text_prefix,
-        cut=prepared.cut,
+        cut=context.cut,
         max_length=recipe.backbone.max_length,
         task=task.name,
         kind=task.kind.name,
@@ -220,7 +220,7 @@ def identity(prepared: Prepared, languages: tuple[str, ...]) -> Identity:
         prompt=recipe.prompt.model_dump() if recipe.prompt else None,
         adapter=recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
         version=__version__,
-        paired=any(len(e.texts) > 1 for e in prepared.materials.dev),
+        paired=any(len(e.texts) > 1 for e in context.materials.dev),
         kind_options=dict(task.kind.options),
         precision=backbone.stack.precision,
     )

@@ -32,7 +32,7 @@ from lingraft.runs.summary import trained_parts
 from lingraft.serving.predictor import load
 from lingraft.tasks.material import GIVEN, is_own
 from lingraft.training.head_fits import fit_ngram_classifiers
-from lingraft.training.pools import Prepared, learning_pools
+from lingraft.training.pools import Context, learning_pools
 from trained_run import PARTS, trained_run
 
 SYLLABLES = {0: ("ba", "bo", "bi"), 1: ("ku", "ka", "ke")}
@@ -266,8 +266,8 @@ def runs(world, tiny_backbone, tmp_path_factory):
 
 def confidences(run, language):
     """Of all predictions in a language."""
-    unit = "k1-draw0-seed1"
-    return [row["confidence"] for row in read_lines(run.folder / "predictions" / unit / f"{language}.jsonl")]
+    trial = "k1-draw0-seed1"
+    return [row["confidence"] for row in read_lines(run.folder / "predictions" / trial / f"{language}.jsonl")]
 
 
 def test_a_run_adds_its_words_in_the_target_language_alone(runs):
@@ -275,8 +275,8 @@ def test_a_run_adds_its_words_in_the_target_language_alone(runs):
     plain, both = runs("plain", "train.lexical_strength=null", **FROM_TASK), runs("both", **FROM_TASK)
     assert confidences(plain, SOURCE) == confidences(both, SOURCE)
     assert confidences(plain, TARGET) != confidences(both, TARGET)
-    path = both.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
-    theirs, ours = (load_file(run.folder / "units" / "k1-draw0-seed1" / path.name) for run in (plain, both))
+    path = both.folder / "trials" / "k1-draw0-seed1" / "adaptation.safetensors"
+    theirs, ours = (load_file(run.folder / "trials" / "k1-draw0-seed1" / path.name) for run in (plain, both))
     assert set(ours) - set(theirs) == {
         f"text_classifiers.ngrams.{TARGET}.{part}" for part in ("ngrams", "idf", "weight", "scales")
     }
@@ -289,8 +289,8 @@ def test_a_run_adds_its_words_in_the_target_language_alone(runs):
     head = adaptation.text_classifiers["ngrams"][TARGET]
     expected = head([e.text_a for e in examples], torch.stack(network)).softmax(1).max(1).values
     assert confidences(both, TARGET) == pytest.approx(expected.tolist(), abs=1e-5)
-    count = read_object(both.folder / "units" / "k1-draw0-seed1" / "unit.json")["trained"]
-    assert count == read_object(plain.folder / "units" / "k1-draw0-seed1" / "unit.json")["trained"] + (
+    count = read_object(both.folder / "trials" / "k1-draw0-seed1" / "trial.json")["trained"]
+    assert count == read_object(plain.folder / "trials" / "k1-draw0-seed1" / "trial.json")["trained"] + (
         head.weight.numel() + head.scales.numel()
     )
 
@@ -298,7 +298,7 @@ def test_a_run_adds_its_words_in_the_target_language_alone(runs):
 def test_the_words_learn_what_the_model_makes_of_the_translations(runs):
     """The source side of the pairs, read by the adapted model; a shot counts with its label."""
     run = runs("both", **FROM_TASK)
-    path = run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
+    path = run.folder / "trials" / "k1-draw0-seed1" / "adaptation.safetensors"
     adaptation, _ = load_adaptation(path, run.backbone)
     model, (draw,) = GraftedModel(run.backbone.stack, adaptation), run.materials.draws
     taught, known = {}, {}
@@ -319,11 +319,11 @@ def test_the_words_learn_what_the_model_makes_of_the_translations(runs):
 def test_a_saved_run_reads_words_again(runs):
     """Loaded in another place it says what it said, in the target language, in the source and in none."""
     run = runs("both", **FROM_TASK)
-    adapted = load(run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors", backbone=run.backbone)
+    adapted = load(run.folder / "trials" / "k1-draw0-seed1" / "adaptation.safetensors", backbone=run.backbone)
     texts = [example.text_a for example in run.materials.test[TARGET]]
     found = adapted.predict(texts, language=TARGET)
     assert [p.confidence for p in found] == pytest.approx(confidences(run, TARGET), abs=1e-5)
-    rows = read_object(run.folder / "units" / "k1-draw0-seed1" / "probe.json")["languages"][TARGET]
+    rows = read_object(run.folder / "trials" / "k1-draw0-seed1" / "probe.json")["languages"][TARGET]
     again = adapted.logits([from_json(row["example"], PairExample) for row in rows], TARGET)
     assert torch.stack(again).flatten().tolist() == pytest.approx([x for r in rows for x in r["logits"][0]], abs=1e-4)
     bare = adapted.model.ensemble(run.materials.test[TARGET], [torch.zeros(3)] * len(texts), SOURCE)
@@ -341,14 +341,14 @@ def test_a_saved_run_reads_words_again(runs):
 def test_only_translations_of_the_task_s_own_texts_teach_words(runs, name, overrides, changes):
     """Parallel text of other origin has none of the task's classes; and too few pairs teach nothing."""
     run = runs(name, *overrides, **changes)
-    tensors = load_file(run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors")
+    tensors = load_file(run.folder / "trials" / "k1-draw0-seed1" / "adaptation.safetensors")
     assert not any(name.startswith("text_classifiers") for name in tensors)
 
 
 def test_a_damaged_file_says_whose_words(runs, tmp_path):
     """Without the weights of its n-grams an adaptation is not whole."""
     run = runs("both", **FROM_TASK)
-    path = run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
+    path = run.folder / "trials" / "k1-draw0-seed1" / "adaptation.safetensors"
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     tensors = load_file(path)
@@ -361,14 +361,14 @@ def test_a_damaged_file_says_whose_words(runs, tmp_path):
 def test_two_texts_have_no_words(runs):
     """What two texts have to do with each other is not in the words of either."""
     run = runs("both", **FROM_TASK)
-    prepared = Prepared(run.recipe, run.materials, run.backbone, 1, run.pools, torch.device("cpu"))
+    context = Context(run.recipe, run.materials, run.backbone, 1, run.pools, torch.device("cpu"))
     (draw,) = run.materials.draws
-    path = run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
+    path = run.folder / "trials" / "k1-draw0-seed1" / "adaptation.safetensors"
     model = GraftedModel(run.backbone.stack, load_adaptation(path, run.backbone)[0])
-    _, targets = learning_pools(draw, prepared)
-    assert list(fit_ngram_classifiers(model, targets, draw, prepared)) == [TARGET]
+    _, targets = learning_pools(draw, context)
+    assert list(fit_ngram_classifiers(model, targets, draw, context)) == [TARGET]
     pairs = replace(run.materials, dev=tuple(replace(e, text_b="another") for e in run.materials.dev))
-    assert fit_ngram_classifiers(model, targets, draw, replace(prepared, materials=pairs)) == {}
+    assert fit_ngram_classifiers(model, targets, draw, replace(context, materials=pairs)) == {}
 
 
 def test_code_switched_copies_and_given_text_are_not_the_task_s_own():
@@ -382,7 +382,7 @@ def test_code_switched_copies_and_given_text_are_not_the_task_s_own():
 def test_the_words_are_counted_as_the_language_s(runs):
     """In the list of what was trained they stand under the language, by what they are."""
     run = runs("both", **FROM_TASK)
-    path = run.folder / "units" / "k1-draw0-seed1" / "adaptation.safetensors"
+    path = run.folder / "trials" / "k1-draw0-seed1" / "adaptation.safetensors"
     adaptation, _ = load_adaptation(path, run.backbone)
     head = adaptation.text_classifiers["ngrams"][TARGET]
     counts = {(part["part"], part["name"]): part["count"] for part in trained_parts(adaptation)}
@@ -392,10 +392,10 @@ def test_the_words_are_counted_as_the_language_s(runs):
 def test_a_network_of_peft_s_learns_no_words(runs):
     """It passes pairs if told to, and is saved without."""
     run = runs("both", **FROM_TASK)
-    prepared = Prepared(run.recipe, run.materials, run.backbone, 1, run.pools, torch.device("cpu"))
+    context = Context(run.recipe, run.materials, run.backbone, 1, run.pools, torch.device("cpu"))
     (draw,) = run.materials.draws
-    _, targets = learning_pools(draw, prepared)
-    assert fit_ngram_classifiers(SimpleNamespace(adaptation=torch.nn.Linear(1, 1)), targets, draw, prepared) == {}
+    _, targets = learning_pools(draw, context)
+    assert fit_ngram_classifiers(SimpleNamespace(adaptation=torch.nn.Linear(1, 1)), targets, draw, context) == {}
 
 
 def test_check_says_that_words_come_on_top(runs, tiny_checkpoint):

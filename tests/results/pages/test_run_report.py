@@ -32,15 +32,15 @@ def write_run(
     """A plausible run folder, every word of it invented."""
     rng = random.Random(7)
     codes = [*targets, "eng-Latn"]
-    units = [(k, draw, seed) for k in shots for draw in range(draws) for seed in range(1, seeds + 1)]
+    trials = [(k, draw, seed) for k in shots for draw in range(draws) for seed in range(1, seeds + 1)]
     scores, training = [], []
-    for k, draw, seed in units:
-        unit = f"k{k}-draw{draw}-seed{seed}"
-        training += invented_training(rng, unit)
+    for k, draw, seed in trials:
+        trial = f"k{k}-draw{draw}-seed{seed}"
+        training += invented_training(rng, trial)
         for position, code in enumerate(codes):
             right = 0.3 + 0.02 * position
             rows = invented_predictions(rng, code, texts, right, right + gain + 0.015 * (draw - 1) + 0.004 * k)
-            write_lines(folder / "predictions" / unit / f"{code}.jsonl", rows)
+            write_lines(folder / "predictions" / trial / f"{code}.jsonl", rows)
             for method, column in (("frozen-head", "before"), ("lingraft", "value")):
                 accuracy = sum(row[column] == row["gold"] for row in rows) / texts
                 for metric, value in (("accuracy", accuracy), ("macro_f1", accuracy - 0.03)):
@@ -51,7 +51,7 @@ def write_run(
     write_lines(folder / "scores.jsonl", scores)
     write_lines(folder / "training.jsonl", training)
     (folder / "recipe.yaml").write_text("task: {name: market-talk}\nshots: {k: 5, draws: 3}\n", encoding="utf-8")
-    saved = "k{}-draw{}-seed{}".format(*units[-1])
+    saved = "k{}-draw{}-seed{}".format(*trials[-1])
     write_object(folder / "summary.json", invented_summary(targets, saved))
     write_object(folder / "data.json", invented_data(targets, texts, licence))
     write_object(folder / "states.json", invented_states(rng, targets))
@@ -59,7 +59,7 @@ def write_run(
 
 
 def invented_predictions(rng, code, texts, before, after):
-    """Predictions about the same texts in every unit; ``before`` and ``after`` are the two accuracies."""
+    """Predictions about the same texts in every trial; ``before`` and ``after`` are the two accuracies."""
     same = random.Random(code)
     rows = []
     for number in range(texts):
@@ -78,10 +78,10 @@ def invented_predictions(rng, code, texts, before, after):
     return rows
 
 
-def invented_training(rng, unit):
+def invented_training(rng, trial):
     """A loss that falls and an accuracy that rises, over eight epochs."""
     return [
-        {"unit": unit, "epoch": epoch, "step": 12 * epoch, "loss": 1.62 * 0.8**epoch + 0.9 * 0.7**epoch + 0.35,
+        {"trial": trial, "epoch": epoch, "step": 12 * epoch, "loss": 1.62 * 0.8**epoch + 0.9 * 0.7**epoch + 0.35,
          "task_loss": 1.62 * 0.8**epoch + 0.2, "alignment_loss": 0.9 * 0.7**epoch + 0.15,
          "dev_score": 0.56 - 0.3 * 0.7**epoch + rng.uniform(-0.02, 0.02),
          "learning_rate": 0.002, "tokens_per_second": 5400.0}
@@ -108,7 +108,7 @@ def invented_summary(targets, saved):
         "calibration": {code: {"before": 0.061, "after": 0.083} for code in [*targets, "eng-Latn"]},
         "seconds": {"encode": 41.0, "train": 187.2, "evaluate": 12.4, "total": 252.0},
         "verification": {"max_difference": 3.1e-7, "texts": 64},
-        "selected_unit": saved,
+        "selected_trial": saved,
     }  # fmt: skip
 
 
@@ -413,7 +413,7 @@ def test_several_languages_and_shots_are_counted(tmp_path):
 
 
 def test_one_unit_keeps_the_interval_of_its_score(tmp_path):
-    """A single unit shows the bounds that evaluation computed."""
+    """A single trial shows the bounds that evaluation computed."""
     folder = write_run(tmp_path / "run", draws=1, seeds=1)
     only = results(read_run(folder))[0]
 
@@ -459,7 +459,7 @@ def invented_retention(difference=(0.05, 0.01, 0.09), sentences="test", off=2e-6
     """A run that kept what it could."""
     value, low, high = difference
     return {
-        "unit": "k5-draw2-seed2",
+        "trial": "k5-draw2-seed2",
         "source_score": {"metric": "accuracy", "n": 99, "before": 0.84848, "after": 0.82828},
         "retrieval": {
             "yor-Latn": {
@@ -524,35 +524,35 @@ def test_a_recipe_that_is_no_yaml_does_not_stop_the_report(run):
 def test_warnings_of_the_training_come_first(run):
     """Above all else, once each, in the page and in the card."""
     sentence = "the prompt gets no <gradient>."
-    enrich(run, warnings=lambda row: [sentence] if row["unit"] == "k5-draw2-seed2" and row["epoch"] in (3, 4) else [])
+    enrich(run, warnings=lambda row: [sentence] if row["trial"] == "k5-draw2-seed2" and row["epoch"] in (3, 4) else [])
 
     header = plain(write_report(run)).partition("</header>")[0]
 
-    told = "The prompt gets no &lt;gradient&gt; (in 1 of 6 trainings, first in k5-draw2-seed2, epochs 3–4)."
+    told = "The prompt gets no &lt;gradient&gt; (in 1 of 6 trials, first in k5-draw2-seed2, epochs 3–4)."
     assert header.index("What to look at first") < header.index(told) < header.index("Before you believe it")
     assert header.count("&lt;gradient&gt;") == 1
-    assert "- The prompt gets no <gradient> (in 1 of 6 trainings" in plain(write_model_card(run))
+    assert "- The prompt gets no <gradient> (in 1 of 6 trials" in plain(write_model_card(run))
 
 
 def test_many_warnings_are_counted(run):
     """A page is no log."""
-    enrich(run, warnings=lambda row: [f"Warning {row['unit']} {row['epoch']}."])
+    enrich(run, warnings=lambda row: [f"Warning {row['trial']} {row['epoch']}."])
 
     assert "46 more warnings in training.jsonl" in plain(write_report(run))
 
 
 def test_the_frozen_rest_is_proven_apart(run):
     """Where layers were thawed, the digest of the others is shown, and a change of it is warned of."""
-    unit = {"frozen_digest_before": "sha256:rest", "frozen_digest_after": "sha256:rest"}
-    change(run / "summary.json", units={"k5-draw2-seed2": unit})
+    trial = {"frozen_digest_before": "sha256:rest", "frozen_digest_after": "sha256:rest"}
+    change(run / "summary.json", trials={"k5-draw2-seed2": trial})
     assert plain(write_report(run)).count("✓") >= 2
     assert "The parameters that were kept frozen are the same before and after training" in plain(run / "report.html")
 
     whole = {"frozen_digest_before": "sha256:5f1c0a", "frozen_digest_after": "sha256:5f1c0a"}
-    change(run / "summary.json", units={"k5-draw2-seed2": whole})
+    change(run / "summary.json", trials={"k5-draw2-seed2": whole})
     assert "The parameters that were kept frozen" not in plain(write_report(run))  # they are the whole backbone
 
-    change(run / "summary.json", units={"k5-draw2-seed2": unit | {"frozen_digest_after": "sha256:other"}})
+    change(run / "summary.json", trials={"k5-draw2-seed2": trial | {"frozen_digest_after": "sha256:other"}})
     text = plain(write_report(run))
     assert "✗ The parameters that were kept frozen changed." in text
     assert "weights changed during training" in text.partition("</header>")[0]
@@ -631,7 +631,7 @@ def test_a_diverged_loss_is_told(run):
 
 
 def test_the_calibration_error_is_that_of_the_diagram_beside_it(run):
-    """Of the saved unit's predictions, in Guo et al.'s bins; the mean over trainings, from the summary, is apart."""
+    """Of the saved trial's predictions, in Guo et al.'s bins; the mean over trials, from the summary, is apart."""
     rows = [
         json.loads(line)
         for line in (run / "predictions" / "k5-draw2-seed2" / "yor-Latn.jsonl").read_text(encoding="utf-8").splitlines()
@@ -646,4 +646,4 @@ def test_the_calibration_error_is_that_of_the_diagram_beside_it(run):
 
     text = plain(write_report(run))
 
-    assert f"expected calibration error {errors[0]} → {errors[1]} (mean over all trainings 6.1 % → 8.3 %)" in text
+    assert f"expected calibration error {errors[0]} → {errors[1]} (mean over all trials 6.1 % → 8.3 %)" in text

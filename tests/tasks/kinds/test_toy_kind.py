@@ -13,7 +13,7 @@ from lingraft.results.pages.run_markdown import write_results_page
 from outside import install, python
 
 SIZES = {"train": 18, "dev": 9, "test": 12}
-UNITS = ("k0-draw0-seed1", "k2-draw0-seed1")
+TRIALS = ("k0-draw0-seed1", "k2-draw0-seed1")
 WHOLE = """
 import json, sys
 from pathlib import Path
@@ -91,9 +91,9 @@ def whole(tiny_checkpoint, tmp_path_factory):
     return SimpleNamespace(folder=folder / "run", said=said, tested=tested)
 
 
-def lines(whole, language, unit=UNITS[1]):
+def lines(whole, language, trial=TRIALS[1]):
     """The predictions of a training."""
-    return list(read_lines(whole.folder / "predictions" / unit / f"{language}.jsonl"))
+    return list(read_lines(whole.folder / "predictions" / trial / f"{language}.jsonl"))
 
 
 def test_a_plan_counts_what_the_kind_trains(whole):
@@ -119,10 +119,10 @@ def test_its_own_metric_scores_before_and_after(whole):
         for row in read_lines(whole.folder / "scores.jsonl")
     }
     assert len(scores) == 2 * 2 * 2 * 2
-    for shots, unit in zip((0, 2), UNITS, strict=True):
+    for shots, trial in zip((0, 2), TRIALS, strict=True):
         for language in (SOURCE, TARGET):
             for method, column in (("frozen-head", "before"), ("lingraft", "value")):
-                rows = lines(whole, language, unit)
+                rows = lines(whole, language, trial)
                 close = [1 - abs(int(row["gold"]) - int(row[column])) / 2 for row in rows]
                 right = [row["gold"] == row[column] for row in rows]
                 assert scores[shots, language, method, "closeness"] == pytest.approx(sum(close) / len(close))

@@ -3,7 +3,7 @@
 The interval of a mean over languages comes from test sentences that are drawn once for all
 languages, draws and seeds, where the test sets are the same sentences; so does the paired
 difference of a method to ours. P-values are two-sided and corrected for their number (Holm, 1979).
-Methods are compared on the trainings that all of them have; those that have more are compared once
+Methods are compared on the trials that all of them have; those that have more are compared once
 more among themselves.
 """
 
@@ -63,7 +63,7 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
         "draws and seeds where the test sets share them. "
         f"*Difference* is paired, method minus `{comparison.reference}`; *p* is two-sided, "
         "corrected for the number of methods (Holm); `<` stands where no resample says otherwise. *Trained* counts "
-        "the head. *Time* is that of one training, all "
+        "the head. *Time* is that of one trial, all "
         "languages together; computing the frozen states below the cut, once for all methods, is not included "
         "(methods that train or wrap the whole model read none). *Memory* is the peak of the method's own process "
         "while it trains and predicts.",
@@ -133,10 +133,10 @@ HEADINGS = ("method", "mean", "worst language", "difference", "p", "trained", "s
 
 def _heading(block: Block, found: Sequence[Block], words: Words) -> str:
     shots = f"{plural(block.shots, words.labelled)}{words.per} in the target language"
-    trainings = f"{len(block.units)} training{'s' if len(block.units) > 1 else ''}"
+    trials = f"{len(block.trials)} trial{'s' if len(block.trials) > 1 else ''}"
     first = next(one for one in found if one.shots == block.shots)
     more = "" if block is first else ", the methods with more draws or seeds"
-    return f"{shots}: {trainings} a method{more}"
+    return f"{shots}: {trials} a method{more}"
 
 
 def _table(block: Block, comparison: Comparison) -> list[str]:
@@ -144,7 +144,7 @@ def _table(block: Block, comparison: Comparison) -> list[str]:
     return [
         *_markdown(HEADINGS, rows),
         "",
-        f"n: {', '.join(block.units)}; {len(block.languages)} languages, {block.examples:,} test examples.",
+        f"n: {', '.join(block.trials)}; {len(block.languages)} languages, {block.examples:,} test examples.",
     ]
 
 
@@ -178,19 +178,19 @@ def _notes(comparison: Comparison) -> list[str]:
             text += f". {rate['setting'].removeprefix('train.')} {rate['value']:g}"
             text += f", chosen on the source language's development set ({tried})" if tried else ""
         lines.append(f"{text}.")
-        for unit, digest in method["labels"].items():
-            labels.setdefault(unit, set()).add(digest)
-        for unit, digest in method.get("pairs", {}).items():  # older folders do not have it
-            pairs.setdefault(unit, set()).add(digest)
+        for trial, digest in method["labels"].items():
+            labels.setdefault(trial, set()).add(digest)
+        for trial, digest in method.get("pairs", {}).items():  # older folders do not have it
+            pairs.setdefault(trial, set()).add(digest)
     return lines + _material("labelled examples, source and target,", labels) + _material("pairs, used or not,", pairs)
 
 
 def _material(what: str, digests: dict[str, set[str]]) -> list[str]:
     """Whether all methods had the same of it."""
-    differ = sorted(unit for unit, found in digests.items() if len(found) > 1)
+    differ = sorted(trial for trial, found in digests.items() if len(found) > 1)
     if differ:
         return ["", f"Not all methods had the same {what} in {', '.join(differ)}."]
-    return ["", f"All methods had the same {what} in every training they share."] if digests else []
+    return ["", f"All methods had the same {what} in every trial they share."] if digests else []
 
 
 def _number(value: float | None) -> str:

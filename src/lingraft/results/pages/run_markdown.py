@@ -1,7 +1,7 @@
 """A run's results as a Markdown page beside its scores: what ``docs/results`` holds.
 
 The mean over languages gets an interval of its own: where the test sentences are the same in every
-language, they are drawn once for all languages and trainings, so that a sentence which is hard
+language, they are drawn once for all languages and trials, so that a sentence which is hard
 everywhere counts as one.
 """
 
@@ -62,12 +62,12 @@ def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
     ]
     for k in shots:
         lines += ["", f"## {plural(k, words.labelled)}{words.per} in the target language", "", *_table(run, found, k)]
-    backbone, seconds = run.summary["backbone"], run.summary["seconds"]["train"] / len(run.summary["units"])
+    backbone, seconds = run.summary["backbone"], run.summary["seconds"]["train"] / len(run.summary["trials"])
     trained = sum(part["count"] for part in run.summary["parameters"])
     lines += [
         "",
         f"Backbone {backbone['name']}, frozen throughout (weights digest `{backbone['weights_digest'][:12]}` before "
-        f"and after); {trained:,} trained parameters; {seconds:.0f} seconds a training, all languages together. "
+        f"and after); {trained:,} trained parameters; {seconds:.0f} seconds a trial, all languages together. "
         f"All scores: [`{scores}`]({scores}).",
         "",
     ]
@@ -131,14 +131,16 @@ def _gain_cell(result: Result) -> str:
 def mean_gain(run: RunFiles, here: Sequence[Result], k: int) -> tuple[float, float] | None:
     """Return the interval of the gain, mean over languages; None unless all test sets hold the same sentences."""
     tables, groups = [], set()  # of each language [U, N, K] after and before; groups [N]
-    names = [unit for unit in sorted(run.summary["units"]) if unit.startswith(f"k{k}-")]
+    names = [trial for trial in sorted(run.summary["trials"]) if trial.startswith(f"k{k}-")]
     for result in here:
-        found = [answers_of(run, unit, result.language, result.context_language) for unit in names]
-        rows = [sorted(unit, key=lambda row: (str(row["group"]), str(row["id"]))) for unit in found]
-        groups |= {tuple(str(row["group"]) for row in unit) for unit in rows}
-        if not all(unit and "before_counts" in unit[0] for unit in rows):
+        found = [answers_of(run, trial, result.language, result.context_language) for trial in names]
+        rows = [sorted(trial, key=lambda row: (str(row["group"]), str(row["id"]))) for trial in found]
+        groups |= {tuple(str(row["group"]) for row in trial) for trial in rows}
+        if not all(trial and "before_counts" in trial[0] for trial in rows):
             return None
-        tables.append([np.array([[counts_of(r, when) for r in unit] for unit in rows]) for when in ("after", "before")])
+        tables.append(
+            [np.array([[counts_of(r, when) for r in trial] for trial in rows]) for when in ("after", "before")]
+        )
     if len(groups) != 1:
         return None
     made, drawn = formula_of(run.data), resample_jointly([groups.pop()])[0]

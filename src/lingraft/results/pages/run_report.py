@@ -125,8 +125,8 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
 
 
 def _main_results(run: RunFiles, targets: list[Result]) -> list[Result]:
-    """One result per language: at the shots of the saved unit, else at the most."""
-    saved = re.match(r"k(\d+)-", run.selected_unit)
+    """One result per language: at the shots of the saved trial, else at the most."""
+    saved = re.match(r"k(\d+)-", run.selected_trial)
     chosen: dict[str, Result] = {}
     for result in targets:  # shots ascend
         at_saved = saved is not None and result.shots == int(saved[1])
@@ -167,10 +167,10 @@ def _states(run: RunFiles) -> Context | None:
 
 
 def _predictions(run: RunFiles) -> list[Context]:
-    """Mistakes, confusions and calibration of the saved unit, language by language."""
+    """Mistakes, confusions and calibration of the saved trial, language by language."""
     sections = []
     for language in run.languages:
-        rows = run.predictions(run.selected_unit, language)
+        rows = run.predictions(run.selected_trial, language)
         if not rows:
             continue
         labels = findings.labels_of(rows, run.data["classes"]) if findings.has_classes(run.data) else []
@@ -191,7 +191,7 @@ def _predictions(run: RunFiles) -> list[Context]:
                 "confidence": wording.confidence_told(after),
                 "ece_before": expected_calibration_error(before),
                 "ece_after": expected_calibration_error(after),
-                "ece_of_all": stated if len(run.trainings) > 1 else {},
+                "ece_of_all": stated if len(run.trials) > 1 else {},
             }
         )
     return sections

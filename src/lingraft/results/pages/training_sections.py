@@ -24,13 +24,13 @@ Context = dict[str, Any]
 
 
 def learning(run: RunFiles) -> Context | None:
-    """Loss of the saved unit, and dev score of all units."""
-    units = run.trainings
-    if not units:
+    """Loss of the saved trial, and dev score of all trials."""
+    trials = run.trials
+    if not trials:
         return None
     selected = _shown(run)
-    curves = {unit: _curve(rows, "dev_score") for unit, rows in units.items()}
-    parts = [_curve(units[selected], key) for key in ("loss", "task_loss", "alignment_loss")]
+    curves = {trial: _curve(rows, "dev_score") for trial, rows in trials.items()}
+    parts = [_curve(trials[selected], key) for key in ("loss", "task_loss", "alignment_loss")]
     if not any(value for _, value in parts[2]):
         parts[2] = []  # nothing was aligned
     dev = curves.pop(selected)
@@ -40,7 +40,7 @@ def learning(run: RunFiles) -> Context | None:
     speeds = [row["tokens_per_second"] for row in run.training if row.get("tokens_per_second")]
     return {
         "title": title,
-        "unit": selected,
+        "trial": selected,
         "others": sum(bool(curve) for curve in curves.values()),
         "losses": Markup(charts.losses(*parts)) if any(parts) else None,
         "dev": Markup(charts.dev_score(dev, [curve for curve in curves.values() if curve])) if dev else None,
@@ -49,8 +49,8 @@ def learning(run: RunFiles) -> Context | None:
 
 
 def _shown(run: RunFiles) -> str:
-    """The saved unit, or the first that has a record."""
-    return run.selected_unit if run.selected_unit in run.trainings else next(iter(run.trainings), "")
+    """The saved trial, or the first that has a record."""
+    return run.selected_trial if run.selected_trial in run.trials else next(iter(run.trials), "")
 
 
 def _loss_told(curve: list[tuple[float, float]]) -> str:
@@ -65,8 +65,8 @@ def _curve(rows: Sequence[Row], key: str) -> list[tuple[float, float]]:
 
 
 def record(run: RunFiles) -> Context:
-    """What learnt when in the saved unit, how task and alignment got on, and how their weights moved."""
-    rows = run.trainings.get(_shown(run), [])
+    """What learnt when in the saved trial, how task and alignment got on, and how their weights moved."""
+    rows = run.trials.get(_shown(run), [])
     conflict = training_record.conflict(rows)
     stages = training_record.stages(rows)
     return {
