@@ -22,6 +22,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ..core.errors import ConfigError, RunError
 from ..core.registry import Registry, unknown
 from .presets import with_preset
+from .renamed import take_renamed
 from .settings import Block, ParallelSettings, Recipe, yaml_format
 
 NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -80,6 +81,7 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
     asked = "alignment" in values or any(override.startswith("alignment") for override in overrides)
     values = with_preset(values)
     problems = [problem for override in overrides for problem in _apply(values, override)]
+    problems += take_renamed(values)
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
