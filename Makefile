@@ -6,15 +6,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-ADAPTERS := .venv-adapters/.installed
+PYTEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=25
 
 .PHONY: demo test check lint wheel-test clean
 
 demo: $(INSTALLED)
 	$(BIN)/lingraft demo
 
-test: $(INSTALLED) $(ADAPTERS)
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+test: $(INSTALLED)
+	$(PYTEST)
 
 check: lint
 	$(MAKE) test
@@ -25,12 +25,12 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-wheel-test: $(INSTALLED) $(ADAPTERS)
+wheel-test: $(INSTALLED)
 	rm -rf build
 	$(BIN)/python -m build --wheel --outdir build/wheel .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/site build/wheel/*.whl
 	PYTHONPATH=build/site $(BIN)/python -c "import lingraft; assert '/build/site/' in lingraft.__file__, lingraft.__file__"
-	PYTHONPATH=build/site HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not checkpoint and not shared"
+	PYTHONPATH=build/site $(PYTEST) -m "not checkpoint and not shared"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("lingraft needs Python 3.11 or newer, this is %d.%d; say for example: make demo PYTHON=python3.11" % sys.version_info[:2])'
@@ -40,11 +40,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[bundled,parquet]'
 	touch $@
 
-# The library `adapters` needs an older transformers, so the folders that we import from it are written in an
-# environment of its own; where it cannot be installed its tests are skipped.
-$(ADAPTERS): constraints.txt tests/write_adapterhub.py
-	test -x .venv-adapters/bin/python || $(PYTHON) -m venv .venv-adapters
-	-.venv-adapters/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" adapters==1.3.0 && touch $@
-
 clean:
-	rm -rf .venv .venv-adapters build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,15 +2,17 @@
 
 import os
 
-# Before anything imports transformers or torch.
+# For this process before anything imports transformers, and for those that it starts.
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 from pathlib import Path
 
 import torch
 
 from lingraft.core.files import cache_root
+
+torch.set_num_threads(1)  # two processes test side by side, and a small matrix gains nothing from a second thread
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"

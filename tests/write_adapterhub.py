@@ -1,27 +1,39 @@
-"""Write what the `adapters` library writes, and what it computes: run by an environment that has it.
+"""Write what the `adapters` library writes, and what it computes: the folder tests/fixtures/adapterhub.
 
-``python write_adapterhub.py FOLDER`` makes a small random BERT (``FOLDER/model``), adapters with random
-weights of several architectures (``FOLDER/ARCHITECTURE``), one of them as a pickle too, and
-``FOLDER/expected.safetensors``: token ids, mask, and the final states under each.
+The library needs an older transformers, so it is not among what our tests need: what it wrote is kept. `adapters`
+1.3.0 with torch 2.13.0 wrote the files that are there (`written.json` says so). To write them again, in an environment
+of its own:
+
+    python3 -m venv /tmp/adapters
+    /tmp/adapters/bin/pip install torch==2.13.0 adapters==1.3.0
+    /tmp/adapters/bin/python tests/write_adapterhub.py tests/fixtures/adapterhub
+
+In the folder are a small random BERT (``model``), adapters with random weights of several architectures (one folder
+each), one of them by way of a pickle (``pickled-safetensors``), and ``expected.safetensors``: token ids, mask, and the
+final states [B, T, H] under each.
 """
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import adapters
 import torch
+import transformers
 from adapters.composition import Stack
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel
 
 CONFIG = {
-    "vocab_size": 37,
-    "hidden_size": 24,
+    "vocab_size": 12,
+    "hidden_size": 12,
     "num_attention_heads": 2,
-    "intermediate_size": 32,
+    "intermediate_size": 16,
     "num_hidden_layers": 3,
-    "max_position_embeddings": 64,
+    "max_position_embeddings": 8,
     "initializer_range": 0.3,
     "pad_token_id": 0,
     "type_vocab_size": 2,
@@ -37,14 +49,20 @@ ARCHITECTURES = {
     "double_seq_bn": adapters.DoubleSeqBnConfig(reduction_factor=4),
 }
 
+# What lingraft tells people to run for a folder whose weights are a pickle.
+CONVERSION = (
+    "from adapters import AutoAdapterModel as M; m = M.from_pretrained('model'); "
+    "n = m.load_adapter('pickled'); m.save_adapter('pickled-safetensors', n, use_safetensors=True)"
+)
 
-def main(folder: Path) -> None:
-    """Fill ``folder``."""
+
+def main() -> None:
+    """Fill the folder that we are in."""
     torch.manual_seed(0)
     model = BertModel(BertConfig(**CONFIG), add_pooling_layer=False).eval()
     shake(model)
-    model.save_pretrained(folder / "model")
-    model.config.name_or_path = str(folder / "model")
+    model.save_pretrained("model")
+    model.config.name_or_path = "model"
     adapters.init(model)
     ids = torch.tensor([[1, 5, 6, 7, 8, 2], [1, 9, 2, 0, 0, 0]])
     mask = (ids != 0).long()
@@ -52,14 +70,19 @@ def main(folder: Path) -> None:
     for name, config in ARCHITECTURES.items():
         model.add_adapter(name, config=config)
         shake(model, only=f".{name}.")
-        model.save_adapter(str(folder / name), name, use_safetensors=True)
+        model.save_adapter(name, name, use_safetensors=True)
         model.set_active_adapters(name)
         expected[name] = final(model, ids, mask)
     model.set_active_adapters(Stack("seq_bn_inv", "task"))
     expected["stack"] = final(model, ids, mask)
-    model.save_adapter(str(folder / "pickled"), "seq_bn_inv", use_safetensors=False)
-    save_file(expected, folder / "expected.safetensors")
-    (folder / "versions.json").write_text(json.dumps({"adapters": adapters.__version__, "torch": torch.__version__}))
+    save_file(expected, "expected.safetensors")
+    model.save_adapter("pickled", "seq_bn_inv", use_safetensors=False)
+    subprocess.run([sys.executable, "-c", CONVERSION], check=True)
+    pickled = sorted(path.name for path in Path("pickled").iterdir())
+    shutil.rmtree("pickled")
+    versions = {library.__name__: library.__version__ for library in (adapters, torch, transformers)}
+    written = {"versions": versions, "conversion": CONVERSION, "pickled": pickled}
+    Path("written.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
 
 
 def shake(model: torch.nn.Module, only: str = "") -> None:
@@ -77,4 +100,7 @@ def final(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torc
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)
+    main()

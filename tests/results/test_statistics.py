@@ -1,8 +1,5 @@
 """Tests of lingraft.results.statistics: against definitions written out, and simulations whose truth is known."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -114,11 +111,3 @@ def test_corrected_p_values_are_ten_times_finer_than_the_level(comparisons):
 
     assert max(holm(sure), default=0.0) < LEVEL / 10
     assert resamples >= RESAMPLES
-
-
-def test_statistics_need_no_torch():
-    """Yesterday's scores become a report where torch is not installed."""
-    code = "import sys; import lingraft.results.findings; print('torch' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert answer.stdout.strip() == "False"

@@ -1,10 +1,8 @@
-"""Language adapters that the `adapters` library wrote, in an environment of its own."""
+"""Language adapters that the `adapters` library wrote; `tests/write_adapterhub.py` tells how."""
 
 import json
-import os
 import shlex
 import shutil
-import subprocess
 
 import pytest
 import torch
@@ -21,40 +19,23 @@ from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from tiny import REPOSITORY, random_model
 
-PYTHON = REPOSITORY / ".venv-adapters" / "bin" / "python"
+WRITTEN = REPOSITORY / "tests" / "fixtures" / "adapterhub"
 ARCHITECTURES = ["seq_bn_inv", "seq_bn", "no_norm_before", "no_norm_after", "skip_after_norm", "skip_after_sum"]
 CODE = "swh-Latn"
 
 
-def stranger(*arguments):
-    """Run Python in the environment of `adapters`."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([PYTHON, *arguments], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="module")
+def expected():
+    """Token ids, mask and the final states under each adapter, as the library computed them."""
+    return load_file(WRITTEN / "expected.safetensors")
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """The folder that `write_adapterhub.py` fills."""
-    if not PYTHON.exists():
-        pytest.skip("there is no .venv-adapters with the `adapters` library; `make .venv-adapters/.installed` makes it")
-    folder = tmp_path_factory.mktemp("adapterhub")
-    stranger(REPOSITORY / "tests" / "write_adapterhub.py", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def expected(written):
-    """Token ids, mask and the final states under each adapter."""
-    return load_file(written / "expected.safetensors")
-
-
-@pytest.fixture(scope="module")
-def stack(written):
+def stack():
     """The model that the adapters were made for."""
     from transformers import AutoModel
 
-    return backbones.build("bert")(AutoModel.from_pretrained(written / "model", add_pooling_layer=False))
+    return backbones.build("bert")(AutoModel.from_pretrained(WRITTEN / "model", add_pooling_layer=False))
 
 
 def built(folders, stack, cut=0, **options):
@@ -82,50 +63,53 @@ def assert_same(ours, theirs, expected):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_states_are_those_of_the_library(architecture, written, stack, expected):
+def test_states_are_those_of_the_library(architecture, stack, expected):
     """Each architecture gives what `adapters` computes, and that is not what the bare model does."""
-    ours = final(built({CODE: written / architecture}, stack), stack, expected)
+    ours = final(built({CODE: WRITTEN / architecture}, stack), stack, expected)
     assert_same(ours, expected[architecture], expected)
     assert (expected[architecture] - expected["none"]).abs().max() > 0.1
 
 
-def test_a_language_without_a_folder_is_the_bare_model(written, stack, expected):
+def test_a_language_without_a_folder_is_the_bare_model(stack, expected):
     """Another language sees nothing of it."""
-    adapter = built({CODE: written / "seq_bn_inv"}, stack)
+    adapter = built({CODE: WRITTEN / "seq_bn_inv"}, stack)
     assert_same(final(adapter, stack, expected, "yor-Latn"), expected["none"], expected)
 
 
-def test_our_task_part_is_a_stacked_adapter(written, stack, expected):
+def test_our_task_part_is_a_stacked_adapter(stack, expected):
     """With the weights of the library's task adapter, ours on top gives what its `Stack` computes."""
-    adapter = built({CODE: written / "seq_bn_inv"}, stack, width=6)
-    _, tensors = read_adapterhub(written / "task", stack, range(3))
+    adapter = built({CODE: WRITTEN / "seq_bn_inv"}, stack, width=3)
+    _, tensors = read_adapterhub(WRITTEN / "task", stack, range(3))
     adapter.task.load_state_dict(tensors)
     assert_same(final(adapter, stack, expected), expected["stack"], expected)
     assert_same(final(adapter, stack, expected, "yor-Latn"), expected["task"], expected)
 
 
-def test_the_command_in_the_refusal_of_a_pickle_converts_it(written, stack, expected):
-    """A pickle is refused; what the message says to run makes a folder that is read."""
+def test_the_command_in_the_refusal_of_a_pickle_is_one_that_converts_it(stack, expected, tmp_path, monkeypatch):
+    """A pickle is refused with the command that the library ran to make a folder which is read."""
+    written = json.loads((WRITTEN / "written.json").read_text(encoding="utf-8"))
+    shutil.copytree(WRITTEN / "seq_bn_inv", tmp_path / "pickled", ignore=lambda *_: ["adapter.safetensors"])
+    (tmp_path / "pickled" / "pytorch_adapter.bin").touch()
+    assert sorted(path.name for path in (tmp_path / "pickled").iterdir()) == written["pickled"]
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError, match=r"has its weights as a pickle \(pytorch_adapter.bin\)") as refusal:
-        built({CODE: written / "pickled"}, stack)
-    command = shlex.split(str(refusal.value).splitlines()[1])
-    assert command[:2] == ["python", "-c"]
-    stranger(*command[1:])
-    adapter = built({CODE: written / "pickled-safetensors"}, stack)
+        built({CODE: "pickled"}, stack)
+    assert shlex.split(str(refusal.value).splitlines()[1]) == ["python", "-c", written["conversion"]]
+    adapter = built({CODE: WRITTEN / "pickled-safetensors"}, stack)
     assert_same(final(adapter, stack, expected), expected["seq_bn_inv"], expected)
 
 
-def test_other_architectures_are_refused_by_name(written, stack):
+def test_other_architectures_are_refused_by_name(stack):
     """Houlsby's second adapter, after the attention, has no place in our walk."""
     with pytest.raises(CheckpointError, match=r"expected mh_adapter: None or False or 0, found True; .* seq_bn_inv"):
-        built({CODE: written / "double_seq_bn"}, stack)
+        built({CODE: WRITTEN / "double_seq_bn"}, stack)
 
 
-def test_what_lies_below_the_cut_is_refused(written, stack):
+def test_what_lies_below_the_cut_is_refused(stack):
     """Cached states cannot know of it; the message names the setting."""
     for architecture, what in (("seq_bn_inv", "an invertible part"), ("seq_bn", "an adapter in layer 0")):
         with pytest.raises(CheckpointError, match=rf"{what}.*set backbone\.cut: 0"):
-            built({CODE: written / architecture}, stack, cut=1)
+            built({CODE: WRITTEN / architecture}, stack, cut=1)
 
 
 # ---- A folder made by hand: the rest needs no library --------------------------------------------------
