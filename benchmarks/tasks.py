@@ -293,7 +293,7 @@ def _trained(stage: Stage) -> Iterator[str]:
             + ", ".join(f"{name} {value:.3f}" for name, value in majority.items())
             + "."
         )
-    leaks = sum(run.data.get("leaks_removed", {}).values())
+    leaks = sum(run.data.get("overlap_removed", {}).values())
     notes = [
         *run.data.get("notes", ()),
         *([f"{leaks} texts that are evaluated on were taken out of training"] if leaks else []),

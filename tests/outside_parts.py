@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
+import numpy as np
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-import toy_kind  # its kind and its task, registered on import
-from lingraft.backbones import Builder, LayerStack, backbones
+import toy_kind
+from lingraft.backbones import Family, LayerStack, backbones
 from lingraft.backbones.bert import BertStack
-from lingraft.core.records import PairExample
+from lingraft.core.records import PairExample, States
 from lingraft.data import Source, sources
 from lingraft.data.augmentation import Generator, augmentation
 from lingraft.data.lexicon import Lexicon
 from lingraft.model.adapters import Adapter, adapters
 from lingraft.model.adapters import Build as BuildAdapter
 from lingraft.model.freezing import Phase, Strategy, freezing
+from lingraft.model.heads import BuildHead, Head, TextClassifier, heads, text_classifiers
 from lingraft.model.prompts import Build as BuildPrompt
 from lingraft.model.prompts import Initial, prompts
+from lingraft.results.metrics import Formula, Metric, formulas
 from lingraft.results.pages import Page, pages
 from lingraft.results.run_files import RunFiles
+from lingraft.tasks import Task, tasks
+from lingraft.tasks.kinds import Kind, kind_of, kinds
 from lingraft.training.alignment import AlignmentLoss, View, alignment
-
-__all__ = ["toy_kind"]
 
 
 @alignment.register("outside_l1")
@@ -82,6 +86,47 @@ def shift() -> BuildAdapter:
     return lambda stack, layers, languages: Shift(stack.width)
 
 
+class TanhHead(Head):
+    """A linear layer on squashed means."""
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, outputs)
+
+    def read(self, final: States) -> Tensor:
+        """Logits of each text, ``[B, C]``."""
+        logits: Tensor = self.linear(final.pooled().tanh())
+        return logits
+
+
+@heads.register("outside_tanh")
+def tanh_head() -> BuildHead:
+    """A linear layer on squashed means of the states."""
+    return lambda stack, outputs, per_token: TanhHead(stack.width, outputs)
+
+
+class Silent(TextClassifier):
+    """Says nothing: the network's logits are left as they are."""
+
+    name = "outside_silent"
+    title = "nothing"
+
+    def forward(self, texts: Sequence[str], network: Tensor) -> Tensor:
+        """The network's logits."""
+        return network
+
+    @classmethod
+    def restore(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """There is nothing to restore."""
+        return cls()
+
+
+@text_classifiers.register("outside_silent")
+def silent() -> type[TextClassifier]:
+    """A text classifier without an opinion."""
+    return Silent
+
+
 @freezing.register("outside_all_frozen")
 def all_frozen() -> Strategy:
     """Nothing of the backbone learns."""
@@ -116,8 +161,39 @@ def reversal(*, least: PositiveInt = 2) -> Generator:
     return Generator(make)
 
 
+@formulas.register("outside_geometric")
+def geometric() -> Formula:
+    """The geometric mean, of sums of logarithms and of examples."""
+    return lambda sums: np.exp(sums[..., 0] / np.maximum(sums[..., 1], 1e-12))
+
+
+GEOMETRIC = Metric(
+    counts=lambda gold, predicted: (0.0 if gold == predicted else -1.0, 1.0),
+    formula="outside_geometric",
+    right=lambda gold, predicted: float(gold == predicted),
+)
+
+
+@kinds.register("outside_rating")
+def outside_rating(labels: tuple[str, ...]) -> Kind:
+    """The toy kind, with a head and a metric of this package."""
+    kind = toy_kind.rating_kind(labels)
+    return replace(kind, name="outside_rating", head="outside_tanh", metrics={"geometric": GEOMETRIC}, options={})
+
+
+@tasks.register("outside_rating")
+def outside_rating_task(
+    *, source_language: str, target_languages: list[str], files: dict[str, str], data_dir: Path = Path()
+) -> Task:
+    """Reviews with stars, for that kind."""
+    task = toy_kind.rating(
+        source_language=source_language, target_languages=target_languages, files=files, data_dir=data_dir
+    )
+    return replace(task, name="outside_rating", kind=kind_of("outside_rating", task.labels, {}))
+
+
 @backbones.register("outside-bert")
-def outside_bert() -> Builder:
+def outside_bert() -> Family:
     """A family of models whose configuration has this as its ``model_type``."""
     return BertStack
 

@@ -131,7 +131,7 @@ def trained(model, world, transfer, *, settings=None, seed=5, epochs=None, phase
     history = train(
         model,
         SmallCourse(world, settings, seed, epochs),
-        Objective(task_loss, transfer, settings.keep_weight, settings.shot_weight),
+        Objective(task_loss, transfer, settings.source_regularisation, settings.shot_weight),
         phases=phases or (Phase(),),
         state=state,
         hooks=Hooks(**hooks),

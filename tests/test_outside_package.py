@@ -1,6 +1,7 @@
 """A package of other people adds one of everything, and one recipe uses it all."""
 
 import json
+import math
 import random
 from types import SimpleNamespace
 
@@ -19,8 +20,11 @@ ADDED = {
     "lingraft.augmentation": "outside_reversal",
     "lingraft.backbones": "outside-bert",
     "lingraft.pages": "scores.html",
-    "lingraft.kinds": "rating",
-    "lingraft.tasks": "rating",
+    "lingraft.heads": "outside_tanh",
+    "lingraft.text_classifiers": "outside_silent",
+    "lingraft.formulas": "outside_geometric",
+    "lingraft.kinds": "outside_rating",
+    "lingraft.tasks": "outside_rating",
 }
 RUN = """
 import json, sys
@@ -31,8 +35,10 @@ from lingraft.data import sources
 from lingraft.data.augmentation import augmentation
 from lingraft.model.adapters import adapters
 from lingraft.model.freezing import freezing
+from lingraft.model.heads import heads, text_classifiers
 from lingraft.model.prompts import prompts
 from lingraft.recipe.parsing import read_recipe
+from lingraft.results.metrics import formulas
 from lingraft.results.pages import pages
 from lingraft.runs.pipeline import run
 from lingraft.tasks import tasks
@@ -40,7 +46,8 @@ from lingraft.tasks.kinds import kinds
 from lingraft.training.alignment import alignment
 
 run(read_recipe(Path(sys.argv[1])), reporter=Reporter(quiet=True))
-registries = adapters, alignment, augmentation, backbones, freezing, kinds, pages, prompts, sources, tasks
+registries = adapters, alignment, augmentation, backbones, formulas, freezing, heads, kinds, pages, prompts, sources
+registries += tasks, text_classifiers
 print(json.dumps({registry.group: registry.names() for registry in registries}))
 """
 
@@ -73,7 +80,7 @@ def used(tiny_checkpoint, tmp_path_factory):
         "seeds": [1],
         "device": "cpu",
         "task": {
-            "name": "rating",
+            "name": "outside_rating",
             "source_language": SOURCE,
             "target_languages": [TARGET],
             "files": {split: f"{{language}}.{split}.stars" for split in ("train", "dev", "test")},
@@ -113,7 +120,16 @@ def test_a_recipe_uses_all_of_it(used):
     backwards = {tuple(reversed(one)) for one in words if len(one) >= 3 and one != one[::-1]}
     assert data["languages"][TARGET]["made"] == len(backwards) > 12
     assert f"{TARGET}: {len(backwards)} copies by outside_reversal" in data["notes"]
-    assert (used.folder / "scores.html").read_text(encoding="utf-8") == "<p>8 scores of reviews</p>"
+    assert (used.folder / "scores.html").read_text(encoding="utf-8") == "<p>4 scores of reviews</p>"
+
+
+def test_its_formula_makes_the_number_of_the_scores(used):
+    """The geometric mean of its counts, as the report makes it again from ``data.json``."""
+    for row in read_lines(used.folder / "scores.jsonl"):
+        said = list(read_lines(used.folder / "predictions" / "k0-draw0-seed1" / f"{row['language']}.jsonl"))
+        column = "before_right" if row["method"] == "frozen-head" else "right"
+        wrong = [1 - line[column] for line in said]
+        assert (row["metric"], row["value"]) == ("geometric", pytest.approx(math.exp(-sum(wrong) / len(wrong))))
 
 
 def test_what_it_saved_is_proven_in_a_fresh_process(used):

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from lingraft.core.errors import ConfigError
 from lingraft.recipe.parsing import parse_recipe, read_recipe, schema
+from lingraft.recipe.renamed import RENAMED
 from lingraft.recipe.settings import Recipe, TrainSettings
 
 TASK = {"name": "cldr_names", "target_languages": ["yor-Latn"]}
@@ -416,3 +417,45 @@ def test_a_lexicon_means_code_switching():
     values = {"task": {"name": "cldr_names", "target_languages": ["yor-Latn"]}, "parallel": parallel}
     assert parse_recipe(values).model_dump()["parallel"]["augmentation"] == {"name": "code-switching", "ratio": 0.5}
     assert parse_recipe(values | {"parallel": {"from": "task"}}).parallel.augmentation is None
+
+
+RENAMES = [
+    ("keep_weight", "source_regularisation", 0),
+    ("refit_strength", "last_layer_strength", None),
+    ("lexical_strength", "ngram_classifier_strength", None),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "value"), RENAMES)
+def test_the_old_name_of_a_setting_is_answered_with_the_new_one(old, new, value):
+    """Wherever it stands: in the recipe, on the command line, in a fragment of a comparison; once each."""
+    variants = {"mine": {"train": {old: value}}}
+    sentence = f"is called {new} now; rename it"
+    assert problems(train={old: value}) == [f"train.{old}: {sentence}"]
+    assert problems([f"train.{old}=1"]) == [f"train.{old}: {sentence}"]
+    assert problems(compare={"variants": variants}) == [f"compare.variants.mine.train.{old}: {sentence}"]
+    assert problems([f"compare.variants.mine.train.{old}=1"]) == [f"compare.variants.mine.train.{old}: {sentence}"]
+
+
+def test_the_old_name_of_an_option_is_answered_with_the_new_one():
+    """Options of a block in a list are found as well; the same word elsewhere is not a renamed option."""
+    losses = [{"name": "mse"}, {"name": "transport", "special": 2}]
+    asked = {"parallel": {"from": "task"}, "alignment": losses}
+    assert problems(**asked) == ["alignment.1.special: is called prefix_tokens now; rename it"]
+    found = problems(compare={"variants": {"mine": {"alignment": losses}}})
+    assert found == ["compare.variants.mine.alignment.1.special: is called prefix_tokens now; rename it"]
+    assert "prefix_tokens" not in problems(prompt={"name": "deep", "special": 2})[0]
+
+
+def test_old_names_are_named_with_all_other_mistakes():
+    """One round of editing is enough."""
+    found = problems(train={"keep_weight": 0, "batch_size": 0})
+    assert [problem.split(":")[0] for problem in found] == ["train.keep_weight", "train.batch_size"]
+
+
+def test_every_new_name_is_a_setting():
+    """What the error tells people to write is accepted."""
+    written = {f"train.{new}={value}" if value is not None else f"train.{new}=" for _, new, value in RENAMES}
+    assert parsed(sorted(written)).train.source_regularisation == 0
+    assert parsed(alignment=[{"name": "transport", "prefix_tokens": 2}], parallel={"from": "task"})
+    assert set(RENAMED) == {f"train.{old}" for old, _, _ in RENAMES} | {"alignment.special"}

@@ -74,7 +74,7 @@ def test_paper_is_an_input_prompt_and_mse_on_a_frozen_model():
     assert found.adapter is None
     assert [block.name for block in found.alignment] == ["mse"]
     assert found.freezing.name == "frozen"
-    assert found.train.refit_strength is None
+    assert found.train.last_layer_strength is None
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest():

@@ -156,7 +156,7 @@ def test_the_learning_curve_has_every_epoch(finished):
 def test_the_data_card_counts(finished):
     """Texts, pairs, shots and tokens of each language."""
     data = read_run(finished).data
-    assert (data["labels"], data["leaks_removed"]) == (sorted(TOPICS), {"train": 0, "parallel": 0})
+    assert (data["labels"], data["overlap_removed"]) == (sorted(TOPICS), {"train": 0, "parallel": 0})
     assert data["languages"][SOURCE]["texts"] == {"train": 24, "dev": 9, "test": 12, "parallel": 0}
     assert data["languages"][TARGET]["texts"] == {"train": 0, "dev": 0, "test": 12, "parallel": 24}
     assert (data["languages"][TARGET]["shots"], data["languages"][TARGET]["pairs"]) == (3, 24)

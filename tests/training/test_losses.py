@@ -73,7 +73,7 @@ def test_target_pairs_count_in_full_even_if_all_are_labelled(model, world, trans
 
 
 def test_without_keeping_the_source_is_not_aligned(model, world, transfer):
-    """`keep_weight: 0` leaves the source side to the task loss."""
+    """`source_regularisation: 0` leaves the source side to the task loss."""
     source, _ = world[0]
     assert Objective(task_loss, transfer, 0.0).losses(model, (source,)).alignment == (None,)
 

@@ -132,7 +132,7 @@ def test_linked_words_are_each_pair_s_own(context, freezing):
         [english.features[english.row[i]].input_ids for i in pairs.values()],
         [target.encoded.features[target.encoded.row[i]].input_ids for i in pairs],
     )
-    links = mutual_links(*(states_at(ids, stack, 2, CPU) for ids in texts), special=1)
+    links = mutual_links(*(states_at(ids, stack, 2, CPU) for ids in texts), prefix_tokens=1)
     assert torch.cat([torch.nn.functional.pad(f, (1, 0), value=i) for i, f in enumerate(found.values())]).tolist() == (
         links.tolist()
     )

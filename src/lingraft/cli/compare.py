@@ -21,7 +21,7 @@ def compare(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compare methods on a recipe's data, draws and passes; `compare:` in the recipe says which."""
+    """Compare methods on a recipe's data and draws, for as many epochs; `compare:` in the recipe says which."""
     from ..recipe.parsing import read_recipe
 
     settings = read_recipe(recipe, overrides or [])

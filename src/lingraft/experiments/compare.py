@@ -1,4 +1,4 @@
-"""Many methods on one recipe's data, draws and passes: ``lingraft compare``.
+"""Many methods on one recipe's data and draws, for as many epochs: ``lingraft compare``.
 
 Each method is a variant of the recipe, works in a process of its own and keeps a folder of its own,
 so a comparison that was killed continues with the training it was at. Cheap methods come first.
@@ -155,7 +155,7 @@ def _collect(output: Path, recipe: Recipe, methods: Sequence[Variant]) -> None:
         {
             "data": data,
             "reference": OURS,
-            "passes": recipe.train.num_train_epochs,
+            "epochs": recipe.train.num_train_epochs,
             "compare": settings.model_dump(mode="json"),
             "methods": facts,
         },

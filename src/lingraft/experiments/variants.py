@@ -199,7 +199,7 @@ def as_plain(recipe: Recipe) -> dict[str, Any]:
 
 
 def _keys(fragment: Mapping[str, Any], path: str = "") -> str:
-    """What a variant changes, for people: ``train.keep_weight 0, prompt.name deep``."""
+    """What a variant changes, for people: ``train.source_regularisation 0, prompt.name deep``."""
     parts = []
     for key, value in fragment.items():
         where = f"{path}{key}"

@@ -37,6 +37,7 @@ from ..recipe.settings import Recipe
 from ..runs.folder import opened, trials_of
 from ..runs.identity import note_identity, refuse_changed, trial_identities
 from ..runs.preparation import prepare
+from ..runs.summary import prove_frozen
 from ..tasks import Task
 from ..tasks.material import Draw
 from ..tasks.scores import score_by_language
@@ -109,6 +110,7 @@ def run_variant(variant: Variant, whole: Recipe) -> None:
                     run_untrained(trial, folder, context, variant)
                 _note_memory(folder / "memory.json")
             tell(trial=trial.name, share=1.0)
+        prove_frozen(context.backbone)
         write_json(folder / "method.json", _facts(variant, folder, context, rate, tried, tuning_epochs))
 
 

@@ -58,11 +58,23 @@ class Adaptation(nn.Module):
                 logits = list(known[language]([example.texts[0] for example in examples], torch.stack(logits)))
         return logits
 
+    def weights_for(self, language: str) -> str:
+        """Return a name that languages share for which the same takes the place of the stack's parameters."""
+        return "" if self.adapter is None else self.adapter.weights_for(language)
+
+    def weights_state(self) -> tuple[object, ...]:
+        """Return what changes whenever something that takes the place of the stack's parameters does."""
+        trained = [*self.unfrozen.values(), *(self.adapter.parameters() if self.adapter is not None else ())]
+        return tuple((id(tensor), tensor._version, tensor.device, tensor.data_ptr()) for tensor in trained)
+
     @contextmanager
-    def within(self, stack: LayerStack, language: str) -> Iterator[dict[str, Tensor]]:
-        """What takes the place of the stack's parameters, by their names; inside, adapters work beside them."""
+    def within(self, stack: LayerStack, language: str, *, merge: bool = False) -> Iterator[dict[str, Tensor]]:
+        """Give what takes the place of the stack's parameters, by their names.
+
+        In training, inside the context, adapters that can work beside the weights instead, unless asked to ``merge``.
+        """
         weights = {name.replace("/", "."): tensor for name, tensor in self.unfrozen.items()}
-        beside = self.adapter.beside(stack) if self.adapter is not None and self.training else None
+        beside = self.adapter.beside(stack) if self.adapter is not None and self.training and not merge else None
         with beside or nullcontext():
             if self.adapter is not None and beside is None:
                 weights |= self.adapter.weights(stack, language)

@@ -8,9 +8,11 @@ strategy thaws is trained as a copy, which takes the original's place only durin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -53,6 +55,7 @@ class GraftedModel(nn.Module):
         super().__init__()
         self.stack = stack
         self.adaptation = adaptation
+        self._merged: dict[str, tuple[object, LayerStack]] = {}
 
     def forward(self, states: States, language: str, visited: dict[int, States] | None = None) -> tuple[States, Tensor]:
         """States at the cut to states after the last layer, virtual tokens removed, and logits of texts or tokens.
@@ -70,36 +73,54 @@ class GraftedModel(nn.Module):
         self, states: States, language: str, *, parts: bool = True, visited: dict[int, States] | None = None
     ) -> States:
         """States at any layer to states after the last; without ``parts``, the frozen backbone's."""
-
-        def steps() -> States:
-            last = states
-            for last in self._layers(states, language, parts):
-                if visited is not None:
-                    visited[last.layer] = last.without_prompt()
-            last = last.without_prompt()
-            final = replace(last, tokens=self.stack.finish(last.tokens))
-            if visited is not None:
-                visited[final.layer] = final
-            return final
-
         if not parts:
-            return steps()
+            return self._steps(self.stack, states, language, parts, visited)
+        if not self.training and not torch.is_grad_enabled():
+            return self._steps(self.merged(language), states, language, parts, visited)
         with self.adaptation.within(self.stack, language) as weights:
-            return with_weights(self.stack, weights, steps)
+            return with_weights(self.stack, weights, lambda: self._steps(self.stack, states, language, parts, visited))
 
-    def _layers(self, states: States, language: str, parts: bool) -> Iterator[States]:
+    def merged(self, language: str) -> LayerStack:
+        """Return the stack with all that takes the place of its parameters merged in, for a language.
+
+        Made once, and again after any of it has changed; shares everything else with the frozen stack, to which
+        nothing is written, so several threads may predict at a time.
+        """
+        adaptation, key = self.adaptation, self.adaptation.weights_for(language)
+        state = adaptation.weights_state()
+        known = self._merged.get(key)
+        if known is None or known[0] != state:
+            with torch.no_grad(), adaptation.within(self.stack, language, merge=True) as weights:
+                known = self._merged[key] = state, with_parameters(self.stack, weights)
+        return known[1]
+
+    def _steps(
+        self, stack: LayerStack, states: States, language: str, parts: bool, visited: dict[int, States] | None
+    ) -> States:
+        """Through all layers from that of ``states`` upwards."""
+        last = states
+        for last in self._layers(stack, states, language, parts):
+            if visited is not None:
+                visited[last.layer] = last.without_prompt()
+        last = last.without_prompt()
+        final = replace(last, tokens=stack.finish(last.tokens))
+        if visited is not None:
+            visited[final.layer] = final
+        return final
+
+    def _layers(self, stack: LayerStack, states: States, language: str, parts: bool) -> Iterator[States]:
         prompt = self.adaptation.prompt if parts else None
         adapter = self.adaptation.adapter if parts else None
         if states.layer == IDS:
-            states = replace(states, tokens=self.stack.embed(states.tokens), layer=0)
+            states = replace(states, tokens=stack.embed(states.tokens), layer=0)
         if states.layer == 0 and adapter is not None:
             states = replace(states, tokens=adapter.embedded(language, states.tokens))
-        for layer in range(states.layer, self.stack.num_layers):
+        for layer in range(states.layer, stack.num_layers):
             given = prompt(layer, language) if prompt is not None else None
             if prompt is not None and prompt.carried and isinstance(given, Tensor):
                 states, given = insert(given, states), None
             inside = adapter.feed_forward(layer, language) if adapter is not None else None
-            states = step(self.stack, layer, states, given, inside)
+            states = step(stack, layer, states, given, inside)
             if adapter is not None:
                 states = replace(states, tokens=adapter(layer, language, states.tokens))
             yield states
@@ -130,3 +151,13 @@ def with_weights(stack: LayerStack, weights: Mapping[str, Tensor], walk: Callabl
         _Walk(stack), {f"stack.{name}": tensor for name, tensor in weights.items()}, (walk,)
     )
     return found
+
+
+def with_parameters(stack: LayerStack, weights: Mapping[str, Tensor]) -> LayerStack:
+    """Return a stack that has ``weights`` for its parameters of these names, and shares all else with ``stack``."""
+    if not weights:
+        return stack
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*stack.parameters(), *stack.buffers())}
+    for name, tensor in weights.items():
+        shared[id(stack.get_parameter(name))] = nn.Parameter(tensor.detach(), requires_grad=False)
+    return deepcopy(stack, shared)

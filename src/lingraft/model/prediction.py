@@ -1,4 +1,4 @@
-"""Model, texts, language: logits, predictions, scores."""
+"""From states of texts to logits, pooled states and predictions, in batches."""
 
 from __future__ import annotations
 
@@ -10,11 +10,47 @@ from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..backbones.walk import length_batches
-from ..core.records import Example, Prediction
+from ..core.records import Example, Prediction, States
 from ..tasks import Task
-from .network import Network
+from .network import GraftedModel, Network
 
 TOKENS_PER_BATCH = 4096
+
+Compute = Callable[[list[int]], tuple[States, Tensor | None]]
+"""Rows of a batch to their final states, and logits where these are wanted."""
+
+
+def predict_in_batches(
+    lengths: Sequence[int],
+    compute: Compute,
+    *,
+    width: int,
+    tokens: int = TOKENS_PER_BATCH,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> tuple[list[Tensor], Tensor]:
+    """Compute rows in batches of similar length, without gradient: the one loop that predicts.
+
+    Args:
+        lengths: Tokens of each of ``R`` rows.
+        compute: Called with the rows of each batch.
+        width: ``H``.
+        tokens: Padded tokens of a batch at most.
+        advance: Called with the number of rows that were just computed.
+
+    Returns:
+        On the CPU, in the order of the rows: logits of each, ``[C]``, or ``[T, C]`` of its real tokens (none where
+        none were computed); and the pooled final states ``[R, H]``.
+    """
+    logits: list[Any] = [None] * len(lengths)
+    pooled = torch.empty(len(lengths), width)
+    with torch.no_grad():
+        for batch in length_batches(lengths, tokens):
+            final, out = compute(batch)
+            pooled[batch] = final.pooled().float().cpu()
+            for i, row in zip(batch, () if out is None else out.float().cpu(), strict=out is not None):
+                logits[i] = row[: lengths[i]].clone() if row.dim() > 1 else row
+            advance(len(batch))
+    return [row for row in logits if row is not None], pooled
 
 
 def predict_rows(
@@ -24,29 +60,47 @@ def predict_rows(
     language: str,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> tuple[list[Tensor], Tensor]:
-    """Logits of all rows of some examples, and the rows' pooled states ``[R, H]``, in the order of ``ids``.
+    """Predict all rows of some examples from their cached states, on the device of the model.
 
-    ``advance`` is called with the number of rows that were just read.
+    Args:
+        model: Put into eval mode.
+        encoded: States at the cut.
+        ids: Of the examples.
+        language: Whose parts are used.
+        advance: Called with the number of rows that were just read.
 
     Returns:
-        For each row ``[C]``, or ``[T, C]`` of its real tokens where the head reads tokens; and the pooled states.
+        As :func:`predict_in_batches`, in the order of ``ids``.
     """
     device = next(model.adaptation.head.parameters()).device
-    rows = [row for i in ids for row in encoded.rows[i]]
-    every = encoded.lengths
-    lengths = [every[row] for row in rows]
-    logits: list[Any] = [None] * len(rows)
-    pooled = torch.empty(len(rows), model.stack.width)
+    rows, every = [row for i in ids for row in encoded.rows[i]], encoded.lengths
     model.eval()
-    with torch.no_grad():
-        for batch in length_batches(lengths, TOKENS_PER_BATCH):
-            states = encoded.table.batch([rows[i] for i in batch])
-            final, out = model(states.to(device), language)
-            pooled[batch] = final.pooled().float().cpu()
-            for i, row in zip(batch, out.float().cpu(), strict=True):
-                logits[i] = row[: lengths[i]].clone() if row.dim() > 1 else row
-            advance(len(batch))
-    return logits, pooled
+    return predict_in_batches(
+        [every[row] for row in rows],
+        lambda batch: model(encoded.table.batch([rows[i] for i in batch]).to(device), language),
+        width=model.stack.width,
+        advance=advance,
+    )
+
+
+def adapted_states(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str, *, parts: bool) -> Tensor:
+    """Return pooled final states ``[N, H]`` of the first row of each example, with the trained parts or without.
+
+    Args:
+        model: In eval mode.
+        encoded: States at the cut.
+        ids: Of the examples.
+        language: Whose parts are used.
+        parts: Whether the trained parts are; without them the states are the frozen backbone's.
+    """
+    device = next(model.parameters()).device
+    rows, every = [encoded.row[i] for i in ids], encoded.lengths
+
+    def compute(batch: list[int]) -> tuple[States, None]:
+        states = encoded.table.batch([rows[i] for i in batch]).to(device)
+        return model.walk(states, language, parts=parts), None
+
+    return predict_in_batches([every[row] for row in rows], compute, width=model.stack.width)[1]
 
 
 def predictions_of(

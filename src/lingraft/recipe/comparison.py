@@ -32,7 +32,7 @@ OURS = "lingraft"
 
 
 class CompareSettings(BaseModel):
-    """What `lingraft compare` runs on the recipe's data, draws and passes."""
+    """What `lingraft compare` runs on the recipe's data and draws, for as many epochs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -43,10 +43,10 @@ class CompareSettings(BaseModel):
     `lingraft`), and `preset`, which lies under the variant's own keys. A variant with the name of a built-in method
     takes its place."""
     learning_rates: dict[str, Annotated[list[PositiveFloat], Field(min_length=1, max_length=3)]] = {}
-    """By method: with more than one, each is tried on the first training, and the best on the source language's
+    """By method: with more than one, each is tried on the first trial, and the best on the source language's
     development set is used; the target is not looked at."""
     tuning_epochs: PositiveInt = 4
-    """Passes over the data of each trial of a learning rate."""
+    """Epochs for which each learning rate is tried."""
     prototype: Literal["centroid", "knn"] = "centroid"
     """What `prototype` compares a text with: the centres of the classes, or its nearest labelled texts."""
     neighbours: PositiveInt = 5

@@ -16,11 +16,13 @@ from pydantic import (
     BaseModel,
     ValidationError,
 )
+from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, RunError
 from ..core.registry import Registry, unknown
 from .presets import with_preset
+from .renamed import take_renamed
 from .settings import Block, ParallelSettings, Recipe, yaml_format
 
 NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -52,6 +54,22 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     return parse_recipe(values, overrides, where=str(path))
 
 
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read the recipe of a run folder as plain data, as it was written.
+
+    Raises:
+        RunError: It cannot be read.
+    """
+    try:
+        written = YAML(typ="safe", pure=True).load(path)
+        if not isinstance(written, dict):
+            raise ValueError(f"expected keys and values, got {type(written).__name__}")
+    except NOT_YAML as error:
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RunError(f"{path} cannot be read ({problem}); choose another output_dir, or delete that folder") from None
+    return written
+
+
 def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recipe") -> Recipe:
     """Check a recipe given as plain data, e.g. in a notebook; see :func:`read_recipe`."""
     if not isinstance(values, Mapping):
@@ -63,6 +81,7 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
     asked = "alignment" in values or any(override.startswith("alignment") for override in overrides)
     values = with_preset(values)
     problems = [problem for override in overrides for problem in _apply(values, override)]
+    problems += take_renamed(values)
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:

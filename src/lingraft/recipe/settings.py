@@ -62,7 +62,7 @@ class BackboneSettings(Settings):
     cut: int | Literal["auto"] = Field(default="auto", union_mode="left_to_right")
     """Layers below the cut are computed once and cached; `auto` is half of the depth (0 with an input prompt)."""
     max_length: int = Field(default=128, ge=8)
-    """Texts are cut after this many tokens; how many were is reported."""
+    """Texts are truncated after this many tokens; how many were is reported."""
     text_prefix: str | None = None
     """Put before each text; by default what the checkpoint was trained with (`query: ` for e5)."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -159,7 +159,7 @@ class TrainSettings(Settings):
     """How the trained parts learn."""
 
     num_train_epochs: PositiveInt = 6
-    """Passes over the parallel pairs (over the labelled source examples, where these are more)."""
+    """Epochs: how often the parallel pairs are seen (the labelled source examples, where these are more)."""
     batch_size: PositiveInt = 32
     """Texts per language and step."""
     learning_rate: Rate = 2e-3
@@ -176,31 +176,33 @@ class TrainSettings(Settings):
     """Gradients are clipped to this norm."""
     class_balanced: bool = True
     """Weigh classes by inverse frequency, in the task loss and in the final head (not in the frozen head)."""
-    keep_weight: float = Field(default=1.0, ge=0)
-    """Source-language examples are held to their own frozen states with this share of the alignment loss;
-    without it, 2.5 points [0.5, 4.5] were lost on Hausa and Guarani (docs/results/knowledge-transfer.md)."""
-    refit_strength: PositiveFloat | None = 0.003
-    """At the end the head is fitted again on the adapted states, with this C; null keeps the trained head, which
-    was 2.6 points [0.7, 4.6] worse on Hausa and Guarani."""
-    lexical_strength: PositiveFloat | None = 30.0
-    """Classification of single texts, with pairs from the task: a logistic regression on a language's character
-    n-grams with this C learns what the adapted model makes of the translations, and is added to it; null for none,
-    which was 1.3 points [0.2, 2.2] worse in five languages (docs/results/knowledge-transfer.md)."""
+    source_regularisation: float = Field(default=1.0, ge=0)
+    """Weight of the source regularisation (self-distillation): the alignment loss of source-language examples against
+    their own frozen states, relative to that of translations; without it, 2.5 points [0.5, 4.5] were lost on Hausa and
+    Guarani (docs/results/knowledge-transfer.md)."""
+    last_layer_strength: PositiveFloat | None = 0.003
+    """Last-layer retraining: at the end the head is fitted to the adapted states, with this C (scikit-learn's, smaller
+    is more regularised); null keeps the trained head, which was 2.6 points [0.7, 4.6] worse on Hausa and Guarani."""
+    ngram_classifier_strength: PositiveFloat | None = 30.0
+    """C of the character n-gram classifier (classification of single texts, with pairs from the task): a logistic
+    regression on a language's character n-grams, trained by label projection from the adapted model's predictions for
+    the translations, and ensembled with the model; null for none, which was 1.3 points [0.2, 2.2] worse in five
+    languages (docs/results/knowledge-transfer.md)."""
     shot_weight: PositiveFloat = 0.2
     """How much a labelled target example counts, where a source example counts 1. A few labels pull the head to where
     these few sentences are: on Hausa and Guarani a weight of 1 was 1.2 points [-0.5, 3.0] worse than 0.2."""
     average_last: PositiveInt = 3
     """The result is the mean of the parameters after each of the last so many epochs."""
     order: Literal["joint", "sequential"] = "joint"
-    """Source and target in every step, or all passes over the source first and then as many over the targets."""
+    """Source and target in every step, or all epochs on the source first and then as many on the targets."""
     max_pairs: NonNegativeInt | None = None
-    """Pass at most this many pairs per language, 0 for none; all are kept apart all the same, so that runs can be
-    compared."""
+    """Learn from at most this many pairs per language, 0 for none; all are kept apart all the same, so that runs can
+    be compared."""
     warm_start: bool = True
     """Start from the head that was fitted on frozen states; if not, from a random one."""
     continue_from: Path | None = None
     """A finished run of the same kind of task, with the same backbone, cut and parts: start from what it learned. Parts
-    of languages that it did not know start anew, and so does what words say."""
+    of languages that it did not know start anew, and so do n-gram classifiers."""
     balance: PositiveFloat | None = None
     """Weigh each alignment loss such that its gradient is this share of the task's, times its own weight; null keeps
     the weights fixed."""

@@ -146,7 +146,7 @@ def _result(run: RunFiles, language: str, context: str | None, shots: int, score
         draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
         seeds=len({score.seed for score in after}),
         n=min((score.n for score in after or scores), default=0),
-        majority=_majority(aligned) if run.data.get("classes") else None,
+        majority=_majority(aligned) if has_classes(run.data) else None,
         metric=main,
         context_language=context,
         words=words_of(run.data),
@@ -212,6 +212,11 @@ def _gain(before: Sequence[Score], after: Sequence[Score], resampled: Mapping[st
     if "before" not in resampled:
         return Estimate(new - old)
     return Estimate(new - old, *interval(resampled["after"] - resampled["before"]))
+
+
+def has_classes(data: Row) -> bool:
+    """Return whether every example has one of the task's classes, which may be confused, by ``data.json``."""
+    return bool(data.get("classes"))
 
 
 def _majority(aligned: list[list[Row]]) -> float | None:

@@ -12,13 +12,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from ..core.errors import RunError
 from ..core.files import TEMPORARY, locked_or_refused, read_object, write_json, write_text
 from ..core.records import Trial
 from ..core.version import __version__
-from ..recipe.parsing import NOT_YAML
+from ..recipe.parsing import read_yaml
 from ..recipe.settings import Recipe
 from .identity import MEANING, deciding_settings
 
@@ -108,7 +106,7 @@ def _claim(folder: Path, recipe: Recipe) -> None:
     if not path.exists():
         write_text(path, text)
     elif path.read_text(encoding="utf-8") != text:
-        if _trials(_read_recipe(path)) != _trials(recipe.model_dump(mode="json", by_alias=True)):
+        if _trials(read_yaml(path)) != _trials(recipe.model_dump(mode="json", by_alias=True)):
             (folder / "README.md").unlink(missing_ok=True)  # which marks a run as finished
         write_text(path, text)
 
@@ -135,19 +133,7 @@ def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
     if not path.exists():
         return []
     ours, theirs = (
-        deciding_settings(values) for values in (recipe.model_dump(mode="json", by_alias=True), _read_recipe(path))
+        deciding_settings(values) for values in (recipe.model_dump(mode="json", by_alias=True), read_yaml(path))
     )
     changed = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
     return [f"{key} is {theirs.get(key)!r} there and {ours.get(key)!r} now" for key in changed]
-
-
-def _read_recipe(path: Path) -> dict[str, Any]:
-    """The recipe of a run folder, as plain data."""
-    try:
-        written = YAML(typ="safe", pure=True).load(path)
-        if not isinstance(written, dict):
-            raise ValueError(f"expected keys and values, got {type(written).__name__}")
-    except NOT_YAML as error:
-        problem = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RunError(f"{path} cannot be read ({problem}); choose another output_dir, or delete that folder") from None
-    return written

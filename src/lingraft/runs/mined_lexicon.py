@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,23 +11,27 @@ import torch
 from torch import Tensor
 
 from ..backbones.loading import Backbone
-from ..backbones.walk import frozen_pooled, length_batches, states_at
+from ..backbones.walk import TOKENS_PER_BATCH, at_layer, states_at
 from ..core.files import write_text
-from ..core.records import ParallelPair
+from ..core.records import ParallelPair, States
 from ..data.augmentation.lexicon_mining import mine_lexicon
+from ..model.prediction import predict_in_batches
 from ..tasks.material import Materials
 
 
 def word_vectors(words: Sequence[str], backbone: Backbone, device: torch.device) -> Tensor:
     """Mean states after the frozen last layer of each word alone, without the text prefix: ``[N, H]``."""
     stack = backbone.stack
-    vectors = torch.zeros(len(words), stack.width, device=device)
-    if words:
-        ids = backbone.tokenizer(list(words), truncation=True, max_length=backbone.max_length)["input_ids"]
-        with torch.inference_mode():
-            for rows in length_batches([len(text) for text in ids]):
-                vectors[rows] = frozen_pooled(stack, states_at([ids[row] for row in rows], stack, 0, device))
-    return vectors
+    if not words:
+        return torch.zeros(0, stack.width)
+    ids = backbone.tokenizer(list(words), truncation=True, max_length=backbone.max_length)["input_ids"]
+
+    def compute(rows: list[int]) -> tuple[States, None]:
+        final = at_layer(stack, states_at([ids[row] for row in rows], stack, 0, device), stack.num_layers)
+        return replace(final, tokens=stack.finish(final.tokens)), None
+
+    lengths = [len(text) for text in ids]
+    return predict_in_batches(lengths, compute, width=stack.width, tokens=TOKENS_PER_BATCH)[1]
 
 
 def mined_entries(

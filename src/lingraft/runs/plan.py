@@ -249,7 +249,7 @@ def _learns_words(recipe: Recipe, materials: Materials) -> bool:
     """Whether pairs of the task's own single texts teach n-grams."""
     own = any(is_own(pair) for draw in materials.draws for pairs in draw.pairs.values() for pair in pairs)
     single = materials.task.kind.class_logits and all(len(e.texts) == 1 for e in materials.dev)
-    return own and single and recipe.train.lexical_strength is not None and recipe.train.max_pairs != 0
+    return own and single and recipe.train.ngram_classifier_strength is not None and recipe.train.max_pairs != 0
 
 
 def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: int) -> int:

@@ -21,10 +21,9 @@ from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
-from ..backbones.walk import length_batches
 from ..core.files import read_object
 from ..model.network import GraftedModel
-from ..model.prediction import TOKENS_PER_BATCH
+from ..model.prediction import adapted_states
 from ..recipe.settings import Recipe
 from ..results.resampling import Resampling, resample
 from ..results.statistics import interval
@@ -184,29 +183,15 @@ def linear_cka(x: Floats, y: Floats) -> float | None:
 
 def parts_off(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[float, float]:
     """Largest difference between the frozen states of the cache and the model's with all parts off; largest state."""
-    device = next(model.parameters()).device
-    rows, lengths = [encoded.row[i] for i in ids], encoded.lengths
-    frozen, difference = encoded.pooled(ids), 0.0
-    with torch.no_grad():
-        for batch in length_batches([lengths[row] for row in rows], TOKENS_PER_BATCH):
-            states = encoded.table.batch([rows[i] for i in batch]).to(device)
-            pooled = model.walk(states, language, parts=False).pooled().float().cpu()
-            difference = max(difference, (pooled - frozen[batch]).abs().max().item())
-    return difference, frozen.abs().max().item()
+    frozen, now = encoded.pooled(ids), adapted_states(model, encoded, ids, language, parts=False)
+    return (now - frozen).abs().max().item(), frozen.abs().max().item()
 
 
 def _before_and_after(
     model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str
 ) -> tuple[Tensor, Tensor]:
     """Pooled states ``[N, H]`` of the frozen and of the adapted model."""
-    device = next(model.parameters()).device
-    rows, lengths = [encoded.row[i] for i in ids], encoded.lengths
-    after = torch.empty(len(rows), model.stack.width)
-    with torch.no_grad():
-        for batch in length_batches([lengths[row] for row in rows], TOKENS_PER_BATCH):
-            states = encoded.table.batch([rows[i] for i in batch]).to(device)
-            after[batch] = model.walk(states, language).pooled().float().cpu()
-    return encoded.pooled(ids), after
+    return encoded.pooled(ids), adapted_states(model, encoded, ids, language, parts=True)
 
 
 def _estimate(values: Floats, drawn: Resampling) -> dict[str, float]:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..backbones.devices import find_device, offered
 from ..backbones.loading import Backbone, load_backbone
-from ..backbones.walk import length_batches, states_at
+from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import DataError
 from ..core.files import read_object
-from ..core.records import Example, Features, Prediction
+from ..core.records import Example, Features, Prediction, States
 from ..data.languages import canonical
 from ..model.checkpoint import Identity, load_adaptation, read_identity
 from ..model.network import GraftedModel
+from ..model.prediction import predict_in_batches
+from ..recipe.parsing import read_yaml
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
 
@@ -35,6 +40,8 @@ class Adapted:
     backbone: Backbone
     model: GraftedModel
     identity: Identity
+    tokenizing: AbstractContextManager[Any] = field(default_factory=Lock, repr=False, compare=False)
+    """Held while texts become tokens."""
 
     def knows(self, language: str) -> bool:
         """Whether there is something trained for ``language``: a language part, or it is the source."""
@@ -77,7 +84,8 @@ class Adapted:
 
     def _features(self, examples: Sequence[Example]) -> list[Features]:
         identity = self.identity
-        return self.kind.encode(examples, self.backbone.tokenizer, identity.max_length, identity.text_prefix)
+        with self.tokenizing:  # a tokenizer notes down how to cut before each call
+            return self.kind.encode(examples, self.backbone.tokenizer, identity.max_length, identity.text_prefix)
 
     def _both(self, examples: Sequence[Example], features: Sequence[Features], language: str) -> list[Tensor]:
         """The network's logits, ensembled with those of the language's text classifiers."""
@@ -85,14 +93,14 @@ class Adapted:
 
     def _logits(self, features: Sequence[Features], language: str) -> list[Tensor]:
         ids = [feature.input_ids for feature in features]
-        device = next(self.model.parameters()).device
-        found: list[Any] = [None] * len(ids)
-        with torch.no_grad():
-            for rows in length_batches([len(text) for text in ids]):
-                states = states_at([ids[row] for row in rows], self.backbone.stack, self.identity.cut, device)
-                for row, logits in zip(rows, self.model(states, language)[1].float().cpu(), strict=True):
-                    found[row] = logits[: len(ids[row])].clone() if logits.dim() > 1 else logits
-        return found
+        stack, device = self.backbone.stack, next(self.model.parameters()).device
+
+        def compute(rows: list[int]) -> tuple[States, Tensor]:
+            states = states_at([ids[row] for row in rows], stack, self.identity.cut, device)
+            final, logits = self.model(states, language)
+            return final, logits
+
+        return predict_in_batches([len(text) for text in ids], compute, width=stack.width, tokens=TOKENS_PER_BATCH)[0]
 
 
 def needed_columns(folder: Path | str) -> tuple[str, ...]:
@@ -113,18 +121,32 @@ def adaptation_path(folder: Path | str) -> Path:
     return path.joinpath(*(("trials", trained[0]) if trained else ()), "adaptation.safetensors")
 
 
-def load(folder: Path | str, *, backbone: Backbone | None = None) -> Adapted:
+def load(folder: Path | str, *, backbone: Backbone | None = None, device: str | None = None) -> Adapted:
     """Load a run folder, or an ``adaptation.safetensors``, for prediction.
 
     Args:
         folder: What `lingraft run` wrote, or a method's folder in what `lingraft compare` wrote.
-        backbone: Use this one instead of the checkpoint that the run names.
+        backbone: Use this one, where it is, instead of the checkpoint that the run names.
+        device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``; by default where the run's recipe says, if
+            this machine has it.
 
     Raises:
         CheckpointError: There is no adaptation, or it belongs to another backbone.
+        ConfigError: This machine has no such device.
     """
     path = adaptation_path(folder)
     wanted = read_identity(path)
-    backbone = backbone or load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix, precision=wanted.precision)
+    if backbone is None:
+        found = find_device(device) if device is not None else device_of(Path(folder))
+        backbone = load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix, precision=wanted.precision)
+        backbone.stack.to(found)
     adaptation, identity = load_adaptation(path, backbone)
+    adaptation.to(next(backbone.stack.parameters()).device)
     return Adapted(backbone, GraftedModel(backbone.stack, adaptation).eval(), identity)
+
+
+def device_of(folder: Path) -> torch.device:
+    """Return the device that a run's recipe asks for, or the best there is where this machine does not have it."""
+    recipe = folder / "recipe.yaml"
+    wanted = str(read_yaml(recipe).get("device", "auto")) if recipe.is_file() else "auto"
+    return find_device(wanted if wanted in offered() else "auto")

@@ -15,7 +15,7 @@ import torch
 from ..core.errors import CheckpointError, LingraftError
 from ..core.files import read_object
 from ..core.records import from_json
-from .predictor import load
+from .predictor import device_of, load
 
 
 def verify(folder: Path) -> dict[str, float]:
@@ -24,10 +24,10 @@ def verify(folder: Path) -> dict[str, float]:
     Raises:
         CheckpointError: They differ by more than rounding.
     """
-    backbone, largest, texts = None, 0.0, 0
+    backbone, largest, texts, device = None, 0.0, 0, device_of(folder)
     for written in sorted((folder / "trials").glob("*/probe.json")):
         place, probe = written.parent, read_object(written)
-        adapted = load(place / "adaptation.safetensors", backbone=backbone)
+        adapted = load(place / "adaptation.safetensors", backbone=backbone, device=device.type)
         backbone = adapted.backbone
         for language, rows in probe["languages"].items():
             examples = [from_json(row["example"], adapted.kind.example) for row in rows]

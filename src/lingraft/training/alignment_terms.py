@@ -41,10 +41,10 @@ class Transfer:
         blocks: Sequence[WeightedBlock],
         standardisers: Mapping[int, Standardiser],
         source_language: str = "",
-        special: int = 1,
+        prefix_tokens: int = 1,
     ) -> None:
         self.standardisers = standardisers
-        self.special = special
+        self.prefix_tokens = prefix_tokens
         self.source_language = source_language
         self.last = max(standardisers)
         self.terms = tuple(
@@ -104,9 +104,9 @@ class Transfer:
                 found.append(None)  # needs words or predictions of a translation
                 continue
             standardiser, state = self.standardisers[term.site], _rows(student[term.site], rows)
-            source = View(standardiser(teacher[term.site]), special=self.special)
+            source = View(standardiser(teacher[term.site]), prefix_tokens=self.prefix_tokens)
             told = logits if rows is None else logits[rows]
-            target = View(standardiser(state), logits=told, links=batch.links, special=self.special)
+            target = View(standardiser(state), logits=told, links=batch.links, prefix_tokens=self.prefix_tokens)
             if "predictions" in term.loss.needs and beside is not None:
                 source = replace(source, logits=predict(beside).detach())
             found.append(term.loss(source, target))

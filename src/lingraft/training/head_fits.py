@@ -85,7 +85,7 @@ def weights_of_classes(source: Pool, targets: Sequence[Pool], context: Context) 
 def refit(model: Network, source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context) -> None:
     """Fit the head again, on the adapted states of all labels of the draw."""
     materials, pools, recipe = context.materials, context.pools, context.recipe
-    strength = recipe.train.refit_strength
+    strength = recipe.train.last_layer_strength
     if strength is None:
         return
     labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
@@ -114,7 +114,7 @@ def fit_ngram_classifiers(
     Other parallel text has other n-grams, and its classes are not those of the task's texts.
     """
     task, recipe, found = context.materials.task, context.recipe, dict[str, NgramClassifier]()
-    english, strength = context.pools[task.source_language, "learn"], recipe.train.lexical_strength
+    english, strength = context.pools[task.source_language, "learn"], recipe.train.ngram_classifier_strength
     paired = any(len(example.texts) > 1 for example in context.materials.dev)
     if strength is None or paired or not isinstance(model.adaptation, Adaptation):
         return found

@@ -56,7 +56,7 @@ def pools_of(trial: Trial, context: Context) -> TrialPools:
     return TrialPools(trial, draw, source, tuple(targets), Standardiser.fit(states))
 
 
-def opening(context: Context) -> int:
+def count_prefix_tokens(context: Context) -> int:
     """How many tokens come before the content of each text: what opens it, and the checkpoint's prefix."""
     return len(context.backbone.tokenizer(context.backbone.text_prefix.strip())["input_ids"]) - 1
 
@@ -76,7 +76,7 @@ def linked_words(pool: Pool, context: Context) -> dict[str, Tensor]:
     stack, device, found = context.backbone.stack, context.device, dict[str, Tensor]()
     assert pool.source is not None
     layer, english = max(round(2 / 3 * stack.num_layers), context.cut), pool.source
-    special = opening(context)
+    prefix_tokens = count_prefix_tokens(context)
     for ids in batched(pool.translations, 32):
         sides = (
             english.table.batch([english.row[pool.translations[i]] for i in ids]).to(device),
@@ -84,7 +84,7 @@ def linked_words(pool: Pool, context: Context) -> dict[str, Tensor]:
         )
         with torch.no_grad():
             source, target = (at_layer(stack, states, layer) for states in sides)
-            links = mutual_links(source, target, special=special).cpu()
+            links = mutual_links(source, target, prefix_tokens=prefix_tokens).cpu()
         for row, i in enumerate(ids):
             found[i] = links[links[:, 0] == row, 1:]
     return found

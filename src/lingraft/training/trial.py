@@ -28,7 +28,7 @@ from .frozen_head import Before
 from .head_fits import before_training, fit_ngram_classifiers, refit, weights_of_classes
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
-from .pools import Context, TrialPools, opening, pools_of, with_translations
+from .pools import Context, TrialPools, count_prefix_tokens, pools_of, with_translations
 from .state import TrainingState, load_training_state, save_training_state
 
 
@@ -114,7 +114,7 @@ def _train(
     objective = Objective(
         task_loss=lambda logits, labels, mask: kind.loss(logits, labels, mask, weights),
         alignment=transfer,
-        source_weight=recipe.train.keep_weight,
+        source_weight=recipe.train.source_regularisation,
         shot_weight=recipe.train.shot_weight,
     )
     with reporter.task(f"training {pools.trial.name}", order.steps) as advance:
@@ -173,7 +173,7 @@ def transfer_of(model: Any, pools: TrialPools, context: Context) -> Transfer | N
         ]
         standardisers |= fit_standardisers(model, batches, [layer for layer in layers if layer is not None])
     standardisers = {layer: found.to(device) for layer, found in standardisers.items()}
-    return Transfer(recipe.alignment, standardisers, source.language, special=opening(context))
+    return Transfer(recipe.alignment, standardisers, source.language, prefix_tokens=count_prefix_tokens(context))
 
 
 def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedModel:

@@ -272,7 +272,7 @@ def confidences(run, language):
 
 def test_a_run_adds_its_words_in_the_target_language_alone(runs):
     """Everything else is what it is without them, and what is predicted is the head's sum."""
-    plain, both = runs("plain", "train.lexical_strength=null", **FROM_TASK), runs("both", **FROM_TASK)
+    plain, both = runs("plain", "train.ngram_classifier_strength=null", **FROM_TASK), runs("both", **FROM_TASK)
     assert confidences(plain, SOURCE) == confidences(both, SOURCE)
     assert confidences(plain, TARGET) != confidences(both, TARGET)
     path = both.folder / "trials" / "k1-draw0-seed1" / "adaptation.safetensors"
@@ -403,6 +403,6 @@ def test_check_says_that_words_come_on_top(runs, tiny_checkpoint):
     run = runs("both", **FROM_TASK)
     backbone = run.recipe.backbone.model_copy(update={"checkpoint": str(tiny_checkpoint)})
     recipe = run.recipe.model_copy(update={"backbone": backbone})
-    without = recipe.model_copy(update={"train": recipe.train.model_copy(update={"lexical_strength": None})})
+    without = recipe.model_copy(update={"train": recipe.train.model_copy(update={"ngram_classifier_strength": None})})
     said = [any("the words of each language" in line for line in plan(r).lines) for r in (recipe, without)]
     assert said == [True, False]

@@ -122,7 +122,7 @@ def invented_data(targets, texts, licence):
         "task": "market-talk", "words": WORDS, "licence": licence, "citation": "@misc{invented, year={2031}}",
         "labels": LABELS, "classes": LABELS, "source_language": "eng-Latn", "target_languages": list(targets),
         "languages": languages,
-        "leaks_removed": {"train": 3, "parallel": 11}, "notes": ["Texts are invented."], "max_length": 128,
+        "overlap_removed": {"train": 3, "parallel": 11}, "notes": ["Texts are invented."], "max_length": 128,
     }  # fmt: skip
 
 

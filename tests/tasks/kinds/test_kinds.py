@@ -82,7 +82,7 @@ def test_classification_has_classes():
 def test_outputs_that_are_no_classes_are_not_taken_for_them():
     """A logistic regression would be fitted to a head of another size."""
     kind = built("classification")
-    for change in ({"outputs": 1}, {"one_class_each": False}, {"per_token": True}):
+    for change in ({"outputs": 1}, {"one_class_each": False}, {"per_token": True}, {"head": "gated"}):
         with pytest.raises(ValueError, match="classification: class_logits needs one_class_each"):
             replace(kind, **change)
 

@@ -97,8 +97,8 @@ def test_transport_is_free_for_the_same_words_in_another_order(random_states):
 
 def test_what_opens_a_text_takes_no_part(random_states):
     """The view says how many tokens that are; a recipe may say otherwise."""
-    source, target = (View(random_states(batch=3, length=8, seed=seed), special=4) for seed in (1, 2))
-    by_view, by_recipe = alignment.build("transport", {}), alignment.build("transport", {"special": 2})
+    source, target = (View(random_states(batch=3, length=8, seed=seed), prefix_tokens=4) for seed in (1, 2))
+    by_view, by_recipe = alignment.build("transport", {}), alignment.build("transport", {"prefix_tokens": 2})
 
-    assert by_view(source, target) == alignment.build("transport", {"special": 4})(source, target)
+    assert by_view(source, target) == alignment.build("transport", {"prefix_tokens": 4})(source, target)
     assert by_recipe(source, target) != by_view(source, target)

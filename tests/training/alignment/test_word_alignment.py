@@ -13,20 +13,20 @@ from lingraft.core.records import States
 from lingraft.training.alignment.word_alignment import content, mutual_links
 
 
-def plain_content(states, special):
+def plain_content(states, prefix_tokens):
     """Positions of words, text by text."""
     positions = []
     for mask in states.mask.tolist():
-        inner = list(range(special, sum(mask) - 1))
+        inner = list(range(prefix_tokens, sum(mask) - 1))
         positions.append(inner or list(range(sum(mask))))
     return positions
 
 
-def plain_links(source, target, temperature, threshold, special):
+def plain_links(source, target, temperature, threshold, prefix_tokens):
     """Both softmaxes written out, one pair of tokens at a time."""
     sides = []
     for states in (source, target):
-        positions = plain_content(states, special)
+        positions = plain_content(states, prefix_tokens)
         kept = [states.tokens[row, i].double() for row, places in enumerate(positions) for i in places]
         sides.append((states.tokens.double() - sum(kept) / len(kept), positions))
     (theirs, rows), (ours, columns) = sides
@@ -55,7 +55,7 @@ def plain_links(source, target, temperature, threshold, special):
     st.sampled_from([0.01, 0.2, 0.4]),
     st.integers(0, 999),
 )
-def test_links_equal_a_double_loop(batch, length, special, temperature, threshold, seed):
+def test_links_equal_a_double_loop(batch, length, prefix_tokens, temperature, threshold, seed):
     """On random states of any size, padding included."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -65,9 +65,9 @@ def test_links_equal_a_double_loop(batch, length, special, temperature, threshol
         return States(tokens + 20, (torch.arange(length) < lengths).long(), layer=0)  # crowded in one corner
 
     source, target = states(length), states(length + 1)
-    options = {"temperature": temperature, "threshold": threshold, "special": special}
+    options = {"temperature": temperature, "threshold": threshold, "prefix_tokens": prefix_tokens}
     # A batch with a single content token has a mean equal to it, and no direction left to compare.
-    if min(sum(map(len, plain_content(side, special))) for side in (source, target)) > 1:
+    if min(sum(map(len, plain_content(side, prefix_tokens))) for side in (source, target)) > 1:
         links = mutual_links(source, target, **options)
         assert links.dtype == torch.long
         assert links.tolist() == plain_links(source, target, **options)
@@ -108,7 +108,7 @@ def test_states_that_all_look_alike_are_linked_by_nobody(fill):
 def test_a_text_of_special_tokens_only_keeps_them():
     """Six tokens lose the first two and the last; three have nothing else to show."""
     mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
-    assert content(mask, special=2).int().tolist() == [[0, 0, 1, 1, 1, 0], [1, 1, 1, 0, 0, 0]]
+    assert content(mask, prefix_tokens=2).int().tolist() == [[0, 0, 1, 1, 1, 0], [1, 1, 1, 0, 0, 0]]
 
 
 @pytest.mark.checkpoint
@@ -130,7 +130,7 @@ def test_german_and_english_words_are_linked_as_a_reader_would(e5, shared_data):
     words = [[e5.tokenizer.convert_ids_to_tokens(text) for text in side] for side in ids]
     states = [states_at(side, e5.stack, 8, torch.device("cpu")) for side in ids]
 
-    links = mutual_links(*states, special=1 + len(e5.tokenizer.tokenize(e5.text_prefix.strip())))
+    links = mutual_links(*states, prefix_tokens=1 + len(e5.tokenizer.tokenize(e5.text_prefix.strip())))
 
     found = [(words[0][row][a].strip("▁"), words[1][row][b].strip("▁")) for row, a, b in links.tolist()]
     # fmt: off

@@ -55,6 +55,10 @@ class Adapter(nn.Module):
         """What takes the place of the stack's parameters, by their names in the stack."""
         return {}
 
+    def weights_for(self, language: str) -> str:
+        """Return a name that languages share for which :meth:`weights` are the same."""
+        return ""
+
     def beside(self, stack: LayerStack) -> AbstractContextManager[None] | None:
         """Another way to what :meth:`weights` does, without a gradient of the weights: inside, layers compute more.
 

@@ -70,6 +70,10 @@ class ScalingAdapter(Adapter):
         self.task = part()
         self.language = nn.ModuleDict({code: part() for code in languages})
 
+    def weights_for(self, language: str) -> str:
+        """Return the language where it has factors of its own."""
+        return language if language in self.language else ""
+
     def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
         """The scaled weights and biases."""
         replaced: dict[str, Tensor] = {}

@@ -173,8 +173,7 @@ def _predictions(run: RunFiles) -> list[Context]:
         rows = run.predictions(run.selected_trial, language)
         if not rows:
             continue
-        classes = run.data.get("classes")
-        labels = findings.labels_of(rows, classes) if classes else []
+        labels = findings.labels_of(rows, run.data["classes"]) if findings.has_classes(run.data) else []
         counts = findings.confusion(rows, labels) if labels else []
         baseline = findings.confusion(rows, labels, "before") if labels and rows[0].get("before") is not None else None
         before, after = (findings.reliability(rows, when) for when in ("before", "after"))
@@ -234,7 +233,7 @@ def _data(run: RunFiles) -> Context:
         "citation": run.data.get("citation", ""),
         "labels": run.data.get("labels", []),
         "languages": run.data.get("languages", {}),
-        "leaks": run.data.get("leaks_removed", {}),
+        "leaks": run.data.get("overlap_removed", {}),
         "notes": run.data.get("notes", []),
         "max_length": run.data.get("max_length"),
     }

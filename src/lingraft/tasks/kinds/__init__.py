@@ -75,9 +75,10 @@ class Kind:
     """Whether what is right of an example is one of ``labels``, and its target the number of it. Shots are then drawn
     and counted per class, classes can be weighed, and who takes what for what makes a confusion matrix."""
     class_logits: bool = False
-    """Whether, besides, the ``C`` outputs are the logits of those classes. The frozen head is then a logistic
-    regression on pooled states instead of one trained by gradient, the last layer is fitted again after training,
-    character n-grams and prototypes have classes to speak for, and losses may compare the predictions of sentences."""
+    """Whether, besides, the ``C`` outputs of a linear head are the logits of those classes. The frozen head is then a
+    logistic regression on pooled states instead of one trained by gradient, the last layer is fitted again after
+    training, character n-grams and prototypes have classes to speak for, and losses may compare the predictions of
+    sentences."""
     outside: str | None = None
     """The label of what is nothing in particular, as ``O`` among tags: other data that share no more share nothing."""
     answers: Callable[[Any], Sequence[str]] = whole
@@ -98,10 +99,11 @@ class Kind:
     """How pages speak of it."""
 
     def __post_init__(self) -> None:
-        if self.class_logits and (not self.one_class_each or self.per_token or self.outputs != len(self.labels)):
+        of_texts = self.head == "linear" and not self.per_token
+        if self.class_logits and not (self.one_class_each and of_texts and self.outputs == len(self.labels)):
             raise ValueError(
-                f"{self.name}: class_logits needs one_class_each and an output for each of {len(self.labels)} labels, "
-                f"not for tokens; there are {self.outputs} outputs"
+                f"{self.name}: class_logits needs one_class_each, and a linear head with an output for each of "
+                f"{len(self.labels)} labels that does not read tokens; there are {self.outputs} outputs"
             )
         if self.read_item is None and not self.item_columns:
             raise ValueError(f"{self.name}: name the item_columns that predict takes, or give it a read_item")

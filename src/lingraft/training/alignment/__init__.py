@@ -29,13 +29,13 @@ class View:
     row, the pooled state, where no loss needs ``tokens``. ``logits [B, C]`` are there where a loss
     needs ``predictions``. ``links [K, 3]`` (row, source position, target position; positions count
     from the first token of the text, prompts left out) are on the target view where one needs ``links``.
-    ``special`` is how many tokens at the start of each text are no content: what opens it, and a model's prefix.
+    ``prefix_tokens`` is how many tokens at the start of each text are no content: what opens it, and a model's prefix.
     """
 
     states: States
     logits: Tensor | None = None
     links: Tensor | None = None
-    special: int = 1
+    prefix_tokens: int = 1
 
     def whole(self) -> View:
         """The same view in single precision, where it is in half: distances and logarithms need it."""

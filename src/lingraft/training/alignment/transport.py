@@ -19,7 +19,7 @@ from .word_alignment import content
 
 @alignment.register("transport")
 def transport(
-    *, epsilon: PositiveFloat = 0.05, iterations: PositiveInt = 30, special: NonNegativeInt | None = None
+    *, epsilon: PositiveFloat = 0.05, iterations: PositiveInt = 30, prefix_tokens: NonNegativeInt | None = None
 ) -> AlignmentLoss:
     """Optimal-transport cost between the tokens of a pair, one minus cosine, by Sinkhorn (Cuturi, 2013).
 
@@ -30,14 +30,14 @@ def transport(
         epsilon: Weight of the entropy; small is sharp, and takes more iterations.
         iterations: Of Sinkhorn's algorithm, each one pass over both sides. With the defaults the cost of
             SIB-200 translations is within 1 % of its limit (multilingual-e5-small, layers 8 and 12).
-        special: Tokens at the start of each text that are not content; by default those that the tokenizer and
+        prefix_tokens: Tokens at the start of each text that are not content; by default those that the tokenizer and
             the checkpoint's prefix put there. The last one never is.
     """
 
     def loss(source: View, target: View) -> Tensor:
         sides = [view.states.without_prompt() for view in (source, target)]
-        opening = source.special if special is None else special
-        masks = [content(states.mask, special=opening) for states in sides]
+        skipped = source.prefix_tokens if prefix_tokens is None else prefix_tokens
+        masks = [content(states.mask, prefix_tokens=skipped) for states in sides]
         # Zeros in place of what is left out: not even a NaN gets through.
         tokens = [
             states.tokens.masked_fill(~mask.unsqueeze(-1), 0.0) for states, mask in zip(sides, masks, strict=True)

@@ -14,7 +14,7 @@ from .contrastive import cosine_matrix
 
 
 def mutual_links(
-    source: States, target: States, *, temperature: float = 0.1, threshold: float = 0.3, special: int = 1
+    source: States, target: States, *, temperature: float = 0.1, threshold: float = 0.3, prefix_tokens: int = 1
 ) -> Tensor:
     """Links between the tokens of translations, from the frozen states of both sides at one layer.
 
@@ -35,14 +35,14 @@ def mutual_links(
         target: ``[B, T, H]``.
         temperature: What cosines are divided by before the softmax.
         threshold: A link's probability must exceed it in both directions.
-        special: How many tokens at the start are not content (special tokens and the prefix of E5
+        prefix_tokens: How many tokens at the start are not content (special tokens and the prefix of E5
             models); the last one of each text is never.
 
     Returns:
         ``[K, 3]`` long: row, source position, target position; in this order.
     """
     source, target = source.without_prompt(), target.without_prompt()
-    rows, columns = content(source.mask, special=special), content(target.mask, special=special)
+    rows, columns = content(source.mask, prefix_tokens=prefix_tokens), content(target.mask, prefix_tokens=prefix_tokens)
     similarity = cosine_matrix(about_mean(source.tokens, rows), about_mean(target.tokens, columns)) / temperature
     possible = rows.unsqueeze(2) & columns.unsqueeze(1)  # [B, S, T]
     # Not -inf: a row of padding would be all -inf, and its softmax not a number.
@@ -51,14 +51,14 @@ def mutual_links(
     return (likely & possible).nonzero()
 
 
-def content(mask: Tensor, *, special: int) -> Tensor:
+def content(mask: Tensor, *, prefix_tokens: int) -> Tensor:
     """Which positions hold words: ``[B, T]`` mask, padded on the right, to ``[B, T]`` bool.
 
-    Leaves out the first ``special`` tokens and the last one; a text that has nothing else keeps all.
+    Leaves out the first ``prefix_tokens`` tokens and the last one; a text that has nothing else keeps all.
     """
     real = mask.bool()
     position = torch.arange(mask.shape[1], device=mask.device)
-    inner = (position >= special) & (position < real.sum(1, keepdim=True) - 1)
+    inner = (position >= prefix_tokens) & (position < real.sum(1, keepdim=True) - 1)
     return torch.where(inner.any(1, keepdim=True), inner, real)
 
 
