@@ -64,15 +64,16 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the lock file ``path``; another process that wants it waits until we are done.
 
-    The lock dies with its process, so a crash leaves nothing to clean up but an empty file.
+    The lock dies with its process, so a crash leaves nothing to clean up but an empty file. A wait of more than
+    ``patience`` seconds is logged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         if fcntl is not None:
-            _wait_for_lock(file.fileno(), path)
+            _wait_for_lock(file.fileno(), path, patience)
         yield  # closing the file releases the lock
 
 
@@ -85,9 +86,9 @@ def locked_or_refused(path: Path) -> Iterator[None]:
         yield
 
 
-def _wait_for_lock(handle: int, path: Path) -> None:
+def _wait_for_lock(handle: int, path: Path, patience: float) -> None:
     """Poll briefly, then announce the wait and block."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         with suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
