@@ -75,7 +75,7 @@ METHODS = {
     "lingraft+alignment": "the same texts, with mse and contrastive loss to their own teacher states",
     "lingraft+pairs": "a joint step: those 32 English texts and 32 Yoruba sentences with their teacher (64 texts)",
 }
-UNCACHED = "lingraft, walking the frozen layers in every step"
+UNCACHED = "lingraft, computing the frozen layers in every step"
 
 Run = Callable[["Plan"], list[float]]
 """Trains on the batches of a plan and returns the seconds of each, the first (warm-up) left out."""
@@ -242,7 +242,7 @@ def bucketed(features: tuple[Features, ...]) -> list[tuple[str, ...]]:
             return tuple(ids)
 
     length = {feature.example_id: len(feature.input_ids) for feature in features}
-    pool = Names(ENGLISH, Encoded(features, table=None), passed=tuple(length), labelled=(), teacher={})  # type: ignore[arg-type]
+    pool = Names(ENGLISH, Encoded(features, table=None), ids=tuple(length), labelled=(), teacher={})  # type: ignore[arg-type]
     steps = epoch_steps(pool, [], batch_size=BATCH, seed=0, epoch=0, device=torch.device("cpu"))
     batches: list[Any] = [step()[0] for step in steps]
     full = [batch for batch in batches if len(batch) == BATCH]
@@ -308,7 +308,7 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
     from lingraft.model.prompts.initialisers import starts
     from lingraft.model.standardiser import Standardiser
     from lingraft.tasks.kinds.classification import class_weights, cross_entropy
-    from lingraft.training.alignment_terms import Transfer
+    from lingraft.training.alignment_terms import AlignmentTerms
     from lingraft.training.batches import Step
     from lingraft.training.loop import train
 
@@ -351,7 +351,7 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
             language=batch.language,
             targets=torch.tensor([known[i] for i in ids]),
             teacher=batch.teacher.expand(len(ids), -1),
-            taught=batch.taught.expand(len(ids)),
+            has_teacher=batch.has_teacher.expand(len(ids)),
             is_source=batch.is_source,
         )
 
@@ -374,7 +374,7 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
             model,
             lambda epoch: steps,
             task_loss=lambda logits, targets, mask: cross_entropy(logits, targets, mask, weights),
-            transfer=Transfer(recipe.alignment, {stack.num_layers: standardiser})
+            transfer=AlignmentTerms(recipe.alignment, {stack.num_layers: standardiser})
             if method in ("lingraft+alignment", "lingraft+pairs")
             else None,
             settings=recipe.train,
@@ -394,7 +394,7 @@ def pool_of(language: str, texts: Encoded) -> Pool:
     ids = tuple(feature.example_id for feature in texts.features)
     labels = frozenset(feature.example_id for feature in texts.features if feature.target is not None)
     teacher = dict(zip(ids, texts.pooled(ids), strict=True))
-    return Pool(language, texts, passed=ids, labelled=labels, teacher=teacher, is_source=language == ENGLISH)
+    return Pool(language, texts, ids=ids, labelled=labels, teacher=teacher, is_source=language == ENGLISH)
 
 
 def durations(ends: Sequence[float]) -> list[float]:

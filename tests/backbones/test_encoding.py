@@ -107,7 +107,7 @@ def test_rows_are_found_by_id_in_any_order(tiny_backbone, empty_cache):
 
 
 def test_embedding_pads_on_the_right(tiny_backbone):
-    """The mask says how long each text is; layer 0 is where the walk begins."""
+    """The mask says how long each text is; layer 0 is where the forward pass begins."""
     states = embed_batch(IDS[:3], tiny_backbone.stack, CPU)
     assert states.mask.tolist() == [[1] * 6, [1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 0]]
     assert (states.mask.dtype, states.layer, states.prompt_length) == (torch.long, 0, 0)
@@ -145,7 +145,7 @@ def test_at_the_layer_of_ids_batches_are_ids_and_pools_the_usual_ones(tiny_backb
 
 
 @pytest.mark.parametrize("layer", [0, 1, 3])
-def test_walking_from_ids_is_walking_from_the_start(tiny_backbone, empty_cache, layer):
+def test_a_forward_pass_from_ids_is_one_from_the_start(tiny_backbone, empty_cache, layer):
     """To any layer, and to the pool after the last."""
     stack = tiny_backbone.stack
     unread, whole = encoded(tiny_backbone, cut=UNREAD), encoded(tiny_backbone, cut=0)

@@ -437,7 +437,7 @@ def test_the_cut_becomes_a_number(cut, prompt, expected):
     ],
 )
 def test_the_cut_is_below_all_that_learns(freezing, prompt, expected):
-    """Lower than usual where a layer below it is thawed; token ids where the embeddings are."""
+    """Lower than usual where a layer below it is unfrozen; token ids where the embeddings are."""
     assert resolved_cut(cut_recipe(freezing=freezing, prompt={"name": prompt}), 12) == expected
 
 
@@ -499,7 +499,7 @@ def test_a_loss_on_frozen_states_is_refused(blocks, cut):
     ],
 )
 def test_a_loss_below_all_that_learns_is_refused(layer, freezing, said):
-    """Without prompt and adapter it is the thawed layers that count; where there are none, states do not move."""
+    """Without prompt and adapter it is the unfrozen layers that count; where there are none, states do not move."""
     blocks = {"prompt": None, "adapter": None, "freezing": freezing}
     with pytest.raises(ConfigError) as caught:
         resolved_cut(cut_recipe([{"name": "mse", "layer": layer}], **blocks), 12)

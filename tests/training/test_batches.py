@@ -132,7 +132,7 @@ def test_shots_without_pairs_join_the_source():
         assert len(rows(source)) == 4
         assert len(rows(target)) in (4, 1)  # five shots in batches of four
         assert (target.targets == 1).all()
-        assert not target.taught.any()
+        assert not target.has_teacher.any()
 
 
 def test_languages_take_turns():
@@ -150,10 +150,10 @@ def test_a_batch_has_targets_and_teachers_where_there_are_any():
     """Pairs have a teacher and no label, shots a label and no teacher, source examples both."""
     for source, target in steps(source_pool(8), [target_pool(8, 3)]):
         assert source.targets.tolist() == [row % 3 for row in rows(source)]
-        assert source.taught.all()
+        assert source.has_teacher.all()
         assert source.teacher[:, 0].tolist() == [float(row) for row in rows(source)]
         pair = torch.tensor([row < 8 for row in rows(target)])
-        assert target.taught.tolist() == pair.tolist()
+        assert target.has_teacher.tolist() == pair.tolist()
         assert target.targets.tolist() == [NO_LABEL if is_pair else 1 for is_pair in pair]
         assert target.teacher[:, 0].tolist() == [100.0 + row if row < 8 else 0.0 for row in rows(target)]
 
@@ -161,9 +161,9 @@ def test_a_batch_has_targets_and_teachers_where_there_are_any():
 def test_a_shot_among_the_pairs_has_both():
     """Where shots are drawn from the pairs, their rows have a label and a teacher."""
     pool = target_pool(4)
-    both = Pool(pool.language, pool.encoded, pool.passed, {"t2"}, pool.teacher)
+    both = Pool(pool.language, pool.encoded, pool.ids, {"t2"}, pool.teacher)
     batch = both.batch(["t1", "t2"], CPU)
-    assert (batch.targets.tolist(), batch.taught.tolist()) == ([NO_LABEL, 1], [True, True])
+    assert (batch.targets.tolist(), batch.has_teacher.tolist()) == ([NO_LABEL, 1], [True, True])
 
 
 def test_a_step_reads_nothing_before_it_is_called(monkeypatch):
@@ -207,32 +207,32 @@ def test_a_batch_keeps_the_order_asked(ids):
 
 
 def paired_pool(pairs=4, shots=1):
-    """A target pool that holds the source side of its pairs, in another order, and linked words of some."""
+    """A target pool that holds the source side of its pairs, in another order, and the aligned words of some."""
     pool = target_pool(pairs, shots)
     translations = {f"t{i}": f"s{pairs - 1 - i}" for i in range(pairs)}
     links = {f"t{i}": torch.tensor([[i, i + 1], [0, 2]]) for i in range(pairs) if i != 2}
-    return replace(pool, source=encoded(pairs, "s"), translations=translations, links=links)
+    return replace(pool, source=encoded(pairs, "s"), translations=translations, word_alignments=links)
 
 
 def test_the_source_side_of_the_taught_rows_comes_along():
     """In the order of the batch, shots left out."""
     batch = paired_pool().batch(["t1", "t4", "t0", "t3"], CPU)
-    assert batch.taught.tolist() == [True, False, True, True]
+    assert batch.has_teacher.tolist() == [True, False, True, True]
     assert [int(row) for row in batch.source.tokens[:, 0, 0]] == [2, 3, 0]
     assert batch.source.mask.sum(1).tolist() == [3, 4, 1]
 
 
-def test_links_say_which_of_the_taught_rows_they_are_of():
-    """The row counts taught rows; a pair without an entry has none."""
+def test_word_alignments_say_which_of_the_rows_with_a_teacher_they_are_of():
+    """The row counts the rows with a teacher; a pair without an entry has none."""
     batch = paired_pool().batch(["t1", "t4", "t2", "t3"], CPU)
-    assert batch.links.tolist() == [[0, 1, 2], [0, 0, 2], [2, 3, 4], [2, 0, 2]]
+    assert batch.word_alignment.tolist() == [[0, 1, 2], [0, 0, 2], [2, 3, 4], [2, 0, 2]]
 
 
 def test_what_is_not_there_is_not_read():
     """A batch of shots alone, or a pool without translations, has neither."""
     for pool, ids in ((paired_pool(), ["t4"]), (target_pool(3), ["t0", "t1"])):
         batch = pool.batch(ids, CPU)
-        assert (batch.source, batch.links) == (None, None)
+        assert (batch.source, batch.word_alignment) == (None, None)
     assert source_pool(3).batch(["s0"], CPU).is_source
     assert not target_pool(3).batch(["t0"], CPU).is_source
 
@@ -396,7 +396,7 @@ def test_each_row_is_held_to_its_own_state():
     """A second window is not held to the state of the first; an example with one state has one row."""
     teacher = {"e0": torch.full((2,), 7.0), "e1": torch.tensor([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])}
     batch = windowed_pool([1, 3, 2], teacher=teacher).batch(["e1", "e2", "e0"], CPU)
-    assert batch.taught.tolist() == [True, True, True, False, False, True]
+    assert batch.has_teacher.tolist() == [True, True, True, False, False, True]
     assert batch.teacher[:, 0].tolist() == [1.0, 2.0, 3.0, 0.0, 0.0, 7.0]
 
 

@@ -62,7 +62,7 @@ def made(backbone, kind, order, **options):
 
 
 def slow_training(backbone, kind, order):
-    """The same head by a plain loop: its own AdamW, the frozen states walked by hand, one batch at a time."""
+    """The same head by a plain loop: its own AdamW, the frozen states computed by hand, one batch at a time."""
     stack, wanted = backbone.stack, order.settings
     torch.manual_seed(order.seed)
     head = nn.Linear(stack.width, kind.outputs)
@@ -183,12 +183,12 @@ def test_texts_without_labels_are_left_out(tiny_backbone):
     mixed = pool_of(tiny_backbone, kind, [*pairs, *shots], labelled=["t0", "t1"], source=False, language="yor-Latn")
     bare = pool_of(tiny_backbone, kind, pairs, labelled=[], source=False, language="swh-Latn")
     (kept,) = labelled_alone([mixed, bare])
-    assert (kept.language, kept.passed, kept.labelled) == ("yor-Latn", ("t0", "t1"), frozenset(["t0", "t1"]))
+    assert (kept.language, kept.ids, kept.labelled) == ("yor-Latn", ("t0", "t1"), frozenset(["t0", "t1"]))
     assert kept.teacher == kept.translations == {}
 
 
 def test_a_logistic_regression_reads_the_cache(tiny_backbone):
-    """The classifier's head needs no walk: cached pooled states are enough, and its own numbers come along."""
+    """The classifier's head needs no forward pass: cached pooled states are enough, and its own numbers come along."""
     texts = [(1, 5 + i % 4, 6 + i % 4, 2) if i % 2 else (1, 20 + i % 4, 2) for i in range(16)]
     encoded = encode(
         [Features(f"x{i}", ids) for i, ids in enumerate(texts)], tiny_backbone,

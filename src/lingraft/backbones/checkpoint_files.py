@@ -99,7 +99,7 @@ def read_config(folder: Path, checkpoint: str) -> dict[str, Any]:
     model_type = config.get("model_type")
     if model_type not in backbones.names():
         raise CheckpointError(
-            f"{checkpoint} is of the type {model_type!r}, which lingraft cannot walk layer by layer; "
+            f"{checkpoint} is of the type {model_type!r}, which lingraft cannot run layer by layer; "
             f"supported: {', '.join(backbones.names())}. A new family is one file: see docs/extending.md"
         )
     missing = [

@@ -1,8 +1,8 @@
 """Which texts meet in which step.
 
 A step joins labelled source examples with the sentences of one target language: pairs (with the
-teacher's state) and labelled shots, each passed once an epoch, for a network that passes a few shots
-at every step soon knows them by heart. The order is a function of seed and epoch alone, so a resumed
+teacher's state) and labelled shots, each seen once an epoch: a network that sees a few shots at every step
+soon overfits them. The order is a function of seed and epoch alone, so a resumed
 run sees what an uninterrupted one would have seen. Texts of similar length share a batch: padding
 doubled the tokens otherwise.
 """
@@ -33,28 +33,28 @@ Step = Callable[[], tuple[Batch, ...]]
 class Pool:
     """What is learnt from in one language.
 
-    ``passed`` ids are passed once an epoch; ``labelled`` are those whose targets are known here, and
+    ``ids`` are seen once an epoch; ``labelled`` are those whose targets are known here, and
     ``collate`` makes a tensor of them (see :class:`lingraft.tasks.kinds.Kind`); ``teacher`` has the
     state ``[H]`` of those that have one (``[rows, H]``, one for each of several rows). Where a loss needs
     more of the teacher, ``source`` are the source language's states, ``translations`` the id of each
-    pair's source side and ``links`` the corresponding words ``[K, 2]`` (source position, target position).
+    pair's source side and ``word_alignments`` the aligned words ``[K, 2]`` (source position, target position).
     """
 
     language: str
     encoded: Encoded
-    passed: tuple[str, ...]
+    ids: tuple[str, ...]
     labelled: Collection[str]
     teacher: Mapping[str, Tensor]
     is_source: bool = False
     source: Encoded | None = None
     translations: Mapping[str, str] = field(default_factory=dict)
-    links: Mapping[str, Tensor] = field(default_factory=dict)
+    word_alignments: Mapping[str, Tensor] = field(default_factory=dict)
     collate: Callable[[Sequence[Target | None], int], Tensor] = collate_classes
 
     @property
     def targets(self) -> dict[str, Target]:
-        """The known target of each id, of its first row where there are several; in the order of ``passed``."""
-        found = {i: self.encoded.features[self.encoded.row[i]].target for i in self.passed if i in self.labelled}
+        """The known target of each id, of its first row where there are several; in the order of ``ids``."""
+        found = {i: self.encoded.features[self.encoded.row[i]].target for i in self.ids if i in self.labelled}
         return {i: target for i, target in found.items() if target is not None}
 
     def batch(self, ids: Sequence[str], device: torch.device) -> Batch:
@@ -68,11 +68,19 @@ class Pool:
         ]
         targets = self.collate(known_targets, states.mask.shape[1])
         known = torch.tensor([i in self.teacher for i in ids])
-        teacher = torch.stack([self._taught(row) for row in rows])
-        taught = [i for i in ids if i in self.translations]
+        teacher = torch.stack([self._teacher_state(row) for row in rows])
+        translated = [i for i in ids if i in self.translations]
         source = self.source
-        beside = source.table.batch([source.row[self.translations[i]] for i in taught]) if source and taught else None
-        links = [F.pad(self.links[i], (1, 0), value=row) for row, i in enumerate(taught) if i in self.links]
+        beside = (
+            source.table.batch([source.row[self.translations[i]] for i in translated])
+            if source and translated
+            else None
+        )
+        links = [
+            F.pad(self.word_alignments[i], (1, 0), value=row)
+            for row, i in enumerate(translated)
+            if i in self.word_alignments
+        ]
         return Batch(
             states,
             self.language,
@@ -81,10 +89,10 @@ class Pool:
             known,
             is_source=self.is_source,
             source=beside,
-            links=torch.cat(links) if links else None,
+            word_alignment=torch.cat(links) if links else None,
         ).to(device)
 
-    def _taught(self, row: int) -> Tensor:
+    def _teacher_state(self, row: int) -> Tensor:
         """The state that a row should agree with, zeros where there is none: ``[H]``."""
         feature = self.encoded.features[row]
         found = self.teacher.get(feature.example_id)
@@ -105,7 +113,7 @@ class Order:
 
     @property
     def epochs(self) -> int:
-        """Passes in all; one after the other, each language has its own."""
+        """Epochs in all; one after the other, source and targets have their own."""
         one_by_one = self.settings.order == "sequential" and self.targets
         return self.settings.num_train_epochs * (2 if one_by_one else 1)
 
@@ -129,7 +137,7 @@ def epoch_steps(
     """The steps of one epoch: every pair once, or every labelled example, whichever takes longer."""
     rng = np.random.default_rng([seed, epoch])
     wanted = [(pool, ids) for pool in targets for ids in _shuffled_batches(pool, batch_size, rng)]
-    length = max(len(wanted), -(-len(source.passed) // batch_size))
+    length = max(len(wanted), -(-len(source.ids) // batch_size))
     sources = islice(_endless(source, batch_size, rng), length)
     order = [wanted[i] for i in _repeated_permutation(len(wanted), length, rng)] if wanted else [None] * length
 
@@ -154,8 +162,8 @@ def alone(pools: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, devi
 
 
 def _shuffled_batches(pool: Pool, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
-    """All passed ids in batches of similar length, batches in random order."""
-    ids = [pool.passed[i] for i in rng.permutation(len(pool.passed))]
+    """All ids in batches of similar length, batches in random order."""
+    ids = [pool.ids[i] for i in rng.permutation(len(pool.ids))]
     every, rows = pool.encoded.lengths, pool.encoded.rows
     lengths = {i: max(every[row] for row in rows[i]) for i in ids}
     batches = []

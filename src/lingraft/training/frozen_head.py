@@ -99,7 +99,7 @@ def labelled_alone(pools: Sequence[Pool]) -> tuple[Pool, ...]:
         Pool(
             pool.language,
             pool.encoded,
-            passed=tuple(i for i in pool.passed if i in pool.labelled),
+            ids=tuple(i for i in pool.ids if i in pool.labelled),
             labelled=pool.labelled,
             teacher={},
             collate=pool.collate,

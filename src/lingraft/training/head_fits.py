@@ -23,7 +23,7 @@ from ..tasks.material import Draw, Materials, is_own
 from .batches import Order, Pool
 from .evaluation import validation
 from .frozen_head import Before, fitted, labelled_alone, trained
-from .pools import Context, passed_pairs
+from .pools import Context, pairs_to_learn
 
 
 def before_training(
@@ -82,7 +82,9 @@ def weights_of_classes(source: Pool, targets: Sequence[Pool], context: Context) 
     return class_weights(known, len(kind.labels), balanced=context.recipe.train.class_balanced)
 
 
-def refit(model: Network, source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context) -> None:
+def retrain_last_layer(
+    model: Network, source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context
+) -> None:
     """Fit the head again, on the adapted states of all labels of the draw."""
     materials, pools, recipe = context.materials, context.pools, context.recipe
     strength = recipe.train.last_layer_strength
@@ -119,20 +121,20 @@ def fit_ngram_classifiers(
     if strength is None or paired or not isinstance(model.adaptation, Adaptation):
         return found
     for pool in targets:
-        pairs = [pair for pair in passed_pairs(draw, pool.language, recipe.train.max_pairs) if is_own(pair)]
+        pairs = [pair for pair in pairs_to_learn(draw, pool.language, recipe.train.max_pairs) if is_own(pair)]
         if not pairs or not context.materials.test[pool.language]:  # a trial of a learning rate is not tested
             continue
         read = predict_rows(model, english, [source.id for source, _ in pairs], task.source_language)[0]
-        taught: dict[str, tuple[Example, Tensor]] = {
+        projected: dict[str, tuple[Example, Tensor]] = {
             normalised(target.texts[0]): (target, logits.softmax(0))
             for (_, target), logits in zip(pairs, read, strict=True)
         }
         # A shot is the translation of a pair, too: what is known of it counts.
         certain = dict(zip(task.labels, torch.eye(len(task.labels)), strict=True))
-        taught |= {normalised(shot.texts[0]): (shot, certain[str(shot.gold)]) for shot in draw.shots[pool.language]}
-        network = predict_rows(model, pool.encoded, [example.id for example, _ in taught.values()], pool.language)[0]
-        shares = torch.stack([target for _, target in taught.values()])
-        head = fit_ngram_classifier(list(taught), shares.numpy(), torch.stack(network).numpy(), strength)
+        projected |= {normalised(shot.texts[0]): (shot, certain[str(shot.gold)]) for shot in draw.shots[pool.language]}
+        network = predict_rows(model, pool.encoded, [example.id for example, _ in projected.values()], pool.language)[0]
+        shares = torch.stack([target for _, target in projected.values()])
+        head = fit_ngram_classifier(list(projected), shares.numpy(), torch.stack(network).numpy(), strength)
         if head is not None:
             found[pool.language] = head
     return found

@@ -301,15 +301,17 @@ def test_the_words_learn_what_the_model_makes_of_the_translations(runs):
     path = run.folder / "trials" / "k1-draw0-seed1" / "adaptation.safetensors"
     adaptation, _ = load_adaptation(path, run.backbone)
     model, (draw,) = GraftedModel(run.backbone.stack, adaptation), run.materials.draws
-    taught, known = {}, {}
+    projected, known = {}, {}
     for source, target in draw.pairs[TARGET]:
         (logits,), _ = predict_rows(model, run.pools[SOURCE, "learn"], [source.id], SOURCE)
-        taught[target.text_a], known[target.text_a] = logits.softmax(0).numpy(), target
+        projected[target.text_a], known[target.text_a] = logits.softmax(0).numpy(), target
     for shot in draw.shots[TARGET]:
-        taught[shot.text_a] = np.eye(3, dtype=np.float32)[run.materials.task.labels.index(shot.label)]
+        projected[shot.text_a] = np.eye(3, dtype=np.float32)[run.materials.task.labels.index(shot.label)]
         known[shot.text_a] = shot
     network, _ = predict_rows(model, run.pools[TARGET, "learn"], [e.id for e in known.values()], TARGET)
-    expected = fit_ngram_classifier(list(taught), np.stack(list(taught.values())), torch.stack(network).numpy(), 30.0)
+    expected = fit_ngram_classifier(
+        list(projected), np.stack(list(projected.values())), torch.stack(network).numpy(), 30.0
+    )
     for name, tensor in expected.state_dict().items():
         assert torch.allclose(
             adaptation.text_classifiers["ngrams"][TARGET].state_dict()[name].float(), tensor.float(), atol=1e-4

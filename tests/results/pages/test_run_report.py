@@ -463,7 +463,7 @@ def invented_retention(difference=(0.05, 0.01, 0.09), sentences="test", off=2e-6
             "eng-Latn": {"sentences": "dev", "n": 99, "cosine": 0.9731, "cka": 0.9912},
             "yor-Latn": {"sentences": "test", "n": 120, "cosine": 0.4111, "cka": None},
         },
-        "parts_off": {"texts": 219, "max_difference": off, "tolerance": 1e-3},
+        "adapters_disabled": {"texts": 219, "max_difference": off, "tolerance": 1e-3},
     }  # fmt: skip
 
 
@@ -570,7 +570,7 @@ def test_retention_has_its_section(run):
     assert f"<h2>{told}</h2>" in page
     assert f"**What is left of what the model could do.** {told}" in card
     for expected in ("204 test texts", "+5.0 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
-                     "✓ With all parts switched off", "7 · Largest mistakes", "section 8"):  # fmt: skip
+                     "✓ With the adapters disabled", "7 · Largest mistakes", "section 8"):  # fmt: skip
         assert expected in page
     assert parsed(run / "report.html").open == []
     (run / "retention.json").unlink()
@@ -601,7 +601,7 @@ def test_parts_that_stay_on_are_warned_of(run):
     text = unescape(plain(write_report(run)))
 
     assert "differ from the base model's by 0.25" in text.partition("</header>")[0]
-    assert "✗ With all parts switched off, the model is not the base model" in text
+    assert "✗ With the adapters disabled, the model is not the base model" in text
 
 
 def test_a_diverged_loss_is_told(run):
