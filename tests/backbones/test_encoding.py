@@ -1,16 +1,12 @@
 """From features to frozen states, once."""
 
-from itertools import pairwise
-
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 import lingraft.backbones.encoding
 from lingraft.backbones.encoding import encode, usual_cut
 from lingraft.backbones.state_cache import info, prune
-from lingraft.backbones.walk import at_layer, embed_batch, frozen_pooled, length_batches, pad_batch, states_at
+from lingraft.backbones.walk import at_layer, frozen_pooled, states_at
 from lingraft.core.errors import CacheError
 from lingraft.core.records import IDS as UNREAD
 from lingraft.core.records import Features
@@ -32,41 +28,6 @@ def encoded(backbone, features=FEATURES, *, cut=1, dtype="float32", max_bytes=10
     return encode(
         features, backbone, cut=cut, max_length=32, dtype=dtype, max_bytes=max_bytes, device=CPU, **options
     )  # fmt: skip
-
-
-# ---- Batches ---------------------------------------------------------------------------------------
-
-LENGTHS = st.lists(st.integers(1, 300), max_size=80)
-
-
-@given(LENGTHS, st.integers(1, 1000))
-def test_batches_cover_every_row_once(lengths, tokens):
-    """No text is left out and none comes twice."""
-    batches = list(length_batches(lengths, tokens))
-    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
-    assert all(batches)
-
-
-@given(LENGTHS, st.integers(1, 1000))
-def test_batches_are_bounded(lengths, tokens):
-    """A batch has at most so many tokens, padding counted, unless it is one text."""
-    for batch in length_batches(lengths, tokens):
-        assert len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= tokens
-
-
-@given(LENGTHS, st.integers(1, 1000))
-def test_batches_are_as_full_as_they_can_be(lengths, tokens):
-    """The first text of a batch would not have fitted into the one before."""
-    batches = list(length_batches(lengths, tokens))
-    for before, after in pairwise(batches):
-        assert (len(before) + 1) * lengths[after[0]] > tokens
-
-
-@given(LENGTHS)
-def test_batches_rise_in_length(lengths):
-    """Texts of similar length share a batch."""
-    ordered = [lengths[row] for batch in length_batches(lengths) for row in batch]
-    assert ordered == sorted(lengths)
 
 
 # ---- States ----------------------------------------------------------------------------------------
@@ -104,18 +65,6 @@ def test_rows_are_found_by_id_in_any_order(tiny_backbone, empty_cache):
     ids = ["id5", "id0", "id5"]
     assert torch.equal(found.pooled(ids), torch.cat([found.pooled([i]) for i in ids]))
     assert found.lengths == [len(ids) for ids in IDS]
-
-
-def test_embedding_pads_on_the_right(tiny_backbone):
-    """The mask says how long each text is; layer 0 is where the walk begins."""
-    states = embed_batch(IDS[:3], tiny_backbone.stack, CPU)
-    assert states.mask.tolist() == [[1] * 6, [1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 0]]
-    assert (states.mask.dtype, states.layer, states.prompt_length) == (torch.long, 0, 0)
-
-
-def test_fresh_states_carry_no_gradient(tiny_backbone):
-    """Below the cut nothing is recorded."""
-    assert not states_at(IDS, tiny_backbone.stack, 2, CPU).tokens.requires_grad
 
 
 def test_progress_counts_every_token_once(tiny_backbone, empty_cache):
@@ -158,13 +107,6 @@ def test_walking_from_ids_is_walking_from_the_start(tiny_backbone, empty_cache, 
         torch.testing.assert_close(one.tokens[real], other.tokens[real])
         pooled = frozen_pooled(stack, unread.table.batch(rows))
     torch.testing.assert_close(pooled, unread.pooled([f"id{row}" for row in rows]), rtol=1e-5, atol=1e-5)
-
-
-def test_fresh_states_at_the_layer_of_ids_are_ids(tiny_backbone):
-    """Prediction on new texts begins where training did."""
-    states = states_at(IDS[:2], tiny_backbone.stack, UNREAD, CPU)
-    assert states.tokens.tolist() == pad_batch(IDS[:2], tiny_backbone.stack, CPU).tokens.tolist()
-    assert states.layer == UNREAD
 
 
 # ---- The cache -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lingraft.backbones.encoding import encode
-from lingraft.backbones.walk import at_layer, pad_batch
+from lingraft.backbones.walk import at_layer, states_at
 from lingraft.core.records import ChoiceExample, Features, PairExample, TaggedExample
 from lingraft.model.heads.linear import Labelled, fit_head
 from lingraft.model.standardiser import Frame
@@ -134,7 +134,7 @@ def test_its_logits_are_those_of_the_frozen_states(tiny_backbone):
     for row, logits in zip(rows, found, strict=True):
         ids = source.encoded.features[row].input_ids
         with torch.no_grad():
-            final = at_layer(tiny_backbone.stack, pad_batch([ids], tiny_backbone.stack, CPU), 3)
+            final = states_at([ids], tiny_backbone.stack, 3, CPU)
             expected = linear(tiny_backbone.stack.finish(final.tokens)[0].mean(0))
         torch.testing.assert_close(logits, expected.detach(), rtol=1e-4, atol=1e-4)
 

@@ -21,7 +21,7 @@ from . import LayerStack
 from .loading import Backbone
 from .state_cache import entry_bytes, entry_key, stored
 from .state_table import Dtype, IdTable, StateTable
-from .walk import frozen_pooled, length_batches, states_at
+from .walk import encode_batch, length_batches
 
 Advance = Callable[[int], None]
 """Called with the number of tokens just encoded."""
@@ -125,9 +125,7 @@ def _states(
     """States at the cut and pooled states after the last layer, in the order of ``ids``."""
     lengths = [len(text) for text in ids]
     table = StateTable.empty(lengths, width=stack.width, layer=cut, dtype=dtype)
-    with torch.inference_mode():
-        for rows in length_batches(lengths):
-            states = states_at([ids[row] for row in rows], stack, cut, device)
-            table.put(rows, states, frozen_pooled(stack, states))
-            advance(sum(lengths[row] for row in rows))
+    for rows in length_batches(lengths):
+        table.put(rows, *encode_batch([ids[row] for row in rows], stack, cut, device))
+        advance(sum(lengths[row] for row in rows))
     return table
