@@ -288,7 +288,6 @@ def encoded(prepared: Prepared, features: tuple[Features, ...]) -> Encoded:
             features,
             loaded(prepared.checkpoint),
             cut=prepared.cut,
-            max_length=recipe.backbone.max_length,
             dtype=recipe.cache.dtype,
             max_bytes=int(recipe.cache.max_gigabytes * 1e9),
             device=torch.device("cpu"),

@@ -242,7 +242,7 @@ def test_cached_and_fresh_states_train_alike(tiny_backbone, cut):
     stack = tiny_backbone.stack
     features = [Features(str(i), tuple(ids)) for i, ids in enumerate(IDS)]
     encoded = encode(
-        features, tiny_backbone, cut=cut, max_length=16, dtype="float32", max_bytes=10**9, device=CPU
+        features, tiny_backbone, cut=cut, dtype="float32", max_bytes=10**9, device=CPU
     )  # fmt: skip
     gradients = []
     for states in (encoded.table.batch([2, 0, 1]), states_at([IDS[2], IDS[0], IDS[1]], stack, cut, CPU)):

@@ -44,7 +44,7 @@ ENGLISH = (("ada", "beli", "cora", "dune"), ("eli", "fara", "goma", "hilu"))
 def states_of(backbone, kind, examples):
     """Encoded examples, cut after the first block."""
     features = kind.encode(examples, backbone.tokenizer, 32, "")
-    return encode(features, backbone, cut=1, max_length=32, dtype="float32", max_bytes=10**9, device=CPU)
+    return encode(features, backbone, cut=1, dtype="float32", max_bytes=10**9, device=CPU)
 
 
 def pool_of(backbone, kind, examples, *, labelled=None, source=True, language="eng-Latn"):
@@ -192,7 +192,7 @@ def test_a_logistic_regression_reads_the_cache(tiny_backbone):
     texts = [(1, 5 + i % 4, 6 + i % 4, 2) if i % 2 else (1, 20 + i % 4, 2) for i in range(16)]
     encoded = encode(
         [Features(f"x{i}", ids) for i, ids in enumerate(texts)], tiny_backbone,
-        cut=1, max_length=32, dtype="float32", max_bytes=10**9, device=CPU,
+        cut=1, dtype="float32", max_bytes=10**9, device=CPU,
     )  # fmt: skip
     ids = [f"x{i}" for i in range(16)]
     pooled, labels = encoded.pooled(ids), [i % 2 for i in range(16)]

@@ -70,7 +70,9 @@ class DebertaStack(LayerStack):
         states: Tensor = layer.output(layer.intermediate(attended), attended)
         if i == 0 and self.convolution is not None:
             # Text by text: the kernel of a convolution is chosen by the size of the batch, and rounds accordingly.
-            inputs = zip((hidden * keep[:, :, None]).split(1), states.split(1), keep.long().split(1), strict=True)
+            inputs = zip(
+                *(torch.split(part, 1) for part in (hidden * keep[:, :, None], states, keep.long())), strict=True
+            )
             states = torch.cat([self.convolution(*one) for one in inputs])
         return states
 

@@ -62,10 +62,14 @@ def temporary_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def publish_file(temporary: Path, path: Path) -> None:
-    """Put a file that is written in the place of ``path``, as readable as the umask allows."""
+def publish_file(temporary: Path, path: Path, *, flush: bool = True) -> None:
+    """Put a file that is written in the place of ``path``, as readable as the umask allows.
+
+    Without ``flush`` a power cut may leave half of it there: for files that carry a checksum.
+    """
     temporary.chmod(_usual_mode())  # mkstemp's 0600 would shut out the colleagues of a shared cache
-    _flush(temporary)
+    if flush:
+        _flush(temporary)
     temporary.replace(path)
 
 
