@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -108,10 +109,6 @@ class StateTable:
             self.tokens[start : start + length] = source[i, :length]
         self.pooled[chosen] = pooled.detach().to("cpu", torch.float32).numpy()
 
-    def text(self, row: int) -> NDArray[np.floating[Any]]:
-        """The states of one text: ``[t, H]``, not copied."""
-        return self.tokens[self.offsets[row] : self.offsets[row + 1]]
-
 
 @dataclass(frozen=True, eq=False)
 class StateView:
@@ -130,6 +127,15 @@ class StateView:
     def __len__(self) -> int:
         return len(self.places)
 
+    @cached_property
+    def _spans(self) -> list[tuple[NDArray[np.floating[Any]], int, int]]:
+        """For each text, the tokens of its table, the first that is its own, and how many are."""
+        offsets = {table: table.offsets.tolist() for table, _ in self.places}
+        return [
+            (table.tokens, offsets[table][row], offsets[table][row + 1] - offsets[table][row])
+            for table, row in self.places
+        ]
+
     def batch(self, rows: Sequence[int]) -> States:
         """Gather texts, padded on the right with zeros to the longest of them.
 
@@ -145,14 +151,13 @@ class StateView:
         Raises:
             IndexError: A row is negative or beyond the last text.
         """
-        chosen = (self.places[row] for row in _checked(rows, len(self)).tolist())
-        texts = [table.text(row) for table, row in chosen]
-        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        spans = [self._spans[row] for row in _checked(rows, len(self)).tolist()]
+        lengths = np.array([length for _, _, length in spans], dtype=np.int64)
         longest = int(lengths.max(initial=0))
-        padded = np.empty((len(texts), longest, self.width), dtype=texts[0].dtype if texts else np.float32)
-        for i, text in enumerate(texts):
-            padded[i, : len(text)] = text
-            padded[i, len(text) :] = 0
+        padded = np.empty((len(spans), longest, self.width), dtype=spans[0][0].dtype if spans else np.float32)
+        for i, (tokens, start, length) in enumerate(spans):
+            padded[i, :length] = tokens[start : start + length]
+            padded[i, length:] = 0
         mask = (np.arange(longest) < lengths[:, None]).astype(np.int64)
         return States(torch.from_numpy(padded).float(), torch.from_numpy(mask), self.layer)
 
