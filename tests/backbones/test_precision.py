@@ -101,7 +101,7 @@ def test_cached_states_of_another_precision_are_not_taken(tiny_checkpoint):
     for precision in ("float32", "bfloat16"):
         backbone = load_backbone(str(tiny_checkpoint), precision=precision)
         found[precision] = encode(
-            features, backbone, cut=2, max_length=8, dtype="float32", max_bytes=10**9, device=torch.device("cpu")
+            features, backbone, cut=2, dtype="float32", max_bytes=10**9, device=torch.device("cpu")
         ).pooled(["a", "b"])
 
     assert not torch.equal(found["float32"], found["bfloat16"])
