@@ -31,10 +31,10 @@ def usual_prefix(checkpoint: str) -> str:
     return "query: " if "e5" in words and "instruct" not in words else ""
 
 
-def checkpoint_folder(checkpoint: str) -> Path:
-    """Where the checkpoint's files are, fetched or converted first if need be."""
+def checkpoint_folder(checkpoint: str, *, trusting: bool = False) -> Path:
+    """Where the checkpoint's files are, fetched or converted first if need be; ``trusting`` as in load_backbone."""
     if checkpoint.startswith(BUNDLED):
-        return bundled_folder(checkpoint.removeprefix(BUNDLED))
+        return bundled_folder(checkpoint.removeprefix(BUNDLED), trusting=trusting)
     return local_folder(checkpoint) or download(checkpoint, only=DOWNLOADED)
 
 

@@ -35,6 +35,7 @@ from .checkpoint_files import (
     weight_files,
 )
 from .digests import tokenizer_digest, weights_digest
+from .remembered import note_digests, recall_digests, stamp_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -75,7 +76,13 @@ class CheckpointFacts:
     licence: str
 
 
-def load_backbone(checkpoint: str, *, text_prefix: str | None = None, precision: Precision = "float32") -> Backbone:
+def load_backbone(
+    checkpoint: str,
+    *,
+    text_prefix: str | None = None,
+    precision: Precision = "float32",
+    trusting: bool = False,
+) -> Backbone:
     """Load a checkpoint as a frozen layer stack, its weights in float32, with its tokenizer.
 
     Args:
@@ -83,23 +90,29 @@ def load_backbone(checkpoint: str, *, text_prefix: str | None = None, precision:
         text_prefix: What goes before every text; by default what the model was trained with,
             where that is known.
         precision: Of the matrix products inside its blocks.
+        trusting: Believe digests that were made before of the same files; for prediction, not for training.
 
     Raises:
         CheckpointError: It is missing, damaged, unsafe, or of an unsupported family.
     """
-    folder = checkpoint_folder(checkpoint)
+    folder = checkpoint_folder(checkpoint, trusting=trusting)
+    seen = stamp_files(folder)
     config = read_config(folder, checkpoint)
     weight_files(folder, checkpoint)
     tokenizer = _load_tokenizer(folder, checkpoint)
     stack: LayerStack = backbones.build(config["model_type"])(_load_encoder(folder, checkpoint))
     stack.precision = precision
     _check_vocabulary(tokenizer, config, checkpoint)
+    digests = recall_digests(folder) if trusting else None
+    if digests is None:
+        digests = {"weights": weights_digest(stack), "tokenizer": tokenizer_digest(tokenizer)}
+        note_digests(folder, seen, digests)
     return Backbone(
         name=checkpoint,
         stack=stack,
         tokenizer=tokenizer,
-        weights_digest=weights_digest(stack),
-        tokenizer_digest=tokenizer_digest(tokenizer),
+        weights_digest=digests["weights"],
+        tokenizer_digest=digests["tokenizer"],
         text_prefix=usual_prefix(checkpoint) if text_prefix is None else text_prefix,
         max_length=min(stack.max_length, tokenizer.model_max_length),
         licence=licence_of(folder, checkpoint),
