@@ -31,9 +31,9 @@ from .checkpoint_files import (
     licence_of,
     local_folder,
     read_config,
+    stored_in_16_bit,
     stored_parameters,
     usual_prefix,
-    stored_in_16_bit,
     weight_files,
 )
 from .digests import tokenizer_digest, weights_digest
