@@ -1,7 +1,7 @@
 """Time and memory of one training step, beside what a user would pick instead, in one run.
 
 Every method trains the same checkpoint on the same texts in the same order: batches of 32 that
-``epoch_steps`` composed, first SIB-200 English in length buckets, then sentences joined to 128
+``compose_epoch`` composed, first SIB-200 English in length buckets, then sentences joined to 128
 tokens each. A step is forward, loss, backward, clipping, AdamW and zeroing the gradients, from the
 end of one step to the end of the next, so that fetching a batch (collating token ids there,
 reading cached states here) counts. Methods take turns, a few steps each, and every batch counts
@@ -43,6 +43,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 # As the command line of lingraft does, for all methods, before torch loads.
@@ -75,7 +76,7 @@ METHODS = {
     "lingraft+alignment": "the same texts, with mse and contrastive loss to their own teacher states",
     "lingraft+pairs": "a joint step: those 32 English texts and 32 Yoruba sentences with their teacher (64 texts)",
 }
-UNCACHED = "lingraft, walking the frozen layers in every step"
+UNCACHED = "lingraft, computing the frozen layers in every step"
 
 Run = Callable[["Plan"], list[float]]
 """Trains on the batches of a plan and returns the seconds of each, the first (warm-up) left out."""
@@ -230,21 +231,13 @@ def plan(
 
 def bucketed(features: tuple[Features, ...]) -> list[tuple[str, ...]]:
     """The full batches of an epoch as lingraft composes them, the shortest texts first."""
-    import torch
-
-    from lingraft.backbones.encoding import Encoded
-    from lingraft.training.batches import Pool, epoch_steps
-
-    class Names(Pool):
-        """A pool whose batches are the ids of their texts."""
-
-        def batch(self, ids: Sequence[str], device: torch.device) -> Any:
-            return tuple(ids)
+    from lingraft.recipe.settings import TrainSettings
+    from lingraft.training.batches import compose_epoch
 
     length = {feature.example_id: len(feature.input_ids) for feature in features}
-    pool = Names(ENGLISH, Encoded(features, table=None), passed=tuple(length), labelled=(), teacher={})  # type: ignore[arg-type]
-    steps = epoch_steps(pool, [], batch_size=BATCH, seed=0, epoch=0, device=torch.device("cpu"))
-    batches: list[Any] = [step()[0] for step in steps]
+    texts = SimpleNamespace(ids=tuple(length), labelled=(), longest=length)
+    composed = compose_epoch(texts, [], TrainSettings(batch_size=BATCH), seed=0, epoch=0)
+    batches = [tuple(ids) for ((_, ids),) in composed]
     full = [batch for batch in batches if len(batch) == BATCH]
     if not full:
         raise LingraftError(f"the data give {len(length)} texts, too few for a batch of {BATCH}; see --data-dir")
@@ -288,7 +281,6 @@ def encoded(context: Context, features: tuple[Features, ...]) -> Encoded:
             features,
             loaded(context.checkpoint),
             cut=context.cut,
-            max_length=recipe.backbone.max_length,
             dtype=recipe.cache.dtype,
             max_bytes=int(recipe.cache.max_gigabytes * 1e9),
             device=torch.device("cpu"),
@@ -308,7 +300,7 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
     from lingraft.model.prompts.initialisers import starts
     from lingraft.model.standardiser import Standardiser
     from lingraft.tasks.kinds.classification import class_weights, cross_entropy
-    from lingraft.training.alignment_terms import Transfer
+    from lingraft.training.alignment_terms import AlignmentTerms
     from lingraft.training.batches import Step
     from lingraft.training.loop import train
 
@@ -351,7 +343,7 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
             language=batch.language,
             targets=torch.tensor([known[i] for i in ids]),
             teacher=batch.teacher.expand(len(ids), -1),
-            taught=batch.taught.expand(len(ids)),
+            has_teacher=batch.has_teacher.expand(len(ids)),
             is_source=batch.is_source,
         )
 
@@ -374,7 +366,7 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
             model,
             lambda epoch: steps,
             task_loss=lambda logits, targets, mask: cross_entropy(logits, targets, mask, weights),
-            transfer=Transfer(recipe.alignment, {stack.num_layers: standardiser})
+            transfer=AlignmentTerms(recipe.alignment, {stack.num_layers: standardiser})
             if method in ("lingraft+alignment", "lingraft+pairs")
             else None,
             settings=recipe.train,
@@ -394,7 +386,7 @@ def pool_of(language: str, texts: Encoded) -> Pool:
     ids = tuple(feature.example_id for feature in texts.features)
     labels = frozenset(feature.example_id for feature in texts.features if feature.target is not None)
     teacher = dict(zip(ids, texts.pooled(ids), strict=True))
-    return Pool(language, texts, passed=ids, labelled=labels, teacher=teacher, is_source=language == ENGLISH)
+    return Pool(language, texts, ids=ids, labelled=labels, teacher=teacher, is_source=language == ENGLISH)
 
 
 def durations(ends: Sequence[float]) -> list[float]:

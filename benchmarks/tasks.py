@@ -293,10 +293,10 @@ def _trained(stage: Stage) -> Iterator[str]:
             + ", ".join(f"{name} {value:.3f}" for name, value in majority.items())
             + "."
         )
-    leaks = sum(run.data.get("overlap_removed", {}).values())
+    overlap = sum(run.data.get("overlap_removed", {}).values())
     notes = [
         *run.data.get("notes", ()),
-        *([f"{leaks} texts that are evaluated on were taken out of training"] if leaks else []),
+        *([f"{overlap} texts that are evaluated on were taken out of training"] if overlap else []),
     ]
     for note in notes:
         yield ""

@@ -17,7 +17,7 @@ from lingraft.model.standardiser import Standardiser
 from lingraft.recipe.settings import Block, TrainSettings, WeightedBlock
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.classification import cross_entropy
-from lingraft.training.alignment_terms import Transfer, fit_standardisers
+from lingraft.training.alignment_terms import AlignmentTerms, fit_standardisers
 from lingraft.training.loop import Hooks, train
 from lingraft.training.losses import Objective
 
@@ -44,29 +44,31 @@ def small_world(stack, *, cut=1, steps=STEPS):
             for _ in range(count)
         ]
 
-    def batch(language, ids, targets, taught):
+    def batch(language, ids, targets, has_teacher):
         translated = [[i - 16 if i > 20 else i for i in text] for text in ids]
         with torch.no_grad():
             teacher = frozen_pooled(stack, states_at(translated, stack, 0, CPU))
         is_source = language == SOURCE
-        pairs = [text for text, known in zip(translated, taught, strict=True) if known]
+        pairs = [text for text, known in zip(translated, has_teacher, strict=True) if known]
         return Batch(
             states_at(ids, stack, cut, CPU),
             language,
             torch.tensor(targets),
             teacher,
-            torch.tensor(taught),
+            torch.tensor(has_teacher),
             is_source=is_source,
             source=None if is_source else states_at(pairs, stack, cut, CPU),
             # Word for word, the first of each text left out.
-            links=None if is_source else torch.tensor([[row, i, i] for row in range(len(pairs)) for i in (2, 3, 4)]),
+            word_alignment=None
+            if is_source
+            else torch.tensor([[row, i, i] for row in range(len(pairs)) for i in (2, 3, 4)]),
         )
 
     found = []
     for _ in range(steps):
         source = batch(SOURCE, texts(4, 0) + texts(4, 1), [0] * 4 + [1] * 4, [True] * 8)
-        labels, taught = [NO_LABEL, 0, NO_LABEL, NO_LABEL], [True, False, True, True]
-        target = batch(TARGET, texts(2, 0, 16) + texts(2, 1, 16), labels, taught)
+        labels, has_teacher = [NO_LABEL, 0, NO_LABEL, NO_LABEL], [True, False, True, True]
+        target = batch(TARGET, texts(2, 0, 16) + texts(2, 1, 16), labels, has_teacher)
         found.append((source, target))
     return found
 
@@ -95,7 +97,7 @@ def small_transfer(stack, world, *blocks):
     if layers:
         bare = small_model(stack, prompt=None, adapter=None)
         standardisers |= fit_standardisers(bare, [source.states for source, _ in world], layers)
-    return Transfer(wanted, standardisers, SOURCE)
+    return AlignmentTerms(wanted, standardisers, SOURCE)
 
 
 def small_settings(**changes):
@@ -125,13 +127,13 @@ class SmallCourse:
         return [lambda i=(i + epoch) % count: self.world[i] for i in range(count)]
 
 
-def trained(model, world, transfer, *, settings=None, seed=5, epochs=None, phases=None, state=None, **hooks):
+def trained(model, world, terms, *, settings=None, seed=5, epochs=None, phases=None, state=None, **hooks):
     """Train, and return the parameters and the history; ``epochs`` gives the steps where not always ``world``."""
     settings = settings or small_settings()
     history = train(
         model,
         SmallCourse(world, settings, seed, epochs),
-        Objective(task_loss, transfer, settings.source_regularisation, settings.shot_weight),
+        Objective(task_loss, terms, settings.source_regularisation, settings.shot_weight),
         phases=phases or (Phase(),),
         state=state,
         hooks=Hooks(**hooks),

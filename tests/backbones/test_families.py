@@ -1,4 +1,4 @@
-"""Our walk through a model is the model's own forward pass."""
+"""Our forward pass through a model is the model's own."""
 
 from functools import partial
 
@@ -41,7 +41,7 @@ def texts(*lengths):
     return ids.masked_fill(mask == 0, 0), mask
 
 
-def walk(stack, hidden, mask, first=0, prompt_length=0):
+def run_stack(stack, hidden, mask, first=0, prompt_length=0):
     """All blocks from ``first``, then ``finish``."""
     for i in range(first, stack.num_layers):
         hidden = stack.block(i, hidden, mask, prompt_length)
@@ -50,14 +50,14 @@ def walk(stack, hidden, mask, first=0, prompt_length=0):
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(("family", "options"), VARIANTS)
-def test_walk_equals_hugging_face(family, options, training):
+def test_the_forward_pass_equals_hugging_face(family, options, training):
     """Embedding, blocks and finish give Hugging Face's last hidden state, asked to train or not."""
     model, stack = build(family, **options)
     ids, mask = texts(LENGTH, 7, 23)
     with torch.no_grad():
         expected = model(input_ids=ids, attention_mask=mask).last_hidden_state
 
-    ours = walk(stack.train(training), stack.embed(ids), mask)
+    ours = run_stack(stack.train(training), stack.embed(ids), mask)
 
     real = mask.bool()
     torch.testing.assert_close(ours[real], expected[real], atol=1e-5, rtol=0)
@@ -84,8 +84,8 @@ def test_padding_changes_nothing(family):
     _, stack = build(family)
     ids, mask = texts(30, 12)
 
-    together = walk(stack, stack.embed(ids), mask)[1, :12]
-    alone = walk(stack, stack.embed(ids[1:, :12]), mask[1:, :12])[0]
+    together = run_stack(stack, stack.embed(ids), mask)[1, :12]
+    alone = run_stack(stack, stack.embed(ids[1:, :12]), mask[1:, :12])[0]
 
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
@@ -98,7 +98,7 @@ def test_masks_of_any_dtype_mean_the_same(family, dtype):
     ids, mask = texts(20, 9)
     hidden = stack.embed(ids)
 
-    torch.testing.assert_close(walk(stack, hidden, mask.to(dtype)), walk(stack, hidden, mask), atol=0, rtol=0)
+    torch.testing.assert_close(run_stack(stack, hidden, mask.to(dtype)), run_stack(stack, hidden, mask), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -119,7 +119,7 @@ def test_gradient_flows_through_blocks_to_their_input(family):
     ids, mask = texts(20, 9)
     hidden = stack.embed(ids).detach().requires_grad_()
 
-    walk(stack, hidden, mask, first=1)[mask.bool()].pow(2).sum().backward()
+    run_stack(stack, hidden, mask, first=1)[mask.bool()].pow(2).sum().backward()
 
     assert hidden.grad.isfinite().all()
     assert (hidden.grad[mask.bool()].abs().sum(-1) > 0).all()
@@ -132,10 +132,10 @@ def test_training_follows_encoding_in_inference_mode(family):
     _, stack = build(family)
     ids, mask = texts(LENGTH, 9)
     with torch.inference_mode():
-        encoded = walk(stack, stack.embed(ids), mask)
+        encoded = run_stack(stack, stack.embed(ids), mask)
     hidden = stack.embed(ids).detach().requires_grad_()
 
-    trained = walk(stack, hidden, mask)
+    trained = run_stack(stack, hidden, mask)
     trained.sum().backward()
 
     torch.testing.assert_close(trained.detach()[mask.bool()], encoded[mask.bool()], atol=1e-5, rtol=0)
@@ -268,7 +268,7 @@ def test_prefixes_are_a_softmax_of_their_own_head_by_head(family, options, train
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(("family", "options"), VARIANTS)
-def test_closed_gates_leave_the_walk_as_it_is_to_the_bit(family, options, training):
+def test_closed_gates_leave_the_forward_pass_as_it_is_to_the_bit(family, options, training):
     """With gates at zero, through all blocks, padded or not, prompt or not, nothing differs at all."""
     _, stack = build(family, **options)
     stack.train(training)
@@ -338,9 +338,9 @@ def test_feed_forward_that_does_the_usual_changes_nothing(family, training):
         return norm(dense + residual)
 
     for i in range(stack.num_layers):
-        walks = [stack.block, partial(stack.block, prefixes=prefixes), partial(stack.prompted_block, rows=rows)]
-        walks.append(partial(LayerStack.prompted_block, stack, rows=rows))
-        for block in walks:
+        passes = [stack.block, partial(stack.block, prefixes=prefixes), partial(stack.prompted_block, rows=rows)]
+        passes.append(partial(LayerStack.prompted_block, stack, rows=rows))
+        for block in passes:
             plain, hooked = block(i, hidden, mask), block(i, hidden, mask, feed_forward=usual)
             assert torch.equal(hooked[real], plain[real])
 
@@ -382,7 +382,7 @@ def test_deberta_may_have_its_distances_trained():
     before = stack.block(0, hidden, mask)
     stack.distances.weight.requires_grad_()
     for _ in range(2):
-        walk(stack, hidden, mask).sum().backward()
+        run_stack(stack, hidden, mask).sum().backward()
     assert (stack.distances.weight.grad != 0).any()
     with torch.no_grad():
         stack.distances.weight.neg_()
@@ -500,9 +500,9 @@ def test_alternating_lengths_and_prompts_do_not_mix(family):
         hidden = torch.randn(2, length, stack.width)
         mask = torch.ones(2, length)
         _, fresh = build(family)
-        expected = walk(fresh, hidden, mask, prompt_length=prompt_length)
+        expected = run_stack(fresh, hidden, mask, prompt_length=prompt_length)
 
-        torch.testing.assert_close(walk(stack, hidden, mask, prompt_length=prompt_length), expected)
+        torch.testing.assert_close(run_stack(stack, hidden, mask, prompt_length=prompt_length), expected)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -511,7 +511,7 @@ def test_longest_text_fits(family):
     _, stack = build(family)
     ids, mask = texts(stack.max_length)
 
-    assert walk(stack, stack.embed(ids), mask).shape == (1, stack.max_length, stack.width)
+    assert run_stack(stack, stack.embed(ids), mask).shape == (1, stack.max_length, stack.width)
     assert isinstance(stack, LayerStack)
 
 
@@ -536,7 +536,7 @@ def test_buckets_are_exact_near_and_logarithmic_far():
 
 
 def test_decoder_and_absolute_deberta_are_refused():
-    """A variant that the walk would get wrong is refused with a reason."""
+    """A variant that our forward pass would get wrong is refused with a reason."""
     with pytest.raises(CheckpointError, match="is_decoder"):
         build("bert", is_decoder=True)
     with pytest.raises(CheckpointError, match="relative_attention"):

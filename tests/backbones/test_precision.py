@@ -52,7 +52,7 @@ def grafted(family, prompt=None, adapter=None):
     return shaken(GraftedModel(stack, adaptation).eval(), size=0.05)
 
 
-def walked(model, precision, training):
+def states_of(model, precision, training):
     """Final states, and the gradient of all trained parts, in one vector."""
     model.stack.precision = precision
     torch.manual_seed(1)  # of dropout
@@ -69,7 +69,7 @@ def test_states_and_gradients_are_near_to_those_of_float32(family, prompt, adapt
     """The same to the precision of bfloat16, whose eight bits give three digits; states stay float32."""
     model = grafted(family, prompt, adapter)
 
-    (exact, gradient), (rounded, its_gradient) = (walked(model, one, training) for one in ("float32", "bfloat16"))
+    (exact, gradient), (rounded, its_gradient) = (states_of(model, one, training) for one in ("float32", "bfloat16"))
 
     assert rounded.tokens.dtype == its_gradient.dtype == torch.float32
     real = MASK.bool()
@@ -101,7 +101,7 @@ def test_cached_states_of_another_precision_are_not_taken(tiny_checkpoint):
     for precision in ("float32", "bfloat16"):
         backbone = load_backbone(str(tiny_checkpoint), precision=precision)
         found[precision] = encode(
-            features, backbone, cut=2, max_length=8, dtype="float32", max_bytes=10**9, device=torch.device("cpu")
+            features, backbone, cut=2, dtype="float32", max_bytes=10**9, device=torch.device("cpu")
         ).pooled(["a", "b"])
 
     assert not torch.equal(found["float32"], found["bfloat16"])

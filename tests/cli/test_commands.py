@@ -165,7 +165,7 @@ def test_everything_a_recipe_can_name_is_listed(call, kind):
 def test_the_cache_tells_its_size_and_empties(call, finished):
     """`cache prune` removes what `cache info` counts."""
     call("cache", "prune")
-    assert "0 entries" in call("cache", "info").out
+    assert "0 shards" in call("cache", "info").out
 
 
 def test_a_results_page_names_its_command_and_its_scores(finished, tmp_path):

@@ -90,7 +90,7 @@ def test_a_batch_moves_as_a_whole(random_states):
     """All five parts of a batch go to the device."""
     batch = Batch(random_states(), "yor-Latn", torch.zeros(4), torch.zeros(4, 8), torch.zeros(4, dtype=torch.bool))
     moved = batch.to(torch.device("meta"))
-    parts = (moved.states.tokens, moved.states.mask, moved.targets, moved.teacher, moved.taught)
+    parts = (moved.states.tokens, moved.states.mask, moved.targets, moved.teacher, moved.has_teacher)
     assert {part.device.type for part in parts} == {"meta"}
 
 

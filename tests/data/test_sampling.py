@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
 from lingraft.core.records import PairExample, ParallelPair, TaggedExample
-from lingraft.data.leakage import pairs_without_leaks, without_groups, without_leaks
+from lingraft.data.leakage import remove_groups, remove_overlap, remove_overlapping_pairs
 from lingraft.data.sampling import draw_shots, split_groups
 
 POOLS = st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abc")), min_size=1, max_size=60)
@@ -140,27 +140,27 @@ def test_negative_shots():
 def test_examples_with_an_evaluated_text_go():
     """Texts are compared normalised, identifiers not at all."""
     training = [example(1, text="Ọjọ́ DÁRA"), example(2, text="other")]
-    kept, dropped = without_leaks(training, [example(2, text=" ọjọ́ dára ")])
+    kept, dropped = remove_overlap(training, [example(2, text=" ọjọ́ dára ")])
     assert (kept, dropped) == ([training[1]], 1)
 
 
 def test_pairs_of_texts_are_ordered():
     """Premise and hypothesis the other way round are another example."""
     training = [example(1, text="p", second="h"), example(2, text="h", second="p"), example(3, text="p")]
-    kept, dropped = without_leaks(training, [example(9, text="P", second="H")])
+    kept, dropped = remove_overlap(training, [example(9, text="P", second="H")])
     assert ([e.id for e in kept], dropped) == (["2", "3"], 1)
 
 
 def test_evaluated_groups_go():
     """Where groups mean the same on both sides, they are enough."""
-    kept, dropped = without_groups([example(1, group="x"), example(2, group="y")], {"x"})
+    kept, dropped = remove_groups([example(1, group="x"), example(2, group="y")], {"x"})
     assert ([e.id for e in kept], dropped) == (["2"], 1)
 
 
 def test_parallel_pairs_go_by_either_side():
     """A pair leaks if its source or its target is evaluated on, as either of two texts."""
     pairs = [ParallelPair(s, t, "eng-Latn", "yor-Latn") for s, t in [("One", "x"), ("y", "KAN"), ("two", "èjì")]]
-    kept, dropped = pairs_without_leaks(pairs, [example(1, text="one", second="kan")])
+    kept, dropped = remove_overlapping_pairs(pairs, [example(1, text="one", second="kan")])
     assert (kept, dropped) == ([pairs[2]], 2)
 
 
@@ -168,4 +168,4 @@ def test_blanks_between_tagged_words_hide_no_leak():
     """A tagged sentence is words, its translation's other side is prose."""
     tagged = TaggedExample("1", "1", "swh-Latn", words=("Juma", "alienda", ",", "Nairobi", "."), tags=("O",) * 5)
     pairs = [ParallelPair("Juma went.", "Juma alienda, Nairobi.", "eng-Latn", "swh-Latn")]
-    assert pairs_without_leaks(pairs, [tagged]) == ([], 1)
+    assert remove_overlapping_pairs(pairs, [tagged]) == ([], 1)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lingraft.backbones.encoding import encode
-from lingraft.backbones.walk import embed_batch, states_at, step
+from lingraft.backbones.walk import states_at, step
 from lingraft.core.records import Features
 from lingraft.model.adaptation import Adaptation, build_adaptation
 from lingraft.model.heads.linear import LinearClassifier
@@ -84,14 +84,14 @@ def test_a_new_adaptation_is_the_untouched_backbone(tiny_backbone, original, cut
     assert (final.layer, final.prompt_length) == (tiny_backbone.stack.num_layers, 0)
 
 
-def test_parts_can_be_switched_off(tiny_backbone, original):
-    """However it was trained, `parts=False` walks the untouched backbone."""
+def test_adapters_can_be_disabled(tiny_backbone, original):
+    """However it was trained, with adapters disabled the untouched backbone computes."""
     model = grafted(tiny_backbone.stack, prompt={"name": "deep"}, adapter={"name": "bottleneck"})
     with torch.no_grad():
         for parameter in model.adaptation.parameters():
             parameter.add_(torch.randn_like(parameter))
         tokens, mask = padded()
-        final = model.walk(states_at(IDS, tiny_backbone.stack, 1, CPU), "yor-Latn", parts=False)
+        final = model.run_layers(states_at(IDS, tiny_backbone.stack, 1, CPU), "yor-Latn", adapters_enabled=False)
         assert_same_words(final.tokens, original(tokens, attention_mask=mask).last_hidden_state, mask)
 
 
@@ -172,7 +172,7 @@ def test_the_language_decides_which_part_is_used(tiny_backbone):
 
 @pytest.mark.parametrize("prompt", [None, {"name": "deep"}, {"name": "gated"}, {"name": "input"}])
 @pytest.mark.parametrize("adapter", [None, {"name": "bottleneck"}, {"name": "lora"}])
-def test_a_walk_from_ids_is_a_walk_from_the_start(tiny_backbone, prompt, adapter):
+def test_a_forward_pass_from_ids_is_one_from_the_start(tiny_backbone, prompt, adapter):
     """Token ids and states at layer 0 give the same logits, whatever is grafted on."""
     stack = tiny_backbone.stack
     for cut in (-1, 0):
@@ -185,7 +185,7 @@ def test_a_walk_from_ids_is_a_walk_from_the_start(tiny_backbone, prompt, adapter
 @pytest.mark.parametrize("prompt", [None, {"name": "deep"}, {"name": "input"}])
 @pytest.mark.parametrize("cut", [-1, 0])
 def test_states_on_the_way_are_given(tiny_backbone, prompt, cut):
-    """After every layer, adapted, without virtual tokens; walked on from there they end where the walk did."""
+    """After every layer, adapted, without virtual tokens; going on from there ends where the whole forward pass did."""
     stack = tiny_backbone.stack
     model = shaken(grafted(stack, cut=cut, prompt=prompt, adapter={"name": "bottleneck"}), size=0.3).eval()
     visited = {}
@@ -209,25 +209,27 @@ def test_frozen_states_on_the_way_are_the_backbone_s(tiny_backbone, original):
     tokens, mask = padded()
     visited = {}
     with torch.no_grad():
-        model.walk(states_at(IDS, tiny_backbone.stack, -1, CPU), "yor-Latn", parts=False, visited=visited)
+        model.run_layers(
+            states_at(IDS, tiny_backbone.stack, -1, CPU), "yor-Latn", adapters_enabled=False, visited=visited
+        )
         expected = original(tokens, attention_mask=mask, output_hidden_states=True).hidden_states
     for layer, states in visited.items():
         assert_same_words(states.tokens, expected[layer], mask)
 
 
-def test_a_copy_takes_the_place_of_the_original_in_a_walk_only(tiny_backbone):
-    """Thawed parameters that moved change the logits; the stack holds its own, and `parts=False` walks with them."""
+def test_a_copy_takes_the_place_of_the_original_in_a_forward_pass_only(tiny_backbone):
+    """Unfrozen parameters that moved change the logits; the stack holds its own, used where adapters are disabled."""
     stack, name = tiny_backbone.stack, "layers.2.output.dense.weight"
     before = stack.get_parameter(name).detach().clone()
     model = grafted(stack, unfrozen=[name]).eval()
     states = states_at(IDS, stack, 1, CPU)
     with torch.no_grad():
         same = model(states, "yor-Latn")[1]
-        frozen = model.walk(states, "yor-Latn", parts=False).tokens
-        torch.testing.assert_close(model.walk(states, "yor-Latn").tokens, frozen)
+        frozen = model.run_layers(states, "yor-Latn", adapters_enabled=False).tokens
+        torch.testing.assert_close(model.run_layers(states, "yor-Latn").tokens, frozen)
         model.adaptation.unfrozen[name.replace(".", "/")].mul_(2.0)
         assert not torch.allclose(model(states, "yor-Latn")[1], same)
-        assert torch.equal(model.walk(states, "yor-Latn", parts=False).tokens, frozen)
+        assert torch.equal(model.run_layers(states, "yor-Latn", adapters_enabled=False).tokens, frozen)
     model(states, "yor-Latn")[1].sum().backward()
     assert model.adaptation.unfrozen[name.replace(".", "/")].grad.abs().sum() > 0
     assert stack.get_parameter(name).grad is None
@@ -243,7 +245,7 @@ def test_cached_and_fresh_states_train_alike(tiny_backbone, cut):
     stack = tiny_backbone.stack
     features = [Features(str(i), tuple(ids)) for i, ids in enumerate(IDS)]
     encoded = encode(
-        features, tiny_backbone, cut=cut, max_length=16, dtype="float32", max_bytes=10**9, device=CPU
+        features, tiny_backbone, cut=cut, dtype="float32", max_bytes=10**9, device=CPU
     )  # fmt: skip
     gradients = []
     for states in (encoded.table.batch([2, 0, 1]), states_at([IDS[2], IDS[0], IDS[1]], stack, cut, CPU)):
@@ -313,7 +315,7 @@ def test_logits_reach_every_trained_part(tiny_backbone):
 
 def test_a_block_of_its_own_is_one_layer_further(tiny_backbone):
     """A step raises the layer by one and leaves mask and length."""
-    states = embed_batch(IDS, tiny_backbone.stack, CPU)
+    states = states_at(IDS, tiny_backbone.stack, 0, CPU)
     assert states.layer == 0
     after = step(tiny_backbone.stack, 0, states, torch.randn(4, 24))
     assert (after.layer, after.tokens.shape, after.mask is states.mask) == (1, states.tokens.shape, True)
@@ -330,6 +332,6 @@ def test_an_adaptation_without_parts_is_a_head(tiny_backbone):
 def test_virtual_tokens_of_a_carried_prompt_do_not_leave(tiny_backbone):
     """Prompt rows that came with the states are taken off at the end too."""
     model = grafted(tiny_backbone.stack, cut=0)
-    states = embed_batch(IDS, tiny_backbone.stack, CPU)
-    final = model.walk(replace(states, prompt_length=1), "yor-Latn")
+    states = states_at(IDS, tiny_backbone.stack, 0, CPU)
+    final = model.run_layers(replace(states, prompt_length=1), "yor-Latn")
     assert final.tokens.shape[1] == states.tokens.shape[1] - 1

@@ -261,7 +261,7 @@ def test_retention_has_the_metric_of_the_task(finished):
     kind, folder = finished
     kept = read_object(folder / "retention.json")
     assert (kept["source_score"]["metric"], kept["source_score"]["n"]) == (METRICS[kind][0], SIZES["dev"])
-    assert kept["parts_off"]["max_difference"] <= kept["parts_off"]["tolerance"]
+    assert kept["adapters_disabled"]["max_difference"] <= kept["adapters_disabled"]["tolerance"]
     assert kept["retrieval"][TARGET]["n"] == 10
 
 
@@ -493,11 +493,11 @@ def test_every_window_is_held_to_its_own_state(world, tiny_checkpoint, tiny_back
     pools = encode_all(features, replace(tiny_backbone, text_prefix="ada "), wanted, cut, cpu, Reporter(quiet=True))
     context = Context(wanted, materials, tiny_backbone, cut, pools, torch.device("cpu"))
     source, (target,) = learning_pools(materials.draws[0], context)
-    several = [i for i in source.passed if len(source.encoded.rows[i]) > 1]
+    several = [i for i in source.ids if len(source.encoded.rows[i]) > 1]
     assert several
     batch = source.batch(several, cpu)
     rows = [row for i in several for row in source.encoded.rows[i]]
-    assert batch.taught.all()
+    assert batch.has_teacher.all()
     torch.testing.assert_close(batch.teacher, source.encoded.table.pooled_rows(rows))
     assert not torch.equal(batch.teacher[0], batch.teacher[1])
     assert {len(target.encoded.rows[i]) for i in target.teacher} == {1}

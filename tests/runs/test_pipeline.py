@@ -337,12 +337,13 @@ def test_a_killed_run_ends_on_the_same_bits(world, tiny_checkpoint, tmp_path, mo
 
 
 def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, monkeypatch):
-    """One entry per language and purpose, whatever the number of seeds and shots; a second run computes none."""
+    """Whatever the number of seeds and shots, texts are encoded once: a second run adds nothing."""
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
     run(recipe(world, tiny_checkpoint, tmp_path / "a", "shots.k=[0,1]", "train.num_train_epochs=1"))
-    assert info().entries == 5
-    monkeypatch.setattr("lingraft.backbones.encoding._states", None)
+    stored = info()
+    assert stored.shards == 5  # one per language and purpose
     run(recipe(world, tiny_checkpoint, tmp_path / "b", "shots.k=[0,1]", "train.num_train_epochs=2"))
+    assert (info().shards, info().bytes) == (stored.shards, stored.bytes)
 
 
 # ---- Other shapes of a run -------------------------------------------------------------------------
@@ -432,7 +433,7 @@ def test_the_cut_becomes_a_number(cut, prompt, expected):
     ],
 )
 def test_the_cut_is_below_all_that_learns(freezing, prompt, expected):
-    """Lower than usual where a layer below it is thawed; token ids where the embeddings are."""
+    """Lower than usual where a layer below it is unfrozen; token ids where the embeddings are."""
     assert resolved_cut(cut_recipe(freezing=freezing, prompt={"name": prompt}), 12) == expected
 
 
@@ -494,7 +495,7 @@ def test_a_loss_on_frozen_states_is_refused(blocks, cut):
     ],
 )
 def test_a_loss_below_all_that_learns_is_refused(layer, freezing, said):
-    """Without prompt and adapter it is the thawed layers that count; where there are none, states do not move."""
+    """Without prompt and adapter it is the unfrozen layers that count; where there are none, states do not move."""
     blocks = {"prompt": None, "adapter": None, "freezing": freezing}
     with pytest.raises(ConfigError) as caught:
         resolved_cut(cut_recipe([{"name": "mse", "layer": layer}], **blocks), 12)

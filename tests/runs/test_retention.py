@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from invented import SOURCE, TARGET, write_world
-from lingraft.runs.retention import hits, linear_cka, parts_off, retention, retrieval, similarity
+from lingraft.runs.retention import adapters_disabled, hits, linear_cka, retention, retrieval, similarity
 from lingraft.serving.predictor import load
 from trained_run import PARTS, trained_run
 
@@ -163,7 +163,7 @@ def test_a_run_is_compared_with_its_frozen_model(trained):
             encoded, examples = trained.pools[code, "test"], trained.materials.test[code]
             before[code] = encoded.pooled([example.id for example in examples])
             alone = [encoded.table.batch([encoded.row[example.id]]) for example in examples]
-            after[code] = torch.cat([model.walk(states, code).pooled() for states in alone])
+            after[code] = torch.cat([model.run_layers(states, code).pooled() for states in alone])
     expected = retrieval((before[SOURCE], before[TARGET]), (after[SOURCE], after[TARGET]))
     assert found["retrieval"] == {TARGET: {"sentences": "test", **expected}}
     moved = similarity(before[TARGET], after[TARGET])
@@ -179,8 +179,8 @@ def test_switched_off_it_is_the_base_model(trained):
     """States are those of the cache up to rounding, although with the parts on they are not."""
     found = retention(*trained.given)
 
-    assert found["parts_off"]["max_difference"] < 1e-4 < found["parts_off"]["tolerance"]
-    assert found["parts_off"]["texts"] == 9 + 12
+    assert found["adapters_disabled"]["max_difference"] < 1e-4 < found["adapters_disabled"]["tolerance"]
+    assert found["adapters_disabled"]["texts"] == 9 + 12
     assert found["similarity"][TARGET]["cosine"] < 0.999
 
 
@@ -190,13 +190,16 @@ def test_a_part_that_stays_on_is_noticed(trained):
     model = load(path, backbone=trained.backbone).model
     encoded = trained.pools[SOURCE, "dev"]
     ids = [example.id for example in trained.materials.dev]
-    pooled = encoded.table.pooled.copy()
-    pooled[encoded.row[ids[3]], 5] += 2.5
+    places = list(encoded.table.places)
+    table, row = places[encoded.row[ids[3]]]
+    pooled = table.pooled.copy()
+    pooled[row, 5] += 2.5
+    places[encoded.row[ids[3]]] = replace(table, pooled=pooled), row
 
-    other = replace(encoded, table=replace(encoded.table, pooled=pooled))
+    other = replace(encoded, table=replace(encoded.table, places=places))
 
-    assert parts_off(model, encoded, ids, SOURCE)[0] < 1e-4
-    assert parts_off(model, other, ids, SOURCE)[0] == pytest.approx(2.5, abs=1e-3)
+    assert adapters_disabled(model, encoded, ids, SOURCE)[0] < 1e-4
+    assert adapters_disabled(model, other, ids, SOURCE)[0] == pytest.approx(2.5, abs=1e-3)
 
 
 def test_without_parts_nothing_is_lost(world, tiny_backbone, tmp_path):
@@ -220,11 +223,11 @@ def test_pairs_of_the_training_are_called_that(world, tiny_backbone, tmp_path):
 
 
 @pytest.mark.parametrize("strategy", ["top_layers", "full"])
-def test_thawed_layers_come_off_again(world, tiny_backbone, tmp_path, strategy):
-    """What was trained as a copy moves the states; switched off, the base model is there to the last digit."""
+def test_unfrozen_layers_come_off_again(world, tiny_backbone, tmp_path, strategy):
+    """What was trained as a copy moves the states; with adapters disabled, the base model is there to the last digit."""
     run = trained_run(world, tiny_backbone, tmp_path, f"freezing.name={strategy}", *PARTS, cut="auto")
 
     found = retention(*run.given)
 
     assert found["similarity"][TARGET]["cosine"] < 0.999
-    assert found["parts_off"]["max_difference"] < 1e-4
+    assert found["adapters_disabled"]["max_difference"] < 1e-4

@@ -76,8 +76,8 @@ def sizes(rows):
 
 
 @pytest.mark.parametrize("cut", [-1, 0, 2])
-def test_frozen_and_thawed_parameters_are_all_of_the_backbone(tiny_backbone, cut):
-    """What was trained as a copy is not counted as frozen; a layer that thawed whole has no line."""
+def test_frozen_and_unfrozen_parameters_are_all_of_the_backbone(tiny_backbone, cut):
+    """What was trained as a copy is not counted as frozen; a layer that was unfrozen whole has no line."""
     stack = tiny_backbone.stack
     shapes = dict(stack.named_parameters())
     top = {name: p.numel() for name, p in shapes.items() if name.startswith("layers.2.")}
@@ -116,7 +116,7 @@ def test_a_summary_counts_what_was_trained_and_what_not(trained):
     assert [row["name"] for row in summary["frozen"]] == [
         "embeddings and the rest",
         "layers 1–1, computed once",
-        "layers 2–3, walked in training",
+        "layers 2–3, computed at every step",
     ]
 
 
@@ -180,7 +180,7 @@ def test_the_picture_shows_the_states_of_translations(trained):
             encoded = trained.pools[code, "test"]
             before[code] = encoded.pooled([example.id for example in examples])
             alone = [encoded.table.batch([encoded.row[example.id]]) for example in examples]
-            after[code] = torch.cat([adapted.model.walk(states, code).pooled() for states in alone])
+            after[code] = torch.cat([adapted.model.run_layers(states, code).pooled() for states in alone])
     clouds = torch.cat([before[SOURCE], before[TARGET], after[SOURCE], after[TARGET]]).double().numpy()
     centred = clouds - clouds.mean(0)
     expected = centred @ np.linalg.svd(centred)[2][:2].T  # [48, 2], each axis up to its sign

@@ -264,7 +264,7 @@ def test_a_test_sentence_is_not_learnt_from(world, form):
     other = unicodedata.normalize("NFD" if form == "NFC" else "NFC", "  ọjọ́  dára")
     rewrite(world, SOURCE, "train", lambda rows: [(rows[0][0], other, rows[0][2]), *rows[1:]])
     found = materials(world)
-    assert found.leaks == {"train": 1, "parallel": 0}
+    assert found.overlap == {"train": 1, "parallel": 0}
     assert len(found.draws[0].labelled) == 23
     assert "train0" not in groups(found.draws[0].labelled)
 
@@ -274,7 +274,7 @@ def test_target_sentences_leak_too(world):
     rewrite(world, TARGET, "train", lambda rows: [(rows[0][0], "Tested Words", rows[0][2]), *rows[1:]])
     rewrite(world, SOURCE, "test", lambda rows: [(rows[0][0], "tested words", rows[0][2]), *rows[1:]])
     found = materials(world, parallel=FROM_TASK, shots={"k": 1, "draws": 4})
-    assert found.leaks == {"train": 1, "parallel": 0}
+    assert found.overlap == {"train": 1, "parallel": 0}
     assert all("train0" not in groups(draw.pairs[TARGET]) | groups(draw.shots[TARGET]) for draw in found.draws)
 
 
@@ -282,7 +282,7 @@ def test_development_sentences_are_not_learnt_from(world):
     """What chooses the model does not train it."""
     rewrite(world, SOURCE, "dev", lambda rows: [(rows[0][0], "Chosen Words", rows[0][2]), *rows[1:]])
     rewrite(world, SOURCE, "train", lambda rows: [(rows[0][0], "chosen words", rows[0][2]), *rows[1:]])
-    assert materials(world).leaks == {"train": 1, "parallel": 0}
+    assert materials(world).overlap == {"train": 1, "parallel": 0}
 
 
 @pytest.mark.parametrize("side", [0, 1], ids=["source", "target"])
@@ -294,13 +294,13 @@ def test_parallel_pairs_leak_by_either_side(world, side):
     pair[side] = unicodedata.normalize("NFD", "ọjọ́ DÁRA")
     path.write_text(path.read_text(encoding="utf-8") + "\t".join(pair) + "\n", encoding="utf-8")
     found = materials(world, parallel={"files": str(world / "pairs.{language}.tsv")})
-    assert found.leaks == {"train": 0, "parallel": 1}
+    assert found.overlap == {"train": 0, "parallel": 1}
     assert len(found.draws[0].pairs[TARGET]) == 24
 
 
 def test_clean_data_loses_nothing(world):
     """The invented world has no leaks."""
-    assert materials(world, parallel=FROM_TASK).leaks == {"train": 0, "parallel": 0}
+    assert materials(world, parallel=FROM_TASK).overlap == {"train": 0, "parallel": 0}
 
 
 def test_the_same_id_in_two_splits_is_no_confusion(world):
@@ -309,7 +309,7 @@ def test_the_same_id_in_two_splits_is_no_confusion(world):
         for language in (SOURCE, TARGET):
             rewrite(world, language, split, lambda rows: [(str(i), *row[1:]) for i, row in enumerate(rows)])
     found = materials(world, parallel=FROM_TASK)
-    assert found.leaks["train"] == 0
+    assert found.overlap["train"] == 0
     assert {e.id for e in found.learn(SOURCE)}.isdisjoint(e.id for e in found.test[SOURCE])
 
 
@@ -407,7 +407,7 @@ def test_evaluation_texts_are_neither_entries_nor_copies(world, lexicon):
         splits=("train", "test"),
     )
     texts = {target.text_a for _, target in found.draws[0].pairs[TARGET]}
-    assert found.leaks["parallel"] >= 2
+    assert found.overlap["parallel"] >= 2
     assert f"{one} {other}" not in texts
     assert not any(TRANSLATION["ada"] in text.split() for text in texts)
 

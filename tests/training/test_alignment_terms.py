@@ -12,7 +12,7 @@ from lingraft.core.records import Batch, States
 from lingraft.model.standardiser import Standardiser
 from lingraft.recipe.settings import WeightedBlock
 from lingraft.training.alignment import AlignmentLoss, View, alignment
-from lingraft.training.alignment_terms import Term, Transfer, as_states, fit_standardisers
+from lingraft.training.alignment_terms import AlignmentTerms, Term, as_states, fit_standardisers
 from small_training import SOURCE, TARGET, shaken, small_model, small_transfer, small_world
 from tiny import REPOSITORY
 
@@ -42,7 +42,7 @@ def losses(named, standardiser, student, teacher):
     """The losses of a batch whose rows all have a teacher, at the top."""
     count = len(teacher)
     batch = Batch(student, TARGET, torch.full((count,), -100), teacher, torch.ones(count, dtype=torch.bool))
-    return Transfer(blocks(*named), {TOP: standardiser})(None, batch, {TOP: student}, torch.zeros(count, 2), None)
+    return AlignmentTerms(blocks(*named), {TOP: standardiser})(None, batch, {TOP: student}, torch.zeros(count, 2), None)
 
 
 # ---- Standardisers ---------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_each_loss_is_told_apart_and_without_its_weight(teacher, student):
     found = losses([("mse", 0.5), ("contrastive", 2.0)], standardiser, student, teacher)
     source, target = View(standardiser(as_states(teacher, TOP))), View(standardiser(student))
     torch.testing.assert_close(found, [alignment.build(name)(source, target) for name in ("mse", "contrastive")])
-    assert [term.weight for term in Transfer(blocks(("mse", 0.5)), {TOP: standardiser}).terms] == [0.5]
+    assert [term.weight for term in AlignmentTerms(blocks(("mse", 0.5)), {TOP: standardiser}).terms] == [0.5]
 
 
 def test_mse_in_the_frame_by_hand(teacher, student):
@@ -144,7 +144,7 @@ def test_no_losses_are_no_cost(teacher, student):
 def test_unknown_losses_are_refused(teacher):
     """A name that is not registered is refused with the nearest one."""
     with pytest.raises(ConfigError, match="did you mean 'mse'"):
-        Transfer(blocks(("msee", 1.0)), {TOP: Standardiser.fit(teacher)})
+        AlignmentTerms(blocks(("msee", 1.0)), {TOP: Standardiser.fit(teacher)})
 
 
 # ---- What a loss is shown --------------------------------------------------------------------------
@@ -172,9 +172,9 @@ class Spy:
     """Alignment losses that note what they are shown."""
 
     def __init__(self, stack, world, *wanted):
-        self.transfer = small_transfer(stack, world, *({"name": "mse", "layer": layer} for layer, _ in wanted))
+        self.terms = small_transfer(stack, world, *({"name": "mse", "layer": layer} for layer, _ in wanted))
         self.shown = {}
-        self.transfer.terms = tuple(
+        self.terms.terms = tuple(
             Term(f"{i}", 1.0, layer or stack.num_layers, AlignmentLoss(self.noting(i), frozenset(needs)))
             for i, (layer, needs) in enumerate(wanted)
         )
@@ -192,7 +192,7 @@ class Spy:
         """The losses of a batch."""
         visited = {}
         _, logits = model(batch.states, batch.language, visited)
-        return self.transfer(model, batch, visited, logits, predict)
+        return self.terms(model, batch, visited, logits, predict)
 
 
 @pytest.mark.parametrize("cut", [-1, 0, 1])
@@ -200,10 +200,10 @@ def test_a_loss_at_a_layer_compares_the_states_there(stack, cut):
     """Adapted target states against frozen states of the translation, standardised by those of the layer: by hand."""
     world = small_world(stack, cut=cut)
     model = shaken(small_model(stack, cut=1, dropout=0.0), size=0.3)
-    transfer = small_transfer(stack, world, {"name": "mse", "layer": 2}, {"name": "cosine"})
+    terms = small_transfer(stack, world, {"name": "mse", "layer": 2}, {"name": "cosine"})
     target, visited = world[0][1], {}
     _, logits = model(target.states, TARGET, visited)
-    at_two, _ = transfer(model, target, visited, logits, None)
+    at_two, _ = terms(model, target, visited, logits, None)
     parts = model.adaptation
     with torch.no_grad():
         below = at_layer(stack, target.states, 1)
@@ -216,7 +216,7 @@ def test_a_loss_at_a_layer_compares_the_states_there(stack, cut):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "visits", "walks"),
+    ("wanted", "inner_layers", "teacher_forward"),
     [
         ([{"name": "mse"}, {"name": "prediction"}], False, False),
         ([{"name": "mse", "layer": 3}], False, False),
@@ -224,39 +224,43 @@ def test_a_loss_at_a_layer_compares_the_states_there(stack, cut):
         ([{"name": "words"}], False, True),
     ],
 )
-def test_states_before_the_top_are_asked_for_only_if_looked_at(stack, world, wanted, visits, walks):
-    """A recipe whose losses are at the top needs no states on the way, and on pooled ones no walk of the teacher."""
-    transfer = small_transfer(stack, world, *wanted)
-    assert (transfer.visits, transfer.walks) == (visits, walks)
+def test_states_before_the_top_are_asked_for_only_if_looked_at(stack, world, wanted, inner_layers, teacher_forward):
+    """A recipe whose losses are at the top needs no states on the way, and on pooled ones no forward pass of the teacher."""
+    terms = small_transfer(stack, world, *wanted)
+    assert (terms.needs_inner_layers, terms.needs_teacher_forward) == (inner_layers, teacher_forward)
 
 
-def test_a_loss_on_tokens_sees_the_frozen_walk_of_the_translation(stack, world, model):
-    """Word by word, at the top and on the way, without a gradient; the target's rows are the taught ones."""
+def test_a_loss_on_tokens_sees_the_frozen_forward_pass_of_the_translation(stack, world, model):
+    """Word by word, at the top and on the way, without a gradient; the target's rows are those with a teacher."""
     spy, target = Spy(stack, world, (None, {"tokens"}), (2, {"tokens"})), world[0][1]
     spy(model, target)
     for i, layer in ((0, 3), (1, 2)):
         source, mine = spy.shown[i]
         with torch.no_grad():
             states = at_layer(stack, target.source, layer)
-        torch.testing.assert_close(source.states.tokens, spy.transfer.standardisers[layer](states).tokens)
+        torch.testing.assert_close(source.states.tokens, spy.terms.standardisers[layer](states).tokens)
         assert torch.equal(source.states.mask, target.source.mask)
         assert not source.states.tokens.requires_grad
         assert mine.states.tokens.requires_grad
         assert mine.states.tokens.shape == (3, 6, stack.width)
 
 
-def test_a_loss_on_pooled_states_walks_no_teacher(stack, world, model, monkeypatch):
+def test_a_loss_on_pooled_states_runs_no_teacher(stack, world, model, monkeypatch):
     """The cached state is all there is of the teacher: one token per row."""
     spy, target = Spy(stack, world, (None, ())), world[0][1]
-    walks = []
-    original = type(model).walk
+    forwards = []
+    original = type(model).run_layers
     monkeypatch.setattr(
-        type(model), "walk", lambda *a, parts=True, **o: walks.append(parts) or original(*a, parts=parts, **o)
+        type(model),
+        "run_layers",
+        lambda *a, adapters_enabled=True, **o: (
+            forwards.append(adapters_enabled) or original(*a, adapters_enabled=adapters_enabled, **o)
+        ),
     )
     spy(model, target)
-    assert walks == [True]
+    assert forwards == [True]
     source, _ = spy.shown[0]
-    standardiser = spy.transfer.standardisers[3]
+    standardiser = spy.terms.standardisers[3]
     assert source.states.tokens.shape == (3, 1, stack.width)
     torch.testing.assert_close(
         source.states.pooled(), (target.teacher[TAUGHT] - standardiser.mean) / standardiser.scale
@@ -264,12 +268,12 @@ def test_a_loss_on_pooled_states_walks_no_teacher(stack, world, model, monkeypat
 
 
 def test_a_loss_on_predictions_gets_the_teacher_s_logits_detached(stack, world, model):
-    """Those of the translations' states at the cut; the target's are the network's own, of the taught rows."""
+    """Those of the translations' states at the cut; the target's are the network's own, of the rows with a teacher."""
     spy, target, asked = Spy(stack, world, (None, {"predictions"}), (None, ())), world[0][1], []
     said = torch.randn(3, 2, requires_grad=True)
     visited = {}
     _, logits = model(target.states, TARGET, visited)
-    spy.transfer(model, target, visited, logits, lambda states: asked.append(states) or said)
+    spy.terms(model, target, visited, logits, lambda states: asked.append(states) or said)
     source, mine = spy.shown[0]
     assert [states is target.source for states in asked] == [True]
     assert torch.equal(source.logits, said)
@@ -279,15 +283,15 @@ def test_a_loss_on_predictions_gets_the_teacher_s_logits_detached(stack, world, 
     assert spy.shown[1][0].logits is None
 
 
-def test_a_loss_on_words_gets_the_links_of_the_taught_rows(stack, world, model):
+def test_a_loss_on_words_gets_the_word_alignment_of_the_rows_with_a_teacher(stack, world, model):
     """Linked tokens are compared where they are, padding and rows without a teacher left out: by hand."""
-    transfer, target, visited = small_transfer(stack, world, {"name": "words"}), world[0][1], {}
+    terms, target, visited = small_transfer(stack, world, {"name": "words"}), world[0][1], {}
     _, logits = model(target.states, TARGET, visited)
-    (found,) = transfer(model, target, visited, logits, None)
-    standardiser, values = transfer.standardisers[3], []
+    (found,) = terms(model, target, visited, logits, None)
+    standardiser, values = terms.standardisers[3], []
     with torch.no_grad():
         theirs = at_layer(stack, target.source, 3).tokens
-        for row, a, b in target.links.tolist():
+        for row, a, b in target.word_alignment.tolist():
             one = (visited[3].tokens[TAUGHT[row], b] - standardiser.mean) / standardiser.scale
             other = (theirs[row, a] - standardiser.mean) / standardiser.scale
             values.append(1 - torch.cosine_similarity(one, other, dim=0))
@@ -295,38 +299,38 @@ def test_a_loss_on_words_gets_the_links_of_the_taught_rows(stack, world, model):
 
 
 def test_the_source_batch_knows_losses_on_states_only(stack, world, model):
-    """It is its own translation: held to its own frozen states, without words to link or predictions to copy."""
+    """It is its own translation: compared with its own frozen states, without words to align or predictions to copy."""
     spy, source = Spy(stack, world, (None, {"predictions"}), (2, ()), (None, {"tokens"}), (None, ())), world[0][0]
     found = spy(model, source)
     assert [loss is None for loss in found] == [True, False, True, False]
     assert sorted(spy.shown) == [1, 3]
     for i, layer in ((1, 2), (3, 3)):
-        standardiser = spy.transfer.standardisers[layer]
+        standardiser = spy.terms.standardisers[layer]
         pooled = at_layer(stack, source.states, layer).pooled()
         torch.testing.assert_close(spy.shown[i][0].states.pooled(), (pooled - standardiser.mean) / standardiser.scale)
 
 
 def test_rows_without_a_teacher_are_left_out_of_a_source_batch(stack, world, model):
-    """Labelled texts that are not held are not walked either."""
+    """Labelled texts that are not regularised are not computed either."""
     spy, source = Spy(stack, world, (2, ())), world[0][0]
-    spy(model, replace(source, taught=torch.arange(8) < 5))
+    spy(model, replace(source, has_teacher=torch.arange(8) < 5))
     assert [len(view.states.tokens) for view in spy.shown[0]] == [5, 5]
 
 
 def test_no_gradient_reaches_the_teacher(stack, world):
-    """Also where layers are thawed: gradients are those of a loss against numbers."""
+    """Also where layers are unfrozen: gradients are those of a loss against numbers."""
     names = {name for name, _ in stack.named_parameters() if name.startswith("layers.2.")}
     model = shaken(small_model(stack, dropout=0.0, unfrozen=names), size=0.1)
     target, parameters = world[0][1], list(model.adaptation.parameters())
-    transfer = small_transfer(stack, world, {"name": "mse", "layer": 2}, {"name": "mse"})
+    terms = small_transfer(stack, world, {"name": "mse", "layer": 2}, {"name": "mse"})
     visited = {}
     _, logits = model(target.states, TARGET, visited)
-    found = sum(transfer(model, target, visited, logits, None))
+    found = sum(terms(model, target, visited, logits, None))
     by_hand = 0
     for layer in (2, 3):
         theirs = at_layer(stack, target.source, layer).pooled().detach()
         distance = (visited[layer].pooled()[TAUGHT] - theirs).square().mean()
-        by_hand = by_hand + distance / transfer.standardisers[layer].scale.square()
+        by_hand = by_hand + distance / terms.standardisers[layer].scale.square()
     for one, other in zip(
         *(torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True) for loss in (found, by_hand)),
         strict=True,
@@ -349,13 +353,13 @@ def test_the_loss_of_the_guide_is_a_loss(stack, world, model):
     before = dict(alignment._factories)
     try:
         exec(compile(code, "extending.md", "exec"), {"__name__": "guide"})
-        transfer = small_transfer(stack, world, {"name": "l1", "power": 1.5, "layer": 2})
+        terms = small_transfer(stack, world, {"name": "l1", "power": 1.5, "layer": 2})
     finally:
         alignment._factories.clear()
         alignment._factories.update(before)
     target, visited = world[0][1], {}
     _, logits = model(target.states, TARGET, visited)
-    (found,) = transfer(model, target, visited, logits, None)
+    (found,) = terms(model, target, visited, logits, None)
     theirs = at_layer(stack, target.source, 2).pooled()
-    distance = (visited[2].pooled()[TAUGHT] - theirs) / transfer.standardisers[2].scale
+    distance = (visited[2].pooled()[TAUGHT] - theirs) / terms.standardisers[2].scale
     torch.testing.assert_close(found, distance.abs().pow(1.5).mean())

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.backbones.encoding import Encoded
-from lingraft.backbones.state_table import IdTable, StateTable
+from lingraft.backbones.state_table import IdTable, StateTable, StateView
 from lingraft.core.records import IDS, Features
 from lingraft.recipe.settings import TrainSettings
 from lingraft.tasks.kinds import NO_LABEL
-from lingraft.training.batches import BUCKET, Order, Pool, batched, epoch_steps
+from lingraft.training.batches import BUCKET, Order, Pool, batched
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,8 @@ def encoded(count, prefix, lengths=None, target=lambda i: None):
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     pooled = np.arange(count, dtype=np.float32)[:, None].repeat(2, axis=1)
     features = tuple(Features(f"{prefix}{i}", (1,) * n, target(i)) for i, n in enumerate(lengths))
-    return Encoded(features, StateTable(tokens, offsets, pooled, layer=1))
+    table = StateTable(tokens, offsets, pooled, layer=1)
+    return Encoded(features, StateView([(table, row) for row in range(count)], 2, 1))
 
 
 def source_pool(count):
@@ -62,8 +63,7 @@ def rows(batch):
 
 def steps(source, targets, *, batch_size=4, seed=1, epoch=0):
     """The batches of an epoch."""
-    made = epoch_steps(source, targets, batch_size=batch_size, seed=seed, epoch=epoch, device=CPU)
-    return [step() for step in made]
+    return [step() for step in order(source, targets, batch_size=batch_size, seed=seed).epoch(epoch)]
 
 
 SIZES = {"sources": st.integers(1, 40), "pairs": st.integers(1, 60), "batch_size": st.integers(1, 16)}
@@ -132,7 +132,7 @@ def test_shots_without_pairs_join_the_source():
         assert len(rows(source)) == 4
         assert len(rows(target)) in (4, 1)  # five shots in batches of four
         assert (target.targets == 1).all()
-        assert not target.taught.any()
+        assert not target.has_teacher.any()
 
 
 def test_languages_take_turns():
@@ -150,10 +150,10 @@ def test_a_batch_has_targets_and_teachers_where_there_are_any():
     """Pairs have a teacher and no label, shots a label and no teacher, source examples both."""
     for source, target in steps(source_pool(8), [target_pool(8, 3)]):
         assert source.targets.tolist() == [row % 3 for row in rows(source)]
-        assert source.taught.all()
+        assert source.has_teacher.all()
         assert source.teacher[:, 0].tolist() == [float(row) for row in rows(source)]
         pair = torch.tensor([row < 8 for row in rows(target)])
-        assert target.taught.tolist() == pair.tolist()
+        assert target.has_teacher.tolist() == pair.tolist()
         assert target.targets.tolist() == [NO_LABEL if is_pair else 1 for is_pair in pair]
         assert target.teacher[:, 0].tolist() == [100.0 + row if row < 8 else 0.0 for row in rows(target)]
 
@@ -161,16 +161,16 @@ def test_a_batch_has_targets_and_teachers_where_there_are_any():
 def test_a_shot_among_the_pairs_has_both():
     """Where shots are drawn from the pairs, their rows have a label and a teacher."""
     pool = target_pool(4)
-    both = Pool(pool.language, pool.encoded, pool.passed, {"t2"}, pool.teacher)
+    both = Pool(pool.language, pool.encoded, pool.ids, {"t2"}, pool.teacher)
     batch = both.batch(["t1", "t2"], CPU)
-    assert (batch.targets.tolist(), batch.taught.tolist()) == ([NO_LABEL, 1], [True, True])
+    assert (batch.targets.tolist(), batch.has_teacher.tolist()) == ([NO_LABEL, 1], [True, True])
 
 
 def test_a_step_reads_nothing_before_it_is_called(monkeypatch):
     """Skipping finished steps of a resumed run costs no reading."""
     reads = []
     monkeypatch.setattr(Pool, "batch", lambda self, ids, device: reads.append(self.language))
-    made = epoch_steps(source_pool(9), [target_pool(9)], batch_size=3, seed=0, epoch=0, device=CPU)
+    made = order(source_pool(9), [target_pool(9)], batch_size=3).epoch(0)
     assert reads == []
     made[1]()
     assert reads == ["eng-Latn", "yor-Latn"]
@@ -207,32 +207,32 @@ def test_a_batch_keeps_the_order_asked(ids):
 
 
 def paired_pool(pairs=4, shots=1):
-    """A target pool that holds the source side of its pairs, in another order, and linked words of some."""
+    """A target pool that holds the source side of its pairs, in another order, and the aligned words of some."""
     pool = target_pool(pairs, shots)
     translations = {f"t{i}": f"s{pairs - 1 - i}" for i in range(pairs)}
     links = {f"t{i}": torch.tensor([[i, i + 1], [0, 2]]) for i in range(pairs) if i != 2}
-    return replace(pool, source=encoded(pairs, "s"), translations=translations, links=links)
+    return replace(pool, source=encoded(pairs, "s"), translations=translations, word_alignments=links)
 
 
 def test_the_source_side_of_the_taught_rows_comes_along():
     """In the order of the batch, shots left out."""
     batch = paired_pool().batch(["t1", "t4", "t0", "t3"], CPU)
-    assert batch.taught.tolist() == [True, False, True, True]
+    assert batch.has_teacher.tolist() == [True, False, True, True]
     assert [int(row) for row in batch.source.tokens[:, 0, 0]] == [2, 3, 0]
     assert batch.source.mask.sum(1).tolist() == [3, 4, 1]
 
 
-def test_links_say_which_of_the_taught_rows_they_are_of():
-    """The row counts taught rows; a pair without an entry has none."""
+def test_word_alignments_say_which_of_the_rows_with_a_teacher_they_are_of():
+    """The row counts the rows with a teacher; a pair without an entry has none."""
     batch = paired_pool().batch(["t1", "t4", "t2", "t3"], CPU)
-    assert batch.links.tolist() == [[0, 1, 2], [0, 0, 2], [2, 3, 4], [2, 0, 2]]
+    assert batch.word_alignment.tolist() == [[0, 1, 2], [0, 0, 2], [2, 3, 4], [2, 0, 2]]
 
 
 def test_what_is_not_there_is_not_read():
     """A batch of shots alone, or a pool without translations, has neither."""
     for pool, ids in ((paired_pool(), ["t4"]), (target_pool(3), ["t0", "t1"])):
         batch = pool.batch(ids, CPU)
-        assert (batch.source, batch.links) == (None, None)
+        assert (batch.source, batch.word_alignment) == (None, None)
     assert source_pool(3).batch(["s0"], CPU).is_source
     assert not target_pool(3).batch(["t0"], CPU).is_source
 
@@ -341,7 +341,8 @@ def windowed(counts, target=lambda example, part: None):
     tokens = np.concatenate([np.full((n, 2), row, np.float32) for row, n in enumerate(lengths)])
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     pooled = np.arange(len(features), dtype=np.float32)[:, None].repeat(2, axis=1)
-    return Encoded(tuple(features), StateTable(tokens, offsets, pooled, layer=1))
+    table = StateTable(tokens, offsets, pooled, layer=1)
+    return Encoded(tuple(features), StateView([(table, row) for row in range(len(features))], 2, 1))
 
 
 def windowed_pool(counts, labelled=None, teacher=None, **options):
@@ -396,7 +397,7 @@ def test_each_row_is_held_to_its_own_state():
     """A second window is not held to the state of the first; an example with one state has one row."""
     teacher = {"e0": torch.full((2,), 7.0), "e1": torch.tensor([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])}
     batch = windowed_pool([1, 3, 2], teacher=teacher).batch(["e1", "e2", "e0"], CPU)
-    assert batch.taught.tolist() == [True, True, True, False, False, True]
+    assert batch.has_teacher.tolist() == [True, True, True, False, False, True]
     assert batch.teacher[:, 0].tolist() == [1.0, 2.0, 3.0, 0.0, 0.0, 7.0]
 
 

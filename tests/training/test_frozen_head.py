@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lingraft.backbones.encoding import encode
-from lingraft.backbones.walk import at_layer, pad_batch
+from lingraft.backbones.walk import at_layer, states_at
 from lingraft.core.records import ChoiceExample, Features, PairExample, TaggedExample
 from lingraft.model.heads.linear import Labelled, fit_head
 from lingraft.model.standardiser import Standardiser
@@ -44,7 +44,7 @@ ENGLISH = (("ada", "beli", "cora", "dune"), ("eli", "fara", "goma", "hilu"))
 def states_of(backbone, kind, examples):
     """Encoded examples, cut after the first block."""
     features = kind.encode(examples, backbone.tokenizer, 32, "")
-    return encode(features, backbone, cut=1, max_length=32, dtype="float32", max_bytes=10**9, device=CPU)
+    return encode(features, backbone, cut=1, dtype="float32", max_bytes=10**9, device=CPU)
 
 
 def pool_of(backbone, kind, examples, *, labelled=None, source=True, language="eng-Latn"):
@@ -62,7 +62,7 @@ def made(backbone, kind, order, **options):
 
 
 def slow_training(backbone, kind, order):
-    """The same head by a plain loop: its own AdamW, the frozen states walked by hand, one batch at a time."""
+    """The same head by a plain loop: its own AdamW, the frozen states computed by hand, one batch at a time."""
     stack, wanted = backbone.stack, order.settings
     torch.manual_seed(order.seed)
     head = nn.Linear(stack.width, kind.outputs)
@@ -134,7 +134,7 @@ def test_its_logits_are_those_of_the_frozen_states(tiny_backbone):
     for row, logits in zip(rows, found, strict=True):
         ids = source.encoded.features[row].input_ids
         with torch.no_grad():
-            final = at_layer(tiny_backbone.stack, pad_batch([ids], tiny_backbone.stack, CPU), 3)
+            final = states_at([ids], tiny_backbone.stack, 3, CPU)
             expected = linear(tiny_backbone.stack.finish(final.tokens)[0].mean(0))
         torch.testing.assert_close(logits, expected.detach(), rtol=1e-4, atol=1e-4)
 
@@ -183,16 +183,16 @@ def test_texts_without_labels_are_left_out(tiny_backbone):
     mixed = pool_of(tiny_backbone, kind, [*pairs, *shots], labelled=["t0", "t1"], source=False, language="yor-Latn")
     bare = pool_of(tiny_backbone, kind, pairs, labelled=[], source=False, language="swh-Latn")
     (kept,) = labelled_alone([mixed, bare])
-    assert (kept.language, kept.passed, kept.labelled) == ("yor-Latn", ("t0", "t1"), frozenset(["t0", "t1"]))
+    assert (kept.language, kept.ids, kept.labelled) == ("yor-Latn", ("t0", "t1"), frozenset(["t0", "t1"]))
     assert kept.teacher == kept.translations == {}
 
 
 def test_a_logistic_regression_reads_the_cache(tiny_backbone):
-    """The classifier's head needs no walk: cached pooled states are enough, and its own numbers come along."""
+    """The classifier's head needs no forward pass: cached pooled states are enough, and its own numbers come along."""
     texts = [(1, 5 + i % 4, 6 + i % 4, 2) if i % 2 else (1, 20 + i % 4, 2) for i in range(16)]
     encoded = encode(
         [Features(f"x{i}", ids) for i, ids in enumerate(texts)], tiny_backbone,
-        cut=1, max_length=32, dtype="float32", max_bytes=10**9, device=CPU,
+        cut=1, dtype="float32", max_bytes=10**9, device=CPU,
     )  # fmt: skip
     ids = [f"x{i}" for i in range(16)]
     pooled, labels = encoded.pooled(ids), [i % 2 for i in range(16)]

@@ -8,7 +8,7 @@ import torch
 
 import lingraft.training.gradient_balance
 from lingraft.core.errors import RunError
-from lingraft.model.freezing import Phase, freezing, thawed
+from lingraft.model.freezing import Phase, freezing, unfrozen_names
 from lingraft.recipe.settings import TrainSettings
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.training.ema_teacher import Teacher
@@ -49,7 +49,7 @@ def model(stack):
 
 
 @pytest.fixture
-def transfer(stack, world):
+def terms(stack, world):
     """Squared distance, standardised by the source texts."""
     return small_transfer(stack, world)
 
@@ -84,47 +84,49 @@ def test_a_learnable_problem_is_learnt(model, world):
     assert sum(right) / len(right) > 0.9
 
 
-def test_both_losses_fall_together(model, world, transfer):
+def test_both_losses_fall_together(model, world, terms):
     """What is learnt of the task does not undo what is learnt of the language."""
-    _, history = trained(model(), world, transfer, settings=TrainSettings(num_train_epochs=10, learning_rate=1e-2))
+    _, history = trained(model(), world, terms, settings=TrainSettings(num_train_epochs=10, learning_rate=1e-2))
     for key in ("task_loss", "alignment_loss"):
         assert history[-1][key] < history[0][key]
 
 
-def test_alignment_alone_brings_the_target_nearer(model, world, transfer):
+def test_alignment_alone_brings_the_target_nearer(model, world, terms):
     """Without any label a target text's state approaches its translation's."""
     aligned, plain = model(dropout=0.0), model(dropout=0.0)
     unlabelled = [(source, replace(t, targets=torch.full_like(t.targets, NO_LABEL))) for source, t in world]
     settings = TrainSettings(num_train_epochs=8, learning_rate=1e-2)
-    trained(aligned, unlabelled, transfer, settings=settings)
+    trained(aligned, unlabelled, terms, settings=settings)
     trained(plain, unlabelled, None, settings=settings)
 
     def distance(of):
         with torch.no_grad():
-            return sum((of(t.states, TARGET)[0].pooled() - t.teacher)[t.taught].square().mean() for _, t in unlabelled)
+            return sum(
+                (of(t.states, TARGET)[0].pooled() - t.teacher)[t.has_teacher].square().mean() for _, t in unlabelled
+            )
 
     assert distance(aligned) < 0.7 * distance(plain)
 
 
-def test_the_backbone_does_not_move(model, world, transfer, tiny_backbone):
+def test_the_backbone_does_not_move(model, world, terms, tiny_backbone):
     """The digest after training is the one before."""
     from lingraft.backbones.digests import weights_digest
 
-    trained(model(), world, transfer)
+    trained(model(), world, terms)
     assert weights_digest(tiny_backbone.stack) == tiny_backbone.weights_digest
 
 
-def test_training_repeats_itself(model, world, transfer):
+def test_training_repeats_itself(model, world, terms):
     """The same seed gives the same parameters to the last bit, dropout included; another seed others."""
-    one, other = (trained(model(), world, transfer)[0] for _ in range(2))
+    one, other = (trained(model(), world, terms)[0] for _ in range(2))
     assert_same(one, other)
-    different = trained(model(), world, transfer, seed=6)[0]
+    different = trained(model(), world, terms, seed=6)[0]
     assert any(not torch.equal(one[name], different[name]) for name in one)
 
 
-def test_history_has_a_row_per_epoch(model, world, transfer):
+def test_history_has_a_row_per_epoch(model, world, terms):
     """Numbered from 1, with losses, development score, learning rate, speed, what learnt and how losses relate."""
-    history = trained(model(), world, transfer, validate=lambda model: Validation(0.25, {"a": 3, "b": 1}, 2))[1]
+    history = trained(model(), world, terms, validate=lambda model: Validation(0.25, {"a": 3, "b": 1}, 2))[1]
     assert [(row["epoch"], row["step"]) for row in history] == [(i, i * STEPS) for i in range(1, EPOCHS + 1)]
     for row in history:
         assert row["loss"] == pytest.approx(row["task_loss"] + row["alignment_loss"], rel=1e-5)
@@ -143,7 +145,7 @@ def test_without_alignment_nothing_is_said_of_it(model, world):
     assert all(row["alignment_loss"] == 0.0 and "weights" not in row and "gradient_cosine" not in row for row in rows)
 
 
-def test_validation_sees_eval_mode(model, world, transfer):
+def test_validation_sees_eval_mode(model, world, terms):
     """Dropout is off while the development set is scored, and on again after it."""
     modes = []
 
@@ -151,15 +153,15 @@ def test_validation_sees_eval_mode(model, world, transfer):
         modes.append(model.adaptation.training)
 
     made = model()
-    trained(made, world, transfer, validate=validate)
+    trained(made, world, terms, validate=validate)
     assert modes == [False] * EPOCHS
     assert not made.adaptation.training
 
 
-def test_progress_counts_real_tokens(model, world, transfer):
+def test_progress_counts_real_tokens(model, world, terms):
     """Each step is reported once, with the tokens that are not padding."""
     seen = []
-    trained(model(), world, transfer, advance=seen.append)
+    trained(model(), world, terms, advance=seen.append)
     assert [p.step for p in seen] == list(range(1, STEPS * EPOCHS + 1))
     assert {p.steps for p in seen} == {STEPS * EPOCHS}
     assert {p.tokens for p in seen} == {12 * 6}
@@ -169,12 +171,12 @@ def test_progress_counts_real_tokens(model, world, transfer):
 
 
 @pytest.mark.parametrize("last", [1, 2, EPOCHS, 99])
-def test_the_result_is_the_mean_of_the_last_epochs(model, world, transfer, last):
+def test_the_result_is_the_mean_of_the_last_epochs(model, world, terms, last):
     """Parameters after each epoch, added up one by one and divided."""
     after = []
     made = model()
     settings = TrainSettings(num_train_epochs=EPOCHS, learning_rate=1e-2, average_last=last)
-    result, _ = trained(made, world, transfer, settings=settings, validate=lambda model: after.append(parameters(made)))
+    result, _ = trained(made, world, terms, settings=settings, validate=lambda model: after.append(parameters(made)))
     used = after[-last:]
     assert len(after) == EPOCHS
     for name, value in result.items():
@@ -186,7 +188,7 @@ def test_the_result_is_the_mean_of_the_last_epochs(model, world, transfer, last)
 # ---- Continuing ------------------------------------------------------------------------------------
 
 
-def test_any_saved_state_leads_to_the_same_end(model, world, transfer, tmp_path):
+def test_any_saved_state_leads_to_the_same_end(model, world, terms, tmp_path):
     """Killed after any step, also amid an epoch and with dropout, training ends on the same bits."""
     paths = []
 
@@ -195,17 +197,17 @@ def test_any_saved_state_leads_to_the_same_end(model, world, transfer, tmp_path)
         save_training_state(paths[-1], state)
 
     options = {"save_every": -1.0, "clock": lambda: 0.0}
-    expected, history = trained(model(), world, transfer, save=save, **options)
+    expected, history = trained(model(), world, terms, save=save, **options)
     assert len(paths) == STEPS * EPOCHS
     for number, path in enumerate(paths, start=1):
         state = load_training_state(path)
         assert state.step == number
-        again, rows = trained(model(), world, transfer, state=state, **options)
+        again, rows = trained(model(), world, terms, state=state, **options)
         assert_same(again, expected)
         assert rows == history
 
 
-def test_a_continued_epoch_reports_the_whole_epoch(model, world, transfer, tmp_path):
+def test_a_continued_epoch_reports_the_whole_epoch(model, world, terms, tmp_path):
     """The learning curve of a run that was killed amid an epoch is that of one that was not."""
     saved = []
 
@@ -213,19 +215,19 @@ def test_a_continued_epoch_reports_the_whole_epoch(model, world, transfer, tmp_p
         saved.append(tmp_path / f"{len(saved)}.safetensors")
         save_training_state(saved[-1], state)
 
-    _, history = trained(model(), world, transfer, save=save, save_every=-1.0)
-    _, again = trained(model(), world, transfer, state=load_training_state(saved[1]))
+    _, history = trained(model(), world, terms, save=save, save_every=-1.0)
+    _, again = trained(model(), world, terms, state=load_training_state(saved[1]))
     assert [row["loss"] for row in again] == pytest.approx([row["loss"] for row in history])
 
 
-def test_states_are_saved_now_and_then_and_after_each_epoch(model, world, transfer):
+def test_states_are_saved_now_and_then_and_after_each_epoch(model, world, terms):
     """A short training saves once an epoch."""
     steps = []
-    trained(model(), world, transfer, save=lambda state: steps.append(state.step))
+    trained(model(), world, terms, save=lambda state: steps.append(state.step))
     assert steps == [STEPS * i for i in range(1, EPOCHS + 1)]
 
 
-def test_continuing_reads_no_finished_step(model, world, transfer, tmp_path):
+def test_continuing_reads_no_finished_step(model, world, terms, tmp_path):
     """Batches of steps that are done are not read again."""
     states = []
 
@@ -233,9 +235,9 @@ def test_continuing_reads_no_finished_step(model, world, transfer, tmp_path):
         save_training_state(tmp_path / "state.safetensors", state)
         states.append(load_training_state(tmp_path / "state.safetensors"))
 
-    trained(model(), world, transfer, save=save)
+    trained(model(), world, terms, save=save)
     seen = []
-    trained(model(), world, transfer, state=states[1], advance=lambda p: seen.append(p.step))
+    trained(model(), world, terms, state=states[1], advance=lambda p: seen.append(p.step))
     assert seen == list(range(2 * STEPS + 1, EPOCHS * STEPS + 1))
 
 
@@ -256,7 +258,9 @@ def test_balance_teacher_and_phases_continue_on_the_same_bits(stack, world, tmp_
         save_training_state(saved[-1], state)
 
     def run(state=None, save=lambda state: None):
-        made = small_model(stack, prompt={"name": "gated", "length": 2, "language_length": 1}, unfrozen=thawed(phases))
+        made = small_model(
+            stack, prompt={"name": "gated", "length": 2, "language_length": 1}, unfrozen=unfrozen_names(phases)
+        )
         validate = lambda model: Validation(0.5, {"a": 1}, 2)  # noqa: E731
         return trained(
             made,
@@ -313,10 +317,10 @@ def test_the_teacher_is_the_mean_of_the_steps(stack, world, decay):
             assert_same(found, now)
 
 
-def test_without_a_loss_on_predictions_there_is_no_teacher(stack, world, transfer):
+def test_without_a_loss_on_predictions_there_is_no_teacher(stack, world, terms):
     """Nothing is averaged that nobody asks."""
     steps = Steps()
-    trained(small_model(stack), world, transfer, save=steps.save, save_every=-1.0)
+    trained(small_model(stack), world, terms, save=steps.save, save_every=-1.0)
     assert all(found == {} for found in steps.teacher)
 
 
@@ -336,9 +340,9 @@ def test_the_teacher_predicts_with_its_own_weights(stack, world):
     assert_same(parameters(made), before)
 
 
-def test_the_teacher_has_thawed_layers_of_its_own(stack, world):
+def test_the_teacher_has_unfrozen_layers_of_its_own(stack, world):
     """Copies of the backbone's parameters are averaged like everything else that learns."""
-    names = thawed(freezing.build("top_layers", {"layers": 1}).phases(stack))
+    names = unfrozen_names(freezing.build("top_layers", {"layers": 1}).phases(stack))
     made = small_model(stack, unfrozen=names)
     other = shaken(small_model(stack, unfrozen=names), size=0.2)
     with torch.no_grad():
@@ -364,13 +368,13 @@ def test_the_teacher_leaves_no_trace_in_a_training(stack, world, monkeypatch):
 # ---- The optimiser ---------------------------------------------------------------------------------
 
 
-def test_the_learning_rate_rises_and_falls(model, world, transfer, monkeypatch):
+def test_the_learning_rate_rises_and_falls(model, world, terms, monkeypatch):
     """Linear warm-up over a quarter of the steps, linear decay to zero; prompts have their own peak and no decay."""
     recorder = Recorder(monkeypatch)
     settings = TrainSettings(
         num_train_epochs=EPOCHS, warmup_share=0.25, learning_rate=0.1, prompt_learning_rate=0.4, weight_decay=0.02
     )
-    trained(model(), world, transfer, settings=settings)
+    trained(model(), world, terms, settings=settings)
     total = STEPS * EPOCHS
     factors = [min((i + 1) / 3, (total - i) / (total - 3)) for i in range(total)]
     assert [rates[0] for rates in recorder.rates] == pytest.approx([0.1 * f for f in factors])
@@ -379,47 +383,47 @@ def test_the_learning_rate_rises_and_falls(model, world, transfer, monkeypatch):
     assert recorder.decays == [[0.02, 0.0]] * total
 
 
-def test_gates_and_thawed_parameters_have_rates_of_their_own(stack, world, transfer, monkeypatch):
+def test_gates_and_unfrozen_parameters_have_rates_of_their_own(stack, world, terms, monkeypatch):
     """Gates learn ten times as fast as prompts, copies of the backbone's parameters at their own rate."""
     recorder = Recorder(monkeypatch)
-    names = thawed(freezing.build("top_layers", {"layers": 1}).phases(stack))
+    names = unfrozen_names(freezing.build("top_layers", {"layers": 1}).phases(stack))
     made = small_model(stack, prompt={"name": "gated", "length": 2, "language_length": 1}, unfrozen=names)
     settings = small_settings(
         learning_rate=0.01, prompt_learning_rate=0.02, backbone_learning_rate=0.001, weight_decay=0.1, warmup_share=0
     )
     phases = (Phase(0.0, names),)
-    trained(made, world, transfer, settings=settings, phases=phases)
+    trained(made, world, terms, settings=settings, phases=phases)
     assert recorder.rates[0] == pytest.approx([0.01, 0.02, 0.2, 0.001])
     assert recorder.decays[0] == [0.1, 0.0, 0.0, 0.1]
     count = {name.split(".")[1] for name in parameters(made) if name.startswith("prompt.")}
     assert count == {"task", "language", "gate"}
 
 
-def test_gradients_are_clipped(model, world, transfer, monkeypatch):
+def test_gradients_are_clipped(model, world, terms, monkeypatch):
     """No step sees a gradient longer than allowed; a bound that is never reached changes nothing."""
     recorder = Recorder(monkeypatch)
-    trained(model(), world, transfer, settings=TrainSettings(num_train_epochs=2, max_grad_norm=0.01))
+    trained(model(), world, terms, settings=TrainSettings(num_train_epochs=2, max_grad_norm=0.01))
     assert max(recorder.norms) <= 0.01 * (1 + 1e-4)
     free = Recorder(monkeypatch)
-    trained(model(), world, transfer, settings=TrainSettings(num_train_epochs=2, max_grad_norm=1e6))
+    trained(model(), world, terms, settings=TrainSettings(num_train_epochs=2, max_grad_norm=1e6))
     assert max(free.norms) > 0.1
 
 
-def test_a_loss_that_is_no_number_stops_the_run(model, world, transfer):
+def test_a_loss_that_is_no_number_stops_the_run(model, world, terms):
     """A boundless learning rate is told with the step and what to lower; the broken state is not saved."""
     saved = []
     settings = TrainSettings(num_train_epochs=2).model_copy(update={"learning_rate": float("inf")})
     with pytest.raises(RunError, match=r"the loss became (nan|inf) at step \d+ of 6; lower train.learning_rate"):
-        trained(model(), world, transfer, settings=settings, save=lambda state: saved.append(state.step))
+        trained(model(), world, terms, settings=settings, save=lambda state: saved.append(state.step))
     assert saved == []
 
 
-def test_a_last_step_that_breaks_the_parameters_stops_the_run(model, world, transfer):
+def test_a_last_step_that_breaks_the_parameters_stops_the_run(model, world, terms):
     """There is no loss after the last step to tell that its parameters are no numbers: they are looked at."""
     made = model()
     settings = TrainSettings(num_train_epochs=1).model_copy(update={"learning_rate": float("inf")})
     with pytest.raises(RunError):
-        trained(made, world, transfer, settings=settings, epochs=lambda epoch: [lambda: world[0]])
+        trained(made, world, terms, settings=settings, epochs=lambda epoch: [lambda: world[0]])
 
 
 def test_a_head_alone_can_be_trained(world, stack):

@@ -33,23 +33,23 @@ def model(stack):
 
 
 @pytest.fixture
-def transfer(stack, world):
+def terms(stack, world):
     """Squared distance, standardised by the source texts."""
     return small_transfer(stack, world)
 
 
 def distance(states, batch, world):
-    """Squared distance of the taught rows to their teacher, in trials of the source texts' spread."""
+    """Squared distance of the rows with a teacher to their teacher, in units of the source texts' spread."""
     source = torch.cat([source.teacher for source, _ in world])
     spread = (source - source.mean(0)).square().mean()
-    return (states.pooled() - batch.teacher)[batch.taught].square().mean() / spread
+    return (states.pooled() - batch.teacher)[batch.has_teacher].square().mean() / spread
 
 
 @pytest.mark.parametrize("shot_weight", [1.0, 0.2])
-def test_the_loss_is_task_and_alignment_by_hand(model, world, transfer, shot_weight):
+def test_the_loss_is_task_and_alignment_by_hand(model, world, terms, shot_weight):
     """Labelled rows count alike but for shots; each language's pairs are aligned, rows without teacher left out."""
     source, target = world[0]
-    found = Objective(task_loss, transfer, 0.5, shot_weight).losses(model, (source, target))
+    found = Objective(task_loss, terms, 0.5, shot_weight).losses(model, (source, target))
     with torch.no_grad():
         states, logits = model(source.states, SOURCE)
         others, other_logits = model(target.states, TARGET)
@@ -62,34 +62,36 @@ def test_the_loss_is_task_and_alignment_by_hand(model, world, transfer, shot_wei
     torch.testing.assert_close(found.total([3.0]), task + 3.0 * alignment)
 
 
-def test_target_pairs_count_in_full_even_if_all_are_labelled(model, world, transfer):
+def test_target_pairs_count_in_full_even_if_all_are_labelled(model, world, terms):
     """The weight of keeping is the source language's: a target batch of shots alone is aligned with weight 1."""
     source, target = world[0]
-    labelled = replace(target, targets=torch.zeros_like(target.targets), taught=torch.ones_like(target.taught))
-    found = Objective(task_loss, transfer, 0.0).losses(model, (source, labelled))
+    labelled = replace(
+        target, targets=torch.zeros_like(target.targets), has_teacher=torch.ones_like(target.has_teacher)
+    )
+    found = Objective(task_loss, terms, 0.0).losses(model, (source, labelled))
     with torch.no_grad():
         expected = distance(model(labelled.states, TARGET)[0], labelled, world)
     torch.testing.assert_close(found.alignment[0], expected)
 
 
-def test_without_keeping_the_source_is_not_aligned(model, world, transfer):
+def test_without_keeping_the_source_is_not_aligned(model, world, terms):
     """`source_regularisation: 0` leaves the source side to the task loss."""
     source, _ = world[0]
-    assert Objective(task_loss, transfer, 0.0).losses(model, (source,)).alignment == (None,)
+    assert Objective(task_loss, terms, 0.0).losses(model, (source,)).alignment == (None,)
 
 
 def test_without_parallel_text_there_is_the_task_loss_only(model, world):
-    """No transfer, no alignment."""
+    """No terms, no alignment."""
     found = Objective(task_loss, None, 1.0).losses(model, world[0])
     assert found.alignment == ()
     assert torch.equal(found.total([]), found.task)
 
 
-def test_a_batch_without_labels_costs_no_task_loss(model, world, transfer):
+def test_a_batch_without_labels_costs_no_task_loss(model, world, terms):
     """Pairs alone have a task loss of zero that asks for no gradient."""
     _, target = world[0]
     pairs = replace(target, targets=torch.full_like(target.targets, NO_LABEL))
-    found = Objective(task_loss, transfer, 1.0).losses(model, (pairs,))
+    found = Objective(task_loss, terms, 1.0).losses(model, (pairs,))
     assert found.task.item() == 0.0
     assert not found.task.requires_grad
     assert found.alignment[0].requires_grad
@@ -114,11 +116,11 @@ def test_a_loss_that_did_not_apply_is_left_out():
 def test_several_losses_come_in_the_recipe_s_order(stack, model, world):
     """Each by itself and without its weight; what needs words or predictions is the target's alone."""
     blocks = {"name": "mse", "weight": 5.0}, {"name": "prediction", "temperature": 1.0}, {"name": "words"}
-    transfer, teacher = small_transfer(stack, world, *blocks), Teacher(model, 0.9, {})
+    terms, teacher = small_transfer(stack, world, *blocks), Teacher(model, 0.9, {})
     source, target = world[0]
-    both = Objective(task_loss, transfer, 0.5).losses(model, (source, target), teacher)
-    one = Objective(task_loss, transfer, 0.5).losses(model, (source,), teacher)
-    other = Objective(task_loss, transfer, 0.5).losses(model, (target,), teacher)
+    both = Objective(task_loss, terms, 0.5).losses(model, (source, target), teacher)
+    one = Objective(task_loss, terms, 0.5).losses(model, (source,), teacher)
+    other = Objective(task_loss, terms, 0.5).losses(model, (target,), teacher)
     assert [loss is None for loss in one.alignment] == [False, True, True]
     torch.testing.assert_close(both.alignment[0], one.alignment[0] + other.alignment[0])
     assert torch.equal(both.alignment[1], other.alignment[1])
@@ -126,6 +128,6 @@ def test_several_losses_come_in_the_recipe_s_order(stack, model, world):
     model.eval()
     with torch.no_grad():
         expected = model(target.source, SOURCE)[1].softmax(-1)
-        said = model(target.states, TARGET)[1][target.taught].log_softmax(-1)
+        said = model(target.states, TARGET)[1][target.has_teacher].log_softmax(-1)
         by_hand = (expected * (expected.log() - said)).sum(-1).mean()
     torch.testing.assert_close(other.alignment[1], by_hand)

@@ -9,7 +9,7 @@ import torch
 
 from lingraft.model.freezing import freezing
 from lingraft.training.loop import Validation
-from lingraft.training.monitor import Watch
+from lingraft.training.monitor import Monitor
 from small_training import SOURCE, small_model, small_settings, small_transfer, small_world, trained
 
 
@@ -25,10 +25,10 @@ def world(stack):
     return small_world(stack)
 
 
-def watched(model, world, transfer=None, **options):
+def watched(model, world, terms=None, **options):
     """Train; what was said, and the record."""
     said = []
-    _, history = trained(model, world, transfer, say=said.append, **options)
+    _, history = trained(model, world, terms, say=said.append, **options)
     return said, history
 
 
@@ -55,9 +55,9 @@ def test_an_ordinary_training_gives_no_alarm(stack, world, prompt, freezing_name
     model = small_model(stack, prompt={"name": prompt, "length": 2, "language_length": 1})
     phases = freezing.build(freezing_name).phases(stack)
     settings = small_settings(num_train_epochs=8, prompt_learning_rate=1e-2)
-    transfer = small_transfer(stack, world)
+    terms = small_transfer(stack, world)
     said, history = watched(
-        model, world, transfer, settings=settings, phases=phases, validate=on_source(world)
+        model, world, terms, settings=settings, phases=phases, validate=on_source(world)
     )  # fmt: skip
     assert said == []
     assert all("warnings" not in row for row in history)
@@ -95,7 +95,7 @@ def parameter(*gradient):
 def test_one_gradient_is_a_sign_of_life():
     """Rows behind a closed gate have none, the gate has: the prompt lives; and it is not looked at again."""
     said = []
-    watch = Watch(said.append)
+    watch = Monitor(said.append)
     watch.gradients({"prompt.task.1": parameter(0.0, 0.0), "prompt.gate.task.1": parameter(0.0, 1e-9)}, warm=False)
     watch.gradients({"prompt.task.1": parameter(0.0), "prompt.gate.task.1": parameter(0.0)}, warm=True)
     assert said == []
@@ -104,7 +104,7 @@ def test_one_gradient_is_a_sign_of_life():
 def test_a_prompt_is_given_time():
     """Until it is warm nothing is said; other parts' gradients do not count for it."""
     said = []
-    watch = Watch(said.append)
+    watch = Monitor(said.append)
     found = {"prompt.task.1": parameter(0.0), "prompt.task.2": parameter(), "adapter.task.1": parameter(1.0)}
     for _ in range(3):
         watch.gradients(found, warm=False)
@@ -119,7 +119,7 @@ def test_a_prompt_that_does_not_learn_yet_is_not_dead():
     said = []
     waiting = parameter()
     waiting.requires_grad_(False)
-    Watch(said.append).gradients({"prompt.task.1": waiting}, warm=True)
+    Monitor(said.append).gradients({"prompt.task.1": waiting}, warm=True)
     assert said == []
 
 
@@ -138,10 +138,10 @@ def test_one_answer_for_all_is_told_once(stack, world):
 def test_a_first_epoch_is_compared_with_its_first_step():
     """What is many times what it began with has diverged, also if no epoch was better; each loss is told for itself."""
     said = []
-    watch = Watch(said.append)
+    watch = Monitor(said.append)
     watch.loss(2.9, first=0.1)  # cross-entropy is of order one
     assert said == []
-    watch = Watch(said.append)
+    watch = Monitor(said.append)
     watch.loss(15.9, first=0.8)
     watch.loss(12.7, what="alignment loss", first=1.5)
     assert [sentence.split(":")[0] for sentence in said] == ["the loss diverged", "the alignment loss diverged"]
@@ -150,8 +150,8 @@ def test_a_first_epoch_is_compared_with_its_first_step():
 def test_a_development_set_of_one_class_is_no_collapse():
     """There only one answer is right."""
     said = []
-    Watch(said.append).predictions({"a": 4}, 1)
-    Watch(said.append).predictions({}, 0)
+    Monitor(said.append).predictions({"a": 4}, 1)
+    Monitor(said.append).predictions({}, 0)
     assert said == []
 
 
@@ -180,7 +180,7 @@ def test_a_loss_that_rises_is_told_once(stack, world):
 def test_three_times_the_lowest_is_too_much(means, at):
     """Not of the last: a loss that wavers is none that diverged."""
     said, first = [], None
-    watch = Watch(said.append)
+    watch = Monitor(said.append)
     for i, mean in enumerate(means):
         watch.loss(mean)
         if said and first is None:
@@ -195,11 +195,11 @@ def test_three_times_the_lowest_is_too_much(means, at):
 def test_what_was_said_before_a_kill_is_not_said_again():
     """And the lowest loss is remembered, that of alignment too; by way of JSON, as it is saved."""
     said = []
-    before = Watch(lambda sentence: None)
+    before = Monitor(lambda sentence: None)
     before.predictions({"a": 9}, 2)
     before.loss(0.5, ["eng-Latn"])
     before.loss(0.1, ["eng-Latn"], what="alignment loss")
-    watch = Watch(said.append, json.loads(json.dumps(before.state())))
+    watch = Monitor(said.append, json.loads(json.dumps(before.state())))
     watch.predictions({"b": 9}, 2)
     watch.loss(1.4, ["eng-Latn"])
     assert said == []
@@ -210,7 +210,7 @@ def test_what_was_said_before_a_kill_is_not_said_again():
 
 def test_a_prompt_that_lived_before_a_kill_is_not_called_dead():
     """One gradient is enough, also where it was seen by the process that is gone."""
-    said, before = [], Watch(lambda sentence: None)
+    said, before = [], Monitor(lambda sentence: None)
     before.gradients({"prompt.task.1": parameter(0.0, 1e-9)}, warm=False)
-    Watch(said.append, before.state()).gradients({"prompt.task.1": parameter(0.0, 0.0)}, warm=True)
+    Monitor(said.append, before.state()).gradients({"prompt.task.1": parameter(0.0, 0.0)}, warm=True)
     assert said == []

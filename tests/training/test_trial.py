@@ -21,15 +21,15 @@ from lingraft.model.standardiser import Standardiser
 from lingraft.runs.checks import resolved_cut
 from lingraft.runs.preparation import encode_all, tokenise
 from lingraft.tasks.gathering import gather
-from lingraft.training.alignment.word_alignment import mutual_links
+from lingraft.training.alignment.word_alignment import align_words
 from lingraft.training.batches import Order
 from lingraft.training.ema_teacher import Teacher
 from lingraft.training.evaluation import validation
 from lingraft.training.frozen_head import fitted
 from lingraft.training.head_fits import logistic_head
-from lingraft.training.pools import Context, learning_pools, linked_words, pools_of, with_translations
+from lingraft.training.pools import Context, align_words_of_pairs, learning_pools, pools_of, with_translations
 from lingraft.training.state import load_training_state, save_training_state
-from lingraft.training.trial import Method, graft, run_trial, trained_when, transfer_of
+from lingraft.training.trial import Method, build_alignment_terms, graft, run_trial, trained_when
 
 CPU = torch.device("cpu")
 TRIAL = Trial(1, 0, 1)
@@ -80,13 +80,13 @@ def test_pools_hold_labels_pairs_and_shots(context):
     source, (target,) = learning_pools(draw, made)
     assert (source.language, source.is_source, target.language, target.is_source) == (SOURCE, True, TARGET, False)
     labels = {example.id: made.materials.task.labels.index(example.label) for example in draw.labelled}
-    assert source.passed == tuple(labels)
+    assert source.ids == tuple(labels)
     assert source.targets == labels
     pairs = {theirs.id: mine.id for mine, theirs in draw.pairs[TARGET]}
     shots = {example.id: made.materials.task.labels.index(example.label) for example in draw.shots[TARGET]}
     assert (len(pairs), len(shots)) == (10, 3)
     assert target.targets == shots
-    assert Counter(target.passed) == Counter({*pairs, *shots})
+    assert Counter(target.ids) == Counter({*pairs, *shots})
     english = made.pools[SOURCE, "learn"]
     for one, other in pairs.items():
         assert torch.equal(target.teacher[one], english.pooled([other])[0])
@@ -104,35 +104,35 @@ def test_pairs_that_are_not_passed_are_kept_apart_all_the_same(context, parallel
         found[count] = learning_pools(made.materials.draws[0], made)
     whole, (all_pairs,) = found["null"]
     for count, (source, (target,)) in found.items():
-        assert (source.passed, source.targets, target.targets) == (whole.passed, whole.targets, all_pairs.targets)
+        assert (source.ids, source.targets, target.targets) == (whole.ids, whole.targets, all_pairs.targets)
         assert len(target.teacher) == min(len(all_pairs.teacher), 99 if count == "null" else int(count))
-        assert Counter(target.passed) == Counter(target.teacher.keys() | target.targets.keys())
+        assert Counter(target.ids) == Counter(target.teacher.keys() | target.targets.keys())
         assert all(torch.equal(vector, all_pairs.teacher[name]) for name, vector in target.teacher.items())
     assert found["0"][1][0].teacher.keys() < found["2"][1][0].teacher.keys() < found["4"][1][0].teacher.keys()
     assert len(all_pairs.teacher) > 4
 
 
 def test_without_pairs_and_shots_the_source_is_alone(context):
-    """A language of which nothing is known is not passed."""
+    """A language of which nothing is known is not learnt from."""
     made = context("train.max_pairs=0", "shots.k=0")
     assert learning_pools(made.materials.draws[0], made)[1] == []
 
 
 @pytest.mark.parametrize("freezing", ["frozen", "full"])
-def test_linked_words_are_each_pair_s_own(context, freezing):
+def test_aligned_words_are_each_pair_s_own(context, freezing):
     """Of the batch that a pair is in, its own row; at two thirds of the depth, also where batches are ids."""
     made = context(f"freezing.name={freezing}")
     draw = made.materials.draws[0]
     _, (target,) = learning_pools(draw, made)
     pairs = {theirs.id: mine.id for mine, theirs in draw.pairs[TARGET]}
     english, stack = made.pools[SOURCE, "learn"], made.backbone.stack
-    found = linked_words(replace(target, source=english, translations=pairs), made)
+    found = align_words_of_pairs(replace(target, source=english, translations=pairs), made)
     assert list(found) == list(pairs)
     texts = (
         [english.features[english.row[i]].input_ids for i in pairs.values()],
         [target.encoded.features[target.encoded.row[i]].input_ids for i in pairs],
     )
-    links = mutual_links(*(states_at(ids, stack, 2, CPU) for ids in texts), prefix_tokens=1)
+    links = align_words(*(states_at(ids, stack, 2, CPU) for ids in texts), prefix_tokens=1)
     assert torch.cat([torch.nn.functional.pad(f, (1, 0), value=i) for i, f in enumerate(found.values())]).tolist() == (
         links.tolist()
     )
@@ -141,24 +141,24 @@ def test_linked_words_are_each_pair_s_own(context, freezing):
 
 @pytest.mark.parametrize("count", ["null", "2", "1"])
 def test_every_taught_row_has_the_translation_it_is_taught(context, count):
-    """Also where a shot is the target side of a pair that is not passed: it has no teacher and no translation."""
+    """Also where a shot is the target side of a pair that is not learnt from: it has no teacher and no translation."""
     made = context(
         "alignment=[{name: words}, {name: prediction}]", f"train.max_pairs={count}",
         parallel={"from": "task"},
     )  # fmt: skip
     pools = pools_of(TRIAL, made)
-    transfer = transfer_of(graft(made, pools, None), pools, made)
-    targets = tuple(with_translations(pool, pools.draw, transfer, made) for pool in pools.targets)
+    terms = build_alignment_terms(graft(made, pools, None), pools, made)
+    targets = tuple(with_translations(pool, pools.draw, terms, made) for pool in pools.targets)
     order = Order(pools.source, targets, made.recipe.train, 1, CPU)
     seen = [batch for epoch in range(2) for step in order.epoch(epoch) for batch in step()]
     targets = [batch for batch in seen if not batch.is_source]
-    assert any((batch.labelled & ~batch.taught).any() for batch in targets) is (count != "null")
+    assert any((batch.labelled & ~batch.has_teacher).any() for batch in targets) is (count != "null")
     for batch in targets:
-        if not batch.taught.any():
+        if not batch.has_teacher.any():
             assert batch.source is None
             continue
         torch.testing.assert_close(
-            frozen_pooled(made.backbone.stack, batch.source), batch.teacher[batch.taught], rtol=1e-4, atol=1e-4
+            frozen_pooled(made.backbone.stack, batch.source), batch.teacher[batch.has_teacher], rtol=1e-4, atol=1e-4
         )
 
 
@@ -176,7 +176,7 @@ def test_a_network_starts_with_the_frozen_head_or_a_random_one(context):
         assert torch.allclose(network.adaptation.head(pooled), head.logits(pooled), atol=1e-4) is warm
 
 
-def test_a_network_has_copies_of_all_that_ever_thaws(context):
+def test_a_network_has_copies_of_all_that_is_ever_unfrozen(context):
     """From the strategy's schedule; none by default."""
     for name, count in (("frozen", 0), ("top_layers", 16), ("full", 3 * 16 + 5)):
         made = context(f"freezing.name={name}", *(["freezing.layers=1"] if name == "top_layers" else []))

@@ -1,4 +1,4 @@
-"""The frozen part: a language model as a stack of layers that we walk ourselves.
+"""The frozen part: a language model as a stack of layers whose forward pass we run ourselves.
 
 One small file per family holds everything that is particular to Hugging Face's implementation of
 it: the forward pass, which a parity test compares with the original, and the names of its modules

@@ -89,7 +89,7 @@ def demo(
     output_dir: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Watch a pretrained model learn a language: names of countries, languages, currencies, scripts and cities."""
+    """Monitor a pretrained model learn a language: names of countries, languages, currencies, scripts and cities."""
     from .starters import demo_recipe
 
     settings = demo_recipe(language, output_dir)

@@ -249,20 +249,20 @@ class Batch:
 
     ``targets [B, ...]`` holds what the kind of task makes of labels (class indices ``[B]``, for one),
     negative where they are not known; ``teacher [B, H]`` the pooled frozen states that a row should
-    agree with, where ``taught [B]`` says it has one. For
-    losses that need more of the teacher, ``source`` holds the states at the cut of the taught rows'
-    translations, ``[B', S, H]``, and ``links [K, 3]`` which of their words correspond (row among
-    the taught, source position, target position). ``is_source`` tells the source language's batch.
+    agree with, where ``has_teacher [B]`` says it has one. For losses that need more of the teacher, ``source``
+    holds the states at the cut of the translations of the rows with a teacher, ``[B', S, H]``, and
+    ``word_alignment [K, 3]`` which of their words translate each other (row among these, source position, target
+    position). ``is_source`` marks the source language's batch.
     """
 
     states: States
     language: str
     targets: Tensor
     teacher: Tensor
-    taught: Tensor
+    has_teacher: Tensor
     is_source: bool = False
     source: States | None = None
-    links: Tensor | None = None
+    word_alignment: Tensor | None = None
 
     @property
     def labelled(self) -> Tensor:
@@ -276,9 +276,9 @@ class Batch:
             states=self.states.to(device),
             targets=self.targets.to(device),
             teacher=self.teacher.to(device),
-            taught=self.taught.to(device),
+            has_teacher=self.has_teacher.to(device),
             source=None if self.source is None else self.source.to(device),
-            links=None if self.links is None else self.links.to(device),
+            word_alignment=None if self.word_alignment is None else self.word_alignment.to(device),
         )
 
 

@@ -9,7 +9,7 @@ Nothing tested is seen in training, in any language: a thing belongs to ``train`
 by a hash of its key, in all languages alike, and things that share an English name ("Singapore", city
 and country) go together. Where one language calls two things alike, or as English calls another, the
 later split loses the name. (Different things of the same name in two other languages remain, some 3 in
-1,000: :func:`lingraft.data.sampling.without_leaks` is for those.)
+1,000: :func:`lingraft.data.sampling.remove_overlap` is for those.)
 """
 
 from __future__ import annotations

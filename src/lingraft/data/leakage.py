@@ -9,11 +9,11 @@ from .sampling import E
 from .text import normalised, without_blanks
 
 
-def without_groups(examples: Iterable[E], groups: Collection[str]) -> tuple[list[E], int]:
+def remove_groups(examples: Iterable[E], groups: Collection[str]) -> tuple[list[E], int]:
     """Leave out the examples of some groups; return the rest and how many went.
 
     For data whose identifiers mean the same on both sides, as parallel corpora's do. Line numbers of
-    two files do not: use :func:`without_leaks` there.
+    two files do not: use :func:`remove_overlap` there.
     """
     kept, total = [], 0
     for example in examples:
@@ -23,7 +23,7 @@ def without_groups(examples: Iterable[E], groups: Collection[str]) -> tuple[list
     return kept, total - len(kept)
 
 
-def without_leaks(examples: Iterable[E], evaluation: Iterable[Example]) -> tuple[list[E], int]:
+def remove_overlap(examples: Iterable[E], evaluation: Iterable[Example]) -> tuple[list[E], int]:
     """Leave out the examples whose text, ordered pair of texts, or context of a question is evaluated on.
 
     Returns:
@@ -38,7 +38,9 @@ def without_leaks(examples: Iterable[E], evaluation: Iterable[Example]) -> tuple
     return kept, total - len(kept)
 
 
-def pairs_without_leaks(pairs: Iterable[ParallelPair], evaluation: Iterable[Example]) -> tuple[list[ParallelPair], int]:
+def remove_overlapping_pairs(
+    pairs: Iterable[ParallelPair], evaluation: Iterable[Example]
+) -> tuple[list[ParallelPair], int]:
     """Leave out the parallel pairs of which either side is a text that is evaluated on.
 
     Returns:

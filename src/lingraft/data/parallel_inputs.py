@@ -13,7 +13,7 @@ from pathlib import Path
 from ..core.errors import DataError
 from ..core.records import Example, ParallelPair
 from ..recipe.settings import ParallelSettings
-from .leakage import pairs_without_leaks
+from .leakage import remove_overlapping_pairs
 from .parallel import read_parallel
 from .sampling import rank
 from .table import locate
@@ -69,7 +69,7 @@ def _pairs(
     text = read_parallel(
         path, source_language=source, target_language=language, target_path=other, fields=settings.fields
     )
-    kept, leaked = pairs_without_leaks(text.pairs, evaluation)
+    kept, leaked = remove_overlapping_pairs(text.pairs, evaluation)
     if settings.pairs and settings.pairs < len(kept) and not settings.from_:
         # Not the head of the file: lexicons are sorted by the alphabet.
         kept = sorted(kept, key=lambda pair: rank(0, "pairs", pair.source + "\n" + pair.target))[: settings.pairs]
@@ -85,7 +85,7 @@ def _entries(
 ) -> tuple[Sequence[ParallelPair], int, str]:
     path = locate(pattern, language, Path())
     text = read_parallel(path, source_language=source, target_language=language)
-    kept, leaked = pairs_without_leaks(text.pairs, evaluation)
+    kept, leaked = remove_overlapping_pairs(text.pairs, evaluation)
     return kept, leaked, f"{language}: {len(kept)} entries of a lexicon from {path.name}"
 
 

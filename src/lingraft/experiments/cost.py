@@ -79,21 +79,21 @@ def _seconds(
     number = len(trials_of(recipe))
     if not method.trained and materials.task.kind.class_logits:
         return 2.0 * number
-    # Where a head must be trained by gradient, that is a walk forward, with nothing but the head's own gradient.
-    depth, passes, thawed = layers, 2.0 if method.trained else 1.0, 0.0
+    # Where a head must be trained by gradient, that is a forward pass, with nothing but the head's own gradient.
+    depth, directions, unfrozen = layers, 2.0 if method.trained else 1.0, 0.0
     if not method.trained:
         depth -= max(0, resolved_cut(recipe, layers))
     elif method.network == "grafted":
         cut = resolved_cut(recipe, layers)
         depth, whole = layers - max(0, cut), cut < 0
         learns = freezing.build(recipe.freezing.name, recipe.freezing.options).highest_cut(layers) < layers
-        passes = 3.0 if learns else 2.0  # forward, gradient of the states, and that of the weights
+        directions = 3.0 if learns else 2.0  # forward, gradient of the states, and that of the weights
         if learns:
-            thawed = depth * per_layer / 2 + (facts.vocabulary * facts.width if whole else 0)
+            unfrozen = depth * per_layer / 2 + (facts.vocabulary * facts.width if whole else 0)
     tokens, steps = _per_epoch(method, draw, materials, counts)
     epochs = recipe.train.num_train_epochs * number + (trial * len(method.rates) if len(method.rates) > 1 else 0)
-    flops = (tokens * passes * epochs + tested * number) * per_layer * depth
-    return flops / rate + steps * epochs * thawed * STEP_PER_PARAMETER + 5.0
+    flops = (tokens * directions * epochs + tested * number) * per_layer * depth
+    return flops / rate + steps * epochs * unfrozen * STEP_PER_PARAMETER + 5.0
 
 
 def _per_epoch(method: Variant, draw: Draw, materials: Materials, counts: Counts) -> tuple[float, float]:

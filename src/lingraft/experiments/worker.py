@@ -24,7 +24,7 @@ import torch
 
 from ..backbones import loading
 from ..backbones.encoding import Encoded
-from ..backbones.state_table import IdTable, StateTable
+from ..backbones.state_table import IdTable, StateView
 from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.progress import Advance, Reporter
@@ -203,7 +203,7 @@ def _from_ids(context: Context) -> Context:
     padding = context.backbone.stack.padding_id
 
     def as_ids(encoded: Encoded) -> Encoded:
-        assert isinstance(encoded.table, StateTable)
+        assert isinstance(encoded.table, StateView)
         ids = tuple(tuple(feature.input_ids) for feature in encoded.features)
         return Encoded(encoded.features, IdTable(ids, encoded.table, padding))
 

@@ -19,7 +19,7 @@ from .prompts import Initial, prompts
 
 
 class Adaptation(nn.Module):
-    """All that is learned: prompt, adapter, head, text classifiers, thawed parameters. Nothing else is ever saved."""
+    """All that is learned: prompt, adapter, head, text classifiers, unfrozen parameters. Nothing else is ever saved."""
 
     def __init__(
         self,
@@ -33,8 +33,8 @@ class Adaptation(nn.Module):
         self.adapter = adapter
         self.head = head
         # A parameter's name has dots, a module's attribute must not.
-        thawed = {name.replace(".", "/"): nn.Parameter(tensor.clone()) for name, tensor in (unfrozen or {}).items()}
-        self.unfrozen = nn.ParameterDict(thawed)
+        copies = {name.replace(".", "/"): nn.Parameter(tensor.clone()) for name, tensor in (unfrozen or {}).items()}
+        self.unfrozen = nn.ParameterDict(copies)
         self.text_classifiers = nn.ModuleDict()  # by name and language, fitted when all else is trained
 
     def add_text_classifier(self, language: str, classifier: TextClassifier) -> None:
@@ -105,7 +105,7 @@ def build_adaptation(
         unfrozen: Names of the stack's parameters that are trained, as copies.
 
     Raises:
-        ConfigError: A parameter would be thawed and replaced by an adapter.
+        ConfigError: A parameter would be unfrozen and replaced by an adapter.
     """
     languages, layers = list(languages), range(max(0, cut), stack.num_layers)
     build_prompt: Callable[..., Any] | None = prompts.build(prompt.name, prompt.options) if prompt else None
@@ -115,7 +115,7 @@ def build_adaptation(
         prompt=build_prompt(stack, layers, languages, initial) if build_prompt else None,
         adapter=build_adapter(stack, layers, languages) if build_adapter else None,
         head=head,
-        unfrozen={name: parameters[name].detach() for name in sorted(unfrozen)},
+        unfrozen={name: parameters[name].detach().float() for name in sorted(unfrozen)},
     )
     if adapter and adaptation.adapter is not None:
         with torch.no_grad():

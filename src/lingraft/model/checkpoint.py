@@ -27,7 +27,7 @@ from .heads import build_head, restore_text_classifiers
 
 FORMAT = "lingraft-adaptation-1"
 
-THAWED = "unfrozen."
+UNFROZEN = "unfrozen."
 """What the names of trained copies of the backbone's own parameters begin with."""
 
 
@@ -97,7 +97,7 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
         languages=identity.languages,
         head=build_head(kind_of(identity.kind, identity.labels, identity.kind_options), stack),
         initial=lambda how, layer, count: torch.zeros(count, stack.width),
-        unfrozen=[name.removeprefix(THAWED).replace("/", ".") for name in tensors if name.startswith(THAWED)],
+        unfrozen=[name.removeprefix(UNFROZEN).replace("/", ".") for name in tensors if name.startswith(UNFROZEN)],
     )
     for language, classifier in restore_text_classifiers(tensors, str(path)):
         adaptation.add_text_classifier(language, classifier)

@@ -1,8 +1,9 @@
-"""The layer loop: frozen blocks, with prompts and adapters as ordinary calls between them.
+"""The forward pass: frozen blocks, with prompts and adapters as ordinary calls between them.
 
-Whatever lies below the cut has been computed already; we walk from the states at the cut to the
-head. Switched off (``parts=False``), the walk *is* the untouched backbone: also what a freezing
-strategy thaws is trained as a copy, which takes the original's place only during the walk.
+Whatever lies below the cut has been computed already; the forward pass goes from the states at the
+cut to the head. With adapters disabled (``adapters_enabled=False``) it *is* that of the untouched
+backbone: also what a freezing strategy unfreezes is trained as a copy, which takes the original's place
+only during a forward pass.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Network(Protocol):
         ...
 
     def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
-        """Logits of examples, with what their texts say by themselves: what evaluation and prediction go by."""
+        """Logits of examples, ensembled with those of the text classifiers: what evaluation and prediction go by."""
         ...
 
     def train(self, mode: bool = True) -> Any:
@@ -49,7 +50,7 @@ class Network(Protocol):
 
 
 class GraftedModel(nn.Module):
-    """A frozen stack and an adaptation, walked from the cut upwards."""
+    """A frozen stack and an adaptation, whose forward pass begins at the cut."""
 
     def __init__(self, stack: LayerStack, adaptation: Adaptation) -> None:
         super().__init__()
@@ -62,23 +63,33 @@ class GraftedModel(nn.Module):
 
         ``visited``, if given, is filled with the states after each layer, virtual tokens removed.
         """
-        final = self.walk(states, language, visited=visited)
+        final = self.run_layers(states, language, visited=visited)
         return final, self.adaptation.head.read(final)
 
     def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
         """Return the logits of examples, with what the text classifiers of the language make of them."""
         return self.adaptation.ensemble(examples, logits, language)
 
-    def walk(
-        self, states: States, language: str, *, parts: bool = True, visited: dict[int, States] | None = None
+    def run_layers(
+        self, states: States, language: str, *, adapters_enabled: bool = True, visited: dict[int, States] | None = None
     ) -> States:
-        """States at any layer to states after the last; without ``parts``, the frozen backbone's."""
-        if not parts:
-            return self._steps(self.stack, states, language, parts, visited)
+        """Run the layers from that of ``states`` upwards: states at any layer to states after the last.
+
+        Args:
+            states: At any layer, or token ids.
+            language: Whose parts are used.
+            adapters_enabled: Whether prompts, adapters and unfrozen copies take part; without them, the states are
+                the frozen backbone's.
+            visited: If given, filled with the states after each layer, virtual tokens removed.
+        """
+        if not adapters_enabled:
+            return self._steps(self.stack, states, language, adapters_enabled, visited)
         if not self.training and not torch.is_grad_enabled():
-            return self._steps(self.merged(language), states, language, parts, visited)
+            return self._steps(self.merged(language), states, language, adapters_enabled, visited)
         with self.adaptation.within(self.stack, language) as weights:
-            return with_weights(self.stack, weights, lambda: self._steps(self.stack, states, language, parts, visited))
+            return with_weights(
+                self.stack, weights, lambda: self._steps(self.stack, states, language, adapters_enabled, visited)
+            )
 
     def merged(self, language: str) -> LayerStack:
         """Return the stack with all that takes the place of its parameters merged in, for a language.
@@ -95,11 +106,16 @@ class GraftedModel(nn.Module):
         return known[1]
 
     def _steps(
-        self, stack: LayerStack, states: States, language: str, parts: bool, visited: dict[int, States] | None
+        self,
+        stack: LayerStack,
+        states: States,
+        language: str,
+        adapters_enabled: bool,
+        visited: dict[int, States] | None,
     ) -> States:
-        """Through all layers from that of ``states`` upwards."""
+        """Run a stack through all layers from that of ``states`` upwards."""
         last = states
-        for last in self._layers(stack, states, language, parts):
+        for last in self._layers(stack, states, language, adapters_enabled):
             if visited is not None:
                 visited[last.layer] = last.without_prompt()
         last = last.without_prompt()
@@ -108,9 +124,9 @@ class GraftedModel(nn.Module):
             visited[final.layer] = final
         return final
 
-    def _layers(self, stack: LayerStack, states: States, language: str, parts: bool) -> Iterator[States]:
-        prompt = self.adaptation.prompt if parts else None
-        adapter = self.adaptation.adapter if parts else None
+    def _layers(self, stack: LayerStack, states: States, language: str, adapters_enabled: bool) -> Iterator[States]:
+        prompt = self.adaptation.prompt if adapters_enabled else None
+        adapter = self.adaptation.adapter if adapters_enabled else None
         if states.layer == IDS:
             states = replace(states, tokens=stack.embed(states.tokens), layer=0)
         if states.layer == 0 and adapter is not None:
@@ -132,23 +148,23 @@ class GraftedModel(nn.Module):
         return self
 
 
-class _Walk(nn.Module):
+class _Forward(nn.Module):
     """Runs a function while the parameters of ``stack`` are others."""
 
     def __init__(self, stack: LayerStack) -> None:
         super().__init__()
         self.stack = stack
 
-    def forward(self, walk: Callable[[], States]) -> States:
-        return walk()
+    def forward(self, compute: Callable[[], States]) -> States:
+        return compute()
 
 
-def with_weights(stack: LayerStack, weights: Mapping[str, Tensor], walk: Callable[[], States]) -> States:
-    """Call ``walk`` with ``weights`` in the place of the stack's parameters of these names."""
+def with_weights(stack: LayerStack, weights: Mapping[str, Tensor], compute: Callable[[], States]) -> States:
+    """Call ``compute`` with ``weights`` in the place of the stack's parameters of these names."""
     if not weights:
-        return walk()
+        return compute()
     found: States = functional_call(
-        _Walk(stack), {f"stack.{name}": tensor for name, tensor in weights.items()}, (walk,)
+        _Forward(stack), {f"stack.{name}": tensor for name, tensor in weights.items()}, (compute,)
     )
     return found
 

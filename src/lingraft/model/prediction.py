@@ -83,22 +83,24 @@ def predict_rows(
     )
 
 
-def adapted_states(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str, *, parts: bool) -> Tensor:
-    """Return pooled final states ``[N, H]`` of the first row of each example, with the trained parts or without.
+def adapted_states(
+    model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str, *, adapters_enabled: bool
+) -> Tensor:
+    """Return pooled final states ``[N, H]`` of the first row of each example, with adapters enabled or disabled.
 
     Args:
         model: In eval mode.
         encoded: States at the cut.
         ids: Of the examples.
         language: Whose parts are used.
-        parts: Whether the trained parts are; without them the states are the frozen backbone's.
+        adapters_enabled: As :meth:`GraftedModel.run_layers` takes it.
     """
     device = next(model.parameters()).device
     rows, every = [encoded.row[i] for i in ids], encoded.lengths
 
     def compute(batch: list[int]) -> tuple[States, None]:
         states = encoded.table.batch([rows[i] for i in batch]).to(device)
-        return model.walk(states, language, parts=parts), None
+        return model.run_layers(states, language, adapters_enabled=adapters_enabled), None
 
     return predict_in_batches([every[row] for row in rows], compute, width=model.stack.width)[1]
 

@@ -328,7 +328,7 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
             off = f"{100 * error['after']:.0f}"
             found.append(f"{run.name(code)}: confidences are {off} points off on average; do not read them as chances.")
     found.append(_digest_warning(run.summary))
-    found.append(_parts_off_warning(run.retention.get("parts_off", {})))
+    found.append(_parts_off_warning(run.retention.get("adapters_disabled", {})))
     if is_non_commercial(str(run.data.get("licence", ""))):
         found.append(f"The data may not be used commercially ({run.data['licence']}).")
     return list(dict.fromkeys(filter(None, found)))
@@ -367,12 +367,13 @@ def _digest_warning(summary: Row) -> str:
     return "The backbone's weights changed during training, although they should be frozen: do not trust this run."
 
 
-def _parts_off_warning(parts_off: Row) -> str:
-    if not parts_off or parts_off["max_difference"] <= parts_off["tolerance"]:
+def _parts_off_warning(adapters_disabled: Row) -> str:
+    if not adapters_disabled or adapters_disabled["max_difference"] <= adapters_disabled["tolerance"]:
         return ""
     return (
-        f"With all parts switched off, states differ from the base model's by {parts_off['max_difference']:.2g}, which "
-        "is more than rounding: what was trained does not come off again."
+        "With the adapters disabled, states differ from the base model's by "
+        f"{adapters_disabled['max_difference']:.2g}, which is more than rounding: what was trained does not come off "
+        "again."
     )
 
 

@@ -95,10 +95,10 @@ def resolved_cut(recipe: Recipe, num_layers: int) -> int:
     return cut
 
 
-def _without_gradient(recipe: Recipe, cut: int, thawed: int, num_layers: int) -> list[str]:
-    """Alignment losses on states that nothing trained has a part in; ``thawed`` is the last layer that never learns."""
+def _without_gradient(recipe: Recipe, cut: int, unfrozen: int, num_layers: int) -> list[str]:
+    """Alignment losses on states that nothing trained has a part in; ``unfrozen`` is the last layer that never learns."""
     parts = recipe.prompt is not None or recipe.adapter is not None
-    lowest = cut if parts else max(0, thawed)
+    lowest = cut if parts else max(0, unfrozen)
     problems = []
     for i, block in enumerate(recipe.alignment):
         layer = num_layers if block.layer is None else block.layer

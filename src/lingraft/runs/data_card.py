@@ -67,7 +67,7 @@ def data_card(
         "source_language": task.source_language,
         "target_languages": list(task.target_languages),
         "languages": languages,
-        "overlap_removed": dict(materials.leaks),
+        "overlap_removed": dict(materials.overlap),
         "notes": list(materials.notes),
         "max_length": recipe.backbone.max_length,
         "digest": data_digest(features, backbone),

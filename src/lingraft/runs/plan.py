@@ -11,13 +11,13 @@ from ..backbones import Precision
 from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
-from ..backbones.state_cache import entry_bytes
+from ..backbones.shards import states_bytes
 from ..core.errors import ConfigError, LingraftError
 from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
 from ..data.languages import display_name
 from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, coverage
-from ..model.freezing import freezing, thawed
+from ..model.freezing import freezing, unfrozen_names
 from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Draw, Materials, is_own
@@ -26,7 +26,7 @@ from .folder import changed_settings, trials_of
 from .preparation import tokenise
 
 EFFICIENCY = 0.6
-"""Share of the matrix rate that a walk through the layers reaches, attention and the rest included."""
+"""Share of the matrix rate that a forward pass through the layers reaches, attention and the rest included."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
         flops += _forward_flops(alone * len(recipe.seeds) * recipe.train.num_train_epochs, facts, cut)
     seconds = flops / (matrix_rate(facts.width, recipe.backbone.precision) * EFFICIENCY)
     size = sum(
-        entry_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
+        states_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
         for group in features.values()
     )
     if size > recipe.cache.max_gigabytes * 1e9:
@@ -80,7 +80,7 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
         f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, "
         + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
         + (f"layers 1–{cut} are computed once, " if cut > 0 else "")
-        + f"layers {max(0, cut) + 1}–{facts.num_layers} are walked in training",
+        + f"layers {max(0, cut) + 1}–{facts.num_layers} are computed at every step",
         f"trained: {_trained(recipe, materials, facts, cut):,} parameters (prompt: {_name(recipe.prompt)}, adapter: "
         f"{_name(recipe.adapter)}, head)"
         + ("; besides, the words of each language, counted when learned" if _learns_words(recipe, materials) else ""),
@@ -195,7 +195,7 @@ def _mining(recipe: Recipe, materials: Materials) -> list[str]:
 
 def _warnings(recipe: Recipe, materials: Materials) -> list[str]:
     found = []
-    removed = {kind: n for kind, n in materials.leaks.items() if n}
+    removed = {kind: n for kind, n in materials.overlap.items() if n}
     for kind, n in removed.items():
         found.append(f"{n} {kind} texts occur in an evaluation set and are left out")
     if recipe.alignment and recipe.train.max_pairs == 0:
@@ -269,7 +269,7 @@ def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: 
         languages=materials.task.target_languages,
         head=build_head(materials.task.kind, stack),
         initial=lambda how, layer, count: torch.zeros(count, facts.width),
-        unfrozen=thawed(phases),
+        unfrozen=unfrozen_names(phases),
     )
     return sum(parameter.numel() for parameter in adaptation.parameters())
 

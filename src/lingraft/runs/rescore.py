@@ -90,12 +90,12 @@ def rescore(
         if task_name is not None or not recipe.task.options.get("allow_unseen_labels"):
             _check_labels(examples, task, language)
         both = language in adapted.identity.languages and not task_part_alone
-        part, walked = ("language and task part", language) if both else ("task part alone", "")
+        part, code = ("language and task part", language) if both else ("task part alone", "")
         predicted = list[str]()
         with reporter.task(f"{language}: {len(examples)} examples, {part}", len(examples)) as advance:
             for at in range(0, len(examples), CHUNK):
                 some = examples[at : at + CHUNK]
-                predicted += [prediction.value for prediction in adapted.predict_examples(some, walked)]
+                predicted += [prediction.value for prediction in adapted.predict_examples(some, code)]
                 advance(len(some))
         found = score_by_language(
             examples, predicted, task, method=method, language=language, trial=trial, run=folder.name

@@ -1,8 +1,8 @@
-"""Retention: how much of what the model could do before it was adapted is left.
+"""Retention: how much of the model's ability is kept (forgetting).
 
 Four looks at the adaptation that a run chose. The source language's development score, of the frozen
 head and of the adapted model. Retrieval: does a sentence still find its translation among all others?
-Similarity: how far did the state of one and the same sentence move? And with all parts switched off,
+Similarity: how far did the state of one and the same sentence move? And with the adapters disabled,
 is the network exactly the model that it was grafted onto?
 
 Numbers are about as many sentences as they say, ``N``; states are ``[N, H]``.
@@ -36,7 +36,7 @@ MOST = 2000
 """Sentences per language at most: similarity of all with all takes the square of their number."""
 
 MOST_TOKENS = 20_000
-"""And tokens: they are walked several times, and that must not take as long as the training."""
+"""And tokens: they are computed several times, and that must not take as long as the training."""
 
 TIE = 1e-6
 """Cosines that differ by less are the same: repeated sentences, and states that have collapsed."""
@@ -66,11 +66,11 @@ def retention(
     looked_at = {source: ("dev", _some([example.id for example in materials.dev], pools[source, "dev"]))}
     for code in task.target_languages:
         looked_at[code] = "test", _some([example.id for example in materials.test[code]], pools[code, "test"])
-    similar, switched_off = {}, []
+    similar, disabled = {}, []
     for language, (purpose, ids) in looked_at.items():
         encoded = pools[language, purpose]
         similar[language] = {"sentences": purpose, **similarity(*_before_and_after(model, encoded, ids, language))}
-        switched_off.append(parts_off(model, encoded, ids, language))
+        disabled.append(adapters_disabled(model, encoded, ids, language))
 
     found = {}
     for language in task.target_languages:
@@ -87,7 +87,7 @@ def retention(
         found[language] = {"sentences": purpose, **retrieval(*zip(*states, strict=True))}
 
     fact = read_object(folder / "trials" / chosen.name / "trial.json")
-    scale = max(1.0, *(size for _, size in switched_off))
+    scale = max(1.0, *(size for _, size in disabled))
     return {
         "trial": chosen.name,
         "source_score": {
@@ -100,9 +100,9 @@ def retention(
         else None,
         "retrieval": found,
         "similarity": similar,
-        "parts_off": {
+        "adapters_disabled": {
             "texts": sum(len(ids) for _, ids in looked_at.values()),
-            "max_difference": max(difference for difference, _ in switched_off),
+            "max_difference": max(difference for difference, _ in disabled),
             "tolerance": recipe.rounding * scale,
         },
     }
@@ -181,9 +181,9 @@ def linear_cka(x: Floats, y: Floats) -> float | None:
     return hsic(grams[0], grams[1]) / spread**0.5 if spread > 0 else 0.0
 
 
-def parts_off(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[float, float]:
-    """Largest difference between the frozen states of the cache and the model's with all parts off; largest state."""
-    frozen, now = encoded.pooled(ids), adapted_states(model, encoded, ids, language, parts=False)
+def adapters_disabled(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[float, float]:
+    """Largest difference between the frozen states of the cache and the model's with the adapters disabled, and the largest state."""
+    frozen, now = encoded.pooled(ids), adapted_states(model, encoded, ids, language, adapters_enabled=False)
     return (now - frozen).abs().max().item(), frozen.abs().max().item()
 
 
@@ -191,7 +191,7 @@ def _before_and_after(
     model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str
 ) -> tuple[Tensor, Tensor]:
     """Pooled states ``[N, H]`` of the frozen and of the adapted model."""
-    return encoded.pooled(ids), adapted_states(model, encoded, ids, language, parts=True)
+    return encoded.pooled(ids), adapted_states(model, encoded, ids, language, adapters_enabled=True)
 
 
 def _estimate(values: Floats, drawn: Resampling) -> dict[str, float]:

@@ -106,27 +106,27 @@ def _part(parameter: str) -> tuple[str, str]:
     if kind == "text_classifiers":
         return f"language:{inner[1]}", text_classifiers.build(inner[0]).title
     if kind == "unfrozen":
-        return "backbone", "backbone layers" if _thawed(parameter).startswith("layers.") else THE_REST
+        return "backbone", "backbone layers" if _backbone_name(parameter).startswith("layers.") else THE_REST
     if inner[:1] == ["gate"]:  # prompt.gate.language.CODE.LAYER
         inner = inner[1:]
     return (f"language:{inner[1]}", f"{kind}.language") if inner[0] == "language" else ("task", f"{kind}.task")
 
 
-def _thawed(parameter: str) -> str:
+def _backbone_name(parameter: str) -> str:
     """The backbone's name of a parameter that was trained as a copy."""
     return parameter.removeprefix("unfrozen.").replace("/", ".")
 
 
 def frozen_parts(stack: LayerStack, cut: int, adaptation: nn.Module) -> list[dict[str, Any]]:
-    """Parameter counts of the frozen backbone: embeddings, layers below and above the cut; what thawed is left out."""
-    thawed = {_thawed(name) for name, _ in adaptation.named_parameters() if name.startswith("unfrozen.")}
+    """Parameter counts of the frozen backbone: embeddings, layers below and above the cut; what was unfrozen is left out."""
+    unfrozen = {_backbone_name(name) for name, _ in adaptation.named_parameters() if name.startswith("unfrozen.")}
     layers, cut = len(stack.layers), max(0, cut)
-    below, above = f"layers 1–{cut}, computed once", f"layers {cut + 1}–{layers}, walked in training"
+    below, above = f"layers 1–{cut}, computed once", f"layers {cut + 1}–{layers}, computed at every step"
     counts: Counter[str] = Counter()
     for name, parameter in stack.named_parameters():
         of_layer = name.startswith("layers.")
         row = THE_REST if not of_layer else below if int(name.split(".")[1]) < cut else above
-        counts[row] += 0 if name in thawed else parameter.numel()
+        counts[row] += 0 if name in unfrozen else parameter.numel()
     return [{"name": name, "count": counts[name]} for name in (THE_REST, below, above) if counts[name]]
 
 

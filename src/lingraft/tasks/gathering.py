@@ -15,7 +15,7 @@ from itertools import product
 from ..core.errors import ConfigError, DataError
 from ..core.records import GOLD, Example, PairExample, ParallelPair
 from ..data.augmentation import Generator, augmentation
-from ..data.leakage import identity_of, pairs_without_leaks, without_groups, without_leaks
+from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
 from ..data.sampling import draw_shots, rank, split_groups
@@ -72,24 +72,24 @@ def gather(
     training, leaked = _clean(training, evaluation, {example.group for example in known})
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
     notes = [*task.notes, *told, *notes, *_shared_sentences(training, evaluation, task)]
-    leaks = {"train": leaked, "parallel": 0}
+    overlap = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
         comparable = known if task.parallel else []
         targets[language], count = _clean(examples, evaluation, {example.group for example in comparable})
-        leaks["train"] += count
+        overlap["train"] += count
     given = read_given(recipe.parallel, source, task.target_languages, evaluation)
-    leaks["parallel"], notes = given.dropped, [*notes, *given.notes]
+    overlap["parallel"], notes = given.dropped, [*notes, *given.notes]
     draws = tuple(
         _draw(recipe, task, training, targets, given, k, draw)
         for k, draw in product(recipe.shots.ks, range(recipe.shots.draws))
     )
-    found = Materials(task, tuple(dev), test, draws, leaks, tuple(notes), given.texts)
+    found = Materials(task, tuple(dev), test, draws, overlap, tuple(notes), given.texts)
     if recipe.parallel and recipe.parallel.switches:
         lexicons = _lexicons(given, mine(found) if found.unlabelled else {}, evaluation)
         draws, leaked = _with_copies(draws, lexicons, recipe.parallel, evaluation)
-        leaks["parallel"] += leaked
+        overlap["parallel"] += leaked
         notes += _copies_notes(lexicons, training, draws[0])
-        found = replace(found, draws=draws, leaks=leaks, notes=tuple(notes))
+        found = replace(found, draws=draws, overlap=overlap, notes=tuple(notes))
     return found
 
 
@@ -139,8 +139,8 @@ def _clean(
     examples: Sequence[Example], evaluation: Sequence[Example], groups: Collection[str]
 ) -> tuple[list[Example], int]:
     """Without the texts that are evaluated on, nor their groups, of which their translations are part."""
-    kept, by_text = without_leaks(examples, evaluation)
-    kept, by_group = without_groups(kept, groups)
+    kept, by_text = remove_overlap(examples, evaluation)
+    kept, by_group = remove_groups(kept, groups)
     return kept, by_text + by_group
 
 
@@ -258,7 +258,7 @@ def _lexicons(
 ) -> dict[str, Lexicon]:
     """What people wrote comes before what was mined."""
     return {
-        language: lexicon_of(entries, pairs_without_leaks(mined.get(language, ()), evaluation)[0])
+        language: lexicon_of(entries, remove_overlapping_pairs(mined.get(language, ()), evaluation)[0])
         for language, entries in given.entries.items()
     }
 

@@ -44,7 +44,7 @@ class Materials:
     dev: tuple[Example, ...]
     test: Mapping[str, tuple[Example, ...]]
     draws: tuple[Draw, ...]
-    leaks: Mapping[str, int]
+    overlap: Mapping[str, int]
     notes: tuple[str, ...]
     unlabelled: Mapping[str, Sequence[str]] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""The knowledge-transfer module: a teacher view, a trained student view, and what joins them.
+"""The alignment losses of a recipe: a teacher view, a trained student view, and what joins them.
 
 The teacher of states is the untouched backbone on the source-language side of a pair. Its states
 after the last layer are where the head was fitted, so a target sentence that lands on its
@@ -25,15 +25,15 @@ from .alignment import AlignmentLoss, View, alignment
 
 @dataclass(frozen=True)
 class Term:
-    """One alignment loss of the recipe, at the states after ``site`` layers."""
+    """One alignment loss of the recipe, at the states after ``layer`` layers."""
 
     name: str
     weight: float
-    site: int
+    layer: int
     loss: AlignmentLoss
 
 
-class Transfer:
+class AlignmentTerms:
     """Alignment losses between the network's states of a batch and its teacher's."""
 
     def __init__(
@@ -58,18 +58,18 @@ class Transfer:
         )
 
     def needs(self, what: str) -> bool:
-        """Whether some loss needs ``tokens``, ``predictions`` or ``links``."""
+        """Whether some loss needs ``tokens``, ``predictions`` or ``word_alignment``."""
         return any(what in term.loss.needs for term in self.terms)
 
     @property
-    def walks(self) -> bool:
+    def needs_teacher_forward(self) -> bool:
         """Whether the teacher's own states are needed, beyond the cached pooled ones of the last layer."""
-        return self.needs("tokens") or any(term.site != self.last for term in self.terms)
+        return self.needs("tokens") or any(term.layer != self.last for term in self.terms)
 
     @property
-    def visits(self) -> bool:
+    def needs_inner_layers(self) -> bool:
         """Whether states before the last layer are compared."""
-        return any(term.site != self.last for term in self.terms)
+        return any(term.layer != self.last for term in self.terms)
 
     def __call__(
         self,
@@ -79,34 +79,36 @@ class Transfer:
         logits: Tensor,
         predict: Callable[[States], Tensor],
     ) -> list[Tensor | None]:
-        """Each loss of the recipe for the taught rows of ``batch``; None where it does not apply.
+        """Compute each loss of the recipe for the rows of ``batch`` with a teacher; None where it does not apply.
 
         Args:
-            model: Whose frozen stack the teacher walks.
+            model: Whose frozen stack computes the states of the teacher.
             batch: What was read.
             student: States after each layer that a loss looks at, of all rows.
             logits: Of all rows, ``[B, C]``.
             predict: The teacher's logits of source-language states at the cut.
         """
-        rows = None if bool(batch.taught.all()) else batch.taught.nonzero().squeeze(1)
-        # The source batch is its own translation: what moves there is held where it was.
+        rows = None if bool(batch.has_teacher.all()) else batch.has_teacher.nonzero().squeeze(1)
+        # Source regularisation: the source batch is its own translation, so it learns to keep its frozen states.
         terms = [term for term in self.terms if not (batch.is_source and term.loss.needs)]
         beside = _rows(batch.states, rows) if batch.is_source else batch.source
         teacher = {self.last: as_states(batch.teacher if rows is None else batch.teacher[rows], self.last)}
-        if beside is not None and any("tokens" in t.loss.needs or t.site != self.last for t in terms):
+        if beside is not None and any("tokens" in t.loss.needs or t.layer != self.last for t in terms):
             with torch.no_grad():
-                walked: dict[int, States] = {}
-                model.walk(beside, batch.language, parts=False, visited=walked)
-            teacher = walked
+                states: dict[int, States] = {}
+                model.run_layers(beside, batch.language, adapters_enabled=False, visited=states)
+            teacher = states
         found: list[Tensor | None] = []
         for term in self.terms:
             if term not in terms:
-                found.append(None)  # needs words or predictions of a translation
+                found.append(None)  # needs tokens or predictions of a translation
                 continue
-            standardiser, state = self.standardisers[term.site], _rows(student[term.site], rows)
-            source = View(standardiser(teacher[term.site]), prefix_tokens=self.prefix_tokens)
-            told = logits if rows is None else logits[rows]
-            target = View(standardiser(state), logits=told, links=batch.links, prefix_tokens=self.prefix_tokens)
+            standardiser, state = self.standardisers[term.layer], _rows(student[term.layer], rows)
+            source = View(standardiser(teacher[term.layer]), prefix_tokens=self.prefix_tokens)
+            own = logits if rows is None else logits[rows]
+            target = View(
+                standardiser(state), logits=own, word_alignment=batch.word_alignment, prefix_tokens=self.prefix_tokens
+            )
             if "predictions" in term.loss.needs and beside is not None:
                 source = replace(source, logits=predict(beside).detach())
             found.append(term.loss(source, target))
@@ -128,7 +130,7 @@ def fit_standardisers(model: GraftedModel, batches: Sequence[States], layers: Se
     with torch.no_grad():
         for states in batches:
             visited: dict[int, States] = {}
-            model.walk(states, "", parts=False, visited=visited)
+            model.run_layers(states, "", adapters_enabled=False, visited=visited)
             for layer in layers:
                 pooled[layer].append(visited[layer].pooled())
     return {layer: Standardiser.fit(torch.cat(found)) for layer, found in pooled.items()}

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .alignment_terms import Transfer
+from .alignment_terms import AlignmentTerms
 from .losses import Losses
 
 EVERY = 20
@@ -31,17 +31,22 @@ class Balance:
     """The factors in front of the alignment losses, and the measurements behind them.
 
     Args:
-        transfer: The alignment losses; None where there are none.
+        alignment: The alignment losses; None where there are none.
         share: Norm of each alignment gradient as a share of the task's, times the loss's own weight;
             None keeps the recipe's weights as they are.
         state: What :meth:`state` gave, to continue.
-        meet: Whether steps have both; languages that are passed one after the other have nothing to compare.
+        meet: Whether steps have both; languages that are learnt one after the other have nothing to compare.
     """
 
     def __init__(
-        self, transfer: Transfer | None, share: float | None, state: Mapping[str, list[float]], *, meet: bool = True
+        self,
+        alignment: AlignmentTerms | None,
+        share: float | None,
+        state: Mapping[str, list[float]],
+        *,
+        meet: bool = True,
     ) -> None:
-        self.fixed = [term.weight for term in transfer.terms] if transfer else []
+        self.fixed = [term.weight for term in alignment.terms] if alignment else []
         self.share, self.meet = share, meet
         self.weights = list(state.get("weights", self.fixed))
         self.norms = list(state.get("norms", ()))  # of the task, then of the loss, for each loss in turn

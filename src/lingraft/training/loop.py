@@ -29,7 +29,7 @@ from .batches import Step
 from .ema_teacher import Teacher
 from .gradient_balance import Balance
 from .losses import Losses, Objective
-from .monitor import Watch
+from .monitor import Monitor
 from .state import TrainingState, restore, take_snapshot
 
 SAVE_EVERY = 20.0  # seconds between two saved training states
@@ -156,7 +156,7 @@ class _Training:
         self.teacher = None
         if alignment and alignment.needs("predictions"):  # which a GraftedModel alone can give
             self.teacher = Teacher(cast(GraftedModel, model), self.settings.ema_decay, state.teacher)
-        self.monitor = Watch(hooks.say, state.monitor)
+        self.monitor = Monitor(hooks.say, state.monitor)
         self.meter = Meter(**state.meter)
         self.said = self.meter.said
         self.before, self.began = state.seconds, hooks.clock()

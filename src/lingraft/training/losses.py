@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..core.records import Batch, States
 from ..model.network import GraftedModel, Network
-from .alignment_terms import Transfer
+from .alignment_terms import AlignmentTerms
 
 TaskLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Logits ``[B, C]`` (or ``[B, T, C]``), targets ``[B, ...]`` and mask ``[B, T]`` to a scalar."""
@@ -56,7 +56,7 @@ class Objective:
     """
 
     task_loss: TaskLoss
-    alignment: Transfer | None = None
+    alignment: AlignmentTerms | None = None
     source_weight: float = 1.0
     shot_weight: float = 1.0
 
@@ -68,11 +68,11 @@ class Objective:
             batches: Of one or two languages.
             teacher: Who predicts for the source side, where a loss compares predictions.
         """
-        transfer, network = self.alignment, cast(GraftedModel, model)  # alignment is a GraftedModel's alone
+        alignment, network = self.alignment, cast(GraftedModel, model)  # alignment is a GraftedModel's alone
         task_terms, counts = [], []
-        alignment: list[list[Tensor]] = [[] for _ in transfer.terms] if transfer else []
+        aligned: list[list[Tensor]] = [[] for _ in alignment.terms] if alignment else []
         for batch in batches:
-            visited: dict[int, States] | None = {} if transfer and transfer.visits else None
+            visited: dict[int, States] | None = {} if alignment and alignment.needs_inner_layers else None
             given = (batch.states, batch.language)
             final, logits = model(*given) if visited is None else model(*given, visited)
             labelled = batch.labelled
@@ -80,15 +80,15 @@ class Objective:
                 task_terms.append(self.task_loss(logits, batch.targets, batch.states.mask))
                 counts.append(int(labelled.sum()) * (1.0 if batch.is_source else self.shot_weight))
             weight = self.source_weight if batch.is_source else 1.0
-            if transfer is None or not weight or not batch.taught.any():
+            if alignment is None or not weight or not batch.has_teacher.any():
                 continue
-            predict: Any = partial(teacher.predict, language=transfer.source_language) if teacher else None
-            student = visited if visited is not None else {transfer.last: final}
-            for terms, loss in zip(alignment, transfer(network, batch, student, logits, predict), strict=True):
+            predict: Any = partial(teacher.predict, language=alignment.source_language) if teacher else None
+            student = visited if visited is not None else {alignment.last: final}
+            for found, loss in zip(aligned, alignment(network, batch, student, logits, predict), strict=True):
                 if loss is not None:
-                    terms.append(weight * loss)
+                    found.append(weight * loss)
         task = batches[0].teacher.new_zeros(())
         if counts:
             shares = [count / sum(counts) for count in counts]
             task = torch.stack([share * term for share, term in zip(shares, task_terms, strict=True)]).sum()
-        return Losses(task, tuple(torch.stack(terms).sum() if terms else None for terms in alignment))
+        return Losses(task, tuple(torch.stack(found).sum() if found else None for found in aligned))

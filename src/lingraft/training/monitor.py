@@ -17,7 +17,7 @@ USUAL = 1.0
 """What a first step may cost without anybody taking notice: cross-entropy and alignment are of order one."""
 
 
-class Watch:
+class Monitor:
     """Collects findings during a training.
 
     Args:
@@ -71,7 +71,7 @@ class Watch:
 
         Args:
             mean: Of the epoch.
-            languages: That were passed.
+            languages: Of the epoch.
             what: Which loss, for people.
             first: That of the epoch's first step, which the first epoch is compared with.
         """

@@ -11,13 +11,14 @@ from torch import Tensor
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
 from ..backbones.walk import at_layer
-from ..core.records import Trial
+from ..core.records import Example, Trial
 from ..data.sampling import rank
 from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe
+from ..tasks import Task
 from ..tasks.material import Draw, Materials, Pair
-from .alignment.word_alignment import mutual_links
-from .alignment_terms import Transfer
+from .alignment.word_alignment import align_words
+from .alignment_terms import AlignmentTerms
 from .batches import Pool, batched
 
 Pools = Mapping[tuple[str, str], Encoded]
@@ -57,22 +58,26 @@ def pools_of(trial: Trial, context: Context) -> TrialPools:
 
 
 def count_prefix_tokens(context: Context) -> int:
-    """How many tokens come before the content of each text: what opens it, and the checkpoint's prefix."""
+    """Count the tokens that come before the content of each text: what opens it, and the checkpoint's prefix."""
     return len(context.backbone.tokenizer(context.backbone.text_prefix.strip())["input_ids"]) - 1
 
 
-def with_translations(pool: Pool, draw: Draw, transfer: Transfer, context: Context) -> Pool:
+def with_translations(pool: Pool, draw: Draw, alignment: AlignmentTerms, context: Context) -> Pool:
     """A target's pool with the source side of its pairs, for losses that compare words or predictions."""
     pairs = {target.id: source.id for source, target in draw.pairs[pool.language] if target.id in pool.teacher}
-    if not pairs or not (transfer.walks or transfer.needs("predictions")):
+    if not pairs or not (alignment.needs_teacher_forward or alignment.needs("predictions")):
         return pool
     english = context.pools[context.materials.task.source_language, "learn"]
     pool = replace(pool, source=english, translations=pairs)
-    return replace(pool, links=linked_words(pool, context)) if transfer.needs("links") else pool
+    return (
+        replace(pool, word_alignments=align_words_of_pairs(pool, context))
+        if alignment.needs("word_alignment")
+        else pool
+    )
 
 
-def linked_words(pool: Pool, context: Context) -> dict[str, Tensor]:
-    """Corresponding words of each pair, from frozen states at two thirds of the depth: ``[K, 2]`` each."""
+def align_words_of_pairs(pool: Pool, context: Context) -> dict[str, Tensor]:
+    """Align the words of each pair, from frozen states at two thirds of the depth: ``[K, 2]`` each."""
     stack, device, found = context.backbone.stack, context.device, dict[str, Tensor]()
     assert pool.source is not None
     layer, english = max(round(2 / 3 * stack.num_layers), context.cut), pool.source
@@ -84,7 +89,7 @@ def linked_words(pool: Pool, context: Context) -> dict[str, Tensor]:
         )
         with torch.no_grad():
             source, target = (at_layer(stack, states, layer) for states in sides)
-            links = mutual_links(source, target, prefix_tokens=prefix_tokens).cpu()
+            links = align_words(source, target, prefix_tokens=prefix_tokens).cpu()
         for row, i in enumerate(ids):
             found[i] = links[links[:, 0] == row, 1:]
     return found
@@ -98,29 +103,57 @@ def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
     source = Pool(
         language=task.source_language,
         encoded=english,
-        passed=tuple(labelled),
+        ids=tuple(labelled),
         labelled=frozenset(labelled),
         collate=task.kind.collate,
         teacher=_own_states(english, labelled),
         is_source=True,
     )
     targets = []
-    for language in task.target_languages:
-        pairs, shots = passed_pairs(draw, language, context.recipe.train.max_pairs), draw.shots[language]
-        if not pairs and not shots:
-            continue
-        teacher = english.pooled([pair[0].id for pair in pairs])
+    for learnt in learnt_languages(draw, task, context.recipe.train.max_pairs):
+        teacher = english.pooled([pair[0].id for pair in learnt.pairs])
         targets.append(
             Pool(
-                language=language,
-                encoded=pools[language, "learn"],
-                passed=tuple(dict.fromkeys([*(pair[1].id for pair in pairs), *(e.id for e in shots)])),
-                labelled=frozenset(e.id for e in shots),
+                language=learnt.language,
+                encoded=pools[learnt.language, "learn"],
+                ids=learnt.ids,
+                labelled=learnt.labelled,
                 collate=task.kind.collate,
-                teacher={pair[1].id: vector for pair, vector in zip(pairs, teacher, strict=True)},
+                teacher={pair[1].id: vector for pair, vector in zip(learnt.pairs, teacher, strict=True)},
             )
         )
     return source, targets
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a target language is learnt from in a draw."""
+
+    language: str
+    pairs: tuple[Pair, ...]
+    shots: tuple[Example, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids that are learnt from once an epoch: target sides of pairs, then shots that are none."""
+        return tuple(dict.fromkeys([*(pair[1].id for pair in self.pairs), *(shot.id for shot in self.shots)]))
+
+    @property
+    def labelled(self) -> frozenset[str]:
+        """The ids whose label is known here."""
+        return frozenset(shot.id for shot in self.shots)
+
+
+def learnt_languages(draw: Draw, task: Task, max_pairs: int | None) -> list[Learnt]:
+    """Return the target languages that a draw has something of to learn from, in the order of the task.
+
+    These alone get parts of their own; the others are read with the task's.
+    """
+    found = [
+        Learnt(language, pairs_to_learn(draw, language, max_pairs), draw.shots[language])
+        for language in task.target_languages
+    ]
+    return [learnt for learnt in found if learnt.pairs or learnt.shots]
 
 
 def _own_states(encoded: Encoded, ids: Sequence[str]) -> dict[str, Tensor]:
@@ -130,8 +163,8 @@ def _own_states(encoded: Encoded, ids: Sequence[str]) -> dict[str, Tensor]:
     return {i: own[0] if len(own) == 1 else own for i, own in zip(ids, states, strict=True)}
 
 
-def passed_pairs(draw: Draw, language: str, count: int | None) -> tuple[Pair, ...]:
-    """The pairs of a language that are passed; the first ``count`` in the order of the draw."""
+def pairs_to_learn(draw: Draw, language: str, count: int | None) -> tuple[Pair, ...]:
+    """Return the pairs of a language that are learnt from; the first ``count`` in the order of the draw."""
     pairs = draw.pairs[language]
     if count is None or count >= len(pairs):
         return pairs

@@ -17,15 +17,15 @@ from ..core.records import Trial
 from ..core.version import __version__
 from ..model.adaptation import build_adaptation
 from ..model.checkpoint import Identity, continue_from, save_adaptation
-from ..model.freezing import freezing, thawed
+from ..model.freezing import freezing, unfrozen_names
 from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..model.prompts.initialisers import starts
-from .alignment_terms import Transfer, fit_standardisers
+from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .evaluation import AFTER, evaluate_trial, validation
 from .frozen_head import Before
-from .head_fits import before_training, fit_ngram_classifiers, refit, weights_of_classes
+from .head_fits import before_training, fit_ngram_classifiers, retrain_last_layer, weights_of_classes
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .pools import Context, TrialPools, count_prefix_tokens, pools_of, with_translations
@@ -106,14 +106,14 @@ def _train(
     """The loop, with its objective, its order and its bar; returns a row for each epoch."""
     recipe, kind = context.recipe, context.materials.task.kind
     weights = weights_of_classes(pools.source, pools.targets, context).to(context.device)
-    transfer = transfer_of(model, pools, context) if any(pool.teacher for pool in pools.targets) else None
+    alignment = build_alignment_terms(model, pools, context) if any(pool.teacher for pool in pools.targets) else None
     targets = pools.targets
-    if transfer:
-        targets = tuple(with_translations(pool, pools.draw, transfer, context) for pool in targets)
+    if alignment:
+        targets = tuple(with_translations(pool, pools.draw, alignment, context) for pool in targets)
     order = Order(pools.source, targets, recipe.train, pools.trial.seed, context.device)
     objective = Objective(
         task_loss=lambda logits, labels, mask: kind.loss(logits, labels, mask, weights),
-        alignment=transfer,
+        alignment=alignment,
         source_weight=recipe.train.source_regularisation,
         shot_weight=recipe.train.shot_weight,
     )
@@ -135,9 +135,7 @@ def _train(
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
     """Last-layer retraining, and the character n-gram classifier of each language."""
-    if not context.materials.task.kind.class_logits:
-        return
-    refit(model, pools.source, pools.targets, pools.standardiser, context)
+    retrain_last_layer(model, pools.source, pools.targets, pools.standardiser, context)
     for language, classifier in fit_ngram_classifiers(model, pools.targets, pools.draw, context).items():
         model.adaptation.add_text_classifier(language, classifier)
         of_network, of_ngrams = classifier.scales.tolist()
@@ -158,7 +156,7 @@ def trained_when(history: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"epochs {first}-{last} trained {', '.join(names)}" for first, last, names in spans]
 
 
-def transfer_of(model: Any, pools: TrialPools, context: Context) -> Transfer | None:
+def build_alignment_terms(model: Any, pools: TrialPools, context: Context) -> AlignmentTerms | None:
     """Build the alignment losses, each standardised by the frozen source-language states at its layer."""
     recipe, last, source = context.recipe, context.backbone.stack.num_layers, pools.source
     if not recipe.alignment:
@@ -169,11 +167,11 @@ def transfer_of(model: Any, pools: TrialPools, context: Context) -> Transfer | N
     if layers:
         batches = [
             source.encoded.table.batch([source.encoded.row[i] for i in ids]).to(device)
-            for ids in batched(source.passed, recipe.train.batch_size)
+            for ids in batched(source.ids, recipe.train.batch_size)
         ]
         standardisers |= fit_standardisers(model, batches, [layer for layer in layers if layer is not None])
     standardisers = {layer: found.to(device) for layer, found in standardisers.items()}
-    return Transfer(recipe.alignment, standardisers, source.language, prefix_tokens=count_prefix_tokens(context))
+    return AlignmentTerms(recipe.alignment, standardisers, source.language, prefix_tokens=count_prefix_tokens(context))
 
 
 def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedModel:
@@ -183,7 +181,7 @@ def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedMo
     languages = tuple(pool.language for pool in pools.targets)
     torch.manual_seed(seed)
     device = next(stack.parameters()).device
-    some = source.encoded.table.batch([source.encoded.row[i] for i in source.passed[:32]]).to(device)
+    some = source.encoded.table.batch([source.encoded.row[i] for i in source.ids[:32]]).to(device)
     new = build_head(task.kind, stack)
     if recipe.train.warm_start and head is not None:
         head.write_to(new)
@@ -195,7 +193,7 @@ def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedMo
         languages=languages,
         head=new,
         initial=starts(context.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
-        unfrozen=thawed(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
+        unfrozen=unfrozen_names(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
     )
     if recipe.train.continue_from is not None:
         continue_from(recipe.train.continue_from, adaptation, identity(context, languages), context.backbone)

@@ -123,7 +123,7 @@ def test_mined_words_are_switched(world):
     recipe = world_recipe(world, parallel={"text": str(world / "text.{language}.txt")})
     before = gather(recipe)
     assert before.draws[0].pairs[TARGET] == ()
-    assert (len(before.unlabelled[TARGET]), before.leaks["parallel"]) == (24, 1)
+    assert (len(before.unlabelled[TARGET]), before.overlap["parallel"]) == (24, 1)
     mined = [ParallelPair(a, b, SOURCE, TARGET) for a, b in TRANSLATION.items()]
     after = gather(recipe, mine=lambda materials: {TARGET: mined})
     found = after.draws[0].pairs[TARGET]

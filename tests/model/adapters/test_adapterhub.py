@@ -46,7 +46,7 @@ def built(folders, stack, cut=0, **options):
 
 
 def final(adapter, stack, expected, language=CODE):
-    """States after the last layer, in our walk."""
+    """States after the last layer, in our forward pass."""
     model = GraftedModel(stack, Adaptation(None, adapter, LinearClassifier(stack.width, 2))).eval()
     with torch.no_grad():
         states = States(tokens=stack.embed(expected["ids"]), mask=expected["mask"], layer=0)
@@ -100,7 +100,7 @@ def test_the_command_in_the_refusal_of_a_pickle_is_one_that_converts_it(stack, e
 
 
 def test_other_architectures_are_refused_by_name(stack):
-    """Houlsby's second adapter, after the attention, has no place in our walk."""
+    """Houlsby's second adapter, after the attention, has no place in our forward pass."""
     with pytest.raises(CheckpointError, match=r"expected mh_adapter: None or False or 0, found True; .* seq_bn_inv"):
         built({CODE: WRITTEN / "double_seq_bn"}, stack)
 

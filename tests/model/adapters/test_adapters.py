@@ -52,7 +52,7 @@ def shaken(module, only=""):
 
 
 def final(adapter, stack, language, ids=IDS, training=False):
-    """States after the last layer, walked from layer 1, without padding."""
+    """States after the last layer, computed from layer 1, without padding."""
     model = GraftedModel(stack, Adaptation(None, adapter, LinearClassifier(WIDTH, 2))).train(training)
     states = states_at(ids, stack, 1, torch.device("cpu"))
     with torch.no_grad():

@@ -50,7 +50,7 @@ def shaken(adapter):
 
 
 def ours(adapter, stack, cut=1):
-    """Final states in our walk, without padding."""
+    """Final states in our forward pass, without padding."""
     model = GraftedModel(stack, Adaptation(None, adapter, LinearClassifier(stack.width, 2))).eval()
     states = states_at(IDS, stack, cut, torch.device("cpu"))
     with torch.no_grad():
@@ -126,7 +126,7 @@ def test_it_begins_as_peft_does(stack):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stock_peft_reads_what_we_write(family, tmp_path):
-    """Loaded by PEFT onto Hugging Face's model, the matrices give the states of our walk."""
+    """Loaded by PEFT onto Hugging Face's model, the matrices give the states of our forward pass."""
     random_model(family).save_pretrained(tmp_path / "model")
     stack = backbones.build(family)(AutoModel.from_pretrained(tmp_path / "model"))
     adapter = shaken(built(stack, rank=4, alpha=6))
@@ -165,7 +165,7 @@ TARGETS = {"deberta-v2": ["attention.self.query_proj", "output.dense"], "modernb
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_lora_made_by_peft_is_a_start(family, tmp_path):
-    """With PEFT's random matrices our walk gives PEFT's states, with all layers adapted (cut 0) or some."""
+    """With PEFT's random matrices our forward pass gives PEFT's states, with all layers adapted (cut 0) or some."""
     stack = backbones.build(family)(random_model(family))
     places = [
         f"{stack.facts.blocks}.{layer}.{name}"
@@ -318,13 +318,13 @@ def test_beside_the_weights_it_computes_what_it_computes_merged(family, prompt):
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
     states = States(tokens=torch.randn(2, 4, stack.width), mask=mask, layer=1)
 
-    def walked(training):
+    def states_of(training):
         model.train(training).zero_grad()
         logits = model(states, "eng-Latn")[1]
         logits.logsumexp(-1).sum().backward()
         return logits.detach(), torch.cat([parameter.grad.flatten() for parameter in model.adaptation.parameters()])
 
-    (merged, gradient), (beside, its_gradient) = (walked(training) for training in (False, True))
+    (merged, gradient), (beside, its_gradient) = (states_of(training) for training in (False, True))
     torch.testing.assert_close(merged, beside, rtol=1e-4, atol=1e-5)
     assert nn.functional.cosine_similarity(gradient, its_gradient, dim=0) > 0.99999
     assert not any(module._forward_hooks for module in stack.modules())

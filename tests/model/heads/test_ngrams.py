@@ -14,17 +14,19 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy.special import log_softmax, softmax
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from invented import SOURCE, TARGET, write_world
 from lingraft.core.errors import CheckpointError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import PairExample, from_json
 from lingraft.data.augmentation.code_switching import CODE_SWITCHING
+from lingraft.data.text import normalised
 from lingraft.model.adaptation import Adaptation
 from lingraft.model.checkpoint import load_adaptation
 from lingraft.model.heads import restore_text_classifiers
 from lingraft.model.heads.linear import LinearClassifier
-from lingraft.model.heads.ngrams import NgramClassifier, fit_ngram_classifier, stack_logits
+from lingraft.model.heads.ngrams import SIZES, NgramClassifier, cut_ngrams, fit_ngram_classifier, stack_logits
 from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows
 from lingraft.runs.plan import plan
@@ -63,7 +65,7 @@ def test_logits_are_those_of_the_definition():
     """Scaled network plus scaled tf-idf of n-grams within words, counted here one by one."""
     texts, classes = invented_texts(40, 0)
     head = fit_ngram_classifier(texts, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
-    ngrams = head._vectorizer.get_feature_names_out().tolist()
+    ngrams = list(head.columns)
     text, network = texts[3] + " zz", torch.tensor([[0.3, -1.2]])
     counts = Counter(
         piece[i : i + n]
@@ -86,6 +88,14 @@ def test_logits_are_those_of_the_definition():
     scales = head.scales.detach().numpy()
     expected = scales[0] * network.numpy() + scales[1] * (head.weight.detach().numpy() @ values)
     assert np.allclose(head([text], network).detach().numpy(), expected, atol=1e-5)
+
+
+@given(st.text(max_size=40))
+def test_n_grams_are_cut_as_scikit_learn_cuts_them(text):
+    """What reads a text to predict is not what counted the texts to learn."""
+    vectorizer = TfidfVectorizer(preprocessor=normalised, analyzer="char_wb", ngram_range=SIZES)
+
+    assert cut_ngrams(text) == vectorizer.build_analyzer()(text)
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
@@ -208,7 +218,7 @@ def test_any_n_grams_survive_being_saved(ngrams):
     tensors = {f"text_classifiers.ngrams.abc-Latn.{name}": tensor for name, tensor in head.state_dict().items()}
     ((language, found),) = restore_text_classifiers(tensors, "a file")
     assert language == "abc-Latn"
-    assert found._vectorizer.vocabulary == ngrams
+    assert list(found.columns) == ngrams
     network = torch.zeros(len(ngrams), 3)
     assert torch.equal(found(ngrams, network), head(ngrams, network))
 
@@ -301,15 +311,17 @@ def test_the_words_learn_what_the_model_makes_of_the_translations(runs):
     path = run.folder / "trials" / "k1-draw0-seed1" / "adaptation.safetensors"
     adaptation, _ = load_adaptation(path, run.backbone)
     model, (draw,) = GraftedModel(run.backbone.stack, adaptation), run.materials.draws
-    taught, known = {}, {}
+    projected, known = {}, {}
     for source, target in draw.pairs[TARGET]:
         (logits,), _ = predict_rows(model, run.pools[SOURCE, "learn"], [source.id], SOURCE)
-        taught[target.text_a], known[target.text_a] = logits.softmax(0).numpy(), target
+        projected[target.text_a], known[target.text_a] = logits.softmax(0).numpy(), target
     for shot in draw.shots[TARGET]:
-        taught[shot.text_a] = np.eye(3, dtype=np.float32)[run.materials.task.labels.index(shot.label)]
+        projected[shot.text_a] = np.eye(3, dtype=np.float32)[run.materials.task.labels.index(shot.label)]
         known[shot.text_a] = shot
     network, _ = predict_rows(model, run.pools[TARGET, "learn"], [e.id for e in known.values()], TARGET)
-    expected = fit_ngram_classifier(list(taught), np.stack(list(taught.values())), torch.stack(network).numpy(), 30.0)
+    expected = fit_ngram_classifier(
+        list(projected), np.stack(list(projected.values())), torch.stack(network).numpy(), 30.0
+    )
     for name, tensor in expected.state_dict().items():
         assert torch.allclose(
             adaptation.text_classifiers["ngrams"][TARGET].state_dict()[name].float(), tensor.float(), atol=1e-4

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.backbones.loading import Backbone
-from lingraft.backbones.walk import pad_batch, states_at
+from lingraft.backbones.walk import at_layer, pad_batch, states_at
 from lingraft.core.errors import ConfigError
 from lingraft.model.prompts.initialisers import starts
 from tiny import VOCABULARY
@@ -25,7 +25,7 @@ def start(backbone, *, seed=0, labels=LABELS, cut=CUT):
     return starts(backbone, sample, labels, torch.Generator().manual_seed(seed))
 
 
-def walked(backbone, words, layer, before=()):
+def states_of(backbone, words, layer, before=()):
     """States of the words at a layer, as one text between its markers, after the words of a prefix."""
     ids = [1, *(VOCABULARY[word] for word in (*before, *words)), 2]
     return states_at([ids], backbone.stack, layer, CPU).tokens[0, 1 + len(before) : -1]
@@ -38,9 +38,9 @@ def as_set(rows):
 
 def test_states_are_those_of_real_tokens(tiny_backbone):
     """At every layer each row is some text's token at that layer, never padding."""
-    initial = start(tiny_backbone)
+    initial, sample = start(tiny_backbone), states_at(IDS, tiny_backbone.stack, 1, CPU)
     for layer in (2, 1):
-        there = states_at(IDS, tiny_backbone.stack, layer, CPU)
+        there = at_layer(tiny_backbone.stack, sample, layer)
         rows = initial("states", layer, 50)
         assert rows.shape == (50, 24)
         assert as_set(rows) <= as_set(there.tokens[there.mask.bool()])
@@ -52,7 +52,7 @@ def test_states_can_come_from_texts_that_are_ids(tiny_backbone):
     sample = pad_batch(IDS, tiny_backbone.stack, CPU)
     initial = starts(tiny_backbone, sample, LABELS, torch.Generator().manual_seed(0))
     for layer in range(tiny_backbone.stack.num_layers):
-        there = states_at(IDS, tiny_backbone.stack, layer, CPU)
+        there = at_layer(tiny_backbone.stack, sample, layer)
         assert as_set(initial("states", layer, 20)) <= as_set(there.tokens[there.mask.bool()])
 
 
@@ -100,7 +100,7 @@ def test_vocabulary_fits_into_one_text(tiny_backbone):
 def test_labels_take_turns_and_begin_again(tiny_backbone, layer):
     """The first word of each label, then the second words, and so on, from the first again when they run out."""
     rows = start(tiny_backbone)("labels", layer, 6)
-    long, short = (walked(tiny_backbone, label.split(), layer) for label in LABELS)
+    long, short = (states_of(tiny_backbone, label.split(), layer) for label in LABELS)
     expected = torch.stack([long[0], short[0], long[1], long[2], long[0], short[0]])
     torch.testing.assert_close(rows, expected, atol=1e-5, rtol=0)
 
@@ -109,7 +109,7 @@ def test_labels_take_turns_and_begin_again(tiny_backbone, layer):
 def test_text_is_its_words_in_order(tiny_backbone, layer):
     """As many rows as asked for: the first words of the text, or all of them and the first again."""
     initial = start(tiny_backbone)
-    words = walked(tiny_backbone, ["mira", "opa", "sava"], layer)
+    words = states_of(tiny_backbone, ["mira", "opa", "sava"], layer)
     torch.testing.assert_close(initial("text:mira opa sava", layer, 2), words[:2], atol=1e-5, rtol=0)
     torch.testing.assert_close(
         initial("text:mira opa sava", layer, 4), words[torch.tensor([0, 1, 2, 0])], atol=1e-5, rtol=0
@@ -120,7 +120,7 @@ def test_the_prefix_is_read_but_gives_no_row(tiny_backbone):
     """A checkpoint's usual words before every text are there for the others to attend to."""
     prefixed = replace(tiny_backbone, text_prefix="ula vero ")
     rows = start(prefixed)("text:mira opa", 2, 2)
-    expected = walked(tiny_backbone, ["mira", "opa"], 2, before=["ula", "vero"])
+    expected = states_of(tiny_backbone, ["mira", "opa"], 2, before=["ula", "vero"])
     torch.testing.assert_close(rows, expected, atol=1e-5, rtol=0)
     assert not torch.allclose(rows, start(tiny_backbone)("text:mira opa", 2, 2), atol=1e-3)
 
@@ -168,7 +168,7 @@ def test_draws_follow_the_generator(tiny_backbone, how):
 @settings(max_examples=15, deadline=None)
 @given(layers=st.permutations([0, 1, 2, 1]), hows=st.permutations(["labels", "text:ada opa"]))
 def test_the_order_of_questions_does_not_change_the_answers(tiny_backbone, layers, hows):
-    """Walks are kept, not mixed up: asked afresh, each layer and start gives the same."""
+    """States are kept, not mixed up: asked afresh, each layer and start gives the same."""
     initial = start(tiny_backbone)
     for layer in layers:
         for how in hows:
@@ -176,7 +176,7 @@ def test_the_order_of_questions_does_not_change_the_answers(tiny_backbone, layer
 
 
 def test_each_block_runs_once_and_only_when_needed(tiny_backbone, monkeypatch):
-    """Noise walks nothing; a layer asked for again walks nothing more."""
+    """Noise computes nothing; a layer asked for again computes nothing more."""
     calls = []
     block = type(tiny_backbone.stack).block
 

@@ -463,7 +463,7 @@ def invented_retention(difference=(0.05, 0.01, 0.09), sentences="test", off=2e-6
             "eng-Latn": {"sentences": "dev", "n": 99, "cosine": 0.9731, "cka": 0.9912},
             "yor-Latn": {"sentences": "test", "n": 120, "cosine": 0.4111, "cka": None},
         },
-        "parts_off": {"texts": 219, "max_difference": off, "tolerance": 1e-3},
+        "adapters_disabled": {"texts": 219, "max_difference": off, "tolerance": 1e-3},
     }  # fmt: skip
 
 
@@ -532,20 +532,14 @@ def test_many_warnings_are_counted(run):
     assert "46 more warnings in training.jsonl" in plain(write_report(run))
 
 
-def test_the_frozen_rest_is_proven_apart(run):
-    """Where layers were thawed, the digest of the others is shown, and a change of it is warned of."""
-    trial = {"frozen_digest_before": "sha256:rest", "frozen_digest_after": "sha256:rest"}
-    change(run / "summary.json", trials={"k5-draw2-seed2": trial})
-    assert plain(write_report(run)).count("✓") >= 2
-    assert "The parameters that were kept frozen are the same before and after training" in plain(run / "report.html")
-
-    whole = {"frozen_digest_before": "sha256:5f1c0a", "frozen_digest_after": "sha256:5f1c0a"}
-    change(run / "summary.json", trials={"k5-draw2-seed2": whole})
-    assert "The parameters that were kept frozen" not in plain(write_report(run))  # they are the whole backbone
-
-    change(run / "summary.json", trials={"k5-draw2-seed2": trial | {"frozen_digest_after": "sha256:other"}})
+def test_a_backbone_that_moved_is_shown_and_warned_of(run):
+    """The digest of all of it before and after, also where copies of its layers were trained."""
     text = plain(write_report(run))
-    assert "✗ The parameters that were kept frozen changed." in text
+    assert "The backbone's weights are the same before and after training" in text
+    backbone = json.loads((run / "summary.json").read_text(encoding="utf-8"))["backbone"]
+    change(run / "summary.json", backbone=backbone | {"digest_after": "sha256:other"})
+    text = plain(write_report(run))
+    assert "✗ The backbone's weights changed." in text
     assert "weights changed during training" in text.partition("</header>")[0]
 
 
@@ -576,7 +570,7 @@ def test_retention_has_its_section(run):
     assert f"<h2>{told}</h2>" in page
     assert f"**What is left of what the model could do.** {told}" in card
     for expected in ("204 test texts", "+5.0 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
-                     "✓ With all parts switched off", "7 · Largest mistakes", "section 8"):  # fmt: skip
+                     "✓ With the adapters disabled", "7 · Largest mistakes", "section 8"):  # fmt: skip
         assert expected in page
     assert parsed(run / "report.html").open == []
     (run / "retention.json").unlink()
@@ -607,7 +601,7 @@ def test_parts_that_stay_on_are_warned_of(run):
     text = unescape(plain(write_report(run)))
 
     assert "differ from the base model's by 0.25" in text.partition("</header>")[0]
-    assert "✗ With all parts switched off, the model is not the base model" in text
+    assert "✗ With the adapters disabled, the model is not the base model" in text
 
 
 def test_a_diverged_loss_is_told(run):

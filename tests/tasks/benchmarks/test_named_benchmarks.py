@@ -496,7 +496,7 @@ def test_numbers_that_begin_anew_are_no_groups_of_the_test_set(tmp_path):
             table(tmp_path / code / f"{split}.tsv", header, *rows)
     recipe = parse_recipe({"task": {"name": "pawsx", "target_languages": ["de"], "data_dir": str(tmp_path)}})
     found = gather(recipe)
-    assert (len(found.draws[0].labelled), len(found.dev), found.leaks["train"]) == (3, 3, 0)
+    assert (len(found.draws[0].labelled), len(found.dev), found.overlap["train"]) == (3, 3, 0)
     assert groups(found.draws[0].labelled) == {"train/1", "train/2", "train/3"}
 
 
@@ -741,9 +741,9 @@ def test_a_training_question_on_a_tested_paragraph_is_dropped(little_xquad):
     squad(little_xquad / "squad" / "squad-v1.1-17articles.json", Sleep=contexts)
     found = gather(parse_recipe({"task": xquad_block(little_xquad)}))
     learned = (*found.draws[0].labelled, *found.dev)
-    assert found.leaks["train"] == 2 - sum(e.context == "ADA  rennt 7" for e in found.dev)
+    assert found.overlap["train"] == 2 - sum(e.context == "ADA  rennt 7" for e in found.dev)
     assert all(normalised(e.context) != "ada rennt 7" for e in found.draws[0].labelled)
-    assert len(learned) == 12 - found.leaks["train"]
+    assert len(learned) == 12 - found.overlap["train"]
 
 
 @pytest.mark.parametrize("text", ["WHO  rennt?", "ada rennt 3"], ids=["question", "context"])
@@ -755,7 +755,7 @@ def test_a_parallel_sentence_that_is_tested_is_dropped(little_xquad, text, side)
     table(little_xquad / "pairs.de.tsv", ["source", "target"], pair, ["another one", "noch einer"])
     parallel = {"files": str(little_xquad / "pairs.{language}.tsv")}
     found = gather(parse_recipe({"task": xquad_block(little_xquad), "parallel": parallel}))
-    assert found.leaks["parallel"] == 1
+    assert found.overlap["parallel"] == 1
     assert [b.text_a for _, b in found.draws[0].pairs["deu-Latn"]] == ["noch einer"]
 
 
@@ -768,7 +768,7 @@ def test_leakage_of_pairs_is_judged_on_their_order(tmp_path):
     table(tmp_path / "test.en.tsv", header, (7, "m", "n", 1))
     table(tmp_path / "test.de.tsv", header, (7, "A", " B", 1), (8, "NS", "q", 0))
     found = gather(parse_recipe({"task": {"name": "pawsx", "target_languages": ["de"], "data_dir": str(tmp_path)}}))
-    assert found.leaks["train"] == 1
+    assert found.overlap["train"] == 1
     assert ids(found.draws[0].labelled) == ["train/2", "train/3", "train/4", "train/5"]
     assert any(note.startswith("2 of 4 eng-Latn training pairs share a text") for note in found.notes)
     assert "pawsx, deu-Latn test: left out 1 placeholder row (NS)" in found.notes

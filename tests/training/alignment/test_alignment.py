@@ -25,15 +25,15 @@ def name(request):
     return request.param
 
 
-def view(states, links=None):
+def view(states, word_alignment=None):
     """A view with everything a loss may need; its logits hang on its states."""
     pooled = states.pooled()
     weights = torch.linspace(-2, 2, 3 * pooled.shape[1]).sin().view(pooled.shape[1], 3)
-    return View(states, logits=pooled @ weights, links=links)
+    return View(states, logits=pooled @ weights, word_alignment=word_alignment)
 
 
 def views(source, target):
-    """Both views of two sides; of a pair, each token that both have is linked with its namesake and the first."""
+    """Both views of two sides; of a pair, each token that both have is aligned with its namesake and the first."""
     both = [
         (row, a, b)
         for row, (m, n) in enumerate(zip(source.mask.sum(1).tolist(), target.mask.sum(1).tolist(), strict=True))
@@ -108,9 +108,9 @@ def plain_prediction(source, target, temperature=2.0):
 
 
 def plain_words(source, target):
-    """Mean of one minus the cosine over links."""
+    """Mean of one minus the cosine over aligned words."""
     ours, theirs = plain_tokens(target.states), plain_tokens(source.states)
-    costs = [1 - plain_cosine(ours[row][b], theirs[row][a]) for row, a, b in target.links.tolist()]
+    costs = [1 - plain_cosine(ours[row][b], theirs[row][a]) for row, a, b in target.word_alignment.tolist()]
     return sum(costs) / len(costs)
 
 
@@ -282,7 +282,7 @@ def test_equal_states_cost_nothing(name, random_states):
 
 
 def test_virtual_tokens_are_no_words(name, random_states):
-    """A student with a prompt in front costs what it costs without; positions of links are those of the text."""
+    """A student with a prompt in front costs what it costs without; aligned words are counted from the text."""
     source, target = random_states(5, seed=0), random_states(5, seed=1)
     prompted = replace(
         target,
@@ -292,7 +292,7 @@ def test_virtual_tokens_are_no_words(name, random_states):
     )
     loss = alignment.build(name)
     source, target = views(source, target)
-    torch.testing.assert_close(loss(source, view(prompted, target.links)), loss(source, target))
+    torch.testing.assert_close(loss(source, view(prompted, target.word_alignment)), loss(source, target))
 
 
 @pytest.mark.parametrize("name", sorted(set(REFERENCES) - {"contrastive", "cka", "mmd", "words"}))
@@ -317,11 +317,11 @@ def test_the_order_of_pairs_does_not_matter(name, order):
     torch.testing.assert_close(cost(loss, source.take(order), target.take(order)), cost(loss, source, target))
 
 
-@pytest.mark.parametrize(("name", "lacks"), [("prediction", "logits"), ("words", "links")])
+@pytest.mark.parametrize(("name", "lacks"), [("prediction", "logits"), ("words", "word_alignment")])
 def test_a_view_that_lacks_something_is_refused(name, lacks, random_states):
     """What the caller forgot is said in one sentence."""
     states = random_states()
-    with pytest.raises(ValueError, match=f"give .* its links|give .* their {lacks}"):
+    with pytest.raises(ValueError, match=f"give .* its word_alignment|give .* their {lacks}"):
         alignment.build(name)(View(states), View(states))
 
 
@@ -330,7 +330,7 @@ def test_a_loss_says_what_it_needs():
     needs = {name: set(alignment.build(name).needs) for name in REFERENCES}
     assert {name: need for name, need in needs.items() if need} == {
         "prediction": {"predictions"},
-        "words": {"tokens", "links"},
+        "words": {"tokens", "word_alignment"},
         "transport": {"tokens"},
     }
 
@@ -408,11 +408,11 @@ def test_softer_predictions_keep_the_size_of_the_gradient():
     assert sizes[1] == pytest.approx(sizes[0], rel=0.05)
 
 
-def test_no_links_cost_nothing_and_can_be_differentiated(random_states):
-    """A batch in which nothing was linked is no reason to stop."""
+def test_no_aligned_words_cost_nothing_and_can_be_differentiated(random_states):
+    """A batch in which nothing was aligned is no reason to stop."""
     source, target = random_states(), random_states(seed=1)
     target.tokens.requires_grad_()
-    value = alignment.build("words")(View(source), View(target, links=torch.zeros(0, 3, dtype=torch.long)))
+    value = alignment.build("words")(View(source), View(target, word_alignment=torch.zeros(0, 3, dtype=torch.long)))
     value.backward()
     assert value.item() == 0.0
     assert (target.tokens.grad == 0).all()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.core.records import States
-from lingraft.training.alignment.word_alignment import content, mutual_links
+from lingraft.training.alignment.word_alignment import align_words, content
 
 
 def plain_content(states, prefix_tokens):
@@ -22,7 +22,7 @@ def plain_content(states, prefix_tokens):
     return positions
 
 
-def plain_links(source, target, temperature, threshold, prefix_tokens):
+def plain_word_alignment(source, target, temperature, threshold, prefix_tokens):
     """Both softmaxes written out, one pair of tokens at a time."""
     sides = []
     for states in (source, target):
@@ -55,7 +55,7 @@ def plain_links(source, target, temperature, threshold, prefix_tokens):
     st.sampled_from([0.01, 0.2, 0.4]),
     st.integers(0, 999),
 )
-def test_links_equal_a_double_loop(batch, length, prefix_tokens, temperature, threshold, seed):
+def test_alignments_equal_a_double_loop(batch, length, prefix_tokens, temperature, threshold, seed):
     """On random states of any size, padding included."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -68,24 +68,24 @@ def test_links_equal_a_double_loop(batch, length, prefix_tokens, temperature, th
     options = {"temperature": temperature, "threshold": threshold, "prefix_tokens": prefix_tokens}
     # A batch with a single content token has a mean equal to it, and no direction left to compare.
     if min(sum(map(len, plain_content(side, prefix_tokens))) for side in (source, target)) > 1:
-        links = mutual_links(source, target, **options)
+        links = align_words(source, target, **options)
         assert links.dtype == torch.long
-        assert links.tolist() == plain_links(source, target, **options)
+        assert links.tolist() == plain_word_alignment(source, target, **options)
 
 
 def test_shuffled_words_find_each_other(random_states):
-    """A translation in another order: each word is linked with itself, and nothing with the ends."""
+    """A translation in another order: each word is aligned with itself, and nothing with the ends."""
     source = random_states(1, length=7, width=32)
     order = [0, 3, 5, 1, 4, 2, 6]
     target = replace(source, tokens=source.tokens[:, order] + 50)  # each side has a mean of its own
     expected = sorted([0, order[b], b] for b in range(1, 6))
-    assert mutual_links(source, target).tolist() == expected
+    assert align_words(source, target).tolist() == expected
 
 
 def test_padding_and_virtual_tokens_do_not_matter(random_states):
     """Nothing in padding is seen, positions are those of the text."""
     source, target = random_states(5, seed=0), random_states(5, seed=0)
-    links = mutual_links(source, target)
+    links = align_words(source, target)
     real = target.mask.bool().unsqueeze(-1)
     noisy = replace(
         target,
@@ -94,15 +94,15 @@ def test_padding_and_virtual_tokens_do_not_matter(random_states):
         prompt_length=2,
     )
     assert len(links) > 0
-    assert torch.equal(mutual_links(source, noisy), links)
+    assert torch.equal(align_words(source, noisy), links)
     assert all(source.mask[row, a] and target.mask[row, b] for row, a, b in links.tolist())
 
 
 @pytest.mark.parametrize("fill", [0.0, 1.0])
-def test_states_that_all_look_alike_are_linked_by_nobody(fill):
+def test_states_that_all_look_alike_are_aligned_by_nobody(fill):
     """No division by zero, and four words each a quarter likely pass no threshold above that."""
     states = States(torch.full((2, 6, 3), fill), torch.ones(2, 6, dtype=torch.long), layer=0)
-    assert mutual_links(states, states, threshold=0.3).shape == (0, 3)
+    assert align_words(states, states, threshold=0.3).shape == (0, 3)
 
 
 def test_a_text_of_special_tokens_only_keeps_them():
@@ -113,8 +113,8 @@ def test_a_text_of_special_tokens_only_keeps_them():
 
 @pytest.mark.checkpoint
 @pytest.mark.shared
-def test_german_and_english_words_are_linked_as_a_reader_would(e5, shared_data):
-    """Three SIB-200 sentences with the multilingual checkpoint at layer 8: the links were checked by hand."""
+def test_german_and_english_words_are_aligned_as_a_reader_would(e5, shared_data):
+    """Three SIB-200 sentences with the multilingual checkpoint at layer 8: the pairs were checked by hand."""
     from lingraft.backbones.walk import states_at
 
     def texts(language):
@@ -130,7 +130,7 @@ def test_german_and_english_words_are_linked_as_a_reader_would(e5, shared_data):
     words = [[e5.tokenizer.convert_ids_to_tokens(text) for text in side] for side in ids]
     states = [states_at(side, e5.stack, 8, torch.device("cpu")) for side in ids]
 
-    links = mutual_links(*states, prefix_tokens=1 + len(e5.tokenizer.tokenize(e5.text_prefix.strip())))
+    links = align_words(*states, prefix_tokens=1 + len(e5.tokenizer.tokenize(e5.text_prefix.strip())))
 
     found = [(words[0][row][a].strip("▁"), words[1][row][b].strip("▁")) for row, a, b in links.tolist()]
     # fmt: off

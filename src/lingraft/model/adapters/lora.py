@@ -1,6 +1,6 @@
 """LoRA (Hu et al., 2021): a trained matrix of low rank added to frozen ones, shared by all languages.
 
-To predict we compute ``W + alpha / rank * B @ A`` once and walk the stack with it, so a token costs
+To predict we compute ``W + alpha / rank * B @ A`` once and run the stack with it, so a token costs
 nothing more. In training the product stays beside ``W``, on a hook of the linear layer: merged, a step
 would pay for the gradient of the whole matrix, as in fine-tuning. No module of the frozen stack is
 replaced either way, and a family needs no code of its own.

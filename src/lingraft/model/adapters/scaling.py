@@ -1,7 +1,7 @@
 """Learned factors on keys, values and the feed-forward network ((IA)³; Liu et al., 2022).
 
 A factor for each output of a linear layer is a factor for each row of its weight, and a factor for
-each input one for each column. So the factors go into the weights, once per step, and the walk
+each input one for each column. So the factors go into the weights, once per step, and the forward pass
 itself costs nothing more. Factors are ``1 + delta`` with ``delta`` zero at first; those of the task
 part, which all languages share, and of a language part are multiplied.
 """

@@ -1,7 +1,7 @@
 """Which parameters of the backbone learn, and when; by default none ever does.
 
 A strategy says below which layer nothing moves (so that states there can be cached) and which
-parameters learn from which share of the steps on. What thaws is trained as a copy: the backbone
+parameters learn from which share of the steps on. What is unfrozen is trained as a copy: the backbone
 itself is never written to, whatever the strategy.
 """
 
@@ -45,7 +45,7 @@ def phase_at(phases: Collection[Phase], step: int, total: int) -> Phase:
     return max((phase for phase in phases if phase.start * total <= step), key=lambda phase: phase.start)
 
 
-def thawed(phases: Collection[Phase]) -> frozenset[str]:
+def unfrozen_names(phases: Collection[Phase]) -> frozenset[str]:
     """All backbone parameters that learn at some time."""
     return frozenset().union(*(phase.parameters for phase in phases))
 

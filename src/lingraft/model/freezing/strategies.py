@@ -30,7 +30,7 @@ def gradual(*, layers: PositiveInt = 4) -> Strategy:
     """Gradual unfreezing: first no layer, then one more from the top at equal intervals (Howard & Ruder, 2018)."""
 
     def phases(stack: LayerStack) -> tuple[Phase, ...]:
-        steps = min(layers, stack.num_layers)  # what is not there takes no time to thaw
+        steps = min(layers, stack.num_layers)  # what is not there takes no time to unfreeze
         return tuple(Phase(i / (steps + 1), of_layers(stack, i)) for i in range(steps + 1))
 
     return Strategy(lambda num_layers: max(0, num_layers - layers), phases)

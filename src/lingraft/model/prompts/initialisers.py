@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...backbones import LayerStack
 from ...backbones.loading import Backbone
-from ...backbones.walk import embed_batch, step
+from ...backbones.walk import states_at, step
 from ...core.errors import ConfigError
 from ...core.records import IDS, States
 from . import Initial
@@ -37,7 +37,7 @@ AtLayer = Callable[[int], Tensor]
 def starts(backbone: Backbone, sample: States, labels: Sequence[str], generator: torch.Generator) -> Initial:
     """First rows of prompts, in any of the ways a recipe can ask for.
 
-    Frozen walks are made when first needed, and once.
+    Frozen states are computed when first needed, and once.
 
     Args:
         backbone: The frozen model and its tokenizer.
@@ -121,22 +121,21 @@ def _sample_tokens(stack: LayerStack, sample: States) -> AtLayer:
     """All real tokens of a sample, at its layer or above."""
     with torch.no_grad():
         states = replace(sample, tokens=stack.embed(sample.tokens), layer=0) if sample.layer == IDS else sample
-    walk = _lazy_walk(stack, states)
-    return lambda layer: walk(layer)[states.mask.bool()]
+    at = _lazy_states(stack, states)
+    return lambda layer: at(layer)[states.mask.bool()]
 
 
 def _text_tokens(backbone: Backbone, texts: Sequence[Pieces]) -> AtLayer:
     """The words of some texts at any layer: the first of each text, then the second of each, and so on."""
     stack = backbone.stack
-    with torch.no_grad():
-        states = embed_batch([ids for ids, _ in texts], stack, next(stack.parameters()).device)
+    states = states_at([ids for ids, _ in texts], stack, 0, next(stack.parameters()).device)
     turns = zip_longest(*([(row, position) for position in words] for row, (_, words) in enumerate(texts)))
     rows, positions = zip(*(where for turn in turns for where in turn if where is not None), strict=True)
-    walk = _lazy_walk(stack, states)
-    return lambda layer: walk(layer)[list(rows), list(positions)]
+    at = _lazy_states(stack, states)
+    return lambda layer: at(layer)[list(rows), list(positions)]
 
 
-def _lazy_walk(stack: LayerStack, states: States) -> AtLayer:
+def _lazy_states(stack: LayerStack, states: States) -> AtLayer:
     """Frozen states ``[B, T, H]`` at any layer from that of ``states`` upwards; each block runs once."""
     reached = [states]
 

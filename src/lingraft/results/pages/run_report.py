@@ -233,7 +233,7 @@ def _data(run: RunFiles) -> Context:
         "citation": run.data.get("citation", ""),
         "labels": run.data.get("labels", []),
         "languages": run.data.get("languages", {}),
-        "leaks": run.data.get("overlap_removed", {}),
+        "overlap": run.data.get("overlap_removed", {}),
         "notes": run.data.get("notes", []),
         "max_length": run.data.get("max_length"),
     }

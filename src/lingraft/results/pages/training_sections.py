@@ -164,10 +164,10 @@ def retained(run: RunFiles) -> Context | None:
                 "on": wording.plural(row["n"], of),
             }
         )
-    off = kept.get("parts_off")
+    off = kept.get("adapters_disabled")
     return {
         "told": wording.retention_told(run),
         "scores": scores,
         "similarity": [{"name": run.name(code), **row} for code, row in kept.get("similarity", {}).items()],
-        "parts_off": {**off, "same": off["max_difference"] <= off["tolerance"]} if off else None,
+        "adapters_disabled": {**off, "same": off["max_difference"] <= off["tolerance"]} if off else None,
     }

@@ -1,7 +1,7 @@
 """Source and target languages agree: losses between the two sides of a batch of translations.
 
 The source side is a frozen teacher, the target side learns. Both arrive centred and scaled by the
-frozen source-language states (see ``transfer.py``): what is crowded in one corner of the space,
+frozen source-language states (see ``alignment_terms.py``): what is crowded in one corner of the space,
 as sentence embeddings are, would otherwise look alike to every cosine. A loss says what it needs
 beyond the pooled states, so that nothing is computed that no loss of the recipe looks at.
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 from ...core.records import States
 from ...core.registry import Registry
 
-Need: TypeAlias = Literal["tokens", "predictions", "links"]
+Need: TypeAlias = Literal["tokens", "predictions", "word_alignment"]
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,15 @@ class View:
 
     ``states`` are ``[B, T, H]``, centred and scaled. Those of the source may be a single token per
     row, the pooled state, where no loss needs ``tokens``. ``logits [B, C]`` are there where a loss
-    needs ``predictions``. ``links [K, 3]`` (row, source position, target position; positions count
-    from the first token of the text, prompts left out) are on the target view where one needs ``links``.
+    needs ``predictions``. ``word_alignment [K, 3]`` (row, source position, target position; positions count
+    from the first token of the text, prompts left out) are on the target view where one needs
+    ``word_alignment``.
     ``prefix_tokens`` is how many tokens at the start of each text are no content: what opens it, and a model's prefix.
     """
 
     states: States
     logits: Tensor | None = None
-    links: Tensor | None = None
+    word_alignment: Tensor | None = None
     prefix_tokens: int = 1
 
     def whole(self) -> View:
@@ -71,8 +72,8 @@ class AlignmentLoss:
         """
         if "predictions" in self.needs and (source.logits is None or target.logits is None):
             raise ValueError("the loss needs predictions: give both views their logits [B, C]")
-        if "links" in self.needs and target.links is None:
-            raise ValueError("the loss needs links: give the target view its links [K, 3]")
+        if "word_alignment" in self.needs and target.word_alignment is None:
+            raise ValueError("the loss needs a word alignment: give the target view its word_alignment [K, 3]")
         return self.compute(source.detach().whole(), target.whole())
 
 

@@ -1,7 +1,7 @@
 """Which token translates which: mutual soft word alignments from frozen states.
 
 After AWESOME-align (Dou & Neubig, 2021): similarities of all tokens of one side with all of the
-other, a softmax over each, and a link where both directions find it likely.
+other, a softmax over each; two tokens are aligned where both directions find it likely.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from ...core.records import States
 from .contrastive import cosine_matrix
 
 
-def mutual_links(
+def align_words(
     source: States, target: States, *, temperature: float = 0.1, threshold: float = 0.3, prefix_tokens: int = 1
 ) -> Tensor:
-    """Links between the tokens of translations, from the frozen states of both sides at one layer.
+    """Align the tokens of translations, from the frozen states of both sides at one layer.
 
     The threshold of AWESOME-align, 0.001, is for inner products of mBERT's states. Those of E5 are
     crowded in one corner, so each side is first centred on the mean of its content tokens in the
-    batch (a sentence alone gets nearly the same links as in a batch of 32: 741 of 748), and cosines
+    batch (a sentence alone gets nearly the same alignment as in a batch of 32: 741 of 748 pairs of tokens), and cosines
     replace inner products. The defaults were set by reading English-German and English-Yoruba
     SIB-200 development sentences with multilingual-e5-small at layer 8: six German ones (nearly all
-    links right; below the threshold come wrong ones such as "s = Die", below 0.2 many) and eight
+    pairs right; below the threshold come wrong ones such as "s = Die", below 0.2 many) and eight
     Yoruba ones (most right as far as could be judged: names, function words, punctuation; much of
-    what 0.2 adds is wrong). Over 32 sentences there are 23 German and 11 Yoruba links each; pieces
+    what 0.2 adds is wrong). Over 32 sentences there are 23 German and 11 Yoruba pairs each; pieces
     that are the same on both sides and occur once (39 German, 58 Yoruba) are all found, and 100 and
-    98 % of the links that touch one join the two. Layers 4 to 10 behave alike; the last gives fewer
-    and worse links.
+    98 % of the pairs that touch one join the two. Layers 4 to 10 behave alike; the last gives fewer
+    and worse pairs.
 
     Args:
         source: ``[B, S, H]``, row i the translation of the target's row i.
         target: ``[B, T, H]``.
         temperature: What cosines are divided by before the softmax.
-        threshold: A link's probability must exceed it in both directions.
+        threshold: The probability of a pair of tokens must exceed it in both directions.
         prefix_tokens: How many tokens at the start are not content (special tokens and the prefix of E5
             models); the last one of each text is never.
 
