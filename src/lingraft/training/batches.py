@@ -128,7 +128,7 @@ class Order:
         if self.settings.order == "joint":
             return epoch_steps(self.source, self.targets, batch_size=size, seed=seed, epoch=epoch, device=device)
         pools = [self.source] if epoch < self.settings.num_train_epochs else self.targets
-        return alone(pools, batch_size=size, seed=seed, epoch=epoch, device=device)
+        return sequential_steps(pools, batch_size=size, seed=seed, epoch=epoch, device=device)
 
 
 def epoch_steps(
@@ -150,7 +150,9 @@ def epoch_steps(
     return [step(source_ids, target) for source_ids, target in zip(sources, order, strict=True)]
 
 
-def alone(pools: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, device: torch.device) -> list[Step]:
+def sequential_steps(
+    pools: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, device: torch.device
+) -> list[Step]:
     """The steps of one epoch over each pool by itself: no step joins two languages."""
     rng = np.random.default_rng([seed, epoch])
     wanted = [(pool, ids) for pool in pools for ids in _shuffled_batches(pool, batch_size, rng)]

@@ -41,7 +41,7 @@ class Before:
     dev_score: float
 
 
-def fitted(head: LinearHead) -> Before:
+def from_logistic_head(head: LinearHead) -> Before:
     """A logistic regression, whose logits come from cached pooled states."""
     return Before(
         write_to=head.write_to,
@@ -51,7 +51,7 @@ def fitted(head: LinearHead) -> Before:
     )
 
 
-def trained(
+def train_frozen_head(
     kind: Kind,
     stack: Any,
     order: Order,
@@ -64,7 +64,7 @@ def trained(
     Args:
         kind: What the head must give.
         stack: The frozen layers.
-        order: Labelled examples of all languages (see :func:`labelled_alone`), with the settings of the parts'
+        order: Labelled examples of all languages (see :func:`keep_labelled`), with the settings of the parts'
             training; its seed is also the head's.
         validate: Development score of a network.
         advance: Called after each step.
@@ -93,7 +93,7 @@ def trained(
     return Before(write_to=write_to, logits=logits, strength=None, dev_score=validate(model).score)
 
 
-def labelled_alone(pools: Sequence[Pool]) -> tuple[Pool, ...]:
+def keep_labelled(pools: Sequence[Pool]) -> tuple[Pool, ...]:
     """The pools without the texts that have no label, and without teachers; those with nothing left are left out."""
     return tuple(
         Pool(

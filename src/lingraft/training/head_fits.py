@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.progress import Reporter
 from ..core.records import Example, Trial
-from ..data.text import normalised
+from ..data.text import normalise
 from ..model.adaptation import Adaptation
 from ..model.heads.linear import Labelled, LinearHead, fit_head
 from ..model.heads.ngrams import NgramClassifier, fit_ngram_classifier
@@ -22,11 +22,11 @@ from ..tasks.kinds.classification import class_weights
 from ..tasks.material import Draw, Materials, is_own
 from .batches import Order, Pool
 from .evaluation import validation
-from .frozen_head import Before, fitted, labelled_alone, trained
+from .frozen_head import Before, from_logistic_head, keep_labelled, train_frozen_head
 from .pools import Context, pairs_to_learn
 
 
-def before_training(
+def fit_frozen_head(
     source: Pool,
     targets: Sequence[Pool],
     standardiser: Standardiser,
@@ -37,12 +37,12 @@ def before_training(
     """The head on frozen states; where one must be trained for it, only if training is to start from it."""
     task, recipe = context.materials.task, context.recipe
     if task.kind.class_logits:
-        return fitted(logistic_head(source, targets, standardiser, context))
+        return from_logistic_head(logistic_head(source, targets, standardiser, context))
     if not recipe.train.warm_start or recipe.train.continue_from is not None:
         return None
-    order = Order(source, labelled_alone(targets), recipe.train, trial.seed, context.device)
+    order = Order(source, keep_labelled(targets), recipe.train, trial.seed, context.device)
     with reporter.task(f"frozen head {trial.name}", order.steps) as advance:
-        return trained(
+        return train_frozen_head(
             task.kind,
             context.backbone.stack,
             order,
@@ -126,12 +126,12 @@ def fit_ngram_classifiers(
             continue
         read = predict_rows(model, english, [source.id for source, _ in pairs], task.source_language)[0]
         projected: dict[str, tuple[Example, Tensor]] = {
-            normalised(target.texts[0]): (target, logits.softmax(0))
+            normalise(target.texts[0]): (target, logits.softmax(0))
             for (_, target), logits in zip(pairs, read, strict=True)
         }
         # A shot is the translation of a pair, too: what is known of it counts.
         certain = dict(zip(task.labels, torch.eye(len(task.labels)), strict=True))
-        projected |= {normalised(shot.texts[0]): (shot, certain[str(shot.gold)]) for shot in draw.shots[pool.language]}
+        projected |= {normalise(shot.texts[0]): (shot, certain[str(shot.gold)]) for shot in draw.shots[pool.language]}
         network = predict_rows(model, pool.encoded, [example.id for example, _ in projected.values()], pool.language)[0]
         shares = torch.stack([target for _, target in projected.values()])
         head = fit_ngram_classifier(list(projected), shares.numpy(), torch.stack(network).numpy(), strength)

@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from torch import Tensor, nn
 
-from ...data.text import normalised
+from ...data.text import normalise
 from . import TextClassifier, text_classifiers
 
 FEWEST_TEXTS = 20
@@ -128,7 +128,7 @@ def stack_logits(network: Numbers, ngrams: Numbers, targets: Numbers) -> Numbers
 def _vectorizer(vocabulary: list[str] | None = None) -> TfidfVectorizer:
     """Of two to five characters within words, of those that occur in two texts or more."""
     return TfidfVectorizer(
-        preprocessor=normalised,
+        preprocessor=normalise,
         analyzer="char_wb",
         ngram_range=(2, 5),
         sublinear_tf=True,
