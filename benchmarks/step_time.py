@@ -288,7 +288,6 @@ def encoded(context: Context, features: tuple[Features, ...]) -> Encoded:
             features,
             loaded(context.checkpoint),
             cut=context.cut,
-            max_length=recipe.backbone.max_length,
             dtype=recipe.cache.dtype,
             max_bytes=int(recipe.cache.max_gigabytes * 1e9),
             device=torch.device("cpu"),

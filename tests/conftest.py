@@ -1,5 +1,9 @@
 """Fixtures that all tests share: tiny checkpoints, the embedded one, random states, the shared data sets."""
 
+import io
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -61,3 +65,19 @@ def shared_data():
     if not SHARED_DATA.is_dir():
         pytest.skip("the public data sets are not beside the repository")
     return SHARED_DATA
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """A function that calls the command line in this process; its exit code and what it printed."""
+
+    def call(*arguments, stdin=""):
+        from lingraft.cli.main import main
+
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        printed = capfd.readouterr()
+        return SimpleNamespace(code=end.value.code or 0, out=printed.out, err=printed.err)
+
+    return call

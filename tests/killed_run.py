@@ -1,19 +1,23 @@
-"""A driver that runs a recipe and is killed right after its state was saved at a step."""
+"""A process that runs a recipe and is killed at a step, the step before which was saved."""
 
-KILLED = """
-import os, signal, sys
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
-import lingraft.training.state
+
 from lingraft.recipe.parsing import read_recipe
+from quick_run import Stopping, run
 
-whole = lingraft.training.state.save_training_state
 
-def save(path, state):
-    whole(path, state)
-    if state.step == {step}:
-        os.kill(os.getpid(), signal.SIGKILL)
+def killed_run(path, *, step):
+    """Run the recipe of a file in a process of its own, and kill that at a step."""
+    command = [sys.executable, __file__, str(path), str(step)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
-lingraft.training.state.save_training_state = save  # before anything takes it from there
-import lingraft.runs.pipeline
-lingraft.runs.pipeline.run(read_recipe(Path(sys.argv[1])), save_every=-1.0)
-"""
+
+if __name__ == "__main__":
+    kill = partial(os.kill, os.getpid(), signal.SIGKILL)
+    run(read_recipe(Path(sys.argv[1])), reporter=Stopping(int(sys.argv[2]), of="training", stop=kill), save_every=-1.0)

@@ -18,22 +18,27 @@ def run(recipe, *, reporter=QUIET, save_every=1e9):
     return pipeline.run(recipe, reporter=reporter, verify=verify, save_every=save_every)
 
 
-class Stopping(Reporter):
-    """Stops at the N-th step of any training, counted over all trials, as a kill would: nothing is cleaned up."""
+def interrupt():
+    """Stop here."""
+    raise KeyboardInterrupt
 
-    def __init__(self, at):
+
+class Stopping(Reporter):
+    """Stops at the N-th step of what is trained, counted over all trials, as a kill would: nothing is cleaned up."""
+
+    def __init__(self, at, *, of=("training", "frozen head"), stop=interrupt):
         super().__init__(quiet=True, clock=lambda: 0.0)
-        self.left = at
+        self.left, self.of, self.stop = at, of, stop
 
     @contextmanager
     def task(self, title, total):
         """Count steps."""
 
         def advance(amount=1, note=""):
-            if title.startswith(("training", "frozen head")):
+            if title.startswith(self.of):
                 self.left -= 1
                 if self.left == 0:
-                    raise KeyboardInterrupt
+                    self.stop()
 
         yield advance
 
@@ -66,6 +71,6 @@ def start_here(wanted, complaints):
     yield SimpleNamespace(stdout=said.getvalue().splitlines(), wait=lambda: code)
 
 
-def quick_compare(recipe, *, start=start_here):
+def quick_compare(recipe, *, start=start_here, quiet=True):
     """Compare the methods of a recipe, all of them in this process."""
-    return compare(recipe, quiet=True, start=start)
+    return compare(recipe, quiet=quiet, start=start)

@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 from lingraft.backbones import backbones
 from lingraft.backbones.checkpoint_files import usual_prefix
 from lingraft.backbones.digests import tokenizer_digest, weights_digest
-from lingraft.backbones.loading import describe_checkpoint, load_backbone
+from lingraft.backbones.loading import describe_checkpoint, load_backbone, load_encoder
+from lingraft.backbones.walk import at_layer
 from lingraft.core.errors import CheckpointError
+from lingraft.core.records import IDS, States
 from tiny import PARTICULAR, VOCABULARY, random_model, random_tokenizer, save_checkpoint
 
 BOTH = pytest.mark.parametrize("read", [load_backbone, describe_checkpoint])
@@ -69,16 +71,24 @@ def test_encoder_is_taken_out_of_a_model_with_a_head(tmp_path):
     assert not any("pooler" in name for name in stack.state_dict())
 
 
+@pytest.mark.parametrize("family", sorted(PARTICULAR))
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_computed_in_single(tmp_path, dtype):
-    """Weights stored in 16 bit come back as float32 with the same values."""
-    save_checkpoint(tmp_path, random_model("bert").to(dtype))
-    stack = load_backbone(str(tmp_path)).stack
+def test_half_precision_is_computed_in_single(tmp_path, family, dtype):
+    """Word embeddings stay as they are stored and all else becomes float32; states and digest are those of float32."""
+    model = random_model(family).to(dtype)
+    save_checkpoint(tmp_path, model)
+    words = model.get_input_embeddings().weight.clone()
+    loaded = load_backbone(str(tmp_path))
+    single = backbones.build(family)(load_encoder(str(tmp_path)))
+    ids, mask = torch.tensor([[1, 6, 7, 8, 2], [1, 9, 2, 0, 0]]), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    kept = [p for p in loaded.stack.parameters() if p.dtype != torch.float32]
 
-    assert {parameter.dtype for parameter in stack.parameters()} == {torch.float32}
-    stored = load_file(tmp_path / "model.safetensors")["embeddings.word_embeddings.weight"]
-    assert stored.dtype == dtype
-    torch.testing.assert_close(stack.embeddings.word_embeddings.weight.data, stored.float(), atol=0, rtol=0)
+    assert [p.dtype for p in kept] == [dtype]
+    assert torch.equal(kept[0], words)
+    assert loaded.weights_digest == weights_digest(single)
+    found, expected = (at_layer(stack, States(ids, mask, IDS), 3).tokens for stack in (loaded.stack, single))
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
 
 
 def test_sharded_checkpoint_loads(tmp_path):
@@ -305,12 +315,12 @@ def test_digest_changes_with_name_dtype_shape_and_value():
 
     both = digest(a=weight, b=weight + 1)
     assert digest(b=weight + 1, a=weight) == both
+    assert digest(a=weight.bfloat16(), b=weight + 1) == both  # computed with in float32
     others = [
         digest(a=weight + 1, b=weight),
         digest(a=weight, c=weight + 1),
         digest(a=weight.reshape(3, 2), b=weight + 1),
         digest(a=weight.double(), b=weight + 1),
-        digest(a=weight.bfloat16(), b=weight + 1),
         digest(a=weight),
     ]
     assert len({both, *others}) == 1 + len(others)

@@ -20,9 +20,9 @@ from lingraft.model.checkpoint import Identity, read_identity, save_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
-from lingraft.runs.pipeline import run
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
+from quick_run import run
 from small_training import shaken
 from tiny import random_model
 
@@ -101,7 +101,7 @@ def test_cached_states_of_another_precision_are_not_taken(tiny_checkpoint):
     for precision in ("float32", "bfloat16"):
         backbone = load_backbone(str(tiny_checkpoint), precision=precision)
         found[precision] = encode(
-            features, backbone, cut=2, max_length=8, dtype="float32", max_bytes=10**9, device=torch.device("cpu")
+            features, backbone, cut=2, dtype="float32", max_bytes=10**9, device=torch.device("cpu")
         ).pooled(["a", "b"])
 
     assert not torch.equal(found["float32"], found["bfloat16"])
@@ -123,7 +123,7 @@ def test_a_run_predicts_in_the_precision_it_was_trained_in(tmp_path, tiny_checkp
         backbone={"checkpoint": str(tiny_checkpoint), "max_length": 32, "precision": "bfloat16"},
     )
 
-    folder = run(recipe, quiet=True)
+    folder = run(recipe)
 
     assert read_identity(folder / "adaptation.safetensors").precision == "bfloat16"
     assert load(folder).backbone.stack.precision == "bfloat16"

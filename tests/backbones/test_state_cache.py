@@ -1,538 +1,302 @@
-"""Tests of lingraft.backbones.state_cache: keys, tables, damage, two processes, bounds."""
+"""The store of frozen states: spaces, looking up texts, damage, bounds."""
 
 import errno
-import gc
 import logging
 import multiprocessing
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file
 
+from lingraft.backbones import shards
 from lingraft.backbones import state_cache as cache
-from lingraft.backbones.state_cache import entry_bytes, entry_key, info, open_entry, prune, stored
-from lingraft.backbones.state_table import StateTable
+from lingraft.backbones.shards import list_shards, shard_bytes
+from lingraft.backbones.state_cache import (
+    add_texts,
+    filling,
+    info,
+    locate_texts,
+    open_texts,
+    prune,
+    require_room,
+    space_key,
+)
 from lingraft.core.errors import CacheError
-from lingraft.core.records import States
+from lingraft.core.files import locked
+from stored_states import SPACE, make_table, names, write
 
 FIELDS = {
-    "weights_digest": "w",
-    "tokenizer_digest": "t",
-    "cut": 8,
-    "max_length": 64,
-    "dtype": "float32",
-    "precision": "float32",
+    "weights_digest": st.text("ab1", max_size=3),
+    "tokenizer_digest": st.text("ab1", max_size=3),
+    "cut": st.integers(0, 12),
+    "dtype": st.sampled_from(["float32", "float16"]),
+    "precision": st.sampled_from(["float32", "bfloat16"]),
+    "device": st.sampled_from(["cpu", "cuda"]),
 }
-TEXTS = st.one_of(
-    st.lists(st.text(max_size=6), max_size=5),
-    st.lists(st.lists(st.integers(0, 2**40), max_size=4).map(tuple), max_size=5),
-)
-INPUTS = st.fixed_dictionaries(
-    {
-        "weights_digest": st.text("ab1", max_size=3),
-        "tokenizer_digest": st.text("ab1", max_size=3),
-        "cut": st.integers(0, 12),
-        "max_length": st.integers(1, 12),
-        "dtype": st.sampled_from(["float32", "float16"]),
-        "precision": st.sampled_from(["float32", "bfloat16"]),
-        "texts": TEXTS,
-    }
-)
+INPUTS = st.fixed_dictionaries(FIELDS)
+PLENTY = 10**9
 
 
-def make_table(lengths=(3, 1, 4, 0, 2), width=5, layer=2, dtype="float32", seed=0):
-    """A table of random numbers."""
-    rng = np.random.default_rng(seed)
-    table = StateTable.empty(lengths, width=width, layer=layer, dtype=dtype)
-    table.tokens[:] = rng.standard_normal(table.tokens.shape)
-    table.pooled[:] = rng.standard_normal(table.pooled.shape)
-    return table
+@pytest.fixture
+def space(tmp_path):
+    """The folder of a space; those of all spaces are beside it."""
+    return tmp_path / SPACE
 
 
-def make_wide():
+def make_wide(seed=0):
     """A table next to which a header is small."""
-    return make_table(width=500)
+    return make_table(width=500, seed=seed)
 
 
-def entry_size(table):
-    """What the bound counts for a table: its arrays and room for a header."""
-    return table.nbytes + 1024
+def add(space, table, digests, max_bytes=PLENTY):
+    """Store a table and let it go; say where its shard is."""
+    before = {shard.path for shard in list_shards(space)}
+    with filling(space):
+        add_texts(space, table, digests, max_bytes=max_bytes)
+    (path,) = {shard.path for shard in list_shards(space)} - before
+    return path
 
 
-def build_slowly(folder, barrier, results):
-    """What each of two processes does (a function of the module, so that it can be sent to one)."""
-    calls = []
-
-    def build():
-        calls.append(1)
-        time.sleep(0.4)
-        return make_table()
-
-    barrier.wait()
-    table = stored("shared", build, folder=folder)
-    results.put((len(calls), table.tokens.tobytes(), table.offsets.tobytes(), table.pooled.tobytes()))
-
-
-# ---- Keys ------------------------------------------------------------------------------------------
+# ---- Spaces ----------------------------------------------------------------------------------------
 
 
 @settings(deadline=None)
 @given(INPUTS, INPUTS)
-def test_distinct_inputs_have_distinct_keys(one, other):
+def test_distinct_inputs_have_distinct_spaces(one, other):
     """Two keys are equal exactly when everything that went into them is."""
     same = one == other
 
-    assert (entry_key(**one) == entry_key(**other)) is same
+    assert (space_key(**one) == space_key(**other)) is same
 
 
-@settings(deadline=None)
-@given(st.lists(st.text("ab", max_size=4), min_size=2, max_size=4), st.data())
-def test_boundaries_between_texts_count(texts, data):
-    """Moving the border between two texts changes the key, though all characters stay in place."""
-    joined = "".join(texts)
-    cut = data.draw(st.integers(0, len(joined)))
-    moved = [joined[:cut], joined[cut:]]
-
-    assert (entry_key(**FIELDS, texts=texts) == entry_key(**FIELDS, texts=moved)) is (texts == moved)
-
-
-def test_order_of_texts_counts():
-    """The same texts in another order are another entry."""
-    assert entry_key(**FIELDS, texts=[(1, 2), (3,)]) != entry_key(**FIELDS, texts=[(3,), (1, 2)])
-
-
-def test_boundaries_of_token_ids_count():
-    """Token ids do not run together across texts."""
-    keys = {
-        entry_key(**FIELDS, texts=texts) for texts in ([(1, 2), (3,)], [(1,), (2, 3)], [(1, 2, 3)], [(1, 2, 3), ()])
-    }
-
-    assert len(keys) == 4
-
-
-def test_key_names_the_version(monkeypatch):
-    """Raising VERSION makes all older entries unreachable."""
-    before = entry_key(**FIELDS, texts=["a"])
+def test_a_space_names_the_version(monkeypatch):
+    """Raising VERSION makes all older shards unreachable."""
+    fields = {"weights_digest": "w", "tokenizer_digest": "t", "cut": 8, "dtype": "float32"}
+    fields |= {"precision": "float32", "device": "cpu"}
+    before = space_key(**fields)
     monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
 
-    assert entry_key(**FIELDS, texts=["a"]) != before
+    assert space_key(**fields) != before
+    assert len(before) == 64
+    assert set(before) <= set("0123456789abcdef")
 
 
-def test_key_is_a_digest_that_stays():
-    """The key of an input does not depend on the process, so a later run finds the entry."""
-    key = entry_key(**FIELDS, texts=["ẹ kú àárọ̀", "\ud800"])
-
-    assert key == entry_key(**FIELDS, texts=("ẹ kú àárọ̀", "\ud800"))
-    assert len(key) == 64
-    assert set(key) <= set("0123456789abcdef")
+# ---- Looking up ------------------------------------------------------------------------------------
 
 
-# ---- Tables ----------------------------------------------------------------------------------------
+def test_texts_are_found_in_whatever_shard_they_are(space):
+    """Each with its own states, in the first of several shards that have it; what is in none is left out."""
+    write(space, make_table(seed=0), names(5))
+    write(space, make_table(seed=1), names(5, first=3))
+
+    found = open_texts(space, names(20), layer=2)
+
+    assert set(found) == set(names(8))
+    for i, digest in enumerate(names(3)):
+        table, row = found[digest]
+        assert (row, np.array_equal(table.tokens, make_table(seed=0).tokens)) == (i, True)
+    for i, digest in enumerate(names(3, first=5)):
+        table, row = found[digest]
+        assert (row, np.array_equal(table.tokens, make_table(seed=1).tokens)) == (i + 2, True)
+    assert len({id(table) for table, _ in found.values()}) == 2
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_round_trip_keeps_every_value(tmp_path, dtype):
-    """What comes back from the disk is what was built, bit by bit."""
-    table = make_table(dtype=dtype)
-
-    mapped = stored("k", lambda: table, folder=tmp_path)
-
-    assert mapped is not table
-    assert mapped.tokens.dtype == dtype
-    assert np.array_equal(mapped.tokens, table.tokens)
-    assert np.array_equal(mapped.offsets, table.offsets)
-    assert np.array_equal(mapped.pooled, table.pooled)
-    assert mapped.layer == table.layer
-    assert len(mapped) == 5
-    assert mapped.lengths().tolist() == [3, 1, 4, 0, 2]
-    assert not mapped.tokens.flags.writeable
-
-
-def test_entry_is_an_ordinary_safetensors_file(tmp_path):
-    """The safetensors library reads an entry without us."""
-    table = make_table()
-    stored("k", lambda: table, folder=tmp_path)
-
-    arrays = load_file(tmp_path / "k.safetensors")
-
-    assert set(arrays) == {"tokens", "offsets", "pooled"}
-    assert np.array_equal(arrays["tokens"], table.tokens)
-
-
-@pytest.mark.parametrize("lengths", [(), (0,), (0, 0), (1,)])
-def test_round_trip_of_next_to_nothing(tmp_path, lengths):
-    """No texts, and texts without tokens, are entries too."""
-    table = make_table(lengths)
-
-    mapped = stored("k", lambda: table, folder=tmp_path)
-
-    assert np.array_equal(mapped.tokens, table.tokens)
-    assert mapped.batch(range(len(lengths))).tokens.shape == (len(lengths), max(lengths, default=0), 5)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-@settings(max_examples=40, deadline=None)
-@given(data=st.data())
-def test_batch_equals_a_plain_loop(dtype, data):
-    """A batch holds each text's states, then zeros, and its mask says which is which."""
-    lengths = data.draw(st.lists(st.integers(0, 6), min_size=1, max_size=7))
-    rows = data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=9))
-    table = make_table(lengths, dtype=dtype)
-    longest = max((lengths[row] for row in rows), default=0)
-    tokens, mask = torch.zeros(len(rows), longest, 5), torch.zeros(len(rows), longest, dtype=torch.int64)
-    for i, row in enumerate(rows):
-        for t in range(lengths[row]):
-            tokens[i, t] = torch.tensor(table.tokens[table.offsets[row] + t].astype(np.float32))
-            mask[i, t] = 1
-
-    states = table.batch(rows)
-
-    assert states.layer == 2
-    assert states.tokens.dtype == torch.float32
-    assert torch.equal(states.tokens, tokens)
-    assert torch.equal(states.mask, mask)
-
-
-def test_batch_of_a_mapped_table_may_be_changed(tmp_path):
-    """A batch is a copy: writing into it leaves the entry as it is."""
-    mapped = stored("k", make_table, folder=tmp_path)
-    mapped.batch([0, 2]).tokens.fill_(7.0)
-    mapped.pooled_rows([0]).fill_(7.0)
-
-    assert np.array_equal(mapped.tokens, make_table().tokens)
-    assert np.array_equal(mapped.pooled, make_table().pooled)
-
-
-def test_pooled_rows_come_in_the_order_asked():
-    """Pooled states are gathered by row."""
-    table = make_table()
-
-    assert torch.equal(table.pooled_rows([4, 0, 4]), torch.tensor(table.pooled[[4, 0, 4]]))
-
-
-@pytest.mark.parametrize("rows", [[-1], [5], [0, -2]])
-def test_rows_that_do_not_exist_are_refused(rows):
-    """A negative row does not count from the end: it would take the wrong tokens."""
-    for gather in (make_table().batch, make_table().pooled_rows):
-        with pytest.raises(IndexError, match="table of 5 texts"):
-            gather(rows)
-
-
-def test_put_and_batch_are_inverse():
-    """Rows written in any order are read back."""
-    source = make_table()
-    table = StateTable.empty(source.lengths(), width=5, layer=2)
-    for rows in ([4, 1], [0, 3, 2]):
-        table.put(rows, source.batch(rows), source.pooled_rows(rows))
-
-    assert np.array_equal(table.tokens, source.tokens)
-    assert np.array_equal(table.pooled, source.pooled)
-
-
-def test_put_rounds_to_float16():
-    """A float16 table stores the nearest 16-bit number and gives it back as float32."""
-    tokens = torch.full((1, 2, 3), 0.1)
-    table = StateTable.empty([2], width=3, layer=0, dtype="float16")
-    table.put([0], States(tokens, torch.ones(1, 2), 0), torch.full((1, 3), 0.1))
-
-    assert torch.equal(table.batch([0]).tokens, tokens.half().float())
-    assert torch.equal(table.pooled_rows([0]), torch.full((1, 3), 0.1))
-
-
-def test_put_refuses_what_float16_cannot_hold():
-    """Activations beyond 65504 are refused, not stored as infinity."""
-    table = StateTable.empty([1], width=1, layer=0, dtype="float16")
-
-    with pytest.raises(CacheError, match=r"reach 7e\+04.*cache.dtype to float32"):
-        table.put([0], States(torch.full((1, 1, 1), 7e4), torch.ones(1, 1), 0), torch.zeros(1, 1))
-
-
-def test_put_refuses_other_lengths_and_layers():
-    """A batch that is not what the table was made for is refused."""
-    table = StateTable.empty([2], width=1, layer=3)
-    for mask, layer in ((torch.ones(1, 1), 3), (torch.ones(1, 2), 4)):
-        with pytest.raises(ValueError, match="expected texts of \\[2\\] tokens at layer 3"):
-            table.put([0], States(torch.zeros(1, 2, 1), mask, layer), torch.zeros(1, 1))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"offsets": np.array([0, 3, 2])},
-        {"offsets": np.array([1, 2, 3])},
-        {"offsets": np.array([0, 3])},
-        {"tokens": np.zeros((3, 2))},
-        {"tokens": np.zeros(3, np.float32)},
-    ],
-)
-def test_arrays_must_fit_together(change):
-    """A table is checked once, when it is made."""
-    good = {
-        "tokens": np.zeros((3, 2), np.float32),
-        "offsets": np.array([0, 1, 3]),
-        "pooled": np.zeros((2, 2), np.float32),
-        "layer": 0,
-    }
-    StateTable(**good)
-
-    with pytest.raises(ValueError):
-        StateTable(**good | change)
-
-
-# ---- The store -------------------------------------------------------------------------------------
-
-
-def test_build_is_called_once(tmp_path):
-    """The second look-up reads the file, also after the first table is gone."""
-    calls = []
-
-    def build():
-        calls.append(1)
-        return make_table()
-
-    for _ in range(3):
-        stored("k", build, folder=tmp_path)
-        gc.collect()
-
-    assert len(calls) == 1
-
-
-def test_entries_live_in_the_cache_root(monkeypatch, tmp_path):
-    """LINGRAFT_CACHE says where entries go, and nothing but the entry and one lock is left there."""
-    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path))
-    stored("k", make_table)
-
-    assert open_entry("k") is not None
-    assert info().entries == 1
-    assert sorted(path.name for path in (tmp_path / "states").iterdir()) == ["folder.lock", "k.safetensors"]
-
-
-def test_a_missing_entry_is_none(tmp_path):
-    """Looking up what is not there neither fails nor writes."""
-    assert open_entry("k", folder=tmp_path / "nowhere") is None
+def test_nothing_is_found_where_nothing_is(tmp_path):
+    """Looking up in a space that is not there neither fails nor writes."""
+    assert open_texts(tmp_path / "nowhere", names(3), layer=2) == {}
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_table_in_use_is_handed_out_again(tmp_path):
-    """Opening an entry twice at once maps and verifies it once."""
-    table = stored("k", make_table, folder=tmp_path)
+def test_ten_thousand_texts_are_looked_up_without_reading_a_state(space):
+    """In forty shards all of whose states were overwritten: only which texts they hold was read."""
+    for i in range(40):
+        path = write(space, make_table([2] * 250, seed=i), names(250, first=250 * i))
+        states, content = make_table([2] * 250, seed=i).tokens.tobytes(), path.read_bytes()
+        path.write_bytes(content.replace(states, bytes(len(states))))
 
-    assert open_entry("k", folder=tmp_path) is table
+    places = locate_texts(space, names(10_000))
 
-
-def test_a_failing_build_leaves_nothing(tmp_path):
-    """An exception in build comes through, and the next attempt starts afresh."""
-
-    def fail():
-        raise RuntimeError("no backbone")
-
-    with pytest.raises(RuntimeError, match="no backbone"):
-        stored("k", fail, folder=tmp_path)
-
-    assert list(tmp_path.iterdir()) == []
-    assert len(stored("k", make_table, folder=tmp_path)) == 5
+    assert len(places) == 10_000
+    assert all(places[digest][1] == i % 250 for i, digest in enumerate(names(10_000)))
+    assert len({path for path, _ in places.values()}) == 40
+    assert open_texts(space, names(10_000), layer=2) == {}  # on opening, the damage is found
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda content: content[: len(content) // 2],
-        lambda content: content[:-1],
-        lambda content: b"",
-        lambda content: b"not safetensors",
-        lambda content: content + b"\0",
-        lambda content: b"\xff" * 8 + content[8:],
-        lambda content: content[:-3] + bytes([content[-3] ^ 1]) + content[-2:],
-    ],
-    ids=["half", "one byte short", "empty", "other format", "one byte long", "huge header", "flipped bit"],
-)
-def test_damaged_entries_are_rebuilt(tmp_path, caplog, damage):
-    """Damage is noticed, told, and cured by building again."""
-    path = tmp_path / "k.safetensors"
-    stored("k", make_table, folder=tmp_path)
-    gc.collect()
-    path.write_bytes(damage(path.read_bytes()))
+def test_a_damaged_shard_is_dropped_and_others_are_not(space, caplog):
+    """What the damaged one holds is taken from another shard that has it too, or is missing."""
+    write(space, make_table(seed=0), names(5))
+    damaged = write(space, make_table(seed=1), names(5, first=5))
+    write(space, make_table(seed=2), names(2, first=8) + names(3, first=20))
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
 
     with caplog.at_level(logging.WARNING):
-        table = stored("k", make_table, folder=tmp_path)
+        found = open_texts(space, names(10), layer=2)
 
-    assert np.array_equal(table.tokens, make_table().tokens)
-    assert "damaged" in caplog.text
-    assert np.array_equal(load_file(path)["tokens"], make_table().tokens)
-
-
-def test_any_flipped_byte_is_noticed(tmp_path):
-    """Wherever one bit of an entry changes, the entry is not handed out as something else."""
-    path = tmp_path / "k.safetensors"
-    stored("k", lambda: make_table((1, 2), width=1), folder=tmp_path)
-    content = path.read_bytes()
-    reference = make_table((1, 2), width=1)
-
-    for position in range(len(content)):
-        changed = tmp_path / f"flip{position}.safetensors"
-        changed.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
-        table = open_entry(changed.stem, folder=tmp_path)
-        # The version in the header is a note for people; the checksum holds the one that counts.
-        assert table is None or (np.array_equal(table.tokens, reference.tokens) and table.layer == 2), position
-        assert changed.exists() is (table is not None)
+    assert set(found) == {*names(5), *names(2, first=8)}
+    assert all(np.array_equal(found[digest][0].tokens, make_table(seed=2).tokens) for digest in names(2, first=8))
+    assert caplog.text.count("is damaged") == 1
+    assert str(damaged) in caplog.text
+    assert not damaged.exists()
 
 
-def test_opening_discards_a_damaged_entry(tmp_path, caplog):
-    """A plain look-up of a damaged entry finds nothing and removes it."""
-    (tmp_path / "k.safetensors").write_bytes(b"12345678{}")
+def test_a_damaged_shard_that_cannot_be_removed_is_passed_over(space, caplog, monkeypatch):
+    """In a cache that may only be read its texts are missing, and that is all."""
+    path = write(space, make_table(), names(5))
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
 
-    assert open_entry("k", folder=tmp_path) is None
-    assert not (tmp_path / "k.safetensors").exists()
-    assert "k.safetensors is damaged" in caplog.text
+    def refuse(*_, **__):
+        raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+
+    assert open_texts(space, names(5), layer=2) == {}
+    assert "is damaged" in caplog.text
 
 
-def test_two_processes_build_once(tmp_path):
-    """Two processes that ask at once get equal tables, and one of them waited."""
-    context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(2), context.Queue()
-    processes = [context.Process(target=build_slowly, args=(tmp_path, barrier, results)) for _ in range(2)]
-    for process in processes:
-        process.start()
-    (calls_a, *table_a), (calls_b, *table_b) = results.get(timeout=60), results.get(timeout=60)
-    for process in processes:
-        process.join()
+def test_a_space_that_is_a_file_is_told(space):
+    """With a cure, not a traceback."""
+    space.write_text("")
 
-    assert calls_a + calls_b == 1
-    assert table_a == table_b
-    assert table_a[0] == make_table().tokens.tobytes()
-    assert info(tmp_path).entries == 1
+    with pytest.raises(CacheError, match="LINGRAFT_CACHE"):
+        open_texts(space, names(1), layer=2)
+    with pytest.raises(CacheError, match="LINGRAFT_CACHE"), filling(space):
+        pass
+
+
+# ---- Filling ---------------------------------------------------------------------------------------
+
+
+def test_what_was_added_is_found(space):
+    """The places that adding returns are those that looking up finds."""
+    with filling(space):
+        added = add_texts(space, make_table(), names(5), max_bytes=PLENTY)
+    found = open_texts(space, names(5), layer=2)
+
+    assert {digest: (id(table), row) for digest, (table, row) in found.items()} == {
+        digest: (id(table), row) for digest, (table, row) in added.items()
+    }
+
+
+def test_half_written_shards_are_swept(space):
+    """What a killed process left half written goes before the space is filled again; nothing else does."""
+    path = write(space, make_table(), names(5))
+    (space / ".lingraft-shard-abc.safetensors").write_bytes(b"half")
+    (space / "notes.txt").write_text("a person's")
+
+    with filling(space):
+        left = {entry.name for entry in space.iterdir()}
+
+    assert left == {path.name, "notes.txt", "space.lock"}
+
+
+def test_a_failing_computation_leaves_nothing(space):
+    """An exception comes through, and the next attempt starts afresh."""
+    with pytest.raises(RuntimeError, match="no backbone"), filling(space):
+        raise RuntimeError("no backbone")
+
+    assert list(list_shards(space)) == []
+    assert add(space, make_table(), names(5)).exists()
 
 
 # ---- Bounds ----------------------------------------------------------------------------------------
 
 
-def test_entry_bytes_bounds_the_file(tmp_path):
-    """The size announced is the size refused by, and at most a header larger than the file."""
-    table = make_table(dtype="float16")
-    stored("k", lambda: table, folder=tmp_path)
-    announced = entry_bytes([3, 1, 4, 0, 2], width=5, dtype="float16")
+def test_least_recently_used_shards_make_room(space, tmp_path):
+    """The shard of any space that was not used for longest goes first; a look-up counts as use."""
+    limit, spaces = 3 * shard_bytes(make_wide()), [space, tmp_path / ("6" * 64), space]
+    paths = [add(folder, make_wide(i), names(5, first=5 * i), limit) for i, folder in enumerate(spaces)]
+    for i, path in enumerate(paths):
+        os.utime(path, (i, i))
+    assert len(open_texts(space, names(5), layer=2)) == 5
 
-    assert announced == entry_size(table)
-    assert announced - 1024 < (tmp_path / "k.safetensors").stat().st_size <= announced
+    new = add(space, make_wide(3), names(5, first=15), limit)
 
-
-def test_least_recently_used_entries_make_room(tmp_path):
-    """The entry that was not used for longest goes first; a look-up counts as use."""
-    limit = 3 * entry_size(make_wide())
-    for i, key in enumerate("abc"):
-        stored(key, make_wide, folder=tmp_path, max_bytes=limit)
-        os.utime(tmp_path / f"{key}.safetensors", (i, i))
-    open_entry("a", folder=tmp_path)
-    gc.collect()
-
-    stored("d", make_wide, folder=tmp_path, max_bytes=limit)
-
-    assert sorted(path.stem for path in tmp_path.glob("*.safetensors")) == ["a", "c", "d"]
+    assert [path.exists() for path in (*paths, new)] == [True, False, True, True]
     assert info(tmp_path).bytes <= limit
 
 
-def test_entries_in_use_are_not_removed(tmp_path):
-    """A table that somebody holds keeps its file, however old, and another entry goes."""
-    limit = 2 * entry_size(make_wide())
-    held = stored("a", make_wide, folder=tmp_path, max_bytes=limit)
-    os.utime(tmp_path / "a.safetensors", (0, 0))
-    stored("b", make_wide, folder=tmp_path, max_bytes=limit)
-    gc.collect()
+def test_shards_in_use_are_not_removed(space):
+    """A table that somebody holds keeps its file, however old, and another shard goes."""
+    limit = 2 * shard_bytes(make_wide())
+    first, second = (add(space, make_wide(i), names(5, first=5 * i), limit) for i in range(2))
+    held = open_texts(space, names(5), layer=2)
+    os.utime(first, (0, 0))
 
-    stored("c", make_wide, folder=tmp_path, max_bytes=limit)
+    add(space, make_wide(2), names(5, first=10), limit)
 
-    assert sorted(path.stem for path in tmp_path.glob("*.safetensors")) == ["a", "c"]
+    assert (first.exists(), second.exists()) == (True, False)
     assert len(held) == 5
 
 
-def test_a_run_that_needs_more_than_the_bound_is_told(tmp_path):
-    """Where the tables in use leave no room, the message names sizes and cure, and they survive."""
-    size = entry_size(make_table())
-    held = stored("a", make_table, folder=tmp_path, max_bytes=size)
+def test_a_run_that_needs_more_than_the_bound_is_told(space, tmp_path):
+    """Where the shards in use leave no room, the message names sizes and cure, and they survive."""
+    size = shard_bytes(make_table())
+    with filling(space):
+        held = add_texts(space, make_table(), names(5), max_bytes=size)
 
-    with pytest.raises(CacheError, match=r"this run uses .*max_gigabytes"):
-        stored("b", make_table, folder=tmp_path, max_bytes=size)
+        with pytest.raises(CacheError, match=r"this run uses .*max_gigabytes"):
+            add_texts(space, make_table(), names(5, first=5), max_bytes=size)
+        with pytest.raises(CacheError, match=r"this run uses .*max_gigabytes"):
+            require_room(tmp_path, size, max_bytes=size)
 
-    assert open_entry("a", folder=tmp_path) is held
+    assert open_texts(space, names(5), layer=2).keys() == held.keys()
 
 
-def test_an_entry_larger_than_the_bound_is_refused(tmp_path):
+def test_more_than_the_bound_is_refused(space, tmp_path):
     """The message names both sizes and the settings to change, and what is stored stays."""
-    stored("small", make_table, folder=tmp_path)
-    gc.collect()
+    kept = add(space, make_table(), names(5))
 
-    with pytest.raises(CacheError, match=r"4\.23 MB .* bounded to 1\.00 MB.*cache\.max_gigabytes.*float16"):
-        stored("k", lambda: make_table((1000,), width=1057), folder=tmp_path, max_bytes=10**6)
+    told = r"4\.23 MB.* bounded to 1\.00 MB.*cache\.max_gigabytes.*float16"
+    with pytest.raises(CacheError, match=told):
+        require_room(tmp_path, shard_bytes(make_table((1000,), width=1057)), max_bytes=10**6)
 
-    assert [path.stem for path in tmp_path.glob("*.safetensors")] == ["small"]
-
-
-def test_an_announced_size_is_refused_before_building(tmp_path):
-    """What cannot be kept is not computed."""
-    with pytest.raises(CacheError, match="does not fit"):
-        stored("k", lambda: pytest.fail("built"), folder=tmp_path, max_bytes=10, size=entry_bytes([3], width=4))
+    assert kept.exists()
 
 
-def test_a_removed_entry_stays_readable_where_it_is_mapped(tmp_path):
-    """On POSIX systems another process may prune what we read."""
-    table = stored("k", make_table, folder=tmp_path)
-    (tmp_path / "k.safetensors").unlink()
-
-    assert np.array_equal(table.tokens, make_table().tokens)
-    assert open_entry("k", folder=tmp_path) is None
-
-
-def full_disk_by_system(arrays, path, metadata):
+def full_disk_by_system(arrays, path):
     """Half a file, then the error that Python's own writes raise."""
     Path(path).write_bytes(b"half")
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def full_disk_by_library(arrays, path, metadata):
+def full_disk_by_library(arrays, path):
     """Half a file, then the error that the safetensors library makes of it."""
     Path(path).write_bytes(b"half")
-    raise cache.SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    raise shards.SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
 
 @pytest.mark.parametrize("save_file", [full_disk_by_system, full_disk_by_library])
-def test_a_full_disk_keeps_what_was_there(tmp_path, monkeypatch, save_file):
-    """Saving on a full disk says so, leaves no partial file and no harm to other entries."""
-    before = stored("old", make_table, folder=tmp_path)
-    monkeypatch.setattr(cache, "save_file", save_file)
+def test_a_full_disk_keeps_what_was_there(space, monkeypatch, save_file):
+    """Saving on a full disk says so, leaves no partial file and no harm to other shards."""
+    before = add(space, make_table(), names(5))
+    monkeypatch.setattr(shards, "save_file", save_file)
 
-    with pytest.raises(CacheError, match=r"is full; .*lingraft cache prune.*float16.*LINGRAFT_CACHE"):
-        stored("new", make_table, folder=tmp_path)
+    with (
+        filling(space),
+        pytest.raises(CacheError, match=r"is full; .*lingraft cache prune.*float16.*LINGRAFT_CACHE"),
+    ):
+        add_texts(space, make_table(), names(5, first=5), max_bytes=PLENTY)
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.lock", "old.safetensors"]
-    assert np.array_equal(before.tokens, make_table().tokens)
+    assert sorted(path.name for path in space.iterdir()) == sorted([before.name, "space.lock"])
+    assert len(open_texts(space, names(5), layer=2)) == 5
 
 
-def test_another_write_error_names_path_and_cure(tmp_path, monkeypatch):
+def test_another_write_error_names_path_and_cure(space, monkeypatch):
     """A disk that refuses for another reason is named with its reason."""
 
     def refuse(*_, **__):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(cache, "save_file", refuse)
+    monkeypatch.setattr(shards, "save_file", refuse)
 
-    with pytest.raises(CacheError, match=r"k\.safetensors: .*Read-only.*LINGRAFT_CACHE"):
-        stored("k", make_table, folder=tmp_path)
+    with filling(space), pytest.raises(CacheError, match=rf"{SPACE}: .*Read-only.*LINGRAFT_CACHE"):
+        add_texts(space, make_table(), names(5), max_bytes=PLENTY)
 
 
-def test_a_cache_folder_that_cannot_be_made_is_told(tmp_path):
-    """A file where the folder should be is an error with a cure, not a traceback."""
-    (tmp_path / "states").write_text("")
-
-    with pytest.raises(CacheError, match="LINGRAFT_CACHE"):
-        stored("k", make_table, folder=tmp_path / "states" / "inside")
+# ---- Information and pruning -----------------------------------------------------------------------
 
 
 def test_info_of_an_empty_cache(tmp_path):
@@ -542,37 +306,67 @@ def test_info_of_an_empty_cache(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_info_counts_entries_bytes_and_times(tmp_path):
-    """Only complete entries count; times are those of the last use."""
-    for i, key in enumerate("ab"):
-        stored(key, make_table, folder=tmp_path)
-        os.utime(tmp_path / f"{key}.safetensors", (i, i))
-    (tmp_path / ".lingraft-c-123.safetensors").write_bytes(b"half")
+def test_info_counts_shards_bytes_and_times(space, tmp_path):
+    """Of all spaces, complete shards only; times are those of the last use."""
+    paths = [add(space, make_table(), names(5)), add(tmp_path / ("6" * 64), make_table(), names(5))]
+    for i, path in enumerate(paths):
+        os.utime(path, (i, i))
+    (space / ".lingraft-shard-123.safetensors").write_bytes(b"half")
 
     found = info(tmp_path)
 
-    assert (found.entries, found.bytes) == (2, sum(path.stat().st_size for path in tmp_path.glob("[ab].safetensors")))
+    assert (found.shards, found.bytes) == (2, sum(path.stat().st_size for path in paths))
     assert (found.oldest.timestamp(), found.newest.timestamp()) == (0, 1)
 
 
-def test_prune_removes_down_to_the_bound(tmp_path):
+def test_prune_removes_down_to_the_bound(space, tmp_path):
     """Pruning takes the oldest first, counts what it freed, and clears leftovers of crashes."""
-    for i, key in enumerate("abc"):
-        stored(key, make_table, folder=tmp_path)
-        os.utime(tmp_path / f"{key}.safetensors", (i, i))
-    gc.collect()
-    size = (tmp_path / "a.safetensors").stat().st_size
-    (tmp_path / ".lingraft-c-123.safetensors").write_bytes(b"half")
+    paths = [add(space, make_table(seed=i), names(5, first=5 * i)) for i in range(3)]
+    for i, path in enumerate(paths):
+        os.utime(path, (i, i))
+    size = paths[0].stat().st_size
+    (space / ".lingraft-shard-123.safetensors").write_bytes(b"half")
 
     assert prune(tmp_path, max_bytes=size) == (2, 2 * size)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.safetensors", "folder.lock"]
+    assert sorted(path.name for path in space.iterdir()) == sorted([paths[2].name, "space.lock"])
     assert prune(tmp_path) == (1, size)
-    assert info(tmp_path).entries == 0
+    assert info(tmp_path).shards == 0
 
 
-def test_info_needs_no_torch(tmp_path):
-    """The command line asks for sizes without importing torch."""
-    code = "import sys; from lingraft import cache; cache.info(cache.Path(sys.argv[1])); print('torch' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+def test_prune_removes_what_an_older_version_stored(space, tmp_path):
+    """An entry for a list of texts, with its lock; whatever else lies in the folder stays."""
+    kept = add(space, make_table(), names(5))
+    (tmp_path / f"{'a' * 64}.safetensors").write_bytes(b"twelve bytes")
+    (tmp_path / f"{'a' * 64}.lock").touch()
+    (tmp_path / "notes.safetensors").touch()
 
-    assert answer.stdout.strip() == "False"
+    assert info(tmp_path).shards == 1
+    assert prune(tmp_path, max_bytes=PLENTY) == (1, 12)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([SPACE, "folder.lock", "notes.safetensors"])
+    assert kept.exists()
+
+
+def hold(space, started, done):
+    """Fill a space until told to stop."""
+    with locked(space / "space.lock"):
+        started.set()
+        done.wait(timeout=30)
+
+
+def test_prune_leaves_a_shard_that_is_being_written(space, tmp_path):
+    """A space that another process fills is not swept."""
+    fork = multiprocessing.get_context("fork")
+    started, done = fork.Event(), fork.Event()
+    process = fork.Process(target=hold, args=(space, started, done))
+    process.start()
+    assert started.wait(timeout=30)
+    half = space / ".lingraft-shard-123.safetensors"
+    half.write_bytes(b"half")
+
+    prune(tmp_path)
+    during = half.exists()
+    done.set()
+    process.join(timeout=30)
+    prune(tmp_path)
+
+    assert (during, half.exists()) == (True, False)

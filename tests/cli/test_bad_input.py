@@ -1,6 +1,5 @@
 """Bad input ends in one clear block that says what, where and what to do, never in a traceback."""
 
-import io
 import json
 import subprocess
 import sys
@@ -8,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lingraft.cli import main as cli
+from lingraft.core.progress import Reporter
+from lingraft.recipe.parsing import read_recipe
 from lingraft.training.state import load_training_state
+from quick_run import run
 
 WORDS = {"sun": ["bako", "beli", "cora"], "rain": ["dune", "dilo", "goma"]}
 
@@ -40,15 +41,12 @@ def own_data(tmp_path, tiny_checkpoint):
 
 
 @pytest.fixture
-def lingraft(monkeypatch, capfd):
+def lingraft(command):
     """Call the command line; returns its exit code and everything it printed."""
 
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lingraft", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        printed = capfd.readouterr()
-        return end.value.code or 0, printed.out + printed.err
+    def call(*arguments, stdin=""):
+        done = command(*arguments, stdin=stdin)
+        return done.code, done.out + done.err
 
     return call
 
@@ -57,8 +55,8 @@ def lingraft(monkeypatch, capfd):
 def refused(lingraft):
     """Call the command line, expect a refusal without a traceback, and return what it said."""
 
-    def call(*arguments):
-        code, printed = lingraft(*arguments)
+    def call(*arguments, stdin=""):
+        code, printed = lingraft(*arguments, stdin=stdin)
         assert code == 1, printed
         assert "Traceback" not in printed
         return " ".join(printed.split())
@@ -115,16 +113,15 @@ def test_a_report_of_an_unfinished_run_is_refused(refused, tmp_path):
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == "mine"
 
 
-def test_an_empty_standard_input_is_told(own_data, refused, lingraft, monkeypatch):
+def test_an_empty_standard_input_is_told(own_data, refused):
     """`predict` without a text says what to give."""
-    assert lingraft("run", own_data / "recipe.yaml", "--quiet")[0] == 0
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
-    assert "standard input is empty" in refused("predict", own_data / "run")
+    run(read_recipe(own_data / "recipe.yaml"))
+    assert "standard input is empty" in refused("predict", own_data / "run", stdin="\n")
 
 
-def test_a_changed_file_does_not_continue_a_run(own_data, refused, lingraft):
+def test_a_changed_file_does_not_continue_a_run(own_data, refused):
     """A run that was begun with other texts is not continued with these."""
-    assert lingraft("run", own_data / "recipe.yaml", "--quiet")[0] == 0
+    run(read_recipe(own_data / "recipe.yaml"))
     with (own_data / "train.eng.csv").open("a", encoding="utf-8") as file:
         file.write("ada luma,sun\n")
     said = refused("run", own_data / "recipe.yaml")
@@ -232,7 +229,7 @@ def test_a_pickled_checkpoint_is_refused(own_data, refused, tmp_path, tiny_check
     assert "save_pretrained" in said
 
 
-def test_a_full_disk_while_saving_keeps_what_was_saved(own_data, refused, lingraft, monkeypatch):
+def test_a_full_disk_while_saving_keeps_what_was_saved(own_data, refused, monkeypatch, capfd):
     """When the disk is full the run stops with a cure, and continues from its last state afterwards."""
     import lingraft.model.checkpoint as checkpoint
 
@@ -252,9 +249,8 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(own_data, refused, lingra
     state = own_data / "run" / "trials" / "k0-draw0-seed1" / "training.safetensors"
     assert load_training_state(state).step == 1
     monkeypatch.setattr(checkpoint, "save_file", save_file)
-    code, printed = lingraft("run", own_data / "recipe.yaml")
-    assert code == 0, printed
-    assert "continuing at step 1" in printed
+    run(read_recipe(own_data / "recipe.yaml"), reporter=Reporter())
+    assert "continuing at step 1" in capfd.readouterr().err
     assert (own_data / "run" / "report.html").exists()
 
 
@@ -271,9 +267,9 @@ def test_a_second_run_into_the_same_folder_is_refused(own_data, refused):
     assert "in use by another run" in said
 
 
-def test_another_recipe_does_not_overwrite_a_run(own_data, refused, lingraft):
+def test_another_recipe_does_not_overwrite_a_run(own_data, refused):
     """A run folder of another recipe is left alone; the setting that differs is named."""
-    assert lingraft("run", own_data / "recipe.yaml")[0] == 0
+    run(read_recipe(own_data / "recipe.yaml"))
     assert "num_train_epochs" in refused("run", own_data / "recipe.yaml", "train.num_train_epochs=3")
 
 

@@ -133,9 +133,34 @@ def test_lock_dies_with_its_process(tmp_path):
         pass
 
 
-def test_platform_without_locks_goes_on(tmp_path, monkeypatch):
-    """Where fcntl is missing, the block runs without waiting."""
-    monkeypatch.setattr(folders, "fcntl", None)
+def test_a_lock_file_left_behind_is_harmless(tmp_path):
+    """Whoever held it: who comes next takes it, and what another lock kind once wrote there stays unread."""
+    lock = tmp_path / "lock"
+    lock.write_text("4711")
 
-    with locked(tmp_path / "lock"), locked(tmp_path / "lock"):
+    for _ in range(2):
+        with locked(lock), pytest.raises(BlockingIOError):
+            fork_refused(lock)
+        with locked_or_refused(lock):
+            pass
+
+
+def fork_refused(lock):
+    """Ask for a held lock from another process, and raise here what it raised there."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.apply(take, (lock,))
+
+
+def take(lock):
+    """Hold the lock for no time."""
+    with locked_or_refused(lock):
         pass
+
+
+def test_a_lock_file_is_as_accessible_as_any_other(tmp_path):
+    """Colleagues who share a folder may lock it too."""
+    (tmp_path / "usual").write_text("")
+    with locked(tmp_path / "one"), locked_or_refused(tmp_path / "other"):
+        modes = {(tmp_path / name).stat().st_mode for name in ("usual", "one", "other")}
+
+    assert len(modes) == 1

@@ -532,7 +532,7 @@ def test_what_was_impossible_is_tried_again(world, tmp_path, capfd):
     )
     for _ in range(2):
         with pytest.raises(RunError, match=r"no method is possible.*peft-prefix: PEFT's prefix does not work"):
-            compare(found, quiet=False)
+            quick_compare(found, quiet=False)
         assert "peft-prefix: not possible" in capfd.readouterr().err
 
 
@@ -648,6 +648,8 @@ def test_the_command_shows_the_table_and_writes_the_page(world, tiny_checkpoint,
     """The command shows the table and writes the page."""
     found = recipe(world, tiny_checkpoint, tmp_path / "out", methods=["frozen-head", "prototype"])
     (tmp_path / "recipe.yaml").write_text(found.to_yaml(), encoding="utf-8")
+    quick_compare(found)
+    (tmp_path / "out" / "README.md").unlink()
     arguments = ["compare", str(tmp_path / "recipe.yaml"), "--markdown", str(tmp_path / "page.md"), "--quiet"]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output

@@ -275,13 +275,14 @@ def test_unfrozen_layers_learn_as_in_ordinary_fine_tuning(stack, tiny_checkpoint
         original = key.removeprefix("unfrozen.").replace("/", ".")
         if original.endswith("key.bias"):
             continue  # shifts all scores of a query alike: its gradient is nothing but rounding
-        torch.testing.assert_close(tensor, theirs[original], rtol=1e-5, atol=1e-5)
+        # Cached states round otherwise than a whole forward pass, and Adam divides by the size of a gradient.
+        torch.testing.assert_close(tensor, theirs[original], rtol=1e-5, atol=5e-5)
         if key.startswith("unfrozen."):
             assert not torch.equal(tensor, dict(stack.named_parameters())[original])
     with torch.no_grad():
         for (batch,), (read,) in zip(world, plain_world, strict=True):
             expected = plain(read.states.tokens, read.states.mask)
-            torch.testing.assert_close(model(batch.states, batch.language)[1], expected, rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(model(batch.states, batch.language)[1], expected, rtol=1e-5, atol=5e-5)
 
 
 # ---- With adapters, and saved ----------------------------------------------------------------------

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lingraft.backbones.encoding import encode
-from lingraft.backbones.walk import embed_batch, states_at, step
+from lingraft.backbones.walk import states_at, step
 from lingraft.core.records import Features
 from lingraft.model.adaptation import Adaptation, build_adaptation
 from lingraft.model.heads.linear import LinearClassifier
@@ -245,7 +245,7 @@ def test_cached_and_fresh_states_train_alike(tiny_backbone, cut):
     stack = tiny_backbone.stack
     features = [Features(str(i), tuple(ids)) for i, ids in enumerate(IDS)]
     encoded = encode(
-        features, tiny_backbone, cut=cut, max_length=16, dtype="float32", max_bytes=10**9, device=CPU
+        features, tiny_backbone, cut=cut, dtype="float32", max_bytes=10**9, device=CPU
     )  # fmt: skip
     gradients = []
     for states in (encoded.table.batch([2, 0, 1]), states_at([IDS[2], IDS[0], IDS[1]], stack, cut, CPU)):
@@ -315,7 +315,7 @@ def test_logits_reach_every_trained_part(tiny_backbone):
 
 def test_a_block_of_its_own_is_one_layer_further(tiny_backbone):
     """A step raises the layer by one and leaves mask and length."""
-    states = embed_batch(IDS, tiny_backbone.stack, CPU)
+    states = states_at(IDS, tiny_backbone.stack, 0, CPU)
     assert states.layer == 0
     after = step(tiny_backbone.stack, 0, states, torch.randn(4, 24))
     assert (after.layer, after.tokens.shape, after.mask is states.mask) == (1, states.tokens.shape, True)
@@ -332,6 +332,6 @@ def test_an_adaptation_without_parts_is_a_head(tiny_backbone):
 def test_virtual_tokens_of_a_carried_prompt_do_not_leave(tiny_backbone):
     """Prompt rows that came with the states are taken off at the end too."""
     model = grafted(tiny_backbone.stack, cut=0)
-    states = embed_batch(IDS, tiny_backbone.stack, CPU)
+    states = states_at(IDS, tiny_backbone.stack, 0, CPU)
     final = model.run_layers(replace(states, prompt_length=1), "yor-Latn")
     assert final.tokens.shape[1] == states.tokens.shape[1] - 1

@@ -50,7 +50,7 @@ def encoded(tiny_backbone):
     """Cached states of five texts."""
     features = [Features(f"id{i}", tuple(ids)) for i, ids in enumerate(IDS)]
     return encode(
-        features, tiny_backbone, cut=1, max_length=32, dtype="float32", max_bytes=10**9, device=CPU
+        features, tiny_backbone, cut=1, dtype="float32", max_bytes=10**9, device=CPU
     )  # fmt: skip
 
 
@@ -204,7 +204,7 @@ def test_predictions_come_from_all_rows_of_an_example(tiny_backbone, model):
             ),
         ).eval()  # fmt: skip
         features = kind.encode(examples, tiny_backbone.tokenizer, 24, "")
-        encoded = encode(features, tiny_backbone, cut=1, max_length=24, dtype="float32", max_bytes=10**9, device=CPU)
+        encoded = encode(features, tiny_backbone, cut=1, dtype="float32", max_bytes=10**9, device=CPU)
         assert len(features) > len(examples)
         order = [2, 0, 1]
         wanted = [examples[i] for i in order]

@@ -130,3 +130,11 @@ def test_a_trial_of_another_meaning_is_refused(world, tiny_checkpoint, tmp_path)
     write_json(path, read_object(path) | {"meaning of a training": "0"})
     with pytest.raises(RunError, match="these have changed: meaning of a training;"):
         run(recipe(world, tiny_checkpoint, tmp_path / "run", "seeds=[1,2]"))
+
+
+def test_a_trial_that_does_not_say_what_it_is_made_of_is_refused(world, tiny_checkpoint, tmp_path):
+    """Its identity may have been anything."""
+    folder = run(recipe(world, tiny_checkpoint, tmp_path / "run"))
+    (folder / "trials" / "k0-draw0-seed1" / "identity.json").unlink()
+    with pytest.raises(RunError, match="does not say what it was made of"):
+        run(recipe(world, tiny_checkpoint, tmp_path / "run", "seeds=[1,2]"))

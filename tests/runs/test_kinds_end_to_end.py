@@ -2,9 +2,6 @@
 
 import json
 import random
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -15,7 +12,6 @@ from safetensors.torch import load_file
 import lingraft
 import lingraft.experiments.compare
 from invented import FILLER, SOURCE, TARGET, TOPICS, labelled_texts, translated
-from killed_run import KILLED
 from lingraft.core.errors import CheckpointError, ConfigError, DataError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.progress import Reporter
@@ -24,7 +20,6 @@ from lingraft.experiments import worker as compare_worker
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.findings import formula_of
 from lingraft.results.run_files import read_run
-from lingraft.runs import pipeline
 from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
 from lingraft.runs.preparation import prepare
@@ -32,7 +27,8 @@ from lingraft.runs.rescore import rescore
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather
-from quick_run import QUIET, quick_compare, run
+from lingraft.training.state import load_training_state
+from quick_run import Stopping, quick_compare, run
 from tiny import WORDS
 
 KINDS = ("span_qa", "tagging", "choice")
@@ -153,12 +149,12 @@ def recipe(kind, world, checkpoint, output, *overrides, **changes):
 
 @pytest.fixture(scope="module", params=KINDS)
 def finished(request, world, tiny_checkpoint, tmp_path_factory):
-    """The kind, and a run of 0 and of 2 shots, verified in a fresh process."""
+    """The kind, and a run of 0 and of 2 shots."""
     folder = tmp_path_factory.mktemp(f"run-{request.param}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINGRAFT_CACHE", str(folder / "cache"))
         wanted = recipe(request.param, world, tiny_checkpoint, folder / "run", "shots.k=[0,2]")
-        return request.param, pipeline.run(wanted, reporter=QUIET)
+        return request.param, run(wanted)
 
 
 TRIALS = ("k0-draw0-seed1", "k2-draw0-seed1")
@@ -223,7 +219,7 @@ def test_shots_are_counted_in_examples(finished):
 
 
 def test_a_run_is_proven(finished):
-    """A fresh process gave back the logits; the backbone is as it was; alignment took place."""
+    """What was saved gave back the logits; the backbone is as it was; alignment took place."""
     _, folder = finished
     summary = read_run(folder).summary
     assert summary["verification"]["texts"] == 2 * 2 * SIZES["test"]
@@ -342,21 +338,18 @@ def test_items_of_another_shape_are_told(finished):
         assert told in str(caught.value)
 
 
-# ---- After a kill ----------------------------------------------------------------------------------
+# ---- After a stop ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_path, monkeypatch):
-    """Killed amid the first epoch and started again, a run ends as one that was never killed."""
+def test_a_stopped_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_path, monkeypatch):
+    """Stopped amid the first epoch and started again, a run ends as one that was never stopped."""
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
-    wanted = recipe(kind, world, tiny_checkpoint, tmp_path / "killed", "shots.k=2")
-    path = tmp_path / "recipe.yaml"
-    path.write_text(wanted.to_yaml(), encoding="utf-8")
-    (tmp_path / "driver.py").write_text(KILLED.format(step=3), encoding="utf-8")
-    done = subprocess.run([sys.executable, str(tmp_path / "driver.py"), str(path)], capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    trial = tmp_path / "killed" / "trials" / TRIALS[1]
-    assert [p.name for p in trial.iterdir()] == ["training.safetensors"]
+    wanted = recipe(kind, world, tiny_checkpoint, tmp_path / "stopped", "shots.k=2")
+    with pytest.raises(KeyboardInterrupt):
+        run(wanted, reporter=Stopping(4, of="training"), save_every=-1.0)
+    trial = tmp_path / "stopped" / "trials" / TRIALS[1]
+    assert load_training_state(trial / "training.safetensors").step == 3
 
     continued = run(wanted)
     whole = run(recipe(kind, world, tiny_checkpoint, tmp_path / "whole", "shots.k=2"))
@@ -474,7 +467,7 @@ def test_the_frozen_head_of_a_comparison_is_the_one_before(world, tiny_checkpoin
     wanted = recipe(
         "choice", world, tiny_checkpoint, tmp_path / "out", *own, compare={"methods": ["frozen-head", "lingraft"]}
     )
-    for one in lingraft.experiments.compare.variants(wanted):
+    for one in lingraft.experiments.compare.list_methods(wanted):
         compare_worker.run_variant(one, wanted)
     alone, ours = (lines(tmp_path / "out" / name, TRIALS[1], TARGET) for name in ("frozen-head", "lingraft"))
     assert [row["value"] for row in alone] == [row["before"] for row in ours]

@@ -1,17 +1,15 @@
 """A whole run, from tables to report; killed amid training, and continued."""
 
 import json
-import signal
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import lingraft
 from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
-from killed_run import KILLED
+from killed_run import killed_run
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.state_cache import info
 from lingraft.core.errors import CheckpointError, ConfigError, DataError, RunError
@@ -19,14 +17,13 @@ from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import IDS, PairExample, Score
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.run_files import read_run
-from lingraft.runs import pipeline
 from lingraft.runs.checks import resolve_cut
 from lingraft.runs.folder import trials_of
 from lingraft.runs.preparation import tokenise
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather
-from quick_run import QUIET, run
+from quick_run import run
 from tiny import save_checkpoint
 
 SMALL = [
@@ -62,13 +59,13 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(world, tiny_checkpoint, tmp_path_factory):
-    """A run of 0 and 1 shots and two seeds, verified in a fresh process."""
+    """A run of 0 and 1 shots and two seeds, as anybody starts it: verified in a fresh process."""
     folder = tmp_path_factory.mktemp("runs")
+    wanted = recipe(world, tiny_checkpoint, folder / "run", "shots.k=[0,1]", "seeds=[1,2]")
+    (folder / "recipe.yaml").write_text(wanted.to_yaml(), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINGRAFT_CACHE", str(folder / "cache"))
-        return pipeline.run(
-            recipe(world, tiny_checkpoint, folder / "run", "shots.k=[0,1]", "seeds=[1,2]"), reporter=QUIET
-        )
+        return lingraft.run(folder / "recipe.yaml", quiet=True)
 
 
 # ---- What a run leaves -----------------------------------------------------------------------------
@@ -324,9 +321,7 @@ def test_a_killed_run_ends_on_the_same_bits(world, tiny_checkpoint, tmp_path, mo
     wanted = recipe(world, tiny_checkpoint, tmp_path / "killed", "seeds=[1]", "shots.k=1")
     path = tmp_path / "recipe.yaml"
     path.write_text(wanted.to_yaml(), encoding="utf-8")
-    (tmp_path / "driver.py").write_text(KILLED.format(step=5), encoding="utf-8")
-    done = subprocess.run([sys.executable, str(tmp_path / "driver.py"), str(path)], capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    killed_run(path, step=6)
     trial = tmp_path / "killed" / "trials" / "k1-draw0-seed1"
     assert sorted(p.name for p in trial.iterdir()) == ["identity.json", "training.safetensors"]
 
@@ -342,12 +337,13 @@ def test_a_killed_run_ends_on_the_same_bits(world, tiny_checkpoint, tmp_path, mo
 
 
 def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, monkeypatch):
-    """One entry per language and purpose, whatever the number of seeds and shots; a second run computes none."""
+    """Whatever the number of seeds and shots, texts are encoded once: a second run adds nothing."""
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
     run(recipe(world, tiny_checkpoint, tmp_path / "a", "shots.k=[0,1]", "train.num_train_epochs=1"))
-    assert info().entries == 5
-    monkeypatch.setattr("lingraft.backbones.encoding._states", None)
+    stored = info()
+    assert stored.shards == 5  # one per language and purpose
     run(recipe(world, tiny_checkpoint, tmp_path / "b", "shots.k=[0,1]", "train.num_train_epochs=2"))
+    assert (info().shards, info().bytes) == (stored.shards, stored.bytes)
 
 
 # ---- Other shapes of a run -------------------------------------------------------------------------

@@ -1,12 +1,10 @@
 """A trained run scored again, on another benchmark; and predictions scored from files."""
 
 import json
-import sys
 from types import SimpleNamespace
 
 import pytest
 
-from lingraft.cli import main as cli
 from lingraft.core.errors import DataError
 from lingraft.core.records import Prediction
 from lingraft.model.checkpoint import Identity
@@ -18,15 +16,12 @@ TEXTS = {"eng": ("good", "bad", "good"), "ace": ("bad", "good", "good", "bad")}
 
 
 @pytest.fixture
-def call(monkeypatch, capsys):
-    """Run the command line in this process; returns what it printed, and whether it failed."""
+def call(command):
+    """Call the command line; its exit code and what it printed, each output on one line."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lingraft", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        printed = capsys.readouterr()
-        return SimpleNamespace(code=end.value.code or 0, out=" ".join(printed.out.split()), err=printed.err)
+        done = command(*arguments)
+        return SimpleNamespace(code=done.code, out=" ".join(done.out.split()), err=done.err)
 
     return run
 

@@ -190,10 +190,13 @@ def test_a_part_that_stays_on_is_noticed(trained):
     model = load(path, backbone=trained.backbone).model
     encoded = trained.pools[SOURCE, "dev"]
     ids = [example.id for example in trained.materials.dev]
-    pooled = encoded.table.pooled.copy()
-    pooled[encoded.row[ids[3]], 5] += 2.5
+    places = list(encoded.table.places)
+    table, row = places[encoded.row[ids[3]]]
+    pooled = table.pooled.copy()
+    pooled[row, 5] += 2.5
+    places[encoded.row[ids[3]]] = replace(table, pooled=pooled), row
 
-    other = replace(encoded, table=replace(encoded.table, pooled=pooled))
+    other = replace(encoded, table=replace(encoded.table, places=places))
 
     assert compare_with_base(model, encoded, ids, SOURCE)[0] < 1e-4
     assert compare_with_base(model, other, ids, SOURCE)[0] == pytest.approx(2.5, abs=1e-3)

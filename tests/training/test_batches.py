@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.backbones.encoding import Encoded
-from lingraft.backbones.state_table import IdTable, StateTable
+from lingraft.backbones.state_table import IdTable, StateTable, StateView
 from lingraft.core.records import IDS, Features
 from lingraft.recipe.settings import TrainSettings
 from lingraft.tasks.kinds import NO_LABEL
@@ -27,7 +27,8 @@ def encoded(count, prefix, lengths=None, target=lambda i: None):
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     pooled = np.arange(count, dtype=np.float32)[:, None].repeat(2, axis=1)
     features = tuple(Features(f"{prefix}{i}", (1,) * n, target(i)) for i, n in enumerate(lengths))
-    return Encoded(features, StateTable(tokens, offsets, pooled, layer=1))
+    table = StateTable(tokens, offsets, pooled, layer=1)
+    return Encoded(features, StateView([(table, row) for row in range(count)], 2, 1))
 
 
 def source_pool(count):
@@ -341,7 +342,8 @@ def windowed(counts, target=lambda example, part: None):
     tokens = np.concatenate([np.full((n, 2), row, np.float32) for row, n in enumerate(lengths)])
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     pooled = np.arange(len(features), dtype=np.float32)[:, None].repeat(2, axis=1)
-    return Encoded(tuple(features), StateTable(tokens, offsets, pooled, layer=1))
+    table = StateTable(tokens, offsets, pooled, layer=1)
+    return Encoded(tuple(features), StateView([(table, row) for row in range(len(features))], 2, 1))
 
 
 def windowed_pool(counts, labelled=None, teacher=None, **options):

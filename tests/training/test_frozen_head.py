@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lingraft.backbones.encoding import encode
-from lingraft.backbones.walk import at_layer, pad_batch
+from lingraft.backbones.walk import at_layer, states_at
 from lingraft.core.records import ChoiceExample, Features, PairExample, TaggedExample
 from lingraft.model.heads.linear import Labelled, fit_head
 from lingraft.model.standardiser import Standardiser
@@ -44,7 +44,7 @@ ENGLISH = (("ada", "beli", "cora", "dune"), ("eli", "fara", "goma", "hilu"))
 def states_of(backbone, kind, examples):
     """Encoded examples, cut after the first block."""
     features = kind.encode(examples, backbone.tokenizer, 32, "")
-    return encode(features, backbone, cut=1, max_length=32, dtype="float32", max_bytes=10**9, device=CPU)
+    return encode(features, backbone, cut=1, dtype="float32", max_bytes=10**9, device=CPU)
 
 
 def pool_of(backbone, kind, examples, *, labelled=None, source=True, language="eng-Latn"):
@@ -134,7 +134,7 @@ def test_its_logits_are_those_of_the_frozen_states(tiny_backbone):
     for row, logits in zip(rows, found, strict=True):
         ids = source.encoded.features[row].input_ids
         with torch.no_grad():
-            final = at_layer(tiny_backbone.stack, pad_batch([ids], tiny_backbone.stack, CPU), 3)
+            final = states_at([ids], tiny_backbone.stack, 3, CPU)
             expected = linear(tiny_backbone.stack.finish(final.tokens)[0].mean(0))
         torch.testing.assert_close(logits, expected.detach(), rtol=1e-4, atol=1e-4)
 
@@ -192,7 +192,7 @@ def test_a_logistic_regression_reads_the_cache(tiny_backbone):
     texts = [(1, 5 + i % 4, 6 + i % 4, 2) if i % 2 else (1, 20 + i % 4, 2) for i in range(16)]
     encoded = encode(
         [Features(f"x{i}", ids) for i, ids in enumerate(texts)], tiny_backbone,
-        cut=1, max_length=32, dtype="float32", max_bytes=10**9, device=CPU,
+        cut=1, dtype="float32", max_bytes=10**9, device=CPU,
     )  # fmt: skip
     ids = [f"x{i}" for i in range(16)]
     pooled, labels = encoded.pooled(ids), [i % 2 for i in range(16)]

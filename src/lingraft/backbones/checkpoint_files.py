@@ -6,7 +6,7 @@ import json
 import re
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..core.errors import CheckpointError
 from . import backbones
@@ -31,10 +31,10 @@ def usual_prefix(checkpoint: str) -> str:
     return "query: " if "e5" in words and "instruct" not in words else ""
 
 
-def checkpoint_folder(checkpoint: str) -> Path:
-    """Where the checkpoint's files are, fetched or converted first if need be."""
+def checkpoint_folder(checkpoint: str, *, trusting: bool = False) -> Path:
+    """Where the checkpoint's files are, fetched or converted first if need be; ``trusting`` as in load_backbone."""
     if checkpoint.startswith(BUNDLED):
-        return bundled_folder(checkpoint.removeprefix(BUNDLED))
+        return bundled_folder(checkpoint.removeprefix(BUNDLED), trusting=trusting)
     return local_folder(checkpoint) or download(checkpoint, only=DOWNLOADED)
 
 
@@ -164,6 +164,18 @@ def stored_parameters(file: Path) -> int:
             f"{file} is damaged ({first_line(error)}); it is probably an unfinished download: delete it and fetch "
             "it again"
         ) from None
+
+
+def stored_in_16_bit(files: list[Path]) -> Literal["float16", "bfloat16"] | None:
+    """The format that all floating-point numbers of a checkpoint are stored in, if it is one of 16 bit."""
+    from safetensors import safe_open
+
+    found = set()
+    for file in files:
+        with safe_open(file, framework="numpy") as tensors:
+            found |= {tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118
+    floats = {dtype for dtype in found if dtype.startswith(("F", "BF"))}
+    return "float16" if floats == {"F16"} else "bfloat16" if floats == {"BF16"} else None
 
 
 def check_tokenizer_files(folder: Path, checkpoint: str) -> None:

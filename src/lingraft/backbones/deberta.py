@@ -86,7 +86,11 @@ class DebertaStack(LayerStack):
         attended = layer.attention.output(attended, hidden)
         states: Tensor = layer.output(layer.intermediate(attended), attended)
         if i == 0 and self.convolution is not None:
-            states = self.convolution(hidden * keep[:, :, None], states, keep.long())
+            # Text by text: the kernel of a convolution is chosen by the size of the batch, and rounds accordingly.
+            inputs = zip(
+                *(torch.split(part, 1) for part in (hidden * keep[:, :, None], states, keep.long())), strict=True
+            )
+            states = torch.cat([self.convolution(*one) for one in inputs])
         return states
 
     def _attend(self, attention: Any, hidden: Tensor, keep: Tensor, prefixes: tuple[Prefix, ...]) -> Tensor:

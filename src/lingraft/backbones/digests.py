@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from .mapped import NARROW, read_in_chunks
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 def weights_digest(module: nn.Module, but: Collection[str] = ()) -> str:
     """SHA-256 over the names, dtypes, shapes and bytes of all parameters (``but`` some), in the order of their names.
 
+    Parameters that are kept in 16 bit count as the float32 numbers that are computed with.
     A layer stack adds what its configuration says beyond shapes (``LayerStack.configuration``): the same weights with
     other heads or another activation are another model.
     """
@@ -27,10 +30,11 @@ def weights_digest(module: nn.Module, but: Collection[str] = ()) -> str:
     for name, parameter in sorted(module.named_parameters(remove_duplicate=False)):
         if name in but:
             continue
-        values = parameter.detach().cpu().contiguous()
-        digest.update(f"{name}\0{values.dtype}\0{tuple(values.shape)}\0".encode())
-        content: Any = values.reshape(-1).view(torch.uint8).numpy()  # shares the parameter's memory
-        digest.update(content)
+        dtype = torch.float32 if parameter.dtype in NARROW else parameter.dtype
+        digest.update(f"{name}\0{dtype}\0{tuple(parameter.shape)}\0".encode())
+        for values in read_in_chunks(parameter):
+            content: Any = values.view(torch.uint8).numpy()  # shares the parameter's memory
+            digest.update(content)
     return digest.hexdigest()
 
 

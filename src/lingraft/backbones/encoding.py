@@ -1,15 +1,15 @@
 """Texts to features to frozen states, once.
 
 The blocks below the cut see no prompt and nothing trained, so their output depends on the text
-alone: it is computed once, kept by the cache, and shared by every seed, draw and trial. The same
-pass goes on to the last layer for the pooled states that the frozen head and the alignment
-teacher need. Batches are composed from the list of texts alone, so a rebuilt entry is bitwise
-the same.
+alone: it is computed once, kept by the cache, and shared by every seed, draw, trial and recipe. The
+same pass goes on to the last layer for the pooled states that the frozen head and the alignment
+teacher need. What is missing is computed and stored shard by shard, so a long encoding that was
+killed goes on where it stopped, and no more than a shard of it is in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,12 +19,16 @@ from torch import Tensor
 from ..core.records import IDS, Features
 from . import LayerStack
 from .loading import Backbone
-from .state_cache import entry_bytes, entry_key, stored
-from .state_table import Dtype, IdTable, StateTable
-from .walk import frozen_pooled, length_batches, states_at
+from .shards import states_bytes, text_digest
+from .state_cache import add_texts, filling, open_texts, require_room, space_key, states_folder
+from .state_table import Dtype, IdTable, StateTable, StateView
+from .walk import encode_batch, length_batches
 
 Advance = Callable[[int], None]
 """Called with the number of tokens just encoded."""
+
+SHARD_BYTES = 64 * 10**6
+"""A shard is full when the next batch would make it larger: what an encoding holds in memory, and loses when killed."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Encoded:
     """Texts of one language with their frozen states, found by example id."""
 
     features: tuple[Features, ...]
-    table: StateTable | IdTable
+    table: StateView | IdTable
 
     @cached_property
     def row(self) -> dict[str, int]:
@@ -55,8 +59,7 @@ class Encoded:
     @property
     def width(self) -> int:
         """``H``."""
-        table = self.table.states if isinstance(self.table, IdTable) else self.table
-        return int(table.pooled.shape[1])
+        return self.table.width
 
     def pooled(self, ids: Sequence[str]) -> Tensor:
         """Mean states after the frozen last layer: ``[N, H]``."""
@@ -68,7 +71,6 @@ def encode(
     backbone: Backbone,
     *,
     cut: int,
-    max_length: int,
     dtype: Dtype,
     max_bytes: int,
     device: torch.device,
@@ -79,34 +81,39 @@ def encode(
     Args:
         features: Tokenised texts.
         backbone: The frozen model.
-        cut: Layer whose states are kept; at ``IDS`` batches are token ids, and only pooled states are stored.
-        max_length: Tokens per text at most; part of the key.
+        cut: Layer whose states are kept; at ``IDS`` batches are token ids, and only pooled states are read.
         dtype: ``float32`` or ``float16`` on disk.
         max_bytes: Bound of the whole store.
         device: Where to compute.
-        advance: Progress, in tokens.
+        advance: Progress, in tokens that were not in the cache.
     """
-    ids = [feature.input_ids for feature in features]
-    whole, cut = cut == IDS, cut if cut != IDS else usual_cut(backbone.stack.num_layers)
-    key = entry_key(
+    stack, whole = backbone.stack, cut == IDS
+    cut = usual_cut(stack.num_layers) if whole else cut
+    space = states_folder() / space_key(
         weights_digest=backbone.weights_digest,
         tokenizer_digest=backbone.tokenizer_digest,
         cut=cut,
-        max_length=max_length,
         dtype=dtype,
-        precision=backbone.stack.precision,
-        texts=ids,
+        precision=stack.precision,
+        device=device.type,
     )
-    lengths = [len(text) for text in ids]
-    table = stored(
-        key,
-        lambda: _states(ids, backbone.stack, cut, dtype, device, advance),
-        max_bytes=max_bytes,
-        size=entry_bytes(lengths, width=backbone.stack.width, dtype=dtype),
-    )
+    digests = [text_digest(feature.input_ids) for feature in features]
+    texts = {digest: feature.input_ids for digest, feature in zip(digests, features, strict=True)}
+    found = open_texts(space, texts, layer=cut)
+    if len(found) < len(texts):
+        with filling(space):  # meanwhile another process may have computed some
+            found = open_texts(space, texts, layer=cut)
+            missing = [digest for digest in texts if digest not in found]
+            lengths = [len(texts[digest]) for digest in missing]
+            require_room(space.parent, states_bytes(lengths, width=stack.width, dtype=dtype), max_bytes=max_bytes)
+            for rows in _shards(lengths, stack.width, dtype):
+                chosen = [missing[row] for row in rows]
+                table = _states([texts[digest] for digest in chosen], stack, cut, dtype, device, advance)
+                found |= add_texts(space, table, chosen, max_bytes=max_bytes)
+    view = StateView([found[digest] for digest in digests], stack.width, cut)
     if whole:
-        return Encoded(tuple(features), IdTable(tuple(ids), table, backbone.stack.padding_id))
-    return Encoded(tuple(features), table)
+        return Encoded(tuple(features), IdTable(tuple(f.input_ids for f in features), view, stack.padding_id))
+    return Encoded(tuple(features), view)
 
 
 def usual_cut(num_layers: int) -> int:
@@ -119,15 +126,25 @@ def usual_cut(num_layers: int) -> int:
     return num_layers // 2
 
 
+def _shards(lengths: Sequence[int], width: int, dtype: Dtype) -> Iterator[list[int]]:
+    """Rows of each shard: whole batches, as many as fit."""
+    shard: list[int] = []
+    for batch in length_batches(lengths):
+        if shard and states_bytes([lengths[row] for row in shard + batch], width=width, dtype=dtype) > SHARD_BYTES:
+            yield shard
+            shard = []
+        shard += batch
+    if shard:
+        yield shard
+
+
 def _states(
     ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, dtype: Dtype, device: torch.device, advance: Advance
 ) -> StateTable:
     """States at the cut and pooled states after the last layer, in the order of ``ids``."""
     lengths = [len(text) for text in ids]
     table = StateTable.empty(lengths, width=stack.width, layer=cut, dtype=dtype)
-    with torch.inference_mode():
-        for rows in length_batches(lengths):
-            states = states_at([ids[row] for row in rows], stack, cut, device)
-            table.put(rows, states, frozen_pooled(stack, states))
-            advance(sum(lengths[row] for row in rows))
+    for rows in length_batches(lengths):
+        table.put(rows, *encode_batch([ids[row] for row in rows], stack, cut, device))
+        advance(sum(lengths[row] for row in rows))
     return table

@@ -2,7 +2,8 @@
 
 A checkpoint is ``bundled:NAME``, a local folder or a Hub id. Weights are read from safetensors
 only, since a pickle runs whatever code its author put there; code that comes with a checkpoint is
-never run; and weights stored in 16 bit are computed with in 32.
+never run; and weights stored in 16 bit are computed with in 32. The matrix of word embeddings stays
+mapped, in the precision of its file: of a quarter of a million rows, a run reads those of its texts.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ from .checkpoint_files import (
     licence_of,
     local_folder,
     read_config,
+    stored_in_16_bit,
     stored_parameters,
     usual_prefix,
     weight_files,
 )
 from .digests import tokenizer_digest, weights_digest
+from .mapped import widen_all_but_words
+from .remembered import note_digests, recall_digests, stamp_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -75,7 +79,13 @@ class CheckpointFacts:
     licence: str
 
 
-def load_backbone(checkpoint: str, *, text_prefix: str | None = None, precision: Precision = "float32") -> Backbone:
+def load_backbone(
+    checkpoint: str,
+    *,
+    text_prefix: str | None = None,
+    precision: Precision = "float32",
+    trusting: bool = False,
+) -> Backbone:
     """Load a checkpoint as a frozen layer stack, its weights in float32, with its tokenizer.
 
     Args:
@@ -83,23 +93,29 @@ def load_backbone(checkpoint: str, *, text_prefix: str | None = None, precision:
         text_prefix: What goes before every text; by default what the model was trained with,
             where that is known.
         precision: Of the matrix products inside its blocks.
+        trusting: Believe digests that were made before of the same files; for prediction, not for training.
 
     Raises:
         CheckpointError: It is missing, damaged, unsafe, or of an unsupported family.
     """
-    folder = checkpoint_folder(checkpoint)
+    folder = checkpoint_folder(checkpoint, trusting=trusting)
+    seen = stamp_files(folder)
     config = read_config(folder, checkpoint)
     weight_files(folder, checkpoint)
     tokenizer = _load_tokenizer(folder, checkpoint)
-    stack: LayerStack = backbones.build(config["model_type"])(_load_encoder(folder, checkpoint))
+    stack: LayerStack = backbones.build(config["model_type"])(_load_encoder(folder, checkpoint, mapped=True))
     stack.precision = precision
     _check_vocabulary(tokenizer, config, checkpoint)
+    digests = recall_digests(folder) if trusting else None
+    if digests is None:
+        digests = {"weights": weights_digest(stack), "tokenizer": tokenizer_digest(tokenizer)}
+        note_digests(folder, seen, digests)
     return Backbone(
         name=checkpoint,
         stack=stack,
         tokenizer=tokenizer,
-        weights_digest=weights_digest(stack),
-        tokenizer_digest=tokenizer_digest(tokenizer),
+        weights_digest=digests["weights"],
+        tokenizer_digest=digests["tokenizer"],
         text_prefix=usual_prefix(checkpoint) if text_prefix is None else text_prefix,
         max_length=min(stack.max_length, tokenizer.model_max_length),
         licence=licence_of(folder, checkpoint),
@@ -177,10 +193,14 @@ def load_encoder(checkpoint: str) -> nn.Module:
     return _load_encoder(checkpoint_folder(checkpoint), checkpoint)
 
 
-def _load_encoder(folder: Path, checkpoint: str) -> nn.Module:
-    """The Hugging Face encoder without pooler and head, every weight of it from the file."""
+def _load_encoder(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.Module:
+    """The Hugging Face encoder without pooler and head, every weight of it from the file.
+
+    All in float32; ``mapped``, word embeddings that are stored in 16 bit stay so.
+    """
     from transformers import AutoConfig, AutoModel
 
+    narrow = stored_in_16_bit(weight_files(folder, checkpoint)) if mapped else None
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
         with _quiet():
@@ -188,7 +208,7 @@ def _load_encoder(folder: Path, checkpoint: str) -> nn.Module:
             model, info = AutoModel.from_pretrained(
                 folder,
                 config=config,
-                dtype=torch.float32,
+                dtype=getattr(torch, narrow or "float32"),
                 use_safetensors=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are reported below, by name
@@ -210,6 +230,8 @@ def _load_encoder(folder: Path, checkpoint: str) -> nn.Module:
             "be left at random; give a checkpoint of the whole encoder"
         )
     encoder: nn.Module = model
+    if narrow:
+        widen_all_but_words(encoder, model.get_input_embeddings())
     return encoder
 
 

@@ -1,322 +1,240 @@
-"""Frozen states, computed once: a content-addressed store that is read through a memory map.
+"""Frozen states, computed once for each text: shards that are read through a memory map.
 
-Everything below the cut depends on the text alone, so every seed, every shot draw and every
-hyper-parameter trial reads the same numbers. An *entry* holds them for an ordered list of ``N``
-texts in one safetensors file: the tokens of all texts one after the other without padding, where
-each text begins, and the pooled states after the last layer. Its name is a digest of everything the
-numbers depend on (:func:`entry_key`), so an entry is never out of date, only unused; the least
-recently used ones make room for new ones.
+Everything below the cut depends on the text alone, so every seed, every shot draw, every trial and
+every recipe reads the same numbers. What else they depend on is the same for many texts and names a
+*space*, a folder of shards (:func:`space_key`): the backbone, the cut, the precision, the device.
+Within it a text is found by a digest of its token ids. So nothing is ever out of date, only unused;
+the least recently used shards make room for new ones.
 
-What can go wrong with files is met here. A damaged entry (its checksum is compared on opening) is
-dropped and built again. Two processes that want the same entry build it once. An entry that this
-process has open is never removed to make room; another process may remove it, and on POSIX systems
-that does no harm: a mapped file stays readable after it lost its name.
-
-Nothing here imports torch, so that ``lingraft cache info`` answers at once.
+What can go wrong with files is met here. A damaged shard is dropped, with a warning, and its texts
+alone are computed again. Two processes that fill one space take turns, and the second finds what the
+first computed; one that was killed leaves its finished shards. A shard that this process has open is
+never removed to make room; another process may remove it, and on POSIX systems that does no harm: a
+mapped file stays readable after it lost its name.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import logging
-import mmap
-import os
-import weakref
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from ..core.errors import CacheError
-from ..core.files import TEMPORARY, cache_root, locked, write_atomically
-from .state_table import DTYPES, Dtype, StateTable
-
-__all__ = [
-    "DEFAULT_MAX_BYTES",
-    "VERSION",
-    "CacheInfo",
-    "entry_bytes",
-    "entry_key",
-    "info",
-    "open_entry",
-    "prune",
-    "states_folder",
-    "stored",
-]
+from ..core.files import TEMPORARY, cache_root, locked, locked_or_refused
+from .shards import (
+    DamagedError,
+    ShardFile,
+    discard_shard,
+    is_in_use,
+    list_shards,
+    open_shard,
+    read_digests,
+    shard_bytes,
+    write_shard,
+)
+from .state_table import StateTable
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # raised when the meaning of an entry changes; older entries are then never found again
-DEFAULT_MAX_BYTES = 20 * 10**9
+VERSION = 2  # raised when the meaning of a shard changes; older ones are then never found again
 
-_HEADER_BYTES = 1024  # room for the header of a safetensors file; ours is a third of that
+T = TypeVar("T")
+
+Place = tuple[StateTable, int]
+"""A table, and a row of it."""
+
+_SPACE = re.compile(r"[0-9a-f]{64}")
+_FORMER = re.compile(r"[0-9a-f]{64}\.(safetensors|lock)")  # before texts had shards, a list of texts had a file
 
 
 def states_folder() -> Path:
-    """Where entries live, unless a caller says otherwise."""
+    """Where spaces live, unless a caller says otherwise."""
     return cache_root() / "states"
 
 
-def entry_key(
-    *,
-    weights_digest: str,
-    tokenizer_digest: str,
-    cut: int,
-    max_length: int,
-    dtype: str,
-    precision: str,
-    texts: Sequence[tuple[int, ...]] | Sequence[str],
-) -> str:
-    """Name everything that the states of an entry depend on, in 64 hexadecimal digits.
+def space_key(*, weights_digest: str, tokenizer_digest: str, cut: int, dtype: str, precision: str, device: str) -> str:
+    """Name everything but the text that states depend on, in 64 hexadecimal digits.
 
-    Every field goes in with its kind and length in front, so no two inputs run together into the
-    same bytes; the order of the texts counts.
+    Every field goes in with its length in front, so no two inputs run together into the same bytes.
 
     Args:
         weights_digest: Identity of the backbone's weights.
         tokenizer_digest: Identity of the tokenizer.
         cut: Number of frozen blocks that the states went through.
-        max_length: Longest text in tokens.
         dtype: How the states are stored.
         precision: How they were computed.
-        texts: Token ids or strings, one per row of the entry.
+        device: Type of the device that computed them; kernels round differently.
     """
     digest = hashlib.sha256()
-    fields = (weights_digest, tokenizer_digest, str(cut), str(max_length), dtype, precision, str(len(texts)))
-    for field in (str(VERSION), *fields):
-        digest.update(_with_length(field))
-    for text in texts:
-        digest.update(_with_length(text))
+    for field in (str(VERSION), weights_digest, tokenizer_digest, str(cut), dtype, precision, device):
+        payload = field.encode()
+        digest.update(len(payload).to_bytes(8, "little") + payload)
     return digest.hexdigest()
 
 
-def _with_length(value: str | tuple[int, ...]) -> bytes:
-    """A text or its token ids as bytes that say where they end."""
-    if isinstance(value, str):
-        kind, payload = b"s", value.encode("utf-8", "surrogatepass")
-    else:
-        kind, payload = b"i", np.asarray(value, dtype="<i8").tobytes()
-    return kind + len(payload).to_bytes(8, "little") + payload
+# ---- Reading ---------------------------------------------------------------------------------------
 
 
-def entry_bytes(lengths: Sequence[int], *, width: int, dtype: Dtype = "float32") -> int:
-    """Size on disk of an entry for texts of these lengths, known before anything is computed."""
-    tokens = int(np.sum(lengths, dtype=np.int64)) * width * np.dtype(dtype).itemsize
-    offsets, pooled = 8 * (len(lengths) + 1), 4 * width * len(lengths)
-    return tokens + offsets + pooled + _HEADER_BYTES
-
-
-# ---- The store -------------------------------------------------------------------------------------
-
-
-def open_entry(key: str, *, folder: Path | None = None) -> StateTable | None:
-    """Map the entry called ``key``, or return None where there is none, or only a damaged one.
+def locate_texts(
+    space: Path, digests: Collection[bytes], *, besides: Collection[Path] = ()
+) -> dict[bytes, tuple[ShardFile, int]]:
+    """Look up texts: shard and row of each that is stored. No state is read, only which texts a shard holds.
 
     Args:
-        key: From :func:`entry_key`.
-        folder: Where entries live.
-    """
-    path = _path(key, folder)
-    try:
-        return _load(path)
-    except FileNotFoundError:
-        return None
-    except _DamagedError:
-        with _building(path):
-            return _load_or_discard(path)
-
-
-def stored(
-    key: str,
-    build: Callable[[], StateTable],
-    *,
-    folder: Path | None = None,
-    max_bytes: int = DEFAULT_MAX_BYTES,
-    size: int | None = None,
-) -> StateTable:
-    """Map the entry called ``key``; build and save it first where it is missing or damaged.
-
-    Args:
-        key: From :func:`entry_key`.
-        build: Computes the table. Where several processes ask at once, one of them builds and the others wait.
-        folder: Where entries live.
-        max_bytes: Bound on all entries together. Those that were not used for longest make room; those
-            whose table is alive in this process stay.
-        size: What the entry will take (:func:`entry_bytes`), to refuse before computing what cannot be kept.
-
-    Returns:
-        The memory-mapped table, never the one that ``build`` made.
+        space: Folder of the space.
+        digests: From :func:`~.shards.text_digest`.
+        besides: Shards that are not asked.
 
     Raises:
-        CacheError: The entry does not fit, or cannot be written.
+        CacheError: Something else than a file has the name of a shard, or the folder cannot be read.
     """
-    path = _path(key, folder)
-    with suppress(OSError, _DamagedError):  # a folder that cannot be used is told of on locking
-        return _load(path)
-    with _building(path):
-        table = _load_or_discard(path)
-        if table is not None:
-            return table
-        if size is not None:
-            _refuse_oversize(size, max_bytes)
-        return _publish(build(), path, max_bytes)
+    wanted, found = set(digests), dict[bytes, tuple[ShardFile, int]]()
+    with _readable(space):
+        for shard in list_shards(space):
+            if not wanted:
+                break
+            if shard.path not in besides:
+                held = _attempt(read_digests, shard) or ()
+                found |= {digest: (shard, row) for row, digest in enumerate(held) if digest in wanted}
+                wanted -= found.keys()
+    return found
 
 
-def _publish(table: StateTable, path: Path, max_bytes: int) -> StateTable:
-    """Make room, write, read back."""
-    size = table.nbytes + _HEADER_BYTES
-    _refuse_oversize(size, max_bytes)
-    with locked(_folder_lock(path.parent)):  # so that two writers do not both take the last free gigabyte
-        _make_room(path.parent, size, max_bytes)
-        try:
-            write_atomically(path, partial(_save, table))
-            return _load(path)
-        except (OSError, SafetensorError, _DamagedError) as error:
-            raise CacheError(_why_not_written(error, path, size)) from error
+def open_texts(space: Path, digests: Collection[bytes], *, layer: int) -> dict[bytes, Place]:
+    """Look up texts and map the shards of those that are stored; a damaged shard is dropped, with a warning.
+
+    Args:
+        space: Folder of the space.
+        digests: From :func:`~.shards.text_digest`.
+        layer: Number of blocks that the states went through.
+
+    Raises:
+        CacheError: As for :func:`locate_texts`.
+    """
+    spoilt: set[Path] = set()
+    while True:
+        places = locate_texts(space, digests, besides=spoilt)
+        with _readable(space):
+            shards = {shard for shard, _ in places.values()}
+            tables = {shard: _attempt(lambda path: open_shard(path, layer), shard) for shard in shards}
+        opened = {shard: table for shard, table in tables.items() if table is not None}
+        if len(opened) == len(tables):
+            return {digest: (opened[shard], row) for digest, (shard, row) in places.items()}
+        spoilt |= {shard.path for shard in tables.keys() - opened.keys()}  # another may hold some of their texts
 
 
-def _path(key: str, folder: Path | None) -> Path:
-    return (folder or states_folder()) / f"{key}.safetensors"
+def _attempt(read: Callable[[Path], T], shard: ShardFile) -> T | None:
+    """Read a shard; None where it is gone by now, or damaged, and then it is removed."""
+    try:
+        return read(shard.path)
+    except FileNotFoundError:
+        return None
+    except DamagedError as error:
+        log.warning("%s is damaged (%s); it is dropped, its texts are computed again when needed", shard.path, error)
+        discard_shard(shard)
+        return None
 
 
 @contextmanager
-def _building(path: Path) -> Iterator[None]:
-    """Hold the lock of one entry, and leave no lock file behind.
-
-    Removing a lock file that another process waits for lets a third one in beside it. That costs at
-    most a second computation of the same numbers: whoever holds a lock looks for the entry again, and
-    files are replaced whole.
-    """
-    lock = path.with_suffix(".lock")
-    with ExitStack() as held:
-        try:
-            held.enter_context(locked(lock))
-        except OSError as error:
-            raise CacheError(
-                f"cannot write to {path.parent}: {error}; let LINGRAFT_CACHE name another folder"
-            ) from error
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                lock.unlink()
+def _readable(space: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CacheError(f"cannot read {space}: {error}; {_OTHER_FOLDER}") from error
 
 
-# ---- One file --------------------------------------------------------------------------------------
+# ---- Writing ---------------------------------------------------------------------------------------
 
 
-class _DamagedError(Exception):
-    """The file is not what was written."""
-
-
-def _save(table: StateTable, path: Path) -> None:
-    arrays = {name: np.ascontiguousarray(array) for name, array in _arrays(table).items()}
-    metadata = {"version": str(VERSION), "layer": str(table.layer), "crc32": str(_checksum(table))}
-    save_file(arrays, path, metadata=metadata)
-
-
-def _arrays(table: StateTable) -> dict[str, NDArray[Any]]:
-    return {"tokens": table.tokens, "offsets": table.offsets, "pooled": table.pooled}
-
-
-def _checksum(table: StateTable) -> int:
-    """CRC-32 over all that the file says; accidents are the enemy, not forgers, and it is the fastest at hand."""
-    checksum = zlib.crc32(f"{VERSION} {table.layer}".encode())
-    for name, array in _arrays(table).items():
-        checksum = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), checksum)
-        checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
-    return checksum
-
-
-# Tables that somebody holds, by the identity of their file. Weak, so that a table which nobody needs
-# any more neither keeps its file from being removed nor its map from being closed.
-_in_use: weakref.WeakValueDictionary[tuple[int, int, int], StateTable] = weakref.WeakValueDictionary()
-
-
-def _identity(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_dev, status.st_ino, status.st_size
-
-
-def _load(path: Path) -> StateTable:
-    """Map an entry and note that it was used; a table still alive in this process is handed out again.
+@contextmanager
+def filling(space: Path) -> Iterator[None]:
+    """Hold a space alone, to compute what it lacks; what a killed process left half written is removed.
 
     Raises:
-        FileNotFoundError: There is no such entry.
-        _DamagedError: The file is not what was written.
+        CacheError: The folder cannot be written to.
     """
-    with path.open("rb") as file:
-        identity = _identity(os.fstat(file.fileno()))
-        table = _in_use.get(identity)
-        if table is None:
-            table = _in_use[identity] = _read(file)
-    with suppress(OSError):  # a cache that we may only read is of use too
-        os.utime(path)
-    return table
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(_space_lock(space)))
+            _sweep(space)
+        except OSError as error:
+            raise CacheError(f"cannot write to {space}: {error}; {_OTHER_FOLDER}") from error
+        yield
 
 
-def _read(file: BinaryIO) -> StateTable:
-    """Map a safetensors file and compare its checksum."""
+def add_texts(space: Path, table: StateTable, digests: Sequence[bytes], *, max_bytes: int) -> dict[bytes, Place]:
+    """Store the states of some texts as a shard, and map it; the caller holds the space (:func:`filling`).
+
+    Args:
+        space: Folder of the space.
+        table: States of ``N`` texts.
+        digests: One for each text.
+        max_bytes: Bound on all spaces together. Shards that were not used for longest make room; those
+            that this process reads from stay.
+
+    Raises:
+        CacheError: The shard does not fit, or cannot be written.
+    """
+    size = shard_bytes(table)
     try:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        size = int.from_bytes(content[:8], "little")
-        if size > _HEADER_BYTES:
-            raise ValueError(f"a header of {size} bytes")
-        header = json.loads(content[8 : 8 + size])
-        metadata = header.pop("__metadata__")
-        arrays = {name: _view(content, 8 + size, spec) for name, spec in header.items()}
-        table = StateTable(arrays["tokens"], arrays["offsets"], arrays["pooled"], int(metadata["layer"]))
-        if 8 + size + table.nbytes != len(content) or int(metadata["crc32"]) != _checksum(table):
-            raise ValueError("the checksum differs")
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        raise _DamagedError(str(error)) from error
-    return table
+        with locked(_folder_lock(space.parent)):  # so that two writers do not both take the last free gigabyte
+            _make_room(space.parent, size, max_bytes)
+            mapped = write_shard(space, table, digests)
+    except (OSError, SafetensorError) as error:
+        raise CacheError(_why_not_written(error, space, size)) from error
+    return {digest: (mapped, row) for row, digest in enumerate(digests)}
 
 
-def _view(content: mmap.mmap, start: int, spec: dict[str, Any]) -> NDArray[Any]:
-    """One array of a safetensors file, without copying it."""
-    begin, end = spec["data_offsets"]
-    dtype = DTYPES[spec["dtype"]]
-    return np.frombuffer(content, np.uint8, end - begin, start + begin).view(dtype).reshape(spec["shape"])
+def require_room(folder: Path, size: int, *, max_bytes: int) -> None:
+    """Refuse what cannot be kept before it is computed.
+
+    Args:
+        folder: Folder of all spaces.
+        size: Bytes that are to be added (:func:`~.shards.states_bytes`).
+        max_bytes: Bound on all spaces together.
+
+    Raises:
+        CacheError: Beside the shards that this process reads from there is no room for it.
+    """
+    used = sum(shard.size for shard in _all_shards(folder) if is_in_use(shard))
+    if used + size > max_bytes:
+        told = (
+            f"this run uses {_in_units(used)} of cached states and needs {_in_units(size)} more"
+            if used
+            else (f"the states take {_in_units(size)}")
+        )
+        raise CacheError(
+            f"{told}, but the cache is bounded to {_in_units(max_bytes)}; raise cache.max_gigabytes in the recipe, or "
+            "halve the states with cache.dtype: float16"
+        )
 
 
-def _load_or_discard(path: Path) -> StateTable | None:
-    """Map an entry; remove it, with a warning, where it is damaged."""
-    try:
-        return _load(path)
-    except FileNotFoundError:
-        return None
-    except _DamagedError as error:
-        log.warning("%s is damaged (%s); it is dropped, and computed again when needed", path, error)
-        with suppress(OSError):
-            path.unlink()
-        return None
-
-
-def _why_not_written(error: Exception, path: Path, size: int) -> str:
-    """What stood in the way of saving an entry, and what to do."""
+def _why_not_written(error: Exception, space: Path, size: int) -> str:
+    """What stood in the way of saving a shard, and what to do."""
     # The safetensors library reports the system's error in its text only.
     full = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
     if getattr(error, "errno", None) in full or any(f"os error {code})" in str(error) for code in full):
         return (
-            f"the disk of {path.parent} is full; an entry of {_readable(size)} was not saved. Free some space, run "
+            f"the disk of {space} is full; states of {_in_units(size)} were not saved. Free some space, run "
             "`lingraft cache prune`, store the states in 16 bit (cache.dtype: float16), or let LINGRAFT_CACHE name "
             "a folder on a larger disk"
         )
     return (
-        f"an entry of {_readable(size)} could not be saved as {path}: {error}. Check the disk and the permissions "
+        f"states of {_in_units(size)} could not be saved in {space}: {error}. Check the disk and the permissions "
         "of that folder, or let LINGRAFT_CACHE name another one"
     )
+
+
+_OTHER_FOLDER = "let LINGRAFT_CACHE name another folder"
 
 
 # ---- Bounds ----------------------------------------------------------------------------------------
@@ -324,9 +242,9 @@ def _why_not_written(error: Exception, path: Path, size: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CacheInfo:
-    """How much is stored; ``oldest`` and ``newest`` tell when the entries were last used."""
+    """How much is stored; ``oldest`` and ``newest`` tell when the shards were last used."""
 
-    entries: int
+    shards: int
     bytes: int
     oldest: datetime | None
     newest: datetime | None
@@ -334,88 +252,90 @@ class CacheInfo:
 
 def info(folder: Path | None = None) -> CacheInfo:
     """Count what is stored."""
-    entries = _entries(folder or states_folder())
-    times = [datetime.fromtimestamp(status.st_mtime, UTC) for _, status in entries]
-    total = sum(status.st_size for _, status in entries)
-    return CacheInfo(len(entries), total, times[0] if times else None, times[-1] if times else None)
+    shards = _all_shards(folder or states_folder())
+    times = [datetime.fromtimestamp(shard.used / 1e9, UTC) for shard in shards]
+    total = sum(shard.size for shard in shards)
+    return CacheInfo(len(shards), total, times[0] if times else None, times[-1] if times else None)
 
 
 def prune(folder: Path | None = None, max_bytes: int = 0) -> tuple[int, int]:
-    """Remove the least recently used entries until at most ``max_bytes`` are left.
+    """Remove the least recently used shards until at most ``max_bytes`` are left.
 
-    What a crashed process left half written goes too. Entries open in this process stay.
+    What a killed process left half written goes too, and what an older lingraft stored in another
+    way. Shards open in this process stay.
 
     Returns:
-        How many entries were removed, and how many bytes that freed.
+        How many files with states were removed, and how many bytes that freed.
     """
     folder = folder or states_folder()
     if not folder.is_dir():
         return 0, 0
     with locked(_folder_lock(folder)):
-        for leftover in folder.glob(f"{TEMPORARY}*.safetensors"):  # whoever writes holds the lock that we hold
-            with suppress(OSError):
-                leftover.unlink()
-        return _remove_until(folder, max_bytes)
+        former = [path for path in folder.iterdir() if path.is_file() and _FORMER.fullmatch(path.name)]
+        sizes = [path.stat().st_size for path in former if path.suffix == ".safetensors"]
+        for path in former:
+            path.unlink()
+        _sweep(folder)
+        for space in _spaces(folder):
+            with suppress(BlockingIOError), locked_or_refused(_space_lock(space)):
+                _sweep(space)
+        removed, freed = _remove_until(folder, max_bytes)
+        return len(sizes) + removed, sum(sizes) + freed
+
+
+def _space_lock(space: Path) -> Path:
+    return space / "space.lock"
 
 
 def _folder_lock(folder: Path) -> Path:
     return folder / "folder.lock"
 
 
-def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
-    """All complete entries, least recently used first."""
-    found = []
-    for path in folder.glob("*.safetensors"):
-        with suppress(FileNotFoundError):  # another process may be pruning
-            if not path.name.startswith("."):
-                found.append((path, path.stat()))
-    return sorted(found, key=lambda entry: entry[1].st_mtime_ns)
+def _sweep(folder: Path) -> None:
+    """Remove what is half written; whoever writes into ``folder`` holds the lock that we hold."""
+    for leftover in folder.glob(f"{TEMPORARY}*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _spaces(folder: Path) -> list[Path]:
+    spaces = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in spaces if _SPACE.fullmatch(path.name) and path.is_dir()]
+
+
+def _all_shards(folder: Path) -> list[ShardFile]:
+    """The shards of all spaces, least recently used first."""
+    return sorted((shard for space in _spaces(folder) for shard in list_shards(space)), key=lambda shard: shard.used)
 
 
 def _remove_until(folder: Path, max_bytes: int) -> tuple[int, int]:
-    """Remove entries, oldest first, until the bound holds or only those in use are left."""
-    entries = _entries(folder)
-    total = sum(status.st_size for _, status in entries)
+    """Remove shards, oldest first, until the bound holds or only those in use are left."""
+    shards = _all_shards(folder)
+    total = sum(shard.size for shard in shards)
     removed = freed = 0
-    for path, status in entries:
+    for shard in shards:
         if total - freed <= max_bytes:
             break
-        if _identity(status) in _in_use:
+        if is_in_use(shard):
             continue
         with suppress(OSError):  # gone already, or mapped by another process on a system that minds
-            path.unlink()
-            removed, freed = removed + 1, freed + status.st_size
+            shard.path.unlink()
+            removed, freed = removed + 1, freed + shard.size
     return removed, freed
 
 
 def _make_room(folder: Path, size: int, max_bytes: int) -> None:
-    """Remove entries until one of ``size`` bytes fits.
+    """Remove shards until one of ``size`` bytes fits.
 
     Raises:
-        CacheError: The entries that this process uses leave no room.
+        CacheError: The shards that this process reads from leave no room.
     """
     removed, freed = _remove_until(folder, max_bytes - size)
     if removed:
-        log.info("removed %d unused entries (%s) from %s", removed, _readable(freed), folder)
-    left = sum(status.st_size for _, status in _entries(folder))
-    if left + size > max_bytes:
-        raise CacheError(
-            f"this run uses {_readable(left)} of cached states and needs {_readable(size)} more, but the cache is "
-            f"bounded to {_readable(max_bytes)}; {_BOUND_CURE}"
-        )
+        log.info("removed %d unused shards (%s) from %s", removed, _in_units(freed), folder)
+    require_room(folder, size, max_bytes=max_bytes)
 
 
-def _refuse_oversize(size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise CacheError(
-            f"an entry of {_readable(size)} does not fit into a cache bounded to {_readable(max_bytes)}; {_BOUND_CURE}"
-        )
-
-
-_BOUND_CURE = "raise cache.max_gigabytes in the recipe, or halve the entries with cache.dtype: float16"
-
-
-def _readable(size: float) -> str:
+def _in_units(size: float) -> str:
     """A number of bytes for people: ``1.50 GB``."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:

@@ -1,7 +1,7 @@
 """The states of many texts as three arrays, and batches cut out of them.
 
-Texts lie one after the other without padding; padding is added when a batch is gathered. Torch is
-imported only there, so that looking at the cache stays light.
+Texts lie one after the other without padding; padding is added when a batch is gathered. A view
+picks texts out of several such tables.
 
 Notation: ``N`` texts, ``S`` tokens of all texts together, ``B`` rows of a batch, ``T`` tokens of its
 longest row, ``H`` hidden width.
@@ -11,21 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..core.errors import CacheError
 from ..core.records import IDS, States
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 Dtype = Literal["float32", "float16"]
-
-DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
-"""Safetensors' names of the number formats that a table has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +45,8 @@ class StateTable:
     layer: int
 
     def __post_init__(self) -> None:
-        if (self.tokens.dtype, self.offsets.dtype, self.pooled.dtype) not in _ENTRY_DTYPES:
+        known = self.tokens.dtype in (np.float32, np.float16)
+        if not known or self.offsets.dtype != np.int64 or self.pooled.dtype != np.float32:
             raise ValueError(
                 "a table holds float32 or float16 tokens, int64 offsets and float32 pooled states, "
                 f"not {self.tokens.dtype}, {self.offsets.dtype} and {self.pooled.dtype}"
@@ -74,13 +72,9 @@ class StateTable:
         return len(self.pooled)
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of the three arrays."""
-        return self.tokens.nbytes + self.offsets.nbytes + self.pooled.nbytes
-
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each text: ``[N]``."""
-        return np.diff(self.offsets)
+    def width(self) -> int:
+        """``H``."""
+        return int(self.pooled.shape[1])
 
     def put(self, rows: Sequence[int], states: States, pooled: Tensor) -> None:
         """Write a right-padded batch into its rows.
@@ -94,9 +88,8 @@ class StateTable:
             ValueError: The table is for another layer, or a text has another length than announced.
             CacheError: Some number is too large for float16.
         """
-        import torch
-
-        first, lengths = self._spans(rows)
+        chosen = _checked(rows, len(self))
+        first, lengths = self.offsets[chosen], np.diff(self.offsets)[chosen]
         seen = states.mask.sum(1).cpu().numpy()
         if states.layer != self.layer or not np.array_equal(seen, lengths):
             raise ValueError(
@@ -114,7 +107,34 @@ class StateTable:
         source = values.numpy()
         for i, (start, length) in enumerate(zip(first.tolist(), lengths.tolist(), strict=True)):
             self.tokens[start : start + length] = source[i, :length]
-        self.pooled[self._checked(rows)] = pooled.detach().to("cpu", torch.float32).numpy()
+        self.pooled[chosen] = pooled.detach().to("cpu", torch.float32).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class StateView:
+    """Texts picked out of several tables: row ``i`` is row ``places[i][1]`` of the table ``places[i][0]``.
+
+    Args:
+        places: A table and a row for each of the ``N`` texts.
+        width: ``H``.
+        layer: Number of blocks that the states of all tables went through.
+    """
+
+    places: Sequence[tuple[StateTable, int]]
+    width: int
+    layer: int
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @cached_property
+    def _spans(self) -> list[tuple[NDArray[np.floating[Any]], int, int]]:
+        """For each text, the tokens of its table, the first that is its own, and how many are."""
+        offsets = {table: table.offsets.tolist() for table, _ in self.places}
+        return [
+            (table.tokens, offsets[table][row], offsets[table][row + 1] - offsets[table][row])
+            for table, row in self.places
+        ]
 
     def batch(self, rows: Sequence[int]) -> States:
         """Gather texts, padded on the right with zeros to the longest of them.
@@ -131,13 +151,12 @@ class StateTable:
         Raises:
             IndexError: A row is negative or beyond the last text.
         """
-        import torch
-
-        first, lengths = self._spans(rows)
+        spans = [self._spans[row] for row in _checked(rows, len(self)).tolist()]
+        lengths = np.array([length for _, _, length in spans], dtype=np.int64)
         longest = int(lengths.max(initial=0))
-        padded = np.empty((len(lengths), longest, self.tokens.shape[1]), dtype=self.tokens.dtype)
-        for i, (start, length) in enumerate(zip(first.tolist(), lengths.tolist(), strict=True)):
-            padded[i, :length] = self.tokens[start : start + length]
+        padded = np.empty((len(spans), longest, self.width), dtype=spans[0][0].dtype if spans else np.float32)
+        for i, (tokens, start, length) in enumerate(spans):
+            padded[i, :length] = tokens[start : start + length]
             padded[i, length:] = 0
         mask = (np.arange(longest) < lengths[:, None]).astype(np.int64)
         return States(torch.from_numpy(padded).float(), torch.from_numpy(mask), self.layer)
@@ -148,22 +167,19 @@ class StateTable:
         Raises:
             IndexError: A row is negative or beyond the last text.
         """
-        import torch
+        found = np.empty((len(rows), self.width), dtype=np.float32)
+        for i, place in enumerate(_checked(rows, len(self)).tolist()):
+            table, row = self.places[place]
+            found[i] = table.pooled[row]
+        return torch.from_numpy(found)
 
-        return torch.from_numpy(self.pooled[self._checked(rows)])
 
-    def _spans(self, rows: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """First token and number of tokens of each row: ``[B]`` twice."""
-        chosen = self._checked(rows)
-        first = self.offsets[chosen]
-        return first, self.offsets[chosen + 1] - first
-
-    def _checked(self, rows: Sequence[int]) -> NDArray[np.int64]:
-        """The rows as an array, none of them counted from the end."""
-        chosen = np.asarray(rows, dtype=np.int64)
-        if chosen.min(initial=0) < 0 or chosen.max(initial=-1) >= len(self):
-            raise IndexError(f"rows {chosen.min()} to {chosen.max()} of a table of {len(self)} texts")
-        return chosen
+def _checked(rows: Sequence[int], texts: int) -> NDArray[np.int64]:
+    """The rows as an array, none of them counted from the end."""
+    chosen = np.asarray(rows, dtype=np.int64)
+    if chosen.min(initial=0) < 0 or chosen.max(initial=-1) >= texts:
+        raise IndexError(f"rows {chosen.min()} to {chosen.max()} of a table of {texts} texts")
+    return chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,13 +190,16 @@ class IdTable:
     """
 
     ids: tuple[tuple[int, ...], ...]
-    states: StateTable
+    states: StateView
     padding_id: int
+
+    @property
+    def width(self) -> int:
+        """``H``."""
+        return self.states.width
 
     def batch(self, rows: Sequence[int]) -> States:
         """Gather texts, padded on the right: ids and mask, both ``[B, T]`` int64."""
-        import torch
-
         texts = [self.ids[row] for row in rows]
         longest = max(map(len, texts), default=0)
         padded = np.full((len(texts), longest), self.padding_id, dtype=np.int64)
@@ -192,6 +211,3 @@ class IdTable:
     def pooled_rows(self, rows: Sequence[int]) -> Tensor:
         """Gather pooled states after the frozen last layer: ``[B, H]`` in float32."""
         return self.states.pooled_rows(rows)
-
-
-_ENTRY_DTYPES = [(DTYPES[token], DTYPES["I64"], DTYPES["F32"]) for token in ("F32", "F16")]

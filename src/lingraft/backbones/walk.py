@@ -1,9 +1,19 @@
-"""The forward pass through the frozen layers: batches of token ids, one block after the other, pooled states."""
+"""The forward pass through the frozen layers: batches of token ids, one block after the other, pooled states.
+
+A text's states are the same to the last bit whatever other texts share its batch, on a CPU, because
+the length that it is padded to depends on its own length alone (:func:`padded_length`), and texts
+that are padded to different lengths never share a batch (:func:`length_batches`). How many texts
+there are does not matter then: each row of a matrix product is summed in the same order, as long as
+there are at least a dozen rows, and the shortest text has :data:`STEP`. On a GPU the kernel is chosen
+by the size of the batch too, so there equality is up to rounding. Nothing relies on it but that what
+was computed twice can be compared.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -14,39 +24,62 @@ from . import FeedForward, LayerStack, Prefix
 TOKENS_PER_BATCH = 2048
 """Padded tokens of an encoding batch: enough for full matrix products, small enough for the processor's cache."""
 
+STEP = 16
+"""Texts are padded to a multiple of so many tokens; matrix products of fewer than 12 rows round in another order."""
+
+
+def padded_length(tokens: int, limit: int | None = None) -> int:
+    """Length that a text of so many tokens is padded to, at most ``limit`` (what the positions allow)."""
+    padded = max(1, -(-tokens // STEP)) * STEP
+    return padded if limit is None else min(padded, limit)
+
 
 def length_batches(lengths: Sequence[int], tokens: int = TOKENS_PER_BATCH) -> Iterator[list[int]]:
-    """Rows in batches of similar length, at most ``tokens`` padded tokens each (or one text)."""
-    batch: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda row: (lengths[row], row)):
-        if batch and (len(batch) + 1) * lengths[row] > tokens:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
+    """Yield rows of one padded length, shortest texts first, at most ``tokens`` padded tokens (or one text)."""
+    rows = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
+    for padded, group in groupby(rows, key=lambda row: padded_length(lengths[row])):
+        alike, size = list(group), max(1, tokens // padded)
+        for start in range(0, len(alike), size):
+            yield alike[start : start + size]
 
 
 def pad_batch(ids: Sequence[Sequence[int]], stack: LayerStack, device: torch.device) -> States:
-    """Token ids as a batch that is padded on the right."""
-    padded = torch.nn.utils.rnn.pad_sequence(
-        [torch.tensor(text) for text in ids], batch_first=True, padding_value=stack.padding_id
-    )
-    mask = torch.arange(padded.shape[1]) < torch.tensor([len(text) for text in ids]).unsqueeze(1)
-    return States(tokens=padded.to(device), mask=mask.to(device, torch.long), layer=IDS)
+    """Pad token ids on the right, to the padded length of the longest text: ``[B, T]``."""
+    length = padded_length(max(map(len, ids), default=0), stack.max_length)
+    tokens = torch.full((len(ids), length), stack.padding_id)
+    for row, text in enumerate(ids):
+        tokens[row, : len(text)] = torch.tensor(text)
+    mask = torch.arange(length) < torch.tensor([len(text) for text in ids]).unsqueeze(1)
+    return States(tokens=tokens.to(device), mask=mask.to(device, torch.long), layer=IDS)
 
 
-def embed_batch(ids: Sequence[Sequence[int]], stack: LayerStack, device: torch.device) -> States:
-    """States at layer 0 of a batch of token ids."""
-    return at_layer(stack, pad_batch(ids, stack, device), 0)
+def encode_batch(
+    ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, device: torch.device
+) -> tuple[States, Tensor]:
+    """Compute what the cache keeps of a batch of texts that have one padded length.
+
+    Args:
+        ids: Token ids of ``B`` texts.
+        stack: The frozen layers.
+        cut: Layer whose states are kept.
+        device: Where the stack is.
+
+    Returns:
+        States at the cut ``[B, T, H]``, and pooled states after the last layer ``[B, H]``.
+    """
+    with torch.inference_mode():
+        states = at_layer(stack, pad_batch(ids, stack, device), cut)
+        return states, frozen_pooled(stack, states)
 
 
 def states_at(ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, device: torch.device) -> States:
-    """States at the cut, computed afresh: what prediction on new texts uses."""
-    if cut == IDS:
-        return pad_batch(ids, stack, device)
-    with torch.no_grad():
-        return at_layer(stack, pad_batch(ids, stack, device), cut)
+    """States at the cut, padded to the longest text: computed afresh, and what the cache would give for these texts."""
+    states = pad_batch(ids, stack, device)
+    if cut != IDS:
+        with torch.no_grad():
+            states = at_layer(stack, states, cut)
+    longest = max(map(len, ids), default=0)
+    return replace(states, tokens=states.tokens[:, :longest].contiguous(), mask=states.mask[:, :longest].contiguous())
 
 
 def at_layer(stack: LayerStack, states: States, layer: int) -> States:

@@ -52,7 +52,7 @@ def cache_info() -> None:
     from ..backbones.state_cache import info, states_folder
 
     found = info()
-    console.print(f"{states_folder()}: {found.entries} entries, {found.bytes / 1e6:,.1f} MB", highlight=False)
+    console.print(f"{states_folder()}: {found.shards} shards, {found.bytes / 1e6:,.1f} MB", highlight=False)
     if found.newest:
         console.print(f"last used between {found.oldest:%Y-%m-%d} and {found.newest:%Y-%m-%d}", highlight=False)
 
@@ -64,4 +64,4 @@ def cache_prune(
     from ..backbones.state_cache import prune
 
     removed, freed = prune(max_bytes=int(max_gigabytes * 1e9))
-    console.print(f"removed {removed} entries, {freed / 1e6:,.1f} MB", highlight=False)
+    console.print(f"removed {removed} shards, {freed / 1e6:,.1f} MB", highlight=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated, NoReturn
 
@@ -45,14 +46,18 @@ cache_app.command("info")(info.cache_info)
 cache_app.command("prune")(info.cache_prune)
 
 
-def main() -> None:
-    """Entry point; every error that a user can cure ends here, without a traceback."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; every error that a user can cure ends here, without a traceback.
+
+    Args:
+        arguments: What follows ``lingraft``; default: what this process was started with.
+    """
     # Two OpenMP threads that spin while another process works are slower than one. Read when torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        app()
+        app(arguments)
     except LingraftError as error:
         _say_error(str(error))
         sys.exit(1)

@@ -31,12 +31,17 @@ def predict(
     The run's model card shows one item. Where that is more than a text (a question with its context, a text with
     alternatives), the file is a table that has its parts as columns.
     """
+    import gc
+
+    gc.disable()  # a hundred thousand objects are imported now, and none of them is garbage
     from ..data.unlabelled import read_items, read_texts
     from ..serving.predictor import load, needed_columns
 
     columns = needed_columns(folder)
     items: list[Any] = read_items(file, columns) if columns else read_texts(file, text=text, text_b=text_b)
     adapted = load(folder)
+    gc.freeze()
+    gc.enable()
     if language is None and len(adapted.identity.languages) == 1:
         language = adapted.identity.languages[0]
     if language is None:

@@ -10,20 +10,15 @@ import json
 import logging
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+from filelock import BaseFileLock, FileLock, Timeout
 
 from .errors import RunError
-
-try:
-    import fcntl
-except ImportError:  # Windows: writes stay atomic, only the waiting is lost
-    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -49,18 +44,33 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         path: The file to create or replace; its folder is created where it is missing.
         write: Receives the temporary path, in the same folder and with the same suffix, and writes it.
     """
+    with temporary_file(path) as temporary:
+        write(temporary)
+        publish_file(temporary, path)
+
+
+@contextmanager
+def temporary_file(path: Path) -> Iterator[Path]:
+    """Make an empty file beside ``path``, to be filled and published; afterwards nothing is left under its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
-        write(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would shut out the colleagues of a shared cache
-        _flush(temporary)
-        temporary.replace(path)
-    except BaseException:
+        yield temporary
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
+
+
+def publish_file(temporary: Path, path: Path, *, flush: bool = True) -> None:
+    """Put a file that is written in the place of ``path``, as readable as the umask allows.
+
+    Without ``flush`` a power cut may leave half of it there: for files that carry a checksum.
+    """
+    temporary.chmod(_usual_mode())  # mkstemp's 0600 would shut out the colleagues of a shared cache
+    if flush:
+        _flush(temporary)
+    temporary.replace(path)
 
 
 @contextmanager
@@ -70,31 +80,30 @@ def locked(path: Path) -> Iterator[None]:
     The lock dies with its process, so a crash leaves nothing to clean up but an empty file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        if fcntl is not None:
-            _wait_for_lock(file.fileno(), path)
-        yield  # closing the file releases the lock
+    lock = _lock(path)
+    try:
+        held = lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        log.warning("waiting for another process that holds %s", path)
+        held = lock.acquire()
+    with held:
+        yield
 
 
 @contextmanager
 def locked_or_refused(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``, or raise ``BlockingIOError`` at once if another process has it."""
-    with path.open("a") as file:
-        if fcntl is not None:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        held = _lock(path).acquire(blocking=False)
+    except Timeout as error:
+        raise BlockingIOError(str(error)) from None
+    with held:
         yield
 
 
-def _wait_for_lock(handle: int, path: Path) -> None:
-    """Poll briefly, then announce the wait and block."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(0.05)
-    log.warning("waiting for another process that holds %s", path)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+def _lock(path: Path) -> BaseFileLock:
+    """Make a lock of a file that whoever the umask allows may lock."""
+    return FileLock(path, mode=_usual_mode())
 
 
 def _flush(path: Path) -> None:
@@ -106,10 +115,11 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
+def _usual_mode() -> int:
+    """Mode of a file that is made without asking for one."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask
 
 
 def write_text(path: Path, text: str) -> None:

@@ -24,7 +24,7 @@ import torch
 
 from ..backbones import loading
 from ..backbones.encoding import Encoded
-from ..backbones.state_table import IdTable, StateTable
+from ..backbones.state_table import IdTable, StateView
 from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.progress import Advance, Reporter
@@ -37,6 +37,7 @@ from ..recipe.settings import Recipe
 from ..runs.folder import open_run_folder, trials_of
 from ..runs.identity import note_identity, refuse_changed, trial_identities
 from ..runs.preparation import prepare
+from ..runs.summary import prove_frozen
 from ..tasks import Task
 from ..tasks.material import Draw
 from ..tasks.scores import score_by_language
@@ -109,6 +110,7 @@ def run_method(method: Method, whole: Recipe) -> None:
                     run_untrained(trial, folder, context, method)
                 _note_memory(folder / "memory.json")
             tell(trial=trial.name, share=1.0)
+        prove_frozen(context.backbone)
         write_json(folder / "method.json", _facts(method, folder, context, rate, tried, tuning_epochs))
 
 
@@ -201,7 +203,7 @@ def _from_ids(context: Context) -> Context:
     padding = context.backbone.stack.padding_id
 
     def as_ids(encoded: Encoded) -> Encoded:
-        assert isinstance(encoded.table, StateTable)
+        assert isinstance(encoded.table, StateView)
         ids = tuple(tuple(feature.input_ids) for feature in encoded.features)
         return Encoded(encoded.features, IdTable(ids, encoded.table, padding))
 

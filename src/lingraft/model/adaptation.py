@@ -115,7 +115,7 @@ def build_adaptation(
         prompt=build_prompt(stack, layers, languages, initial) if build_prompt else None,
         adapter=build_adapter(stack, layers, languages) if build_adapter else None,
         head=head,
-        unfrozen={name: parameters[name].detach() for name in sorted(unfrozen)},
+        unfrozen={name: parameters[name].detach().float() for name in sorted(unfrozen)},
     )
     if adapter and adaptation.adapter is not None:
         with torch.no_grad():

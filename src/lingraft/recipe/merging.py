@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from importlib.resources import files
 from typing import Any, TypeGuard
 
@@ -30,6 +32,12 @@ def _same_block(under: Any, over: Any) -> TypeGuard[Mapping[str, Any]]:
 
 
 def read_packaged_yaml(package: str, name: str) -> Any:
-    """The content of the YAML file ``name`` that lies in ``package``, such as ``lingraft.recipe.presets``."""
+    """Return the content of the YAML file ``name`` in ``package``, such as ``lingraft.recipe.presets``; a copy."""
+    return deepcopy(_parsed(package, name))
+
+
+@cache
+def _parsed(package: str, name: str) -> Any:
+    """Read and parse it, which takes far longer than a copy."""
     text = files(package).joinpath(name).read_text(encoding="utf-8")
     return YAML(typ="safe", pure=True).load(text)

@@ -216,7 +216,7 @@ class CacheSettings(Settings):
     dtype: Literal["float32", "float16"] = "float32"
     """How states are stored; float16 halves the size."""
     max_gigabytes: PositiveFloat = 20.0
-    """Least recently used entries go when the store grows beyond this."""
+    """The least recently used states go when the store grows beyond this."""
 
 
 class Recipe(Settings):

@@ -328,7 +328,7 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
             off = f"{100 * error['after']:.0f}"
             found.append(f"{run.name(code)}: confidences are {off} points off on average; do not read them as chances.")
     found.append(_digest_warning(run.summary))
-    found.append(_parts_off_warning(run.retention.get("adapters_disabled", {})))
+    found.append(_adapters_warning(run.retention.get("adapters_disabled", {})))
     if is_non_commercial(str(run.data.get("licence", ""))):
         found.append(f"The data may not be used commercially ({run.data['licence']}).")
     return list(dict.fromkeys(filter(None, found)))
@@ -367,7 +367,7 @@ def _digest_warning(summary: Row) -> str:
     return "The backbone's weights changed during training, although they should be frozen: do not trust this run."
 
 
-def _parts_off_warning(adapters_disabled: Row) -> str:
+def _adapters_warning(adapters_disabled: Row) -> str:
     if not adapters_disabled or adapters_disabled["max_difference"] <= adapters_disabled["tolerance"]:
         return ""
     return (

@@ -30,6 +30,8 @@ FREE = ("compare.", "device", "output_dir", "cache.max_gigabytes")
 GROWS = ("seeds", "seeds.", "shots.k", "shots.k.", "shots.draws")
 """Settings that say which trials there are."""
 
+OF_BACKBONE = ("backbone", "tokenizer", "precision")
+
 Identity = Mapping[str, str]
 """What decides a trial's numbers, by what people call it, to its digest."""
 
@@ -69,8 +71,8 @@ def trial_identities(
     """
     shared = _of_settings_and_data(recipe, materials)
     if backbone is not None:
-        shared |= {"backbone": backbone.weights_digest, "tokenizer": backbone.tokenizer_digest}
-        shared |= {"precision": backbone.stack.precision}
+        of_backbone = (backbone.weights_digest, backbone.tokenizer_digest, backbone.stack.precision)
+        shared |= dict(zip(OF_BACKBONE, of_backbone, strict=True))
     of_draw = {(draw.k, draw.draw): _of_draw(draw) for draw in materials.draws}
     return {trial: shared | of_draw[trial.k, trial.draw] for trial in trials}
 
@@ -96,14 +98,23 @@ def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[T
     Args:
         folder: Of the run.
         trials: Those that the recipe wants.
-        identity_of: What each would be made of now; keys that are missing here are not compared.
+        identity_of: What each would be made of now; without a backbone, none is compared.
 
     Raises:
         RunError: A trial that is there differs; with what has changed.
     """
     for trial in trials:
-        before, now = read_object(folder / "trials" / trial.name / "identity.json"), identity_of[trial]
-        changed = [what for what in now if before and before.get(what) != now[what]]
+        place, now = folder / "trials" / trial.name, identity_of[trial]
+        before = read_object(place / "identity.json")
+        if not before and not any((place / name).exists() for name in ("trial.json", "training.safetensors")):
+            continue  # not begun
+        if not before:
+            raise RunError(
+                f"{place} does not say what it was made of (identity.json is missing); choose another output_dir, or "
+                "delete that trial's folder, and it is trained again"
+            )
+        asked = {what for what in before.keys() | now.keys() if what in now or what not in OF_BACKBONE}
+        changed = sorted(what for what in asked if before.get(what) != now.get(what))
         if changed:
             raise RunError(
                 f"{folder}: since {trial.name} was trained, these have changed: {', '.join(changed)}; its numbers "

@@ -11,7 +11,7 @@ from ..backbones import Precision
 from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
-from ..backbones.state_cache import entry_bytes
+from ..backbones.shards import states_bytes
 from ..core.errors import ConfigError, LingraftError
 from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
@@ -65,7 +65,7 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
         flops += _forward_flops(alone * len(recipe.seeds) * recipe.train.num_train_epochs, facts, cut)
     seconds = flops / (matrix_rate(facts.width, recipe.backbone.precision) * EFFICIENCY)
     size = sum(
-        entry_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
+        states_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
         for group in features.values()
     )
     if size > recipe.cache.max_gigabytes * 1e9:

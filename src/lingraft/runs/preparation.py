@@ -98,7 +98,6 @@ def encode_all(
                 group,
                 backbone,
                 cut=cut,
-                max_length=recipe.backbone.max_length,
                 dtype=recipe.cache.dtype,
                 max_bytes=int(recipe.cache.max_gigabytes * 1e9),
                 device=device,

@@ -121,7 +121,9 @@ def adaptation_path(folder: Path | str) -> Path:
     return path.joinpath(*(("trials", trained[0]) if trained else ()), "adaptation.safetensors")
 
 
-def load(folder: Path | str, *, backbone: Backbone | None = None, device: str | None = None) -> Adapted:
+def load(
+    folder: Path | str, *, backbone: Backbone | None = None, device: str | None = None, trusting: bool = True
+) -> Adapted:
     """Load a run folder, or an ``adaptation.safetensors``, for prediction.
 
     Args:
@@ -129,6 +131,7 @@ def load(folder: Path | str, *, backbone: Backbone | None = None, device: str | 
         backbone: Use this one, where it is, instead of the checkpoint that the run names.
         device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``; by default where the run's recipe says, if
             this machine has it.
+        trusting: Believe digests of the checkpoint that were made before of the same files.
 
     Raises:
         CheckpointError: There is no adaptation, or it belongs to another backbone.
@@ -138,7 +141,9 @@ def load(folder: Path | str, *, backbone: Backbone | None = None, device: str | 
     wanted = read_identity(path)
     if backbone is None:
         found = find_device(device) if device is not None else device_of(Path(folder))
-        backbone = load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix, precision=wanted.precision)
+        backbone = load_backbone(
+            wanted.checkpoint, text_prefix=wanted.text_prefix, precision=wanted.precision, trusting=trusting
+        )
         backbone.stack.to(found)
     adaptation, identity = load_adaptation(path, backbone)
     adaptation.to(next(backbone.stack.parameters()).device)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy.special import log_softmax, softmax
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from invented import SOURCE, TARGET, write_world
 from lingraft.core.errors import CheckpointError
@@ -24,7 +25,7 @@ from lingraft.model.adaptation import Adaptation
 from lingraft.model.checkpoint import load_adaptation
 from lingraft.model.heads import restore_text_classifiers
 from lingraft.model.heads.linear import LinearClassifier
-from lingraft.model.heads.ngrams import NgramClassifier, fit_ngram_classifier, stack_logits
+from lingraft.model.heads.ngrams import SIZES, NgramClassifier, cut_ngrams, fit_ngram_classifier, stack_logits
 from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows
 from lingraft.runs.plan import plan
@@ -63,7 +64,7 @@ def test_logits_are_those_of_the_definition():
     """Scaled network plus scaled tf-idf of n-grams within words, counted here one by one."""
     texts, classes = invented_texts(40, 0)
     head = fit_ngram_classifier(texts, np.eye(2)[classes], np.zeros((len(texts), 2)), 30.0)
-    ngrams = head._vectorizer.get_feature_names_out().tolist()
+    ngrams = list(head.columns)
     text, network = texts[3] + " zz", torch.tensor([[0.3, -1.2]])
     counts = Counter(
         piece[i : i + n]
@@ -86,6 +87,14 @@ def test_logits_are_those_of_the_definition():
     scales = head.scales.detach().numpy()
     expected = scales[0] * network.numpy() + scales[1] * (head.weight.detach().numpy() @ values)
     assert np.allclose(head([text], network).detach().numpy(), expected, atol=1e-5)
+
+
+@given(st.text(max_size=40))
+def test_n_grams_are_cut_as_scikit_learn_cuts_them(text):
+    """What reads a text to predict is not what counted the texts to learn."""
+    vectorizer = TfidfVectorizer(preprocessor=normalise, analyzer="char_wb", ngram_range=SIZES)
+
+    assert cut_ngrams(text) == vectorizer.build_analyzer()(text)
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
@@ -208,7 +217,7 @@ def test_any_n_grams_survive_being_saved(ngrams):
     tensors = {f"text_classifiers.ngrams.abc-Latn.{name}": tensor for name, tensor in head.state_dict().items()}
     ((language, found),) = restore_text_classifiers(tensors, "a file")
     assert language == "abc-Latn"
-    assert found._vectorizer.vocabulary == ngrams
+    assert list(found.columns) == ngrams
     network = torch.zeros(len(ngrams), 3)
     assert torch.equal(found(ngrams, network), head(ngrams, network))
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.backbones.loading import Backbone
-from lingraft.backbones.walk import pad_batch, states_at
+from lingraft.backbones.walk import at_layer, pad_batch, states_at
 from lingraft.core.errors import ConfigError
 from lingraft.model.prompts.initialisers import prompt_initialiser
 from tiny import VOCABULARY
@@ -38,9 +38,9 @@ def as_set(rows):
 
 def test_states_are_those_of_real_tokens(tiny_backbone):
     """At every layer each row is some text's token at that layer, never padding."""
-    initial = start(tiny_backbone)
+    initial, sample = start(tiny_backbone), states_at(IDS, tiny_backbone.stack, 1, CPU)
     for layer in (2, 1):
-        there = states_at(IDS, tiny_backbone.stack, layer, CPU)
+        there = at_layer(tiny_backbone.stack, sample, layer)
         rows = initial("states", layer, 50)
         assert rows.shape == (50, 24)
         assert as_set(rows) <= as_set(there.tokens[there.mask.bool()])
@@ -52,7 +52,7 @@ def test_states_can_come_from_texts_that_are_ids(tiny_backbone):
     sample = pad_batch(IDS, tiny_backbone.stack, CPU)
     initial = prompt_initialiser(tiny_backbone, sample, LABELS, torch.Generator().manual_seed(0))
     for layer in range(tiny_backbone.stack.num_layers):
-        there = states_at(IDS, tiny_backbone.stack, layer, CPU)
+        there = at_layer(tiny_backbone.stack, sample, layer)
         assert as_set(initial("states", layer, 20)) <= as_set(there.tokens[there.mask.bool()])
 
 

@@ -532,20 +532,14 @@ def test_many_warnings_are_counted(run):
     assert "46 more warnings in training.jsonl" in plain(write_report(run))
 
 
-def test_the_frozen_rest_is_proven_apart(run):
-    """Where layers were unfrozen, the digest of the others is shown, and a change of it is warned of."""
-    trial = {"frozen_digest_before": "sha256:rest", "frozen_digest_after": "sha256:rest"}
-    change(run / "summary.json", trials={"k5-draw2-seed2": trial})
-    assert plain(write_report(run)).count("✓") >= 2
-    assert "The parameters that were kept frozen are the same before and after training" in plain(run / "report.html")
-
-    whole = {"frozen_digest_before": "sha256:5f1c0a", "frozen_digest_after": "sha256:5f1c0a"}
-    change(run / "summary.json", trials={"k5-draw2-seed2": whole})
-    assert "The parameters that were kept frozen" not in plain(write_report(run))  # they are the whole backbone
-
-    change(run / "summary.json", trials={"k5-draw2-seed2": trial | {"frozen_digest_after": "sha256:other"}})
+def test_a_backbone_that_moved_is_shown_and_warned_of(run):
+    """The digest of all of it before and after, also where copies of its layers were trained."""
     text = plain(write_report(run))
-    assert "✗ The parameters that were kept frozen changed." in text
+    assert "The backbone's weights are the same before and after training" in text
+    backbone = json.loads((run / "summary.json").read_text(encoding="utf-8"))["backbone"]
+    change(run / "summary.json", backbone=backbone | {"digest_after": "sha256:other"})
+    text = plain(write_report(run))
+    assert "✗ The backbone's weights changed." in text
     assert "weights changed during training" in text.partition("</header>")[0]
 
 

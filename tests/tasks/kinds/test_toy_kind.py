@@ -25,10 +25,11 @@ from lingraft.runs.pipeline import run
 from lingraft.runs.plan import plan
 from lingraft.runs.rescore import rescore
 from lingraft.serving.predictor import needed_columns
+from lingraft.serving.verification import verify
 
 recipe, items = read_recipe(Path(sys.argv[1])), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
 found = {"plan": plan(recipe).lines}
-folder = run(recipe, reporter=Reporter(quiet=True))
+folder = run(recipe, reporter=Reporter(quiet=True), verify=verify)
 found["needed"] = needed_columns(folder)
 adapted = lingraft.load(folder)
 found["predicted"] = [[one.value, one.confidence] for one in adapted.predict(items, language=sys.argv[3])]
@@ -105,7 +106,7 @@ def test_a_plan_counts_what_the_kind_trains(whole):
     assert trained.endswith("head)")
 
 
-def test_a_fresh_process_read_its_examples_back(whole):
+def test_its_examples_are_read_back(whole):
     """What was saved gave the logits of training, for every adaptation, language and example."""
     verified = read_object(whole.folder / "summary.json")["verification"]
     assert verified["texts"] == 2 * 2 * 8

@@ -16,19 +16,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 from torch import Tensor, nn
 
 from ...backbones import LayerStack
 from ...core.records import States
 from ..standardiser import Standardiser
 from . import BuildHead, Head, heads
+
+if TYPE_CHECKING:  # importing it takes as long as a prediction, which does without
+    from sklearn.linear_model import LogisticRegression
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Values of scikit-learn's ``C`` that the frozen head tries."""
@@ -106,6 +106,10 @@ def fit_head(
         weights: Of the training examples; 1 by default.
         calibrated: Divide the logits by the temperature that is best on ``dev``.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+
     features = ((train.pooled - standardiser.mean) / standardiser.scale).numpy()
     dev_features = ((dev.pooled - standardiser.mean) / standardiser.scale).numpy()
     fitted = []
@@ -132,6 +136,8 @@ def best_temperature(logits: Tensor, targets: Tensor) -> float:
     The targets are smoothed by one example in ``N + 2`` (Platt, 1999): a few sentences that all come
     out right do not make the head certain of everything.
     """
+    from scipy.optimize import minimize_scalar
+
     smoothing = 1 / (len(targets) + 2)
 
     def loss(log_temperature: float) -> float:

@@ -13,25 +13,25 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import log_softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold
 from torch import Tensor, nn
 
 from ...data.text import normalise
 from . import TextClassifier, text_classifiers
 
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
 FEWEST_TEXTS = 20
 """With fewer there is nothing to learn n-grams from."""
+SIZES = (2, 5)
+"""Characters of the shortest and of the longest n-gram."""
 FOLDS = 5
 SMALLEST_SHARE = 0.01
 """Classes that a text belongs to with a smaller probability are left out when n-grams are weighed."""
@@ -56,14 +56,21 @@ class NgramClassifier(TextClassifier):
         self.register_buffer("idf", idf)
         self.weight = nn.Parameter(weight)
         self.scales = nn.Parameter(scales)
-        self._vectorizer = _vectorizer(vocabulary=list(ngrams))
-        self._vectorizer.idf_ = idf.cpu().numpy()
+        self.columns = {ngram: column for column, ngram in enumerate(ngrams)}
 
     def forward(self, texts: Sequence[str], network: Tensor) -> Tensor:
         """Return the scaled sum of the network's logits and those of the n-grams."""
-        own = self._vectorizer.transform(texts) @ self.weight.detach().cpu().numpy().T
+        weight, idf = self.weight.detach().cpu().numpy(), self.idf.cpu().numpy()
+        own = np.array([self._logits(text, weight, idf) for text in texts]).reshape(len(texts), len(weight))
         scales = self.scales.detach().cpu()
         return scales[0] * network + scales[1] * torch.from_numpy(own).to(network)
+
+    def _logits(self, text: str, weight: Numbers, idf: Numbers) -> Numbers:
+        """Return what the n-grams of a text say, ``[C]``: the weights times what :func:`_vectorizer` makes of it."""
+        counts = Counter(ngram for ngram in cut_ngrams(text) if ngram in self.columns)
+        columns = [self.columns[ngram] for ngram in counts]
+        values = (1.0 + np.log(np.array(list(counts.values()), dtype=np.float64))) * idf[columns]
+        return np.asarray(weight[:, columns] @ (values / max(np.linalg.norm(values), np.finfo(float).tiny)))
 
     @classmethod
     def restore(cls, tensors: Mapping[str, Tensor]) -> Self:
@@ -79,6 +86,22 @@ class NgramClassifier(TextClassifier):
 def ngrams() -> type[TextClassifier]:
     """Logistic regression on character n-grams, in a weighted sum with the network's logits."""
     return NgramClassifier
+
+
+def cut_ngrams(text: str) -> list[str]:
+    """Return the n-grams of a text's words, a blank at either end, as scikit-learn's ``char_wb`` cuts them.
+
+    Of scikit-learn's making they would be the same, but importing it takes as long as a prediction.
+    """
+    found = []
+    for word in normalise(text).split():
+        padded = f" {word} "
+        for size in range(SIZES[0], SIZES[1] + 1):
+            if size >= len(padded):  # a short word counts once, whole
+                found.append(padded)
+                break
+            found += [padded[start : start + size] for start in range(len(padded) - size + 1)]
+    return found
 
 
 def fit_ngram_classifier(
@@ -97,6 +120,8 @@ def fit_ngram_classifier(
     """
     if len(texts) < FEWEST_TEXTS:
         return None
+    from sklearn.model_selection import KFold
+
     everything = np.asarray(texts, dtype=object)
     unseen = np.zeros_like(targets)
     for known, held_out in KFold(FOLDS, shuffle=True, random_state=0).split(everything):
@@ -116,6 +141,9 @@ def fit_ngram_classifier(
 
 def stack_logits(network: Numbers, ngrams: Numbers, targets: Numbers) -> Numbers:
     """Return the factors ``[2]``, at least 0, that bring the sum of two logits ``[N, C]`` closest to ``targets``."""
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
     # Differences between neighbouring factors are lost in single precision.
     network, ngrams, targets = (np.asarray(values, dtype=np.float64) for values in (network, ngrams, targets))
 
@@ -125,15 +153,16 @@ def stack_logits(network: Numbers, ngrams: Numbers, targets: Numbers) -> Numbers
     return np.asarray(minimize(loss, [1.0, 0.1], bounds=[(0.0, 5.0)] * 2).x)
 
 
-def _vectorizer(vocabulary: list[str] | None = None) -> TfidfVectorizer:
+def _vectorizer() -> TfidfVectorizer:
     """Of two to five characters within words, of those that occur in two texts or more."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     return TfidfVectorizer(
         preprocessor=normalise,
         analyzer="char_wb",
-        ngram_range=(2, 5),
+        ngram_range=SIZES,
         sublinear_tf=True,
         min_df=2,
-        vocabulary=vocabulary,
     )
 
 
@@ -143,6 +172,9 @@ def _weights(texts: Numbers, targets: Numbers, strength: float) -> tuple[TfidfVe
     The bias is fitted and left out: it says which classes the pairs are about, and what is to be read may be about
     others.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     vectorizer = _vectorizer()
     try:
         features = vectorizer.fit_transform(texts)

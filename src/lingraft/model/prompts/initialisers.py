@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...backbones import LayerStack
 from ...backbones.loading import Backbone
-from ...backbones.walk import embed_batch, step
+from ...backbones.walk import states_at, step
 from ...core.errors import ConfigError
 from ...core.records import IDS, States
 from . import Initial
@@ -130,8 +130,7 @@ def _sample_tokens(stack: LayerStack, sample: States) -> AtLayer:
 def _text_tokens(backbone: Backbone, texts: Sequence[Pieces]) -> AtLayer:
     """The words of some texts at any layer: the first of each text, then the second of each, and so on."""
     stack = backbone.stack
-    with torch.no_grad():
-        states = embed_batch([ids for ids, _ in texts], stack, next(stack.parameters()).device)
+    states = states_at([ids for ids, _ in texts], stack, 0, next(stack.parameters()).device)
     turns = zip_longest(*([(row, position) for position in words] for row, (_, words) in enumerate(texts)))
     rows, positions = zip(*(where for turn in turns for where in turn if where is not None), strict=True)
     at = _lazy_states(stack, states)

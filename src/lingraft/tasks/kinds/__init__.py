@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from ...core.errors import CheckpointError
 from ...core.records import Example, Features, Prediction, Target
@@ -19,6 +18,9 @@ from ...core.registry import Registry
 from ...results.metrics import Metric
 from ...results.words import NEUTRAL, Words
 from .items import Asked, read_columns
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 NO_LABEL = -100
 """Target of what has no label; it takes no part in the loss."""
