@@ -133,7 +133,7 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Co
 
     from lingraft.backbones.bundled import bundled_folder
     from lingraft.backbones.walk import states_at
-    from lingraft.runs.checks import resolved_cut
+    from lingraft.runs.checks import resolve_cut
     from lingraft.tasks import tasks
 
     recipe = recipe_of(checkpoint, data_dir)
@@ -153,7 +153,7 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Co
         language: tuple(f for f in features(joined(found, short[language], longest)) if len(f.input_ids) == longest)
         for language, found in examples.items()
     }
-    cut = resolved_cut(recipe, backbone.stack.num_layers)
+    cut = resolve_cut(recipe, backbone.stack.num_layers)
     context = Context(
         checkpoint=checkpoint,
         folder=str(folder),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.records import PairExample, ParallelPair
-from lingraft.data.augmentation.code_switching import CODE_SWITCHING, switched
+from lingraft.data.augmentation.code_switching import CODE_SWITCHING, switch_words
 from lingraft.data.lexicon import known_share, lexicon_of, matches, words_of
 from lingraft.data.parallel import read_parallel
 from tiny import WORDS
@@ -40,7 +40,7 @@ LEXICON = lexicon_of(pairs(ENTRIES))
 def copied(text, text_b=None, *, lexicon=LEXICON, ratio=1.0, draw=0, copy=0, identifier="train/1"):
     """A code-switched copy of a text."""
     example = PairExample(identifier, "1", "eng-Latn", text_a=text, text_b=text_b, label="a")
-    return switched(example, lexicon, "yor-Latn", ratio=ratio, draw=draw, copy=copy)
+    return switch_words(example, lexicon, "yor-Latn", ratio=ratio, draw=draw, copy=copy)
 
 
 def test_entries_are_words_with_their_translations():

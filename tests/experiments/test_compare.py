@@ -17,8 +17,8 @@ from lingraft.core.errors import CheckpointError, ConfigError, RunError
 from lingraft.core.files import read_lines, read_object, write_json, write_lines
 from lingraft.experiments.compare import compare
 from lingraft.experiments.cost import estimates
-from lingraft.experiments.variants import described, variants
-from lingraft.experiments.worker import chosen_rate, peak_bytes, run_variant
+from lingraft.experiments.methods import built_in_methods, list_methods
+from lingraft.experiments.worker import chosen_rate, peak_bytes, run_method
 from lingraft.recipe.comparison import METHODS, CompareSettings
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.comparison import _sharing, blocks, read_comparison
@@ -65,8 +65,8 @@ def recipe(world, checkpoint, output, *overrides, **compared):
 
 def test_every_method_is_described(world, tiny_checkpoint, tmp_path):
     """Every method is described."""
-    assert tuple(described()) == METHODS
-    found = variants(recipe(world, tiny_checkpoint, tmp_path))
+    assert tuple(built_in_methods()) == METHODS
+    found = list_methods(recipe(world, tiny_checkpoint, tmp_path))
     assert [one.name for one in found] == list(METHODS)
     assert [one.recipe.output_dir for one in found] == [tmp_path / name for name in METHODS]
 
@@ -74,7 +74,7 @@ def test_every_method_is_described(world, tiny_checkpoint, tmp_path):
 def test_methods_differ_in_what_they_say_and_in_nothing_else(world, tiny_checkpoint, tmp_path):
     """Methods differ in what they say and in nothing else."""
     base = recipe(world, tiny_checkpoint, tmp_path)
-    for one in variants(base):
+    for one in list_methods(base):
         same = ("seeds", "device", "task", "shots", "parallel", "cache")
         assert all(getattr(one.recipe, key) == getattr(base, key) for key in same)
         assert one.recipe.train.num_train_epochs == base.train.num_train_epochs
@@ -82,7 +82,7 @@ def test_methods_differ_in_what_they_say_and_in_nothing_else(world, tiny_checkpo
         assert one.recipe.train.shot_weight == (1.0 if one.name == "frozen-head" else base.train.shot_weight)
         aligned = one.name in ("lora+alignment", "full+alignment", "paper", "lingraft")
         assert bool(one.recipe.alignment) == (one.recipe.train.max_pairs != 0) == aligned
-    ours = variants(base)[-1].recipe
+    ours = list_methods(base)[-1].recipe
     assert ours.model_copy(update={"output_dir": base.output_dir, "compare": base.compare}) == base
 
 
@@ -92,7 +92,7 @@ def test_a_variant_starts_from_a_method_and_may_take_its_place(world, tiny_check
         "no-prompt": {"prompt": None},
         "top-k": {"method": "top-k", "freezing": {"layers": 1}, "seeds": [1, 2]},
     }
-    found = {v.name: v for v in variants(recipe(world, tiny_checkpoint, tmp_path, methods=["top-k"], variants=own))}
+    found = {v.name: v for v in list_methods(recipe(world, tiny_checkpoint, tmp_path, methods=["top-k"], variants=own))}
     assert list(found) == ["top-k", "no-prompt"]
     assert found["no-prompt"].recipe.prompt is None
     assert found["no-prompt"].recipe.alignment
@@ -109,7 +109,7 @@ def test_all_fragments_that_do_not_fit_are_told_at_once(world, tiny_checkpoint, 
         world, tiny_checkpoint, tmp_path, methods=["lingraft"], variants=own, learning_rates={"top-k": [0.1]}
     )
     with pytest.raises(ConfigError) as caught:
-        variants(wrong)
+        list_methods(wrong)
     told = str(caught.value)
     assert "3 problems" in told
     assert "compare.learning_rates.top-k: no such method is compared" in told
@@ -142,7 +142,7 @@ def test_a_variants_preset_lies_over_the_recipe_and_under_its_own_keys(world, ti
     """A variant's preset lies over the recipe and under its own keys."""
     own = {"x": {"preset": "paper", "train": {"source_regularisation": 0.5}}, "y": {"preset": "papr"}}
     found = recipe(world, tiny_checkpoint, tmp_path, methods=["lingraft"], variants={"x": own["x"]})
-    one = variants(found)[0]
+    one = list_methods(found)[0]
     assert (one.recipe.prompt.name, one.recipe.prompt.options["length"], one.recipe.adapter) == ("input", 20, None)
     assert (one.recipe.train.source_regularisation, one.recipe.train.average_last, one.recipe.train.batch_size) == (
         0.5,
@@ -151,7 +151,7 @@ def test_a_variants_preset_lies_over_the_recipe_and_under_its_own_keys(world, ti
     )
     assert "preset paper" in one.about
     with pytest.raises(ConfigError, match="compare, y: preset: unknown preset 'papr'; did you mean 'paper'"):
-        variants(recipe(world, tiny_checkpoint, tmp_path, variants=own))
+        list_methods(recipe(world, tiny_checkpoint, tmp_path, variants=own))
 
 
 @pytest.mark.parametrize(
@@ -161,13 +161,13 @@ def test_methods_that_align_are_refused_where_nothing_can_be_aligned(world, chan
     """Methods that align are refused where nothing can be aligned."""
     found = {"parallel": {"files": str(world / "pairs.{language}.tsv")}, "compare": {}} | change
     with pytest.raises(ConfigError) as caught:
-        variants(world_recipe(world, **found))
+        list_methods(world_recipe(world, **found))
     rest = [name for name in METHODS if name not in ("lora+alignment", "full+alignment", "paper")]
     assert caught.value.problems == [
         "compare.methods: lora+alignment, full+alignment, paper need parallel text and an alignment loss; leave them "
         f"out: methods: [{', '.join(rest)}]"
     ]
-    assert [one.name for one in variants(world_recipe(world, **found | {"compare": {"methods": rest}}))] == rest
+    assert [one.name for one in list_methods(world_recipe(world, **found | {"compare": {"methods": rest}}))] == rest
 
 
 def test_a_method_that_takes_the_recipes_losses_needs_some(world, tiny_checkpoint, tmp_path):
@@ -176,7 +176,7 @@ def test_a_method_that_takes_the_recipes_losses_needs_some(world, tiny_checkpoin
     methods = ["paper", "lora+alignment", "lingraft"]
     found = recipe(world, tiny_checkpoint, tmp_path, "alignment=[]", methods=methods, variants=own)
     with pytest.raises(ConfigError) as caught:
-        variants(found)
+        list_methods(found)
     assert caught.value.problems == [
         "compare.variants.a: full+alignment needs parallel text and an alignment loss; leave it out",
         "compare.methods: lora+alignment needs parallel text and an alignment loss; leave it out: "
@@ -189,7 +189,7 @@ def test_a_learning_rate_for_nothing_is_refused(world, tiny_checkpoint, tmp_path
     rates = {"frozen-head": [0.1], "near": [0.1]}
     found = recipe(world, tiny_checkpoint, tmp_path, variants={"near": {"method": "prototype"}}, learning_rates=rates)
     with pytest.raises(ConfigError) as caught:
-        variants(found)
+        list_methods(found)
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [
         "compare.learning_rates.frozen-head",
         "compare.learning_rates.near",
@@ -199,7 +199,7 @@ def test_a_learning_rate_for_nothing_is_refused(world, tiny_checkpoint, tmp_path
 
 def test_a_learning_rate_goes_where_the_method_learns(world, tiny_checkpoint, tmp_path):
     """A learning rate goes where the method learns."""
-    found = {v.name: v for v in variants(recipe(world, tiny_checkpoint, tmp_path))}
+    found = {v.name: v for v in list_methods(recipe(world, tiny_checkpoint, tmp_path))}
     assert found["full-joint"].at_rate(1e-3).train.backbone_learning_rate == 1e-3
     assert found["peft-prompt"].at_rate(0.3).train.prompt_learning_rate == 0.3
     assert found["lingraft"].at_rate(0.1, num_train_epochs=4).train.num_train_epochs == 4
@@ -208,7 +208,7 @@ def test_a_learning_rate_goes_where_the_method_learns(world, tiny_checkpoint, tm
 def test_the_best_rate_on_the_source_is_chosen_and_the_first_of_equals(world, tiny_checkpoint, tmp_path):
     """The best rate on the source is chosen and the first of equals."""
     rates = {"top-k": [1e-3, 1e-4, 1e-5], "full-joint": [0.5]}
-    found = {v.name: v for v in variants(recipe(world, tiny_checkpoint, tmp_path, learning_rates=rates))}
+    found = {v.name: v for v in list_methods(recipe(world, tiny_checkpoint, tmp_path, learning_rates=rates))}
     assert chosen_rate(found["top-k"], {1e-3: 0.5, 1e-4: 0.7, 1e-5: 0.7}) == 1e-4
     assert chosen_rate(found["top-k"], {1e-3: None, 1e-4: 0.1, 1e-5: None}) == 1e-4
     assert chosen_rate(found["full-joint"], {}) == 0.5
@@ -228,16 +228,16 @@ def compared(world, tiny_checkpoint, tmp_path_factory):
     found = recipe(world, tiny_checkpoint, output, variants=own, learning_rates={"top-k": [1e-4, 1e-2]})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINGRAFT_CACHE", str(output / "cache"))
-        for one in variants(found):
-            run_variant(one, found)
-    lingraft.experiments.compare._collect(output, found, variants(found))
+        for one in list_methods(found):
+            run_method(one, found)
+    lingraft.experiments.compare._collect(output, found, list_methods(found))
     return output, found
 
 
 def test_every_method_leaves_its_files(compared):
     """Every method leaves its files."""
     output, found = compared
-    for one in variants(found):
+    for one in list_methods(found):
         facts = read_object(output / one.name / "method.json")
         assert facts["name"] == one.name
         assert (output / one.name / "recipe.yaml").is_file()
@@ -483,7 +483,7 @@ def test_a_folder_without_a_comparison_is_refused(tmp_path):
 def test_estimates_put_cheap_methods_first(world, tiny_checkpoint, tmp_path):
     """Estimates put cheap methods first."""
     found = recipe(world, tiny_checkpoint, tmp_path)
-    order = [estimate.variant.name for estimate in estimates(variants(found), found)]
+    order = [estimate.method.name for estimate in estimates(list_methods(found), found)]
     assert set(order[:2]) == {"frozen-head", "prototype"}
     assert set(order) == set(METHODS)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lingraft.core.errors import ConfigError
-from lingraft.recipe.merging import overlaid
+from lingraft.recipe.merging import merge_fragments
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.recipe.presets import preset_text, presets, with_preset
 from lingraft.recipe.settings import Recipe
@@ -20,7 +20,7 @@ def recipe(**changes):
 def test_nested_keys_are_laid_over_one_by_one():
     """Nested keys are laid over one by one."""
     base = {"train": {"batch_size": 4, "learning_rate": 0.1}, "seeds": [1, 2]}
-    assert overlaid(base, {"train": {"batch_size": 8}, "seeds": [3]}) == {
+    assert merge_fragments(base, {"train": {"batch_size": 8}, "seeds": [3]}) == {
         "train": {"batch_size": 8, "learning_rate": 0.1},
         "seeds": [3],
     }
@@ -30,11 +30,11 @@ def test_nested_keys_are_laid_over_one_by_one():
 def test_a_block_of_another_name_is_replaced_as_a_whole():
     """A block of another name is replaced as a whole."""
     base = {"prompt": {"name": "deep", "length": 4}}
-    assert overlaid(base, {"prompt": {"name": "input"}}) == {"prompt": {"name": "input"}}
-    assert overlaid(base, {"prompt": {"name": "deep", "init": "normal"}})["prompt"]["length"] == 4
-    assert overlaid(base, {"prompt": {"length": 2}})["prompt"] == {"name": "deep", "length": 2}
-    assert overlaid(base, {"prompt": None}) == {"prompt": None}
-    assert overlaid({"prompt": None}, base) == base
+    assert merge_fragments(base, {"prompt": {"name": "input"}}) == {"prompt": {"name": "input"}}
+    assert merge_fragments(base, {"prompt": {"name": "deep", "init": "normal"}})["prompt"]["length"] == 4
+    assert merge_fragments(base, {"prompt": {"length": 2}})["prompt"] == {"name": "deep", "length": 2}
+    assert merge_fragments(base, {"prompt": None}) == {"prompt": None}
+    assert merge_fragments({"prompt": None}, base) == base
 
 
 def test_the_presets_are_three():

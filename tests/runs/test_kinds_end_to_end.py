@@ -467,7 +467,7 @@ def test_the_frozen_head_of_a_comparison_is_the_one_before(world, tiny_checkpoin
     wanted = recipe(
         "choice", world, tiny_checkpoint, tmp_path / "out", *own, compare={"methods": ["frozen-head", "lingraft"]}
     )
-    for one in lingraft.experiments.compare.variants(wanted):
+    for one in lingraft.experiments.compare.list_methods(wanted):
         compare_worker.run_variant(one, wanted)
     alone, ours = (lines(tmp_path / "out" / name, TRIALS[1], TARGET) for name in ("frozen-head", "lingraft"))
     assert [row["value"] for row in alone] == [row["before"] for row in ours]
@@ -482,14 +482,14 @@ def test_the_frozen_head_of_a_comparison_is_the_one_before(world, tiny_checkpoin
 
 def test_every_window_is_held_to_its_own_state(world, tiny_checkpoint, tiny_backbone, tmp_path):
     """The source's windows keep their own frozen states; sentences of pairs have one."""
-    from lingraft.runs.checks import resolved_cut
+    from lingraft.runs.checks import resolve_cut
     from lingraft.runs.preparation import encode_all, tokenise
     from lingraft.training.pools import Context, learning_pools
 
     wanted = recipe("span_qa", world, tiny_checkpoint, tmp_path / "run")
     materials, cpu = gather(wanted), torch.device("cpu")
     features = tokenise(materials, tiny_backbone.tokenizer, "ada ", wanted)
-    cut = resolved_cut(wanted, 3)
+    cut = resolve_cut(wanted, 3)
     pools = encode_all(features, replace(tiny_backbone, text_prefix="ada "), wanted, cut, cpu, Reporter(quiet=True))
     context = Context(wanted, materials, tiny_backbone, cut, pools, torch.device("cpu"))
     source, (target,) = learning_pools(materials.draws[0], context)

@@ -18,18 +18,18 @@ from lingraft.model.checkpoint import load_adaptation
 from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows
 from lingraft.model.standardiser import Standardiser
-from lingraft.runs.checks import resolved_cut
+from lingraft.runs.checks import resolve_cut
 from lingraft.runs.preparation import encode_all, tokenise
 from lingraft.tasks.gathering import gather
 from lingraft.training.alignment.word_alignment import align_words
 from lingraft.training.batches import Order
 from lingraft.training.ema_teacher import Teacher
 from lingraft.training.evaluation import validation
-from lingraft.training.frozen_head import fitted
+from lingraft.training.frozen_head import from_logistic_head
 from lingraft.training.head_fits import logistic_head
 from lingraft.training.pools import Context, align_words_of_pairs, learning_pools, pools_of, with_translations
 from lingraft.training.state import load_training_state, save_training_state
-from lingraft.training.trial import Method, build_alignment_terms, graft, run_trial, trained_when
+from lingraft.training.trial import NetworkFactory, build_alignment_terms, describe_epochs, graft, run_trial
 
 CPU = torch.device("cpu")
 TRIAL = Trial(1, 0, 1)
@@ -56,7 +56,7 @@ def context(world, tiny_backbone):
         recipe = world_recipe(world, [*SMALL, *overrides], backbone=backbone, **changes)
         materials = gather(recipe)
         features = tokenise(materials, tiny_backbone.tokenizer, "", recipe)
-        cut = resolved_cut(recipe, tiny_backbone.stack.num_layers)
+        cut = resolve_cut(recipe, tiny_backbone.stack.num_layers)
         pools = encode_all(features, tiny_backbone, recipe, cut, CPU, Reporter(quiet=True))
         return Context(recipe, materials, tiny_backbone, cut, pools, torch.device("cpu"))
 
@@ -171,7 +171,7 @@ def test_a_network_starts_with_the_frozen_head_or_a_random_one(context):
         made = context(f"train.warm_start={str(warm).lower()}")
         source, targets = learning_pools(made.materials.draws[0], made)
         head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
-        network = graft(made, pools_of(TRIAL, made), fitted(head))
+        network = graft(made, pools_of(TRIAL, made), from_logistic_head(head))
         pooled = made.pools[SOURCE, "dev"].pooled([example.id for example in made.materials.dev])
         assert torch.allclose(network.adaptation.head(pooled), head.logits(pooled), atol=1e-4) is warm
 
@@ -182,7 +182,7 @@ def test_a_network_has_copies_of_all_that_is_ever_unfrozen(context):
         made = context(f"freezing.name={name}", *(["freezing.layers=1"] if name == "top_layers" else []))
         source, targets = learning_pools(made.materials.draws[0], made)
         head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
-        assert len(graft(made, pools_of(TRIAL, made), fitted(head)).adaptation.unfrozen) == count
+        assert len(graft(made, pools_of(TRIAL, made), from_logistic_head(head)).adaptation.unfrozen) == count
 
 
 # ---- A whole training ------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_another_method_is_scored_under_its_name(context, tmp_path):
         seen.append((pools.source.language, pools.trial.seed))
         return graft(context, pools, head)
 
-    trained(context(), tmp_path, method=Method("other", build))
+    trained(context(), tmp_path, factory=NetworkFactory("other", build))
     scores = list(read_lines(tmp_path / "trials" / TRIAL.name / "scores.jsonl"))
     assert {score["method"] for score in scores} == {"frozen-head", "other"}
     assert seen == [(SOURCE, 1)]
@@ -249,7 +249,7 @@ def test_validation_is_accuracy_on_the_development_set(context):
     made = context()
     source, targets = learning_pools(made.materials.draws[0], made)
     head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
-    network = graft(made, pools_of(TRIAL, made), fitted(head))
+    network = graft(made, pools_of(TRIAL, made), from_logistic_head(head))
     found = validation(network, context=made)
     dev = made.materials.dev
     logits, _ = predict_rows(network, made.pools[SOURCE, "dev"], [example.id for example in dev], SOURCE)
@@ -262,8 +262,8 @@ def test_validation_is_accuracy_on_the_development_set(context):
 def test_what_learnt_when_is_told_in_spans():
     """Epochs in which the same learnt share a sentence."""
     rows = [{"epoch": i, "trained": ["head"] if i < 3 else ["head", "prompt"]} for i in (1, 2, 3, 4)]
-    assert trained_when(rows) == ["epochs 1-2 trained head", "epochs 3-4 trained head, prompt"]
-    assert trained_when([]) == []
+    assert describe_epochs(rows) == ["epochs 1-2 trained head", "epochs 3-4 trained head, prompt"]
+    assert describe_epochs([]) == []
 
 
 def test_a_language_without_pairs_and_shots_uses_the_task_part_alone(context, tmp_path):

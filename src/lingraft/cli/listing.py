@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from ..core.registry import Registry
-from ..experiments.variants import described
+from ..experiments.methods import built_in_methods
 from ..recipe.parsing import registry_of
 from ..recipe.presets import preset_text, presets
 
@@ -17,7 +17,7 @@ def rows_of(kind: str) -> Rows:
     if kind == "languages":
         return _languages()
     if kind == "methods":
-        return ["name", "what it is"], [[name, str(entry["about"])] for name, entry in described().items()]
+        return ["name", "what it is"], [[name, str(entry["about"])] for name, entry in built_in_methods().items()]
     if kind == "presets":
         return ["name", "what it is"], [[name, _first_comment(preset_text(name))] for name in presets()]
     if kind == "tasks":

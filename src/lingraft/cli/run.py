@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ..core.errors import DataError
 from ..core.progress import Reporter
-from .terminal import Overrides, Quiet, RecipePath, console, escaped
+from .terminal import Overrides, Quiet, RecipePath, console, escape
 
 if TYPE_CHECKING:
     from ..recipe.settings import Recipe
@@ -47,13 +47,13 @@ def init(
 
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
-    from ..experiments.variants import variants
+    from ..experiments.methods import list_methods
     from ..recipe.parsing import read_recipe
     from ..runs.plan import plan
 
     def compared(settings: Recipe) -> None:
         if settings.compare is not None:
-            variants(settings)
+            list_methods(settings)
 
     found = plan(read_recipe(recipe, overrides or []), compared)
     title = f"{found.task}, {found.trials} trial{'s' if found.trials > 1 else ''}"
@@ -69,7 +69,7 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     for line in found.lines:
         console.print(line, highlight=False, markup=False)
     for line in found.warnings:
-        console.print(f"[yellow]warning:[/yellow] {escaped(line)}", highlight=False)
+        console.print(f"[yellow]warning:[/yellow] {escape(line)}", highlight=False)
 
 
 def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -> None:
@@ -127,7 +127,7 @@ def _estimate(estimate: Any, second: float | None) -> str:
     if estimate is None:
         return ""
     interval = f" [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate.low is not None else ""
-    return f"{estimate.value:.3f}" + (f" ({second:.3f})" if second is not None else "") + escaped(interval)
+    return f"{estimate.value:.3f}" + (f" ({second:.3f})" if second is not None else "") + escape(interval)
 
 
 def _gain(row: Result) -> str:
@@ -137,4 +137,4 @@ def _gain(row: Result) -> str:
     if row.gain is None or row.before is None or row.after is None:
         return ""
     interval = f" [{row.gain.low:+.3f}, {row.gain.high:+.3f}]" if row.gain.low is not None else ""
-    return f"{difference(row.before.value, row.after.value, 3):+f}" + escaped(interval)
+    return f"{difference(row.before.value, row.after.value, 3):+f}" + escape(interval)

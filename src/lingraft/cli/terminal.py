@@ -17,7 +17,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but resu
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `lingraft run` wrote.")]
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Text that rich does not take for markup."""
     from rich.markup import escape
 

@@ -28,7 +28,7 @@ from babel.core import get_global
 from ..core.errors import DataError
 from ..core.records import PairExample
 from . import languages as codes
-from .text import normalised
+from .text import normalise
 
 CLASSES = ("country", "language", "currency", "script", "city")
 SPLITS = ("train", "dev", "test")
@@ -144,8 +144,8 @@ def _split_names(code: str) -> Mapping[str, Mapping[str, str]]:
     seen: set[str] = set()
     for split in SPLITS:
         foreign = set() if split == "train" else _english_seen(split)
-        splits[split] = {k: n for k, n in splits[split].items() if normalised(n) not in seen | foreign}
-        seen.update(normalised(n) for n in splits[split].values())
+        splits[split] = {k: n for k, n in splits[split].items() if normalise(n) not in seen | foreign}
+        seen.update(normalise(n) for n in splits[split].values())
     return splits
 
 
@@ -153,7 +153,7 @@ def _split_names(code: str) -> Mapping[str, Mapping[str, str]]:
 def _english_seen(split: str) -> frozenset[str]:
     """English names of the splits before ``split``."""
     before = SPLITS[: SPLITS.index(split)]
-    return frozenset(normalised(name) for key, name in _english().items() if _split_of(key) in before)
+    return frozenset(normalise(name) for key, name in _english().items() if _split_of(key) in before)
 
 
 @cache
@@ -164,15 +164,15 @@ def _names(code: str) -> Mapping[str, str]:
         return english
     locale = codes.cldr_locale(code)
     own = () if locale is None else _own_names(locale)
-    return {k: name for k, name in own if k in english and normalised(name) != normalised(english[k])}
+    return {k: name for k, name in own if k in english and normalise(name) != normalise(english[k])}
 
 
 def _unambiguous(names: Mapping[str, str]) -> dict[str, str]:
     """Leave out the names that occur under two classes."""
     classes: dict[str, set[str]] = defaultdict(set)
     for key, name in names.items():
-        classes[normalised(name)].add(key.partition(":")[0])
-    return {key: name for key, name in names.items() if len(classes[normalised(name)]) == 1}
+        classes[normalise(name)].add(key.partition(":")[0])
+    return {key: name for key, name in names.items() if len(classes[normalise(name)]) == 1}
 
 
 @cache
@@ -200,7 +200,7 @@ def _own_names(locale: str) -> Iterator[tuple[str, str]]:
     for label, table in tables.items():
         for key, name in sorted(table.items()):
             # Babel's aliases point into other locales, and a name that is its own code is none.
-            if isinstance(name, str) and name.strip() and normalised(name) != normalised(key):
+            if isinstance(name, str) and name.strip() and normalise(name) != normalise(key):
                 yield f"{label}:{key}", name.strip()
 
 
@@ -233,4 +233,4 @@ def _representative(key: str) -> str:
 def _representatives() -> Mapping[str, str]:
     """Key -> the first of the keys that share its English name; each key has one, so no chains arise."""
     first: dict[str, str] = {}
-    return {key: first.setdefault(normalised(name), key) for key, name in _english().items()}
+    return {key: first.setdefault(normalise(name), key) for key, name in _english().items()}

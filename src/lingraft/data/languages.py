@@ -19,7 +19,7 @@ from babel import Locale, localedata
 from babel.core import get_global
 
 from ..core.errors import DataError
-from .text import normalised
+from .text import normalise
 
 INDIVIDUAL = {
     "ara": "arb",
@@ -234,7 +234,7 @@ def _spellings(language: str) -> tuple[str, ...]:
 
 def _name_key(name: str) -> str:
     """A name as it is looked up: "Toba Batak" and ``batak_toba`` are one, "Yorùbá" and "Yoruba" too."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", normalised(name)) if not unicodedata.combining(c))
+    plain = "".join(c for c in unicodedata.normalize("NFKD", normalise(name)) if not unicodedata.combining(c))
     return " ".join(sorted(re.findall(r"[^\W_]+", plain)))
 
 

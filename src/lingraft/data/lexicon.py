@@ -16,7 +16,7 @@ from functools import cache
 from itertools import groupby, pairwise
 
 from ..core.records import ParallelPair
-from .text import normalised
+from .text import normalise
 
 MAX_WORDS = 4
 """Longer entries are sentences or explanations, which replace no word."""
@@ -55,10 +55,10 @@ def lexicon_of(*sources: Iterable[ParallelPair]) -> Lexicon:
     for source in sources:
         found: dict[Words, dict[str, str]] = {}
         for pair in source:
-            words = tuple(normalised(word) for word, _, _ in _words(pair.source))
+            words = tuple(normalise(word) for word, _, _ in _words(pair.source))
             short = 0 < len(words) <= MAX_WORDS and len(pair.target.split()) <= MAX_WORDS
-            if short and normalised(pair.source) != normalised(pair.target):
-                found.setdefault(words, {}).setdefault(normalised(pair.target), pair.target.strip())
+            if short and normalise(pair.source) != normalise(pair.target):
+                found.setdefault(words, {}).setdefault(normalise(pair.target), pair.target.strip())
         entries = {words: tuple(found[words].values()) for words in found} | entries
     return Lexicon(entries, max((len(words) for words in entries), default=0))
 
@@ -68,7 +68,7 @@ def matches(text: str, lexicon: Lexicon) -> list[Match]:
 
     Case does not matter; a phrase matches where nothing but blanks separates its words.
     """
-    words = [(normalised(word), start, end) for word, start, end in _words(text)]
+    words = [(normalise(word), start, end) for word, start, end in _words(text)]
     found, at = [], 0
     while at < len(words):
         for length in range(min(lexicon.longest, len(words) - at), 0, -1):

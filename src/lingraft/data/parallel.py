@@ -26,7 +26,7 @@ from ..core.records import ParallelPair
 from ..core.registry import unknown
 from . import languages
 from .table import cell_of, read_table
-from .text import normalised, open_bytes, read_lines, suffix_of
+from .text import normalise, open_bytes, read_lines, suffix_of
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -132,7 +132,7 @@ def _collect(entries: Sequence[Entry], kind: str, source: str, target: str, wher
     seen: set[tuple[str, str]] = set()
     empty = duplicates = 0
     for group, left, right in entries:
-        key = (normalised(left), normalised(right))
+        key = (normalise(left), normalise(right))
         if not all(key):
             empty += 1
         elif key in seen:

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 from ..core.errors import DataError
 from ..core.records import Answer, SpanExample
 from . import languages
-from .text import normalised, open_bytes, whole_characters
+from .text import normalise, open_bytes, whole_characters
 
 Key = TypeVar("Key", bound=Hashable)
 Wanted = TypeVar("Wanted")
@@ -147,7 +147,7 @@ def shared_groups(by_file: Mapping[Key, Sequence[SpanExample]]) -> dict[Key, lis
 
 def context_group(context: str) -> str:
     """A name for what is known only by its content; the same wherever that occurs."""
-    return sha256(normalised(context).encode()).hexdigest()[:16]
+    return sha256(normalise(context).encode()).hexdigest()[:16]
 
 
 def answers_in(context: str, value: object, where: str, *, required: bool = True) -> tuple[Answer, ...]:
@@ -216,7 +216,7 @@ def _cure(context: str, text: str, start: int) -> str:
     if places:
         nearest = min(places, key=lambda place: abs(place - start))
         return f"it is found at {nearest}; correct answer_start"
-    if normalised(text) in normalised(context):
+    if normalise(text) in normalise(context):
         return "the context has it in another case, spacing or Unicode form; copy the answer from the context"
     return "the context does not contain it; correct the answer or leave the question out"
 

@@ -24,7 +24,7 @@ MAX_LINE_BYTES = 1_000_000
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     """Return ``text`` as it is compared for duplicates and leakage.
 
     NFKC, case-folded, white space collapsed and stripped: Yoruba, for one, occurs as NFC and as NFD.
@@ -34,9 +34,9 @@ def normalised(text: str) -> str:
     return " ".join(folded.split())
 
 
-def without_blanks(text: str) -> str:
+def strip_blanks(text: str) -> str:
     """``text`` as parallel text is compared with what is evaluated on: tagged words lost the blanks between them."""
-    return normalised(text).replace(" ", "")
+    return normalise(text).replace(" ", "")
 
 
 def suffix_of(path: Path) -> str:

@@ -11,12 +11,12 @@ from ..core.errors import ConfigError
 from ..model.freezing import freezing
 from ..recipe.comparison import CompareSettings
 from ..recipe.settings import Recipe
-from ..runs.checks import gather_checked, resolved_cut
+from ..runs.checks import gather_checked, resolve_cut
 from ..runs.folder import trials_of
 from ..runs.plan import EFFICIENCY, matrix_rate, tokens_by_example
 from ..runs.preparation import tokenise
 from ..tasks.material import Draw, Materials
-from .variants import Variant
+from .methods import Method
 
 Counts = Mapping[tuple[str, str], Mapping[str, int]]
 """Tokens of each text by language and purpose, then by example id."""
@@ -26,7 +26,7 @@ Counts = Mapping[tuple[str, str], Mapping[str, int]]
 class Estimate:
     """What a method will cost."""
 
-    variant: Variant
+    method: Method
     seconds: float
 
     @property
@@ -35,7 +35,7 @@ class Estimate:
         return max(1, round(self.seconds))
 
 
-def estimates(methods: Sequence[Variant], recipe: Recipe) -> list[Estimate]:
+def estimates(methods: Sequence[Method], recipe: Recipe) -> list[Estimate]:
     """Seconds of each method on this machine, cheapest first; encoding is left out, for it is shared.
 
     Raises:
@@ -54,12 +54,12 @@ def estimates(methods: Sequence[Variant], recipe: Recipe) -> list[Estimate]:
     return sorted(found, key=lambda estimate: estimate.seconds)
 
 
-def _check_cuts(methods: Sequence[Variant], layers: int) -> None:
+def _check_cuts(methods: Sequence[Method], layers: int) -> None:
     """Tell which of the methods want a cut, a layer or a schedule that the checkpoint does not allow."""
     problems = []
     for method in methods:
         try:
-            resolved_cut(method.recipe, layers)
+            resolve_cut(method.recipe, layers)
         except ConfigError as error:
             problems += [f"compare, {method.name}: {problem}" for problem in error.problems]
     if problems:
@@ -71,7 +71,7 @@ STEP_PER_PARAMETER = 3e-9
 
 
 def _seconds(
-    method: Variant, trial: int, materials: Materials, counts: Counts, facts: CheckpointFacts, rate: float
+    method: Method, trial: int, materials: Materials, counts: Counts, facts: CheckpointFacts, rate: float
 ) -> float:
     recipe, draw, languages = method.recipe, materials.draws[-1], materials.task.languages
     layers, per_layer = facts.num_layers, 24 * facts.width**2  # multiply-adds of a block, twice, per token
@@ -82,9 +82,9 @@ def _seconds(
     # Where a head must be trained by gradient, that is a forward pass, with nothing but the head's own gradient.
     depth, directions, unfrozen = layers, 2.0 if method.trained else 1.0, 0.0
     if not method.trained:
-        depth -= max(0, resolved_cut(recipe, layers))
+        depth -= max(0, resolve_cut(recipe, layers))
     elif method.network == "grafted":
-        cut = resolved_cut(recipe, layers)
+        cut = resolve_cut(recipe, layers)
         depth, whole = layers - max(0, cut), cut < 0
         learns = freezing.build(recipe.freezing.name, recipe.freezing.options).highest_cut(layers) < layers
         directions = 3.0 if learns else 2.0  # forward, gradient of the states, and that of the weights
@@ -96,7 +96,7 @@ def _seconds(
     return flops / rate + steps * epochs * unfrozen * STEP_PER_PARAMETER + 5.0
 
 
-def _per_epoch(method: Variant, draw: Draw, materials: Materials, counts: Counts) -> tuple[float, float]:
+def _per_epoch(method: Method, draw: Draw, materials: Materials, counts: Counts) -> tuple[float, float]:
     """Tokens and steps of one pass over the data."""
     source, size = materials.task.source_language, method.recipe.train.batch_size
     extra = method.options.get("num_virtual_tokens", 0) if method.network == "peft-prompt" else 0

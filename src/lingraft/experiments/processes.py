@@ -14,7 +14,7 @@ from ..core.files import write_json
 from ..core.progress import Advance, Reporter
 from ..recipe.settings import Recipe
 from ..runs.folder import trials_of
-from .variants import Variant
+from .methods import Method
 
 
 class Process(Protocol):
@@ -35,7 +35,7 @@ Start = Callable[[str, IO[str]], AbstractContextManager[Process]]
 
 
 def work(
-    method: Variant,
+    method: Method,
     recipe: Recipe,
     reporter: Reporter,
     advance: Advance,

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from ruamel.yaml import YAML
 
 
-def overlaid(base: Mapping[str, Any], fragment: Mapping[str, Any]) -> dict[str, Any]:
+def merge_fragments(base: Mapping[str, Any], fragment: Mapping[str, Any]) -> dict[str, Any]:
     """``base`` with the keys of ``fragment`` over it, nested mappings key by key.
 
     Lists are replaced as a whole, and so is a block that names another factory: the options of a
@@ -20,7 +20,7 @@ def overlaid(base: Mapping[str, Any], fragment: Mapping[str, Any]) -> dict[str, 
     result = dict(base)
     for key, over in fragment.items():
         under = result.get(key)
-        result[key] = overlaid(under, over) if _same_block(under, over) else over
+        result[key] = merge_fragments(under, over) if _same_block(under, over) else over
     return result
 
 
@@ -31,7 +31,7 @@ def _same_block(under: Any, over: Any) -> TypeGuard[Mapping[str, Any]]:
     return bool(over.get("name", under.get("name")) == under.get("name"))
 
 
-def packaged(package: str, name: str) -> Any:
+def read_packaged_yaml(package: str, name: str) -> Any:
     """Return the content of the YAML file ``name`` in ``package``, such as ``lingraft.recipe.presets``; a copy."""
     return deepcopy(_parsed(package, name))
 

@@ -91,10 +91,10 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
     problems += _check_blocks(values) + _check_together(recipe, asked)
     if problems:
         raise ConfigError(problems, where=where)
-    return resolved(recipe)
+    return fill_defaults(recipe)
 
 
-def resolved(recipe: Recipe) -> Recipe:
+def fill_defaults(recipe: Recipe) -> Recipe:
     """The recipe with the defaults of its named factories, and without losses that lack their text."""
     values = recipe.model_dump(by_alias=True)
     if recipe.parallel is None:

@@ -175,7 +175,7 @@ def sentence(result: Result) -> str:
     return f"{result.name}: {percent(result.before.value, digits)} → {told}{_compared(result)}."
 
 
-def gain_told(result: Result) -> str:
+def describe_gain(result: Result) -> str:
     """The gain with its interval, as it follows from the numbers of :func:`sentence`: ``+28 points [21, 35]``."""
     if result.before is None or result.after is None:
         return ""
@@ -187,7 +187,7 @@ def gain_told(result: Result) -> str:
 def _compared(result: Result) -> str:
     if result.gain is None:
         return ""
-    difference = gain_told(result)
+    difference = describe_gain(result)
     if result.verdict == "better":
         return f": {difference} over the frozen head"
     if result.verdict == "worse":
@@ -217,7 +217,7 @@ def _shots(result: Result) -> str:
     return plural(result.shots, result.words.labelled) + result.words.per
 
 
-def confidence_told(bins: Sequence[Bin]) -> str:
+def describe_confidence(bins: Sequence[Bin]) -> str:
     """Whether the adapted model is surer than it should be."""
     total = sum(part.count for part in bins)
     if not total:
@@ -238,7 +238,7 @@ def listed(names: Sequence[str]) -> str:
 # --- Training ---------------------------------------------------------------------------------------
 
 
-def trained_told(stages: Sequence[Stage]) -> str:
+def describe_parameters(stages: Sequence[Stage]) -> str:
     """``epochs 1–2: head; 3–6: head, prompt, adapter``."""
     told = [f"{span(stage.epochs)}: {', '.join(stage.trained)}" for stage in stages]
     return f"epoch{'' if stages[-1].epochs[1] == stages[0].epochs[0] else 's'} {'; '.join(told)}" if stages else ""
@@ -250,7 +250,7 @@ def span(ends: tuple[int, int]) -> str:
     return f"{first:,}" if first == last else f"{first:,}–{last:,}"
 
 
-def conflict_told(conflict: Conflict) -> str:
+def describe_conflict(conflict: Conflict) -> str:
     """Whether task and alignment want the same of the parameters they share."""
     told = {
         "fight": "Task and alignment fight: what lowers the loss of one tends to raise that of the other",
@@ -281,7 +281,7 @@ def _noticed_told(one: Noticed, trials: int) -> str:
 # --- Retention --------------------------------------------------------------------------------------
 
 
-def retention_told(run: RunFiles) -> str:
+def describe_retention(run: RunFiles) -> str:
     """What is left of what the model could do, in one sentence; empty where nobody looked."""
     score, found = run.retention.get("source_score"), run.retention.get("retrieval", {})
     told = [_score_told(run.name(run.source_language), score)] if score else []
@@ -328,7 +328,7 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
             off = f"{100 * error['after']:.0f}"
             found.append(f"{run.name(code)}: confidences are {off} points off on average; do not read them as chances.")
     found.append(_digest_warning(run.summary))
-    found.append(_parts_off_warning(run.retention.get("adapters_disabled", {})))
+    found.append(_adapters_warning(run.retention.get("adapters_disabled", {})))
     if is_non_commercial(str(run.data.get("licence", ""))):
         found.append(f"The data may not be used commercially ({run.data['licence']}).")
     return list(dict.fromkeys(filter(None, found)))
@@ -367,7 +367,7 @@ def _digest_warning(summary: Row) -> str:
     return "The backbone's weights changed during training, although they should be frozen: do not trust this run."
 
 
-def _parts_off_warning(adapters_disabled: Row) -> str:
+def _adapters_warning(adapters_disabled: Row) -> str:
     if not adapters_disabled or adapters_disabled["max_difference"] <= adapters_disabled["tolerance"]:
         return ""
     return (

@@ -67,7 +67,7 @@ def _imported_adapters(recipe: Recipe, task: Task) -> list[str]:
     return [f"{code} has no imported adapter" for code in task.target_languages if code not in given]
 
 
-def resolved_cut(recipe: Recipe, num_layers: int) -> int:
+def resolve_cut(recipe: Recipe, num_layers: int) -> int:
     """The cut as a number; see ``BackboneSettings.cut``.
 
     Raises:
@@ -96,7 +96,7 @@ def resolved_cut(recipe: Recipe, num_layers: int) -> int:
 
 
 def _without_gradient(recipe: Recipe, cut: int, unfrozen: int, num_layers: int) -> list[str]:
-    """Alignment losses on states that nothing trained has a part in; ``unfrozen`` is the last layer that never learns."""
+    """Find alignment losses at states that nothing trained has a part in; ``unfrozen`` is the last never to learn."""
     parts = recipe.prompt is not None or recipe.adapter is not None
     lowest = cut if parts else max(0, unfrozen)
     problems = []

@@ -32,7 +32,7 @@ def trials_of(recipe: Recipe) -> list[Trial]:
 
 
 @contextmanager
-def opened(folder: Path, recipe: Recipe) -> Iterator[Path]:
+def open_run_folder(folder: Path, recipe: Recipe) -> Iterator[Path]:
     """Hold ``folder`` for one run of ``recipe``.
 
     Raises:

@@ -19,12 +19,12 @@ from ..tasks.material import Materials
 from ..training.loop import SAVE_EVERY
 from ..training.trial import run_trial
 from .checks import gather_checked
-from .folder import opened, trials_of
+from .folder import open_run_folder, trials_of
 from .identity import note_identity, refuse_changed, trial_identities
 from .mined_lexicon import mined_before
 from .preparation import prepare
 from .retention import retention
-from .state_picture import picture
+from .state_picture import picture_states
 from .summary import summarise, verify_in_fresh_process
 
 
@@ -47,7 +47,7 @@ def run(
         LingraftError: With one clear message; what was finished stays finished.
     """
     reporter = reporter or Reporter()
-    with opened(recipe.output_dir, recipe) as folder:
+    with open_run_folder(recipe.output_dir, recipe) as folder:
         if next(folder.glob("*/method.json"), None) or (folder / "comparison.json").exists():
             raise RunError(f"{folder} holds a comparison; give the run a folder of its own: output_dir=…")
         trials = trials_of(recipe)
@@ -66,7 +66,7 @@ def run(
         summarise(folder, recipe, context.backbone, context.cut, encoding)
         reporter.say("comparing with the frozen model, and loading in a fresh process what was saved")
         shown = (folder, recipe, context.materials, context.backbone, context.pools, context.device)
-        write_json(folder / "states.json", picture(*shown))
+        write_json(folder / "states.json", picture_states(*shown))
         write_json(folder / "retention.json", retention(*shown))
         verified = {"verification": dict(verify(folder))}
         write_json(folder / "summary.json", read_object(folder / "summary.json") | verified)

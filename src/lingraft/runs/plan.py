@@ -21,7 +21,7 @@ from ..model.freezing import freezing, unfrozen_names
 from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Draw, Materials, is_own
-from .checks import gather_checked, resolved_cut
+from .checks import gather_checked, resolve_cut
 from .folder import changed_settings, trials_of
 from .preparation import tokenise
 
@@ -109,7 +109,7 @@ def _read(recipe: Recipe, also: Callable[[Recipe], object]) -> tuple[CheckpointF
     try:
         facts = describe_checkpoint(recipe.backbone.checkpoint)
         problems += _length_problems(recipe)
-        cut = resolved_cut(recipe, facts.num_layers)
+        cut = resolve_cut(recipe, facts.num_layers)
     except LingraftError as error:
         problems += getattr(error, "problems", [str(error)])
     try:

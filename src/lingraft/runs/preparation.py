@@ -19,7 +19,7 @@ from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Materials
 from ..training.pools import Context, Pools
-from .checks import gather_checked, resolved_cut
+from .checks import gather_checked, resolve_cut
 from .data_card import data_card
 from .mined_lexicon import mined_entries
 
@@ -42,7 +42,7 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any]
     if is_non_commercial(materials.task.licence):
         reporter.say(f"the data of {materials.task.name} may not be used commercially: {materials.task.licence}")
     backbone, device = backbone_there()
-    cut = resolved_cut(recipe, backbone.stack.num_layers)
+    cut = resolve_cut(recipe, backbone.stack.num_layers)
     features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
     started = reporter.clock()
     pools = encode_all(features, backbone, recipe, cut, device, reporter)

@@ -28,7 +28,7 @@ from ..recipe.settings import Recipe
 from ..results.resampling import Resampling, resample
 from ..results.statistics import interval
 from ..tasks.material import Materials
-from .selection import selected_model, shared_sentences
+from .selection import load_selected_model, shared_sentences
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ def retention(
         device: Where to compute.
     """
     task, source = materials.task, materials.task.source_language
-    chosen, model = selected_model(folder, recipe, backbone, device)
+    chosen, model = load_selected_model(folder, recipe, backbone, device)
 
     looked_at = {source: ("dev", _some([example.id for example in materials.dev], pools[source, "dev"]))}
     for code in task.target_languages:
@@ -70,7 +70,7 @@ def retention(
     for language, (purpose, ids) in looked_at.items():
         encoded = pools[language, purpose]
         similar[language] = {"sentences": purpose, **similarity(*_before_and_after(model, encoded, ids, language))}
-        disabled.append(adapters_disabled(model, encoded, ids, language))
+        disabled.append(compare_with_base(model, encoded, ids, language))
 
     found = {}
     for language in task.target_languages:
@@ -181,8 +181,18 @@ def linear_cka(x: Floats, y: Floats) -> float | None:
     return hsic(grams[0], grams[1]) / spread**0.5 if spread > 0 else 0.0
 
 
-def adapters_disabled(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[float, float]:
-    """Largest difference between the frozen states of the cache and the model's with the adapters disabled, and the largest state."""
+def compare_with_base(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[float, float]:
+    """Compare the frozen states of the cache with the model's, adapters disabled.
+
+    Args:
+        model: In eval mode.
+        encoded: States at the cut, and pooled after the last layer.
+        ids: Of the examples.
+        language: Whose parts are disabled.
+
+    Returns:
+        The largest difference, and the largest frozen state.
+    """
     frozen, now = encoded.pooled(ids), adapted_states(model, encoded, ids, language, adapters_enabled=False)
     return (now - frozen).abs().max().item(), frozen.abs().max().item()
 

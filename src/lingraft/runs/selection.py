@@ -21,7 +21,7 @@ PICTURED = 60
 """Translations drawn per language; more make a cloud and no picture."""
 
 
-def selected(folder: Path, done: list[Trial]) -> Trial:
+def select_trial(folder: Path, done: list[Trial]) -> Trial:
     """The trial to use: most shots, then the best source-language development score; never a target score."""
 
     def key(trial: Trial) -> tuple[int, float, int, int]:
@@ -31,11 +31,11 @@ def selected(folder: Path, done: list[Trial]) -> Trial:
     return max(done, key=key)
 
 
-def selected_model(
+def load_selected_model(
     folder: Path, recipe: Recipe, backbone: Backbone, device: torch.device
 ) -> tuple[Trial, GraftedModel]:
     """The trial to use, and the model that it left, in eval mode."""
-    chosen = selected(folder, trials_of(recipe))
+    chosen = select_trial(folder, trials_of(recipe))
     adaptation, _ = load_adaptation(folder / "trials" / chosen.name / "adaptation.safetensors", backbone)
     return chosen, GraftedModel(backbone.stack, adaptation).to(device).eval()
 

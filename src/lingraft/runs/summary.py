@@ -30,7 +30,7 @@ from ..results.findings import reliability
 from ..results.metrics.calibration import expected_calibration_error
 from ..results.run_files import read_predictions
 from .folder import trials_of
-from .selection import selected
+from .selection import select_trial
 
 THE_REST = "embeddings and the rest"
 
@@ -40,7 +40,7 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
     done = trials_of(recipe)
     for name in ("scores.jsonl", "training.jsonl"):
         write_lines(folder / name, [row for u in done for row in read_lines(folder / "trials" / u.name / name)])
-    chosen = selected(folder, done)
+    chosen = select_trial(folder, done)
     parts = folder / "trials" / chosen.name / "adaptation.safetensors"
     write_atomically(folder / "adaptation.safetensors", lambda temporary: _copy(parts, temporary))
     adaptation, _ = load_adaptation(parts, backbone)
@@ -118,7 +118,7 @@ def _backbone_name(parameter: str) -> str:
 
 
 def frozen_parts(stack: LayerStack, cut: int, adaptation: nn.Module) -> list[dict[str, Any]]:
-    """Parameter counts of the frozen backbone: embeddings, layers below and above the cut; what was unfrozen is left out."""
+    """Count parameters of the frozen backbone: embeddings, layers below and above the cut; without unfrozen ones."""
     unfrozen = {_backbone_name(name) for name, _ in adaptation.named_parameters() if name.startswith("unfrozen.")}
     layers, cut = len(stack.layers), max(0, cut)
     below, above = f"layers 1–{cut}, computed once", f"layers {cut + 1}–{layers}, computed at every step"

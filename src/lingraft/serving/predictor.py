@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backbones.devices import find_device, offered
+from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone, load_backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import DataError
@@ -154,4 +154,4 @@ def device_of(folder: Path) -> torch.device:
     """Return the device that a run's recipe asks for, or the best there is where this machine does not have it."""
     recipe = folder / "recipe.yaml"
     wanted = str(read_yaml(recipe).get("device", "auto")) if recipe.is_file() else "auto"
-    return find_device(wanted if wanted in offered() else "auto")
+    return find_device(wanted if wanted in list_devices() else "auto")

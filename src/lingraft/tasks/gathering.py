@@ -19,7 +19,7 @@ from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_ov
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
 from ..data.sampling import draw_shots, rank, split_groups
-from ..data.text import normalised
+from ..data.text import normalise
 from ..recipe.settings import ParallelSettings, Recipe
 from . import Task, tasks
 from .material import GIVEN, Draw, Materials, Pair
@@ -97,8 +97,8 @@ def _shared_sentences(training: Sequence[Example], evaluation: Sequence[Example]
     """How many pairs of texts have one of their texts in an evaluation set, though not as the same pair."""
     if not any(isinstance(example, PairExample) and example.text_b is not None for example in training):
         return []
-    seen = {normalised(text) for example in evaluation for text in example.texts}
-    count = sum(any(normalised(text) in seen for text in example.texts) for example in training)
+    seen = {normalise(text) for example in evaluation for text in example.texts}
+    count = sum(any(normalise(text) in seen for text in example.texts) for example in training)
     if not count:
         return []
     return [

@@ -42,7 +42,7 @@ class Before:
     dev_score: float
 
 
-def fitted(head: LinearHead) -> Before:
+def from_logistic_head(head: LinearHead) -> Before:
     """A logistic regression, whose logits come from cached pooled states."""
     return Before(
         write_to=head.write_to,
@@ -52,7 +52,7 @@ def fitted(head: LinearHead) -> Before:
     )
 
 
-def trained(
+def train_frozen_head(
     kind: Kind,
     stack: Any,
     order: Order,
@@ -65,7 +65,7 @@ def trained(
     Args:
         kind: What the head must give.
         stack: The frozen layers.
-        order: Labelled examples of all languages (see :func:`labelled_alone`), with the settings of the parts'
+        order: Labelled examples of all languages (see :func:`keep_labelled`), with the settings of the parts'
             training; its seed is also the head's.
         validate: Development score of a network.
         advance: Called after each step.
@@ -99,7 +99,7 @@ def is_trained(kind: Kind, settings: TrainSettings) -> bool:
     return not kind.class_logits and settings.warm_start and settings.continue_from is None
 
 
-def labelled_alone(pools: Sequence[Pool]) -> tuple[Pool, ...]:
+def keep_labelled(pools: Sequence[Pool]) -> tuple[Pool, ...]:
     """The pools without the texts that have no label, and without teachers; those with nothing left are left out."""
     return tuple(
         Pool(pool.language, pool.encoded, ids=known, labelled=pool.labelled, teacher={}, collate=pool.collate)

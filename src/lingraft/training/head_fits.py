@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.progress import Reporter
 from ..core.records import Example, Trial
-from ..data.text import normalised
+from ..data.text import normalise
 from ..model.adaptation import Adaptation
 from ..model.heads.linear import Labelled, LinearHead, fit_head
 from ..model.heads.ngrams import FEWEST_TEXTS, NgramClassifier, fit_ngram_classifier
@@ -24,11 +24,11 @@ from ..tasks.kinds.classification import class_weights
 from ..tasks.material import Draw, Materials, Pair, is_own
 from .batches import Order, Pool
 from .evaluation import validation
-from .frozen_head import Before, fitted, is_trained, labelled_alone, trained
+from .frozen_head import Before, from_logistic_head, is_trained, keep_labelled, train_frozen_head
 from .pools import Context, pairs_to_learn
 
 
-def before_training(
+def fit_frozen_head(
     source: Pool,
     targets: Sequence[Pool],
     standardiser: Standardiser,
@@ -39,12 +39,12 @@ def before_training(
     """The head on frozen states; where one must be trained for it, only if training is to start from it."""
     task, recipe = context.materials.task, context.recipe
     if task.kind.class_logits:
-        return fitted(logistic_head(source, targets, standardiser, context))
+        return from_logistic_head(logistic_head(source, targets, standardiser, context))
     if not is_trained(task.kind, recipe.train):
         return None
-    order = Order(source, labelled_alone(targets), recipe.train, trial.seed, context.device)
+    order = Order(source, keep_labelled(targets), recipe.train, trial.seed, context.device)
     with reporter.task(f"frozen head {trial.name}", order.steps) as advance:
-        return trained(
+        return train_frozen_head(
             task.kind,
             context.backbone.stack,
             order,
@@ -132,10 +132,10 @@ def fit_ngram_classifiers(
             continue
         read = predict_rows(model, source, [one.id for one, _ in pairs], task.source_language)[0]
         shares = {
-            normalised(target.texts[0]): logits.softmax(0) for (_, target), logits in zip(pairs, read, strict=True)
+            normalise(target.texts[0]): logits.softmax(0) for (_, target), logits in zip(pairs, read, strict=True)
         }
         certain = dict(zip(task.labels, torch.eye(len(task.labels)), strict=True))
-        shares |= {normalised(shot.texts[0]): certain[str(shot.gold)] for shot in draw.shots[pool.language]}
+        shares |= {normalise(shot.texts[0]): certain[str(shot.gold)] for shot in draw.shots[pool.language]}
         network = predict_rows(model, pool.encoded, [example.id for example in texts.values()], pool.language)[0]
         targets_of = torch.stack([shares[text] for text in texts])
         head = fit_ngram_classifier(
@@ -167,7 +167,7 @@ def projected_texts(
         return [], {}
     pairs = [pair for pair in pairs_to_learn(draw, language, settings.max_pairs) if is_own(pair)]
     examples: list[Example] = [*(target for _, target in pairs), *draw.shots[language]]
-    texts = {normalised(example.texts[0]): example for example in examples}
+    texts = {normalise(example.texts[0]): example for example in examples}
     return (pairs, texts) if pairs and len(texts) >= FEWEST_TEXTS else ([], {})
 
 

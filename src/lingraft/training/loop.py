@@ -22,7 +22,7 @@ from torch.optim.swa_utils import get_swa_multi_avg_fn
 
 from ..core.errors import RunError
 from ..core.records import Batch
-from ..model.freezing import Phase, described, phase_at
+from ..model.freezing import Phase, describe_phase, phase_at
 from ..model.network import GraftedModel, Network
 from ..recipe.settings import TrainSettings
 from .batches import Step
@@ -254,7 +254,7 @@ class _Training:
         """What learnt in some of ``steps``, for people."""
         parts = {name.split(".")[0] for name in self.trained}
         seen = {phase_at(self.phases, step, self.total) for step in steps}
-        return list(dict.fromkeys(name for phase in seen for name in described(phase, parts, self.model.stack)))
+        return list(dict.fromkeys(name for phase in seen for name in describe_phase(phase, parts, self.model.stack)))
 
 
 def _average(state: TrainingState, trained: Mapping[str, nn.Parameter], epoch: int, epochs: int, last: int) -> None:

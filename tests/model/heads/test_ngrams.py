@@ -21,7 +21,7 @@ from lingraft.core.errors import CheckpointError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import PairExample, from_json
 from lingraft.data.augmentation.code_switching import CODE_SWITCHING
-from lingraft.data.text import normalised
+from lingraft.data.text import normalise
 from lingraft.model.adaptation import Adaptation
 from lingraft.model.checkpoint import load_adaptation
 from lingraft.model.heads import restore_text_classifiers
@@ -93,7 +93,7 @@ def test_logits_are_those_of_the_definition():
 @given(st.text(max_size=40))
 def test_n_grams_are_cut_as_scikit_learn_cuts_them(text):
     """What reads a text to predict is not what counted the texts to learn."""
-    vectorizer = TfidfVectorizer(preprocessor=normalised, analyzer="char_wb", ngram_range=SIZES)
+    vectorizer = TfidfVectorizer(preprocessor=normalise, analyzer="char_wb", ngram_range=SIZES)
 
     assert cut_ngrams(text) == vectorizer.build_analyzer()(text)
 

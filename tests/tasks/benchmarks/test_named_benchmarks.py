@@ -13,7 +13,7 @@ import pytest
 from lingraft.cli.listing import rows_of
 from lingraft.core.errors import ConfigError, DataError
 from lingraft.data.languages import canonical
-from lingraft.data.text import normalised
+from lingraft.data.text import normalise
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.tasks import tasks
 from lingraft.tasks.benchmarks.catalogue import benchmark, benchmarks, is_held_out
@@ -36,7 +36,7 @@ def groups(examples):
 
 def sentences(examples):
     """All that is written in them, as leakage is judged."""
-    return {normalised(text) for example in examples for text in example.texts}
+    return {normalise(text) for example in examples for text in example.texts}
 
 
 def write(path, text):
@@ -100,7 +100,7 @@ def test_xquad_has_the_same_paragraphs_in_all_languages(public):
     assert len(training) + len(dev) == 3939
     assert 280 <= len(dev) <= 300
     assert not groups(training) & groups(dev)
-    assert not sentences(training) & {normalised(e.context) for e in english}
+    assert not sentences(training) & {normalise(e.context) for e in english}
     assert all(e.group.startswith("squad/") for e in training)
     assert (task.parallel, task.global_groups, task.kind.options["normaliser"]) == (True, True, "squad")
     assert task.licence == "xquad: CC BY-SA 4.0; squad: CC BY-SA 4.0"
@@ -742,7 +742,7 @@ def test_a_training_question_on_a_tested_paragraph_is_dropped(little_xquad):
     found = gather(parse_recipe({"task": xquad_block(little_xquad)}))
     learned = (*found.draws[0].labelled, *found.dev)
     assert found.overlap["train"] == 2 - sum(e.context == "ADA  rennt 7" for e in found.dev)
-    assert all(normalised(e.context) != "ada rennt 7" for e in found.draws[0].labelled)
+    assert all(normalise(e.context) != "ada rennt 7" for e in found.draws[0].labelled)
     assert len(learned) == 12 - found.overlap["train"]
 
 

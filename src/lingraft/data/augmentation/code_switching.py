@@ -21,10 +21,10 @@ CODE_SWITCHING = "code-switching"
 @augmentation.register(CODE_SWITCHING)
 def code_switching(*, ratio: Annotated[float, Field(gt=0, le=1)] = 0.5) -> Generator:
     """Words replaced by their translations: a share of those in a sentence that the lexicon knows."""
-    return Generator(partial(switched, ratio=ratio), needs_lexicon=True)
+    return Generator(partial(switch_words, ratio=ratio), needs_lexicon=True)
 
 
-def switched(
+def switch_words(
     example: PairExample, lexicon: Lexicon, language: str, *, ratio: float, draw: int, copy: int
 ) -> PairExample | None:
     """A copy of ``example`` with ``ratio`` of the different entries that it contains, at least one, replaced.

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..lexicon import words_of
-from ..text import normalised
+from ..text import normalise
 
 NEIGHBOURS = 10
 """Nearest words whose mean similarity corrects for hubs; Conneau et al. use 10."""
@@ -77,7 +77,7 @@ def frequent_words(texts: Iterable[str], *, max_words: int, min_count: int = 1) 
 
     Words with digits and words of one letter are left out.
     """
-    counts = Counter(normalised(word) for text in texts for word in words_of(text))
+    counts = Counter(normalise(word) for text in texts for word in words_of(text))
     wanted = [word for word, count in counts.items() if count >= min_count and _is_word(word)]
     return sorted(wanted, key=lambda word: (-counts[word], word))[:max_words]
 

@@ -50,7 +50,7 @@ def unfrozen_names(phases: Collection[Phase]) -> frozenset[str]:
     return frozenset().union(*(phase.parameters for phase in phases))
 
 
-def described(phase: Phase, parts: Collection[str], stack: LayerStack) -> list[str]:
+def describe_phase(phase: Phase, parts: Collection[str], stack: LayerStack) -> list[str]:
     """What learns in a phase, for people: ``["head", "prompt", "layers 9-12"]``."""
     found = [
         part for part in ("head", "prompt", "adapter") if part in parts and (part == "head" or not phase.head_only)

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...data.text import normalised
+from ...data.text import normalise
 from . import TextClassifier, text_classifiers
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def cut_ngrams(text: str) -> list[str]:
     Of scikit-learn's making they would be the same, but importing it takes as long as a prediction.
     """
     found = []
-    for word in normalised(text).split():
+    for word in normalise(text).split():
         padded = f" {word} "
         for size in range(SIZES[0], SIZES[1] + 1):
             if size >= len(padded):  # a short word counts once, whole
@@ -158,7 +158,7 @@ def _vectorizer() -> TfidfVectorizer:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
-        preprocessor=normalised,
+        preprocessor=normalise,
         analyzer="char_wb",
         ngram_range=SIZES,
         sublinear_tf=True,

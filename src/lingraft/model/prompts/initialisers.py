@@ -34,7 +34,9 @@ AtLayer = Callable[[int], Tensor]
 """Layer to the states ``[N, H]`` there that rows are taken from."""
 
 
-def starts(backbone: Backbone, sample: States, labels: Sequence[str], generator: torch.Generator) -> Initial:
+def prompt_initialiser(
+    backbone: Backbone, sample: States, labels: Sequence[str], generator: torch.Generator
+) -> Initial:
     """First rows of prompts, in any of the ways a recipe can ask for.
 
     Frozen states are computed when first needed, and once.

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...core.errors import ConfigError
 from ...core.registry import unknown
-from ..merging import overlaid, packaged
+from ..merging import merge_fragments, read_packaged_yaml
 
 __all__ = ["preset_text", "preset_values", "presets", "with_preset"]
 
@@ -27,7 +27,7 @@ def with_preset(values: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: There is no such preset.
     """
     name = values.get("preset")
-    return dict(values) if name is None else overlaid(preset_values(name), values)
+    return dict(values) if name is None else merge_fragments(preset_values(name), values)
 
 
 def preset_values(name: str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def preset_values(name: str) -> dict[str, Any]:
         ConfigError: There is no such preset.
     """
     _check(name)
-    values: dict[str, Any] = packaged(__package__, f"{name}.yaml")
+    values: dict[str, Any] = read_packaged_yaml(__package__, f"{name}.yaml")
     return values
 
 

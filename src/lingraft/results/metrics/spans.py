@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ...core.errors import DataError
 from . import Counts, Metric
 
-__all__ = ["Span", "check_tag", "repaired", "span_f1", "spans_of", "tag_accuracy"]
+__all__ = ["Span", "check_tag", "repair_tags", "span_f1", "spans_of", "tag_accuracy"]
 
 Span = tuple[str, int, int]
 """Type, first word, and the word after the last."""
@@ -54,7 +54,7 @@ def check_tag(tag: str) -> None:
     _parts(tag)
 
 
-def repaired(tags: Sequence[str]) -> list[str]:
+def repair_tags(tags: Sequence[str]) -> list[str]:
     """The same spans with each beginning at a ``B``.
 
     Raises:
@@ -103,7 +103,7 @@ def _right_tags(gold: str, predicted: str) -> float:
 
 def _right_bio_tags(gold: str, predicted: str) -> float:
     """Return the share of words with the right tag, tags that mean the same spans being the same."""
-    right, guessed = (" ".join(repaired(tags)) for tags in _same_length(gold, predicted))
+    right, guessed = (" ".join(repair_tags(tags)) for tags in _same_length(gold, predicted))
     return _right_tags(right, guessed)
 
 

@@ -114,7 +114,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "warnings": wording.warnings(run, targets),
         "noticed": wording.training_warnings(run),
         "record": record(run),
-        "kept": wording.retention_told(run),
+        "kept": wording.describe_retention(run),
         "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
         "results_title": _results_title(main),
@@ -142,7 +142,7 @@ def _results_title(main: list[Result]) -> str:
         return "Nothing to compare yet"
     best = max(gains, key=lambda result: result.gain.value if result.gain else 0.0)
     assert best.gain is not None
-    change = wording.gain_told(best)
+    change = wording.describe_gain(best)
     if len(gains) == 1:
         return f"Adaptation changed {wording.metric_name(gains[0].metric)} by {change}"
     return f"{best.name} gained most: {change}" if best.gain.value > 0 else f"No language gained; {best.name}: {change}"
@@ -188,7 +188,7 @@ def _predictions(run: RunFiles) -> list[Context]:
                 "confusion_before": Markup(charts.confusion_matrix(baseline, labels)) if baseline else None,
                 "confused": _most_confused(labels, counts),
                 "reliability": Markup(charts.reliability_diagram(before, after)),
-                "confidence": wording.confidence_told(after),
+                "confidence": wording.describe_confidence(after),
                 "ece_before": expected_calibration_error(before),
                 "ece_after": expected_calibration_error(after),
                 "ece_of_all": stated if len(run.trials) > 1 else {},

@@ -71,8 +71,8 @@ def record(run: RunFiles) -> Context:
     stages = training_record.stages(rows)
     return {
         "stages": stages,
-        "trained": wording.trained_told(stages),
-        "conflict": wording.conflict_told(conflict) if conflict else "",
+        "trained": wording.describe_parameters(stages),
+        "conflict": wording.describe_conflict(conflict) if conflict else "",
         "weights": training_record.changed_weights(rows, _alignment_names(run.recipe)),
     }
 
@@ -166,7 +166,7 @@ def retained(run: RunFiles) -> Context | None:
         )
     off = kept.get("adapters_disabled")
     return {
-        "told": wording.retention_told(run),
+        "told": wording.describe_retention(run),
         "scores": scores,
         "similarity": [{"name": run.name(code), **row} for code, row in kept.get("similarity", {}).items()],
         "adapters_disabled": {**off, "same": off["max_difference"] <= off["tolerance"]} if off else None,

@@ -21,7 +21,7 @@ from ...core.records import Example
 from ...core.registry import unknown
 from ...data.languages import canonical
 from ...data.sampling import rank
-from ...recipe.merging import packaged
+from ...recipe.merging import read_packaged_yaml
 from .. import Task, tasks
 from ..building import task_of
 from .files import Benchmark, read_split
@@ -66,7 +66,10 @@ TrainingSources = Annotated[list[TrainingSource], BeforeValidator(_as_list)]
 
 def benchmarks() -> dict[str, Benchmark]:
     """All of them by name."""
-    return {name: Benchmark(name=name, **values) for name, values in packaged(__package__, "benchmarks.yaml").items()}
+    return {
+        name: Benchmark(name=name, **values)
+        for name, values in read_packaged_yaml(__package__, "benchmarks.yaml").items()
+    }
 
 
 @cache
@@ -76,7 +79,7 @@ def benchmark(name: str) -> Benchmark:
     Raises:
         DataError: Nobody knows it; the nearest is offered.
     """
-    entries = packaged(__package__, "benchmarks.yaml")
+    entries = read_packaged_yaml(__package__, "benchmarks.yaml")
     if name not in entries:
         raise DataError(unknown(name, list(entries), what="benchmark"))
     return Benchmark(name=name, **entries[name])

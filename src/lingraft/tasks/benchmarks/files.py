@@ -126,7 +126,7 @@ def read_split(
         of_source = found if is_source else _read(entry, source, split, folder, pairs=pairs)
         # Without the source language, all others together: one alone may lack the example that names a group.
         naming = of_source or [e for code in entry.languages for e in _read(entry, code, split, folder, pairs=pairs)]
-        found = with_groups(found, grouped_by_text(naming, entry.shared_texts))
+        found = with_groups(found, group_by_text(naming, entry.shared_texts))
     return found, len(left_out)
 
 
@@ -302,7 +302,7 @@ def missing(entry: Benchmark, language: str, split: str, folder: Path) -> str:
 # ---- Groups ----------------------------------------------------------------------------------------
 
 
-def grouped_by_text(examples: Sequence[Example], sides: Sequence[str]) -> dict[str, str]:
+def group_by_text(examples: Sequence[Example], sides: Sequence[str]) -> dict[str, str]:
     """Groups by id: examples that share a text, or are joined by others that do, are one group."""
     parents: dict[str, str] = {}
 

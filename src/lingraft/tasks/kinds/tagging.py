@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...core.errors import DataError
 from ...core.records import Example, Features, PairExample, Prediction, TaggedExample, Target
-from ...results.metrics.spans import check_tag, repaired, span_f1, tag_accuracy
+from ...results.metrics.spans import check_tag, repair_tags, span_f1, tag_accuracy
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
 from .items import Asked, are_texts
@@ -270,7 +270,7 @@ def decode_tags(
             for number in numbers:
                 tags[number] = labels[next(chosen)]
                 confidence.append(next(probability))
-        value = " ".join(repaired(tags) if scheme == "bio" else tags)
+        value = " ".join(repair_tags(tags) if scheme == "bio" else tags)
         mean = sum(confidence) / len(confidence) if confidence else 0.0
         predictions.append(Prediction(example.id, example.language, value, mean))
     return predictions
