@@ -12,6 +12,7 @@ import mmap
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ def release(values: Tensor) -> None:
     if last <= first:
         return
     with suppress(OSError, AttributeError):  # what the system does not tell or allow is left as it is
-        with open("/proc/self/pagemap", "rb", buffering=0) as file:
+        with Path("/proc/self/pagemap").open("rb", buffering=0) as file:
             file.seek(8 * first)
             pages = np.frombuffer(file.read(8 * (last - first)), dtype=np.uint64)
         if len(pages) == last - first and bool((pages & _PRESENT).all()) and bool((pages & _OF_FILE).all()):
