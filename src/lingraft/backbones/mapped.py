@@ -31,7 +31,9 @@ _PRESENT = np.uint64(1 << 63)
 def read_in_chunks(values: Tensor) -> Iterator[Tensor]:
     """Yield the numbers of a tensor in flat pieces, those of 16 bit in float32; each is released when it was read."""
     flat = values.detach().reshape(-1)
-    for piece in flat.split(max(1, CHUNK // flat.element_size())):
+    size = max(1, CHUNK // flat.element_size())
+    for start in range(0, flat.numel(), size):
+        piece = flat[start : start + size]
         yield (piece.float() if piece.dtype in NARROW else piece).cpu()
         release(piece)
 

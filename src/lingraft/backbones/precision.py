@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -99,7 +99,8 @@ def remembered_rates(width: int, measure: Callable[[int], Rates] | None = None) 
 
 def measure_rates(width: int, seconds: float = SECONDS) -> Rates:
     """Measure FLOP/s of both precisions on products of a model's shapes, the better of those that took turns."""
-    kernel = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    mkldnn: Any = torch.backends.mkldnn  # untyped
+    kernel = mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     few = TOKENS if kernel else TOKENS // 16  # imitated, a product of all may take seconds
     rows: dict[Precision, int] = {"float32": TOKENS, "bfloat16": few}
     products = {name: _product(count, width, name) for name, count in rows.items()}
