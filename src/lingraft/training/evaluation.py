@@ -35,7 +35,7 @@ def evaluate_trial(
     name: str = AFTER,
 ) -> list[Score]:
     """Score the test sets before and after; write the predictions."""
-    recipe, materials, pools = context.recipe, context.materials, context.pools
+    materials, pools = context.materials, context.pools
     task, scores, probes = materials.task, list[Score](), {}
     for language in task.languages:
         examples = materials.test[language]
@@ -66,7 +66,8 @@ def evaluate_trial(
                 trial=trial,
                 run=folder.name,
             )
-    write_json(folder / "trials" / trial.name / "probe.json", {"tolerance": recipe.rounding, "languages": probes})
+    tolerance = context.recipe.rounding(context.backbone.stack.precision)
+    write_json(folder / "trials" / trial.name / "probe.json", {"tolerance": tolerance, "languages": probes})
     return scores
 
 
