@@ -175,7 +175,7 @@ class StateView:
 
 
 def _checked(rows: Sequence[int], texts: int) -> NDArray[np.int64]:
-    """The rows as an array, none of them counted from the end."""
+    """Return the rows as an array, none of them counted from the end."""
     chosen = np.asarray(rows, dtype=np.int64)
     if chosen.min(initial=0) < 0 or chosen.max(initial=-1) >= texts:
         raise IndexError(f"rows {chosen.min()} to {chosen.max()} of a table of {texts} texts")

@@ -99,7 +99,7 @@ def demo(
 
 
 def show_results(folder: Path) -> None:
-    """The before-and-after table of a finished run, and where its report is."""
+    """Show the before-and-after table of a finished run, and where its report is."""
     from ..results.findings import metrics_of, results
     from ..results.run_files import read_run
     from ..results.wording import metric_name
@@ -131,7 +131,7 @@ def _estimate(estimate: Any, second: float | None) -> str:
 
 
 def _gain(row: Result) -> str:
-    """The difference of the two numbers beside it, and its interval."""
+    """Return the difference of the two numbers beside it, and its interval."""
     from ..results.wording import difference
 
     if row.gain is None or row.before is None or row.after is None:

@@ -44,7 +44,7 @@ def squad_examples(
     group: Literal["paragraph", "article"] = "paragraph",
     labelled: bool = True,
 ) -> list[SpanExample]:
-    """The questions of :func:`read_squad`, of which this is the short form."""
+    """Return the questions of :func:`read_squad`, of which this is the short form."""
     return read_squad(
         path, language=language, context_language=context_language, group=group, labelled=labelled
     ).examples
@@ -146,12 +146,12 @@ def shared_groups(by_file: Mapping[Key, Sequence[SpanExample]]) -> dict[Key, lis
 
 
 def context_group(context: str) -> str:
-    """A name for what is known only by its content; the same wherever that occurs."""
+    """Return a name for what is known only by its content; the same wherever that occurs."""
     return sha256(normalise(context).encode()).hexdigest()[:16]
 
 
 def answers_in(context: str, value: object, where: str, *, required: bool = True) -> tuple[Answer, ...]:
-    """Answers as SQuAD lists them (``[{"text", "answer_start"}]``) or as tables do (``{"text": [], …}``).
+    """Return answers as SQuAD lists them (``[{"text", "answer_start"}]``) or as tables do (``{"text": [], …}``).
 
     Raises:
         DataError: They are neither, one is not in ``context`` where it should be, or, ``required``, there are
@@ -184,7 +184,7 @@ def answers_in(context: str, value: object, where: str, *, required: bool = True
 
 
 def answer_in(context: str, text: object, start: object, where: str) -> Answer:
-    """An answer that stands in its context where it says.
+    """Return an answer that stands in its context where it says.
 
     Raises:
         DataError: It does not; the likely reason and the right offset are told where there is one.
@@ -247,7 +247,7 @@ def _document(path: Path) -> object:
 
 
 def _paragraphs(document: object, path: str) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
-    """Place, title (``""`` if none), number among the title's paragraphs, and paragraph."""
+    """Yield place, title (``""`` if none), number among the title's paragraphs, and paragraph."""
     counts: Counter[str] = Counter()
     for number, article in enumerate(_member(document, "data", path, list)):
         where = f"{path}, data[{number}]"

@@ -108,6 +108,6 @@ def adapted_states(
 def predictions_of(
     logits: Sequence[Tensor], examples: Sequence[Example], encoded: Encoded, task: Task
 ) -> list[Prediction]:
-    """What the logits of all rows of ``examples`` say."""
+    """Decode the logits of all rows of ``examples``."""
     features = [encoded.features[row] for example in examples for row in encoded.rows[example.id]]
     return task.kind.decode(examples, features, logits)

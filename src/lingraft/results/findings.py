@@ -76,7 +76,7 @@ class Result:
 
 
 def _above(upper: Estimate, lower: Estimate) -> bool:
-    """Whether the first interval lies wholly above the second; false where one is not known."""
+    """Return whether the first interval lies wholly above the second; false where one is not known."""
     return upper.low is not None and lower.high is not None and upper.low > lower.high
 
 
@@ -115,7 +115,7 @@ def _formulas(data: Row) -> Mapping[str, str]:
 
 
 def results(run: RunFiles) -> list[Result]:
-    """Results in the order of the run's languages, then of shots."""
+    """Return results in the order of the run's languages, then of shots."""
     found = []
     for language in run.languages:
         here = [score for score in run.scores if score.language == language]
@@ -162,14 +162,14 @@ def _mean(scores: Sequence[Score]) -> float | None:
 
 
 def _aligned(run: RunFiles, language: str, context: str | None, trials: Sequence[str]) -> list[list[Row]]:
-    """Predictions ``[U, N]`` of the same examples in the same order; empty where trials differ in examples."""
+    """Return predictions ``[U, N]`` of the same examples in the same order; empty where trials differ in examples."""
     rows = [sorted(answers_of(run, trial, language, context), key=lambda row: str(row["id"])) for trial in trials]
     identifiers = {tuple(row["id"] for row in trial) for trial in rows}
     return rows if len(identifiers) == 1 and rows[0] else []
 
 
 def answers_of(run: RunFiles, trial: str, language: str, context: str | None) -> list[Row]:
-    """Predictions in a language; questions in it about contexts in another are in the file of one of the two."""
+    """Return predictions in a language; questions in it about contexts in another are in the file of one of the two."""
     if context is None:
         return run.predictions(trial, language)
     rows = [row for name in dict.fromkeys((language, context)) for row in run.predictions(trial, name)]
@@ -230,19 +230,19 @@ def _majority(aligned: list[list[Row]]) -> float | None:
 
 
 def mistakes(predictions: Sequence[Row], limit: int = 12) -> list[Row]:
-    """The wrong predictions the model was surest of."""
+    """Return the wrong predictions the model was surest of."""
     wrong = [row for row in predictions if not is_right(row)]
     return sorted(wrong, key=lambda row: (-float(row["confidence"]), str(row["id"])))[:limit]
 
 
 def confusion(predictions: Sequence[Row], labels: Sequence[str], column: str = "value") -> list[list[int]]:
-    """Counts ``[gold, predicted]`` in the order of the labels."""
+    """Return counts ``[gold, predicted]`` in the order of the labels."""
     counts = Counter((row["gold"], row[column]) for row in predictions)
     return [[counts[gold, predicted] for predicted in labels] for gold in labels]
 
 
 def labels_of(predictions: Sequence[Row], declared: Sequence[str]) -> list[str]:
-    """The declared labels in their order, then those that only the predictions know."""
+    """Return the declared labels in their order, then those that only the predictions know."""
     seen = {str(row[key]) for row in predictions for key in ("gold", "value", "before") if row.get(key) is not None}
     return [*declared, *sorted(seen - set(declared))]
 
@@ -260,7 +260,7 @@ Points = Sequence[Sequence[float]]
 
 
 def pair_distance(source: Points, target: Points) -> float | None:
-    """Mean distance of translations over that of any two sentences across languages; 1 means unaligned."""
+    """Return the mean distance of translations over that of any two sentences across languages; 1 means unaligned."""
     if not source or len(source) != len(target):
         return None
     apart = np.linalg.norm(np.asarray(source)[:, None] - np.asarray(target)[None], axis=-1)  # [N, N]

@@ -28,17 +28,17 @@ MANY_NOTICED = 8
 
 
 def percent(value: float | None, digits: int = 0) -> str:
-    """A share: ``52 %``."""
+    """Write a share: ``52 %``."""
     return "–" if value is None else f"{100 * value:.{digits}f}{NBSP}%"
 
 
 def count(value: float | None) -> str:
-    """A whole number: ``12,345``."""
+    """Write a whole number: ``12,345``."""
     return "–" if value is None else f"{value:,.0f}"
 
 
 def size(value: float) -> str:
-    """A large number, as it is spoken: ``117.7 M``."""
+    """Write a large number as it is spoken: ``117.7 M``."""
     for letter, factor in (("G", 1e9), ("M", 1e6)):
         if value >= factor:
             return f"{value / factor:.1f}{NBSP}{letter}"
@@ -46,7 +46,7 @@ def size(value: float) -> str:
 
 
 def interval(estimate: Estimate | None, digits: int = 0) -> str:
-    """The bounds in percent: ``[46, 58]``; empty where they are not known."""
+    """Write the bounds in percent: ``[46, 58]``; empty where they are not known."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
     return f"[{_signed(_said(100 * estimate.low, digits))}, {_signed(_said(100 * estimate.high, digits))}]"
@@ -88,7 +88,7 @@ def p_value(value: float, resolution: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time: ``4 min 12 s``."""
+    """Write a time: ``4 min 12 s``."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f}{NBSP}s"
@@ -97,7 +97,7 @@ def duration(seconds: float) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """``1 draw``, ``3 draws``."""
+    """Count in words: ``1 draw``, ``3 draws``."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
@@ -127,17 +127,17 @@ METRIC_NAMES = {
 
 
 def metric_name(metric: str) -> str:
-    """How people call a metric."""
+    """Return how people call a metric."""
     return METRIC_NAMES.get(metric, metric)
 
 
 def capital(text: str) -> str:
-    """With a capital letter first."""
+    """Write with a capital letter first."""
     return text[:1].upper() + text[1:]
 
 
 def headline(results: Sequence[Result]) -> str:
-    """What came out, in one line; for several languages, how many of them gained."""
+    """Say what came out, in one line; for several languages, how many of them gained."""
     if not results:
         return "No scores yet"
     if len(results) == 1:
@@ -163,7 +163,7 @@ def headline(results: Sequence[Result]) -> str:
 
 
 def sentence(result: Result) -> str:
-    """The result of one language, with its interval, its test texts and the comparison with the frozen head."""
+    """Say the result of one language, with its interval, its test texts and the comparison with the frozen head."""
     if result.after is None:
         return f"{result.name}: no score of the adapted model."
     digits = digits_of(result.before.value, result.after.value) if result.before is not None else 0
@@ -176,7 +176,7 @@ def sentence(result: Result) -> str:
 
 
 def describe_gain(result: Result) -> str:
-    """The gain with its interval, as it follows from the numbers of :func:`sentence`: ``+28 points [21, 35]``."""
+    """Write the gain with its interval, from the numbers of :func:`sentence`: ``+28 points [21, 35]``."""
     if result.before is None or result.after is None:
         return ""
     ends = (result.before.value, result.after.value)
@@ -196,7 +196,7 @@ def _compared(result: Result) -> str:
 
 
 def trust(result: Result) -> str:
-    """How far the number depends on draws and seeds, which its interval does not say."""
+    """Say how far the number depends on draws and seeds, which its interval does not say."""
     draws = result.draw_means
     if not draws:
         return ""
@@ -218,7 +218,7 @@ def _shots(result: Result) -> str:
 
 
 def describe_confidence(bins: Sequence[Bin]) -> str:
-    """Whether the adapted model is surer than it should be."""
+    """Say whether the adapted model is surer than it should be."""
     total = sum(part.count for part in bins)
     if not total:
         return "No confidences to compare"
@@ -231,7 +231,7 @@ def describe_confidence(bins: Sequence[Bin]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """``A``, ``A and B``, ``A, B and C``."""
+    """List things: ``A``, ``A and B``, ``A, B and C``."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
@@ -239,19 +239,19 @@ def listed(names: Sequence[str]) -> str:
 
 
 def describe_parameters(stages: Sequence[Stage]) -> str:
-    """``epochs 1–2: head; 3–6: head, prompt, adapter``."""
+    """Say when what was trained: ``epochs 1–2: head; 3–6: head, prompt, adapter``."""
     told = [f"{span(stage.epochs)}: {', '.join(stage.trained)}" for stage in stages]
     return f"epoch{'' if stages[-1].epochs[1] == stages[0].epochs[0] else 's'} {'; '.join(told)}" if stages else ""
 
 
 def span(ends: tuple[int, int]) -> str:
-    """``3`` or ``3–6``."""
+    """Write epochs: ``3`` or ``3–6``."""
     first, last = ends
     return f"{first:,}" if first == last else f"{first:,}–{last:,}"
 
 
 def describe_conflict(conflict: Conflict) -> str:
-    """Whether task and alignment want the same of the parameters they share."""
+    """Say whether task and alignment want the same of the parameters they share."""
     told = {
         "fight": "Task and alignment fight: what lowers the loss of one tends to raise that of the other",
         "orthogonal": "Task and alignment hardly touch each other: their gradients are about orthogonal",
@@ -265,7 +265,7 @@ def describe_conflict(conflict: Conflict) -> str:
 
 
 def training_warnings(run: RunFiles) -> list[str]:
-    """What the trials warned of, each warning once, those of the saved trial first."""
+    """Return what the trials warned of, each warning once, those of the saved trial first."""
     found = noticed(run.trials, run.selected_trial)
     told = [_noticed_told(one, len(run.trials)) for one in found[:MANY_NOTICED]]
     more = len(found) - len(told)
@@ -282,7 +282,7 @@ def _noticed_told(one: Noticed, trials: int) -> str:
 
 
 def describe_retention(run: RunFiles) -> str:
-    """What is left of what the model could do, in one sentence; empty where nobody looked."""
+    """Say in one sentence how much of the model's ability is kept (forgetting); empty where nobody looked."""
     score, found = run.retention.get("source_score"), run.retention.get("retrieval", {})
     told = [_score_told(run.name(run.source_language), score)] if score else []
     by_verdict: dict[str, list[str]] = {}
@@ -313,7 +313,7 @@ def _score_told(name: str, score: Row) -> str:
 
 
 def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
-    """Everything a reader must know before believing the headline."""
+    """Warn of everything that a reader must know before believing the headline."""
     found = [_baseline_warning(result) for result in results if result.language != run.source_language]
     found += [_majority_warning(result) for result in results]
     found += [
@@ -378,5 +378,5 @@ def _adapters_warning(adapters_disabled: Row) -> str:
 
 
 def is_non_commercial(licence: str) -> bool:
-    """Whether a licence's name forbids commercial use."""
+    """Return whether a licence's name forbids commercial use."""
     return re.search(r"\bnc\b|non-?commercial", licence, re.IGNORECASE) is not None

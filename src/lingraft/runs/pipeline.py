@@ -75,5 +75,5 @@ def run(
 
 
 def _as_before(recipe: Recipe) -> Materials:
-    """What a finished run would read now; its mined lexicon is the one in its folder, so no backbone is needed."""
+    """Gather what a finished run would read now; its mined lexicon is in its folder, so no backbone is needed."""
     return gather_checked(recipe, lambda materials: mined_before(materials, recipe.output_dir))

@@ -69,7 +69,7 @@ def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
 def tokenise(
     materials: Materials, tokenizer: PreTrainedTokenizerBase, text_prefix: str, recipe: Recipe
 ) -> dict[tuple[str, str], list[Features]]:
-    """Features of every text that a run needs, by language and purpose."""
+    """Return features of every text that a run needs, by language and purpose."""
     task = materials.task
     wanted: dict[tuple[str, str], Sequence[Example]] = {}
     for language in task.languages:
@@ -90,7 +90,7 @@ def encode_all(
     device: torch.device,
     reporter: Reporter,
 ) -> Pools:
-    """Frozen states of all texts, computed once."""
+    """Return frozen states of all texts, computed once."""
     total = sum(len(f.input_ids) for group in features.values() for f in group)
     with reporter.task("encoding", total) as advance:
         return {

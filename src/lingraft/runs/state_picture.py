@@ -27,7 +27,7 @@ def picture_states(
     pools: Mapping[tuple[str, str], Encoded],
     device: torch.device,
 ) -> dict[str, Any]:
-    """Source and target states of the same sentences in one plane, before and after: ``states.json``."""
+    """Return source and target states of the same sentences in one plane, before and after: ``states.json``."""
     task = materials.task
     chosen, model = load_selected_model(folder, recipe, backbone, device)
     languages = {}

@@ -91,7 +91,7 @@ def prove_frozen(backbone: Backbone) -> str:
 
 
 def trained_parts(adaptation: nn.Module) -> list[dict[str, Any]]:
-    """Parameter counts of the task part, each language part, the head, and copies of the backbone's own parameters."""
+    """Count parameters of the task part, each language part, the head, and copies of the backbone's own."""
     counts: Counter[tuple[str, str]] = Counter()
     for name, parameter in adaptation.named_parameters():
         counts[_part(name)] += parameter.numel()
@@ -99,7 +99,7 @@ def trained_parts(adaptation: nn.Module) -> list[dict[str, Any]]:
 
 
 def _part(parameter: str) -> tuple[str, str]:
-    """The part that a parameter of the adaptation belongs to, and what the part is made of."""
+    """Return the part that a parameter of the adaptation belongs to, and what the part is made of."""
     kind, *inner = parameter.split(".")
     if kind == "head":
         return "head", "head"
@@ -113,7 +113,7 @@ def _part(parameter: str) -> tuple[str, str]:
 
 
 def _backbone_name(parameter: str) -> str:
-    """The backbone's name of a parameter that was trained as a copy."""
+    """Return the backbone's name of a parameter that was trained as a copy."""
     return parameter.removeprefix("unfrozen.").replace("/", ".")
 
 
@@ -131,7 +131,7 @@ def frozen_parts(stack: LayerStack, cut: int, adaptation: nn.Module) -> list[dic
 
 
 def count(module: nn.Module) -> int:
-    """Number of parameters."""
+    """Count parameters."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 

@@ -169,7 +169,7 @@ def choice(
 
 
 def _file_of(files: dict[Split, str], data_dir: Path, language: str, split: str) -> str:
-    """Where a language's split is read from, in brackets; nothing where there is no such file."""
+    """Return where a language's split is read from, in brackets; nothing where there is no such file."""
     pattern = dict(files).get(split)  # type: ignore[call-overload]
     try:
         return f" ({locate(pattern, language, data_dir)})" if pattern else ""
@@ -188,7 +188,7 @@ def _check_normaliser(name: str, language: str) -> None:
 def files_reader(
     files: dict[Split, str], data_dir: Path, source_language: str, read: Callable[[Path, str], Sequence[Example]]
 ) -> Read:
-    """What reads the files of a recipe's ``task.files``; the source language needs none but ``train``."""
+    """Return what reads the files of a recipe's ``task.files``; the source language needs none but ``train``."""
     source = canonical(source_language)
 
     def split_of(language: str, split: str) -> Sequence[Example]:

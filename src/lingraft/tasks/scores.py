@@ -77,7 +77,7 @@ def score_by_language(
     trial: Trial,
     run: str,
 ) -> list[Score]:
-    """Scores of the examples of one language; of each pair of languages where a question has a context in another."""
+    """Score the examples of one language; of each pair of languages where a question has a context in another."""
     scores = []
     for (question, context), places in by_languages(examples, language):
         metrics = task.kind.metrics_of(examples[places[0]])
@@ -97,7 +97,7 @@ def score_by_language(
 
 
 def by_languages(examples: Sequence[Example], language: str) -> Iterator[tuple[tuple[str, str | None], list[int]]]:
-    """Places of the examples of each language, and language of the context where that is another kind of text."""
+    """Yield places of the examples of each language, and language of the context where that is another kind of text."""
 
     def key(i: int) -> tuple[str, str]:
         example = examples[i]

@@ -93,7 +93,7 @@ class Pool:
         ).to(device)
 
     def _teacher_state(self, row: int) -> Tensor:
-        """The state that a row should agree with, zeros where there is none: ``[H]``."""
+        """Return the state that a row should agree with, zeros where there is none: ``[H]``."""
         feature = self.encoded.features[row]
         found = self.teacher.get(feature.example_id)
         if found is None:
@@ -123,7 +123,7 @@ class Order:
         return sum(len(self.epoch(epoch)) for epoch in range(self.epochs))
 
     def epoch(self, epoch: int) -> list[Step]:
-        """The steps of one epoch."""
+        """Return the steps of one epoch."""
         size, seed, device = self.settings.batch_size, self.seed, self.device
         if self.settings.order == "joint":
             return epoch_steps(self.source, self.targets, batch_size=size, seed=seed, epoch=epoch, device=device)
@@ -134,7 +134,7 @@ class Order:
 def epoch_steps(
     source: Pool, targets: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, device: torch.device
 ) -> list[Step]:
-    """The steps of one epoch: every pair once, or every labelled example, whichever takes longer."""
+    """Return the steps of one epoch: every pair once, or every labelled example, whichever takes longer."""
     rng = np.random.default_rng([seed, epoch])
     wanted = [(pool, ids) for pool in targets for ids in _shuffled_batches(pool, batch_size, rng)]
     length = max(len(wanted), -(-len(source.ids) // batch_size))
@@ -153,7 +153,7 @@ def epoch_steps(
 def sequential_steps(
     pools: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, device: torch.device
 ) -> list[Step]:
-    """The steps of one epoch over each pool by itself: no step joins two languages."""
+    """Return the steps of one epoch over each pool by itself: no step joins two languages."""
     rng = np.random.default_rng([seed, epoch])
     wanted = [(pool, ids) for pool in pools for ids in _shuffled_batches(pool, batch_size, rng)]
 
@@ -164,7 +164,7 @@ def sequential_steps(
 
 
 def _shuffled_batches(pool: Pool, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
-    """All ids in batches of similar length, batches in random order."""
+    """Return all ids in batches of similar length, batches in random order."""
     ids = [pool.ids[i] for i in rng.permutation(len(pool.ids))]
     every, rows = pool.encoded.lengths, pool.encoded.rows
     lengths = {i: max(every[row] for row in rows[i]) for i in ids}
@@ -176,7 +176,7 @@ def _shuffled_batches(pool: Pool, batch_size: int, rng: np.random.Generator) -> 
 
 
 def batched(ids: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
-    """``ids`` in groups of ``size``, the last one shorter."""
+    """Yield ``ids`` in groups of ``size``, the last one shorter."""
     rest = iter(ids)
     while batch := tuple(islice(rest, size)):
         yield batch

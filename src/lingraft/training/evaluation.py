@@ -71,7 +71,7 @@ def evaluate_trial(
 
 
 def _rows_of(examples: Sequence[Example], encoded: Encoded) -> list[list[int]]:
-    """Places of the examples' logits, the first examples of all being asked for in their order."""
+    """Return places of the examples' logits, the first examples of all being asked for in their order."""
     found, at = [], 0
     for example in examples:
         count = len(encoded.rows[example.id])
@@ -83,7 +83,7 @@ def _rows_of(examples: Sequence[Example], encoded: Encoded) -> list[list[int]]:
 def prediction_rows(
     examples: Sequence[Example], after: Sequence[Prediction], before: Sequence[Prediction] | None, task: Task
 ) -> list[dict[str, Any]]:
-    """The lines of a file of predictions."""
+    """Return the lines of a file of predictions."""
     lines = []
     for i, (example, prediction) in enumerate(zip(examples, after, strict=True)):
         main = next(iter(task.kind.metrics_of(example).values()))
@@ -105,7 +105,7 @@ def prediction_rows(
 
 
 def validation(model: Network, *, context: Context) -> Validation:
-    """How the network does on the source language's development set."""
+    """Validate the network on the source language's development set."""
     task, examples = context.materials.task, context.materials.dev
     encoded = context.pools[task.source_language, "dev"]
     logits, _ = predict_rows(model, encoded, [example.id for example in examples], task.source_language)

@@ -42,7 +42,7 @@ class Before:
 
 
 def from_logistic_head(head: LinearHead) -> Before:
-    """A logistic regression, whose logits come from cached pooled states."""
+    """Wrap a logistic regression, whose logits come from cached pooled states."""
     return Before(
         write_to=head.write_to,
         logits=lambda encoded, ids, language: list(head.logits(encoded.pooled(ids))),
@@ -59,7 +59,7 @@ def train_frozen_head(
     validate: Callable[[Any], Validation],
     advance: Callable[[Any], None] = lambda progress: None,
 ) -> Before:
-    """A head that was trained on the labels of all languages, nothing else being there to train.
+    """Train a head on the labels of all languages, nothing else being there to train.
 
     Args:
         kind: What the head must give.
@@ -94,7 +94,7 @@ def train_frozen_head(
 
 
 def keep_labelled(pools: Sequence[Pool]) -> tuple[Pool, ...]:
-    """The pools without the texts that have no label, and without teachers; those with nothing left are left out."""
+    """Keep of each pool the texts that have a label, without teachers; pools with nothing left are left out."""
     return tuple(
         Pool(
             pool.language,

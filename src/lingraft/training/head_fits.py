@@ -34,7 +34,7 @@ def fit_frozen_head(
     context: Context,
     reporter: Reporter,
 ) -> Before | None:
-    """The head on frozen states; where one must be trained for it, only if training is to start from it."""
+    """Fit the head on frozen states; where one must be trained for it, only if training is to start from it."""
     task, recipe = context.materials.task, context.recipe
     if task.kind.class_logits:
         return from_logistic_head(logistic_head(source, targets, standardiser, context))
@@ -54,7 +54,7 @@ def fit_frozen_head(
 def logistic_head(
     source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context, shot_weight: float = 1.0
 ) -> LinearHead:
-    """Logistic regression on frozen states, from all labels of the draw."""
+    """Fit logistic regression to frozen states, from all labels of the draw."""
     materials, pools = context.materials, context.pools
     labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     dev = pools[materials.task.source_language, "dev"]
@@ -74,7 +74,7 @@ def _classes(labelled: Sequence[tuple[Pool, Mapping[str, Any]]]) -> list[int]:
 
 
 def weights_of_classes(source: Pool, targets: Sequence[Pool], context: Context) -> Tensor:
-    """Weights of classes; words and spans are not weighed, for most are in one class."""
+    """Return weights of classes; words and spans are not weighed, for most are in one class."""
     kind = context.materials.task.kind
     if not kind.one_class_each:
         return torch.ones(max(1, len(kind.labels)))

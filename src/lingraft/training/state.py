@@ -104,7 +104,7 @@ def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of a text and of the names, dtypes, shapes and bytes of tensors."""
+    """Return the SHA-256 of a text and of the names, dtypes, shapes and bytes of tensors."""
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())

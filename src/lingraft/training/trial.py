@@ -103,7 +103,7 @@ def _train(
     hooks: Hooks,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
-    """The loop, with its objective, its order and its bar; returns a row for each epoch."""
+    """Run the loop, with its objective, its order and its bar; returns a row for each epoch."""
     recipe, kind = context.recipe, context.materials.task.kind
     weights = weights_of_classes(pools.source, pools.targets, context).to(context.device)
     alignment = build_alignment_terms(model, pools, context) if any(pool.teacher for pool in pools.targets) else None
@@ -134,7 +134,7 @@ def _train(
 
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
-    """Last-layer retraining, and the character n-gram classifier of each language."""
+    """Retrain the last layer, and fit the character n-gram classifier of each language."""
     if not context.materials.task.kind.class_logits:
         return
     retrain_last_layer(model, pools.source, pools.targets, pools.standardiser, context)
@@ -148,7 +148,7 @@ def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporte
 
 
 def describe_epochs(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What learnt in which epochs: ``["epochs 1-2: head", "epochs 3-6: head, prompt"]``."""
+    """Say what learnt in which epochs: ``["epochs 1-2: head", "epochs 3-6: head, prompt"]``."""
     spans: list[tuple[int, int, list[str]]] = []
     for row in history:
         if spans and spans[-1][2] == row["trained"]:

@@ -21,6 +21,7 @@ from lingraft.core.errors import CheckpointError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import PairExample, from_json
 from lingraft.data.augmentation.code_switching import CODE_SWITCHING
+from lingraft.data.text import normalise
 from lingraft.model.adaptation import Adaptation
 from lingraft.model.checkpoint import load_adaptation
 from lingraft.model.heads import restore_text_classifiers

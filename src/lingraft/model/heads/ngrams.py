@@ -154,7 +154,7 @@ def stack_logits(network: Numbers, ngrams: Numbers, targets: Numbers) -> Numbers
 
 
 def _vectorizer() -> TfidfVectorizer:
-    """Of two to five characters within words, of those that occur in two texts or more."""
+    """Weigh n-grams of two to five characters within words, of those that occur in two texts or more."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
@@ -167,7 +167,7 @@ def _vectorizer() -> TfidfVectorizer:
 
 
 def _weights(texts: Numbers, targets: Numbers, strength: float) -> tuple[TfidfVectorizer, Numbers] | None:
-    """What turns texts into n-grams, and the weights ``[C, V]``; each text counts for its classes by their share.
+    """Return what turns texts into n-grams, and weights ``[C, V]``; each text counts for its classes by their share.
 
     The bias is fitted and left out: it says which classes the pairs are about, and what is to be read may be about
     others.

@@ -44,7 +44,7 @@ def input_prompt(
     init: Init = "states",
     text: str | None = None,
 ) -> Build:
-    """The classic soft prompt: virtual tokens before the first layer only (implies cut 0)."""
+    """Classic soft prompt: virtual tokens before the first layer only (implies cut 0)."""
     return with_rows(
         lambda stack: partial(PromptRows, carried=True),
         length=length,
@@ -65,6 +65,6 @@ class PromptRows(SplitParameters):
         self.carried = carried
 
     def forward(self, layer: int, language: str) -> Tensor | None:
-        """Rows for the input of block ``layer``: ``[P + P', H]``, or None where there are none."""
+        """Return rows for the input of block ``layer``: ``[P + P', H]``, or None where there are none."""
         rows = self.parts(layer, language)
         return torch.cat(rows) if rows else None

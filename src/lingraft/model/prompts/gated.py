@@ -54,6 +54,6 @@ class GatedPrefixes(SplitParameters):
         self.gate = SplitParameters(layers, languages, closed if task else None, closed if language else None)
 
     def forward(self, layer: int, language: str) -> tuple[Prefix, ...] | None:
-        """The task's prefix and the language's for block ``layer``, or None where there is neither."""
+        """Return the task's prefix and the language's for block ``layer``, or None where there is neither."""
         rows, gates = self.parts(layer, language), self.gate.parts(layer, language)
         return tuple(Prefix(*pair) for pair in zip(rows, gates, strict=True)) or None

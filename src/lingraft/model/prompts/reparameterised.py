@@ -61,6 +61,6 @@ class ResidualRows(PromptRows):
             nn.init.zeros_(self.up.bias)
 
     def forward(self, layer: int, language: str) -> Tensor | None:
-        """Rows for the input of block ``layer``: ``[P + P', H]``, or None where there are none."""
+        """Return rows for the input of block ``layer``: ``[P + P', H]``, or None where there are none."""
         rows = [part + self.up(F.relu(self.down(part))) for part in self.parts(layer, language)]
         return torch.cat(rows) if rows else None

@@ -37,7 +37,7 @@ def write_comparison_page(folder: Path, page: Path, *, command: str) -> Path:
 
 
 def page_text(comparison: Comparison, *, command: str | None = None) -> str:
-    """The comparison in Markdown; the first paragraph says who wins, also where it is not us.
+    """Return the comparison in Markdown; the first paragraph says who wins, also where it is not us.
 
     Args:
         comparison: What was compared.
@@ -85,7 +85,7 @@ def _words(comparison: Comparison) -> Words:
 
 
 def finding(block: Block, comparison: Comparison) -> str:
-    """One sentence or two on who is best."""
+    """Return one sentence or two on who is best."""
     best, k = block.results[0], f"k = {block.shots}"
     ours = _reference(block, comparison)
     if ours is None:
@@ -111,7 +111,7 @@ def _reference(block: Block, comparison: Comparison) -> Result | None:
 
 
 def table_rows(block: Block, comparison: Comparison) -> list[list[str]]:
-    """The cells of the main table, best method first."""
+    """Return the cells of the main table, best method first."""
     return [
         [
             result.name,
@@ -186,7 +186,7 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def _material(what: str, digests: dict[str, set[str]]) -> list[str]:
-    """Whether all methods had the same of it."""
+    """Return whether all methods had the same of it."""
     differ = sorted(trial for trial, found in digests.items() if len(found) > 1)
     if differ:
         return ["", f"Not all methods had the same {what} in {', '.join(differ)}."]
@@ -202,7 +202,7 @@ def _percent(value: float) -> str:
 
 
 def _points(result: Result, reference: Result | None, sign: bool = True) -> str:
-    """The difference of the two means as they are said, and its interval: ``+1.2 [+0.3, +2.1]``."""
+    """Return the difference of the two means as they are said, and its interval: ``+1.2 [+0.3, +2.1]``."""
     if result.difference is None or reference is None:
         return ""
     plus = "+" if sign else ""

@@ -24,7 +24,7 @@ Context = dict[str, Any]
 
 
 def learning(run: RunFiles) -> Context | None:
-    """Loss of the saved trial, and dev score of all trials."""
+    """Return the loss of the saved trial, and dev score of all trials."""
     trials = run.trials
     if not trials:
         return None
@@ -49,7 +49,7 @@ def learning(run: RunFiles) -> Context | None:
 
 
 def _shown(run: RunFiles) -> str:
-    """The saved trial, or the first that has a record."""
+    """Return the saved trial, or the first that has a record."""
     return run.selected_trial if run.selected_trial in run.trials else next(iter(run.trials), "")
 
 
@@ -65,7 +65,7 @@ def _curve(rows: Sequence[Row], key: str) -> list[tuple[float, float]]:
 
 
 def record(run: RunFiles) -> Context:
-    """What learnt when in the saved trial, how task and alignment got on, and how their weights moved."""
+    """Return what learnt when in the saved trial, how task and alignment got on, and how their weights moved."""
     rows = run.trials.get(_shown(run), [])
     conflict = training_record.conflict(rows)
     stages = training_record.stages(rows)
@@ -78,7 +78,7 @@ def record(run: RunFiles) -> Context:
 
 
 def _alignment_names(recipe: str) -> list[str]:
-    """The names of the alignment losses in a recipe; none where it is not to be read."""
+    """Return the names of the alignment losses in a recipe; none where it is not to be read."""
     try:
         found = YAML(typ="safe", pure=True).load(recipe)
     except YAMLError:
@@ -91,7 +91,7 @@ def _alignment_names(recipe: str) -> list[str]:
 
 
 def network(run: RunFiles) -> Context | None:
-    """Trained and frozen parameters, and the proof that the frozen ones did not move."""
+    """Return trained and frozen parameters, and the proof that the frozen ones did not move."""
     backbone = run.summary.get("backbone", {})
     trained = [part for part in run.summary.get("parameters", ()) if part.get("trained", True)]
     if not trained:
@@ -125,7 +125,7 @@ def _part_name(run: RunFiles, part: str) -> str:
 
 
 def _proof(run: RunFiles) -> list[Context]:
-    """Digests of the whole backbone before and after."""
+    """Return digests of the whole backbone before and after."""
     backbone = run.summary.get("backbone", {})
     before, after = backbone.get("weights_digest"), backbone.get("digest_after")
     if not (before and after):
@@ -137,7 +137,7 @@ def _proof(run: RunFiles) -> list[Context]:
 
 
 def retained(run: RunFiles) -> Context | None:
-    """Scores before and after, similarities, and the model with its parts off; None in folders without them."""
+    """Return scores before and after, similarities, and the model with its parts off; None in folders without them."""
     kept = run.retention
     if not kept:
         return None

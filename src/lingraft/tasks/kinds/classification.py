@@ -65,19 +65,19 @@ def encode_pairs(
 
 
 def collate_classes(targets: Sequence[Any], length: int) -> Tensor:
-    """Class indices ``[R]``; the length of the rows does not matter."""
+    """Return class indices ``[R]``; the length of the rows does not matter."""
     return torch.tensor([NO_LABEL if target is None else target for target in targets])
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
-    """Class-weighted cross-entropy: ``[R, C]``, ``[R]`` (``NO_LABEL`` left out), ``[C]`` to a scalar."""
+    """Return class-weighted cross-entropy: ``[R, C]``, ``[R]`` (``NO_LABEL`` left out), ``[C]`` to a scalar."""
     return F.cross_entropy(logits, targets, weight=weights, ignore_index=NO_LABEL)
 
 
 def decode_labels(
     examples: Sequence[Any], features: Sequence[Features], logits: Sequence[Tensor], *, labels: Sequence[str]
 ) -> list[Prediction]:
-    """The likeliest label of each of ``N`` rows of logits ``[C]``, with its probability."""
+    """Return the likeliest label of each of ``N`` rows of logits ``[C]``, with its probability."""
     if not examples:
         return []
     confidence, best = torch.softmax(torch.stack(list(logits)).float(), dim=-1).max(-1)
@@ -111,7 +111,7 @@ def text_or_pair(item: Any, asked: Asked) -> PairExample:
 
 
 def class_weights(targets: Sequence[int], classes: int, *, balanced: bool) -> Tensor:
-    """Weights ``[C]`` of mean 1 over examples: inverse class frequency, as scikit-learn's ``balanced``."""
+    """Return weights ``[C]`` of mean 1 over examples: inverse class frequency, as scikit-learn's ``balanced``."""
     if not balanced:
         return torch.ones(classes)
     counts = torch.bincount(torch.tensor(targets), minlength=classes).clamp(min=1)

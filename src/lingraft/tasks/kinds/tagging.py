@@ -29,7 +29,7 @@ OUTSIDE = "O"
 
 
 def check_of(scheme: Scheme) -> Callable[[str], None] | None:
-    """What refuses a tag that is not of the scheme; of ``plain`` there is none."""
+    """Return what refuses a tag that is not of the scheme; of ``plain`` there is none."""
     return check_tag if scheme == "bio" else None
 
 
@@ -120,7 +120,7 @@ Row = tuple[tuple[int, ...], tuple[tuple[int, int] | None, ...], int]
 def _encode_sentences(
     sentences: Sequence[tuple[str, ...]], tokenizer: Any, max_length: int, prefix: str
 ) -> list[list[Row]]:
-    """The rows of each sentence: one, if it fits."""
+    """Return the rows of each sentence: one, if it fits."""
     if not sentences:
         return []
     before = prefix.split()
@@ -177,7 +177,7 @@ def windows(sizes: Sequence[int], room: int) -> list[tuple[int, int]]:
 
 
 def _blank(tokenizer: Any) -> str:
-    """What stands before every word but the first: a blank, if the tokenizer would else glue words together.
+    """Return what stands before every word but the first: a blank, if the tokenizer would else glue words together.
 
     SentencePiece and WordPiece mark words themselves; byte-level vocabularies (RoBERTa's, ModernBERT's) know a word
     by the blank before it.
@@ -187,7 +187,7 @@ def _blank(tokenizer: Any) -> str:
 
 
 def _first_pieces(numbers: Sequence[int | None], before: int, start: int) -> tuple[tuple[int, int] | None, ...]:
-    """The number of the word, twice, where one begins; ``before`` words of prefix are not counted."""
+    """Return the number of the word, twice, where one begins; ``before`` words of prefix are not counted."""
     offsets: list[tuple[int, int] | None] = []
     last = None
     for number in numbers:
@@ -201,7 +201,7 @@ def _first_pieces(numbers: Sequence[int | None], before: int, start: int) -> tup
 
 
 def collate_tags(targets: Sequence[Target | None], length: int) -> Tensor:
-    """Classes of first pieces, ``[R, T]``; ``NO_LABEL`` elsewhere."""
+    """Return classes of first pieces, ``[R, T]``; ``NO_LABEL`` elsewhere."""
     collated = torch.full((len(targets), length), NO_LABEL)
     for row, target in zip(collated, targets, strict=True):
         if isinstance(target, tuple):
@@ -210,7 +210,7 @@ def collate_tags(targets: Sequence[Target | None], length: int) -> Tensor:
 
 
 def tag_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
-    """Class-weighted cross-entropy over first pieces.
+    """Return class-weighted cross-entropy over first pieces.
 
     Args:
         logits: ``[R, T, C]``.
@@ -238,7 +238,7 @@ def decode_tags(
     labels: Sequence[str],
     scheme: Scheme,
 ) -> list[Prediction]:
-    """One tag for each word, joined by blanks; the confidence is the mean of the words' probabilities.
+    """Predict one tag for each word, joined by blanks; the confidence is the mean of the words' probabilities.
 
     The first of equally likely labels is taken. A word that the tokenizer reads as nothing is outside of every
     span, or gets the first label; a sentence of nothing else has confidence 0. Probabilities are those before
