@@ -236,7 +236,7 @@ def parquet() -> Source:
 
 @sources.register("hub")
 def hub(*, split: str = "train") -> Source:
-    """Read data sets of the Hugging Face Hub: hub:owner/name or hub:owner/name/config, then :split or :split@revision."""
+    """Read data sets of the Hub: hub:owner/name or hub:owner/name/config, then :split or :split@revision."""
 
     def read(path: Path) -> Iterator[Row]:
         name, _, chosen = str(path).removeprefix(HUB).partition(":")
