@@ -120,7 +120,7 @@ def usual_cut(num_layers: int) -> int:
     """Return half of the depth: of cuts 0, 4, 6, 8 and 10 of 12, 6 was best on topics in Hausa and Guarani.
 
     2.0 points [0.2, 3.8] better than 8, which an earlier pilot on Yoruba had chosen; one seed, and p = 0.17 once
-    corrected for their number. Cut 0, which costs twice as much, is not told apart from 6
+    corrected for their number. Cut 0, which costs twice as much, is not distinguishable from 6
     (docs/results/knowledge-transfer.md).
     """
     return num_layers // 2

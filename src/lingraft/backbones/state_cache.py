@@ -207,13 +207,13 @@ def require_room(folder: Path, size: int, *, max_bytes: int) -> None:
     """
     used = sum(shard.size for shard in _all_shards(folder) if is_in_use(shard))
     if used + size > max_bytes:
-        told = (
+        needs = (
             f"this run uses {_in_units(used)} of cached states and needs {_in_units(size)} more"
             if used
             else (f"the states take {_in_units(size)}")
         )
         raise CacheError(
-            f"{told}, but the cache is bounded to {_in_units(max_bytes)}; raise cache.max_gigabytes in the recipe, or "
+            f"{needs}, but the cache is bounded to {_in_units(max_bytes)}; raise cache.max_gigabytes in the recipe, or "
             "halve the states with cache.dtype: float16"
         )
 

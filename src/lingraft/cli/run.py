@@ -60,7 +60,7 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True
     )
-    headings = ("language", "labels", "pairs", "pair tokens", "dev", "test", "tokens", "cut off", "unknown")
+    headings = ("language", "labels", "pairs", "pair tokens", "dev", "test", "tokens", "truncated", "unknown")
     for heading in (*headings, "pieces/word"):
         table.add_column(heading, justify="left" if heading == "language" else "right", overflow="fold")
     for row in found.languages:

@@ -1,6 +1,6 @@
 """Questions about paragraphs in the JSON of SQuAD v1.1 (Rajpurkar et al., 2016), XQuAD, MLQA and TyDiQA.
 
-A span that is one character off teaches and tests the wrong thing in silence, so every answer must stand
+A span that is one character off trains and tests on the wrong thing in silence, so every answer must stand
 in its context exactly where its offset says; what does not is named, with the likely reason.
 """
 
@@ -187,7 +187,7 @@ def answer_in(context: str, text: object, start: object, where: str) -> Answer:
     """Return an answer that stands in its context where it says.
 
     Raises:
-        DataError: It does not; the likely reason and the right offset are told where there is one.
+        DataError: It does not; the likely reason and the right offset are reported where there is one.
     """
     if not isinstance(text, str) or not text.strip():
         raise DataError(

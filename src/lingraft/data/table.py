@@ -1,7 +1,7 @@
 """Tables of examples: JSONL, CSV, TSV, Parquet and Hub data sets, read through a field map.
 
 A user's file keeps its own column names; ``fields`` says which of them is our ``text``, ``text_b``,
-``label``, ``id`` or ``group``. Whatever is wrong with a file is told with file, line and key, and
+``label``, ``id`` or ``group``. Whatever is wrong with a file is reported with file, line and key, and
 with what to do about it.
 """
 

@@ -102,7 +102,7 @@ def _lacks_pairs(name: str, recipe: Recipe, settings: CompareSettings) -> bool:
         return False
     try:
         values = _values(name, recipe, settings)
-    except ConfigError:  # told with the rest
+    except ConfigError:  # reported with the rest
         return False
     train = values["train"]
     without = isinstance(train, Mapping) and train.get("max_pairs") == 0

@@ -3,7 +3,7 @@
 Between the files of a run and the sentences and pictures of its report. A mean over draws and seeds
 gets the bootstrap interval of *that mean*: test examples are drawn once for all trials, so the
 interval says how far the number depends on which texts happened to be in the test set. How far it
-depends on which shots were drawn is told apart, by the range over draws.
+depends on which shots were drawn is said apart, by the range over draws.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Result:
     metric: str = "accuracy"
     """What ``before``, ``after`` and ``gain`` are."""
     context_language: str | None = None
-    """Of the contexts of questions, where that is told apart."""
+    """Of the contexts of questions, where that differs."""
     words: Words = NEUTRAL
     """What an example and a shot are called."""
 
@@ -250,8 +250,8 @@ def labels_of(predictions: Sequence[Row], declared: Sequence[str]) -> list[str]:
 def reliability(predictions: Sequence[Row], when: str) -> list[Bin]:
     """Return the bins of the confidence ``before`` or ``after``, of the predictions that have one."""
     column = f"{COLUMNS[when]}confidence"
-    told = [row for row in predictions if row.get(column) is not None]
-    return calibration_bins([float(row[column]) for row in told], [share_right(row, when) for row in told])
+    confident = [row for row in predictions if row.get(column) is not None]
+    return calibration_bins([float(row[column]) for row in confident], [share_right(row, when) for row in confident])
 
 
 # --- States -----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from ..core.records import Score
 SCORE_FIELDS = {column.name for column in fields(Score)}
 
 COLUMNS = {"before": "before_", "after": ""}
-"""How the columns of a prediction begin that tell of it before and after adaptation."""
+"""How the columns of a prediction begin that report it before and after adaptation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the rows of ``training.jsonl`` tell of how a training went: what learnt when, and what went wrong.
+"""What the rows of ``training.jsonl`` say of how a training went: what learnt when, and what went wrong.
 
 Every column but ``trial``, ``epoch`` and ``step`` may be missing: older runs did not write them.
 """

@@ -15,6 +15,7 @@ from .findings import Estimate, Result
 from .metrics.calibration import Bin
 from .run_files import RunFiles
 from .training_history import Conflict, Noticed, Stage, noticed
+from .words import words_of
 
 NBSP = "\u00a0"
 MINUS = "\u2212"
@@ -146,20 +147,20 @@ def headline(results: Sequence[Result]) -> str:
             reached = percent(only.after.value if only.after else None)
             return f"{only.name}: {reached} {metric_name(only.metric)}, without a baseline"
         unclear = ", no clear gain" if only.gain is not None and only.gain.value > 0 else ", no gain"
-        told = {"better": "", "worse": ", a loss", "unclear": unclear, "unknown": ""}[only.verdict]
+        verdict = {"better": "", "worse": ", a loss", "unclear": unclear, "unknown": ""}[only.verdict]
         digits = digits_of(only.before.value, only.after.value)
         before, after = (percent(one.value, digits) for one in (only.before, only.after))
-        return f"{only.name}: {before} → {after} {metric_name(only.metric)}{told}"
+        return f"{only.name}: {before} → {after} {metric_name(only.metric)}{verdict}"
     better = sum(result.verdict == "better" for result in results)
     worse = [result.name for result in results if result.verdict == "worse"]
-    told = f"; {listed(worse)} lost" if worse else ""
+    lost = f"; {listed(worse)} lost" if worse else ""
     if not better:
-        return f"No clear gain in any of {len(results)} languages{told}"
+        return f"No clear gain in any of {len(results)} languages{lost}"
     if better == len(results):
         return (
             f"{capital(metric_name(results[0].metric))} rose in {'both' if better == 2 else f'all {better}'} languages"
         )
-    return f"{capital(metric_name(results[0].metric))} rose in {better} of {len(results)} languages{told}"
+    return f"{capital(metric_name(results[0].metric))} rose in {better} of {len(results)} languages{lost}"
 
 
 def sentence(result: Result) -> str:
@@ -168,11 +169,11 @@ def sentence(result: Result) -> str:
         return f"{result.name}: no score of the adapted model."
     digits = digits_of(result.before.value, result.after.value) if result.before is not None else 0
     on = f"on {plural(result.n, result.words.example)} never seen in training"
-    reached = [percent(result.after.value, digits), metric_name(result.metric), interval(result.after, digits), on]
-    told = " ".join(filter(None, reached))
+    parts = [percent(result.after.value, digits), metric_name(result.metric), interval(result.after, digits), on]
+    reached = " ".join(filter(None, parts))
     if result.before is None:
-        return f"{result.name}: {told}; there is no baseline to compare with."
-    return f"{result.name}: {percent(result.before.value, digits)} → {told}{_compared(result)}."
+        return f"{result.name}: {reached}; there is no baseline to compare with."
+    return f"{result.name}: {percent(result.before.value, digits)} → {reached}{_compared(result)}."
 
 
 def describe_gain(result: Result) -> str:
@@ -224,10 +225,10 @@ def describe_confidence(bins: Sequence[Bin]) -> str:
         return "No confidences to compare"
     sure = sum(part.confidence * part.count for part in bins) / total
     right = sum(part.accuracy * part.count for part in bins) / total
-    told = f"{percent(sure)} sure on average, right in {percent(right)}"
+    numbers = f"{percent(sure)} sure on average, right in {percent(right)}"
     if abs(sure - right) < 0.03:
-        return f"About as sure as it is right: {told}"
-    return f"{'Surer' if sure > right else 'Less sure'} than it is right: {told}"
+        return f"About as sure as it is right: {numbers}"
+    return f"{'Surer' if sure > right else 'Less sure'} than it is right: {numbers}"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -238,10 +239,24 @@ def listed(names: Sequence[str]) -> str:
 # --- Training ---------------------------------------------------------------------------------------
 
 
+def describe_development(run: RunFiles) -> str:
+    """Say what the development texts were used for besides their score; empty where for nothing."""
+    number = run.data.get("languages", {}).get(run.source_language, {}).get("texts", {}).get("dev")
+    trials = run.summary.get("trials", {}).values()
+    if any(trial.get("head_strength") is not None for trial in trials):
+        shared = "The head's strength, its temperature and the choice of the trial share"
+    elif len(trials) > 1:
+        shared = "The choice of the trial uses"
+    else:
+        return ""
+    texts = plural(number, f"development {words_of(run.data).example}") if number else "development set"
+    return f"{shared} the same {texts}, so the development score is optimistic; the test scores are not touched by it."
+
+
 def describe_parameters(stages: Sequence[Stage]) -> str:
     """Say when what was trained: ``epochs 1–2: head; 3–6: head, prompt, adapter``."""
-    told = [f"{span(stage.epochs)}: {', '.join(stage.trained)}" for stage in stages]
-    return f"epoch{'' if stages[-1].epochs[1] == stages[0].epochs[0] else 's'} {'; '.join(told)}" if stages else ""
+    texts = [f"{span(stage.epochs)}: {', '.join(stage.trained)}" for stage in stages]
+    return f"epoch{'' if stages[-1].epochs[1] == stages[0].epochs[0] else 's'} {'; '.join(texts)}" if stages else ""
 
 
 def span(ends: tuple[int, int]) -> str:
@@ -252,7 +267,7 @@ def span(ends: tuple[int, int]) -> str:
 
 def describe_conflict(conflict: Conflict) -> str:
     """Say whether task and alignment want the same of the parameters they share."""
-    told = {
+    verdict = {
         "fight": "Task and alignment fight: what lowers the loss of one tends to raise that of the other",
         "orthogonal": "Task and alignment hardly touch each other: their gradients are about orthogonal",
         "help": "Task and alignment help each other: what lowers the loss of one tends to lower that of the other",
@@ -261,18 +276,18 @@ def describe_conflict(conflict: Conflict) -> str:
     size = (
         "" if conflict.ratio is None else f"; alignment's gradient is {conflict.ratio:.2g} times the size of the task's"
     )
-    return f"{told} (cosine {cosine} on average){size}."
+    return f"{verdict} (cosine {cosine} on average){size}."
 
 
 def training_warnings(run: RunFiles) -> list[str]:
     """Return what the trials warned of, each warning once, those of the saved trial first."""
     found = noticed(run.trials, run.selected_trial)
-    told = [_noticed_told(one, len(run.trials)) for one in found[:MANY_NOTICED]]
-    more = len(found) - len(told)
-    return told + ([f"{plural(more, 'more warning')} in training.jsonl."] if more else [])
+    texts = [_describe_noticed(one, len(run.trials)) for one in found[:MANY_NOTICED]]
+    more = len(found) - len(texts)
+    return texts + ([f"{plural(more, 'more warning')} in training.jsonl."] if more else [])
 
 
-def _noticed_told(one: Noticed, trials: int) -> str:
+def _describe_noticed(one: Noticed, trials: int) -> str:
     epochs = f"epoch{'' if one.epochs[0] == one.epochs[1] else 's'} {span(one.epochs)}"
     where = f"in {one.trials} of {trials} trials, first in {one.trial}, {epochs}" if trials > 1 else epochs
     return f"{one.text[:1].upper()}{one.text[1:].rstrip('.')} ({where})."
@@ -284,14 +299,14 @@ def _noticed_told(one: Noticed, trials: int) -> str:
 def describe_retention(run: RunFiles) -> str:
     """Say in one sentence how much of the model's ability is kept (forgetting); empty where nobody looked."""
     score, found = run.retention.get("source_score"), run.retention.get("retrieval", {})
-    told = [_score_told(run.name(run.source_language), score)] if score else []
+    texts = [_describe_source_score(run.name(run.source_language), score)] if score else []
     by_verdict: dict[str, list[str]] = {}
     for language, row in found.items():
         seen = " (on pairs it was trained on)" if row.get("sentences") == "learn" else ""
         by_verdict.setdefault(_change(row["difference"]), []).append(run.name(language) + seen)
     changes = [f"{change} for {listed(by_verdict[change])}" for change in CHANGES if change in by_verdict]
-    told += [f"compared with the frozen model, translations are found {listed(changes)}"] if changes else []
-    return f"{'; '.join(told)}." if told else ""
+    texts += [f"compared with the frozen model, translations are found {listed(changes)}"] if changes else []
+    return f"{'; '.join(texts)}." if texts else ""
 
 
 CHANGES = ("less often", "neither clearly more nor less often", "more often")
@@ -301,12 +316,12 @@ def _change(difference: Row) -> str:
     return CHANGES[0] if difference["high"] < 0 else CHANGES[2] if difference["low"] > 0 else CHANGES[1]
 
 
-def _score_told(name: str, score: Row) -> str:
+def _describe_source_score(name: str, score: Row) -> str:
     before, after = score["before"], score["after"]
     moved = "rose" if after > before else "fell"
     old, new = percent(before, 1), percent(after, 1)
-    told = f"{moved} from {old} to {new}" if old != new else f"stayed at {new}"
-    return f"{name} {metric_name(score.get('metric', 'accuracy'))} {told} on {plural(score['n'], 'development text')}"
+    path = f"{moved} from {old} to {new}" if old != new else f"stayed at {new}"
+    return f"{name} {metric_name(score.get('metric', 'accuracy'))} {path} on {plural(score['n'], 'development text')}"
 
 
 # --- Warnings ---------------------------------------------------------------------------------------
@@ -338,7 +353,7 @@ def _baseline_warning(result: Result) -> str:
     if result.gain is None or result.verdict in ("better", "unknown"):
         return ""
     than = "worse than" if result.verdict == "worse" else "not shown to be better than"
-    return f"{result.name}, {_shots(result)}: the adapted model is {than} a linear head on the frozen backbone. " + (
+    return f"{result.name}, {_shots(result)}: the adapted model is {than} the frozen head. " + (
         "Prefer the frozen head." if result.verdict == "worse" else "The simpler frozen head may serve as well."
     )
 
@@ -353,7 +368,7 @@ def _text_warnings(name: str, facts: Row, max_length: int | None) -> list[str]:
     found = []
     if facts.get("truncated"):
         limit = f" {max_length}" if max_length else ""
-        found.append(f"{plural(facts['truncated'], f'{name} text')} did not fit into{limit} tokens and lost their end.")
+        found.append(f"{plural(facts['truncated'], f'{name} text')} did not fit into{limit} tokens and were truncated.")
     if facts.get("unknown_rate", 0) > MANY_UNKNOWN:
         found.append(f"The tokenizer does not know {percent(facts['unknown_rate'], 1)} of the {name} tokens.")
     return found

@@ -39,7 +39,7 @@ def run(
 
     Args:
         recipe: The recipe.
-        reporter: Where it is told how it goes.
+        reporter: What reports how it goes.
         verify: Proves that what was saved in a folder gives back what was trained.
         save_every: Seconds between two saved states of a training.
 

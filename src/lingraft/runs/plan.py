@@ -45,7 +45,7 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
 
     Args:
         recipe: The recipe.
-        also: Something else to check; its problems are told with the others.
+        also: Something else to check; its problems are reported with the others.
 
     Raises:
         LingraftError: The recipe cannot be run as it is.
@@ -83,7 +83,7 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
         + f"layers {max(0, cut) + 1}–{facts.num_layers} are computed at every step",
         f"trained: {_trained(recipe, materials, facts, cut):,} parameters (prompt: {_name(recipe.prompt)}, adapter: "
         f"{_name(recipe.adapter)}, head)"
-        + ("; besides, the words of each language, counted when learned" if _learns_words(recipe, materials) else ""),
+        + ("; besides, the words of each language, counted when learned" if _learns_ngrams(recipe, materials) else ""),
         f"trials: {len(trials_of(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
         f"tokens: {encoded:,} to encode once, {learnt:,} to train on; cache: {size / 1e6:,.0f} MB",
         f"estimated time on this machine: {_readable(seconds)}",
@@ -245,8 +245,8 @@ def _labelled_tokens(draw: Draw, materials: Materials, features: dict[tuple[str,
     return sum(length[code][example.id] for code, example in labelled + shots)
 
 
-def _learns_words(recipe: Recipe, materials: Materials) -> bool:
-    """Return whether pairs of the task's own single texts teach n-grams."""
+def _learns_ngrams(recipe: Recipe, materials: Materials) -> bool:
+    """Return whether pairs of the task's own single texts train n-gram classifiers."""
     own = any(is_own(pair) for draw in materials.draws for pairs in draw.pairs.values() for pair in pairs)
     single = materials.task.kind.class_logits and all(len(e.texts) == 1 for e in materials.dev)
     return own and single and recipe.train.ngram_classifier_strength is not None and recipe.train.max_pairs != 0

@@ -130,9 +130,9 @@ def retrieval(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> di
         Mean over both directions, before and after, and the paired difference, with 95 % intervals over sentences.
     """
     rows = [np.stack([hits(source, target), hits(target, source)]) for source, target in (before, after)]  # [2, N]
-    told = {"before": rows[0], "after": rows[1], "difference": rows[1] - rows[0]}
+    values = {"before": rows[0], "after": rows[1], "difference": rows[1] - rows[0]}
     drawn = resample(rows[0].shape[1])
-    return {"n": rows[0].shape[1]} | {what: _estimate(values, drawn) for what, values in told.items()}
+    return {"n": rows[0].shape[1]} | {what: _estimate(rows, drawn) for what, rows in values.items()}
 
 
 def hits(queries: Tensor, candidates: Tensor) -> Floats:

@@ -43,7 +43,7 @@ class Task:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What is told apart; empty for kinds without labels."""
+        """What is classified into; empty for kinds without labels."""
         return self.kind.labels
 
     @property

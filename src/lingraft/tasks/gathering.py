@@ -53,7 +53,7 @@ def gather(
         ConfigError: Several files are wrong, or ``check`` refuses the task.
     """
     task: Task = tasks.build(recipe.task.name, recipe.task.options)
-    told = check(task)
+    checked = check(task)
     source = task.source_language
     _read_all(task, recipe)
     test = {language: tuple(task.examples(language, "test")) for language in task.languages}
@@ -71,7 +71,7 @@ def gather(
     known = evaluation if task.global_groups else held_out
     training, leaked = _clean(training, evaluation, {example.group for example in known})
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
-    notes = [*task.notes, *told, *notes, *_shared_sentences(training, evaluation, task)]
+    notes = [*task.notes, *checked, *notes, *_shared_sentences(training, evaluation, task)]
     overlap = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
         comparable = known if task.parallel else []
@@ -333,8 +333,8 @@ def _copies_notes(lexicons: Mapping[str, Lexicon], training: Sequence[Example], 
             f"the lexicon has {len(lexicon)} entries, which cover {known_share(texts, lexicon):.0%} of the words in "
             "the training sentences"
         )
-        if told := [*([known] if len(lexicon) else []), *copies]:
-            notes.append(f"{language}: {'; '.join(told)}")
+        if found := [*([known] if len(lexicon) else []), *copies]:
+            notes.append(f"{language}: {'; '.join(found)}")
     return notes
 
 

@@ -37,7 +37,7 @@ def score(
         language: Of the examples.
         trial: The trial that predicted.
         run: The name of the run.
-        context_language: Of the contexts of questions, where that is told apart.
+        context_language: Of the contexts of questions, where that differs.
         metrics: What to score by, if not by the metrics of the task.
 
     Raises:

@@ -84,7 +84,7 @@ class Hooks:
     """What a training calls on its way; by default nothing.
 
     ``save`` gets the state to continue from, every ``save_every`` seconds and after each epoch; ``validate``
-    gives the development score for the learning curve; ``advance`` is told of each step; ``say`` of what goes
+    gives the development score for the learning curve; ``advance`` is called after each step; ``say`` of what goes
     wrong (see :mod:`lingraft.training.monitor`); ``clock`` gives seconds.
     """
 

@@ -75,7 +75,7 @@ def save_training_state(path: Path, state: TrainingState) -> None:
 
 
 def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence: None) -> TrainingState | None:
-    """Read a saved training state; None where there is none, or none that is whole, which is told by ``say``."""
+    """Read a saved training state; None where there is none, or none that is whole, which ``say`` reports."""
     if not path.exists():
         return None
     try:

@@ -55,7 +55,7 @@ def run_trial(
         trial: Shots, draw and seed.
         folder: Of the run.
         context: What all trials share.
-        reporter: Where it is told how it goes.
+        reporter: What reports how it goes.
         factory: How the network is made, where it is not lingraft's own network.
         save_every: Seconds between two saved training states.
     """
@@ -64,7 +64,9 @@ def run_trial(
     head = fit_frozen_head(pools.source, pools.targets, pools.standardiser, trial, context, reporter)
     started = reporter.clock()
     model = factory.build(context, pools, head).to(context.device)
-    state = load_training_state(place / "training.safetensors", lambda told: reporter.say(f"{trial.name}: {told}"))
+    state = load_training_state(
+        place / "training.safetensors", lambda sentence: reporter.say(f"{trial.name}: {sentence}")
+    )
     before = state.seconds if state else 0.0  # what was spent before a stop counts too
     hooks = Hooks(
         save=partial(save_training_state, place / "training.safetensors"),

@@ -93,7 +93,7 @@ def mine_lexicon(
 ) -> list[MinedPair]:
     """Mine word pairs from texts of two languages that need not be translations of each other.
 
-    Words that are spelt alike in both languages teach nothing and are left out.
+    Words that are spelt alike in both languages add nothing and are left out.
 
     Args:
         source_texts: Sentences of the source language.

@@ -1,6 +1,6 @@
 """A character n-gram classifier for each target language, trained by label projection and ensembled with the network.
 
-A tokenizer that hardly knows a language cuts its words to crumbs, and frozen layers make little of
+A tokenizer that hardly knows a language splits its words into many pieces, and frozen layers make little of
 them. A few hundred translated sentences tell which of its n-grams go with which class all the same:
 the adapted model predicts the source side of each pair, and a logistic regression on the n-grams of
 the target side learns the prediction (label projection: Yarowsky et al., 2001). Its logits are added

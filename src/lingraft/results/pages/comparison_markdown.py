@@ -93,8 +93,8 @@ def finding(block: Block, comparison: Comparison) -> str:
     others = [result for result in block.results if result is not ours]
     above = [result for result in others if result.mean.value > ours.mean.value]
     if above:
-        told = ", ".join(f"`{result.name}` by {_points(result, ours, sign=False)}" for result in above)
-        return f"**{k}: `{ours.name}` ({_percent(ours.mean.value)}) does not win: above it are {told} points.**"
+        better = ", ".join(f"`{result.name}` by {_points(result, ours, sign=False)}" for result in above)
+        return f"**{k}: `{ours.name}` ({_percent(ours.mean.value)}) does not win: above it are {better} points.**"
     level = [result for result in others if result.mean.value == ours.mean.value]
     shared = f"shares the highest mean with {', '.join(f'`{result.name}`' for result in level)}"
     text = f"**{k}: `{ours.name}` {shared if level else 'has the highest mean'}, {_percent(ours.mean.value)}.**"

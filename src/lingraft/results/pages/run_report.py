@@ -1,4 +1,4 @@
-"""A run folder told to people: one self-contained ``report.html``, and the model card ``README.md``.
+"""A run folder as pages for people: one self-contained ``report.html``, and the model card ``README.md``.
 
 Both are made from the files of the run folder alone, so yesterday's run becomes a report on a
 laptop without torch. The page loads nothing: styles and charts are inside it, and there is no
@@ -109,11 +109,12 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "source": run.name(run.source_language),
         "headline": wording.headline(main),
         "main": [
-            {"result": result, "told": wording.sentence(result), "trust": wording.trust(result)} for result in main
+            {"result": result, "sentence": wording.sentence(result), "trust": wording.trust(result)} for result in main
         ],
         "warnings": wording.warnings(run, targets),
         "noticed": wording.training_warnings(run),
         "record": record(run),
+        "development": wording.describe_development(run),
         "kept": wording.describe_retention(run),
         "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
@@ -201,12 +202,12 @@ def _readable(row: Row) -> Row:
     """Return a prediction for people: all right answers, and alternatives in words."""
     among = row.get("alternatives")
 
-    def told(value: Any) -> Any:
+    def in_words(value: Any) -> Any:
         if isinstance(value, list):
             return " / ".join(dict.fromkeys(value))
         return among[int(value)] if among and value is not None else value
 
-    shown = {column: told(row.get(column)) for column in ("gold", "value", "before")}
+    shown = {column: in_words(row.get(column)) for column in ("gold", "value", "before")}
     return {"text_b": None} | row | shown | {"before_right": row.get("before") is not None and is_right(row, "before")}
 
 

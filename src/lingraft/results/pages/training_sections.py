@@ -1,4 +1,4 @@
-"""The report's sections on what training did: to the losses, to the parameters, to what the model could do before."""
+"""The report's sections on what training did: to the losses, to the parameters, to the model's ability."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def learning(run: RunFiles) -> Context | None:
     if not any(value for _, value in parts[2]):
         parts[2] = []  # nothing was aligned
     dev = curves.pop(selected)
-    title = _loss_told(parts[1] or parts[0])
+    title = _describe_loss(parts[1] or parts[0])
     if dev:
         title += f"; dev score reached {wording.percent(max(value for _, value in dev))}"
     speeds = [row["tokens_per_second"] for row in run.training if row.get("tokens_per_second")]
@@ -53,7 +53,7 @@ def _shown(run: RunFiles) -> str:
     return run.selected_trial if run.selected_trial in run.trials else next(iter(run.trials), "")
 
 
-def _loss_told(curve: list[tuple[float, float]]) -> str:
+def _describe_loss(curve: list[tuple[float, float]]) -> str:
     if not curve:
         return "No loss was recorded"
     first, last = curve[0][1], curve[-1][1]
@@ -137,7 +137,7 @@ def _proof(run: RunFiles) -> list[Context]:
 
 
 def retained(run: RunFiles) -> Context | None:
-    """Return scores before and after, similarities, and the model with its parts off; None in folders without them."""
+    """Return scores before and after, similarities, and the model with adapters disabled; None without them."""
     kept = run.retention
     if not kept:
         return None
@@ -166,7 +166,7 @@ def retained(run: RunFiles) -> Context | None:
         )
     off = kept.get("adapters_disabled")
     return {
-        "told": wording.describe_retention(run),
+        "summary": wording.describe_retention(run),
         "scores": scores,
         "similarity": [{"name": run.name(code), **row} for code, row in kept.get("similarity", {}).items()],
         "adapters_disabled": {**off, "same": off["max_difference"] <= off["tolerance"]} if off else None,

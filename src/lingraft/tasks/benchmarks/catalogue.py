@@ -50,7 +50,7 @@ class TrainingSource(BaseModel):
 
 
 def _as_list(value: Any) -> Any:
-    """Return one source, or several, as a list; an unknown key is refused here, where its name can be told."""
+    """Return one source, or several, as a list; an unknown key is refused here, where its name is known."""
     sources = value if isinstance(value, list) else [] if value is None else [value]
     for one in sources:
         for key in one if isinstance(one, dict) else ():

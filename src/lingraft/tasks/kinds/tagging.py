@@ -38,7 +38,7 @@ def tagging_kind(labels: tuple[str, ...], *, scheme: Scheme = "bio") -> Kind:
     """Tagging with ``labels``, the tags of the source language's training set in sorted order.
 
     With the scheme ``bio`` tags mark spans (``B-PER I-PER O``), which are what counts, and a span that begins with
-    ``I-`` is repaired; ``plain`` tags stand for themselves. A tag that is not among the labels teaches nothing and is
+    ``I-`` is repaired; ``plain`` tags stand for themselves. A tag not among the labels is not learnt from and is
     missed in scoring, which compares with all gold tags.
     """
     metrics = {"span_f1": span_f1, "tag_accuracy": tag_accuracy} if scheme == "bio" else {"tag_accuracy": tag_accuracy}
