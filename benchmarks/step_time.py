@@ -1,7 +1,7 @@
 """Time and memory of one training step, beside what a user would pick instead, in one run.
 
 Every method trains the same checkpoint on the same texts in the same order: batches of 32 that
-``epoch_steps`` composed, first SIB-200 English in length buckets, then sentences joined to 128
+``compose_epoch`` composed, first SIB-200 English in length buckets, then sentences joined to 128
 tokens each. A step is forward, loss, backward, clipping, AdamW and zeroing the gradients, from the
 end of one step to the end of the next, so that fetching a batch (collating token ids there,
 reading cached states here) counts. Methods take turns, a few steps each, and every batch counts
@@ -43,6 +43,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 # As the command line of lingraft does, for all methods, before torch loads.
@@ -230,21 +231,13 @@ def plan(
 
 def bucketed(features: tuple[Features, ...]) -> list[tuple[str, ...]]:
     """The full batches of an epoch as lingraft composes them, the shortest texts first."""
-    import torch
-
-    from lingraft.backbones.encoding import Encoded
-    from lingraft.training.batches import Pool, epoch_steps
-
-    class Names(Pool):
-        """A pool whose batches are the ids of their texts."""
-
-        def batch(self, ids: Sequence[str], device: torch.device) -> Any:
-            return tuple(ids)
+    from lingraft.recipe.settings import TrainSettings
+    from lingraft.training.batches import compose_epoch
 
     length = {feature.example_id: len(feature.input_ids) for feature in features}
-    pool = Names(ENGLISH, Encoded(features, table=None), ids=tuple(length), labelled=(), teacher={})  # type: ignore[arg-type]
-    steps = epoch_steps(pool, [], batch_size=BATCH, seed=0, epoch=0, device=torch.device("cpu"))
-    batches: list[Any] = [step()[0] for step in steps]
+    texts = SimpleNamespace(ids=tuple(length), labelled=(), longest=length)
+    composed = compose_epoch(texts, [], TrainSettings(batch_size=BATCH), seed=0, epoch=0)
+    batches = [tuple(ids) for ((_, ids),) in composed]
     full = [batch for batch in batches if len(batch) == BATCH]
     if not full:
         raise LingraftError(f"the data give {len(length)} texts, too few for a batch of {BATCH}; see --data-dir")

@@ -15,7 +15,7 @@ from lingraft.backbones.state_table import IdTable, StateTable, StateView
 from lingraft.core.records import IDS, Features
 from lingraft.recipe.settings import TrainSettings
 from lingraft.tasks.kinds import NO_LABEL
-from lingraft.training.batches import BUCKET, Order, Pool, batched, epoch_steps
+from lingraft.training.batches import BUCKET, Order, Pool, batched
 
 CPU = torch.device("cpu")
 
@@ -63,8 +63,7 @@ def rows(batch):
 
 def steps(source, targets, *, batch_size=4, seed=1, epoch=0):
     """The batches of an epoch."""
-    made = epoch_steps(source, targets, batch_size=batch_size, seed=seed, epoch=epoch, device=CPU)
-    return [step() for step in made]
+    return [step() for step in order(source, targets, batch_size=batch_size, seed=seed).epoch(epoch)]
 
 
 SIZES = {"sources": st.integers(1, 40), "pairs": st.integers(1, 60), "batch_size": st.integers(1, 16)}
@@ -171,7 +170,7 @@ def test_a_step_reads_nothing_before_it_is_called(monkeypatch):
     """Skipping finished steps of a resumed run costs no reading."""
     reads = []
     monkeypatch.setattr(Pool, "batch", lambda self, ids, device: reads.append(self.language))
-    made = epoch_steps(source_pool(9), [target_pool(9)], batch_size=3, seed=0, epoch=0, device=CPU)
+    made = order(source_pool(9), [target_pool(9)], batch_size=3).epoch(0)
     assert reads == []
     made[1]()
     assert reads == ["eng-Latn", "yor-Latn"]

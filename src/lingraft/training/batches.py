@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, islice
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +29,31 @@ BUCKET = 8  # batches that are sorted by length together
 
 Step = Callable[[], tuple[Batch, ...]]
 """Reads its batches when called, so that skipping a finished step costs nothing."""
+
+
+class Sampled(Protocol):
+    """What an order has to know of what is learnt from in a language; a :class:`Pool` knows it."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids that are learnt from once an epoch."""
+        ...
+
+    @property
+    def labelled(self) -> Collection[str]:
+        """The ids whose targets are known."""
+        ...
+
+    @property
+    def longest(self) -> Mapping[str, int]:
+        """Tokens of the longest row of each id."""
+        ...
+
+
+P = TypeVar("P", bound=Sampled)
+
+Composition: TypeAlias = tuple[tuple[P, list[str]], ...]
+"""What a step reads: the ids of each of its batches, and whose they are."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +83,12 @@ class Pool:
         """The known target of each id, of its first row where there are several; in the order of ``ids``."""
         found = {i: self.encoded.features[self.encoded.row[i]].target for i in self.ids if i in self.labelled}
         return {i: target for i, target in found.items() if target is not None}
+
+    @cached_property
+    def longest(self) -> dict[str, int]:
+        """Tokens of the longest row of each id; batches are sorted by it."""
+        lengths = self.encoded.lengths
+        return {i: max(lengths[row] for row in rows) for i, rows in self.encoded.rows.items()}
 
     def batch(self, ids: Sequence[str], device: torch.device) -> Batch:
         """Read the states of ``ids``: all rows of each, one after the other."""
@@ -113,64 +146,77 @@ class Order:
 
     @property
     def epochs(self) -> int:
-        """Epochs in all; one after the other, source and targets have their own."""
-        one_by_one = self.settings.order == "sequential" and self.targets
-        return self.settings.num_train_epochs * (2 if one_by_one else 1)
+        """How many epochs there are."""
+        return count_epochs(self.targets, self.settings)
 
     @property
     def steps(self) -> int:
         """Steps in all."""
-        return sum(len(self.epoch(epoch)) for epoch in range(self.epochs))
+        return sum(len(self._composed(epoch)) for epoch in range(self.epochs))
 
     def epoch(self, epoch: int) -> list[Step]:
         """Return the steps of one epoch."""
-        size, seed, device = self.settings.batch_size, self.seed, self.device
-        if self.settings.order == "joint":
-            return epoch_steps(self.source, self.targets, batch_size=size, seed=seed, epoch=epoch, device=device)
-        pools = [self.source] if epoch < self.settings.num_train_epochs else self.targets
-        return sequential_steps(pools, batch_size=size, seed=seed, epoch=epoch, device=device)
+        return [self._read(composition) for composition in self._composed(epoch)]
+
+    def _composed(self, epoch: int) -> list[Composition[Pool]]:
+        return compose_epoch(self.source, self.targets, self.settings, seed=self.seed, epoch=epoch)
+
+    def _read(self, composition: Composition[Pool]) -> Step:
+        return lambda: tuple(pool.batch(ids, self.device) for pool, ids in composition)
 
 
-def epoch_steps(
-    source: Pool, targets: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, device: torch.device
-) -> list[Step]:
-    """Return the steps of one epoch: every pair once, or every labelled example, whichever takes longer."""
+def count_epochs(targets: Sequence[Sampled], settings: TrainSettings) -> int:
+    """Return the number of epochs; one after the other, source and targets each have their own."""
+    one_by_one = settings.order == "sequential" and targets
+    return settings.num_train_epochs * (2 if one_by_one else 1)
+
+
+def compose_epoch(
+    source: P, targets: Sequence[P], settings: TrainSettings, *, seed: int, epoch: int
+) -> list[Composition[P]]:
+    """Return what each step of an epoch reads; nothing is read yet.
+
+    Args:
+        source: What is learnt from in the source language.
+        targets: The same of each target language.
+        settings: Order and size of batches, number of epochs.
+        seed: Of the order.
+        epoch: From 0.
+    """
     rng = np.random.default_rng([seed, epoch])
+    if settings.order == "joint":
+        return _joined(source, targets, settings.batch_size, rng)
+    return _alone([source] if epoch < settings.num_train_epochs else targets, settings.batch_size, rng)
+
+
+def only_labelled(pools: Sequence[P]) -> list[tuple[P, tuple[str, ...]]]:
+    """Return each of ``pools`` that has labels, with the ids that are labelled."""
+    return [(pool, tuple(i for i in pool.ids if i in pool.labelled)) for pool in pools if pool.labelled]
+
+
+def _joined(source: P, targets: Sequence[P], batch_size: int, rng: np.random.Generator) -> list[Composition[P]]:
+    """Join every pair once, or every labelled example, whichever takes longer; the other side begins again."""
     wanted = [(pool, ids) for pool in targets for ids in _shuffled_batches(pool, batch_size, rng)]
     length = max(len(wanted), -(-len(source.ids) // batch_size))
     sources = islice(_endless(source, batch_size, rng), length)
-    order = [wanted[i] for i in _repeated_permutation(len(wanted), length, rng)] if wanted else [None] * length
-
-    def step(source_ids: list[str], target: tuple[Pool, list[str]] | None) -> Step:
-        if target is None:
-            return lambda: (source.batch(source_ids, device),)
-        pool, ids = target
-        return lambda: (source.batch(source_ids, device), pool.batch(ids, device))
-
-    return [step(source_ids, target) for source_ids, target in zip(sources, order, strict=True)]
+    if not wanted:
+        return [((source, ids),) for ids in sources]
+    order = _repeated_permutation(len(wanted), length, rng)
+    return [((source, ids), wanted[i]) for ids, i in zip(sources, order, strict=True)]
 
 
-def sequential_steps(
-    pools: Sequence[Pool], *, batch_size: int, seed: int, epoch: int, device: torch.device
-) -> list[Step]:
-    """Return the steps of one epoch over each pool by itself: no step joins two languages."""
-    rng = np.random.default_rng([seed, epoch])
+def _alone(pools: Sequence[P], batch_size: int, rng: np.random.Generator) -> list[Composition[P]]:
+    """Take each pool by itself: no step joins two languages."""
     wanted = [(pool, ids) for pool in pools for ids in _shuffled_batches(pool, batch_size, rng)]
-
-    def step(pool: Pool, ids: list[str]) -> Step:
-        return lambda: (pool.batch(ids, device),)
-
-    return [step(*wanted[i]) for i in rng.permutation(len(wanted))]
+    return [(wanted[i],) for i in rng.permutation(len(wanted))]
 
 
-def _shuffled_batches(pool: Pool, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
+def _shuffled_batches(pool: Sampled, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
     """Return all ids in batches of similar length, batches in random order."""
     ids = [pool.ids[i] for i in rng.permutation(len(pool.ids))]
-    every, rows = pool.encoded.lengths, pool.encoded.rows
-    lengths = {i: max(every[row] for row in rows[i]) for i in ids}
     batches = []
     for start in range(0, len(ids), batch_size * BUCKET):
-        bucket = sorted(ids[start : start + batch_size * BUCKET], key=lambda i: lengths[i])
+        bucket = sorted(ids[start : start + batch_size * BUCKET], key=pool.longest.__getitem__)
         batches += [bucket[at : at + batch_size] for at in range(0, len(bucket), batch_size)]
     return [batches[i] for i in rng.permutation(len(batches))]
 
@@ -182,7 +228,7 @@ def batched(ids: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
         yield batch
 
 
-def _endless(pool: Pool, batch_size: int, rng: np.random.Generator) -> Iterator[list[str]]:
+def _endless(pool: Sampled, batch_size: int, rng: np.random.Generator) -> Iterator[list[str]]:
     while True:
         yield from _shuffled_batches(pool, batch_size, rng)
 

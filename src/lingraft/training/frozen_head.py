@@ -20,8 +20,9 @@ from ..model.heads import build_head
 from ..model.heads.linear import LinearHead
 from ..model.network import GraftedModel
 from ..model.prediction import predict_rows
+from ..recipe.settings import TrainSettings
 from ..tasks.kinds import Kind
-from .batches import Order, Pool
+from .batches import Order, Pool, only_labelled
 from .loop import Hooks, Validation, train
 from .losses import Objective
 
@@ -93,17 +94,14 @@ def train_frozen_head(
     return Before(write_to=write_to, logits=logits, strength=None, dev_score=validate(model).score)
 
 
+def is_trained(kind: Kind, settings: TrainSettings) -> bool:
+    """Return whether a frozen head is trained by gradient: where none can be fitted, and training starts from it."""
+    return not kind.class_logits and settings.warm_start and settings.continue_from is None
+
+
 def keep_labelled(pools: Sequence[Pool]) -> tuple[Pool, ...]:
     """Keep of each pool the texts that have a label, without teachers; pools with nothing left are left out."""
     return tuple(
-        Pool(
-            pool.language,
-            pool.encoded,
-            ids=tuple(i for i in pool.ids if i in pool.labelled),
-            labelled=pool.labelled,
-            teacher={},
-            collate=pool.collate,
-        )
-        for pool in pools
-        if pool.labelled
+        Pool(pool.language, pool.encoded, ids=known, labelled=pool.labelled, teacher={}, collate=pool.collate)
+        for pool, known in only_labelled(pools)
     )

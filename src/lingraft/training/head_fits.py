@@ -14,15 +14,17 @@ from ..core.records import Example, Trial
 from ..data.text import normalise
 from ..model.adaptation import Adaptation
 from ..model.heads.linear import Labelled, LinearHead, fit_head
-from ..model.heads.ngrams import NgramClassifier, fit_ngram_classifier
+from ..model.heads.ngrams import FEWEST_TEXTS, NgramClassifier, fit_ngram_classifier
 from ..model.network import Network
 from ..model.prediction import predict_rows
 from ..model.standardiser import Standardiser
+from ..recipe.settings import TrainSettings
+from ..tasks.kinds import Kind
 from ..tasks.kinds.classification import class_weights
-from ..tasks.material import Draw, Materials, is_own
+from ..tasks.material import Draw, Materials, Pair, is_own
 from .batches import Order, Pool
 from .evaluation import validation
-from .frozen_head import Before, from_logistic_head, keep_labelled, train_frozen_head
+from .frozen_head import Before, from_logistic_head, is_trained, keep_labelled, train_frozen_head
 from .pools import Context, pairs_to_learn
 
 
@@ -38,7 +40,7 @@ def fit_frozen_head(
     task, recipe = context.materials.task, context.recipe
     if task.kind.class_logits:
         return from_logistic_head(logistic_head(source, targets, standardiser, context))
-    if not recipe.train.warm_start or recipe.train.continue_from is not None:
+    if not is_trained(task.kind, recipe.train):
         return None
     order = Order(source, keep_labelled(targets), recipe.train, trial.seed, context.device)
     with reporter.task(f"frozen head {trial.name}", order.steps) as advance:
@@ -88,7 +90,7 @@ def retrain_last_layer(
     """Fit the head again, on the adapted states of all labels of the draw."""
     materials, pools, recipe = context.materials, context.pools, context.recipe
     strength = recipe.train.last_layer_strength
-    if strength is None:
+    if not is_fitted_again(materials.task.kind, recipe.train) or strength is None:
         return
     labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     states = [predict_rows(model, pool.encoded, list(known), pool.language)[1] for pool, known in labelled]
@@ -108,6 +110,11 @@ def retrain_last_layer(
     head.write_to(model.adaptation.head)
 
 
+def is_fitted_again(kind: Kind, settings: TrainSettings) -> bool:
+    """Return whether the head is fitted again after training: where its outputs are logits of classes."""
+    return kind.class_logits and settings.last_layer_strength is not None
+
+
 def fit_ngram_classifiers(
     model: Network, targets: Sequence[Pool], draw: Draw, context: Context
 ) -> dict[str, NgramClassifier]:
@@ -115,29 +122,53 @@ def fit_ngram_classifiers(
 
     Other parallel text has other n-grams, and its classes are not those of the task's texts.
     """
-    task, recipe, found = context.materials.task, context.recipe, dict[str, NgramClassifier]()
-    english, strength = context.pools[task.source_language, "learn"], recipe.train.ngram_classifier_strength
-    paired = any(len(example.texts) > 1 for example in context.materials.dev)
-    if strength is None or paired or not isinstance(model.adaptation, Adaptation):
+    materials, train, found = context.materials, context.recipe.train, dict[str, NgramClassifier]()
+    task, source = materials.task, context.pools[materials.task.source_language, "learn"]
+    if not isinstance(model.adaptation, Adaptation) or train.ngram_classifier_strength is None:
         return found
     for pool in targets:
-        pairs = [pair for pair in pairs_to_learn(draw, pool.language, recipe.train.max_pairs) if is_own(pair)]
-        if not pairs or not context.materials.test[pool.language]:  # a trial of a learning rate is not tested
+        pairs, texts = projected_texts(draw, pool.language, materials, train)
+        if not texts:
             continue
-        read = predict_rows(model, english, [source.id for source, _ in pairs], task.source_language)[0]
-        projected: dict[str, tuple[Example, Tensor]] = {
-            normalise(target.texts[0]): (target, logits.softmax(0))
-            for (_, target), logits in zip(pairs, read, strict=True)
+        read = predict_rows(model, source, [one.id for one, _ in pairs], task.source_language)[0]
+        shares = {
+            normalise(target.texts[0]): logits.softmax(0) for (_, target), logits in zip(pairs, read, strict=True)
         }
-        # A shot is the translation of a pair, too: what is known of it counts.
         certain = dict(zip(task.labels, torch.eye(len(task.labels)), strict=True))
-        projected |= {normalise(shot.texts[0]): (shot, certain[str(shot.gold)]) for shot in draw.shots[pool.language]}
-        network = predict_rows(model, pool.encoded, [example.id for example, _ in projected.values()], pool.language)[0]
-        shares = torch.stack([target for _, target in projected.values()])
-        head = fit_ngram_classifier(list(projected), shares.numpy(), torch.stack(network).numpy(), strength)
+        shares |= {normalise(shot.texts[0]): certain[str(shot.gold)] for shot in draw.shots[pool.language]}
+        network = predict_rows(model, pool.encoded, [example.id for example in texts.values()], pool.language)[0]
+        targets_of = torch.stack([shares[text] for text in texts])
+        head = fit_ngram_classifier(
+            list(texts), targets_of.numpy(), torch.stack(network).numpy(), train.ngram_classifier_strength
+        )
         if head is not None:
             found[pool.language] = head
     return found
+
+
+def projected_texts(
+    draw: Draw, language: str, materials: Materials, settings: TrainSettings
+) -> tuple[list[Pair], dict[str, Example]]:
+    """Return what a language's n-gram classifier is fitted on; nothing where there is none.
+
+    Args:
+        draw: Pairs and shots.
+        language: A target language.
+        materials: The task, development and test sets.
+        settings: Whether one is wanted, and how many pairs are learnt from.
+
+    Returns:
+        The pairs whose source side is predicted for their target side, and all texts to learn from by what they
+        are once normalised: those target sides, and the shots, for a shot is the translation of a pair, too.
+    """
+    wanted = materials.task.kind.class_logits and settings.ngram_classifier_strength is not None
+    paired = any(len(example.texts) > 1 for example in materials.dev)
+    if not wanted or paired or not materials.test[language]:  # a trial of a learning rate is not tested
+        return [], {}
+    pairs = [pair for pair in pairs_to_learn(draw, language, settings.max_pairs) if is_own(pair)]
+    examples: list[Example] = [*(target for _, target in pairs), *draw.shots[language]]
+    texts = {normalise(example.texts[0]): example for example in examples}
+    return (pairs, texts) if pairs and len(texts) >= FEWEST_TEXTS else ([], {})
 
 
 def _dev_targets(materials: Materials) -> list[int]:

@@ -11,10 +11,11 @@ from torch import Tensor
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
 from ..backbones.walk import at_layer
-from ..core.records import Trial
+from ..core.records import Example, Trial
 from ..data.sampling import rank
 from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe
+from ..tasks import Task
 from ..tasks.material import Draw, Materials, Pair
 from .alignment.word_alignment import align_words
 from .alignment_terms import AlignmentTerms
@@ -109,22 +110,50 @@ def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
         is_source=True,
     )
     targets = []
-    for language in task.target_languages:
-        pairs, shots = pairs_to_learn(draw, language, context.recipe.train.max_pairs), draw.shots[language]
-        if not pairs and not shots:
-            continue
-        teacher = english.pooled([pair[0].id for pair in pairs])
+    for learnt in learnt_languages(draw, task, context.recipe.train.max_pairs):
+        teacher = english.pooled([pair[0].id for pair in learnt.pairs])
         targets.append(
             Pool(
-                language=language,
-                encoded=pools[language, "learn"],
-                ids=tuple(dict.fromkeys([*(pair[1].id for pair in pairs), *(e.id for e in shots)])),
-                labelled=frozenset(e.id for e in shots),
+                language=learnt.language,
+                encoded=pools[learnt.language, "learn"],
+                ids=learnt.ids,
+                labelled=learnt.labelled,
                 collate=task.kind.collate,
-                teacher={pair[1].id: vector for pair, vector in zip(pairs, teacher, strict=True)},
+                teacher={pair[1].id: vector for pair, vector in zip(learnt.pairs, teacher, strict=True)},
             )
         )
     return source, targets
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a target language is learnt from in a draw."""
+
+    language: str
+    pairs: tuple[Pair, ...]
+    shots: tuple[Example, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids that are learnt from once an epoch: target sides of pairs, then shots that are none."""
+        return tuple(dict.fromkeys([*(pair[1].id for pair in self.pairs), *(shot.id for shot in self.shots)]))
+
+    @property
+    def labelled(self) -> frozenset[str]:
+        """The ids whose label is known here."""
+        return frozenset(shot.id for shot in self.shots)
+
+
+def learnt_languages(draw: Draw, task: Task, max_pairs: int | None) -> list[Learnt]:
+    """Return the target languages that a draw has something of to learn from, in the order of the task.
+
+    These alone get parts of their own; the others are read with the task's.
+    """
+    found = [
+        Learnt(language, pairs_to_learn(draw, language, max_pairs), draw.shots[language])
+        for language in task.target_languages
+    ]
+    return [learnt for learnt in found if learnt.pairs or learnt.shots]
 
 
 def _own_states(encoded: Encoded, ids: Sequence[str]) -> dict[str, Tensor]:

@@ -137,8 +137,6 @@ def _train(
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
     """Retrain the last layer, and fit the character n-gram classifier of each language."""
-    if not context.materials.task.kind.class_logits:
-        return
     retrain_last_layer(model, pools.source, pools.targets, pools.standardiser, context)
     for language, classifier in fit_ngram_classifiers(model, pools.targets, pools.draw, context).items():
         model.adaptation.add_text_classifier(language, classifier)

@@ -534,11 +534,11 @@ def test_many_warnings_are_counted(run):
 
 def test_a_backbone_that_moved_is_shown_and_warned_of(run):
     """The digest of all of it before and after, also where copies of its layers were trained."""
-    text = plain(write_report(run))
+    text = unescape(plain(write_report(run)))
     assert "The backbone's weights are the same before and after training" in text
     backbone = json.loads((run / "summary.json").read_text(encoding="utf-8"))["backbone"]
     change(run / "summary.json", backbone=backbone | {"digest_after": "sha256:other"})
-    text = plain(write_report(run))
+    text = unescape(plain(write_report(run)))
     assert "✗ The backbone's weights changed." in text
     assert "weights changed during training" in text.partition("</header>")[0]
 
