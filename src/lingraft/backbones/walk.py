@@ -73,7 +73,14 @@ def encode_batch(
 
 
 def states_at(ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, device: torch.device) -> States:
-    """Compute states at the cut afresh, padded to the longest text: what the cache would give for these texts."""
+    """Compute states at the cut afresh, padded to the longest text: what the cache would give for these texts.
+
+    Args:
+        ids: Token ids of ``B`` texts.
+        stack: The frozen layers.
+        cut: Layer of the states; :data:`IDS` for the ids themselves.
+        device: Where to compute.
+    """
     states = pad_batch(ids, stack, device)
     if cut != IDS:
         with torch.no_grad():

@@ -52,7 +52,14 @@ def predict(
 
 
 def write_predictions(stream: TextIO, texts: list[Any], predictions: list[Prediction], output: str) -> None:
-    """Write one line per text: the text, the label, its probability."""
+    """Write one line per text: the text, the label, its probability.
+
+    Args:
+        stream: Written to.
+        texts: What was predicted on, in order.
+        predictions: One for each.
+        output: ``csv`` or ``jsonl``.
+    """
     import csv
     import json
 

@@ -44,7 +44,15 @@ def squad_examples(
     group: Literal["paragraph", "article"] = "paragraph",
     labelled: bool = True,
 ) -> list[SpanExample]:
-    """Return the questions of :func:`read_squad`, of which this is the short form."""
+    """Return the questions of :func:`read_squad`, of which this is the short form.
+
+    Args:
+        path: As for :func:`read_squad`.
+        language: Of the questions.
+        context_language: Of the paragraphs, if that is another.
+        group: What must stay on one side of a split.
+        labelled: Whether every question must have an answer.
+    """
     return read_squad(
         path, language=language, context_language=context_language, group=group, labelled=labelled
     ).examples
@@ -153,6 +161,12 @@ def context_group(context: str) -> str:
 def answers_in(context: str, value: object, where: str, *, required: bool = True) -> tuple[Answer, ...]:
     """Return answers as SQuAD lists them (``[{"text", "answer_start"}]``) or as tables do (``{"text": [], …}``).
 
+    Args:
+        context: The passage.
+        value: Of the field ``answers``.
+        where: File and place, for messages.
+        required: Whether there must be one.
+
     Raises:
         DataError: They are neither, one is not in ``context`` where it should be, or, ``required``, there are
             none.
@@ -185,6 +199,12 @@ def answers_in(context: str, value: object, where: str, *, required: bool = True
 
 def answer_in(context: str, text: object, start: object, where: str) -> Answer:
     """Return an answer that stands in its context where it says.
+
+    Args:
+        context: The passage.
+        text: Of the answer.
+        start: Characters before it.
+        where: File and place, for messages.
 
     Raises:
         DataError: It does not; the likely reason and the right offset are reported where there is one.

@@ -300,6 +300,12 @@ def _row(header: list[str], cells: list[str], path: Path, number: int, cure: str
 def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> object:
     """Return the value of ``column``, which serves as our field ``name``, in a row.
 
+    Args:
+        row: Column to value.
+        column: Whose value is wanted.
+        name: Of our field.
+        where: File and line, for messages.
+
     Raises:
         DataError: There is no such column; the nearest one is offered and all are listed.
     """

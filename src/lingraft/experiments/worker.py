@@ -214,7 +214,14 @@ def _from_ids(context: Context) -> Context:
 
 
 def run_untrained(trial: Trial, folder: Path, context: Context, method: Method) -> None:
-    """Fit the frozen head or prototypes, predict, and score; files as after a training."""
+    """Fit the frozen head or prototypes, predict, and score; files as after a training.
+
+    Args:
+        trial: Shots, draw and seed.
+        folder: Of the method.
+        context: What all trials share.
+        method: ``frozen-head`` or ``prototype``.
+    """
     materials, task, scores, started = context.materials, context.materials.task, [], time.monotonic()
     source, targets = learning_pools(_draw(context, trial), context)
     standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))

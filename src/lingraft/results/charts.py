@@ -239,7 +239,15 @@ def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
 
 @_as_svg
 def layer_strip(layers: int, cut: int, parts: Sequence[tuple[str, int]], head: int, *, frozen: bool = True) -> Figure:
-    """Draw the network from left to right in grey, what was trained above it in blue; a cut below 0 is no cut."""
+    """Draw the network from left to right in grey, what was trained above it in blue; a cut below 0 is no cut.
+
+    Args:
+        layers: ``L``.
+        cut: Below it everything is frozen.
+        parts: Name and parameter count of each trained part.
+        head: Parameters of the head.
+        frozen: Whether no layer was unfrozen.
+    """
     box, gap, wide = 38.0 if layers <= 13 else 494.0 / layers, 4.0, 70.0
     start = wide + gap  # layer 1; the embeddings stand before it
     end = start + layers * (box + gap)
@@ -284,7 +292,15 @@ def _block(axes: Axes, x: float, y: float, width: float, height: float, text: st
 
 @_as_svg
 def state_pairs(title: str, source: Points, target: Points, names: tuple[str, str], frame: Points) -> Figure:
-    """Draw sentences as points, each joined to its translation; ``frame`` must hold both of two charts to compare."""
+    """Draw sentences as points, each joined to its translation; ``frame`` must hold both of two charts to compare.
+
+    Args:
+        title: Of the picture.
+        source: Points of the source sentences.
+        target: Points of their translations, in the same order.
+        names: Of both languages.
+        frame: Points that must fit in.
+    """
     figure = _figure(346, 368, f"{title}: sentence states in {names[0]} and {names[1]}, translations joined")
     axes = _axes(figure, left=1, right=1, top=26, bottom=1)
     for (x0, y0), (x1, y1) in zip(source, target, strict=True):

@@ -169,7 +169,14 @@ def _aligned(run: RunFiles, language: str, context: str | None, trials: Sequence
 
 
 def answers_of(run: RunFiles, trial: str, language: str, context: str | None) -> list[Row]:
-    """Return predictions in a language; questions in it about contexts in another are in the file of one of the two."""
+    """Return predictions in a language; questions in it about contexts in another are in the file of one of the two.
+
+    Args:
+        run: The files of a run.
+        trial: Its name.
+        language: Of the questions, or texts.
+        context: Language of the contexts, where that is another.
+    """
     if context is None:
         return run.predictions(trial, language)
     rows = [row for name in dict.fromkeys((language, context)) for row in run.predictions(trial, name)]

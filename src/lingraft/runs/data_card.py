@@ -27,7 +27,14 @@ def data_card(
     backbone: Backbone,
     recipe: Recipe,
 ) -> dict[str, Any]:
-    """Return counts, licences and what was removed: the content of ``data.json``."""
+    """Return counts, licences and what was removed: the content of ``data.json``.
+
+    Args:
+        materials: All that is learnt from and tested on.
+        features: The same as token ids, by language and purpose.
+        backbone: Whose tokenizer it was.
+        recipe: Of the run.
+    """
     from ..data.languages import display_name
     from ..data.tokenizer_coverage import coverage
 

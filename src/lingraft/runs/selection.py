@@ -34,7 +34,14 @@ def select_trial(folder: Path, done: list[Trial]) -> Trial:
 def load_selected_model(
     folder: Path, recipe: Recipe, backbone: Backbone, device: torch.device
 ) -> tuple[Trial, GraftedModel]:
-    """Return the trial to use, and the model that it left, in eval mode."""
+    """Return the trial to use, and the model that it left, in eval mode.
+
+    Args:
+        folder: Of the run.
+        recipe: Of the run.
+        backbone: The frozen model.
+        device: Where to put the model.
+    """
     chosen = select_trial(folder, trials_of(recipe))
     adaptation, _ = load_adaptation(folder / "trials" / chosen.name / "adaptation.safetensors", backbone)
     return chosen, GraftedModel(backbone.stack, adaptation).to(device).eval()

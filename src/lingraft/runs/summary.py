@@ -36,7 +36,15 @@ THE_REST = "embeddings and the rest"
 
 
 def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encoding_seconds: float) -> None:
-    """Gather the trials' files into those of the run: scores, learning curves, the chosen adaptation."""
+    """Gather the trials' files into those of the run: scores, learning curves, the chosen adaptation.
+
+    Args:
+        folder: Of the run, with all its trials.
+        recipe: Of the run.
+        backbone: The frozen model.
+        cut: Layer that training began above.
+        encoding_seconds: What encoding took.
+    """
     done = trials_of(recipe)
     for name in ("scores.jsonl", "training.jsonl"):
         write_lines(folder / name, [row for u in done for row in read_lines(folder / "trials" / u.name / name)])

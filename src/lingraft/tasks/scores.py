@@ -77,7 +77,17 @@ def score_by_language(
     trial: Trial,
     run: str,
 ) -> list[Score]:
-    """Score the examples of one language; of each pair of languages where a question has a context in another."""
+    """Score the examples of one language; of each pair of languages where a question has a context in another.
+
+    Args:
+        examples: ``N``, in order.
+        predicted: What was predicted for each.
+        task: Whose kind has the metrics.
+        language: Of the examples.
+        method: What predicted.
+        trial: Shots, draw and seed.
+        run: Name of the run.
+    """
     scores = []
     for (question, context), places in by_languages(examples, language):
         metrics = task.kind.metrics_of(examples[places[0]])

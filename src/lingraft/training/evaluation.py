@@ -34,7 +34,17 @@ def evaluate_trial(
     reporter: Reporter,
     name: str = AFTER,
 ) -> list[Score]:
-    """Score the test sets before and after; write the predictions."""
+    """Score the test sets before and after; write the predictions.
+
+    Args:
+        trial: Shots, draw and seed.
+        folder: Of the run.
+        model: After training.
+        head: Before it; None where there is none.
+        context: What all trials share.
+        reporter: What reports how it goes.
+        name: What the scores after training are called.
+    """
     recipe, materials, pools = context.recipe, context.materials, context.pools
     task, scores, probes = materials.task, list[Score](), {}
     for language in task.languages:
@@ -83,7 +93,14 @@ def _rows_of(examples: Sequence[Example], encoded: Encoded) -> list[list[int]]:
 def prediction_rows(
     examples: Sequence[Example], after: Sequence[Prediction], before: Sequence[Prediction] | None, task: Task
 ) -> list[dict[str, Any]]:
-    """Return the lines of a file of predictions."""
+    """Return the lines of a file of predictions.
+
+    Args:
+        examples: ``N``, in order.
+        after: Predictions of the adapted model.
+        before: Those of the frozen head; None where there is none.
+        task: Whose kind has the metrics.
+    """
     lines = []
     for i, (example, prediction) in enumerate(zip(examples, after, strict=True)):
         main = next(iter(task.kind.metrics_of(example).values()))

@@ -335,7 +335,14 @@ class Meter:
     """How many warnings there were before the epoch."""
 
     def add(self, loss: Tensor, losses: Losses, batches: Sequence[Batch], seconds: float) -> float:
-        """Take in a step; returns its loss."""
+        """Take in a step; returns its loss.
+
+        Args:
+            loss: Of the step.
+            losses: What it was made of.
+            batches: That were read.
+            seconds: That it took.
+        """
         last, task = loss.item(), losses.task.item()
         self.first = self.first or [task, last - task]
         self.loss, self.task_loss, self.steps = self.loss + last, self.task_loss + task, self.steps + 1

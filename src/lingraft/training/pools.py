@@ -63,7 +63,14 @@ def count_prefix_tokens(context: Context) -> int:
 
 
 def with_translations(pool: Pool, draw: Draw, alignment: AlignmentTerms, context: Context) -> Pool:
-    """Add the source side of its pairs to a target's pool, for losses that compare words or predictions."""
+    """Add the source side of its pairs to a target's pool, for losses that compare words or predictions.
+
+    Args:
+        pool: Of a target language.
+        draw: Whose pairs they are.
+        alignment: What the losses need.
+        context: What all trials share.
+    """
     pairs = {target.id: source.id for source, target in draw.pairs[pool.language] if target.id in pool.teacher}
     if not pairs or not (alignment.needs_teacher_forward or alignment.needs("predictions")):
         return pool

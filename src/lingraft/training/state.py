@@ -43,7 +43,14 @@ def take_snapshot(
     optimizer: torch.optim.Optimizer,
     teacher: dict[str, Tensor],
 ) -> None:
-    """Put the parameters, the optimiser's moments and the teacher's weights into ``state``."""
+    """Put the parameters, the optimiser's moments and the teacher's weights into ``state``.
+
+    Args:
+        state: Written to.
+        trained: Trained parameters by name.
+        optimizer: Of these parameters.
+        teacher: The averaged parameters by name; empty without a teacher.
+    """
     state.parameters = {name: parameter.detach() for name, parameter in trained.items()}
     moments = optimizer.state
     state.optimizer = {name: dict(moments[parameter]) for name, parameter in trained.items() if parameter in moments}

@@ -36,7 +36,14 @@ def adapterhub(
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     learn: bool = False,
 ) -> Build:
-    """Language adapters made elsewhere (`folders`: `swh-Latn: path`), and a task bottleneck on top of them."""
+    """Language adapters made elsewhere (`folders`: `swh-Latn: path`), and a task bottleneck on top of them.
+
+    Args:
+        folders: Folder of each language's adapter.
+        width: Of the task bottleneck; 0 for none.
+        dropout: In the task bottleneck.
+        learn: Whether the languages' adapters learn too.
+    """
 
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
         if not stack.facts.adapter_inside:
@@ -128,7 +135,14 @@ class LanguageAdapter(nn.ModuleDict):
                 module.register_buffer(kind, tensor.clone())
 
     def adapt(self, layer: int, dense: Tensor, residual: Tensor, norm: nn.Module) -> Tensor:
-        """Adapt ``[B, T, H]`` after the feed-forward network, before what ends the block."""
+        """Adapt ``[B, T, H]`` after the feed-forward network, before what ends the block.
+
+        Args:
+            layer: Whose adapter.
+            dense: Output of the feed-forward network, ``[B, T, H]``.
+            residual: What the block adds to it, ``[B, T, H]``.
+            norm: That ends the block.
+        """
         states, around = dense, dense
         if self.architecture.norm_before:
             states = dense + residual

@@ -38,7 +38,14 @@ def lora(
     targets: Names | Literal["all-linear"] = "all-linear",
     start: Path | None = None,
 ) -> Build:
-    """Low-rank matrices on linear layers above the cut; from a PEFT folder `start`, with what that says of all else."""
+    """Low-rank matrices on linear layers above the cut; from a PEFT folder `start`, with what that says of all else.
+
+    Args:
+        rank: Of the pairs of matrices; those of a ``start`` have their own.
+        alpha: Scales their product by ``alpha / rank``.
+        targets: Linear layers by name, or ``all-linear``.
+        start: A folder that PEFT wrote.
+    """
 
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
         if start is None:

@@ -27,7 +27,14 @@ def gated(
     init: Init = "states",
     text: str | None = None,
 ) -> Build:
-    """Prefixes with a softmax of their own behind zero gates, in each block above the cut; starts as the identity."""
+    """Prefixes with a softmax of their own behind zero gates, in each block above the cut; starts as the identity.
+
+    Args:
+        length: Virtual tokens that all languages share, ``P``.
+        language_length: Virtual tokens of each language's own, ``P'``.
+        init: What they start from.
+        text: The text, with ``init: text``.
+    """
     return with_rows(
         lambda stack: partial(GatedPrefixes, num_heads=stack.num_heads),
         length=length,

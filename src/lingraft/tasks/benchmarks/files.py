@@ -207,6 +207,12 @@ def _pairs(
 def find(pattern: str, language: str, folder: Path, spellings: Mapping[str, str] | None = None) -> Path | None:
     """Find the file that a pattern names in a folder, however it spells languages, compressed or not; else None.
 
+    Args:
+        pattern: File name, perhaps with ``{language}`` in it.
+        language: Its code.
+        folder: Where to look.
+        spellings: The benchmark's own names of languages.
+
     Raises:
         DataError: Several files fit.
     """
@@ -290,7 +296,14 @@ def _pair_file(pattern: str, context: str, question: str, folder: Path) -> Path 
 
 
 def missing(entry: Benchmark, language: str, split: str, folder: Path) -> str:
-    """Say that there is no file of a language's split, what was looked for, and which languages there are."""
+    """Say that there is no file of a language's split, what was looked for, and which languages there are.
+
+    Args:
+        entry: The benchmark.
+        language: That was asked for.
+        split: That was asked for.
+        folder: Where it was looked for.
+    """
     patterns = [pattern for layout in entry.layouts if (pattern := getattr(layout, split))]
     known = ", ".join(sorted(canonical(code) for code in entry.languages)) or f"the languages of {entry.languages_of}"
     return (

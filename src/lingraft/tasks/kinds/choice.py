@@ -66,6 +66,13 @@ def encode_alternatives(
     """Return one row for each alternative, as a pair: the text with its question, and the alternative.
 
     The target of a row is the alternative's number, and 1 if it is the right one, else 0.
+
+    Args:
+        examples: What is read.
+        tokenizer: Of the checkpoint.
+        max_length: Tokens of a row at most, special tokens included.
+        prefix: Put before each text.
+        questions: What is asked, by the name that an example gives it.
     """
     rows: list[PairExample] = []
     places: list[tuple[int, Target | None]] = []  # part and target

@@ -114,6 +114,13 @@ def encode_questions(
 
     A question may take half of a window; what is cut from its end is counted in its first window.
 
+    Args:
+        examples: What is read.
+        tokenizer: Of the checkpoint.
+        max_length: Tokens of a row at most, special tokens included.
+        prefix: Put before each text.
+        stride: Tokens of the context that neighbouring windows share.
+
     Raises:
         ConfigError: ``max_length`` has no room for a token of each.
         TypeError: An example is of another class.
@@ -255,6 +262,12 @@ def span_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) ->
     """Average the two cross-entropies over the tokens: ``[R, T, 2]``, ``[R, 2]``, mask ``[R, T]`` to a scalar.
 
     Rows without a target are left out; ``weights`` are those of classes, of which there are none.
+
+    Args:
+        logits: Of first and last token, ``[R, T, 2]``.
+        targets: ``[R, 2]``, ``NO_LABEL`` where not known.
+        mask: ``[R, T]``.
+        weights: Not looked at.
     """
     known = targets[:, 0] != NO_LABEL
     if not known.any():
@@ -273,6 +286,12 @@ def decode_spans(
 
     ``confidence`` is its share of the softmax over all pieces of at most ``max_answer_length`` tokens in all windows.
     A context without a token to choose gives an empty answer of confidence 0.
+
+    Args:
+        examples: ``N``, in order.
+        features: All rows of the examples, one example after the other.
+        logits: Of each row.
+        max_answer_length: Tokens of an answer at most.
     """
     rows: list[list[tuple[Features, Tensor]]] = []
     for feature, scores in zip(features, logits, strict=True):

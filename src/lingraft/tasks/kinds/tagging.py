@@ -88,6 +88,13 @@ def encode_words(
 
     ``truncated`` counts the pieces of a word that is by itself longer than a window.
 
+    Args:
+        examples: What is read.
+        tokenizer: Of the checkpoint.
+        max_length: Tokens of a row at most, special tokens included.
+        prefix: Put before each text.
+        labels: In the order of their classes.
+
     Raises:
         DataError: There are not as many tags as words, or special tokens and prefix leave no room for a word.
     """
@@ -243,6 +250,13 @@ def decode_tags(
     The first of equally likely labels is taken. A word that the tokenizer reads as nothing is outside of every
     span, or gets the first label; a sentence of nothing else has confidence 0. Probabilities are those before
     the repair of spans.
+
+    Args:
+        examples: ``N``, in order.
+        features: All rows of the examples, one example after the other.
+        logits: Of each row.
+        labels: In the order of their classes.
+        scheme: Of the tags.
     """
     positions, words, start = [], [], 0
     for feature, row in zip(features, logits, strict=True):
