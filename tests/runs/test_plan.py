@@ -7,7 +7,7 @@ from invented import TARGET, TRANSLATION, world_recipe, write_world
 from lingraft.core.errors import ConfigError
 from lingraft.runs.plan import plan
 
-HEADINGS = ("language", "labelled", "pairs", "pair tokens", "dev", "test", "tokens", "cut off", "unknown", "pieces")
+HEADINGS = ("language", "labelled", "pairs", "pair tokens", "dev", "test", "tokens", "truncated", "unknown", "pieces")
 
 
 @pytest.fixture

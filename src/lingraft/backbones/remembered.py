@@ -57,7 +57,7 @@ def note_digests(folder: Path, seen: Stamps, digests: Mapping[str, str]) -> None
 
 
 def _readers() -> dict[str, str]:
-    """What makes parameters and a tokenizer of the files; another version may make others."""
+    """Return what makes parameters and a tokenizer of the files; another version may make others."""
     names = ("torch", "transformers", "tokenizers", "safetensors")
     return {"lingraft": __version__, **{name: version(name) for name in names}}
 

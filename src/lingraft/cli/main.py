@@ -80,7 +80,7 @@ def _say_error(text: str) -> None:
 
 
 def _close_output() -> NoReturn:
-    """The reader of our output went away, as `head` does; nothing is wrong."""
+    """Close the output whose reader went away, as `head` does; nothing is wrong."""
     with suppress(OSError):
         sys.stdout.close()
     sys.exit(0)

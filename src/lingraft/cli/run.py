@@ -60,7 +60,7 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True
     )
-    headings = ("language", "labels", "pairs", "pair tokens", "dev", "test", "tokens", "cut off", "unknown")
+    headings = ("language", "labels", "pairs", "pair tokens", "dev", "test", "tokens", "truncated", "unknown")
     for heading in (*headings, "pieces/word"):
         table.add_column(heading, justify="left" if heading == "language" else "right", overflow="fold")
     for row in found.languages:
@@ -99,7 +99,7 @@ def demo(
 
 
 def show_results(folder: Path) -> None:
-    """The before-and-after table of a finished run, and where its report is."""
+    """Show the before-and-after table of a finished run, and where its report is."""
     from ..results.findings import metrics_of, results
     from ..results.run_files import read_run
     from ..results.wording import metric_name
@@ -131,7 +131,7 @@ def _estimate(estimate: Any, second: float | None) -> str:
 
 
 def _gain(row: Result) -> str:
-    """The difference of the two numbers beside it, and its interval."""
+    """Return the difference of the two numbers beside it, and its interval."""
     from ..results.wording import difference
 
     if row.gain is None or row.before is None or row.after is None:

@@ -18,7 +18,7 @@ RunFolder = Annotated[Path, typer.Argument(help="A folder that `lingraft run` wr
 
 
 def escape(text: str) -> str:
-    """Text that rich does not take for markup."""
+    """Return text that rich does not take for markup."""
     from rich.markup import escape
 
     return escape(text)

@@ -69,7 +69,7 @@ class Counts:
 
 
 def cldr_examples(language: str, split: str) -> list[PairExample]:
-    """The names of one split in one language, labelled with their class.
+    """Return the names of one split in one language, labelled with their class.
 
     ``id`` and ``group`` are ``<class>:<key>``, such as ``country:NG``, the same in all languages.
 
@@ -108,7 +108,7 @@ def coverage(language: str) -> Counts:
 
 @cache
 def supported() -> Mapping[str, Counts]:
-    """The languages with enough names, except English, with their counts; reads every locale once."""
+    """Return the languages with enough names, except English, with their counts; reads every locale once."""
     found = {}
     for code in sorted({c for locale in localedata.locale_identifiers() if (c := _own_code(locale))}):
         counts = coverage(code)
@@ -118,12 +118,12 @@ def supported() -> Mapping[str, Counts]:
 
 
 def languages() -> list[str]:
-    """Canonical codes of the languages with enough names, sorted."""
+    """Return canonical codes of the languages with enough names, sorted."""
     return list(supported())
 
 
 def _own_code(locale: str) -> str | None:
-    """The code that a locale is the data of; ``None`` for regional variants and for English."""
+    """Return the code that a locale is the data of; ``None`` for regional variants and for English."""
     language, _, rest = locale.partition("_")
     if language == "en" or (rest and len(rest) != 4):
         return None
@@ -151,14 +151,14 @@ def _split_names(code: str) -> Mapping[str, Mapping[str, str]]:
 
 @cache
 def _english_seen(split: str) -> frozenset[str]:
-    """English names of the splits before ``split``."""
+    """Return the English names of the splits before ``split``."""
     before = SPLITS[: SPLITS.index(split)]
     return frozenset(normalise(name) for key, name in _english().items() if _split_of(key) in before)
 
 
 @cache
 def _names(code: str) -> Mapping[str, str]:
-    """Key -> name: the locale's own and unlike English; for English all there are."""
+    """Return key -> name: the locale's own and unlike English; for English all there are."""
     english = _english()
     if code == "eng-Latn":
         return english
@@ -177,7 +177,7 @@ def _unambiguous(names: Mapping[str, str]) -> dict[str, str]:
 
 @cache
 def _english() -> Mapping[str, str]:
-    """Key -> English name of everything there is."""
+    """Return key -> English name of everything there is."""
     names = dict(_own_names("en"))
     # English names few cities; the CLDR's root and the zone's identifier give the others.
     for key, name in _own_names("root"):
@@ -188,7 +188,7 @@ def _english() -> Mapping[str, str]:
 
 
 def _own_names(locale: str) -> Iterator[tuple[str, str]]:
-    """Key and name of all that a locale itself names, sorted by key within a class."""
+    """Yield key and name of all that a locale itself names, sorted by key within a class."""
     data = localedata.load(locale, merge_inherited=False)
     tables: dict[str, Mapping[str, Any]] = {
         "country": {k: v for k, v in data.get("territories", {}).items() if len(k) == 2 and k not in NO_COUNTRY},
@@ -205,7 +205,7 @@ def _own_names(locale: str) -> Iterator[tuple[str, str]]:
 
 
 def _cities(time_zones: Mapping[str, Any]) -> dict[str, Any]:
-    """Zone -> name of its city, under the zone's present identifier (``Asia/Kolkata``)."""
+    """Return zone -> name of its city, under the zone's present identifier (``Asia/Kolkata``)."""
     aliases = get_global("zone_aliases")
     present = {aliases.get(zone, zone): names.get("city") for zone, names in time_zones.items()}
     present |= {zone: names.get("city") for zone, names in time_zones.items() if zone not in aliases}
@@ -231,6 +231,6 @@ def _representative(key: str) -> str:
 
 @cache
 def _representatives() -> Mapping[str, str]:
-    """Key -> the first of the keys that share its English name; each key has one, so no chains arise."""
+    """Return key -> the first of the keys that share its English name; each key has one, so no chains arise."""
     first: dict[str, str] = {}
     return {key: first.setdefault(normalise(name), key) for key, name in _english().items()}

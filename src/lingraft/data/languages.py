@@ -108,7 +108,7 @@ def canonical(code: str) -> str:
 
 @cache
 def display_name(code: str) -> str:
-    """English name of a language, with its script where that is not the usual one.
+    """Return the English name of a language, with its script where that is not the usual one.
 
     >>> display_name("yor-Latn"), display_name("srp-Latn")
     ('Yoruba', 'Serbian (Latin)')
@@ -123,7 +123,7 @@ def display_name(code: str) -> str:
 
 @cache
 def aliases(code: str) -> tuple[str, ...]:
-    """Spellings of a language to try in file names, most specific first.
+    """Return spellings of a language to try in file names, most specific first.
 
     Codes without a script are left out where the script is not the usual one: ``zh`` is no name for
     traditional Chinese.
@@ -144,7 +144,7 @@ def aliases(code: str) -> tuple[str, ...]:
 
 @cache
 def cldr_locale(code: str) -> str | None:
-    """Babel's locale identifier for a language, such as ``yo``, or ``None`` where CLDR has none."""
+    """Return Babel's locale identifier for a language, such as ``yo``, or ``None`` where CLDR has none."""
     language, _, script = canonical(code).partition("-")
     for base in _cldr_codes(language):
         if script == _likely(base)[1] and localedata.exists(base):
@@ -155,7 +155,7 @@ def cldr_locale(code: str) -> str | None:
 
 
 def _from_code(language: str, script: str | None, territory: str | None, text: str) -> str | None:
-    """The canonical code, ``None`` where the parts are no known code."""
+    """Return the canonical code, ``None`` where the parts are no known code."""
     language = language.lower()
     modern, _, implied = get_global("language_aliases").get(language, language).partition("_")
     if len(language) == 2:
@@ -181,7 +181,7 @@ def _usual_script(language: str) -> str | None:
 
 
 def _territories(language: str, script: str) -> list[str]:
-    """Where this language is written in this script: ``TW`` for ``zho``, ``Hant``."""
+    """Return where this language is written in this script: ``TW`` for ``zho``, ``Hant``."""
     for base in _cldr_codes(language):
         for tag in (f"{base}_{script}", base):
             _, likely_script, territory = _likely(tag)
@@ -191,7 +191,7 @@ def _territories(language: str, script: str) -> list[str]:
 
 
 def _likely(tag: str) -> tuple[str, str | None, str | None]:
-    """Language, script and territory that CLDR supposes for a partial tag; ``None`` where unknown."""
+    """Return language, script and territory that CLDR supposes for a partial tag; ``None`` where unknown."""
     language, *rest = get_global("likely_subtags").get(tag, tag).split("_")
     script = next((part for part in rest if len(part) == 4), None)
     territory = next((part for part in rest if len(part) != 4), None)
@@ -200,7 +200,7 @@ def _likely(tag: str) -> tuple[str, str | None, str | None]:
 
 @cache
 def _cldr_codes(language: str) -> tuple[str, ...]:
-    """Codes under which CLDR may file a three-letter code, best first: ``nob`` -> ``no``, ``nob``, ``nb``."""
+    """Return codes under which CLDR may file a three-letter code, best first: ``nob`` -> ``no``, ``nob``, ``nb``."""
     found = []
     for code in (MACROLANGUAGE.get(language), language):
         if code is not None:
@@ -212,7 +212,7 @@ def _cldr_codes(language: str) -> tuple[str, ...]:
 
 @cache
 def _three_letters() -> dict[str, str]:
-    """Two-letter code -> three-letter code (ISO 639-2/T)."""
+    """Return two-letter code -> three-letter code (ISO 639-2/T)."""
     table = {}
     for three, two in get_global("language_aliases").items():
         if len(three) == 3 and len(two) == 2 and three not in RETIRED | MEMBERS:
@@ -223,7 +223,7 @@ def _three_letters() -> dict[str, str]:
 
 @cache
 def _spellings(language: str) -> tuple[str, ...]:
-    """Bare codes of one language: its own first, then two-letter ones, then the macrolanguage's."""
+    """Return bare codes of one language: its own first, then two-letter ones, then the macrolanguage's."""
     known = {language}
     for code in (*get_global("language_aliases"), *_three_letters(), *INDIVIDUAL):
         if len(code) in (2, 3) and (found := _from_code(code, None, None, code)) and found[:3] == language:
@@ -233,7 +233,7 @@ def _spellings(language: str) -> tuple[str, ...]:
 
 
 def _name_key(name: str) -> str:
-    """A name as it is looked up: "Toba Batak" and ``batak_toba`` are one, "Yorùbá" and "Yoruba" too."""
+    """Return a name as it is looked up: "Toba Batak" and ``batak_toba`` are one, "Yorùbá" and "Yoruba" too."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", normalise(name)) if not unicodedata.combining(c))
     return " ".join(sorted(re.findall(r"[^\W_]+", plain)))
 
@@ -245,7 +245,7 @@ def _english_names() -> dict[str, str]:
 
 @cache
 def _native_names() -> dict[str, str]:
-    """Each language's name for itself; reads every locale once."""
+    """Return each language's name for itself; reads every locale once."""
     return _named(_autonyms())
 
 

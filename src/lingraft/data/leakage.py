@@ -56,5 +56,5 @@ def remove_overlapping_pairs(
 
 
 def identity_of(example: Example) -> tuple[str, ...]:
-    """What leakage is judged on, normalised."""
+    """Return what leakage is judged on, normalised."""
     return tuple(normalise(text) for text in example.identity)

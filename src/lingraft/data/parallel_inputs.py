@@ -40,6 +40,12 @@ def read_given(
 ) -> Given:
     """Read the files that ``settings`` names, for every target language.
 
+    Args:
+        settings: The recipe's ``parallel`` block; None reads nothing.
+        source: The source language.
+        targets: The target languages.
+        evaluation: What no pair or text may contain.
+
     Raises:
         DataError: A file is missing or faulty.
     """

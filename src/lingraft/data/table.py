@@ -1,7 +1,7 @@
 """Tables of examples: JSONL, CSV, TSV, Parquet and Hub data sets, read through a field map.
 
 A user's file keeps its own column names; ``fields`` says which of them is our ``text``, ``text_b``,
-``label``, ``id`` or ``group``. Whatever is wrong with a file is told with file, line and key, and
+``label``, ``id`` or ``group``. Whatever is wrong with a file is reported with file, line and key, and
 with what to do about it.
 """
 
@@ -236,7 +236,7 @@ def parquet() -> Source:
 
 @sources.register("hub")
 def hub(*, split: str = "train") -> Source:
-    """Data sets of the Hugging Face Hub: hub:owner/name or hub:owner/name/config, then :split or :split@revision."""
+    """Read data sets of the Hub: hub:owner/name or hub:owner/name/config, then :split or :split@revision."""
 
     def read(path: Path) -> Iterator[Row]:
         name, _, chosen = str(path).removeprefix(HUB).partition(":")
@@ -298,7 +298,13 @@ def _row(header: list[str], cells: list[str], path: Path, number: int, cure: str
 
 
 def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> object:
-    """The value of ``column``, which serves as our field ``name``, in a row.
+    """Return the value of ``column``, which serves as our field ``name``, in a row.
+
+    Args:
+        row: Column to value.
+        column: Whose value is wanted.
+        name: Of our field.
+        where: File and line, for messages.
 
     Raises:
         DataError: There is no such column; the nearest one is offered and all are listed.
@@ -314,7 +320,7 @@ def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> objec
 
 
 def text_of(value: object, column: str, where: str) -> str:
-    """A cell that must hold text.
+    """Return a cell that must hold text.
 
     Raises:
         DataError: It is empty, no text, or no valid Unicode.

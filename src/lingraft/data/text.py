@@ -35,12 +35,12 @@ def normalise(text: str) -> str:
 
 
 def strip_blanks(text: str) -> str:
-    """``text`` as parallel text is compared with what is evaluated on: tagged words lost the blanks between them."""
+    """Return ``text`` as it is compared with what is evaluated on: tagged words lost the blanks between them."""
     return normalise(text).replace(" ", "")
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix that tells the format, without ``.gz`` and in lower case: ``.tsv`` for ``a.TSV.gz``."""
+    """Return the suffix that tells the format, without ``.gz`` and in lower case: ``.tsv`` for ``a.TSV.gz``."""
     inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     return inner.suffix.lower()
 
@@ -119,7 +119,7 @@ def _missing(path: Path) -> str:
 
 
 def whole_characters(text: str, where: str) -> str:
-    """``text``, if it can be written: JSON may hold half of a pair of surrogates.
+    """Return ``text``, if it can be written: JSON may hold half of a pair of surrogates.
 
     Raises:
         DataError: It cannot.

@@ -62,7 +62,7 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
 
 
 def _is_done(method: Method, tuning_epochs: int) -> bool:
-    """Whether the method's folder is complete.
+    """Return whether the method's folder is complete.
 
     Raises:
         RunError: It holds the results of another recipe.
@@ -114,7 +114,7 @@ def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: S
 
 
 def _one_per_encoding(methods: Sequence[Method], layers: int) -> Iterator[Method]:
-    """One method for each set of frozen states, so that none pays for encoding what others use as well."""
+    """Yield one method for each set of frozen states, so that none pays for encoding what others use as well."""
     seen = []
     for method in methods:
         recipe, cut = method.recipe, resolve_cut(method.recipe, layers)

@@ -39,7 +39,7 @@ class Estimate:
 
 
 def estimates(methods: Sequence[Method], recipe: Recipe) -> list[Estimate]:
-    """Seconds of each method on this machine, cheapest first; encoding is left out, for it is shared.
+    """Estimate the seconds of each method on this machine, cheapest first; encoding is left out, for it is shared.
 
     Raises:
         LingraftError: The data or the checkpoint is not as the recipe says.
@@ -102,7 +102,7 @@ def _seconds(
 
 
 def _per_epoch(method: Method, draw: Draw, materials: Materials, counts: Counts) -> tuple[float, float]:
-    """Tokens and steps of one pass over the data."""
+    """Count tokens and steps of an epoch."""
     source, size = materials.task.source_language, method.recipe.train.batch_size
     extra = method.options.get("num_virtual_tokens", 0) if method.network == "peft-prompt" else 0
     labelled = [counts[source, "learn"][e.id] + extra for e in draw.labelled]

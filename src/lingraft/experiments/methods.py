@@ -42,7 +42,7 @@ class Method:
         return self.network not in UNTRAINED
 
     def chosen(self, tuning_epochs: int) -> dict[str, Any]:
-        """What makes the method beside its recipe, as plain data."""
+        """Return what makes the method beside its recipe, as plain data."""
         tuned = len(self.rates) > 1
         return {
             "network": self.network,
@@ -52,14 +52,14 @@ class Method:
         }
 
     def at_rate(self, rate: float | None, **train: Any) -> Recipe:
-        """The recipe with this learning rate, and other ``train`` settings."""
+        """Return the recipe with this learning rate, and other ``train`` settings."""
         stage, _, setting = self.rate.partition(".")
         fragment = {stage: train | ({setting: rate} if rate is not None else {})}
         return parse_recipe(merge_fragments(as_plain(self.recipe), fragment), where=f"method {self.name}")
 
 
 def list_methods(recipe: Recipe) -> list[Method]:
-    """All methods that a recipe compares, in the order of its table.
+    """Return all methods that a recipe compares, in the order of its table.
 
     Raises:
         ConfigError: A fragment does not fit the recipe; with the problems of all of them.
@@ -81,7 +81,7 @@ def list_methods(recipe: Recipe) -> list[Method]:
 
 
 def built_in_methods() -> dict[str, dict[str, Any]]:
-    """The built-in methods as ``baselines/methods.yaml`` describes them."""
+    """Return the built-in methods as ``baselines/methods.yaml`` describes them."""
     return {name: entry for name, entry in _entries().items() if "about" in entry}
 
 
@@ -91,18 +91,18 @@ def _entries() -> dict[str, dict[str, Any]]:
 
 
 def _built_in(name: str, settings: CompareSettings) -> str:
-    """The built-in method that a method is, or starts from."""
+    """Return the built-in method that a method is, or starts from."""
     found: str = settings.variants.get(name, {}).get("method", name if name in built_in_methods() else OURS)
     return found
 
 
 def _lacks_pairs(name: str, recipe: Recipe, settings: CompareSettings) -> bool:
-    """Whether a method that is nothing without alignment has nothing to align."""
+    """Return whether a method that is nothing without alignment has nothing to align."""
     if _built_in(name, settings) not in ALIGNED:
         return False
     try:
         values = _values(name, recipe, settings)
-    except ConfigError:  # told with the rest
+    except ConfigError:  # reported with the rest
         return False
     train = values["train"]
     without = isinstance(train, Mapping) and train.get("max_pairs") == 0
@@ -110,7 +110,7 @@ def _lacks_pairs(name: str, recipe: Recipe, settings: CompareSettings) -> bool:
 
 
 def _unaligned(names: Sequence[str], settings: CompareSettings) -> list[str]:
-    """Refuses the methods that lack what they align."""
+    """Refuse the methods that lack what they align."""
     methods = [name for name in names if name in settings.methods]
     problems = [
         f"compare.variants.{name}: {_built_in(name, settings)} needs parallel text and an alignment loss; leave it out"
@@ -129,7 +129,7 @@ def _unaligned(names: Sequence[str], settings: CompareSettings) -> list[str]:
 
 
 def _rates_for_nothing(settings: CompareSettings) -> list[str]:
-    """Refuses learning rates that nobody would use."""
+    """Refuse learning rates that nobody would use."""
     problems = []
     for name in settings.learning_rates:
         if name not in settings.names:
@@ -143,7 +143,7 @@ def _rates_for_nothing(settings: CompareSettings) -> list[str]:
 
 
 def _values(name: str, recipe: Recipe, settings: CompareSettings) -> dict[str, Any]:
-    """A method's recipe as plain data: the recipe, the built-in method, the variant's preset, its own keys."""
+    """Return a method's recipe as plain data: the recipe, the built-in method, the variant's preset, its own keys."""
     own = dict(settings.variants.get(name, {}))
     own.pop("method", None)
     preset = own.pop("preset", None)
@@ -176,14 +176,14 @@ def _method(name: str, recipe: Recipe, settings: CompareSettings) -> Method:
 
 
 def _about(name: str, built_in: str, what: str, changes: str) -> str:
-    """What a method is, for people; one that takes the place of a built-in method is still described as that."""
+    """Return what a method is, for people; one that takes the place of a built-in method is still described as that."""
     if not changes:
         return what
     return f"{what}; {changes}" if name == built_in else f"{built_in} with {changes}"
 
 
 def _fragment(name: str) -> dict[str, Any]:
-    """What a method changes in the recipe."""
+    """Return what a method changes in the recipe."""
     entry, fragment = _entries()[name], dict[str, Any]()
     if "like" in entry:
         fragment = _fragment(entry["like"])
@@ -193,13 +193,13 @@ def _fragment(name: str) -> dict[str, Any]:
 
 
 def as_plain(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as plain data that fragments are laid over: resolved, without comparison and preset."""
+    """Return a recipe as plain data that fragments are laid over: resolved, without comparison and preset."""
     values = recipe.model_dump(mode="json", by_alias=True)
     return {key: value for key, value in values.items() if key not in ("compare", "preset")}
 
 
 def _keys(fragment: Mapping[str, Any], path: str = "") -> str:
-    """What a variant changes, for people: ``train.source_regularisation 0, prompt.name deep``."""
+    """Return what a variant changes, for people: ``train.source_regularisation 0, prompt.name deep``."""
     parts = []
     for key, value in fragment.items():
         where = f"{path}{key}"

@@ -26,7 +26,7 @@ class Process(Protocol):
         ...
 
     def wait(self) -> int:
-        """Its exit status."""
+        """Wait for its exit status."""
         ...
 
 
@@ -104,7 +104,7 @@ def start_worker(wanted: str, complaints: IO[str]) -> Iterator[subprocess.Popen[
 
 
 def _event(line: str) -> dict[str, Any]:
-    """A line of the worker; libraries print lines too."""
+    """Parse a line of the worker; libraries print lines too."""
     try:
         facts = json.loads(line)
     except json.JSONDecodeError:
@@ -121,13 +121,13 @@ class _Progress:
         self.shown = 0
 
     def at(self, trial: str, share: float) -> None:
-        """``share`` of a trial is done."""
+        """Take note that ``share`` of a trial is done."""
         self.trials[trial] = max(share, self.trials.get(trial, 0.0))
         done = sum(share for name, share in self.trials.items() if name != "encoding")
         self._show(round(self.share * min(1.0, done / self.parts)), f"{self.name}, {trial}")
 
     def end(self) -> None:
-        """The method is done, or has failed: go on with the next."""
+        """Go on with the next method: this one is done, or has failed."""
         self._show(self.share, self.name)
 
     def _show(self, at: int, note: str) -> None:

@@ -115,7 +115,7 @@ def run_method(method: Method, whole: Recipe) -> None:
 
 
 def with_shared_lexicon(method: Method, whole: Recipe) -> Recipe:
-    """The method's recipe, with the folder that a lexicon is mined into: one for all of the same texts."""
+    """Return the method's recipe, with the folder that a lexicon is mined into: one for all of the same texts."""
     own = method.recipe
 
     def decides(recipe: Recipe) -> tuple[object, ...]:
@@ -129,7 +129,7 @@ def with_shared_lexicon(method: Method, whole: Recipe) -> Recipe:
 
 
 def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[float, float | None]:
-    """Source development score at each learning rate, after few passes; None where the loss diverged."""
+    """Score each learning rate on the source development set, after few epochs; None where the loss diverged."""
     if len(method.rates) < 2 or not method.trained:
         return {}
     # Without test sets: a trial is not to be scored on them, not even by accident.
@@ -154,7 +154,7 @@ def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[
 
 
 def chosen_rate(method: Method, tried: dict[float, float | None]) -> float | None:
-    """The best on the source language's development set, the first of equals; None: as the recipe says.
+    """Return the best on the source language's development set, the first of equals; None: as the recipe says.
 
     Raises:
         RunError: The loss diverged at every one.
@@ -181,7 +181,7 @@ def _network_factory(method: Method) -> NetworkFactory:
 
 
 def _peft(method: Method, context: Context, pools: TrialPools, head: Before | None) -> PeftNetwork:
-    """A PEFT model at its start: the frozen head, the rest as PEFT begins it."""
+    """Return a PEFT model at its start: the frozen head, the rest as PEFT begins it."""
     torch.manual_seed(pools.trial.seed)
     stack = context.backbone.stack
     kind = context.materials.task.kind
@@ -199,7 +199,7 @@ def _peft(method: Method, context: Context, pools: TrialPools, head: Before | No
 
 
 def _from_ids(context: Context) -> Context:
-    """The same pools as batches of token ids."""
+    """Return the same pools as batches of token ids."""
     padding = context.backbone.stack.padding_id
 
     def as_ids(encoded: Encoded) -> Encoded:
@@ -214,7 +214,14 @@ def _from_ids(context: Context) -> Context:
 
 
 def run_untrained(trial: Trial, folder: Path, context: Context, method: Method) -> None:
-    """Frozen head or prototypes: fit, predict, score; files as after a training."""
+    """Fit the frozen head or prototypes, predict, and score; files as after a training.
+
+    Args:
+        trial: Shots, draw and seed.
+        folder: Of the method.
+        context: What all trials share.
+        method: ``frozen-head`` or ``prototype``.
+    """
     materials, task, scores, started = context.materials, context.materials.task, [], time.monotonic()
     source, targets = learning_pools(_draw(context, trial), context)
     standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
@@ -258,7 +265,7 @@ def _facts(
     tried: dict[float, float | None],
     tuning_epochs: int,
 ) -> dict[str, Any]:
-    """The content of ``method.json``."""
+    """Return the content of ``method.json``."""
     names = [trial.name for trial in trials_of(context.recipe)]
     done = {name: read_object(folder / "trials" / name / "trial.json") for name in names}
     return {
@@ -281,14 +288,14 @@ def _facts(
 
 
 def _about(method: Method, task: Task) -> str:
-    """What the method is; a head that reads tokens or alternatives is no logistic regression."""
+    """Return what the method is; a head that reads tokens or alternatives is no logistic regression."""
     if method.network != "frozen-head" or task.kind.class_logits:
         return method.about
     return "a linear head on frozen states, trained by gradient as long as the others"
 
 
 def _steps(path: Path) -> int:
-    """Steps of the optimiser in a training; 0 where there was none."""
+    """Count the steps of the optimiser in a training; 0 where there was none."""
     return max((int(row["step"]) for row in read_lines(path)), default=0) if path.exists() else 0
 
 
@@ -301,7 +308,7 @@ def _draw(context: Context, trial: Trial) -> Draw:
 
 
 def _labels_digest(draw: Draw) -> str:
-    """Of what a draw has labels of, and of the labels: the same for all methods, or they are not comparable."""
+    """Digest what a draw has labels of, and the labels: the same for all methods, or they are not comparable."""
 
     def known(examples: Sequence[Example]) -> list[tuple[object, ...]]:
         return [(e.id, *e.texts, e.gold) for e in examples]
@@ -310,7 +317,7 @@ def _labels_digest(draw: Draw) -> str:
 
 
 def _pairs_digest(draw: Draw) -> str:
-    """Of the translations that a draw offers, as texts: what was mined or switched has ids that do not tell."""
+    """Digest the translations that a draw offers, as texts: what was mined or switched has ids that do not tell."""
     return _digest(
         {
             code: [(e.id, e.text_a, e.text_b) for pair in pairs for e in pair]
@@ -337,7 +344,7 @@ def forget_peak() -> None:
 
 
 def peak_bytes() -> int | None:
-    """The most memory that this process held since the peak was forgotten; None where the system does not tell."""
+    """Return the most memory that this process held since the peak was forgotten; None where it is not known."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux: its getrusage starts at what the parent held
         found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), flags=re.MULTILINE)
@@ -354,7 +361,7 @@ def peak_bytes() -> int | None:
 
 
 def tell(**facts: Any) -> None:
-    """One JSON line."""
+    """Print one JSON line."""
     print(json.dumps(facts), flush=True)  # noqa: T201
 
 
@@ -366,7 +373,7 @@ class Relay(Reporter):
         self.trial = trial
 
     def say(self, text: str) -> None:
-        """What would be a line on the terminal."""
+        """Pass on what would be a line on the terminal."""
         tell(say=text)
 
     @contextmanager

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 
 def merge_fragments(base: Mapping[str, Any], fragment: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the keys of ``fragment`` over it, nested mappings key by key.
+    """Lay the keys of ``fragment`` over ``base``, nested mappings key by key.
 
     Lists are replaced as a whole, and so is a block that names another factory: the options of a
     deep prompt mean nothing to a gated one.
@@ -25,7 +25,7 @@ def merge_fragments(base: Mapping[str, Any], fragment: Mapping[str, Any]) -> dic
 
 
 def _same_block(under: Any, over: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Whether both are mappings, and do not name two different factories."""
+    """Return whether both are mappings, and do not name two different factories."""
     if not (isinstance(under, Mapping) and isinstance(over, Mapping)):
         return False
     return bool(over.get("name", under.get("name")) == under.get("name"))

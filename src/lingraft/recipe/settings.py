@@ -255,14 +255,14 @@ class Recipe(Settings):
         return 1e-3 if exact else 0.1  # half precision rounds at the third digit
 
     def to_yaml(self) -> str:
-        """The resolved recipe: every default written out."""
+        """Return the resolved recipe: every default written out."""
         stream = io.StringIO()
         yaml_format().dump(self.model_dump(mode="json", by_alias=True), stream)
         return stream.getvalue()
 
 
 def yaml_format() -> YAML:
-    """YAML 1.2, in which `no` is Norwegian and not false."""
+    """Return YAML 1.2, in which `no` is Norwegian and not false."""
     yaml = YAML(typ="safe", pure=True)
     yaml.version = (1, 2)
     yaml.default_flow_style = False

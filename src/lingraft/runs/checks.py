@@ -48,7 +48,7 @@ def _refuse_losses(recipe: Recipe, task: Task) -> None:
 
 
 def _imported_adapters(recipe: Recipe, task: Task) -> list[str]:
-    """Which languages have no adapter where some were made elsewhere.
+    """Return which languages have no adapter where some were made elsewhere.
 
     Raises:
         ConfigError: One is for no language of the run, or a prompt is to start from labels where there are none.
@@ -68,7 +68,7 @@ def _imported_adapters(recipe: Recipe, task: Task) -> list[str]:
 
 
 def resolve_cut(recipe: Recipe, num_layers: int) -> int:
-    """The cut as a number; see ``BackboneSettings.cut``.
+    """Return the cut as a number; see ``BackboneSettings.cut``.
 
     Raises:
         ConfigError: What the recipe lets learn lies below it, nothing is left above it, or an alignment

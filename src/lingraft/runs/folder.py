@@ -112,7 +112,7 @@ def _claim(folder: Path, recipe: Recipe) -> None:
 
 
 def _trials(values: Any) -> tuple[Any, ...]:
-    """The settings that say which trials there are."""
+    """Return the settings that say which trials there are."""
     return values.get("seeds"), values.get("shots")
 
 

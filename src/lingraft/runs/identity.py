@@ -79,7 +79,7 @@ def trial_identities(
 
 
 def _of_settings_and_data(recipe: Recipe, materials: Materials) -> dict[str, str]:
-    """What all trials have in common, the backbone apart."""
+    """Return what all trials have in common, the backbone apart."""
     found = {"settings": _digest(deciding_settings(recipe.model_dump(mode="json", by_alias=True)))}
     found["meaning of a training"] = str(MEANING)
     found["development set"] = _of_examples(materials.dev)
@@ -157,7 +157,7 @@ def _digest(content: object) -> str:
 
 
 def _folders(recipe: Recipe) -> dict[str, Path]:
-    """What training starts from, where that was made elsewhere: setting to folder."""
+    """Return what training starts from, where that was made elsewhere: setting to folder."""
     named: dict[str, Any] = {"train.continue_from": recipe.train.continue_from}
     if recipe.adapter is not None:
         named["adapter.start"] = recipe.adapter.options.get("start")
@@ -169,7 +169,7 @@ def _folders(recipe: Recipe) -> dict[str, Path]:
 
 
 def _of_folder(folder: Path) -> str:
-    """Digest of the weights and configurations that lie directly in a folder."""
+    """Return the digest of the weights and configurations that lie directly in a folder."""
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.safetensors"), *folder.glob("adapter_config.json")]):
         with path.open("rb") as file:

@@ -39,7 +39,7 @@ def run(
 
     Args:
         recipe: The recipe.
-        reporter: Where it is told how it goes.
+        reporter: What reports how it goes.
         verify: Proves that what was saved in a folder gives back what was trained.
         save_every: Seconds between two saved states of a training.
 
@@ -75,5 +75,5 @@ def run(
 
 
 def _as_before(recipe: Recipe) -> Materials:
-    """What a finished run would read now; its mined lexicon is the one in its folder, so no backbone is needed."""
+    """Gather what a finished run would read now; its mined lexicon is in its folder, so no backbone is needed."""
     return gather_checked(recipe, lambda materials: mined_before(materials, recipe.output_dir))

@@ -49,7 +49,7 @@ def plan(
 
     Args:
         recipe: The recipe.
-        also: Something else to check; its problems are told with the others.
+        also: Something else to check; its problems are reported with the others.
         measure: Gives FLOP/s of matrix products in either precision for a width.
 
     Raises:
@@ -91,7 +91,7 @@ def plan(
         + f"layers {max(0, cut) + 1}–{facts.num_layers} are computed at every step",
         f"trained: {_trained(recipe, materials, facts, cut):,} parameters (prompt: {_name(recipe.prompt)}, adapter: "
         f"{_name(recipe.adapter)}, head)"
-        + ("; besides, the words of each language, counted when learned" if _learns_words(recipe, materials) else ""),
+        + ("; besides, the words of each language, counted when learned" if _learns_ngrams(recipe, materials) else ""),
         f"trials: {len(trials_of(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
         f"tokens: {encoded:,} to encode once, {learnt:,} to train on; cache: {size / 1e6:,.0f} MB",
         f"precision of products: {choice.precision} ({choice.why})",
@@ -112,7 +112,7 @@ def plan(
 
 
 def _read(recipe: Recipe, also: Callable[[Recipe], object]) -> tuple[CheckpointFacts, int, Materials]:
-    """Checkpoint and data, with what is wrong of either told at once."""
+    """Read checkpoint and data, with what is wrong of either said at once."""
     problems: list[str] = []
     facts = materials = None
     try:
@@ -149,7 +149,7 @@ def _length_problems(recipe: Recipe) -> list[str]:
 def _rows(
     materials: Materials, features: dict[tuple[str, str], list[Features]], covered: dict[str, Coverage]
 ) -> list[list[str]]:
-    """Language, labelled, pairs, tokens in pairs, dev, test, tokens, cut off, unknown, pieces per word."""
+    """Return language, labelled, pairs, tokens in pairs, dev, test, tokens, truncated, unknown, pieces per word."""
     draw, task = materials.draws[-1], materials.task
     rows = []
     for code in task.languages:
@@ -174,13 +174,13 @@ def _rows(
 
 
 def _pair_tokens(draw: Draw, language: str, features: dict[tuple[str, str], list[Features]]) -> int:
-    """Tokens on the target side of a draw's pairs."""
+    """Return tokens on the target side of a draw's pairs."""
     length = tokens_by_example(features[language, "learn"])
     return sum(length[pair[1].id] for pair in draw.pairs[language])
 
 
 def tokens_by_example(features: Iterable[Features]) -> Counter[str]:
-    """Tokens of each example, in all its rows."""
+    """Return tokens of each example, in all its rows."""
     found: Counter[str] = Counter()
     for feature in features:
         found[feature.example_id] += len(feature.input_ids)
@@ -188,7 +188,7 @@ def tokens_by_example(features: Iterable[Features]) -> Counter[str]:
 
 
 def _mining(recipe: Recipe, materials: Materials) -> list[str]:
-    """What will be tried with unlabelled texts; what it gives shows when the weights are loaded."""
+    """Return what will be tried with unlabelled texts; what it gives shows when the weights are loaded."""
     if not materials.unlabelled:
         return []
     texts = [example.texts[0] for example in materials.learn(materials.task.source_language)]
@@ -236,7 +236,7 @@ def _coverage_warnings(covered: dict[str, Coverage], targets: Iterable[str]) -> 
 
 
 def _tokens_per_epoch(draw: Draw, materials: Materials, features: dict[tuple[str, str], list[Features]]) -> int:
-    """Tokens that an epoch of a draw reads: pairs and labelled examples, the shorter side repeated."""
+    """Return tokens that an epoch of a draw reads: pairs and labelled examples, the shorter side repeated."""
     source = materials.task.source_language
     length = {code: tokens_by_example(features[code, "learn"]) for code in materials.task.languages}
     labelled = sum(length[source][e.id] for e in draw.labelled)
@@ -247,22 +247,22 @@ def _tokens_per_epoch(draw: Draw, materials: Materials, features: dict[tuple[str
 
 
 def _labelled_tokens(draw: Draw, materials: Materials, features: dict[tuple[str, str], list[Features]]) -> int:
-    """Tokens that an epoch of the frozen head's own training reads."""
+    """Return tokens that an epoch of the frozen head's own training reads."""
     shots = [(code, example) for code, found in draw.shots.items() for example in found]
     labelled = [(materials.task.source_language, example) for example in draw.labelled]
     length = {code: tokens_by_example(features[code, "learn"]) for code in materials.task.languages}
     return sum(length[code][example.id] for code, example in labelled + shots)
 
 
-def _learns_words(recipe: Recipe, materials: Materials) -> bool:
-    """Whether pairs of the task's own single texts teach n-grams."""
+def _learns_ngrams(recipe: Recipe, materials: Materials) -> bool:
+    """Return whether pairs of the task's own single texts train n-gram classifiers."""
     own = any(is_own(pair) for draw in materials.draws for pairs in draw.pairs.values() for pair in pairs)
     single = materials.task.kind.class_logits and all(len(e.texts) == 1 for e in materials.dev)
     return own and single and recipe.train.ngram_classifier_strength is not None and recipe.train.max_pairs != 0
 
 
 def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: int) -> int:
-    """Trained parameters, counted on the parts themselves."""
+    """Return trained parameters, counted on the parts themselves."""
     import torch
 
     from ..model.adaptation import build_adaptation
@@ -284,18 +284,18 @@ def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: 
 
 
 def _flops(encoded: int, learnt: int, facts: CheckpointFacts, cut: int) -> float:
-    """Forward once for encoding, forward and backward above the cut for training."""
+    """Count forward once for encoding, forward and backward above the cut for training."""
     per_layer = 24 * facts.width**2  # multiply-adds of a transformer block, twice, per token
     return encoded * per_layer * facts.num_layers + learnt * 2 * per_layer * (facts.num_layers - max(0, cut))
 
 
 def _forward_flops(tokens: int, facts: CheckpointFacts, cut: int) -> float:
-    """A head alone has no gradient to send through the layers."""
+    """Count what a head alone needs, which has no gradient to send through the layers."""
     return tokens * 24 * facts.width**2 * (facts.num_layers - max(0, cut))
 
 
 def _precision_warnings(choice: Choice, rates: Rates) -> Iterator[str]:
-    """Where the processor only imitates the precision, it is slower than the usual one."""
+    """Warn where the processor only imitates the precision, which is slower than the usual one."""
     if rates[choice.precision] < rates["float32"]:
         yield f"backbone.precision: {choice.precision} is slower than float32 on this machine; leave it out"
 

@@ -73,7 +73,14 @@ def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
 def tokenise(
     materials: Materials, tokenizer: PreTrainedTokenizerBase, text_prefix: str, recipe: Recipe
 ) -> dict[tuple[str, str], list[Features]]:
-    """Features of every text that a run needs, by language and purpose."""
+    """Return features of every text that a run needs, by language and purpose.
+
+    Args:
+        materials: All that is learnt from and tested on.
+        tokenizer: Of the checkpoint.
+        text_prefix: Put before each text.
+        recipe: Of the run.
+    """
     task = materials.task
     wanted: dict[tuple[str, str], Sequence[Example]] = {}
     for language in task.languages:
@@ -94,7 +101,16 @@ def encode_all(
     device: torch.device,
     reporter: Reporter,
 ) -> Pools:
-    """Frozen states of all texts, computed once."""
+    """Return frozen states of all texts, computed once.
+
+    Args:
+        features: Token ids by language and purpose.
+        backbone: The frozen model.
+        recipe: Of the run, with the cache's settings.
+        cut: Layer whose states are kept.
+        device: Where to compute.
+        reporter: What reports how it goes.
+    """
     total = sum(len(f.input_ids) for group in features.values() for f in group)
     with reporter.task("encoding", total) as advance:
         return {

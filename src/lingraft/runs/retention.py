@@ -50,7 +50,7 @@ def retention(
     pools: Mapping[tuple[str, str], Encoded],
     device: torch.device,
 ) -> dict[str, Any]:
-    """What the chosen adaptation left of the model: ``retention.json``.
+    """Measure how much of the model's ability the chosen adaptation kept: ``retention.json``.
 
     Args:
         folder: The run folder, with all its trials.
@@ -109,7 +109,7 @@ def retention(
 
 
 def _some(ids: Sequence[str], encoded: Encoded) -> list[str]:
-    """The first examples, as many as there is time to look at."""
+    """Return the first examples, as many as there is time to look at."""
     chosen, tokens, lengths = list[str](), 0, encoded.lengths
     for one in ids[:MOST]:
         tokens += lengths[encoded.row[one]]
@@ -120,7 +120,7 @@ def _some(ids: Sequence[str], encoded: Encoded) -> list[str]:
 
 
 def retrieval(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> dict[str, Any]:
-    """How often a sentence's nearest neighbour in the other language is its translation (recall at 1).
+    """Return how often a sentence's nearest neighbour in the other language is its translation (recall at 1).
 
     Args:
         before: Frozen states of source and target sentences, ``[N, H]`` each; row ``i`` translates row ``i``.
@@ -130,13 +130,13 @@ def retrieval(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> di
         Mean over both directions, before and after, and the paired difference, with 95 % intervals over sentences.
     """
     rows = [np.stack([hits(source, target), hits(target, source)]) for source, target in (before, after)]  # [2, N]
-    told = {"before": rows[0], "after": rows[1], "difference": rows[1] - rows[0]}
+    values = {"before": rows[0], "after": rows[1], "difference": rows[1] - rows[0]}
     drawn = resample(rows[0].shape[1])
-    return {"n": rows[0].shape[1]} | {what: _estimate(values, drawn) for what, values in told.items()}
+    return {"n": rows[0].shape[1]} | {what: _estimate(rows, drawn) for what, rows in values.items()}
 
 
 def hits(queries: Tensor, candidates: Tensor) -> Floats:
-    """Whether the candidate nearest to query ``i``, by cosine, is candidate ``i``: ``[N]``.
+    """Return whether the candidate nearest to query ``i``, by cosine, is candidate ``i``: ``[N]``.
 
     Each side is centred by its own mean, before as after: what sets whole languages apart is then no
     obstacle, so that the frozen model is not made to look worse than it is. Candidates that are
@@ -148,7 +148,7 @@ def hits(queries: Tensor, candidates: Tensor) -> Floats:
 
 
 def similarity(before: Tensor, after: Tensor) -> dict[str, float | None]:
-    """How similar the states of the same sentences are, ``[N, H]`` before and after: cosine and CKA.
+    """Return how similar the states of the same sentences are, ``[N, H]`` before and after: cosine and CKA.
 
     The cosine is the mean over sentences, from the frozen states' mean as origin: sentence states are
     crowded in one corner of the space, where every cosine is near 1. CKA asks whether sentences still
@@ -160,7 +160,7 @@ def similarity(before: Tensor, after: Tensor) -> dict[str, float | None]:
 
 
 def linear_cka(x: Floats, y: Floats) -> float | None:
-    """Linear centred kernel alignment (Kornblith et al., 2019) of ``[N, H]`` and ``[N, H]``, without its bias.
+    """Return linear centred kernel alignment (Kornblith et al., 2019) of ``[N, H]`` and ``[N, H]``, without its bias.
 
     With fewer sentences than dimensions the plain estimate is high for unrelated states; this is the
     debiased one (Song et al., 2012, of HSIC; Nguyen et al., 2021, in CKA), whose mean is 0 for them.
@@ -200,7 +200,7 @@ def compare_with_base(model: GraftedModel, encoded: Encoded, ids: Sequence[str],
 def _before_and_after(
     model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str
 ) -> tuple[Tensor, Tensor]:
-    """Pooled states ``[N, H]`` of the frozen and of the adapted model."""
+    """Return pooled states ``[N, H]`` of the frozen and of the adapted model."""
     return encoded.pooled(ids), adapted_states(model, encoded, ids, language, adapters_enabled=True)
 
 
@@ -211,7 +211,7 @@ def _estimate(values: Floats, drawn: Resampling) -> dict[str, float]:
 
 
 def _directions(states: Tensor) -> Floats:
-    """States from their mean, of length 1: ``[N, H]``."""
+    """Return states from their mean, of length 1: ``[N, H]``."""
     centred = _array(states) - _array(states).mean(0)
     return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12), dtype=np.float64)
 

@@ -22,7 +22,7 @@ PICTURED = 60
 
 
 def select_trial(folder: Path, done: list[Trial]) -> Trial:
-    """The trial to use: most shots, then the best source-language development score; never a target score."""
+    """Return the trial to use: most shots, then the best source-language development score; never a target score."""
 
     def key(trial: Trial) -> tuple[int, float, int, int]:
         fact = read_object(folder / "trials" / trial.name / "trial.json")
@@ -34,7 +34,14 @@ def select_trial(folder: Path, done: list[Trial]) -> Trial:
 def load_selected_model(
     folder: Path, recipe: Recipe, backbone: Backbone, device: torch.device
 ) -> tuple[Trial, GraftedModel]:
-    """The trial to use, and the model that it left, in eval mode."""
+    """Return the trial to use, and the model that it left, in eval mode.
+
+    Args:
+        folder: Of the run.
+        recipe: Of the run.
+        backbone: The frozen model.
+        device: Where to put the model.
+    """
     chosen = select_trial(folder, trials_of(recipe))
     adaptation, _ = load_adaptation(folder / "trials" / chosen.name / "adaptation.safetensors", backbone)
     return chosen, GraftedModel(backbone.stack, adaptation).to(device).eval()
@@ -43,7 +50,7 @@ def load_selected_model(
 def shared_sentences(
     materials: Materials, trial: Trial, language: str, limit: int = PICTURED
 ) -> tuple[str, list[str], list[str]] | None:
-    """The same sentences in both languages: of the test sets where these are parallel, else training pairs.
+    """Return the same sentences in both languages: of the test sets where these are parallel, else training pairs.
 
     Args:
         materials: Test sets and draws.
@@ -68,6 +75,6 @@ def shared_sentences(
 
 
 def _alone(examples: Sequence[Example]) -> dict[str, str]:
-    """Ids by group, of groups with one example: of several, none is known to be the translation."""
+    """Return ids by group, of groups with one example: of several, none is known to be the translation."""
     sizes = Counter(example.group for example in examples)
     return {example.group: example.id for example in examples if sizes[example.group] == 1}

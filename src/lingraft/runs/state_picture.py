@@ -27,7 +27,16 @@ def picture_states(
     pools: Mapping[tuple[str, str], Encoded],
     device: torch.device,
 ) -> dict[str, Any]:
-    """Source and target states of the same sentences in one plane, before and after: ``states.json``."""
+    """Return source and target states of the same sentences in one plane, before and after: ``states.json``.
+
+    Args:
+        folder: Of the run, with all its trials.
+        recipe: Of the run.
+        materials: Test sets and pairs.
+        backbone: The frozen model.
+        pools: Frozen states by language and purpose.
+        device: Where to compute.
+    """
     task = materials.task
     chosen, model = load_selected_model(folder, recipe, backbone, device)
     languages = {}

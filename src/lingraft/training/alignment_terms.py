@@ -58,7 +58,7 @@ class AlignmentTerms:
         )
 
     def needs(self, what: str) -> bool:
-        """Whether some loss needs ``tokens``, ``predictions`` or ``word_alignment``."""
+        """Return whether some loss needs ``tokens``, ``predictions`` or ``word_alignment``."""
         return any(what in term.loss.needs for term in self.terms)
 
     @property
@@ -120,7 +120,7 @@ def _rows(states: States, rows: Tensor | None) -> States:
 
 
 def as_states(pooled: Tensor, layer: int) -> States:
-    """Pooled vectors ``[B, H]`` as states of one token each, whose pool they are."""
+    """Return pooled vectors ``[B, H]`` as states of one token each, whose pool they are."""
     return States(tokens=pooled.unsqueeze(1), mask=pooled.new_ones(len(pooled), 1), layer=layer)
 
 

@@ -43,7 +43,7 @@ class Before:
 
 
 def from_logistic_head(head: LinearHead) -> Before:
-    """A logistic regression, whose logits come from cached pooled states."""
+    """Wrap a logistic regression, whose logits come from cached pooled states."""
     return Before(
         write_to=head.write_to,
         logits=lambda encoded, ids, language: list(head.logits(encoded.pooled(ids))),
@@ -60,7 +60,7 @@ def train_frozen_head(
     validate: Callable[[Any], Validation],
     advance: Callable[[Any], None] = lambda progress: None,
 ) -> Before:
-    """A head that was trained on the labels of all languages, nothing else being there to train.
+    """Train a head on the labels of all languages, nothing else being there to train.
 
     Args:
         kind: What the head must give.
@@ -100,7 +100,7 @@ def is_trained(kind: Kind, settings: TrainSettings) -> bool:
 
 
 def keep_labelled(pools: Sequence[Pool]) -> tuple[Pool, ...]:
-    """The pools without the texts that have no label, and without teachers; those with nothing left are left out."""
+    """Keep of each pool the texts that have a label, without teachers; pools with nothing left are left out."""
     return tuple(
         Pool(pool.language, pool.encoded, ids=known, labelled=pool.labelled, teacher={}, collate=pool.collate)
         for pool, known in only_labelled(pools)

@@ -75,7 +75,7 @@ class Course(Protocol):
         ...
 
     def epoch(self, epoch: int) -> Sequence[Step]:
-        """The steps of an epoch, by its number."""
+        """Return the steps of an epoch, by its number."""
         ...
 
 
@@ -84,7 +84,7 @@ class Hooks:
     """What a training calls on its way; by default nothing.
 
     ``save`` gets the state to continue from, every ``save_every`` seconds and after each epoch; ``validate``
-    gives the development score for the learning curve; ``advance`` is told of each step; ``say`` of what goes
+    gives the development score for the learning curve; ``advance`` is called after each step; ``say`` of what goes
     wrong (see :mod:`lingraft.training.monitor`); ``clock`` gives seconds.
     """
 
@@ -163,16 +163,16 @@ class _Training:
         self.saved_at = self.began
 
     def epochs_left(self) -> range:
-        """Epochs that are not done."""
+        """Return epochs that are not done."""
         return range(sum(end <= self.state.step for end in self.ends), self.course.epochs)
 
     def steps_left(self, epoch: int) -> Sequence[Step]:
-        """Steps of an epoch that are not done."""
+        """Return steps of an epoch that are not done."""
         steps = self.course.epoch(epoch)
         return steps[self.state.step - (self.ends[epoch] - len(steps)) :]
 
     def take(self, batches: Sequence[Batch]) -> None:
-        """One step of the optimiser."""
+        """Take one step of the optimiser."""
         state, model, trained, began = self.state, self.model, self.trained, self.hooks.clock()
         phase = phase_at(self.phases, state.step, self.total)
         for name, parameter in trained.items():
@@ -251,7 +251,7 @@ class _Training:
             self.monitor.loss(row["alignment_loss"], row["languages"], what="alignment loss", first=alignment)
 
     def _trained_in(self, steps: range) -> list[str]:
-        """What learnt in some of ``steps``, for people."""
+        """Return what learnt in some of ``steps``, for people."""
         parts = {name.split(".")[0] for name in self.trained}
         seen = {phase_at(self.phases, step, self.total) for step in steps}
         return list(dict.fromkeys(name for phase in seen for name in describe_phase(phase, parts, self.model.stack)))
@@ -279,12 +279,12 @@ def _diverged(what: str, step: int, total: int, settings: TrainSettings) -> RunE
 
 
 def _dropout_seed(seed: int, step: int) -> int:
-    """A seed of 32 bits, all that torch's generator reads on a CPU."""
+    """Return a seed of 32 bits, all that torch's generator reads on a CPU."""
     return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
 
 
 def _optimizer(trained: dict[str, nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW in four groups: prompts and gates learn faster and do not decay, the backbone's own parameters slower."""
+    """Make AdamW of four groups: prompts and gates learn faster and do not decay, the backbone's own slower."""
     groups: dict[str, dict[str, Any]] = {
         "parts": {"lr": settings.learning_rate, "weight_decay": settings.weight_decay},
         "prompt": {"lr": settings.prompt_learning_rate, "weight_decay": 0.0},
@@ -306,7 +306,7 @@ def _warmup(total: int, settings: TrainSettings) -> int:
 
 
 def _schedule(optimizer: torch.optim.Optimizer, step: int, total: int, settings: TrainSettings) -> LambdaLR:
-    """Linear warm-up, then linear decay to zero; ready for ``step``."""
+    """Make a linear warm-up, then linear decay to zero; ready for ``step``."""
     warmup = _warmup(total, settings)
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
@@ -335,7 +335,14 @@ class Meter:
     """How many warnings there were before the epoch."""
 
     def add(self, loss: Tensor, losses: Losses, batches: Sequence[Batch], seconds: float) -> float:
-        """Take in a step; returns its loss."""
+        """Take in a step; returns its loss.
+
+        Args:
+            loss: Of the step.
+            losses: What it was made of.
+            batches: That were read.
+            seconds: That it took.
+        """
         last, task = loss.item(), losses.task.item()
         self.first = self.first or [task, last - task]
         self.loss, self.task_loss, self.steps = self.loss + last, self.task_loss + task, self.steps + 1
@@ -351,11 +358,11 @@ class Meter:
         return self.tokens / max(1e-9, self.seconds)
 
     def means(self) -> dict[str, float]:
-        """Losses, mean over the epoch's steps, and speed."""
+        """Return losses, mean over the epoch's steps, and speed."""
         steps = max(1, self.steps)
         means = {name: getattr(self, name) / steps for name in ("loss", "task_loss", "alignment_loss")}
         return means | {"tokens_per_second": self.tokens_per_second}
 
     def state(self) -> dict[str, Any]:
-        """All of it, as plain data."""
+        """Return all of it, as plain data."""
         return dict(vars(self))

@@ -55,7 +55,7 @@ def run_trial(
         trial: Shots, draw and seed.
         folder: Of the run.
         context: What all trials share.
-        reporter: Where it is told how it goes.
+        reporter: What reports how it goes.
         factory: How the network is made, where it is not lingraft's own network.
         save_every: Seconds between two saved training states.
     """
@@ -64,7 +64,9 @@ def run_trial(
     head = fit_frozen_head(pools.source, pools.targets, pools.standardiser, trial, context, reporter)
     started = reporter.clock()
     model = factory.build(context, pools, head).to(context.device)
-    state = load_training_state(place / "training.safetensors", lambda told: reporter.say(f"{trial.name}: {told}"))
+    state = load_training_state(
+        place / "training.safetensors", lambda sentence: reporter.say(f"{trial.name}: {sentence}")
+    )
     before = state.seconds if state else 0.0  # what was spent before a stop counts too
     hooks = Hooks(
         save=partial(save_training_state, place / "training.safetensors"),
@@ -103,7 +105,7 @@ def _train(
     hooks: Hooks,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
-    """The loop, with its objective, its order and its bar; returns a row for each epoch."""
+    """Run the loop, with its objective, its order and its bar; returns a row for each epoch."""
     recipe, kind = context.recipe, context.materials.task.kind
     weights = weights_of_classes(pools.source, pools.targets, context).to(context.device)
     alignment = build_alignment_terms(model, pools, context) if any(pool.teacher for pool in pools.targets) else None
@@ -134,7 +136,7 @@ def _train(
 
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
-    """Last-layer retraining, and the character n-gram classifier of each language."""
+    """Retrain the last layer, and fit the character n-gram classifier of each language."""
     retrain_last_layer(model, pools.source, pools.targets, pools.standardiser, context)
     for language, classifier in fit_ngram_classifiers(model, pools.targets, pools.draw, context).items():
         model.adaptation.add_text_classifier(language, classifier)
@@ -146,7 +148,7 @@ def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporte
 
 
 def describe_epochs(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What learnt in which epochs: ``["epochs 1-2: head", "epochs 3-6: head, prompt"]``."""
+    """Say what learnt in which epochs: ``["epochs 1-2: head", "epochs 3-6: head, prompt"]``."""
     spans: list[tuple[int, int, list[str]]] = []
     for row in history:
         if spans and spans[-1][2] == row["trained"]:

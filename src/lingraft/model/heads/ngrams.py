@@ -1,6 +1,6 @@
 """A character n-gram classifier for each target language, trained by label projection and ensembled with the network.
 
-A tokenizer that hardly knows a language cuts its words to crumbs, and frozen layers make little of
+A tokenizer that hardly knows a language splits its words into many pieces, and frozen layers make little of
 them. A few hundred translated sentences tell which of its n-grams go with which class all the same:
 the adapted model predicts the source side of each pair, and a logistic regression on the n-grams of
 the target side learns the prediction (label projection: Yarowsky et al., 2001). Its logits are added
@@ -155,7 +155,7 @@ def stack_logits(network: Numbers, ngrams: Numbers, targets: Numbers) -> Numbers
 
 
 def _vectorizer() -> TfidfVectorizer:
-    """Of two to five characters within words, of those that occur in two texts or more."""
+    """Weigh n-grams of two to five characters within words, of those that occur in two texts or more."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
@@ -168,7 +168,7 @@ def _vectorizer() -> TfidfVectorizer:
 
 
 def _weights(texts: Numbers, targets: Numbers, strength: float) -> tuple[TfidfVectorizer, Numbers] | None:
-    """What turns texts into n-grams, and the weights ``[C, V]``; each text counts for its classes by their share.
+    """Return what turns texts into n-grams, and weights ``[C, V]``; each text counts for its classes by their share.
 
     The bias is fitted and left out: it says which classes the pairs are about, and what is to be read may be about
     others.

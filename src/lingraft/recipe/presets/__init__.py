@@ -14,14 +14,14 @@ __all__ = ["preset_text", "preset_values", "presets", "with_preset"]
 
 
 def presets() -> list[str]:
-    """Names of all presets."""
+    """Return names of all presets."""
     return sorted(
         entry.name.removesuffix(".yaml") for entry in files(__package__).iterdir() if entry.name[-5:] == ".yaml"
     )
 
 
 def with_preset(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe with its preset's keys under its own; unchanged where it names none.
+    """Return the recipe with its preset's keys under its own; unchanged where it names none.
 
     Raises:
         ConfigError: There is no such preset.
@@ -31,7 +31,7 @@ def with_preset(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def preset_values(name: str) -> dict[str, Any]:
-    """A preset's keys.
+    """Return a preset's keys.
 
     Raises:
         ConfigError: There is no such preset.
@@ -42,7 +42,7 @@ def preset_values(name: str) -> dict[str, Any]:
 
 
 def preset_text(name: str) -> str:
-    """The file of a preset, comments included.
+    """Return the file of a preset, comments included.
 
     Raises:
         ConfigError: There is no such preset.

@@ -25,7 +25,7 @@ UNTYPED = "_"
 
 
 def spans_of(tags: Sequence[str]) -> set[Span]:
-    """The spans of one sentence.
+    """Return the spans of one sentence.
 
     Args:
         tags: ``O``, ``B-TYPE`` or ``I-TYPE``, one for each word.
@@ -55,7 +55,7 @@ def check_tag(tag: str) -> None:
 
 
 def repair_tags(tags: Sequence[str]) -> list[str]:
-    """The same spans with each beginning at a ``B``.
+    """Let each span begin at a ``B``; they stay the same spans.
 
     Raises:
         DataError: As :func:`spans_of`.
@@ -69,7 +69,7 @@ def repair_tags(tags: Sequence[str]) -> list[str]:
 
 
 def _parts(tag: str) -> tuple[str, str]:
-    """Letter and type."""
+    """Split a tag into letter and type."""
     letter, hyphen, type_ = tag.partition("-")
     if letter not in ("B", "I", "O") or (letter == "O" and hyphen):
         raise DataError(

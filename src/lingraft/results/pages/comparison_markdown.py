@@ -37,7 +37,7 @@ def write_comparison_page(folder: Path, page: Path, *, command: str) -> Path:
 
 
 def page_text(comparison: Comparison, *, command: str | None = None) -> str:
-    """The comparison in Markdown; the first paragraph says who wins, also where it is not us.
+    """Return the comparison in Markdown; the first paragraph says who wins, also where it is not us.
 
     Args:
         comparison: What was compared.
@@ -85,7 +85,7 @@ def _words(comparison: Comparison) -> Words:
 
 
 def finding(block: Block, comparison: Comparison) -> str:
-    """One sentence or two on who is best."""
+    """Return one sentence or two on who is best."""
     best, k = block.results[0], f"k = {block.shots}"
     ours = _reference(block, comparison)
     if ours is None:
@@ -93,8 +93,8 @@ def finding(block: Block, comparison: Comparison) -> str:
     others = [result for result in block.results if result is not ours]
     above = [result for result in others if result.mean.value > ours.mean.value]
     if above:
-        told = ", ".join(f"`{result.name}` by {_points(result, ours, sign=False)}" for result in above)
-        return f"**{k}: `{ours.name}` ({_percent(ours.mean.value)}) does not win: above it are {told} points.**"
+        better = ", ".join(f"`{result.name}` by {_points(result, ours, sign=False)}" for result in above)
+        return f"**{k}: `{ours.name}` ({_percent(ours.mean.value)}) does not win: above it are {better} points.**"
     level = [result for result in others if result.mean.value == ours.mean.value]
     shared = f"shares the highest mean with {', '.join(f'`{result.name}`' for result in level)}"
     text = f"**{k}: `{ours.name}` {shared if level else 'has the highest mean'}, {_percent(ours.mean.value)}.**"
@@ -111,7 +111,7 @@ def _reference(block: Block, comparison: Comparison) -> Result | None:
 
 
 def table_rows(block: Block, comparison: Comparison) -> list[list[str]]:
-    """The cells of the main table, best method first."""
+    """Return the cells of the main table, best method first."""
     return [
         [
             result.name,
@@ -186,7 +186,7 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def _material(what: str, digests: dict[str, set[str]]) -> list[str]:
-    """Whether all methods had the same of it."""
+    """Return whether all methods had the same of it."""
     differ = sorted(trial for trial, found in digests.items() if len(found) > 1)
     if differ:
         return ["", f"Not all methods had the same {what} in {', '.join(differ)}."]
@@ -202,7 +202,7 @@ def _percent(value: float) -> str:
 
 
 def _points(result: Result, reference: Result | None, sign: bool = True) -> str:
-    """The difference of the two means as they are said, and its interval: ``+1.2 [+0.3, +2.1]``."""
+    """Return the difference of the two means as they are said, and its interval: ``+1.2 [+0.3, +2.1]``."""
     if result.difference is None or reference is None:
         return ""
     plus = "+" if sign else ""

@@ -50,7 +50,7 @@ class TrainingSource(BaseModel):
 
 
 def _as_list(value: Any) -> Any:
-    """One source, or several, as a list; an unknown key is refused here, where its name can be told."""
+    """Return one source, or several, as a list; an unknown key is refused here, where its name is known."""
     sources = value if isinstance(value, list) else [] if value is None else [value]
     for one in sources:
         for key in one if isinstance(one, dict) else ():
@@ -65,7 +65,7 @@ TrainingSources = Annotated[list[TrainingSource], BeforeValidator(_as_list)]
 
 
 def benchmarks() -> dict[str, Benchmark]:
-    """All of them by name."""
+    """Return all of them by name."""
     return {
         name: Benchmark(name=name, **values)
         for name, values in read_packaged_yaml(__package__, "benchmarks.yaml").items()
@@ -74,7 +74,7 @@ def benchmarks() -> dict[str, Benchmark]:
 
 @cache
 def benchmark(name: str) -> Benchmark:
-    """One of them.
+    """Return one of them.
 
     Raises:
         DataError: Nobody knows it; the nearest is offered.
@@ -98,7 +98,7 @@ class Data:
     train_on_evaluation_set: bool
 
     def read(self, language: str, split: str) -> list[Example]:
-        """Examples of ``train``, ``dev`` or ``test``.
+        """Return examples of ``train``, ``dev`` or ``test``.
 
         Raises:
             DataError: A file is missing or faulty, or an evaluation set would be learned from without a word.
@@ -120,7 +120,7 @@ class Data:
         return [example for example in found if example.group not in held]
 
     def own(self, language: str, split: str) -> list[Example]:
-        """Examples of the benchmark itself."""
+        """Return examples of the benchmark itself."""
         key = (language, split)
         if key not in self._kept:
             found, left_out = read_split(
@@ -167,7 +167,7 @@ class Data:
         return training, dev
 
     def _held_groups(self, split: str) -> frozenset[str]:
-        """The groups of the development set, where translations of them are among the examples of a split."""
+        """Return the groups of the development set, where translations of them are among the examples of a split."""
         mine = [one for one in self.train_from if one.name == self.entry.name and one.split == split and one.hold_out]
         return frozenset(example.group for example in self.learned[1]) if mine and self.entry.parallel else frozenset()
 
@@ -201,7 +201,7 @@ def benchmark_task(
     train_on_evaluation_set: bool = False,
     allow_unseen_labels: bool = False,
 ) -> Task:
-    """The task of a benchmark; the options are those of a recipe's ``task`` block.
+    """Return the task of a benchmark; the options are those of a recipe's ``task`` block.
 
     Args:
         name: Of the benchmark.
@@ -252,7 +252,7 @@ def benchmark_task(
 
 
 def needs_a_word(name: str) -> str:
-    """That learning from an evaluation set is asked for in so many words, or not done."""
+    """Refuse to learn from an evaluation set unless that is asked for in so many words."""
     return (
         f"{name} is made to evaluate on: learning from it needs `train_on_evaluation_set: true` in the task block, "
         f"which holds out one group in {HELD_OUT} in all languages, to learn from"
@@ -260,18 +260,18 @@ def needs_a_word(name: str) -> str:
 
 
 def is_held_out(group: str) -> bool:
-    """Whether a group of an evaluation set is for learning, where that is allowed; the same in every language."""
+    """Decide whether a group of an evaluation set is for learning, where that is allowed; alike in all languages."""
     return int.from_bytes(sha256(group.encode()).digest()[:4], "big") % HELD_OUT == 0
 
 
 def _held(examples: Sequence[Example], count: int | None) -> tuple[list[Example], list[Example]]:
-    """The rest, and about ``count`` examples in whole groups."""
+    """Return the rest, and about ``count`` examples in whole groups."""
     chosen = {example.group for example in _at_most(examples, count)} if count else set()
     return [e for e in examples if e.group not in chosen], [e for e in examples if e.group in chosen]
 
 
 def _at_most(examples: Sequence[Example], count: int | None) -> list[Example]:
-    """Whole groups, ranked by their names, as long as they fit into ``count`` examples."""
+    """Return whole groups, ranked by their names, as long as they fit into ``count`` examples."""
     if count is None or count >= len(examples):
         return list(examples)
     sizes: dict[str, int] = {}
@@ -286,7 +286,7 @@ def _at_most(examples: Sequence[Example], count: int | None) -> list[Example]:
 
 
 def _factory(entry: Benchmark) -> Callable[..., Task]:
-    """What a recipe's ``task`` block builds."""
+    """Return what a recipe's ``task`` block builds."""
 
     def build(
         *,

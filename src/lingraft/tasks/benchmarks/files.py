@@ -99,7 +99,7 @@ class Benchmark(BaseModel):
 def read_split(
     entry: Benchmark, language: str, split: str, folder: Path, *, source: str, pairs: bool
 ) -> tuple[list[Example], int]:
-    """The examples of a language's split, and how many placeholder rows were left out; none where there is no file.
+    """Read the examples of a language's split, and count placeholder rows left out; none where there is no file.
 
     Args:
         entry: The benchmark.
@@ -133,7 +133,7 @@ def read_split(
 def _read(
     entry: Benchmark, language: str, split: str, folder: Path, *, pairs: bool, left_out: list[str] | None = None
 ) -> list[Example]:
-    """What :func:`read_split` reads; the texts of placeholder rows are added to ``left_out``."""
+    """Read what :func:`read_split` reads; the texts of placeholder rows are added to ``left_out``."""
     if str(folder) == HUB:
         return _from_hub(entry, language, split, pairs=pairs, left_out=left_out)
     if not folder.is_dir():
@@ -175,7 +175,7 @@ def _examples(entry: Benchmark, path: Path, language: str, layout: Layout, left_
 
 
 def _marks(entry: Benchmark, language: str, where: Mapping[str, str]) -> str:
-    """What the identifiers of a language begin with, in a file that holds several."""
+    """Return what the identifiers of a language begin with, in a file that holds several."""
     name = entry.spellings.get(canonical(language).partition("-")[0], language)
     return where.get("id", "").replace("{language}", name)
 
@@ -188,7 +188,7 @@ def _pairs(
     left_out: list[str] | None,
     mine: Callable[[Mapping[str, Any]], bool],
 ) -> list[Example]:
-    """Texts, or pairs of them, from a table: the rows that are ``mine``, without placeholders."""
+    """Return texts, or pairs of them, from a table: the rows that are ``mine``, without placeholders."""
     columns = [fields[name] for name in ("text", "text_b") if name in fields]
 
     def wanted(row: Mapping[str, Any]) -> bool:
@@ -205,7 +205,13 @@ def _pairs(
 
 
 def find(pattern: str, language: str, folder: Path, spellings: Mapping[str, str] | None = None) -> Path | None:
-    """The file that a pattern names in a folder, however it spells languages, compressed or not; None without one.
+    """Find the file that a pattern names in a folder, however it spells languages, compressed or not; else None.
+
+    Args:
+        pattern: File name, perhaps with ``{language}`` in it.
+        language: Its code.
+        folder: Where to look.
+        spellings: The benchmark's own names of languages.
 
     Raises:
         DataError: Several files fit.
@@ -226,7 +232,7 @@ def find(pattern: str, language: str, folder: Path, spellings: Mapping[str, str]
 
 
 def _mlqa(entry: Benchmark, context: str, split: str, folder: Path, *, pairs: bool) -> list[Example]:
-    """Questions about contexts in one language; groups are MLQA's articles, the same in every language."""
+    """Return questions about contexts in one language; groups are MLQA's articles, the same in every language."""
     codes, files = [canonical(code) for code in entry.languages], dict[tuple[str, str], str]()
     for layout in entry.layouts:
         pattern = getattr(layout, split)
@@ -243,7 +249,7 @@ def _mlqa(entry: Benchmark, context: str, split: str, folder: Path, *, pairs: bo
 def _parallel_questions(
     entry: Benchmark, context: str, files: Mapping[tuple[str, str], str], *, pairs: bool
 ) -> list[Example]:
-    """Questions about contexts in one language, in the groups that all languages share.
+    """Return questions about contexts in one language, in the groups that all languages share.
 
     Args:
         entry: The benchmark.
@@ -272,7 +278,7 @@ def _parallel_questions(
 def _groups_by_id(
     files: tuple[tuple[tuple[str, str], str], ...], columns: tuple[tuple[str, str], ...], stamp: tuple[int, ...]
 ) -> dict[str, str]:
-    """Groups of questions by their ids, over all languages; ``stamp`` changes with the files."""
+    """Return groups of questions by their ids, over all languages; ``stamp`` changes with the files."""
     every = {key: _questions(place, *key, columns) for key, place in files}
     return {example.id: example.group for examples in shared_groups(every).values() for example in examples}
 
@@ -290,7 +296,14 @@ def _pair_file(pattern: str, context: str, question: str, folder: Path) -> Path 
 
 
 def missing(entry: Benchmark, language: str, split: str, folder: Path) -> str:
-    """That there is no file of a language's split, what was looked for, and which languages there are."""
+    """Say that there is no file of a language's split, what was looked for, and which languages there are.
+
+    Args:
+        entry: The benchmark.
+        language: That was asked for.
+        split: That was asked for.
+        folder: Where it was looked for.
+    """
     patterns = [pattern for layout in entry.layouts if (pattern := getattr(layout, split))]
     known = ", ".join(sorted(canonical(code) for code in entry.languages)) or f"the languages of {entry.languages_of}"
     return (
@@ -303,7 +316,7 @@ def missing(entry: Benchmark, language: str, split: str, folder: Path) -> str:
 
 
 def group_by_text(examples: Sequence[Example], sides: Sequence[str]) -> dict[str, str]:
-    """Groups by id: examples that share a text, or are joined by others that do, are one group."""
+    """Group by id: examples that share a text, or are joined by others that do, are one group."""
     parents: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -321,7 +334,7 @@ def group_by_text(examples: Sequence[Example], sides: Sequence[str]) -> dict[str
 
 
 def with_groups(examples: Sequence[Example], groups: Mapping[str, str]) -> list[Example]:
-    """Examples under the groups that their old ones belong to."""
+    """Return examples under the groups that their old ones belong to."""
     return [replace(example, group=groups.get(example.group, example.group)) for example in examples]
 
 

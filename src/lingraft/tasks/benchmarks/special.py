@@ -27,6 +27,12 @@ def sib200(
 
     ``score_on: dev+test`` scores the targets on 303 sentences instead of 204, where settings are tried on a
     language whose test set is in no table of results.
+
+    Args:
+        source_language: Language of the labelled examples.
+        target_languages: Languages to learn.
+        data_dir: Folder with the TSV files.
+        score_on: What the targets are scored on.
     """
     entry, source = benchmark("sib200"), canonical(source_language)
 

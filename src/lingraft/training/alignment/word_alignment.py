@@ -52,7 +52,7 @@ def align_words(
 
 
 def content(mask: Tensor, *, prefix_tokens: int) -> Tensor:
-    """Which positions hold words: ``[B, T]`` mask, padded on the right, to ``[B, T]`` bool.
+    """Return which positions hold words: ``[B, T]`` mask, padded on the right, to ``[B, T]`` bool.
 
     Leaves out the first ``prefix_tokens`` tokens and the last one; a text that has nothing else keeps all.
     """
@@ -63,7 +63,7 @@ def content(mask: Tensor, *, prefix_tokens: int) -> Tensor:
 
 
 def centre_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Tokens ``[B, T, H]`` minus the mean of those that ``mask [B, T]`` keeps; the others become 0."""
+    """Return tokens ``[B, T, H]`` minus the mean of those that ``mask [B, T]`` keeps; the others become 0."""
     keep = mask.unsqueeze(-1)
     tokens = tokens.masked_fill(~keep, 0.0)
     return (tokens - tokens.sum((0, 1)) / mask.sum().clamp(min=1)).masked_fill(~keep, 0.0)
