@@ -150,7 +150,9 @@ def test_an_older_adaptation_is_one_of_float32(tmp_path):
 @pytest.mark.parametrize("rates", [{"float32": 2.0, "bfloat16": 1.0}, {"float32": 1.0, "bfloat16": 2.0}])
 def test_check_warns_where_the_processor_only_imitates_it(rates, tmp_path, tiny_checkpoint, monkeypatch):
     """The rates of both precisions are measured, and the slower one is not recommended."""
-    monkeypatch.setattr(lingraft.runs.plan, "matrix_rate", lambda width, precision="float32": rates[precision] * 1e9)
+    monkeypatch.setattr(
+        lingraft.runs.plan, "matrix_rate", lambda width, precision="float32", device=None: rates[precision] * 1e9
+    )
     recipe = world_recipe(
         write_world(tmp_path), backbone={"checkpoint": str(tiny_checkpoint), "max_length": 32, "precision": "bfloat16"}
     )
