@@ -40,6 +40,8 @@ def classification(
     """Your own texts with labels: JSONL, CSV, TSV or Parquet files with `{language}` in their path."""
     columns = fields or {"text": "text", "label": "label"}
 
+    notes: list[str] = []
+
     def read(path: Path, language: str) -> Sequence[Example]:
         return pair_examples(path, fields=columns, language=language)
 
@@ -49,7 +51,8 @@ def classification(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -80,6 +83,8 @@ def span_qa(
     for code in [context_language] if context_language else [source_language, *target_languages]:
         _check_normaliser(normaliser, code)
 
+    notes: list[str] = []
+
     def read(path: Path, language: str) -> Sequence[Example]:
         if suffix_of(path) == ".json":
             return squad_examples(path, language=language, context_language=context_language)
@@ -91,7 +96,8 @@ def span_qa(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -115,6 +121,7 @@ def tagging(
     citation: str = "",
 ) -> Task:
     """Your own tagged words (names, parts of speech): CoNLL, CoNLL-U, or a table of lists with a field map."""
+    notes: list[str] = []
 
     def read(path: Path, language: str) -> Sequence[Example]:
         if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet"):
@@ -128,7 +135,8 @@ def tagging(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         allow_unseen_labels=allow_unseen_labels,
@@ -150,6 +158,7 @@ def choice(
     citation: str = "",
 ) -> Task:
     """Your own texts with alternatives, one of which is right: a table with a field map; `{language}` in the path."""
+    notes: list[str] = []
 
     def read(path: Path, language: str) -> Sequence[Example]:
         return choice_examples(path, fields=fields, language=language)
@@ -160,7 +169,8 @@ def choice(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -186,9 +196,21 @@ def _check_normaliser(name: str, language: str) -> None:
 
 
 def files_reader(
-    files: dict[Split, str], data_dir: Path, source_language: str, read: Callable[[Path, str], Sequence[Example]]
+    files: dict[Split, str],
+    data_dir: Path,
+    source_language: str,
+    read: Callable[[Path, str], Sequence[Example]],
+    notes: list[str] | None = None,
 ) -> Read:
-    """What reads the files of a recipe's ``task.files``; the source language needs none but ``train``."""
+    """Return what reads the files of a recipe's ``task.files``; the source language needs none but ``train``.
+
+    Args:
+        files: Pattern of each split.
+        data_dir: What they are relative to.
+        source_language: Any spelling.
+        read: Reads a file.
+        notes: Gets a line for each file whose script is not the one asked for.
+    """
     source = canonical(source_language)
 
     def split_of(language: str, split: str) -> Sequence[Example]:
@@ -203,7 +225,7 @@ def files_reader(
                 "same file; put {language} where the names of your files tell the languages apart"
             )
         try:
-            path = locate(pattern, language, data_dir)
+            path = locate(pattern, language, data_dir, notes)
         except DataError:
             if language == source and split != "train":
                 return []
