@@ -468,7 +468,7 @@ def test_the_frozen_head_of_a_comparison_is_the_one_before(world, tiny_checkpoin
         "choice", world, tiny_checkpoint, tmp_path / "out", *own, compare={"methods": ["frozen-head", "lingraft"]}
     )
     for one in lingraft.experiments.compare.list_methods(wanted):
-        compare_worker.run_variant(one, wanted)
+        compare_worker.run_method(one, wanted)
     alone, ours = (lines(tmp_path / "out" / name, TRIALS[1], TARGET) for name in ("frozen-head", "lingraft"))
     assert [row["value"] for row in alone] == [row["before"] for row in ours]
     assert [row["confidence"] for row in alone] == pytest.approx([row["before_confidence"] for row in ours], abs=1e-5)
