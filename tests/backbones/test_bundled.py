@@ -3,7 +3,6 @@
 import hashlib
 import json
 import multiprocessing
-import os
 import struct
 from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from full_disk import full_disk
 from lingraft.backbones import bundled
 from lingraft.backbones.bundled import Bundle, Part, bundled_folder
 from lingraft.backbones.digests import weights_digest
@@ -185,21 +185,14 @@ def test_damaged_conversion_is_made_anew(tiny_bundle, file, damage):
 
 
 def convert(folders):
-    """Ask for the bundle in another process."""
-    folders.put((os.getpid(), str(bundled_folder("tiny"))))
+    """Ask for the bundle in another process, which says what it got and when that was written."""
+    folder = bundled_folder("tiny")
+    written = (folder / "manifest.json").stat()
+    folders.put((str(folder), written.st_ino, written.st_mtime_ns))
 
 
-def test_processes_that_start_together_share_one_conversion(tiny_bundle, monkeypatch, tmp_path):
-    """Three at once: one converts, all get the same folder, nothing lies around."""
-    conversions = tmp_path / "conversions"
-    original = bundled._convert_into
-
-    def noted(*arguments):
-        with conversions.open("a") as log:
-            log.write(f"{os.getpid()}\n")
-        original(*arguments)
-
-    monkeypatch.setattr(bundled, "_convert_into", noted)
+def test_processes_that_start_together_share_one_conversion(tiny_bundle):
+    """Three at once: all get the same files of one conversion, and nothing lies around."""
     folders = fork.Queue()
     processes = [fork.Process(target=convert, args=(folders,)) for _ in range(3)]
     for process in processes:
@@ -208,8 +201,8 @@ def test_processes_that_start_together_share_one_conversion(tiny_bundle, monkeyp
     for process in processes:
         process.join(timeout=10)
 
-    assert len(conversions.read_text().splitlines()) == 1
-    assert {folder for _, folder in results} == {str(bundled_folder("tiny"))}
+    assert len(set(results)) == 1
+    assert results[0][0] == str(bundled_folder("tiny"))
     folder = bundled_folder("tiny")
     assert {path.name for path in folder.parent.iterdir()} == {folder.name, f"{folder.name}.lock"}
 
@@ -225,14 +218,10 @@ def test_what_a_killed_conversion_left_is_cleared(tiny_bundle):
     assert not (folder.parent / ".tiny-abandoned").exists()
 
 
-def test_full_disk_leaves_nothing_and_says_so(tiny_bundle, monkeypatch):
+def test_full_disk_leaves_nothing_and_says_so(tiny_bundle):
     """The message names the folder, the need and the way out; the half-made folder is gone."""
-
-    def full(*_arguments, **_options):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(bundled, "_write_json", full)
-    with pytest.raises(CheckpointError, match=r"No space left on device; it needs 500 MB .* LINGRAFT_CACHE"):
+    told = r"File too large.*; it needs 500 MB .* LINGRAFT_CACHE"
+    with full_disk(), pytest.raises(CheckpointError, match=told):
         bundled_folder("tiny")
     assert [path.suffix for path in (bundled.cache_root() / "backbones").iterdir()] == [".lock"]
 

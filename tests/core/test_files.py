@@ -9,7 +9,6 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from lingraft.core import files as folders
 from lingraft.core.files import cache_root, locked, locked_or_refused, write_atomically
 
 fork = multiprocessing.get_context("fork")
@@ -99,15 +98,14 @@ def hold(lock, started, seconds):
         time.sleep(seconds)
 
 
-def test_long_wait_is_announced(tmp_path, monkeypatch, caplog):
+def test_long_wait_is_announced(tmp_path, caplog):
     """Who waits says for what; who does not wait is silent."""
-    monkeypatch.setattr(folders, "PATIENCE", 0.05)
     started = fork.Event()
     process = fork.Process(target=hold, args=(tmp_path / "lock", started, 0.5))
     process.start()
     started.wait(timeout=10)
 
-    with caplog.at_level(logging.WARNING), locked(tmp_path / "lock"):
+    with caplog.at_level(logging.WARNING), locked(tmp_path / "lock", patience=0.05):
         assert str(tmp_path / "lock") in caplog.text
     process.join(timeout=10)
 

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from lingraft.results import resampling
 from lingraft.results.metrics import accuracy, formula, formulas, macro_f1
 from lingraft.results.resampling import resample, resample_jointly
 from lingraft.results.statistics import interval
@@ -161,13 +160,14 @@ def test_more_resamples_begin_with_the_fewer():
     assert np.array_equal(resample(51, resamples=300).times[:101], resample(51, resamples=101).times)
 
 
-def test_drawing_in_pieces_changes_nothing(monkeypatch):
-    """Many examples are resampled a few times at once, with the same result."""
-    values = np.random.default_rng(10).random((1, 51))
-    whole = resample(51, resamples=101).means(values)
-    monkeypatch.setattr(resampling, "_CHUNK", 200)
+def test_drawing_in_pieces_changes_nothing():
+    """Many examples are resampled a few times at once, with the result of fewer resamples and of one product."""
+    count = 100_000
+    values = np.random.default_rng(10).random((1, count))
+    few, more = resample(count, resamples=30), resample(count, resamples=50)
 
-    assert resample(51, resamples=101).means(values) == pytest.approx(whole)
+    assert np.array_equal(more.times[:30], few.times)
+    assert more.means(values) == pytest.approx(more.times @ values[0] / count)
 
 
 @pytest.mark.parametrize(

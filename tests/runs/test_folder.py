@@ -7,7 +7,7 @@ import sys
 import pytest
 from ruamel.yaml import YAML
 
-import lingraft.core.files
+from full_disk import full_disk
 from invented import world_recipe
 from lingraft.core.errors import RunError
 from lingraft.core.files import write_json, write_lines, write_text
@@ -161,14 +161,10 @@ def test_a_file_in_the_way_is_told(tmp_path):
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch):
-    """Somebody else's folder is refused in one sentence."""
-
-    def refused(path):
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr("lingraft.runs.folder.locked_or_refused", refused)
-    with pytest.raises(RunError, match="Permission denied"), open_run_folder(tmp_path / "a", recipe(tmp_path)):
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    """Where the system refuses the lock, its reason is told in one sentence."""
+    (tmp_path / "a" / ".lock").mkdir(parents=True)
+    with pytest.raises(RunError, match="Is a directory"), open_run_folder(tmp_path / "a", recipe(tmp_path)):
         pass
 
 
@@ -202,16 +198,12 @@ def test_files_hold_what_was_written(tmp_path):
     assert "ọ" in lines[1]
 
 
-def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_old_file(tmp_path):
     """Writing fails with the cure; the file is what it was and no temporary one is left."""
     write_text(tmp_path / "t.txt", "old")
-
-    def full(path):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(lingraft.core.files, "_flush", full)
-    with pytest.raises(RunError, match=r"No space left on device; finished work is safe\. Free some space"):
-        write_text(tmp_path / "t.txt", "new")
+    told = r"File too large; finished work is safe\. Free some space"
+    with full_disk(room=64), pytest.raises(RunError, match=told):
+        write_text(tmp_path / "t.txt", "new" * 64)
     assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
     assert (tmp_path / "t.txt").read_text() == "old"
 

@@ -74,15 +74,16 @@ def publish_file(temporary: Path, path: Path, *, flush: bool = True) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the lock file ``path``; another process that wants it waits until we are done.
 
-    The lock dies with its process, so a crash leaves nothing to clean up but an empty file.
+    The lock dies with its process, so a crash leaves nothing to clean up but an empty file. A wait of more than
+    ``patience`` seconds is logged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = _lock(path)
     try:
-        held = lock.acquire(timeout=PATIENCE)
+        held = lock.acquire(timeout=patience)
     except Timeout:
         log.warning("waiting for another process that holds %s", path)
         held = lock.acquire()

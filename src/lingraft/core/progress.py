@@ -17,7 +17,7 @@ class Reporter:
 
     Args:
         quiet: Say nothing but results and warnings.
-        clock: Gives the seconds that a run notes down of its own work.
+        clock: Gives the seconds that a run notes down of its own work, and that lines are apart.
     """
 
     def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class Reporter:
         if self.quiet or not total:
             yield Advance()
         elif not self.console.is_terminal:
-            yield PlainLines(self.console, title, total)
+            yield PlainLines(self.console, title, total, self.clock)
         else:
             columns = (
                 SpinnerColumn(),
@@ -72,15 +72,15 @@ class Bar(Advance):
 class PlainLines(Advance):
     """A line every few seconds, for logs and notebooks."""
 
-    def __init__(self, console: Console, title: str, total: int) -> None:
-        self.console, self.title, self.total = console, title, total
+    def __init__(self, console: Console, title: str, total: int, clock: Callable[[], float]) -> None:
+        self.console, self.title, self.total, self.clock = console, title, total, clock
         self.done = 0
-        self.started = self.last = time.monotonic()
+        self.started = self.last = clock()
 
     def __call__(self, amount: int = 1, note: str = "") -> None:
         """Print a line if the last one is long ago."""
         self.done += amount
-        now = time.monotonic()
+        now = self.clock()
         if now - self.last < LINE_EVERY:
             return
         self.last = now

@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..backbones.checkpoint_files import usual_prefix
+from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, load_tokenizer
+from ..backbones.precision import choose_precision, remembered_rates
 from ..core.errors import ConfigError
 from ..model.freezing import freezing
 from ..recipe.comparison import CompareSettings
 from ..recipe.settings import Recipe
 from ..runs.checks import gather_checked, resolve_cut
 from ..runs.folder import trials_of
-from ..runs.plan import EFFICIENCY, matrix_rate, tokens_by_example
+from ..runs.identity import precision_of
+from ..runs.plan import EFFICIENCY, tokens_by_example
 from ..runs.preparation import tokenise
 from ..tasks.material import Draw, Materials
 from .methods import Method
@@ -48,7 +51,9 @@ def estimates(methods: Sequence[Method], recipe: Recipe) -> list[Estimate]:
     materials = gather_checked(recipe)
     features = tokenise(materials, load_tokenizer(facts.name), prefix, recipe)
     counts = {key: tokens_by_example(group) for key, group in features.items()}
-    rate = matrix_rate(facts.width, recipe.backbone.precision) * EFFICIENCY
+    wanted, device = recipe.backbone.precision, find_device(recipe.device)
+    choice = choose_precision(wanted, device, facts.width, kept=precision_of(recipe.output_dir))
+    rate = remembered_rates(facts.width)[choice.precision] * EFFICIENCY
     trial = (recipe.compare or CompareSettings()).tuning_epochs
     found = [Estimate(method, _seconds(method, trial, materials, counts, facts, rate)) for method in methods]
     return sorted(found, key=lambda estimate: estimate.seconds)

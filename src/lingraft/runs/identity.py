@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..backbones import Precision
 from ..backbones.loading import Backbone
 from ..core.errors import RunError
 from ..core.files import read_object, write_json
@@ -120,6 +121,17 @@ def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[T
                 f"{folder}: since {trial.name} was trained, these have changed: {', '.join(changed)}; its numbers "
                 "would not belong with those of now. Choose another output_dir, or delete that folder"
             )
+
+
+def precision_of(folder: Path) -> Precision | None:
+    """Return what the first trial of a run, or of a comparison, was computed in; None where there is none yet."""
+    for pattern in ("trials/*/identity.json", "*/trials/*/identity.json"):
+        for path in sorted(folder.glob(pattern)):
+            found = read_object(path).get("precision")
+            if found in ("float32", "bfloat16"):
+                known: Precision = found
+                return known
+    return None
 
 
 def note_identity(folder: Path, trial: Trial, identity: Identity) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ..backbones import Precision
 from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
+from ..backbones.precision import Choice, Rates, choose_precision, remembered_rates
 from ..backbones.shards import states_bytes
 from ..core.errors import ConfigError, LingraftError
 from ..core.records import Features
@@ -23,6 +22,7 @@ from ..results.wording import is_non_commercial
 from ..tasks.material import Draw, Materials, is_own
 from .checks import gather_checked, resolve_cut
 from .folder import changed_settings, trials_of
+from .identity import precision_of
 from .preparation import tokenise
 
 EFFICIENCY = 0.6
@@ -40,12 +40,17 @@ class Plan:
     warnings: list[str]
 
 
-def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None) -> Plan:
+def plan(
+    recipe: Recipe,
+    also: Callable[[Recipe], object] = lambda recipe: None,
+    measure: Callable[[int], Rates] = remembered_rates,
+) -> Plan:
     """Read the data, tokenise it, count, and estimate the time; no weights are loaded.
 
     Args:
         recipe: The recipe.
         also: Something else to check; its problems are reported with the others.
+        measure: Gives FLOP/s of matrix products in either precision for a width.
 
     Raises:
         LingraftError: The recipe cannot be run as it is.
@@ -63,7 +68,10 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
     if recipe.train.warm_start and not materials.task.kind.class_logits:
         alone = sum(_labelled_tokens(draw, materials, features) for draw in materials.draws)
         flops += _forward_flops(alone * len(recipe.seeds) * recipe.train.num_train_epochs, facts, cut)
-    seconds = flops / (matrix_rate(facts.width, recipe.backbone.precision) * EFFICIENCY)
+    rates, device = measure(facts.width), find_device(recipe.device)
+    kept = precision_of(recipe.output_dir)
+    choice = choose_precision(recipe.backbone.precision, device, facts.width, lambda width: rates, kept)
+    seconds = flops / (rates[choice.precision] * EFFICIENCY)
     size = sum(
         states_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
         for group in features.values()
@@ -86,6 +94,7 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
         + ("; besides, the words of each language, counted when learned" if _learns_ngrams(recipe, materials) else ""),
         f"trials: {len(trials_of(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
         f"tokens: {encoded:,} to encode once, {learnt:,} to train on; cache: {size / 1e6:,.0f} MB",
+        f"precision of products: {choice.precision} ({choice.why})",
         f"estimated time on this machine: {_readable(seconds)}",
         f"run folder: {recipe.output_dir}",
         *materials.notes,
@@ -98,7 +107,7 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
         lines,
         _warnings(recipe, materials)
         + _coverage_warnings(covered, materials.task.target_languages)
-        + list(_precision_warnings(recipe, facts)),
+        + list(_precision_warnings(choice, rates) if device.type == "cpu" else ()),
     )
 
 
@@ -285,30 +294,10 @@ def _forward_flops(tokens: int, facts: CheckpointFacts, cut: int) -> float:
     return tokens * 24 * facts.width**2 * (facts.num_layers - max(0, cut))
 
 
-def matrix_rate(width: int, precision: Precision = "float32", seconds: float = 0.3) -> float:
-    """Measure now the FLOP/s of this machine on matrix products of the model's shapes."""
-    import torch
-
-    a, b = (torch.randn(shape).to(getattr(torch, precision)) for shape in ((1024, width), (width, 4 * width)))
-    for _ in range(3):
-        a @ b
-    done, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        a @ b
-        done += 1
-    return done * 2 * a.shape[0] * a.shape[1] * b.shape[1] / (time.perf_counter() - started)
-
-
-def _precision_warnings(recipe: Recipe, facts: CheckpointFacts) -> Iterator[str]:
+def _precision_warnings(choice: Choice, rates: Rates) -> Iterator[str]:
     """Warn where the processor only imitates the precision, which is slower than the usual one."""
-    import torch
-
-    precision = recipe.backbone.precision
-    elsewhere = recipe.device == "auto" and (torch.cuda.is_available() or torch.backends.mps.is_available())
-    if recipe.device not in ("auto", "cpu") or elsewhere:
-        return
-    if precision != "float32" and matrix_rate(facts.width, precision) < matrix_rate(facts.width):
-        yield f"backbone.precision: {precision} is slower than float32 on this machine; leave it out"
+    if rates[choice.precision] < rates["float32"]:
+        yield f"backbone.precision: {choice.precision} is slower than float32 on this machine; leave it out"
 
 
 def _name(block: object) -> str:

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from ..backbones.devices import find_device
 from ..backbones.encoding import encode
 from ..backbones.loading import Backbone, load_backbone
+from ..backbones.precision import choose_precision
 from ..core.errors import ConfigError
 from ..core.progress import Reporter
 from ..core.records import Example, Features, ParallelPair
@@ -21,6 +22,7 @@ from ..tasks.material import Materials
 from ..training.pools import Context, Pools
 from .checks import gather_checked, resolve_cut
 from .data_card import data_card
+from .identity import precision_of
 from .mined_lexicon import mined_entries
 
 
@@ -52,12 +54,14 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any]
 
 
 def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
-    """Load the frozen model onto the device that the recipe asks for."""
+    """Load the frozen model onto the device that the recipe asks for, in the precision that is best there."""
     device = find_device(recipe.device)
     reporter.say(f"loading {recipe.backbone.checkpoint}")
-    backbone = load_backbone(
-        recipe.backbone.checkpoint, text_prefix=recipe.backbone.text_prefix, precision=recipe.backbone.precision
-    )
+    backbone = load_backbone(recipe.backbone.checkpoint, text_prefix=recipe.backbone.text_prefix)
+    kept = precision_of(recipe.output_dir)
+    choice = choose_precision(recipe.backbone.precision, device, backbone.stack.width, kept=kept)
+    backbone.stack.precision = choice.precision
+    reporter.say(f"products are computed in {choice.precision}: {choice.why}")
     if recipe.backbone.max_length > backbone.max_length:
         raise ConfigError(
             [f"backbone.max_length: {recipe.backbone.max_length} is more than the checkpoint's {backbone.max_length}"]

@@ -103,7 +103,7 @@ def retention(
         "adapters_disabled": {
             "texts": sum(len(ids) for _, ids in looked_at.values()),
             "max_difference": max(difference for difference, _ in disabled),
-            "tolerance": recipe.rounding * scale,
+            "tolerance": recipe.rounding(backbone.stack.precision) * scale,
         },
     }
 

@@ -45,7 +45,7 @@ def evaluate_trial(
         reporter: What reports how it goes.
         name: What the scores after training are called.
     """
-    recipe, materials, pools = context.recipe, context.materials, context.pools
+    materials, pools = context.materials, context.pools
     task, scores, probes = materials.task, list[Score](), {}
     for language in task.languages:
         examples = materials.test[language]
@@ -76,7 +76,8 @@ def evaluate_trial(
                 trial=trial,
                 run=folder.name,
             )
-    write_json(folder / "trials" / trial.name / "probe.json", {"tolerance": recipe.rounding, "languages": probes})
+    tolerance = context.recipe.rounding(context.backbone.stack.precision)
+    write_json(folder / "trials" / trial.name / "probe.json", {"tolerance": tolerance, "languages": probes})
     return scores
 
 

@@ -48,6 +48,7 @@ class NgramClassifier(TextClassifier):
 
     name = "ngrams"
     title = "character n-gram classifier"
+    idf: Tensor
 
     def __init__(self, ngrams: Sequence[str], idf: Tensor, weight: Tensor, scales: Tensor) -> None:
         super().__init__()
