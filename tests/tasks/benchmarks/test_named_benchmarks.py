@@ -17,7 +17,8 @@ from lingraft.data.text import normalise
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.tasks import tasks
 from lingraft.tasks.benchmarks.catalogue import benchmark, benchmarks, is_held_out
-from lingraft.tasks.benchmarks.files import Hub, _groups_by_id, _hub_place, find, known_languages, read_split
+from lingraft.tasks.benchmarks.entries import Hub
+from lingraft.tasks.benchmarks.files import _groups_by_id, _hub_place, find, known_languages, read_split
 from lingraft.tasks.gathering import gather
 from lingraft.tasks.kinds import kind_of
 

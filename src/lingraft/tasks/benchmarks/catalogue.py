@@ -24,7 +24,8 @@ from ...data.sampling import rank
 from ...recipe.merging import read_packaged_yaml
 from .. import Task, tasks
 from ..building import task_of
-from .files import Benchmark, known_languages, read_split
+from .entries import Benchmark
+from .files import known_languages, read_split
 
 HELD_OUT = 5
 """Of an evaluation set that is learned from, one group in so many is for that."""
