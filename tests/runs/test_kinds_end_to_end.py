@@ -457,7 +457,7 @@ def test_methods_are_compared_on_questions(world, tiny_checkpoint, tmp_path, mon
         (name, metric) for name in names if name != "prototype" for metric in ("f1", "exact_match")
     }
     page = (folder / "README.md").read_text(encoding="utf-8")
-    assert "F1 on the test sets after 1 epochs" in page
+    assert "F1 on the test sets after 1 epoch for" in page
     assert "2 labelled questions in the target language" in page
     assert "over test questions" in page
     assert "ccuracy" not in page
