@@ -12,11 +12,19 @@ from lingraft.core.records import States
 from tiny import SHARED_DATA, USERS_CACHE, random_model, save_checkpoint
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Tests and what they share keep away from the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LINGRAFT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(request, monkeypatch, tmp_path_factory):
-    """Tests keep away from the user's cache, except those that share its converted checkpoint."""
-    if request.node.get_closest_marker("checkpoint") is None:
-        monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+def _users_cache(request, monkeypatch):
+    """Give a test of the embedded checkpoint the user's cache, where that is converted already."""
+    if request.node.get_closest_marker("checkpoint") is not None:
+        monkeypatch.setenv("LINGRAFT_CACHE", str(USERS_CACHE))
 
 
 @pytest.fixture(scope="session")

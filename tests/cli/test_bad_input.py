@@ -251,7 +251,7 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(own_data, refused, monkey
     monkeypatch.setattr(checkpoint, "save_file", save_file)
     run(read_recipe(own_data / "recipe.yaml"), reporter=Reporter())
     assert "continuing at step 1" in capfd.readouterr().err
-    assert (own_data / "run" / "report.html").exists()
+    assert (own_data / "run" / "README.md").exists()
 
 
 def test_a_second_run_into_the_same_folder_is_refused(own_data, refused):

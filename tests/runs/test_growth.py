@@ -17,14 +17,35 @@ SMALL = [
 ]
 
 
-@pytest.fixture
-def world(tmp_path):
-    """The invented tables, and unlabelled text."""
-    folder = tmp_path / "world"
+def write_tables(folder):
+    """Write the invented tables, and unlabelled text."""
     folder.mkdir()
     write_world(folder, train=24, dev=6, test=8, pairs=10)
     (folder / f"text.{TARGET}.txt").write_text("tolu ula vero wina\nsava xilo yara\n" * 4, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def world(tmp_path):
+    """The tables, for a test alone."""
+    return write_tables(tmp_path / "world")
+
+
+@pytest.fixture(scope="module")
+def one_run(tiny_checkpoint, tmp_path_factory):
+    """The tables, and the folder of a run on them."""
+    place = tmp_path_factory.mktemp("trained")
+    world = write_tables(place / "world")
+    return world, run(recipe(world, tiny_checkpoint, place / "run"))
+
+
+@pytest.fixture
+def trained(one_run):
+    """Both, as they were made, whatever the test before did to them."""
+    files = {path: path.read_bytes() for folder in one_run for path in folder.rglob("*") if path.is_file()}
+    yield one_run
+    for path, made in files.items():
+        path.write_bytes(made)
 
 
 def recipe(world, checkpoint, output, *overrides, **changes) -> Recipe:
@@ -49,7 +70,7 @@ def recipe(world, checkpoint, output, *overrides, **changes) -> Recipe:
 )
 @pytest.mark.parametrize("parallel", [None, {"from": "task"}], ids=["files", "task"])
 def test_a_grown_folder_is_that_of_a_run_from_scratch(world, tiny_checkpoint, tmp_path, before, after, parallel):
-    """In every file, bit for bit; and what was trained is not trained again."""
+    """In every file that the pages are made of, bit for bit; and what was trained is not trained again."""
     changes = {} if parallel is None else {"parallel": parallel}
     grown = run(recipe(world, tiny_checkpoint, tmp_path / "one-run", *before, **changes))
     first = trials_of(recipe(world, tiny_checkpoint, tmp_path / "one-run", *before, **changes))
@@ -88,14 +109,14 @@ CHANGES = {
 
 @pytest.mark.parametrize("finished", [True, False], ids=["finished", "growing"])
 @pytest.mark.parametrize("what", CHANGES)
-def test_other_data_are_refused_with_what_has_changed(world, tiny_checkpoint, tmp_path, what, finished):
+def test_other_data_are_refused_with_what_has_changed(trained, tiny_checkpoint, what, finished):
     """Whether the folder is asked for once more or for another seed, nothing is averaged in and nothing written."""
-    folder = run(recipe(world, tiny_checkpoint, tmp_path / "run"))
+    world, folder = trained
     CHANGES[what](world)
     seeds = "seeds=[1]" if finished else "seeds=[1,2]"
     before = content(folder)
     with pytest.raises(RunError, match=rf"since k0-draw0-seed1 was trained, these have changed: {what};"):
-        run(recipe(world, tiny_checkpoint, tmp_path / "run", seeds))
+        run(recipe(world, tiny_checkpoint, folder, seeds))
     assert {name for name in before if before[name] != content(folder).get(name)} <= {"recipe.yaml", "README.md"}
 
 
@@ -123,18 +144,18 @@ def test_another_backbone_is_refused(world, tmp_path):
         run(recipe(world, checkpoint, tmp_path / "run", "seeds=[1,2]"))
 
 
-def test_a_trial_of_another_meaning_is_refused(world, tiny_checkpoint, tmp_path):
+def test_a_trial_of_another_meaning_is_refused(trained, tiny_checkpoint):
     """As a version that trains something else under the same settings would have left it."""
-    folder = run(recipe(world, tiny_checkpoint, tmp_path / "run"))
+    world, folder = trained
     path = folder / "trials" / "k0-draw0-seed1" / "identity.json"
     write_json(path, read_object(path) | {"meaning of a training": "0"})
     with pytest.raises(RunError, match="these have changed: meaning of a training;"):
-        run(recipe(world, tiny_checkpoint, tmp_path / "run", "seeds=[1,2]"))
+        run(recipe(world, tiny_checkpoint, folder, "seeds=[1,2]"))
 
 
-def test_a_trial_that_does_not_say_what_it_is_made_of_is_refused(world, tiny_checkpoint, tmp_path):
+def test_a_trial_that_does_not_say_what_it_is_made_of_is_refused(trained, tiny_checkpoint):
     """Its identity may have been anything."""
-    folder = run(recipe(world, tiny_checkpoint, tmp_path / "run"))
+    world, folder = trained
     (folder / "trials" / "k0-draw0-seed1" / "identity.json").unlink()
     with pytest.raises(RunError, match="does not say what it was made of"):
-        run(recipe(world, tiny_checkpoint, tmp_path / "run", "seeds=[1,2]"))
+        run(recipe(world, tiny_checkpoint, folder, "seeds=[1,2]"))

@@ -20,6 +20,7 @@ from lingraft.core.records import Score
 from lingraft.experiments import worker as compare_worker
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.findings import formula_of
+from lingraft.results.pages import write_pages
 from lingraft.results.run_files import read_run
 from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
@@ -155,7 +156,7 @@ def finished(request, world, tiny_checkpoint, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINGRAFT_CACHE", str(folder / "cache"))
         wanted = recipe(request.param, world, tiny_checkpoint, folder / "run", "shots.k=[0,2]")
-        return request.param, run(wanted)
+        return request.param, run(wanted, pages=write_pages)
 
 
 TRIALS = ("k0-draw0-seed1", "k2-draw0-seed1")
@@ -378,7 +379,8 @@ def test_a_stopped_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_p
 
 def test_without_a_warm_start_nothing_comes_before(world, tiny_checkpoint, tmp_path):
     """No frozen head is trained, and report and model card say that there is no baseline."""
-    folder = run(recipe("span_qa", world, tiny_checkpoint, tmp_path / "run", "train.warm_start=false"))
+    wanted = recipe("span_qa", world, tiny_checkpoint, tmp_path / "run", "train.warm_start=false")
+    folder = run(wanted, pages=write_pages)
     assert {row["method"] for row in read_lines(folder / "scores.jsonl")} == {"lingraft"}
     assert not any("before" in key for row in lines(folder, TRIALS[0], TARGET) for key in row)
     assert read_object(folder / "retention.json")["source_score"] is None

@@ -77,7 +77,7 @@ def stopped_and_continued(world, checkpoint, folder, steps):
     return run(recipe(world, checkpoint, folder))
 
 
-@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=4, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(st.integers(1, STEPS))
 def test_a_run_stopped_between_any_two_steps_ends_the_same(world, tiny_checkpoint, whole, tmp_path_factory, step):
     """Whichever step of whichever trial it is: weights, records, warnings, tables and report."""

@@ -1,9 +1,9 @@
 """Language codes: ISO 639-3 and script, as in ``yor-Latn``, and every other way people spell them.
 
-Files and data sets say ``sw``, ``swa``, ``swh_Latn`` or "Swahili" and mean one language. The names,
-two- and three-letter codes and usual scripts are those of the Unicode CLDR, through Babel; what CLDR
-has no opinion on is one small table, from macrolanguages to the individual language that FLORES-200
-and SIB-200 (Adelani et al., 2024) chose for them.
+Files and data sets say ``sw``, ``swa``, ``swh_Latn`` or "Swahili" and mean one language. Which codes of two
+and three letters are the same is known to langcodes; names, usual scripts and territories are those of the Unicode
+CLDR, through Babel, which says so where no script is usual. What neither has an opinion on is one small table, from
+macrolanguages to the individual language that FLORES-200 and SIB-200 (Adelani et al., 2024) chose for them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import cache
 
 from babel import Locale, localedata
 from babel.core import get_global
+from langcodes import Language
 
 from ..core.errors import DataError
 from .text import normalise
@@ -54,20 +55,8 @@ INDIVIDUAL = {
 
 MACROLANGUAGE = {individual: macro for macro, individual in INDIVIDUAL.items()}
 
-# fmt: off
-RETIRED = frozenset({
-    "alb", "arm", "baq", "bur", "chi", "cze", "dut", "fre", "geo", "ger", "gre", "ice", "mac", "mao", "may", "per",
-    "rum", "slo", "tib", "wel", "adp", "drh", "mol", "prp", "scc", "scr",
-})
-"""Bibliographic (ISO 639-2/B) and withdrawn three-letter codes, replaced by today's."""
-
-MEMBERS = frozenset({
-    "als", "arb", "ayr", "azj", "cls", "cmn", "cwd", "ekk", "esk", "fat", "fuc", "gaz", "gug", "ike", "khk", "kmr",
-    "knc", "kng", "kpv", "lvs", "npi", "ojg", "ory", "pbu", "pes", "plt", "quz", "src", "swh", "twi", "uzn", "ydd",
-    "zsm", "zyb",
-})
-"""Individual languages which CLDR files under their macrolanguage's two-letter code."""
-# fmt: on
+SCRIPT_PARTS = {"Kore": ("Hang",), "Jpan": ("Hira", "Kana"), "Hani": ("Hans", "Hant")}
+"""Scripts that are written with others beside Chinese characters, or are either form of these, and those others."""
 
 EXTRA_NAMES = {"ayr": "Central Aymara", "nij": "Ngaju", "quy": "Ayacucho Quechua", "twi": "Twi"}
 """English names that CLDR does not have."""
@@ -143,6 +132,18 @@ def aliases(code: str) -> tuple[str, ...]:
 
 
 @cache
+def related(code: str) -> tuple[str, ...]:
+    """Codes of the same language in a script that this one's contains, or that contains it.
+
+    >>> related("kor-Hang"), related("zho-Hani"), related("zho-Hans")
+    (('kor-Kore',), ('zho-Hans', 'zho-Hant'), ('zho-Hani',))
+    """
+    language, _, script = canonical(code).partition("-")
+    wider = [whole for whole, parts in SCRIPT_PARTS.items() if script in parts]
+    return tuple(f"{language}-{other}" for other in (*SCRIPT_PARTS.get(script, ()), *wider))
+
+
+@cache
 def cldr_locale(code: str) -> str | None:
     """Return Babel's locale identifier for a language, such as ``yo``, or ``None`` where CLDR has none."""
     language, _, script = canonical(code).partition("-")
@@ -156,15 +157,10 @@ def cldr_locale(code: str) -> str | None:
 
 def _from_code(language: str, script: str | None, territory: str | None, text: str) -> str | None:
     """Return the canonical code, ``None`` where the parts are no known code."""
-    language = language.lower()
-    modern, _, implied = get_global("language_aliases").get(language, language).partition("_")
-    if len(language) == 2:
-        three = "twi" if language == "tw" else _three_letters().get(modern)
-        script = script or (implied if len(implied) == 4 else None)
-    else:
-        three = _three_letters().get(modern, language) if language in RETIRED else language
+    three, implied = _three_letters(language.lower())
     if three is None:
         return None
+    script = script or implied
     three = INDIVIDUAL.get(three, three)
     if script is not None:
         script = script.title()
@@ -211,25 +207,30 @@ def _cldr_codes(language: str) -> tuple[str, ...]:
 
 
 @cache
-def _three_letters() -> dict[str, str]:
-    """Return two-letter code -> three-letter code (ISO 639-2/T)."""
-    table = {}
-    for three, two in get_global("language_aliases").items():
-        if len(three) == 3 and len(two) == 2 and three not in RETIRED | MEMBERS:
-            table[two] = three
-    # Codes that CLDR itself writes with three letters.
-    return table | {"fil": "fil"}
+def _three_letters(code: str) -> tuple[str | None, str | None]:
+    """Return a bare code's three letters (ISO 639-2/T), None where nobody knows it; and the script that it implies.
+
+    What replaces a code of a territory or of a script alone, as ``fa-AF`` does ``prs``, is not the same language.
+    """
+    modern = Language.get(code)
+    if len(code) == 3 and (modern.territory or modern.script):
+        return code, None
+    try:
+        return modern.to_alpha3(), modern.script
+    except LookupError:
+        return None, None
 
 
 @cache
 def _spellings(language: str) -> tuple[str, ...]:
     """Return bare codes of one language: its own first, then two-letter ones, then the macrolanguage's."""
     known = {language}
-    for code in (*get_global("language_aliases"), *_three_letters(), *INDIVIDUAL):
+    replaced = get_global("language_aliases")
+    for code in (*replaced, *replaced.values(), *INDIVIDUAL):
         if len(code) in (2, 3) and (found := _from_code(code, None, None, code)) and found[:3] == language:
             known.add(code)
     preferred = _cldr_codes(language)
-    return tuple(sorted(known, key=lambda c: (c != language, len(c) != 2, c in RETIRED, c not in preferred, c)))
+    return tuple(sorted(known, key=lambda c: (c != language, len(c) != 2, c not in preferred, c)))
 
 
 def _name_key(name: str) -> str:

@@ -34,6 +34,7 @@ def run(
     reporter: Reporter | None = None,
     verify: Callable[[Path], Mapping[str, Any]] = verify_in_fresh_process,
     save_every: float = SAVE_EVERY,
+    pages: Callable[[Path], object] = write_pages,
 ) -> Path:
     """Run a recipe to its end, or continue where it stopped; returns the run folder.
 
@@ -42,6 +43,7 @@ def run(
         reporter: What reports how it goes.
         verify: Proves that what was saved in a folder gives back what was trained.
         save_every: Seconds between two saved states of a training.
+        pages: Writes the pages into a finished folder, the model card last.
 
     Raises:
         LingraftError: With one clear message; what was finished stays finished.
@@ -70,7 +72,7 @@ def run(
         write_json(folder / "retention.json", retention(*shown))
         verified = {"verification": dict(verify(folder))}
         write_json(folder / "summary.json", read_object(folder / "summary.json") | verified)
-        write_pages(folder)
+        pages(folder)
     return folder
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
 from ..core.files import read_object
+from ..core.records import Features, Trial
 from ..model.network import GraftedModel
 from ..model.prediction import adapted_states
 from ..recipe.settings import Recipe
@@ -37,6 +38,9 @@ MOST = 2000
 
 MOST_TOKENS = 20_000
 """And tokens: they are computed several times, and that must not take as long as the training."""
+
+TokensOf = Mapping[tuple[str, str], Mapping[str, int]]
+"""Tokens of an example's first row, by language and purpose, then by its id."""
 
 TIE = 1e-6
 """Cosines that differ by less are the same: repeated sentences, and states that have collapsed."""
@@ -63,9 +67,8 @@ def retention(
     task, source = materials.task, materials.task.source_language
     chosen, model = load_selected_model(folder, recipe, backbone, device)
 
-    looked_at = {source: ("dev", _some([example.id for example in materials.dev], pools[source, "dev"]))}
-    for code in task.target_languages:
-        looked_at[code] = "test", _some([example.id for example in materials.test[code]], pools[code, "test"])
+    tokens = {key: first_row_tokens(encoded.features) for key, encoded in pools.items()}
+    looked_at = sentences_by_themselves(materials, tokens)
     similar, disabled = {}, []
     for language, (purpose, ids) in looked_at.items():
         encoded = pools[language, purpose]
@@ -74,12 +77,10 @@ def retention(
 
     found = {}
     for language in task.target_languages:
-        shared = shared_sentences(materials, chosen, language, limit=MOST)
+        shared = sentences_of_both(materials, chosen, language, tokens)
         if shared is None:
             continue
-        purpose, *sides = shared
-        few = min(len(_some(ids, pools[code, purpose])) for code, ids in zip((source, language), sides, strict=True))
-        sides = [ids[:few] for ids in sides]
+        purpose, sides = shared
         states = [
             _before_and_after(model, pools[code, purpose], ids, code)
             for code, ids in zip((source, language), sides, strict=True)
@@ -108,12 +109,39 @@ def retention(
     }
 
 
-def _some(ids: Sequence[str], encoded: Encoded) -> list[str]:
+def sentences_by_themselves(materials: Materials, tokens: TokensOf) -> dict[str, tuple[str, list[str]]]:
+    """Return purpose and ids of the sentences whose states are compared before and after, by language."""
+    source = materials.task.source_language
+    found = {source: ("dev", _some([example.id for example in materials.dev], tokens[source, "dev"]))}
+    for code in materials.task.target_languages:
+        found[code] = "test", _some([example.id for example in materials.test[code]], tokens[code, "test"])
+    return found
+
+
+def sentences_of_both(
+    materials: Materials, trial: Trial, language: str, tokens: TokensOf
+) -> tuple[str, list[list[str]]] | None:
+    """Return purpose and ids, of both sides, of the sentences that retrieval is measured on; None for too few."""
+    shared = shared_sentences(materials, trial, language, limit=MOST)
+    if shared is None:
+        return None
+    purpose, *sides = shared
+    codes = materials.task.source_language, language
+    few = min(len(_some(ids, tokens[code, purpose])) for code, ids in zip(codes, sides, strict=True))
+    return purpose, [ids[:few] for ids in sides]
+
+
+def first_row_tokens(features: Sequence[Features]) -> dict[str, int]:
+    """Return the tokens of each example's first row."""
+    return {feature.example_id: len(feature.input_ids) for feature in reversed(features)}
+
+
+def _some(ids: Sequence[str], tokens: Mapping[str, int]) -> list[str]:
     """Return the first examples, as many as there is time to look at."""
-    chosen, tokens, lengths = list[str](), 0, encoded.lengths
+    chosen, sum_of_tokens = list[str](), 0
     for one in ids[:MOST]:
-        tokens += lengths[encoded.row[one]]
-        if tokens > MOST_TOKENS and len(chosen) >= 8:
+        sum_of_tokens += tokens[one]
+        if sum_of_tokens > MOST_TOKENS and len(chosen) >= 8:
             break
         chosen.append(one)
     return chosen

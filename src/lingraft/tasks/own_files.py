@@ -53,6 +53,8 @@ def classification(
     """
     columns = fields or {"text": "text", "label": "label"}
 
+    notes: list[str] = []
+
     def read(path: Path, language: str) -> Sequence[Example]:
         return pair_examples(path, fields=columns, language=language)
 
@@ -62,7 +64,8 @@ def classification(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -108,6 +111,8 @@ def span_qa(
     for code in [context_language] if context_language else [source_language, *target_languages]:
         _check_normaliser(normaliser, code)
 
+    notes: list[str] = []
+
     def read(path: Path, language: str) -> Sequence[Example]:
         if suffix_of(path) == ".json":
             return squad_examples(path, language=language, context_language=context_language)
@@ -119,7 +124,8 @@ def span_qa(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -157,6 +163,7 @@ def tagging(
         licence: Of the data.
         citation: Of the data.
     """
+    notes: list[str] = []
 
     def read(path: Path, language: str) -> Sequence[Example]:
         if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet"):
@@ -170,7 +177,8 @@ def tagging(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         allow_unseen_labels=allow_unseen_labels,
@@ -204,6 +212,7 @@ def choice(
         licence: Of the data.
         citation: Of the data.
     """
+    notes: list[str] = []
 
     def read(path: Path, language: str) -> Sequence[Example]:
         return choice_examples(path, fields=fields, language=language)
@@ -214,7 +223,8 @@ def choice(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -240,7 +250,11 @@ def _check_normaliser(name: str, language: str) -> None:
 
 
 def files_reader(
-    files: dict[Split, str], data_dir: Path, source_language: str, read: Callable[[Path, str], Sequence[Example]]
+    files: dict[Split, str],
+    data_dir: Path,
+    source_language: str,
+    read: Callable[[Path, str], Sequence[Example]],
+    notes: list[str] | None = None,
 ) -> Read:
     """Return what reads the files of a recipe's ``task.files``; the source language needs none but ``train``.
 
@@ -249,6 +263,7 @@ def files_reader(
         data_dir: Folder that the paths begin in.
         source_language: Which needs no test file.
         read: Reads a file in a language.
+        notes: Gets a line for each file whose script is not the one asked for.
     """
     source = canonical(source_language)
 
@@ -264,7 +279,7 @@ def files_reader(
                 "same file; put {language} where the names of your files tell the languages apart"
             )
         try:
-            path = locate(pattern, language, data_dir)
+            path = locate(pattern, language, data_dir, notes)
         except DataError:
             if language == source and split != "train":
                 return []

@@ -67,6 +67,16 @@ class AlignmentTerms:
         return self.needs("tokens") or any(term.layer != self.last for term in self.terms)
 
     @property
+    def pair_passes(self) -> int:
+        """How often a step's teacher reads the source side of the pairs in it."""
+        return int(self.needs_teacher_forward) + sum("predictions" in term.loss.needs for term in self.terms)
+
+    @property
+    def source_passes(self) -> int:
+        """How often a step's teacher reads the source-language batch, which is compared with itself."""
+        return int(any(not term.loss.needs and term.layer != self.last for term in self.terms))
+
+    @property
     def needs_inner_layers(self) -> bool:
         """Whether states before the last layer are compared."""
         return any(term.layer != self.last for term in self.terms)

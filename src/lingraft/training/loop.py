@@ -116,8 +116,8 @@ def train(
         hooks: What is called on the way.
 
     Returns:
-        One row per epoch: losses, development score, learning rate, tokens per second, what trained,
-        how task and alignment gradients relate, and what went wrong.
+        One row per epoch: losses, development score, learning rate, tokens read and tokens per second, what
+        trained, how task and alignment gradients relate, and what went wrong.
 
     Raises:
         RunError: The loss is no longer a number.
@@ -213,6 +213,7 @@ class _Training:
         _average(state, trained, epoch, self.course.epochs, self.settings.average_last)
         row: dict[str, Any] = {"epoch": epoch + 1, "step": state.step, **self.meter.means()}
         row |= {"languages": sorted(self.meter.languages), "learning_rate": self.meter.learning_rate}
+        row["tokens"] = self.meter.tokens
         self._watch_losses(row)
         found = self.hooks.validate(self.model.eval())
         if found is not None:

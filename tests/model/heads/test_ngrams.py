@@ -410,11 +410,13 @@ def test_a_network_of_peft_s_learns_no_words(runs):
     assert fit_ngram_classifiers(SimpleNamespace(adaptation=torch.nn.Linear(1, 1)), targets, draw, context) == {}
 
 
-def test_check_says_that_words_come_on_top(runs, tiny_checkpoint):
+def test_check_says_that_words_come_on_top(runs, tiny_checkpoint, tmp_path):
     """Their number is known when they are learned; without them nothing is said."""
     run = runs("both", **FROM_TASK)
     backbone = run.recipe.backbone.model_copy(update={"checkpoint": str(tiny_checkpoint)})
-    recipe = run.recipe.model_copy(update={"backbone": backbone})
+    recipe = run.recipe.model_copy(update={"backbone": backbone, "output_dir": tmp_path / "run"})
     without = recipe.model_copy(update={"train": recipe.train.model_copy(update={"ngram_classifier_strength": None})})
-    said = [any("the words of each language" in line for line in plan(r).lines) for r in (recipe, without)]
+    said = [
+        any("a character n-gram classifier for Yoruba" in line for line in plan(r).lines) for r in (recipe, without)
+    ]
     assert said == [True, False]

@@ -17,7 +17,7 @@ from lingraft.data.text import normalise
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.tasks import tasks
 from lingraft.tasks.benchmarks.catalogue import benchmark, benchmarks, is_held_out
-from lingraft.tasks.benchmarks.files import Hub, _groups_by_id, _hub_place, find, read_split
+from lingraft.tasks.benchmarks.files import Hub, _groups_by_id, _hub_place, find, known_languages, read_split
 from lingraft.tasks.gathering import gather
 from lingraft.tasks.kinds import kind_of
 
@@ -820,3 +820,33 @@ def test_numbers_that_leave_nothing_to_learn_from_are_told(little_xquad, numbers
     source = {"name": "squad", "data_dir": str(little_xquad / "squad"), **numbers}
     with pytest.raises(DataError, match=r"squad has 10 train examples in eng-Latn, in 10 groups.*change these numbers"):
         tasks.build("xquad", {"target_languages": ["de"], "data_dir": str(little_xquad), "train_from": source})
+
+
+# ---- Scripts that contain each other ---------------------------------------------------------------
+
+
+def write_sentences(path, *words):
+    """A table of SIB-200's."""
+    rows = "".join(f"{i}\t{label}\t{word}\n" for i, (word, label) in enumerate(zip(words, "ab", strict=True)))
+    path.write_text(f"index_id\tcategory\ttext\n{rows}", encoding="utf-8")
+
+
+def test_a_listed_language_is_found_by_an_overlapping_script(tmp_path):
+    """PAWS-X has Korean as it is usually written; SIB-200 and FLORES call the same kor_Hang."""
+    notes = []
+    assert known_languages(benchmark("pawsx"), ["en", "kor-Hang", "deu"], tmp_path, notes) == [
+        "eng-Latn", "kor-Kore", "deu-Latn",
+    ]  # fmt: skip
+    assert notes == ["kor-Hang is called kor-Kore here, as in pawsx: the scripts overlap"]
+
+
+def test_without_a_list_the_files_decide(tmp_path):
+    """A task says which code it goes by; both forms of Chinese being there, neither stands for `Hani`."""
+    for code in ("eng_Latn", "kor_Hang", "zho_Hans", "zho_Hant"):
+        for split in ("train", "dev", "test"):
+            write_sentences(tmp_path / f"{code}.{split}.tsv", "Ada", "Eli")
+    task = tasks.build("sib200", {"target_languages": ["ko"], "data_dir": tmp_path})
+    assert task.target_languages == ("kor-Hang",)
+    assert task.notes == ["kor-Kore is called kor-Hang here, as in sib200: the scripts overlap"]
+    assert [e.language for e in task.examples("kor-Hang", "test")] == ["kor-Hang"] * 2
+    assert known_languages(benchmark("sib200"), ["zho-Hani", "zh"], tmp_path, []) == ["zho-Hani", "zho-Hans"]

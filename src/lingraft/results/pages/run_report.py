@@ -8,6 +8,7 @@ script. Each section opens with what was found; a file that is missing costs its
 from __future__ import annotations
 
 import re
+from functools import cache
 from io import StringIO
 from typing import Any
 
@@ -64,6 +65,7 @@ def _filled(template: str, context: Context) -> str:
     return _environment().get_template(template).render(context)
 
 
+@cache
 def _environment() -> Environment:
     """Return templates that escape in HTML, and refuse to print what nobody gave them."""
     environment = Environment(

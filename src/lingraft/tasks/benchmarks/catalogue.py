@@ -24,7 +24,7 @@ from ...data.sampling import rank
 from ...recipe.merging import read_packaged_yaml
 from .. import Task, tasks
 from ..building import task_of
-from .files import Benchmark, read_split
+from .files import Benchmark, known_languages, read_split
 
 HELD_OUT = 5
 """Of an evaluation set that is learned from, one group in so many is for that."""
@@ -217,7 +217,8 @@ def benchmark_task(
     Raises:
         DataError: Data and options do not fit.
     """
-    entry, source = benchmark(name), canonical(source_language)
+    entry, folder, notes = benchmark(name), data_dir or Path("data") / name, list[str]()
+    source, *targets = known_languages(entry, [source_language, *target_languages], folder, notes)
     sources = [benchmark(one.name) for one in train_from]
     for one in sources:
         if one.kind != entry.kind:
@@ -226,20 +227,21 @@ def benchmark_task(
             raise DataError(f"task.train_from: {needs_a_word(one.name)}, or choose another data set")
     data = Data(
         entry=entry,
-        folder=data_dir or Path("data") / name,
+        folder=folder,
         source=source,
         train_from=tuple(train_from),
         score_split=score_split,
         all_questions=question_languages == "all",
         train_on_evaluation_set=train_on_evaluation_set,
     )
+    data.notes.extend(notes)
     licences = {one.name: one.licence for one in (entry, *sources)}
     return task_of(
         kind=entry.kind,
         options=entry.options,
         name=name,
-        source_language=source_language,
-        target_languages=target_languages,
+        source_language=source,
+        target_languages=targets,
         read=data.read,
         licence="; ".join(f"{key}: {value}" for key, value in licences.items()) if len(licences) > 1 else entry.licence,
         citation="; ".join(dict.fromkeys(one.citation for one in (entry, *sources))),

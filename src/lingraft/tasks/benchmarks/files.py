@@ -15,7 +15,7 @@ from ...core.records import Example, PairExample, SpanExample
 from ...data.afriqa import answered_by_spans
 from ...data.conll import tagged_examples
 from ...data.example_tables import choice_examples, span_rows, tagged_rows
-from ...data.languages import aliases, canonical, display_name
+from ...data.languages import aliases, canonical, display_name, related
 from ...data.squad import shared_groups, squad_examples
 from ...data.table import pair_examples
 from ...data.text import suffix_of
@@ -293,6 +293,32 @@ def _pair_file(pattern: str, context: str, question: str, folder: Path) -> Path 
     names = {code: next((name for name in aliases(code) if len(name) == 2), code) for code in (context, question)}
     filled = pattern.replace("{context}", names[context]).replace("{question}", names[question])
     return next((path for path in (folder / filled, folder / f"{filled}.gz") if path.is_file()), None)
+
+
+def known_languages(entry: Benchmark, languages: Sequence[str], folder: Path, notes: list[str]) -> list[str]:
+    """Return each of ``languages`` in the script in which a benchmark has it, where it has just one such.
+
+    Args:
+        entry: The benchmark.
+        languages: Any spellings.
+        folder: With its files; or ``hub``.
+        notes: Gets a line for each language whose script is not the one asked for.
+    """
+    found = []
+    for code in map(canonical, languages):
+        others = [] if _has(entry, code, folder) else [one for one in related(code) if _has(entry, one, folder)]
+        if len(others) == 1:
+            notes.append(f"{code} is called {others[0]} here, as in {entry.name}: the scripts overlap")
+        found.append(others[0] if len(others) == 1 else code)
+    return found
+
+
+def _has(entry: Benchmark, code: str, folder: Path) -> bool:
+    """Whether a benchmark lists a language or, where it lists none, has a file of it."""
+    if entry.languages or str(folder) == HUB:
+        return code in map(canonical, entry.languages)
+    patterns = [getattr(layout, split) for layout in entry.layouts for split in ("train", "dev", "test")]
+    return any(find(pattern, code, folder, entry.spellings) for pattern in patterns if pattern)
 
 
 def missing(entry: Benchmark, language: str, split: str, folder: Path) -> str:
