@@ -339,7 +339,7 @@ FINE = {
 }
 
 
-def test_items_of_another_shape_are_told(finished):
+def test_items_of_another_shape_are_reported(finished):
     """Which item, what is taken, and what came."""
     kind, folder = finished
     adapted = load(folder)
