@@ -59,7 +59,7 @@ def test_a_question_with_its_answer(tmp_path, name):
     ]
 
 
-def test_the_context_is_in_the_language_of_the_question_unless_told(tmp_path):
+def test_the_context_is_in_the_language_of_the_question_unless_given(tmp_path):
     """One language serves for both."""
     (example,) = squad_examples(write(tmp_path, article([question()])), language="yo")
     assert example.context_language == example.language == "yor-Latn"

@@ -154,14 +154,14 @@ def test_what_a_killed_run_left_is_not_foreign(tmp_path):
         assert (folder / "recipe.yaml").exists()
 
 
-def test_a_file_in_the_way_is_told(tmp_path):
+def test_a_file_in_the_way_is_reported(tmp_path):
     """A run folder cannot be a file."""
     (tmp_path / "a").touch()
     with pytest.raises(RunError, match="cannot make the run folder"), open_run_folder(tmp_path / "a", recipe(tmp_path)):
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
     """Where the system refuses the lock, its reason is told in one sentence."""
     (tmp_path / "a" / ".lock").mkdir(parents=True)
     with pytest.raises(RunError, match="Is a directory"), open_run_folder(tmp_path / "a", recipe(tmp_path)):

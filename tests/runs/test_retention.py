@@ -1,4 +1,4 @@
-"""What is left of the model is measured as its docstrings promise."""
+"""How much of the model's ability is kept is measured as its docstrings promise."""
 
 import json
 from dataclasses import replace
@@ -176,7 +176,7 @@ def test_a_run_is_compared_with_its_frozen_model(trained):
 
 
 def test_switched_off_it_is_the_base_model(trained):
-    """States are those of the cache up to rounding, although with the parts on they are not."""
+    """States are those of the cache up to rounding, although with adapters enabled they are not."""
     found = retention(*trained.given)
 
     assert found["adapters_disabled"]["max_difference"] < 1e-4 < found["adapters_disabled"]["tolerance"]

@@ -131,7 +131,7 @@ def test_tagged_words_are_read(tmp_path):
     assert task.examples("eng-Latn", "dev") == []
 
 
-def test_columns_and_scheme_may_be_told(tmp_path):
+def test_columns_and_scheme_may_be_given(tmp_path):
     """Of four columns the first and the last; parts of speech have no spans."""
     rows = "Ada\tx\ty\tNOUN\nruns\tx\ty\tVERB\n"
     task = tagged(tmp_path, rows, train=rows, columns=[0, 3], scheme="plain")

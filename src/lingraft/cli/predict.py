@@ -1,4 +1,4 @@
-"""``predict``: what a trained run says of texts."""
+"""``predict``: the predictions of a trained run."""
 
 from __future__ import annotations
 

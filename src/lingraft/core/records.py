@@ -284,7 +284,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model says of one example; ``confidence`` is its probability."""
+    """The prediction for one example; ``confidence`` is its probability."""
 
     example_id: str
     language: str

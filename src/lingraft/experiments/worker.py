@@ -1,7 +1,7 @@
 """One method of a comparison, trained and scored in a process of its own.
 
 So its peak memory is its own, and whatever it leaves behind is gone when it ends. The process reads
-a recipe and a method's name as JSON from standard input, and tells how it goes in JSON lines on
+a recipe and a method's name as JSON from standard input, and reports how it goes in JSON lines on
 standard output: ``share`` of a trial that is done, ``error``, ``impossible``.
 """
 
@@ -366,7 +366,7 @@ def tell(**facts: Any) -> None:
 
 
 class Relay(Reporter):
-    """Tells the parent process what share of a trial is done."""
+    """Reports to the parent process what share of a trial is done."""
 
     def __init__(self, trial: str) -> None:
         super().__init__(quiet=True)

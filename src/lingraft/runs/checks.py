@@ -33,7 +33,7 @@ def gather_checked(recipe: Recipe, mine: Mine = mine_nothing) -> Materials:
 
 
 def _refuse_losses(recipe: Recipe, task: Task) -> None:
-    """Refuse losses that compare what the task says of a text, where it says nothing of parallel sentences."""
+    """Refuse losses that compare predictions, where the task predicts nothing for parallel sentences."""
     if task.kind.class_logits or recipe.train.max_pairs == 0:
         return
     ours = "" if recipe.preset is None else f" (preset {recipe.preset} asks for it: write the losses without it)"

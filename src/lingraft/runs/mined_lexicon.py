@@ -47,7 +47,7 @@ def mined_entries(
         backbone: What words are embedded with.
         device: Where.
         folder: Of the run.
-        say: Told what is mined.
+        say: Reports what is mined.
     """
     texts = [example.texts[0] for example in materials.learn(materials.task.source_language)]
     for language, unlabelled in materials.unlabelled.items():

@@ -121,7 +121,14 @@ def sentences_by_themselves(materials: Materials, tokens: TokensOf) -> dict[str,
 def sentences_of_both(
     materials: Materials, trial: Trial, language: str, tokens: TokensOf
 ) -> tuple[str, list[list[str]]] | None:
-    """Return purpose and ids, of both sides, of the sentences that retrieval is measured on; None for too few."""
+    """Return purpose and ids, of both sides, of the sentences that retrieval is measured on; None for too few.
+
+    Args:
+        materials: Test sets and pairs.
+        trial: The trial whose pairs they may be.
+        language: A target language.
+        tokens: Of each example's first row, by language and purpose.
+    """
     shared = shared_sentences(materials, trial, language, limit=MOST)
     if shared is None:
         return None

@@ -109,7 +109,7 @@ class Pool:
             if source and translated
             else None
         )
-        links = [
+        aligned = [
             F.pad(self.word_alignments[i], (1, 0), value=row)
             for row, i in enumerate(translated)
             if i in self.word_alignments
@@ -122,7 +122,7 @@ class Pool:
             known,
             is_source=self.is_source,
             source=beside,
-            word_alignment=torch.cat(links) if links else None,
+            word_alignment=torch.cat(aligned) if aligned else None,
         ).to(device)
 
     def _teacher_state(self, row: int) -> Tensor:

@@ -1,7 +1,7 @@
 """One loop: task loss plus alignment loss over the steps of each epoch.
 
 Randomness is a function of seed and step, the data order of seed and epoch, and the learning rate
-of the step alone; and all that the record of an epoch tells is part of the saved state. So a training
+of the step alone; and all that the record of an epoch holds is part of the saved state. So a training
 that was killed between any two steps leaves what an uninterrupted one leaves, bit for bit.
 """
 

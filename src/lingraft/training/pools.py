@@ -96,9 +96,9 @@ def align_words_of_pairs(pool: Pool, context: Context) -> dict[str, Tensor]:
         )
         with torch.no_grad():
             source, target = (at_layer(stack, states, layer) for states in sides)
-            links = align_words(source, target, prefix_tokens=prefix_tokens).cpu()
+            aligned = align_words(source, target, prefix_tokens=prefix_tokens).cpu()
         for row, i in enumerate(ids):
-            found[i] = links[links[:, 0] == row, 1:]
+            found[i] = aligned[aligned[:, 0] == row, 1:]
     return found
 
 

@@ -467,7 +467,7 @@ def invented_retention(difference=(0.05, 0.01, 0.09), sentences="test", off=2e-6
     }  # fmt: skip
 
 
-def test_what_learnt_when_is_told(run):
+def test_what_learnt_when_is_reported(run):
     """Stages with their epochs and steps, in the page as a table and in the card as a line."""
     enrich(run, trained=lambda row: ["head"] if row["epoch"] < 3 else ["head", "prompt", "layers 9-12"])
 
@@ -482,7 +482,7 @@ def test_what_learnt_when_is_told(run):
     ("cosine", "words"),
     [(-0.31, "Task and alignment fight"), (0.02, "about orthogonal"), (0.4, "Task and alignment help each other")],
 )
-def test_gradient_conflict_is_told(run, cosine, words):
+def test_gradient_conflict_is_reported(run, cosine, words):
     """One sentence with its numbers."""
     enrich(run, gradient_cosine=cosine, gradient_ratio=2.5)
 
@@ -492,7 +492,7 @@ def test_gradient_conflict_is_told(run, cosine, words):
         assert "alignment's gradient is 2.5 times the size of the task's" in text
 
 
-def test_weights_that_moved_are_told(run):
+def test_weights_that_moved_are_reported(run):
     """By the names of the losses in the recipe."""
     (run / "recipe.yaml").write_text("alignment: [{name: mse}, {name: cka}]\n", encoding="utf-8")
     enrich(run, weights=lambda row: [1.0, 0.5 + row["epoch"] / 10])

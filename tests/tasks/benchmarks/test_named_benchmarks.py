@@ -509,7 +509,7 @@ def test_two_treebanks_of_a_language_are_not_chosen_between(tmp_path):
         find("{language}_*-ud-test.conllu", "eng", tmp_path)
 
 
-def test_a_missing_folder_and_a_missing_file_are_told(tmp_path):
+def test_a_missing_folder_and_a_missing_file_are_reported(tmp_path):
     """With what to set, what was looked for, and which languages there are."""
     options = {"target_languages": ["de"], "data_dir": str(tmp_path / "nowhere")}
     with pytest.raises(DataError, match=r"there is no folder .*nowhere with the files of nusax; set task\.data_dir"):
@@ -654,7 +654,7 @@ def test_the_hub_s_mlqa_has_questions_in_other_languages(hub):
     assert ("facebook/mlqa", "mlqa.de.hi", "test", "refs/convert/parquet") in asked
 
 
-def test_what_is_not_on_the_hub_is_told():
+def test_what_is_not_on_the_hub_is_reported():
     """With what to do instead."""
     with pytest.raises(DataError, match=r"ud_pos is not read from the Hub; download it and set task\.data_dir"):
         tasks.build("ud_pos", {"target_languages": ["te"], "data_dir": "hub"})
@@ -816,7 +816,7 @@ def test_sources_of_another_kind_or_name_are_refused(little_xquad):
 
 
 @pytest.mark.parametrize("numbers", [{"hold_out": 10}, {"hold_out": 40}])
-def test_numbers_that_leave_nothing_to_learn_from_are_told(little_xquad, numbers):
+def test_numbers_that_leave_nothing_to_learn_from_are_reported(little_xquad, numbers):
     """Ten questions in ten groups cannot all select."""
     source = {"name": "squad", "data_dir": str(little_xquad / "squad"), **numbers}
     with pytest.raises(DataError, match=r"squad has 10 train examples in eng-Latn, in 10 groups.*change these numbers"):

@@ -2,7 +2,7 @@
 
 Each block above the cut attends to a prefix with a softmax of its own, and a gate per head scales
 what that adds. Gates start at zero, so training starts from exactly the frozen model. At zero the
-rows have no gradient, only the gate has: it learns ten times faster than they (``train.py``).
+rows have no gradient, only the gate has: it learns ten times faster than they (``loop.py``).
 """
 
 from __future__ import annotations
