@@ -8,9 +8,11 @@ reading cached states here) counts. Methods take turns, a few steps each, and ev
 with its median over the rounds: another process that wakes up disturbs all methods alike. The
 first step of each turn, on the shortest batch, makes the optimiser's state and does not count.
 
-``full`` and the two kinds of ``peft`` run in the Hugging Face Trainer as it comes: dropout 0.1,
-its optimiser, ``peft-lora`` on PEFT's default modules for the family (query and value). The
-``lingraft`` rows run :func:`lingraft.training.loop.train` on a real entry of the state cache.
+``full`` and the kinds of ``peft`` run in the Hugging Face Trainer as it comes: dropout 0.1, float32,
+its optimiser, ``peft-lora`` on PEFT's default modules for the family (query and value); the rows
+``+bf16`` are the same under its bfloat16 autocast. The ``lingraft`` rows run
+:func:`lingraft.training.loop.train` on states from a real cache, in the precision that
+``backbone.precision: auto`` chooses here; the row ``+float32`` in float32.
 
 Peak memory is ``ru_maxrss`` of a fresh process per method: the whole process, with Python, torch,
 the tokenizer and the loaded weights. A process inherits the peak of the one that starts it, which
@@ -56,11 +58,13 @@ from lingraft.core.errors import LingraftError
 from lingraft.core.records import Features, PairExample
 
 if TYPE_CHECKING:
+    from lingraft.backbones import Precision
     from lingraft.backbones.encoding import Encoded
     from lingraft.backbones.loading import Backbone
-    from lingraft.recipe.settings import Recipe
-    from lingraft.training.batches import Pool
+    from lingraft.recipe.settings import Recipe, TrainSettings
+    from lingraft.training.batches import Pool, Step
 
+FLOAT32: Precision = "float32"
 WINDOW = 0.5  # seconds of each measurement of the matrix rate
 ENGLISH, YORUBA = "eng-Latn", "yor-Latn"
 BATCH, FIXED_LENGTH = 32, 128
@@ -72,7 +76,10 @@ METHODS = {
     "peft-lora": "LoRA r 8 on query and value of all layers, Trainer",
     "peft-prompt": "20 virtual tokens before the first layer, Trainer",
     "peft-prompt-no-dropout": "the same, dropout of the backbone set to 0",
+    "peft-lora+bf16": "LoRA under bfloat16 autocast",
+    "peft-prompt+bf16": "20 virtual tokens under bfloat16 autocast",
     "lingraft": "16 virtual tokens and an adapter of 32 in each layer above the cut, cached states, task loss",
+    "lingraft+float32": "the same in float32",
     "lingraft+alignment": "the same texts, with mse and contrastive loss to their own teacher states",
     "lingraft+pairs": "a joint step: those 32 English texts and 32 Yoruba sentences with their teacher (64 texts)",
 }
@@ -122,6 +129,8 @@ class Context:
     inner: int
     encode_seconds: float
     steps_per_epoch: int
+    precision: Precision
+    why: str
 
 
 # ---- The data --------------------------------------------------------------------------------------
@@ -132,8 +141,9 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Co
     import torch
 
     from lingraft.backbones.bundled import bundled_folder
+    from lingraft.backbones.precision import choose_precision
     from lingraft.backbones.walk import states_at
-    from lingraft.runs.checks import resolved_cut
+    from lingraft.runs.checks import resolve_cut
     from lingraft.tasks import tasks
 
     recipe = recipe_of(checkpoint, data_dir)
@@ -153,7 +163,8 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Co
         language: tuple(f for f in features(joined(found, short[language], longest)) if len(f.input_ids) == longest)
         for language, found in examples.items()
     }
-    cut = resolved_cut(recipe, backbone.stack.num_layers)
+    cut = resolve_cut(recipe, backbone.stack.num_layers)
+    choice = choose_precision(recipe.backbone.precision, torch.device("cpu"), backbone.stack.width)
     context = Context(
         checkpoint=checkpoint,
         folder=str(folder),
@@ -170,14 +181,18 @@ def prepare(checkpoint: str, data_dir: str, cache_folder: str, steps: int) -> Co
         inner=config["intermediate_size"],
         encode_seconds=math.nan,
         steps_per_epoch=-(-len(short[ENGLISH]) // BATCH),
+        precision=choice.precision,
+        why=choice.why,
     )
+    backbone.stack.precision = choice.precision
     states_at([f.input_ids for f in short[YORUBA][:BATCH]], backbone.stack, cut, torch.device("cpu"))  # warm-up
     started = time.perf_counter()
-    encoded(context, short[ENGLISH])
+    encoded(context, short[ENGLISH], choice.precision)
     seconds = time.perf_counter() - started
     for each in context.plans.values():
-        encoded(context, each.english)
-        encoded(context, each.yoruba)
+        for precision in {choice.precision, FLOAT32}:
+            encoded(context, each.english, precision)
+            encoded(context, each.yoruba, precision)
     return replace(context, encode_seconds=seconds)
 
 
@@ -269,13 +284,14 @@ def states_in(folder: str) -> Iterator[None]:
             os.environ["LINGRAFT_CACHE"] = before
 
 
-def encoded(context: Context, features: tuple[Features, ...]) -> Encoded:
-    """Frozen states of ``features`` from the benchmark's cache."""
+def encoded(context: Context, features: tuple[Features, ...], precision: Precision) -> Encoded:
+    """Frozen states of ``features`` from the benchmark's cache; the backbone is left in ``precision``."""
     import torch
 
     from lingraft.backbones.encoding import encode
 
     recipe = recipe_of(context.checkpoint, context.data_dir)
+    loaded(context.checkpoint).stack.precision = precision
     with states_in(context.cache):
         return encode(
             features,
@@ -290,7 +306,6 @@ def encoded(context: Context, features: tuple[Features, ...]) -> Encoded:
 def lingraft(method: str, context: Context) -> tuple[Run, int]:
     """A ``lingraft`` row: how to run it, and how many parameters it trains."""
     import torch
-    from accelerate import Accelerator
 
     from lingraft.backbones.walk import states_at
     from lingraft.core.records import Batch
@@ -301,12 +316,13 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
     from lingraft.model.standardiser import Standardiser
     from lingraft.tasks.kinds.classification import class_weights, cross_entropy
     from lingraft.training.alignment_terms import AlignmentTerms
-    from lingraft.training.batches import Step
-    from lingraft.training.loop import train
+    from lingraft.training.loop import Hooks, train
+    from lingraft.training.losses import Objective
 
     recipe = recipe_of(context.checkpoint, context.data_dir)
     backbone, device = loaded(context.checkpoint), torch.device("cpu")
     stack = backbone.stack
+    precision: Precision = FLOAT32 if method.endswith("+float32") else context.precision
     languages = [YORUBA] if method == "lingraft+pairs" else []
     torch.manual_seed(0)
     first = next(iter(context.plans.values()))
@@ -325,10 +341,10 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
     @cache
     def pools(title: str) -> tuple[Pool, Pool | None]:
         plan = next(plan for plan in context.plans.values() if plan.title == title)
-        english = pool_of(ENGLISH, encoded(context, plan.english))
+        english = pool_of(ENGLISH, encoded(context, plan.english, precision))
         if not languages:
             return english, None
-        yoruba = pool_of(YORUBA, encoded(context, plan.yoruba))
+        yoruba = pool_of(YORUBA, encoded(context, plan.yoruba, precision))
         # Any English teacher costs the same; that of a sentence's translation need not be in the plan.
         teachers = list(english.teacher.values())
         return english, replace(
@@ -349,6 +365,7 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
 
     def run(plan: Plan) -> list[float]:
         english, yoruba = pools(plan.title)
+        stack.precision = precision
         weights = class_weights(
             [int(str(target)) for target in english.targets.values()], context.classes, balanced=True
         )
@@ -362,21 +379,34 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
             else:
                 steps.append(lambda ids=ids: (english.batch(ids, device),))
         ends: list[float] = []
+        alignment = (
+            AlignmentTerms(recipe.alignment, {stack.num_layers: standardiser})
+            if method in ("lingraft+alignment", "lingraft+pairs")
+            else None
+        )
         train(
             model,
-            lambda epoch: steps,
-            task_loss=lambda logits, targets, mask: cross_entropy(logits, targets, mask, weights),
-            transfer=AlignmentTerms(recipe.alignment, {stack.num_layers: standardiser})
-            if method in ("lingraft+alignment", "lingraft+pairs")
-            else None,
-            settings=recipe.train,
-            seed=0,
-            advance=lambda progress: ends.append(time.perf_counter()),
-            accelerator=Accelerator(cpu=True),
+            Steps(steps, recipe.train),
+            Objective(lambda logits, targets, mask: cross_entropy(logits, targets, mask, weights), alignment),
+            hooks=Hooks(advance=lambda progress: ends.append(time.perf_counter())),
         )
         return durations(ends)
 
     return run, sum(parameter.numel() for parameter in adaptation.parameters())
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A training of one epoch with given steps."""
+
+    steps: Sequence[Step]
+    settings: TrainSettings
+    seed: int = 0
+    epochs: int = 1
+
+    def epoch(self, epoch: int) -> Sequence[Step]:
+        """All of them."""
+        return self.steps
 
 
 def pool_of(language: str, texts: Encoded) -> Pool:
@@ -419,6 +449,7 @@ def hugging_face(method: str, context: Context) -> tuple[Run, int]:
     model: Any = AutoModelForSequenceClassification.from_pretrained(
         context.folder, num_labels=context.classes, local_files_only=True, **options
     )
+    method, autocast = method.removesuffix("+bf16"), method.endswith("+bf16")
     if method != "full":
         model = with_peft(method, model)
     collate = DataCollatorWithPadding(AutoTokenizer.from_pretrained(context.folder, local_files_only=True))
@@ -448,6 +479,7 @@ def hugging_face(method: str, context: Context) -> tuple[Run, int]:
                 per_device_train_batch_size=BATCH,
                 num_train_epochs=1,
                 use_cpu=True,
+                bf16=autocast,
                 report_to="none",
                 save_strategy="no",
                 logging_strategy="no",
@@ -507,7 +539,7 @@ class Timing:
 
 
 def take_turns(
-    runs: dict[str, Run], plan: Plan, repeat: int, between: Callable[[], None] = lambda: None
+    runs: dict[str, Run], plan: Plan, repeat: int, between: Callable[[], object] = lambda: None
 ) -> dict[str, Timing]:
     """Let the methods take turns; each batch counts with its median over the rounds."""
     found: dict[str, list[list[float]]] = {method: [] for method in runs}
@@ -531,12 +563,13 @@ class MatrixRate:
     feed-forward part, for all tokens of a batch at once.
     """
 
-    def __init__(self, *, tokens: int, width: int, inner: int) -> None:
+    def __init__(self, *, tokens: int, width: int, inner: int, precision: Precision) -> None:
         import torch
 
-        self.weights = [torch.randn(width, width) for _ in range(4)]
-        self.weights += [torch.randn(inner, width), torch.randn(width, inner)]
-        self.inputs = {size: torch.randn(tokens, size) for size in (width, inner)}
+        dtype = getattr(torch, precision)
+        self.weights = [torch.randn(width, width, dtype=dtype) for _ in range(4)]
+        self.weights += [torch.randn(inner, width, dtype=dtype), torch.randn(width, inner, dtype=dtype)]
+        self.inputs = {size: torch.randn(tokens, size, dtype=dtype) for size in (width, inner)}
         self.flops = 4 * tokens * sum(weight.numel() for weight in self.weights)
         self.best = 0.0
 
@@ -608,9 +641,13 @@ def measure(context: Context, methods: Sequence[str], memory: dict[str, dict[str
     result: dict[str, Any] = {}
     for name, plan in context.plans.items():
         lengths = plan.lengths()
-        rate = MatrixRate(tokens=sum(map(sum, lengths)) // len(lengths), width=context.width, inner=context.inner)
+        tokens = sum(map(sum, lengths)) // len(lengths)
+        rates = {
+            precision: MatrixRate(tokens=tokens, width=context.width, inner=context.inner, precision=precision)
+            for precision in dict.fromkeys((context.precision, FLOAT32))
+        }
         entrants = runs if result else {**runs, UNCACHED: contestant(UNCACHED, context)[0]}
-        timings = take_turns(entrants, plan, repeat, rate.measure)
+        timings = take_turns(entrants, plan, repeat, lambda rates=rates: [rate.measure() for rate in rates.values()])
         flops = statistics.fmean(
             lingraft_flops(
                 each,
@@ -633,14 +670,17 @@ def measure(context: Context, methods: Sequence[str], memory: dict[str, dict[str
                 }
                 for method in methods
             ],
-            "floor_seconds_per_step": flops / rate.best,
-            "matrix_flops_per_second": rate.best,
+            "floor_seconds_per_step": flops / rates[context.precision].best,
+            "matrix_flops_per_second": rates[context.precision].best,
+            "float32_floor_seconds_per_step": flops / rates[FLOAT32].best,
+            "float32_matrix_flops_per_second": rates[FLOAT32].best,
         }
         print_table(plan, shape, timings, flops)
         if result:
             result[name] = shape
         else:
-            result = shape | {"encoding": encoding_figures(context, timings)}
+            print(f"lingraft computes products in {context.precision}: {context.why}")
+            result = shape | {"precision": context.precision, "encoding": encoding_figures(context, timings)}
     return result
 
 
@@ -680,10 +720,17 @@ def print_table(plan: Plan, shape: dict[str, Any], timings: dict[str, Timing], f
         f"{'floor of lingraft':<23} {floor:>8.3f} {'':>7} {floor / base:>10.2f}  {flops / 1e9:.1f} GFLOP at "
         f"{shape['matrix_flops_per_second'] / 1e9:.0f} GFLOP/s"
     )
-    print(f"lingraft takes {base / floor:.2f} times its floor (aim: at most 1.5)")
-    if "peft-prompt" in timings:
-        ratio = timings["peft-prompt"].seconds / base
-        print(f"lingraft is {ratio:.2f} times as fast as peft-prompt (aim: at least 4)")
+    print(f"lingraft takes {base / floor:.2f} times its floor (aim: at most 1.3)")
+    if "lingraft+float32" in timings:
+        ratio = timings["lingraft+float32"].seconds / shape["float32_floor_seconds_per_step"]
+        print(f"lingraft+float32 takes {ratio:.2f} times its floor of {shape['float32_floor_seconds_per_step']:.3f} s")
+    memory = {row["method"]: row["peak_memory_bytes"] for row in shape["rows"]}
+    for peer in ("peft-prompt", "peft-prompt+bf16"):
+        if peer in timings:
+            print(
+                f"lingraft is {timings[peer].seconds / base:.2f} times as fast as {peer} (aim: at least 6), with "
+                f"{memory['lingraft'] / memory[peer]:.2f} of its peak memory (aim: at most 0.6)"
+            )
 
 
 def say(text: str) -> None:

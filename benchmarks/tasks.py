@@ -231,11 +231,11 @@ def _curve(stages: Sequence[Stage]) -> Iterator[str]:
     yield from ["", f"![Accuracy by number of English pairs](tasks/{picture.name})"]
     yield from ["", f"| learned from | {' | '.join(languages)} | mean |", "|---" * (len(languages) + 2) + "|"]
     for stage, by_language in found.items():
-        cells = [_told(by_language[name].after) for name in languages]
+        cells = [_with_interval(by_language[name].after) for name in languages]
         mean = fmean(one.after.value for one in by_language.values() if one.after)
         yield f"| {stage.title} | {' | '.join(cells)} | {mean:.3f} |"
     for stage, by_language in found.items():
-        cells = [_told(by_language[name].before) for name in languages]
+        cells = [_with_interval(by_language[name].before) for name in languages]
         mean = fmean(one.before.value for one in by_language.values() if one.before)
         yield f"| frozen head, {stage.title} | {' | '.join(cells)} | {mean:.3f} |"
     most = [f"{by_language[name].majority:.3f}" for name in languages]
@@ -282,7 +282,7 @@ def _trained(stage: Stage) -> Iterator[str]:
     for one in found:
         second = "" if one.second_after is None else f"{_or_dash(one.second_before)} → {one.second_after:.3f}"
         yield (
-            f"| {one.name} | {one.shots} | {_told(one.before)} | {_told(one.after)} | {_gain(one)} | "
+            f"| {one.name} | {one.shots} | {_with_interval(one.before)} | {_with_interval(one.after)} | {_gain(one)} | "
             f"{second} | {one.n:,} |"
         )
     majority = {one.name: one.majority for one in found if one.majority is not None}
@@ -312,12 +312,12 @@ def _evaluated(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield f"| question | context | {' | '.join(metrics)} | n |"
     yield "|---|---|" + "---|" * len(metrics) + "--:|"
     for (question, context), of_metric in sorted(pairs.items(), key=lambda item: (item[0][1], item[0][0])):
-        cells = [_told(Estimate(row["value"], row["low"], row["high"])) for row in of_metric.values()]
+        cells = [_with_interval(Estimate(row["value"], row["low"], row["high"])) for row in of_metric.values()]
         n = next(iter(of_metric.values()))["n"]
         yield f"| {display_name(question)} | {display_name(context)} | {' | '.join(cells)} | {n:,} |"
 
 
-def _told(estimate: Estimate | None) -> str:
+def _with_interval(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"
     interval = "" if estimate.low is None else f" [{estimate.low:.3f}, {estimate.high:.3f}]"

@@ -169,7 +169,7 @@ def test_the_readme_has_a_row_for_every_method_of_the_comparison():
 @pytest.mark.parametrize(("comparison", "shots"), [("zero_shot", 0), ("sib200", 5)])
 def test_means_of_the_comparison_are_those_of_its_scores(comparison, shots):
     """The page's means over languages, from ``scores.jsonl`` beside it."""
-    rows = list(read_lines(RESULTS / "knowledge-terms" / "scores.jsonl"))
+    rows = list(read_lines(RESULTS / "knowledge-transfer" / "scores.jsonl"))
     first = {"comparison": comparison, "metric": "accuracy", "shots": shots, "draw": 0, "seed": 1}
     rows = [row for row in rows if first.items() <= row.items() and row["language"] != "eng-Latn"]
     for method, shown in _methods()[shots].items():

@@ -9,7 +9,7 @@ from invented import world_recipe
 from lingraft.backbones.loading import Backbone
 from lingraft.core.progress import Reporter
 from lingraft.recipe.settings import Recipe
-from lingraft.runs.checks import resolved_cut
+from lingraft.runs.checks import resolve_cut
 from lingraft.runs.folder import trials_of
 from lingraft.runs.preparation import encode_all, tokenise
 from lingraft.tasks.gathering import gather
@@ -47,7 +47,7 @@ def trained_run(world, backbone, folder, *overrides, cut=1, **changes) -> Traine
     changes = {"parallel": {"files": str(world / "pairs.{language}.tsv")}} | changes
     recipe = world_recipe(world, [*SMALL, f"output_dir={folder}", *overrides], backbone=settings, **changes)
     materials = gather(recipe)
-    cut = resolved_cut(recipe, backbone.stack.num_layers)
+    cut = resolve_cut(recipe, backbone.stack.num_layers)
     features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
     reporter = Reporter(quiet=True)
     pools = encode_all(features, backbone, recipe, cut, CPU, reporter)

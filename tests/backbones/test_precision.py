@@ -6,13 +6,16 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-import lingraft.runs.plan
 from invented import world_recipe, write_world
 from lingraft.backbones import backbones
 from lingraft.backbones.encoding import encode
 from lingraft.backbones.loading import load_backbone
+from lingraft.backbones.precision import CLEARLY_FASTER, choose_precision, measure_rates, remembered_rates
+from lingraft.backbones.walk import frozen_pooled, length_batches, states_at
+from lingraft.core.files import read_object, write_json
 from lingraft.core.records import IDS, Features, States
 from lingraft.experiments.baselines.peft import METHODS, peft_network
 from lingraft.model.adaptation import build_adaptation
@@ -20,8 +23,10 @@ from lingraft.model.checkpoint import Identity, read_identity, save_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
+from lingraft.runs.plan import plan
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
+from lingraft.tasks import tasks
 from quick_run import run
 from small_training import shaken
 from tiny import random_model
@@ -147,14 +152,129 @@ def test_an_older_adaptation_is_one_of_float32(tmp_path):
     assert read_identity(path).precision == "float32"
 
 
-@pytest.mark.parametrize("rates", [{"float32": 2.0, "bfloat16": 1.0}, {"float32": 1.0, "bfloat16": 2.0}])
-def test_check_warns_where_the_processor_only_imitates_it(rates, tmp_path, tiny_checkpoint, monkeypatch):
+@pytest.mark.parametrize("rates", [{"float32": 2e9, "bfloat16": 1e9}, {"float32": 1e9, "bfloat16": 2e9}])
+def test_check_warns_where_the_processor_only_imitates_it(rates, tmp_path, tiny_checkpoint):
     """The rates of both precisions are measured, and the slower one is not recommended."""
-    monkeypatch.setattr(lingraft.runs.plan, "matrix_rate", lambda width, precision="float32": rates[precision] * 1e9)
     recipe = world_recipe(
-        write_world(tmp_path), backbone={"checkpoint": str(tiny_checkpoint), "max_length": 32, "precision": "bfloat16"}
+        write_world(tmp_path),
+        ["device=cpu"],
+        backbone={"checkpoint": str(tiny_checkpoint), "max_length": 32, "precision": "bfloat16"},
     )
 
-    said = any("bfloat16 is slower" in warning for warning in lingraft.runs.plan.plan(recipe).warnings)
+    said = any("bfloat16 is slower" in warning for warning in plan(recipe, measure=lambda width: rates).warnings)
 
     assert said is (rates["bfloat16"] < rates["float32"])
+
+
+# ---- Choosing it -----------------------------------------------------------------------------------
+
+CPU = torch.device("cpu")
+
+
+def rates_of(factor):
+    """A measurement in which bfloat16 is so many times as fast."""
+    return lambda width: {"float32": 1e9, "bfloat16": factor * 1e9}
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, CLEARLY_FASTER - 0.01, CLEARLY_FASTER + 0.01, 4.0])
+def test_auto_is_bfloat16_where_that_is_clearly_faster(factor):
+    """And says how much faster it is; its rounding must be worth something."""
+    choice = choose_precision("auto", CPU, 384, rates_of(factor))
+
+    assert choice.precision == ("bfloat16" if factor >= CLEARLY_FASTER else "float32")
+    assert f"{factor:.1f} times" in choice.why
+
+
+@pytest.mark.parametrize(
+    ("device", "width", "reason"), [("cuda", 384, "cuda"), ("mps", 384, "mps"), ("cpu", 24, "width 24")]
+)
+def test_auto_is_float32_elsewhere(device, width, reason):
+    """On a GPU and in a tiny model nothing is measured."""
+    choice = choose_precision("auto", torch.device(device), width, lambda width: pytest.fail("measured"))
+
+    assert choice.precision == "float32"
+    assert reason in choice.why
+
+
+@pytest.mark.parametrize("wanted", ["float32", "bfloat16"])
+def test_what_the_recipe_says_comes_first(wanted):
+    """Whatever is faster, and whatever other trials were computed in, which are refused then."""
+    other = "float32" if wanted == "bfloat16" else "bfloat16"
+
+    assert choose_precision(wanted, CPU, 384, rates_of(9.0), kept=other).precision == wanted
+    assert choose_precision("auto", CPU, 384, rates_of(0.1), kept=wanted).precision == wanted
+
+
+def test_rates_are_measured_once_on_a_machine(tmp_path, monkeypatch):
+    """For each width; a damaged record is measured anew."""
+    measured = []
+
+    def measure(width):
+        measured.append(width)
+        return {"float32": 2.0, "bfloat16": 3.0}
+
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path))
+    for width in (384, 384, 768, 384):
+        assert remembered_rates(width, measure) == {"float32": 2.0, "bfloat16": 3.0}
+    assert measured == [384, 768]
+    for path in (tmp_path / "precision").iterdir():
+        path.write_text('{"flops": {"float32": 0}}')
+    remembered_rates(384, measure)
+
+    assert measured == [384, 768, 384]
+
+
+def test_a_measurement_is_of_products_of_both_kinds():
+    """Rates are of operations per second: neither is nothing, nor more than a processor can."""
+    for rate in measure_rates(32, seconds=0.0).values():
+        assert 1e6 < rate < 1e14
+
+
+@pytest.mark.parametrize("first", ["float32", "bfloat16"])
+def test_a_run_goes_on_in_the_precision_it_began_in(first, tmp_path, tiny_checkpoint):
+    """Trials of one table are computed alike: a folder's first trial decides for those that are added."""
+    world = write_world(tmp_path)
+    backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}
+    settings = [f"output_dir={tmp_path / 'run'}", "train.num_train_epochs=1", "device=cpu", "prompt=null"]
+    folder = run(world_recipe(world, [*settings, "seeds=[1]"], backbone=backbone))
+    (begun,) = (folder / "trials").glob("*/identity.json")
+    write_json(begun, read_object(begun) | {"precision": first})
+    (folder / "README.md").unlink()
+
+    run(world_recipe(world, [*settings, "seeds=[1, 2]"], backbone=backbone))
+
+    found = {read_object(path)["precision"] for path in (folder / "trials").glob("*/identity.json")}
+    assert len(list((folder / "trials").iterdir())) == 2
+    assert found == {first}
+
+
+@pytest.mark.checkpoint
+@pytest.mark.shared
+def test_bfloat16_hardly_changes_what_is_predicted(e5, shared_data):
+    """A head on the frozen states of English topics says the same in both precisions, but of 3 sentences in 100."""
+    task = tasks.build("sib200", {"target_languages": ["yor-Latn"], "data_dir": str(shared_data / "sib200")})
+    examples = [*task.examples("eng-Latn", "train")[:100], *task.examples("eng-Latn", "test")[:100]]
+    features = task.kind.encode(examples, e5.tokenizer, 64, e5.text_prefix)
+    pooled = {}
+    for wanted in ("float32", "bfloat16"):
+        e5.stack.precision = wanted
+        try:
+            pooled[wanted] = pooled_states([feature.input_ids for feature in features], e5.stack)
+        finally:
+            e5.stack.precision = "float32"
+    labels = [feature.target for feature in features]
+    head = LogisticRegression(C=0.1, max_iter=2000).fit(pooled["float32"][:100], labels[:100])
+
+    said = {wanted: head.predict(states) for wanted, states in pooled.items()}
+
+    assert (said["float32"][100:] == labels[100:]).mean() > 0.6
+    assert (said["float32"] != said["bfloat16"]).mean() <= 0.03
+
+
+def pooled_states(ids, stack):
+    """Pooled states after the last layer, ``[N, H]``, standardised by their own mean and spread."""
+    found = torch.empty(len(ids), stack.width)
+    for rows in length_batches([len(text) for text in ids]):
+        with torch.no_grad():
+            found[rows] = frozen_pooled(stack, states_at([ids[row] for row in rows], stack, 0, CPU))
+    return ((found - found.mean(0)) / found.std()).numpy()

@@ -156,7 +156,7 @@ def test_a_damaged_shard_that_cannot_be_removed_is_passed_over(space, caplog, mo
     assert "is damaged" in caplog.text
 
 
-def test_a_space_that_is_a_file_is_told(space):
+def test_a_space_that_is_a_file_is_reported(space):
     """With a cure, not a traceback."""
     space.write_text("")
 
@@ -231,7 +231,7 @@ def test_shards_in_use_are_not_removed(space):
     assert len(held) == 5
 
 
-def test_a_run_that_needs_more_than_the_bound_is_told(space, tmp_path):
+def test_a_run_that_needs_more_than_the_bound_is_reported(space, tmp_path):
     """Where the shards in use leave no room, the message names sizes and cure, and they survive."""
     size = shard_bytes(make_table())
     with filling(space):

@@ -113,7 +113,7 @@ def test_a_report_of_an_unfinished_run_is_refused(refused, tmp_path):
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == "mine"
 
 
-def test_an_empty_standard_input_is_told(own_data, refused):
+def test_an_empty_standard_input_is_reported(own_data, refused):
     """`predict` without a text says what to give."""
     run(read_recipe(own_data / "recipe.yaml"))
     assert "standard input is empty" in refused("predict", own_data / "run", stdin="\n")

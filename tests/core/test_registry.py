@@ -88,7 +88,7 @@ def test_all_names_are_offered_where_none_is_near(package):
     ]
 
 
-def test_every_mistake_of_a_block_is_told(package):
+def test_every_mistake_of_a_block_is_reported(package):
     """Unknown, wrong and missing options come together, each with its place in the recipe."""
     problems = registry(package).check("hello", {"tims": 2, "tone": "loud", "times": "many"}, "greeting")
     assert len(problems) == 4

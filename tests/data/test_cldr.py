@@ -8,7 +8,7 @@ from babel import localedata
 from lingraft.core.errors import DataError
 from lingraft.data import cldr
 from lingraft.data.cldr import MIN_COUNTRIES, MIN_TEST, SPLITS, cldr_examples, coverage
-from lingraft.data.text import normalised
+from lingraft.data.text import normalise
 
 SOME = ["yor-Latn", "zho-Hans", "srp-Latn", "amh-Ethi", "tur-Latn", "quy-Latn"]
 
@@ -22,7 +22,7 @@ def test_an_example_is_a_name_with_its_class():
     """Yoruba's Nigeria is a country, with the same id in all languages."""
     example = next(e for split in SPLITS for e in cldr_examples("yo", split) if e.id == "country:NG")
     assert (example.group, example.language, example.label) == ("country:NG", "yor-Latn", "country")
-    assert normalised(example.text_a) == normalised(localedata.load("yo")["territories"]["NG"])
+    assert normalise(example.text_a) == normalise(localedata.load("yo")["territories"]["NG"])
 
 
 def test_cities_are_derived_from_zones_in_english():
@@ -56,15 +56,15 @@ def test_things_that_share_an_english_name_go_together():
 @pytest.mark.parametrize("language", SOME)
 def test_no_tested_name_is_seen_in_training(language):
     """No test name occurs among the training names of the language or of English."""
-    seen = {normalised(n) for lang in (language, "eng-Latn") for n in names(lang, "train", "dev").values()}
-    assert not seen & {normalised(n) for n in names(language, "test").values()}
+    seen = {normalise(n) for lang in (language, "eng-Latn") for n in names(lang, "train", "dev").values()}
+    assert not seen & {normalise(n) for n in names(language, "test").values()}
 
 
 @pytest.mark.parametrize("language", SOME)
 def test_names_differ_from_english(language):
     """A name that is spelt as in English teaches nothing and is left out."""
     english = names("en")
-    assert not [k for k, n in names(language).items() if k in english and normalised(n) == normalised(english[k])]
+    assert not [k for k, n in names(language).items() if k in english and normalise(n) == normalise(english[k])]
 
 
 @pytest.mark.parametrize("language", [*SOME, "eng-Latn"])
@@ -73,8 +73,8 @@ def test_no_name_is_a_code_or_ambiguous(language):
     classes = {}
     for key, name in names(language).items():
         label, _, code = key.partition(":")
-        assert normalised(name) != normalised(code)
-        assert classes.setdefault(normalised(name), label) == label
+        assert normalise(name) != normalise(code)
+        assert classes.setdefault(normalise(name), label) == label
 
 
 def test_inherited_names_do_not_count():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.data.languages import INDIVIDUAL, aliases, canonical, cldr_locale, display_name
+from lingraft.data.languages import INDIVIDUAL, aliases, canonical, cldr_locale, display_name, related
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,24 @@ def test_aliases_never_repeat_and_mean_the_language(code):
 def test_cldr_locales(code, locale):
     """A code leads to the locale that holds its data, or to none."""
     assert cldr_locale(code) == locale
+
+
+@pytest.mark.parametrize(
+    ("code", "others"),
+    [
+        ("kor-Hang", ("kor-Kore",)), ("ko", ("kor-Hang",)), ("ja", ("jpn-Hira", "jpn-Kana")),
+        ("jpn-Hira", ("jpn-Jpan",)), ("zho-Hani", ("zho-Hans", "zho-Hant")), ("zh", ("zho-Hani",)),
+        ("zho-Hant", ("zho-Hani",)), ("yor-Latn", ()), ("uzn-Cyrl", ()),
+    ],
+)  # fmt: skip
+def test_scripts_that_contain_each_other_are_related(code, others):
+    """Hangul is a part of how Korean is written; simplified and traditional characters are no part of each other."""
+    assert related(code) == others
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "code"), [("ppr", "lcq-Latn"), ("kzj", "dtp-Latn"), ("mol", "ron-Latn"), ("prs", "prs-Arab")]
+)
+def test_withdrawn_codes_are_their_successors(withdrawn, code):
+    """Those that ISO 639-3 merged into another, not those that are a variety of one elsewhere."""
+    assert canonical(withdrawn) == code

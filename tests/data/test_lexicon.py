@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.records import PairExample, ParallelPair
-from lingraft.data.augmentation.code_switching import CODE_SWITCHING, switched
+from lingraft.data.augmentation.code_switching import CODE_SWITCHING, switch_words
 from lingraft.data.lexicon import known_share, lexicon_of, matches, words_of
 from lingraft.data.parallel import read_parallel
 from tiny import WORDS
@@ -40,7 +40,7 @@ LEXICON = lexicon_of(pairs(ENTRIES))
 def copied(text, text_b=None, *, lexicon=LEXICON, ratio=1.0, draw=0, copy=0, identifier="train/1"):
     """A code-switched copy of a text."""
     example = PairExample(identifier, "1", "eng-Latn", text_a=text, text_b=text_b, label="a")
-    return switched(example, lexicon, "yor-Latn", ratio=ratio, draw=draw, copy=copy)
+    return switch_words(example, lexicon, "yor-Latn", ratio=ratio, draw=draw, copy=copy)
 
 
 def test_entries_are_words_with_their_translations():
@@ -117,12 +117,11 @@ def test_the_ratio_is_of_the_known_words(words, ratio, copy):
     lexicon = lexicon_of(pairs([(word, word + word) for word in WORDS[:16]]))
     known = set(words) & set(WORDS[:16])
     found = copied(" ".join(words), lexicon=lexicon, ratio=ratio, copy=copy)
-    if not known:
-        assert found is None
-        return
-    replaced = {a for a, b in zip(words, found.text_a.split(), strict=True) if a != b}
-    assert len(replaced) == max(1, round(ratio * len(known)))
-    assert all(b == a or b == a + a for a, b in zip(words, found.text_a.split(), strict=True))
+    after = words if found is None else found.text_a.split()
+    replaced = {a for a, b in zip(words, after, strict=True) if a != b}
+    assert (found is None) == (not known)
+    assert len(replaced) == (max(1, round(ratio * len(known))) if known else 0)
+    assert all(b == a or b == a + a for a, b in zip(words, after, strict=True))
 
 
 @given(st.text(st.sampled_from("abc áé,.'- \nABC"), max_size=60))

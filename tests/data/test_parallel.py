@@ -160,7 +160,7 @@ def test_tmx_entity_bombs_are_refused(tmp_path):
 
 def test_tmx_of_other_languages_lists_them(tmp_path):
     """A translation memory without the pair tells which languages it has."""
-    with pytest.raises(DataError, match="no trials in both eng-Latn and hau-Latn; its languages are EN-US, en, fr"):
+    with pytest.raises(DataError, match="no units in both eng-Latn and hau-Latn; its languages are EN-US, en, fr"):
         read_parallel(write(tmp_path, "a.tmx", TMX), source_language="en", target_language="ha")
 
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
@@ -59,7 +59,7 @@ def test_a_question_with_its_answer(tmp_path, name):
     ]
 
 
-def test_the_context_is_in_the_language_of_the_question_unless_told(tmp_path):
+def test_the_context_is_in_the_language_of_the_question_unless_given(tmp_path):
     """One language serves for both."""
     (example,) = squad_examples(write(tmp_path, article([question()])), language="yo")
     assert example.context_language == example.language == "yor-Latn"
@@ -144,22 +144,35 @@ def test_an_answer_that_is_not_where_it_says(tmp_path, text, start, cure):
     assert cure in str(error.value)
 
 
+@st.composite
+def pieces(draw):
+    """A text, and where a piece of it begins and ends that is no blank."""
+    context = draw(st.text(min_size=1))
+    first = draw(st.integers(0, len(context) - 1))
+    last = draw(st.integers(first + 1, len(context)))
+    assume(context[first:last].strip())
+    return context, first, last
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.text(min_size=1), st.data())
-def test_the_offset_that_is_offered_is_right(context, data):
-    """Wherever a piece is looked for, it is taken where it stands and the cure names such a place elsewhere."""
-    first = data.draw(st.integers(0, len(context) - 1))
-    text = context[first : data.draw(st.integers(first + 1, len(context)))]
-    start = data.draw(st.integers(0, len(context) + 2))
-    if not text.strip():
-        return
-    if context[start : start + len(text)] == text:
-        assert answer_in(context, text, start, "here") == Answer(text, start)
-    else:
-        with pytest.raises(DataError, match=r"found at \d+|\(here \d+\)") as error:
-            answer_in(context, text, start, "here")
-        place = int(re.findall(r"(?:found at|\(here) (\d+)", str(error.value))[-1])
-        assert context.startswith(text, place)
+@given(pieces())
+def test_an_answer_is_taken_where_it_stands(piece):
+    """Whatever the text, and however often the same piece stands elsewhere."""
+    context, first, last = piece
+    assert answer_in(context, context[first:last], first, "here") == Answer(context[first:last], first)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pieces(), st.data())
+def test_the_offset_that_is_offered_is_right(piece, data):
+    """Where it does not stand, the cure names a place where it does."""
+    context, first, last = piece
+    text, start = context[first:last], data.draw(st.integers(0, len(context) + 2))
+    assume(context[start : start + len(text)] != text)
+    with pytest.raises(DataError, match=r"found at \d+|\(here \d+\)") as error:
+        answer_in(context, text, start, "here")
+    place = int(re.findall(r"(?:found at|\(here) (\d+)", str(error.value))[-1])
+    assert context.startswith(text, place)
 
 
 def test_answers_as_tables_have_them():

@@ -301,3 +301,34 @@ def test_americasnli_pairs():
         locate("{language}.dev.tsv", "ay", SHARED_DATA / "americasnli"), fields=fields, language="ay"
     )
     assert (len(examples), all(e.text_b for e in examples)) == (743, True)
+
+
+# ---- Scripts that contain each other ---------------------------------------------------------------
+
+
+def test_a_file_in_an_overlapping_script_is_found_and_said(tmp_path):
+    """Where it is the only one."""
+    (tmp_path / "kor_Hang.tsv").touch()
+    notes = []
+    assert locate("{language}.tsv", "ko", tmp_path, notes) == tmp_path / "kor_Hang.tsv"
+    locate("{language}.tsv", "ko", tmp_path, notes)
+    assert notes == ["kor-Kore is read from kor_Hang.tsv, the file of kor-Hang: the scripts overlap"]
+
+
+def test_a_language_s_own_file_comes_first(tmp_path):
+    """Nothing is said then."""
+    notes = []
+    for name in ("kor_Hang.tsv", "ko.tsv"):
+        (tmp_path / name).touch()
+    assert locate("{language}.tsv", "kor-Kore", tmp_path, notes).name == "ko.tsv"
+    assert notes == []
+
+
+def test_of_two_overlapping_scripts_none_is_taken(tmp_path):
+    """Chinese characters are of either form, and nobody said which."""
+    for name in ("zho_Hans.tsv", "zho_Hant.tsv"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"no file for Chinese \(.*\) \(zho-Hani\)"):
+        locate("{language}.tsv", "zho-Hani", tmp_path)
+    (tmp_path / "zho_Hans.tsv").unlink()
+    assert locate("{language}.tsv", "zho-Hani", tmp_path).name == "zho_Hant.tsv"

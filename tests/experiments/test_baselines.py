@@ -43,7 +43,7 @@ def points():
 
 
 def test_centroids_are_what_a_loop_says(points):
-    """Centroids are what a loop says."""
+    """The cosine with the mean of each class, from the centre of all texts, written out in Python."""
     labelled, targets, texts, centre = points
     logits = prototype_logits(labelled, targets, texts, classes=3, centre=centre)
     for n, text in enumerate(texts - centre):
@@ -54,7 +54,7 @@ def test_centroids_are_what_a_loop_says(points):
 
 
 def test_neighbours_are_what_a_loop_says(points):
-    """Neighbours are what a loop says."""
+    """Each of the nearest has one vote; the sum of their cosines decides between equals."""
     labelled, targets, texts, centre = points
     logits = prototype_logits(labelled, targets, texts, classes=3, centre=centre, by="knn", neighbours=4)
     for n, text in enumerate((texts - centre).tolist()):
@@ -69,14 +69,14 @@ def test_neighbours_are_what_a_loop_says(points):
 
 
 def test_more_neighbours_than_texts_are_all_texts(points):
-    """More neighbours than texts are all texts."""
+    """Few-shot sets are smaller than the default number of neighbours may be."""
     labelled, targets, texts, centre = points
     logits = prototype_logits(labelled, targets, texts, classes=3, centre=centre, by="knn", neighbours=99)
     assert logits.round().tolist() == [[5.0] * 3] * 4
 
 
 def test_a_class_without_a_text_has_no_centre(points):
-    """A class without a text has no centre."""
+    """The mean of nothing would be a class of not-a-numbers that is never predicted, in silence."""
     labelled, targets, texts, centre = points
     with pytest.raises(ValueError, match="class 3 has no labelled text"):
         prototype_logits(labelled, targets, texts, classes=4, centre=centre)
@@ -96,7 +96,7 @@ def network(method, family="bert", head=None, **options):
 @pytest.mark.parametrize("family", ["bert", "xlm-roberta"])
 @pytest.mark.parametrize("method", METHODS)
 def test_the_network_is_pefts_own_forward_and_a_mean(method, family):
-    """The network is PEFT's own forward and a mean."""
+    """What is compared is PEFT as published: called directly, it gives the same states, virtual tokens aside."""
     net = network(method, family)
     for mode in (True, False):
         net.train(mode)
@@ -111,7 +111,7 @@ def test_the_network_is_pefts_own_forward_and_a_mean(method, family):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_padding_changes_nothing(method):
-    """Padding changes nothing."""
+    """A text's logits do not hang on what it shares a batch with, also behind PEFT's virtual tokens."""
     net = network(method)
     alone = net(States(TOKENS[1:, :4], MASK[1:, :4], IDS), "")[1]
     together = net(States(TOKENS, MASK, IDS), "")[1][1:]
@@ -120,7 +120,7 @@ def test_padding_changes_nothing(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_trains_is_pefts_parameters_and_the_head(method):
-    """What trains is PEFT's parameters and the head."""
+    """As many as the formula of each method says; all of them learn, and the backbone does not move."""
     net = network(method)
     before = weights_digest(net.stack)
     trained = dict(net.adaptation.named_parameters())
@@ -141,7 +141,7 @@ def test_what_trains_is_pefts_parameters_and_the_head(method):
 
 
 def test_prompts_start_from_the_vocabulary():
-    """Prompts start from the vocabulary."""
+    """Each virtual token is the embedding of some word: random ones are known to learn worse."""
     net = network("peft-prompt")
     words = net.model.get_base_model().get_input_embeddings().weight
     rows = next(iter(net.adaptation.prompt.parameters()))
@@ -149,14 +149,14 @@ def test_prompts_start_from_the_vocabulary():
 
 
 def test_a_fresh_lora_changes_nothing():
-    """A fresh LoRA changes nothing."""
+    """Its second matrix is zero, so training starts from Hugging Face's own states."""
     net = network("peft-lora")
     hidden = random_model("bert")(input_ids=TOKENS, attention_mask=MASK).last_hidden_state
     assert torch.allclose(net(States(TOKENS, MASK, IDS), "")[0].tokens[0], hidden[0], atol=1e-6)
 
 
 def test_the_frozen_model_is_held_once():
-    """The frozen model is held once."""
+    """PEFT's model and our stack share memory: two copies would count against PEFT's methods in the table."""
     model, stack = random_model("bert"), backbones.build("bert")(random_model("bert"))
     numbers = {name: p.clone() for name, p in model.named_parameters()}
     share_memory(model, stack)
@@ -170,20 +170,20 @@ def test_the_frozen_model_is_held_once():
     ("method", "family"), [("peft-prefix", "modernbert"), ("peft-prefix", "deberta-v2"), ("peft-lora", "modernbert")]
 )
 def test_what_peft_cannot_do_is_said_in_one_line(method, family):
-    """What PEFT cannot do is said in one line."""
+    """The comparison prints it in a row; a traceback of PEFT would not fit there."""
     with pytest.raises(PeftUnsupportedError, match=f"does not work on {family}") as caught:
         network(method, family)
     assert "\n" not in str(caught.value)
 
 
 def test_an_option_that_peft_does_not_know_is_refused():
-    """An option that PEFT does not know is refused."""
+    """LoRA's rank is `r` in PEFT; an option that is ignored would be another method than the one named."""
     with pytest.raises(ConfigError, match="does not take"):
         network("peft-lora", rank=3)
 
 
 def test_states_in_between_are_refused():
-    """States in between are refused."""
+    """PEFT runs the whole model, so there is nothing that a loss at a layer could look at."""
     with pytest.raises(ConfigError, match="no states in between"):
         network("peft-lora")(States(TOKENS, MASK, IDS), "", {})
 
@@ -197,7 +197,7 @@ def test_states_in_between_are_refused():
     ],
 )
 def test_too_little_memory_is_not_taken_for_a_method_that_is_impossible(raised, expected):
-    """Whatever goes wrong while a method is tried out; here it is the head that raises it."""
+    """On a larger machine it works, so its row must not say that PEFT cannot; here it is the head that raises."""
 
     class Failing(LinearClassifier):
         def forward(self, *states):

@@ -165,28 +165,28 @@ def test_another_tokenizer_is_refused_with_both_digests(saved, tiny_backbone):
         load_adaptation(saved, replace(tiny_backbone, tokenizer_digest="xyz"))
 
 
-def test_a_missing_file_is_told(tmp_path, tiny_backbone):
+def test_a_missing_file_is_reported(tmp_path, tiny_backbone):
     """A folder without a finished run is named."""
     with pytest.raises(CheckpointError, match=r"there is no .*nothing\.safetensors; give the folder of a finished run"):
         load_adaptation(tmp_path / "nothing.safetensors", tiny_backbone)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -8])
-def test_a_damaged_file_is_told(saved, tiny_backbone, keep):
+def test_a_damaged_file_is_reported(saved, tiny_backbone, keep):
     """Cut off anywhere, the file is refused in one sentence."""
     saved.write_bytes(saved.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_adaptation(saved, tiny_backbone)
 
 
-def test_someone_else_s_file_is_told(tmp_path, tiny_backbone):
+def test_someone_else_s_file_is_reported(tmp_path, tiny_backbone):
     """Safetensors without our format are not an adaptation."""
     save_file({"weight": torch.zeros(2)}, tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match="expected the format lingraft-adaptation-1, found None"):
         load_adaptation(tmp_path / "a.safetensors", tiny_backbone)
 
 
-def test_missing_tensors_are_told(saved, tiny_backbone, adaptation, identity):
+def test_missing_tensors_are_reported(saved, tiny_backbone, adaptation, identity):
     """A file that lacks part of what its recipe promises is refused, and the part named."""
     del adaptation.head.bias
     adaptation.head.register_parameter("bias", None)
@@ -196,7 +196,7 @@ def test_missing_tensors_are_told(saved, tiny_backbone, adaptation, identity):
 
 
 @pytest.mark.parametrize("change", [{"no_such_field": 1}, {"labels": None}, None])
-def test_an_identity_that_is_not_understood_is_told(tmp_path, saved, tiny_backbone, change):
+def test_an_identity_that_is_not_understood_is_reported(tmp_path, saved, tiny_backbone, change):
     """Metadata of another release, or edited by hand, is refused without a traceback."""
     with safe_open(saved, framework="pt") as file:
         metadata = file.metadata()
@@ -297,7 +297,7 @@ def test_a_state_without_its_step_is_a_new_start(tmp_path):
     assert load_training_state(tmp_path / "t.safetensors") is None
 
 
-def test_a_folder_that_cannot_be_made_is_told(saved, adaptation, identity):
+def test_a_folder_that_cannot_be_made_is_reported(saved, adaptation, identity):
     """What the system refuses, not safetensors, ends in the same sentence."""
     with pytest.raises(CheckpointError, match=r"could not save .*File exists.*Free some space and run"):
         save_adaptation(saved / "inside.safetensors", adaptation, identity)

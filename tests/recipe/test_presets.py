@@ -3,7 +3,7 @@
 import pytest
 
 from lingraft.core.errors import ConfigError
-from lingraft.recipe.merging import overlaid
+from lingraft.recipe.merging import merge_fragments
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.recipe.presets import preset_text, presets, with_preset
 from lingraft.recipe.settings import Recipe
@@ -18,9 +18,9 @@ def recipe(**changes):
 
 
 def test_nested_keys_are_laid_over_one_by_one():
-    """Nested keys are laid over one by one."""
+    """A fragment changes what it names, and lists as a whole; the base itself stays."""
     base = {"train": {"batch_size": 4, "learning_rate": 0.1}, "seeds": [1, 2]}
-    assert overlaid(base, {"train": {"batch_size": 8}, "seeds": [3]}) == {
+    assert merge_fragments(base, {"train": {"batch_size": 8}, "seeds": [3]}) == {
         "train": {"batch_size": 8, "learning_rate": 0.1},
         "seeds": [3],
     }
@@ -28,24 +28,24 @@ def test_nested_keys_are_laid_over_one_by_one():
 
 
 def test_a_block_of_another_name_is_replaced_as_a_whole():
-    """A block of another name is replaced as a whole."""
+    """Options of one factory mean nothing to another; the same name keeps those that are not mentioned."""
     base = {"prompt": {"name": "deep", "length": 4}}
-    assert overlaid(base, {"prompt": {"name": "input"}}) == {"prompt": {"name": "input"}}
-    assert overlaid(base, {"prompt": {"name": "deep", "init": "normal"}})["prompt"]["length"] == 4
-    assert overlaid(base, {"prompt": {"length": 2}})["prompt"] == {"name": "deep", "length": 2}
-    assert overlaid(base, {"prompt": None}) == {"prompt": None}
-    assert overlaid({"prompt": None}, base) == base
+    assert merge_fragments(base, {"prompt": {"name": "input"}}) == {"prompt": {"name": "input"}}
+    assert merge_fragments(base, {"prompt": {"name": "deep", "init": "normal"}})["prompt"]["length"] == 4
+    assert merge_fragments(base, {"prompt": {"length": 2}})["prompt"] == {"name": "deep", "length": 2}
+    assert merge_fragments(base, {"prompt": None}) == {"prompt": None}
+    assert merge_fragments({"prompt": None}, base) == base
 
 
 def test_the_presets_are_three():
-    """The presets are three."""
+    """Each begins with a comment, which `lingraft list presets` shows."""
     assert presets() == ["best", "fast", "paper"]
     assert all(preset_text(name).startswith("# ") for name in presets())
 
 
 @pytest.mark.parametrize("name", ["best", "fast", "paper"])
 def test_a_preset_is_a_valid_recipe_and_lies_under_the_recipes_own_keys(name):
-    """A preset is a valid recipe and lies under the recipe's own keys."""
+    """It is resolved like any recipe, and what the recipe says itself wins."""
     found = recipe(preset=name, train={"batch_size": 7})
     assert isinstance(found, Recipe)
     assert found.train.batch_size == 7
@@ -53,12 +53,12 @@ def test_a_preset_is_a_valid_recipe_and_lies_under_the_recipes_own_keys(name):
 
 
 def test_fast_is_the_default():
-    """Fast is the default."""
+    """Who names no preset gets what `fast` says, to the last setting."""
     assert recipe(preset="fast").model_copy(update={"preset": None}) == recipe()
 
 
 def test_a_presets_losses_need_no_parallel_text_unless_asked_for():
-    """A preset's losses need no parallel text unless asked for."""
+    """A preset fits data without pairs, too; only losses that the recipe itself names must have some."""
     for name in presets():
         assert recipe(preset=name, parallel=None).alignment == []
     assert recipe(preset="fast", parallel=None).model_copy(update={"preset": None}) == recipe(parallel=None)
@@ -68,7 +68,7 @@ def test_a_presets_losses_need_no_parallel_text_unless_asked_for():
 
 
 def test_paper_is_an_input_prompt_and_mse_on_a_frozen_model():
-    """Paper is an input prompt and MSE on a frozen model."""
+    """The plain reading of the abstract, and nothing that was added since."""
     found = recipe(preset="paper")
     assert found.prompt.name == "input"
     assert found.adapter is None
@@ -78,11 +78,11 @@ def test_paper_is_an_input_prompt_and_mse_on_a_frozen_model():
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest():
-    """An unknown preset is refused with the nearest."""
+    """A misspelt preset must not become the default in silence."""
     with pytest.raises(ConfigError, match="unknown preset 'papr'; did you mean 'paper'"):
         with_preset({"preset": "papr"})
 
 
 def test_without_a_preset_nothing_changes():
-    """Without a preset nothing changes."""
+    """A recipe that names none is passed on as it is."""
     assert with_preset({"seeds": [1]}) == {"seeds": [1]}

@@ -281,7 +281,7 @@ def test_gradients_fight_below_a_tenth(cosine, verdict):
     assert Conflict(cosine, None).verdict == verdict
 
 
-def test_only_weights_that_moved_are_told():
+def test_only_weights_that_moved_are_reported():
     """They have the recipe's names where these are as many."""
     rows = epochs(weights=[[1.0, 0.5], [1.0, 0.25], [1.0, 0.4]])
 

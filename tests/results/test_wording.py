@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lingraft.results.findings import Estimate, Result
-from lingraft.results.wording import change, difference, digits_of, gain_told, headline, interval, p_value, sentence
+from lingraft.results.wording import change, describe_gain, difference, digits_of, headline, interval, p_value, sentence
 
 SHARES = st.floats(0, 1)
 
@@ -37,7 +37,7 @@ def test_a_sentence_says_the_difference_of_the_numbers_that_it_says(before, afte
 
     assert second - first == apart
     assert numbers(headline([one])) == [first, second]
-    assert numbers(gain_told(one)) == [apart]
+    assert numbers(describe_gain(one)) == [apart]
 
 
 @given(SHARES, SHARES)
@@ -61,8 +61,8 @@ def test_one_more_digit_where_rounding_contradicts():
     """95.4 and 92.6 are rounded to 95 and 93, two points apart, and differ by 2.8."""
     assert digits_of(0.954, 0.926) == 1
     assert sentence(result(0.954, 0.926)).startswith("Yoruba: 95.4\u00a0% → 92.6\u00a0% accuracy")
-    assert gain_told(result(0.954, 0.926, -0.0512, 0.0004)) == "\u22122.8\u00a0points [\u22125.1, 0.0]"
-    assert gain_told(result(0.95, 0.92, -0.0512, 0.0004)) == "\u22123\u00a0points [\u22125, 0]"
+    assert describe_gain(result(0.954, 0.926, -0.0512, 0.0004)) == "\u22122.8\u00a0points [\u22125.1, 0.0]"
+    assert describe_gain(result(0.95, 0.92, -0.0512, 0.0004)) == "\u22123\u00a0points [\u22125, 0]"
 
 
 @given(SHARES, SHARES, st.integers(0, 4))

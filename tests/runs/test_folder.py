@@ -13,7 +13,7 @@ from lingraft.core.errors import RunError
 from lingraft.core.files import write_json, write_lines, write_text
 from lingraft.core.records import Trial
 from lingraft.recipe.parsing import read_recipe
-from lingraft.runs.folder import changed_settings, opened, trials_of
+from lingraft.runs.folder import changed_settings, open_run_folder, trials_of
 from lingraft.runs.identity import MEANING
 
 HOLDER = """
@@ -21,9 +21,9 @@ import sys
 from pathlib import Path
 from ruamel.yaml import YAML
 from lingraft.recipe.settings import Recipe
-from lingraft.runs.folder import opened
+from lingraft.runs.folder import open_run_folder
 recipe = Recipe.model_validate(YAML(typ="safe", pure=True).load(Path(sys.argv[2])))
-with opened(Path(sys.argv[1]), recipe):
+with open_run_folder(Path(sys.argv[1]), recipe):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -45,25 +45,25 @@ def test_units_are_shots_draws_and_seeds(tmp_path):
 def test_opening_writes_the_resolved_recipe(tmp_path):
     """The folder is made, with a recipe that reads back as what was run."""
     wanted = recipe(tmp_path, "parallel.from=task")
-    with opened(tmp_path / "runs" / "a", wanted) as folder:
+    with open_run_folder(tmp_path / "runs" / "a", wanted) as folder:
         assert read_recipe(folder / "recipe.yaml") == wanted
 
 
 def test_the_same_recipe_may_continue(tmp_path):
     """Opened again, the folder is as it was left."""
     wanted = recipe(tmp_path)
-    with opened(tmp_path / "a", wanted) as folder:
+    with open_run_folder(tmp_path / "a", wanted) as folder:
         (folder / "trials").mkdir()
-    with opened(tmp_path / "a", wanted) as folder:
+    with open_run_folder(tmp_path / "a", wanted) as folder:
         assert (folder / "trials").is_dir()
 
 
 @pytest.mark.parametrize("override", ["device=cpu", "cache.max_gigabytes=3", "output_dir=elsewhere"])
 def test_where_a_run_computes_may_change(tmp_path, override):
     """Device, cache and the folder's own name do not make it another run."""
-    with opened(tmp_path / "a", recipe(tmp_path)):
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)):
         pass
-    with opened(tmp_path / "a", recipe(tmp_path, override)):
+    with open_run_folder(tmp_path / "a", recipe(tmp_path, override)):
         pass
 
 
@@ -79,11 +79,11 @@ def test_where_a_run_computes_may_change(tmp_path, override):
 )
 def test_another_recipe_is_refused_by_its_key(tmp_path, override, told):
     """The first setting that differs is named with both values, and nothing is changed."""
-    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
         before = (folder / "recipe.yaml").read_bytes()
     with (
         pytest.raises(RunError, match="holds a run of another recipe") as caught,
-        opened(tmp_path / "a", recipe(tmp_path, override)),
+        open_run_folder(tmp_path / "a", recipe(tmp_path, override)),
     ):
         pass
     assert told in str(caught.value)
@@ -96,7 +96,7 @@ def test_a_damaged_recipe_is_refused(tmp_path, content):
     """A folder whose recipe cannot be read is somebody's to look at, not a traceback."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "recipe.yaml").write_text(content, encoding="utf-8")
-    with pytest.raises(RunError), opened(tmp_path / "a", recipe(tmp_path)):
+    with pytest.raises(RunError), open_run_folder(tmp_path / "a", recipe(tmp_path)):
         pass
 
 
@@ -106,7 +106,7 @@ def test_a_foreign_folder_is_refused(tmp_path):
     (tmp_path / "a" / "thesis.tex").touch()
     with (
         pytest.raises(RunError, match=r"is not empty and not a run folder \(it has thesis\.tex\)"),
-        opened(tmp_path / "a", recipe(tmp_path)),
+        open_run_folder(tmp_path / "a", recipe(tmp_path)),
     ):
         pass
     assert not (tmp_path / "a" / "recipe.yaml").exists()
@@ -119,7 +119,7 @@ def test_nothing_of_anybody_s_is_removed(tmp_path):
     names = ["main.py", ".eslintrc.json", ".notes.md", ".lingraft-notes.md", "sub/.prettierrc.json", "sub/.env.yaml"]
     for name in names:
         (project / name).write_text("mine", encoding="utf-8")
-    with pytest.raises(RunError, match="is not empty and not a run folder"), opened(project, recipe(tmp_path)):
+    with pytest.raises(RunError, match="is not empty and not a run folder"), open_run_folder(project, recipe(tmp_path)):
         pass
     assert sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()) == sorted(names)
 
@@ -127,20 +127,20 @@ def test_nothing_of_anybody_s_is_removed(tmp_path):
 def test_hidden_files_of_others_survive_in_a_run_folder(tmp_path):
     """What a run was killed at is swept by its own name; an editor's settings are not."""
     wanted = recipe(tmp_path)
-    with opened(tmp_path / "a", wanted) as folder:
+    with open_run_folder(tmp_path / "a", wanted) as folder:
         (folder / "trials").mkdir()
         for name in (".vscode.json", "trials/.notes.md", ".lingraft-scores-x1.jsonl", "trials/.lingraft-trial-x2.json"):
             (folder / name).touch()
-    with opened(tmp_path / "a", wanted) as folder:
+    with open_run_folder(tmp_path / "a", wanted) as folder:
         left = {str(path.relative_to(folder)) for path in folder.rglob(".*")}
     assert left == {".lock", ".vscode.json", "trials/.notes.md"}
 
 
 def test_a_run_that_is_refused_sweeps_nothing(tmp_path):
     """With another recipe the folder is not ours to tidy up."""
-    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
         (folder / ".lingraft-scores-x1.jsonl").touch()
-    with pytest.raises(RunError), opened(tmp_path / "a", recipe(tmp_path, "train.batch_size=9")):
+    with pytest.raises(RunError), open_run_folder(tmp_path / "a", recipe(tmp_path, "train.batch_size=9")):
         pass
     assert (tmp_path / "a" / ".lingraft-scores-x1.jsonl").exists()
 
@@ -150,21 +150,21 @@ def test_what_a_killed_run_left_is_not_foreign(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".lock").touch()
     (tmp_path / "a" / ".lingraft-recipe-x1y2z3.yaml").write_text("half", encoding="utf-8")
-    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
         assert (folder / "recipe.yaml").exists()
 
 
-def test_a_file_in_the_way_is_told(tmp_path):
+def test_a_file_in_the_way_is_reported(tmp_path):
     """A run folder cannot be a file."""
     (tmp_path / "a").touch()
-    with pytest.raises(RunError, match="cannot make the run folder"), opened(tmp_path / "a", recipe(tmp_path)):
+    with pytest.raises(RunError, match="cannot make the run folder"), open_run_folder(tmp_path / "a", recipe(tmp_path)):
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
     """Where the system refuses the lock, its reason is told in one sentence."""
     (tmp_path / "a" / ".lock").mkdir(parents=True)
-    with pytest.raises(RunError, match="Is a directory"), opened(tmp_path / "a", recipe(tmp_path)):
+    with pytest.raises(RunError, match="Is a directory"), open_run_folder(tmp_path / "a", recipe(tmp_path)):
         pass
 
 
@@ -176,10 +176,10 @@ def test_a_second_run_is_refused_while_the_first_holds_the_folder(tmp_path):
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "a"), str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout.readline() == "held\n"
-        with pytest.raises(RunError, match="is in use by another run; wait"), opened(tmp_path / "a", wanted):
+        with pytest.raises(RunError, match="is in use by another run; wait"), open_run_folder(tmp_path / "a", wanted):
             pass
         first.kill()
-    with opened(tmp_path / "a", wanted):
+    with open_run_folder(tmp_path / "a", wanted):
         pass
 
 
@@ -220,9 +220,12 @@ def test_a_recipe_of_an_older_version_is_refused_by_what_it_lacks(tmp_path):
 
 def test_another_meaning_of_a_training_is_refused(tmp_path):
     """A folder of a version that trained something else under the same recipe is left as it is."""
-    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
         write_json(folder / "run.json", {"lingraft": "0.0.9", "meaning": MEANING + 1})
-    with pytest.raises(RunError, match=r"was trained by lingraft 0\.0\.9"), opened(tmp_path / "a", recipe(tmp_path)):
+    with (
+        pytest.raises(RunError, match=r"was trained by lingraft 0\.0\.9"),
+        open_run_folder(tmp_path / "a", recipe(tmp_path)),
+    ):
         pass
 
 
@@ -232,18 +235,21 @@ def test_somebody_s_own_recipe_does_not_make_a_folder_a_run(tmp_path):
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "recipe.yaml").write_text(wanted.to_yaml(), encoding="utf-8")
     (tmp_path / "project" / "README.md").touch()
-    with pytest.raises(RunError, match="is not empty and not a run folder"), opened(tmp_path / "project", wanted):
+    with (
+        pytest.raises(RunError, match="is not empty and not a run folder"),
+        open_run_folder(tmp_path / "project", wanted),
+    ):
         pass
 
 
 @pytest.mark.parametrize("override", ["seeds=[1,2,3]", "shots.k=[0,5]", "shots.draws=3", "seeds=[2]"])
 def test_a_folder_takes_other_trials(tmp_path, override):
     """More seeds, shots or draws, or fewer: the recipe is the new one, and what was finished is so no more."""
-    with opened(tmp_path / "a", recipe(tmp_path)) as folder:
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
         (folder / "README.md").touch()
         (folder / "trials").mkdir()
     wanted = recipe(tmp_path, override)
-    with opened(tmp_path / "a", wanted) as folder:
+    with open_run_folder(tmp_path / "a", wanted) as folder:
         assert read_recipe(folder / "recipe.yaml") == wanted
         assert not (folder / "README.md").exists()
         assert (folder / "trials").is_dir()

@@ -17,7 +17,7 @@ from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import IDS, PairExample, Score
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.run_files import read_run
-from lingraft.runs.checks import resolved_cut
+from lingraft.runs.checks import resolve_cut
 from lingraft.runs.folder import trials_of
 from lingraft.runs.preparation import tokenise
 from lingraft.serving.predictor import load
@@ -414,7 +414,7 @@ def test_the_cut_becomes_a_number(cut, prompt, expected):
     """Half of the depth, or 0 under an input prompt, or what was asked for."""
     task = {"name": "cldr_names", "target_languages": ["yo"]}
     wanted = parse_recipe({"task": task, "prompt": {"name": prompt}, "backbone": {"cut": cut}})
-    assert resolved_cut(wanted, 12) == expected
+    assert resolve_cut(wanted, 12) == expected
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ def test_the_cut_becomes_a_number(cut, prompt, expected):
 )
 def test_the_cut_is_below_all_that_learns(freezing, prompt, expected):
     """Lower than usual where a layer below it is unfrozen; token ids where the embeddings are."""
-    assert resolved_cut(cut_recipe(freezing=freezing, prompt={"name": prompt}), 12) == expected
+    assert resolve_cut(cut_recipe(freezing=freezing, prompt={"name": prompt}), 12) == expected
 
 
 def cut_recipe(alignment=(), **blocks):
@@ -460,7 +460,7 @@ def cut_recipe(alignment=(), **blocks):
 def test_a_cut_above_what_learns_is_refused(freezing, cut, sentence):
     """Cached states would be a lie: told with what is trained and what to set."""
     with pytest.raises(ConfigError) as caught:
-        resolved_cut(cut_recipe(freezing=freezing, backbone={"cut": cut}), 12)
+        resolve_cut(cut_recipe(freezing=freezing, backbone={"cut": cut}), 12)
     (problem,) = caught.value.problems
     assert problem.startswith(f"backbone.cut: {sentence}")
 
@@ -470,7 +470,7 @@ def test_a_loss_on_frozen_states_is_refused(blocks, cut):
     """At or below the cut nothing can learn from it, above the top there are no states: each is told with a way out."""
     layers = [cut - 1, cut, cut + 1, 12, 13]
     with pytest.raises(ConfigError) as caught:
-        resolved_cut(cut_recipe([{"name": "mse", "layer": layer} for layer in layers], **blocks), 12)
+        resolve_cut(cut_recipe([{"name": "mse", "layer": layer} for layer in layers], **blocks), 12)
     below = (
         "alignment.{}.layer: states after layer {} are frozen (the cut is {}), so a loss on them has no gradient; "
         "choose a layer from {} to 12, or lower backbone.cut"
@@ -498,17 +498,17 @@ def test_a_loss_below_all_that_learns_is_refused(layer, freezing, said):
     """Without prompt and adapter it is the unfrozen layers that count; where there are none, states do not move."""
     blocks = {"prompt": None, "adapter": None, "freezing": freezing}
     with pytest.raises(ConfigError) as caught:
-        resolved_cut(cut_recipe([{"name": "mse", "layer": layer}], **blocks), 12)
+        resolve_cut(cut_recipe([{"name": "mse", "layer": layer}], **blocks), 12)
     (problem,) = caught.value.problems
     assert problem.startswith(said)
-    assert resolved_cut(cut_recipe([{"name": "prediction"}], **blocks), 12) <= 12
+    assert resolve_cut(cut_recipe([{"name": "prediction"}], **blocks), 12) <= 12
 
 
 def test_losses_above_the_cut_are_fine():
     """Every layer that learns may be looked at; all of them where embeddings learn."""
-    assert resolved_cut(cut_recipe([{"name": "mse", "layer": layer} for layer in (7, 12)]), 12) == 6
+    assert resolve_cut(cut_recipe([{"name": "mse", "layer": layer} for layer in (7, 12)]), 12) == 6
     everywhere = [{"name": "mse", "layer": layer} for layer in range(1, 13)]
-    assert resolved_cut(cut_recipe(everywhere, freezing={"name": "full"}), 12) == IDS
+    assert resolve_cut(cut_recipe(everywhere, freezing={"name": "full"}), 12) == IDS
 
 
 def test_a_cut_at_the_top_is_refused(world, tiny_checkpoint, tmp_path):

@@ -7,7 +7,7 @@ from invented import TARGET, TRANSLATION, world_recipe, write_world
 from lingraft.core.errors import ConfigError
 from lingraft.runs.plan import plan
 
-HEADINGS = ("language", "labelled", "pairs", "pair tokens", "dev", "test", "tokens", "cut off", "unknown", "pieces")
+HEADINGS = ("language", "labelled", "pairs", "pair tokens", "dev", "test", "tokens", "truncated", "unknown", "pieces")
 
 
 @pytest.fixture
@@ -26,7 +26,8 @@ def checked(world, tiny_checkpoint):
 
     def check(overrides=(), **changes):
         backbone = {"checkpoint": str(tiny_checkpoint), "cut": 1, "max_length": 32}
-        found = plan(world_recipe(world, overrides, backbone=backbone, output_dir=str(world / "run"), **changes))
+        given = [f"output_dir={world / 'run'}", *overrides]
+        found = plan(world_recipe(world, given, backbone=backbone, **changes))
         return found, dict(zip(HEADINGS, found.languages[1], strict=True))
 
     return check
@@ -117,3 +118,32 @@ def test_trained_parameters_are_those_of_the_parts(checked):
     """A head alone: three classes, and a bias each."""
     found, _ = checked(prompt=None, adapter=None)
     assert any("trained: 75 parameters" in line for line in found.lines)
+
+
+# ---- The folder ------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_can_be_written_is_left_as_it_was(checked, world):
+    """What was made to try is gone again, its parents too; what was there stays."""
+    before = sorted(world.rglob("*"))
+    checked([f"output_dir={world}/deep/down/run"])
+    assert sorted(world.rglob("*")) == before
+    (world / "empty").mkdir()
+    checked([f"output_dir={world}/empty"])
+    assert sorted(world.rglob("*")) == sorted([*before, world / "empty"])
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_the_rest(checked, world):
+    """Beneath a file there is no room for one."""
+    (world / "file").write_text("here already")
+    with pytest.raises(ConfigError) as caught:
+        checked([f"output_dir={world}/file/run", "backbone.max_length=999"])
+    problems = "\n".join(caught.value.problems)
+    assert f"output_dir: cannot write to {world}/file/run: Not a directory; choose another output_dir" in problems
+    assert "backbone.max_length" in problems
+
+
+def test_a_folder_of_something_else_is_refused(checked, world):
+    """As the run would."""
+    with pytest.raises(ConfigError, match=r"output_dir: .* is not empty and not a run folder"):
+        checked([f"output_dir={world}"])

@@ -1,4 +1,4 @@
-"""What is left of the model is measured as its docstrings promise."""
+"""How much of the model's ability is kept is measured as its docstrings promise."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from invented import SOURCE, TARGET, write_world
-from lingraft.runs.retention import adapters_disabled, hits, linear_cka, retention, retrieval, similarity
+from lingraft.runs.retention import compare_with_base, hits, linear_cka, retention, retrieval, similarity
 from lingraft.serving.predictor import load
 from trained_run import PARTS, trained_run
 
@@ -176,7 +176,7 @@ def test_a_run_is_compared_with_its_frozen_model(trained):
 
 
 def test_switched_off_it_is_the_base_model(trained):
-    """States are those of the cache up to rounding, although with the parts on they are not."""
+    """States are those of the cache up to rounding, although with adapters enabled they are not."""
     found = retention(*trained.given)
 
     assert found["adapters_disabled"]["max_difference"] < 1e-4 < found["adapters_disabled"]["tolerance"]
@@ -198,8 +198,8 @@ def test_a_part_that_stays_on_is_noticed(trained):
 
     other = replace(encoded, table=replace(encoded.table, places=places))
 
-    assert adapters_disabled(model, encoded, ids, SOURCE)[0] < 1e-4
-    assert adapters_disabled(model, other, ids, SOURCE)[0] == pytest.approx(2.5, abs=1e-3)
+    assert compare_with_base(model, encoded, ids, SOURCE)[0] < 1e-4
+    assert compare_with_base(model, other, ids, SOURCE)[0] == pytest.approx(2.5, abs=1e-3)
 
 
 def test_without_parts_nothing_is_lost(world, tiny_backbone, tmp_path):
@@ -224,7 +224,7 @@ def test_pairs_of_the_training_are_called_that(world, tiny_backbone, tmp_path):
 
 @pytest.mark.parametrize("strategy", ["top_layers", "full"])
 def test_unfrozen_layers_come_off_again(world, tiny_backbone, tmp_path, strategy):
-    """What was trained as a copy moves the states; with adapters disabled, the base model is there to the last digit."""
+    """What was trained as a copy moves the states; with adapters disabled it is the base model to the last digit."""
     run = trained_run(world, tiny_backbone, tmp_path, f"freezing.name={strategy}", *PARTS, cut="auto")
 
     found = retention(*run.given)

@@ -14,7 +14,7 @@ from lingraft.core.errors import RunError
 from lingraft.core.records import PairExample, Trial
 from lingraft.runs.folder import trials_of
 from lingraft.runs.selection import shared_sentences
-from lingraft.runs.state_picture import picture
+from lingraft.runs.state_picture import picture_states
 from lingraft.runs.summary import frozen_parts, prove_frozen, summarise, trained_parts
 from lingraft.serving.predictor import load
 from lingraft.tasks.material import Draw
@@ -169,7 +169,7 @@ def test_without_parallel_test_sets_pairs_serve():
 
 def test_the_picture_shows_the_states_of_translations(trained):
     """Its points are the first two principal components of the four clouds, computed here one text at a time."""
-    drawn = picture(*trained.given)["languages"][TARGET]
+    drawn = picture_states(*trained.given)["languages"][TARGET]
 
     test = {code: trained.materials.test[code] for code in (SOURCE, TARGET)}
     trial = trials_of(trained.recipe)[0].name

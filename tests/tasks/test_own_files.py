@@ -131,7 +131,7 @@ def test_tagged_words_are_read(tmp_path):
     assert task.examples("eng-Latn", "dev") == []
 
 
-def test_columns_and_scheme_may_be_told(tmp_path):
+def test_columns_and_scheme_may_be_given(tmp_path):
     """Of four columns the first and the last; parts of speech have no spans."""
     rows = "Ada\tx\ty\tNOUN\nruns\tx\ty\tVERB\n"
     task = tagged(tmp_path, rows, train=rows, columns=[0, 3], scheme="plain")
@@ -272,3 +272,20 @@ def test_a_mistake_in_the_block_is_told_before_a_file_is_read(tmp_path, block, t
     """The factory's signature is the schema of the block."""
     with pytest.raises(ConfigError, match=told):
         built(tmp_path, block)
+
+
+# ---- Scripts that contain each other ---------------------------------------------------------------
+
+
+def test_files_in_an_overlapping_script_are_read_and_said(tmp_path):
+    """The language stays the one that was asked for; each file is named once."""
+    block = {"name": "classification", "files": {s: s + ".{language}.jsonl" for s in ("train", "test")}}
+    for name in ("train.eng-Latn", "train.kor-Kore", "test.kor-Kore"):
+        write(tmp_path / f"{name}.jsonl", lines({"text": "Ada", "label": "a"}, {"text": "Eli", "label": "b"}))
+    task = built(tmp_path, block | {"target_languages": ["kor-Hang"]})
+    assert {example.language for example in task.examples("kor-Hang", "test")} == {"kor-Hang"}
+    task.examples("kor-Hang", "train")
+    assert task.notes == [
+        f"kor-Hang is read from {split}.kor-Kore.jsonl, the file of kor-Kore: the scripts overlap"
+        for split in ("test", "train")
+    ]

@@ -225,7 +225,7 @@ def test_a_loss_at_a_layer_compares_the_states_there(stack, cut):
     ],
 )
 def test_states_before_the_top_are_asked_for_only_if_looked_at(stack, world, wanted, inner_layers, teacher_forward):
-    """A recipe whose losses are at the top needs no states on the way, and on pooled ones no forward pass of the teacher."""
+    """Losses at the top need no states on the way, and on pooled states no forward pass of the teacher."""
     terms = small_transfer(stack, world, *wanted)
     assert (terms.needs_inner_layers, terms.needs_teacher_forward) == (inner_layers, teacher_forward)
 

@@ -14,7 +14,7 @@ from lingraft.recipe.settings import TrainSettings
 from lingraft.tasks.kinds.choice import choice_kind
 from lingraft.tasks.kinds.tagging import tagging_kind
 from lingraft.training.batches import Order, Pool
-from lingraft.training.frozen_head import fitted, labelled_alone, trained
+from lingraft.training.frozen_head import from_logistic_head, keep_labelled, train_frozen_head
 from lingraft.training.loop import Validation
 
 CPU = torch.device("cpu")
@@ -58,7 +58,7 @@ def pool_of(backbone, kind, examples, *, labelled=None, source=True, language="e
 
 def made(backbone, kind, order, **options):
     """A trained head whose development score is the answer to everything."""
-    return trained(kind, backbone.stack, order, validate=lambda model: Validation(0.42, {}, 2), **options)
+    return train_frozen_head(kind, backbone.stack, order, validate=lambda model: Validation(0.42, {}, 2), **options)
 
 
 def slow_training(backbone, kind, order):
@@ -97,7 +97,7 @@ def test_the_trained_head_is_that_of_a_plain_loop(tiny_backbone):
     source = pool_of(tiny_backbone, kind, sentences(10, ENGLISH))
     shots = pool_of(tiny_backbone, kind, sentences(3, (("ula",), ("yara",)), "yor-Latn", "t"), source=False,
                     language="yor-Latn")  # fmt: skip
-    order = Order(source, labelled_alone([shots]), settings(), 7, CPU)
+    order = Order(source, keep_labelled([shots]), settings(), 7, CPU)
     before, head = made(tiny_backbone, kind, order), slow_training(tiny_backbone, kind, order)
     other = nn.Linear(tiny_backbone.stack.width, 2)
     before.write_to(other)
@@ -182,7 +182,7 @@ def test_texts_without_labels_are_left_out(tiny_backbone):
     shots = sentences(2, (("ula",), ("yara",)), "yor-Latn", "t")
     mixed = pool_of(tiny_backbone, kind, [*pairs, *shots], labelled=["t0", "t1"], source=False, language="yor-Latn")
     bare = pool_of(tiny_backbone, kind, pairs, labelled=[], source=False, language="swh-Latn")
-    (kept,) = labelled_alone([mixed, bare])
+    (kept,) = keep_labelled([mixed, bare])
     assert (kept.language, kept.ids, kept.labelled) == ("yor-Latn", ("t0", "t1"), frozenset(["t0", "t1"]))
     assert kept.teacher == kept.translations == {}
 
@@ -203,7 +203,7 @@ def test_a_logistic_regression_reads_the_cache(tiny_backbone):
         classes=2,
         balanced=False,
     )
-    before, linear = fitted(head), nn.Linear(24, 2)
+    before, linear = from_logistic_head(head), nn.Linear(24, 2)
     before.write_to(linear)
     logits = torch.stack(before.logits(encoded, ids[::-1], "eng-Latn"))
     torch.testing.assert_close(

@@ -123,14 +123,14 @@ class LayerStack(nn.Module, ABC):
         return super().train(False)
 
     def products(self) -> AbstractContextManager[Any]:
-        """Inside, matrix products run in ``precision`` (mixed precision: Micikevicius et al., 2018)."""
+        """Run matrix products inside in ``precision`` (mixed precision: Micikevicius et al., 2018)."""
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(next(self.parameters()).device.type, torch.bfloat16)
 
     @abstractmethod
     def embed(self, input_ids: Tensor) -> Tensor:
-        """``[B, T]`` token ids to ``[B, T, H]`` states at layer 0."""
+        """Turn ``[B, T]`` token ids into ``[B, T, H]`` states at layer 0."""
 
     @abstractmethod
     def block(
@@ -142,7 +142,7 @@ class LayerStack(nn.Module, ABC):
         prefixes: tuple[Prefix, ...] = (),
         feed_forward: FeedForward | None = None,
     ) -> Tensor:
-        """States at layer ``i`` to states at layer ``i + 1``: ``[B, T, H]``.
+        """Compute states at layer ``i + 1`` from those at layer ``i``: ``[B, T, H]``.
 
         Args:
             i: Index of the block.
@@ -160,7 +160,7 @@ class LayerStack(nn.Module, ABC):
     def prompted_block(
         self, i: int, hidden: Tensor, mask: Tensor, rows: Tensor, feed_forward: FeedForward | None = None
     ) -> Tensor:
-        """``block`` with virtual tokens that serve this block only.
+        """Compute ``block`` with virtual tokens that serve this block only.
 
         Their own outputs are not wanted, so a family may spare itself computing them; this one, which
         any family inherits, computes and drops them.
@@ -181,7 +181,7 @@ class LayerStack(nn.Module, ABC):
         return self.block(i, tokens, seen, prompt_length=length, feed_forward=feed_forward)[:, length:]
 
     def finish(self, hidden: Tensor) -> Tensor:
-        """What the family does after its last block (often nothing): ``[B, T, H]``."""
+        """Return what the family does after its last block (often nothing): ``[B, T, H]``."""
         return hidden
 
     def refuse_feed_forward(self) -> NoReturn:
@@ -205,7 +205,7 @@ backbones = Registry("lingraft.backbones")
 
 
 def visible(mask: Tensor) -> Tensor | None:
-    """The mask as scaled-dot-product attention wants it, ``[B, 1, 1, T]``; ``None`` where nothing is padding.
+    """Return the mask as scaled-dot-product attention wants it, ``[B, 1, 1, T]``; ``None`` where nothing is padding.
 
     Without a mask attention takes its fastest path. On a GPU looking would make the host wait for
     the device, so there the mask is always kept.
@@ -219,7 +219,7 @@ def visible(mask: Tensor) -> Tensor | None:
 def attend(
     query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None = None, scale: float | None = None
 ) -> Tensor:
-    """Scaled dot-product attention; on a CPU in float32 whatever comes.
+    """Compute scaled dot-product attention; on a CPU in float32 whatever comes.
 
     Torch's kernel gains nothing there from bfloat16 on the way up, and is slower on the way back.
 

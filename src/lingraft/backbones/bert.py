@@ -52,7 +52,7 @@ class BertStack(LayerStack):
         self.layers: nn.ModuleList = parts.encoder.layer
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        """Words, positions and token type 0, normalised."""
+        """Return the sum of words, positions and token type 0, normalised."""
         states: Tensor = self.embeddings(input_ids=input_ids)
         return states
 
@@ -65,7 +65,7 @@ class BertStack(LayerStack):
         prefixes: tuple[Prefix, ...] = (),
         feed_forward: FeedForward | None = None,
     ) -> Tensor:
-        """Full attention, so a virtual token is a token like any other."""
+        """Compute full attention, in which a virtual token is a token like any other."""
         layer: Any = self.layers[i]
         if not prefixes and feed_forward is None and self.precision == "float32":
             states: Tensor = layer(hidden, visible(mask))
@@ -87,7 +87,7 @@ class BertStack(LayerStack):
     def prompted_block(
         self, i: int, hidden: Tensor, mask: Tensor, rows: Tensor, feed_forward: FeedForward | None = None
     ) -> Tensor:
-        """Keys and values of the virtual tokens once for the whole batch; no queries, no feed-forward for them.
+        """Compute keys and values of the virtual tokens once for the whole batch; no queries, no feed-forward for them.
 
         With 24 virtual tokens and sentences of 30 this nearly halves the cost of a step.
         """
@@ -107,12 +107,12 @@ class BertStack(LayerStack):
 
 
 def _by_head(states: Tensor, attention: Any) -> Tensor:
-    """``[..., T, H]`` to ``[..., heads, T, d]``."""
+    """Turn ``[..., T, H]`` into ``[..., heads, T, d]``."""
     return states.view(*states.shape[:-1], -1, attention.attention_head_size).transpose(-2, -3)
 
 
 def _after_attention(layer: Any, context: Tensor, hidden: Tensor, feed_forward: FeedForward | None) -> Tensor:
-    """The rest of a block: ``context [B, heads, T, d]`` and its input ``[B, T, H]`` to its output ``[B, T, H]``."""
+    """Compute the rest of a block: ``context [B, heads, T, d]`` and its input ``[B, T, H]`` to its output."""
     attended = layer.attention.output(context.transpose(1, 2).flatten(2), hidden)
     widened = layer.intermediate(attended)
     if feed_forward is not None:

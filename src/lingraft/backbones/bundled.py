@@ -78,7 +78,7 @@ BUNDLES = {
 
 
 def find_bundle(name: str) -> Bundle:
-    """The bundle called ``name`` (without ``bundled:``).
+    """Return the bundle called ``name`` (without ``bundled:``).
 
     Raises:
         CheckpointError: There is none; the message lists those there are.
@@ -90,7 +90,7 @@ def find_bundle(name: str) -> Bundle:
 
 
 def bundled_folder(name: str, *, trusting: bool = False) -> Path:
-    """The Hugging Face folder of a bundled checkpoint, converted on first use.
+    """Return the Hugging Face folder of a bundled checkpoint, converted on first use.
 
     Several processes may ask together: one converts, the others wait. A conversion that was
     damaged since is noticed by its digests, and made anew.
@@ -161,7 +161,7 @@ def _write_checkpoint(folder: Path, name: str, weights: bytes, tokenizer: bytes)
 
 
 def bert_config(header: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Hugging Face's ``config.json`` from the header of the weights file."""
+    """Return Hugging Face's ``config.json`` from the header of the weights file."""
     return {
         "architectures": ["BertModel"],
         "model_type": "bert",
@@ -185,7 +185,7 @@ def bert_config(header: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def tokenizer_config(max_length: int, added: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Hugging Face's ``tokenizer_config.json``: XLM-R's special tokens around the ``tokenizer.json`` as it is.
+    """Return Hugging Face's ``tokenizer_config.json``: XLM-R's special tokens around the ``tokenizer.json`` as it is.
 
     ``added`` repeats that file's ``added_tokens``: without them transformers reads all of it a second
     time, in Python, which takes half a second.
@@ -207,7 +207,7 @@ def tokenizer_config(max_length: int, added: Sequence[Mapping[str, Any]]) -> dic
 
 
 def _installed(part: Part) -> Path:
-    """Where the file is, once its digest is what we know.
+    """Return where the file is, once its digest is what we know.
 
     Raises:
         CheckpointError: The package is missing, or its file is not the one we know.
@@ -230,7 +230,7 @@ def _installed(part: Part) -> Path:
 
 
 def _intact(folder: Path) -> bool:
-    """Whether a finished conversion still has the digests that its manifest lists."""
+    """Return whether a finished conversion still has the digests that its manifest lists."""
     try:
         digests: dict[str, str] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         return all(_sha256(folder / file) == digest for file, digest in digests.items())

@@ -25,21 +25,21 @@ DOWNLOADED = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
 
 
 def usual_prefix(checkpoint: str) -> str:
-    """What the model behind this name saw before every text; E5 models were trained with ``query: ``."""
+    """Return what the model behind this name saw before every text; E5 models were trained with ``query: ``."""
     name = checkpoint.rstrip("/").rpartition("/")[2].removeprefix(BUNDLED).lower()
     words = re.split(r"[-_.]", name)
     return "query: " if "e5" in words and "instruct" not in words else ""
 
 
 def checkpoint_folder(checkpoint: str, *, trusting: bool = False) -> Path:
-    """Where the checkpoint's files are, fetched or converted first if need be; ``trusting`` as in load_backbone."""
+    """Find the checkpoint's files, fetched or converted first if need be; ``trusting`` as in load_backbone."""
     if checkpoint.startswith(BUNDLED):
         return bundled_folder(checkpoint.removeprefix(BUNDLED), trusting=trusting)
     return local_folder(checkpoint) or download(checkpoint, only=DOWNLOADED)
 
 
 def local_folder(checkpoint: str) -> Path | None:
-    """The folder of that name; ``None`` if the name can only be a Hub id.
+    """Return the folder of that name; ``None`` if the name can only be a Hub id.
 
     Raises:
         CheckpointError: It is a path, and no folder is there.
@@ -58,7 +58,7 @@ def local_folder(checkpoint: str) -> Path | None:
 
 
 def download(checkpoint: str, *, only: list[str]) -> Path:
-    """The local snapshot of a Hub repository, downloaded unless it is cached."""
+    """Return the local snapshot of a Hub repository, downloaded unless it is cached."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -85,7 +85,7 @@ def download(checkpoint: str, *, only: list[str]) -> Path:
 
 
 def read_config(folder: Path, checkpoint: str) -> dict[str, Any]:
-    """The content of ``config.json``, of a supported family."""
+    """Return the content of ``config.json``, of a supported family."""
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(
@@ -111,7 +111,7 @@ def read_config(folder: Path, checkpoint: str) -> dict[str, Any]:
 
 
 def weight_files(folder: Path, checkpoint: str) -> list[Path]:
-    """The safetensors files of the checkpoint, each complete as far as its header tells."""
+    """Return the safetensors files of the checkpoint, each complete as far as its header tells."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
@@ -127,7 +127,7 @@ def weight_files(folder: Path, checkpoint: str) -> list[Path]:
 
 
 def _no_weights(folder: Path, checkpoint: str, missing: str) -> str:
-    """Why there are no weights to read, and what to do about it."""
+    """Return why there are no weights to read, and what to do about it."""
     target = Path(checkpoint).name + "-safetensors"
     conversion = (
         f'  python -c "from transformers import AutoModel as M, AutoTokenizer as T; '
@@ -149,7 +149,7 @@ def _no_weights(folder: Path, checkpoint: str, missing: str) -> str:
 
 
 def stored_parameters(file: Path) -> int:
-    """How many numbers a safetensors file holds.
+    """Return how many numbers a safetensors file holds.
 
     Raises:
         CheckpointError: The header and the file's size disagree.
@@ -167,7 +167,7 @@ def stored_parameters(file: Path) -> int:
 
 
 def stored_in_16_bit(files: list[Path]) -> Literal["float16", "bfloat16"] | None:
-    """The format that all floating-point numbers of a checkpoint are stored in, if it is one of 16 bit."""
+    """Return the format that all floating-point numbers of a checkpoint are stored in, if it is one of 16 bit."""
     from safetensors import safe_open
 
     found = set()
@@ -192,7 +192,7 @@ def check_tokenizer_files(folder: Path, checkpoint: str) -> None:
 
 
 def licence_of(folder: Path, checkpoint: str) -> str:
-    """What the bundle or the model card's header states, else ``unknown``."""
+    """Return what the bundle or the model card's header states, else ``unknown``."""
     if checkpoint.startswith(BUNDLED):
         return find_bundle(checkpoint.removeprefix(BUNDLED)).licence
     card = folder / "README.md"
@@ -203,5 +203,5 @@ def licence_of(folder: Path, checkpoint: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without the rest of a long message."""
+    """Return what an error says, without the rest of a long message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -64,7 +64,7 @@ class DebertaStack(LayerStack):
         self._distances: tuple[tuple[object, ...], tuple[int, int, Tensor]] | None = None
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        """Words, and where the checkpoint has them positions and token type 0, normalised; padding is zero."""
+        """Return words, and where the checkpoint has them positions and token type 0, normalised; padding is zero."""
         states: Tensor = self.embeddings(input_ids=input_ids, mask=input_ids != self.padding)
         return states
 
@@ -77,7 +77,7 @@ class DebertaStack(LayerStack):
         prefixes: tuple[Prefix, ...] = (),
         feed_forward: FeedForward | None = None,
     ) -> Tensor:
-        """Disentangled attention; virtual tokens count as positions before the text, a prefix has none."""
+        """Compute disentangled attention; virtual tokens count as positions before the text, a prefix has none."""
         if feed_forward is not None:
             self.refuse_feed_forward()
         layer: Any = self.layers[i]
@@ -94,7 +94,7 @@ class DebertaStack(LayerStack):
         return states
 
     def _attend(self, attention: Any, hidden: Tensor, keep: Tensor, prefixes: tuple[Prefix, ...]) -> Tensor:
-        """``[B, T, H]`` to ``[B, T, H]`` through one block's attention; ``keep`` is ``[B, T]``."""
+        """Turn ``[B, T, H]`` into ``[B, T, H]`` through one block's attention; ``keep`` is ``[B, T]``."""
         heads = attention.num_attention_heads
         query = _by_head(attention.query_proj(hidden), heads)  # [B, heads, T, d]
         key = _by_head(attention.key_proj(hidden), heads)
@@ -123,7 +123,7 @@ class DebertaStack(LayerStack):
         return context.transpose(1, 2).flatten(2)
 
     def _reachable(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """What a text of this length needs of the distance embeddings.
+        """Return what a text of this length needs of the distance embeddings.
 
         The rows are kept for the next block; the embeddings are not, since a run may train them.
 
@@ -152,7 +152,7 @@ def deberta() -> Family:
 
 
 def bucket(distance: Tensor, *, buckets: int, farthest: int) -> Tensor:
-    """Near distances as they are, far ones in logarithmic steps; a negative ``buckets`` leaves all as they are."""
+    """Keep near distances, and map far ones to logarithmic steps; a negative ``buckets`` keeps all."""
     if buckets <= 0 or farthest <= 0:
         return distance
     near = buckets // 2
@@ -163,7 +163,7 @@ def bucket(distance: Tensor, *, buckets: int, farthest: int) -> Tensor:
 
 
 def _look_up(content: Tensor, position: Tensor, index: Tensor) -> Tensor:
-    """``content . position`` for the distance of each pair: ``[B, heads, T, T]``.
+    """Return ``content . position`` for the distance of each pair: ``[B, heads, T, T]``.
 
     Args:
         content: ``[B, heads, T, d]``.
@@ -175,7 +175,7 @@ def _look_up(content: Tensor, position: Tensor, index: Tensor) -> Tensor:
 
 
 def _by_head(states: Tensor, heads: int) -> Tensor:
-    """``[..., T, heads * d]`` to ``[..., heads, T, d]``."""
+    """Turn ``[..., T, heads * d]`` into ``[..., heads, T, d]``."""
     return states.view(*states.shape[:-1], heads, -1).transpose(-2, -3)
 
 

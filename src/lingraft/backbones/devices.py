@@ -7,7 +7,7 @@ import torch
 from ..core.errors import ConfigError
 
 
-def offered() -> list[str]:
+def list_devices() -> list[str]:
     """Return the kinds of device that torch finds here, the fastest first."""
     accelerators = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return [*(name for name, there in accelerators.items() if there), "cpu"]
@@ -19,7 +19,7 @@ def find_device(wanted: str) -> torch.device:
     Raises:
         ConfigError: Torch finds none of that kind.
     """
-    there = offered()
+    there = list_devices()
     if wanted not in ("auto", *there):
         usable = " or ".join(["auto", *reversed(there)])
         raise ConfigError([f"device: {wanted} was asked for, but torch finds none on this machine; choose {usable}"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def weights_digest(module: nn.Module, but: Collection[str] = ()) -> str:
-    """SHA-256 over the names, dtypes, shapes and bytes of all parameters (``but`` some), in the order of their names.
+    """Return the SHA-256 of names, dtypes, shapes and bytes of all parameters (``but`` some), in the order of names.
 
     Parameters that are kept in 16 bit count as the float32 numbers that are computed with.
     A layer stack adds what its configuration says beyond shapes (``LayerStack.configuration``): the same weights with
@@ -39,7 +39,7 @@ def weights_digest(module: nn.Module, but: Collection[str] = ()) -> str:
 
 
 def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
-    """SHA-256 over the tokenizer's canonical serialisation and its special tokens.
+    """Return the SHA-256 over the tokenizer's canonical serialisation and its special tokens.
 
     Truncation and padding are switched off first: they are part of the serialisation, but belong
     to the last call and not to the tokenizer.

@@ -74,17 +74,17 @@ class _Cursor:
         self.position = 0
 
     def numbers(self, layout: str) -> tuple[Any, ...]:
-        """Numbers in :mod:`struct`'s notation."""
+        """Read numbers in :mod:`struct`'s notation."""
         values = struct.unpack_from("<" + layout, self.content, self.position)
         self.position += struct.calcsize("<" + layout)
         return values
 
     def number(self, layout: str) -> Any:
-        """One number, or one string of bytes."""
+        """Read one number, or one string of bytes."""
         return self.numbers(layout)[0]
 
     def array(self, dtype: DTypeLike, count: int) -> NDArray[Any]:
-        """Equal numbers in a row."""
+        """Read equal numbers in a row."""
         values = np.frombuffer(self.content, dtype, count, self.position)
         self.position += values.nbytes
         return values
@@ -94,7 +94,7 @@ Directory = dict[str, tuple[int, int]]  # name -> offset, size in bytes
 
 
 def _read_directory(content: bytes) -> tuple[dict[str, Any], list[str], Directory]:
-    """Header, vocabulary pieces, and where each tensor lies."""
+    """Read header, vocabulary pieces, and where each tensor lies."""
     cursor = _Cursor(content)
     magic, _version = cursor.numbers("4sI")
     if magic != MAGIC:
@@ -124,7 +124,7 @@ def _read_directory(content: bytes) -> tuple[dict[str, Any], list[str], Director
 
 
 def _layout(header: dict[str, Any]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    """Name in the file, name in a ``BertModel``, and shape of every tensor."""
+    """Yield name in the file, name in a ``BertModel``, and shape of every tensor."""
     width, inner = header["width"], header["inner_width"]
     yield "emb.word", "embeddings.word_embeddings.weight", (header["vocabulary"], width)
     yield "emb.pos", "embeddings.position_embeddings.weight", (header["max_positions"], width)
@@ -140,7 +140,7 @@ def _layout(header: dict[str, Any]) -> Iterator[tuple[str, str, tuple[int, ...]]
 
 
 def _read_tensor(content: bytes, directory: Directory, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Vectors and positions are stored as float32, all other matrices in blocks; the size tells which."""
+    """Read vectors and positions as float32, all other matrices in blocks; the size tells which."""
     offset, nbytes = directory[name]
     if nbytes == prod(shape) * 4:
         return np.frombuffer(content, "<f4", prod(shape), offset).reshape(shape).astype(np.float32)

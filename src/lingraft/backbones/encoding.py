@@ -62,7 +62,7 @@ class Encoded:
         return self.table.width
 
     def pooled(self, ids: Sequence[str]) -> Tensor:
-        """Mean states after the frozen last layer: ``[N, H]``."""
+        """Return the mean states after the frozen last layer: ``[N, H]``."""
         return self.table.pooled_rows([self.row[i] for i in ids])
 
 
@@ -76,7 +76,7 @@ def encode(
     device: torch.device,
     advance: Advance = lambda tokens: None,
 ) -> Encoded:
-    """Frozen states of ``features``, from the cache where they are there already.
+    """Compute frozen states of ``features``, from the cache where they are there already.
 
     Args:
         features: Tokenised texts.
@@ -117,17 +117,17 @@ def encode(
 
 
 def usual_cut(num_layers: int) -> int:
-    """Half of the depth: of cuts 0, 4, 6, 8 and 10 of 12, 6 was best on topics in Hausa and Guarani.
+    """Return half of the depth: of cuts 0, 4, 6, 8 and 10 of 12, 6 was best on topics in Hausa and Guarani.
 
     2.0 points [0.2, 3.8] better than 8, which an earlier pilot on Yoruba had chosen; one seed, and p = 0.17 once
-    corrected for their number. Cut 0, which costs twice as much, is not told apart from 6
+    corrected for their number. Cut 0, which costs twice as much, is not distinguishable from 6
     (docs/results/knowledge-transfer.md).
     """
     return num_layers // 2
 
 
 def _shards(lengths: Sequence[int], width: int, dtype: Dtype) -> Iterator[list[int]]:
-    """Rows of each shard: whole batches, as many as fit."""
+    """Yield rows of each shard: whole batches, as many as fit."""
     shard: list[int] = []
     for batch in length_batches(lengths):
         if shard and states_bytes([lengths[row] for row in shard + batch], width=width, dtype=dtype) > SHARD_BYTES:
@@ -141,7 +141,7 @@ def _shards(lengths: Sequence[int], width: int, dtype: Dtype) -> Iterator[list[i
 def _states(
     ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, dtype: Dtype, device: torch.device, advance: Advance
 ) -> StateTable:
-    """States at the cut and pooled states after the last layer, in the order of ``ids``."""
+    """Compute states at the cut and pooled states after the last layer, in the order of ``ids``."""
     lengths = [len(text) for text in ids]
     table = StateTable.empty(lengths, width=stack.width, layer=cut, dtype=dtype)
     for rows in length_batches(lengths):

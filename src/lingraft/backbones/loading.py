@@ -161,7 +161,7 @@ def describe_checkpoint(checkpoint: str) -> CheckpointFacts:
 
 
 def empty_stack(checkpoint: str) -> LayerStack:
-    """The layer stack on the meta device: shapes without values, made from the configuration alone.
+    """Return the layer stack on the meta device: shapes without values, made from the configuration alone.
 
     Of a Hub id only the configuration is fetched, and a bundled checkpoint is not converted. For
     counting what a recipe would train.
@@ -185,7 +185,7 @@ def empty_stack(checkpoint: str) -> LayerStack:
 
 
 def load_encoder(checkpoint: str) -> nn.Module:
-    """The Hugging Face model itself, without a head, for who needs its own forward pass.
+    """Return the Hugging Face model itself, without a head, for who needs its own forward pass.
 
     Raises:
         CheckpointError: As :func:`load_backbone`.
@@ -194,7 +194,7 @@ def load_encoder(checkpoint: str) -> nn.Module:
 
 
 def _load_encoder(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.Module:
-    """The Hugging Face encoder without pooler and head, every weight of it from the file.
+    """Return the Hugging Face encoder without pooler and head, every weight of it from the file.
 
     All in float32; ``mapped``, word embeddings that are stored in 16 bit stay so.
     """
@@ -236,7 +236,7 @@ def _load_encoder(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.
 
 
 def _configuration(checkpoint: str) -> Any:
-    """Hugging Face's configuration of a checkpoint, without its weights; a bundled one has a BERT's usual shape."""
+    """Return Hugging Face's configuration of a checkpoint, without its weights; a BERT's usual one if bundled."""
     from transformers import AutoConfig
 
     if checkpoint.startswith(BUNDLED):
@@ -255,7 +255,7 @@ def _configuration(checkpoint: str) -> Any:
 
 
 def _without_pooler(config: Any) -> dict[str, Any]:
-    """The option that leaves a pooler out, for the families that have one."""
+    """Return the option that leaves a pooler out, for the families that have one."""
     from transformers import MODEL_MAPPING
 
     family: Any = MODEL_MAPPING[type(config)]
@@ -270,7 +270,7 @@ def _not_loadable(checkpoint: str, error: BaseException) -> str:
 
 
 def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a checkpoint, without its weights.
+    """Return the tokenizer of a checkpoint, without its weights.
 
     Raises:
         CheckpointError: As :func:`load_backbone`.
@@ -309,7 +309,7 @@ def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, config: dict[str, Any]
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' progress bars and load reports; what matters of them we check ourselves."""
+    """Silence transformers' progress bars and load reports; what matters of them we check ourselves."""
     from transformers.utils import logging as verbose
 
     logging: Any = verbose  # untyped

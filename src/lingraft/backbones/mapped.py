@@ -12,6 +12,7 @@ import mmap
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,7 +31,9 @@ _PRESENT = np.uint64(1 << 63)
 def read_in_chunks(values: Tensor) -> Iterator[Tensor]:
     """Yield the numbers of a tensor in flat pieces, those of 16 bit in float32; each is released when it was read."""
     flat = values.detach().reshape(-1)
-    for piece in flat.split(max(1, CHUNK // flat.element_size())):
+    size = max(1, CHUNK // flat.element_size())
+    for start in range(0, flat.numel(), size):
+        piece = flat[start : start + size]
         yield (piece.float() if piece.dtype in NARROW else piece).cpu()
         release(piece)
 
@@ -49,7 +52,7 @@ def release(values: Tensor) -> None:
     if last <= first:
         return
     with suppress(OSError, AttributeError):  # what the system does not tell or allow is left as it is
-        with open("/proc/self/pagemap", "rb", buffering=0) as file:
+        with Path("/proc/self/pagemap").open("rb", buffering=0) as file:
             file.seek(8 * first)
             pages = np.frombuffer(file.read(8 * (last - first)), dtype=np.uint64)
         if len(pages) == last - first and bool((pages & _PRESENT).all()) and bool((pages & _OF_FILE).all()):

@@ -53,7 +53,7 @@ class ModernBertStack(LayerStack):
         self._window: tuple[tuple[object, ...], Tensor] | None = None
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        """Words, normalised; positions come with attention."""
+        """Return words, normalised; positions come with attention."""
         states: Tensor = self.embeddings(input_ids=input_ids)
         return states
 
@@ -66,7 +66,7 @@ class ModernBertStack(LayerStack):
         prefixes: tuple[Prefix, ...] = (),
         feed_forward: FeedForward | None = None,
     ) -> Tensor:
-        """Attention over the text or, in a local block, over a window of it and the prompt."""
+        """Compute attention over the text or, in a local block, over a window of it and the prompt."""
         if feed_forward is not None:
             self.refuse_feed_forward()
         seen = visible(mask)
@@ -84,12 +84,12 @@ class ModernBertStack(LayerStack):
         return hidden + widened
 
     def finish(self, hidden: Tensor) -> Tensor:
-        """The final norm: blocks normalise on their way in."""
+        """Apply the final norm: blocks normalise on their way in."""
         states: Tensor = self.norm(hidden)
         return states
 
     def _rotation(self, kind: str, hidden: Tensor) -> Rotation:
-        """Cosines and sines for as many positions as ``hidden`` has."""
+        """Return cosines and sines for as many positions as ``hidden`` has."""
         key = (hidden.shape[1], hidden.dtype, hidden.device)
         known = self._rotations.get(kind)
         if known is None or known[0] != key:
@@ -99,7 +99,7 @@ class ModernBertStack(LayerStack):
         return known[1]
 
     def _windowed(self, length: int, prompt_length: int, device: torch.device) -> Tensor:
-        """``[1, 1, T, T]``: who is within reach of whom."""
+        """Return ``[1, 1, T, T]``: who is within reach of whom."""
         key = (length, prompt_length, device)
         known = self._window
         if known is None or known[0] != key:
@@ -114,7 +114,7 @@ class ModernBertStack(LayerStack):
 def _attend(
     layer: Any, hidden: Tensor, seen: Tensor | None, rotation: Rotation, prefixes: tuple[Prefix, ...]
 ) -> Tensor:
-    """One block's attention with prefixes: ``[B, T, H]`` to ``[B, T, H]``, the residual connection not yet added.
+    """Compute one block's attention with prefixes: ``[B, T, H]`` to the same, the residual not yet added.
 
     A prefix has no place in the text, so neither its keys nor the queries that meet them are rotated,
     and no window hides it.

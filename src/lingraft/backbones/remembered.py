@@ -15,7 +15,8 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from ..core.files import cache_root, write_atomically
+from ..core.errors import LingraftError
+from ..core.files import cache_root, write_json
 from ..core.version import __version__
 
 BELIEVED = 7 * 24 * 3600.0
@@ -50,14 +51,13 @@ def note_digests(folder: Path, seen: Stamps, digests: Mapping[str, str]) -> None
     """Keep ``digests``, made of files that were as in ``seen``; not where those have changed, or only just before."""
     now = time.time()
     record = {"time": now, "readers": _readers(), "files": seen, "digests": dict(digests)}
-    with suppress(OSError):  # a cache that we may only read makes the next start slower, no more
+    with suppress(OSError, LingraftError):  # a cache that we may only read makes the next start slower, no more
         if stamp_files(folder) == seen and all(stamp[-1] / 1e9 < now - SETTLED for stamp in seen.values()):
-            text = json.dumps(record)
-            write_atomically(_path(folder), lambda path: path.write_text(text, encoding="utf-8") and None)
+            write_json(_path(folder), record)
 
 
 def _readers() -> dict[str, str]:
-    """What makes parameters and a tokenizer of the files; another version may make others."""
+    """Return what makes parameters and a tokenizer of the files; another version may make others."""
     names = ("torch", "transformers", "tokenizers", "safetensors")
     return {"lingraft": __version__, **{name: version(name) for name in names}}
 

@@ -48,14 +48,14 @@ def text_digest(ids: Sequence[int]) -> bytes:
 
 
 def states_bytes(lengths: Sequence[int], *, width: int, dtype: Dtype = "float32") -> int:
-    """Size on disk of shards for texts of these lengths, known before anything is computed."""
+    """Return the size on disk of shards for texts of these lengths, known before anything is computed."""
     tokens = int(np.sum(lengths, dtype=np.int64)) * width * np.dtype(dtype).itemsize
     size = tokens + (4 * width + 8 + DIGEST_BYTES) * len(lengths)
     return size + (1 + size // _SMALL) * (8 + _HEADER_BYTES)
 
 
 def shard_bytes(table: StateTable) -> int:
-    """Size on disk of the shard of a table, give or take what its header leaves free."""
+    """Return the size on disk of the shard of a table, give or take what its header leaves free."""
     arrays = table.tokens.nbytes + table.offsets.nbytes + table.pooled.nbytes
     return arrays + len(table) * DIGEST_BYTES + _HEADER_BYTES
 
@@ -134,7 +134,7 @@ def _name(texts: bytes) -> str:
 
 
 def _checksum(file: BinaryIO) -> int:
-    """CRC-32 of all bytes; accidents are the enemy, not forgers, and it is the fastest at hand.
+    """Return the CRC-32 of all bytes; accidents are the enemy, not forgers, and it is the fastest at hand.
 
     The file is read, not mapped, so that what was looked at once does not stay in this process's memory.
     """
@@ -167,7 +167,7 @@ _in_use: weakref.WeakValueDictionary[tuple[int, int, int], StateTable] = weakref
 
 
 def is_in_use(shard: ShardFile) -> bool:
-    """Whether a table of this process reads from a shard."""
+    """Return whether a table of this process reads from a shard."""
     return shard.identity in _in_use
 
 
@@ -197,7 +197,7 @@ def open_shard(path: Path, layer: int) -> StateTable:
 
 
 def _mapped(path: Path, identity: tuple[int, int, int], layer: int) -> StateTable:
-    """The arrays of a shard as views of its memory map (safetensors maps for torch, and copies for numpy)."""
+    """Return the arrays of a shard as views of its memory map (safetensors maps for torch, and copies for numpy)."""
     with safe_open(path, framework="pt") as file:
         tokens, offsets, pooled = (file.get_tensor(name).numpy() for name in ("tokens", "offsets", "pooled"))
     for array in (tokens, offsets, pooled):

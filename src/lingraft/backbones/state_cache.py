@@ -57,7 +57,7 @@ _FORMER = re.compile(r"[0-9a-f]{64}\.(safetensors|lock)")  # before texts had sh
 
 
 def states_folder() -> Path:
-    """Where spaces live, unless a caller says otherwise."""
+    """Return where spaces live, unless a caller says otherwise."""
     return cache_root() / "states"
 
 
@@ -207,19 +207,19 @@ def require_room(folder: Path, size: int, *, max_bytes: int) -> None:
     """
     used = sum(shard.size for shard in _all_shards(folder) if is_in_use(shard))
     if used + size > max_bytes:
-        told = (
+        needs = (
             f"this run uses {_in_units(used)} of cached states and needs {_in_units(size)} more"
             if used
             else (f"the states take {_in_units(size)}")
         )
         raise CacheError(
-            f"{told}, but the cache is bounded to {_in_units(max_bytes)}; raise cache.max_gigabytes in the recipe, or "
+            f"{needs}, but the cache is bounded to {_in_units(max_bytes)}; raise cache.max_gigabytes in the recipe, or "
             "halve the states with cache.dtype: float16"
         )
 
 
 def _why_not_written(error: Exception, space: Path, size: int) -> str:
-    """What stood in the way of saving a shard, and what to do."""
+    """Return what stood in the way of saving a shard, and what to do."""
     # The safetensors library reports the system's error in its text only.
     full = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
     if getattr(error, "errno", None) in full or any(f"os error {code})" in str(error) for code in full):
@@ -303,7 +303,7 @@ def _spaces(folder: Path) -> list[Path]:
 
 
 def _all_shards(folder: Path) -> list[ShardFile]:
-    """The shards of all spaces, least recently used first."""
+    """Return the shards of all spaces, least recently used first."""
     return sorted((shard for space in _spaces(folder) for shard in list_shards(space)), key=lambda shard: shard.used)
 
 
@@ -336,7 +336,7 @@ def _make_room(folder: Path, size: int, max_bytes: int) -> None:
 
 
 def _in_units(size: float) -> str:
-    """A number of bytes for people: ``1.50 GB``."""
+    """Return a number of bytes for people: ``1.50 GB``."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
             return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.2f} {unit}"

@@ -63,7 +63,14 @@ class StateTable:
 
     @classmethod
     def empty(cls, lengths: Sequence[int], *, width: int, layer: int, dtype: Dtype = "float32") -> StateTable:
-        """Make room for texts of the given lengths, to be filled by :meth:`put`."""
+        """Make room for texts of the given lengths, to be filled by :meth:`put`.
+
+        Args:
+            lengths: Tokens of each of ``N`` texts.
+            width: ``H``.
+            layer: That the states are of.
+            dtype: Of the tokens' states.
+        """
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
         tokens = np.zeros((int(offsets[-1]), width), dtype=dtype)
         return cls(tokens, offsets, np.zeros((len(lengths), width), dtype=np.float32), layer)
@@ -175,7 +182,7 @@ class StateView:
 
 
 def _checked(rows: Sequence[int], texts: int) -> NDArray[np.int64]:
-    """The rows as an array, none of them counted from the end."""
+    """Return the rows as an array, none of them counted from the end."""
     chosen = np.asarray(rows, dtype=np.int64)
     if chosen.min(initial=0) < 0 or chosen.max(initial=-1) >= texts:
         raise IndexError(f"rows {chosen.min()} to {chosen.max()} of a table of {texts} texts")

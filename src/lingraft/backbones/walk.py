@@ -29,7 +29,7 @@ STEP = 16
 
 
 def padded_length(tokens: int, limit: int | None = None) -> int:
-    """Length that a text of so many tokens is padded to, at most ``limit`` (what the positions allow)."""
+    """Return the length that a text of so many tokens is padded to, at most ``limit`` (what the positions allow)."""
     padded = max(1, -(-tokens // STEP)) * STEP
     return padded if limit is None else min(padded, limit)
 
@@ -73,7 +73,14 @@ def encode_batch(
 
 
 def states_at(ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, device: torch.device) -> States:
-    """States at the cut, padded to the longest text: computed afresh, and what the cache would give for these texts."""
+    """Compute states at the cut afresh, padded to the longest text: what the cache would give for these texts.
+
+    Args:
+        ids: Token ids of ``B`` texts.
+        stack: The frozen layers.
+        cut: Layer of the states; :data:`IDS` for the ids themselves.
+        device: Where to compute.
+    """
     states = pad_batch(ids, stack, device)
     if cut != IDS:
         with torch.no_grad():
@@ -83,7 +90,7 @@ def states_at(ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, device:
 
 
 def at_layer(stack: LayerStack, states: States, layer: int) -> States:
-    """States at any layer through the frozen blocks up to ``layer``."""
+    """Run states at any layer through the frozen blocks up to ``layer``."""
     if states.layer == IDS:
         states = replace(states, tokens=stack.embed(states.tokens), layer=0)
     for i in range(states.layer, layer):
@@ -92,7 +99,7 @@ def at_layer(stack: LayerStack, states: States, layer: int) -> States:
 
 
 def frozen_pooled(stack: LayerStack, states: States) -> Tensor:
-    """States at any layer through the frozen rest of the stack, pooled: ``[B, H]``."""
+    """Run states at any layer through the frozen rest of the stack, and pool them: ``[B, H]``."""
     states = at_layer(stack, states, stack.num_layers)
     return replace(states, tokens=stack.finish(states.tokens)).pooled()
 
@@ -104,7 +111,7 @@ def step(
     prompt: Tensor | tuple[Prefix, ...] | None = None,
     feed_forward: FeedForward | None = None,
 ) -> States:
-    """States at ``layer`` through one block.
+    """Run states at ``layer`` through one block.
 
     Args:
         stack: The frozen layers.

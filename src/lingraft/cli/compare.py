@@ -10,7 +10,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from .terminal import Overrides, Quiet, RecipePath, console, escaped
+from .terminal import Overrides, Quiet, RecipePath, console, escape
 
 
 def compare(
@@ -39,9 +39,9 @@ def compare(
         for i in shown:
             table.add_column(HEADINGS[i], justify="left" if i == 0 else "right", overflow="fold")
         for row in table_rows(block, found):
-            table.add_row(*(escaped(row[i]) for i in shown))
+            table.add_row(*(escape(row[i]) for i in shown))
         console.print(table)
-        console.print(escaped(finding(block, found).replace("*", "").replace("`", "")), highlight=False)
+        console.print(escape(finding(block, found).replace("*", "").replace("`", "")), highlight=False)
     console.print(f"whole table: {folder / 'README.md'}", highlight=False)
     if markdown is not None:
         page = write_comparison_page(folder, markdown, command=command)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from .terminal import console, escaped
+from .terminal import console, escape
 
 
 def list_(
@@ -34,7 +34,7 @@ def list_(
     headings, rows = rows_of(kind)
     table = Table(*headings)
     for row in rows:
-        table.add_row(*map(escaped, row))
+        table.add_row(*map(escape, row))
     console.print(table)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from ..core.registry import Registry
-from ..experiments.variants import described
+from ..experiments.methods import built_in_methods
 from ..recipe.parsing import registry_of
 from ..recipe.presets import preset_text, presets
 
@@ -13,11 +13,11 @@ Rows = tuple[list[str], list[list[str]]]
 
 
 def rows_of(kind: str) -> Rows:
-    """Headings and rows for ``lingraft list KIND``."""
+    """Return headings and rows for ``lingraft list KIND``."""
     if kind == "languages":
         return _languages()
     if kind == "methods":
-        return ["name", "what it is"], [[name, str(entry["about"])] for name, entry in described().items()]
+        return ["name", "what it is"], [[name, str(entry["about"])] for name, entry in built_in_methods().items()]
     if kind == "presets":
         return ["name", "what it is"], [[name, _first_comment(preset_text(name))] for name in presets()]
     if kind == "tasks":
@@ -43,13 +43,13 @@ def _registry(kind: str) -> Registry:
 
 
 def _first_comment(text: str) -> str:
-    """The words of the comment that a file begins with."""
+    """Return the words of the comment that a file begins with."""
     comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
     return " ".join(line.lstrip("# ") for line in comment)
 
 
 def _tasks() -> Rows:
-    """Kinds for one's own files, and benchmarks with languages, sizes and licence."""
+    """Return kinds for one's own files, and benchmarks with languages, sizes and licence."""
     from ..tasks.benchmarks.catalogue import benchmarks
 
     known = benchmarks()
@@ -67,7 +67,7 @@ def _tasks() -> Rows:
 
 
 def _languages() -> Rows:
-    """Languages whose CLDR names are enough for the demo."""
+    """Return languages whose CLDR names are enough for the demo."""
     from ..data.cldr import supported
     from ..data.languages import display_name
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from ..core.errors import LingraftError
 from . import compare, evaluate, info, predict, report, run
-from .terminal import escaped
+from .terminal import escape
 
 app = typer.Typer(
     help="Graft a task and a language onto a frozen multilingual language model with very little data.",
@@ -76,11 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _say_error(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {escaped(text)}", highlight=False)
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {escape(text)}", highlight=False)
 
 
 def _close_output() -> NoReturn:
-    """The reader of our output went away, as `head` does; nothing is wrong."""
+    """Close the output whose reader went away, as `head` does; nothing is wrong."""
     with suppress(OSError):
         sys.stdout.close()
     sys.exit(0)

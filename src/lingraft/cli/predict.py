@@ -1,4 +1,4 @@
-"""``predict``: what a trained run says of texts."""
+"""``predict``: the predictions of a trained run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def predict(
     text_b: Annotated[str | None, typer.Option(help="Column of the second text of a pair.")] = None,
     output: Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="Output format.")] = "jsonl",
 ) -> None:
-    """What a trained run says of texts, or of rows of a table; JSON lines or CSV on standard output, with confidence.
+    """Predict texts, or rows of a table, with a trained run; JSON lines or CSV on standard output, with confidence.
 
     The run's model card shows one item. Where that is more than a text (a question with its context, a text with
     alternatives), the file is a table that has its parts as columns.
@@ -52,7 +52,14 @@ def predict(
 
 
 def write_predictions(stream: TextIO, texts: list[Any], predictions: list[Prediction], output: str) -> None:
-    """One line per text: the text, the label, its probability."""
+    """Write one line per text: the text, the label, its probability.
+
+    Args:
+        stream: Written to.
+        texts: What was predicted on, in order.
+        predictions: One for each.
+        output: ``csv`` or ``jsonl``.
+    """
     import csv
     import json
 

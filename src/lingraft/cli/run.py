@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from ..core.errors import DataError
 from ..core.progress import Reporter
-from .terminal import Overrides, Quiet, RecipePath, console, escaped
+from .tables import Column, print_table
+from .terminal import Overrides, Quiet, RecipePath, console, escape
 
 if TYPE_CHECKING:
     from ..recipe.settings import Recipe
-    from ..results.findings import Result
+    from ..results.findings import Estimate, Result
 
 
 def init(
@@ -47,29 +46,33 @@ def init(
 
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
-    from ..experiments.variants import variants
+    from ..experiments.methods import list_methods
     from ..recipe.parsing import read_recipe
     from ..runs.plan import plan
 
     def compared(settings: Recipe) -> None:
         if settings.compare is not None:
-            variants(settings)
+            list_methods(settings)
 
     found = plan(read_recipe(recipe, overrides or []), compared)
     title = f"{found.task}, {found.trials} trial{'s' if found.trials > 1 else ''}"
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False, collapse_padding=True
-    )
-    headings = ("language", "labels", "pairs", "pair tokens", "dev", "test", "tokens", "cut off", "unknown")
-    for heading in (*headings, "pieces/word"):
-        table.add_column(heading, justify="left" if heading == "language" else "right", overflow="fold")
-    for row in found.languages:
-        table.add_row(*row)
-    console.print(table)
+    columns = [
+        Column("language", justify="left"),
+        Column("labels"),
+        Column("pairs"),
+        Column("pair\ntokens", 7),
+        Column("dev", 3),
+        Column("test"),
+        Column("tokens", 4),
+        Column("trun-\ncated", 2),
+        Column("unknown", 5),
+        Column("pieces\n/word", 6),
+    ]
+    print_table(title, columns, found.languages)
     for line in found.lines:
         console.print(line, highlight=False, markup=False)
     for line in found.warnings:
-        console.print(f"[yellow]warning:[/yellow] {escaped(line)}", highlight=False)
+        console.print(f"[yellow]warning:[/yellow] {escape(line)}", highlight=False)
 
 
 def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -> None:
@@ -89,7 +92,7 @@ def demo(
     output_dir: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Monitor a pretrained model learn a language: names of countries, languages, currencies, scripts and cities."""
+    """Watch a pretrained model learn a language: names of countries, languages, currencies, scripts and cities."""
     from .starters import demo_recipe
 
     settings = demo_recipe(language, output_dir)
@@ -99,7 +102,7 @@ def demo(
 
 
 def show_results(folder: Path) -> None:
-    """The before-and-after table of a finished run, and where its report is."""
+    """Show the before-and-after table of a finished run, and where its report is."""
     from ..results.findings import metrics_of, results
     from ..results.run_files import read_run
     from ..results.wording import metric_name
@@ -107,34 +110,47 @@ def show_results(folder: Path) -> None:
     found = read_run(folder)
     names = [metric_name(metric) for metric in metrics_of(found.data)]
     shown = names[0] + (f" ({names[1]})" if len(names) > 1 else "")
-    table = Table(title=f"{found.data['task']}: {shown}, 95 % intervals", title_justify="left")
-    for heading in ("language", "shots", "frozen head", "lingraft", "gain", "n"):
-        table.add_column(heading, justify="left" if heading == "language" else "right")
-    for row in results(found):
-        table.add_row(
+    columns = [
+        Column("language", justify="left"),
+        Column("shots"),
+        Column("frozen\nhead", 1),
+        Column("95 %", 5),
+        Column(f"({names[-1]})", 6),
+        Column("lingraft"),
+        Column("95 %", 3),
+        Column(f"({names[-1]})", 4),
+        Column("gain"),
+        Column("95 %"),
+        Column("n", 2),
+    ]
+    rows = [
+        [
             row.name,
             str(row.shots),
-            _estimate(row.before, row.second_before),
-            _estimate(row.after, row.second_after),
-            _gain(row),
+            *_estimate(row.before, row.second_before),
+            *_estimate(row.after, row.second_after),
+            *_gain(row),
             str(row.n),
-        )
-    console.print(table)
+        ]
+        for row in results(found)
+    ]
+    print_table(f"{found.data['task']}: {shown}, 95 % intervals", columns, rows)
     console.print(f"report: {folder / 'report.html'}", highlight=False)
 
 
-def _estimate(estimate: Any, second: float | None) -> str:
+def _estimate(estimate: Estimate | None, second: float | None) -> tuple[str, str, str]:
+    """Return a number, its interval, and the second metric's."""
     if estimate is None:
-        return ""
-    interval = f" [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate.low is not None else ""
-    return f"{estimate.value:.3f}" + (f" ({second:.3f})" if second is not None else "") + escaped(interval)
+        return "", "", ""
+    interval = f"[{estimate.low:.3f}, {estimate.high:.3f}]" if estimate.low is not None else ""
+    return f"{estimate.value:.3f}", interval, f"({second:.3f})" if second is not None else ""
 
 
-def _gain(row: Result) -> str:
-    """The difference of the two numbers beside it, and its interval."""
+def _gain(row: Result) -> tuple[str, str]:
+    """Return the difference of the two numbers beside it, and its interval."""
     from ..results.wording import difference
 
     if row.gain is None or row.before is None or row.after is None:
-        return ""
-    interval = f" [{row.gain.low:+.3f}, {row.gain.high:+.3f}]" if row.gain.low is not None else ""
-    return f"{difference(row.before.value, row.after.value, 3):+f}" + escaped(interval)
+        return "", ""
+    interval = f"[{row.gain.low:+.3f}, {row.gain.high:+.3f}]" if row.gain.low is not None else ""
+    return f"{difference(row.before.value, row.after.value, 3):+f}", interval

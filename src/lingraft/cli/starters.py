@@ -67,7 +67,7 @@ def _folder() -> Traversable:
 
 
 def demo_recipe(language: str, output_dir: Path | None) -> Recipe:
-    """Names in one language, aligned by at most ``DEMO_PAIRS`` of its training names.
+    """Return names in one language, aligned by at most ``DEMO_PAIRS`` of its training names.
 
     Raises:
         DataError: The CLDR has too few names in the language.

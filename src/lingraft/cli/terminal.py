@@ -17,8 +17,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but resu
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `lingraft run` wrote.")]
 
 
-def escaped(text: str) -> str:
-    """Text that rich does not take for markup."""
+def escape(text: str) -> str:
+    """Return text that rich does not take for markup."""
     from rich.markup import escape
 
     return escape(text)

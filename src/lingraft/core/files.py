@@ -29,7 +29,7 @@ TEMPORARY = ".lingraft-"
 
 
 def cache_root() -> Path:
-    """The folder of everything that can be computed again: ``LINGRAFT_CACHE`` or the user's cache directory."""
+    """Return the folder of everything that can be computed again: ``LINGRAFT_CACHE`` or the user's cache directory."""
     chosen = os.environ.get("LINGRAFT_CACHE")
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("lingraft"))
 
@@ -117,7 +117,7 @@ def _flush(path: Path) -> None:
 
 
 def _usual_mode() -> int:
-    """Mode of a file that is made without asking for one."""
+    """Return the mode of a file that is made without asking for one."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
@@ -152,12 +152,12 @@ Row = dict[str, Any]
 
 
 def read_object(path: Path) -> Row:
-    """A JSON object; empty where the file is missing."""
+    """Return a JSON object; empty where the file is missing."""
     return _parsed(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
 
 
 def read_lines(path: Path) -> Iterator[Row]:
-    """The objects of a JSONL file, one by one; none where the file is missing."""
+    """Yield the objects of a JSONL file, one by one; none where the file is missing."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8") as lines:

@@ -26,7 +26,7 @@ class Reporter:
         self.console = Console(stderr=True, soft_wrap=not Console(stderr=True).is_terminal)
 
     def say(self, text: str) -> None:
-        """One line on what happens now."""
+        """Say in one line what happens now."""
         if not self.quiet:
             self.console.print(text, highlight=False, markup=False)
 
@@ -54,7 +54,7 @@ class Advance:
     """Takes note of work done, and says nothing."""
 
     def __call__(self, amount: int = 1, note: str = "") -> None:
-        """``amount`` units are done; ``note`` says how it goes."""
+        """Count ``amount`` units as done; ``note`` says how it goes."""
 
 
 class Bar(Advance):

@@ -222,24 +222,24 @@ class States:
     prompt_length: int = 0
 
     def pooled(self) -> Tensor:
-        """Mean over real tokens, virtual ones left out: ``[B, H]``."""
+        """Return the mean over real tokens, virtual ones left out: ``[B, H]``."""
         real = self.without_prompt()
         weights = real.mask.unsqueeze(-1).to(real.tokens.dtype)
         return (real.tokens * weights).sum(1) / weights.sum(1).clamp(min=1.0)
 
     def without_prompt(self) -> States:
-        """The same states without the rows of virtual tokens."""
+        """Return the same states without the rows of virtual tokens."""
         if not self.prompt_length:
             return self
         cut = self.prompt_length
         return replace(self, tokens=self.tokens[:, cut:], mask=self.mask[:, cut:], prompt_length=0)
 
     def to(self, device: torch.device) -> States:
-        """The same states on ``device``."""
+        """Return the same states on ``device``."""
         return replace(self, tokens=self.tokens.to(device), mask=self.mask.to(device))
 
     def take(self, rows: list[int]) -> States:
-        """The chosen rows of the batch, in the order given."""
+        """Return the chosen rows of the batch, in the order given."""
         return replace(self, tokens=self.tokens[rows], mask=self.mask[rows])
 
 
@@ -270,7 +270,7 @@ class Batch:
         return (self.targets >= 0).flatten(1).any(1) if self.targets.dim() > 1 else self.targets >= 0
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on ``device``."""
+        """Return the same batch on ``device``."""
         return replace(
             self,
             states=self.states.to(device),
@@ -284,7 +284,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model says of one example; ``confidence`` is its probability."""
+    """The prediction for one example; ``confidence`` is its probability."""
 
     example_id: str
     language: str
@@ -330,7 +330,7 @@ class Trial:
 
 
 def as_json(example: Example) -> dict[str, Any]:
-    """Plain data of an example; what is empty is left out."""
+    """Write an example as plain data; what is empty is left out."""
     return {key: value for key, value in asdict(example).items() if value not in (None, ())}
 
 

@@ -56,7 +56,7 @@ class Registry:
         return decorate
 
     def names(self) -> list[str]:
-        """All registered names, sorted."""
+        """Return all registered names, sorted."""
         self._find_siblings()
         return sorted(self._factories)
 
@@ -93,12 +93,12 @@ class Registry:
         return self._validate(name, options, path)[0]
 
     def defaults(self, name: str) -> dict[str, Any]:
-        """The options of a factory that have a default, with it."""
+        """Return the options of a factory that have a default, with it."""
         parameters = inspect.signature(self.get(name)).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
     def describe(self) -> list[tuple[str, str, str]]:
-        """``(name, options, first docstring line)`` of every factory."""
+        """Return ``(name, options, first docstring line)`` of every factory."""
         rows = []
         for name in self.names():
             factory = self._factories[name]
@@ -146,13 +146,13 @@ class Registry:
 
 
 def _readable(parameter: inspect.Parameter) -> str:
-    """An option as documentation writes it: ``temperature: float = 0.1``."""
+    """Return an option as documentation writes it: ``temperature: float = 0.1``."""
     default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default}"
     return f"{parameter.name}: {parameter.annotation}{default}"
 
 
 def unknown(name: str, known: Mapping[str, Any] | list[str], what: str) -> str:
-    """One sentence that refuses ``name`` and offers the nearest known one."""
+    """Refuse ``name`` in one sentence, which offers the nearest known one."""
     nearest = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(sorted(known)) or 'none'}"
     return f"unknown {what} {name!r}; {hint}"

@@ -21,7 +21,7 @@ PASSAGES = "eng-Latn"
 
 
 def answered_by_spans(path: Path, *, language: str, left_out: list[str] | None = None) -> Iterator[SpanExample]:
-    """The questions of a file whose answer is in the passage, where it is nearest to the offset that is given.
+    """Yield the questions of a file whose answer is in the passage, where it is nearest to the offset that is given.
 
     Args:
         path: ``gold_span_passages.afriqa.LANGUAGE.en.SPLIT.json``; its keys are ``question_lang``, ``context`` and
@@ -55,7 +55,7 @@ def answered_by_spans(path: Path, *, language: str, left_out: list[str] | None =
 
 
 def _answers(row: Mapping[str, Any], where: str, context: str) -> tuple[Answer, ...]:
-    """The answers that the passage has."""
+    """Return the answers that the passage has."""
     pivot = cell_of(row, "answer_pivot", "answers", where)
     if pivot is None:
         return ()
@@ -67,7 +67,7 @@ def _answers(row: Mapping[str, Any], where: str, context: str) -> tuple[Answer, 
 
 
 def _nearest(context: str, text: object, start: object) -> Answer | None:
-    """The text where it occurs nearest to ``start``; nothing where it does not occur, or has no start."""
+    """Return the text where it occurs nearest to ``start``; nothing where it does not occur, or has no start."""
     if not isinstance(text, str) or not text.strip() or not isinstance(start, int) or start < 0:
         return None
     places, at = [], context.find(text)

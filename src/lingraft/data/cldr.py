@@ -28,7 +28,7 @@ from babel.core import get_global
 from ..core.errors import DataError
 from ..core.records import PairExample
 from . import languages as codes
-from .text import normalised
+from .text import normalise
 
 CLASSES = ("country", "language", "currency", "script", "city")
 SPLITS = ("train", "dev", "test")
@@ -69,7 +69,7 @@ class Counts:
 
 
 def cldr_examples(language: str, split: str) -> list[PairExample]:
-    """The names of one split in one language, labelled with their class.
+    """Return the names of one split in one language, labelled with their class.
 
     ``id`` and ``group`` are ``<class>:<key>``, such as ``country:NG``, the same in all languages.
 
@@ -108,7 +108,7 @@ def coverage(language: str) -> Counts:
 
 @cache
 def supported() -> Mapping[str, Counts]:
-    """The languages with enough names, except English, with their counts; reads every locale once."""
+    """Return the languages with enough names, except English, with their counts; reads every locale once."""
     found = {}
     for code in sorted({c for locale in localedata.locale_identifiers() if (c := _own_code(locale))}):
         counts = coverage(code)
@@ -118,12 +118,12 @@ def supported() -> Mapping[str, Counts]:
 
 
 def languages() -> list[str]:
-    """Canonical codes of the languages with enough names, sorted."""
+    """Return canonical codes of the languages with enough names, sorted."""
     return list(supported())
 
 
 def _own_code(locale: str) -> str | None:
-    """The code that a locale is the data of; ``None`` for regional variants and for English."""
+    """Return the code that a locale is the data of; ``None`` for regional variants and for English."""
     language, _, rest = locale.partition("_")
     if language == "en" or (rest and len(rest) != 4):
         return None
@@ -144,40 +144,40 @@ def _split_names(code: str) -> Mapping[str, Mapping[str, str]]:
     seen: set[str] = set()
     for split in SPLITS:
         foreign = set() if split == "train" else _english_seen(split)
-        splits[split] = {k: n for k, n in splits[split].items() if normalised(n) not in seen | foreign}
-        seen.update(normalised(n) for n in splits[split].values())
+        splits[split] = {k: n for k, n in splits[split].items() if normalise(n) not in seen | foreign}
+        seen.update(normalise(n) for n in splits[split].values())
     return splits
 
 
 @cache
 def _english_seen(split: str) -> frozenset[str]:
-    """English names of the splits before ``split``."""
+    """Return the English names of the splits before ``split``."""
     before = SPLITS[: SPLITS.index(split)]
-    return frozenset(normalised(name) for key, name in _english().items() if _split_of(key) in before)
+    return frozenset(normalise(name) for key, name in _english().items() if _split_of(key) in before)
 
 
 @cache
 def _names(code: str) -> Mapping[str, str]:
-    """Key -> name: the locale's own and unlike English; for English all there are."""
+    """Return key -> name: the locale's own and unlike English; for English all there are."""
     english = _english()
     if code == "eng-Latn":
         return english
     locale = codes.cldr_locale(code)
     own = () if locale is None else _own_names(locale)
-    return {k: name for k, name in own if k in english and normalised(name) != normalised(english[k])}
+    return {k: name for k, name in own if k in english and normalise(name) != normalise(english[k])}
 
 
 def _unambiguous(names: Mapping[str, str]) -> dict[str, str]:
     """Leave out the names that occur under two classes."""
     classes: dict[str, set[str]] = defaultdict(set)
     for key, name in names.items():
-        classes[normalised(name)].add(key.partition(":")[0])
-    return {key: name for key, name in names.items() if len(classes[normalised(name)]) == 1}
+        classes[normalise(name)].add(key.partition(":")[0])
+    return {key: name for key, name in names.items() if len(classes[normalise(name)]) == 1}
 
 
 @cache
 def _english() -> Mapping[str, str]:
-    """Key -> English name of everything there is."""
+    """Return key -> English name of everything there is."""
     names = dict(_own_names("en"))
     # English names few cities; the CLDR's root and the zone's identifier give the others.
     for key, name in _own_names("root"):
@@ -188,7 +188,7 @@ def _english() -> Mapping[str, str]:
 
 
 def _own_names(locale: str) -> Iterator[tuple[str, str]]:
-    """Key and name of all that a locale itself names, sorted by key within a class."""
+    """Yield key and name of all that a locale itself names, sorted by key within a class."""
     data = localedata.load(locale, merge_inherited=False)
     tables: dict[str, Mapping[str, Any]] = {
         "country": {k: v for k, v in data.get("territories", {}).items() if len(k) == 2 and k not in NO_COUNTRY},
@@ -200,12 +200,12 @@ def _own_names(locale: str) -> Iterator[tuple[str, str]]:
     for label, table in tables.items():
         for key, name in sorted(table.items()):
             # Babel's aliases point into other locales, and a name that is its own code is none.
-            if isinstance(name, str) and name.strip() and normalised(name) != normalised(key):
+            if isinstance(name, str) and name.strip() and normalise(name) != normalise(key):
                 yield f"{label}:{key}", name.strip()
 
 
 def _cities(time_zones: Mapping[str, Any]) -> dict[str, Any]:
-    """Zone -> name of its city, under the zone's present identifier (``Asia/Kolkata``)."""
+    """Return zone -> name of its city, under the zone's present identifier (``Asia/Kolkata``)."""
     aliases = get_global("zone_aliases")
     present = {aliases.get(zone, zone): names.get("city") for zone, names in time_zones.items()}
     present |= {zone: names.get("city") for zone, names in time_zones.items() if zone not in aliases}
@@ -231,6 +231,6 @@ def _representative(key: str) -> str:
 
 @cache
 def _representatives() -> Mapping[str, str]:
-    """Key -> the first of the keys that share its English name; each key has one, so no chains arise."""
+    """Return key -> the first of the keys that share its English name; each key has one, so no chains arise."""
     first: dict[str, str] = {}
-    return {key: first.setdefault(normalised(name), key) for key, name in _english().items()}
+    return {key: first.setdefault(normalise(name), key) for key, name in _english().items()}

@@ -123,7 +123,7 @@ def _tags(
 
 
 def _columns(path: Path, columns: tuple[int, int] | None, labelled: bool) -> Iterator[Sentence]:
-    """Sentences of a file that has words and tags in columns."""
+    """Yield sentences of a file that has words and tags in columns."""
     rows: list[Row] = []
     width = None if columns else 2
     for number, line in read_lines(path):
@@ -144,7 +144,7 @@ def _columns(path: Path, columns: tuple[int, int] | None, labelled: bool) -> Ite
 
 
 def _conllu(path: Path, columns: tuple[int, int] | None, labelled: bool) -> Iterator[Sentence]:
-    """Sentences of a file in CoNLL-U."""
+    """Yield sentences of a file in CoNLL-U."""
     name: str | None = None
     rows: list[Row] = []
     for number, line in read_lines(path):
@@ -207,7 +207,7 @@ def _count(cells: list[str]) -> str:
 
 
 def _without_prefix(sentences: list[Sentence], language: str) -> list[Sentence]:
-    """The sentences without the ``sw:`` that WikiAnn puts before every word."""
+    """Return the sentences without the ``sw:`` that WikiAnn puts before every word."""
     parts = (row.word.partition(":") for sentence in sentences for row in sentence.rows)
     prefixes = {before + colon for before, colon, _ in parts}
     # Without a colon it is the whole word, and that is no prefix.

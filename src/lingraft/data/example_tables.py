@@ -168,7 +168,7 @@ def _tag(tag: object, names: Sequence[str] | None, where: str, check: Callable[[
 
 
 def _rows(path: Path | str, fields: Fields) -> Iterator[tuple[str, str, str | None, Mapping[str, Any]]]:
-    """Where a row is, its identifier and group, and the row.
+    """Yield where a row is, its identifier and group, and the row.
 
     Raises:
         DataError: There is none, or an identifier occurs twice.
@@ -233,7 +233,7 @@ def _alternatives(row: Mapping[str, Any], columns: str | Sequence[str], where: s
 
 
 def _chosen(value: object, alternatives: Sequence[str], where: str, *, required: bool) -> int | None:
-    """The number of the alternative that a cell names by number or text."""
+    """Return the number of the alternative that a cell names by number or text."""
     value = value.strip() if isinstance(value, str) else value
     missing = value is None or value == "" or (isinstance(value, float) and math.isnan(value))
     if missing or (value == -1 and not required):  # -1 is the Hub's sign for a label withheld
@@ -265,7 +265,7 @@ def _chosen(value: object, alternatives: Sequence[str], where: str, *, required:
 
 
 def _number(value: object) -> object:
-    """What is a whole number, also one that was written as text; anything else as it is."""
+    """Return what is a whole number, also one that was written as text; anything else as it is."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value):

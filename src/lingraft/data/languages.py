@@ -1,9 +1,9 @@
 """Language codes: ISO 639-3 and script, as in ``yor-Latn``, and every other way people spell them.
 
-Files and data sets say ``sw``, ``swa``, ``swh_Latn`` or "Swahili" and mean one language. The names,
-two- and three-letter codes and usual scripts are those of the Unicode CLDR, through Babel; what CLDR
-has no opinion on is one small table, from macrolanguages to the individual language that FLORES-200
-and SIB-200 (Adelani et al., 2024) chose for them.
+Files and data sets say ``sw``, ``swa``, ``swh_Latn`` or "Swahili" and mean one language. Which codes of two
+and three letters are the same is known to langcodes; names, usual scripts and territories are those of the Unicode
+CLDR, through Babel, which says so where no script is usual. What neither has an opinion on is one small table, from
+macrolanguages to the individual language that FLORES-200 and SIB-200 (Adelani et al., 2024) chose for them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from functools import cache
 
 from babel import Locale, localedata
 from babel.core import get_global
+from langcodes import Language
 
 from ..core.errors import DataError
-from .text import normalised
+from .text import normalise
 
 INDIVIDUAL = {
     "ara": "arb",
@@ -54,20 +55,8 @@ INDIVIDUAL = {
 
 MACROLANGUAGE = {individual: macro for macro, individual in INDIVIDUAL.items()}
 
-# fmt: off
-RETIRED = frozenset({
-    "alb", "arm", "baq", "bur", "chi", "cze", "dut", "fre", "geo", "ger", "gre", "ice", "mac", "mao", "may", "per",
-    "rum", "slo", "tib", "wel", "adp", "drh", "mol", "prp", "scc", "scr",
-})
-"""Bibliographic (ISO 639-2/B) and withdrawn three-letter codes, replaced by today's."""
-
-MEMBERS = frozenset({
-    "als", "arb", "ayr", "azj", "cls", "cmn", "cwd", "ekk", "esk", "fat", "fuc", "gaz", "gug", "ike", "khk", "kmr",
-    "knc", "kng", "kpv", "lvs", "npi", "ojg", "ory", "pbu", "pes", "plt", "quz", "src", "swh", "twi", "uzn", "ydd",
-    "zsm", "zyb",
-})
-"""Individual languages which CLDR files under their macrolanguage's two-letter code."""
-# fmt: on
+SCRIPT_PARTS = {"Kore": ("Hang",), "Jpan": ("Hira", "Kana"), "Hani": ("Hans", "Hant")}
+"""Scripts that are written with others beside Chinese characters, or are either form of these, and those others."""
 
 EXTRA_NAMES = {"ayr": "Central Aymara", "nij": "Ngaju", "quy": "Ayacucho Quechua", "twi": "Twi"}
 """English names that CLDR does not have."""
@@ -108,7 +97,7 @@ def canonical(code: str) -> str:
 
 @cache
 def display_name(code: str) -> str:
-    """English name of a language, with its script where that is not the usual one.
+    """Return the English name of a language, with its script where that is not the usual one.
 
     >>> display_name("yor-Latn"), display_name("srp-Latn")
     ('Yoruba', 'Serbian (Latin)')
@@ -123,7 +112,7 @@ def display_name(code: str) -> str:
 
 @cache
 def aliases(code: str) -> tuple[str, ...]:
-    """Spellings of a language to try in file names, most specific first.
+    """Return spellings of a language to try in file names, most specific first.
 
     Codes without a script are left out where the script is not the usual one: ``zh`` is no name for
     traditional Chinese.
@@ -143,8 +132,20 @@ def aliases(code: str) -> tuple[str, ...]:
 
 
 @cache
+def related(code: str) -> tuple[str, ...]:
+    """Codes of the same language in a script that this one's contains, or that contains it.
+
+    >>> related("kor-Hang"), related("zho-Hani"), related("zho-Hans")
+    (('kor-Kore',), ('zho-Hans', 'zho-Hant'), ('zho-Hani',))
+    """
+    language, _, script = canonical(code).partition("-")
+    wider = [whole for whole, parts in SCRIPT_PARTS.items() if script in parts]
+    return tuple(f"{language}-{other}" for other in (*SCRIPT_PARTS.get(script, ()), *wider))
+
+
+@cache
 def cldr_locale(code: str) -> str | None:
-    """Babel's locale identifier for a language, such as ``yo``, or ``None`` where CLDR has none."""
+    """Return Babel's locale identifier for a language, such as ``yo``, or ``None`` where CLDR has none."""
     language, _, script = canonical(code).partition("-")
     for base in _cldr_codes(language):
         if script == _likely(base)[1] and localedata.exists(base):
@@ -155,16 +156,11 @@ def cldr_locale(code: str) -> str | None:
 
 
 def _from_code(language: str, script: str | None, territory: str | None, text: str) -> str | None:
-    """The canonical code, ``None`` where the parts are no known code."""
-    language = language.lower()
-    modern, _, implied = get_global("language_aliases").get(language, language).partition("_")
-    if len(language) == 2:
-        three = "twi" if language == "tw" else _three_letters().get(modern)
-        script = script or (implied if len(implied) == 4 else None)
-    else:
-        three = _three_letters().get(modern, language) if language in RETIRED else language
+    """Return the canonical code, ``None`` where the parts are no known code."""
+    three, implied = _three_letters(language.lower())
     if three is None:
         return None
+    script = script or implied
     three = INDIVIDUAL.get(three, three)
     if script is not None:
         script = script.title()
@@ -181,7 +177,7 @@ def _usual_script(language: str) -> str | None:
 
 
 def _territories(language: str, script: str) -> list[str]:
-    """Where this language is written in this script: ``TW`` for ``zho``, ``Hant``."""
+    """Return where this language is written in this script: ``TW`` for ``zho``, ``Hant``."""
     for base in _cldr_codes(language):
         for tag in (f"{base}_{script}", base):
             _, likely_script, territory = _likely(tag)
@@ -191,7 +187,7 @@ def _territories(language: str, script: str) -> list[str]:
 
 
 def _likely(tag: str) -> tuple[str, str | None, str | None]:
-    """Language, script and territory that CLDR supposes for a partial tag; ``None`` where unknown."""
+    """Return language, script and territory that CLDR supposes for a partial tag; ``None`` where unknown."""
     language, *rest = get_global("likely_subtags").get(tag, tag).split("_")
     script = next((part for part in rest if len(part) == 4), None)
     territory = next((part for part in rest if len(part) != 4), None)
@@ -200,7 +196,7 @@ def _likely(tag: str) -> tuple[str, str | None, str | None]:
 
 @cache
 def _cldr_codes(language: str) -> tuple[str, ...]:
-    """Codes under which CLDR may file a three-letter code, best first: ``nob`` -> ``no``, ``nob``, ``nb``."""
+    """Return codes under which CLDR may file a three-letter code, best first: ``nob`` -> ``no``, ``nob``, ``nb``."""
     found = []
     for code in (MACROLANGUAGE.get(language), language):
         if code is not None:
@@ -211,30 +207,35 @@ def _cldr_codes(language: str) -> tuple[str, ...]:
 
 
 @cache
-def _three_letters() -> dict[str, str]:
-    """Two-letter code -> three-letter code (ISO 639-2/T)."""
-    table = {}
-    for three, two in get_global("language_aliases").items():
-        if len(three) == 3 and len(two) == 2 and three not in RETIRED | MEMBERS:
-            table[two] = three
-    # Codes that CLDR itself writes with three letters.
-    return table | {"fil": "fil"}
+def _three_letters(code: str) -> tuple[str | None, str | None]:
+    """Return a bare code's three letters (ISO 639-2/T), None where nobody knows it; and the script that it implies.
+
+    What replaces a code of a territory or of a script alone, as ``fa-AF`` does ``prs``, is not the same language.
+    """
+    modern = Language.get(code)
+    if len(code) == 3 and (modern.territory or modern.script):
+        return code, None
+    try:
+        return modern.to_alpha3(), modern.script
+    except LookupError:
+        return None, None
 
 
 @cache
 def _spellings(language: str) -> tuple[str, ...]:
-    """Bare codes of one language: its own first, then two-letter ones, then the macrolanguage's."""
+    """Return bare codes of one language: its own first, then two-letter ones, then the macrolanguage's."""
     known = {language}
-    for code in (*get_global("language_aliases"), *_three_letters(), *INDIVIDUAL):
+    replaced = get_global("language_aliases")
+    for code in (*replaced, *replaced.values(), *INDIVIDUAL):
         if len(code) in (2, 3) and (found := _from_code(code, None, None, code)) and found[:3] == language:
             known.add(code)
     preferred = _cldr_codes(language)
-    return tuple(sorted(known, key=lambda c: (c != language, len(c) != 2, c in RETIRED, c not in preferred, c)))
+    return tuple(sorted(known, key=lambda c: (c != language, len(c) != 2, c not in preferred, c)))
 
 
 def _name_key(name: str) -> str:
-    """A name as it is looked up: "Toba Batak" and ``batak_toba`` are one, "Yorùbá" and "Yoruba" too."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", normalised(name)) if not unicodedata.combining(c))
+    """Return a name as it is looked up: "Toba Batak" and ``batak_toba`` are one, "Yorùbá" and "Yoruba" too."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", normalise(name)) if not unicodedata.combining(c))
     return " ".join(sorted(re.findall(r"[^\W_]+", plain)))
 
 
@@ -245,7 +246,7 @@ def _english_names() -> dict[str, str]:
 
 @cache
 def _native_names() -> dict[str, str]:
-    """Each language's name for itself; reads every locale once."""
+    """Return each language's name for itself; reads every locale once."""
     return _named(_autonyms())
 
 

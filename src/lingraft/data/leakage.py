@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from ..core.records import Example, ParallelPair
 from .sampling import E
-from .text import normalised, without_blanks
+from .text import normalise, strip_blanks
 
 
 def remove_groups(examples: Iterable[E], groups: Collection[str]) -> tuple[list[E], int]:
@@ -46,15 +46,15 @@ def remove_overlapping_pairs(
     Returns:
         The rest, and how many went.
     """
-    forbidden = {without_blanks(text) for example in evaluation for text in example.texts}
+    forbidden = {strip_blanks(text) for example in evaluation for text in example.texts}
     kept, total = [], 0
     for pair in pairs:
         total += 1
-        if not forbidden.intersection(map(without_blanks, (pair.source, pair.target))):
+        if not forbidden.intersection(map(strip_blanks, (pair.source, pair.target))):
             kept.append(pair)
     return kept, total - len(kept)
 
 
 def identity_of(example: Example) -> tuple[str, ...]:
-    """What leakage is judged on, normalised."""
-    return tuple(normalised(text) for text in example.identity)
+    """Return what leakage is judged on, normalised."""
+    return tuple(normalise(text) for text in example.identity)

@@ -16,7 +16,7 @@ from functools import cache
 from itertools import groupby, pairwise
 
 from ..core.records import ParallelPair
-from .text import normalised
+from .text import normalise
 
 MAX_WORDS = 4
 """Longer entries are sentences or explanations, which replace no word."""
@@ -46,7 +46,7 @@ class Match:
 
 
 def lexicon_of(*sources: Iterable[ParallelPair]) -> Lexicon:
-    """The lexicon that word pairs make, in the order of trust: what one source knows, a later one does not add to.
+    """Make a lexicon of word pairs, in the order of trust: what one source knows, a later one does not add to.
 
     Entries that are the same in both languages replace nothing and are left out, as are entries of
     more than ``MAX_WORDS`` words on either side.
@@ -55,20 +55,20 @@ def lexicon_of(*sources: Iterable[ParallelPair]) -> Lexicon:
     for source in sources:
         found: dict[Words, dict[str, str]] = {}
         for pair in source:
-            words = tuple(normalised(word) for word, _, _ in _words(pair.source))
+            words = tuple(normalise(word) for word, _, _ in _words(pair.source))
             short = 0 < len(words) <= MAX_WORDS and len(pair.target.split()) <= MAX_WORDS
-            if short and normalised(pair.source) != normalised(pair.target):
-                found.setdefault(words, {}).setdefault(normalised(pair.target), pair.target.strip())
+            if short and normalise(pair.source) != normalise(pair.target):
+                found.setdefault(words, {}).setdefault(normalise(pair.target), pair.target.strip())
         entries = {words: tuple(found[words].values()) for words in found} | entries
     return Lexicon(entries, max((len(words) for words in entries), default=0))
 
 
 def matches(text: str, lexicon: Lexicon) -> list[Match]:
-    """The entries that occur in ``text``, from left to right, longest first, without overlap.
+    """Return the entries that occur in ``text``, from left to right, longest first, without overlap.
 
     Case does not matter; a phrase matches where nothing but blanks separates its words.
     """
-    words = [(normalised(word), start, end) for word, start, end in _words(text)]
+    words = [(normalise(word), start, end) for word, start, end in _words(text)]
     found, at = [], 0
     while at < len(words):
         for length in range(min(lexicon.longest, len(words) - at), 0, -1):
@@ -84,12 +84,12 @@ def matches(text: str, lexicon: Lexicon) -> list[Match]:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, without punctuation."""
+    """Return the words of a text, without punctuation."""
     return [word for word, _, _ in _words(text)]
 
 
 def known_share(texts: Iterable[str], lexicon: Lexicon) -> float:
-    """Share of the words of ``texts`` that are part of an entry."""
+    """Return the share of the words of ``texts`` that are part of an entry."""
     words = known = 0
     for text in texts:
         words += sum(1 for _ in _words(text))
@@ -98,7 +98,7 @@ def known_share(texts: Iterable[str], lexicon: Lexicon) -> float:
 
 
 def _words(text: str) -> Iterator[tuple[str, int, int]]:
-    """Words with their places: letters, marks and digits, joined by apostrophes and hyphens."""
+    """Yield words with their places: letters, marks and digits, joined by apostrophes and hyphens."""
     for found in _pattern().finditer(text):
         yield found.group(), found.start(), found.end()
 
@@ -109,7 +109,7 @@ def _only_blanks_between(text: str, run: list[tuple[str, int, int]]) -> bool:
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    r"""A word. Python's ``\w`` leaves out combining marks, without which Hindi and decomposed Yoruba fall apart."""
+    r"""Match a word. Python's ``\w`` leaves out combining marks; without these Hindi and decomposed Yoruba break."""
     marks = [code for code in range(0x20000) if unicodedata.category(chr(code)).startswith("M")]
     runs = [list(group) for _, group in groupby(enumerate(marks), lambda pair: pair[1] - pair[0])]
     letter = r"(?:[^\W_]|[" + "".join(f"{chr(run[0][1])}-{chr(run[-1][1])}" for run in runs) + "])"

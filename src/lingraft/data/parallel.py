@@ -26,7 +26,7 @@ from ..core.records import ParallelPair
 from ..core.registry import unknown
 from . import languages
 from .table import cell_of, read_table
-from .text import normalised, open_bytes, read_lines, suffix_of
+from .text import normalise, open_bytes, read_lines, suffix_of
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -132,7 +132,7 @@ def _collect(entries: Sequence[Entry], kind: str, source: str, target: str, wher
     seen: set[tuple[str, str]] = set()
     empty = duplicates = 0
     for group, left, right in entries:
-        key = (normalised(left), normalised(right))
+        key = (normalise(left), normalise(right))
         if not all(key):
             empty += 1
         elif key in seen:
@@ -187,7 +187,7 @@ def _tab_separated(path: Path, source: str, target: str) -> Iterator[Entry]:
 
 
 def _direction(header: Sequence[str], source: str, target: str) -> tuple[int, int] | None:
-    """Which cells of a header name the source and the target; ``None`` where it is no header."""
+    """Return which cells of a header name the source and the target; ``None`` where it is no header."""
     meanings = [_meaning(cell, source, target) for cell in header]
     if meanings.count("source") == 1 and meanings.count("target") == 1:
         return meanings.index("source"), meanings.index("target")
@@ -196,7 +196,7 @@ def _direction(header: Sequence[str], source: str, target: str) -> tuple[int, in
 
 @cache
 def _meaning(cell: str, source: str, target: str) -> str | None:
-    """``"source"`` or ``"target"`` where a cell names that side, ``None`` where it is anything else."""
+    """Return ``"source"`` or ``"target"`` where a cell names that side, ``None`` where it is anything else."""
     word = cell.strip()
     if len(word.split()) > LEXICON_WORDS:  # a sentence, no name: spare the search for the nearest
         return None
@@ -322,7 +322,7 @@ def _gettext(path: Path, suffix: str) -> Iterator[Entry]:
 
 
 def _forms(message: Message) -> Iterator[tuple[str, str]]:
-    """Singular with the first form, plural with the last; languages with one form have it for the plural."""
+    """Yield singular with the first form, plural with the last; languages with one form have it for the plural."""
     if not isinstance(message.id, (list, tuple)):
         yield message.id, str(message.string or "")
         return

@@ -17,7 +17,7 @@ from .leakage import remove_overlapping_pairs
 from .parallel import read_parallel
 from .sampling import rank
 from .table import locate
-from .text import without_blanks
+from .text import strip_blanks
 from .unlabelled import read_texts
 
 
@@ -39,6 +39,12 @@ def read_given(
     settings: ParallelSettings | None, source: str, targets: Iterable[str], evaluation: Sequence[Example]
 ) -> Given:
     """Read the files that ``settings`` names, for every target language.
+
+    Args:
+        settings: The recipe's ``parallel`` block; None reads nothing.
+        source: The source language.
+        targets: The target languages.
+        evaluation: What no pair or text may contain.
 
     Raises:
         DataError: A file is missing or faulty.
@@ -92,8 +98,8 @@ def _entries(
 def _texts(pattern: str, language: str, evaluation: Sequence[Example]) -> tuple[Sequence[str], int, str]:
     path = locate(pattern, language, Path())
     found = [text for text in read_texts(path) if isinstance(text, str)]
-    forbidden = {without_blanks(text) for example in evaluation for text in example.texts}
-    kept = [text for text in dict.fromkeys(found) if without_blanks(text) not in forbidden]
+    forbidden = {strip_blanks(text) for example in evaluation for text in example.texts}
+    kept = [text for text in dict.fromkeys(found) if strip_blanks(text) not in forbidden]
     if not kept:
         raise DataError(f"{path}: every text in it is evaluated on, so nothing can be learnt from it; give other texts")
     leaked = len(dict.fromkeys(found)) - len(kept)

@@ -86,7 +86,7 @@ def draw_shots(
 
 
 def rank(draw: int, purpose: str, identifier: str) -> bytes:
-    """Where an identifier stands in a draw: a hash, to sort by."""
+    """Rank an identifier in a draw: by a hash, to sort by."""
     return sha256(f"{draw}:{purpose}:{identifier}".encode()).digest()
 
 

@@ -1,6 +1,6 @@
 """Questions about paragraphs in the JSON of SQuAD v1.1 (Rajpurkar et al., 2016), XQuAD, MLQA and TyDiQA.
 
-A span that is one character off teaches and tests the wrong thing in silence, so every answer must stand
+A span that is one character off trains and tests on the wrong thing in silence, so every answer must stand
 in its context exactly where its offset says; what does not is named, with the likely reason.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 from ..core.errors import DataError
 from ..core.records import Answer, SpanExample
 from . import languages
-from .text import normalised, open_bytes, whole_characters
+from .text import normalise, open_bytes, whole_characters
 
 Key = TypeVar("Key", bound=Hashable)
 Wanted = TypeVar("Wanted")
@@ -44,7 +44,15 @@ def squad_examples(
     group: Literal["paragraph", "article"] = "paragraph",
     labelled: bool = True,
 ) -> list[SpanExample]:
-    """The questions of :func:`read_squad`, of which this is the short form."""
+    """Return the questions of :func:`read_squad`, of which this is the short form.
+
+    Args:
+        path: As for :func:`read_squad`.
+        language: Of the questions.
+        context_language: Of the paragraphs, if that is another.
+        group: What must stay on one side of a split.
+        labelled: Whether every question must have an answer.
+    """
     return read_squad(
         path, language=language, context_language=context_language, group=group, labelled=labelled
     ).examples
@@ -146,12 +154,18 @@ def shared_groups(by_file: Mapping[Key, Sequence[SpanExample]]) -> dict[Key, lis
 
 
 def context_group(context: str) -> str:
-    """A name for what is known only by its content; the same wherever that occurs."""
-    return sha256(normalised(context).encode()).hexdigest()[:16]
+    """Return a name for what is known only by its content; the same wherever that occurs."""
+    return sha256(normalise(context).encode()).hexdigest()[:16]
 
 
 def answers_in(context: str, value: object, where: str, *, required: bool = True) -> tuple[Answer, ...]:
-    """Answers as SQuAD lists them (``[{"text", "answer_start"}]``) or as tables do (``{"text": [], …}``).
+    """Return answers as SQuAD lists them (``[{"text", "answer_start"}]``) or as tables do (``{"text": [], …}``).
+
+    Args:
+        context: The passage.
+        value: Of the field ``answers``.
+        where: File and place, for messages.
+        required: Whether there must be one.
 
     Raises:
         DataError: They are neither, one is not in ``context`` where it should be, or, ``required``, there are
@@ -184,10 +198,16 @@ def answers_in(context: str, value: object, where: str, *, required: bool = True
 
 
 def answer_in(context: str, text: object, start: object, where: str) -> Answer:
-    """An answer that stands in its context where it says.
+    """Return an answer that stands in its context where it says.
+
+    Args:
+        context: The passage.
+        text: Of the answer.
+        start: Characters before it.
+        where: File and place, for messages.
 
     Raises:
-        DataError: It does not; the likely reason and the right offset are told where there is one.
+        DataError: It does not; the likely reason and the right offset are reported where there is one.
     """
     if not isinstance(text, str) or not text.strip():
         raise DataError(
@@ -216,7 +236,7 @@ def _cure(context: str, text: str, start: int) -> str:
     if places:
         nearest = min(places, key=lambda place: abs(place - start))
         return f"it is found at {nearest}; correct answer_start"
-    if normalised(text) in normalised(context):
+    if normalise(text) in normalise(context):
         return "the context has it in another case, spacing or Unicode form; copy the answer from the context"
     return "the context does not contain it; correct the answer or leave the question out"
 
@@ -247,7 +267,7 @@ def _document(path: Path) -> object:
 
 
 def _paragraphs(document: object, path: str) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
-    """Place, title (``""`` if none), number among the title's paragraphs, and paragraph."""
+    """Yield place, title (``""`` if none), number among the title's paragraphs, and paragraph."""
     counts: Counter[str] = Counter()
     for number, article in enumerate(_member(document, "data", path, list)):
         where = f"{path}, data[{number}]"

@@ -1,7 +1,7 @@
 """Tables of examples: JSONL, CSV, TSV, Parquet and Hub data sets, read through a field map.
 
 A user's file keeps its own column names; ``fields`` says which of them is our ``text``, ``text_b``,
-``label``, ``id`` or ``group``. Whatever is wrong with a file is told with file, line and key, and
+``label``, ``id`` or ``group``. Whatever is wrong with a file is reported with file, line and key, and
 with what to do about it.
 """
 
@@ -11,7 +11,7 @@ import csv
 import difflib
 import json
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,30 +117,49 @@ def read_table(path: Path | str) -> Iterator[Row]:
     return source(Path(path))
 
 
-def locate(pattern: str, language: str, folder: Path | str = ".") -> Path:
+def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[str] | None = None) -> Path:
     """Find the file of a language, however its name spells the language.
+
+    A file in a script that contains that of the language, or is a part of it, will do where it is the only one.
 
     Args:
         pattern: E.g. ``{language}.train.tsv``; tried with every alias, each with and without ``.gz``.
         language: Any spelling.
         folder: What the pattern is relative to.
+        notes: Where it is noted that the script of a file is another.
 
     Raises:
         DataError: No such file; everything tried is listed.
     """
-    names = languages.aliases(language) if "{language}" in pattern else ("",)
-    filled = [pattern.replace("{language}", name) for name in names]
+    tried = _spellings(pattern, language)
     if pattern.startswith(HUB):
-        return Path(filled[0])
-    tried = [name for one in filled for name in (one, one.removesuffix(".gz") if one.endswith(".gz") else f"{one}.gz")]
-    for name in tried:
-        path = Path(folder) / name
-        if path.is_file():
-            return path
+        return Path(tried[0])
+    if (found := _first(tried, folder)) is not None:
+        return found
+    others = languages.related(language) if "{language}" in pattern else ()
+    there = {code: path for code in others if (path := _first(_spellings(pattern, code), folder)) is not None}
+    if len(there) == 1:
+        ((code, path),) = there.items()
+        note = f"{languages.canonical(language)} is read from {path.name}, the file of {code}: the scripts overlap"
+        if notes is not None and note not in notes:
+            notes.append(note)
+        return path
     raise DataError(
         f"no file for {languages.display_name(language)} ({languages.canonical(language)}) in {Path(folder)}: "
         f"tried {', '.join(tried)}"
     )
+
+
+def _spellings(pattern: str, language: str) -> list[str]:
+    """Return a pattern with each alias of a language in it, with and without ``.gz``."""
+    names = languages.aliases(language) if "{language}" in pattern else ("",)
+    filled = [pattern.replace("{language}", name) for name in names]
+    return [name for one in filled for name in (one, one.removesuffix(".gz") if one.endswith(".gz") else f"{one}.gz")]
+
+
+def _first(names: Sequence[str], folder: Path | str) -> Path | None:
+    """Return the first of several names that a file in ``folder`` has."""
+    return next((path for name in names if (path := Path(folder) / name).is_file()), None)
 
 
 @sources.register("jsonl")
@@ -236,7 +255,7 @@ def parquet() -> Source:
 
 @sources.register("hub")
 def hub(*, split: str = "train") -> Source:
-    """Data sets of the Hugging Face Hub: hub:owner/name or hub:owner/name/config, then :split or :split@revision."""
+    """Read data sets of the Hub: hub:owner/name or hub:owner/name/config, then :split or :split@revision."""
 
     def read(path: Path) -> Iterator[Row]:
         name, _, chosen = str(path).removeprefix(HUB).partition(":")
@@ -298,7 +317,13 @@ def _row(header: list[str], cells: list[str], path: Path, number: int, cure: str
 
 
 def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> object:
-    """The value of ``column``, which serves as our field ``name``, in a row.
+    """Return the value of ``column``, which serves as our field ``name``, in a row.
+
+    Args:
+        row: Column to value.
+        column: Whose value is wanted.
+        name: Of our field.
+        where: File and line, for messages.
 
     Raises:
         DataError: There is no such column; the nearest one is offered and all are listed.
@@ -314,7 +339,7 @@ def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> objec
 
 
 def text_of(value: object, column: str, where: str) -> str:
-    """A cell that must hold text.
+    """Return a cell that must hold text.
 
     Raises:
         DataError: It is empty, no text, or no valid Unicode.

@@ -24,7 +24,7 @@ MAX_LINE_BYTES = 1_000_000
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     """Return ``text`` as it is compared for duplicates and leakage.
 
     NFKC, case-folded, white space collapsed and stripped: Yoruba, for one, occurs as NFC and as NFD.
@@ -34,13 +34,13 @@ def normalised(text: str) -> str:
     return " ".join(folded.split())
 
 
-def without_blanks(text: str) -> str:
-    """``text`` as parallel text is compared with what is evaluated on: tagged words lost the blanks between them."""
-    return normalised(text).replace(" ", "")
+def strip_blanks(text: str) -> str:
+    """Return ``text`` as it is compared with what is evaluated on: tagged words lost the blanks between them."""
+    return normalise(text).replace(" ", "")
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix that tells the format, without ``.gz`` and in lower case: ``.tsv`` for ``a.TSV.gz``."""
+    """Return the suffix that tells the format, without ``.gz`` and in lower case: ``.tsv`` for ``a.TSV.gz``."""
     inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     return inner.suffix.lower()
 
@@ -119,7 +119,7 @@ def _missing(path: Path) -> str:
 
 
 def whole_characters(text: str, where: str) -> str:
-    """``text``, if it can be written: JSON may hold half of a pair of surrogates.
+    """Return ``text``, if it can be written: JSON may hold half of a pair of surrogates.
 
     Raises:
         DataError: It cannot.

@@ -71,7 +71,7 @@ def _from_standard_input(text: str, text_b: str | None) -> list[Text]:
 
 @contextmanager
 def _standard_input() -> Iterator[Path]:
-    """What comes in, as a file for a moment."""
+    """Write what comes in to a file for a moment."""
     content = sys.stdin.buffer.read()
     if not content.strip():
         raise DataError("standard input is empty; give one text a line, or JSON lines")

@@ -20,11 +20,11 @@ from ..recipe.settings import Recipe
 from ..results.comparison import read_comparison
 from ..results.pages.comparison_markdown import page_text
 from ..results.wording import duration
-from ..runs.checks import resolved_cut
-from ..runs.folder import changed_settings, opened, trials_of
+from ..runs.checks import resolve_cut
+from ..runs.folder import changed_settings, open_run_folder, trials_of
 from .cost import estimates
+from .methods import Method, list_methods
 from .processes import Start, start_worker, work
-from .variants import Variant, variants
 
 
 def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, start: Start = start_worker) -> Path:
@@ -40,8 +40,8 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
         LingraftError: With one clear message; what was finished stays finished.
     """
     reporter, output = Reporter(quiet=quiet), recipe.output_dir
-    methods = variants(recipe)
-    with opened(output, recipe.model_copy(update={"compare": None})):
+    methods = list_methods(recipe)
+    with open_run_folder(output, recipe.model_copy(update={"compare": None})):
         if (output / "trials").exists():
             raise RunError(
                 f"{output} holds a run; give the comparison a folder of its own: output_dir={output}-compared"
@@ -61,8 +61,8 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
 # ---- Running ---------------------------------------------------------------------------------------
 
 
-def _is_done(method: Variant, tuning_epochs: int) -> bool:
-    """Whether the method's folder is complete.
+def _is_done(method: Method, tuning_epochs: int) -> bool:
+    """Return whether the method's folder is complete.
 
     Raises:
         RunError: It holds the results of another recipe.
@@ -83,13 +83,13 @@ def _is_done(method: Variant, tuning_epochs: int) -> bool:
     return set(facts["trials"]) == {trial.name for trial in trials_of(recipe)}
 
 
-def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter, start: Start) -> None:
+def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: Start) -> None:
     """Encode what is needed, then each method; all of them are tried before an error is raised."""
     planned = estimates(methods, recipe)
     total = sum(estimate.seconds for estimate in planned)
     for estimate in planned:
-        number = len(trials_of(estimate.variant.recipe))
-        reporter.say(f"{estimate.variant.name}: {number} trials, about {duration(estimate.seconds)}")
+        number = len(trials_of(estimate.method.recipe))
+        reporter.say(f"{estimate.method.name}: {number} trials, about {duration(estimate.seconds)}")
     reporter.say(f"estimated time on this machine, in all: about {duration(total)}")
     layers = describe_checkpoint(recipe.backbone.checkpoint).num_layers
     for first in _one_per_encoding(methods, layers):
@@ -99,11 +99,9 @@ def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter, start: 
     failed = {}
     with reporter.task("comparing", sum(estimate.share for estimate in planned)) as advance:
         for estimate in planned:
-            name = estimate.variant.name
-            (estimate.variant.recipe.output_dir / "method.json").unlink(
-                missing_ok=True
-            )  # it said why it was impossible
-            failure = work(estimate.variant, recipe, reporter, advance, estimate.share, encode_only=False, start=start)
+            name = estimate.method.name
+            (estimate.method.recipe.output_dir / "method.json").unlink(missing_ok=True)  # it said why it was impossible
+            failure = work(estimate.method, recipe, reporter, advance, estimate.share, encode_only=False, start=start)
             if failure:
                 reporter.say(f"{name}: {failure}")
                 failed[name] = failure
@@ -115,11 +113,11 @@ def _run(methods: Sequence[Variant], recipe: Recipe, reporter: Reporter, start: 
         )
 
 
-def _one_per_encoding(methods: Sequence[Variant], layers: int) -> Iterator[Variant]:
-    """One method for each set of frozen states, so that none pays for encoding what others use as well."""
+def _one_per_encoding(methods: Sequence[Method], layers: int) -> Iterator[Method]:
+    """Yield one method for each set of frozen states, so that none pays for encoding what others use as well."""
     seen = []
     for method in methods:
-        recipe, cut = method.recipe, resolved_cut(method.recipe, layers)
+        recipe, cut = method.recipe, resolve_cut(method.recipe, layers)
         texts = (recipe.task, recipe.shots, recipe.parallel, recipe.backbone.max_length, recipe.backbone.text_prefix)
         key = (*texts, recipe.cache.dtype, usual_cut(layers) if cut == IDS else cut)
         if key not in seen:
@@ -130,7 +128,7 @@ def _one_per_encoding(methods: Sequence[Variant], layers: int) -> Iterator[Varia
 # ---- Results ---------------------------------------------------------------------------------------
 
 
-def _collect(output: Path, recipe: Recipe, methods: Sequence[Variant]) -> None:
+def _collect(output: Path, recipe: Recipe, methods: Sequence[Method]) -> None:
     """Put together what the methods left: ``scores.jsonl`` and ``comparison.json``.
 
     Raises:

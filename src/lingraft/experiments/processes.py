@@ -14,7 +14,7 @@ from ..core.files import write_json
 from ..core.progress import Advance, Reporter
 from ..recipe.settings import Recipe
 from ..runs.folder import trials_of
-from .variants import Variant
+from .methods import Method
 
 
 class Process(Protocol):
@@ -26,7 +26,7 @@ class Process(Protocol):
         ...
 
     def wait(self) -> int:
-        """Its exit status."""
+        """Wait for its exit status."""
         ...
 
 
@@ -35,7 +35,7 @@ Start = Callable[[str, IO[str]], AbstractContextManager[Process]]
 
 
 def work(
-    method: Variant,
+    method: Method,
     recipe: Recipe,
     reporter: Reporter,
     advance: Advance,
@@ -104,7 +104,7 @@ def start_worker(wanted: str, complaints: IO[str]) -> Iterator[subprocess.Popen[
 
 
 def _event(line: str) -> dict[str, Any]:
-    """A line of the worker; libraries print lines too."""
+    """Parse a line of the worker; libraries print lines too."""
     try:
         facts = json.loads(line)
     except json.JSONDecodeError:
@@ -121,13 +121,13 @@ class _Progress:
         self.shown = 0
 
     def at(self, trial: str, share: float) -> None:
-        """``share`` of a trial is done."""
+        """Take note that ``share`` of a trial is done."""
         self.trials[trial] = max(share, self.trials.get(trial, 0.0))
         done = sum(share for name, share in self.trials.items() if name != "encoding")
         self._show(round(self.share * min(1.0, done / self.parts)), f"{self.name}, {trial}")
 
     def end(self) -> None:
-        """The method is done, or has failed: go on with the next."""
+        """Go on with the next method: this one is done, or has failed."""
         self._show(self.share, self.name)
 
     def _show(self, at: int, note: str) -> None:

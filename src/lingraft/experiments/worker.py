@@ -1,7 +1,7 @@
 """One method of a comparison, trained and scored in a process of its own.
 
 So its peak memory is its own, and whatever it leaves behind is gone when it ends. The process reads
-a recipe and a method's name as JSON from standard input, and tells how it goes in JSON lines on
+a recipe and a method's name as JSON from standard input, and reports how it goes in JSON lines on
 standard output: ``share`` of a trial that is done, ``error``, ``impossible``.
 """
 
@@ -34,7 +34,7 @@ from ..model.prediction import predictions_of
 from ..model.standardiser import Standardiser
 from ..recipe.parsing import parse_recipe
 from ..recipe.settings import Recipe
-from ..runs.folder import opened, trials_of
+from ..runs.folder import open_run_folder, trials_of
 from ..runs.identity import note_identity, refuse_changed, trial_identities
 from ..runs.preparation import prepare
 from ..runs.summary import prove_frozen
@@ -45,11 +45,11 @@ from ..training.evaluation import prediction_rows
 from ..training.frozen_head import HEAD_FACTOR, Before
 from ..training.head_fits import logistic_head
 from ..training.pools import Context, TrialPools, learning_pools
-from ..training.trial import Method, run_trial
+from ..training.trial import NetworkFactory, run_trial
 from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
 from .baselines.prototype import prototype_logits
-from .variants import Variant, variants
+from .methods import Method, list_methods
 
 
 class ImpossibleError(LingraftError):
@@ -61,11 +61,11 @@ def main(asked: TextIO = sys.stdin) -> None:
     wanted = json.load(asked)
     try:
         recipe = parse_recipe(wanted["recipe"])
-        variant = next(one for one in variants(recipe) if one.name == wanted["name"])
+        method = next(one for one in list_methods(recipe) if one.name == wanted["name"])
         if wanted["encode_only"]:
-            prepare(with_shared_lexicon(variant, recipe), Relay("encoding"))
+            prepare(with_shared_lexicon(method, recipe), Relay("encoding"))
         else:
-            run_variant(variant, recipe)
+            run_method(method, recipe)
     except (PeftUnsupportedError, ImpossibleError) as error:
         tell(impossible=str(error))
     except LingraftError as error:
@@ -73,29 +73,29 @@ def main(asked: TextIO = sys.stdin) -> None:
         sys.exit(1)
 
 
-def run_variant(variant: Variant, whole: Recipe) -> None:
+def run_method(method: Method, whole: Recipe) -> None:
     """Choose the learning rate, then train and score every trial; ``method.json`` of the folder appears last.
 
     Args:
-        variant: The method.
+        method: The method.
         whole: The recipe of the comparison.
     """
-    context, card, _ = prepare(with_shared_lexicon(variant, whole), Relay("encoding"))
+    context, card, _ = prepare(with_shared_lexicon(method, whole), Relay("encoding"))
     task = context.materials.task
-    if variant.network == "prototype" and not task.kind.class_logits:
+    if method.network == "prototype" and not task.kind.class_logits:
         raise ImpossibleError(f"prototypes score classes, which the outputs of {task.kind.name} are not")
-    if variant.network in PEFT:
+    if method.network in PEFT:
         context = _from_ids(context)
     tuning_epochs = whole.compare.tuning_epochs if whole.compare else 1
-    tried = _tried(variant, whole.output_dir, tuning_epochs, context)
-    rate = chosen_rate(variant, tried)
-    recipe = variant.at_rate(rate) if rate is not None else variant.recipe
-    if variant.network == "frozen-head":  # a head that is trained alone: nothing comes before it
+    tried = _tried(method, whole.output_dir, tuning_epochs, context)
+    rate = chosen_rate(method, tried)
+    recipe = method.at_rate(rate) if rate is not None else method.recipe
+    if method.network == "frozen-head":  # a head that is trained alone: nothing comes before it
         alone = {"warm_start": False, "learning_rate": HEAD_FACTOR * recipe.train.learning_rate}
         context = replace(context, recipe=recipe.model_copy(update={"train": recipe.train.model_copy(update=alone)}))
     else:
         context = replace(context, recipe=recipe)
-    with opened(recipe.output_dir, recipe) as folder:
+    with open_run_folder(recipe.output_dir, recipe) as folder:
         trials = trials_of(recipe)
         identities = trial_identities(trials, recipe, context.materials, context.backbone)
         refuse_changed(folder, trials, identities)
@@ -104,48 +104,48 @@ def run_variant(variant: Variant, whole: Recipe) -> None:
             if not (folder / "trials" / trial.name / "trial.json").exists():
                 note_identity(folder, trial, identities[trial])
                 forget_peak()
-                if variant.trained or not task.kind.class_logits:
-                    run_trial(trial, folder, context, Relay(trial.name), _method(variant))
+                if method.trained or not task.kind.class_logits:
+                    run_trial(trial, folder, context, Relay(trial.name), _network_factory(method))
                 else:
-                    run_untrained(trial, folder, context, variant)
+                    run_untrained(trial, folder, context, method)
                 _note_memory(folder / "memory.json")
             tell(trial=trial.name, share=1.0)
         prove_frozen(context.backbone)
-        write_json(folder / "method.json", _facts(variant, folder, context, rate, tried, tuning_epochs))
+        write_json(folder / "method.json", _facts(method, folder, context, rate, tried, tuning_epochs))
 
 
-def with_shared_lexicon(variant: Variant, whole: Recipe) -> Recipe:
-    """The variant's recipe, with the folder that a lexicon is mined into: one for all of the same texts."""
-    own = variant.recipe
+def with_shared_lexicon(method: Method, whole: Recipe) -> Recipe:
+    """Return the method's recipe, with the folder that a lexicon is mined into: one for all of the same texts."""
+    own = method.recipe
 
     def decides(recipe: Recipe) -> tuple[object, ...]:
         return recipe.task, recipe.shots, recipe.parallel, recipe.backbone.checkpoint, recipe.backbone.text_prefix
 
-    folder = whole.output_dir if decides(own) == decides(whole) else whole.output_dir / "mined" / variant.name
+    folder = whole.output_dir if decides(own) == decides(whole) else whole.output_dir / "mined" / method.name
     return own.model_copy(update={"output_dir": folder})
 
 
 # ---- Learning rates --------------------------------------------------------------------------------
 
 
-def _tried(variant: Variant, output: Path, epochs: int, context: Context) -> dict[float, float | None]:
-    """Source development score at each learning rate, after few passes; None where the loss diverged."""
-    if len(variant.rates) < 2 or not variant.trained:
+def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[float, float | None]:
+    """Score each learning rate on the source development set, after few epochs; None where the loss diverged."""
+    if len(method.rates) < 2 or not method.trained:
         return {}
     # Without test sets: a trial is not to be scored on them, not even by accident.
     blind = replace(context.materials, test=dict.fromkeys(context.materials.test, ()))
     found: dict[float, float | None] = {}
-    for rate in variant.rates:
-        folder = output / "tuning" / variant.name / f"{rate:g}"
-        recipe = variant.at_rate(rate, num_train_epochs=epochs)
+    for rate in method.rates:
+        folder = output / "tuning" / method.name / f"{rate:g}"
+        recipe = method.at_rate(rate, num_train_epochs=epochs)
         trial = trials_of(recipe)[0]
         result = folder / "trials" / trial.name / "trial.json"
-        with opened(folder, recipe.model_copy(update={"output_dir": folder})):
+        with open_run_folder(folder, recipe.model_copy(update={"output_dir": folder})):
             if not result.exists():
                 name = f"rate {rate:g}"
                 try:
                     blind_context = replace(context, recipe=recipe, materials=blind)
-                    run_trial(trial, folder, blind_context, Relay(name), _method(variant))
+                    run_trial(trial, folder, blind_context, Relay(name), _network_factory(method))
                 except RunError as error:
                     write_json(result, {"name": trial.name, "dev_score": None, "error": str(error)})
                 tell(trial=name, share=1.0)
@@ -153,19 +153,19 @@ def _tried(variant: Variant, output: Path, epochs: int, context: Context) -> dic
     return found
 
 
-def chosen_rate(variant: Variant, tried: dict[float, float | None]) -> float | None:
-    """The best on the source language's development set, the first of equals; None: as the recipe says.
+def chosen_rate(method: Method, tried: dict[float, float | None]) -> float | None:
+    """Return the best on the source language's development set, the first of equals; None: as the recipe says.
 
     Raises:
         RunError: The loss diverged at every one.
     """
     if not tried:
-        return variant.rates[0] if variant.rates else None
+        return method.rates[0] if method.rates else None
     finished = {rate: accuracy for rate, accuracy in tried.items() if accuracy is not None}
     if not finished:
         raise RunError(
-            f"{variant.name}: the loss diverged at each of the learning rates {', '.join(f'{r:g}' for r in tried)}; "
-            f"give lower ones in compare.learning_rates.{variant.name}"
+            f"{method.name}: the loss diverged at each of the learning rates {', '.join(f'{r:g}' for r in tried)}; "
+            f"give lower ones in compare.learning_rates.{method.name}"
         )
     return max(finished, key=lambda rate: finished[rate])
 
@@ -173,15 +173,15 @@ def chosen_rate(variant: Variant, tried: dict[float, float | None]) -> float | N
 # ---- Networks --------------------------------------------------------------------------------------
 
 
-def _method(variant: Variant) -> Method:
-    if variant.network in PEFT:
-        saved = {"saved": as_graft} if variant.network == "peft-lora" else {}
-        return Method(variant.name, partial(_peft, variant), **saved)
-    return Method(variant.name)
+def _network_factory(method: Method) -> NetworkFactory:
+    if method.network in PEFT:
+        saved = {"saved": as_graft} if method.network == "peft-lora" else {}
+        return NetworkFactory(method.name, partial(_peft, method), **saved)
+    return NetworkFactory(method.name)
 
 
-def _peft(variant: Variant, context: Context, pools: TrialPools, head: Before | None) -> PeftNetwork:
-    """A PEFT model at its start: the frozen head, the rest as PEFT begins it."""
+def _peft(method: Method, context: Context, pools: TrialPools, head: Before | None) -> PeftNetwork:
+    """Return a PEFT model at its start: the frozen head, the rest as PEFT begins it."""
     torch.manual_seed(pools.trial.seed)
     stack = context.backbone.stack
     kind = context.materials.task.kind
@@ -193,13 +193,13 @@ def _peft(variant: Variant, context: Context, pools: TrialPools, head: Before | 
     def encoder() -> torch.nn.Module:
         return loading.load_encoder(checkpoint)
 
-    network = peft_network(variant.network, variant.options, encoder, stack, new)
+    network = peft_network(method.network, method.options, encoder, stack, new)
     forget_peak()  # the encoder was in memory twice for a moment
     return network
 
 
 def _from_ids(context: Context) -> Context:
-    """The same pools as batches of token ids."""
+    """Return the same pools as batches of token ids."""
     padding = context.backbone.stack.padding_id
 
     def as_ids(encoded: Encoded) -> Encoded:
@@ -213,8 +213,15 @@ def _from_ids(context: Context) -> Context:
 # ---- Methods without training ----------------------------------------------------------------------
 
 
-def run_untrained(trial: Trial, folder: Path, context: Context, variant: Variant) -> None:
-    """Frozen head or prototypes: fit, predict, score; files as after a training."""
+def run_untrained(trial: Trial, folder: Path, context: Context, method: Method) -> None:
+    """Fit the frozen head or prototypes, predict, and score; files as after a training.
+
+    Args:
+        trial: Shots, draw and seed.
+        folder: Of the method.
+        context: What all trials share.
+        method: ``frozen-head`` or ``prototype``.
+    """
     materials, task, scores, started = context.materials, context.materials.task, [], time.monotonic()
     source, targets = learning_pools(_draw(context, trial), context)
     standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
@@ -229,21 +236,21 @@ def run_untrained(trial: Trial, folder: Path, context: Context, variant: Variant
             continue
         encoded = context.pools[language, "test"]
         pooled = encoded.pooled([example.id for example in examples])
-        if variant.network == "frozen-head":
+        if method.network == "frozen-head":
             logits = head.logits(pooled)
         else:
             logits = prototype_logits(
-                labelled, classes, pooled, classes=len(task.labels), centre=standardiser.mean, **variant.options
+                labelled, classes, pooled, classes=len(task.labels), centre=standardiser.mean, **method.options
             )
         predicted = predictions_of(list(logits), examples, encoded, task)
         write_lines(
             folder / "predictions" / trial.name / f"{language}.jsonl", prediction_rows(examples, predicted, None, task)
         )
-        where: dict[str, Any] = {"method": variant.name, "language": language, "trial": trial, "run": folder.name}
+        where: dict[str, Any] = {"method": method.name, "language": language, "trial": trial, "run": folder.name}
         scores += score_by_language(examples, [prediction.value for prediction in predicted], task, **where)
     place = folder / "trials" / trial.name
     write_lines(place / "scores.jsonl", [asdict(one) for one in scores])
-    trained = head.weight.numel() + head.bias.numel() if variant.network == "frozen-head" else 0
+    trained = head.weight.numel() + head.bias.numel() if method.network == "frozen-head" else 0
     write_json(place / "trial.json", {"name": trial.name, "seconds": seconds, "trained": trained})
 
 
@@ -251,27 +258,27 @@ def run_untrained(trial: Trial, folder: Path, context: Context, variant: Variant
 
 
 def _facts(
-    variant: Variant,
+    method: Method,
     folder: Path,
     context: Context,
     rate: float | None,
     tried: dict[float, float | None],
     tuning_epochs: int,
 ) -> dict[str, Any]:
-    """The content of ``method.json``."""
+    """Return the content of ``method.json``."""
     names = [trial.name for trial in trials_of(context.recipe)]
     done = {name: read_object(folder / "trials" / name / "trial.json") for name in names}
     return {
-        "name": variant.name,
-        "about": _about(variant, context.materials.task),
+        "name": method.name,
+        "about": _about(method, context.materials.task),
         "trials": names,
-        "chosen": variant.chosen(tuning_epochs),
+        "chosen": method.chosen(tuning_epochs),
         "trainable_parameters": max(facts["trained"] for facts in done.values()),
         "seconds": {name: facts["seconds"] for name, facts in done.items()},
         "peak_bytes": read_object(folder / "memory.json").get("peak_bytes"),
         "learning_rate": {
-            "setting": variant.rate if variant.trained else None,
-            "value": rate if rate is not None else _setting(context.recipe, variant),
+            "setting": method.rate if method.trained else None,
+            "value": rate if rate is not None else _setting(context.recipe, method),
             "tried": {f"{value:g}": accuracy for value, accuracy in tried.items()},
         },
         "steps": {name: _steps(folder / "trials" / name / "training.jsonl") for name in names},
@@ -280,20 +287,20 @@ def _facts(
     }
 
 
-def _about(variant: Variant, task: Task) -> str:
-    """What the method is; a head that reads tokens or alternatives is no logistic regression."""
-    if variant.network != "frozen-head" or task.kind.class_logits:
-        return variant.about
+def _about(method: Method, task: Task) -> str:
+    """Return what the method is; a head that reads tokens or alternatives is no logistic regression."""
+    if method.network != "frozen-head" or task.kind.class_logits:
+        return method.about
     return "a linear head on frozen states, trained by gradient as long as the others"
 
 
 def _steps(path: Path) -> int:
-    """Steps of the optimiser in a training; 0 where there was none."""
+    """Count the steps of the optimiser in a training; 0 where there was none."""
     return max((int(row["step"]) for row in read_lines(path)), default=0) if path.exists() else 0
 
 
-def _setting(recipe: Recipe, variant: Variant) -> float | None:
-    return getattr(recipe.train, variant.rate.partition(".")[2]) if variant.trained else None
+def _setting(recipe: Recipe, method: Method) -> float | None:
+    return getattr(recipe.train, method.rate.partition(".")[2]) if method.trained else None
 
 
 def _draw(context: Context, trial: Trial) -> Draw:
@@ -301,7 +308,7 @@ def _draw(context: Context, trial: Trial) -> Draw:
 
 
 def _labels_digest(draw: Draw) -> str:
-    """Of what a draw has labels of, and of the labels: the same for all methods, or they are not comparable."""
+    """Digest what a draw has labels of, and the labels: the same for all methods, or they are not comparable."""
 
     def known(examples: Sequence[Example]) -> list[tuple[object, ...]]:
         return [(e.id, *e.texts, e.gold) for e in examples]
@@ -310,7 +317,7 @@ def _labels_digest(draw: Draw) -> str:
 
 
 def _pairs_digest(draw: Draw) -> str:
-    """Of the translations that a draw offers, as texts: what was mined or switched has ids that do not tell."""
+    """Digest the translations that a draw offers, as texts: what was mined or switched has ids that do not tell."""
     return _digest(
         {
             code: [(e.id, e.text_a, e.text_b) for pair in pairs for e in pair]
@@ -337,7 +344,7 @@ def forget_peak() -> None:
 
 
 def peak_bytes() -> int | None:
-    """The most memory that this process held since the peak was forgotten; None where the system does not tell."""
+    """Return the most memory that this process held since the peak was forgotten; None where it is not known."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux: its getrusage starts at what the parent held
         found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), flags=re.MULTILINE)
@@ -354,19 +361,19 @@ def peak_bytes() -> int | None:
 
 
 def tell(**facts: Any) -> None:
-    """One JSON line."""
+    """Print one JSON line."""
     print(json.dumps(facts), flush=True)  # noqa: T201
 
 
 class Relay(Reporter):
-    """Tells the parent process what share of a trial is done."""
+    """Reports to the parent process what share of a trial is done."""
 
     def __init__(self, trial: str) -> None:
         super().__init__(quiet=True)
         self.trial = trial
 
     def say(self, text: str) -> None:
-        """What would be a line on the terminal."""
+        """Pass on what would be a line on the terminal."""
         tell(say=text)
 
     @contextmanager

@@ -66,7 +66,7 @@ def save_adaptation(path: Path, adaptation: nn.Module, identity: Identity) -> No
 
 
 def read_identity(path: Path) -> Identity:
-    """Who an adaptation is, without reading its tensors.
+    """Return who an adaptation is, without reading its tensors.
 
     Raises:
         CheckpointError: There is no such file, or it is not one of ours.
@@ -138,7 +138,7 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
 
 
 def _of_language(parameter: str) -> bool:
-    """Whether a parameter belongs to one language."""
+    """Return whether a parameter belongs to one language."""
     return ".language." in parameter
 
 

@@ -33,11 +33,11 @@ class Network(Protocol):
     def __call__(
         self, states: States, language: str, visited: dict[int, States] | None = None
     ) -> tuple[States, Tensor]:
-        """Final states and logits, ``[B, C]`` or ``[B, T, C]``; ``visited`` gets the states after each layer."""
+        """Return final states and logits, ``[B, C]`` or ``[B, T, C]``; ``visited`` gets the states after each layer."""
         ...
 
     def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
-        """Logits of examples, ensembled with those of the text classifiers: what evaluation and prediction go by."""
+        """Ensemble logits of examples with those of the text classifiers: what evaluation and prediction go by."""
         ...
 
     def train(self, mode: bool = True) -> Any:
@@ -59,7 +59,7 @@ class GraftedModel(nn.Module):
         self._merged: dict[str, tuple[object, LayerStack]] = {}
 
     def forward(self, states: States, language: str, visited: dict[int, States] | None = None) -> tuple[States, Tensor]:
-        """States at the cut to states after the last layer, virtual tokens removed, and logits of texts or tokens.
+        """Compute final states, virtual tokens removed, and logits of texts or tokens, from states at the cut.
 
         ``visited``, if given, is filled with the states after each layer, virtual tokens removed.
         """
@@ -142,7 +142,7 @@ class GraftedModel(nn.Module):
             yield states
 
     def train(self, mode: bool = True) -> GraftedModel:
-        """Only the adaptation ever leaves eval mode."""
+        """Let only the adaptation leave eval mode."""
         super().train(mode)
         self.stack.eval()
         return self

@@ -108,6 +108,13 @@ def adapted_states(
 def predictions_of(
     logits: Sequence[Tensor], examples: Sequence[Example], encoded: Encoded, task: Task
 ) -> list[Prediction]:
-    """What the logits of all rows of ``examples`` say."""
+    """Decode the logits of all rows of ``examples``.
+
+    Args:
+        logits: Of each row, in order.
+        examples: ``N``, in order.
+        encoded: Where their rows are.
+        task: Whose kind decodes.
+    """
     features = [encoded.features[row] for example in examples for row in encoded.rows[example.id]]
     return task.kind.decode(examples, features, logits)

@@ -11,8 +11,8 @@ from typing import Any, TypeGuard
 from ruamel.yaml import YAML
 
 
-def overlaid(base: Mapping[str, Any], fragment: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the keys of ``fragment`` over it, nested mappings key by key.
+def merge_fragments(base: Mapping[str, Any], fragment: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the keys of ``fragment`` over ``base``, nested mappings key by key.
 
     Lists are replaced as a whole, and so is a block that names another factory: the options of a
     deep prompt mean nothing to a gated one.
@@ -20,18 +20,18 @@ def overlaid(base: Mapping[str, Any], fragment: Mapping[str, Any]) -> dict[str, 
     result = dict(base)
     for key, over in fragment.items():
         under = result.get(key)
-        result[key] = overlaid(under, over) if _same_block(under, over) else over
+        result[key] = merge_fragments(under, over) if _same_block(under, over) else over
     return result
 
 
 def _same_block(under: Any, over: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Whether both are mappings, and do not name two different factories."""
+    """Return whether both are mappings, and do not name two different factories."""
     if not (isinstance(under, Mapping) and isinstance(over, Mapping)):
         return False
     return bool(over.get("name", under.get("name")) == under.get("name"))
 
 
-def packaged(package: str, name: str) -> Any:
+def read_packaged_yaml(package: str, name: str) -> Any:
     """Return the content of the YAML file ``name`` in ``package``, such as ``lingraft.recipe.presets``; a copy."""
     return deepcopy(_parsed(package, name))
 

@@ -91,11 +91,11 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
     problems += _check_blocks(values) + _check_together(recipe, asked)
     if problems:
         raise ConfigError(problems, where=where)
-    return resolved(recipe)
+    return fill_defaults(recipe)
 
 
-def resolved(recipe: Recipe) -> Recipe:
-    """The recipe with the defaults of its named factories, and without losses that lack their text."""
+def fill_defaults(recipe: Recipe) -> Recipe:
+    """Fill in the defaults of a recipe's named factories, and leave out losses that lack their text."""
     values = recipe.model_dump(by_alias=True)
     if recipe.parallel is None:
         values["alignment"] = []
@@ -110,7 +110,7 @@ def resolved(recipe: Recipe) -> Recipe:
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema of a recipe, for editors."""
+    """Return the JSON Schema of a recipe, for editors."""
     return Recipe.model_json_schema(by_alias=True)
 
 
@@ -126,7 +126,7 @@ BLOCKS = {
 
 
 def registry_of(key: str) -> Registry:
-    """The registry that a recipe's block names its factory in."""
+    """Return the registry that a recipe's block names its factory in."""
     package, name = BLOCKS[key]
     registry = getattr(importlib.import_module(package), name)
     assert isinstance(registry, Registry)
@@ -134,7 +134,7 @@ def registry_of(key: str) -> Registry:
 
 
 def _at(values: Mapping[str, Any], path: str) -> Any:
-    """What the keys of a path such as ``parallel.augmentation`` lead to; None where they lead nowhere."""
+    """Return what the keys of a path such as ``parallel.augmentation`` lead to; None where they lead nowhere."""
     found: Any = values
     for key in path.split("."):
         found = found.get(key) if isinstance(found, Mapping) else None
@@ -157,7 +157,7 @@ def _check_blocks(values: Mapping[str, Any]) -> list[str]:
 
 
 def _check_together(recipe: Recipe, asked: bool) -> list[str]:
-    """What does not go with what; ``asked`` is whether the user, not a preset, wants alignment losses."""
+    """Find what does not go together; ``asked`` is whether the user, not a preset, wants alignment losses."""
     problems = []
     parallel = recipe.parallel
     problems += _check_parallel(parallel) if parallel else []
@@ -191,7 +191,7 @@ def _check_parallel(parallel: ParallelSettings) -> list[str]:
 
 
 def _explain(error: dict[str, Any]) -> str:
-    """A pydantic error as one sentence, with the nearest key where one was misspelt."""
+    """Return a pydantic error as one sentence, with the nearest key where one was misspelt."""
     location = ".".join(str(part) for part in error["loc"] if part not in ("function-after", "int", "list[int]"))
     if error["type"] == "extra_forbidden":
         parent = error["loc"][:-1]
@@ -246,7 +246,7 @@ def _apply(values: dict[str, Any], override: str) -> list[str]:
 
 
 def _default(key: str) -> Any:
-    """What a recipe that leaves out ``key`` has there, as plain data."""
+    """Return what a recipe that leaves out ``key`` has there, as plain data."""
     field = Recipe.model_fields.get(key)
     default = field.get_default(call_default_factory=True) if field and not field.is_required() else None
     if isinstance(default, list):

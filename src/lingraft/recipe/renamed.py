@@ -1,4 +1,4 @@
-"""Settings that had other names: a recipe that uses an old one is told the new one."""
+"""Settings that had other names: the error for an old one names the new one."""
 
 from __future__ import annotations
 

@@ -65,8 +65,9 @@ class BackboneSettings(Settings):
     """Texts are truncated after this many tokens; how many were is reported."""
     text_prefix: str | None = None
     """Put before each text; by default what the checkpoint was trained with (`query: ` for e5)."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the matrix products in the backbone; `bfloat16` is faster where the processor has it."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the matrix products in the backbone: `bfloat16` or `float32`; `auto` is `bfloat16` on processors that are
+    faster in it, which is measured once on each machine, and `float32` elsewhere."""
 
     @field_validator("cut")
     @classmethod
@@ -248,21 +249,20 @@ class Recipe(Settings):
     def _home(cls, folder: Path) -> Path:
         return folder.expanduser()
 
-    @property
-    def rounding(self) -> float:
-        """By how much of their size numbers may differ that were computed in other batches."""
-        exact = self.cache.dtype == "float32" and self.backbone.precision == "float32"
+    def rounding(self, precision: str) -> float:
+        """Return by how much of their size numbers may differ that were computed in other batches in ``precision``."""
+        exact = self.cache.dtype == "float32" and precision == "float32"
         return 1e-3 if exact else 0.1  # half precision rounds at the third digit
 
     def to_yaml(self) -> str:
-        """The resolved recipe: every default written out."""
+        """Return the resolved recipe: every default written out."""
         stream = io.StringIO()
         yaml_format().dump(self.model_dump(mode="json", by_alias=True), stream)
         return stream.getvalue()
 
 
 def yaml_format() -> YAML:
-    """YAML 1.2, in which `no` is Norwegian and not false."""
+    """Return YAML 1.2, in which `no` is Norwegian and not false."""
     yaml = YAML(typ="safe", pure=True)
     yaml.version = (1, 2)
     yaml.default_flow_style = False

@@ -99,14 +99,14 @@ def _variable(colour: str) -> str:
 
 
 def _figure(width: float, height: float, description: str) -> Figure:
-    """A transparent figure whose unit is one CSS pixel."""
+    """Return a transparent figure whose unit is one CSS pixel."""
     figure = Figure(figsize=(width / 72, height / 72), dpi=72, facecolor="none")
     figure.set_label(description)
     return figure
 
 
 def _axes(figure: Figure, *, left: float = 0, right: float = 0, top: float = 0, bottom: float = 0) -> Axes:
-    """Axes with these margins, in pixels."""
+    """Return axes with these margins, in pixels."""
     width, height = (side * 72 for side in figure.get_size_inches())
     box = (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
     axes = figure.add_axes(box, facecolor="none")
@@ -127,7 +127,7 @@ def _label(
     size: float = 12,
     weight: str = "normal",
 ) -> None:
-    """Text beside a point of the data, moved by so many pixels."""
+    """Write text beside a point of the data, moved by so many pixels."""
     style: Any = {"ha": ha, "va": "center", "color": color, "fontsize": size, "weight": weight}
     axes.annotate(text, (x, y), (right, up), textcoords="offset points", annotation_clip=False, **style)
 
@@ -137,7 +137,7 @@ def _percent(value: float) -> str:
 
 
 def _spread(heights: Sequence[float], gap: float) -> list[float]:
-    """The heights moved apart, upwards, until labels at them no longer overlap."""
+    """Move heights apart, upwards, until labels at them no longer overlap."""
     placed = list(heights)
     order = sorted(range(len(placed)), key=placed.__getitem__)
     for below, above in pairwise(order):
@@ -150,7 +150,7 @@ def _spread(heights: Sequence[float], gap: float) -> list[float]:
 
 @_as_svg
 def before_after(rows: Sequence[Result]) -> Figure:
-    """One row per result: the score of the frozen head above that of the adapted model, with intervals."""
+    """Draw one row per result: the score of the frozen head above that of the adapted model, with intervals."""
     several_shots = len({row.shots for row in rows}) > 1
     metric = metric_name(rows[0].metric) if rows else "score"
     figure = _figure(540, 62 * len(rows) + 62, f"{capital(metric)} before and after adaptation, with 95 % intervals")
@@ -182,7 +182,7 @@ def before_after(rows: Sequence[Result]) -> Figure:
 
 
 def _dot(axes: Axes, estimate: Estimate | None, height: float, colour: str, ink: str, note: str) -> None:
-    """A dot on its interval, its value written at the interval's right end."""
+    """Draw a dot on its interval, its value written at the interval's right end."""
     if estimate is None:
         return
     end = estimate.value
@@ -200,7 +200,7 @@ Curve = Sequence[tuple[float, float]]
 
 @_as_svg
 def losses(total: Curve, task: Curve, alignment: Curve) -> Figure:
-    """Training loss and its parts by step, each line labelled at its end."""
+    """Draw the training loss and its parts by step, each line labelled at its end."""
     figure = _figure(346, 250, "Training loss and its parts by step")
     axes = _axes(figure, left=32, right=76, top=12, bottom=40)
     parts = [("total", total, INK, 1.2), ("task", task, AFTER, 2.2), ("alignment", alignment, ACCENT, 2.2)]
@@ -218,7 +218,7 @@ def losses(total: Curve, task: Curve, alignment: Curve) -> Figure:
 
 @_as_svg
 def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
-    """Dev score by step: the trial that was saved, before a grey crowd of the others."""
+    """Draw the development score by step: the trial that was saved, before a grey crowd of the others."""
     figure = _figure(346, 250, "Dev score by step")
     axes = _axes(figure, left=44, right=22, top=12, bottom=40)
     for curve in others:
@@ -239,7 +239,15 @@ def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
 
 @_as_svg
 def layer_strip(layers: int, cut: int, parts: Sequence[tuple[str, int]], head: int, *, frozen: bool = True) -> Figure:
-    """The network from left to right in grey, with what was trained above it in blue; a cut below 0 is no cut."""
+    """Draw the network from left to right in grey, what was trained above it in blue; a cut below 0 is no cut.
+
+    Args:
+        layers: ``L``.
+        cut: Below it everything is frozen.
+        parts: Name and parameter count of each trained part.
+        head: Parameters of the head.
+        frozen: Whether no layer was unfrozen.
+    """
     box, gap, wide = 38.0 if layers <= 13 else 494.0 / layers, 4.0, 70.0
     start = wide + gap  # layer 1; the embeddings stand before it
     end = start + layers * (box + gap)
@@ -284,7 +292,15 @@ def _block(axes: Axes, x: float, y: float, width: float, height: float, text: st
 
 @_as_svg
 def state_pairs(title: str, source: Points, target: Points, names: tuple[str, str], frame: Points) -> Figure:
-    """Sentences as points, each joined to its translation; ``frame`` is all that must fit, so two charts compare."""
+    """Draw sentences as points, each joined to its translation; ``frame`` must hold both of two charts to compare.
+
+    Args:
+        title: Of the picture.
+        source: Points of the source sentences.
+        target: Points of their translations, in the same order.
+        names: Of both languages.
+        frame: Points that must fit in.
+    """
     figure = _figure(346, 368, f"{title}: sentence states in {names[0]} and {names[1]}, translations joined")
     axes = _axes(figure, left=1, right=1, top=26, bottom=1)
     for (x0, y0), (x1, y1) in zip(source, target, strict=True):
@@ -310,7 +326,7 @@ def state_pairs(title: str, source: Points, target: Points, names: tuple[str, st
 
 @_as_svg
 def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Figure:
-    """Gold labels down, predicted across; depth of colour is the share of the gold label's row."""
+    """Draw gold labels down, predicted across; depth of colour is the share of the gold label's row."""
     names = [label if len(label) <= 18 else label[:17] + "…" for label in labels]
     size = max(16.0, min(44.0, 300.0 / max(len(names), 1)))
     left, top = 7.2 * max(map(len, names), default=0) + 14, 5.2 * max(map(len, names), default=0) + 30
@@ -337,7 +353,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> 
 
 @_as_svg
 def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin]) -> Figure:
-    """Accuracy against confidence; on the diagonal, 70 % sure means right in 70 % of cases."""
+    """Draw accuracy against confidence; on the diagonal, 70 % sure means right in 70 % of cases."""
     figure = _figure(346, 330, "Accuracy against confidence, before and after adaptation")
     axes = _axes(figure, left=54, right=56, top=12, bottom=44)
     axes.set_xlim(0, 1)

@@ -43,15 +43,15 @@ class Comparison:
         return list(self.about["data"]["target_languages"])
 
     def language(self, code: str) -> str:
-        """Its English name."""
+        """Return its English name."""
         return str(self.about["data"]["languages"][code]["name"])
 
     def has(self, method: str, trial: str, language: str) -> bool:
-        """Whether a method was tested in a language."""
+        """Return whether a method was tested in a language."""
         return self._path(method, trial, language).is_file()
 
     def answers(self, method: str, trials: Sequence[str], language: str) -> tuple[Answers, tuple[Tested, ...]]:
-        """Counts ``[U, N, K]`` in the order of the examples' ids, and what was asked ``[N]``.
+        """Return counts ``[U, N, K]`` in the order of the examples' ids, and what was asked ``[N]``.
 
         Raises:
             RunError: Two trials were tested on different examples.
@@ -122,7 +122,7 @@ def read_comparison(folder: Path) -> Comparison:
 
 
 def blocks(comparison: Comparison) -> list[Block]:
-    """For each number of shots all methods on what they share, then those with more on what they share."""
+    """Compare, for each number of shots, all methods on what they share, then those with more on what they share."""
     found = []
     possible = [method for method in comparison.methods if method.get("trials")]
     for shots in sorted({_shots(trial) for method in possible for trial in method["trials"]}):
@@ -134,7 +134,7 @@ def blocks(comparison: Comparison) -> list[Block]:
 
 
 def _sharing(trials: dict[str, set[str]]) -> Iterator[tuple[set[str], set[str]]]:
-    """Methods with what all of them have; then those that share more; then those that share nothing with the first."""
+    """Yield methods with what all of them have; then those that share more; then those that share nothing."""
     if not trials:
         return
     held = Counter(trial for names in trials.values() for trial in sorted(names))

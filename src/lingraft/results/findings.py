@@ -3,7 +3,7 @@
 Between the files of a run and the sentences and pictures of its report. A mean over draws and seeds
 gets the bootstrap interval of *that mean*: test examples are drawn once for all trials, so the
 interval says how far the number depends on which texts happened to be in the test set. How far it
-depends on which shots were drawn is told apart, by the range over draws.
+depends on which shots were drawn is said apart, by the range over draws.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Result:
     metric: str = "accuracy"
     """What ``before``, ``after`` and ``gain`` are."""
     context_language: str | None = None
-    """Of the contexts of questions, where that is told apart."""
+    """Of the contexts of questions, where that differs."""
     words: Words = NEUTRAL
     """What an example and a shot are called."""
 
@@ -76,7 +76,7 @@ class Result:
 
 
 def _above(upper: Estimate, lower: Estimate) -> bool:
-    """Whether the first interval lies wholly above the second; false where one is not known."""
+    """Return whether the first interval lies wholly above the second; false where one is not known."""
     return upper.low is not None and lower.high is not None and upper.low > lower.high
 
 
@@ -115,7 +115,7 @@ def _formulas(data: Row) -> Mapping[str, str]:
 
 
 def results(run: RunFiles) -> list[Result]:
-    """Results in the order of the run's languages, then of shots."""
+    """Return results in the order of the run's languages, then of shots."""
     found = []
     for language in run.languages:
         here = [score for score in run.scores if score.language == language]
@@ -162,14 +162,21 @@ def _mean(scores: Sequence[Score]) -> float | None:
 
 
 def _aligned(run: RunFiles, language: str, context: str | None, trials: Sequence[str]) -> list[list[Row]]:
-    """Predictions ``[U, N]`` of the same examples in the same order; empty where trials differ in examples."""
+    """Return predictions ``[U, N]`` of the same examples in the same order; empty where trials differ in examples."""
     rows = [sorted(answers_of(run, trial, language, context), key=lambda row: str(row["id"])) for trial in trials]
     identifiers = {tuple(row["id"] for row in trial) for trial in rows}
     return rows if len(identifiers) == 1 and rows[0] else []
 
 
 def answers_of(run: RunFiles, trial: str, language: str, context: str | None) -> list[Row]:
-    """Predictions in a language; questions in it about contexts in another are in the file of one of the two."""
+    """Return predictions in a language; questions in it about contexts in another are in the file of one of the two.
+
+    Args:
+        run: The files of a run.
+        trial: Its name.
+        language: Of the questions, or texts.
+        context: Language of the contexts, where that is another.
+    """
     if context is None:
         return run.predictions(trial, language)
     rows = [row for name in dict.fromkeys((language, context)) for row in run.predictions(trial, name)]
@@ -230,19 +237,19 @@ def _majority(aligned: list[list[Row]]) -> float | None:
 
 
 def mistakes(predictions: Sequence[Row], limit: int = 12) -> list[Row]:
-    """The wrong predictions the model was surest of."""
+    """Return the wrong predictions the model was surest of."""
     wrong = [row for row in predictions if not is_right(row)]
     return sorted(wrong, key=lambda row: (-float(row["confidence"]), str(row["id"])))[:limit]
 
 
 def confusion(predictions: Sequence[Row], labels: Sequence[str], column: str = "value") -> list[list[int]]:
-    """Counts ``[gold, predicted]`` in the order of the labels."""
+    """Return counts ``[gold, predicted]`` in the order of the labels."""
     counts = Counter((row["gold"], row[column]) for row in predictions)
     return [[counts[gold, predicted] for predicted in labels] for gold in labels]
 
 
 def labels_of(predictions: Sequence[Row], declared: Sequence[str]) -> list[str]:
-    """The declared labels in their order, then those that only the predictions know."""
+    """Return the declared labels in their order, then those that only the predictions know."""
     seen = {str(row[key]) for row in predictions for key in ("gold", "value", "before") if row.get(key) is not None}
     return [*declared, *sorted(seen - set(declared))]
 
@@ -250,8 +257,8 @@ def labels_of(predictions: Sequence[Row], declared: Sequence[str]) -> list[str]:
 def reliability(predictions: Sequence[Row], when: str) -> list[Bin]:
     """Return the bins of the confidence ``before`` or ``after``, of the predictions that have one."""
     column = f"{COLUMNS[when]}confidence"
-    told = [row for row in predictions if row.get(column) is not None]
-    return calibration_bins([float(row[column]) for row in told], [share_right(row, when) for row in told])
+    confident = [row for row in predictions if row.get(column) is not None]
+    return calibration_bins([float(row[column]) for row in confident], [share_right(row, when) for row in confident])
 
 
 # --- States -----------------------------------------------------------------------------------------
@@ -260,7 +267,7 @@ Points = Sequence[Sequence[float]]
 
 
 def pair_distance(source: Points, target: Points) -> float | None:
-    """Mean distance of translations over that of any two sentences across languages; 1 means unaligned."""
+    """Return the mean distance of translations over that of any two sentences across languages; 1 means unaligned."""
     if not source or len(source) != len(target):
         return None
     apart = np.linalg.norm(np.asarray(source)[:, None] - np.asarray(target)[None], axis=-1)  # [N, N]

@@ -1,4 +1,4 @@
-"""Other test sets that there might have been: examples drawn with replacement, once for everything that is told.
+"""Other test sets that there might have been: examples drawn with replacement, once for everything that is reported.
 
 The bootstrap (Efron, 1979) asks how different a number would have been on other examples, by computing it on samples
 drawn from the examples at hand. Examples that belong together (questions on one paragraph, one sentence in many

@@ -16,7 +16,7 @@ from ..core.records import Score
 SCORE_FIELDS = {column.name for column in fields(Score)}
 
 COLUMNS = {"before": "before_", "after": ""}
-"""How the columns of a prediction begin that tell of it before and after adaptation."""
+"""How the columns of a prediction begin that report it before and after adaptation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class RunFiles:
     retention: Row = field(default_factory=dict)
 
     def predictions(self, trial: str, language: str) -> list[Row]:
-        """Predictions of one trial in one language; empty where the file is missing."""
+        """Return predictions of one trial in one language; empty where the file is missing."""
         return read_predictions(self.folder / "predictions" / trial / f"{language}.jsonl")
 
     @property
@@ -63,12 +63,12 @@ class RunFiles:
         return str(selected) if selected else next(map(trial_of, self.scores), "")
 
     def name(self, language: str) -> str:
-        """The language's English name, or its code."""
+        """Return the language's English name, or its code."""
         return str(self.data.get("languages", {}).get(language, {}).get("name") or language)
 
 
 def trial_of(score: Score) -> str:
-    """Shots, draw and seed, as folders of predictions are named."""
+    """Return shots, draw and seed, as folders of predictions are named."""
     return f"k{score.shots}-draw{score.draw}-seed{score.seed}"
 
 

@@ -1,7 +1,7 @@
 """How far to trust a number: intervals, paired differences with p-values, corrections for many of them.
 
-What is told here comes from the resamples of :mod:`lingraft.results.resampling`. It therefore speaks of other
-*examples*; what other seeds and other shots would do is told by the range over draws, in
+What is reported here comes from the resamples of :mod:`lingraft.results.resampling`. It therefore speaks of other
+*examples*; what other seeds and other shots would do is reported by the range over draws, in
 :mod:`lingraft.results.findings`. The module imports no torch.
 """
 

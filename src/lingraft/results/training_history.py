@@ -1,4 +1,4 @@
-"""What the rows of ``training.jsonl`` tell of how a training went: what learnt when, and what went wrong.
+"""What the rows of ``training.jsonl`` say of how a training went: what learnt when, and what went wrong.
 
 Every column but ``trial``, ``epoch`` and ``step`` may be missing: older runs did not write them.
 """
@@ -26,7 +26,7 @@ class Stage:
 
 
 def stages(rows: Sequence[Row]) -> list[Stage]:
-    """What was trained when: equal epochs in a row are one stage; none where nobody wrote it down."""
+    """Return what was trained when: equal epochs in a row are one stage; none where nobody wrote it down."""
     found: list[Stage] = []
     done = 0  # steps before this epoch
     for row in rows:
@@ -54,7 +54,7 @@ class Conflict:
 
 
 def conflict(rows: Sequence[Row]) -> Conflict | None:
-    """The mean over epochs; None where no gradients were compared."""
+    """Return the mean over epochs; None where no gradients were compared."""
     cosines, ratios = _numbers(rows, "gradient_cosine"), _numbers(rows, "gradient_ratio")
     return Conflict(fmean(cosines), fmean(ratios) if ratios else None) if cosines else None
 
@@ -75,7 +75,7 @@ class LossWeight:
 
 
 def changed_weights(rows: Sequence[Row], names: Sequence[str]) -> list[LossWeight]:
-    """The factors in front of the alignment losses; empty where all stayed what they were.
+    """Return the factors in front of the alignment losses; empty where all stayed what they were.
 
     Args:
         rows: Epochs of one trial.
@@ -104,7 +104,7 @@ class Noticed:
 
 
 def noticed(trials: dict[str, list[Row]], selected: str) -> list[Noticed]:
-    """The warnings of all trials, each text once, those of the selected trial first."""
+    """Return the warnings of all trials, each text once, those of the selected trial first."""
     order = sorted(trials, key=lambda trial: trial != selected)
     where: dict[str, dict[str, list[int]]] = {}
     for trial in order:

@@ -15,6 +15,7 @@ from .findings import Estimate, Result
 from .metrics.calibration import Bin
 from .run_files import RunFiles
 from .training_history import Conflict, Noticed, Stage, noticed
+from .words import words_of
 
 NBSP = "\u00a0"
 MINUS = "\u2212"
@@ -28,17 +29,17 @@ MANY_NOTICED = 8
 
 
 def percent(value: float | None, digits: int = 0) -> str:
-    """A share: ``52 %``."""
+    """Write a share: ``52 %``."""
     return "–" if value is None else f"{100 * value:.{digits}f}{NBSP}%"
 
 
 def count(value: float | None) -> str:
-    """A whole number: ``12,345``."""
+    """Write a whole number: ``12,345``."""
     return "–" if value is None else f"{value:,.0f}"
 
 
 def size(value: float) -> str:
-    """A large number, as it is spoken: ``117.7 M``."""
+    """Write a large number as it is spoken: ``117.7 M``."""
     for letter, factor in (("G", 1e9), ("M", 1e6)):
         if value >= factor:
             return f"{value / factor:.1f}{NBSP}{letter}"
@@ -46,7 +47,7 @@ def size(value: float) -> str:
 
 
 def interval(estimate: Estimate | None, digits: int = 0) -> str:
-    """The bounds in percent: ``[46, 58]``; empty where they are not known."""
+    """Write the bounds in percent: ``[46, 58]``; empty where they are not known."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
     return f"[{_signed(_said(100 * estimate.low, digits))}, {_signed(_said(100 * estimate.high, digits))}]"
@@ -88,7 +89,7 @@ def p_value(value: float, resolution: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time: ``4 min 12 s``."""
+    """Write a time: ``4 min 12 s``."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f}{NBSP}s"
@@ -97,7 +98,7 @@ def duration(seconds: float) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """``1 draw``, ``3 draws``."""
+    """Count in words: ``1 draw``, ``3 draws``."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
@@ -127,17 +128,17 @@ METRIC_NAMES = {
 
 
 def metric_name(metric: str) -> str:
-    """How people call a metric."""
+    """Return how people call a metric."""
     return METRIC_NAMES.get(metric, metric)
 
 
 def capital(text: str) -> str:
-    """With a capital letter first."""
+    """Write with a capital letter first."""
     return text[:1].upper() + text[1:]
 
 
 def headline(results: Sequence[Result]) -> str:
-    """What came out, in one line; for several languages, how many of them gained."""
+    """Say what came out, in one line; for several languages, how many of them gained."""
     if not results:
         return "No scores yet"
     if len(results) == 1:
@@ -146,37 +147,37 @@ def headline(results: Sequence[Result]) -> str:
             reached = percent(only.after.value if only.after else None)
             return f"{only.name}: {reached} {metric_name(only.metric)}, without a baseline"
         unclear = ", no clear gain" if only.gain is not None and only.gain.value > 0 else ", no gain"
-        told = {"better": "", "worse": ", a loss", "unclear": unclear, "unknown": ""}[only.verdict]
+        verdict = {"better": "", "worse": ", a loss", "unclear": unclear, "unknown": ""}[only.verdict]
         digits = digits_of(only.before.value, only.after.value)
         before, after = (percent(one.value, digits) for one in (only.before, only.after))
-        return f"{only.name}: {before} → {after} {metric_name(only.metric)}{told}"
+        return f"{only.name}: {before} → {after} {metric_name(only.metric)}{verdict}"
     better = sum(result.verdict == "better" for result in results)
     worse = [result.name for result in results if result.verdict == "worse"]
-    told = f"; {listed(worse)} lost" if worse else ""
+    lost = f"; {listed(worse)} lost" if worse else ""
     if not better:
-        return f"No clear gain in any of {len(results)} languages{told}"
+        return f"No clear gain in any of {len(results)} languages{lost}"
     if better == len(results):
         return (
             f"{capital(metric_name(results[0].metric))} rose in {'both' if better == 2 else f'all {better}'} languages"
         )
-    return f"{capital(metric_name(results[0].metric))} rose in {better} of {len(results)} languages{told}"
+    return f"{capital(metric_name(results[0].metric))} rose in {better} of {len(results)} languages{lost}"
 
 
 def sentence(result: Result) -> str:
-    """The result of one language, with its interval, its test texts and the comparison with the frozen head."""
+    """Say the result of one language, with its interval, its test texts and the comparison with the frozen head."""
     if result.after is None:
         return f"{result.name}: no score of the adapted model."
     digits = digits_of(result.before.value, result.after.value) if result.before is not None else 0
     on = f"on {plural(result.n, result.words.example)} never seen in training"
-    reached = [percent(result.after.value, digits), metric_name(result.metric), interval(result.after, digits), on]
-    told = " ".join(filter(None, reached))
+    parts = [percent(result.after.value, digits), metric_name(result.metric), interval(result.after, digits), on]
+    reached = " ".join(filter(None, parts))
     if result.before is None:
-        return f"{result.name}: {told}; there is no baseline to compare with."
-    return f"{result.name}: {percent(result.before.value, digits)} → {told}{_compared(result)}."
+        return f"{result.name}: {reached}; there is no baseline to compare with."
+    return f"{result.name}: {percent(result.before.value, digits)} → {reached}{_compared(result)}."
 
 
-def gain_told(result: Result) -> str:
-    """The gain with its interval, as it follows from the numbers of :func:`sentence`: ``+28 points [21, 35]``."""
+def describe_gain(result: Result) -> str:
+    """Write the gain with its interval, from the numbers of :func:`sentence`: ``+28 points [21, 35]``."""
     if result.before is None or result.after is None:
         return ""
     ends = (result.before.value, result.after.value)
@@ -187,7 +188,7 @@ def gain_told(result: Result) -> str:
 def _compared(result: Result) -> str:
     if result.gain is None:
         return ""
-    difference = gain_told(result)
+    difference = describe_gain(result)
     if result.verdict == "better":
         return f": {difference} over the frozen head"
     if result.verdict == "worse":
@@ -196,7 +197,7 @@ def _compared(result: Result) -> str:
 
 
 def trust(result: Result) -> str:
-    """How far the number depends on draws and seeds, which its interval does not say."""
+    """Say how far the number depends on draws and seeds, which its interval does not say."""
     draws = result.draw_means
     if not draws:
         return ""
@@ -217,42 +218,56 @@ def _shots(result: Result) -> str:
     return plural(result.shots, result.words.labelled) + result.words.per
 
 
-def confidence_told(bins: Sequence[Bin]) -> str:
-    """Whether the adapted model is surer than it should be."""
+def describe_confidence(bins: Sequence[Bin]) -> str:
+    """Say whether the adapted model is surer than it should be."""
     total = sum(part.count for part in bins)
     if not total:
         return "No confidences to compare"
     sure = sum(part.confidence * part.count for part in bins) / total
     right = sum(part.accuracy * part.count for part in bins) / total
-    told = f"{percent(sure)} sure on average, right in {percent(right)}"
+    numbers = f"{percent(sure)} sure on average, right in {percent(right)}"
     if abs(sure - right) < 0.03:
-        return f"About as sure as it is right: {told}"
-    return f"{'Surer' if sure > right else 'Less sure'} than it is right: {told}"
+        return f"About as sure as it is right: {numbers}"
+    return f"{'Surer' if sure > right else 'Less sure'} than it is right: {numbers}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """``A``, ``A and B``, ``A, B and C``."""
+    """List things: ``A``, ``A and B``, ``A, B and C``."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 # --- Training ---------------------------------------------------------------------------------------
 
 
-def trained_told(stages: Sequence[Stage]) -> str:
-    """``epochs 1–2: head; 3–6: head, prompt, adapter``."""
-    told = [f"{span(stage.epochs)}: {', '.join(stage.trained)}" for stage in stages]
-    return f"epoch{'' if stages[-1].epochs[1] == stages[0].epochs[0] else 's'} {'; '.join(told)}" if stages else ""
+def describe_development(run: RunFiles) -> str:
+    """Say what the development texts were used for besides their score; empty where for nothing."""
+    number = run.data.get("languages", {}).get(run.source_language, {}).get("texts", {}).get("dev")
+    trials = run.summary.get("trials", {}).values()
+    if any(trial.get("head_strength") is not None for trial in trials):
+        shared = "The head's strength, its temperature and the choice of the trial share"
+    elif len(trials) > 1:
+        shared = "The choice of the trial uses"
+    else:
+        return ""
+    texts = plural(number, f"development {words_of(run.data).example}") if number else "development set"
+    return f"{shared} the same {texts}, so the development score is optimistic; the test scores are not touched by it."
+
+
+def describe_parameters(stages: Sequence[Stage]) -> str:
+    """Say when what was trained: ``epochs 1–2: head; 3–6: head, prompt, adapter``."""
+    texts = [f"{span(stage.epochs)}: {', '.join(stage.trained)}" for stage in stages]
+    return f"epoch{'' if stages[-1].epochs[1] == stages[0].epochs[0] else 's'} {'; '.join(texts)}" if stages else ""
 
 
 def span(ends: tuple[int, int]) -> str:
-    """``3`` or ``3–6``."""
+    """Write epochs: ``3`` or ``3–6``."""
     first, last = ends
     return f"{first:,}" if first == last else f"{first:,}–{last:,}"
 
 
-def conflict_told(conflict: Conflict) -> str:
-    """Whether task and alignment want the same of the parameters they share."""
-    told = {
+def describe_conflict(conflict: Conflict) -> str:
+    """Say whether task and alignment want the same of the parameters they share."""
+    verdict = {
         "fight": "Task and alignment fight: what lowers the loss of one tends to raise that of the other",
         "orthogonal": "Task and alignment hardly touch each other: their gradients are about orthogonal",
         "help": "Task and alignment help each other: what lowers the loss of one tends to lower that of the other",
@@ -261,18 +276,18 @@ def conflict_told(conflict: Conflict) -> str:
     size = (
         "" if conflict.ratio is None else f"; alignment's gradient is {conflict.ratio:.2g} times the size of the task's"
     )
-    return f"{told} (cosine {cosine} on average){size}."
+    return f"{verdict} (cosine {cosine} on average){size}."
 
 
 def training_warnings(run: RunFiles) -> list[str]:
-    """What the trials warned of, each warning once, those of the saved trial first."""
+    """Return what the trials warned of, each warning once, those of the saved trial first."""
     found = noticed(run.trials, run.selected_trial)
-    told = [_noticed_told(one, len(run.trials)) for one in found[:MANY_NOTICED]]
-    more = len(found) - len(told)
-    return told + ([f"{plural(more, 'more warning')} in training.jsonl."] if more else [])
+    texts = [_describe_noticed(one, len(run.trials)) for one in found[:MANY_NOTICED]]
+    more = len(found) - len(texts)
+    return texts + ([f"{plural(more, 'more warning')} in training.jsonl."] if more else [])
 
 
-def _noticed_told(one: Noticed, trials: int) -> str:
+def _describe_noticed(one: Noticed, trials: int) -> str:
     epochs = f"epoch{'' if one.epochs[0] == one.epochs[1] else 's'} {span(one.epochs)}"
     where = f"in {one.trials} of {trials} trials, first in {one.trial}, {epochs}" if trials > 1 else epochs
     return f"{one.text[:1].upper()}{one.text[1:].rstrip('.')} ({where})."
@@ -281,17 +296,17 @@ def _noticed_told(one: Noticed, trials: int) -> str:
 # --- Retention --------------------------------------------------------------------------------------
 
 
-def retention_told(run: RunFiles) -> str:
-    """What is left of what the model could do, in one sentence; empty where nobody looked."""
+def describe_retention(run: RunFiles) -> str:
+    """Say in one sentence how much of the model's ability is kept (forgetting); empty where nobody looked."""
     score, found = run.retention.get("source_score"), run.retention.get("retrieval", {})
-    told = [_score_told(run.name(run.source_language), score)] if score else []
+    texts = [_describe_source_score(run.name(run.source_language), score)] if score else []
     by_verdict: dict[str, list[str]] = {}
     for language, row in found.items():
         seen = " (on pairs it was trained on)" if row.get("sentences") == "learn" else ""
         by_verdict.setdefault(_change(row["difference"]), []).append(run.name(language) + seen)
     changes = [f"{change} for {listed(by_verdict[change])}" for change in CHANGES if change in by_verdict]
-    told += [f"compared with the frozen model, translations are found {listed(changes)}"] if changes else []
-    return f"{'; '.join(told)}." if told else ""
+    texts += [f"compared with the frozen model, translations are found {listed(changes)}"] if changes else []
+    return f"{'; '.join(texts)}." if texts else ""
 
 
 CHANGES = ("less often", "neither clearly more nor less often", "more often")
@@ -301,19 +316,19 @@ def _change(difference: Row) -> str:
     return CHANGES[0] if difference["high"] < 0 else CHANGES[2] if difference["low"] > 0 else CHANGES[1]
 
 
-def _score_told(name: str, score: Row) -> str:
+def _describe_source_score(name: str, score: Row) -> str:
     before, after = score["before"], score["after"]
     moved = "rose" if after > before else "fell"
     old, new = percent(before, 1), percent(after, 1)
-    told = f"{moved} from {old} to {new}" if old != new else f"stayed at {new}"
-    return f"{name} {metric_name(score.get('metric', 'accuracy'))} {told} on {plural(score['n'], 'development text')}"
+    path = f"{moved} from {old} to {new}" if old != new else f"stayed at {new}"
+    return f"{name} {metric_name(score.get('metric', 'accuracy'))} {path} on {plural(score['n'], 'development text')}"
 
 
 # --- Warnings ---------------------------------------------------------------------------------------
 
 
 def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
-    """Everything a reader must know before believing the headline."""
+    """Warn of everything that a reader must know before believing the headline."""
     found = [_baseline_warning(result) for result in results if result.language != run.source_language]
     found += [_majority_warning(result) for result in results]
     found += [
@@ -328,7 +343,7 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
             off = f"{100 * error['after']:.0f}"
             found.append(f"{run.name(code)}: confidences are {off} points off on average; do not read them as chances.")
     found.append(_digest_warning(run.summary))
-    found.append(_parts_off_warning(run.retention.get("adapters_disabled", {})))
+    found.append(_adapters_warning(run.retention.get("adapters_disabled", {})))
     if is_non_commercial(str(run.data.get("licence", ""))):
         found.append(f"The data may not be used commercially ({run.data['licence']}).")
     return list(dict.fromkeys(filter(None, found)))
@@ -338,7 +353,7 @@ def _baseline_warning(result: Result) -> str:
     if result.gain is None or result.verdict in ("better", "unknown"):
         return ""
     than = "worse than" if result.verdict == "worse" else "not shown to be better than"
-    return f"{result.name}, {_shots(result)}: the adapted model is {than} a linear head on the frozen backbone. " + (
+    return f"{result.name}, {_shots(result)}: the adapted model is {than} the frozen head. " + (
         "Prefer the frozen head." if result.verdict == "worse" else "The simpler frozen head may serve as well."
     )
 
@@ -353,7 +368,7 @@ def _text_warnings(name: str, facts: Row, max_length: int | None) -> list[str]:
     found = []
     if facts.get("truncated"):
         limit = f" {max_length}" if max_length else ""
-        found.append(f"{plural(facts['truncated'], f'{name} text')} did not fit into{limit} tokens and lost their end.")
+        found.append(f"{plural(facts['truncated'], f'{name} text')} did not fit into{limit} tokens and were truncated.")
     if facts.get("unknown_rate", 0) > MANY_UNKNOWN:
         found.append(f"The tokenizer does not know {percent(facts['unknown_rate'], 1)} of the {name} tokens.")
     return found
@@ -367,7 +382,7 @@ def _digest_warning(summary: Row) -> str:
     return "The backbone's weights changed during training, although they should be frozen: do not trust this run."
 
 
-def _parts_off_warning(adapters_disabled: Row) -> str:
+def _adapters_warning(adapters_disabled: Row) -> str:
     if not adapters_disabled or adapters_disabled["max_difference"] <= adapters_disabled["tolerance"]:
         return ""
     return (
@@ -378,5 +393,5 @@ def _parts_off_warning(adapters_disabled: Row) -> str:
 
 
 def is_non_commercial(licence: str) -> bool:
-    """Whether a licence's name forbids commercial use."""
+    """Return whether a licence's name forbids commercial use."""
     return re.search(r"\bnc\b|non-?commercial", licence, re.IGNORECASE) is not None

@@ -33,7 +33,7 @@ def gather_checked(recipe: Recipe, mine: Mine = mine_nothing) -> Materials:
 
 
 def _refuse_losses(recipe: Recipe, task: Task) -> None:
-    """Refuse losses that compare what the task says of a text, where it says nothing of parallel sentences."""
+    """Refuse losses that compare predictions, where the task predicts nothing for parallel sentences."""
     if task.kind.class_logits or recipe.train.max_pairs == 0:
         return
     ours = "" if recipe.preset is None else f" (preset {recipe.preset} asks for it: write the losses without it)"
@@ -48,7 +48,7 @@ def _refuse_losses(recipe: Recipe, task: Task) -> None:
 
 
 def _imported_adapters(recipe: Recipe, task: Task) -> list[str]:
-    """Which languages have no adapter where some were made elsewhere.
+    """Return which languages have no adapter where some were made elsewhere.
 
     Raises:
         ConfigError: One is for no language of the run, or a prompt is to start from labels where there are none.
@@ -67,8 +67,8 @@ def _imported_adapters(recipe: Recipe, task: Task) -> list[str]:
     return [f"{code} has no imported adapter" for code in task.target_languages if code not in given]
 
 
-def resolved_cut(recipe: Recipe, num_layers: int) -> int:
-    """The cut as a number; see ``BackboneSettings.cut``.
+def resolve_cut(recipe: Recipe, num_layers: int) -> int:
+    """Return the cut as a number; see ``BackboneSettings.cut``.
 
     Raises:
         ConfigError: What the recipe lets learn lies below it, nothing is left above it, or an alignment
@@ -96,7 +96,7 @@ def resolved_cut(recipe: Recipe, num_layers: int) -> int:
 
 
 def _without_gradient(recipe: Recipe, cut: int, unfrozen: int, num_layers: int) -> list[str]:
-    """Alignment losses on states that nothing trained has a part in; ``unfrozen`` is the last layer that never learns."""
+    """Find alignment losses at states that nothing trained has a part in; ``unfrozen`` is the last never to learn."""
     parts = recipe.prompt is not None or recipe.adapter is not None
     lowest = cut if parts else max(0, unfrozen)
     problems = []

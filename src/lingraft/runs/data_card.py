@@ -14,7 +14,7 @@ from ..tasks.material import Materials
 
 
 def data_digest(features: Mapping[tuple[str, str], Sequence[Features]], backbone: Backbone) -> str:
-    """SHA-256 of all that a run reads: texts as token ids, labels, backbone, tokenizer."""
+    """Return the SHA-256 of all that a run reads: texts as token ids, labels, backbone, tokenizer."""
     digest = hashlib.sha256(f"{backbone.weights_digest} {backbone.tokenizer_digest}".encode())
     for key in sorted(features):
         digest.update(repr((key, [(f.example_id, f.input_ids, f.target) for f in features[key]])).encode())
@@ -27,7 +27,14 @@ def data_card(
     backbone: Backbone,
     recipe: Recipe,
 ) -> dict[str, Any]:
-    """Counts, licences and what was removed: the content of ``data.json``."""
+    """Return counts, licences and what was removed: the content of ``data.json``.
+
+    Args:
+        materials: All that is learnt from and tested on.
+        features: The same as token ids, by language and purpose.
+        backbone: Whose tokenizer it was.
+        recipe: Of the run.
+    """
     from ..data.languages import display_name
     from ..data.tokenizer_coverage import coverage
 

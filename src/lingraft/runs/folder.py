@@ -8,8 +8,9 @@ draws or shots.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from ..core.errors import RunError
@@ -32,7 +33,7 @@ def trials_of(recipe: Recipe) -> list[Trial]:
 
 
 @contextmanager
-def opened(folder: Path, recipe: Recipe) -> Iterator[Path]:
+def open_run_folder(folder: Path, recipe: Recipe) -> Iterator[Path]:
     """Hold ``folder`` for one run of ``recipe``.
 
     Raises:
@@ -112,7 +113,7 @@ def _claim(folder: Path, recipe: Recipe) -> None:
 
 
 def _trials(values: Any) -> tuple[Any, ...]:
-    """The settings that say which trials there are."""
+    """Return the settings that say which trials there are."""
     return values.get("seeds"), values.get("shots")
 
 
@@ -121,6 +122,29 @@ def _sweep(folder: Path) -> None:
     for path in folder.rglob(f"{TEMPORARY}*"):
         if path.is_file():
             path.unlink(missing_ok=True)
+
+
+def folder_problems(folder: Path, recipe: Recipe) -> list[str]:
+    """Say why a recipe could not run in ``folder``: it is tried to be made and written to, and left as it was."""
+    made: list[Path] = []
+    try:
+        for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
+            place.mkdir()
+            made.append(place)
+        with TemporaryFile(dir=folder):
+            pass
+        if folder not in made:
+            _refuse_foreign(folder)
+        changed = changed_settings(folder, recipe)
+    except OSError as error:
+        return [f"cannot write to {folder}: {error.strerror}; choose another output_dir"]
+    except RunError as error:
+        return [str(error)]
+    finally:
+        for place in reversed(made):
+            with suppress(OSError):  # meanwhile another process has put something there
+                place.rmdir()
+    return [f"{folder} holds a run of another recipe: {'; '.join(changed[:3])}"] if changed else []
 
 
 def changed_settings(folder: Path, recipe: Recipe) -> list[str]:

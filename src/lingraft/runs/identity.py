@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..backbones import Precision
 from ..backbones.loading import Backbone
 from ..core.errors import RunError
 from ..core.files import read_object, write_json
@@ -78,7 +79,7 @@ def trial_identities(
 
 
 def _of_settings_and_data(recipe: Recipe, materials: Materials) -> dict[str, str]:
-    """What all trials have in common, the backbone apart."""
+    """Return what all trials have in common, the backbone apart."""
     found = {"settings": _digest(deciding_settings(recipe.model_dump(mode="json", by_alias=True)))}
     found["meaning of a training"] = str(MEANING)
     found["development set"] = _of_examples(materials.dev)
@@ -122,6 +123,17 @@ def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[T
             )
 
 
+def precision_of(folder: Path) -> Precision | None:
+    """Return what the first trial of a run, or of a comparison, was computed in; None where there is none yet."""
+    for pattern in ("trials/*/identity.json", "*/trials/*/identity.json"):
+        for path in sorted(folder.glob(pattern)):
+            found = read_object(path).get("precision")
+            if found in ("float32", "bfloat16"):
+                known: Precision = found
+                return known
+    return None
+
+
 def note_identity(folder: Path, trial: Trial, identity: Identity) -> None:
     """Write down what a trial is made of, before it is made."""
     write_json(folder / "trials" / trial.name / "identity.json", identity)
@@ -145,7 +157,7 @@ def _digest(content: object) -> str:
 
 
 def _folders(recipe: Recipe) -> dict[str, Path]:
-    """What training starts from, where that was made elsewhere: setting to folder."""
+    """Return what training starts from, where that was made elsewhere: setting to folder."""
     named: dict[str, Any] = {"train.continue_from": recipe.train.continue_from}
     if recipe.adapter is not None:
         named["adapter.start"] = recipe.adapter.options.get("start")
@@ -157,7 +169,7 @@ def _folders(recipe: Recipe) -> dict[str, Path]:
 
 
 def _of_folder(folder: Path) -> str:
-    """Digest of the weights and configurations that lie directly in a folder."""
+    """Return the digest of the weights and configurations that lie directly in a folder."""
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.safetensors"), *folder.glob("adapter_config.json")]):
         with path.open("rb") as file:

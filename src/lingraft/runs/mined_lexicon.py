@@ -20,7 +20,7 @@ from ..tasks.material import Materials
 
 
 def word_vectors(words: Sequence[str], backbone: Backbone, device: torch.device) -> Tensor:
-    """Mean states after the frozen last layer of each word alone, without the text prefix: ``[N, H]``."""
+    """Return the mean states after the frozen last layer of each word alone, without the text prefix: ``[N, H]``."""
     stack = backbone.stack
     if not words:
         return torch.zeros(0, stack.width)
@@ -47,7 +47,7 @@ def mined_entries(
         backbone: What words are embedded with.
         device: Where.
         folder: Of the run.
-        say: Told what is mined.
+        say: Reports what is mined.
     """
     texts = [example.texts[0] for example in materials.learn(materials.task.source_language)]
     for language, unlabelled in materials.unlabelled.items():

@@ -19,12 +19,12 @@ from ..tasks.material import Materials
 from ..training.loop import SAVE_EVERY
 from ..training.trial import run_trial
 from .checks import gather_checked
-from .folder import opened, trials_of
+from .folder import open_run_folder, trials_of
 from .identity import note_identity, refuse_changed, trial_identities
 from .mined_lexicon import mined_before
 from .preparation import prepare
 from .retention import retention
-from .state_picture import picture
+from .state_picture import picture_states
 from .summary import summarise, verify_in_fresh_process
 
 
@@ -40,7 +40,7 @@ def run(
 
     Args:
         recipe: The recipe.
-        reporter: Where it is told how it goes.
+        reporter: What reports how it goes.
         verify: Proves that what was saved in a folder gives back what was trained.
         save_every: Seconds between two saved states of a training.
         pages: Writes the pages into a finished folder, the model card last.
@@ -49,7 +49,7 @@ def run(
         LingraftError: With one clear message; what was finished stays finished.
     """
     reporter = reporter or Reporter()
-    with opened(recipe.output_dir, recipe) as folder:
+    with open_run_folder(recipe.output_dir, recipe) as folder:
         if next(folder.glob("*/method.json"), None) or (folder / "comparison.json").exists():
             raise RunError(f"{folder} holds a comparison; give the run a folder of its own: output_dir=…")
         trials = trials_of(recipe)
@@ -68,7 +68,7 @@ def run(
         summarise(folder, recipe, context.backbone, context.cut, encoding)
         reporter.say("comparing with the frozen model, and loading in a fresh process what was saved")
         shown = (folder, recipe, context.materials, context.backbone, context.pools, context.device)
-        write_json(folder / "states.json", picture(*shown))
+        write_json(folder / "states.json", picture_states(*shown))
         write_json(folder / "retention.json", retention(*shown))
         verified = {"verification": dict(verify(folder))}
         write_json(folder / "summary.json", read_object(folder / "summary.json") | verified)
@@ -77,5 +77,5 @@ def run(
 
 
 def _as_before(recipe: Recipe) -> Materials:
-    """What a finished run would read now; its mined lexicon is the one in its folder, so no backbone is needed."""
+    """Gather what a finished run would read now; its mined lexicon is in its folder, so no backbone is needed."""
     return gather_checked(recipe, lambda materials: mined_before(materials, recipe.output_dir))

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ..backbones import Precision
 from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
+from ..backbones.precision import Choice, Rates, choose_precision, remembered_rates
 from ..backbones.shards import states_bytes
 from ..core.errors import ConfigError, LingraftError
 from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
 from ..data.languages import display_name
 from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, coverage
-from ..model.freezing import freezing, unfrozen_names
 from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
-from ..tasks.material import Draw, Materials, is_own
-from .checks import gather_checked, resolved_cut
-from .folder import changed_settings, trials_of
+from ..tasks.material import Draw, Materials
+from .checks import gather_checked, resolve_cut
+from .folder import folder_problems, trials_of
+from .identity import precision_of
 from .preparation import tokenise
-
-EFFICIENCY = 0.6
-"""Share of the matrix rate that a forward pass through the layers reaches, attention and the rest included."""
+from .timing import EFFICIENCY, STARTING, operations_per_token, passes_of, rate_on, trial_seconds
+from .workload import Workload, tokens_by_example
 
 
 @dataclass(frozen=True)
@@ -38,32 +35,36 @@ class Plan:
     languages: list[list[str]]
     lines: list[str]
     warnings: list[str]
+    work: Workload
+    """The counts that the lines tell."""
 
 
-def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None) -> Plan:
+def plan(
+    recipe: Recipe,
+    also: Callable[[Recipe], object] = lambda recipe: None,
+    measure: Callable[[int], Rates] = remembered_rates,
+) -> Plan:
     """Read the data, tokenise it, count, and estimate the time; no weights are loaded.
 
     Args:
         recipe: The recipe.
-        also: Something else to check; its problems are told with the others.
+        also: Something else to check; its problems are reported with the others.
+        measure: Gives FLOP/s of matrix products in either precision for a width.
 
     Raises:
         LingraftError: The recipe cannot be run as it is.
     """
     facts, cut, materials = _read(recipe, also)
+    device, rates = find_device(recipe.device), measure(facts.width)
+    kept = precision_of(recipe.output_dir)
+    choice = choose_precision(recipe.backbone.precision, device, facts.width, lambda width: rates, kept)
+    rate = rate_on(device, facts.width, choice.precision, rates)
     tokenizer, prefix = load_tokenizer(facts.name), recipe.backbone.text_prefix
     if prefix is None:
         prefix = usual_prefix(facts.name)
     features = tokenise(materials, tokenizer, prefix, recipe)
     covered = {code: coverage(materials.written(code), tokenizer) for code in materials.task.languages}
-    encoded = sum(len(f.input_ids) for group in features.values() for f in group)
-    learnt = sum(_tokens_per_epoch(draw, materials, features) for draw in materials.draws)
-    learnt *= len(recipe.seeds) * recipe.train.num_train_epochs
-    flops = _flops(encoded, learnt, facts, cut)
-    if recipe.train.warm_start and not materials.task.kind.class_logits:
-        alone = sum(_labelled_tokens(draw, materials, features) for draw in materials.draws)
-        flops += _forward_flops(alone * len(recipe.seeds) * recipe.train.num_train_epochs, facts, cut)
-    seconds = flops / (matrix_rate(facts.width, recipe.backbone.precision) * EFFICIENCY)
+    work = Workload(recipe, materials, features, empty_stack(facts.name), cut)
     size = sum(
         states_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
         for group in features.values()
@@ -81,12 +82,12 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
         + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
         + (f"layers 1–{cut} are computed once, " if cut > 0 else "")
         + f"layers {max(0, cut) + 1}–{facts.num_layers} are computed at every step",
-        f"trained: {_trained(recipe, materials, facts, cut):,} parameters (prompt: {_name(recipe.prompt)}, adapter: "
-        f"{_name(recipe.adapter)}, head)"
-        + ("; besides, the words of each language, counted when learned" if _learns_words(recipe, materials) else ""),
+        _parts(recipe, work),
         f"trials: {len(trials_of(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
-        f"tokens: {encoded:,} to encode once, {learnt:,} to train on; cache: {size / 1e6:,.0f} MB",
-        f"estimated time on this machine: {_readable(seconds)}",
+        f"tokens: {work.tokens_encoded:,} to encode once; {sum(one.tokens for one in work.trials):,} to train on, in "
+        f"{sum(one.steps for one in work.trials):,} steps; cache: {size / 1e6:,.0f} MB",
+        f"precision of products: {choice.precision} ({choice.why})",
+        f"estimated time on this machine ({device.type}): {_readable(_estimated_seconds(recipe, work, rate))}",
         f"run folder: {recipe.output_dir}",
         *materials.notes,
         *_mining(recipe, materials),
@@ -98,26 +99,26 @@ def plan(recipe: Recipe, also: Callable[[Recipe], object] = lambda recipe: None)
         lines,
         _warnings(recipe, materials)
         + _coverage_warnings(covered, materials.task.target_languages)
-        + list(_precision_warnings(recipe, facts)),
+        + list(_precision_warnings(choice, rates) if device.type == "cpu" else ()),
+        work,
     )
 
 
 def _read(recipe: Recipe, also: Callable[[Recipe], object]) -> tuple[CheckpointFacts, int, Materials]:
-    """Checkpoint and data, with what is wrong of either told at once."""
+    """Read checkpoint and data, with what is wrong of either said at once."""
     problems: list[str] = []
     facts = materials = None
     try:
         facts = describe_checkpoint(recipe.backbone.checkpoint)
         problems += _length_problems(recipe)
-        cut = resolved_cut(recipe, facts.num_layers)
+        cut = resolve_cut(recipe, facts.num_layers)
     except LingraftError as error:
         problems += getattr(error, "problems", [str(error)])
     try:
         materials = gather_checked(recipe)
     except LingraftError as error:
         problems += getattr(error, "problems", [str(error)])
-    if changed := changed_settings(recipe.output_dir, recipe):
-        problems.append(f"output_dir: {recipe.output_dir} holds a run of another recipe: {'; '.join(changed[:3])}")
+    problems += [f"output_dir: {problem}" for problem in folder_problems(recipe.output_dir, recipe)]
     try:
         find_device(recipe.device)
     except ConfigError as error:
@@ -140,7 +141,7 @@ def _length_problems(recipe: Recipe) -> list[str]:
 def _rows(
     materials: Materials, features: dict[tuple[str, str], list[Features]], covered: dict[str, Coverage]
 ) -> list[list[str]]:
-    """Language, labelled, pairs, tokens in pairs, dev, test, tokens, cut off, unknown, pieces per word."""
+    """Return language, labelled, pairs, tokens in pairs, dev, test, tokens, truncated, unknown, pieces per word."""
     draw, task = materials.draws[-1], materials.task
     rows = []
     for code in task.languages:
@@ -165,21 +166,13 @@ def _rows(
 
 
 def _pair_tokens(draw: Draw, language: str, features: dict[tuple[str, str], list[Features]]) -> int:
-    """Tokens on the target side of a draw's pairs."""
+    """Return tokens on the target side of a draw's pairs."""
     length = tokens_by_example(features[language, "learn"])
     return sum(length[pair[1].id] for pair in draw.pairs[language])
 
 
-def tokens_by_example(features: Iterable[Features]) -> Counter[str]:
-    """Tokens of each example, in all its rows."""
-    found: Counter[str] = Counter()
-    for feature in features:
-        found[feature.example_id] += len(feature.input_ids)
-    return found
-
-
 def _mining(recipe: Recipe, materials: Materials) -> list[str]:
-    """What will be tried with unlabelled texts; what it gives shows when the weights are loaded."""
+    """Return what will be tried with unlabelled texts; what it gives shows when the weights are loaded."""
     if not materials.unlabelled:
         return []
     texts = [example.texts[0] for example in materials.learn(materials.task.source_language)]
@@ -226,89 +219,36 @@ def _coverage_warnings(covered: dict[str, Coverage], targets: Iterable[str]) -> 
     return found
 
 
-def _tokens_per_epoch(draw: Draw, materials: Materials, features: dict[tuple[str, str], list[Features]]) -> int:
-    """Tokens that an epoch of a draw reads: pairs and labelled examples, the shorter side repeated."""
-    source = materials.task.source_language
-    length = {code: tokens_by_example(features[code, "learn"]) for code in materials.task.languages}
-    labelled = sum(length[source][e.id] for e in draw.labelled)
-    target = sum(length[code][pair[1].id] for code, pairs in draw.pairs.items() for pair in pairs)
-    pairs = sum(len(pairs) for pairs in draw.pairs.values())
-    passes = max(1.0, pairs / len(draw.labelled))
-    return round(labelled * passes + target * max(1.0, len(draw.labelled) / pairs if pairs else 0.0))
+def _parts(recipe: Recipe, work: Workload) -> str:
+    """Say what is trained, in numbers; the largest of the trials where they differ."""
+    counts = sorted({trial.trained for trial in work.trials})
+    most = f"{counts[-1]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    line = f"trained: {most} parameters (prompt: {_name(recipe.prompt)}, adapter: {_name(recipe.adapter)}, head)"
+    languages = [
+        code for code in work.materials.task.target_languages if any(code in t.ngram_characters for t in work.trials)
+    ]
+    if languages:
+        line += f"; besides, a character n-gram classifier for {' and '.join(map(display_name, languages))}"
+    return line
 
 
-def _labelled_tokens(draw: Draw, materials: Materials, features: dict[tuple[str, str], list[Features]]) -> int:
-    """Tokens that an epoch of the frozen head's own training reads."""
-    shots = [(code, example) for code, found in draw.shots.items() for example in found]
-    labelled = [(materials.task.source_language, example) for example in draw.labelled]
-    length = {code: tokens_by_example(features[code, "learn"]) for code in materials.task.languages}
-    return sum(length[code][example.id] for code, example in labelled + shots)
-
-
-def _learns_words(recipe: Recipe, materials: Materials) -> bool:
-    """Whether pairs of the task's own single texts teach n-grams."""
-    own = any(is_own(pair) for draw in materials.draws for pairs in draw.pairs.values() for pair in pairs)
-    single = materials.task.kind.class_logits and all(len(e.texts) == 1 for e in materials.dev)
-    return own and single and recipe.train.ngram_classifier_strength is not None and recipe.train.max_pairs != 0
-
-
-def _trained(recipe: Recipe, materials: Materials, facts: CheckpointFacts, cut: int) -> int:
-    """Trained parameters, counted on the parts themselves."""
-    import torch
-
-    from ..model.adaptation import build_adaptation
-    from ..model.heads import build_head
-
-    stack = empty_stack(facts.name)
-    phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
-    adaptation = build_adaptation(
-        prompt=recipe.prompt,
-        adapter=recipe.adapter,
-        stack=stack,
-        cut=cut,
-        languages=materials.task.target_languages,
-        head=build_head(materials.task.kind, stack),
-        initial=lambda how, layer, count: torch.zeros(count, facts.width),
-        unfrozen=unfrozen_names(phases),
+def _estimated_seconds(recipe: Recipe, work: Workload, rate: float) -> float:
+    """Return the seconds of encoding, of all trials, and of the measurements at the end."""
+    stack, depth = work.stack, work.stack.num_layers - max(0, work.cut)
+    rate *= EFFICIENCY
+    passes, classes = passes_of(recipe, stack.num_layers), len(work.materials.task.labels)
+    trials = sum(
+        trial_seconds(one, stack, depth=depth, passes=passes, classes=classes, rate=rate) for one in work.trials
     )
-    return sum(parameter.numel() for parameter in adaptation.parameters())
+    encoding = work.tokens_encoded * operations_per_token(stack, stack.num_layers) / rate
+    ending = work.tokens_at_the_end * operations_per_token(stack, depth) / rate
+    return 2 * STARTING + encoding + trials + ending  # the second process verifies what was saved
 
 
-def _flops(encoded: int, learnt: int, facts: CheckpointFacts, cut: int) -> float:
-    """Forward once for encoding, forward and backward above the cut for training."""
-    per_layer = 24 * facts.width**2  # multiply-adds of a transformer block, twice, per token
-    return encoded * per_layer * facts.num_layers + learnt * 2 * per_layer * (facts.num_layers - max(0, cut))
-
-
-def _forward_flops(tokens: int, facts: CheckpointFacts, cut: int) -> float:
-    """A head alone has no gradient to send through the layers."""
-    return tokens * 24 * facts.width**2 * (facts.num_layers - max(0, cut))
-
-
-def matrix_rate(width: int, precision: Precision = "float32", seconds: float = 0.3) -> float:
-    """FLOP/s of this machine on matrix products of the model's shapes, measured now."""
-    import torch
-
-    a, b = (torch.randn(shape).to(getattr(torch, precision)) for shape in ((1024, width), (width, 4 * width)))
-    for _ in range(3):
-        a @ b
-    done, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        a @ b
-        done += 1
-    return done * 2 * a.shape[0] * a.shape[1] * b.shape[1] / (time.perf_counter() - started)
-
-
-def _precision_warnings(recipe: Recipe, facts: CheckpointFacts) -> Iterator[str]:
-    """Where the processor only imitates the precision, it is slower than the usual one."""
-    import torch
-
-    precision = recipe.backbone.precision
-    elsewhere = recipe.device == "auto" and (torch.cuda.is_available() or torch.backends.mps.is_available())
-    if recipe.device not in ("auto", "cpu") or elsewhere:
-        return
-    if precision != "float32" and matrix_rate(facts.width, precision) < matrix_rate(facts.width):
-        yield f"backbone.precision: {precision} is slower than float32 on this machine; leave it out"
+def _precision_warnings(choice: Choice, rates: Rates) -> Iterator[str]:
+    """Warn where the processor only imitates the precision, which is slower than the usual one."""
+    if rates[choice.precision] < rates["float32"]:
+        yield f"backbone.precision: {choice.precision} is slower than float32 on this machine; leave it out"
 
 
 def _name(block: object) -> str:

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from ..backbones.devices import find_device
 from ..backbones.encoding import encode
 from ..backbones.loading import Backbone, load_backbone
+from ..backbones.precision import choose_precision
 from ..core.errors import ConfigError
 from ..core.progress import Reporter
 from ..core.records import Example, Features, ParallelPair
@@ -19,8 +20,9 @@ from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Materials
 from ..training.pools import Context, Pools
-from .checks import gather_checked, resolved_cut
+from .checks import gather_checked, resolve_cut
 from .data_card import data_card
+from .identity import precision_of
 from .mined_lexicon import mined_entries
 
 
@@ -42,7 +44,7 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any]
     if is_non_commercial(materials.task.licence):
         reporter.say(f"the data of {materials.task.name} may not be used commercially: {materials.task.licence}")
     backbone, device = backbone_there()
-    cut = resolved_cut(recipe, backbone.stack.num_layers)
+    cut = resolve_cut(recipe, backbone.stack.num_layers)
     features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
     started = reporter.clock()
     pools = encode_all(features, backbone, recipe, cut, device, reporter)
@@ -52,12 +54,14 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any]
 
 
 def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
-    """Load the frozen model onto the device that the recipe asks for."""
+    """Load the frozen model onto the device that the recipe asks for, in the precision that is best there."""
     device = find_device(recipe.device)
     reporter.say(f"loading {recipe.backbone.checkpoint}")
-    backbone = load_backbone(
-        recipe.backbone.checkpoint, text_prefix=recipe.backbone.text_prefix, precision=recipe.backbone.precision
-    )
+    backbone = load_backbone(recipe.backbone.checkpoint, text_prefix=recipe.backbone.text_prefix)
+    kept = precision_of(recipe.output_dir)
+    choice = choose_precision(recipe.backbone.precision, device, backbone.stack.width, kept=kept)
+    backbone.stack.precision = choice.precision
+    reporter.say(f"products are computed in {choice.precision}: {choice.why}")
     if recipe.backbone.max_length > backbone.max_length:
         raise ConfigError(
             [f"backbone.max_length: {recipe.backbone.max_length} is more than the checkpoint's {backbone.max_length}"]
@@ -69,7 +73,14 @@ def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
 def tokenise(
     materials: Materials, tokenizer: PreTrainedTokenizerBase, text_prefix: str, recipe: Recipe
 ) -> dict[tuple[str, str], list[Features]]:
-    """Features of every text that a run needs, by language and purpose."""
+    """Return features of every text that a run needs, by language and purpose.
+
+    Args:
+        materials: All that is learnt from and tested on.
+        tokenizer: Of the checkpoint.
+        text_prefix: Put before each text.
+        recipe: Of the run.
+    """
     task = materials.task
     wanted: dict[tuple[str, str], Sequence[Example]] = {}
     for language in task.languages:
@@ -90,7 +101,16 @@ def encode_all(
     device: torch.device,
     reporter: Reporter,
 ) -> Pools:
-    """Frozen states of all texts, computed once."""
+    """Return frozen states of all texts, computed once.
+
+    Args:
+        features: Token ids by language and purpose.
+        backbone: The frozen model.
+        recipe: Of the run, with the cache's settings.
+        cut: Layer whose states are kept.
+        device: Where to compute.
+        reporter: What reports how it goes.
+    """
     total = sum(len(f.input_ids) for group in features.values() for f in group)
     with reporter.task("encoding", total) as advance:
         return {

@@ -39,7 +39,7 @@ def rescore(
     task_part_alone: bool = False,
     quiet: bool = False,
 ) -> list[tuple[str, Score]]:
-    """Scores of the saved adaptation, each with the part that was used for its language.
+    """Score the saved adaptation, each language with the part that is used for it.
 
     Args:
         folder: A finished run, or a method's folder of a comparison.
@@ -107,17 +107,17 @@ def rescore(
 
 
 def _was_learned(recipe: Recipe, name: str, split: str) -> bool:
-    """Whether the run's training examples come from this split of a benchmark."""
+    """Return whether the run's training examples come from this split of a benchmark."""
     return any((one.name, one.split) == (name, split) for one in _sources(recipe))
 
 
 def _sources(recipe: Recipe) -> list[TrainingSource]:
-    """What a recipe learns from, where that is not what it scores."""
+    """Return what a recipe learns from, where that is not what it scores."""
     return TypeAdapter(TrainingSources).validate_python(recipe.task.options.get("train_from") or [])
 
 
 def _folder(recipe: Recipe, sources: Sequence[TrainingSource], name: str) -> Path:
-    """Where a recipe has the files of a benchmark, or else where they would be."""
+    """Return where a recipe has the files of a benchmark, or else where they would be."""
     given = recipe.task.options.get("data_dir") if name == recipe.task.name else None
     return next(
         (Path(place) for place in (given, *(one.data_dir for one in sources if one.name == name)) if place),
@@ -133,7 +133,7 @@ def _examples(task: Task, language: str, split: str) -> list[Example]:
 
 
 def _check_labels(examples: Sequence[Example], task: Task, language: str) -> None:
-    """Labels that the run cannot give would be wrong whatever it says; of tags it may lack some, but not all.
+    """Refuse labels that the run cannot give, which would be wrong whatever it says; of tags it may lack some.
 
     Raises:
         DataError: The run was trained to tell other things apart.
@@ -156,7 +156,7 @@ def _benchmark(
     *,
     without_held_out: bool,
 ) -> Task:
-    """A benchmark as a task for a run that was trained on something else.
+    """Return a benchmark as a task for a run that was trained on something else.
 
     ``without_held_out`` leaves the groups out that the run learned from, where the benchmark is an evaluation set.
 
@@ -185,7 +185,7 @@ def _benchmark(
 
 
 def _some(examples: Sequence[Example], limit: int | None) -> list[Example]:
-    """At most ``limit`` examples, long ones last, so that batches have one length."""
+    """Return at most ``limit`` examples, long ones last, so that batches have one length."""
     chosen = examples if limit is None else sorted(examples, key=lambda e: rank(0, "limit", e.id))[:limit]
     return sorted(chosen, key=lambda example: sum(map(len, example.texts)))
 

@@ -22,13 +22,14 @@ from torch import Tensor
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
 from ..core.files import read_object
+from ..core.records import Features, Trial
 from ..model.network import GraftedModel
 from ..model.prediction import adapted_states
 from ..recipe.settings import Recipe
 from ..results.resampling import Resampling, resample
 from ..results.statistics import interval
 from ..tasks.material import Materials
-from .selection import selected_model, shared_sentences
+from .selection import load_selected_model, shared_sentences
 
 Floats = NDArray[np.float64]
 
@@ -37,6 +38,9 @@ MOST = 2000
 
 MOST_TOKENS = 20_000
 """And tokens: they are computed several times, and that must not take as long as the training."""
+
+TokensOf = Mapping[tuple[str, str], Mapping[str, int]]
+"""Tokens of an example's first row, by language and purpose, then by its id."""
 
 TIE = 1e-6
 """Cosines that differ by less are the same: repeated sentences, and states that have collapsed."""
@@ -50,7 +54,7 @@ def retention(
     pools: Mapping[tuple[str, str], Encoded],
     device: torch.device,
 ) -> dict[str, Any]:
-    """What the chosen adaptation left of the model: ``retention.json``.
+    """Measure how much of the model's ability the chosen adaptation kept: ``retention.json``.
 
     Args:
         folder: The run folder, with all its trials.
@@ -61,25 +65,22 @@ def retention(
         device: Where to compute.
     """
     task, source = materials.task, materials.task.source_language
-    chosen, model = selected_model(folder, recipe, backbone, device)
+    chosen, model = load_selected_model(folder, recipe, backbone, device)
 
-    looked_at = {source: ("dev", _some([example.id for example in materials.dev], pools[source, "dev"]))}
-    for code in task.target_languages:
-        looked_at[code] = "test", _some([example.id for example in materials.test[code]], pools[code, "test"])
+    tokens = {key: first_row_tokens(encoded.features) for key, encoded in pools.items()}
+    looked_at = sentences_by_themselves(materials, tokens)
     similar, disabled = {}, []
     for language, (purpose, ids) in looked_at.items():
         encoded = pools[language, purpose]
         similar[language] = {"sentences": purpose, **similarity(*_before_and_after(model, encoded, ids, language))}
-        disabled.append(adapters_disabled(model, encoded, ids, language))
+        disabled.append(compare_with_base(model, encoded, ids, language))
 
     found = {}
     for language in task.target_languages:
-        shared = shared_sentences(materials, chosen, language, limit=MOST)
+        shared = sentences_of_both(materials, chosen, language, tokens)
         if shared is None:
             continue
-        purpose, *sides = shared
-        few = min(len(_some(ids, pools[code, purpose])) for code, ids in zip((source, language), sides, strict=True))
-        sides = [ids[:few] for ids in sides]
+        purpose, sides = shared
         states = [
             _before_and_after(model, pools[code, purpose], ids, code)
             for code, ids in zip((source, language), sides, strict=True)
@@ -103,24 +104,58 @@ def retention(
         "adapters_disabled": {
             "texts": sum(len(ids) for _, ids in looked_at.values()),
             "max_difference": max(difference for difference, _ in disabled),
-            "tolerance": recipe.rounding * scale,
+            "tolerance": recipe.rounding(backbone.stack.precision) * scale,
         },
     }
 
 
-def _some(ids: Sequence[str], encoded: Encoded) -> list[str]:
-    """The first examples, as many as there is time to look at."""
-    chosen, tokens, lengths = list[str](), 0, encoded.lengths
+def sentences_by_themselves(materials: Materials, tokens: TokensOf) -> dict[str, tuple[str, list[str]]]:
+    """Return purpose and ids of the sentences whose states are compared before and after, by language."""
+    source = materials.task.source_language
+    found = {source: ("dev", _some([example.id for example in materials.dev], tokens[source, "dev"]))}
+    for code in materials.task.target_languages:
+        found[code] = "test", _some([example.id for example in materials.test[code]], tokens[code, "test"])
+    return found
+
+
+def sentences_of_both(
+    materials: Materials, trial: Trial, language: str, tokens: TokensOf
+) -> tuple[str, list[list[str]]] | None:
+    """Return purpose and ids, of both sides, of the sentences that retrieval is measured on; None for too few.
+
+    Args:
+        materials: Test sets and pairs.
+        trial: The trial whose pairs they may be.
+        language: A target language.
+        tokens: Of each example's first row, by language and purpose.
+    """
+    shared = shared_sentences(materials, trial, language, limit=MOST)
+    if shared is None:
+        return None
+    purpose, *sides = shared
+    codes = materials.task.source_language, language
+    few = min(len(_some(ids, tokens[code, purpose])) for code, ids in zip(codes, sides, strict=True))
+    return purpose, [ids[:few] for ids in sides]
+
+
+def first_row_tokens(features: Sequence[Features]) -> dict[str, int]:
+    """Return the tokens of each example's first row."""
+    return {feature.example_id: len(feature.input_ids) for feature in reversed(features)}
+
+
+def _some(ids: Sequence[str], tokens: Mapping[str, int]) -> list[str]:
+    """Return the first examples, as many as there is time to look at."""
+    chosen, sum_of_tokens = list[str](), 0
     for one in ids[:MOST]:
-        tokens += lengths[encoded.row[one]]
-        if tokens > MOST_TOKENS and len(chosen) >= 8:
+        sum_of_tokens += tokens[one]
+        if sum_of_tokens > MOST_TOKENS and len(chosen) >= 8:
             break
         chosen.append(one)
     return chosen
 
 
 def retrieval(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> dict[str, Any]:
-    """How often a sentence's nearest neighbour in the other language is its translation (recall at 1).
+    """Return how often a sentence's nearest neighbour in the other language is its translation (recall at 1).
 
     Args:
         before: Frozen states of source and target sentences, ``[N, H]`` each; row ``i`` translates row ``i``.
@@ -130,13 +165,13 @@ def retrieval(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> di
         Mean over both directions, before and after, and the paired difference, with 95 % intervals over sentences.
     """
     rows = [np.stack([hits(source, target), hits(target, source)]) for source, target in (before, after)]  # [2, N]
-    told = {"before": rows[0], "after": rows[1], "difference": rows[1] - rows[0]}
+    values = {"before": rows[0], "after": rows[1], "difference": rows[1] - rows[0]}
     drawn = resample(rows[0].shape[1])
-    return {"n": rows[0].shape[1]} | {what: _estimate(values, drawn) for what, values in told.items()}
+    return {"n": rows[0].shape[1]} | {what: _estimate(rows, drawn) for what, rows in values.items()}
 
 
 def hits(queries: Tensor, candidates: Tensor) -> Floats:
-    """Whether the candidate nearest to query ``i``, by cosine, is candidate ``i``: ``[N]``.
+    """Return whether the candidate nearest to query ``i``, by cosine, is candidate ``i``: ``[N]``.
 
     Each side is centred by its own mean, before as after: what sets whole languages apart is then no
     obstacle, so that the frozen model is not made to look worse than it is. Candidates that are
@@ -148,7 +183,7 @@ def hits(queries: Tensor, candidates: Tensor) -> Floats:
 
 
 def similarity(before: Tensor, after: Tensor) -> dict[str, float | None]:
-    """How similar the states of the same sentences are, ``[N, H]`` before and after: cosine and CKA.
+    """Return how similar the states of the same sentences are, ``[N, H]`` before and after: cosine and CKA.
 
     The cosine is the mean over sentences, from the frozen states' mean as origin: sentence states are
     crowded in one corner of the space, where every cosine is near 1. CKA asks whether sentences still
@@ -160,7 +195,7 @@ def similarity(before: Tensor, after: Tensor) -> dict[str, float | None]:
 
 
 def linear_cka(x: Floats, y: Floats) -> float | None:
-    """Linear centred kernel alignment (Kornblith et al., 2019) of ``[N, H]`` and ``[N, H]``, without its bias.
+    """Return linear centred kernel alignment (Kornblith et al., 2019) of ``[N, H]`` and ``[N, H]``, without its bias.
 
     With fewer sentences than dimensions the plain estimate is high for unrelated states; this is the
     debiased one (Song et al., 2012, of HSIC; Nguyen et al., 2021, in CKA), whose mean is 0 for them.
@@ -181,8 +216,18 @@ def linear_cka(x: Floats, y: Floats) -> float | None:
     return hsic(grams[0], grams[1]) / spread**0.5 if spread > 0 else 0.0
 
 
-def adapters_disabled(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[float, float]:
-    """Largest difference between the frozen states of the cache and the model's with the adapters disabled, and the largest state."""
+def compare_with_base(model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str) -> tuple[float, float]:
+    """Compare the frozen states of the cache with the model's, adapters disabled.
+
+    Args:
+        model: In eval mode.
+        encoded: States at the cut, and pooled after the last layer.
+        ids: Of the examples.
+        language: Whose parts are disabled.
+
+    Returns:
+        The largest difference, and the largest frozen state.
+    """
     frozen, now = encoded.pooled(ids), adapted_states(model, encoded, ids, language, adapters_enabled=False)
     return (now - frozen).abs().max().item(), frozen.abs().max().item()
 
@@ -190,7 +235,7 @@ def adapters_disabled(model: GraftedModel, encoded: Encoded, ids: Sequence[str],
 def _before_and_after(
     model: GraftedModel, encoded: Encoded, ids: Sequence[str], language: str
 ) -> tuple[Tensor, Tensor]:
-    """Pooled states ``[N, H]`` of the frozen and of the adapted model."""
+    """Return pooled states ``[N, H]`` of the frozen and of the adapted model."""
     return encoded.pooled(ids), adapted_states(model, encoded, ids, language, adapters_enabled=True)
 
 
@@ -201,7 +246,7 @@ def _estimate(values: Floats, drawn: Resampling) -> dict[str, float]:
 
 
 def _directions(states: Tensor) -> Floats:
-    """States from their mean, of length 1: ``[N, H]``."""
+    """Return states from their mean, of length 1: ``[N, H]``."""
     centred = _array(states) - _array(states).mean(0)
     return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12), dtype=np.float64)
 

@@ -21,8 +21,8 @@ PICTURED = 60
 """Translations drawn per language; more make a cloud and no picture."""
 
 
-def selected(folder: Path, done: list[Trial]) -> Trial:
-    """The trial to use: most shots, then the best source-language development score; never a target score."""
+def select_trial(folder: Path, done: list[Trial]) -> Trial:
+    """Return the trial to use: most shots, then the best source-language development score; never a target score."""
 
     def key(trial: Trial) -> tuple[int, float, int, int]:
         fact = read_object(folder / "trials" / trial.name / "trial.json")
@@ -31,11 +31,18 @@ def selected(folder: Path, done: list[Trial]) -> Trial:
     return max(done, key=key)
 
 
-def selected_model(
+def load_selected_model(
     folder: Path, recipe: Recipe, backbone: Backbone, device: torch.device
 ) -> tuple[Trial, GraftedModel]:
-    """The trial to use, and the model that it left, in eval mode."""
-    chosen = selected(folder, trials_of(recipe))
+    """Return the trial to use, and the model that it left, in eval mode.
+
+    Args:
+        folder: Of the run.
+        recipe: Of the run.
+        backbone: The frozen model.
+        device: Where to put the model.
+    """
+    chosen = select_trial(folder, trials_of(recipe))
     adaptation, _ = load_adaptation(folder / "trials" / chosen.name / "adaptation.safetensors", backbone)
     return chosen, GraftedModel(backbone.stack, adaptation).to(device).eval()
 
@@ -43,7 +50,7 @@ def selected_model(
 def shared_sentences(
     materials: Materials, trial: Trial, language: str, limit: int = PICTURED
 ) -> tuple[str, list[str], list[str]] | None:
-    """The same sentences in both languages: of the test sets where these are parallel, else training pairs.
+    """Return the same sentences in both languages: of the test sets where these are parallel, else training pairs.
 
     Args:
         materials: Test sets and draws.
@@ -68,6 +75,6 @@ def shared_sentences(
 
 
 def _alone(examples: Sequence[Example]) -> dict[str, str]:
-    """Ids by group, of groups with one example: of several, none is known to be the translation."""
+    """Return ids by group, of groups with one example: of several, none is known to be the translation."""
     sizes = Counter(example.group for example in examples)
     return {example.group: example.id for example in examples if sizes[example.group] == 1}

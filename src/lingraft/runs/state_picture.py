@@ -16,10 +16,10 @@ from ..backbones.loading import Backbone
 from ..model.prediction import predict_rows
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
-from .selection import selected_model, shared_sentences
+from .selection import load_selected_model, shared_sentences
 
 
-def picture(
+def picture_states(
     folder: Path,
     recipe: Recipe,
     materials: Materials,
@@ -27,9 +27,18 @@ def picture(
     pools: Mapping[tuple[str, str], Encoded],
     device: torch.device,
 ) -> dict[str, Any]:
-    """Source and target states of the same sentences in one plane, before and after: ``states.json``."""
+    """Return source and target states of the same sentences in one plane, before and after: ``states.json``.
+
+    Args:
+        folder: Of the run, with all its trials.
+        recipe: Of the run.
+        materials: Test sets and pairs.
+        backbone: The frozen model.
+        pools: Frozen states by language and purpose.
+        device: Where to compute.
+    """
     task = materials.task
-    chosen, model = selected_model(folder, recipe, backbone, device)
+    chosen, model = load_selected_model(folder, recipe, backbone, device)
     languages = {}
     for language in task.target_languages:
         sides = shared_sentences(materials, chosen, language)

@@ -30,17 +30,25 @@ from ..results.findings import reliability
 from ..results.metrics.calibration import expected_calibration_error
 from ..results.run_files import read_predictions
 from .folder import trials_of
-from .selection import selected
+from .selection import select_trial
 
 THE_REST = "embeddings and the rest"
 
 
 def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encoding_seconds: float) -> None:
-    """Gather the trials' files into those of the run: scores, learning curves, the chosen adaptation."""
+    """Gather the trials' files into those of the run: scores, learning curves, the chosen adaptation.
+
+    Args:
+        folder: Of the run, with all its trials.
+        recipe: Of the run.
+        backbone: The frozen model.
+        cut: Layer that training began above.
+        encoding_seconds: What encoding took.
+    """
     done = trials_of(recipe)
     for name in ("scores.jsonl", "training.jsonl"):
         write_lines(folder / name, [row for u in done for row in read_lines(folder / "trials" / u.name / name)])
-    chosen = selected(folder, done)
+    chosen = select_trial(folder, done)
     parts = folder / "trials" / chosen.name / "adaptation.safetensors"
     write_atomically(folder / "adaptation.safetensors", lambda temporary: _copy(parts, temporary))
     adaptation, _ = load_adaptation(parts, backbone)
@@ -91,7 +99,7 @@ def prove_frozen(backbone: Backbone) -> str:
 
 
 def trained_parts(adaptation: nn.Module) -> list[dict[str, Any]]:
-    """Parameter counts of the task part, each language part, the head, and copies of the backbone's own parameters."""
+    """Count parameters of the task part, each language part, the head, and copies of the backbone's own."""
     counts: Counter[tuple[str, str]] = Counter()
     for name, parameter in adaptation.named_parameters():
         counts[_part(name)] += parameter.numel()
@@ -99,7 +107,7 @@ def trained_parts(adaptation: nn.Module) -> list[dict[str, Any]]:
 
 
 def _part(parameter: str) -> tuple[str, str]:
-    """The part that a parameter of the adaptation belongs to, and what the part is made of."""
+    """Return the part that a parameter of the adaptation belongs to, and what the part is made of."""
     kind, *inner = parameter.split(".")
     if kind == "head":
         return "head", "head"
@@ -113,12 +121,12 @@ def _part(parameter: str) -> tuple[str, str]:
 
 
 def _backbone_name(parameter: str) -> str:
-    """The backbone's name of a parameter that was trained as a copy."""
+    """Return the backbone's name of a parameter that was trained as a copy."""
     return parameter.removeprefix("unfrozen.").replace("/", ".")
 
 
 def frozen_parts(stack: LayerStack, cut: int, adaptation: nn.Module) -> list[dict[str, Any]]:
-    """Parameter counts of the frozen backbone: embeddings, layers below and above the cut; what was unfrozen is left out."""
+    """Count parameters of the frozen backbone: embeddings, layers below and above the cut; without unfrozen ones."""
     unfrozen = {_backbone_name(name) for name, _ in adaptation.named_parameters() if name.startswith("unfrozen.")}
     layers, cut = len(stack.layers), max(0, cut)
     below, above = f"layers 1–{cut}, computed once", f"layers {cut + 1}–{layers}, computed at every step"
@@ -131,7 +139,7 @@ def frozen_parts(stack: LayerStack, cut: int, adaptation: nn.Module) -> list[dic
 
 
 def count(module: nn.Module) -> int:
-    """Number of parameters."""
+    """Count parameters."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backbones.devices import find_device, offered
+from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone, load_backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import DataError
@@ -44,7 +44,7 @@ class Adapted:
     """Held while texts become tokens."""
 
     def knows(self, language: str) -> bool:
-        """Whether there is something trained for ``language``: a language part, or it is the source."""
+        """Return whether there is something trained for ``language``: a language part, or it is the source."""
         return canonical(language) in (self.identity.source_language, *self.identity.languages)
 
     @cached_property
@@ -53,7 +53,7 @@ class Adapted:
         return _kind_of(self.identity)
 
     def predict(self, texts: Sequence[Item], *, language: str | None = None) -> list[Prediction]:
-        """What the model says of each item, with its probability.
+        """Predict an answer for each item, with its probability.
 
         Args:
             texts: Items as the task has them, see :data:`Item`.
@@ -74,12 +74,12 @@ class Adapted:
         return self.predict_examples(examples, code)
 
     def predict_examples(self, examples: Sequence[Example], language: str) -> list[Prediction]:
-        """What the model says of examples of the task, by way of the parts of ``language``."""
+        """Predict answers for examples of the task, with the parts of ``language``."""
         features = self._features(examples)
         return self.kind.decode(examples, features, self._both(examples, features, language))
 
     def logits(self, examples: Sequence[Example], language: str) -> list[Tensor]:
-        """Of all rows of the examples, computed from the words up, nothing cached."""
+        """Compute logits of all rows of the examples, from the tokens up, nothing cached."""
         return self._both(examples, self._features(examples), language)
 
     def _features(self, examples: Sequence[Example]) -> list[Features]:
@@ -88,7 +88,7 @@ class Adapted:
             return self.kind.encode(examples, self.backbone.tokenizer, identity.max_length, identity.text_prefix)
 
     def _both(self, examples: Sequence[Example], features: Sequence[Features], language: str) -> list[Tensor]:
-        """The network's logits, ensembled with those of the language's text classifiers."""
+        """Return the network's logits, ensembled with those of the language's text classifiers."""
         return self.model.ensemble(examples, self._logits(features, language), language)
 
     def _logits(self, features: Sequence[Features], language: str) -> list[Tensor]:
@@ -104,7 +104,7 @@ class Adapted:
 
 
 def needed_columns(folder: Path | str) -> tuple[str, ...]:
-    """Columns of the rows that a run predicts on; none where it takes plain texts."""
+    """Return columns of the rows that a run predicts on; none where it takes plain texts."""
     return _kind_of(read_identity(adaptation_path(folder))).item_columns
 
 
@@ -113,7 +113,7 @@ def _kind_of(identity: Identity) -> Kind:
 
 
 def adaptation_path(folder: Path | str) -> Path:
-    """The file with the trained parts; of a method of a comparison, that of its first training."""
+    """Return the file with the trained parts; of a method of a comparison, that of its first training."""
     path = Path(folder)
     if path.suffix and not path.is_dir():
         return path
@@ -154,4 +154,4 @@ def device_of(folder: Path) -> torch.device:
     """Return the device that a run's recipe asks for, or the best there is where this machine does not have it."""
     recipe = folder / "recipe.yaml"
     wanted = str(read_yaml(recipe).get("device", "auto")) if recipe.is_file() else "auto"
-    return find_device(wanted if wanted in offered() else "auto")
+    return find_device(wanted if wanted in list_devices() else "auto")

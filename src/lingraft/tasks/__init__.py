@@ -43,7 +43,7 @@ class Task:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What is told apart; empty for kinds without labels."""
+        """What is classified into; empty for kinds without labels."""
         return self.kind.labels
 
     @property
@@ -53,7 +53,7 @@ class Task:
 
 
 def checked_languages(source_language: str, target_languages: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """Canonical codes of the source language and the targets.
+    """Return canonical codes of the source language and the targets.
 
     Raises:
         DataError: There is no target, or one is named twice.

@@ -49,7 +49,7 @@ def task_of(
         allow_unseen_labels: Let test sets have labels that the source language does not; they count as missed.
             Tagged shots may have them, too: their words take no part in the loss.
         notes: Told with the data.
-        file_of: Tells where a language's split was read from, as in `` (train.swh.csv)``.
+        file_of: Says where a language's split was read from, as in `` (train.swh.csv)``.
 
     Raises:
         DataError: Languages or labels do not fit.

@@ -19,7 +19,7 @@ from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_ov
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
 from ..data.sampling import draw_shots, rank, split_groups
-from ..data.text import normalised
+from ..data.text import normalise
 from ..recipe.settings import ParallelSettings, Recipe
 from . import Task, tasks
 from .material import GIVEN, Draw, Materials, Pair
@@ -53,7 +53,7 @@ def gather(
         ConfigError: Several files are wrong, or ``check`` refuses the task.
     """
     task: Task = tasks.build(recipe.task.name, recipe.task.options)
-    told = check(task)
+    checked = check(task)
     source = task.source_language
     _read_all(task, recipe)
     test = {language: tuple(task.examples(language, "test")) for language in task.languages}
@@ -71,7 +71,7 @@ def gather(
     known = evaluation if task.global_groups else held_out
     training, leaked = _clean(training, evaluation, {example.group for example in known})
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
-    notes = [*task.notes, *told, *notes, *_shared_sentences(training, evaluation, task)]
+    notes = [*task.notes, *checked, *notes, *_shared_sentences(training, evaluation, task)]
     overlap = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
         comparable = known if task.parallel else []
@@ -94,11 +94,11 @@ def gather(
 
 
 def _shared_sentences(training: Sequence[Example], evaluation: Sequence[Example], task: Task) -> list[str]:
-    """How many pairs of texts have one of their texts in an evaluation set, though not as the same pair."""
+    """Return how many pairs of texts have one of their texts in an evaluation set, though not as the same pair."""
     if not any(isinstance(example, PairExample) and example.text_b is not None for example in training):
         return []
-    seen = {normalised(text) for example in evaluation for text in example.texts}
-    count = sum(any(normalised(text) in seen for text in example.texts) for example in training)
+    seen = {normalise(text) for example in evaluation for text in example.texts}
+    count = sum(any(normalise(text) in seen for text in example.texts) for example in training)
     if not count:
         return []
     return [
@@ -131,21 +131,21 @@ def _read_all(task: Task, recipe: Recipe) -> None:
 
 
 def _needs_target_training(recipe: Recipe) -> bool:
-    """Whether shots or pairs come from the target languages' training sets."""
+    """Return whether shots or pairs come from the target languages' training sets."""
     return max(recipe.shots.ks) > 0 or bool(recipe.parallel and recipe.parallel.from_)
 
 
 def _clean(
     examples: Sequence[Example], evaluation: Sequence[Example], groups: Collection[str]
 ) -> tuple[list[Example], int]:
-    """Without the texts that are evaluated on, nor their groups, of which their translations are part."""
+    """Leave out the texts that are evaluated on, and their groups, of which their translations are part."""
     kept, by_text = remove_overlap(examples, evaluation)
     kept, by_group = remove_groups(kept, groups)
     return kept, by_text + by_group
 
 
 def _target_training(task: Task, recipe: Recipe, language: str) -> list[Example]:
-    """Training examples of a target language, read only where shots or pairs come from them."""
+    """Return training examples of a target language, read only where shots or pairs come from them."""
     if not _needs_target_training(recipe):
         return []
     return [_renamed(example, "train") for example in task.examples(language, "train")]
@@ -193,7 +193,7 @@ def _draw(
 
 
 def _at_most(count: int, examples: Sequence[Example], draw: int) -> list[Example]:
-    """Whole groups, in the order of the draw, as long as they fit into ``count`` examples."""
+    """Return whole groups, in the order of the draw, as long as they fit into ``count`` examples."""
     sizes = Counter(example.group for example in examples)
     chosen, room = set(), count
     for group in sorted(sizes, key=lambda group: rank(draw, "split", group)):
@@ -210,7 +210,7 @@ def _task_pairs(
     settings: ParallelSettings,
     draw: int,
 ) -> dict[str, tuple[Pair, ...]]:
-    """Pairs from the training ids of a parallel task; groups are ranked alike in all languages."""
+    """Return pairs from the training ids of a parallel task; groups are ranked alike in all languages."""
     if not task.parallel:
         raise DataError(
             f"parallel.from: {task.name} is not parallel across languages; give `files`, or say `parallel: true` in "
@@ -227,7 +227,7 @@ def _task_pairs(
 
 
 def _translations(training: Sequence[Example], translated: Sequence[Example]) -> dict[str, Pair]:
-    """One pair for each group of both languages: of several examples (questions on a paragraph), those of one id."""
+    """Pair one example of each group of both languages: of several (questions on a paragraph), those of one id."""
     sides: list[dict[str, dict[str, Example]]] = [{}, {}]
     for side, examples in zip(sides, (training, translated), strict=True):
         for example in examples:
@@ -243,7 +243,7 @@ def _translations(training: Sequence[Example], translated: Sequence[Example]) ->
 
 
 def _given_pairs(pairs: Sequence[ParallelPair]) -> tuple[Pair, ...]:
-    """Pairs of a file as examples of the two languages."""
+    """Return pairs of a file as examples of the two languages."""
     return tuple(
         (
             PairExample(f"{GIVEN}{p.target_language}/{p.group}/{i}", p.group, p.source_language, text_a=p.source),
@@ -256,7 +256,7 @@ def _given_pairs(pairs: Sequence[ParallelPair]) -> tuple[Pair, ...]:
 def _lexicons(
     given: Given, mined: Mapping[str, Sequence[ParallelPair]], evaluation: Sequence[Example]
 ) -> dict[str, Lexicon]:
-    """What people wrote comes before what was mined."""
+    """Join lexicons: what people wrote comes before what was mined."""
     return {
         language: lexicon_of(entries, remove_overlapping_pairs(mined.get(language, ()), evaluation)[0])
         for language, entries in given.entries.items()
@@ -269,7 +269,7 @@ def _with_copies(
     settings: ParallelSettings,
     evaluation: Sequence[Example],
 ) -> tuple[tuple[Draw, ...], int]:
-    """The draws with made copies among their pairs, and how many copies are evaluation texts."""
+    """Return the draws with made copies among their pairs, and how many copies are evaluation texts."""
     generator = _generator(settings)
     forbidden = {identity_of(example) for example in evaluation}
     leaked: set[str] = set()
@@ -305,7 +305,7 @@ def _generator(settings: ParallelSettings) -> Generator:
 def _copies(
     draw: Draw, language: str, lexicon: Lexicon, settings: ParallelSettings, generator: Generator
 ) -> list[Pair]:
-    """Every sentence of the source language that the draw learns from, with the copies that are made of it."""
+    """Return the sentences of the source language that the draw learns from, with the copies that are made of them."""
     sentences = {e.id: e for e in (*map(_unlabelled, draw.labelled), *(pair[0] for pair in draw.pairs[language]))}
     order = list(sentences.values())
     if settings.pairs:  # not the head of the file: it may be sorted by class
@@ -323,7 +323,7 @@ def _copies(
 
 
 def _copies_notes(lexicons: Mapping[str, Lexicon], training: Sequence[Example], draw: Draw) -> list[str]:
-    """What lexicons and generators give, in sentences."""
+    """Return what lexicons and generators give, in sentences."""
     notes = []
     texts = [example.texts[0] for example in training[:COUNTED]]
     for language, lexicon in lexicons.items():
@@ -333,13 +333,13 @@ def _copies_notes(lexicons: Mapping[str, Lexicon], training: Sequence[Example], 
             f"the lexicon has {len(lexicon)} entries, which cover {known_share(texts, lexicon):.0%} of the words in "
             "the training sentences"
         )
-        if told := [*([known] if len(lexicon) else []), *copies]:
-            notes.append(f"{language}: {'; '.join(told)}")
+        if found := [*([known] if len(lexicon) else []), *copies]:
+            notes.append(f"{language}: {'; '.join(found)}")
     return notes
 
 
 def _hold_out(training: list[Example]) -> tuple[list[Example], list[Example]]:
-    """One training group in eight becomes the development set."""
+    """Hold out one training group in eight as the development set."""
     groups = sorted({example.group for example in training})
     held, _ = split_groups(groups, (max(1, len(groups) // 8), 0), 0)
     return [e for e in training if e.group not in held], [e for e in training if e.group in held]
@@ -350,7 +350,7 @@ def _renamed(example: Example, split: str) -> Example:
 
 
 def _unlabelled(example: Example) -> PairExample:
-    """Its text alone; what is not classified has a text beside its labelled form."""
+    """Return its text alone; what is not classified has a text beside its labelled form."""
     if isinstance(example, PairExample):
         return replace(example, label=None)
     return PairExample(f"{example.id}/text", example.group, example.language, example.origin, text_a=example.texts[0])

@@ -27,7 +27,7 @@ class Draw:
     pairs: Mapping[str, tuple[Pair, ...]]
 
     def texts(self, language: str, source: str) -> list[Example]:
-        """Everything of one language that this draw learns from, what is labelled last."""
+        """Return everything of one language that this draw learns from, what is labelled last."""
         if language == source:
             return [*(pair[0] for pairs in self.pairs.values() for pair in pairs), *self.labelled]
         return [*(pair[1] for pair in self.pairs[language]), *self.shots[language]]
@@ -49,13 +49,13 @@ class Materials:
     unlabelled: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def learn(self, language: str) -> list[Example]:
-        """All texts of a language that any draw learns from, each once, with its label if any draw has it."""
+        """Return all texts of a language that any draw learns from, each once, with its label if any draw has it."""
         found = [example for draw in self.draws for example in draw.texts(language, self.task.source_language)]
         unique = {example.id: example for example in sorted(found, key=lambda example: example.gold is not None)}
         return [unique[key] for key in sorted(unique)]
 
     def written(self, language: str) -> list[str]:
-        """Texts that people wrote in a language, made ones left out: what its coverage is measured on."""
+        """Return texts that people wrote in a language, made ones left out: what its coverage is measured on."""
         dev = self.dev if language == self.task.source_language else ()
         examples = [e for e in (*self.test[language], *dev, *self.learn(language)) if e.origin == GOLD]
         own = [text for example in examples for text in example.texts]
@@ -63,5 +63,5 @@ class Materials:
 
 
 def is_own(pair: Pair) -> bool:
-    """Whether a pair is two examples of the task, and not parallel text from elsewhere or a copy that was made."""
+    """Return whether a pair is two examples of the task, not parallel text from elsewhere or a copy."""
     return not pair[0].id.startswith(GIVEN) and pair[1].origin == GOLD

@@ -37,8 +37,23 @@ def classification(
     licence: str = "not stated",
     citation: str = "",
 ) -> Task:
-    """Your own texts with labels: JSONL, CSV, TSV or Parquet files with `{language}` in their path."""
+    """Your own texts with labels: JSONL, CSV, TSV or Parquet files with `{language}` in their path.
+
+    Args:
+        source_language: Language of the labelled examples.
+        target_languages: Languages to learn.
+        files: Path of each split, with `{language}` in it.
+        fields: Column of each of `text`, `label`, and perhaps `text_b`, `id`, `group`.
+        data_dir: Folder that the paths begin in.
+        parallel: Whether examples of the same id translate each other.
+        allow_unseen_labels: Whether a target may lack some labels, or have others in its test set.
+        title: What the task is called.
+        licence: Of the data.
+        citation: Of the data.
+    """
     columns = fields or {"text": "text", "label": "label"}
+
+    notes: list[str] = []
 
     def read(path: Path, language: str) -> Sequence[Example]:
         return pair_examples(path, fields=columns, language=language)
@@ -49,7 +64,8 @@ def classification(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -75,10 +91,27 @@ def span_qa(
     licence: str = "not stated",
     citation: str = "",
 ) -> Task:
-    """Your own questions about contexts: SQuAD JSON, or a table with a field map; `{language}` in the path."""
+    """Your own questions about contexts: SQuAD JSON, or a table with a field map; `{language}` in the path.
+
+    Args:
+        source_language: Language of the labelled examples.
+        target_languages: Languages to learn.
+        files: Path of each split, with `{language}` in it.
+        fields: Column of each field, of tables.
+        data_dir: Folder that the paths begin in.
+        context_language: Of the contexts, if that is another.
+        normaliser: What answers are compared by: `squad` or `mlqa`.
+        stride: Tokens of the context that neighbouring windows share.
+        parallel: Whether examples of the same id translate each other.
+        title: What the task is called.
+        licence: Of the data.
+        citation: Of the data.
+    """
     columns = fields or {"question": "question", "context": "context", "answers": "answers"}
     for code in [context_language] if context_language else [source_language, *target_languages]:
         _check_normaliser(normaliser, code)
+
+    notes: list[str] = []
 
     def read(path: Path, language: str) -> Sequence[Example]:
         if suffix_of(path) == ".json":
@@ -91,7 +124,8 @@ def span_qa(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -114,7 +148,22 @@ def tagging(
     licence: str = "not stated",
     citation: str = "",
 ) -> Task:
-    """Your own tagged words (names, parts of speech): CoNLL, CoNLL-U, or a table of lists with a field map."""
+    """Your own tagged words (names, parts of speech): CoNLL, CoNLL-U, or a table of lists with a field map.
+
+    Args:
+        source_language: Language of the labelled examples.
+        target_languages: Languages to learn.
+        files: Path of each split, with `{language}` in it.
+        data_dir: Folder that the paths begin in.
+        columns: Numbers of the columns of words and tags, of CoNLL files.
+        fields: Column of `words` and `tags`, of tables.
+        scheme: `bio`, or `plain` for tags that stand for themselves.
+        allow_unseen_labels: Whether a target may lack some labels, or have others in its test set.
+        title: What the task is called.
+        licence: Of the data.
+        citation: Of the data.
+    """
+    notes: list[str] = []
 
     def read(path: Path, language: str) -> Sequence[Example]:
         if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet"):
@@ -128,7 +177,8 @@ def tagging(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         allow_unseen_labels=allow_unseen_labels,
@@ -149,7 +199,20 @@ def choice(
     licence: str = "not stated",
     citation: str = "",
 ) -> Task:
-    """Your own texts with alternatives, one of which is right: a table with a field map; `{language}` in the path."""
+    """Your own texts with alternatives, one of which is right: a table with a field map; `{language}` in the path.
+
+    Args:
+        source_language: Language of the labelled examples.
+        target_languages: Languages to learn.
+        files: Path of each split, with `{language}` in it.
+        fields: Column of each field.
+        data_dir: Folder that the paths begin in.
+        parallel: Whether examples of the same id translate each other.
+        title: What the task is called.
+        licence: Of the data.
+        citation: Of the data.
+    """
+    notes: list[str] = []
 
     def read(path: Path, language: str) -> Sequence[Example]:
         return choice_examples(path, fields=fields, language=language)
@@ -160,7 +223,8 @@ def choice(
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read),
+        read=files_reader(files, data_dir, source_language, read, notes),
+        notes=notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -169,7 +233,7 @@ def choice(
 
 
 def _file_of(files: dict[Split, str], data_dir: Path, language: str, split: str) -> str:
-    """Where a language's split is read from, in brackets; nothing where there is no such file."""
+    """Return where a language's split is read from, in brackets; nothing where there is no such file."""
     pattern = dict(files).get(split)  # type: ignore[call-overload]
     try:
         return f" ({locate(pattern, language, data_dir)})" if pattern else ""
@@ -186,9 +250,21 @@ def _check_normaliser(name: str, language: str) -> None:
 
 
 def files_reader(
-    files: dict[Split, str], data_dir: Path, source_language: str, read: Callable[[Path, str], Sequence[Example]]
+    files: dict[Split, str],
+    data_dir: Path,
+    source_language: str,
+    read: Callable[[Path, str], Sequence[Example]],
+    notes: list[str] | None = None,
 ) -> Read:
-    """What reads the files of a recipe's ``task.files``; the source language needs none but ``train``."""
+    """Return what reads the files of a recipe's ``task.files``; the source language needs none but ``train``.
+
+    Args:
+        files: Path of each split, with `{language}` in it.
+        data_dir: Folder that the paths begin in.
+        source_language: Which needs no test file.
+        read: Reads a file in a language.
+        notes: Gets a line for each file whose script is not the one asked for.
+    """
     source = canonical(source_language)
 
     def split_of(language: str, split: str) -> Sequence[Example]:
@@ -203,7 +279,7 @@ def files_reader(
                 "same file; put {language} where the names of your files tell the languages apart"
             )
         try:
-            path = locate(pattern, language, data_dir)
+            path = locate(pattern, language, data_dir, notes)
         except DataError:
             if language == source and split != "train":
                 return []

@@ -97,7 +97,7 @@ def score_files(predictions: Path, gold: Path, metric: str, *, missing_is_wrong:
 
 
 def _score_answers(predictions: Path, gold: Path, metric: str, missing_is_wrong: bool) -> ScoreReport:
-    """Questions on one paragraph are drawn together."""
+    """Score questions; those on one paragraph are drawn together."""
     metrics = answer_metrics(metric)
     asked = read_squad(gold, language=ANY)
     if asked.unanswerable:
@@ -188,7 +188,7 @@ def _score_labels(predictions: Path, gold: Path, metric: str, missing_is_wrong: 
 def _checked_ids(
     wanted: Collection[str], given: Collection[str], predictions: Path, gold: Path, missing_is_wrong: bool
 ) -> int:
-    """How many ids have no prediction.
+    """Count the ids that have no prediction.
 
     Raises:
         DataError: There are such and they are not wanted to be wrong, or there are predictions of other ids.
@@ -219,7 +219,7 @@ def _some(keys: Sequence[str], most: int = 3) -> str:
 
 
 def _values(path: Path, columns: Sequence[str], *, what: str, only_text: bool = False) -> dict[str, str]:
-    """What the file says of each id, in the order of the file.
+    """Return what the file says of each id, in the order of the file.
 
     Raises:
         DataError: The file is no such object or table, or an id occurs twice.
@@ -240,7 +240,7 @@ def _values(path: Path, columns: Sequence[str], *, what: str, only_text: bool = 
 
 
 def _members(path: Path, what: str) -> list[tuple[str, str, Any]]:
-    """Where, id and value, from a JSON object."""
+    """Return where, id and value, from a JSON object."""
     with open_bytes(path) as stream:
         content = stream.read()
     hint = f'expected one object {{"id": "{what}", …}}, or a table named .jsonl, .csv or .tsv'
@@ -261,7 +261,7 @@ class _Members(list[tuple[str, Any]]):
 
 
 def _cells(path: Path, columns: Sequence[str]) -> list[tuple[str, str, Any]]:
-    """Where, id and value, from the rows of a table."""
+    """Return where, id and value, from the rows of a table."""
     found = []
     for number, row in read_table(path):
         where = f"{path}, line {number}"

@@ -37,7 +37,7 @@ def score(
         language: Of the examples.
         trial: The trial that predicted.
         run: The name of the run.
-        context_language: Of the contexts of questions, where that is told apart.
+        context_language: Of the contexts of questions, where that differs.
         metrics: What to score by, if not by the metrics of the task.
 
     Raises:
@@ -77,7 +77,17 @@ def score_by_language(
     trial: Trial,
     run: str,
 ) -> list[Score]:
-    """Scores of the examples of one language; of each pair of languages where a question has a context in another."""
+    """Score the examples of one language; of each pair of languages where a question has a context in another.
+
+    Args:
+        examples: ``N``, in order.
+        predicted: What was predicted for each.
+        task: Whose kind has the metrics.
+        language: Of the examples.
+        method: What predicted.
+        trial: Shots, draw and seed.
+        run: Name of the run.
+    """
     scores = []
     for (question, context), places in by_languages(examples, language):
         metrics = task.kind.metrics_of(examples[places[0]])
@@ -97,7 +107,7 @@ def score_by_language(
 
 
 def by_languages(examples: Sequence[Example], language: str) -> Iterator[tuple[tuple[str, str | None], list[int]]]:
-    """Places of the examples of each language, and language of the context where that is another kind of text."""
+    """Yield places of the examples of each language, and language of the context where that is another kind of text."""
 
     def key(i: int) -> tuple[str, str]:
         example = examples[i]

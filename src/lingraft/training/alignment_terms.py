@@ -58,13 +58,23 @@ class AlignmentTerms:
         )
 
     def needs(self, what: str) -> bool:
-        """Whether some loss needs ``tokens``, ``predictions`` or ``word_alignment``."""
+        """Return whether some loss needs ``tokens``, ``predictions`` or ``word_alignment``."""
         return any(what in term.loss.needs for term in self.terms)
 
     @property
     def needs_teacher_forward(self) -> bool:
         """Whether the teacher's own states are needed, beyond the cached pooled ones of the last layer."""
         return self.needs("tokens") or any(term.layer != self.last for term in self.terms)
+
+    @property
+    def pair_passes(self) -> int:
+        """How often a step's teacher reads the source side of the pairs in it."""
+        return int(self.needs_teacher_forward) + sum("predictions" in term.loss.needs for term in self.terms)
+
+    @property
+    def source_passes(self) -> int:
+        """How often a step's teacher reads the source-language batch, which is compared with itself."""
+        return int(any(not term.loss.needs and term.layer != self.last for term in self.terms))
 
     @property
     def needs_inner_layers(self) -> bool:
@@ -120,7 +130,7 @@ def _rows(states: States, rows: Tensor | None) -> States:
 
 
 def as_states(pooled: Tensor, layer: int) -> States:
-    """Pooled vectors ``[B, H]`` as states of one token each, whose pool they are."""
+    """Return pooled vectors ``[B, H]`` as states of one token each, whose pool they are."""
     return States(tokens=pooled.unsqueeze(1), mask=pooled.new_ones(len(pooled), 1), layer=layer)
 
 

@@ -109,7 +109,7 @@ class Pool:
             if source and translated
             else None
         )
-        links = [
+        aligned = [
             F.pad(self.word_alignments[i], (1, 0), value=row)
             for row, i in enumerate(translated)
             if i in self.word_alignments
@@ -122,11 +122,11 @@ class Pool:
             known,
             is_source=self.is_source,
             source=beside,
-            word_alignment=torch.cat(links) if links else None,
+            word_alignment=torch.cat(aligned) if aligned else None,
         ).to(device)
 
     def _teacher_state(self, row: int) -> Tensor:
-        """The state that a row should agree with, zeros where there is none: ``[H]``."""
+        """Return the state that a row should agree with, zeros where there is none: ``[H]``."""
         feature = self.encoded.features[row]
         found = self.teacher.get(feature.example_id)
         if found is None:
@@ -155,7 +155,7 @@ class Order:
         return sum(len(self._composed(epoch)) for epoch in range(self.epochs))
 
     def epoch(self, epoch: int) -> list[Step]:
-        """The steps of one epoch."""
+        """Return the steps of one epoch."""
         return [self._read(composition) for composition in self._composed(epoch)]
 
     def _composed(self, epoch: int) -> list[Composition[Pool]]:
@@ -195,7 +195,7 @@ def only_labelled(pools: Sequence[P]) -> list[tuple[P, tuple[str, ...]]]:
 
 
 def _joined(source: P, targets: Sequence[P], batch_size: int, rng: np.random.Generator) -> list[Composition[P]]:
-    """Every pair once, or every labelled example, whichever takes longer; the other side begins again."""
+    """Join every pair once, or every labelled example, whichever takes longer; the other side begins again."""
     wanted = [(pool, ids) for pool in targets for ids in _shuffled_batches(pool, batch_size, rng)]
     length = max(len(wanted), -(-len(source.ids) // batch_size))
     sources = islice(_endless(source, batch_size, rng), length)
@@ -206,13 +206,13 @@ def _joined(source: P, targets: Sequence[P], batch_size: int, rng: np.random.Gen
 
 
 def _alone(pools: Sequence[P], batch_size: int, rng: np.random.Generator) -> list[Composition[P]]:
-    """Each pool by itself: no step joins two languages."""
+    """Take each pool by itself: no step joins two languages."""
     wanted = [(pool, ids) for pool in pools for ids in _shuffled_batches(pool, batch_size, rng)]
     return [(wanted[i],) for i in rng.permutation(len(wanted))]
 
 
 def _shuffled_batches(pool: Sampled, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
-    """All ids in batches of similar length, batches in random order."""
+    """Return all ids in batches of similar length, batches in random order."""
     ids = [pool.ids[i] for i in rng.permutation(len(pool.ids))]
     batches = []
     for start in range(0, len(ids), batch_size * BUCKET):
@@ -222,7 +222,7 @@ def _shuffled_batches(pool: Sampled, batch_size: int, rng: np.random.Generator) 
 
 
 def batched(ids: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
-    """``ids`` in groups of ``size``, the last one shorter."""
+    """Yield ``ids`` in groups of ``size``, the last one shorter."""
     rest = iter(ids)
     while batch := tuple(islice(rest, size)):
         yield batch

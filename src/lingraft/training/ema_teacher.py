@@ -41,7 +41,7 @@ class Teacher:
         self.average.update_parameters(self.model.adaptation)
 
     def predict(self, states: States, language: str) -> Tensor:
-        """Logits ``[B, C]`` of states at the cut, without dropout and without gradient."""
+        """Return logits ``[B, C]`` of states at the cut, without dropout and without gradient."""
         network = GraftedModel(self.model.stack, self.average.module).eval()
         with torch.no_grad():
             logits: Tensor = network(states, language)[1]

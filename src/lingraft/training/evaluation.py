@@ -34,8 +34,18 @@ def evaluate_trial(
     reporter: Reporter,
     name: str = AFTER,
 ) -> list[Score]:
-    """Score the test sets before and after; write the predictions."""
-    recipe, materials, pools = context.recipe, context.materials, context.pools
+    """Score the test sets before and after; write the predictions.
+
+    Args:
+        trial: Shots, draw and seed.
+        folder: Of the run.
+        model: After training.
+        head: Before it; None where there is none.
+        context: What all trials share.
+        reporter: What reports how it goes.
+        name: What the scores after training are called.
+    """
+    materials, pools = context.materials, context.pools
     task, scores, probes = materials.task, list[Score](), {}
     for language in task.languages:
         examples = materials.test[language]
@@ -66,12 +76,13 @@ def evaluate_trial(
                 trial=trial,
                 run=folder.name,
             )
-    write_json(folder / "trials" / trial.name / "probe.json", {"tolerance": recipe.rounding, "languages": probes})
+    tolerance = context.recipe.rounding(context.backbone.stack.precision)
+    write_json(folder / "trials" / trial.name / "probe.json", {"tolerance": tolerance, "languages": probes})
     return scores
 
 
 def _rows_of(examples: Sequence[Example], encoded: Encoded) -> list[list[int]]:
-    """Places of the examples' logits, the first examples of all being asked for in their order."""
+    """Return places of the examples' logits, the first examples of all being asked for in their order."""
     found, at = [], 0
     for example in examples:
         count = len(encoded.rows[example.id])
@@ -83,7 +94,14 @@ def _rows_of(examples: Sequence[Example], encoded: Encoded) -> list[list[int]]:
 def prediction_rows(
     examples: Sequence[Example], after: Sequence[Prediction], before: Sequence[Prediction] | None, task: Task
 ) -> list[dict[str, Any]]:
-    """The lines of a file of predictions."""
+    """Return the lines of a file of predictions.
+
+    Args:
+        examples: ``N``, in order.
+        after: Predictions of the adapted model.
+        before: Those of the frozen head; None where there is none.
+        task: Whose kind has the metrics.
+    """
     lines = []
     for i, (example, prediction) in enumerate(zip(examples, after, strict=True)):
         main = next(iter(task.kind.metrics_of(example).values()))
@@ -105,7 +123,7 @@ def prediction_rows(
 
 
 def validation(model: Network, *, context: Context) -> Validation:
-    """How the network does on the source language's development set."""
+    """Validate the network on the source language's development set."""
     task, examples = context.materials.task, context.materials.dev
     encoded = context.pools[task.source_language, "dev"]
     logits, _ = predict_rows(model, encoded, [example.id for example in examples], task.source_language)

@@ -42,8 +42,8 @@ class Before:
     dev_score: float
 
 
-def fitted(head: LinearHead) -> Before:
-    """A logistic regression, whose logits come from cached pooled states."""
+def from_logistic_head(head: LinearHead) -> Before:
+    """Wrap a logistic regression, whose logits come from cached pooled states."""
     return Before(
         write_to=head.write_to,
         logits=lambda encoded, ids, language: list(head.logits(encoded.pooled(ids))),
@@ -52,7 +52,7 @@ def fitted(head: LinearHead) -> Before:
     )
 
 
-def trained(
+def train_frozen_head(
     kind: Kind,
     stack: Any,
     order: Order,
@@ -60,12 +60,12 @@ def trained(
     validate: Callable[[Any], Validation],
     advance: Callable[[Any], None] = lambda progress: None,
 ) -> Before:
-    """A head that was trained on the labels of all languages, nothing else being there to train.
+    """Train a head on the labels of all languages, nothing else being there to train.
 
     Args:
         kind: What the head must give.
         stack: The frozen layers.
-        order: Labelled examples of all languages (see :func:`labelled_alone`), with the settings of the parts'
+        order: Labelled examples of all languages (see :func:`keep_labelled`), with the settings of the parts'
             training; its seed is also the head's.
         validate: Development score of a network.
         advance: Called after each step.
@@ -99,8 +99,8 @@ def is_trained(kind: Kind, settings: TrainSettings) -> bool:
     return not kind.class_logits and settings.warm_start and settings.continue_from is None
 
 
-def labelled_alone(pools: Sequence[Pool]) -> tuple[Pool, ...]:
-    """The pools without the texts that have no label, and without teachers; those with nothing left are left out."""
+def keep_labelled(pools: Sequence[Pool]) -> tuple[Pool, ...]:
+    """Keep of each pool the texts that have a label, without teachers; pools with nothing left are left out."""
     return tuple(
         Pool(pool.language, pool.encoded, ids=known, labelled=pool.labelled, teacher={}, collate=pool.collate)
         for pool, known in only_labelled(pools)

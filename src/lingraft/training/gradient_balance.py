@@ -78,7 +78,7 @@ class Balance:
             self._weigh([_compared(task, gradient) for gradient in each if gradient is not None])
 
     def _weigh(self, measured: Sequence[tuple[float, float, float]]) -> None:
-        """New weights from running means of the norms."""
+        """Make new weights from running means of the norms."""
         if len(measured) < len(self.fixed):
             return
         assert self.share is not None
@@ -91,7 +91,7 @@ class Balance:
                 self.weights[i] = fixed * min(LARGEST, max(1 / LARGEST, self.share * task / norm))
 
     def row(self) -> dict[str, Any]:
-        """What an epoch's record says of it; the measurements start anew."""
+        """Return what an epoch's record says of it; the measurements start anew."""
         row = {
             "gradient_cosine": sum(self.cosines) / len(self.cosines) if self.cosines else None,
             "gradient_ratio": sum(self.ratios) / len(self.ratios) if self.ratios else None,
@@ -101,7 +101,7 @@ class Balance:
         return row
 
     def state(self) -> dict[str, list[float]]:
-        """All that a resumed training needs."""
+        """Return all that a resumed training needs."""
         return {"weights": self.weights, "norms": self.norms, "cosines": self.cosines, "ratios": self.ratios}
 
 
@@ -112,7 +112,7 @@ def _gradient(loss: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | N
 
 
 def _compared(task: Sequence[Tensor | None], other: Sequence[Tensor | None]) -> tuple[float, float, float]:
-    """Dot product and both norms over the parameters that both losses touch."""
+    """Return the dot product and both norms over the parameters that both losses touch."""
     both = [(a, b) for a, b in zip(task, other, strict=True) if a is not None and b is not None]
     if not both:
         return 0.0, 0.0, 0.0

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.progress import Reporter
 from ..core.records import Example, Trial
-from ..data.text import normalised
+from ..data.text import normalise
 from ..model.adaptation import Adaptation
 from ..model.heads.linear import Labelled, LinearHead, fit_head
 from ..model.heads.ngrams import FEWEST_TEXTS, NgramClassifier, fit_ngram_classifier
@@ -24,11 +24,11 @@ from ..tasks.kinds.classification import class_weights
 from ..tasks.material import Draw, Materials, Pair, is_own
 from .batches import Order, Pool
 from .evaluation import validation
-from .frozen_head import Before, fitted, is_trained, labelled_alone, trained
+from .frozen_head import Before, from_logistic_head, is_trained, keep_labelled, train_frozen_head
 from .pools import Context, pairs_to_learn
 
 
-def before_training(
+def fit_frozen_head(
     source: Pool,
     targets: Sequence[Pool],
     standardiser: Standardiser,
@@ -36,15 +36,24 @@ def before_training(
     context: Context,
     reporter: Reporter,
 ) -> Before | None:
-    """The head on frozen states; where one must be trained for it, only if training is to start from it."""
+    """Fit the head on frozen states; where one must be trained for it, only if training is to start from it.
+
+    Args:
+        source: Pool of the source language.
+        targets: Pools of the target languages.
+        standardiser: Of the frozen states of the source language.
+        trial: Shots, draw and seed.
+        context: What all trials share.
+        reporter: What reports how it goes.
+    """
     task, recipe = context.materials.task, context.recipe
     if task.kind.class_logits:
-        return fitted(logistic_head(source, targets, standardiser, context))
+        return from_logistic_head(logistic_head(source, targets, standardiser, context))
     if not is_trained(task.kind, recipe.train):
         return None
-    order = Order(source, labelled_alone(targets), recipe.train, trial.seed, context.device)
+    order = Order(source, keep_labelled(targets), recipe.train, trial.seed, context.device)
     with reporter.task(f"frozen head {trial.name}", order.steps) as advance:
-        return trained(
+        return train_frozen_head(
             task.kind,
             context.backbone.stack,
             order,
@@ -56,7 +65,15 @@ def before_training(
 def logistic_head(
     source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context, shot_weight: float = 1.0
 ) -> LinearHead:
-    """Logistic regression on frozen states, from all labels of the draw."""
+    """Fit logistic regression to frozen states, from all labels of the draw.
+
+    Args:
+        source: Pool of the source language.
+        targets: Pools of the target languages.
+        standardiser: Of the frozen states of the source language.
+        context: What all trials share.
+        shot_weight: How much a labelled target example counts, where a source example counts 1.
+    """
     materials, pools = context.materials, context.pools
     labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     dev = pools[materials.task.source_language, "dev"]
@@ -76,7 +93,7 @@ def _classes(labelled: Sequence[tuple[Pool, Mapping[str, Any]]]) -> list[int]:
 
 
 def weights_of_classes(source: Pool, targets: Sequence[Pool], context: Context) -> Tensor:
-    """Weights of classes; words and spans are not weighed, for most are in one class."""
+    """Return weights of classes; words and spans are not weighed, for most are in one class."""
     kind = context.materials.task.kind
     if not kind.one_class_each:
         return torch.ones(max(1, len(kind.labels)))
@@ -87,10 +104,18 @@ def weights_of_classes(source: Pool, targets: Sequence[Pool], context: Context) 
 def retrain_last_layer(
     model: Network, source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context
 ) -> None:
-    """Fit the head again, on the adapted states of all labels of the draw."""
+    """Fit the head to the adapted states of all labels of the draw (last-layer retraining).
+
+    Args:
+        model: After training; its head is written to.
+        source: Pool of the source language.
+        targets: Pools of the target languages.
+        standardiser: Of the frozen states of the source language.
+        context: What all trials share.
+    """
     materials, pools, recipe = context.materials, context.pools, context.recipe
     strength = recipe.train.last_layer_strength
-    if not is_fitted_again(materials.task.kind, recipe.train) or strength is None:
+    if not is_last_layer_retrained(materials.task.kind, recipe.train) or strength is None:
         return
     labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     states = [predict_rows(model, pool.encoded, list(known), pool.language)[1] for pool, known in labelled]
@@ -110,8 +135,8 @@ def retrain_last_layer(
     head.write_to(model.adaptation.head)
 
 
-def is_fitted_again(kind: Kind, settings: TrainSettings) -> bool:
-    """Return whether the head is fitted again after training: where its outputs are logits of classes."""
+def is_last_layer_retrained(kind: Kind, settings: TrainSettings) -> bool:
+    """Return whether the last layer is retrained: where its outputs are logits of classes."""
     return kind.class_logits and settings.last_layer_strength is not None
 
 
@@ -121,6 +146,12 @@ def fit_ngram_classifiers(
     """Fit a character n-gram classifier for each target language that has translations of the task's own texts.
 
     Other parallel text has other n-grams, and its classes are not those of the task's texts.
+
+    Args:
+        model: After last-layer retraining.
+        targets: Pools of the target languages.
+        draw: Whose pairs and shots they are.
+        context: What all trials share.
     """
     materials, train, found = context.materials, context.recipe.train, dict[str, NgramClassifier]()
     task, source = materials.task, context.pools[materials.task.source_language, "learn"]
@@ -132,10 +163,10 @@ def fit_ngram_classifiers(
             continue
         read = predict_rows(model, source, [one.id for one, _ in pairs], task.source_language)[0]
         shares = {
-            normalised(target.texts[0]): logits.softmax(0) for (_, target), logits in zip(pairs, read, strict=True)
+            normalise(target.texts[0]): logits.softmax(0) for (_, target), logits in zip(pairs, read, strict=True)
         }
         certain = dict(zip(task.labels, torch.eye(len(task.labels)), strict=True))
-        shares |= {normalised(shot.texts[0]): certain[str(shot.gold)] for shot in draw.shots[pool.language]}
+        shares |= {normalise(shot.texts[0]): certain[str(shot.gold)] for shot in draw.shots[pool.language]}
         network = predict_rows(model, pool.encoded, [example.id for example in texts.values()], pool.language)[0]
         targets_of = torch.stack([shares[text] for text in texts])
         head = fit_ngram_classifier(
@@ -167,7 +198,7 @@ def projected_texts(
         return [], {}
     pairs = [pair for pair in pairs_to_learn(draw, language, settings.max_pairs) if is_own(pair)]
     examples: list[Example] = [*(target for _, target in pairs), *draw.shots[language]]
-    texts = {normalised(example.texts[0]): example for example in examples}
+    texts = {normalise(example.texts[0]): example for example in examples}
     return (pairs, texts) if pairs and len(texts) >= FEWEST_TEXTS else ([], {})
 
 

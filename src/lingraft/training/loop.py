@@ -1,7 +1,7 @@
 """One loop: task loss plus alignment loss over the steps of each epoch.
 
 Randomness is a function of seed and step, the data order of seed and epoch, and the learning rate
-of the step alone; and all that the record of an epoch tells is part of the saved state. So a training
+of the step alone; and all that the record of an epoch holds is part of the saved state. So a training
 that was killed between any two steps leaves what an uninterrupted one leaves, bit for bit.
 """
 
@@ -22,7 +22,7 @@ from torch.optim.swa_utils import get_swa_multi_avg_fn
 
 from ..core.errors import RunError
 from ..core.records import Batch
-from ..model.freezing import Phase, described, phase_at
+from ..model.freezing import Phase, describe_phase, phase_at
 from ..model.network import GraftedModel, Network
 from ..recipe.settings import TrainSettings
 from .batches import Step
@@ -75,7 +75,7 @@ class Course(Protocol):
         ...
 
     def epoch(self, epoch: int) -> Sequence[Step]:
-        """The steps of an epoch, by its number."""
+        """Return the steps of an epoch, by its number."""
         ...
 
 
@@ -84,7 +84,7 @@ class Hooks:
     """What a training calls on its way; by default nothing.
 
     ``save`` gets the state to continue from, every ``save_every`` seconds and after each epoch; ``validate``
-    gives the development score for the learning curve; ``advance`` is told of each step; ``say`` of what goes
+    gives the development score for the learning curve; ``advance`` is called after each step; ``say`` of what goes
     wrong (see :mod:`lingraft.training.monitor`); ``clock`` gives seconds.
     """
 
@@ -116,8 +116,8 @@ def train(
         hooks: What is called on the way.
 
     Returns:
-        One row per epoch: losses, development score, learning rate, tokens per second, what trained,
-        how task and alignment gradients relate, and what went wrong.
+        One row per epoch: losses, development score, learning rate, tokens read and tokens per second, what
+        trained, how task and alignment gradients relate, and what went wrong.
 
     Raises:
         RunError: The loss is no longer a number.
@@ -163,16 +163,16 @@ class _Training:
         self.saved_at = self.began
 
     def epochs_left(self) -> range:
-        """Epochs that are not done."""
+        """Return epochs that are not done."""
         return range(sum(end <= self.state.step for end in self.ends), self.course.epochs)
 
     def steps_left(self, epoch: int) -> Sequence[Step]:
-        """Steps of an epoch that are not done."""
+        """Return steps of an epoch that are not done."""
         steps = self.course.epoch(epoch)
         return steps[self.state.step - (self.ends[epoch] - len(steps)) :]
 
     def take(self, batches: Sequence[Batch]) -> None:
-        """One step of the optimiser."""
+        """Take one step of the optimiser."""
         state, model, trained, began = self.state, self.model, self.trained, self.hooks.clock()
         phase = phase_at(self.phases, state.step, self.total)
         for name, parameter in trained.items():
@@ -213,6 +213,7 @@ class _Training:
         _average(state, trained, epoch, self.course.epochs, self.settings.average_last)
         row: dict[str, Any] = {"epoch": epoch + 1, "step": state.step, **self.meter.means()}
         row |= {"languages": sorted(self.meter.languages), "learning_rate": self.meter.learning_rate}
+        row["tokens"] = self.meter.tokens
         self._watch_losses(row)
         found = self.hooks.validate(self.model.eval())
         if found is not None:
@@ -251,10 +252,10 @@ class _Training:
             self.monitor.loss(row["alignment_loss"], row["languages"], what="alignment loss", first=alignment)
 
     def _trained_in(self, steps: range) -> list[str]:
-        """What learnt in some of ``steps``, for people."""
+        """Return what learnt in some of ``steps``, for people."""
         parts = {name.split(".")[0] for name in self.trained}
         seen = {phase_at(self.phases, step, self.total) for step in steps}
-        return list(dict.fromkeys(name for phase in seen for name in described(phase, parts, self.model.stack)))
+        return list(dict.fromkeys(name for phase in seen for name in describe_phase(phase, parts, self.model.stack)))
 
 
 def _average(state: TrainingState, trained: Mapping[str, nn.Parameter], epoch: int, epochs: int, last: int) -> None:
@@ -279,12 +280,12 @@ def _diverged(what: str, step: int, total: int, settings: TrainSettings) -> RunE
 
 
 def _dropout_seed(seed: int, step: int) -> int:
-    """A seed of 32 bits, all that torch's generator reads on a CPU."""
+    """Return a seed of 32 bits, all that torch's generator reads on a CPU."""
     return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
 
 
 def _optimizer(trained: dict[str, nn.Parameter], settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW in four groups: prompts and gates learn faster and do not decay, the backbone's own parameters slower."""
+    """Make AdamW of four groups: prompts and gates learn faster and do not decay, the backbone's own slower."""
     groups: dict[str, dict[str, Any]] = {
         "parts": {"lr": settings.learning_rate, "weight_decay": settings.weight_decay},
         "prompt": {"lr": settings.prompt_learning_rate, "weight_decay": 0.0},
@@ -306,7 +307,7 @@ def _warmup(total: int, settings: TrainSettings) -> int:
 
 
 def _schedule(optimizer: torch.optim.Optimizer, step: int, total: int, settings: TrainSettings) -> LambdaLR:
-    """Linear warm-up, then linear decay to zero; ready for ``step``."""
+    """Make a linear warm-up, then linear decay to zero; ready for ``step``."""
     warmup = _warmup(total, settings)
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
@@ -335,7 +336,14 @@ class Meter:
     """How many warnings there were before the epoch."""
 
     def add(self, loss: Tensor, losses: Losses, batches: Sequence[Batch], seconds: float) -> float:
-        """Take in a step; returns its loss."""
+        """Take in a step; returns its loss.
+
+        Args:
+            loss: Of the step.
+            losses: What it was made of.
+            batches: That were read.
+            seconds: That it took.
+        """
         last, task = loss.item(), losses.task.item()
         self.first = self.first or [task, last - task]
         self.loss, self.task_loss, self.steps = self.loss + last, self.task_loss + task, self.steps + 1
@@ -351,11 +359,11 @@ class Meter:
         return self.tokens / max(1e-9, self.seconds)
 
     def means(self) -> dict[str, float]:
-        """Losses, mean over the epoch's steps, and speed."""
+        """Return losses, mean over the epoch's steps, and speed."""
         steps = max(1, self.steps)
         means = {name: getattr(self, name) / steps for name in ("loss", "task_loss", "alignment_loss")}
         return means | {"tokens_per_second": self.tokens_per_second}
 
     def state(self) -> dict[str, Any]:
-        """All of it, as plain data."""
+        """Return all of it, as plain data."""
         return dict(vars(self))

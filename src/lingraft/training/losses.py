@@ -22,7 +22,7 @@ class PredictionTeacher(Protocol):
     """Whoever predicts for the source-language side of a pair."""
 
     def predict(self, states: States, language: str) -> Tensor:
-        """Logits ``[B, C]`` of states at the cut."""
+        """Return logits ``[B, C]`` of states at the cut."""
         ...
 
 
@@ -34,7 +34,7 @@ class Losses:
     alignment: tuple[Tensor | None, ...]
 
     def total(self, weights: Sequence[float]) -> Tensor:
-        """Everything added up, each alignment loss times its weight."""
+        """Add everything up, each alignment loss times its weight."""
         total = self.task
         for weight, loss in zip(weights, self.alignment, strict=True):
             if loss is not None:
@@ -61,7 +61,7 @@ class Objective:
     shot_weight: float = 1.0
 
     def losses(self, model: Network, batches: Sequence[Batch], teacher: PredictionTeacher | None = None) -> Losses:
-        """The losses of one step's batches.
+        """Compute the losses of one step's batches.
 
         Args:
             model: What is trained.

@@ -39,7 +39,7 @@ class Monitor:
         }
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed training needs, as plain data."""
+        """Return all that a resumed training needs, as plain data."""
         lowest = [[what, list(languages), value] for (what, languages), value in self.lowest.items()]
         return {"said": list(self.said), "moved": self.moved, "lowest": lowest}
 

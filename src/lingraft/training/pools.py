@@ -63,7 +63,14 @@ def count_prefix_tokens(context: Context) -> int:
 
 
 def with_translations(pool: Pool, draw: Draw, alignment: AlignmentTerms, context: Context) -> Pool:
-    """A target's pool with the source side of its pairs, for losses that compare words or predictions."""
+    """Add the source side of its pairs to a target's pool, for losses that compare words or predictions.
+
+    Args:
+        pool: Of a target language.
+        draw: Whose pairs they are.
+        alignment: What the losses need.
+        context: What all trials share.
+    """
     pairs = {target.id: source.id for source, target in draw.pairs[pool.language] if target.id in pool.teacher}
     if not pairs or not (alignment.needs_teacher_forward or alignment.needs("predictions")):
         return pool
@@ -89,14 +96,14 @@ def align_words_of_pairs(pool: Pool, context: Context) -> dict[str, Tensor]:
         )
         with torch.no_grad():
             source, target = (at_layer(stack, states, layer) for states in sides)
-            links = align_words(source, target, prefix_tokens=prefix_tokens).cpu()
+            aligned = align_words(source, target, prefix_tokens=prefix_tokens).cpu()
         for row, i in enumerate(ids):
-            found[i] = links[links[:, 0] == row, 1:]
+            found[i] = aligned[aligned[:, 0] == row, 1:]
     return found
 
 
 def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
-    """What each language learns from in a draw; the teacher is the frozen source side of a pair."""
+    """Gather what each language learns from in a draw; the teacher is the frozen source side of a pair."""
     task, pools = context.materials.task, context.pools
     english = pools[task.source_language, "learn"]
     labelled = [example.id for example in draw.labelled]
@@ -157,7 +164,7 @@ def learnt_languages(draw: Draw, task: Task, max_pairs: int | None) -> list[Lear
 
 
 def _own_states(encoded: Encoded, ids: Sequence[str]) -> dict[str, Tensor]:
-    """The frozen state of each example, ``[H]``; of each of its rows, ``[rows, H]``, where it has several."""
+    """Return the frozen state of each example, ``[H]``; of each of its rows, ``[rows, H]``, where it has several."""
     rows = [encoded.rows[i] for i in ids]
     states = torch.split(encoded.table.pooled_rows([row for own in rows for row in own]), [len(own) for own in rows])
     return {i: own[0] if len(own) == 1 else own for i, own in zip(ids, states, strict=True)}

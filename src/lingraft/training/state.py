@@ -43,7 +43,14 @@ def take_snapshot(
     optimizer: torch.optim.Optimizer,
     teacher: dict[str, Tensor],
 ) -> None:
-    """Put the parameters, the optimiser's moments and the teacher's weights into ``state``."""
+    """Put the parameters, the optimiser's moments and the teacher's weights into ``state``.
+
+    Args:
+        state: Written to.
+        trained: Trained parameters by name.
+        optimizer: Of these parameters.
+        teacher: The averaged parameters by name; empty without a teacher.
+    """
     state.parameters = {name: parameter.detach() for name, parameter in trained.items()}
     moments = optimizer.state
     state.optimizer = {name: dict(moments[parameter]) for name, parameter in trained.items() if parameter in moments}
@@ -75,7 +82,7 @@ def save_training_state(path: Path, state: TrainingState) -> None:
 
 
 def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence: None) -> TrainingState | None:
-    """Read a saved training state; None where there is none, or none that is whole, which is told by ``say``."""
+    """Read a saved training state; None where there is none, or none that is whole, which ``say`` reports."""
     if not path.exists():
         return None
     try:
@@ -104,7 +111,7 @@ def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of a text and of the names, dtypes, shapes and bytes of tensors."""
+    """Return the SHA-256 of a text and of the names, dtypes, shapes and bytes of tensors."""
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())

@@ -20,12 +20,12 @@ from ..model.checkpoint import Identity, continue_from, save_adaptation
 from ..model.freezing import freezing, unfrozen_names
 from ..model.heads import build_head
 from ..model.network import GraftedModel
-from ..model.prompts.initialisers import starts
+from ..model.prompts.initialisers import prompt_initialiser
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .evaluation import AFTER, evaluate_trial, validation
 from .frozen_head import Before
-from .head_fits import before_training, fit_ngram_classifiers, retrain_last_layer, weights_of_classes
+from .head_fits import fit_frozen_head, fit_ngram_classifiers, retrain_last_layer, weights_of_classes
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .pools import Context, TrialPools, count_prefix_tokens, pools_of, with_translations
@@ -33,7 +33,7 @@ from .state import TrainingState, load_training_state, save_training_state
 
 
 @dataclass(frozen=True)
-class Method:
+class NetworkFactory:
     """How the network of a trial is made, what is saved of it, and what its scores are called."""
 
     name: str = AFTER
@@ -46,7 +46,7 @@ def run_trial(
     folder: Path,
     context: Context,
     reporter: Reporter,
-    method: Method | None = None,
+    factory: NetworkFactory | None = None,
     save_every: float = SAVE_EVERY,
 ) -> None:
     """Train, save and evaluate one trial; its ``trial.json`` appears last.
@@ -55,16 +55,18 @@ def run_trial(
         trial: Shots, draw and seed.
         folder: Of the run.
         context: What all trials share.
-        reporter: Where it is told how it goes.
-        method: What is trained, where it is not lingraft's own network.
+        reporter: What reports how it goes.
+        factory: How the network is made, where it is not lingraft's own network.
         save_every: Seconds between two saved training states.
     """
-    method, place = method or Method(), folder / "trials" / trial.name
+    factory, place = factory or NetworkFactory(), folder / "trials" / trial.name
     pools = pools_of(trial, context)
-    head = before_training(pools.source, pools.targets, pools.standardiser, trial, context, reporter)
+    head = fit_frozen_head(pools.source, pools.targets, pools.standardiser, trial, context, reporter)
     started = reporter.clock()
-    model = method.build(context, pools, head).to(context.device)
-    state = load_training_state(place / "training.safetensors", lambda told: reporter.say(f"{trial.name}: {told}"))
+    model = factory.build(context, pools, head).to(context.device)
+    state = load_training_state(
+        place / "training.safetensors", lambda sentence: reporter.say(f"{trial.name}: {sentence}")
+    )
     before = state.seconds if state else 0.0  # what was spent before a stop counts too
     hooks = Hooks(
         save=partial(save_training_state, place / "training.safetensors"),
@@ -77,11 +79,11 @@ def run_trial(
     _fit_after_training(model, pools, context, reporter)
     seconds = before + reporter.clock() - started
     languages = tuple(pool.language for pool in pools.targets)
-    save_adaptation(place / "adaptation.safetensors", *method.saved(model, identity(context, languages)))
-    scores = evaluate_trial(trial, folder, model, head, context, reporter, method.name)
+    save_adaptation(place / "adaptation.safetensors", *factory.saved(model, identity(context, languages)))
+    scores = evaluate_trial(trial, folder, model, head, context, reporter, factory.name)
     write_lines(place / "scores.jsonl", [asdict(score) for score in scores])
     write_lines(place / "training.jsonl", [{"trial": trial.name, **row} for row in history])
-    for line in trained_when(history):
+    for line in describe_epochs(history):
         reporter.say(f"{trial.name}: {line}")
     facts = {
         "name": trial.name,
@@ -103,7 +105,7 @@ def _train(
     hooks: Hooks,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
-    """The loop, with its objective, its order and its bar; returns a row for each epoch."""
+    """Run the loop, with its objective, its order and its bar; returns a row for each epoch."""
     recipe, kind = context.recipe, context.materials.task.kind
     weights = weights_of_classes(pools.source, pools.targets, context).to(context.device)
     alignment = build_alignment_terms(model, pools, context) if any(pool.teacher for pool in pools.targets) else None
@@ -134,7 +136,7 @@ def _train(
 
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
-    """Last-layer retraining, and the character n-gram classifier of each language."""
+    """Retrain the last layer, and fit the character n-gram classifier of each language."""
     retrain_last_layer(model, pools.source, pools.targets, pools.standardiser, context)
     for language, classifier in fit_ngram_classifiers(model, pools.targets, pools.draw, context).items():
         model.adaptation.add_text_classifier(language, classifier)
@@ -145,8 +147,8 @@ def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporte
         )
 
 
-def trained_when(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What learnt in which epochs: ``["epochs 1-2: head", "epochs 3-6: head, prompt"]``."""
+def describe_epochs(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what learnt in which epochs: ``["epochs 1-2: head", "epochs 3-6: head, prompt"]``."""
     spans: list[tuple[int, int, list[str]]] = []
     for row in history:
         if spans and spans[-1][2] == row["trained"]:
@@ -192,7 +194,7 @@ def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedMo
         cut=context.cut,
         languages=languages,
         head=new,
-        initial=starts(context.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
+        initial=prompt_initialiser(context.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
         unfrozen=unfrozen_names(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
     )
     if recipe.train.continue_from is not None:

@@ -21,7 +21,7 @@ from lingraft.core.errors import CheckpointError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import PairExample, from_json
 from lingraft.data.augmentation.code_switching import CODE_SWITCHING
-from lingraft.data.text import normalised
+from lingraft.data.text import normalise
 from lingraft.model.adaptation import Adaptation
 from lingraft.model.checkpoint import load_adaptation
 from lingraft.model.heads import restore_text_classifiers
@@ -93,7 +93,7 @@ def test_logits_are_those_of_the_definition():
 @given(st.text(max_size=40))
 def test_n_grams_are_cut_as_scikit_learn_cuts_them(text):
     """What reads a text to predict is not what counted the texts to learn."""
-    vectorizer = TfidfVectorizer(preprocessor=normalised, analyzer="char_wb", ngram_range=SIZES)
+    vectorizer = TfidfVectorizer(preprocessor=normalise, analyzer="char_wb", ngram_range=SIZES)
 
     assert cut_ngrams(text) == vectorizer.build_analyzer()(text)
 
@@ -410,11 +410,13 @@ def test_a_network_of_peft_s_learns_no_words(runs):
     assert fit_ngram_classifiers(SimpleNamespace(adaptation=torch.nn.Linear(1, 1)), targets, draw, context) == {}
 
 
-def test_check_says_that_words_come_on_top(runs, tiny_checkpoint):
+def test_check_says_that_words_come_on_top(runs, tiny_checkpoint, tmp_path):
     """Their number is known when they are learned; without them nothing is said."""
     run = runs("both", **FROM_TASK)
     backbone = run.recipe.backbone.model_copy(update={"checkpoint": str(tiny_checkpoint)})
-    recipe = run.recipe.model_copy(update={"backbone": backbone})
+    recipe = run.recipe.model_copy(update={"backbone": backbone, "output_dir": tmp_path / "run"})
     without = recipe.model_copy(update={"train": recipe.train.model_copy(update={"ngram_classifier_strength": None})})
-    said = [any("the words of each language" in line for line in plan(r).lines) for r in (recipe, without)]
+    said = [
+        any("a character n-gram classifier for Yoruba" in line for line in plan(r).lines) for r in (recipe, without)
+    ]
     assert said == [True, False]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lingraft.backbones.loading import Backbone
 from lingraft.backbones.walk import at_layer, pad_batch, states_at
 from lingraft.core.errors import ConfigError
-from lingraft.model.prompts.initialisers import starts
+from lingraft.model.prompts.initialisers import prompt_initialiser
 from tiny import VOCABULARY
 
 CPU = torch.device("cpu")
@@ -22,7 +22,7 @@ CUT = 1
 def start(backbone, *, seed=0, labels=LABELS, cut=CUT):
     """Starts of the tiny backbone over three texts."""
     sample = states_at(IDS, backbone.stack, cut, CPU)
-    return starts(backbone, sample, labels, torch.Generator().manual_seed(seed))
+    return prompt_initialiser(backbone, sample, labels, torch.Generator().manual_seed(seed))
 
 
 def states_of(backbone, words, layer, before=()):
@@ -50,7 +50,7 @@ def test_states_are_those_of_real_tokens(tiny_backbone):
 def test_states_can_come_from_texts_that_are_ids(tiny_backbone):
     """A sample that is not even embedded gives the states of any layer."""
     sample = pad_batch(IDS, tiny_backbone.stack, CPU)
-    initial = starts(tiny_backbone, sample, LABELS, torch.Generator().manual_seed(0))
+    initial = prompt_initialiser(tiny_backbone, sample, LABELS, torch.Generator().manual_seed(0))
     for layer in range(tiny_backbone.stack.num_layers):
         there = at_layer(tiny_backbone.stack, sample, layer)
         assert as_set(initial("states", layer, 20)) <= as_set(there.tokens[there.mask.bool()])
@@ -210,7 +210,7 @@ def test_rows_belong_to_the_caller(tiny_backbone):
 def test_labels_of_the_embedded_checkpoint_have_their_own_pieces(e5: Backbone):
     """The words of `query: ` and the markers give no row; one piece and two pieces are three rows."""
     sample = states_at([[0, 5, 2]], e5.stack, 0, CPU)
-    initial = starts(e5, sample, ["sports", "science/technology"], torch.Generator().manual_seed(0))
+    initial = prompt_initialiser(e5, sample, ["sports", "science/technology"], torch.Generator().manual_seed(0))
     pieces = [e5.tokenizer.tokenize(label) for label in ("sports", "science/technology")]
     rows = initial("labels", 1, 40)
     assert len(as_set(rows)) == sum(len(words) for words in pieces)

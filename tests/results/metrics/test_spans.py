@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.results.metrics.spans import repaired, span_f1, spans_of, tag_accuracy
+from lingraft.results.metrics.spans import repair_tags, span_f1, spans_of, tag_accuracy
 
 TAGS = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-a-b", "I-a-b", "B", "I"])
 SENTENCE = st.lists(TAGS, min_size=1, max_size=8)
@@ -43,17 +43,17 @@ def test_repaired_by_hand():
     """Only an I that continues nothing becomes a B."""
     tags = ["O", "I-PER", "I-PER", "I-LOC", "B-LOC", "I-LOC", "O", "I"]
 
-    assert repaired(tags) == ["O", "B-PER", "I-PER", "B-LOC", "B-LOC", "I-LOC", "O", "B"]
+    assert repair_tags(tags) == ["O", "B-PER", "I-PER", "B-LOC", "B-LOC", "I-LOC", "O", "B"]
 
 
 @settings(deadline=None)
 @given(SENTENCE)
 def test_repair_keeps_the_spans_and_leaves_nothing_to_repair(tags):
     """Mending twice is mending once, and every I continues its type."""
-    mended = repaired(tags)
+    mended = repair_tags(tags)
 
     assert spans_of(mended) == spans_of(tags)
-    assert repaired(mended) == mended
+    assert repair_tags(mended) == mended
     for before, tag in zip(["O", *mended], mended, strict=False):
         assert tag[0] != "I" or before[1:] == tag[1:]
 
@@ -80,7 +80,7 @@ def test_spans_equal_a_slow_reference(tags):
 @pytest.mark.parametrize("tag", ["NOUN", "E-PER", "S-PER", "BPER", "o", "O-PER", ""])
 def test_other_tags_are_refused(tag):
     """Parts of speech and other schemes are no BIO."""
-    for function in (spans_of, repaired):
+    for function in (spans_of, repair_tags):
         with pytest.raises(DataError, match="not a BIO tag; expected O, B-TYPE or I-TYPE"):
             function(["O", tag])
 

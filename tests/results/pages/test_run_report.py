@@ -467,7 +467,7 @@ def invented_retention(difference=(0.05, 0.01, 0.09), sentences="test", off=2e-6
     }  # fmt: skip
 
 
-def test_what_learnt_when_is_told(run):
+def test_what_learnt_when_is_reported(run):
     """Stages with their epochs and steps, in the page as a table and in the card as a line."""
     enrich(run, trained=lambda row: ["head"] if row["epoch"] < 3 else ["head", "prompt", "layers 9-12"])
 
@@ -482,7 +482,7 @@ def test_what_learnt_when_is_told(run):
     ("cosine", "words"),
     [(-0.31, "Task and alignment fight"), (0.02, "about orthogonal"), (0.4, "Task and alignment help each other")],
 )
-def test_gradient_conflict_is_told(run, cosine, words):
+def test_gradient_conflict_is_reported(run, cosine, words):
     """One sentence with its numbers."""
     enrich(run, gradient_cosine=cosine, gradient_ratio=2.5)
 
@@ -492,7 +492,7 @@ def test_gradient_conflict_is_told(run, cosine, words):
         assert "alignment's gradient is 2.5 times the size of the task's" in text
 
 
-def test_weights_that_moved_are_told(run):
+def test_weights_that_moved_are_reported(run):
     """By the names of the losses in the recipe."""
     (run / "recipe.yaml").write_text("alignment: [{name: mse}, {name: cka}]\n", encoding="utf-8")
     enrich(run, weights=lambda row: [1.0, 0.5 + row["epoch"] / 10])
@@ -534,11 +534,11 @@ def test_many_warnings_are_counted(run):
 
 def test_a_backbone_that_moved_is_shown_and_warned_of(run):
     """The digest of all of it before and after, also where copies of its layers were trained."""
-    text = plain(write_report(run))
+    text = unescape(plain(write_report(run)))
     assert "The backbone's weights are the same before and after training" in text
     backbone = json.loads((run / "summary.json").read_text(encoding="utf-8"))["backbone"]
     change(run / "summary.json", backbone=backbone | {"digest_after": "sha256:other"})
-    text = plain(write_report(run))
+    text = unescape(plain(write_report(run)))
     assert "✗ The backbone's weights changed." in text
     assert "weights changed during training" in text.partition("</header>")[0]
 
@@ -558,24 +558,25 @@ def test_trained_copies_of_the_backbone_are_named(run):
 
 
 def test_retention_has_its_section(run):
-    """Scores, retrieval, similarity and the model with its parts off; later sections count on."""
+    """Scores, retrieval, similarity and the model with adapters disabled; later sections count on."""
     write_object(run / "retention.json", invented_retention())
 
     page, card = plain(write_report(run)), plain(write_model_card(run))
 
-    told = (
+    summary = (
         "English accuracy fell from 84.8 % to 82.8 % on 99 development texts; compared with the frozen model, "
         "translations are found more often for Yoruba."
     )
-    assert f"<h2>{told}</h2>" in page
-    assert f"**What is left of what the model could do.** {told}" in card
+    assert f"<h2>{summary}</h2>" in page
+    assert f"**Retention: how much of the model's ability is kept (forgetting).** {summary}" in unescape(card)
+    assert unescape(page).count("how much of the model's ability is kept") == 1
     for expected in ("204 test texts", "+5.0 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
                      "✓ With the adapters disabled", "7 · Largest mistakes", "section 8"):  # fmt: skip
         assert expected in page
     assert parsed(run / "report.html").open == []
     (run / "retention.json").unlink()
     page = plain(write_report(run))
-    assert "What is left" not in page
+    assert "Retention" not in page
     assert "6 · Largest mistakes" in page
 
 
@@ -583,7 +584,7 @@ def test_retention_has_its_section(run):
     ("difference", "words"),
     [((-0.1, -0.2, -0.01), "found less often for Yoruba"), ((0.01, -0.1, 0.1), "neither clearly more nor less often")],
 )
-def test_what_was_lost_is_told(run, difference, words):
+def test_what_was_forgotten_is_reported(run, difference, words):
     """A loss is said as plainly as a gain, and so is doubt."""
     write_object(run / "retention.json", invented_retention(difference, sentences="learn"))
 
@@ -594,7 +595,26 @@ def test_what_was_lost_is_told(run, difference, words):
     assert "204 training pairs" in text
 
 
-def test_parts_that_stay_on_are_warned_of(run):
+@pytest.mark.parametrize(
+    ("strengths", "words"),
+    [
+        ([0.3], "The head's strength, its temperature and the choice of the trial share the same 99 development"),
+        ([None, None], "The choice of the trial uses the same 99 development"),
+        ([None], None),
+    ],
+)
+def test_the_report_says_what_shares_the_development_texts(run, strengths, words):
+    """Who reads the development score learns what else was fitted to those texts, where anything was."""
+    trials = {f"k5-draw0-seed{seed}": {"head_strength": strength} for seed, strength in enumerate(strengths)}
+    change(run / "summary.json", trials=trials)
+
+    page = unescape(plain(write_report(run)))
+
+    assert words is None or words in page
+    assert ("the development score is optimistic; the test scores are not touched by it." in page) == bool(words)
+
+
+def test_adapters_that_stay_enabled_are_warned_of(run):
     """More than rounding is no base model."""
     write_object(run / "retention.json", invented_retention(off=0.25))
 
@@ -604,7 +624,7 @@ def test_parts_that_stay_on_are_warned_of(run):
     assert "✗ With the adapters disabled, the model is not the base model" in text
 
 
-def test_a_diverged_loss_is_told(run):
+def test_a_diverged_loss_is_reported(run):
     """A loss that is no number is not drawn, and one that rose is not called a fall."""
     path = run / "training.jsonl"
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

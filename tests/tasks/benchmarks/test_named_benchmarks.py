@@ -13,11 +13,12 @@ import pytest
 from lingraft.cli.listing import rows_of
 from lingraft.core.errors import ConfigError, DataError
 from lingraft.data.languages import canonical
-from lingraft.data.text import normalised
+from lingraft.data.text import normalise
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.tasks import tasks
 from lingraft.tasks.benchmarks.catalogue import benchmark, benchmarks, is_held_out
-from lingraft.tasks.benchmarks.files import Hub, _groups_by_id, _hub_place, find, read_split
+from lingraft.tasks.benchmarks.entries import Hub
+from lingraft.tasks.benchmarks.files import _groups_by_id, _hub_place, find, known_languages, read_split
 from lingraft.tasks.gathering import gather
 from lingraft.tasks.kinds import kind_of
 
@@ -36,7 +37,7 @@ def groups(examples):
 
 def sentences(examples):
     """All that is written in them, as leakage is judged."""
-    return {normalised(text) for example in examples for text in example.texts}
+    return {normalise(text) for example in examples for text in example.texts}
 
 
 def write(path, text):
@@ -100,7 +101,7 @@ def test_xquad_has_the_same_paragraphs_in_all_languages(public):
     assert len(training) + len(dev) == 3939
     assert 280 <= len(dev) <= 300
     assert not groups(training) & groups(dev)
-    assert not sentences(training) & {normalised(e.context) for e in english}
+    assert not sentences(training) & {normalise(e.context) for e in english}
     assert all(e.group.startswith("squad/") for e in training)
     assert (task.parallel, task.global_groups, task.kind.options["normaliser"]) == (True, True, "squad")
     assert task.licence == "xquad: CC BY-SA 4.0; squad: CC BY-SA 4.0"
@@ -508,7 +509,7 @@ def test_two_treebanks_of_a_language_are_not_chosen_between(tmp_path):
         find("{language}_*-ud-test.conllu", "eng", tmp_path)
 
 
-def test_a_missing_folder_and_a_missing_file_are_told(tmp_path):
+def test_a_missing_folder_and_a_missing_file_are_reported(tmp_path):
     """With what to set, what was looked for, and which languages there are."""
     options = {"target_languages": ["de"], "data_dir": str(tmp_path / "nowhere")}
     with pytest.raises(DataError, match=r"there is no folder .*nowhere with the files of nusax; set task\.data_dir"):
@@ -653,7 +654,7 @@ def test_the_hub_s_mlqa_has_questions_in_other_languages(hub):
     assert ("facebook/mlqa", "mlqa.de.hi", "test", "refs/convert/parquet") in asked
 
 
-def test_what_is_not_on_the_hub_is_told():
+def test_what_is_not_on_the_hub_is_reported():
     """With what to do instead."""
     with pytest.raises(DataError, match=r"ud_pos is not read from the Hub; download it and set task\.data_dir"):
         tasks.build("ud_pos", {"target_languages": ["te"], "data_dir": "hub"})
@@ -742,7 +743,7 @@ def test_a_training_question_on_a_tested_paragraph_is_dropped(little_xquad):
     found = gather(parse_recipe({"task": xquad_block(little_xquad)}))
     learned = (*found.draws[0].labelled, *found.dev)
     assert found.overlap["train"] == 2 - sum(e.context == "ADA  rennt 7" for e in found.dev)
-    assert all(normalised(e.context) != "ada rennt 7" for e in found.draws[0].labelled)
+    assert all(normalise(e.context) != "ada rennt 7" for e in found.draws[0].labelled)
     assert len(learned) == 12 - found.overlap["train"]
 
 
@@ -815,8 +816,38 @@ def test_sources_of_another_kind_or_name_are_refused(little_xquad):
 
 
 @pytest.mark.parametrize("numbers", [{"hold_out": 10}, {"hold_out": 40}])
-def test_numbers_that_leave_nothing_to_learn_from_are_told(little_xquad, numbers):
+def test_numbers_that_leave_nothing_to_learn_from_are_reported(little_xquad, numbers):
     """Ten questions in ten groups cannot all select."""
     source = {"name": "squad", "data_dir": str(little_xquad / "squad"), **numbers}
     with pytest.raises(DataError, match=r"squad has 10 train examples in eng-Latn, in 10 groups.*change these numbers"):
         tasks.build("xquad", {"target_languages": ["de"], "data_dir": str(little_xquad), "train_from": source})
+
+
+# ---- Scripts that contain each other ---------------------------------------------------------------
+
+
+def write_sentences(path, *words):
+    """A table of SIB-200's."""
+    rows = "".join(f"{i}\t{label}\t{word}\n" for i, (word, label) in enumerate(zip(words, "ab", strict=True)))
+    path.write_text(f"index_id\tcategory\ttext\n{rows}", encoding="utf-8")
+
+
+def test_a_listed_language_is_found_by_an_overlapping_script(tmp_path):
+    """PAWS-X has Korean as it is usually written; SIB-200 and FLORES call the same kor_Hang."""
+    notes = []
+    assert known_languages(benchmark("pawsx"), ["en", "kor-Hang", "deu"], tmp_path, notes) == [
+        "eng-Latn", "kor-Kore", "deu-Latn",
+    ]  # fmt: skip
+    assert notes == ["kor-Hang is called kor-Kore here, as in pawsx: the scripts overlap"]
+
+
+def test_without_a_list_the_files_decide(tmp_path):
+    """A task says which code it goes by; both forms of Chinese being there, neither stands for `Hani`."""
+    for code in ("eng_Latn", "kor_Hang", "zho_Hans", "zho_Hant"):
+        for split in ("train", "dev", "test"):
+            write_sentences(tmp_path / f"{code}.{split}.tsv", "Ada", "Eli")
+    task = tasks.build("sib200", {"target_languages": ["ko"], "data_dir": tmp_path})
+    assert task.target_languages == ("kor-Hang",)
+    assert task.notes == ["kor-Kore is called kor-Hang here, as in sib200: the scripts overlap"]
+    assert [e.language for e in task.examples("kor-Hang", "test")] == ["kor-Hang"] * 2
+    assert known_languages(benchmark("sib200"), ["zho-Hani", "zh"], tmp_path, []) == ["zho-Hani", "zho-Hans"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lingraft.core.errors import CheckpointError, DataError
 from lingraft.core.records import Features, PairExample, TaggedExample
 from lingraft.data.conll import tagged_examples
-from lingraft.results.metrics.spans import repaired
+from lingraft.results.metrics.spans import repair_tags
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.tagging import collate_tags, tag_cross_entropy, tagging_kind, windows
 from tiny import USERS_CACHE, VOCABULARY, random_tokenizer
@@ -344,5 +344,5 @@ def test_gold_logits_decode_to_gold_tags(shared_data, e5_tokenizer, name, langua
     read = Counter((row.example_id, number) for row in rows for number in numbers(row) if number is not None)
     assert read == Counter((e.id, i) for e in examples for i in range(len(e.words)))
     found = kind.decode(examples, rows, one_hot(rows, kind.labels))
-    gold = [repaired(e.tags) if scheme == "bio" else list(e.tags) for e in examples]
+    gold = [repair_tags(e.tags) if scheme == "bio" else list(e.tags) for e in examples]
     assert [p.value.split() for p in found] == gold

@@ -21,13 +21,13 @@ CODE_SWITCHING = "code-switching"
 @augmentation.register(CODE_SWITCHING)
 def code_switching(*, ratio: Annotated[float, Field(gt=0, le=1)] = 0.5) -> Generator:
     """Words replaced by their translations: a share of those in a sentence that the lexicon knows."""
-    return Generator(partial(switched, ratio=ratio), needs_lexicon=True)
+    return Generator(partial(switch_words, ratio=ratio), needs_lexicon=True)
 
 
-def switched(
+def switch_words(
     example: PairExample, lexicon: Lexicon, language: str, *, ratio: float, draw: int, copy: int
 ) -> PairExample | None:
-    """A copy of ``example`` with ``ratio`` of the different entries that it contains, at least one, replaced.
+    """Copy ``example`` with ``ratio`` of the different entries that it contains, at least one, replaced.
 
     An entry is replaced wherever it occurs, by the same translation, in both texts of an example that
     has two: otherwise a paraphrase could stop being one.
@@ -75,7 +75,7 @@ def _replaced(text: str, lexicon: Lexicon, chosen: Mapping[Words, str]) -> str:
 
 
 def _cased(translation: str, original: str) -> str:
-    """The translation with a capital where the original has one; its own capitals stay."""
+    """Return the translation with a capital where the original has one; its own capitals stay."""
     if len(original) > 1 and original.isupper():
         return translation.upper()
     return translation[:1].upper() + translation[1:] if original[:1].isupper() else translation

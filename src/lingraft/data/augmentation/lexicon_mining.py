@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..lexicon import words_of
-from ..text import normalised
+from ..text import normalise
 
 NEIGHBOURS = 10
 """Nearest words whose mean similarity corrects for hubs; Conneau et al. use 10."""
@@ -49,7 +49,7 @@ class MinedPair:
 
 
 def mutual_neighbours(source: Tensor, target: Tensor, *, neighbours: int = NEIGHBOURS) -> list[tuple[int, int, float]]:
-    """Pairs of rows that are each other's nearest by CSLS, best first.
+    """Find pairs of rows that are each other's nearest by CSLS, best first.
 
     Args:
         source: ``[N, H]``, one vector a word.
@@ -73,11 +73,11 @@ def mutual_neighbours(source: Tensor, target: Tensor, *, neighbours: int = NEIGH
 
 
 def frequent_words(texts: Iterable[str], *, max_words: int, min_count: int = 1) -> list[str]:
-    """The words that occur at least ``min_count`` times, most frequent first, as they are compared.
+    """Return the words that occur at least ``min_count`` times, most frequent first, as they are compared.
 
     Words with digits and words of one letter are left out.
     """
-    counts = Counter(normalised(word) for text in texts for word in words_of(text))
+    counts = Counter(normalise(word) for text in texts for word in words_of(text))
     wanted = [word for word, count in counts.items() if count >= min_count and _is_word(word)]
     return sorted(wanted, key=lambda word: (-counts[word], word))[:max_words]
 
@@ -91,9 +91,9 @@ def mine_lexicon(
     min_count: int = 1,
     min_score: float = MIN_SCORE,
 ) -> list[MinedPair]:
-    """Word pairs from texts of two languages that need not be translations of each other.
+    """Mine word pairs from texts of two languages that need not be translations of each other.
 
-    Words that are spelt alike in both languages teach nothing and are left out.
+    Words that are spelt alike in both languages add nothing and are left out.
 
     Args:
         source_texts: Sentences of the source language.

@@ -61,7 +61,7 @@ class PeftNetwork(nn.Module):
         self.stack = stack
 
     def forward(self, states: States, language: str, visited: dict[int, States] | None = None) -> tuple[States, Tensor]:
-        """Token ids ``[B, T]`` (layer :data:`IDS`) to states of the real tokens and logits ``[B, C]``.
+        """Compute states of the real tokens and logits ``[B, C]`` from token ids ``[B, T]`` (layer :data:`IDS`).
 
         Raises:
             ConfigError: States between two layers are asked for, as by an alignment loss.
@@ -81,7 +81,7 @@ class PeftNetwork(nn.Module):
         return logits
 
     def train(self, mode: bool = True) -> PeftNetwork:
-        """Only PEFT's own modules leave eval mode."""
+        """Let only PEFT's own modules leave eval mode."""
         super().train(mode)
         self.stack.eval()
         self.model.eval()
@@ -132,7 +132,7 @@ def peft_network(
 
 
 def as_graft(network: PeftNetwork, identity: Identity) -> tuple[Adaptation, Identity]:
-    """A trained LoRA of PEFT's as an adaptation of ours, which computes the same and can be loaded.
+    """Convert a trained LoRA of PEFT's to an adaptation of ours, which computes the same and can be loaded.
 
     One with PEFT's further options, such as DoRA, stays what it is.
 
@@ -174,7 +174,7 @@ def _configuration(method: str, options: Mapping[str, Any]) -> Any:
 
 
 def _try_out(network: PeftNetwork) -> None:
-    """Two short texts, one of them padded, forward and backward: refusals come now rather than after an hour."""
+    """Try two short texts, one padded, forward and backward: refusals come now rather than after an hour."""
     device = next(network.model.parameters()).device
     mask = torch.tensor([[1, 1, 1], [1, 1, 0]], device=device)
     final, logits = network(States(tokens=mask.clone(), mask=mask, layer=IDS), "")

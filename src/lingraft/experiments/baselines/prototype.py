@@ -24,7 +24,7 @@ def prototype_logits(
     by: Literal["centroid", "knn"] = "centroid",
     neighbours: int = 5,
 ) -> Tensor:
-    """A score per class, the highest of which is the answer: ``[N, C]``.
+    """Score each class, the highest of which is the answer: ``[N, C]``.
 
     Args:
         labelled: ``[M, H]`` pooled states of labelled texts, shots included.

@@ -40,19 +40,19 @@ class Adapter(nn.Module):
         return super().train(mode)
 
     def forward(self, layer: int, language: str, hidden: Tensor) -> Tensor:
-        """States ``[B, T, H]`` after block ``layer`` to adapted states of the same shape."""
+        """Adapt states ``[B, T, H]`` after block ``layer``: the same shape."""
         return hidden
 
     def embedded(self, language: str, hidden: Tensor) -> Tensor:
-        """The same for the states at layer 0; called where the cut is 0."""
+        """Adapt the states at layer 0; called where the cut is 0."""
         return hidden
 
     def feed_forward(self, layer: int, language: str) -> FeedForward | None:
-        """What ends block ``layer`` instead of its residual connection and norm; ``None`` leaves it."""
+        """Return what ends block ``layer`` instead of its residual connection and norm; ``None`` leaves it."""
         return None
 
     def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
-        """What takes the place of the stack's parameters, by their names in the stack."""
+        """Return what takes the place of the stack's parameters, by their names in the stack."""
         return {}
 
     def weights_for(self, language: str) -> str:
@@ -60,7 +60,7 @@ class Adapter(nn.Module):
         return ""
 
     def beside(self, stack: LayerStack) -> AbstractContextManager[None] | None:
-        """Another way to what :meth:`weights` does, without a gradient of the weights: inside, layers compute more.
+        """Return another way to what :meth:`weights` does, without a gradient of the weights: layers compute more.
 
         Used in training where there is one.
         """
@@ -73,7 +73,7 @@ adapters = Registry("lingraft.adapters", "lingraft.model.adapters")
 
 
 def linear_layers(stack: LayerStack, layers: range, targets: Sequence[str] | None = None) -> list[tuple[int, str]]:
-    """Linear layers of the blocks, as pairs of the block and the name within it.
+    """Return linear layers of the blocks, as pairs of the block and the name within it.
 
     Args:
         stack: The frozen layers.
@@ -93,7 +93,7 @@ def linear_layers(stack: LayerStack, layers: range, targets: Sequence[str] | Non
 
 
 def _matching(target: str, names: list[str]) -> Iterator[str]:
-    """The names that a target stands for."""
+    """Yield the names that a target stands for."""
     found = [target] if target in names else [name for name in names if name.endswith(f".{target}")]
     if not found:
         raise ConfigError(
@@ -103,10 +103,10 @@ def _matching(target: str, names: list[str]) -> Iterator[str]:
 
 
 def is_counted_only(stack: LayerStack) -> bool:
-    """Whether the stack is on the meta device, so that nothing will ever be loaded or trained."""
+    """Return whether the stack is on the meta device, so that nothing will ever be loaded or trained."""
     return next(stack.parameters()).is_meta
 
 
 def parameter_name(layer: int, name: str, kind: str = "weight") -> str:
-    """What a linear layer's parameter is called in the stack."""
+    """Return what a linear layer's parameter is called in the stack."""
     return f"layers.{layer}.{name}.{kind}"

@@ -36,7 +36,14 @@ def adapterhub(
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     learn: bool = False,
 ) -> Build:
-    """Language adapters made elsewhere (`folders`: `swh-Latn: path`), and a task bottleneck on top of them."""
+    """Language adapters made elsewhere (`folders`: `swh-Latn: path`), and a task bottleneck on top of them.
+
+    Args:
+        folders: Folder of each language's adapter.
+        width: Of the task bottleneck; 0 for none.
+        dropout: In the task bottleneck.
+        learn: Whether the languages' adapters learn too.
+    """
 
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
         if not stack.facts.adapter_inside:
@@ -70,12 +77,12 @@ class AdapterHubAdapter(Adapter):
         self.language[code] = LanguageAdapter(architecture, tensors, learn=self.learn)
 
     def embedded(self, language: str, hidden: Tensor) -> Tensor:
-        """The invertible part of the language, on ``[B, T, H]``."""
+        """Apply the invertible part of the language to ``[B, T, H]``."""
         own = self._own(language)
         return own.move_halves(hidden) if own is not None and "embedded" in own else hidden
 
     def feed_forward(self, layer: int, language: str) -> FeedForward | None:
-        """The adapters of language and task, one after the other, with the block's own norm around them."""
+        """Return the adapters of language and task, one after the other, with the block's own norm around them."""
         own = self._own(language)
         if own is not None and str(layer) not in own:
             own = None
@@ -128,7 +135,14 @@ class LanguageAdapter(nn.ModuleDict):
                 module.register_buffer(kind, tensor.clone())
 
     def adapt(self, layer: int, dense: Tensor, residual: Tensor, norm: nn.Module) -> Tensor:
-        """``[B, T, H]`` after the feed-forward network to the same, before what ends the block."""
+        """Adapt ``[B, T, H]`` after the feed-forward network, before what ends the block.
+
+        Args:
+            layer: Whose adapter.
+            dense: Output of the feed-forward network, ``[B, T, H]``.
+            residual: What the block adds to it, ``[B, T, H]``.
+            norm: That ends the block.
+        """
         states, around = dense, dense
         if self.architecture.norm_before:
             states = dense + residual
@@ -140,7 +154,7 @@ class LanguageAdapter(nn.ModuleDict):
         return self.architecture.scaling * _linear(up, self.activation(_linear(down, states))) + around
 
     def move_halves(self, hidden: Tensor) -> Tensor:
-        """The invertible part (NICE; Dinh et al., 2015): each half of ``[B, T, H]`` moved by the other."""
+        """Apply the invertible part (NICE; Dinh et al., 2015): each half of ``[B, T, H]`` moved by the other."""
         first, second = hidden.tensor_split([hidden.shape[-1] // 2], dim=-1)
 
         def shift(name: str, states: Tensor) -> Tensor:
@@ -156,7 +170,7 @@ def _linear(module: Any, states: Tensor) -> Tensor:
 
 
 def _activation(name: str) -> Callable[[Tensor], Tensor]:
-    """A non-linearity by the name that ``adapters`` knows it under; the folder's reader has checked it."""
+    """Return a non-linearity by the name that ``adapters`` knows it under; the folder's reader has checked it."""
     from transformers.activations import ACT2FN
 
     function: Callable[[Tensor], Tensor] = F.leaky_relu if name == "leakyrelu" else ACT2FN[name]
@@ -168,7 +182,7 @@ def _as_bytes(architecture: Architecture) -> Tensor:
 
 
 def _make_room(module: nn.Module, saved: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
-    """Before a saved state is loaded: the folders may be gone or hold something else, the state has it all."""
+    """Make room for a saved state: the folders may be gone or hold something else, the state has it all."""
     if not isinstance(module, AdapterHubAdapter):
         return
     parts: dict[str, dict[str, Tensor]] = {}

@@ -100,7 +100,7 @@ def read_adapterhub(folder: Path, stack: LayerStack, layers: range) -> tuple[Arc
 
 
 def conversion(folder: Path, model: str) -> str:
-    """The command that turns an old or pickled folder into one that is read here."""
+    """Return the command that turns an old or pickled folder into one that is read here."""
     return (
         "convert it once, in an environment of its own (pip install adapters):\n"
         f"  python -c \"from adapters import AutoAdapterModel as M; m = M.from_pretrained('{model}'); "
@@ -110,7 +110,7 @@ def conversion(folder: Path, model: str) -> str:
 
 
 def _read_config(folder: Path, stack: LayerStack) -> dict[str, Any]:
-    """The configuration, of a kind that is read here."""
+    """Return the configuration, of a kind that is read here."""
     path = folder / CONFIG
     try:
         described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -164,7 +164,7 @@ def _read_tensors(folder: Path, described: Mapping[str, Any]) -> dict[str, Tenso
 def _check_tensors(
     folder: Path, tensors: Mapping[str, Tensor], stack: LayerStack, layers: range, invertible: bool
 ) -> None:
-    """Everything is there, fits the backbone and lies above the cut."""
+    """Check that everything is there, fits the backbone and lies above the cut."""
     found = sorted({int(name.split(".")[0]) for name in tensors if not name.startswith("embedded.")})
     if not found:
         raise CheckpointError(f"{folder / WEIGHTS} holds no bottleneck after a feed-forward network")

@@ -80,7 +80,7 @@ class Bottleneck(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """``[B, T, H]`` to ``[B, T, H]``."""
+        """Adapt ``[B, T, H]``: the same shape."""
         # Dropout on the narrow side: a twelfth of the random numbers that the wide side would cost.
         inner = F.dropout(F.gelu(self.down(hidden)), self.dropout, self.training)
         correction: Tensor = self.up(inner)

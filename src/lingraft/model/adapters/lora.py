@@ -38,7 +38,14 @@ def lora(
     targets: Names | Literal["all-linear"] = "all-linear",
     start: Path | None = None,
 ) -> Build:
-    """Low-rank matrices on linear layers above the cut; from a PEFT folder `start`, with what that says of all else."""
+    """Low-rank matrices on linear layers above the cut; from a PEFT folder `start`, with what that says of all else.
+
+    Args:
+        rank: Of the pairs of matrices; those of a ``start`` have their own.
+        alpha: Scales their product by ``alpha / rank``.
+        targets: Linear layers by name, or ``all-linear``.
+        start: A folder that PEFT wrote.
+    """
 
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
         if start is None:
@@ -67,18 +74,18 @@ class LowRank(nn.Module):
 
     @classmethod
     def fresh(cls, weight: Tensor, rank: int) -> LowRank:
-        """For ``weight [outputs, inputs]``, as PEFT begins: ``A`` like a linear layer, ``B`` zero."""
+        """Make a pair for ``weight [outputs, inputs]``, as PEFT begins: ``A`` like a linear layer, ``B`` zero."""
         outputs, inputs = weight.shape
         a = torch.empty(rank, inputs)
         nn.init.kaiming_uniform_(a, a=math.sqrt(5))
         return cls(a, torch.zeros(outputs, rank))
 
     def forward(self, scaling: Tensor) -> Tensor:
-        """``[outputs, inputs]``."""
+        """Return the product, ``[outputs, inputs]``."""
         return scaling * (self.B @ self.A)
 
     def beside(self, scaling: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
-        """A hook of the linear layer: its output and what the pair adds."""
+        """Return a hook of the linear layer: its output and what the pair adds."""
 
         def add(linear: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
             return output + scaling * F.linear(F.linear(given[0], self.A), self.B)
@@ -107,7 +114,7 @@ class LoraAdapter(Adapter):
         self.task[str(layer)][name.replace(".", "/")] = matrices  # type: ignore[operator]
 
     def matrices(self) -> dict[Place, LowRank]:
-        """All pairs, by block and linear layer within it."""
+        """Return all pairs, by block and linear layer within it."""
         return {
             (int(layer), key.replace("/", ".")): pair
             for layer, of_layer in self.task.items()
@@ -128,7 +135,7 @@ class LoraAdapter(Adapter):
                 hook.remove()
 
     def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
-        """``W + alpha / rank * B @ A`` for each place, whatever the language."""
+        """Return ``W + alpha / rank * B @ A`` for each place, whatever the language."""
         merged = {}
         for (layer, name), pair in self.matrices().items():
             weight = stack.get_parameter(parameter_name(layer, name))
@@ -137,7 +144,7 @@ class LoraAdapter(Adapter):
 
 
 def _make_room(module: nn.Module, saved: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
-    """Before a saved state is loaded: the folder it began with may be gone, its shapes are in the state."""
+    """Make room for a saved state: the folder it began with may be gone, its shapes are in the state."""
     if not isinstance(module, LoraAdapter) or module.missing is None:
         return
     for key, a in saved.items():

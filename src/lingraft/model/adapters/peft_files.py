@@ -95,7 +95,7 @@ def read_peft(folder: Path, stack: LayerStack, layers: range) -> PeftLora:
 def halves_by_place(
     tensors: Mapping[str, Tensor], stack: LayerStack
 ) -> tuple[dict[tuple[int, str], dict[str, Tensor]], list[str]]:
-    """``A`` and ``B`` of each block and linear layer, by PEFT's names in a file or in a model; and the other names."""
+    """Return ``A`` and ``B`` of each block and linear layer, by PEFT's names, and the other names."""
     pattern = re.compile(rf"(?:^|\.){re.escape(stack.facts.blocks)}\.(\d+)\.(.+)\.lora_([AB])(?:\.default)?\.weight$")
     halves, others = dict[tuple[int, str], dict[str, Tensor]](), list[str]()
     for key, tensor in tensors.items():
@@ -143,7 +143,7 @@ def export_peft(adapter: LoraAdapter, stack: LayerStack, folder: Path, base_mode
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    """The configuration, of plain LoRA."""
+    """Return the configuration, of plain LoRA."""
     path = folder / CONFIG
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -173,7 +173,7 @@ def _readable(allowed: Iterable[object]) -> str:
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of the folder, from safetensors."""
+    """Return all tensors of the folder, from safetensors."""
     path, pickle = folder / WEIGHTS, folder / PICKLE
     if not path.is_file() and pickle.is_file():
         raise CheckpointError(
@@ -193,7 +193,7 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
 def _checked(
     folder: Path, stack: LayerStack, place: tuple[int, str], pair: Mapping[str, Tensor], rank: int
 ) -> tuple[Tensor, Tensor]:
-    """Both matrices of a place, of the shapes that the stack needs."""
+    """Return both matrices of a place, of the shapes that the stack needs."""
     layer, name = place
     try:
         outputs, inputs = stack.get_parameter(parameter_name(layer, name)).shape

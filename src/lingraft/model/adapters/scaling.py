@@ -45,7 +45,7 @@ Place = tuple[int, str, int, int]  # block, linear layer within it, 0 for its ou
 
 
 def _places(stack: LayerStack, layers: range, targets: list[str], *, side: int) -> Iterator[Place]:
-    """Where factors go."""
+    """Yield where factors go."""
     for layer, name in linear_layers(stack, layers, targets):
         length = stack.get_parameter(parameter_name(layer, name)).shape[side]
         if side == 0:
@@ -75,7 +75,7 @@ class ScalingAdapter(Adapter):
         return language if language in self.language else ""
 
     def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
-        """The scaled weights and biases."""
+        """Return the scaled weights and biases."""
         replaced: dict[str, Tensor] = {}
 
         def current(name: str) -> Tensor:  # a layer may be scaled on both sides
@@ -97,5 +97,5 @@ class ScalingAdapter(Adapter):
 
 
 def _key(name: str, side: int) -> str:
-    """A parameter's name must not hold dots."""
+    """Return a parameter's name, which must not hold dots."""
     return f"{name.replace('.', '/')}/{('outputs', 'inputs')[side]}"

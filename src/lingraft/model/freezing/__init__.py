@@ -25,7 +25,7 @@ class Phase:
     head_only: bool = False
 
     def trains(self, name: str) -> bool:
-        """Whether the adaptation's parameter ``name`` learns in this phase."""
+        """Return whether the adaptation's parameter ``name`` learns in this phase."""
         part, _, rest = name.partition(".")
         if part == "unfrozen":
             return rest.replace("/", ".") in self.parameters
@@ -41,17 +41,17 @@ class Strategy:
 
 
 def phase_at(phases: Collection[Phase], step: int, total: int) -> Phase:
-    """The phase of a step: the last that has begun."""
+    """Return the phase of a step: the last that has begun."""
     return max((phase for phase in phases if phase.start * total <= step), key=lambda phase: phase.start)
 
 
 def unfrozen_names(phases: Collection[Phase]) -> frozenset[str]:
-    """All backbone parameters that learn at some time."""
+    """Return all backbone parameters that learn at some time."""
     return frozenset().union(*(phase.parameters for phase in phases))
 
 
-def described(phase: Phase, parts: Collection[str], stack: LayerStack) -> list[str]:
-    """What learns in a phase, for people: ``["head", "prompt", "layers 9-12"]``."""
+def describe_phase(phase: Phase, parts: Collection[str], stack: LayerStack) -> list[str]:
+    """Say what learns in a phase, for people: ``["head", "prompt", "layers 9-12"]``."""
     found = [
         part for part in ("head", "prompt", "adapter") if part in parts and (part == "head" or not phase.head_only)
     ]
@@ -66,7 +66,7 @@ def described(phase: Phase, parts: Collection[str], stack: LayerStack) -> list[s
 
 
 def of_layers(stack: LayerStack, count: int) -> frozenset[str]:
-    """Parameters of the uppermost ``count`` layers."""
+    """Return parameters of the uppermost ``count`` layers."""
     first = stack.num_layers - count
     names = (name for name, _ in stack.named_parameters() if name.startswith("layers."))
     return frozenset(name for name in names if int(name.split(".")[1]) >= first)

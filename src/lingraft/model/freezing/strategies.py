@@ -13,13 +13,13 @@ from . import Phase, Strategy, freezing, of_layers
 
 @freezing.register("frozen")
 def frozen() -> Strategy:
-    """The whole backbone stays as it is; only prompts, adapters and head learn."""
+    """Keep the whole backbone as it is; only prompts, adapters and head learn."""
     return Strategy(lambda num_layers: num_layers, lambda stack: (Phase(),))
 
 
 @freezing.register("top_layers")
 def top_layers(*, layers: PositiveInt = 4) -> Strategy:
-    """The uppermost layers learn from the first step on."""
+    """Unfreeze the uppermost layers from the first step on."""
     return Strategy(
         lambda num_layers: max(0, num_layers - layers), lambda stack: (Phase(0.0, of_layers(stack, layers)),)
     )
@@ -38,7 +38,7 @@ def gradual(*, layers: PositiveInt = 4) -> Strategy:
 
 @freezing.register("head_first")
 def head_first(*, share: Annotated[float, Field(gt=0, lt=1)] = 0.25, layers: NonNegativeInt = 0) -> Strategy:
-    """The head alone for a share of the steps, then prompts, adapters and the top layers (Kumar et al., 2022)."""
+    """Train the head alone for a share of the steps, then all parts and the top layers (Kumar et al., 2022)."""
 
     def phases(stack: LayerStack) -> tuple[Phase, ...]:
         return Phase(head_only=True), Phase(share, of_layers(stack, layers))

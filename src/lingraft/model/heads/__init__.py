@@ -29,7 +29,7 @@ class Head(nn.Module, ABC):
 
 
 class TextClassifier(nn.Module, ABC):
-    """What the texts of one language say of their classes, ensembled with the logits of the network.
+    """Logits of the texts of one language alone, ensembled with the logits of the network.
 
     Attributes:
         name: What it is registered as, and its saved tensors are found by.

@@ -67,7 +67,7 @@ class LinearHead:
     dev_score: float
 
     def logits(self, pooled: Tensor) -> Tensor:
-        """``[N, H]`` to ``[N, C]``."""
+        """Compute logits ``[N, C]`` of pooled states ``[N, H]``."""
         return pooled @ self.weight.T + self.bias
 
     def write_to(self, head: nn.Module) -> None:
@@ -131,7 +131,7 @@ def fit_head(
 
 
 def best_temperature(logits: Tensor, targets: Tensor) -> float:
-    """The divisor of ``logits [N, C]`` that makes the classes ``targets [N]`` likeliest, within a factor of 20.
+    """Find the divisor of ``logits [N, C]`` that makes the classes ``targets [N]`` likeliest, within a factor of 20.
 
     The targets are smoothed by one example in ``N + 2`` (Platt, 1999): a few sentences that all come
     out right do not make the head certain of everything.
@@ -148,7 +148,7 @@ def best_temperature(logits: Tensor, targets: Tensor) -> float:
 
 
 def _all_classes(model: LogisticRegression, classes: int) -> tuple[Tensor, Tensor]:
-    """One row per class; scikit-learn keeps a single row for two classes."""
+    """Return one row per class; scikit-learn keeps a single row for two classes."""
     weight, bias = torch.tensor(model.coef_).float(), torch.tensor(model.intercept_).float()
     if classes == 2:
         weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2

@@ -1,6 +1,6 @@
 """A character n-gram classifier for each target language, trained by label projection and ensembled with the network.
 
-A tokenizer that hardly knows a language cuts its words to crumbs, and frozen layers make little of
+A tokenizer that hardly knows a language splits its words into many pieces, and frozen layers make little of
 them. A few hundred translated sentences tell which of its n-grams go with which class all the same:
 the adapted model predicts the source side of each pair, and a logistic regression on the n-grams of
 the target side learns the prediction (label projection: Yarowsky et al., 2001). Its logits are added
@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...data.text import normalised
+from ...data.text import normalise
 from . import TextClassifier, text_classifiers
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class NgramClassifier(TextClassifier):
 
     name = "ngrams"
     title = "character n-gram classifier"
+    idf: Tensor
 
     def __init__(self, ngrams: Sequence[str], idf: Tensor, weight: Tensor, scales: Tensor) -> None:
         super().__init__()
@@ -94,7 +95,7 @@ def cut_ngrams(text: str) -> list[str]:
     Of scikit-learn's making they would be the same, but importing it takes as long as a prediction.
     """
     found = []
-    for word in normalised(text).split():
+    for word in normalise(text).split():
         padded = f" {word} "
         for size in range(SIZES[0], SIZES[1] + 1):
             if size >= len(padded):  # a short word counts once, whole
@@ -154,11 +155,11 @@ def stack_logits(network: Numbers, ngrams: Numbers, targets: Numbers) -> Numbers
 
 
 def _vectorizer() -> TfidfVectorizer:
-    """Of two to five characters within words, of those that occur in two texts or more."""
+    """Weigh n-grams of two to five characters within words, of those that occur in two texts or more."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
-        preprocessor=normalised,
+        preprocessor=normalise,
         analyzer="char_wb",
         ngram_range=SIZES,
         sublinear_tf=True,
@@ -167,7 +168,7 @@ def _vectorizer() -> TfidfVectorizer:
 
 
 def _weights(texts: Numbers, targets: Numbers, strength: float) -> tuple[TfidfVectorizer, Numbers] | None:
-    """What turns texts into n-grams, and the weights ``[C, V]``; each text counts for its classes by their share.
+    """Return what turns texts into n-grams, and weights ``[C, V]``; each text counts for its classes by their share.
 
     The bias is fitted and left out: it says which classes the pairs are about, and what is to be read may be about
     others.

@@ -42,7 +42,7 @@ class Prompt(Protocol):
     carried: bool
 
     def __call__(self, layer: int, language: str) -> Tensor | tuple[Prefix, ...] | None:
-        """What enters block ``layer``: rows ``[P, H]``, gated prefixes, or None to leave all as it is."""
+        """Return what enters block ``layer``: rows ``[P, H]``, gated prefixes, or None to leave all as it is."""
         ...
 
 
@@ -50,7 +50,7 @@ prompts = Registry("lingraft.prompts", "lingraft.model.prompts")
 
 
 def beginning(init: Init, text: str | None) -> str:
-    """The options ``init`` and ``text`` of a prompt as :data:`Initial` wants them.
+    """Return the options ``init`` and ``text`` of a prompt as :data:`Initial` wants them.
 
     Raises:
         ConfigError: There is no text although rows should start as one, or there is one for nothing.

@@ -26,7 +26,14 @@ def deep(
     init: Init = "states",
     text: str | None = None,
 ) -> Build:
-    """Virtual tokens of their own for each block above the cut: a shared block and one per language."""
+    """Virtual tokens of their own for each block above the cut: a shared block and one per language.
+
+    Args:
+        length: Virtual tokens that all languages share, ``P``.
+        language_length: Virtual tokens of each language's own, ``P'``.
+        init: What they start from.
+        text: The text, with ``init: text``.
+    """
     return with_rows(
         lambda stack: partial(PromptRows, carried=False),
         length=length,
@@ -44,7 +51,14 @@ def input_prompt(
     init: Init = "states",
     text: str | None = None,
 ) -> Build:
-    """The classic soft prompt: virtual tokens before the first layer only (implies cut 0)."""
+    """Classic soft prompt: virtual tokens before the first layer only (implies cut 0).
+
+    Args:
+        length: Virtual tokens that all languages share, ``P``.
+        language_length: Virtual tokens of each language's own, ``P'``.
+        init: What they start from.
+        text: The text, with ``init: text``.
+    """
     return with_rows(
         lambda stack: partial(PromptRows, carried=True),
         length=length,
@@ -65,6 +79,6 @@ class PromptRows(SplitParameters):
         self.carried = carried
 
     def forward(self, layer: int, language: str) -> Tensor | None:
-        """Rows for the input of block ``layer``: ``[P + P', H]``, or None where there are none."""
+        """Return rows for the input of block ``layer``: ``[P + P', H]``, or None where there are none."""
         rows = self.parts(layer, language)
         return torch.cat(rows) if rows else None

@@ -2,7 +2,7 @@
 
 Each block above the cut attends to a prefix with a softmax of its own, and a gate per head scales
 what that adds. Gates start at zero, so training starts from exactly the frozen model. At zero the
-rows have no gradient, only the gate has: it learns ten times faster than they (``train.py``).
+rows have no gradient, only the gate has: it learns ten times faster than they (``loop.py``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ def gated(
     init: Init = "states",
     text: str | None = None,
 ) -> Build:
-    """Prefixes with a softmax of their own behind zero gates, in each block above the cut; starts as the identity."""
+    """Prefixes with a softmax of their own behind zero gates, in each block above the cut; starts as the identity.
+
+    Args:
+        length: Virtual tokens that all languages share, ``P``.
+        language_length: Virtual tokens of each language's own, ``P'``.
+        init: What they start from.
+        text: The text, with ``init: text``.
+    """
     return with_rows(
         lambda stack: partial(GatedPrefixes, num_heads=stack.num_heads),
         length=length,
@@ -54,6 +61,6 @@ class GatedPrefixes(SplitParameters):
         self.gate = SplitParameters(layers, languages, closed if task else None, closed if language else None)
 
     def forward(self, layer: int, language: str) -> tuple[Prefix, ...] | None:
-        """The task's prefix and the language's for block ``layer``, or None where there is neither."""
+        """Return the task's prefix and the language's for block ``layer``, or None where there is neither."""
         rows, gates = self.parts(layer, language), self.gate.parts(layer, language)
         return tuple(Prefix(*pair) for pair in zip(rows, gates, strict=True)) or None

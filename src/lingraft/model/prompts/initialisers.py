@@ -34,8 +34,10 @@ AtLayer = Callable[[int], Tensor]
 """Layer to the states ``[N, H]`` there that rows are taken from."""
 
 
-def starts(backbone: Backbone, sample: States, labels: Sequence[str], generator: torch.Generator) -> Initial:
-    """First rows of prompts, in any of the ways a recipe can ask for.
+def prompt_initialiser(
+    backbone: Backbone, sample: States, labels: Sequence[str], generator: torch.Generator
+) -> Initial:
+    """Return what makes the first rows of prompts, in any of the ways that a recipe can ask for.
 
     Frozen states are computed when first needed, and once.
 
@@ -86,7 +88,7 @@ Pieces = tuple[list[int], list[int]]
 
 
 def _pieces(backbone: Backbone, text: str, what: str) -> Pieces:
-    """A text as the backbone reads it, after its prefix (``"query: "``)."""
+    """Return a text as the backbone reads it, after its prefix (``"query: "``)."""
     prefix, tokenizer = backbone.text_prefix, backbone.tokenizer
     read: Any = tokenizer(
         prefix + text, truncation=True, max_length=backbone.max_length, return_offsets_mapping=True, verbose=False
@@ -100,7 +102,7 @@ def _pieces(backbone: Backbone, text: str, what: str) -> Pieces:
 
 
 def _random_pieces(backbone: Backbone, generator: torch.Generator) -> Pieces:
-    """Pieces of the vocabulary in a random order, between the markers that every text has."""
+    """Return pieces of the vocabulary in a random order, between the markers that every text has."""
     tokenizer: Any = backbone.tokenizer
     around: list[int] = tokenizer("")["input_ids"]
     added = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
@@ -118,7 +120,7 @@ def _some(labels: Sequence[str]) -> Sequence[str]:
 
 
 def _sample_tokens(stack: LayerStack, sample: States) -> AtLayer:
-    """All real tokens of a sample, at its layer or above."""
+    """Return all real tokens of a sample, at its layer or above."""
     with torch.no_grad():
         states = replace(sample, tokens=stack.embed(sample.tokens), layer=0) if sample.layer == IDS else sample
     at = _lazy_states(stack, states)
@@ -126,7 +128,7 @@ def _sample_tokens(stack: LayerStack, sample: States) -> AtLayer:
 
 
 def _text_tokens(backbone: Backbone, texts: Sequence[Pieces]) -> AtLayer:
-    """The words of some texts at any layer: the first of each text, then the second of each, and so on."""
+    """Return the words of some texts at any layer: the first of each text, then the second of each, and so on."""
     stack = backbone.stack
     states = states_at([ids for ids, _ in texts], stack, 0, next(stack.parameters()).device)
     turns = zip_longest(*([(row, position) for position in words] for row, (_, words) in enumerate(texts)))
@@ -136,7 +138,7 @@ def _text_tokens(backbone: Backbone, texts: Sequence[Pieces]) -> AtLayer:
 
 
 def _lazy_states(stack: LayerStack, states: States) -> AtLayer:
-    """Frozen states ``[B, T, H]`` at any layer from that of ``states`` upwards; each block runs once."""
+    """Return frozen states ``[B, T, H]`` at any layer from that of ``states`` upwards; each block runs once."""
     reached = [states]
 
     def at(layer: int) -> Tensor:

@@ -30,7 +30,15 @@ def reparameterised(
     init: Init = "states",
     text: str | None = None,
 ) -> Build:
-    """Deep prompts plus what one small network, shared by all rows, makes of them; starts equal to `deep`."""
+    """Deep prompts plus what one small network, shared by all rows, makes of them; starts equal to `deep`.
+
+    Args:
+        length: Virtual tokens that all languages share, ``P``.
+        language_length: Virtual tokens of each language's own, ``P'``.
+        hidden: Width of the small network.
+        init: text``.
+        text: The text, with ``hidden: Width of the small network.
+    """
     return with_rows(
         lambda stack: partial(ResidualRows, width=stack.width, hidden=hidden),
         length=length,
@@ -61,6 +69,6 @@ class ResidualRows(PromptRows):
             nn.init.zeros_(self.up.bias)
 
     def forward(self, layer: int, language: str) -> Tensor | None:
-        """Rows for the input of block ``layer``: ``[P + P', H]``, or None where there are none."""
+        """Return rows for the input of block ``layer``: ``[P + P', H]``, or None where there are none."""
         rows = [part + self.up(F.relu(self.down(part))) for part in self.parts(layer, language)]
         return torch.cat(rows) if rows else None

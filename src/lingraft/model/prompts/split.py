@@ -21,7 +21,7 @@ def with_rows(
     init: Init,
     text: str | None,
 ) -> Build:
-    """What a prompt's factory returns.
+    """Build what a prompt's factory returns.
 
     Args:
         module: For a stack, what takes layers, languages, and how the rows of the task part and of each
@@ -62,7 +62,7 @@ class SplitParameters(nn.Module):
         self.language = nn.ModuleDict({code: per_layer(language) for code in languages if language})
 
     def parts(self, layer: int, language: str) -> list[Tensor]:
-        """What there is for a layer and a language, the task part first."""
+        """Return what there is for a layer and a language, the task part first."""
         owners = [self.task]
         if language in self.language:
             owners.append(self.language[language])  # type: ignore[arg-type]

@@ -8,41 +8,41 @@ from typing import Any
 
 from ...core.errors import ConfigError
 from ...core.registry import unknown
-from ..merging import overlaid, packaged
+from ..merging import merge_fragments, read_packaged_yaml
 
 __all__ = ["preset_text", "preset_values", "presets", "with_preset"]
 
 
 def presets() -> list[str]:
-    """Names of all presets."""
+    """Return names of all presets."""
     return sorted(
         entry.name.removesuffix(".yaml") for entry in files(__package__).iterdir() if entry.name[-5:] == ".yaml"
     )
 
 
 def with_preset(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe with its preset's keys under its own; unchanged where it names none.
+    """Return the recipe with its preset's keys under its own; unchanged where it names none.
 
     Raises:
         ConfigError: There is no such preset.
     """
     name = values.get("preset")
-    return dict(values) if name is None else overlaid(preset_values(name), values)
+    return dict(values) if name is None else merge_fragments(preset_values(name), values)
 
 
 def preset_values(name: str) -> dict[str, Any]:
-    """A preset's keys.
+    """Return a preset's keys.
 
     Raises:
         ConfigError: There is no such preset.
     """
     _check(name)
-    values: dict[str, Any] = packaged(__package__, f"{name}.yaml")
+    values: dict[str, Any] = read_packaged_yaml(__package__, f"{name}.yaml")
     return values
 
 
 def preset_text(name: str) -> str:
-    """The file of a preset, comments included.
+    """Return the file of a preset, comments included.
 
     Raises:
         ConfigError: There is no such preset.

@@ -37,7 +37,7 @@ Normaliser = Callable[[str], str]
 
 
 def answer_metrics(spec: str) -> dict[str, Metric]:
-    """F1 and exact match over questions, gold being a list of answers of which the best counts.
+    """Return F1 and exact match over questions, gold being a list of answers of which the best counts.
 
     Args:
         spec: ``squad``, or ``mlqa:LANGUAGE`` with the language *of the context*, which is that of the answer
@@ -54,14 +54,14 @@ def answer_metrics(spec: str) -> dict[str, Metric]:
 
 
 def token_f1(gold: str, predicted: str) -> float:
-    """F1 of the tokens of two normalised answers, each counted as often as it occurs; 0 where none is common."""
+    """Return F1 of the tokens of two normalised answers, each counted as often as it occurs; 0 where none is common."""
     right, guessed = gold.split(), predicted.split()
     common = (Counter(right) & Counter(guessed)).total()
     return 2 * common / (len(right) + len(guessed)) if common else 0.0
 
 
 def exact_match(gold: str, predicted: str) -> float:
-    """Whether two normalised answers are the same."""
+    """Return whether two normalised answers are the same."""
     return float(gold == predicted)
 
 
@@ -76,13 +76,13 @@ def _best(score: Callable[[str, str], float], rule: Normaliser, answers: Sequenc
 
 
 def squad(text: str) -> str:
-    """Lower case, without ASCII punctuation and English articles, white space collapsed."""
+    """Write in lower case, without ASCII punctuation and English articles, white space collapsed."""
     kept = "".join(character for character in text.lower() if character not in string.punctuation)
     return " ".join(_without(ENGLISH, kept).split())
 
 
 def mlqa(text: str, language: str) -> str:
-    """Lower case, without punctuation of any script and the language's articles, cut into tokens.
+    """Write in lower case, without punctuation of any script and the language's articles, cut into tokens.
 
     The order is the official one: "the-end" loses its hyphen before "the" could be seen to be an article.
     """
@@ -146,7 +146,7 @@ SCRIPTS: Mapping[str, Sequence[str]] = {"ar": ("arab",), "hi": ("deva",), "zh": 
 
 
 def normaliser(spec: str) -> Normaliser:
-    """The normalisation called ``spec``, see :func:`answer_metrics`.
+    """Return the normalisation called ``spec``, see :func:`answer_metrics`.
 
     Raises:
         ConfigError: There is none; all that are known are listed.
@@ -161,7 +161,7 @@ def normaliser(spec: str) -> Normaliser:
 
 
 def _name(spec: Any) -> str:
-    """``mlqa:deu_Latn`` to ``mlqa:de``; what is unknown as it is."""
+    """Spell a normalisation's language as it is known: ``mlqa:deu_Latn`` is ``mlqa:de``; what is unknown stays."""
     kind, _, language = str(spec).strip().lower().partition(":")
     code, _, script = language.replace("_", "-").partition("-")
     code = CODES.get(code, code)

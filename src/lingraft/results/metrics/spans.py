@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ...core.errors import DataError
 from . import Counts, Metric
 
-__all__ = ["Span", "check_tag", "repaired", "span_f1", "spans_of", "tag_accuracy"]
+__all__ = ["Span", "check_tag", "repair_tags", "span_f1", "spans_of", "tag_accuracy"]
 
 Span = tuple[str, int, int]
 """Type, first word, and the word after the last."""
@@ -25,7 +25,7 @@ UNTYPED = "_"
 
 
 def spans_of(tags: Sequence[str]) -> set[Span]:
-    """The spans of one sentence.
+    """Return the spans of one sentence.
 
     Args:
         tags: ``O``, ``B-TYPE`` or ``I-TYPE``, one for each word.
@@ -54,8 +54,8 @@ def check_tag(tag: str) -> None:
     _parts(tag)
 
 
-def repaired(tags: Sequence[str]) -> list[str]:
-    """The same spans with each beginning at a ``B``.
+def repair_tags(tags: Sequence[str]) -> list[str]:
+    """Let each span begin at a ``B``; they stay the same spans.
 
     Raises:
         DataError: As :func:`spans_of`.
@@ -69,7 +69,7 @@ def repaired(tags: Sequence[str]) -> list[str]:
 
 
 def _parts(tag: str) -> tuple[str, str]:
-    """Letter and type."""
+    """Split a tag into letter and type."""
     letter, hyphen, type_ = tag.partition("-")
     if letter not in ("B", "I", "O") or (letter == "O" and hyphen):
         raise DataError(
@@ -103,7 +103,7 @@ def _right_tags(gold: str, predicted: str) -> float:
 
 def _right_bio_tags(gold: str, predicted: str) -> float:
     """Return the share of words with the right tag, tags that mean the same spans being the same."""
-    right, guessed = (" ".join(repaired(tags)) for tags in _same_length(gold, predicted))
+    right, guessed = (" ".join(repair_tags(tags)) for tags in _same_length(gold, predicted))
     return _right_tags(right, guessed)
 
 

@@ -1,4 +1,4 @@
-"""A run folder told to people: one self-contained ``report.html``, and the model card ``README.md``.
+"""A run folder as pages for people: one self-contained ``report.html``, and the model card ``README.md``.
 
 Both are made from the files of the run folder alone, so yesterday's run becomes a report on a
 laptop without torch. The page loads nothing: styles and charts are inside it, and there is no
@@ -30,7 +30,7 @@ Context = dict[str, Any]
 
 @pages.register("report.html")
 def report() -> Page:
-    """The report: one self-contained page of everything that a run found out."""
+    """Write the report: one self-contained page of everything that a run found out."""
 
     def write(run: RunFiles) -> str:
         found = findings.results(run)
@@ -49,7 +49,7 @@ def report() -> Page:
 
 @pages.register("README.md")
 def model_card() -> Page:
-    """The model card, in the form that the Hugging Face Hub reads."""
+    """Write the model card, in the form that the Hugging Face Hub reads."""
 
     def write(run: RunFiles) -> str:
         context = _overview(run, findings.results(run)) | {"front_matter": _front_matter(run), "data": _data(run)}
@@ -67,7 +67,7 @@ def _filled(template: str, context: Context) -> str:
 
 @cache
 def _environment() -> Environment:
-    """Templates that escape in HTML, and refuse to print what nobody gave them."""
+    """Return templates that escape in HTML, and refuse to print what nobody gave them."""
     environment = Environment(
         loader=PackageLoader("lingraft.results.pages"),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
@@ -91,7 +91,7 @@ def _environment() -> Environment:
 
 
 def _cell(text: object) -> str:
-    """Text that stays inside its cell of a Markdown table, and is not taken for HTML."""
+    """Return text that stays inside its cell of a Markdown table, and is not taken for HTML."""
     return re.sub(r"\s+", " ", str(text)).replace("|", "\\|").replace("<", "&lt;")
 
 
@@ -99,7 +99,7 @@ def _cell(text: object) -> str:
 
 
 def _overview(run: RunFiles, found: list[Result]) -> Context:
-    """What both documents open with: the headline is about the targets at the shots that were saved."""
+    """Return what both documents open with: the headline is about the targets at the shots that were saved."""
     source = (run.source_language, None)
     targets = [r for r in found if r.language not in source or r.context_language not in source] or found
     main = _main_results(run, targets)
@@ -111,12 +111,13 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "source": run.name(run.source_language),
         "headline": wording.headline(main),
         "main": [
-            {"result": result, "told": wording.sentence(result), "trust": wording.trust(result)} for result in main
+            {"result": result, "sentence": wording.sentence(result), "trust": wording.trust(result)} for result in main
         ],
         "warnings": wording.warnings(run, targets),
         "noticed": wording.training_warnings(run),
         "record": record(run),
-        "kept": wording.retention_told(run),
+        "development": wording.describe_development(run),
+        "kept": wording.describe_retention(run),
         "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
         "results_title": _results_title(main),
@@ -127,7 +128,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
 
 
 def _main_results(run: RunFiles, targets: list[Result]) -> list[Result]:
-    """One result per language: at the shots of the saved trial, else at the most."""
+    """Return one result per language: at the shots of the saved trial, else at the most."""
     saved = re.match(r"k(\d+)-", run.selected_trial)
     chosen: dict[str, Result] = {}
     for result in targets:  # shots ascend
@@ -144,14 +145,14 @@ def _results_title(main: list[Result]) -> str:
         return "Nothing to compare yet"
     best = max(gains, key=lambda result: result.gain.value if result.gain else 0.0)
     assert best.gain is not None
-    change = wording.gain_told(best)
+    change = wording.describe_gain(best)
     if len(gains) == 1:
         return f"Adaptation changed {wording.metric_name(gains[0].metric)} by {change}"
     return f"{best.name} gained most: {change}" if best.gain.value > 0 else f"No language gained; {best.name}: {change}"
 
 
 def _states(run: RunFiles) -> Context | None:
-    """Two pictures per language, in one frame, so that distances compare."""
+    """Return two pictures per language, in one frame, so that distances compare."""
     pictures = []
     for language, states in run.states.get("languages", {}).items():
         before, after = (states[moment] for moment in ("before", "after"))
@@ -169,7 +170,7 @@ def _states(run: RunFiles) -> Context | None:
 
 
 def _predictions(run: RunFiles) -> list[Context]:
-    """Mistakes, confusions and calibration of the saved trial, language by language."""
+    """Return mistakes, confusions and calibration of the saved trial, language by language."""
     sections = []
     for language in run.languages:
         rows = run.predictions(run.selected_trial, language)
@@ -190,7 +191,7 @@ def _predictions(run: RunFiles) -> list[Context]:
                 "confusion_before": Markup(charts.confusion_matrix(baseline, labels)) if baseline else None,
                 "confused": _most_confused(labels, counts),
                 "reliability": Markup(charts.reliability_diagram(before, after)),
-                "confidence": wording.confidence_told(after),
+                "confidence": wording.describe_confidence(after),
                 "ece_before": expected_calibration_error(before),
                 "ece_after": expected_calibration_error(after),
                 "ece_of_all": stated if len(run.trials) > 1 else {},
@@ -200,15 +201,15 @@ def _predictions(run: RunFiles) -> list[Context]:
 
 
 def _readable(row: Row) -> Row:
-    """A prediction for people: all right answers, and alternatives in words."""
+    """Return a prediction for people: all right answers, and alternatives in words."""
     among = row.get("alternatives")
 
-    def told(value: Any) -> Any:
+    def in_words(value: Any) -> Any:
         if isinstance(value, list):
             return " / ".join(dict.fromkeys(value))
         return among[int(value)] if among and value is not None else value
 
-    shown = {column: told(row.get(column)) for column in ("gold", "value", "before")}
+    shown = {column: in_words(row.get(column)) for column in ("gold", "value", "before")}
     return {"text_b": None} | row | shown | {"before_right": row.get("before") is not None and is_right(row, "before")}
 
 
@@ -245,7 +246,7 @@ def _data(run: RunFiles) -> Context:
 
 
 def _front_matter(run: RunFiles) -> str:
-    """What the Hub reads: languages, licence, base model, tags, metrics."""
+    """Return what the Hub reads: languages, licence, base model, tags, metrics."""
     codes = [*run.data.get("target_languages", ()), *filter(None, [run.source_language])]
     licences = list(
         dict.fromkeys(filter(None, [run.data.get("licence"), run.summary.get("backbone", {}).get("licence")]))
@@ -267,7 +268,7 @@ def _front_matter(run: RunFiles) -> str:
 
 
 def _licence_fields(licences: list[str]) -> Row:
-    """The one licence of data and backbone; where they differ, the Hub's ``other`` and both names."""
+    """Return the one licence of data and backbone; where they differ, the Hub's ``other`` and both names."""
     if len(licences) == 1:
         return {"license": re.sub(r"\s+", "-", licences[0].lower())}
     return {"license": "other", "license_name": "-and-".join(re.sub(r"\s+", "-", name.lower()) for name in licences)}

@@ -1,4 +1,4 @@
-"""The report's sections on what training did: to the losses, to the parameters, to what the model could do before."""
+"""The report's sections on what training did: to the losses, to the parameters, to the model's ability."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Context = dict[str, Any]
 
 
 def learning(run: RunFiles) -> Context | None:
-    """Loss of the saved trial, and dev score of all trials."""
+    """Return the loss of the saved trial, and dev score of all trials."""
     trials = run.trials
     if not trials:
         return None
@@ -34,7 +34,7 @@ def learning(run: RunFiles) -> Context | None:
     if not any(value for _, value in parts[2]):
         parts[2] = []  # nothing was aligned
     dev = curves.pop(selected)
-    title = _loss_told(parts[1] or parts[0])
+    title = _describe_loss(parts[1] or parts[0])
     if dev:
         title += f"; dev score reached {wording.percent(max(value for _, value in dev))}"
     speeds = [row["tokens_per_second"] for row in run.training if row.get("tokens_per_second")]
@@ -49,11 +49,11 @@ def learning(run: RunFiles) -> Context | None:
 
 
 def _shown(run: RunFiles) -> str:
-    """The saved trial, or the first that has a record."""
+    """Return the saved trial, or the first that has a record."""
     return run.selected_trial if run.selected_trial in run.trials else next(iter(run.trials), "")
 
 
-def _loss_told(curve: list[tuple[float, float]]) -> str:
+def _describe_loss(curve: list[tuple[float, float]]) -> str:
     if not curve:
         return "No loss was recorded"
     first, last = curve[0][1], curve[-1][1]
@@ -65,20 +65,20 @@ def _curve(rows: Sequence[Row], key: str) -> list[tuple[float, float]]:
 
 
 def record(run: RunFiles) -> Context:
-    """What learnt when in the saved trial, how task and alignment got on, and how their weights moved."""
+    """Return what learnt when in the saved trial, how task and alignment got on, and how their weights moved."""
     rows = run.trials.get(_shown(run), [])
     conflict = training_record.conflict(rows)
     stages = training_record.stages(rows)
     return {
         "stages": stages,
-        "trained": wording.trained_told(stages),
-        "conflict": wording.conflict_told(conflict) if conflict else "",
+        "trained": wording.describe_parameters(stages),
+        "conflict": wording.describe_conflict(conflict) if conflict else "",
         "weights": training_record.changed_weights(rows, _alignment_names(run.recipe)),
     }
 
 
 def _alignment_names(recipe: str) -> list[str]:
-    """The names of the alignment losses in a recipe; none where it is not to be read."""
+    """Return the names of the alignment losses in a recipe; none where it is not to be read."""
     try:
         found = YAML(typ="safe", pure=True).load(recipe)
     except YAMLError:
@@ -91,7 +91,7 @@ def _alignment_names(recipe: str) -> list[str]:
 
 
 def network(run: RunFiles) -> Context | None:
-    """Trained and frozen parameters, and the proof that the frozen ones did not move."""
+    """Return trained and frozen parameters, and the proof that the frozen ones did not move."""
     backbone = run.summary.get("backbone", {})
     trained = [part for part in run.summary.get("parameters", ()) if part.get("trained", True)]
     if not trained:
@@ -125,7 +125,7 @@ def _part_name(run: RunFiles, part: str) -> str:
 
 
 def _proof(run: RunFiles) -> list[Context]:
-    """Digests of the whole backbone before and after."""
+    """Return digests of the whole backbone before and after."""
     backbone = run.summary.get("backbone", {})
     before, after = backbone.get("weights_digest"), backbone.get("digest_after")
     if not (before and after):
@@ -137,7 +137,7 @@ def _proof(run: RunFiles) -> list[Context]:
 
 
 def retained(run: RunFiles) -> Context | None:
-    """Scores before and after, similarities, and the model with its parts off; None in folders without them."""
+    """Return scores before and after, similarities, and the model with adapters disabled; None without them."""
     kept = run.retention
     if not kept:
         return None
@@ -166,7 +166,7 @@ def retained(run: RunFiles) -> Context | None:
         )
     off = kept.get("adapters_disabled")
     return {
-        "told": wording.retention_told(run),
+        "summary": wording.describe_retention(run),
         "scores": scores,
         "similarity": [{"name": run.name(code), **row} for code, row in kept.get("similarity", {}).items()],
         "adapters_disabled": {**off, "same": off["max_difference"] <= off["tolerance"]} if off else None,

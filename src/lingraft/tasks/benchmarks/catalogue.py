@@ -21,10 +21,11 @@ from ...core.records import Example
 from ...core.registry import unknown
 from ...data.languages import canonical
 from ...data.sampling import rank
-from ...recipe.merging import packaged
+from ...recipe.merging import read_packaged_yaml
 from .. import Task, tasks
 from ..building import task_of
-from .files import Benchmark, read_split
+from .entries import Benchmark
+from .files import known_languages, read_split
 
 HELD_OUT = 5
 """Of an evaluation set that is learned from, one group in so many is for that."""
@@ -50,7 +51,7 @@ class TrainingSource(BaseModel):
 
 
 def _as_list(value: Any) -> Any:
-    """One source, or several, as a list; an unknown key is refused here, where its name can be told."""
+    """Return one source, or several, as a list; an unknown key is refused here, where its name is known."""
     sources = value if isinstance(value, list) else [] if value is None else [value]
     for one in sources:
         for key in one if isinstance(one, dict) else ():
@@ -65,18 +66,21 @@ TrainingSources = Annotated[list[TrainingSource], BeforeValidator(_as_list)]
 
 
 def benchmarks() -> dict[str, Benchmark]:
-    """All of them by name."""
-    return {name: Benchmark(name=name, **values) for name, values in packaged(__package__, "benchmarks.yaml").items()}
+    """Return all of them by name."""
+    return {
+        name: Benchmark(name=name, **values)
+        for name, values in read_packaged_yaml(__package__, "benchmarks.yaml").items()
+    }
 
 
 @cache
 def benchmark(name: str) -> Benchmark:
-    """One of them.
+    """Return one of them.
 
     Raises:
         DataError: Nobody knows it; the nearest is offered.
     """
-    entries = packaged(__package__, "benchmarks.yaml")
+    entries = read_packaged_yaml(__package__, "benchmarks.yaml")
     if name not in entries:
         raise DataError(unknown(name, list(entries), what="benchmark"))
     return Benchmark(name=name, **entries[name])
@@ -95,7 +99,7 @@ class Data:
     train_on_evaluation_set: bool
 
     def read(self, language: str, split: str) -> list[Example]:
-        """Examples of ``train``, ``dev`` or ``test``.
+        """Return examples of ``train``, ``dev`` or ``test``.
 
         Raises:
             DataError: A file is missing or faulty, or an evaluation set would be learned from without a word.
@@ -117,7 +121,7 @@ class Data:
         return [example for example in found if example.group not in held]
 
     def own(self, language: str, split: str) -> list[Example]:
-        """Examples of the benchmark itself."""
+        """Return examples of the benchmark itself."""
         key = (language, split)
         if key not in self._kept:
             found, left_out = read_split(
@@ -164,7 +168,7 @@ class Data:
         return training, dev
 
     def _held_groups(self, split: str) -> frozenset[str]:
-        """The groups of the development set, where translations of them are among the examples of a split."""
+        """Return the groups of the development set, where translations of them are among the examples of a split."""
         mine = [one for one in self.train_from if one.name == self.entry.name and one.split == split and one.hold_out]
         return frozenset(example.group for example in self.learned[1]) if mine and self.entry.parallel else frozenset()
 
@@ -198,7 +202,7 @@ def benchmark_task(
     train_on_evaluation_set: bool = False,
     allow_unseen_labels: bool = False,
 ) -> Task:
-    """The task of a benchmark; the options are those of a recipe's ``task`` block.
+    """Return the task of a benchmark; the options are those of a recipe's ``task`` block.
 
     Args:
         name: Of the benchmark.
@@ -214,7 +218,8 @@ def benchmark_task(
     Raises:
         DataError: Data and options do not fit.
     """
-    entry, source = benchmark(name), canonical(source_language)
+    entry, folder, notes = benchmark(name), data_dir or Path("data") / name, list[str]()
+    source, *targets = known_languages(entry, [source_language, *target_languages], folder, notes)
     sources = [benchmark(one.name) for one in train_from]
     for one in sources:
         if one.kind != entry.kind:
@@ -223,20 +228,21 @@ def benchmark_task(
             raise DataError(f"task.train_from: {needs_a_word(one.name)}, or choose another data set")
     data = Data(
         entry=entry,
-        folder=data_dir or Path("data") / name,
+        folder=folder,
         source=source,
         train_from=tuple(train_from),
         score_split=score_split,
         all_questions=question_languages == "all",
         train_on_evaluation_set=train_on_evaluation_set,
     )
+    data.notes.extend(notes)
     licences = {one.name: one.licence for one in (entry, *sources)}
     return task_of(
         kind=entry.kind,
         options=entry.options,
         name=name,
-        source_language=source_language,
-        target_languages=target_languages,
+        source_language=source,
+        target_languages=targets,
         read=data.read,
         licence="; ".join(f"{key}: {value}" for key, value in licences.items()) if len(licences) > 1 else entry.licence,
         citation="; ".join(dict.fromkeys(one.citation for one in (entry, *sources))),
@@ -249,7 +255,7 @@ def benchmark_task(
 
 
 def needs_a_word(name: str) -> str:
-    """That learning from an evaluation set is asked for in so many words, or not done."""
+    """Refuse to learn from an evaluation set unless that is asked for in so many words."""
     return (
         f"{name} is made to evaluate on: learning from it needs `train_on_evaluation_set: true` in the task block, "
         f"which holds out one group in {HELD_OUT} in all languages, to learn from"
@@ -257,18 +263,18 @@ def needs_a_word(name: str) -> str:
 
 
 def is_held_out(group: str) -> bool:
-    """Whether a group of an evaluation set is for learning, where that is allowed; the same in every language."""
+    """Decide whether a group of an evaluation set is for learning, where that is allowed; alike in all languages."""
     return int.from_bytes(sha256(group.encode()).digest()[:4], "big") % HELD_OUT == 0
 
 
 def _held(examples: Sequence[Example], count: int | None) -> tuple[list[Example], list[Example]]:
-    """The rest, and about ``count`` examples in whole groups."""
+    """Return the rest, and about ``count`` examples in whole groups."""
     chosen = {example.group for example in _at_most(examples, count)} if count else set()
     return [e for e in examples if e.group not in chosen], [e for e in examples if e.group in chosen]
 
 
 def _at_most(examples: Sequence[Example], count: int | None) -> list[Example]:
-    """Whole groups, ranked by their names, as long as they fit into ``count`` examples."""
+    """Return whole groups, ranked by their names, as long as they fit into ``count`` examples."""
     if count is None or count >= len(examples):
         return list(examples)
     sizes: dict[str, int] = {}
@@ -283,7 +289,7 @@ def _at_most(examples: Sequence[Example], count: int | None) -> list[Example]:
 
 
 def _factory(entry: Benchmark) -> Callable[..., Task]:
-    """What a recipe's ``task`` block builds."""
+    """Return what a recipe's ``task`` block builds."""
 
     def build(
         *,

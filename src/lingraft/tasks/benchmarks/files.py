@@ -6,100 +6,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from ...core.errors import DataError
 from ...core.records import Example, PairExample, SpanExample
 from ...data.afriqa import answered_by_spans
 from ...data.conll import tagged_examples
 from ...data.example_tables import choice_examples, span_rows, tagged_rows
-from ...data.languages import aliases, canonical, display_name
+from ...data.languages import aliases, canonical, display_name, related
 from ...data.squad import shared_groups, squad_examples
 from ...data.table import pair_examples
 from ...data.text import suffix_of
 from ..kinds.tagging import check_of
+from .entries import Benchmark, Hub, Layout
 
 HUB = "hub"
 """The ``data_dir`` of those who want the Hub's copy."""
 
 
-class Layout(BaseModel):
-    """Files of one way to lay a benchmark out, by split.
-
-    ``where`` picks rows of a file that holds all languages. ``mark`` is put before the groups of a split whose
-    numbers mean something else than those of the other splits.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    train: str | None = None
-    dev: str | None = None
-    test: str | None = None
-    fields: dict[str, Any] | None = None
-    where: dict[str, str] | None = None
-    mark: dict[str, str] = {}
-
-
-class Hub(BaseModel):
-    """A copy on the Hugging Face Hub.
-
-    ``labels`` are the names of its numbered classes; ``codes`` how it calls languages that it does not call by
-    ``spelling``.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: str
-    revision: str
-    config: str
-    splits: dict[str, str]
-    fields: dict[str, Any]
-    spelling: Literal[2, 3, "name", "flores"] = 2
-    codes: dict[str, str] = {}
-    labels: list[str] | None = None
-    where: dict[str, str] | None = None
-
-
-class Benchmark(BaseModel):
-    """An entry of ``benchmarks.yaml``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    about: str
-    kind: Literal["classification", "span_qa", "tagging", "choice"]
-    reader: Literal["table", "squad", "mlqa", "afriqa", "conll", "choice"]
-    languages: list[str]
-    sizes: dict[str, int]
-    layouts: list[Layout]
-    licence: str
-    citation: str
-    options: dict[str, Any] = {}
-    fields: dict[str, Any] = {}
-    hub: Hub | None = None
-    spellings: dict[str, str] = {}
-    """Names in the files of languages that nobody else calls so."""
-    parallel: bool = False
-    global_groups: bool = False
-    """Whether the same group is the same text in every split; numbers that begin anew in each are not."""
-    evaluation_only: bool = False
-    languages_of: str = ""
-    """Whose languages it has, where they are too many to name."""
-    context_language: str | None = None
-    placeholder: str | None = None
-    """A text (blank: none at all) that stands for one that was not translated; such rows are left out, and counted."""
-    shared_texts: list[Literal["text_a", "text_b"]] = []
-    """Examples of the source language that share one of these texts are one group."""
-    tenth_for_test: bool = False
-    """Where there is no test file, every tenth training example is for testing."""
-
-
 def read_split(
     entry: Benchmark, language: str, split: str, folder: Path, *, source: str, pairs: bool
 ) -> tuple[list[Example], int]:
-    """The examples of a language's split, and how many placeholder rows were left out; none where there is no file.
+    """Read the examples of a language's split, and count placeholder rows left out; none where there is no file.
 
     Args:
         entry: The benchmark.
@@ -126,14 +54,14 @@ def read_split(
         of_source = found if is_source else _read(entry, source, split, folder, pairs=pairs)
         # Without the source language, all others together: one alone may lack the example that names a group.
         naming = of_source or [e for code in entry.languages for e in _read(entry, code, split, folder, pairs=pairs)]
-        found = with_groups(found, grouped_by_text(naming, entry.shared_texts))
+        found = with_groups(found, group_by_text(naming, entry.shared_texts))
     return found, len(left_out)
 
 
 def _read(
     entry: Benchmark, language: str, split: str, folder: Path, *, pairs: bool, left_out: list[str] | None = None
 ) -> list[Example]:
-    """What :func:`read_split` reads; the texts of placeholder rows are added to ``left_out``."""
+    """Read what :func:`read_split` reads; the texts of placeholder rows are added to ``left_out``."""
     if str(folder) == HUB:
         return _from_hub(entry, language, split, pairs=pairs, left_out=left_out)
     if not folder.is_dir():
@@ -175,7 +103,7 @@ def _examples(entry: Benchmark, path: Path, language: str, layout: Layout, left_
 
 
 def _marks(entry: Benchmark, language: str, where: Mapping[str, str]) -> str:
-    """What the identifiers of a language begin with, in a file that holds several."""
+    """Return what the identifiers of a language begin with, in a file that holds several."""
     name = entry.spellings.get(canonical(language).partition("-")[0], language)
     return where.get("id", "").replace("{language}", name)
 
@@ -188,7 +116,7 @@ def _pairs(
     left_out: list[str] | None,
     mine: Callable[[Mapping[str, Any]], bool],
 ) -> list[Example]:
-    """Texts, or pairs of them, from a table: the rows that are ``mine``, without placeholders."""
+    """Return texts, or pairs of them, from a table: the rows that are ``mine``, without placeholders."""
     columns = [fields[name] for name in ("text", "text_b") if name in fields]
 
     def wanted(row: Mapping[str, Any]) -> bool:
@@ -205,7 +133,13 @@ def _pairs(
 
 
 def find(pattern: str, language: str, folder: Path, spellings: Mapping[str, str] | None = None) -> Path | None:
-    """The file that a pattern names in a folder, however it spells languages, compressed or not; None without one.
+    """Find the file that a pattern names in a folder, however it spells languages, compressed or not; else None.
+
+    Args:
+        pattern: File name, perhaps with ``{language}`` in it.
+        language: Its code.
+        folder: Where to look.
+        spellings: The benchmark's own names of languages.
 
     Raises:
         DataError: Several files fit.
@@ -226,7 +160,7 @@ def find(pattern: str, language: str, folder: Path, spellings: Mapping[str, str]
 
 
 def _mlqa(entry: Benchmark, context: str, split: str, folder: Path, *, pairs: bool) -> list[Example]:
-    """Questions about contexts in one language; groups are MLQA's articles, the same in every language."""
+    """Return questions about contexts in one language; groups are MLQA's articles, the same in every language."""
     codes, files = [canonical(code) for code in entry.languages], dict[tuple[str, str], str]()
     for layout in entry.layouts:
         pattern = getattr(layout, split)
@@ -243,7 +177,7 @@ def _mlqa(entry: Benchmark, context: str, split: str, folder: Path, *, pairs: bo
 def _parallel_questions(
     entry: Benchmark, context: str, files: Mapping[tuple[str, str], str], *, pairs: bool
 ) -> list[Example]:
-    """Questions about contexts in one language, in the groups that all languages share.
+    """Return questions about contexts in one language, in the groups that all languages share.
 
     Args:
         entry: The benchmark.
@@ -272,7 +206,7 @@ def _parallel_questions(
 def _groups_by_id(
     files: tuple[tuple[tuple[str, str], str], ...], columns: tuple[tuple[str, str], ...], stamp: tuple[int, ...]
 ) -> dict[str, str]:
-    """Groups of questions by their ids, over all languages; ``stamp`` changes with the files."""
+    """Return groups of questions by their ids, over all languages; ``stamp`` changes with the files."""
     every = {key: _questions(place, *key, columns) for key, place in files}
     return {example.id: example.group for examples in shared_groups(every).values() for example in examples}
 
@@ -289,8 +223,41 @@ def _pair_file(pattern: str, context: str, question: str, folder: Path) -> Path 
     return next((path for path in (folder / filled, folder / f"{filled}.gz") if path.is_file()), None)
 
 
+def known_languages(entry: Benchmark, languages: Sequence[str], folder: Path, notes: list[str]) -> list[str]:
+    """Return each of ``languages`` in the script in which a benchmark has it, where it has just one such.
+
+    Args:
+        entry: The benchmark.
+        languages: Any spellings.
+        folder: With its files; or ``hub``.
+        notes: Gets a line for each language whose script is not the one asked for.
+    """
+    found = []
+    for code in map(canonical, languages):
+        others = [] if _has(entry, code, folder) else [one for one in related(code) if _has(entry, one, folder)]
+        if len(others) == 1:
+            notes.append(f"{code} is called {others[0]} here, as in {entry.name}: the scripts overlap")
+        found.append(others[0] if len(others) == 1 else code)
+    return found
+
+
+def _has(entry: Benchmark, code: str, folder: Path) -> bool:
+    """Whether a benchmark lists a language or, where it lists none, has a file of it."""
+    if entry.languages or str(folder) == HUB:
+        return code in map(canonical, entry.languages)
+    patterns = [getattr(layout, split) for layout in entry.layouts for split in ("train", "dev", "test")]
+    return any(find(pattern, code, folder, entry.spellings) for pattern in patterns if pattern)
+
+
 def missing(entry: Benchmark, language: str, split: str, folder: Path) -> str:
-    """That there is no file of a language's split, what was looked for, and which languages there are."""
+    """Say that there is no file of a language's split, what was looked for, and which languages there are.
+
+    Args:
+        entry: The benchmark.
+        language: That was asked for.
+        split: That was asked for.
+        folder: Where it was looked for.
+    """
     patterns = [pattern for layout in entry.layouts if (pattern := getattr(layout, split))]
     known = ", ".join(sorted(canonical(code) for code in entry.languages)) or f"the languages of {entry.languages_of}"
     return (
@@ -302,8 +269,8 @@ def missing(entry: Benchmark, language: str, split: str, folder: Path) -> str:
 # ---- Groups ----------------------------------------------------------------------------------------
 
 
-def grouped_by_text(examples: Sequence[Example], sides: Sequence[str]) -> dict[str, str]:
-    """Groups by id: examples that share a text, or are joined by others that do, are one group."""
+def group_by_text(examples: Sequence[Example], sides: Sequence[str]) -> dict[str, str]:
+    """Group by id: examples that share a text, or are joined by others that do, are one group."""
     parents: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -321,7 +288,7 @@ def grouped_by_text(examples: Sequence[Example], sides: Sequence[str]) -> dict[s
 
 
 def with_groups(examples: Sequence[Example], groups: Mapping[str, str]) -> list[Example]:
-    """Examples under the groups that their old ones belong to."""
+    """Return examples under the groups that their old ones belong to."""
     return [replace(example, group=groups.get(example.group, example.group)) for example in examples]
 
 

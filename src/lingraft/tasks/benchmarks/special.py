@@ -12,7 +12,7 @@ from ...data.languages import canonical
 from .. import Task, tasks
 from ..building import task_of
 from .catalogue import benchmark
-from .files import missing, read_split
+from .files import known_languages, missing, read_split
 
 
 @tasks.register("sib200")
@@ -27,8 +27,15 @@ def sib200(
 
     ``score_on: dev+test`` scores the targets on 303 sentences instead of 204, where settings are tried on a
     language whose test set is in no table of results.
+
+    Args:
+        source_language: Language of the labelled examples.
+        target_languages: Languages to learn.
+        data_dir: Folder with the TSV files.
+        score_on: What the targets are scored on.
     """
-    entry, source = benchmark("sib200"), canonical(source_language)
+    entry, notes = benchmark("sib200"), list[str]()
+    source, *targets = known_languages(entry, [source_language, *target_languages], data_dir, notes)
 
     def read(language: str, split: str) -> list[Example]:
         both = split == "test" and score_on == "dev+test" and canonical(language) != source
@@ -44,13 +51,14 @@ def sib200(
         kind=entry.kind,
         options={},
         name=entry.name,
-        source_language=source_language,
-        target_languages=target_languages,
+        source_language=source,
+        target_languages=targets,
         read=read,
         parallel=entry.parallel,
         global_groups=entry.global_groups,
         licence=entry.licence,
         citation=entry.citation,
+        notes=notes,
     )
 
 

@@ -78,7 +78,7 @@ class Kind:
     and counted per class, classes can be weighed, and who takes what for what makes a confusion matrix."""
     class_logits: bool = False
     """Whether, besides, the ``C`` outputs of a linear head are the logits of those classes. The frozen head is then a
-    logistic regression on pooled states instead of one trained by gradient, the last layer is fitted again after
+    logistic regression on pooled states instead of one trained by gradient, the last layer is retrained after
     training, character n-grams and prototypes have classes to speak for, and losses may compare the predictions of
     sentences."""
     outside: str | None = None
@@ -132,7 +132,7 @@ class Kind:
         return self.example(**asked.identity, **read_columns(item, self.item_columns, asked))
 
     def can_score(self, found: Collection[str]) -> bool:
-        """Return whether examples with the labels ``found`` are about what is told apart here.
+        """Return whether examples with the labels ``found`` are of what is classified here.
 
         Of classes all must be known; of labels within an example some, and not only the one for nothing.
         """

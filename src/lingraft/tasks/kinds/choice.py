@@ -63,9 +63,16 @@ def choice_kind(*, questions: Mapping[str, str] | None = None) -> Kind:
 def encode_alternatives(
     examples: Sequence[Example], tokenizer: Any, max_length: int, prefix: str, *, questions: Mapping[str, str]
 ) -> list[Features]:
-    """One row for each alternative, as a pair: the text with its question, and the alternative.
+    """Return one row for each alternative, as a pair: the text with its question, and the alternative.
 
     The target of a row is the alternative's number, and 1 if it is the right one, else 0.
+
+    Args:
+        examples: What is read.
+        tokenizer: Of the checkpoint.
+        max_length: Tokens of a row at most, special tokens included.
+        prefix: Put before each text.
+        questions: What is asked, by the name that an example gives it.
     """
     rows: list[PairExample] = []
     places: list[tuple[int, Target | None]] = []  # part and target
@@ -86,12 +93,12 @@ def encode_alternatives(
 
 
 def collate_alternatives(targets: Sequence[Target | None], length: int) -> Tensor:
-    """Number of the alternative, and whether it is right: ``[R, 2]``; ``NO_LABEL`` twice where it is not known."""
+    """Return the number of the alternative, and whether it is right: ``[R, 2]``; ``NO_LABEL`` where not known."""
     return torch.tensor([target if isinstance(target, tuple) else (NO_LABEL, NO_LABEL) for target in targets])
 
 
 def choice_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
-    """Cross-entropy of the right alternative among those of its item.
+    """Return cross-entropy of the right alternative among those of its item.
 
     Args:
         logits: ``[R, 1]``; the rows of an item follow each other and are all there.
@@ -115,7 +122,7 @@ def choice_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights:
 def decode_choice(
     examples: Sequence[Example], features: Sequence[Features], logits: Sequence[Tensor]
 ) -> list[Prediction]:
-    """The number of the best alternative, the first of equals, with its probability among its item's."""
+    """Return the number of the best alternative, the first of equals, with its probability among its item's."""
     if not features:
         return []
     part = torch.tensor([feature.part for feature in features])
@@ -144,7 +151,7 @@ def text_with_alternatives(item: Any, asked: Asked) -> ChoiceExample:
 
 
 def _side_by_side(scores: Tensor, item: Tensor, part: Tensor) -> Tensor:
-    """Scores ``[R]`` of alternatives as a table ``[I, A]``; minus infinity where an item has fewer than ``A``."""
+    """Lay out scores ``[R]`` of alternatives as a table ``[I, A]``; minus infinity where an item has fewer."""
     size = (int(item[-1]) + 1, int(part.max()) + 1) if len(item) else (0, 1)
     table = scores.new_full(size, -torch.inf)
     table[item, part] = scores

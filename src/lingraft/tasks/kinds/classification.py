@@ -57,7 +57,15 @@ def classification_kind(labels: Sequence[str]) -> Kind:
 def encode_pairs(
     examples: Sequence[Any], tokenizer: Any, max_length: int, prefix: str, *, labels: Sequence[str]
 ) -> list[Features]:
-    """Tokenise; what does not fit is cut from the longer text first, and counted. An unknown label gives no target."""
+    """Tokenise; what does not fit is cut from the longer text first, and counted. An unknown label gives no target.
+
+    Args:
+        examples: What is read.
+        tokenizer: Of the checkpoint.
+        max_length: Tokens of a row at most, special tokens included.
+        prefix: Put before each text.
+        labels: In the order of their classes.
+    """
     index = {label: i for i, label in enumerate(labels)}
     features = encode_texts(examples, tokenizer, max_length, prefix)
     targets = [None if example.label is None else index.get(example.label) for example in examples]
@@ -65,19 +73,33 @@ def encode_pairs(
 
 
 def collate_classes(targets: Sequence[Any], length: int) -> Tensor:
-    """Class indices ``[R]``; the length of the rows does not matter."""
+    """Return class indices ``[R]``; the length of the rows does not matter."""
     return torch.tensor([NO_LABEL if target is None else target for target in targets])
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
-    """Class-weighted cross-entropy: ``[R, C]``, ``[R]`` (``NO_LABEL`` left out), ``[C]`` to a scalar."""
+    """Return class-weighted cross-entropy: ``[R, C]``, ``[R]`` (``NO_LABEL`` left out), ``[C]`` to a scalar.
+
+    Args:
+        logits: ``[R, C]``.
+        targets: ``[R]``, ``NO_LABEL`` where not known.
+        mask: Not looked at.
+        weights: Of the classes, ``[C]``.
+    """
     return F.cross_entropy(logits, targets, weight=weights, ignore_index=NO_LABEL)
 
 
 def decode_labels(
     examples: Sequence[Any], features: Sequence[Features], logits: Sequence[Tensor], *, labels: Sequence[str]
 ) -> list[Prediction]:
-    """The likeliest label of each of ``N`` rows of logits ``[C]``, with its probability."""
+    """Return the likeliest label of each of ``N`` rows of logits ``[C]``, with its probability.
+
+    Args:
+        examples: ``N``, in order.
+        features: All rows of the examples, one example after the other.
+        logits: Of each row.
+        labels: In the order of their classes.
+    """
     if not examples:
         return []
     confidence, best = torch.softmax(torch.stack(list(logits)).float(), dim=-1).max(-1)
@@ -111,7 +133,7 @@ def text_or_pair(item: Any, asked: Asked) -> PairExample:
 
 
 def class_weights(targets: Sequence[int], classes: int, *, balanced: bool) -> Tensor:
-    """Weights ``[C]`` of mean 1 over examples: inverse class frequency, as scikit-learn's ``balanced``."""
+    """Return weights ``[C]`` of mean 1 over examples: inverse class frequency, as scikit-learn's ``balanced``."""
     if not balanced:
         return torch.ones(classes)
     counts = torch.bincount(torch.tensor(targets), minlength=classes).clamp(min=1)

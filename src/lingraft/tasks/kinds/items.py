@@ -49,18 +49,18 @@ def read_columns(
     takes = f"objects with {' and '.join(needed)}"
     if not isinstance(item, Mapping):
         raise asked.refused(takes, item)
-    told = f"{asked.where}: {asked.task} takes {takes}"
+    expected = f"{asked.where}: {asked.task} takes {takes}"
     values = {key: item[key] for key in (*needed, *optional) if item.get(key) is not None}
     for key in needed:
         if key in lists:
             if not are_texts(values.get(key)) or len(values[key]) < 2:
-                raise DataError(f"{told}, a list of two or more texts; got {str(item.get(key))[:60]!r}")
+                raise DataError(f"{expected}, a list of two or more texts; got {str(item.get(key))[:60]!r}")
             values[key] = tuple(values[key])
         elif not is_text(values.get(key)):
-            raise DataError(f"{told}; {key} is {str(item.get(key))[:60]!r}, expected a text")
+            raise DataError(f"{expected}; {key} is {str(item.get(key))[:60]!r}, expected a text")
     for key in optional:
         if not isinstance(values.get(key, ""), str):
-            raise DataError(f"{told}; {key} is {str(values[key])[:60]!r}, expected a text")
+            raise DataError(f"{expected}; {key} is {str(values[key])[:60]!r}, expected a text")
     return values
 
 

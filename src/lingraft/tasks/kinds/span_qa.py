@@ -100,7 +100,7 @@ def question_with_context(item: Any, asked: Asked) -> SpanExample:
 
 @cache
 def _mlqa_metrics(language: str) -> Mapping[str, Metric]:
-    """MLQA's rules for contexts in a language."""
+    """Return MLQA's rules for contexts in a language."""
     return answer_metrics(f"mlqa:{language}")
 
 
@@ -113,6 +113,13 @@ def encode_questions(
     """Tokenise question and context into windows; a :class:`PairExample` is plain text.
 
     A question may take half of a window; what is cut from its end is counted in its first window.
+
+    Args:
+        examples: What is read.
+        tokenizer: Of the checkpoint.
+        max_length: Tokens of a row at most, special tokens included.
+        prefix: Put before each text.
+        stride: Tokens of the context that neighbouring windows share.
 
     Raises:
         ConfigError: ``max_length`` has no room for a token of each.
@@ -136,7 +143,7 @@ class Pieces:
     spans: list[Span | None]
 
     def covering(self, first: int, last: int) -> Span | None:
-        """First and last token (inclusive) of the characters from ``first`` to ``last`` (exclusive)."""
+        """Return first and last token (inclusive) of the characters from ``first`` to ``last`` (exclusive)."""
         start = next((i for i, span in enumerate(self.spans) if span and span[1] > first), None)
         end = next((i for i, span in reversed(list(enumerate(self.spans))) if span and span[0] < last), None)
         return None if start is None or end is None or start > end else (start, end)
@@ -145,7 +152,7 @@ class Pieces:
 def _windows(
     questions: Sequence[SpanExample], tokenizer: Any, max_length: int, prefix: str, stride: int
 ) -> Iterator[list[Features]]:
-    """The windows of each question. A context is tokenised once, however much is asked about it."""
+    """Yield the windows of each question. A context is tokenised once, however much is asked about it."""
     before, between, after = _frame(tokenizer)
     budget = max_length - len(before) - len(between) - len(after)
     if budget < 2:
@@ -181,7 +188,7 @@ def _windows(
 
 
 def _ranges(length: int, room: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Windows of ``room`` tokens over ``length``, neighbours sharing ``overlap``; the last may be shorter."""
+    """Yield windows of ``room`` tokens over ``length``, neighbours sharing ``overlap``; the last may be shorter."""
     first = 0
     while first + room < length:
         yield first, first + room
@@ -190,7 +197,7 @@ def _ranges(length: int, room: int, overlap: int) -> Iterator[tuple[int, int]]:
 
 
 def _answer_tokens(example: SpanExample, context: Pieces) -> Span | None:
-    """The tokens of the first answer, blanks around it left out; None where no token has any of it."""
+    """Return the tokens of the first answer, blanks around it left out; None where no token has any of it."""
     if not example.answers:
         return None
     answer = example.answers[0]
@@ -199,7 +206,7 @@ def _answer_tokens(example: SpanExample, context: Pieces) -> Span | None:
 
 
 def _frame(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
-    """The special tokens before, between and after two texts."""
+    """Return the special tokens before, between and after two texts."""
     pair = tokenizer("a", "b")
     ids, sides = pair["input_ids"], pair.sequence_ids(0)
     ends = [len(sides) - sides[::-1].index(side) for side in (0, 1)]
@@ -215,7 +222,7 @@ def _pieces(contexts: Sequence[str], tokenizer: Any) -> dict[str, Pieces]:
 
 
 def _spans(context: str, offsets: Sequence[Span]) -> list[Span | None]:
-    """The characters that each token shows, given those that its tokenizer says it came from."""
+    """Return the characters that each token shows, given those that its tokenizer says it came from."""
     spans: list[Span | None] = []
     for i, (first, last) in enumerate(offsets):
         following = offsets[i + 1] if i + 1 < len(offsets) else (len(context), len(context))
@@ -231,7 +238,7 @@ def _spans(context: str, offsets: Sequence[Span]) -> list[Span | None]:
 
 
 def _trimmed(context: str, first: int, last: int) -> Span:
-    """The same piece without blanks at its ends; XLM-R's tokens begin with the space before a word."""
+    """Return the same piece without blanks at its ends; XLM-R's tokens begin with the space before a word."""
     while first < last and _blank(context[first]):
         first += 1
     while first < last and _blank(context[last - 1]):
@@ -247,14 +254,20 @@ def _blank(character: str) -> bool:
 
 
 def collate_spans(targets: Sequence[Target | None], length: int) -> Tensor:
-    """First and last token of each row's answer, ``[R, 2]``."""
+    """Return first and last token of each row's answer, ``[R, 2]``."""
     return torch.tensor([(NO_LABEL, NO_LABEL) if target is None else target for target in targets]).view(-1, 2)
 
 
 def span_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
-    """Mean of the two cross-entropies over the tokens: ``[R, T, 2]``, ``[R, 2]``, mask ``[R, T]`` to a scalar.
+    """Average the two cross-entropies over the tokens: ``[R, T, 2]``, ``[R, 2]``, mask ``[R, T]`` to a scalar.
 
     Rows without a target are left out; ``weights`` are those of classes, of which there are none.
+
+    Args:
+        logits: Of first and last token, ``[R, T, 2]``.
+        targets: ``[R, 2]``, ``NO_LABEL`` where not known.
+        mask: ``[R, T]``.
+        weights: Not looked at.
     """
     known = targets[:, 0] != NO_LABEL
     if not known.any():
@@ -269,10 +282,16 @@ def span_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) ->
 def decode_spans(
     examples: Sequence[Any], features: Sequence[Features], logits: Sequence[Tensor], *, max_answer_length: int
 ) -> list[Prediction]:
-    """The best piece of each context over all its windows, cut from the context as it is written.
+    """Return the best piece of each context over all its windows, cut from the context as it is written.
 
     ``confidence`` is its share of the softmax over all pieces of at most ``max_answer_length`` tokens in all windows.
     A context without a token to choose gives an empty answer of confidence 0.
+
+    Args:
+        examples: ``N``, in order.
+        features: All rows of the examples, one example after the other.
+        logits: Of each row.
+        max_answer_length: Tokens of an answer at most.
     """
     rows: list[list[tuple[Features, Tensor]]] = []
     for feature, scores in zip(features, logits, strict=True):
@@ -296,7 +315,7 @@ def decode_spans(
 
 
 def _best_span(offsets: Sequence[Span | None], logits: Tensor, longest: int) -> tuple[float, Span, float]:
-    """The best candidate of a window: its score, its characters, and the sum of exp(score - best) over all."""
+    """Return the best candidate of a window: its score, its characters, and the sum of exp(score - best) over all."""
     inside = np.array([span is not None for span in offsets], dtype=bool)
     tokens = np.flatnonzero(inside)
     if not len(tokens):

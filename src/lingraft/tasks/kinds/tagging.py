@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...core.errors import DataError
 from ...core.records import Example, Features, PairExample, Prediction, TaggedExample, Target
-from ...results.metrics.spans import check_tag, repaired, span_f1, tag_accuracy
+from ...results.metrics.spans import check_tag, repair_tags, span_f1, tag_accuracy
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
 from .items import Asked, are_texts
@@ -29,7 +29,7 @@ OUTSIDE = "O"
 
 
 def check_of(scheme: Scheme) -> Callable[[str], None] | None:
-    """What refuses a tag that is not of the scheme; of ``plain`` there is none."""
+    """Return what refuses a tag that is not of the scheme; of ``plain`` there is none."""
     return check_tag if scheme == "bio" else None
 
 
@@ -38,7 +38,7 @@ def tagging_kind(labels: tuple[str, ...], *, scheme: Scheme = "bio") -> Kind:
     """Tagging with ``labels``, the tags of the source language's training set in sorted order.
 
     With the scheme ``bio`` tags mark spans (``B-PER I-PER O``), which are what counts, and a span that begins with
-    ``I-`` is repaired; ``plain`` tags stand for themselves. A tag that is not among the labels teaches nothing and is
+    ``I-`` is repaired; ``plain`` tags stand for themselves. A tag not among the labels is not learnt from and is
     missed in scoring, which compares with all gold tags.
     """
     metrics = {"span_f1": span_f1, "tag_accuracy": tag_accuracy} if scheme == "bio" else {"tag_accuracy": tag_accuracy}
@@ -88,6 +88,13 @@ def encode_words(
 
     ``truncated`` counts the pieces of a word that is by itself longer than a window.
 
+    Args:
+        examples: What is read.
+        tokenizer: Of the checkpoint.
+        max_length: Tokens of a row at most, special tokens included.
+        prefix: Put before each text.
+        labels: In the order of their classes.
+
     Raises:
         DataError: There are not as many tags as words, or special tokens and prefix leave no room for a word.
     """
@@ -120,7 +127,7 @@ Row = tuple[tuple[int, ...], tuple[tuple[int, int] | None, ...], int]
 def _encode_sentences(
     sentences: Sequence[tuple[str, ...]], tokenizer: Any, max_length: int, prefix: str
 ) -> list[list[Row]]:
-    """The rows of each sentence: one, if it fits."""
+    """Return the rows of each sentence: one, if it fits."""
     if not sentences:
         return []
     before = prefix.split()
@@ -177,7 +184,7 @@ def windows(sizes: Sequence[int], room: int) -> list[tuple[int, int]]:
 
 
 def _blank(tokenizer: Any) -> str:
-    """What stands before every word but the first: a blank, if the tokenizer would else glue words together.
+    """Return what stands before every word but the first: a blank, if the tokenizer would else glue words together.
 
     SentencePiece and WordPiece mark words themselves; byte-level vocabularies (RoBERTa's, ModernBERT's) know a word
     by the blank before it.
@@ -187,7 +194,7 @@ def _blank(tokenizer: Any) -> str:
 
 
 def _first_pieces(numbers: Sequence[int | None], before: int, start: int) -> tuple[tuple[int, int] | None, ...]:
-    """The number of the word, twice, where one begins; ``before`` words of prefix are not counted."""
+    """Return the number of the word, twice, where one begins; ``before`` words of prefix are not counted."""
     offsets: list[tuple[int, int] | None] = []
     last = None
     for number in numbers:
@@ -201,7 +208,7 @@ def _first_pieces(numbers: Sequence[int | None], before: int, start: int) -> tup
 
 
 def collate_tags(targets: Sequence[Target | None], length: int) -> Tensor:
-    """Classes of first pieces, ``[R, T]``; ``NO_LABEL`` elsewhere."""
+    """Return classes of first pieces, ``[R, T]``; ``NO_LABEL`` elsewhere."""
     collated = torch.full((len(targets), length), NO_LABEL)
     for row, target in zip(collated, targets, strict=True):
         if isinstance(target, tuple):
@@ -210,7 +217,7 @@ def collate_tags(targets: Sequence[Target | None], length: int) -> Tensor:
 
 
 def tag_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
-    """Class-weighted cross-entropy over first pieces.
+    """Return class-weighted cross-entropy over first pieces.
 
     Args:
         logits: ``[R, T, C]``.
@@ -238,11 +245,18 @@ def decode_tags(
     labels: Sequence[str],
     scheme: Scheme,
 ) -> list[Prediction]:
-    """One tag for each word, joined by blanks; the confidence is the mean of the words' probabilities.
+    """Predict one tag for each word, joined by blanks; the confidence is the mean of the words' probabilities.
 
     The first of equally likely labels is taken. A word that the tokenizer reads as nothing is outside of every
     span, or gets the first label; a sentence of nothing else has confidence 0. Probabilities are those before
     the repair of spans.
+
+    Args:
+        examples: ``N``, in order.
+        features: All rows of the examples, one example after the other.
+        logits: Of each row.
+        labels: In the order of their classes.
+        scheme: Of the tags.
     """
     positions, words, start = [], [], 0
     for feature, row in zip(features, logits, strict=True):
@@ -270,7 +284,7 @@ def decode_tags(
             for number in numbers:
                 tags[number] = labels[next(chosen)]
                 confidence.append(next(probability))
-        value = " ".join(repaired(tags) if scheme == "bio" else tags)
+        value = " ".join(repair_tags(tags) if scheme == "bio" else tags)
         mean = sum(confidence) / len(confidence) if confidence else 0.0
         predictions.append(Prediction(example.id, example.language, value, mean))
     return predictions

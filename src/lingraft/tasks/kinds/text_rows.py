@@ -9,7 +9,14 @@ from ...core.records import Example, Features
 
 
 def encode_texts(examples: Sequence[Example], tokenizer: Any, max_length: int, prefix: str) -> list[Features]:
-    """Tokenise examples of one text or two, without targets; what does not fit is cut from the longer, and counted."""
+    """Tokenise examples of one text or two, without targets; what does not fit is cut from the longer, and counted.
+
+    Args:
+        examples: What is read.
+        tokenizer: Of the checkpoint.
+        max_length: Tokens of a row at most, special tokens included.
+        prefix: Put before each text.
+    """
     features: dict[int, Features] = {}
     for paired in (False, True):  # parallel sentences come without a second text, also where the task compares two
         rows = [i for i, example in enumerate(examples) if (len(example.texts) > 1) is paired]

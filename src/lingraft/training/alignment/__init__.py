@@ -39,7 +39,7 @@ class View:
     prefix_tokens: int = 1
 
     def whole(self) -> View:
-        """The same view in single precision, where it is in half: distances and logarithms need it."""
+        """Return the same view in single precision, where it is in half: distances and logarithms need it."""
         half = (torch.float16, torch.bfloat16)
         tokens, logits = self.states.tokens, self.logits
         return replace(
@@ -49,7 +49,7 @@ class View:
         )
 
     def detach(self) -> View:
-        """The same view, out of the reach of gradients."""
+        """Return the same view, out of the reach of gradients."""
         return replace(
             self,
             states=replace(self.states, tokens=self.states.tokens.detach()),
@@ -65,7 +65,7 @@ class AlignmentLoss:
     needs: frozenset[Need] = frozenset()
 
     def __call__(self, source: View, target: View) -> Tensor:
-        """The loss of ``target`` against ``source``, whose gradient is stopped here for every loss.
+        """Compute the loss of ``target`` against ``source``, whose gradient is stopped here for every loss.
 
         Raises:
             ValueError: A view lacks what :attr:`needs` asks for.

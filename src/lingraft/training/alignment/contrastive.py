@@ -23,5 +23,5 @@ def contrastive(*, temperature: PositiveFloat = 0.1) -> AlignmentLoss:
 
 
 def cosine_matrix(rows: Tensor, columns: Tensor) -> Tensor:
-    """Cosine of every row with every column: ``[..., B, H]``, ``[..., C, H]`` to ``[..., B, C]``."""
+    """Return the cosine of every row with every column: ``[..., B, H]``, ``[..., C, H]`` to ``[..., B, C]``."""
     return F.normalize(rows, dim=-1) @ F.normalize(columns, dim=-1).mT

@@ -31,7 +31,7 @@ def cka() -> AlignmentLoss:
 
 
 def centred_kernel(rows: Tensor) -> Tensor:
-    """Inner products of the rows about their mean, of unit size overall: ``[B, H]`` to ``[B, B]``.
+    """Return inner products of the rows about their mean, of unit size overall: ``[B, H]`` to ``[B, B]``.
 
     ``cos(K, L)`` of two of them is CKA's ``|X'Y|² / (|X'X| |Y'Y|)``, by the trace of a cyclic
     product, and ``[B, B]`` is the smaller matrix of the two.
@@ -65,7 +65,7 @@ def mmd(*, multiples: PositiveFloats = (0.25, 0.5, 1.0, 2.0, 4.0)) -> AlignmentL
 
 
 def squared_distances(rows: Tensor) -> Tensor:
-    """Squared distance of every row to every other: ``[B, H]`` to ``[B, B]``.
+    """Return the squared distance of every row to every other: ``[B, H]`` to ``[B, B]``.
 
     By differences: the usual product of matrices is faster and loses all digits of small distances.
     """

@@ -1,8 +1,8 @@
-"""What the task head says of the two sides should agree.
+"""The predictions for the two sides should agree.
 
 Of all spaces to align in, that of the predictions asks for the least: a translation may keep states
 of its own as long as the same label follows. The teacher is the same network, smoothed over steps
-(``train.py`` keeps the average), so it moves with the task.
+(``ema_teacher.py`` keeps the average), so it moves with the task.
 """
 
 from __future__ import annotations

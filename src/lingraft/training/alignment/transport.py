@@ -51,7 +51,7 @@ def transport(
 
 
 def sinkhorn(cost: Tensor, rows: Tensor, columns: Tensor, *, epsilon: float, iterations: int) -> Tensor:
-    """Entropic transport plans between uniform weights, in the log domain.
+    """Compute entropic transport plans between uniform weights, in the log domain.
 
     Args:
         cost: ``[B, S, T]``.

@@ -43,7 +43,7 @@ def align_words(
     """
     source, target = source.without_prompt(), target.without_prompt()
     rows, columns = content(source.mask, prefix_tokens=prefix_tokens), content(target.mask, prefix_tokens=prefix_tokens)
-    similarity = cosine_matrix(about_mean(source.tokens, rows), about_mean(target.tokens, columns)) / temperature
+    similarity = cosine_matrix(centre_tokens(source.tokens, rows), centre_tokens(target.tokens, columns)) / temperature
     possible = rows.unsqueeze(2) & columns.unsqueeze(1)  # [B, S, T]
     # Not -inf: a row of padding would be all -inf, and its softmax not a number.
     similarity = similarity.masked_fill(~possible, torch.finfo(similarity.dtype).min)
@@ -52,7 +52,7 @@ def align_words(
 
 
 def content(mask: Tensor, *, prefix_tokens: int) -> Tensor:
-    """Which positions hold words: ``[B, T]`` mask, padded on the right, to ``[B, T]`` bool.
+    """Return which positions hold words: ``[B, T]`` mask, padded on the right, to ``[B, T]`` bool.
 
     Leaves out the first ``prefix_tokens`` tokens and the last one; a text that has nothing else keeps all.
     """
@@ -62,8 +62,8 @@ def content(mask: Tensor, *, prefix_tokens: int) -> Tensor:
     return torch.where(inner.any(1, keepdim=True), inner, real)
 
 
-def about_mean(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Tokens ``[B, T, H]`` minus the mean of those that ``mask [B, T]`` keeps; the others become 0."""
+def centre_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Return tokens ``[B, T, H]`` minus the mean of those that ``mask [B, T]`` keeps; the others become 0."""
     keep = mask.unsqueeze(-1)
     tokens = tokens.masked_fill(~keep, 0.0)
     return (tokens - tokens.sum((0, 1)) / mask.sum().clamp(min=1)).masked_fill(~keep, 0.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.errors import ConfigError
 from ..recipe.comparison import OURS, CompareSettings
-from ..recipe.merging import overlaid, packaged
+from ..recipe.merging import merge_fragments, read_packaged_yaml
 from ..recipe.parsing import parse_recipe
 from ..recipe.presets import preset_values
 from ..recipe.settings import Recipe
@@ -21,7 +21,7 @@ ALIGNED = ("lora+alignment", "full+alignment", "paper")
 
 
 @dataclass(frozen=True)
-class Variant:
+class Method:
     """One row of the table.
 
     ``network`` says who does the forward pass, ``options`` go to it; ``rate`` is the setting that a learning rate is
@@ -42,7 +42,7 @@ class Variant:
         return self.network not in UNTRAINED
 
     def chosen(self, tuning_epochs: int) -> dict[str, Any]:
-        """What makes the method beside its recipe, as plain data."""
+        """Return what makes the method beside its recipe, as plain data."""
         tuned = len(self.rates) > 1
         return {
             "network": self.network,
@@ -52,14 +52,14 @@ class Variant:
         }
 
     def at_rate(self, rate: float | None, **train: Any) -> Recipe:
-        """The recipe with this learning rate, and other ``train`` settings."""
+        """Return the recipe with this learning rate, and other ``train`` settings."""
         stage, _, setting = self.rate.partition(".")
         fragment = {stage: train | ({setting: rate} if rate is not None else {})}
-        return parse_recipe(overlaid(as_plain(self.recipe), fragment), where=f"method {self.name}")
+        return parse_recipe(merge_fragments(as_plain(self.recipe), fragment), where=f"method {self.name}")
 
 
-def variants(recipe: Recipe) -> list[Variant]:
-    """All methods that a recipe compares, in the order of its table.
+def list_methods(recipe: Recipe) -> list[Method]:
+    """Return all methods that a recipe compares, in the order of its table.
 
     Raises:
         ConfigError: A fragment does not fit the recipe; with the problems of all of them.
@@ -72,7 +72,7 @@ def variants(recipe: Recipe) -> list[Variant]:
         if name in unaligned:
             continue
         try:
-            found.append(_variant(name, recipe, settings))
+            found.append(_method(name, recipe, settings))
         except ConfigError as error:
             problems += [f"compare, {name}: {problem}" for problem in error.problems]
     if problems:
@@ -80,29 +80,29 @@ def variants(recipe: Recipe) -> list[Variant]:
     return found
 
 
-def described() -> dict[str, dict[str, Any]]:
-    """The built-in methods as ``baselines/methods.yaml`` describes them."""
+def built_in_methods() -> dict[str, dict[str, Any]]:
+    """Return the built-in methods as ``baselines/methods.yaml`` describes them."""
     return {name: entry for name, entry in _entries().items() if "about" in entry}
 
 
 def _entries() -> dict[str, dict[str, Any]]:
-    entries: dict[str, dict[str, Any]] = packaged("lingraft.experiments.baselines", "methods.yaml")
+    entries: dict[str, dict[str, Any]] = read_packaged_yaml("lingraft.experiments.baselines", "methods.yaml")
     return entries
 
 
 def _built_in(name: str, settings: CompareSettings) -> str:
-    """The built-in method that a method is, or starts from."""
-    found: str = settings.variants.get(name, {}).get("method", name if name in described() else OURS)
+    """Return the built-in method that a method is, or starts from."""
+    found: str = settings.variants.get(name, {}).get("method", name if name in built_in_methods() else OURS)
     return found
 
 
 def _lacks_pairs(name: str, recipe: Recipe, settings: CompareSettings) -> bool:
-    """Whether a method that is nothing without alignment has nothing to align."""
+    """Return whether a method that is nothing without alignment has nothing to align."""
     if _built_in(name, settings) not in ALIGNED:
         return False
     try:
         values = _values(name, recipe, settings)
-    except ConfigError:  # told with the rest
+    except ConfigError:  # reported with the rest
         return False
     train = values["train"]
     without = isinstance(train, Mapping) and train.get("max_pairs") == 0
@@ -110,7 +110,7 @@ def _lacks_pairs(name: str, recipe: Recipe, settings: CompareSettings) -> bool:
 
 
 def _unaligned(names: Sequence[str], settings: CompareSettings) -> list[str]:
-    """Refuses the methods that lack what they align."""
+    """Refuse the methods that lack what they align."""
     methods = [name for name in names if name in settings.methods]
     problems = [
         f"compare.variants.{name}: {_built_in(name, settings)} needs parallel text and an alignment loss; leave it out"
@@ -129,12 +129,12 @@ def _unaligned(names: Sequence[str], settings: CompareSettings) -> list[str]:
 
 
 def _rates_for_nothing(settings: CompareSettings) -> list[str]:
-    """Refuses learning rates that nobody would use."""
+    """Refuse learning rates that nobody would use."""
     problems = []
     for name in settings.learning_rates:
         if name not in settings.names:
             why = f"no such method is compared; compared are {', '.join(settings.names)}"
-        elif described()[_built_in(name, settings)].get("network") in UNTRAINED:
+        elif built_in_methods()[_built_in(name, settings)].get("network") in UNTRAINED:
             why = "nothing is trained there, so there is no learning rate; leave it out"
         else:
             continue
@@ -143,20 +143,20 @@ def _rates_for_nothing(settings: CompareSettings) -> list[str]:
 
 
 def _values(name: str, recipe: Recipe, settings: CompareSettings) -> dict[str, Any]:
-    """A method's recipe as plain data: the recipe, the built-in method, the variant's preset, its own keys."""
+    """Return a method's recipe as plain data: the recipe, the built-in method, the variant's preset, its own keys."""
     own = dict(settings.variants.get(name, {}))
     own.pop("method", None)
     preset = own.pop("preset", None)
-    values = overlaid(as_plain(recipe), _fragment(_built_in(name, settings)))
-    values = overlaid(overlaid(values, preset_values(preset) if preset is not None else {}), own)
+    values = merge_fragments(as_plain(recipe), _fragment(_built_in(name, settings)))
+    values = merge_fragments(merge_fragments(values, preset_values(preset) if preset is not None else {}), own)
     values["output_dir"] = str(recipe.output_dir / name)
     return values
 
 
-def _variant(name: str, recipe: Recipe, settings: CompareSettings) -> Variant:
+def _method(name: str, recipe: Recipe, settings: CompareSettings) -> Method:
     own = {key: value for key, value in settings.variants.get(name, {}).items() if key != "method"}
     built_in = _built_in(name, settings)
-    entry = described()[built_in]
+    entry = built_in_methods()[built_in]
     network = entry.get("network", "grafted")
     options = dict(entry.get("options", {}))
     about = entry["about"]
@@ -164,7 +164,7 @@ def _variant(name: str, recipe: Recipe, settings: CompareSettings) -> Variant:
         options = {"by": settings.prototype, "neighbours": settings.neighbours}
         by = "nearest class centre" if settings.prototype == "centroid" else f"{settings.neighbours} nearest neighbours"
         about = f"{by} of frozen states"
-    return Variant(
+    return Method(
         name=name,
         about=_about(name, built_in, about, _keys(own)),
         network=network,
@@ -176,30 +176,30 @@ def _variant(name: str, recipe: Recipe, settings: CompareSettings) -> Variant:
 
 
 def _about(name: str, built_in: str, what: str, changes: str) -> str:
-    """What a method is, for people; one that takes the place of a built-in method is still described as that."""
+    """Return what a method is, for people; one that takes the place of a built-in method is still described as that."""
     if not changes:
         return what
     return f"{what}; {changes}" if name == built_in else f"{built_in} with {changes}"
 
 
 def _fragment(name: str) -> dict[str, Any]:
-    """What a method changes in the recipe."""
+    """Return what a method changes in the recipe."""
     entry, fragment = _entries()[name], dict[str, Any]()
     if "like" in entry:
         fragment = _fragment(entry["like"])
     if "preset" in entry:
-        fragment = overlaid(fragment, preset_values(entry["preset"]))
-    return overlaid(fragment, entry.get("recipe", {}))
+        fragment = merge_fragments(fragment, preset_values(entry["preset"]))
+    return merge_fragments(fragment, entry.get("recipe", {}))
 
 
 def as_plain(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as plain data that fragments are laid over: resolved, without comparison and preset."""
+    """Return a recipe as plain data that fragments are laid over: resolved, without comparison and preset."""
     values = recipe.model_dump(mode="json", by_alias=True)
     return {key: value for key, value in values.items() if key not in ("compare", "preset")}
 
 
 def _keys(fragment: Mapping[str, Any], path: str = "") -> str:
-    """What a variant changes, for people: ``train.source_regularisation 0, prompt.name deep``."""
+    """Return what a variant changes, for people: ``train.source_regularisation 0, prompt.name deep``."""
     parts = []
     for key, value in fragment.items():
         where = f"{path}{key}"

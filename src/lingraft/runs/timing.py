@@ -1,0 +1,99 @@
+"""How long a workload takes on this machine: its floating-point operations, at a rate that is measured now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from ..backbones import LayerStack, Precision
+from ..backbones.precision import Rates
+from ..model.freezing import freezing
+from ..recipe.settings import Recipe
+from .workload import TrialWork
+
+EFFICIENCY = 0.6
+"""Share of the matrix rate that a forward pass through the layers reaches, attention and the rest included."""
+
+STEP_PER_PARAMETER = 3e-9
+"""Seconds that AdamW takes for a parameter in a step: seven reads and writes of four bytes at 10 GB/s."""
+
+NGRAM_SECONDS = 8e-6
+"""Seconds that a character n-gram classifier takes for a character and a class: six fits, at 500 to 2,000 texts."""
+
+STARTING = 5.0
+"""Seconds for a process to start and to load a backbone."""
+
+
+def trial_seconds(work: TrialWork, stack: LayerStack, *, depth: int, passes: int, classes: int, rate: float) -> float:
+    """Return the seconds that a trial takes.
+
+    Args:
+        work: What it does.
+        stack: The layers of the backbone.
+        depth: How many of them its tokens go through.
+        passes: How often a token in training does: forward is one, each gradient another (see :func:`passes_of`).
+        classes: How many an n-gram classifier tells apart.
+        rate: Floating-point operations per second.
+    """
+    tokens = passes * work.tokens + work.head_tokens + work.tokens_read
+    return (
+        tokens * operations_per_token(stack, depth) / rate
+        + work.steps * work.trained * STEP_PER_PARAMETER
+        + sum(work.ngram_characters.values()) * classes * NGRAM_SECONDS
+    )
+
+
+def passes_of(recipe: Recipe, layers: int) -> int:
+    """Return how often a token goes through the layers in training: forward, for states, and for weights."""
+    if freezing.build(recipe.freezing.name, recipe.freezing.options).highest_cut(layers) < layers:
+        return 3
+    return 2 if recipe.prompt is not None or recipe.adapter is not None else 1
+
+
+def operations_per_token(stack: LayerStack, depth: int) -> float:
+    """Return the floating-point operations of a token in ``depth`` layers: a multiplication and an addition each."""
+    weights = sum(parameter.numel() for parameter in stack.layers.parameters() if parameter.dim() > 1)
+    return 2 * weights * depth / stack.num_layers
+
+
+def rate_on(device: torch.device, width: int, precision: Precision, rates: Rates) -> float:
+    """Return the floating-point operations per second on matrix products of the model's shapes.
+
+    Args:
+        device: Where they are computed; anything but the processor is measured now.
+        width: Of the model.
+        precision: Of the products.
+        rates: Of the processor.
+    """
+    return rates[precision] if device.type == "cpu" else matrix_rate(width, precision, device)
+
+
+def matrix_rate(width: int, precision: Precision, device: torch.device, seconds: float = 0.3) -> float:
+    """Measure the floating-point operations per second on matrix products of the model's shapes.
+
+    Args:
+        width: Of the model.
+        precision: Of the products.
+        device: Where they are computed.
+        seconds: How long to measure.
+    """
+    dtype, wait = getattr(torch, precision), _waiting(device)
+    a, b = (torch.randn(shape, device=device).to(dtype) for shape in ((1024, width), (width, 4 * width)))
+    for _ in range(3):
+        a @ b
+    wait()
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        for _ in range(10 if device.type != "cpu" else 1):
+            a @ b
+            done += 1
+        wait()
+    return done * 2 * a.shape[0] * a.shape[1] * b.shape[1] / (time.perf_counter() - started)
+
+
+def _waiting(device: torch.device) -> Callable[[], None]:
+    """Return what waits until a device has done what was asked of it; a processor has when the call returns."""
+    waiting: dict[str, Callable[[], None]] = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}
+    return waiting.get(device.type, lambda: None)

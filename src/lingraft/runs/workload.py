@@ -1,0 +1,271 @@
+"""What a recipe's trials will read and train: counted by the functions that training asks, without its states.
+
+Tokens are real ones, padding and virtual tokens left out; each counts as often as it goes through the layers
+above the cut. What is left out is small: texts that a prompt starts from, and the word alignments of the losses
+that compare words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+
+from ..backbones import LayerStack
+from ..core.records import Features, Trial
+from ..model.adaptation import build_adaptation
+from ..model.freezing import freezing, unfrozen_names
+from ..model.heads import build_head
+from ..model.standardiser import Standardiser
+from ..recipe.settings import Recipe
+from ..tasks.material import Draw, Materials
+from ..training.alignment_terms import AlignmentTerms
+from ..training.batches import compose_epoch, count_epochs, only_labelled
+from ..training.frozen_head import is_trained
+from ..training.head_fits import is_last_layer_retrained, projected_texts
+from ..training.pools import Learnt, learnt_languages
+from .folder import trials_of
+from .retention import first_row_tokens, sentences_by_themselves, sentences_of_both
+from .selection import shared_sentences
+
+Tokenised = Mapping[tuple[str, str], Sequence[Features]]
+"""Rows of all texts by language and purpose, see :func:`lingraft.runs.preparation.tokenise`."""
+
+
+@dataclass(frozen=True)
+class TrialWork:
+    """What one trial does.
+
+    Attributes:
+        trial: Which one.
+        languages: Target languages that get parts of their own.
+        steps: Of the optimiser.
+        tokens: In the batches of these steps, which go forward and backward.
+        head_steps: Of the frozen head's own training, where it has one.
+        head_tokens: In the batches of those; with nothing to train below the head, they go forward only.
+        tokens_read: What goes forward besides: teachers, development and test sets, last-layer retraining, label
+            projection.
+        trained: Parameters that learn by gradient.
+        ngram_characters: In the texts that character n-gram classifiers are fitted on, by language.
+    """
+
+    trial: Trial
+    languages: tuple[str, ...]
+    steps: int
+    tokens: int
+    head_steps: int
+    head_tokens: int
+    tokens_read: int
+    trained: int
+    ngram_characters: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is learnt from in one language, as an order sees it, with the tokens of each text."""
+
+    ids: tuple[str, ...]
+    labelled: Collection[str]
+    longest: Mapping[str, int]
+    tokens: Mapping[str, int]
+    """Of all rows of a text."""
+    translations: Mapping[str, int] = field(default_factory=dict)
+    """Tokens of the source side, by the id of the target side of a pair."""
+
+    def count(self, ids: Iterable[str]) -> int:
+        """Return the tokens of some texts."""
+        return sum(self.tokens[i] for i in ids)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Counts what the trials of a recipe do.
+
+    Args:
+        recipe: The recipe.
+        materials: What it learns from and is tested on.
+        tokenised: All texts of these.
+        stack: The layers of the backbone; without values will do.
+        cut: First layer with anything to train.
+    """
+
+    recipe: Recipe
+    materials: Materials
+    tokenised: Tokenised
+    stack: LayerStack
+    cut: int
+
+    @cached_property
+    def trials(self) -> tuple[TrialWork, ...]:
+        """Count each trial."""
+        return tuple(self._count_trial(trial) for trial in trials_of(self.recipe))
+
+    @property
+    def tokens_encoded(self) -> int:
+        """Count tokens that go through all layers once, before the first trial."""
+        return sum(len(feature.input_ids) for rows in self.tokenised.values() for feature in rows)
+
+    @cached_property
+    def tokens_at_the_end(self) -> int:
+        """Count tokens that retention and the picture of the states read, after the last trial."""
+        materials, source = self.materials, self.materials.task.source_language
+        first = {key: first_row_tokens(rows) for key, rows in self.tokenised.items()}
+        count = 0
+        for language, (purpose, ids) in sentences_by_themselves(materials, first).items():
+            count += 2 * sum(first[language, purpose][i] for i in ids)  # adapted, and with its parts switched off
+        chosen = trials_of(self.recipe)[-1]
+        for language in materials.task.target_languages:
+            if compared := sentences_of_both(materials, chosen, language, first):
+                purpose, sides = compared
+                codes = zip((source, language), sides, strict=True)
+                count += sum(first[code, purpose][i] for code, ids in codes for i in ids)
+            if pictured := shared_sentences(materials, chosen, language):
+                purpose, *sides = pictured
+                codes = zip((source, language), sides, strict=True)
+                count += sum(self._tokens[code, purpose][i] for code, ids in codes for i in ids)
+        return count
+
+    @cached_property
+    def _tokens(self) -> dict[tuple[str, str], dict[str, int]]:
+        return {key: tokens_by_example(rows) for key, rows in self.tokenised.items()}
+
+    @cached_property
+    def _longest(self) -> dict[tuple[str, str], dict[str, int]]:
+        found: dict[tuple[str, str], dict[str, int]] = {}
+        for key, rows in self.tokenised.items():
+            longest = found.setdefault(key, {})
+            for feature in rows:
+                longest[feature.example_id] = max(longest.get(feature.example_id, 0), len(feature.input_ids))
+        return found
+
+    @cached_property
+    def _trained(self) -> dict[tuple[str, ...], int]:
+        return {}
+
+    def _draw(self, trial: Trial) -> Draw:
+        return next(draw for draw in self.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
+
+    def _count_trial(self, trial: Trial) -> TrialWork:
+        draw, train = self._draw(trial), self.recipe.train
+        learnt = learnt_languages(draw, self.materials.task, train.max_pairs)
+        source, targets = self._source_texts(draw), tuple(self._target_texts(one) for one in learnt)
+        steps, tokens, by_teacher = self._count_training(trial, source, targets)
+        head_steps, head_tokens = self._count_frozen_head(trial, source, targets)
+        projected, characters = self._count_projection(draw, learnt)
+        epochs = count_epochs(targets, train)
+        languages = tuple(one.language for one in learnt)
+        mined = tuple(code for code in self.materials.unlabelled if code not in languages)
+        return TrialWork(
+            trial=trial,
+            languages=languages,
+            steps=steps,
+            tokens=tokens,
+            head_steps=head_steps,
+            head_tokens=head_tokens,
+            tokens_read=by_teacher + projected + self._count_scoring(epochs, [source, *targets]),
+            trained=self.trained_parameters((*languages, *mined)),
+            ngram_characters=characters,
+        )
+
+    def _source_texts(self, draw: Draw) -> Texts:
+        key = self.materials.task.source_language, "learn"
+        ids = tuple(example.id for example in draw.labelled)
+        return Texts(ids, frozenset(ids), self._longest[key], self._tokens[key])
+
+    def _target_texts(self, learnt: Learnt) -> Texts:
+        key = learnt.language, "learn"
+        ours = self._tokens[self.materials.task.source_language, "learn"]
+        translations = {target.id: ours[source.id] for source, target in learnt.pairs}
+        return Texts(learnt.ids, learnt.labelled, self._longest[key], self._tokens[key], translations)
+
+    def _count_training(self, trial: Trial, source: Texts, targets: Sequence[Texts]) -> tuple[int, int, int]:
+        """Return steps, tokens in their batches, and tokens that the teachers of the alignment losses read."""
+        train = self.recipe.train
+        on_pairs = on_source = standardising = 0
+        if self.recipe.alignment and any(texts.translations for texts in targets):
+            unfitted = Standardiser(torch.zeros(()), torch.ones(()))  # which losses need a teacher is all that is asked
+            terms = AlignmentTerms(self.recipe.alignment, {self.stack.num_layers: unfitted})
+            on_pairs, on_source = terms.pair_passes, terms.source_passes if train.source_regularisation else 0
+            standardising = source.count(source.ids) if terms.needs_inner_layers else 0
+        steps = tokens = 0
+        read = standardising
+        for epoch in range(count_epochs(targets, train)):
+            for composition in compose_epoch(source, targets, train, seed=trial.seed, epoch=epoch):
+                steps += 1
+                for texts, ids in composition:
+                    count = texts.count(ids)
+                    tokens += count
+                    read += on_source * count if texts is source else 0
+                    read += on_pairs * sum(texts.translations.get(i, 0) for i in ids)
+        return steps, tokens, read
+
+    def _count_frozen_head(self, trial: Trial, source: Texts, targets: Sequence[Texts]) -> tuple[int, int]:
+        """Return the steps of the frozen head's own training, and tokens in their batches."""
+        train = self.recipe.train
+        if not is_trained(self.materials.task.kind, train):
+            return 0, 0
+        labelled = [
+            Texts(known, texts.labelled, texts.longest, texts.tokens) for texts, known in only_labelled(targets)
+        ]
+        composed = [
+            composition
+            for epoch in range(count_epochs(labelled, train))
+            for composition in compose_epoch(source, labelled, train, seed=trial.seed, epoch=epoch)
+        ]
+        return len(composed), sum(texts.count(ids) for composition in composed for texts, ids in composition)
+
+    def _count_scoring(self, epochs: int, learnt: Sequence[Texts]) -> int:
+        """Count tokens that development scores, last-layer retraining and test predictions read."""
+        kind, train = self.materials.task.kind, self.recipe.train
+        dev = sum(self._tokens[self.materials.task.source_language, "dev"].values())
+        test = sum(
+            self._tokens[code, "test"][example.id]
+            for code in self.materials.task.languages
+            for example in self.materials.test[code]
+        )
+        count = (epochs + 1) * dev + test
+        if is_trained(kind, train):  # the frozen head is scored as well, and has no cached logits
+            count += dev + test
+        if is_last_layer_retrained(kind, train):
+            count += dev + sum(texts.count(known) for texts, known in only_labelled(learnt))
+        return count
+
+    def _count_projection(self, draw: Draw, learnt: Sequence[Learnt]) -> tuple[int, dict[str, int]]:
+        """Count tokens that are read for the n-gram classifiers, and characters that they are fitted on."""
+        tokens, characters = 0, dict[str, int]()
+        source = self._tokens[self.materials.task.source_language, "learn"]
+        for language in (one.language for one in learnt):
+            pairs, texts = projected_texts(draw, language, self.materials, self.recipe.train)
+            if texts:
+                tokens += sum(source[one.id] for one, _ in pairs)
+                tokens += sum(self._tokens[language, "learn"][example.id] for example in texts.values())
+                characters[language] = sum(map(len, texts))
+        return tokens, characters
+
+    def trained_parameters(self, languages: tuple[str, ...]) -> int:
+        """Return how many parameters learn by gradient, counted on the parts themselves."""
+        if languages not in self._trained:
+            recipe, stack = self.recipe, self.stack
+            phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
+            adaptation = build_adaptation(
+                prompt=recipe.prompt,
+                adapter=recipe.adapter,
+                stack=stack,
+                cut=self.cut,
+                languages=languages,
+                head=build_head(self.materials.task.kind, stack),
+                initial=lambda how, layer, count: torch.zeros(count, stack.width),
+                unfrozen=unfrozen_names(phases),
+            )
+            self._trained[languages] = sum(p.numel() for p in adaptation.parameters() if p.requires_grad)
+        return self._trained[languages]
+
+
+def tokens_by_example(rows: Iterable[Features]) -> dict[str, int]:
+    """Return the tokens of each example, in all its rows."""
+    found: dict[str, int] = {}
+    for feature in rows:
+        found[feature.example_id] = found.get(feature.example_id, 0) + len(feature.input_ids)
+    return found

@@ -1,0 +1,53 @@
+"""From counts to seconds."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from invented import world_recipe
+from lingraft.runs.timing import matrix_rate, operations_per_token, passes_of, trial_seconds
+
+
+def test_operations_are_those_of_the_weights(tiny_backbone):
+    """Four square matrices and two of the feed-forward network, a multiplication and an addition for each weight."""
+    assert operations_per_token(tiny_backbone.stack, 2) == 2 * 2 * (4 * 24 * 24 + 2 * 24 * 32)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "passes"),
+    [
+        (["prompt=null", "adapter=null"], 1),
+        (["prompt=null", "adapter.name=lora"], 2),
+        (["prompt=null", "adapter=null", "freezing.name=top_layers", "freezing.layers=1"], 3),
+    ],
+)
+def test_a_token_goes_forward_and_once_for_each_gradient(overrides, passes, tmp_path):
+    """A head alone sends no gradient through the layers; parts need that of the states, layers that of the weights."""
+    assert passes_of(world_recipe(tmp_path, overrides), 3) == passes
+
+
+def test_seconds_add_up(tiny_backbone):
+    """Operations at the rate, the optimiser for each parameter and step, n-grams for each character and class."""
+    counts = {"tokens": 100, "head_tokens": 10, "tokens_read": 5, "steps": 7, "trained": 1_000_000}
+    work = SimpleNamespace(**counts, ngram_characters={"yor-Latn": 1000, "quy-Latn": 500})
+    each = operations_per_token(tiny_backbone.stack, 1)
+    seconds = trial_seconds(work, tiny_backbone.stack, depth=1, passes=2, classes=3, rate=each)
+    assert seconds == pytest.approx(2 * 100 + 10 + 5 + 7 * 3e-3 + 1500 * 3 * 8e-6)
+
+
+def test_a_rate_is_measured_on_the_device_and_in_the_precision_asked():
+    """Every product, and nothing else."""
+    products = []
+
+    class Watching(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten.mm.default:
+                products.append((args[0].device.type, args[0].dtype))
+            return func(*args, **(kwargs or {}))
+
+    with Watching():
+        matrix_rate(64, "bfloat16", torch.device("meta"), seconds=0.0)
+
+    assert set(products) == {("meta", torch.bfloat16)}
