@@ -312,7 +312,7 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
     from lingraft.model.adaptation import build_adaptation
     from lingraft.model.heads.linear import LinearClassifier
     from lingraft.model.network import GraftedModel
-    from lingraft.model.prompts.initialisers import starts
+    from lingraft.model.prompts.initialisers import prompt_initialiser
     from lingraft.model.standardiser import Standardiser
     from lingraft.tasks.kinds.classification import class_weights, cross_entropy
     from lingraft.training.alignment_terms import AlignmentTerms
@@ -334,7 +334,7 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
         cut=context.cut,
         languages=languages,
         head=LinearClassifier(stack.width, context.classes),
-        initial=starts(backbone, some, (), torch.Generator().manual_seed(0)),
+        initial=prompt_initialiser(backbone, some, (), torch.Generator().manual_seed(0)),
     )
     model = GraftedModel(stack, adaptation)
 

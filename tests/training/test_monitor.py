@@ -95,22 +95,24 @@ def parameter(*gradient):
 def test_one_gradient_is_a_sign_of_life():
     """Rows behind a closed gate have none, the gate has: the prompt lives; and it is not looked at again."""
     said = []
-    watch = Monitor(said.append)
-    watch.gradients({"prompt.task.1": parameter(0.0, 0.0), "prompt.gate.task.1": parameter(0.0, 1e-9)}, warm=False)
-    watch.gradients({"prompt.task.1": parameter(0.0), "prompt.gate.task.1": parameter(0.0)}, warm=True)
+    monitor = Monitor(said.append)
+    monitor.watch_gradients(
+        {"prompt.task.1": parameter(0.0, 0.0), "prompt.gate.task.1": parameter(0.0, 1e-9)}, warm=False
+    )
+    monitor.watch_gradients({"prompt.task.1": parameter(0.0), "prompt.gate.task.1": parameter(0.0)}, warm=True)
     assert said == []
 
 
 def test_a_prompt_is_given_time():
     """Until it is warm nothing is said; other parts' gradients do not count for it."""
     said = []
-    watch = Monitor(said.append)
+    monitor = Monitor(said.append)
     found = {"prompt.task.1": parameter(0.0), "prompt.task.2": parameter(), "adapter.task.1": parameter(1.0)}
     for _ in range(3):
-        watch.gradients(found, warm=False)
+        monitor.watch_gradients(found, warm=False)
     assert said == []
     for _ in range(3):
-        watch.gradients(found, warm=True)
+        monitor.watch_gradients(found, warm=True)
     assert len(said) == 1
 
 
@@ -119,7 +121,7 @@ def test_a_prompt_that_does_not_learn_yet_is_not_dead():
     said = []
     waiting = parameter()
     waiting.requires_grad_(False)
-    Monitor(said.append).gradients({"prompt.task.1": waiting}, warm=True)
+    Monitor(said.append).watch_gradients({"prompt.task.1": waiting}, warm=True)
     assert said == []
 
 
@@ -138,20 +140,20 @@ def test_one_answer_for_all_is_told_once(stack, world):
 def test_a_first_epoch_is_compared_with_its_first_step():
     """What is many times what it began with has diverged, also if no epoch was better; each loss is told for itself."""
     said = []
-    watch = Monitor(said.append)
-    watch.loss(2.9, first=0.1)  # cross-entropy is of order one
+    monitor = Monitor(said.append)
+    monitor.watch_loss(2.9, first=0.1)  # cross-entropy is of order one
     assert said == []
-    watch = Monitor(said.append)
-    watch.loss(15.9, first=0.8)
-    watch.loss(12.7, what="alignment loss", first=1.5)
+    monitor = Monitor(said.append)
+    monitor.watch_loss(15.9, first=0.8)
+    monitor.watch_loss(12.7, what="alignment loss", first=1.5)
     assert [sentence.split(":")[0] for sentence in said] == ["the loss diverged", "the alignment loss diverged"]
 
 
 def test_a_development_set_of_one_class_is_no_collapse():
     """There only one answer is right."""
     said = []
-    Monitor(said.append).predictions({"a": 4}, 1)
-    Monitor(said.append).predictions({}, 0)
+    Monitor(said.append).watch_predictions({"a": 4}, 1)
+    Monitor(said.append).watch_predictions({}, 0)
     assert said == []
 
 
@@ -180,9 +182,9 @@ def test_a_loss_that_rises_is_told_once(stack, world):
 def test_three_times_the_lowest_is_too_much(means, at):
     """Not of the last: a loss that wavers is none that diverged."""
     said, first = [], None
-    watch = Monitor(said.append)
+    monitor = Monitor(said.append)
     for i, mean in enumerate(means):
-        watch.loss(mean)
+        monitor.watch_loss(mean)
         if said and first is None:
             first = i
     assert first == at
@@ -196,21 +198,21 @@ def test_what_was_said_before_a_kill_is_not_said_again():
     """And the lowest loss is remembered, that of alignment too; by way of JSON, as it is saved."""
     said = []
     before = Monitor(lambda sentence: None)
-    before.predictions({"a": 9}, 2)
-    before.loss(0.5, ["eng-Latn"])
-    before.loss(0.1, ["eng-Latn"], what="alignment loss")
-    watch = Monitor(said.append, json.loads(json.dumps(before.state())))
-    watch.predictions({"b": 9}, 2)
-    watch.loss(1.4, ["eng-Latn"])
+    before.watch_predictions({"a": 9}, 2)
+    before.watch_loss(0.5, ["eng-Latn"])
+    before.watch_loss(0.1, ["eng-Latn"], what="alignment loss")
+    monitor = Monitor(said.append, json.loads(json.dumps(before.state())))
+    monitor.watch_predictions({"b": 9}, 2)
+    monitor.watch_loss(1.4, ["eng-Latn"])
     assert said == []
-    watch.loss(1.6, ["eng-Latn"])
-    watch.loss(0.4, ["eng-Latn"], what="alignment loss")
+    monitor.watch_loss(1.6, ["eng-Latn"])
+    monitor.watch_loss(0.4, ["eng-Latn"], what="alignment loss")
     assert [sentence.split(":")[0] for sentence in said] == ["the loss diverged", "the alignment loss diverged"]
 
 
 def test_a_prompt_that_lived_before_a_kill_is_not_called_dead():
     """One gradient is enough, also where it was seen by the process that is gone."""
     said, before = [], Monitor(lambda sentence: None)
-    before.gradients({"prompt.task.1": parameter(0.0, 1e-9)}, warm=False)
-    Monitor(said.append, before.state()).gradients({"prompt.task.1": parameter(0.0, 0.0)}, warm=True)
+    before.watch_gradients({"prompt.task.1": parameter(0.0, 1e-9)}, warm=False)
+    Monitor(said.append, before.state()).watch_gradients({"prompt.task.1": parameter(0.0, 0.0)}, warm=True)
     assert said == []

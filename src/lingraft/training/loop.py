@@ -185,7 +185,7 @@ class _Training:
         if loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
         warm = 2 * _warmup(self.total, self.settings) + phase.start * self.total
-        self.monitor.gradients(trained, warm=state.step + 1 >= warm)
+        self.monitor.watch_gradients(trained, warm=state.step + 1 >= warm)
         nn.utils.clip_grad_norm_(trained.values(), self.settings.max_grad_norm)
         self.meter.learning_rate = float(self.optimizer.param_groups[0]["lr"])
         self.optimizer.step()
@@ -217,7 +217,7 @@ class _Training:
         self._watch_losses(row)
         found = self.hooks.validate(self.model.eval())
         if found is not None:
-            self.monitor.predictions(found.predicted, found.classes)
+            self.monitor.watch_predictions(found.predicted, found.classes)
         row["dev_score"] = None if found is None else found.score
         row["trained"] = self._trained_in(range(self.ends[epoch] - len(self.course.epoch(epoch)), self.ends[epoch]))
         row |= self.balance.row() if self.objective.alignment else {}
@@ -247,9 +247,9 @@ class _Training:
     def _watch_losses(self, row: Mapping[str, Any]) -> None:
         """Look at an epoch's losses; that of alignment only where its weights do not move by themselves."""
         task, alignment = self.meter.first or (None, None)
-        self.monitor.loss(row["task_loss"], row["languages"], first=task)
+        self.monitor.watch_loss(row["task_loss"], row["languages"], first=task)
         if self.objective.alignment is not None and self.settings.balance is None:
-            self.monitor.loss(row["alignment_loss"], row["languages"], what="alignment loss", first=alignment)
+            self.monitor.watch_loss(row["alignment_loss"], row["languages"], what="alignment loss", first=alignment)
 
     def _trained_in(self, steps: range) -> list[str]:
         """Return what learnt in some of ``steps``, for people."""

@@ -43,7 +43,7 @@ class Monitor:
         lowest = [[what, list(languages), value] for (what, languages), value in self.lowest.items()]
         return {"said": list(self.said), "moved": self.moved, "lowest": lowest}
 
-    def gradients(self, parameters: Mapping[str, Tensor], *, warm: bool) -> None:
+    def watch_gradients(self, parameters: Mapping[str, Tensor], *, warm: bool) -> None:
         """Look at the prompts' gradients; a prompt that got none by the time it is ``warm`` is dead."""
         prompts = [tensor for name, tensor in parameters.items() if name.startswith("prompt.") and tensor.requires_grad]
         if self.moved or not prompts:
@@ -55,7 +55,7 @@ class Monitor:
                 "(prompt.init: states), or leave it out (prompt: null)"
             )
 
-    def predictions(self, counts: Mapping[str, int], classes: int) -> None:
+    def watch_predictions(self, counts: Mapping[str, int], classes: int) -> None:
         """Look at how often each class is predicted on the development set, of which ``classes`` occur there."""
         if classes > 1 and len(counts) == 1:
             (label,) = counts
@@ -64,7 +64,7 @@ class Monitor:
                 "labelled source examples"
             )
 
-    def loss(
+    def watch_loss(
         self, mean: float, languages: Sequence[str] = (), *, what: str = "loss", first: float | None = None
     ) -> None:
         """Look at an epoch's mean loss; only epochs over the same languages are compared.
