@@ -134,19 +134,6 @@ def test_labels_of_any_type_become_text(tmp_path):
     assert [e.label for e in pair_examples(path, fields=FIELDS, language="yo")] == ["1", "False"]
 
 
-def test_only_labels_leaves_the_others_out(tmp_path):
-    """Rows with other labels are skipped."""
-    path = write(tmp_path, "a.tsv", "sentence\ttopic\none\ta\ntwo\t-\n")
-    assert [e.text_a for e in pair_examples(path, fields=FIELDS, language="yo", only_labels=["a"])] == ["one"]
-
-
-def test_no_row_with_a_wanted_label_is_an_error(tmp_path):
-    """A file none of whose labels is wanted lists those it has."""
-    path = write(tmp_path, "a.tsv", "sentence\ttopic\none\ta\n")
-    with pytest.raises(DataError, match="none of its 1 rows has one of the labels b; its labels are a"):
-        pair_examples(path, fields=FIELDS, language="yo", only_labels=["b"])
-
-
 def test_unlabelled_rows(tmp_path):
     """Labels are not asked for where none are expected."""
     path = write(tmp_path, "a.tsv", "sentence\none\n")

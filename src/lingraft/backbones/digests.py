@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def weights_digest(module: nn.Module, but: Collection[str] = ()) -> str:
-    """Return the SHA-256 of names, dtypes, shapes and bytes of all parameters (``but`` some), in the order of names.
+def weights_digest(module: nn.Module) -> str:
+    """Return the SHA-256 of names, dtypes, shapes and bytes of all parameters, in the order of names.
 
     Parameters that are kept in 16 bit count as the float32 numbers that are computed with.
     A layer stack adds what its configuration says beyond shapes (``LayerStack.configuration``): the same weights with
@@ -28,8 +27,6 @@ def weights_digest(module: nn.Module, but: Collection[str] = ()) -> str:
     if configuration is not None:
         digest.update(json.dumps(configuration, sort_keys=True, default=str).encode())
     for name, parameter in sorted(module.named_parameters(remove_duplicate=False)):
-        if name in but:
-            continue
         dtype = torch.float32 if parameter.dtype in NARROW else parameter.dtype
         digest.update(f"{name}\0{dtype}\0{tuple(parameter.shape)}\0".encode())
         for values in read_in_chunks(parameter):

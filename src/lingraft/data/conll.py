@@ -7,13 +7,12 @@ tags are counted by word, and what a tokenizer makes of a word is not the reader
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import DataError
 from ..core.records import TaggedExample
-from ..core.registry import unknown
 from . import languages
 from .text import read_lines, suffix_of
 
@@ -44,7 +43,6 @@ def tagged_examples(
     language: str,
     columns: tuple[int, int] | None = None,
     labelled: bool = True,
-    labels: Collection[str] | None = None,
     check: Callable[[str], None] | None = None,
 ) -> list[TaggedExample]:
     """Read the sentences of a file, which may be compressed.
@@ -61,7 +59,6 @@ def tagged_examples(
         columns: Which columns, from 0, hold word and tag, in a file that has more than two; negative ones
             count from the end. CoNLL-U's are 1 and 3.
         labelled: Whether every word must have a tag; if not, a sentence without any is read without tags.
-        labels: Refuse other tags.
         check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
 
     Raises:
@@ -83,7 +80,7 @@ def tagged_examples(
                 f"{path}, line {line}: the sentence {name!r} is on line {seen[name]} already; sent_id must be unique"
             )
         seen[name] = line
-        tags = _tags(sentence, path, labelled=labelled, labels=labels, check=check)
+        tags = _tags(sentence, path, labelled=labelled, check=check)
         words = tuple(row.word for row in sentence.rows)
         examples.append(TaggedExample(id=name, group=name, language=code, words=words, tags=tags))
     return examples
@@ -94,7 +91,6 @@ def _tags(
     path: Path,
     *,
     labelled: bool,
-    labels: Collection[str] | None,
     check: Callable[[str], None] | None,
 ) -> tuple[str, ...] | None:
     tags = [row.tag for row in sentence.rows if row.tag is not None]
@@ -114,11 +110,6 @@ def _tags(
                 check(row.tag)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
-        if labels is not None and row.tag not in labels:
-            raise DataError(
-                f"{path}, line {row.line}: the word {row.word!r} has an {unknown(row.tag, list(labels), what='tag')}; "
-                "correct it or add it to the labels"
-            )
     return tuple(tags)
 
 

@@ -8,7 +8,7 @@ languages at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import TypeVar
 
@@ -39,9 +39,7 @@ def split_groups(groups: Iterable[str], sizes: tuple[int, int], draw: int) -> tu
     return frozenset(ranked[:first]), frozenset(ranked[first : first + second])
 
 
-def draw_shots(
-    examples: Sequence[E], k: int, draw: int, *, exclude: Collection[str] = (), per_class: bool = True
-) -> list[E]:
+def draw_shots(examples: Sequence[E], k: int, draw: int, *, per_class: bool = True) -> list[E]:
     """Draw ``k`` examples of every class, at most one of a group.
 
     Examples are taken in rounds of one per class, so the 5-shot draw is the beginning of the 8-shot
@@ -51,22 +49,18 @@ def draw_shots(
         examples: Labelled candidates of one language.
         k: Shots per class; 0 gives none.
         draw: Number of the draw.
-        exclude: Groups never chosen, those of the evaluation data.
         per_class: Whether what is right of an example is its class; otherwise ``k`` are drawn in all.
 
     Raises:
-        DataError: A class has fewer than ``k`` usable examples; every such class is listed.
+        DataError: A class has fewer than ``k`` examples of different groups; every such class is listed.
     """
     if k < 0:
         raise DataError(f"cannot draw {k} shots; k begins at 0")
-    excluded = frozenset(exclude)
     ranked: dict[str, list[E]] = {}
     for example in sorted(examples, key=lambda e: rank(draw, "shots", e.id)):
         if example.gold is None:
             raise DataError(f"cannot draw shots: example {example.id!r} has no label")
-        usable = ranked.setdefault(str(example.gold) if per_class else "", [])
-        if example.group not in excluded:
-            usable.append(example)
+        ranked.setdefault(str(example.gold) if per_class else "", []).append(example)
     counts = {label: len({e.group for e in ranked[label]}) for label in sorted(ranked)}
     short = {label: n for label, n in counts.items() if n < k}
     if short:
