@@ -15,17 +15,20 @@ from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft.cli.main import app
 from lingraft.core.errors import CheckpointError, ConfigError, RunError
 from lingraft.core.files import read_lines, read_object, write_json, write_lines
+from lingraft.core.progress import Advance
 from lingraft.experiments.compare import compare
 from lingraft.experiments.cost import estimates
 from lingraft.experiments.methods import built_in_methods, list_methods
+from lingraft.experiments.processes import start_worker, work
 from lingraft.experiments.worker import chosen_rate, peak_bytes, run_method
 from lingraft.recipe.comparison import METHODS, CompareSettings
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.comparison import _sharing, blocks, read_comparison
 from lingraft.results.pages.comparison_markdown import finding, page_text, table_rows, write_comparison_page
 from lingraft.results.wording import duration
+from lingraft.runs.folder import open_run_folder
 from lingraft.serving.predictor import load
-from quick_run import quick_compare, run
+from quick_run import QUIET, quick_compare, run
 from tiny import WORDS, random_model, save_checkpoint
 
 SMALL = [
@@ -488,11 +491,11 @@ def test_estimates_put_cheap_methods_first(world, tiny_checkpoint, tmp_path):
     assert set(order) == set(METHODS)
 
 
-def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_path, monkeypatch, capfd):
+def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_path, capfd):
     """What is trained is not trained again: after a kill, with a further method, and where all is done."""
 
-    def small(**block):
-        return recipe(world, tiny_checkpoint, tmp_path / "out", **block)
+    def small(*overrides, **block):
+        return recipe(world, tiny_checkpoint, tmp_path / "out", *overrides, **block)
 
     quick_compare(small(methods=["frozen-head", "lingraft"]))
     output = tmp_path / "out"
@@ -501,7 +504,7 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     written = trial.stat().st_mtime_ns
 
     (output / "lingraft" / "method.json").unlink()  # as if it had been killed before its end
-    compare(small(methods=["frozen-head", "lingraft", "prototype"]), quiet=False)
+    quick_compare(small(methods=["frozen-head", "lingraft", "prototype"]), quiet=False)
     assert trial.stat().st_mtime_ns == written
     assert "`prototype`" in (output / "README.md").read_text()
     told = capfd.readouterr().err
@@ -512,7 +515,15 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     quick_compare(small(methods=["frozen-head", "lingraft"]), start=lambda *rest: pytest.fail("all was done"))
     assert "`prototype`" not in (output / "README.md").read_text()
     with pytest.raises(RunError, match="another recipe"):
-        quick_compare(small(methods=["lingraft"]).model_copy(update={"seeds": [7]}))
+        quick_compare(small("train.batch_size=4", methods=["lingraft"]))
+
+
+def test_a_method_works_in_a_process_of_its_own(world, tiny_checkpoint, tmp_path):
+    """Which is given the recipe, leaves the method's files, and has nothing to complain of."""
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "out", methods=["prototype"])
+    (method,) = list_methods(wanted)
+    assert work(method, wanted, QUIET, Advance(), 1, encode_only=False, start=start_worker) is None
+    assert read_object(tmp_path / "out" / "prototype" / "method.json")["name"] == "prototype"
 
 
 def test_what_peft_cannot_do_is_a_row_without_numbers(world, tmp_path):
@@ -613,8 +624,8 @@ def test_a_run_and_a_comparison_do_not_share_a_folder(world, tiny_checkpoint, tm
     with pytest.raises(RunError, match="holds a comparison; give the run a folder of its own"):
         run(wanted.model_copy(update={"compare": None}))
     other = wanted.model_copy(update={"output_dir": tmp_path / "run"})
-    (tmp_path / "run" / "trials").mkdir(parents=True)
-    (tmp_path / "run" / "recipe.yaml").write_text(other.model_copy(update={"compare": None}).to_yaml())
+    with open_run_folder(tmp_path / "run", other.model_copy(update={"compare": None})) as folder:
+        (folder / "trials").mkdir()
     with pytest.raises(RunError, match=r"holds a run; give the comparison .*: output_dir=.*run-compared"):
         quick_compare(other)
 
