@@ -123,7 +123,7 @@ def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[T
             )
 
 
-def _noted(path: Path) -> Identity:
+def _noted(path: Path) -> Mapping[str, Any]:
     """Return what a trial was made of; nothing where that is not written down, or cannot be read any more."""
     try:
         return read_object(path)
