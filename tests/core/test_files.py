@@ -9,7 +9,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from lingraft.core.files import cache_root, locked, locked_or_refused, write_atomically
+from lingraft.core.errors import RunError
+from lingraft.core.files import cache_root, locked, locked_or_refused, read_lines, read_object, write_atomically
 
 fork = multiprocessing.get_context("fork")
 
@@ -162,3 +163,12 @@ def test_a_lock_file_is_as_accessible_as_any_other(tmp_path):
         modes = {(tmp_path / name).stat().st_mode for name in ("usual", "one", "other")}
 
     assert len(modes) == 1
+
+
+def test_what_is_not_even_text_is_refused_with_its_place(tmp_path):
+    """As damaged JSON is, of one object or of a line."""
+    path = tmp_path / "run.json"
+    path.write_bytes(b"\xff\xfe\x00junk")
+    for read in (read_object, lambda path: list(read_lines(path))):
+        with pytest.raises(RunError, match=r"run\.json.*: expected JSON"):
+            read(path)

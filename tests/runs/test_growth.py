@@ -1,5 +1,7 @@
 """A folder grows by seeds, shots and draws, and refuses what was made of something else."""
 
+import shutil
+
 import pytest
 
 from invented import SOURCE, TARGET, world_recipe, write_world
@@ -151,6 +153,36 @@ def test_a_trial_of_another_meaning_is_refused(trained, tiny_checkpoint):
     write_json(path, read_object(path) | {"meaning of a training": "0"})
     with pytest.raises(RunError, match="these have changed: meaning of a training;"):
         run(recipe(world, tiny_checkpoint, folder, "seeds=[1,2]"))
+
+
+@pytest.mark.parametrize("seeds", ["seeds=[1]", "seeds=[1,2]"], ids=["finished", "growing"])
+@pytest.mark.parametrize("how", ["lost", "damaged"])
+@pytest.mark.parametrize(
+    "spoilt", ["trial.json", "probe.json", "scores.jsonl", "adaptation.safetensors", "predictions"]
+)
+def test_a_finished_trial_with_a_spoilt_file_is_made_anew(trained, tiny_checkpoint, tmp_path, spoilt, how, seeds):
+    """Its scores are neither left out nor half read, and all ends as it was."""
+    world, folder = trained
+    copy = shutil.copytree(folder, tmp_path / "run")
+    path = copy / "trials" / "k0-draw0-seed1" / spoilt
+    if spoilt == "predictions":
+        path = copy / "predictions" / "k0-draw0-seed1" / f"{TARGET}.jsonl"
+    made = path.read_bytes()
+    if how == "lost":
+        path.unlink()
+    else:
+        path.write_bytes(b"\xff" + made[: len(made) // 2])
+    run(recipe(world, tiny_checkpoint, copy, seeds))
+    assert path.read_bytes() == made
+
+
+def test_only_the_trials_that_are_asked_for_are_verified(world, tiny_checkpoint, tmp_path):
+    """A seed that a recipe names no more stays, and the rest is that of a run which never had it."""
+    run(recipe(world, tiny_checkpoint, tmp_path / "one-run", "seeds=[1,2]"))
+    fewer = run(recipe(world, tiny_checkpoint, tmp_path / "one-run", "seeds=[2]"))
+    alone = run(recipe(world, tiny_checkpoint, tmp_path / "two-run", "seeds=[2]"))
+    assert {name.split("/")[1] for name in differing(fewer, alone) if "/" in name} == {"k0-draw0-seed1"}
+    assert [name for name in differing(fewer, alone) if "/" not in name] == []
 
 
 def test_a_trial_that_does_not_say_what_it_is_made_of_is_refused(trained, tiny_checkpoint):

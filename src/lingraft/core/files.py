@@ -153,23 +153,23 @@ Row = dict[str, Any]
 
 def read_object(path: Path) -> Row:
     """Return a JSON object; empty where the file is missing."""
-    return _parsed(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
+    return _parsed(path.read_bytes(), str(path)) if path.is_file() else {}
 
 
 def read_lines(path: Path) -> Iterator[Row]:
     """Yield the objects of a JSONL file, one by one; none where the file is missing."""
     if not path.is_file():
         return
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield _parsed(line, f"{path}:{number}")
 
 
-def _parsed(text: str, where: str) -> Row:
+def _parsed(text: bytes, where: str) -> Row:
     try:
         row = json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or not even text
         raise RunError(f"{where}: expected JSON, but {error}. Run the stage that writes this file again") from error
     if not isinstance(row, dict):
         raise RunError(f"{where}: expected a JSON object, found {type(row).__name__}")

@@ -42,6 +42,7 @@ from ..tasks import Task
 from ..tasks.material import Draw
 from ..tasks.scores import score_by_language
 from ..training.evaluation import prediction_rows
+from ..training.finished import is_finished, note_finished
 from ..training.frozen_head import HEAD_FACTOR, Before
 from ..training.head_fits import logistic_head
 from ..training.pools import Context, TrialPools, learning_pools
@@ -101,7 +102,7 @@ def run_method(method: Method, whole: Recipe) -> None:
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
         for trial in trials:
-            if not (folder / "trials" / trial.name / "trial.json").exists():
+            if not is_finished(folder, trial):
                 note_identity(folder, trial, identities[trial])
                 forget_peak()
                 if method.trained or not task.kind.class_logits:
@@ -141,7 +142,7 @@ def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[
         trial = trials_of(recipe)[0]
         result = folder / "trials" / trial.name / "trial.json"
         with open_run_folder(folder, recipe.model_copy(update={"output_dir": folder})):
-            if not result.exists():
+            if not is_finished(folder, trial):
                 name = f"rate {rate:g}"
                 try:
                     blind_context = replace(context, recipe=recipe, materials=blind)
@@ -251,7 +252,7 @@ def run_untrained(trial: Trial, folder: Path, context: Context, method: Method) 
     place = folder / "trials" / trial.name
     write_lines(place / "scores.jsonl", [asdict(one) for one in scores])
     trained = head.weight.numel() + head.bias.numel() if method.network == "frozen-head" else 0
-    write_json(place / "trial.json", {"name": trial.name, "seconds": seconds, "trained": trained})
+    note_finished(folder, trial, {"name": trial.name, "seconds": seconds, "trained": trained})
 
 
 # ---- What a method leaves --------------------------------------------------------------------------

@@ -106,13 +106,13 @@ def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[T
     """
     for trial in trials:
         place, now = folder / "trials" / trial.name, identity_of[trial]
-        before = read_object(place / "identity.json")
+        before = _noted(place / "identity.json")
         if not before and not any((place / name).exists() for name in ("trial.json", "training.safetensors")):
             continue  # not begun
         if not before:
             raise RunError(
-                f"{place} does not say what it was made of (identity.json is missing); choose another output_dir, or "
-                "delete that trial's folder, and it is trained again"
+                f"{place} does not say what it was made of (identity.json is missing or damaged); choose another "
+                "output_dir, or delete that trial's folder, and it is trained again"
             )
         asked = {what for what in before.keys() | now.keys() if what in now or what not in OF_BACKBONE}
         changed = sorted(what for what in asked if before.get(what) != now.get(what))
@@ -123,11 +123,19 @@ def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[T
             )
 
 
+def _noted(path: Path) -> Mapping[str, Any]:
+    """Return what a trial was made of; nothing where that is not written down, or cannot be read any more."""
+    try:
+        return read_object(path)
+    except RunError:
+        return {}
+
+
 def precision_of(folder: Path) -> Precision | None:
     """Return what the first trial of a run, or of a comparison, was computed in; None where there is none yet."""
     for pattern in ("trials/*/identity.json", "*/trials/*/identity.json"):
         for path in sorted(folder.glob(pattern)):
-            found = read_object(path).get("precision")
+            found = _noted(path).get("precision")
             if found in ("float32", "bfloat16"):
                 known: Precision = found
                 return known

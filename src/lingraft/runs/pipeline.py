@@ -16,6 +16,7 @@ from ..core.progress import Reporter
 from ..recipe.settings import Recipe
 from ..results.pages import write_pages
 from ..tasks.material import Materials
+from ..training.finished import is_finished
 from ..training.loop import SAVE_EVERY
 from ..training.trial import run_trial
 from .checks import gather_checked
@@ -53,16 +54,18 @@ def run(
         if next(folder.glob("*/method.json"), None) or (folder / "comparison.json").exists():
             raise RunError(f"{folder} holds a comparison; give the run a folder of its own: output_dir=…")
         trials = trials_of(recipe)
-        if (folder / "README.md").exists():  # written last, after the check of what was saved
+        written = (folder / "README.md").exists()  # last, after the check of what was saved
+        if written and all(is_finished(folder, trial) for trial in trials):
             refuse_changed(folder, trials, trial_identities(trials, recipe, _as_before(recipe)))
             reporter.say(f"{folder} is finished already; delete it to run the recipe anew")
             return folder
+        (folder / "README.md").unlink(missing_ok=True)
         context, card, encoding = prepare(recipe, reporter)
         identities = trial_identities(trials, recipe, context.materials, context.backbone)
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
         for trial in trials:
-            if not (folder / "trials" / trial.name / "trial.json").exists():
+            if not is_finished(folder, trial, reporter.say):
                 note_identity(folder, trial, identities[trial])
                 run_trial(trial, folder, context, reporter, save_every=save_every)
         summarise(folder, recipe, context.backbone, context.cut, encoding)

@@ -18,7 +18,7 @@ from ..backbones import LayerStack
 from ..backbones.digests import weights_digest
 from ..backbones.loading import Backbone
 from ..core.errors import CheckpointError, RunError
-from ..core.files import read_lines, read_object, write_atomically, write_json, write_lines
+from ..core.files import read_lines, write_atomically, write_json, write_lines
 from ..core.records import Trial
 from ..core.version import __version__
 from ..model.adapters.lora import LoraAdapter
@@ -29,6 +29,7 @@ from ..recipe.settings import Recipe
 from ..results.findings import reliability
 from ..results.metrics.calibration import expected_calibration_error
 from ..results.run_files import read_predictions
+from ..training.finished import read_facts
 from .folder import trials_of
 from .selection import select_trial
 
@@ -54,7 +55,7 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
     adaptation, _ = load_adaptation(parts, backbone)
     if isinstance(adaptation.adapter, LoraAdapter) and find_spec("peft"):
         export_peft(adaptation.adapter, backbone.stack, folder / "peft_lora", recipe.backbone.checkpoint)
-    facts = {trial.name: read_object(folder / "trials" / trial.name / "trial.json") for trial in done}
+    facts = {trial.name: read_facts(folder, trial.name) for trial in done}
     digest_after = prove_frozen(backbone)
     training_seconds = sum(fact["seconds"] for fact in facts.values())
     summary = {

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..core.files import write_json, write_lines
+from ..core.files import write_lines
 from ..core.progress import Reporter
 from ..core.records import Trial
 from ..core.version import __version__
@@ -24,6 +24,7 @@ from ..model.prompts.initialisers import prompt_initialiser
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .evaluation import AFTER, evaluate_trial, validation
+from .finished import note_finished
 from .frozen_head import Before
 from .head_fits import fit_frozen_head, fit_ngram_classifiers, retrain_last_layer, weights_of_classes
 from .loop import SAVE_EVERY, Hooks, train
@@ -93,7 +94,7 @@ def run_trial(
         "head_strength": head.strength if head else None,
         "head_dev_score": head.dev_score if head else None,
     }
-    write_json(place / "trial.json", facts)
+    note_finished(folder, trial, facts)
     (place / "training.safetensors").unlink(missing_ok=True)
 
 

@@ -1,0 +1,73 @@
+"""Which trials are finished: ``trial.json``, written last, names every file that a trial left, with its digest.
+
+So a file that was lost or damaged since is noticed, and the trial is made anew: it is never left out of a
+mean without a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import RunError
+from ..core.files import TEMPORARY, read_object, write_json
+from ..core.records import Trial
+
+_NOT_LEFT = ("trial.json", "identity.json", "training.safetensors")
+"""Files beside what a trial left: the record itself, what the trial is made of, and where its training stands."""
+
+
+def note_finished(folder: Path, trial: Trial, facts: Mapping[str, Any]) -> None:
+    """Write ``trial.json``: facts, and the digests of what the trial has left in a run's folder."""
+    left = [
+        path
+        for place in _places(folder, trial)
+        for path in sorted(place.glob("*"))
+        if path.is_file() and path.name not in _NOT_LEFT and not path.name.startswith(TEMPORARY)
+    ]
+    files = {path.relative_to(folder).as_posix(): _digest(path) for path in left}
+    write_json(_record(folder, trial), {**facts, "files": files})
+
+
+def read_facts(folder: Path, trial: str) -> dict[str, Any]:
+    """Return what ``trial.json`` says of a trial, by its name, the digests apart."""
+    return {
+        name: value for name, value in read_object(folder / "trials" / trial / "trial.json").items() if name != "files"
+    }
+
+
+def is_finished(folder: Path, trial: Trial, say: Callable[[str], None] = lambda sentence: None) -> bool:
+    """Return whether a trial is finished and all that it left is as it was; ``say`` reports what is not."""
+    path = _record(folder, trial)
+    if not path.exists():
+        return False
+    try:
+        files = read_object(path).get("files", {})
+    except RunError:
+        spoilt = path
+    else:
+        found = [folder / name for name, digest in files.items() if not _is_still(folder / name, digest)]
+        if not found:
+            return True
+        spoilt = found[0]
+    say(f"{trial.name}: {spoilt} is {'damaged' if spoilt.exists() else 'missing'}; this trial is made anew")
+    return False
+
+
+def _is_still(path: Path, digest: str) -> bool:
+    return path.is_file() and _digest(path) == digest
+
+
+def _record(folder: Path, trial: Trial) -> Path:
+    return folder / "trials" / trial.name / "trial.json"
+
+
+def _places(folder: Path, trial: Trial) -> tuple[Path, Path]:
+    return folder / "trials" / trial.name, folder / "predictions" / trial.name
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
