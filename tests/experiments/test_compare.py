@@ -24,6 +24,7 @@ from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.comparison import _sharing, blocks, read_comparison
 from lingraft.results.pages.comparison_markdown import finding, page_text, table_rows, write_comparison_page
 from lingraft.results.wording import duration
+from lingraft.runs.folder import open_run_folder
 from lingraft.serving.predictor import load
 from quick_run import quick_compare, run
 from tiny import WORDS, random_model, save_checkpoint
@@ -512,7 +513,7 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     quick_compare(small(methods=["frozen-head", "lingraft"]), start=lambda *rest: pytest.fail("all was done"))
     assert "`prototype`" not in (output / "README.md").read_text()
     with pytest.raises(RunError, match="another recipe"):
-        quick_compare(small(methods=["lingraft"]).model_copy(update={"seeds": [7]}))
+        quick_compare(recipe(world, tiny_checkpoint, output, "train.batch_size=3", methods=["lingraft"]))
 
 
 def test_what_peft_cannot_do_is_a_row_without_numbers(world, tmp_path):
@@ -613,8 +614,8 @@ def test_a_run_and_a_comparison_do_not_share_a_folder(world, tiny_checkpoint, tm
     with pytest.raises(RunError, match="holds a comparison; give the run a folder of its own"):
         run(wanted.model_copy(update={"compare": None}))
     other = wanted.model_copy(update={"output_dir": tmp_path / "run"})
-    (tmp_path / "run" / "trials").mkdir(parents=True)
-    (tmp_path / "run" / "recipe.yaml").write_text(other.model_copy(update={"compare": None}).to_yaml())
+    with open_run_folder(tmp_path / "run", other.model_copy(update={"compare": None})) as folder:
+        (folder / "trials").mkdir()
     with pytest.raises(RunError, match=r"holds a run; give the comparison .*: output_dir=.*run-compared"):
         quick_compare(other)
 

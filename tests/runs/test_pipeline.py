@@ -536,5 +536,5 @@ def test_another_checkpoint_does_not_continue_a_run(world, tiny_checkpoint, tmp_
     run(wanted)
     (tmp_path / "run" / "README.md").unlink()
     save_checkpoint(folder, random_model("bert", seed=5))
-    with pytest.raises(RunError, match="other data or another backbone"):
+    with pytest.raises(RunError, match="these have changed: backbone;"):
         run(wanted)
