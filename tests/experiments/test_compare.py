@@ -15,9 +15,11 @@ from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft.cli.main import app
 from lingraft.core.errors import CheckpointError, ConfigError, RunError
 from lingraft.core.files import read_lines, read_object, write_json, write_lines
+from lingraft.core.progress import Advance
 from lingraft.experiments.compare import compare
 from lingraft.experiments.cost import estimates
 from lingraft.experiments.methods import built_in_methods, list_methods
+from lingraft.experiments.processes import start_worker, work
 from lingraft.experiments.worker import chosen_rate, peak_bytes, run_method
 from lingraft.recipe.comparison import METHODS, CompareSettings
 from lingraft.recipe.parsing import parse_recipe, read_recipe
@@ -26,7 +28,7 @@ from lingraft.results.pages.comparison_markdown import finding, page_text, table
 from lingraft.results.wording import duration
 from lingraft.runs.folder import open_run_folder
 from lingraft.serving.predictor import load
-from quick_run import quick_compare, run
+from quick_run import QUIET, quick_compare, run
 from tiny import WORDS, random_model, save_checkpoint
 
 SMALL = [
@@ -489,11 +491,11 @@ def test_estimates_put_cheap_methods_first(world, tiny_checkpoint, tmp_path):
     assert set(order) == set(METHODS)
 
 
-def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_path, monkeypatch, capfd):
+def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_path, capfd):
     """What is trained is not trained again: after a kill, with a further method, and where all is done."""
 
-    def small(**block):
-        return recipe(world, tiny_checkpoint, tmp_path / "out", **block)
+    def small(*overrides, **block):
+        return recipe(world, tiny_checkpoint, tmp_path / "out", *overrides, **block)
 
     quick_compare(small(methods=["frozen-head", "lingraft"]))
     output = tmp_path / "out"
@@ -502,7 +504,7 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     written = trial.stat().st_mtime_ns
 
     (output / "lingraft" / "method.json").unlink()  # as if it had been killed before its end
-    compare(small(methods=["frozen-head", "lingraft", "prototype"]), quiet=False)
+    quick_compare(small(methods=["frozen-head", "lingraft", "prototype"]), quiet=False)
     assert trial.stat().st_mtime_ns == written
     assert "`prototype`" in (output / "README.md").read_text()
     told = capfd.readouterr().err
@@ -513,7 +515,15 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     quick_compare(small(methods=["frozen-head", "lingraft"]), start=lambda *rest: pytest.fail("all was done"))
     assert "`prototype`" not in (output / "README.md").read_text()
     with pytest.raises(RunError, match="another recipe"):
-        quick_compare(recipe(world, tiny_checkpoint, output, "train.batch_size=3", methods=["lingraft"]))
+        quick_compare(small("train.batch_size=4", methods=["lingraft"]))
+
+
+def test_a_method_works_in_a_process_of_its_own(world, tiny_checkpoint, tmp_path):
+    """Which is given the recipe, leaves the method's files, and has nothing to complain of."""
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "out", methods=["prototype"])
+    (method,) = list_methods(wanted)
+    assert work(method, wanted, QUIET, Advance(), 1, encode_only=False, start=start_worker) is None
+    assert read_object(tmp_path / "out" / "prototype" / "method.json")["name"] == "prototype"
 
 
 def test_what_peft_cannot_do_is_a_row_without_numbers(world, tmp_path):

@@ -165,7 +165,10 @@ def test_the_data_card_counts(finished):
 
 
 def test_the_summary_proves_the_backbone_frozen(finished, tiny_backbone):
-    """Digests before and after, counts of all parameters, and the check of the reloaded run."""
+    """Digests before and after, counts of all parameters, and the check of the reloaded run.
+
+    It was made in another process, which refuses a backbone or a tokenizer whose digest it does not find the same.
+    """
     summary = read_run(finished).summary
     assert summary["backbone"]["weights_digest"] == summary["backbone"]["digest_after"] == tiny_backbone.weights_digest
     assert sum(part["count"] for part in summary["frozen"]) == summary["backbone"]["parameters"]
@@ -536,5 +539,5 @@ def test_another_checkpoint_does_not_continue_a_run(world, tiny_checkpoint, tmp_
     run(wanted)
     (tmp_path / "run" / "README.md").unlink()
     save_checkpoint(folder, random_model("bert", seed=5))
-    with pytest.raises(RunError, match="these have changed: backbone;"):
+    with pytest.raises(RunError, match="these have changed: backbone"):
         run(wanted)
