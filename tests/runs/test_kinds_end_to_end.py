@@ -412,7 +412,7 @@ def test_a_non_commercial_licence_is_said(world, tmp_path):
         wanted = recipe("choice", world, tmp_path / "nothing", tmp_path / "run", f"task.licence={licence}")
         with pytest.raises(CheckpointError, match="there is no folder"):
             prepare(wanted, reporter)
-    warned = [sentence for sentence in said if "commercial" in sentence]
+    warned = [sentence for sentence in said if "commercially" in sentence]
     assert warned == ["the data of choice may not be used commercially: CC BY-NC 4.0"]
 
 
@@ -425,7 +425,7 @@ def test_all_windows_are_counted_in_a_plan(world, tiny_checkpoint, tmp_path):
 
     def learnt(one):
         (line,) = (line for line in one.lines if line.startswith("tokens: "))
-        return int(line.split("once, ")[1].split(" to train")[0].replace(",", ""))
+        return int(line.split("once; ")[1].split(" to train")[0].replace(",", ""))
 
     assert learnt(found) > learnt(narrow)  # windows overlap, and repeat the question
 
