@@ -34,6 +34,11 @@ def recipe(folder, *overrides):
     return world_recipe(folder, overrides)
 
 
+def begin_trial(folder):
+    """Leave what the first thing that a trial does leaves."""
+    write_json(folder / "trials" / "k0-draw0-seed1" / "identity.json", {})
+
+
 def test_units_are_shots_draws_and_seeds(tmp_path):
     """One training each, in order, named for its folder."""
     found = trials_of(recipe(tmp_path, "shots.k=[5,0]", "shots.draws=2", "seeds=[3,1]"))
@@ -80,6 +85,7 @@ def test_where_a_run_computes_may_change(tmp_path, override):
 def test_another_recipe_is_refused_by_its_key(tmp_path, override, told):
     """The first setting that differs is named with both values, and nothing is changed."""
     with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
+        begin_trial(folder)
         before = (folder / "recipe.yaml").read_bytes()
     with (
         pytest.raises(RunError, match="holds a run of another recipe") as caught,
@@ -89,6 +95,17 @@ def test_another_recipe_is_refused_by_its_key(tmp_path, override, told):
     assert told in str(caught.value)
     assert "choose another output_dir" in str(caught.value)
     assert (tmp_path / "a" / "recipe.yaml").read_bytes() == before
+
+
+def test_a_recipe_may_be_mended_until_a_trial_has_begun(tmp_path):
+    """Who is told of a wrong path and corrects it has trained nothing that another recipe could spoil."""
+    with open_run_folder(tmp_path / "a", recipe(tmp_path, "task.fields.text=wrong")):
+        pass
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
+        assert changed_settings(folder, recipe(tmp_path)) == []
+        begin_trial(folder)
+
+    assert changed_settings(folder, recipe(tmp_path, "task.fields.text=wrong"))[0].startswith("task.fields.text is")
 
 
 @pytest.mark.parametrize("content", ["seeds: [", "", "- 1\n", "\x00"])
@@ -139,6 +156,7 @@ def test_hidden_files_of_others_survive_in_a_run_folder(tmp_path):
 def test_a_run_that_is_refused_sweeps_nothing(tmp_path):
     """With another recipe the folder is not ours to tidy up."""
     with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
+        begin_trial(folder)
         (folder / ".lingraft-scores-x1.jsonl").touch()
     with pytest.raises(RunError), open_run_folder(tmp_path / "a", recipe(tmp_path, "train.batch_size=9")):
         pass
@@ -211,6 +229,7 @@ def test_a_full_disk_keeps_the_old_file(tmp_path):
 def test_a_recipe_of_an_older_version_is_refused_by_what_it_lacks(tmp_path):
     """What it does not say may have been something else then: nothing is assumed."""
     now = recipe(tmp_path)
+    begin_trial(tmp_path)
     older = now.model_dump(mode="json", by_alias=True)
     del older["train"]["warmup_share"]
     YAML(typ="safe", pure=True).dump(older, tmp_path / "recipe.yaml")

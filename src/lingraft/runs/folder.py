@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -148,13 +149,14 @@ def folder_problems(folder: Path, recipe: Recipe) -> list[str]:
 
 
 def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
-    """Say in what ``recipe`` would train something else than a folder's trials; empty where it has no recipe.
+    """Say in what ``recipe`` would train something else than a folder's trials; empty where none has begun.
 
     Raises:
         RunError: The folder's recipe cannot be read.
     """
     path = folder / "recipe.yaml"
-    if not path.exists():
+    begun = next(chain(folder.glob("trials/*"), folder.glob("*/trials/*")), None)  # its own, or its methods'
+    if begun is None or not path.exists():
         return []
     ours, theirs = (
         deciding_settings(values) for values in (recipe.model_dump(mode="json", by_alias=True), read_yaml(path))
