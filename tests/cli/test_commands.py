@@ -147,6 +147,16 @@ def test_a_run_can_be_scored_in_a_language_it_never_saw(call, finished):
     assert "yor-Latn" in printed.out
 
 
+@pytest.mark.parametrize("width", [44, 60])
+def test_intervals_stay_on_one_line_in_a_narrow_terminal(call, finished, monkeypatch, width):
+    """`evaluate` leaves out columns before it breaks an interval over two lines."""
+    monkeypatch.setattr("lingraft.cli.tables.terminal.width", width)
+    lines = call("evaluate", finished, "--languages", "yo", "--quiet").out.splitlines()
+    scores = [line for line in lines if "yor-Latn" in line]
+    assert len(scores) == 2
+    assert all(re.search(r"\d\.\d{3} +\d\.\d{3} to \d\.\d{3}", line) for line in scores)
+
+
 def test_evaluating_the_run_again_gives_its_own_scores(finished):
     """Scoring afresh, from the words up, gives the accuracy that the run wrote down."""
     from lingraft.runs.rescore import rescore

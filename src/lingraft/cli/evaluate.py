@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 
+from .tables import Column, print_table
 from .terminal import Quiet, RunFolder, console
 
 
@@ -42,13 +42,28 @@ def evaluate(
         quiet=quiet,
     )
     crossed = any(s.context_language not in (None, s.language) for _, s in scores)
-    table = Table()
-    for heading in ("language", *(["context"] if crossed else []), "part", "metric", "value", "95 % interval", "n"):
-        table.add_column(heading, justify="right" if heading in ("value", "n") else "left")
-    for part, s in scores:
-        context = [s.context_language or ""] if crossed else []
-        table.add_row(s.language, *context, part, s.metric, f"{s.value:.3f}", f"{s.low:.3f} to {s.high:.3f}", str(s.n))
-    console.print(table)
+    columns = [
+        Column("language", justify="left"),
+        Column("context", justify="left"),
+        Column("part", 1, justify="left"),
+        Column("metric", justify="left"),
+        Column("value"),
+        Column("95 % interval"),
+        Column("n", 2),
+    ]
+    rows = [
+        [
+            s.language,
+            (s.context_language or "") if crossed else "",
+            part,
+            s.metric,
+            f"{s.value:.3f}",
+            f"{s.low:.3f} to {s.high:.3f}",
+            str(s.n),
+        ]
+        for part, s in scores
+    ]
+    print_table(f"{split} examples", columns, rows)
     if output is not None:
         from dataclasses import asdict
 
@@ -71,12 +86,9 @@ def score(
     from ..tasks.score_files import score_files
 
     found = score_files(predictions, gold, metric, missing_is_wrong=missing_is_wrong)
-    table = Table()
-    for heading in ("metric", "value", "95 % interval"):
-        table.add_column(heading, justify="left" if heading == "metric" else "right")
-    for one in found.scores:
-        table.add_row(one.metric, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}")
-    console.print(table)
+    columns = [Column("metric", justify="left"), Column("value"), Column("95 % interval")]
+    rows = [[one.metric, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}"] for one in found.scores]
+    print_table("", columns, rows)
     drawn = "" if found.groups == found.examples else f", drawn in {found.groups:,} groups for the intervals"
     missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
     console.print(f"{found.examples:,} examples{drawn}{missed}", highlight=False)

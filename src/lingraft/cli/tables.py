@@ -28,7 +28,7 @@ def print_table(
     """Print rows under their headings, without the columns that there is no room for.
 
     Args:
-        title: Above it.
+        title: Above it; empty for none.
         columns: Headings.
         rows: A text for each column.
         console: Where to; its width is kept to, which is that of the terminal, or ``COLUMNS``.
@@ -51,7 +51,12 @@ def print_table(
 
 def _table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True
+        title=title or None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+        collapse_padding=True,
     )
     for column in columns:
         table.add_column(column.heading, justify="left" if column.justify == "left" else "right", overflow="fold")
