@@ -314,6 +314,24 @@ def test_a_joint_order_is_that_of_its_epochs():
         assert [[rows(b) for b in step()] for step in made.epoch(epoch)] == [[rows(b) for b in s] for s in expected]
 
 
+def test_random_numbers_of_a_joint_epoch_are_drawn_in_one_order():
+    """Batches of the targets, which of them comes when, batches of the source: drawn otherwise, results would move."""
+    rng = np.random.default_rng([8, 2])
+
+    def drawn(count):
+        ids = sorted(rng.permutation(count), key=lambda i: 1 + i % 5)
+        batches = [ids[at : at + 2] for at in range(0, count, 2)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    targets = drawn(5)
+    when = [*rng.permutation(3), *rng.permutation(3)][:4]
+    expected = [[ids, targets[i]] for ids, i in zip(drawn(7), when, strict=True)]
+
+    found = steps(source_pool(7), [target_pool(5)], batch_size=2, seed=8, epoch=2)
+
+    assert [[rows(batch) for batch in step] for step in found] == expected
+
+
 def test_epochs_of_a_sequential_order_differ_and_repeat():
     """Another order in each epoch, the same one when asked again; a source language alone has its epochs only."""
     made = order(source_pool(20), [target_pool(20)], kind="sequential", epochs=2, batch_size=3)

@@ -201,7 +201,7 @@ def _joined(source: P, targets: Sequence[P], batch_size: int, rng: np.random.Gen
     sources = islice(_endless(source, batch_size, rng), length)
     if not wanted:
         return [((source, ids),) for ids in sources]
-    order = _repeated_permutation(len(wanted), length, rng)
+    order = list(_repeated_permutation(len(wanted), length, rng))  # drawn before the sources are, which are lazy
     return [((source, ids), wanted[i]) for ids, i in zip(sources, order, strict=True)]
 
 
