@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from identities import identity_of
 from invented import world_recipe, write_world
 from lingraft.backbones import backbones
 from lingraft.backbones.encoding import encode
@@ -19,7 +20,7 @@ from lingraft.core.files import read_object, write_json
 from lingraft.core.records import IDS, Features, States
 from lingraft.experiments.baselines.peft import METHODS, peft_network
 from lingraft.model.adaptation import build_adaptation
-from lingraft.model.checkpoint import Identity, read_identity, save_adaptation
+from lingraft.model.checkpoint import read_identity, save_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
@@ -138,12 +139,7 @@ def test_a_run_predicts_in_the_precision_it_was_trained_in(tmp_path, tiny_checkp
 def test_an_older_adaptation_is_one_of_float32(tmp_path):
     """Files that do not name a precision were made before there was a choice."""
     path = tmp_path / "adaptation.safetensors"
-    who = Identity(
-        checkpoint="", weights_digest="", tokenizer_digest="", text_prefix="", cut=0, max_length=8, task="", labels=(),
-        kind="classification", source_language="", languages=(), prompt=None, adapter=None, version="",
-        precision="bfloat16",
-    )  # fmt: skip
-    save_adaptation(path, nn.Linear(2, 2), who)
+    save_adaptation(path, nn.Linear(2, 2), identity_of(precision="bfloat16"))
     with safe_open(path, "pt") as file:
         about = json.loads(file.metadata()["lingraft"])
     del about["identity"]["precision"]

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
+from identities import identity_of
 from lingraft.backbones import backbones
 from lingraft.backbones.digests import weights_digest
 from lingraft.core.errors import ConfigError
 from lingraft.core.records import IDS, States
 from lingraft.experiments.baselines.peft import METHODS, PeftUnsupportedError, as_graft, peft_network, share_memory
 from lingraft.experiments.baselines.prototype import prototype_logits
-from lingraft.model.checkpoint import Identity
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
@@ -214,12 +214,8 @@ def test_a_lora_of_pefts_becomes_one_of_ours(family):
     with torch.no_grad():
         for parameter in net.adaptation.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
-    who = Identity(
-        checkpoint="", weights_digest="", tokenizer_digest="", text_prefix="", cut=IDS, max_length=8, task="",
-        labels=(), kind="classification", source_language="", languages=(), prompt=None, adapter=None, version="",
-    )  # fmt: skip
 
-    adaptation, known = as_graft(net, who)
+    adaptation, known = as_graft(net, identity_of(cut=IDS))
 
     options = Block.model_validate(known.adapter)
     assert (options.name, options.options["targets"]) == ("lora", ["attention.self.query", "attention.self.value"])

@@ -11,11 +11,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from full_disk import full_disk
+from identities import identity_of
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.walk import states_at
 from lingraft.core.errors import CheckpointError
 from lingraft.model.adaptation import build_adaptation
-from lingraft.model.checkpoint import Identity, continue_from, load_adaptation, read_identity, save_adaptation
+from lingraft.model.checkpoint import continue_from, load_adaptation, read_identity, save_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
@@ -28,21 +29,14 @@ PROMPT, ADAPTER = {"name": "deep", "length": 2, "language_length": 1}, {"name": 
 @pytest.fixture
 def identity(tiny_backbone):
     """Who the adaptation is."""
-    return Identity(
-        checkpoint=tiny_backbone.name,
-        weights_digest=tiny_backbone.weights_digest,
-        tokenizer_digest=tiny_backbone.tokenizer_digest,
+    return identity_of(
+        tiny_backbone,
         text_prefix="ẹ: ",
-        cut=1,
-        max_length=16,
         task="tópìkì",
-        kind="classification",
         labels=("a", "b", "ọ"),
-        source_language="eng-Latn",
         languages=("yor-Latn", "quy-Latn"),
         prompt=PROMPT,
         adapter=ADAPTER,
-        version="0",
     )
 
 

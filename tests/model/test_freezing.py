@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from identities import identity_of
 from lingraft.backbones.digests import weights_digest
 from lingraft.backbones.walk import states_at
 from lingraft.core.errors import ConfigError
 from lingraft.core.records import IDS
-from lingraft.model.checkpoint import Identity, load_adaptation, save_adaptation
+from lingraft.model.checkpoint import load_adaptation, save_adaptation
 from lingraft.model.freezing import Phase, describe_phase, freezing, of_layers, phase_at, unfrozen_names
 from small_training import (
     CPU,
@@ -301,22 +302,7 @@ def test_a_parameter_is_not_unfrozen_and_replaced(stack):
 @pytest.fixture
 def identity(tiny_backbone):
     """Who the adaptation is."""
-    return Identity(
-        checkpoint=tiny_backbone.name,
-        weights_digest=tiny_backbone.weights_digest,
-        tokenizer_digest=tiny_backbone.tokenizer_digest,
-        text_prefix="",
-        cut=1,
-        max_length=16,
-        task="topic",
-        kind="classification",
-        labels=("a", "b"),
-        source_language="eng-Latn",
-        languages=(TARGET,),
-        prompt={"name": "deep", "length": 2, "language_length": 2},
-        adapter=None,
-        version="0",
-    )
+    return identity_of(tiny_backbone, prompt={"name": "deep", "length": 2, "language_length": 2})
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from identities import identity_of
 from lingraft.core.errors import DataError
 from lingraft.core.records import Prediction
-from lingraft.model.checkpoint import Identity
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.runs import rescore
 from lingraft.tasks.benchmarks.catalogue import is_held_out
@@ -30,11 +30,8 @@ class Stub:
     """What `load` gives, for a run that answers by rule; it notes what it was asked."""
 
     def __init__(self, kind, labels, answer, *, task="nusax"):
-        self.identity = Identity(
-            checkpoint="", weights_digest="", tokenizer_digest="", text_prefix="", cut=0, max_length=32, task=task,
-            kind=kind, labels=labels, source_language="eng-Latn", languages=("ace-Latn",), prompt=None, adapter=None,
-            version="0", kind_options={"scheme": "bio"} if kind == "tagging" else {},
-        )  # fmt: skip
+        options = {"scheme": "bio"} if kind == "tagging" else {}
+        self.identity = identity_of(task=task, kind=kind, labels=labels, languages=("ace-Latn",), kind_options=options)
         self.answer, self.asked = answer, []
 
     def predict_examples(self, examples, language):

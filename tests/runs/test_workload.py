@@ -15,7 +15,7 @@ from lingraft.runs.workload import Workload
 from quick_run import run
 from trained_run import trained_run
 
-SMALL = ["train.num_train_epochs=3", "train.batch_size=5", "seeds=[1,2]", "device=cpu"]
+SMALL = ["train.num_train_epochs=2", "train.batch_size=5", "seeds=[1]", "device=cpu"]
 PARTS = [
     *("prompt.name=deep", "prompt.length=2", "prompt.language_length=1"),
     *("adapter.name=bottleneck", "adapter.width=4", "adapter.language_width=2"),
@@ -90,7 +90,7 @@ def parallel(world):
 
 FROM_TASK = {"parallel": {"from": "task", "labelled": True}}
 CASES = {
-    "pairs": (PARTS, parallel),
+    "pairs": ([*PARTS, "seeds=[1,2]"], parallel),
     "several shots and draws": ([*PARTS, "shots.k=[0,2]", "shots.draws=2"], parallel),
     "no pairs, and shots in some trials": ([*PARTS, "shots.k=[0,1]"], lambda world: {}),
     "some pairs": ([*PARTS, "train.max_pairs=7"], parallel),
@@ -142,12 +142,12 @@ def test_the_cases_differ_where_they_should(world, tiny_checkpoint):
         backbone = {"checkpoint": str(tiny_checkpoint), "cut": 1, "max_length": 20}
         return plan(world_recipe(world, [*SMALL, *overrides], **{"backbone": backbone} | changes(world))).work.trials
 
-    without, shots = counted("no pairs, and shots in some trials")[::2]
+    without, shots = counted("no pairs, and shots in some trials")
     assert (without.languages, shots.languages) == ((), (TARGET,))
     assert without.trained < shots.trained
-    assert [list(work.ngram_characters) for work in counted("n-grams")] == [[TARGET]] * 2
+    assert [list(work.ngram_characters) for work in counted("n-grams")] == [[TARGET]]
     assert not any(work.ngram_characters for work in counted("pairs"))
-    assert [work.head_steps > 0 for work in counted("questions")] == [True] * 4
+    assert [work.head_steps > 0 for work in counted("questions")] == [True] * 2
 
 
 FORWARD = {

@@ -150,18 +150,6 @@ def test_unknown_losses_are_refused(teacher):
 # ---- What a loss is shown --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def stack(tiny_backbone):
-    """The frozen layers."""
-    return tiny_backbone.stack
-
-
-@pytest.fixture(scope="module")
-def world(stack):
-    """Steps of an epoch."""
-    return small_world(stack)
-
-
 @pytest.fixture
 def model(stack):
     """A model amid training, dropout off."""

@@ -7,19 +7,7 @@ from torch import nn
 import lingraft.training.gradient_balance
 from lingraft.training.gradient_balance import EVERY, MEMORY, Balance
 from lingraft.training.losses import Losses, Objective
-from small_training import shaken, small_model, small_settings, small_transfer, small_world, task_loss, trained
-
-
-@pytest.fixture(scope="module")
-def stack(tiny_backbone):
-    """The frozen layers."""
-    return tiny_backbone.stack
-
-
-@pytest.fixture(scope="module")
-def world(stack):
-    """Steps of an epoch."""
-    return small_world(stack)
+from small_training import shaken, small_model, small_settings, small_transfer, task_loss, trained
 
 
 @pytest.fixture

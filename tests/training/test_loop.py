@@ -25,21 +25,8 @@ from small_training import (
     small_model,
     small_settings,
     small_transfer,
-    small_world,
     trained,
 )
-
-
-@pytest.fixture(scope="module")
-def stack(tiny_backbone):
-    """The frozen layers."""
-    return tiny_backbone.stack
-
-
-@pytest.fixture(scope="module")
-def world(stack):
-    """Steps of an epoch."""
-    return small_world(stack)
 
 
 @pytest.fixture

@@ -11,19 +11,7 @@ from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.classification import cross_entropy
 from lingraft.training.ema_teacher import Teacher
 from lingraft.training.losses import Losses, Objective
-from small_training import SOURCE, TARGET, shaken, small_model, small_transfer, small_world, task_loss
-
-
-@pytest.fixture(scope="module")
-def stack(tiny_backbone):
-    """The frozen layers."""
-    return tiny_backbone.stack
-
-
-@pytest.fixture(scope="module")
-def world(stack):
-    """Steps of an epoch."""
-    return small_world(stack)
+from small_training import SOURCE, TARGET, shaken, small_model, small_transfer, task_loss
 
 
 @pytest.fixture

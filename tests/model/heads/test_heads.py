@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from identities import identity_of
 from lingraft.core.records import PairExample, States
 from lingraft.model.adaptation import Adaptation
-from lingraft.model.checkpoint import Identity, load_adaptation, save_adaptation
+from lingraft.model.checkpoint import load_adaptation, save_adaptation
 from lingraft.model.heads import Head, TextClassifier, build_head, heads, restore_text_classifiers, text_classifiers
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
@@ -84,13 +85,7 @@ def test_a_text_classifier_from_outside_is_saved_and_asked(registered, tiny_back
     """By the language's name and its own; in its language alone, and ensembled with another that is there."""
     model = GraftedModel(tiny_backbone.stack, Adaptation(None, None, LinearClassifier(24, 2)))
     model.adaptation.add_text_classifier("yor-Latn", LengthClassifier(torch.tensor([1.0, -1.0])))
-    identity = Identity(
-        checkpoint=tiny_backbone.name, weights_digest=tiny_backbone.weights_digest,
-        tokenizer_digest=tiny_backbone.tokenizer_digest, text_prefix="", cut=1, max_length=16, task="t",
-        kind="classification", labels=("a", "b"), source_language="eng-Latn", languages=("yor-Latn",), prompt=None,
-        adapter=None, version="0",
-    )  # fmt: skip
-    save_adaptation(tmp_path / "a.safetensors", model.adaptation, identity)
+    save_adaptation(tmp_path / "a.safetensors", model.adaptation, identity_of(tiny_backbone))
     loaded, _ = load_adaptation(tmp_path / "a.safetensors", tiny_backbone)
     example, logits = PairExample("1", "1", "yor-Latn", text_a="abcd"), [torch.tensor([0.5, 0.5])]
     for adaptation in (model.adaptation, loaded):
