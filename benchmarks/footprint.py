@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,9 @@ def measure_runs(counts: Sequence[int], data: Path, output: Path, cache: Path) -
     return rows
 
 
-def measure_start(run: Path, folder: str, rounds: int, cache: Path) -> dict[str, Any]:
+def measure_start(
+    run: Path, folder: str, rounds: int, cache: Path, spend: Callable[[Sequence[str], Path], Usage] = spend
+) -> dict[str, Any]:
     """``predict`` on one line beside the yardstick, in turns; the first of each warms the file cache."""
     text = run.parent / "line.txt"
     text.write_text("The match ended with two goals.\n", encoding="utf-8")

@@ -106,3 +106,47 @@ def test_absent_data_are_answered_in_one_line(step_time, tmp_path, capsys):
     with pytest.raises(SystemExit):
         step_time.main(["--data-dir", str(tmp_path / "nowhere"), "--methods", "lingraft"])
     assert "--data-dir" in capsys.readouterr().err.splitlines()[-1]
+
+
+# ---- Memory and start ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def footprint():
+    """``benchmarks/footprint.py`` as a module."""
+    spec = importlib.util.spec_from_file_location("footprint", FOLDER / "footprint.py")
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "footprint", module)
+        spec.loader.exec_module(module)
+    return module
+
+
+def test_what_a_process_spends_is_its_own(footprint, tmp_path):
+    """Its peak is that of what it holds, and its processor's seconds are those of what it computes."""
+    program = (
+        "import time; {}; until = time.process_time() + {}\nwhile time.process_time() < until: pass\nprint('done')"
+    )
+    small = footprint.spend(["-c", program.format("x = 0", 0.0)], tmp_path)
+    large = footprint.spend(["-c", program.format("x = b'x' * 600_000_000", 0.5)], tmp_path)
+
+    assert small.printed == large.printed == "done\n"
+    assert large.peak >= max(600e6, small.peak)  # a process inherits the peak of the one that starts it
+    assert large.cpu_seconds > small.cpu_seconds + 0.4
+
+
+def test_a_process_that_fails_says_why(footprint, tmp_path):
+    """Its complaint ends the benchmark."""
+    with pytest.raises(SystemExit, match="no such thing"):
+        footprint.spend(["-c", "raise ValueError('no such thing')"], tmp_path)
+
+
+def test_start_is_measured_beside_its_yardstick(footprint, tmp_path):
+    """Ratios are medians over rounds of what stood side by side, the first round left out."""
+    seconds = iter([(9.0, 90.0), (2.0, 3.0), (4.0, 4.0), (2.0, 2.4)])
+    turns = (footprint.Usage(one, one / 2, 10, "") for pair in seconds for one in pair)
+    found = footprint.measure_start(tmp_path, "", 3, tmp_path, spend=lambda arguments, cache: next(turns))
+
+    assert found["ratio"] == pytest.approx(1.2)
+    assert found["yardstick"]["seconds"] == 2.0
+    assert found["predict"]["cpu_seconds"] == pytest.approx(1.5)

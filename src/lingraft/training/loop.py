@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_swa_multi_avg_fn
 
 from ..core.errors import RunError
+from ..core.memory import release_freed_memory
 from ..core.records import Batch
 from ..model.freezing import Phase, describe_phase, phase_at
 from ..model.network import GraftedModel, Network
@@ -33,6 +34,7 @@ from .monitor import Monitor
 from .state import TrainingState, restore, take_snapshot
 
 SAVE_EVERY = 20.0  # seconds between two saved training states
+RELEASE_EVERY = 20  # steps between two times that freed memory goes back to the system
 GATE_FACTOR = 10.0  # gates learn so much faster than prompts, which have no gradient until the gate moves
 
 
@@ -198,6 +200,8 @@ class _Training:
         if not math.isfinite(last):
             raise _diverged(f"loss became {last}", state.step, self.total, self.settings)
         tokens = sum(int(batch.states.mask.sum()) for batch in batches)
+        if state.step % RELEASE_EVERY == 0:
+            release_freed_memory()
         self.hooks.advance(Progress(state.step, self.total, last, tokens, self.meter.tokens_per_second))
 
     def save_now_and_then(self, epoch: int) -> None:
