@@ -206,6 +206,17 @@ def test_step_times_of_the_results_page_are_those_of_the_benchmark():
     ]
 
 
+def test_footprint_of_the_results_page_is_that_of_the_benchmark():
+    """Each row of the table, from ``footprint.json``."""
+    found = json.loads((RESULTS / "footprint.json").read_text(encoding="utf-8"))
+    table = _table(RESULTS / "README.md", "## Memory of a run, and the start of `lingraft predict`")
+    runs = [(row["peak_bytes"], f"{row['seconds']:.1f}") for row in found["runs"]]
+    starts = [found["start"][name] for name in ("yardstick", "predict")]
+    rows = runs + [(row["peak_bytes"], f"{row['seconds']:.2f}") for row in starts]
+    assert [list(shown.values())[1:] for shown in table.values()] == [[f"{peak / 1e6:,.0f}", s] for peak, s in rows]
+    assert f"takes {found['start']['ratio']:.2f} times" in (RESULTS / "README.md").read_text(encoding="utf-8")
+
+
 # ---- Links, files and commands ----------------------------------------------------------------------
 
 
