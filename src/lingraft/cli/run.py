@@ -134,7 +134,10 @@ def show_results(folder: Path) -> None:
         ]
         for row in results(found)
     ]
-    print_table(f"{found.data['task']}: {shown}, 95 % intervals", columns, rows)
+    if rows:
+        print_table(f"{found.data['task']}: {shown}, 95 % intervals", columns, rows)
+    for sentence in found.data.get("unscored", ()):
+        console.print(escape(sentence), highlight=False)
     console.print(f"report: {folder / 'report.html'}", highlight=False)
 
 

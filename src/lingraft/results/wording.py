@@ -335,7 +335,8 @@ def _describe_source_score(name: str, score: Row) -> str:
 
 def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
     """Warn of everything that a reader must know before believing the headline."""
-    found = [_baseline_warning(result) for result in results if result.language != run.source_language]
+    found = [str(sentence) for sentence in run.data.get("unscored", [])]
+    found += [_baseline_warning(result) for result in results if result.language != run.source_language]
     found += [_majority_warning(result) for result in results]
     found += [
         f"{result.name} has only {plural(result.n, f'test {result.words.example}')}: its interval is wide."

@@ -110,7 +110,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "backbone": run.summary.get("backbone", {}),
         "task": run.data.get("task", "an unnamed task"),
         "source": run.name(run.source_language),
-        "headline": wording.headline(main),
+        "headline": "Nothing was scored" if run.data.get("unscored") and not main else wording.headline(main),
         "main": [
             {"result": result, "sentence": wording.sentence(result), "trust": wording.trust(result)} for result in main
         ],
