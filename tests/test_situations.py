@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from lingraft.core.files import read_object
+from lingraft.data.table import read_table
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.run_files import read_run
+from lingraft.runs.given import given_data
 from lingraft.serving.predictor import load
 from quick_run import run
 from tiny import REPOSITORY
@@ -23,6 +25,7 @@ ENGLISH, SWAHILI = "eng-Latn", "swh-Latn"
 
 PROMISED = {
     "all_labels": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 40}),
+    "data_in_memory": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
     "files_without_language": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
     "no_test_set": ({SWAHILI: 35}, {SWAHILI: 35}),
     "one_file": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
@@ -33,16 +36,26 @@ PROMISED = {
 group of training examples is held out as development set where there is none."""
 
 
+def in_memory(split, name):
+    """Give a table of the folder as a list of dicts."""
+    return {split: [row for _, row in read_table(FOLDER / "data" / name)]}
+
+
+GIVEN = {"data_in_memory": in_memory("train", "english.csv") | in_memory("test", "swahili_test.csv")}
+"""What is given in Python beside a recipe."""
+
+
 @pytest.fixture
 def situation(tiny_checkpoint, tmp_path, monkeypatch):
-    """A function that runs a recipe of the folder, or reads it."""
+    """A function that runs a recipe of the folder, and returns the run's folder."""
     monkeypatch.chdir(REPOSITORY)
 
-    def read(name, *overrides):
-        small = [*SMALL, f"backbone.checkpoint={tiny_checkpoint}", f"output_dir={tmp_path / name}", *overrides]
-        return read_recipe(Path("examples/situations") / f"{name}.yaml", small)
+    def run_it(name):
+        small = [*SMALL, f"backbone.checkpoint={tiny_checkpoint}", f"output_dir={tmp_path / name}"]
+        with given_data(GIVEN.get(name)) as settings:
+            return run(read_recipe(Path("examples/situations") / f"{name}.yaml", [*settings, *small]))
 
-    return read
+    return run_it
 
 
 def test_every_recipe_has_a_promise_and_a_paragraph():
@@ -61,7 +74,7 @@ def test_a_recipe_is_short(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_situation_runs(situation, name):
     """It learns from what it promises, and scores what it promises, in the languages that it names and no other."""
-    folder = run(situation(name))
+    folder = situation(name)
     tested, labelled = PROMISED[name]
     found = read_run(folder)
     languages = read_object(folder / "data.json")["languages"]
@@ -72,7 +85,7 @@ def test_a_situation_runs(situation, name):
 
 def test_a_model_without_a_test_set_predicts(situation):
     """It has learnt, and answers as any other."""
-    folder = run(situation("no_test_set"))
+    folder = situation("no_test_set")
     (answer,) = load(folder).predict(["Mvua itanyesha kesho."], language="sw")
     assert answer.value in ("health", "market", "weather")
-    assert len((run(situation("unlabelled_test")) / f"answers.{SWAHILI}.jsonl").read_text().splitlines()) == 12
+    assert len((situation("unlabelled_test") / f"answers.{SWAHILI}.jsonl").read_text().splitlines()) == 12

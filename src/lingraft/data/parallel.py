@@ -25,6 +25,7 @@ from ..core.errors import DataError
 from ..core.records import ParallelPair
 from ..core.registry import unknown
 from . import languages
+from .memory import SUFFIX
 from .table import cell_of, read_table
 from .text import normalise, open_bytes, read_lines, suffix_of
 
@@ -110,7 +111,7 @@ def _entries(path: Path, source: str, target: str, fields: Mapping[str, str] | N
     suffix = suffix_of(path)
     if fields is None and suffix == ".tsv":
         return _or_lexicon("tsv", list(_tab_separated(path, source, target)))
-    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet") or str(path).startswith("hub:"):
+    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", SUFFIX) or str(path).startswith("hub:"):
         kind = "jsonl" if suffix == ".ndjson" else suffix.removeprefix(".") or "hub"
         return _or_lexicon(kind, list(_columns(path, source, target, fields)))
     if fields is not None:
