@@ -30,6 +30,7 @@ PROMISED = {
     "no_test_set": ({SWAHILI: 35}, {SWAHILI: 35}),
     "one_file": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
     "one_language": ({SWAHILI: 12}, {SWAHILI: 35}),
+    "own_language": ({"mylang": 12}, {"mylang": 21}),
     "unlabelled_test": ({ENGLISH: 0, SWAHILI: 0}, {ENGLISH: 27, SWAHILI: 0}),
 }
 """By recipe: how many texts of each language are scored, and how many labels of it are learnt from; every eighth
