@@ -21,10 +21,11 @@ SMALL = [
     *("adapter.name=bottleneck", "adapter.width=4", "adapter.language_width=2"),
 ]
 
-ENGLISH, SWAHILI = "eng-Latn", "swh-Latn"
+ENGLISH, SWAHILI, COAST = "eng-Latn", "swh-Latn", "swh-Latn-x-coast"
 
 PROMISED = {
     "all_labels": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 40}),
+    "continued": ({ENGLISH: 0, SWAHILI: 12, COAST: 40}, {ENGLISH: 27, SWAHILI: 0, COAST: 0}),
     "data_in_memory": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
     "files_without_language": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
     "no_test_set": ({SWAHILI: 35}, {SWAHILI: 35}),
@@ -51,8 +52,8 @@ def situation(tiny_checkpoint, tmp_path, monkeypatch):
     """A function that runs a recipe of the folder, and returns the run's folder."""
     monkeypatch.chdir(REPOSITORY)
 
-    def run_it(name):
-        small = [*SMALL, f"backbone.checkpoint={tiny_checkpoint}", f"output_dir={tmp_path / name}"]
+    def run_it(name, *overrides):
+        small = [*SMALL, f"backbone.checkpoint={tiny_checkpoint}", f"output_dir={tmp_path / name}", *overrides]
         with given_data(GIVEN.get(name)) as settings:
             return run(read_recipe(Path("examples/situations") / f"{name}.yaml", [*settings, *small]))
 
@@ -90,3 +91,17 @@ def test_a_model_without_a_test_set_predicts(situation):
     (answer,) = load(folder).predict(["Mvua itanyesha kesho."], language="sw")
     assert answer.value in ("health", "market", "weather")
     assert len((situation("unlabelled_test") / f"answers.{SWAHILI}.jsonl").read_text().splitlines()) == 12
+
+
+def test_a_finished_run_continues(situation):
+    """With another language, beside which the run without it stays whole, and with another seed."""
+    test = "swahili_test.csv"
+    first = situation("continued", "task.target_languages=[swh-Latn]", f"task.files.test={{swh: {test}}}")
+    made = (first / "adaptation.safetensors").read_bytes()
+    folder = situation("continued")
+    assert (folder / "earlier" / "1-target" / "adaptation.safetensors").read_bytes() == made
+    assert situation("continued", "seeds=[1,2]") == folder
+    scores = read_run(folder).scores
+    assert {(score.language, score.seed) for score in scores} == {
+        (code, seed) for code in (SWAHILI, COAST) for seed in (1, 2)
+    }
