@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.data.languages import INDIVIDUAL, aliases, canonical, cldr_locale, display_name, is_listed, related
+from lingraft.data.languages import INDIVIDUAL, aliases, among, canonical, cldr_locale, display_name, is_listed, related
 
 
 @pytest.mark.parametrize(
@@ -180,3 +180,16 @@ def test_a_slip_of_the_pen_is_no_language_of_one_s_own(spelling):
 def test_what_lists_have_is_known(code, listed):
     """A well-formed code may be on none."""
     assert is_listed(code) is listed
+
+
+@pytest.mark.parametrize(
+    ("code", "known", "found"),
+    [
+        ("kor-Hang", ["eng-Latn", "kor-Kore"], "kor-Kore"), ("kor-Hang", ["kor-Hang", "kor-Kore"], "kor-Hang"),
+        ("zho-Hani", ["zho-Hans", "zho-Hant"], "zho-Hani"), ("zho-Hani", ["zho-Hant"], "zho-Hant"),
+        ("yor-Latn", ["kor-Kore"], "yor-Latn"),
+    ],
+)  # fmt: skip
+def test_a_language_is_found_among_others_in_its_overlapping_script(code, known, found):
+    """Itself first; not where two could be meant."""
+    assert among(code, known) == found

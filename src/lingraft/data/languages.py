@@ -12,7 +12,7 @@ import difflib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 
 from babel import Locale, localedata
@@ -155,6 +155,20 @@ def related(code: str) -> tuple[str, ...]:
     language, _, script = canonical(code).partition("-")
     wider = [whole for whole, parts in SCRIPT_PARTS.items() if script in parts]
     return tuple(f"{language}-{other}" for other in (*SCRIPT_PARTS.get(script, ()), *wider))
+
+
+def among(code: str, known: Collection[str]) -> str:
+    """Return the one of several codes that a language is: itself, or it in the one script that overlaps with its own.
+
+    Args:
+        code: Canonical.
+        known: Canonical codes. With none of these ``code`` comes back.
+
+    >>> among("kor-Hang", ["eng-Latn", "kor-Kore"])
+    'kor-Kore'
+    """
+    others = [other for other in related(code) if other in known] if code not in known else []
+    return others[0] if len(others) == 1 else code
 
 
 @cache

@@ -189,10 +189,23 @@ def _tab_separated(path: Path, source: str, target: str) -> Iterator[Entry]:
 
 def _direction(header: Sequence[str], source: str, target: str) -> tuple[int, int] | None:
     """Return which cells of a header name the source and the target; ``None`` where it is no header."""
-    meanings = [_meaning(cell, source, target) for cell in header]
+    meant = _sides(header, source, target)
+    meanings = [meant[cell] for cell in header]
     if meanings.count("source") == 1 and meanings.count("target") == 1:
         return meanings.index("source"), meanings.index("target")
     return None
+
+
+def _sides(names: Sequence[str], source: str, target: str) -> dict[str, str | None]:
+    """Return what each name means; a side that none names goes to its language in the one overlapping script."""
+    meant = {name: _meaning(name, source, target) for name in names}
+    for side, language in (("source", source), ("target", target)):
+        others = [other for other in languages.related(language) if side not in meant.values()]
+        left = [name for name in names if meant[name] is None]
+        found = [name for other in others for name in left if _meaning(name, other, "") == "source"]
+        if len(found) == 1:
+            meant[found[0]] = side
+    return meant
 
 
 @cache
@@ -272,7 +285,8 @@ def _translation_memory(path: Path, source: str, target: str) -> Iterator[Entry]
                 unit += 1
                 sides = dict(_variants(element))
                 seen.update(sides)
-                texts = {_meaning(language, source, target): text for language, text in reversed(sides.items())}
+                meant = _sides(tuple(sides), source, target)
+                texts = {meant[language]: text for language, text in reversed(sides.items())}
                 if "source" in texts and "target" in texts:
                     yield element.get("tuid") or str(unit), texts["source"], texts["target"]
                 element.clear()
@@ -285,8 +299,7 @@ def _translation_memory(path: Path, source: str, target: str) -> Iterator[Entry]
             ) from error
     if not unit:
         raise DataError(f"{path}: has no translation units (<tu>); expected a TMX file")
-    meant = {_meaning(language, source, target) for language in seen}
-    if not {"source", "target"} <= meant:
+    if not {"source", "target"} <= set(_sides(tuple(seen), source, target).values()):
         raise DataError(
             f"{path}: has no units in both {source} and {target}; its languages are {', '.join(sorted(seen)) or 'none'}"
         )
