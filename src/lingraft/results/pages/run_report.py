@@ -35,6 +35,7 @@ def report() -> Page:
     def write(run: RunFiles) -> str:
         found = findings.results(run)
         sections = {
+            "results_chart": Markup(charts.before_after(found)) if found else None,
             "learning": learning(run),
             "network": network(run),
             "states": _states(run),
@@ -123,7 +124,6 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "results_title": _results_title(main),
         "words": words_of(run.data),
         "metrics": [wording.metric_name(metric) for metric in findings.metrics_of(run.data)],
-        "results_chart": Markup(charts.before_after(found)) if found else None,
     }
 
 
