@@ -14,6 +14,7 @@ import inspect
 import math
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar, get_type_hints
 
@@ -111,16 +112,14 @@ class Registry:
         self._find_siblings()
         if name not in self._factories:
             return [f"{dot}name: {unknown(name, self._factories, what=self.kind)}"], {}
-        factory = self._factories[name]
-        parameters = inspect.signature(factory).parameters
-        hints = get_type_hints(factory, include_extras=True)
+        parameters, adapters = _schema(self._factories[name])
         problems, values = [], {}
         for key, value in options.items():
             if key not in parameters:
                 problems.append(f"{dot}{key}: {unknown(key, parameters, what=f'option of {name}')}")
                 continue
             try:
-                values[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
+                values[key] = adapters[key].validate_python(value)
                 if isinstance(value, float) and not math.isfinite(value):
                     problems.append(f"{dot}{key}: should be a finite number (got {value!r})")
             except ValidationError as error:
@@ -143,6 +142,13 @@ class Registry:
         except BaseException:
             self._complete = False  # half a registry must not pass for a whole one
             raise
+
+
+@cache
+def _schema(factory: Callable[..., Any]) -> tuple[Mapping[str, inspect.Parameter], dict[str, TypeAdapter[Any]]]:
+    """Return the options of a factory, and what validates each."""
+    parameters, hints = inspect.signature(factory).parameters, get_type_hints(factory, include_extras=True)
+    return parameters, {name: TypeAdapter(hints.get(name, Any)) for name in parameters}
 
 
 def _readable(parameter: inspect.Parameter) -> str:
