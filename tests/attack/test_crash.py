@@ -88,14 +88,21 @@ def whole(start):
     return folder, points.seen
 
 
-def is_same(start, name, whole):
-    """Continue what was stopped; whether it ends as ``whole``, with nothing left about, and free of contradiction."""
+def faults(start, name, whole):
+    """Continue what was stopped; what of it is not as in ``whole``, contradicts itself, or is left lying about."""
     folder = start(name)
-    same = not differing(folder, whole) and not contradictions(folder)
-    clean = not [*folder.rglob(f"{TEMPORARY}*")]
+    left = [path.name for path in folder.rglob(f"{TEMPORARY}*")]
+    found = [*differing(folder, whole), *contradictions(folder), *left]
     for place in (folder, folder.with_name(f"{name}-cache")):
         shutil.rmtree(place)
-    return same and clean
+    return found
+
+
+def settle(attack, found):
+    """Note what was tried and held, and fail with what did not: faults by what was tried."""
+    failed = {tried: faults for tried, faults in found.items() if faults}
+    record(attack, tried=len(found), held=len(found) - len(failed))
+    assert failed == {}
 
 
 def leave_half(stage, path, temporary):
@@ -110,13 +117,12 @@ def test_a_run_killed_at_any_write_ends_the_same(start, whole):
     """Before its temporary file is made, once that is filled, before and after it is put in its place."""
     folder, stages = whole
     tried = sampled(range(1, len(stages) + 1), 12)
-    held = 0
+    found = {}
     for at in tried:
         with watch_writes(Points(at, leave_half)), pytest.raises(Killed):
             start("kill-write")
-        held += is_same(start, "kill-write", folder)
-    record("a run killed at an atomic write", tried=len(tried), held=held)
-    assert held == len(tried)
+        found[at] = faults(start, "kill-write", folder)
+    settle("a run killed at an atomic write", found)
 
 
 def kill():
@@ -130,13 +136,12 @@ def test_a_run_killed_at_any_step_ends_the_same(start, whole):
     start("count-steps", reporter=steps)
     possible = [(at, every) for at in range(1, 10**9 - steps.left + 1) for every in (SAVED, 1e9)]
     tried = sampled(possible, 8)
-    held = 0
+    found = {}
     for at, every in tried:
         with pytest.raises(Killed):
             start("kill-step", reporter=Stopping(at, stop=kill), save_every=every)
-        held += is_same(start, "kill-step", whole[0])
-    record("a run killed at a step of its training", tried=len(tried), held=held)
-    assert held == len(tried)
+        found[at, every] = faults(start, "kill-step", whole[0])
+    settle("a run killed at a step of its training", found)
 
 
 def die(stage, path, temporary):
@@ -154,15 +159,14 @@ def test_a_process_ended_by_sigkill_at_a_write_continues_the_same(start, whole):
     """The system itself ends it: locks are let go, temporary files stay, and the next run sweeps them."""
     folder, stages = whole
     tried = sampled(range(1, len(stages) + 1), 4, seed=1)
-    held = 0
+    found = {}
     for at in tried:
         process = multiprocessing.get_context("fork").Process(target=start_to_die, args=(start, "sigkill", at))
         process.start()
         process.join(timeout=120)
         assert process.exitcode == -signal.SIGKILL
-        held += is_same(start, "sigkill", folder)
-    record("a run's process ended by SIGKILL at an atomic write", tried=len(tried), held=held)
-    assert held == len(tried)
+        found[at] = faults(start, "sigkill", folder)
+    settle("a run's process ended by SIGKILL at an atomic write", found)
 
 
 def fail(code, *, cut=False):
@@ -190,7 +194,7 @@ def test_a_run_that_the_disk_refuses_ends_in_one_line_and_continues_the_same(sta
     folder, stages = whole
     possible = [at for at, (stage, _) in enumerate(stages, start=1) if stage != "done"]
     tried = sampled(possible, 5, seed=sorted(FAILURES).index(failure))
-    held = 0
+    found = {}
     for at in tried:
         seen = []
 
@@ -208,9 +212,9 @@ def test_a_run_that_the_disk_refuses_ends_in_one_line_and_continues_the_same(sta
         ((path, before),) = seen
         one_line = (str(path) in said and "\n" not in said) or "refused-cache" in str(path)  # which can be done without
         kept = (path.read_bytes() if path.exists() else None) == before
-        held += is_same(start, "refused", folder) and one_line and kept
-    record(f"a run refused by the disk: {failure}", tried=len(tried), held=held)
-    assert held == len(tried)
+        complaints = ([] if one_line else [f"said {said!r}"]) + ([] if kept else [f"{path} is not what it was"])
+        found[at, str(path)] = faults(start, "refused", folder) + complaints
+    settle(f"a run refused by the disk: {failure}", found)
 
 
 def test_a_run_that_outgrows_its_disk_continues_the_same(start, whole):
@@ -218,10 +222,9 @@ def test_a_run_that_outgrows_its_disk_continues_the_same(start, whole):
     folder, _ = whole
     largest = max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     tried = sampled(range(16, largest, 16), 6, seed=9)
-    held = 0
+    found = {}
     for room in tried:
         with full_disk(room), suppress(LingraftError):
             start("outgrown")
-        held += is_same(start, "outgrown", folder)
-    record("a run on a disk with room for so many bytes", tried=len(tried), held=held)
-    assert held == len(tried)
+        found[room] = faults(start, "outgrown", folder)
+    settle("a run on a disk with room for so many bytes", found)
