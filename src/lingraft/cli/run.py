@@ -137,13 +137,16 @@ def show_results(folder: Path) -> None:
         ]
         for row in everything
     ]
-    print_table(f"{found.data['task']}: {shown}, 95 % intervals", columns, rows)
+    if rows:
+        print_table(f"{found.data['task']}: {shown}, 95 % intervals", columns, rows)
     if any(row.saved is not None for row in everything):
         console.print(
             f"lingraft: mean over draws and seeds; saved trial: {found.selected_trial}, which `lingraft predict` and "
             "`lingraft evaluate` use",
             highlight=False,
         )
+    for sentence in found.data.get("unscored", ()):
+        console.print(escape(sentence), highlight=False)
     console.print(f"report: {folder / 'report.html'}", highlight=False)
 
 
