@@ -6,10 +6,12 @@ module imports no torch, so that yesterday's scores become a report on any lapto
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -292,6 +294,15 @@ class Prediction:
     confidence: float
 
 
+Shots = int | Literal["all"]
+"""Labelled examples per class that are learnt from in a target language; ``all`` that there are, as they are."""
+
+
+def order_of_shots(shots: Shots) -> float:
+    """Return what numbers of shots are sorted by: ``all`` is the most."""
+    return math.inf if shots == "all" else shots
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """One number, with all that is needed to compare it with another.
@@ -306,7 +317,7 @@ class Score:
     metric: str
     value: float
     n: int
-    shots: int
+    shots: Shots
     draw: int
     seed: int
     run: str
@@ -319,7 +330,7 @@ class Score:
 class Trial:
     """One trial: a number of shots, a draw, a seed."""
 
-    k: int
+    k: Shots
     draw: int
     seed: int
 
@@ -327,6 +338,12 @@ class Trial:
     def name(self) -> str:
         """Folder name, e.g. ``k5-draw0-seed1``."""
         return f"k{self.k}-draw{self.draw}-seed{self.seed}"
+
+
+def shots_in(trial: str) -> Shots:
+    """Return the shots in a trial's name; 0 where it says none."""
+    found = re.match(r"k(\d+|all)-", trial)
+    return 0 if found is None else "all" if found[1] == "all" else int(found[1])
 
 
 def as_json(example: Example) -> dict[str, Any]:

@@ -22,12 +22,17 @@ from .table import cell_of, read_table, text_of
 Fields = Mapping[str, str | Sequence[str]]
 """Our name -> the file's column; for ``alternatives`` a column that holds a list, or several columns."""
 
+Wanted = Callable[[Mapping[str, Any]], bool]
+"""Whether a row is one of those that are asked for."""
+
 CHOICE_FIELDS = ("text", "question", "alternatives", "label", "id", "group")
 TAG_FIELDS = ("words", "tags", "id", "group")
 SPAN_FIELDS = ("question", "context", "answers", "answer", "answer_start", "id", "group")
 
 
-def choice_examples(path: Path | str, *, fields: Fields, language: str, labelled: bool = True) -> list[ChoiceExample]:
+def choice_examples(
+    path: Path | str, *, fields: Fields, language: str, labelled: bool = True, wanted: Wanted | None = None
+) -> list[ChoiceExample]:
     """Read items such as COPA's: a text and alternatives, one of which goes with it.
 
     Args:
@@ -37,6 +42,7 @@ def choice_examples(path: Path | str, *, fields: Fields, language: str, labelled
             0, or its text. ``id`` is the line number unless given, ``group`` the id.
         language: In any spelling.
         labelled: Whether every item must have a label.
+        wanted: Leave out rows of which this is not true.
 
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``.
@@ -44,7 +50,7 @@ def choice_examples(path: Path | str, *, fields: Fields, language: str, labelled
     _check_fields(fields, CHOICE_FIELDS, ("text", "alternatives", *(["label"] if labelled else [])))
     code = languages.canonical(language)
     examples = []
-    for where, key, group, row in _rows(path, fields):
+    for where, key, group, row in _rows(path, fields, wanted):
         alternatives = _alternatives(row, fields["alternatives"], where)
         cell, column = (_cell(row, fields, "label", where), fields["label"]) if "label" in fields else (None, "")
         examples.append(
@@ -62,7 +68,13 @@ def choice_examples(path: Path | str, *, fields: Fields, language: str, labelled
 
 
 def span_rows(
-    path: Path | str, *, fields: Fields, language: str, context_language: str | None = None, labelled: bool = True
+    path: Path | str,
+    *,
+    fields: Fields,
+    language: str,
+    context_language: str | None = None,
+    labelled: bool = True,
+    wanted: Wanted | None = None,
 ) -> list[SpanExample]:
     """Read questions from a table, a row for each, such as AfriQA's or those of the Hub.
 
@@ -74,6 +86,7 @@ def span_rows(
         language: Of the questions, in any spelling.
         context_language: Of the contexts, if that is another.
         labelled: Whether every question must have an answer.
+        wanted: Leave out rows of which this is not true.
 
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``, or an answer is not where its
@@ -87,7 +100,7 @@ def span_rows(
         _check_fields(fields, SPAN_FIELDS, ("answer", "answer_start"))
     code, context_code = languages.canonical(language), languages.canonical(context_language or language)
     examples = []
-    for where, key, group, row in _rows(path, fields):
+    for where, key, group, row in _rows(path, fields, wanted):
         context, at = _text(row, fields, "context", where), f"{where}, question {key!r}"
         answers: tuple[Answer, ...] = ()
         if "answers" in fields:
@@ -117,6 +130,7 @@ def tagged_rows(
     language: str,
     check: Callable[[str], None] | None = None,
     names: Sequence[str] | None = None,
+    wanted: Wanted | None = None,
 ) -> list[TaggedExample]:
     """Read tagged sentences from a table, a row for each, such as those of the Hub.
 
@@ -127,6 +141,7 @@ def tagged_rows(
         language: In any spelling.
         check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
         names: Of tags that are numbers, from 0.
+        wanted: Leave out rows of which this is not true.
 
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``.
@@ -134,7 +149,7 @@ def tagged_rows(
     _check_fields(fields, TAG_FIELDS, ("words", "tags"))
     code = languages.canonical(language)
     examples = []
-    for where, key, group, row in _rows(path, fields):
+    for where, key, group, row in _rows(path, fields, wanted):
         words, tags = (_listed(row, fields, name, where) for name in ("words", "tags"))
         if len(words) != len(tags) or not words:
             raise DataError(f"{where}: has {len(words)} words and {len(tags)} tags; expected a tag for each word")
@@ -167,14 +182,18 @@ def _tag(tag: object, names: Sequence[str] | None, where: str, check: Callable[[
     return tag
 
 
-def _rows(path: Path | str, fields: Fields) -> Iterator[tuple[str, str, str | None, Mapping[str, Any]]]:
-    """Yield where a row is, its identifier and group, and the row.
+def _rows(
+    path: Path | str, fields: Fields, wanted: Wanted | None = None
+) -> Iterator[tuple[str, str, str | None, Mapping[str, Any]]]:
+    """Yield where a row is, its identifier and group, and the row, of those that are wanted.
 
     Raises:
         DataError: There is none, or an identifier occurs twice.
     """
     lines: dict[str, int] = {}
     for number, row in read_table(path):
+        if wanted is not None and not wanted(row):
+            continue
         where = f"{path}, line {number}"
         key = _identifier(row, fields, "id", where) if "id" in fields else str(number)
         if key in lines:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from ..core.errors import DataError
-from ..core.records import Example
+from ..core.records import Example, Shots
 
 E = TypeVar("E", bound=Example)
 
@@ -39,7 +39,7 @@ def split_groups(groups: Iterable[str], sizes: tuple[int, int], draw: int) -> tu
     return frozenset(ranked[:first]), frozenset(ranked[first : first + second])
 
 
-def draw_shots(examples: Sequence[E], k: int, draw: int, *, per_class: bool = True) -> list[E]:
+def draw_shots(examples: Sequence[E], k: Shots, draw: int, *, per_class: bool = True) -> list[E]:
     """Draw ``k`` examples of every class, at most one of a group.
 
     Examples are taken in rounds of one per class, so the 5-shot draw is the beginning of the 8-shot
@@ -47,13 +47,15 @@ def draw_shots(examples: Sequence[E], k: int, draw: int, *, per_class: bool = Tr
 
     Args:
         examples: Labelled candidates of one language.
-        k: Shots per class; 0 gives none.
+        k: Shots per class; 0 gives none, ``all`` every example, however many each class has.
         draw: Number of the draw.
         per_class: Whether what is right of an example is its class; otherwise ``k`` are drawn in all.
 
     Raises:
         DataError: A class has fewer than ``k`` examples of different groups; every such class is listed.
     """
+    if k == "all":
+        return list(examples)
     if k < 0:
         raise DataError(f"cannot draw {k} shots; k begins at 0")
     ranked: dict[str, list[E]] = {}

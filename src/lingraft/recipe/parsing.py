@@ -24,6 +24,7 @@ from ..core.registry import Registry, unknown
 from .presets import with_preset
 from .renamed import take_renamed
 from .settings import Block, ParallelSettings, Recipe, yaml_format
+from .shorthand import expand_shorthand
 
 NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What ruamel raises: its own errors, and those of Python's conversions, as of `-_`, which looks like a number."""
@@ -82,6 +83,7 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
     values = with_preset(values)
     problems = [problem for override in overrides for problem in _apply(values, override)]
     problems += take_renamed(values)
+    problems += expand_shorthand(values)
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
@@ -161,6 +163,8 @@ def _check_together(recipe: Recipe, asked: bool) -> list[str]:
     problems = []
     parallel = recipe.parallel
     problems += _check_parallel(parallel) if parallel else []
+    if parallel is not None and recipe.task.options.get("target_languages") == []:
+        problems.append("parallel: the task is in one language, so there is nothing to translate into; leave it out")
     if recipe.alignment and asked and parallel is None:
         problems.append("alignment: needs parallel text; add a `parallel` block or set `alignment: []`")
     if len(set(recipe.seeds)) != len(recipe.seeds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,7 @@ from pydantic import (
 )
 from ruamel.yaml import YAML
 
+from ..core.records import Shots, order_of_shots
 from .comparison import CompareSettings
 
 Rate = Annotated[PositiveFloat, Field(le=1e36)]
@@ -80,26 +82,30 @@ class BackboneSettings(Settings):
 class ShotSettings(Settings):
     """Labelled examples: how many per class of each target language, and how often drawn."""
 
-    k: list[int] | int = 0
-    """Labelled target examples per class; 0 is zero-shot; a list runs each."""
+    k: list[int | Literal["all"]] | int | Literal["all"] = 0
+    """Labelled target examples per class; 0 is zero-shot; `all` takes all that there are, however many each class has;
+    a list runs each."""
     draws: PositiveInt = 1
     """How many different draws of labels (and of parallel pairs, where they come from the task)."""
     source_examples: PositiveInt | None = None
     """At most this many labelled examples of the source language (default: all that are left)."""
 
-    @field_validator("k")
+    @field_validator("k", mode="before")
     @classmethod
-    def _counts(cls, k: list[int] | int) -> list[int] | int:
-        if not k and k != 0:
+    def _counts(cls, k: Any) -> Any:
+        given = k if isinstance(k, list) else [k]
+        if not given:
             raise ValueError("give at least one number of shots, e.g. k: 0")
-        if min(k if isinstance(k, list) else [k]) < 0:
+        if not all(one == "all" or re.fullmatch(r"-?[0-9]+", str(one)) for one in given):
+            raise ValueError("expected a number of examples per class, `all`, or a list of these")
+        if any(one != "all" and int(one) < 0 for one in given):
             raise ValueError("k counts examples per class and cannot be negative")
         return k
 
     @property
-    def ks(self) -> list[int]:
+    def ks(self) -> list[Shots]:
         """All numbers of shots to run."""
-        return sorted(set(self.k)) if isinstance(self.k, list) else [self.k]
+        return sorted(set(self.k), key=order_of_shots) if isinstance(self.k, list) else [self.k]
 
 
 class ParallelSettings(BaseModel):

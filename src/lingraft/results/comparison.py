@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.errors import RunError
 from ..core.files import Row, read_object
+from ..core.records import Shots, order_of_shots, shots_in
 from .findings import Estimate, formula_of
 from .resampling import RESAMPLES, Floats, resample_jointly
 from .run_files import counts_of, read_predictions
@@ -100,7 +101,7 @@ class Result:
 class Block:
     """Methods that have all the same trials, best first."""
 
-    shots: int
+    shots: Shots
     trials: tuple[str, ...]
     languages: tuple[str, ...]
     examples: int
@@ -125,8 +126,9 @@ def blocks(comparison: Comparison) -> list[Block]:
     """Compare, for each number of shots, all methods on what they share, then those with more on what they share."""
     found = []
     possible = [method for method in comparison.methods if method.get("trials")]
-    for shots in sorted({_shots(trial) for method in possible for trial in method["trials"]}):
-        trials = {str(m["name"]): {trial for trial in m["trials"] if _shots(trial) == shots} for m in possible}
+    every = {shots_in(trial) for method in possible for trial in method["trials"]}
+    for shots in sorted(every, key=order_of_shots):
+        trials = {str(m["name"]): {trial for trial in m["trials"] if shots_in(trial) == shots} for m in possible}
         for names, shared in _sharing({name: held for name, held in trials.items() if held}):
             here = [method for method in possible if method["name"] in names]
             found.append(_block(comparison, here, shots, sorted(shared)))
@@ -152,11 +154,7 @@ def _sharing(trials: dict[str, set[str]]) -> Iterator[tuple[set[str], set[str]]]
     yield from _sharing(rest)
 
 
-def _shots(trial: str) -> int:
-    return int(trial.partition("-")[0].removeprefix("k"))
-
-
-def _block(comparison: Comparison, methods: Sequence[Row], shots: int, trials: Sequence[str]) -> Block:
+def _block(comparison: Comparison, methods: Sequence[Row], shots: Shots, trials: Sequence[str]) -> Block:
     languages = [
         code
         for code in comparison.targets

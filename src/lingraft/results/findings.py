@@ -18,7 +18,7 @@ import numpy as np
 
 from ..core.errors import RunError
 from ..core.files import Row
-from ..core.records import Score
+from ..core.records import Score, Shots, order_of_shots
 from .metrics import Formula, formula, formulas
 from .metrics.calibration import Bin, calibration_bins
 from .resampling import Floats, resample
@@ -45,7 +45,7 @@ class Result:
 
     language: str
     name: str
-    shots: int
+    shots: Shots
     before: Estimate | None
     after: Estimate | None
     gain: Estimate | None
@@ -121,12 +121,12 @@ def results(run: RunFiles) -> list[Result]:
         here = [score for score in run.scores if score.language == language]
         for context in dict.fromkeys(score.context_language for score in here):
             about = [score for score in here if score.context_language == context]
-            for shots in sorted({score.shots for score in about}):
+            for shots in sorted({score.shots for score in about}, key=order_of_shots):
                 found.append(_result(run, language, context, shots, [score for score in about if score.shots == shots]))
     return found
 
 
-def _result(run: RunFiles, language: str, context: str | None, shots: int, scores: Sequence[Score]) -> Result:
+def _result(run: RunFiles, language: str, context: str | None, shots: Shots, scores: Sequence[Score]) -> Result:
     main, *more = metrics_of(run.data)
     second = more[0] if more else ""
     before = _of(scores, BEFORE, main)

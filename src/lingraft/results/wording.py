@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 
 from ..core.files import Row
+from ..core.records import Shots
 from .findings import Estimate, Result
 from .metrics.calibration import Bin
 from .run_files import RunFiles
 from .training_history import Conflict, Noticed, Stage, noticed
-from .words import words_of
+from .words import Words, words_of
 
 NBSP = "\u00a0"
 MINUS = "\u2212"
@@ -97,8 +98,10 @@ def duration(seconds: float) -> str:
     return f"{hours}{NBSP}h {minutes}{NBSP}min" if hours else f"{minutes}{NBSP}min {whole % 60}{NBSP}s"
 
 
-def plural(number: int, noun: str) -> str:
-    """Count in words: ``1 draw``, ``3 draws``."""
+def plural(number: Shots, noun: str) -> str:
+    """Count in words: ``1 draw``, ``3 draws``, ``all draws``."""
+    if number == "all":
+        return f"all {noun}s"
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
@@ -213,9 +216,12 @@ def trust(result: Result) -> str:
 
 
 def _shots(result: Result) -> str:
-    if result.shots == 0:
-        return "no shots"
-    return plural(result.shots, result.words.labelled) + result.words.per
+    return "no shots" if result.shots == 0 else describe_shots(result.shots, result.words)
+
+
+def describe_shots(shots: Shots, words: Words) -> str:
+    """Say how much was labelled: ``5 shots per label``; ``all shots``, however many of each there are."""
+    return plural(shots, words.labelled) + ("" if shots == "all" else words.per)
 
 
 def describe_confidence(bins: Sequence[Bin]) -> str:

@@ -83,7 +83,8 @@ def plan(
         + (f"layers 1–{cut} are computed once, " if cut > 0 else "")
         + f"layers {max(0, cut) + 1}–{facts.num_layers} are computed at every step",
         _parts(recipe, work),
-        f"trials: {len(trials_of(recipe))} (k {recipe.shots.ks} × {recipe.shots.draws} draws × seeds {recipe.seeds})",
+        f"trials: {len(trials_of(recipe))} (k [{', '.join(map(str, recipe.shots.ks))}] × {recipe.shots.draws} draws × "
+        f"seeds {recipe.seeds})",
         f"tokens: {work.tokens_encoded:,} to encode once; {sum(one.tokens for one in work.trials):,} to train on, in "
         f"{sum(one.steps for one in work.trials):,} steps; cache: {size / 1e6:,.0f} MB",
         f"precision of products: {choice.precision} ({choice.why})",

@@ -10,7 +10,7 @@ import torch
 
 from ..backbones.loading import Backbone
 from ..core.files import read_object
-from ..core.records import Example, Trial
+from ..core.records import Example, Trial, order_of_shots
 from ..model.checkpoint import load_adaptation
 from ..model.network import GraftedModel
 from ..recipe.settings import Recipe
@@ -24,9 +24,9 @@ PICTURED = 60
 def select_trial(folder: Path, done: list[Trial]) -> Trial:
     """Return the trial to use: most shots, then the best source-language development score; never a target score."""
 
-    def key(trial: Trial) -> tuple[int, float, int, int]:
+    def key(trial: Trial) -> tuple[float, float, int, int]:
         fact = read_object(folder / "trials" / trial.name / "trial.json")
-        return trial.k, fact["dev_score"], -trial.draw, -trial.seed
+        return order_of_shots(trial.k), fact["dev_score"], -trial.draw, -trial.seed
 
     return max(done, key=key)
 

@@ -47,6 +47,11 @@ class Task:
         return self.kind.labels
 
     @property
+    def tested_languages(self) -> tuple[str, ...]:
+        """The languages that a result is wanted in: the targets or, where the task is in one language, that one."""
+        return self.target_languages or (self.source_language,)
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """Source language first."""
         return (self.source_language, *self.target_languages)
@@ -55,13 +60,13 @@ class Task:
 def checked_languages(source_language: str, target_languages: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """Return canonical codes of the source language and the targets.
 
+    Without a target the task is in one language, the source.
+
     Raises:
-        DataError: There is no target, or one is named twice.
+        DataError: One is named twice.
     """
     source = canonical(source_language)
     targets = tuple(canonical(language) for language in target_languages)
-    if not targets:
-        raise DataError("task.target_languages is empty; name at least one language")
     if doubled := [code for code in targets if targets.count(code) > 1 or code == source]:
         raise DataError(f"task.target_languages names {doubled[0]} twice, or names the source language")
     return source, targets

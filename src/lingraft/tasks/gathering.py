@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import product
 
 from ..core.errors import ConfigError, DataError
-from ..core.records import GOLD, Example, PairExample, ParallelPair
+from ..core.records import GOLD, Example, PairExample, ParallelPair, Shots
 from ..data.augmentation import Generator, augmentation
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
@@ -57,7 +57,7 @@ def gather(
     source = task.source_language
     _read_all(task, recipe)
     test = {language: tuple(task.examples(language, "test")) for language in task.languages}
-    for language in task.target_languages:
+    for language in task.tested_languages:
         if not test[language]:
             raise DataError(f"{task.name}: {language} has no test examples, so nothing could be said of the result")
     dev, notes = task.examples(source, "dev"), list[str]()
@@ -132,7 +132,7 @@ def _read_all(task: Task, recipe: Recipe) -> None:
 
 def _needs_target_training(recipe: Recipe) -> bool:
     """Return whether shots or pairs come from the target languages' training sets."""
-    return max(recipe.shots.ks) > 0 or bool(recipe.parallel and recipe.parallel.from_)
+    return any(k != 0 for k in recipe.shots.ks) or bool(recipe.parallel and recipe.parallel.from_)
 
 
 def _clean(
@@ -157,7 +157,7 @@ def _draw(
     training: Sequence[Example],
     targets: Mapping[str, Sequence[Example]],
     given: Given,
-    k: int,
+    k: Shots,
     draw: int,
 ) -> Draw:
     pairs, paired = {language: _given_pairs(found) for language, found in given.pairs.items()}, set[str]()
@@ -170,6 +170,8 @@ def _draw(
     if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
         labelled = _at_most(recipe.shots.source_examples, labelled, draw)
     classes = set(task.kind.classes)
+    if not task.target_languages:
+        labelled = _of_one_language(labelled, k, draw, per_class=bool(classes))
     missing = classes - {str(example.gold) for example in labelled}
     if not labelled and not classes:
         raise DataError(f"draw {draw} leaves no labelled {task.source_language} example; give more examples")
@@ -183,13 +185,24 @@ def _draw(
     for language, examples in targets.items():
         # Shots come from B where the task gives the pairs: A is what the source language labels.
         pool = [example for example in examples if not paired or example.group in paired]
-        if k and (gone := classes - {str(example.gold) for example in pool}):
+        if k not in (0, "all") and (gone := classes - {str(example.gold) for example in pool}):
             raise DataError(
                 f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots from; "
                 "add some, or set shots.k to 0"
             )
         shots[language] = tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
     return Draw(k, draw, tuple(labelled), shots, pairs)
+
+
+def _of_one_language(labelled: Sequence[Example], k: Shots, draw: int, *, per_class: bool) -> list[Example]:
+    """Return what is learnt from in a task in one language: there the labelled examples are the shots.
+
+    Raises:
+        ConfigError: None are asked for.
+    """
+    if k == 0:
+        raise ConfigError(["shots.k: 0 leaves nothing to learn from in a task in one language; give a number, or all"])
+    return draw_shots(labelled, k, draw, per_class=per_class)
 
 
 def _at_most(count: int, examples: Sequence[Example], draw: int) -> list[Example]:

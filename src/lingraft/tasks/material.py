@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..core.records import GOLD, Example, PairExample
+from ..core.records import GOLD, Example, PairExample, Shots
 from . import Task
 
 Pair = tuple[PairExample, PairExample]
@@ -20,7 +20,7 @@ GIVEN = "parallel/"
 class Draw:
     """The learning material of one number of shots and one draw."""
 
-    k: int
+    k: Shots
     draw: int
     labelled: tuple[Example, ...]
     shots: Mapping[str, tuple[Example, ...]]

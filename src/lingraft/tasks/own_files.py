@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError
 from ..core.records import Example
 from ..data.conll import tagged_examples
-from ..data.example_tables import choice_examples, span_rows, tagged_rows
+from ..data.example_tables import Wanted, choice_examples, span_rows, tagged_rows
 from ..data.languages import canonical
 from ..data.squad import squad_examples
-from ..data.table import locate, pair_examples
+from ..data.table import pair_examples
 from ..data.text import suffix_of
 from ..results.metrics.answers import answer_metrics
 from . import Task, tasks
 from .building import Read, task_of
+from .files import Files, OwnFiles, own_fields
 from .kinds.tagging import check_of
-
-Split = Literal["train", "dev", "test"]
 
 
 @tasks.register("classification")
@@ -28,7 +26,7 @@ def classification(
     *,
     source_language: str,
     target_languages: list[str],
-    files: dict[Split, str],
+    files: Files,
     fields: dict[str, str] | None = None,
     data_dir: Path = Path(),
     parallel: bool = False,
@@ -37,13 +35,13 @@ def classification(
     licence: str = "not stated",
     citation: str = "",
 ) -> Task:
-    """Your own texts with labels: JSONL, CSV, TSV or Parquet files with `{language}` in their path.
+    """Your own texts with labels: JSONL, CSV, TSV or Parquet files, each for a language or all in one.
 
     Args:
         source_language: Language of the labelled examples.
         target_languages: Languages to learn.
-        files: Path of each split, with `{language}` in it.
-        fields: Column of each of `text`, `label`, and perhaps `text_b`, `id`, `group`.
+        files: Path of each split, with `{language}` in it or by language; or one path.
+        fields: Column of each of `text`, `label`, and perhaps `text_b`, `id`, `group`, `language`, `split`.
         data_dir: Folder that the paths begin in.
         parallel: Whether examples of the same id translate each other.
         allow_unseen_labels: Whether a target may lack some labels, or have others in its test set.
@@ -51,27 +49,26 @@ def classification(
         licence: Of the data.
         citation: Of the data.
     """
-    columns = fields or {"text": "text", "label": "label"}
+    columns, apart = own_fields(fields, {"text": "text", "label": "label"})
 
-    notes: list[str] = []
+    def read(path: Path, language: str, wanted: Wanted | None) -> Sequence[Example]:
+        return pair_examples(path, fields=columns, language=language, wanted=wanted)
 
-    def read(path: Path, language: str) -> Sequence[Example]:
-        return pair_examples(path, fields=columns, language=language)
-
+    own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(
         kind="classification",
         options={},
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read, notes),
-        notes=notes,
+        read=own.examples,
+        notes=own.notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
         global_groups="group" in columns,
         allow_unseen_labels=allow_unseen_labels,
-        file_of=partial(_file_of, files, data_dir),
+        file_of=own.describe,
     )
 
 
@@ -80,7 +77,7 @@ def span_qa(
     *,
     source_language: str,
     target_languages: list[str],
-    files: dict[Split, str],
+    files: Files,
     fields: dict[str, Any] | None = None,
     data_dir: Path = Path(),
     context_language: str | None = None,
@@ -91,13 +88,13 @@ def span_qa(
     licence: str = "not stated",
     citation: str = "",
 ) -> Task:
-    """Your own questions about contexts: SQuAD JSON, or a table with a field map; `{language}` in the path.
+    """Your own questions about contexts: SQuAD JSON, or a table with a field map.
 
     Args:
         source_language: Language of the labelled examples.
         target_languages: Languages to learn.
-        files: Path of each split, with `{language}` in it.
-        fields: Column of each field, of tables.
+        files: Path of each split, with `{language}` in it or by language; or one path.
+        fields: Column of each field, of tables, and perhaps of `language` and `split`.
         data_dir: Folder that the paths begin in.
         context_language: Of the contexts, if that is another.
         normaliser: What answers are compared by: `squad` or `mlqa`.
@@ -107,25 +104,24 @@ def span_qa(
         licence: Of the data.
         citation: Of the data.
     """
-    columns = fields or {"question": "question", "context": "context", "answers": "answers"}
+    columns, apart = own_fields(fields, {"question": "question", "context": "context", "answers": "answers"})
     for code in [context_language] if context_language else [source_language, *target_languages]:
         _check_normaliser(normaliser, code)
 
-    notes: list[str] = []
-
-    def read(path: Path, language: str) -> Sequence[Example]:
+    def read(path: Path, language: str, wanted: Wanted | None) -> Sequence[Example]:
         if suffix_of(path) == ".json":
             return squad_examples(path, language=language, context_language=context_language)
-        return span_rows(path, fields=columns, language=language, context_language=context_language)
+        return span_rows(path, fields=columns, language=language, context_language=context_language, wanted=wanted)
 
+    own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(
         kind="span_qa",
         options={"normaliser": normaliser, "stride": stride},
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read, notes),
-        notes=notes,
+        read=own.examples,
+        notes=own.notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -138,7 +134,7 @@ def tagging(
     *,
     source_language: str,
     target_languages: list[str],
-    files: dict[Split, str],
+    files: Files,
     data_dir: Path = Path(),
     columns: tuple[int, int] | None = None,
     fields: dict[str, str] | None = None,
@@ -153,36 +149,36 @@ def tagging(
     Args:
         source_language: Language of the labelled examples.
         target_languages: Languages to learn.
-        files: Path of each split, with `{language}` in it.
+        files: Path of each split, with `{language}` in it or by language; or one path.
         data_dir: Folder that the paths begin in.
         columns: Numbers of the columns of words and tags, of CoNLL files.
-        fields: Column of `words` and `tags`, of tables.
+        fields: Column of `words` and `tags`, of tables, and perhaps of `language` and `split`.
         scheme: `bio`, or `plain` for tags that stand for themselves.
         allow_unseen_labels: Whether a target may lack some labels, or have others in its test set.
         title: What the task is called.
         licence: Of the data.
         citation: Of the data.
     """
-    notes: list[str] = []
+    mapped, apart = own_fields(fields, {"words": "words", "tags": "tags"})
 
-    def read(path: Path, language: str) -> Sequence[Example]:
+    def read(path: Path, language: str, wanted: Wanted | None) -> Sequence[Example]:
         if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet"):
-            mapped = fields or {"words": "words", "tags": "tags"}
-            return tagged_rows(path, fields=mapped, language=language, check=check_of(scheme))
+            return tagged_rows(path, fields=mapped, language=language, check=check_of(scheme), wanted=wanted)
         return tagged_examples(path, language=language, columns=columns, check=check_of(scheme))
 
+    own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(
         kind="tagging",
         options={"scheme": scheme},
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read, notes),
-        notes=notes,
+        read=own.examples,
+        notes=own.notes,
         licence=licence,
         citation=citation,
         allow_unseen_labels=allow_unseen_labels,
-        file_of=partial(_file_of, files, data_dir),
+        file_of=own.describe,
     )
 
 
@@ -191,7 +187,7 @@ def choice(
     *,
     source_language: str,
     target_languages: list[str],
-    files: dict[Split, str],
+    files: Files,
     fields: dict[str, Any],
     data_dir: Path = Path(),
     parallel: bool = False,
@@ -199,46 +195,38 @@ def choice(
     licence: str = "not stated",
     citation: str = "",
 ) -> Task:
-    """Your own texts with alternatives, one of which is right: a table with a field map; `{language}` in the path.
+    """Your own texts with alternatives, one of which is right: a table with a field map.
 
     Args:
         source_language: Language of the labelled examples.
         target_languages: Languages to learn.
-        files: Path of each split, with `{language}` in it.
-        fields: Column of each field.
+        files: Path of each split, with `{language}` in it or by language; or one path.
+        fields: Column of each field, and perhaps of `language` and `split`.
         data_dir: Folder that the paths begin in.
         parallel: Whether examples of the same id translate each other.
         title: What the task is called.
         licence: Of the data.
         citation: Of the data.
     """
-    notes: list[str] = []
+    columns, apart = own_fields(fields, {})
 
-    def read(path: Path, language: str) -> Sequence[Example]:
-        return choice_examples(path, fields=fields, language=language)
+    def read(path: Path, language: str, wanted: Wanted | None) -> Sequence[Example]:
+        return choice_examples(path, fields=columns, language=language, wanted=wanted)
 
+    own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(
         kind="choice",
         options={},
         name=title,
         source_language=source_language,
         target_languages=target_languages,
-        read=files_reader(files, data_dir, source_language, read, notes),
-        notes=notes,
+        read=own.examples,
+        notes=own.notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
-        global_groups="group" in fields,
+        global_groups="group" in columns,
     )
-
-
-def _file_of(files: dict[Split, str], data_dir: Path, language: str, split: str) -> str:
-    """Return where a language's split is read from, in brackets; nothing where there is no such file."""
-    pattern = dict(files).get(split)  # type: ignore[call-overload]
-    try:
-        return f" ({locate(pattern, language, data_dir)})" if pattern else ""
-    except DataError:
-        return ""
 
 
 def _check_normaliser(name: str, language: str) -> None:
@@ -250,40 +238,15 @@ def _check_normaliser(name: str, language: str) -> None:
 
 
 def files_reader(
-    files: dict[Split, str],
-    data_dir: Path,
-    source_language: str,
-    read: Callable[[Path, str], Sequence[Example]],
-    notes: list[str] | None = None,
+    files: Files, data_dir: Path, source_language: str, read: Callable[[Path, str], Sequence[Example]]
 ) -> Read:
-    """Return what reads the files of a recipe's ``task.files``; the source language needs none but ``train``.
+    """Return what reads the files of ``task.files`` for a kind whose files hold one language and one split each.
 
     Args:
-        files: Path of each split, with `{language}` in it.
+        files: Path of each split, with `{language}` in it or by language.
         data_dir: Folder that the paths begin in.
-        source_language: Which needs no test file.
+        source_language: Which needs no file but `train`.
         read: Reads a file in a language.
-        notes: Gets a line for each file whose script is not the one asked for.
     """
     source = canonical(source_language)
-
-    def split_of(language: str, split: str) -> Sequence[Example]:
-        pattern = dict(files).get(split)  # type: ignore[call-overload]
-        if pattern is None:
-            if split == "dev" or (split == "test" and language == source):
-                return []
-            raise DataError(f"task.files has no {split!r} entry; it has {', '.join(files)}")
-        if language != source and "{language}" not in pattern:
-            raise DataError(
-                f"task.files.{split}: {pattern!r} has no {{language}} in it, so every language would be read from the "
-                "same file; put {language} where the names of your files tell the languages apart"
-            )
-        try:
-            path = locate(pattern, language, data_dir, notes)
-        except DataError:
-            if language == source and split != "train":
-                return []
-            raise
-        return read(path, language)
-
-    return split_of
+    return OwnFiles(files, data_dir, source, False, {}, lambda path, language, wanted: read(path, language)).examples

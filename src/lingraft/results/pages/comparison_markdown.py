@@ -14,9 +14,10 @@ from pathlib import Path
 from shutil import copyfile
 
 from ...core.files import write_atomically
+from ...core.records import Shots
 from ..comparison import Block, Comparison, Result, blocks, read_comparison
 from ..findings import metrics_of
-from ..wording import capital, count, difference, duration, metric_name, p_value, plural
+from ..wording import capital, count, describe_shots, difference, duration, metric_name, p_value, plural
 from ..words import Words, words_of
 
 # ---- The page --------------------------------------------------------------------------------------
@@ -45,7 +46,7 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
     """
     found, name = blocks(comparison), comparison.about["data"]["task"]
     lines = [f"# {name}: {len(comparison.methods)} methods", ""]
-    seen = set[int]()
+    seen = set[Shots]()
     for block in found:
         if block.shots not in seen:
             lines.append(f"- {finding(block, comparison)}")
@@ -132,7 +133,7 @@ HEADINGS = ("method", "mean", "worst language", "difference", "p", "trained", "s
 
 
 def _heading(block: Block, found: Sequence[Block], words: Words) -> str:
-    shots = f"{plural(block.shots, words.labelled)}{words.per} in the target language"
+    shots = f"{describe_shots(block.shots, words)} in the target language"
     trials = f"{len(block.trials)} trial{'s' if len(block.trials) > 1 else ''}"
     first = next(one for one in found if one.shots == block.shots)
     more = "" if block is first else ", the methods with more draws or seeds"

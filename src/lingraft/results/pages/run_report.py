@@ -17,6 +17,7 @@ from markupsafe import Markup
 from ruamel.yaml import YAML
 
 from ...core.files import Row
+from ...core.records import shots_in
 from .. import charts, findings, wording
 from ..findings import Result
 from ..metrics.calibration import expected_calibration_error
@@ -129,12 +130,11 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
 
 def _main_results(run: RunFiles, targets: list[Result]) -> list[Result]:
     """Return one result per language: at the shots of the saved trial, else at the most."""
-    saved = re.match(r"k(\d+)-", run.selected_trial)
+    saved = shots_in(run.selected_trial)
     chosen: dict[str, Result] = {}
     for result in targets:  # shots ascend
-        at_saved = saved is not None and result.shots == int(saved[1])
         kept = chosen.get(result.name)
-        if kept is None or at_saved or not (saved and kept.shots == int(saved[1])):
+        if kept is None or result.shots == saved or kept.shots != saved:
             chosen[result.name] = result
     return list(chosen.values())
 

@@ -1,0 +1,214 @@
+"""A user's own files: which of them, and which of their rows, are a language's training, development and test set.
+
+Files tell languages apart by ``{language}`` in their path, by being named for one language each, or by a column;
+splits are files of their own, or a column. A task in one language needs none of the first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+from ..core.errors import DataError
+from ..core.records import Example
+from ..data.example_tables import Wanted
+from ..data.languages import canonical, display_name, related
+from ..data.table import cell_of, locate, read_table, text_of
+
+Split = Literal["train", "dev", "test"]
+
+ReadFile = Callable[[Path, str, Wanted | None], Sequence[Example]]
+"""File, language and the rows that are wanted (None for all) to examples."""
+
+
+def _as_splits(files: Any) -> Any:
+    """Take a single path for that of the training examples."""
+    return {"train": files} if isinstance(files, str) else files
+
+
+Files = Annotated[dict[Split, str | dict[str, str]], BeforeValidator(_as_splits)]
+"""Path of each split, or paths by language; one path alone is that of the training examples."""
+
+COLUMNS = ("language", "split")
+"""What a field map may have, of every kind of task, beside the kind's own fields."""
+
+SPLITS: Mapping[str, Split] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation"), "dev"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What a column of splits may say, in any letter case."""
+
+
+def own_fields(fields: Mapping[str, Any] | None, usual: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Part a field map into the fields of the kind, ``usual`` where it has none, and the columns of language and split.
+
+    Raises:
+        DataError: One of the latter is no column's name.
+    """
+    given = fields or {}
+    columns = {name: given[name] for name in COLUMNS if name in given}
+    for name, column in columns.items():
+        if not isinstance(column, str):
+            raise DataError(f"fields: `{name}` is {column!r}; expected the name of one column")
+    return {name: column for name, column in given.items() if name not in COLUMNS} or dict(usual), columns
+
+
+@dataclass(frozen=True)
+class OwnFiles:
+    """The files of a recipe's ``task.files``.
+
+    Attributes:
+        files: Path of each split, or paths by language.
+        folder: That the paths begin in.
+        source: The language with the labels.
+        one_language: Whether it is the only one, which is tested as well.
+        columns: Of ``language`` and ``split``, where a file holds several.
+        read: Reads a file.
+        notes: Gets a line for each file whose script is not the one asked for.
+    """
+
+    files: Mapping[Split, str | Mapping[str, str]]
+    folder: Path
+    source: str
+    one_language: bool
+    columns: Mapping[str, str]
+    read: ReadFile
+    notes: list[str] = field(default_factory=list)
+    _counts: dict[Path, Counter[tuple[str, str]]] = field(default_factory=dict, repr=False)
+    """Rows of each file by what they say of language and split."""
+
+    def examples(self, language: str, split: str) -> Sequence[Example]:
+        """Return the examples of a language's split; none where it may lack them and does.
+
+        Raises:
+            DataError: There is no such file or it is faulty.
+        """
+        path = self.find(language, split)
+        if path is None:
+            return []
+        if not self.columns:
+            return self.read(path, language, None)
+        wanted = self._rows_of(path, language, split)
+        return [] if wanted is None else self.read(path, language, wanted)
+
+    def describe(self, language: str, split: str) -> str:
+        """Return where a language's split is read from, in brackets; nothing where there is no such file."""
+        try:
+            path = self.find(language, split)
+        except DataError:
+            return ""
+        return f" ({path})" if path else ""
+
+    def find(self, language: str, split: str) -> Path | None:
+        """Return the file that a language's split is read from; None where it may lack one and does.
+
+        Raises:
+            DataError: There is none, or nothing says whose the files are.
+        """
+        known: Mapping[str, str | Mapping[str, str]] = {str(name): one for name, one in self.files.items()}
+        pattern = known.get(split) or (known.get("train") if "split" in self.columns else None)
+        if pattern is None:
+            if self._may_lack(language, split) or split == "dev":
+                return None
+            raise DataError(f"task.files has no {split!r} entry; it has {', '.join(known)}")
+        try:
+            return self._file_of(pattern, language, split)
+        except DataError:
+            if self._may_lack(language, split):
+                return None
+            raise
+
+    def _may_lack(self, language: str, split: str) -> bool:
+        """Return whether a language need not have a split: a source language is learnt from, not tested in."""
+        return split != "train" and language == self.source and not self.one_language
+
+    def _file_of(self, pattern: str | Mapping[str, str], language: str, split: str) -> Path:
+        if not isinstance(pattern, str):
+            names = self._spellings(language, pattern, f"task.files.{split}")
+            if not names:
+                raise DataError(
+                    f"task.files.{split} has no file of {_named(language)}; it has those of {', '.join(pattern)}"
+                )
+            return locate(pattern[names[0]], language, self.folder, self.notes)
+        if language != self.source and "{language}" not in pattern and "language" not in self.columns:
+            raise DataError(
+                f"task.files.{split}: {pattern!r} has no {{language}} in it, so every language would be read from the "
+                "same file; put {language} where the names of your files tell the languages apart, name a file for "
+                f"each language ({split}: {{{self.source}: …, {language}: …}}), or say which column of the file has "
+                "the language (fields: {language: …})"
+            )
+        return locate(pattern, language, self.folder, self.notes)
+
+    def _rows_of(self, path: Path, language: str, split: str) -> Wanted | None:
+        """Return which rows of a file are those of a language's split; None where there are none."""
+        counts = self._count(path)
+        languages, splits = {one for one, _ in counts}, {one for _, one in counts}
+        if "language" in self.columns:
+            spelled = set(self._spellings(language, languages, path.name))
+            if not spelled and not self._may_lack(language, split):
+                found = Counter[str]()
+                for (one, _), count in counts.items():
+                    found[one] += count
+                raise DataError(
+                    f"{path}: column {self.columns['language']!r} (for `language`) has no row of {_named(language)}; "
+                    f"it has {', '.join(f'{name} ({count})' for name, count in sorted(found.items()))}"
+                )
+            languages = spelled
+        if "split" in self.columns:
+            splits = {one for one in splits if SPLITS[one.casefold()] == split}
+        if not any(one in languages and part in splits for one, part in counts):
+            return None
+        return lambda row: self._says(row, "language") in languages and self._says(row, "split") in splits
+
+    def _count(self, path: Path) -> Counter[tuple[str, str]]:
+        """Count the rows of a file by what they say of language and split."""
+        if path not in self._counts:
+            counts = Counter[tuple[str, str]]()
+            for number, row in read_table(path):
+                said = [self._says(row, name, f"{path}, line {number}") for name in COLUMNS]
+                if said[1] and said[1].casefold() not in SPLITS:
+                    raise DataError(
+                        f"{path}, line {number}: column {self.columns['split']!r} (for `split`) holds {said[1]!r}; "
+                        f"expected one of {', '.join(SPLITS)}"
+                    )
+                counts[said[0], said[1]] += 1
+            self._counts[path] = counts
+        return self._counts[path]
+
+    def _says(self, row: Mapping[str, Any], name: str, where: str = "") -> str:
+        """Return what a row says of its language or split; nothing where there is no column for it."""
+        if name not in self.columns:
+            return ""
+        return text_of(cell_of(row, self.columns[name], name, where), self.columns[name], where).strip()
+
+    def _spellings(self, language: str, spelled: Iterable[str], where: str) -> list[str]:
+        """Return the spellings that mean ``language``; if none does, those of its one overlapping script."""
+        codes = {name: _code(name) for name in spelled}
+        if found := [name for name, code in codes.items() if code == language]:
+            return found
+        others = {code for code in codes.values() if code in related(language)}
+        if len(others) != 1:
+            return []
+        (other,) = others
+        note = f"{language} is called {other} in {where}: the scripts overlap"
+        if note not in self.notes:
+            self.notes.append(note)
+        return [name for name, code in codes.items() if code == other]
+
+
+def _code(spelling: str) -> str | None:
+    """Return the code of a language; None for what is none, as a column may have, too."""
+    try:
+        return canonical(spelling)
+    except DataError:
+        return None
+
+
+def _named(language: str) -> str:
+    return f"{display_name(language)} ({language})"

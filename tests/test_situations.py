@@ -1,0 +1,67 @@
+"""Ordinary situations, each a recipe in ``examples/situations``: they run, and leave what they promise."""
+
+from pathlib import Path
+
+import pytest
+
+from lingraft.core.files import read_object
+from lingraft.recipe.parsing import read_recipe
+from lingraft.results.run_files import read_run
+from quick_run import run
+from tiny import REPOSITORY
+
+FOLDER = REPOSITORY / "examples" / "situations"
+RECIPES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+SMALL = [
+    *("train.num_train_epochs=1", "seeds=[1]", "device=cpu", "backbone.max_length=32"),
+    *("prompt.name=deep", "prompt.length=2", "prompt.language_length=1"),
+    *("adapter.name=bottleneck", "adapter.width=4", "adapter.language_width=2"),
+]
+
+ENGLISH, SWAHILI = "eng-Latn", "swh-Latn"
+
+PROMISED = {
+    "all_labels": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 40}),
+    "files_without_language": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
+    "one_file": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
+    "one_language": ({SWAHILI: 12}, {SWAHILI: 35}),
+}
+"""By recipe: how many texts of each language are scored, and how many labels of it are learnt from; every eighth
+group of training examples is held out as development set where there is none."""
+
+
+@pytest.fixture
+def situation(tiny_checkpoint, tmp_path, monkeypatch):
+    """A function that runs a recipe of the folder, or reads it."""
+    monkeypatch.chdir(REPOSITORY)
+
+    def read(name, *overrides):
+        small = [*SMALL, f"backbone.checkpoint={tiny_checkpoint}", f"output_dir={tmp_path / name}", *overrides]
+        return read_recipe(Path("examples/situations") / f"{name}.yaml", small)
+
+    return read
+
+
+def test_every_recipe_has_a_promise_and_a_paragraph():
+    """What is in the folder is run here, and told in the documentation."""
+    assert sorted(PROMISED) == RECIPES
+    told = (REPOSITORY / "docs" / "situations.md").read_text(encoding="utf-8")
+    assert [name for name in RECIPES if f"examples/situations/{name}.yaml" not in told] == []
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_short(name):
+    """Ten lines at most."""
+    assert len((FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()) <= 10
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_situation_runs(situation, name):
+    """It learns from what it promises, and scores what it promises, in the languages that it names and no other."""
+    folder = run(situation(name))
+    tested, labelled = PROMISED[name]
+    found = read_run(folder)
+    languages = read_object(folder / "data.json")["languages"]
+    assert {code: facts["texts"]["train"] for code, facts in languages.items()} == labelled
+    assert {code: max((s.n for s in found.scores if s.language == code), default=0) for code in languages} == tested
+    assert (folder / "adaptation.safetensors").is_file()
