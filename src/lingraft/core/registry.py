@@ -20,7 +20,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from .errors import ConfigError
+from .errors import ConfigError, shown
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -121,9 +121,9 @@ class Registry:
             try:
                 values[key] = adapters[key].validate_python(value)
                 if isinstance(value, float) and not math.isfinite(value):
-                    problems.append(f"{dot}{key}: should be a finite number (got {value!r})")
+                    problems.append(f"{dot}{key}: should be a finite number (got {shown(value)})")
             except ValidationError as error:
-                problems.extend(f"{dot}{key}: {e['msg']} (got {e['input']!r})" for e in error.errors())
+                problems.extend(f"{dot}{key}: {e['msg']} (got {shown(e['input'])})" for e in error.errors())
         for key, parameter in parameters.items():
             if parameter.default is inspect.Parameter.empty and key not in options:
                 problems.append(f"{dot}{key}: is missing; {name} needs it")
@@ -161,4 +161,4 @@ def unknown(name: str, known: Mapping[str, Any] | list[str], what: str) -> str:
     """Refuse ``name`` in one sentence, which offers the nearest known one."""
     nearest = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(sorted(known)) or 'none'}"
-    return f"unknown {what} {name!r}; {hint}"
+    return f"unknown {what} {shown(name)}; {hint}"
