@@ -41,11 +41,12 @@ from lingraft.recipe.parsing import read_recipe
 from lingraft.results.metrics import formulas
 from lingraft.results.pages import pages
 from lingraft.runs.pipeline import run
+from lingraft.serving.verification import verify
 from lingraft.tasks import tasks
 from lingraft.tasks.kinds import kinds
 from lingraft.training.alignment import alignment
 
-run(read_recipe(Path(sys.argv[1])), reporter=Reporter(quiet=True))
+run(read_recipe(Path(sys.argv[1])), reporter=Reporter(quiet=True), verify=verify)
 registries = adapters, alignment, augmentation, backbones, formulas, freezing, heads, kinds, pages, prompts, sources
 registries += tasks, text_classifiers
 print(json.dumps({registry.group: registry.names() for registry in registries}))

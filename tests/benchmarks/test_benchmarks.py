@@ -1,6 +1,7 @@
 """The benchmarks run, and count what they say they count."""
 
 import importlib.util
+import os
 import random
 import sys
 
@@ -70,10 +71,16 @@ def test_batches_cover_all_lengths_and_the_second_shape_has_one(context):
     assert {length for batch in long.lengths() for length in batch} == {44}
 
 
-def test_peak_memory_is_that_of_a_process_of_its_own(step_time, context):
-    """Both shapes are measured in it, and the larger one cannot need less."""
-    found = step_time.in_fresh_process(step_time.peak_memory, "lingraft", context)
+def test_peak_memory_is_that_of_both_shapes(step_time, context):
+    """They are measured one after the other in one process, so the larger one cannot need less."""
+    found = step_time.peak_memory("lingraft", context)
     assert 50e6 < found["sib200"] <= found["fixed_128"]
+
+
+def test_a_fresh_process_is_another_one(step_time):
+    """It ends with the call, and the next call gets one of its own."""
+    first, second = (step_time.in_fresh_process(os.getpid) for _ in range(2))
+    assert len({first, second, os.getpid()}) == 3
 
 
 def test_flops_agree_with_those_that_torch_counts(step_time, tiny_backbone):

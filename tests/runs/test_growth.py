@@ -155,8 +155,9 @@ def test_a_trial_of_another_meaning_is_refused(trained, tiny_checkpoint):
         run(recipe(world, tiny_checkpoint, folder, "seeds=[1,2]"))
 
 
-@pytest.mark.parametrize("seeds", ["seeds=[1]", "seeds=[1,2]"], ids=["finished", "growing"])
-@pytest.mark.parametrize("how", ["lost", "damaged"])
+@pytest.mark.parametrize(
+    ("how", "seeds"), [("lost", "seeds=[1]"), ("damaged", "seeds=[1,2]")], ids=["lost-finished", "damaged-growing"]
+)
 @pytest.mark.parametrize(
     "spoilt", ["trial.json", "probe.json", "scores.jsonl", "adaptation.safetensors", "predictions"]
 )

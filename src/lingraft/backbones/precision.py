@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,10 +92,16 @@ def remembered_rates(width: int, measure: Callable[[int], Rates] | None = None) 
         known: Rates = {"float32": float(found["float32"]), "bfloat16": float(found["bfloat16"])}
         if all(math.isfinite(rate) and rate > 0 for rate in known.values()):
             return known
-    rates = (measure or measure_rates)(width)
+    rates = measure(width) if measure else _measured_here(width, torch.get_num_threads())
     with suppress(LingraftError, OSError):  # a cache that we may only read makes the next start slower, no more
         write_json(path, {"machine": machine, "flops": dict(rates)})
     return rates
+
+
+@cache
+def _measured_here(width: int, threads: int) -> Rates:
+    """Measure with so many threads once a process, also where the cache may only be read."""
+    return measure_rates(width)
 
 
 def measure_rates(width: int, seconds: float = SECONDS) -> Rates:

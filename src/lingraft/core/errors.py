@@ -6,7 +6,10 @@ expected, what came, where, and what to do.
 
 from __future__ import annotations
 
+import reprlib
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 
 class LingraftError(Exception):
@@ -36,3 +39,30 @@ class CheckpointError(LingraftError):
 
 class RunError(LingraftError):
     """A run folder is in use, unfinished, or belongs to another recipe."""
+
+
+class WriteError(LingraftError):
+    """A file could not be written; what was there before is untouched."""
+
+
+def shown(value: Any, most: int = 80) -> str:
+    """Return a value as Python writes it, on one line of at most so many characters, whatever it is.
+
+    Args:
+        value: What came, often not what was expected.
+        most: Characters, beyond which the middle is left out.
+    """
+    if isinstance(value, int) and value.bit_length() > 8 * sys.int_info.str_digits_check_threshold:
+        return "a number of more than a thousand digits"
+    text = _Brief(most).repr(value)
+    return text if len(text) <= most else f"{text[: most - 15]} … {text[-10:]}"
+
+
+class _Brief(reprlib.Repr):
+    """Writes little of what is large or deep, before it is written as a whole."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, 5, 8, 8
+        self.maxstring = self.maxother = self.maxlong = most
+        self.fillvalue = "…"

@@ -14,12 +14,13 @@ import inspect
 import math
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from .errors import ConfigError
+from .errors import ConfigError, shown
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -111,20 +112,18 @@ class Registry:
         self._find_siblings()
         if name not in self._factories:
             return [f"{dot}name: {unknown(name, self._factories, what=self.kind)}"], {}
-        factory = self._factories[name]
-        parameters = inspect.signature(factory).parameters
-        hints = get_type_hints(factory, include_extras=True)
+        parameters, adapters = _schema(self._factories[name])
         problems, values = [], {}
         for key, value in options.items():
             if key not in parameters:
                 problems.append(f"{dot}{key}: {unknown(key, parameters, what=f'option of {name}')}")
                 continue
             try:
-                values[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
+                values[key] = adapters[key].validate_python(value)
                 if isinstance(value, float) and not math.isfinite(value):
-                    problems.append(f"{dot}{key}: should be a finite number (got {value!r})")
+                    problems.append(f"{dot}{key}: should be a finite number (got {shown(value)})")
             except ValidationError as error:
-                problems.extend(f"{dot}{key}: {e['msg']} (got {e['input']!r})" for e in error.errors())
+                problems.extend(f"{dot}{key}: {e['msg']} (got {shown(e['input'])})" for e in error.errors())
         for key, parameter in parameters.items():
             if parameter.default is inspect.Parameter.empty and key not in options:
                 problems.append(f"{dot}{key}: is missing; {name} needs it")
@@ -145,6 +144,13 @@ class Registry:
             raise
 
 
+@cache
+def _schema(factory: Callable[..., Any]) -> tuple[Mapping[str, inspect.Parameter], dict[str, TypeAdapter[Any]]]:
+    """Return the options of a factory, and what validates each."""
+    parameters, hints = inspect.signature(factory).parameters, get_type_hints(factory, include_extras=True)
+    return parameters, {name: TypeAdapter(hints.get(name, Any)) for name in parameters}
+
+
 def _readable(parameter: inspect.Parameter) -> str:
     """Return an option as documentation writes it: ``temperature: float = 0.1``."""
     default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default}"
@@ -155,4 +161,4 @@ def unknown(name: str, known: Mapping[str, Any] | list[str], what: str) -> str:
     """Refuse ``name`` in one sentence, which offers the nearest known one."""
     nearest = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(sorted(known)) or 'none'}"
-    return f"unknown {what} {name!r}; {hint}"
+    return f"unknown {what} {shown(name)}; {hint}"

@@ -16,18 +16,14 @@ from pydantic import (
     BaseModel,
     ValidationError,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from ..core.errors import ConfigError, RunError
+from ..core.errors import ConfigError, RunError, shown
 from ..core.registry import Registry, unknown
+from ..core.yaml_text import MAX_DEPTH, load_yaml, read_yaml_file
 from .presets import with_preset
 from .renamed import take_renamed
-from .settings import Block, ParallelSettings, Recipe, yaml_format
+from .settings import Block, ParallelSettings, Recipe
 from .shorthand import expand_shorthand
-
-NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What ruamel raises: its own errors, and those of Python's conversions, as of `-_`, which looks like a number."""
 
 
 def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -36,23 +32,7 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         ConfigError: With all problems at once.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError([f"there is no file {path}; write one with: lingraft init {path}"]) from None
-    except IsADirectoryError:
-        raise ConfigError([f"{path} is a folder; give the recipe file itself"]) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8"]) from None
-    try:
-        values = yaml_format().load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ConfigError([f"{at}{error.problem}"], where=str(path)) from None
-    except NOT_YAML as error:
-        raise ConfigError([f"cannot be read as YAML: {error}"], where=str(path)) from None
-    return parse_recipe(values, overrides, where=str(path))
+    return parse_recipe(read_yaml_file(path), overrides, where=str(path))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -62,12 +42,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         RunError: It cannot be read.
     """
     try:
-        written = YAML(typ="safe", pure=True).load(path)
+        written = read_yaml_file(path)
         if not isinstance(written, dict):
-            raise ValueError(f"expected keys and values, got {type(written).__name__}")
-    except NOT_YAML as error:
-        problem = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RunError(f"{path} cannot be read ({problem}); choose another output_dir, or delete that folder") from None
+            raise ConfigError([f"expected keys and values, got {type(written).__name__}"])
+    except ConfigError as error:
+        raise RunError(
+            f"{path} cannot be read ({error.problems[0]}); choose another output_dir, or delete that folder"
+        ) from None
     return written
 
 
@@ -75,13 +56,14 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
     """Check a recipe given as plain data, e.g. in a notebook; see :func:`read_recipe`."""
     if not isinstance(values, Mapping):
         raise ConfigError([f"expected keys and values, got {type(values).__name__}"], where=where)
-    values, overrides = _plain(values), list(overrides)
+    problems: list[str] = []
+    values, overrides = _plain(values, "", problems), list(overrides)
     for override in overrides:
         if override.startswith("preset="):
             values["preset"] = override.removeprefix("preset=") or None
     asked = "alignment" in values or any(override.startswith("alignment") for override in overrides)
     values = with_preset(values)
-    problems = [problem for override in overrides for problem in _apply(values, override)]
+    problems += [problem for override in overrides for problem in _apply(values, override)]
     problems += take_renamed(values)
     problems += expand_shorthand(values)
     try:
@@ -202,7 +184,7 @@ def _explain(error: dict[str, Any]) -> str:
         return f"{location}: {unknown(str(error['loc'][-1]), _keys(parent), what='key')}"
     if error["type"] == "missing":
         return f"{location}: is missing"
-    return f"{location}: {error['msg']} (got {error['input']!r})"
+    return f"{location}: {error['msg']} (got {shown(error['input'])})"
 
 
 def _keys(path: tuple[Any, ...]) -> list[str]:
@@ -236,17 +218,19 @@ def _apply(values: dict[str, Any], override: str) -> list[str]:
                 at[parent] = {}
             at = at[parent]
         else:
-            return [f"{override!r}: {parent!r} leads nowhere, the recipe has {at!r} there"]
+            return [f"{shown(override)}: {parent!r} leads nowhere, the recipe has {shown(at)} there"]
     place: Any = last
     if isinstance(at, list) and last.isdecimal() and int(last) < len(at):
         place = int(last)
     elif not isinstance(at, dict):
-        return [f"{override!r}: {last!r} leads nowhere, the recipe has {at!r} there"]
+        return [f"{shown(override)}: {last!r} leads nowhere, the recipe has {shown(at)} there"]
     try:
-        at[place] = _plain(yaml_format().load(text)) if text else None
-    except NOT_YAML:
-        at[place] = text
-    return []
+        value = load_yaml(text, override) if text else None
+    except ConfigError:
+        value = text
+    problems: list[str] = []
+    at[place] = _plain(value, path, problems)
+    return problems
 
 
 def _default(key: str) -> Any:
@@ -258,9 +242,33 @@ def _default(key: str) -> Any:
     return default.model_dump() if isinstance(default, Block) else None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, path: str, problems: list[str]) -> Any:
+    """Copy plain data, with keys that are texts.
+
+    Args:
+        value: What to copy.
+        path: Where it is in the recipe.
+        problems: Gets a line for each text that could not be written, and for what is too deep; it is left out.
+    """
+    dot = f"{path}." if path else ""
+    if dot.count(".") > MAX_DEPTH:
+        problems.append(f"{shown(path)}: is more than {MAX_DEPTH} levels deep")
+        return None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_whole(str(key), path, problems): _plain(item, f"{dot}{key}", problems) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+        return [_plain(item, f"{dot}{i}", problems) for i, item in enumerate(value)]
+    return _whole(value, path, problems) if isinstance(value, str) else value
+
+
+def _whole(text: str, path: str, problems: list[str]) -> str:
+    """Return a text, without what no file could hold: half a surrogate pair, or the character NUL."""
+    try:
+        text.encode()
+        wrong = "the character NUL (\\0)" if "\0" in text else ""
+    except UnicodeEncodeError as error:
+        wrong = f"half a surrogate pair, {text[error.start]!a}, which is no character"
+    if not wrong:
+        return text
+    problems.append(f"{path or 'recipe'}: {shown(text)} holds {wrong}; write the character itself")
+    return text.encode(errors="replace").decode().replace("\0", "?")

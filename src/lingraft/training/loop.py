@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_swa_multi_avg_fn
 
+from ..backbones.devices import seed_generators
 from ..core.errors import RunError
 from ..core.memory import release_freed_memory
 from ..core.records import Batch
@@ -179,7 +180,7 @@ class _Training:
         phase = phase_at(self.phases, state.step, self.total)
         for name, parameter in trained.items():
             parameter.requires_grad_(phase.trains(name))
-        torch.manual_seed(_dropout_seed(self.course.seed, state.step))
+        seed_generators(_dropout_seed(self.course.seed, state.step), next(iter(trained.values())).device)
         model.train()
         losses = self.objective.losses(model, batches, self.teacher)
         self.balance.look(losses, trained, state.step)

@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lingraft.core.errors import RunError
+from lingraft.results import charts
 from lingraft.results.findings import results
 from lingraft.results.pages import LAST, pages, write_page, write_pages
 from lingraft.results.run_files import read_run
@@ -22,6 +23,27 @@ WORDS = {
 }  # fmt: skip
 SYLLABLES = ["ẹ̀ka", "lọ́ru", "mbá", "sìnṣé", "ọpá", "tuyè", "zàri", "gbóna"]
 NAMES = {"yor-Latn": "Yoruba", "quy-Latn": "Ayacucho Quechua", "eng-Latn": "English"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _equal_charts_once():
+    """Draw a chart of the same data once for all pages; drawing takes longer than everything else on them."""
+    drawn = {}
+
+    def once(name, draw):
+        def recalled(*data, **style):
+            key = name, repr(data), repr(style)
+            if key not in drawn:
+                drawn[key] = draw(*data, **style)
+            return drawn[key]
+
+        return recalled
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, draw in vars(charts).copy().items():
+            if hasattr(draw, "__wrapped__"):  # what gives an SVG
+                patch.setattr(charts, name, once(name, draw))
+        yield
 
 
 def write_run(
@@ -570,7 +592,7 @@ def test_retention_has_its_section(run):
     assert f"<h2>{summary}</h2>" in page
     assert f"**Retention: how much of the model's ability is kept (forgetting).** {summary}" in unescape(card)
     assert unescape(page).count("how much of the model's ability is kept") == 1
-    for expected in ("204 test texts", "+5.0 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
+    for expected in ("204 test texts", "+5.0 points", "[1.0, 9.0]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
                      "✓ With the adapters disabled", "7 · Largest mistakes", "section 8"):  # fmt: skip
         assert expected in page
     assert parsed(run / "report.html").open == []

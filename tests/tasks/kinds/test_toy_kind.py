@@ -22,14 +22,15 @@ from lingraft.core.errors import LingraftError
 from lingraft.core.progress import Reporter
 from lingraft.recipe.parsing import read_recipe
 from lingraft.runs.pipeline import run
+from lingraft.results.pages import LAST, write_page
 from lingraft.runs.plan import plan
 from lingraft.runs.rescore import rescore
 from lingraft.serving.predictor import needed_columns
 from lingraft.serving.verification import verify
 
 recipe, items = read_recipe(Path(sys.argv[1])), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
-found = {"plan": plan(recipe).lines}
-folder = run(recipe, reporter=Reporter(quiet=True), verify=verify)
+found = {"plan": plan(recipe, measure=lambda width: {"float32": 1e9, "bfloat16": 1e9}).lines}
+folder = run(recipe, reporter=Reporter(quiet=True), verify=verify, pages=lambda folder: write_page(folder, LAST))
 found["needed"] = needed_columns(folder)
 adapted = lingraft.load(folder)
 found["predicted"] = [[one.value, one.confidence] for one in adapted.predict(items, language=sys.argv[3])]

@@ -8,7 +8,7 @@ script. Each section opens with what was found; a file that is missing costs its
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, partial
 from io import StringIO
 from typing import Any
 
@@ -36,6 +36,7 @@ def report() -> Page:
     def write(run: RunFiles) -> str:
         found = findings.results(run)
         sections = {
+            "results_chart": Markup(charts.before_after(found)) if found else None,
             "learning": learning(run),
             "network": network(run),
             "states": _states(run),
@@ -81,12 +82,12 @@ def _environment() -> Environment:
         wording.percent,
         wording.count,
         wording.size,
-        wording.interval,
         wording.change,
         wording.duration,
         wording.span,
     )
     environment.filters |= {function.__name__: function for function in said}
+    environment.filters["interval"] = partial(wording.interval, digits=1)  # as the numbers that they stand beside
     environment.filters |= {"plural": wording.plural, "capital": wording.capital, "cell": _cell}
     return environment
 
@@ -124,7 +125,6 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "results_title": _results_title(main),
         "words": words_of(run.data),
         "metrics": [wording.metric_name(metric) for metric in findings.metrics_of(run.data)],
-        "results_chart": Markup(charts.before_after(found)) if found else None,
     }
 
 

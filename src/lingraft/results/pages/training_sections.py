@@ -8,10 +8,10 @@ from statistics import fmean
 from typing import Any
 
 from markupsafe import Markup
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from ...core.errors import ConfigError
 from ...core.files import Row
+from ...core.yaml_text import load_yaml
 from .. import charts, wording
 from .. import training_history as training_record
 from ..findings import Estimate
@@ -80,8 +80,8 @@ def record(run: RunFiles) -> Context:
 def _alignment_names(recipe: str) -> list[str]:
     """Return the names of the alignment losses in a recipe; none where it is not to be read."""
     try:
-        found = YAML(typ="safe", pure=True).load(recipe)
-    except YAMLError:
+        found = load_yaml(recipe, "recipe.yaml")
+    except ConfigError:
         return []
     blocks = found.get("alignment") if isinstance(found, Mapping) else None
     return [str(block["name"]) for block in blocks or () if isinstance(block, Mapping) and "name" in block]

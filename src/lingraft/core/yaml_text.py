@@ -1,0 +1,153 @@
+"""YAML from outside: plain data, within bounds that no recipe comes near, or one line that says where it is wrong.
+
+Text is measured before anything is made of it: aliases count as what they stand for, so that a few lines cannot
+unfold into gigabytes, and none may stand for what it is a part of. Dates stay text, and there are no tags: what comes
+out are keys and values, lists, texts, numbers, true, false and null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
+from ruamel.yaml.reader import ReaderError
+
+from .errors import ConfigError, shown
+from .yaml_mistakes import explain_mistake
+
+MAX_CHARACTERS = 200_000
+"""The longest recipes of ours have four thousand."""
+
+TOO_LONG = f"has more than {MAX_CHARACTERS:,} characters, which no recipe has; is this another file?"
+
+MAX_DEPTH = 32
+"""Keys within keys; a recipe has five or six."""
+
+MAX_VALUES = 10_000
+"""Keys, values and list items, aliases unfolded; a long text counts as several."""
+
+CHARACTERS_OF_A_VALUE = 100
+
+NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What ruamel raises: its own errors, and those of Python's conversions, as of `-_`, which looks like a number."""
+
+
+class _PlainConstructor(SafeConstructor):
+    """Makes plain data: a date that nobody put into quotes was meant as text."""
+
+
+_PlainConstructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
+def read_yaml_file(path: Path) -> Any:
+    """Return what a file of YAML says, see :func:`load_yaml`; no more of it is read than the bounds allow.
+
+    Raises:
+        ConfigError: It cannot be read, is no UTF-8, or no YAML within the bounds.
+    """
+    try:
+        with path.open("rb") as stream:
+            found = stream.read(4 * MAX_CHARACTERS + 1)
+        if len(found) > 4 * MAX_CHARACTERS:
+            raise ConfigError([TOO_LONG], str(path))
+        text = found.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError([f"there is no file {path}; write one with: lingraft init {path}"]) from None
+    except IsADirectoryError:
+        raise ConfigError([f"{path} is a folder; give the recipe file itself"]) from None
+    except OSError as error:
+        raise ConfigError([f"{path} cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8"]) from None
+    return load_yaml(text, str(path))
+
+
+def load_yaml(text: str, where: str) -> Any:
+    """Return what YAML 1.2 says, in which `no` is Norwegian and not false, as plain data.
+
+    Args:
+        text: The YAML.
+        where: Its file, for messages.
+
+    Raises:
+        ConfigError: It is no YAML, or beyond the bounds; with its line, and what was likely meant.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError([TOO_LONG], where)
+    try:
+        _measure(_yaml().parse(text))
+        return _yaml().load(text)
+    except _BeyondBoundsError as error:
+        raise ConfigError([str(error)], where) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            [f"line {line}: has the control character {int(error.character):#04x}, which YAML refuses; remove it"],
+            where,
+        ) from None
+    except MarkedYAMLError as error:
+        raise ConfigError([explain_mistake(error, text)], where) from None
+    except NOT_YAML as error:
+        raise ConfigError([f"cannot be read as YAML: {shown(str(error))}"], where) from None
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = (1, 2)
+    yaml.Constructor = _PlainConstructor
+    return yaml
+
+
+class _BeyondBoundsError(Exception):
+    """YAML that is larger than any recipe, or loops."""
+
+
+def _measure(events: Iterable[Any]) -> None:
+    """Refuse YAML, from its events, that would unfold into too much.
+
+    Raises:
+        _BeyondBoundsError: It would, or it has a tag.
+    """
+    total, begun = 0, list[tuple[str | None, int]]()  # anchor of each open list or mapping, values before it
+    sizes: dict[str | None, int] = {}
+    for event in events:
+        at = f"line {event.start_mark.line + 1}: "
+        if getattr(event, "tag", None) not in (None, "!"):
+            raise _BeyondBoundsError(
+                f"{at}has the tag {shown(str(event.tag))}; recipes have none, write the value alone"
+            )
+        if isinstance(event, CollectionEndEvent):
+            anchor, before = begun.pop()
+            sizes[anchor] = total - before
+            continue
+        if isinstance(event, AliasEvent) and any(anchor == event.anchor for anchor, _ in begun):
+            raise _BeyondBoundsError(f"{at}*{event.anchor} stands for something that it is a part of; write it out")
+        if isinstance(event, CollectionStartEvent):
+            begun.append((event.anchor, total))
+        total += _size(event, sizes)
+        _refuse_large(at, len(begun), total)
+
+
+def _size(event: Any, sizes: dict[str | None, int]) -> int:
+    """Return how much a value counts; that of a text with an anchor is kept in ``sizes``, as those of lists are."""
+    if isinstance(event, AliasEvent):
+        return sizes.get(event.anchor, 1)
+    if isinstance(event, ScalarEvent):
+        sizes[event.anchor] = 1 + len(event.value) // CHARACTERS_OF_A_VALUE
+        return sizes[event.anchor]
+    return int(isinstance(event, CollectionStartEvent))
+
+
+def _refuse_large(at: str, depth: int, total: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _BeyondBoundsError(f"{at}is more than {MAX_DEPTH} levels deep; a recipe has five or six")
+    if total > MAX_VALUES:
+        raise _BeyondBoundsError(
+            f"{at}with this line there are more than {MAX_VALUES:,} values, aliases counted as what they stand for; a "
+            "recipe has a hundred"
+        )
