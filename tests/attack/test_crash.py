@@ -40,16 +40,8 @@ def world(tmp_path_factory):
     return write_world(tmp_path_factory.mktemp("world"), train=12, dev=6, test=6, pairs=8)
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tiny_checkpoint):
-    """The tiny checkpoint, old enough that a run always notes its digests in the cache: the same writes each time."""
-    for path in tiny_checkpoint.iterdir():
-        os.utime(path, (0, 0))
-    return tiny_checkpoint
-
-
 @pytest.fixture
-def start(world, checkpoint, tmp_path, monkeypatch):
+def start(world, tiny_checkpoint, tmp_path, monkeypatch):
     """A function that runs the recipe in a folder of that name, with a cache of its own."""
 
     def begin(name, *overrides, reporter=QUIET, save_every=SAVED):
@@ -57,12 +49,16 @@ def start(world, checkpoint, tmp_path, monkeypatch):
         wanted = world_recipe(
             world,
             [*PARTS, f"output_dir={tmp_path / name}", *overrides],
-            backbone={"checkpoint": str(checkpoint), "max_length": 32},
+            backbone={"checkpoint": str(tiny_checkpoint), "max_length": 32},
             parallel={"files": str(world / f"pairs.{TARGET}.tsv")},
         )
         return run(wanted, reporter=reporter, save_every=save_every)
 
     return begin
+
+
+NOTED = ("digests", "precision")
+"""Parts of the cache that are written or not as the clock has it: no two runs need write the same there."""
 
 
 class Points:
@@ -73,6 +69,8 @@ class Points:
 
     def __call__(self, stage, path, temporary):
         """Count a stage; at the right one, act."""
+        if path.parent.name in NOTED:
+            return
         self.seen.append((stage, path))
         if len(self.seen) == self.at:
             self.act(stage, path, temporary)
@@ -158,12 +156,12 @@ def test_a_run_with_files_for_other_libraries_killed_at_any_write_of_them_ends_t
     settle("a run killed while it writes for other libraries", found)
 
 
-def test_a_comparison_killed_at_any_write_ends_with_the_same_scores(world, checkpoint, tmp_path):
+def test_a_comparison_killed_at_any_write_ends_with_the_same_scores(world, tiny_checkpoint, tmp_path):
     """In whichever method it was; a comparison's other files say how long it took."""
 
     def begin(name):
         small = [*PARTS, "seeds=[1]", "train.num_train_epochs=1", f"output_dir={tmp_path / name}"]
-        backbone = {"checkpoint": str(checkpoint), "max_length": 32}
+        backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}
         compared = {"methods": ["frozen-head", "lingraft"], "learning_rates": {"lingraft": [1e-3, 1e-2]}}
         parallel = {"files": str(world / f"pairs.{TARGET}.tsv")}
         quick_compare(world_recipe(world, small, backbone=backbone, compare=compared, parallel=parallel))
