@@ -60,6 +60,16 @@ def test_nothing_is_written_where_the_folder_was(start, tmp_path, lost, step):
     assert [path for path in folder.rglob("*") if path.name != ".lock"] == []
 
 
+def test_a_run_whose_lock_was_removed_writes_no_more(start, tmp_path):
+    """Another run may have begun in the same folder since; what is there continues to the same end."""
+    folder, whole = tmp_path / "a-run", start(tmp_path / "b-run")
+    with pytest.raises(RunError, match="is no longer the folder of this run"):
+        start(folder, reporter=Stopping(3, of="training", stop=(folder / ".lock").unlink))
+    assert (folder / "trials" / "k0-draw0-seed1" / "trial.json").exists()
+    assert not (folder / "README.md").exists()
+    assert differing(start(folder), whole) == []
+
+
 def test_a_renamed_folder_continues_under_its_name(start, tmp_path):
     """What it held is whole; given as the output folder, or moved back, the run goes on to the same end."""
     folder, elsewhere = tmp_path / "a-run", tmp_path / "elsewhere"
@@ -93,6 +103,24 @@ def test_a_trial_taken_away_is_not_counted(start, tmp_path, name):
     assert not (folder / "README.md").exists()
     assert not (folder / "scores.jsonl").exists()
     assert differing(start(folder), whole) == []
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "data.json", "trials/k0-draw0-seed1/identity.json"])
+@pytest.mark.parametrize("change", ["removed", "changed"])
+def test_a_run_is_not_finished_with_a_file_that_is_not_its_own(start, tmp_path, name, change):
+    """Removed or changed by somebody else while it works: one line names the file, and there is no model card."""
+    folder = tmp_path / "run"
+
+    def spoil():
+        if change == "removed":
+            (folder / name).unlink()
+        else:
+            (folder / name).write_text("{}", encoding="utf-8")
+
+    with pytest.raises(RunError) as caught:
+        start(folder, reporter=Stopping(3, of="training", stop=spoil))
+    assert str(caught.value).startswith(f"{folder / name} was {change} by somebody else while this run worked;")
+    assert not (folder / "README.md").exists()
 
 
 def test_writes_beside_a_lost_folder_go_on(tmp_path):
