@@ -123,6 +123,18 @@ def test_a_run_is_not_finished_with_a_file_that_is_not_its_own(start, tmp_path, 
     assert not (folder / "README.md").exists()
 
 
+def test_what_serves_a_trial_in_the_making_may_go(tmp_path):
+    """The state of a training, and what lies deeper than a trial's own files, are gone when a run is finished."""
+    wanted = world_recipe(tmp_path, [f"output_dir={tmp_path / 'run'}"])
+    with open_run_folder(tmp_path / "run", wanted) as folder:
+        place = folder / "trials" / "k0-draw0-seed1"
+        for path in (place / "training.safetensors", place / "folds" / "0.json", place / "folds" / "0" / "state"):
+            write_text(path, "for now")
+        shutil.rmtree(place)
+        write_text(folder / "README.md", "finished")
+    assert (folder / "README.md").read_text() == "finished"
+
+
 def test_writes_beside_a_lost_folder_go_on(tmp_path):
     """Only what lies in the folder is refused."""
     wanted = world_recipe(tmp_path, [f"output_dir={tmp_path / 'run'}"])

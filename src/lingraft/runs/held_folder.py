@@ -37,7 +37,8 @@ def held_folder(folder: Path, *, proofs: tuple[Path, ...], kept: tuple[Path, ...
             if not path.is_relative_to(folder):
                 return
             if stage == "done":
-                left[path] = _size(path)
+                if not _is_scaffold(path.relative_to(folder)):
+                    left[path] = _size(path)
                 return
             if not all(_is_there(file, proof) for proof, file in held.items()):
                 raise RunError(
@@ -53,18 +54,23 @@ def held_folder(folder: Path, *, proofs: tuple[Path, ...], kept: tuple[Path, ...
 
 
 def _refuse_changed(left: dict[Path, int | None]) -> None:
-    """Refuse to finish where a file is not as it was left; a training's state is removed when it is of no more use.
+    """Refuse to finish where a file is not as it was left.
 
     Raises:
         RunError: Somebody removed or changed one.
     """
     for path, size in left.items():
         now = _size(path)
-        if now != size and not (path.name == STATE and now is None):
+        if now != size:
             raise RunError(
                 f"{path} was {'removed' if now is None else 'changed'} by somebody else while this run worked; it is "
                 "not called finished. Run the recipe again"
             )
+
+
+def _is_scaffold(path: Path) -> bool:
+    """Return whether a file serves a trial in the making, and goes when that is made: its state, what lies deeper."""
+    return path.name == STATE or "trials" in path.parts[:-3]  # in trials/NAME/ is what stays
 
 
 def _size(path: Path) -> int | None:

@@ -24,7 +24,7 @@ from ..model.prompts.initialisers import prompt_initialiser
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .evaluation import AFTER, evaluate_trial, validation
-from .finished import STATE, drop_state, note_finished
+from .finished import note_finished
 from .frozen_head import Before
 from .head_fits import fit_frozen_head, fit_ngram_classifiers, retrain_last_layer, weights_of_classes
 from .loop import SAVE_EVERY, Hooks, train
@@ -65,10 +65,12 @@ def run_trial(
     head = fit_frozen_head(pools.source, pools.targets, pools.standardiser, trial, context, reporter)
     started = reporter.clock()
     model = factory.build(context, pools, head).to(context.device)
-    state = load_training_state(place / STATE, lambda sentence: reporter.say(f"{trial.name}: {sentence}"))
+    state = load_training_state(
+        place / "training.safetensors", lambda sentence: reporter.say(f"{trial.name}: {sentence}")
+    )
     before = state.seconds if state else 0.0  # what was spent before a stop counts too
     hooks = Hooks(
-        save=partial(save_training_state, place / STATE),
+        save=partial(save_training_state, place / "training.safetensors"),
         validate=partial(validation, context=context),
         say=lambda sentence: reporter.say(f"{trial.name}: {sentence}"),
         clock=reporter.clock,
@@ -93,7 +95,7 @@ def run_trial(
         "head_dev_score": head.dev_score if head else None,
     }
     note_finished(folder, trial, facts)
-    drop_state(folder, trial)
+    (place / "training.safetensors").unlink(missing_ok=True)
 
 
 def _train(
