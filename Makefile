@@ -1,6 +1,8 @@
 # make demo    watch a model learn a language
 # make test    all tests
 # make check   lint, types, import contracts, then all tests
+# make crash   kill and refuse a small run at every write and step
+# make robustness   all attacks, and their table in docs/robustness.md
 # make wheel-test   the unit tests again, on the package as users install it
 
 PYTHON ?= python3
@@ -8,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
-.PHONY: demo test check lint wheel-test clean
+.PHONY: demo test check lint crash robustness wheel-test clean
 
 demo: $(INSTALLED)
 	$(BIN)/lingraft demo
@@ -24,6 +26,16 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+crash: LINGRAFT_ATTACKS ?= 1000
+crash: $(INSTALLED)
+	LINGRAFT_ATTACKS=$(LINGRAFT_ATTACKS) $(PYTEST) tests/attack/test_crash.py
+
+robustness: $(INSTALLED)
+	mkdir -p build
+	rm -f build/attacks.jsonl
+	LINGRAFT_ATTACK_RECORD=$(CURDIR)/build/attacks.jsonl $(PYTEST) -m attack
+	$(BIN)/python tests/attack/page.py build/attacks.jsonl docs/robustness.md
 
 wheel-test: $(INSTALLED)
 	rm -rf build
