@@ -17,6 +17,7 @@ from ..core.errors import DataError
 from ..core.records import PairExample
 from ..core.registry import unknown
 from . import Row, Source, languages, sources
+from .memory import SUFFIX, is_lent
 from .table_formats import HUB, Unreadable
 from .text import suffix_of, whole_characters
 
@@ -122,6 +123,8 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
     tried = _spellings(pattern, language)
     if pattern.startswith(HUB):
         return Path(tried[0])
+    if pattern.endswith(SUFFIX):  # in memory
+        return Path(next(filter(is_lent, tried), tried[0]))
     if (found := _first(tried, folder)) is not None:
         return found
     others = languages.related(language) if "{language}" in pattern else ()

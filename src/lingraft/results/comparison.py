@@ -40,8 +40,9 @@ class Comparison:
 
     @property
     def targets(self) -> list[str]:
-        """Target languages, in the order of the recipe."""
-        return list(self.about["data"]["target_languages"])
+        """Target languages, in the order of the recipe; where it is in one language, that one."""
+        data = self.about["data"]
+        return list(data["target_languages"]) or [str(data["source_language"])]
 
     def language(self, code: str) -> str:
         """Return its English name."""

@@ -8,7 +8,7 @@ draws or shots. A folder that goes away while its run works, or becomes another'
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..core.records import Trial
 from ..core.version import __version__
 from ..recipe.parsing import read_yaml
 from ..recipe.settings import Recipe
+from .growth import earlier_place
 from .identity import MEANING, deciding_settings
 
 MARK = "run.json"
@@ -35,8 +36,15 @@ def trials_of(recipe: Recipe) -> list[Trial]:
 
 
 @contextmanager
-def open_run_folder(folder: Path, recipe: Recipe) -> Iterator[Path]:
+def open_run_folder(
+    folder: Path, recipe: Recipe, make_room: Callable[[Path, Recipe], object] = lambda folder, recipe: None
+) -> Iterator[Path]:
     """Hold ``folder`` for one run of ``recipe``.
+
+    Args:
+        folder: The run folder; made where there is none.
+        recipe: What is to be run.
+        make_room: Called once the folder is held, before what is in it is compared with the recipe.
 
     Raises:
         RunError: Another process writes there, or it holds something else, another recipe's run, or one that was
@@ -57,6 +65,7 @@ def open_run_folder(folder: Path, recipe: Recipe) -> Iterator[Path]:
         except OSError as error:
             raise RunError(f"cannot write to {folder}: {error.strerror}; choose another output_dir") from None
         _refuse_foreign(folder)  # again: another process may have filled it meanwhile
+        make_room(folder, recipe)
         _refuse_other_recipe(folder, recipe)
         _claim(folder, recipe)
         _sweep(folder)
@@ -167,7 +176,7 @@ def folder_problems(folder: Path, recipe: Recipe) -> list[str]:
             pass
         if folder not in made:
             _refuse_foreign(folder)
-        changed = changed_settings(folder, recipe)
+        changed = [] if earlier_place(folder, recipe) else changed_settings(folder, recipe)
     except OSError as error:
         return [f"cannot write to {folder}: {error.strerror}; choose another output_dir"]
     except RunError as error:

@@ -22,6 +22,7 @@ from ..training.loop import SAVE_EVERY
 from ..training.trial import run_trial
 from .checks import gather_checked
 from .folder import open_run_folder, trials_of
+from .growth import set_aside
 from .identity import note_identity, refuse_changed, trial_identities
 from .mined_lexicon import mined_before
 from .preparation import prepare
@@ -51,7 +52,12 @@ def run(
         LingraftError: With one clear message; what was finished stays finished.
     """
     reporter = reporter or Reporter()
-    with open_run_folder(recipe.output_dir, recipe) as folder:
+
+    def make_room(folder: Path, recipe: Recipe) -> None:
+        if place := set_aside(folder, recipe):
+            reporter.say(f"languages are learnt together, so all are trained anew; the run of fewer is in {place}")
+
+    with open_run_folder(recipe.output_dir, recipe, make_room) as folder:
         if next(folder.glob("*/method.json"), None) or (folder / "comparison.json").exists():
             raise RunError(f"{folder} holds a comparison; give the run a folder of its own: output_dir=…")
         trials = trials_of(recipe)

@@ -20,6 +20,7 @@ from ..results.wording import is_non_commercial
 from ..tasks.material import Draw, Materials
 from .checks import gather_checked, resolve_cut
 from .folder import folder_problems, trials_of
+from .growth import earlier_place
 from .identity import precision_of
 from .preparation import tokenise
 from .timing import EFFICIENCY, STARTING, operations_per_token, passes_of, rate_on, trial_seconds
@@ -89,7 +90,7 @@ def plan(
         f"{sum(one.steps for one in work.trials):,} steps; cache: {size / 1e6:,.0f} MB",
         f"precision of products: {choice.precision} ({choice.why})",
         f"estimated time on this machine ({device.type}): {_readable(_estimated_seconds(recipe, work, rate))}",
-        f"run folder: {recipe.output_dir}",
+        f"run folder: {recipe.output_dir}{_room(recipe)}",
         *materials.notes,
         *_mining(recipe, materials),
     ]
@@ -131,6 +132,12 @@ def _read(recipe: Recipe, also: Callable[[Recipe], object]) -> tuple[CheckpointF
     if problems or facts is None or materials is None:
         raise ConfigError(problems)
     return facts, cut, materials
+
+
+def _room(recipe: Recipe) -> str:
+    """Say what becomes of the run of fewer languages that is in the folder."""
+    place = earlier_place(recipe.output_dir, recipe)
+    return f"; the run of fewer languages that is there moves to {place}, for all are trained anew" if place else ""
 
 
 def _length_problems(recipe: Recipe) -> list[str]:

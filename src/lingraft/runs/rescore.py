@@ -11,7 +11,7 @@ from ..core.errors import DataError
 from ..core.files import read_object
 from ..core.progress import Reporter
 from ..core.records import Example, Score, Trial
-from ..data.languages import canonical
+from ..data.languages import among, canonical
 from ..data.sampling import rank
 from ..model.checkpoint import Identity
 from ..recipe.parsing import read_recipe
@@ -72,7 +72,9 @@ def rescore(
     else:
         options = dict(recipe.task.options) | ({"data_dir": str(data_dir)} if data_dir else {})
         if languages is not None:
-            others = [code for code in map(canonical, languages) if code != adapted.identity.source_language]
+            own = (adapted.identity.source_language, *adapted.identity.languages)
+            languages = [among(canonical(code), own) for code in languages]
+            others = [code for code in languages if code != adapted.identity.source_language]
             options["target_languages"] = others or options["target_languages"]
         task = tasks.build(recipe.task.name, options)
     trial = _selected(folder, trials_of(recipe))

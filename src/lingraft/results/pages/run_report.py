@@ -252,7 +252,9 @@ def _front_matter(run: RunFiles) -> str:
         dict.fromkeys(filter(None, [run.data.get("licence"), run.summary.get("backbone", {}).get("licence")]))
     )
     fields: Row = {
-        "language": list(dict.fromkeys(code.partition("-")[0] for code in codes)),
+        "language": list(
+            dict.fromkeys(code[:3] for code in codes if code[3:4] == "-")
+        ),  # the Hub knows no private ones
         **_licence_fields(licences),
         "base_model": str(run.summary.get("backbone", {}).get("name", "")).removeprefix("bundled:"),
         "library_name": "lingraft",
