@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
+from ..core.amounts import MOST_GIGABYTES
+from ..core.errors import ConfigError
 from .terminal import console, escape
 
 
@@ -58,10 +60,14 @@ def cache_info() -> None:
 
 
 def cache_prune(
-    max_gigabytes: Annotated[float, typer.Option(min=0, help="Keep this much, most recently used first.")] = 0.0,
+    max_gigabytes: Annotated[float, typer.Option(help="Keep this much, most recently used first.")] = 0.0,
 ) -> None:
     """Remove cached states, least recently used first; they are computed again when needed."""
     from ..backbones.state_cache import prune
 
+    if not 0 <= max_gigabytes <= MOST_GIGABYTES:
+        raise ConfigError(
+            [f"expected 0 to {MOST_GIGABYTES:,.0f} gigabytes, got {max_gigabytes}"], where="--max-gigabytes"
+        )
     removed, freed = prune(max_bytes=int(max_gigabytes * 1e9))
     console.print(f"removed {removed} shards, {freed / 1e6:,.1f} MB", highlight=False)

@@ -25,6 +25,9 @@ from .renamed import take_renamed
 from .settings import Block, ParallelSettings, Recipe
 from .shorthand import expand_shorthand
 
+MOST_TRIALS = 2_000
+"""Of one recipe; ten seeds of ten draws of ten numbers of shots are half of it."""
+
 
 def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read and check a recipe file; ``overrides`` are ``key.path=value`` as on the command line.
@@ -149,8 +152,10 @@ def _check_together(recipe: Recipe, asked: bool) -> list[str]:
         problems.append("parallel: the task is in one language, so there is nothing to translate into; leave it out")
     if recipe.alignment and asked and parallel is None:
         problems.append("alignment: needs parallel text; add a `parallel` block or set `alignment: []`")
+    if (trials := len(recipe.seeds) * len(recipe.shots.ks) * recipe.shots.draws) > MOST_TRIALS:
+        problems.append(f"seeds × shots.k × shots.draws: are {trials:,} trials; at most {MOST_TRIALS:,} are run")
     if len(set(recipe.seeds)) != len(recipe.seeds):
-        problems.append(f"seeds: {recipe.seeds} names a seed twice")
+        problems.append(f"seeds: {shown(recipe.seeds)} names a seed twice")
     if recipe.train.balance is not None and recipe.train.order == "sequential":
         problems.append(
             "train.balance: compares the gradients of task and alignment, which never meet in a step with order: "
