@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
+
 from lingraft.core.errors import ConfigError
 from lingraft.core.registry import _schema
 from lingraft.recipe.parsing import BLOCKS, parse_recipe, registry_of, schema
