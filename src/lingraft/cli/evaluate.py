@@ -91,4 +91,4 @@ def score(
     print_table("", columns, rows)
     drawn = "" if found.groups == found.examples else f", drawn in {found.groups:,} groups for the intervals"
     missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
-    console.print(f"{found.examples:,} examples{drawn}{missed}", highlight=False)
+    console.print(f"{found.examples:,} examples{drawn}{missed}")

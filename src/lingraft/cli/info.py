@@ -9,7 +9,8 @@ from rich.table import Table
 
 from ..core.amounts import MOST_GIGABYTES
 from ..core.errors import ConfigError
-from .terminal import console, escape
+from ..core.terminal_text import as_text
+from .terminal import console
 
 
 def list_(
@@ -36,7 +37,7 @@ def list_(
     headings, rows = rows_of(kind)
     table = Table(*headings)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(as_text, row))
     console.print(table)
 
 
@@ -54,9 +55,9 @@ def cache_info() -> None:
     from ..backbones.state_cache import info, states_folder
 
     found = info()
-    console.print(f"{states_folder()}: {found.shards} shards, {found.bytes / 1e6:,.1f} MB", highlight=False)
+    console.print(f"{states_folder()}: {found.shards} shards, {found.bytes / 1e6:,.1f} MB")
     if found.newest:
-        console.print(f"last used between {found.oldest:%Y-%m-%d} and {found.newest:%Y-%m-%d}", highlight=False)
+        console.print(f"last used between {found.oldest:%Y-%m-%d} and {found.newest:%Y-%m-%d}")
 
 
 def cache_prune(
@@ -70,4 +71,4 @@ def cache_prune(
             [f"expected 0 to {MOST_GIGABYTES:,.0f} gigabytes, got {max_gigabytes}"], where="--max-gigabytes"
         )
     removed, freed = prune(max_bytes=int(max_gigabytes * 1e9))
-    console.print(f"removed {removed} shards, {freed / 1e6:,.1f} MB", highlight=False)
+    console.print(f"removed {removed} shards, {freed / 1e6:,.1f} MB")

@@ -9,8 +9,9 @@ import typer
 
 from ..core.errors import DataError
 from ..core.progress import Reporter
+from ..core.terminal_text import as_text
 from .tables import Column, print_table
-from .terminal import Overrides, Quiet, RecipePath, console, escape
+from .terminal import Overrides, Quiet, RecipePath, console
 
 if TYPE_CHECKING:
     from ..recipe.settings import Recipe
@@ -41,7 +42,7 @@ def init(
         start = f"preset: {preset}   # its settings lie under those below; also {others}"
         text = text.replace("\noutput_dir:", f"\n{start}\n\noutput_dir:", 1)
     write_text(path, text)
-    console.print(f"wrote {path}; edit it, then: lingraft check {path}", highlight=False)
+    console.print(f"wrote {path}; edit it, then: lingraft check {path}")
 
 
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
@@ -70,9 +71,9 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     ]
     print_table(title, columns, found.languages)
     for line in found.lines:
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
     for line in found.warnings:
-        console.print(f"[yellow]warning:[/yellow] {escape(line)}", highlight=False)
+        console.print(as_text("warning:", "yellow"), as_text(line))
 
 
 def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -> None:
@@ -135,7 +136,7 @@ def show_results(folder: Path) -> None:
         for row in results(found)
     ]
     print_table(f"{found.data['task']}: {shown}, 95 % intervals", columns, rows)
-    console.print(f"report: {folder / 'report.html'}", highlight=False)
+    console.print(f"report: {folder / 'report.html'}")
 
 
 def _estimate(estimate: Estimate | None, second: float | None) -> tuple[str, str, str]:
