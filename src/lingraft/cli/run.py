@@ -48,14 +48,15 @@ def init(
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
     from ..experiments.methods import list_methods
-    from ..recipe.parsing import read_recipe
+    from ..recipe.parsing import draft_recipe
     from ..runs.plan import plan
 
     def compared(settings: Recipe) -> None:
         if settings.compare is not None:
             list_methods(settings)
 
-    found = plan(read_recipe(recipe, overrides or []), compared)
+    settings, known = draft_recipe(recipe, overrides or [])
+    found = plan(settings, compared, known=known)
     title = f"{found.task}, {found.trials} trial{'s' if found.trials > 1 else ''}"
     columns = [
         Column("language", justify="left"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..backbones.checkpoint_files import usual_prefix
@@ -10,7 +10,7 @@ from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
 from ..backbones.precision import Choice, Rates, choose_precision, remembered_rates
 from ..backbones.shards import states_bytes
-from ..core.errors import ConfigError, LingraftError
+from ..core.errors import ConfigError, Faults
 from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
 from ..data.languages import display_name
@@ -18,7 +18,7 @@ from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, cover
 from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Draw, Materials
-from .checks import gather_checked, resolve_cut
+from .checks import gather_checked, refuse_missing_folders, resolve_cut
 from .folder import folder_problems, trials_of
 from .identity import precision_of
 from .preparation import tokenise
@@ -43,6 +43,7 @@ def plan(
     recipe: Recipe,
     also: Callable[[Recipe], object] = lambda recipe: None,
     measure: Callable[[int], Rates] = remembered_rates,
+    known: Sequence[str] = (),
 ) -> Plan:
     """Read the data, tokenise it, count, and estimate the time; no weights are loaded.
 
@@ -50,11 +51,12 @@ def plan(
         recipe: The recipe.
         also: Something else to check; its problems are reported with the others.
         measure: Gives FLOP/s of matrix products in either precision for a width.
+        known: What is known to be wrong with its settings; reported with what else is wrong.
 
     Raises:
         LingraftError: The recipe cannot be run as it is.
     """
-    facts, cut, materials = _read(recipe, also)
+    facts, cut, materials = _read(recipe, also, known)
     device, rates = find_device(recipe.device), measure(facts.width)
     kept = precision_of(recipe.output_dir)
     choice = choose_precision(recipe.backbone.precision, device, facts.width, lambda width: rates, kept)
@@ -105,38 +107,43 @@ def plan(
     )
 
 
-def _read(recipe: Recipe, also: Callable[[Recipe], object]) -> tuple[CheckpointFacts, int, Materials]:
-    """Read checkpoint and data, with what is wrong of either said at once."""
-    problems: list[str] = []
-    facts = materials = None
-    try:
+def _read(
+    recipe: Recipe, also: Callable[[Recipe], object], known: Sequence[str]
+) -> tuple[CheckpointFacts, int, Materials]:
+    """Read checkpoint and data, with all that is wrong of any said at once."""
+    faults, cut, facts, materials = Faults("recipe"), 0, None, None
+    with faults:
         facts = describe_checkpoint(recipe.backbone.checkpoint)
-        problems += _length_problems(recipe)
-        cut = resolve_cut(recipe, facts.num_layers)
-    except LingraftError as error:
-        problems += getattr(error, "problems", [str(error)])
-    try:
+    with faults:
+        _refuse_long_texts(recipe)
+    with faults:
+        cut = resolve_cut(recipe, facts.num_layers) if facts else 0
+    with faults:
         materials = gather_checked(recipe)
-    except LingraftError as error:
-        problems += getattr(error, "problems", [str(error)])
-    problems += [f"output_dir: {problem}" for problem in folder_problems(recipe.output_dir, recipe)]
-    try:
+    with faults:
+        refuse_missing_folders(recipe)
+    with faults:
         find_device(recipe.device)
-    except ConfigError as error:
-        problems += error.problems
-    try:
-        also(recipe)
-    except ConfigError as error:
-        problems += error.problems
+    if not known:  # half of what is compared may be among what was left out
+        with faults:
+            also(recipe)
+    problems = [*known, *faults.problems]
+    problems += [f"output_dir: {one}" for one in folder_problems(recipe.output_dir, None if known else recipe)]
     if problems or facts is None or materials is None:
         raise ConfigError(problems)
     return facts, cut, materials
 
 
-def _length_problems(recipe: Recipe) -> list[str]:
+def _refuse_long_texts(recipe: Recipe) -> None:
+    """Refuse texts that are longer than the checkpoint reads.
+
+    Raises:
+        LingraftError: They are, or the checkpoint cannot be read.
+    """
     name, wanted = recipe.backbone.checkpoint, recipe.backbone.max_length
     longest = min(empty_stack(name).max_length, load_tokenizer(name).model_max_length)
-    return [f"backbone.max_length: {wanted} is more than the checkpoint's {longest}"] if wanted > longest else []
+    if wanted > longest:
+        raise ConfigError([f"backbone.max_length: {wanted} is more than the checkpoint's {longest}"])
 
 
 def _rows(
