@@ -9,7 +9,6 @@ from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
 from ..backbones.precision import Choice, Rates, choose_precision, remembered_rates
-from ..backbones.shards import states_bytes
 from ..core.errors import ConfigError, Faults
 from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
@@ -21,6 +20,7 @@ from ..tasks.material import Draw, Materials
 from .checks import gather_checked, refuse_missing_folders, resolve_cut
 from .folder import folder_problems, trials_of
 from .identity import precision_of
+from .needs import disk_warnings, memory_problems, refuse_too_large, states_size
 from .preparation import tokenise
 from .timing import EFFICIENCY, STARTING, operations_per_token, passes_of, rate_on, trial_seconds
 from .workload import Workload, tokens_by_example
@@ -67,10 +67,7 @@ def plan(
     features = tokenise(materials, tokenizer, prefix, recipe)
     covered = {code: coverage(materials.written(code), tokenizer) for code in materials.task.languages}
     work = Workload(recipe, materials, features, empty_stack(facts.name), cut)
-    size = sum(
-        states_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
-        for group in features.values()
-    )
+    size = states_size(features, facts.width, recipe.cache.dtype)
     if size > recipe.cache.max_gigabytes * 1e9:
         raise ConfigError(
             [
@@ -79,6 +76,8 @@ def plan(
                 "texts"
             ]
         )
+    needs = work.needs
+    refuse_too_large(needs, device)
     lines = [
         f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, "
         + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
@@ -91,6 +90,9 @@ def plan(
         f"{sum(one.steps for one in work.trials):,} steps; cache: {size / 1e6:,.0f} MB",
         f"precision of products: {choice.precision} ({choice.why})",
         f"estimated time on this machine ({device.type}): {_readable(_estimated_seconds(recipe, work, rate))}",
+        f"estimated memory: {_gigabytes(needs.host + needs.device)}"
+        + (f", {_gigabytes(needs.device)} of it on {device}" if device.type != "cpu" else "")
+        + f"; disk: {_gigabytes(needs.states)} of states in the cache, {_gigabytes(needs.folder)} in the run folder",
         f"run folder: {recipe.output_dir}",
         *materials.notes,
         *_mining(recipe, materials),
@@ -102,7 +104,9 @@ def plan(
         lines,
         _warnings(recipe, materials)
         + _coverage_warnings(covered, materials.task.target_languages)
-        + list(_precision_warnings(choice, rates) if device.type == "cpu" else ()),
+        + list(_precision_warnings(choice, rates) if device.type == "cpu" else ())
+        + memory_problems(needs, device)[1]
+        + disk_warnings(needs, recipe.output_dir),
         work,
     )
 
@@ -261,6 +265,10 @@ def _precision_warnings(choice: Choice, rates: Rates) -> Iterator[str]:
 
 def _name(block: object) -> str:
     return getattr(block, "name", "none")
+
+
+def _gigabytes(size: float) -> str:
+    return f"about {size / 1e9:.1f} GB" if size >= 0.95e9 else f"about {max(1, round(size / 1e6))} MB"
 
 
 def _readable(seconds: float) -> str:
