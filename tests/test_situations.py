@@ -7,6 +7,7 @@ import pytest
 from lingraft.core.files import read_object
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.run_files import read_run
+from lingraft.serving.predictor import load
 from quick_run import run
 from tiny import REPOSITORY
 
@@ -23,8 +24,10 @@ ENGLISH, SWAHILI = "eng-Latn", "swh-Latn"
 PROMISED = {
     "all_labels": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 40}),
     "files_without_language": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
+    "no_test_set": ({SWAHILI: 35}, {SWAHILI: 35}),
     "one_file": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
     "one_language": ({SWAHILI: 12}, {SWAHILI: 35}),
+    "unlabelled_test": ({ENGLISH: 0, SWAHILI: 0}, {ENGLISH: 27, SWAHILI: 0}),
 }
 """By recipe: how many texts of each language are scored, and how many labels of it are learnt from; every eighth
 group of training examples is held out as development set where there is none."""
@@ -65,3 +68,11 @@ def test_a_situation_runs(situation, name):
     assert {code: facts["texts"]["train"] for code, facts in languages.items()} == labelled
     assert {code: max((s.n for s in found.scores if s.language == code), default=0) for code in languages} == tested
     assert (folder / "adaptation.safetensors").is_file()
+
+
+def test_a_model_without_a_test_set_predicts(situation):
+    """It has learnt, and answers as any other."""
+    folder = run(situation("no_test_set"))
+    (answer,) = load(folder).predict(["Mvua itanyesha kesho."], language="sw")
+    assert answer.value in ("health", "market", "weather")
+    assert len((run(situation("unlabelled_test")) / f"answers.{SWAHILI}.jsonl").read_text().splitlines()) == 12

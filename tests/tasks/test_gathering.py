@@ -209,10 +209,14 @@ def test_a_task_that_is_not_parallel_has_no_pairs(world):
         gather(recipe)
 
 
-def test_a_target_without_tests_is_refused(world):
-    """A run that could say nothing of its result does not begin."""
-    with pytest.raises(DataError, match=r"task\.files has no 'test' entry; it has train, dev"):
-        materials(world, splits=("train", "dev"))
+def test_a_target_without_tests_is_not_scored(world):
+    """It is learnt all the same, and the user is told so."""
+    found = materials(world, splits=("train", "dev"))
+    assert (found.test[TARGET], found.is_scored(TARGET), found.draws[0].folds) == ((), False, ())
+    assert list(found.unscored) == [
+        "Yoruba (yor-Latn): there is no test set, so nothing is scored at 0 shots: no labels of it are learnt from"
+    ]
+    assert set(found.unscored) <= set(found.notes)
 
 
 def test_a_missing_test_file_is_named(world):

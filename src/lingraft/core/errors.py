@@ -86,6 +86,10 @@ class RunError(LingraftError):
     """A run folder is in use, unfinished, or belongs to another recipe."""
 
 
+class WriteError(LingraftError):
+    """A file could not be written; what was there before is untouched."""
+
+
 def shown(value: Any, most: int = 80) -> str:
     """Return a value as Python writes it, on one line of at most so many characters, whatever it is.
 

@@ -29,6 +29,7 @@ from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.progress import Advance, Reporter
 from ..core.records import IDS, Example, Trial
+from ..core.signals import ending_in_order
 from ..model.heads import build_head
 from ..model.prediction import predictions_of
 from ..model.standardiser import Standardiser
@@ -83,6 +84,11 @@ def run_method(method: Method, whole: Recipe) -> None:
     """
     context, card, _ = prepare(with_shared_lexicon(method, whole), Relay("encoding"))
     task = context.materials.task
+    if untested := [code for code in task.tested_languages if not context.materials.is_scored(code)]:
+        raise RunError(
+            f"a comparison needs a test set with labels in {', '.join(untested)}: give files.test, or run the recipe "
+            "alone, which cross-validates"
+        )
     if method.network == "prototype" and not task.kind.class_logits:
         raise ImpossibleError(f"prototypes score classes, which the outputs of {task.kind.name} are not")
     if method.network in PEFT:
@@ -134,7 +140,8 @@ def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[
     if len(method.rates) < 2 or not method.trained:
         return {}
     # Without test sets: a trial is not to be scored on them, not even by accident.
-    blind = replace(context.materials, test=dict.fromkeys(context.materials.test, ()))
+    draws = tuple(replace(draw, folds=()) for draw in context.materials.draws)
+    blind = replace(context.materials, test=dict.fromkeys(context.materials.test, ()), draws=draws)
     found: dict[float, float | None] = {}
     for rate in method.rates:
         folder = output / "tuning" / method.name / f"{rate:g}"
@@ -395,4 +402,5 @@ class _RelayAdvance(Advance):
 
 
 if __name__ == "__main__":
-    main()
+    with ending_in_order():
+        main()

@@ -96,6 +96,9 @@ class ShotSettings(Settings):
     """How many different draws of labels (and of parallel pairs, where they come from the task)."""
     source_examples: Count | None = None
     """At most this many labelled examples of the source language (default: all that are left)."""
+    folds: Annotated[int, Field(ge=0, le=20)] | None = None
+    """In how many folds the labels of a language without a test set are cross-validated, each by a model of its own;
+    by default 5, or as many as the labels allow; 0 for none."""
 
     @field_validator("k", mode="before")
     @classmethod

@@ -210,6 +210,9 @@ def trust(result: Result) -> str:
             "another number, and nothing here says how different."
         )
     over = f"Mean over {plural(len(draws), 'draw')} × {plural(result.seeds, 'seed')} at {_shots(result)}"
+    if result.saved is not None and result.after is not None:
+        digits = digits_of(result.before.value, result.after.value) if result.before is not None else 0
+        over += f"; the saved trial, which `lingraft predict` uses, reached {percent(result.saved, digits)}"
     if len(draws) == 1:
         return f"{over}. One draw does not tell how much the choice of examples matters."
     return f"{over}; the worst draw reached {percent(min(draws))}, the best {percent(max(draws))}."
@@ -335,7 +338,8 @@ def _describe_source_score(name: str, score: Row) -> str:
 
 def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
     """Warn of everything that a reader must know before believing the headline."""
-    found = [_baseline_warning(result) for result in results if result.language != run.source_language]
+    found = [str(sentence) for sentence in run.data.get("unscored", [])]
+    found += [_baseline_warning(result) for result in results if result.language != run.source_language]
     found += [_majority_warning(result) for result in results]
     found += [
         f"{result.name} has only {plural(result.n, f'test {result.words.example}')}: its interval is wide."

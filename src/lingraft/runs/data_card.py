@@ -75,7 +75,8 @@ def data_card(
         "target_languages": list(task.target_languages),
         "languages": languages,
         "overlap_removed": dict(materials.overlap),
-        "notes": list(materials.notes),
+        "notes": [note for note in materials.notes if note not in materials.unscored],
+        "unscored": list(materials.unscored),
         "max_length": recipe.backbone.max_length,
         "digest": data_digest(features, backbone),
     }

@@ -33,13 +33,20 @@ GROWS = ("seeds", "seeds.", "shots.k", "shots.k.", "shots.draws")
 
 OF_BACKBONE = ("backbone", "tokenizer", "precision")
 
+LATER = ("shots.folds",)
+"""Settings that there were not from the first; where none is given they are left out, for older trials know none."""
+
 Identity = Mapping[str, str]
 """What decides a trial's numbers, by what people call it, to its digest."""
 
 
 def deciding_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a recipe, as plain data, that decide the numbers of a trial: dotted key to value."""
-    return {key: value for key, value in flatten(values).items() if not _is_among(key, (*FREE, *GROWS))}
+    return {
+        key: value
+        for key, value in flatten(values).items()
+        if not _is_among(key, (*FREE, *GROWS)) and not (value is None and key in LATER)
+    }
 
 
 def _is_among(key: str, names: Iterable[str]) -> bool:

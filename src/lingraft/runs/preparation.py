@@ -46,6 +46,8 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any]
     materials = gather_checked(recipe, mine)
     if is_non_commercial(materials.task.licence):
         reporter.say(f"the data of {materials.task.name} may not be used commercially: {materials.task.licence}")
+    for sentence in materials.unscored:
+        reporter.say(sentence)
     backbone, device = backbone_there()
     cut = resolve_cut(recipe, backbone.stack.num_layers)
     features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)

@@ -114,7 +114,10 @@ def sentences_by_themselves(materials: Materials, tokens: TokensOf) -> dict[str,
     source = materials.task.source_language
     found = {source: ("dev", _some([example.id for example in materials.dev], tokens[source, "dev"]))}
     for code in materials.task.target_languages:
-        found[code] = "test", _some([example.id for example in materials.test[code]], tokens[code, "test"])
+        purpose = "test" if materials.test[code] else "learn"
+        if known := tokens.get((code, purpose)):
+            examples = materials.test[code] or materials.learn(code)
+            found[code] = purpose, _some([example.id for example in examples], known)
     return found
 
 

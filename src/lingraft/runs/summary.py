@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
@@ -52,6 +53,8 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
     chosen = select_trial(folder, done)
     parts = folder / "trials" / chosen.name / "adaptation.safetensors"
     write_atomically(folder / "adaptation.safetensors", lambda temporary: _copy(parts, temporary))
+    for answers in (folder / "trials" / chosen.name).glob("answers.*.jsonl"):
+        write_atomically(folder / answers.name, partial(_copy, answers))
     adaptation, _ = load_adaptation(parts, backbone)
     if isinstance(adaptation.adapter, LoraAdapter) and find_spec("peft"):
         export_peft(adaptation.adapter, backbone.stack, folder / "peft_lora", recipe.backbone.checkpoint)

@@ -8,7 +8,7 @@ that compare words.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -20,6 +20,7 @@ from ..model.freezing import freezing, unfrozen_names
 from ..model.heads import build_head
 from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe
+from ..tasks.folds import without_fold
 from ..tasks.material import Draw, Materials
 from ..training.alignment_terms import AlignmentTerms
 from ..training.batches import compose_epoch, count_epochs, only_labelled
@@ -65,6 +66,10 @@ class TrialWork:
     tokens_read: int
     trained: int
     ngram_characters: Mapping[str, int]
+
+
+ADDED_UP = ("steps", "tokens", "head_steps", "head_tokens", "tokens_read")
+"""What the models of a cross-validation do besides."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,23 @@ class Workload:
         return next(draw for draw in self.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
 
     def _count_trial(self, trial: Trial) -> TrialWork:
-        draw, train = self._draw(trial), self.recipe.train
+        draw, materials = self._draw(trial), self.materials
+        tested = sum(
+            self._tokens[code, "test"][example.id]
+            for code in materials.task.languages
+            for example in materials.test[code]
+        )
+        work = self._count_draw(trial, draw, tested)
+        for fold in draw.folds:  # each is learnt and predicted by a model of its own
+            held = sum(self._tokens[code, "learn"][one.id] for code, examples in fold.items() for one in examples)
+            other = self._count_draw(trial, without_fold(draw, fold, materials.task), held)
+            more = {name: getattr(work, name) + getattr(other, name) for name in ADDED_UP}
+            work = replace(work, **more)
+        return work
+
+    def _count_draw(self, trial: Trial, draw: Draw, tested: int) -> TrialWork:
+        """Count what is done to learn a draw and to predict ``tested`` tokens with what was learnt."""
+        train = self.recipe.train
         learnt = learnt_languages(draw, self.materials.task, train.max_pairs)
         source, targets = self._source_texts(draw), tuple(self._target_texts(one) for one in learnt)
         steps, tokens, by_teacher = self._count_training(trial, source, targets)
@@ -182,7 +203,7 @@ class Workload:
             tokens=tokens,
             head_steps=head_steps,
             head_tokens=head_tokens,
-            tokens_read=by_teacher + projected + self._count_scoring(epochs, [source, *targets]),
+            tokens_read=by_teacher + projected + self._count_scoring(epochs, [source, *targets], tested),
             trained=self.trained_parameters((*languages, *mined)),
             ngram_characters=characters,
         )
@@ -243,15 +264,10 @@ class Workload:
         tokens = sum(texts.count(ids) for composition in composed for texts, ids in composition)
         return round(len(composed) * scale), round(tokens * scale)
 
-    def _count_scoring(self, epochs: int, learnt: Sequence[Texts]) -> int:
+    def _count_scoring(self, epochs: int, learnt: Sequence[Texts], test: int) -> int:
         """Count tokens that development scores, last-layer retraining and test predictions read."""
         kind, train = self.materials.task.kind, self.recipe.train
         dev = sum(self._tokens[self.materials.task.source_language, "dev"].values())
-        test = sum(
-            self._tokens[code, "test"][example.id]
-            for code in self.materials.task.languages
-            for example in self.materials.test[code]
-        )
         count = (epochs + 1) * dev + test
         if is_trained(kind, train):  # the frozen head is scored as well, and has no cached logits
             count += dev + test

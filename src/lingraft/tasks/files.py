@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,8 +23,8 @@ from ..data.table import cell_of, locate, read_table, text_of
 
 Split = Literal["train", "dev", "test"]
 
-ReadFile = Callable[[Path, str, Wanted | None], Sequence[Example]]
-"""File, language and the rows that are wanted (None for all) to examples."""
+ReadFile = Callable[[Path, str, Wanted | None, bool], Sequence[Example]]
+"""File, language, the rows that are wanted (None for all), and whether each must have a label, to examples."""
 
 
 def _as_splits(files: Any) -> Any:
@@ -59,6 +60,26 @@ def own_fields(fields: Mapping[str, Any] | None, usual: Mapping[str, Any]) -> tu
     return {name: column for name, column in given.items() if name not in COLUMNS} or dict(usual), columns
 
 
+def there(fields: Mapping[str, Any], labels: Sequence[str], path: Path, *, labelled: bool) -> dict[str, Any]:
+    """Return a field map without those of ``labels`` that a file has no column for, where it need not be labelled.
+
+    A column whose name is nearly that is a slip of the pen, and stays.
+    """
+    if labelled:
+        return dict(fields)
+    columns = next((list(map(str, row)) for _, row in read_table(path)), [])
+    gone = {
+        name
+        for name in labels
+        if name in fields and not get_close_matches(str(fields[name]), columns, n=1, cutoff=NEARLY)
+    }
+    return {name: column for name, column in fields.items() if name not in gone}
+
+
+NEARLY = 0.7
+"""How alike two names of columns are that are meant to be the same."""
+
+
 @dataclass(frozen=True)
 class OwnFiles:
     """The files of a recipe's ``task.files``.
@@ -92,10 +113,20 @@ class OwnFiles:
         path = self.find(language, split)
         if path is None:
             return []
-        if not self.columns:
-            return self.read(path, language, None)
-        wanted = self._rows_of(path, language, split)
-        return [] if wanted is None else self.read(path, language, wanted)
+        wanted = self._rows_of(path, language, split) if self.columns else None
+        if self.columns and wanted is None:
+            return []
+        if split == "test" and (unlabelled := self._without_labels(path, language, wanted)):
+            return unlabelled
+        return self.read(path, language, wanted, True)
+
+    def _without_labels(self, path: Path, language: str, wanted: Wanted | None) -> Sequence[Example]:
+        """Return the examples of a file in which nothing has a label; none where anything has one, or is faulty."""
+        try:
+            found = self.read(path, language, wanted, False)
+        except DataError:
+            return []  # what is wrong is told by who reads the labels
+        return [] if any(example.gold is not None for example in found) else found
 
     def describe(self, language: str, split: str) -> str:
         """Return where a language's split is read from, in brackets; nothing where there is no such file."""
@@ -114,7 +145,7 @@ class OwnFiles:
         known: Mapping[str, str | Mapping[str, str]] = {str(name): one for name, one in self.files.items()}
         pattern = known.get(split) or (known.get("train") if "split" in self.columns else None)
         if pattern is None:
-            if self._may_lack(language, split) or split == "dev":
+            if split != "train":
                 return None
             raise DataError(f"task.files has no {split!r} entry; it has {', '.join(known)}")
         try:

@@ -23,7 +23,8 @@ from ..data.sampling import draw_shots, rank, split_groups
 from ..data.text import normalise
 from ..recipe.settings import ParallelSettings, Recipe
 from . import Task, tasks
-from .material import GIVEN, Draw, Materials, Pair
+from .folds import describe_tests, with_folds
+from .material import GIVEN, Draw, Materials, Pair, is_labelled
 
 COUNTED = 1_000
 """The share of words that a lexicon knows is counted on so many sentences."""
@@ -58,9 +59,7 @@ def gather(
     source = task.source_language
     _read_all(task, recipe)
     test = {language: tuple(task.examples(language, "test")) for language in task.languages}
-    for language in task.tested_languages:
-        if not test[language]:
-            raise DataError(f"{task.name}: {language} has no test examples, so nothing could be said of the result")
+    untested = [language for language in task.tested_languages if not is_labelled(test[language])]
     dev, notes = task.examples(source, "dev"), list[str]()
     training = [_renamed(example, "train") for example in task.examples(source, "train")]
     held_out: list[Example] = []
@@ -81,10 +80,12 @@ def gather(
     given = read_given(recipe.parallel, source, task.target_languages, evaluation)
     overlap["parallel"], notes = given.dropped, [*notes, *given.notes]
     draws = tuple(
-        _draw(recipe, task, training, targets, given, k, draw)
+        with_folds(_draw(recipe, task, training, targets, given, k, draw), task, untested, recipe.shots.folds)
         for k, draw in product(recipe.shots.ks, range(recipe.shots.draws))
     )
-    found = Materials(task, tuple(dev), test, draws, overlap, tuple(notes), given.texts)
+    unscored = describe_tests(task, test, untested, draws)
+    notes += unscored
+    found = Materials(task, tuple(dev), test, draws, overlap, tuple(notes), given.texts, tuple(unscored))
     if recipe.parallel and recipe.parallel.switches:
         lexicons = _lexicons(given, mine(found) if found.unlabelled else {}, evaluation)
         draws, leaked = _with_copies(draws, lexicons, recipe.parallel, evaluation)

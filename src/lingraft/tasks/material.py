@@ -16,6 +16,10 @@ GIVEN = "parallel/"
 """What the ids of parallel text that the task did not give begin with."""
 
 
+Fold = Mapping[str, tuple[Example, ...]]
+"""Labelled examples that are held out together, by language; see :mod:`lingraft.tasks.folds`."""
+
+
 @dataclass(frozen=True)
 class Draw:
     """The learning material of one number of shots and one draw."""
@@ -25,6 +29,8 @@ class Draw:
     labelled: tuple[Example, ...]
     shots: Mapping[str, tuple[Example, ...]]
     pairs: Mapping[str, tuple[Pair, ...]]
+    folds: tuple[Fold, ...] = ()
+    """In which the labels of languages without a test set are cross-validated."""
 
     def texts(self, language: str, source: str) -> list[Example]:
         """Return everything of one language that this draw learns from, what is labelled last."""
@@ -37,7 +43,8 @@ class Draw:
 class Materials:
     """All draws of a run, and the development and test sets they share.
 
-    ``unlabelled`` has the texts of ``parallel.text``, which a lexicon is mined from.
+    ``unlabelled`` has the texts of ``parallel.text``, which a lexicon is mined from. Test examples of a language all
+    have a label, or none has; where there are none, ``unscored`` says what is done instead, in sentences.
     """
 
     task: Task
@@ -47,6 +54,11 @@ class Materials:
     overlap: Mapping[str, int]
     notes: tuple[str, ...]
     unlabelled: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unscored: tuple[str, ...] = ()
+
+    def is_scored(self, language: str) -> bool:
+        """Return whether a language has a test set with labels."""
+        return is_labelled(self.test[language])
 
     def learn(self, language: str) -> list[Example]:
         """Return all texts of a language that any draw learns from, each once, with its label if any draw has it."""
@@ -60,6 +72,11 @@ class Materials:
         examples = [e for e in (*self.test[language], *dev, *self.learn(language)) if e.origin == GOLD]
         own = [text for example in examples for text in example.texts]
         return [*own, *self.unlabelled.get(language, ())]
+
+
+def is_labelled(examples: Sequence[Example]) -> bool:
+    """Return whether there are labels."""
+    return any(example.gold is not None for example in examples)
 
 
 def is_own(pair: Pair) -> bool:

@@ -18,7 +18,7 @@ from ..data.text import suffix_of
 from ..results.metrics.answers import answer_metrics
 from . import Task, tasks
 from .building import Read, task_of
-from .files import Files, OwnFiles, own_fields
+from .files import Files, OwnFiles, own_fields, there
 from .kinds.tagging import check_of
 
 
@@ -52,8 +52,9 @@ def classification(
     """
     columns, apart = own_fields(fields, {"text": "text", "label": "label"})
 
-    def read(path: Path, language: str, wanted: Wanted | None) -> Sequence[Example]:
-        return pair_examples(path, fields=columns, language=language, wanted=wanted)
+    def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
+        found = there(columns, ("label",), path, labelled=labelled)
+        return pair_examples(path, fields=found, language=language, labelled=labelled, wanted=wanted)
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(
@@ -109,10 +110,18 @@ def span_qa(
     for code in [context_language] if context_language else [source_language, *target_languages]:
         _check_normaliser(normaliser, code)
 
-    def read(path: Path, language: str, wanted: Wanted | None) -> Sequence[Example]:
+    def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
         if suffix_of(path) == ".json":
-            return squad_examples(path, language=language, context_language=context_language)
-        return span_rows(path, fields=columns, language=language, context_language=context_language, wanted=wanted)
+            return squad_examples(path, language=language, context_language=context_language, labelled=labelled)
+        found = there(columns, ("answers", "answer", "answer_start"), path, labelled=labelled)
+        return span_rows(
+            path,
+            fields=found,
+            language=language,
+            context_language=context_language,
+            labelled=labelled,
+            wanted=wanted,
+        )
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(
@@ -162,10 +171,10 @@ def tagging(
     """
     mapped, apart = own_fields(fields, {"words": "words", "tags": "tags"})
 
-    def read(path: Path, language: str, wanted: Wanted | None) -> Sequence[Example]:
+    def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
         if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet"):
             return tagged_rows(path, fields=mapped, language=language, check=check_of(scheme), wanted=wanted)
-        return tagged_examples(path, language=language, columns=columns, check=check_of(scheme))
+        return tagged_examples(path, language=language, columns=columns, labelled=labelled, check=check_of(scheme))
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(
@@ -211,8 +220,9 @@ def choice(
     """
     columns, apart = own_fields(fields, {})
 
-    def read(path: Path, language: str, wanted: Wanted | None) -> Sequence[Example]:
-        return choice_examples(path, fields=columns, language=language, wanted=wanted)
+    def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
+        found = there(columns, ("label",), path, labelled=labelled)
+        return choice_examples(path, fields=found, language=language, labelled=labelled, wanted=wanted)
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(
@@ -250,4 +260,4 @@ def files_reader(
         read: Reads a file in a language.
     """
     source = canonical(source_language)
-    return OwnFiles(files, data_dir, source, False, {}, lambda path, language, wanted: read(path, language)).examples
+    return OwnFiles(files, data_dir, source, False, {}, lambda path, language, *_: read(path, language)).examples

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..core.files import write_json, write_lines
@@ -14,10 +16,11 @@ from ..core.records import Example, Prediction, Score, Trial, as_json
 from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
 from ..tasks import Task
+from ..tasks.material import is_labelled
 from ..tasks.scores import score_by_language
 from .frozen_head import Before
 from .loop import Validation
-from .pools import Context
+from .pools import Context, draw_of
 
 BEFORE, AFTER = "frozen-head", "lingraft"
 
@@ -51,22 +54,17 @@ def evaluate_trial(
         examples = materials.test[language]
         if not examples:
             continue
-        encoded, ids = pools[language, "test"], [example.id for example in examples]
-        count = sum(len(encoded.rows[i]) for i in ids)
+        encoded = pools[language, "test"]
+        count = sum(len(encoded.rows[example.id]) for example in examples)
         with reporter.task(f"scoring {trial.name}, {language}", count * (1 if head is None else 2)) as advance:
-            logits, _ = predict_rows(model, encoded, ids, language, advance)
-            logits = model.ensemble(examples, logits, language)
-            found = {name: predictions_of(logits, examples, encoded, task)}
-            if head is not None:
-                found = {BEFORE: predictions_of(head.logits(encoded, ids, language), examples, encoded, task)} | found
-                advance(count)
-        lines = prediction_rows(examples, found[name], found.get(BEFORE) if head else None, task)
+            after, before, logits = predict_examples(model, head, encoded, examples, language, task, advance)
+        probes[language] = _probe(examples, logits, encoded)
+        if not is_labelled(examples):
+            write_lines(folder / "trials" / trial.name / f"answers.{language}.jsonl", _answers(examples, after, task))
+            continue
+        lines = prediction_rows(examples, after, before, task)
         write_lines(folder / "predictions" / trial.name / f"{language}.jsonl", lines)
-        probes[language] = [
-            {"example": as_json(example), "logits": [logits[row].tolist() for row in rows]}
-            for example, rows in zip(examples[:PROBED], _rows_of(examples[:PROBED], encoded), strict=True)
-        ]
-        for method, predictions in found.items():
+        for method, predictions in (*([(BEFORE, before)] if before is not None else []), (name, after)):
             scores += score_by_language(
                 examples,
                 [prediction.value for prediction in predictions],
@@ -76,9 +74,82 @@ def evaluate_trial(
                 trial=trial,
                 run=folder.name,
             )
+    probes |= _probe_untested(trial, model, context)
     tolerance = context.recipe.rounding(context.backbone.stack.precision)
     write_json(folder / "trials" / trial.name / "probe.json", {"tolerance": tolerance, "languages": probes})
     return scores
+
+
+def predict_examples(
+    model: Network,
+    head: Before | None,
+    encoded: Encoded,
+    examples: Sequence[Example],
+    language: str,
+    task: Task,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> tuple[list[Prediction], list[Prediction] | None, list[Tensor]]:
+    """Predict examples after and before training.
+
+    Args:
+        model: After training.
+        head: Before it; None where there is none.
+        encoded: Where the states of the examples are.
+        examples: ``N``, in order.
+        language: Whose parts are used.
+        task: Whose kind decodes.
+        advance: Called with the number of rows that were just read.
+
+    Returns:
+        ``N`` predictions after, as many before (None without a head), and the logits after, of all rows.
+    """
+    ids = [example.id for example in examples]
+    logits, _ = predict_rows(model, encoded, ids, language, advance)
+    logits = model.ensemble(examples, logits, language)
+    after = predictions_of(logits, examples, encoded, task)
+    if head is None:
+        return after, None, logits
+    before = predictions_of(head.logits(encoded, ids, language), examples, encoded, task)
+    advance(sum(len(encoded.rows[i]) for i in ids))
+    return after, before, logits
+
+
+def _probe(examples: Sequence[Example], logits: Sequence[Tensor], encoded: Encoded) -> list[dict[str, Any]]:
+    """Return the first examples with the logits of their rows."""
+    return [
+        {"example": as_json(example), "logits": [logits[row].tolist() for row in rows]}
+        for example, rows in zip(examples[:PROBED], _rows_of(examples[:PROBED], encoded), strict=True)
+    ]
+
+
+def _probe_untested(trial: Trial, model: Network, context: Context) -> dict[str, list[dict[str, Any]]]:
+    """Return logits of labelled examples of the languages without a test set, which are proven, too."""
+    materials, found = context.materials, {}
+    source, draw = materials.task.source_language, draw_of(trial, context)
+    for language in materials.task.tested_languages:
+        if materials.test[language]:
+            continue
+        own = language == source
+        examples = list(materials.dev if own else draw.shots[language])[:PROBED]
+        if examples:
+            encoded = context.pools[language, "dev" if own else "learn"]
+            logits, _ = predict_rows(model, encoded, [example.id for example in examples], language)
+            found[language] = _probe(examples, model.ensemble(examples, logits, language), encoded)
+    return found
+
+
+def _answers(examples: Sequence[Example], predictions: Sequence[Prediction], task: Task) -> list[dict[str, Any]]:
+    """Return the lines of a file of predictions for examples that nobody labelled."""
+    return [
+        {
+            "id": example.id,
+            "text": example.texts[0],
+            **task.kind.columns(example),
+            "value": prediction.value,
+            "confidence": prediction.confidence,
+        }
+        for example, prediction in zip(examples, predictions, strict=True)
+    ]
 
 
 def _rows_of(examples: Sequence[Example], encoded: Encoded) -> list[list[int]]:

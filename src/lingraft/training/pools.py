@@ -51,10 +51,15 @@ class TrialPools:
 
 def pools_of(trial: Trial, context: Context) -> TrialPools:
     """Return what a trial learns from."""
-    draw = next(draw for draw in context.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
+    draw = draw_of(trial, context)
     source, targets = learning_pools(draw, context)
     states = torch.cat([state.view(-1, context.backbone.stack.width) for state in source.teacher.values()])
     return TrialPools(trial, draw, source, tuple(targets), Standardiser.fit(states))
+
+
+def draw_of(trial: Trial, context: Context) -> Draw:
+    """Return what a trial learns from, as it was drawn."""
+    return next(draw for draw in context.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
 
 
 def count_prefix_tokens(context: Context) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -23,6 +24,7 @@ from ..model.network import GraftedModel
 from ..model.prompts.initialisers import prompt_initialiser
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
+from .cross_validation import Learnt, cross_validate
 from .evaluation import AFTER, evaluate_trial, validation
 from .finished import note_finished
 from .frozen_head import Before
@@ -61,10 +63,52 @@ def run_trial(
         save_every: Seconds between two saved training states.
     """
     factory, place = factory or NetworkFactory(), folder / "trials" / trial.name
+    learn = partial(_learn, trial=trial, built=factory.build, reporter=reporter, save_every=save_every)
+    scores, seconds = cross_validate(trial, folder, context, learn, reporter, factory.name)
+    learnt = learn(context, place)
+    model, head = learnt.model, learnt.head
+    save_adaptation(place / "adaptation.safetensors", *factory.saved(model, identity(context, learnt.languages)))
+    scores += evaluate_trial(trial, folder, model, head, context, reporter, factory.name)
+    write_lines(place / "scores.jsonl", [asdict(score) for score in scores])
+    write_lines(place / "training.jsonl", [{"trial": trial.name, **row} for row in learnt.history])
+    for line in describe_epochs(learnt.history):
+        reporter.say(f"{trial.name}: {line}")
+    facts = {
+        "name": trial.name,
+        "seconds": seconds + learnt.seconds,
+        "dev_score": validation(model, context=context).score,
+        "trained": sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad),
+        "head_strength": head.strength if head else None,
+        "head_dev_score": head.dev_score if head else None,
+    }
+    shutil.rmtree(place / "folds", ignore_errors=True)
+    note_finished(folder, trial, facts)
+    (place / "training.safetensors").unlink(missing_ok=True)
+
+
+def _learn(
+    context: Context,
+    place: Path,
+    *,
+    trial: Trial,
+    built: Callable[[Context, TrialPools, Before | None], Any],
+    reporter: Reporter,
+    save_every: float,
+) -> Learnt:
+    """Train the draw of a trial, from where it stopped.
+
+    Args:
+        context: What all trials share.
+        place: Where the training state is kept.
+        trial: Shots, draw and seed.
+        built: Makes the network.
+        reporter: What reports how it goes.
+        save_every: Seconds between two saved training states.
+    """
     pools = pools_of(trial, context)
     head = fit_frozen_head(pools.source, pools.targets, pools.standardiser, trial, context, reporter)
     started = reporter.clock()
-    model = factory.build(context, pools, head).to(context.device)
+    model = built(context, pools, head).to(context.device)
     state = load_training_state(
         place / "training.safetensors", lambda sentence: reporter.say(f"{trial.name}: {sentence}")
     )
@@ -78,24 +122,8 @@ def run_trial(
     )
     history = _train(model, pools, context, state, hooks, reporter)
     _fit_after_training(model, pools, context, reporter)
-    seconds = before + reporter.clock() - started
     languages = tuple(pool.language for pool in pools.targets)
-    save_adaptation(place / "adaptation.safetensors", *factory.saved(model, identity(context, languages)))
-    scores = evaluate_trial(trial, folder, model, head, context, reporter, factory.name)
-    write_lines(place / "scores.jsonl", [asdict(score) for score in scores])
-    write_lines(place / "training.jsonl", [{"trial": trial.name, **row} for row in history])
-    for line in describe_epochs(history):
-        reporter.say(f"{trial.name}: {line}")
-    facts = {
-        "name": trial.name,
-        "seconds": seconds,
-        "dev_score": validation(model, context=context).score,
-        "trained": sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad),
-        "head_strength": head.strength if head else None,
-        "head_dev_score": head.dev_score if head else None,
-    }
-    note_finished(folder, trial, facts)
-    (place / "training.safetensors").unlink(missing_ok=True)
+    return Learnt(model, head, languages, history, before + reporter.clock() - started)
 
 
 def _train(

@@ -8,7 +8,7 @@ script. Each section opens with what was found; a file that is missing costs its
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, partial
 from io import StringIO
 from typing import Any
 
@@ -88,12 +88,12 @@ def _environment(html: bool) -> Environment:
         wording.percent,
         wording.count,
         wording.size,
-        wording.interval,
         wording.change,
         wording.duration,
         wording.span,
     )
     environment.filters |= {function.__name__: function for function in said}
+    environment.filters["interval"] = partial(wording.interval, digits=1)  # as the numbers that they stand beside
     environment.filters |= {"plural": wording.plural, "capital": wording.capital}
     environment.filters |= {"code": code_span, "verbatim": verbatim}
     return environment
@@ -123,7 +123,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "backbone": run.summary.get("backbone", {}),
         "task": run.data.get("task", "an unnamed task"),
         "source": run.name(run.source_language),
-        "headline": wording.headline(main),
+        "headline": "Nothing was scored" if run.data.get("unscored") and not main else wording.headline(main),
         "main": [
             {"result": result, "sentence": wording.sentence(result), "trust": wording.trust(result)} for result in main
         ],

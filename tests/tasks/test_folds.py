@@ -1,0 +1,145 @@
+"""Folds: balanced, apart, and nothing of the one that is held out among what is learnt."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
+from lingraft.core.records import PairExample
+from lingraft.data.leakage import identity_of
+from lingraft.recipe.parsing import parse_recipe
+from lingraft.tasks.folds import FEWEST, labelled_of, units_of, with_folds, without_fold
+from lingraft.tasks.gathering import gather
+from lingraft.tasks.material import Draw
+
+ROWS = st.lists(st.tuples(st.integers(0, 25), st.sampled_from(sorted(TOPICS))), min_size=30, max_size=60).filter(
+    lambda rows: len({number for number, _ in rows}) > 1
+)
+
+
+def materials(folder, rows, *, language=None, shots="all", folds=None):
+    """What is gathered of target labels without a test set, or of labels in one language: rows of text and topic."""
+    numbered = [(f"n{i}", text, topic) for i, (text, topic) in enumerate(rows)]
+    if language is None:
+        write_world(folder)
+        write_csv(folder / f"{TARGET}.train.csv", ["key", "sentence", "topic"], numbered)
+        return gather(world_recipe(folder, splits=("train", "dev"), shots={"k": shots, "folds": folds}))
+    write_csv(folder / "train.csv", ["id", "text", "label"], numbered)
+    write_csv(folder / "dev.csv", ["id", "text", "label"], [("d0", "dune eli", "bird"), ("d1", "dune", "stone")])
+    task = {"name": "classification", "language": language, "files": {"train": "train.csv", "dev": "dev.csv"}}
+    return gather(parse_recipe({"task": task | {"data_dir": str(folder)}, "shots": {"k": shots, "folds": folds}}))
+
+
+def uneven(**counts):
+    """Different texts, so many of each topic."""
+    return [(f"{topic} {i}", topic) for topic, count in counts.items() for i in range(count)]
+
+
+def test_folds_are_balanced_by_class(tmp_path):
+    """Of 40, 10 and 5 examples each of five folds has 8, 2 and 1."""
+    (draw,) = materials(tmp_path, uneven(bird=40, river=10, stone=5)).draws
+    assert [Counter(e.label for e in fold[TARGET]) for fold in draw.folds] == [{"bird": 8, "river": 2, "stone": 1}] * 5
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    """The task of the invented tables."""
+    return gather(world_recipe(write_world(tmp_path_factory.mktemp("world")))).task
+
+
+@given(rows=ROWS)
+def test_a_fold_is_never_learnt_from(task, rows):
+    """Folds cover all labels once; whatever is equal to a text of one is not learnt from beside it."""
+    shots = tuple(
+        PairExample(f"{i}", f"{i}", TARGET, text_a=f"X{number} " * (i % 2 + 1), label=topic)
+        for i, (number, topic) in enumerate(rows)
+    )
+    draw = with_folds(Draw("all", 0, (), {TARGET: shots}, {TARGET: ()}), task, [TARGET], None)
+    assert 2 <= len(draw.folds) <= 5
+    held = [e.id for fold in draw.folds for e in fold[TARGET]]
+    assert sorted(held) == sorted(e.id for e in shots)
+    for fold in draw.folds:
+        rest = without_fold(draw, fold, task)
+        here, there = ({identity_of(e) for e in examples} for examples in (fold[TARGET], rest.shots[TARGET]))
+        assert here.isdisjoint(there)
+        assert len(rest.shots[TARGET]) == len(shots) - len(fold[TARGET])
+        assert rest.folds == ()
+
+
+def test_texts_that_share_groups_and_texts_stay_together():
+    """A chain of equal texts and shared groups is one unit, in whatever order its links come."""
+
+    def example(i, group, text):
+        return PairExample(f"{i}", group, TARGET, text_a=text, label="bird")
+
+    chain = [example(0, "a", "one"), example(1, "b", "two"), example(2, "c", "one"), example(3, "c", "two")]
+    assert [sorted(e.id for e in unit) for unit in units_of(chain, 0)] == [["0", "1", "2", "3"]]
+    assert len(units_of([*chain[:2], example(2, "c", "three")], 0)) == 3
+
+
+def test_translations_of_a_fold_are_not_learnt_from(tmp_path):
+    """Neither labelled in the source language nor as pairs: the task is parallel by id."""
+    texts = labelled_texts(60)
+    write_world(tmp_path)
+    for language, say in ((SOURCE, str), (TARGET, translated)):
+        rows = [(f"n{i}", say(text), topic) for i, (text, topic) in enumerate(texts)]
+        write_csv(tmp_path / f"{language}.train.csv", ["key", "sentence", "topic"], rows)
+    changes = {"parallel": {"from": "task", "labelled": True}, "shots": "all"}
+    found = gather(world_recipe(tmp_path, splits=("train", "dev"), **changes))
+    (draw,) = found.draws
+    count = len(draw.shots[TARGET])  # of 60, those that are not in an evaluation set
+    assert len(draw.labelled) == len(draw.pairs[TARGET]) == count > 40
+    for fold in draw.folds:
+        rest, groups = without_fold(draw, fold, found.task), {e.group for e in fold[TARGET]}
+        learnt = [*rest.labelled, *rest.shots[TARGET], *(side for pair in rest.pairs[TARGET] for side in pair)]
+        assert len(groups) == len(fold[TARGET]) >= count // 5
+        assert len(learnt) == 4 * (count - len(groups))
+        assert groups.isdisjoint(e.group for e in learnt)
+
+
+def test_pairs_with_a_text_of_a_fold_are_not_learnt_from(tmp_path):
+    """They have no labels, but they would no longer be new."""
+    rows = [(translated(text), topic) for text, topic in labelled_texts(40, seed=5)]
+    found = materials(tmp_path, rows)
+    (draw,) = found.draws
+    one = draw.folds[0][TARGET][0]
+    sides = [
+        PairExample("parallel/x", "g", code, text_a=text) for code, text in ((SOURCE, "ada"), (TARGET, one.text_a))
+    ]
+    with_pair = replace(draw, pairs={TARGET: (tuple(sides),)})
+    assert without_fold(with_pair, draw.folds[0], found.task).pairs[TARGET] == ()
+    assert len(without_fold(with_pair, draw.folds[1], found.task).pairs[TARGET]) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "folds", "number", "told"),
+    [
+        (uneven(bird=20, river=20, stone=20), None, 5, "its 60 labelled examples are cross-validated in 5 folds"),
+        (uneven(bird=20, river=20, stone=3), None, 3, "cross-validated in 3 folds"),
+        (uneven(bird=20, river=20, stone=20), 4, 4, "cross-validated in 4 folds"),
+        (uneven(bird=20, river=20, stone=20), 0, 0, r"60 labelled examples are not cross-validated (shots.folds: 0)"),
+        (uneven(bird=20, river=20, stone=1), None, 0, "leave a class without any, were one of them held out"),
+        (uneven(bird=3, river=3, stone=3), None, 0, f"9 labelled examples are fewer than the {FEWEST}"),
+    ],
+    ids=["usual", "rare class", "asked for", "refused", "one of a class", "few"],
+)
+def test_in_one_language_each_class_stays_learnt(tmp_path, rows, folds, number, told):
+    """And what is done, or why nothing is, is said."""
+    found = materials(tmp_path, rows, language="twi-Latn", folds=folds)
+    (draw,) = found.draws
+    assert len(draw.folds) == number
+    (said,) = found.unscored
+    assert said.startswith("Twi (twi-Latn): there is no test set, so ")
+    assert told in said
+    for fold in draw.folds:
+        rest = without_fold(draw, fold, found.task)
+        assert {e.label for e in labelled_of(rest, "twi-Latn", "twi-Latn")} == set(TOPICS)
+
+
+def test_a_language_with_a_test_set_is_not_cross_validated(tmp_path):
+    """Nothing changes for it."""
+    found = gather(world_recipe(write_world(tmp_path), shots="all"))
+    assert (found.draws[0].folds, found.unscored) == ((), ())
