@@ -194,6 +194,16 @@ def test_intervals_stay_on_one_line_in_a_narrow_terminal(call, finished, monkeyp
     assert all(re.search(r"\d\.\d{3} +\d\.\d{3} to \d\.\d{3}", line) for line in scores)
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_table_of_a_check_fits_its_place(call, finished, monkeypatch, tmp_path, width):
+    """No row breaks; the columns that matter least are left out."""
+    monkeypatch.setattr("lingraft.cli.tables.terminal.width", width)
+    lines = call("check", finished / "recipe.yaml", f"output_dir={tmp_path / 'other'}").out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.strip().startswith("language"))
+    assert max(len(line.rstrip()) for line in lines[start : start + 5]) <= width
+    assert sum("Swahili" in line for line in lines[start : start + 5]) == 1
+
+
 def test_evaluating_the_run_again_gives_its_own_scores(finished):
     """Scoring afresh, from the words up, gives the accuracy that the run wrote down."""
     from lingraft.runs.rescore import rescore

@@ -88,7 +88,7 @@ def _show(folder: Path, scores: Sequence[tuple[str, Score]], split: str, *, besi
     ]
     print_table(f"{split} examples, saved trial {trial_of(scores[0][1])}", columns, rows)
     if of_several := next(filter(None, means), None):
-        console.print(f"mean of trials: of all {of_several[1]}, as `lingraft run` shows it", highlight=False)
+        console.print(f"mean of trials: of all {of_several[1]}, as `lingraft run` shows it")
 
 
 def score(
@@ -110,4 +110,4 @@ def score(
     print_table("", columns, rows)
     drawn = "" if found.groups == found.examples else f", drawn in {found.groups:,} groups for the intervals"
     missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
-    console.print(f"{found.examples:,} examples{drawn}{missed}", highlight=False)
+    console.print(f"{found.examples:,} examples{drawn}{missed}")

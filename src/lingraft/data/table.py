@@ -18,6 +18,7 @@ from ..core.records import PairExample
 from ..core.registry import unknown
 from . import Row, Source, languages, sources
 from .memory import SUFFIX, is_lent
+from .nearest_file import nearest_file
 from .table_formats import HUB, Unreadable
 from .text import suffix_of, whole_characters
 
@@ -118,7 +119,7 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
         notes: Where it is noted that the script of a file is another.
 
     Raises:
-        DataError: No such file; everything tried is listed.
+        DataError: No such file; the nearest that is there is offered.
     """
     tried = _spellings(pattern, language)
     if pattern.startswith(HUB):
@@ -135,9 +136,12 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
         if notes is not None and note not in notes:
             notes.append(note)
         return path
+    code = languages.canonical(language)
+    name = Path(pattern.replace("{language}", code)).name
+    spelled = f", as {name} or in another spelling" if "{language}" in pattern else ""
     raise DataError(
-        f"no file for {languages.display_name(language)} ({languages.canonical(language)}) in {Path(folder)}: "
-        f"tried {', '.join(tried)}"
+        f"no file for {languages.display_name(language)} ({code}): {Path(folder) / pattern} is not there{spelled}; "
+        f"{nearest_file([Path(folder) / name for name in tried[:6:2]])}"
     )
 
 
@@ -150,7 +154,14 @@ def _spellings(pattern: str, language: str) -> list[str]:
 
 def _first(names: Sequence[str], folder: Path | str) -> Path | None:
     """Return the first of several names that a file in ``folder`` has."""
-    return next((path for name in names if (path := Path(folder) / name).is_file()), None)
+    return next((path for name in names if _is_file(path := Path(folder) / name)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for any file
+        return False
 
 
 def _checked_fields(fields: Mapping[str, str], labelled: bool) -> dict[str, str]:

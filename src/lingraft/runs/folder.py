@@ -165,8 +165,13 @@ def _sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def folder_problems(folder: Path, recipe: Recipe) -> list[str]:
-    """Say why a recipe could not run in ``folder``: it is tried to be made and written to, and left as it was."""
+def folder_problems(folder: Path, recipe: Recipe | None) -> list[str]:
+    """Say why a recipe could not run in ``folder``: it is tried to be made and written to, and left as it was.
+
+    Args:
+        folder: The run folder.
+        recipe: What its trials must have been made by; None where that is not known yet.
+    """
     made: list[Path] = []
     try:
         for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
@@ -176,7 +181,9 @@ def folder_problems(folder: Path, recipe: Recipe) -> list[str]:
             pass
         if folder not in made:
             _refuse_foreign(folder)
-        changed = [] if earlier_place(folder, recipe) else changed_settings(folder, recipe)
+        changed = []
+        if recipe is not None and not earlier_place(folder, recipe):
+            changed = changed_settings(folder, recipe)
     except OSError as error:
         return [f"cannot write to {folder}: {error.strerror}; choose another output_dir"]
     except RunError as error:

@@ -16,10 +16,11 @@ from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeInt
+from pydantic import Field
 from torch import Tensor, nn
 
 from ...backbones import FeedForward, LayerStack
+from ...core.amounts import Share, WidthOrNone
 from ...core.errors import CheckpointError
 from . import Adapter, Build, adapters, is_counted_only
 from .adapterhub_files import Architecture, read_adapterhub
@@ -32,8 +33,8 @@ Code = Annotated[str, Field(pattern=r"^[a-z]{3}-[A-Z][a-z]{3}$")]
 def adapterhub(
     *,
     folders: dict[Code, Path],
-    width: NonNegativeInt = 32,
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+    width: WidthOrNone = 32,
+    dropout: Share = 0.1,
     learn: bool = False,
 ) -> Build:
     """Language adapters made elsewhere (`folders`: `swh-Latn: path`), and a task bottleneck on top of them.
