@@ -1,12 +1,15 @@
 """Bad input ends in one clear block that says what, where and what to do, never in a traceback."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from lingraft.core.files import watch_writes
 from lingraft.core.progress import Reporter
 from lingraft.recipe.parsing import read_recipe
 from lingraft.training.state import load_training_state
@@ -229,26 +232,20 @@ def test_a_pickled_checkpoint_is_refused(own_data, refused, tmp_path, tiny_check
     assert "save_pretrained" in said
 
 
-def test_a_full_disk_while_saving_keeps_what_was_saved(own_data, refused, monkeypatch, capfd):
+def test_a_full_disk_while_saving_keeps_what_was_saved(own_data, refused, capfd):
     """When the disk is full the run stops with a cure, and continues from its last state afterwards."""
-    import lingraft.model.checkpoint as checkpoint
-
-    save_file, calls = checkpoint.save_file, []
-
-    def full(tensors, path, metadata=None):
-        calls.append(path)
-        if len(calls) == 2:
-            Path(path).write_bytes(b"half")
-            raise OSError(28, "No space left on device")
-        save_file(tensors, path, metadata=metadata)
-
-    monkeypatch.setattr(checkpoint, "save_file", full)
-    said = refused("run", own_data / "recipe.yaml")
-    assert "No space left" in said
-    assert "continues where it stopped" in said
     state = own_data / "run" / "trials" / "k0-draw0-seed1" / "training.safetensors"
+
+    def fill_up(stage, path, temporary):
+        if (stage, path) == ("flush", state) and state.exists():
+            os.truncate(temporary, 9)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with watch_writes(fill_up):
+        said = refused("run", own_data / "recipe.yaml")
+    assert f"could not write {state}: No space left on device" in said
+    assert "continues where it stopped" in said
     assert load_training_state(state).step == 1
-    monkeypatch.setattr(checkpoint, "save_file", save_file)
     run(read_recipe(own_data / "recipe.yaml"), reporter=Reporter())
     assert "continuing at step 1" in capfd.readouterr().err
     assert (own_data / "run" / "README.md").exists()

@@ -16,6 +16,7 @@ from lingraft.cli.starters import starters
 from lingraft.core.records import Prediction
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.pages.run_markdown import write_results_page
+from lingraft.results.run_files import read_run, trial_of
 from quick_run import run
 
 
@@ -145,6 +146,42 @@ def test_a_run_can_be_scored_in_a_language_it_never_saw(call, finished):
     printed = call("evaluate", finished, "--languages", "sw,yo", "--quiet")
     assert "task part alone" in " ".join(printed.out.split())
     assert "yor-Latn" in printed.out
+
+
+def test_the_mean_over_trials_and_the_saved_trial_are_both_shown_and_named(call, finished, monkeypatch):
+    """`run` and `evaluate` say the same two numbers of a language, and which is which."""
+    found = read_run(finished)
+    saved = found.selected_trial
+    shots = int(saved[1])
+    of_trials = {
+        trial_of(score): score.value
+        for score in found.scores
+        if (score.method, score.language, score.metric) == ("lingraft", "swh-Latn", "accuracy") and score.shots == shots
+    }
+    assert len(of_trials) == 2
+    mean, one = f"{sum(of_trials.values()) / 2:.3f}", f"{of_trials[saved]:.3f}"
+    monkeypatch.setattr("lingraft.cli.tables.terminal.width", 160)
+
+    evaluated = call("evaluate", finished, "--languages", "sw", "--quiet").out
+    ran = call("run", finished / "recipe.yaml", "--quiet").out
+
+    title, headings, row = (
+        re.search(rf".*{word}.*", evaluated)[0] for word in ("examples", "language", "swh-Latn.*accuracy")
+    )
+    assert title.strip() == f"test examples, saved trial {saved}"
+    assert "value" in headings
+    assert re.search(rf" accuracy +{one} .* {mean} ", row)
+    assert "mean of trials: of all 2, as `lingraft run` shows it" in evaluated
+    (row,) = [line for line in ran.splitlines() if re.search(rf"Swahili +{shots} ", line)]
+    assert re.search(rf" {mean} +\[.* {one} ", row)
+    assert f"lingraft: mean over draws and seeds; saved trial: {saved}, which" in ran
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_a_mean_is_shown_only_beside_the_examples_that_it_is_of(call, finished, split):
+    """Other examples than the run's own test sets have no mean to compare with."""
+    printed = call("evaluate", finished, "--languages", "sw", "--limit", "2", "--split", split, "--quiet").out
+    assert "mean of" not in printed
 
 
 @pytest.mark.parametrize("width", [44, 60])

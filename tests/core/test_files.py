@@ -1,5 +1,6 @@
 """Files are whole or absent, and two processes wait for each other."""
 
+import errno
 import logging
 import multiprocessing
 import os
@@ -9,8 +10,17 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from lingraft.core.errors import RunError
-from lingraft.core.files import cache_root, locked, locked_or_refused, read_lines, read_object, write_atomically
+from lingraft.core.errors import RunError, WriteError
+from lingraft.core.files import (
+    cache_root,
+    locked,
+    locked_or_refused,
+    read_lines,
+    read_object,
+    watch_writes,
+    write_atomically,
+    write_text,
+)
 
 fork = multiprocessing.get_context("fork")
 
@@ -46,8 +56,26 @@ def test_writer_gets_a_path_of_the_same_kind(tmp_path):
     assert seen[0].parent == tmp_path
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_failed_write_leaves_the_old_file(tmp_path, error):
+@pytest.mark.parametrize(
+    ("error", "raised", "said"),
+    [
+        (
+            OSError(errno.ENOSPC, "full"),
+            WriteError,
+            "No space left on device; .* Free some space and run",
+        ),
+        (OSError(errno.EFBIG, "large"), WriteError, "scores.jsonl: File too large; .* Free some space and run"),
+        (
+            OSError(errno.EROFS, "no"),
+            WriteError,
+            "Read-only file system; .* Make the folder writable and",
+        ),
+        (OSError(errno.EIO, "broken"), WriteError, "scores.jsonl: Input/output error; .* Check the disk and run"),
+        (OSError("a library's own"), WriteError, "scores.jsonl: a library's own; .* Mend that and run"),
+        (KeyboardInterrupt(), KeyboardInterrupt, None),
+    ],
+)
+def test_failed_write_leaves_the_old_file(tmp_path, error, raised, said):
     """After a full disk or an interrupt the previous content is untouched and nothing lies around."""
     path = tmp_path / "scores.jsonl"
     path.write_text("old")
@@ -56,10 +84,31 @@ def test_failed_write_leaves_the_old_file(tmp_path, error):
         temporary.write_text("half")
         raise error
 
-    with pytest.raises(type(error)):
+    with pytest.raises(raised, match=said):
         write_atomically(path, write)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_who_watches_writes_sees_every_stage_and_may_refuse_one(tmp_path):
+    """In their order, with the temporary file as long as there is one; what is refused is not written."""
+    path, seen = tmp_path / "scores.jsonl", []
+
+    def watch(stage, path, temporary):
+        seen.append((stage, path.name, temporary is not None and temporary.read_text()))
+        if temporary is not None and temporary.read_text() == "refused":
+            raise RunError("not here")
+
+    with watch_writes(watch):
+        write_text(path, "new")
+        with pytest.raises(RunError, match="not here"):
+            write_text(path, "refused")
+    write_text(tmp_path / "unwatched.txt", "")
+
+    stages = [("create", False), ("flush", "new"), ("rename", "new"), ("done", False)]
+    stages += [("create", False), ("flush", "refused")]
+    assert seen == [(stage, path.name, content) for stage, content in stages]
+    assert path.read_text() == "new"
 
 
 def test_written_file_is_as_readable_as_any_other(tmp_path):

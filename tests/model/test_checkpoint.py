@@ -14,7 +14,7 @@ from full_disk import full_disk
 from identities import identity_of
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.walk import states_at
-from lingraft.core.errors import CheckpointError
+from lingraft.core.errors import CheckpointError, WriteError
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.checkpoint import continue_from, load_adaptation, read_identity, save_adaptation
 from lingraft.model.heads.linear import LinearClassifier
@@ -211,7 +211,7 @@ def test_an_identity_that_is_not_understood_is_reported(tmp_path, saved, tiny_ba
 def test_a_full_disk_keeps_what_was_saved(saved, adaptation, identity):
     """Saving fails with the cure; the previous file is whole and no half one is left."""
     before = saved.read_bytes()
-    with full_disk(), pytest.raises(CheckpointError, match=r"could not save .*untouched\. Free some space and run"):
+    with full_disk(), pytest.raises(WriteError, match=r"could not write .*untouched, .* Free some space and run"):
         save_adaptation(saved, adaptation, identity)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
@@ -293,7 +293,7 @@ def test_a_state_without_its_step_is_a_new_start(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_reported(saved, adaptation, identity):
     """What the system refuses, not safetensors, ends in the same sentence."""
-    with pytest.raises(CheckpointError, match=r"could not save .*File exists.*Free some space and run"):
+    with pytest.raises(WriteError, match=r"could not write .*File exists.*Mend that and run"):
         save_adaptation(saved / "inside.safetensors", adaptation, identity)
 
 
@@ -302,7 +302,7 @@ def test_a_full_disk_keeps_the_previous_state(tmp_path, state):
     path = tmp_path / "t.safetensors"
     save_training_state(path, state)
     state.step = 18
-    with full_disk(), pytest.raises(CheckpointError, match="continues where it stopped"):
+    with full_disk(), pytest.raises(WriteError, match="continues where it stopped"):
         save_training_state(path, state)
     assert load_training_state(path).step == 17
     assert [p.name for p in tmp_path.iterdir()] == [path.name]

@@ -111,6 +111,13 @@ def test_results_are_labelled_with_their_values():
         assert expected in said
 
 
+def test_the_values_have_the_digits_that_the_sentences_give_them():
+    """Where whole percents would contradict the difference that the text says, the chart has one digit more too."""
+    said = [text.replace("\u00a0", " ") for text in texts(results(result(before=0.954, after=0.926)))]
+
+    assert {"95.4 % before", "92.6 % after"} <= set(said)
+
+
 def test_results_at_several_shots_name_a_language_once():
     """With several numbers of shots, each row says its own, below one name."""
     said = texts(results(result(shots=2), result(shots=8)))

@@ -1,6 +1,7 @@
 """Numbers that a reader can subtract say the difference that is said beside them."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,7 +9,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lingraft.results.findings import Estimate, Result
-from lingraft.results.wording import change, describe_gain, difference, digits_of, headline, interval, p_value, sentence
+from lingraft.results.wording import (
+    change,
+    describe_gain,
+    difference,
+    digits_of,
+    headline,
+    interval,
+    p_value,
+    sentence,
+    trust,
+)
 
 SHARES = st.floats(0, 1)
 
@@ -38,6 +49,14 @@ def test_a_sentence_says_the_difference_of_the_numbers_that_it_says(before, afte
     assert second - first == apart
     assert numbers(headline([one])) == [first, second]
     assert numbers(describe_gain(one)) == [apart]
+
+
+def test_the_saved_trial_is_told_apart_from_the_mean():
+    """Which of the two numbers predicts is said, with as many digits as the mean has."""
+    several = replace(result(0.5, 0.925), seeds=2, saved=0.95)
+    assert "1 draw × 2 seeds" in trust(several)
+    assert "; the saved trial, which `lingraft predict` uses, reached 95.0\u00a0%" in trust(several)
+    assert "saved trial" not in trust(replace(several, saved=None))
 
 
 @given(SHARES, SHARES)

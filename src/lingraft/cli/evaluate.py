@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .tables import Column, print_table
 from .terminal import Quiet, RunFolder, console
+
+if TYPE_CHECKING:
+    from ..core.records import Score
 
 
 def evaluate(
@@ -41,7 +45,24 @@ def evaluate(
         task_part_alone=task_part_alone,
         quiet=quiet,
     )
+    as_run = split == "test" and task is None and data_dir is None and limit is None and not task_part_alone
+    _show(folder, scores, split, beside_run=as_run)
+    if output is not None:
+        from dataclasses import asdict
+
+        from ..core.files import write_lines
+
+        write_lines(output, [asdict(one) for _, one in scores])
+
+
+def _show(folder: Path, scores: Sequence[tuple[str, Score]], split: str, *, beside_run: bool) -> None:
+    """Print the scores of the saved trial; ``beside_run``: and the means that the run itself shows for them."""
+    from ..results.findings import mean_of_trials
+    from ..results.run_files import read_run, trial_of
+
     crossed = any(s.context_language not in (None, s.language) for _, s in scores)
+    run = read_run(folder)
+    means = [mean_of_trials(run, one) if beside_run else None for _, one in scores]
     columns = [
         Column("language", justify="left"),
         Column("context", justify="left"),
@@ -49,6 +70,7 @@ def evaluate(
         Column("metric", justify="left"),
         Column("value"),
         Column("95 % interval"),
+        Column("mean of\ntrials"),
         Column("n", 2),
     ]
     rows = [
@@ -59,17 +81,14 @@ def evaluate(
             s.metric,
             f"{s.value:.3f}",
             f"{s.low:.3f} to {s.high:.3f}",
+            "" if mean is None else f"{mean[0]:.3f}",
             str(s.n),
         ]
-        for part, s in scores
+        for (part, s), mean in zip(scores, means, strict=True)
     ]
-    print_table(f"{split} examples", columns, rows)
-    if output is not None:
-        from dataclasses import asdict
-
-        from ..core.files import write_lines
-
-        write_lines(output, [asdict(one) for _, one in scores])
+    print_table(f"{split} examples, saved trial {trial_of(scores[0][1])}", columns, rows)
+    if of_several := next(filter(None, means), None):
+        console.print(f"mean of trials: of all {of_several[1]}, as `lingraft run` shows it", highlight=False)
 
 
 def score(

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from ..core.errors import LingraftError
+from ..core.signals import EXIT_CODES, ending_in_order
 from . import compare, evaluate, info, predict, report, run
 from .terminal import escape
 
@@ -57,12 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        app(arguments)
+        with ending_in_order():
+            app(arguments)
     except LingraftError as error:
         _say_error(str(error))
         sys.exit(1)
     except SystemExit as end:
-        if end.code == 130:  # how typer ends on Ctrl-C
+        if end.code in EXIT_CODES:
             Console(stderr=True).print(
                 "stopped; what a run has finished is kept, and `lingraft run` continues from there"
             )

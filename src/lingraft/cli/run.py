@@ -119,22 +119,31 @@ def show_results(folder: Path) -> None:
         Column("lingraft"),
         Column("95 %", 3),
         Column(f"({names[-1]})", 4),
+        Column("saved\ntrial", 1),
         Column("gain"),
         Column("95 %"),
         Column("n", 2),
     ]
+    everything = results(found)
     rows = [
         [
             row.name,
             str(row.shots),
             *_estimate(row.before, row.second_before),
             *_estimate(row.after, row.second_after),
+            "" if row.saved is None else f"{row.saved:.3f}",
             *_gain(row),
             str(row.n),
         ]
-        for row in results(found)
+        for row in everything
     ]
     print_table(f"{found.data['task']}: {shown}, 95 % intervals", columns, rows)
+    if any(row.saved is not None for row in everything):
+        console.print(
+            f"lingraft: mean over draws and seeds; saved trial: {found.selected_trial}, which `lingraft predict` and "
+            "`lingraft evaluate` use",
+            highlight=False,
+        )
     console.print(f"report: {folder / 'report.html'}", highlight=False)
 
 

@@ -36,3 +36,7 @@ class CheckpointError(LingraftError):
 
 class RunError(LingraftError):
     """A run folder is in use, unfinished, or belongs to another recipe."""
+
+
+class WriteError(LingraftError):
+    """A file could not be written; what was there before is untouched."""

@@ -1,24 +1,26 @@
 """Where lingraft keeps what it computed, and how it writes there.
 
 Two promises to every file of ours: a reader finds the old content or the new one, never half of
-it; and two processes that want to make the same thing wait for each other.
+it; and two processes that want to make the same thing wait for each other. Whoever must know of every write, or
+may refuse one, is told by :func:`watch_writes`.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from filelock import BaseFileLock, FileLock, Timeout
 
-from .errors import RunError
+from .errors import RunError, WriteError
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,32 @@ def cache_root() -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("lingraft"))
 
 
+Stage = Literal["create", "flush", "rename", "done"]
+"""What comes next for a file: its temporary file is made, flushed to the disk once it is filled, put in its place; or
+nothing, for it is there."""
+
+Watch = Callable[[Stage, Path, Path | None], None]
+"""Told the stage, the file, and its temporary file if there is one; what it raises ends the write."""
+
+_watching: list[Watch] = []
+
+
+@contextmanager
+def watch_writes(watch: Watch) -> Iterator[None]:
+    """Tell ``watch`` of every stage of every file that this process writes meanwhile; it may refuse by an exception."""
+    _watching.append(watch)
+    try:
+        yield
+    finally:
+        _watching.remove(watch)
+
+
+def announce(stage: Stage, path: Path, temporary: Path | None = None) -> None:
+    """Tell those who watch what is about to happen to ``path``."""
+    for watch in tuple(_watching):
+        watch(stage, path, temporary)
+
+
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file, then put it in the place of ``path``.
 
@@ -43,15 +71,34 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Args:
         path: The file to create or replace; its folder is created where it is missing.
         write: Receives the temporary path, in the same folder and with the same suffix, and writes it.
+
+    Raises:
+        WriteError: The system refused; with its reason, and what to do.
     """
-    with temporary_file(path) as temporary:
-        write(temporary)
-        publish_file(temporary, path)
+    try:
+        with temporary_file(path) as temporary:
+            write(temporary)
+            publish_file(temporary, path)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise WriteError(
+            f"could not write {path}: {reason}; what was there before is untouched, and finished work is safe. "
+            f"{CURES.get(error.errno or 0, 'Mend that')} and run the same command again: it continues where it stopped"
+        ) from None
+
+
+CURES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free some space"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Make the folder writable"),
+    errno.EIO: "Check the disk",
+}
+"""What to do about why the system refused to write."""
 
 
 @contextmanager
 def temporary_file(path: Path) -> Iterator[Path]:
     """Make an empty file beside ``path``, to be filled and published; afterwards nothing is left under its name."""
+    announce("create", path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{TEMPORARY}{path.stem}-", suffix=path.suffix)
     os.close(handle)
@@ -59,7 +106,8 @@ def temporary_file(path: Path) -> Iterator[Path]:
     try:
         yield temporary
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that went away, or no longer lets us; what is left is swept
+            temporary.unlink(missing_ok=True)
 
 
 def publish_file(temporary: Path, path: Path, *, flush: bool = True) -> None:
@@ -67,10 +115,13 @@ def publish_file(temporary: Path, path: Path, *, flush: bool = True) -> None:
 
     Without ``flush`` a power cut may leave half of it there: for files that carry a checksum.
     """
+    announce("flush", path, temporary)
     temporary.chmod(_usual_mode())  # mkstemp's 0600 would shut out the colleagues of a shared cache
     if flush:
         _flush(temporary)
+    announce("rename", path, temporary)
     temporary.replace(path)
+    announce("done", path)
 
 
 @contextmanager
@@ -125,13 +176,7 @@ def _usual_mode() -> int:
 
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` atomically."""
-    try:
-        write_atomically(path, lambda temporary: _write(temporary, text))
-    except OSError as error:
-        raise RunError(
-            f"could not write {path}: {os.strerror(error.errno or 0)}; finished work is safe. Free some space and run "
-            "the same command again: it continues where it stopped"
-        ) from None
+    write_atomically(path, lambda temporary: _write(temporary, text))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..backbones.encoding import usual_cut
 from ..backbones.loading import describe_checkpoint
 from ..core.errors import RunError
-from ..core.files import read_lines, read_object, write_json, write_lines, write_text
+from ..core.files import announce, read_lines, read_object, write_json, write_lines, write_text
 from ..core.progress import Advance, Reporter
 from ..core.records import IDS
 from ..recipe.comparison import OURS, CompareSettings
@@ -100,6 +100,7 @@ def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: S
     with reporter.task("comparing", sum(estimate.share for estimate in planned)) as advance:
         for estimate in planned:
             name = estimate.method.name
+            announce("create", recipe.output_dir / name)  # a worker would make a folder that is gone again
             (estimate.method.recipe.output_dir / "method.json").unlink(missing_ok=True)  # it said why it was impossible
             failure = work(estimate.method, recipe, reporter, advance, estimate.share, encode_only=False, start=start)
             if failure:

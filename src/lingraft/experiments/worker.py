@@ -29,6 +29,7 @@ from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.progress import Advance, Reporter
 from ..core.records import IDS, Example, Trial
+from ..core.signals import ending_in_order
 from ..model.heads import build_head
 from ..model.prediction import predictions_of
 from ..model.standardiser import Standardiser
@@ -395,4 +396,5 @@ class _RelayAdvance(Advance):
 
 
 if __name__ == "__main__":
-    main()
+    with ending_in_order():
+        main()

@@ -13,17 +13,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..backbones import Precision
 from ..backbones.loading import Backbone
 from ..core.errors import CheckpointError
-from ..core.files import write_atomically
 from ..recipe.settings import Block
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, build_adaptation
 from .heads import build_head, restore_text_classifiers
+from .tensor_files import write_tensors
 
 FORMAT = "lingraft-adaptation-1"
 
@@ -152,21 +151,6 @@ def _check_backbone(path: Path, identity: Identity, backbone: Backbone) -> None:
                 f"{path} was trained on another {what} than {backbone.name}: digest {trained} there, {given} here; "
                 f"load it onto {identity.checkpoint}"
             )
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file, atomically.
-
-    Raises:
-        CheckpointError: The disk is full, or the folder cannot be written.
-    """
-    try:
-        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"could not save {path}: {error}; what was saved there before is untouched. Free some space and run the "
-            "same command again: it continues where it stopped"
-        ) from None
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Identity]:

@@ -24,7 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .wording import capital, metric_name
+from .wording import capital, digits_of, metric_name, percent
 
 if TYPE_CHECKING:
     from .findings import Estimate, Points, Result
@@ -132,10 +132,6 @@ def _label(
     axes.annotate(text, (x, y), (right, up), textcoords="offset points", annotation_clip=False, **style)
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f}\u00a0%"
-
-
 def _spread(heights: Sequence[float], gap: float) -> list[float]:
     """Move heights apart, upwards, until labels at them no longer overlap."""
     placed = list(heights)
@@ -160,7 +156,7 @@ def before_after(rows: Sequence[Result]) -> Figure:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_formatter(lambda value, _: _percent(value))
+    axes.xaxis.set_major_formatter(lambda value, _: percent(value))
     axes.grid(axis="x", linewidth=0.8)
     axes.set_xlabel(f"{metric} on test texts, 95 % interval")
     for height, row in enumerate(rows):
@@ -171,8 +167,11 @@ def before_after(rows: Sequence[Result]) -> Figure:
             _label(axes, f"{row.shots} shots", 0, height + 0.2 * first, right=-14, ha="right", color=MUTED)
         if row.before and row.after:
             axes.plot([row.before.value, row.after.value], [height - 0.17, height + 0.17], color=LINE, linewidth=1.5)
-        _dot(axes, row.before, height - 0.17, BEFORE, MUTED, " before" if height == 0 else "")
-        _dot(axes, row.after, height + 0.17, AFTER, AFTER, " after" if height == 0 else "")
+        digits = digits_of(row.before.value, row.after.value) if row.before and row.after else 0  # as the text has
+        for estimate, side, when, ink in ((row.before, -1, BEFORE, MUTED), (row.after, 1, AFTER, AFTER)):
+            if estimate is not None:
+                text = percent(estimate.value, digits) + (NOTES[side] if height == 0 else "")
+                _dot(axes, estimate, height + 0.17 * side, (when, ink), text)
         if row.majority is not None:
             axes.plot([row.majority] * 2, [height - 0.4, height + 0.4], color=MUTED, linewidth=1, dashes=(2, 2))
     if rows and rows[0].majority is not None:
@@ -181,16 +180,18 @@ def before_after(rows: Sequence[Result]) -> Figure:
     return figure
 
 
-def _dot(axes: Axes, estimate: Estimate | None, height: float, colour: str, ink: str, note: str) -> None:
-    """Draw a dot on its interval, its value written at the interval's right end."""
-    if estimate is None:
-        return
-    end = estimate.value
+NOTES = {-1: " before", 1: " after"}
+"""What the first row's labels add, above and below its line."""
+
+
+def _dot(axes: Axes, estimate: Estimate, height: float, colours: tuple[str, str], text: str) -> None:
+    """Draw a dot on its interval, in the first colour, and at the interval's right end its value, in the second."""
+    end, (colour, ink) = estimate.value, colours
     if estimate.low is not None and estimate.high is not None:
         axes.plot([estimate.low, estimate.high], [height] * 2, color=colour, linewidth=5, alpha=0.35)
         end = estimate.high
     axes.plot([estimate.value], [height], "o", color=colour, markersize=9, clip_on=False)
-    _label(axes, _percent(estimate.value) + note, end, height, right=10, color=ink, size=13, weight="bold")
+    _label(axes, text, end, height, right=10, color=ink, size=13, weight="bold")
 
 
 # --- Training ---------------------------------------------------------------------------------------
@@ -225,10 +226,10 @@ def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
         axes.plot(*zip(*curve, strict=True), color=BEFORE, linewidth=1, alpha=0.45)
     axes.plot(*zip(*selected, strict=True), "o-", color=AFTER, linewidth=2.2, markersize=4.5)
     step, best = max(selected, key=lambda point: point[1])
-    _label(axes, f"best {_percent(best)}", step, best, up=12, ha="center", color=AFTER, weight="bold")
+    _label(axes, f"best {percent(best)}", step, best, up=12, ha="center", color=AFTER, weight="bold")
     highest = max(y for curve in (selected, *others) for _, y in curve)
     axes.set_ylim(0, min(1.08, highest * 1.18) or 1)
-    axes.yaxis.set_major_formatter(lambda value, _: _percent(value))
+    axes.yaxis.set_major_formatter(lambda value, _: percent(value))
     axes.grid(axis="y", linewidth=0.8)
     axes.set_xlabel("step")
     return figure
@@ -372,7 +373,7 @@ def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin]) -> Figure:
         axes.scatter(x, y, s=areas, color=colour, alpha=0.8, linewidths=0, clip_on=False)
         _label(axes, name, x[-1], height, right=12, color=ink, weight="bold")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: _percent(value))
+        axis.set_major_formatter(lambda value, _: percent(value))
     axes.tick_params(axis="x", pad=7)
     axes.grid(linewidth=0.8)
     axes.set_xlabel("how sure the model was")

@@ -60,6 +60,8 @@ class Result:
     """What ``before``, ``after`` and ``gain`` are."""
     context_language: str | None = None
     """Of the contexts of questions, where that differs."""
+    saved: float | None = None
+    """What the saved trial reached, which ``predict`` and ``evaluate`` use; None where it is not among several."""
     words: Words = NEUTRAL
     """What an example and a shot are called."""
 
@@ -149,8 +151,25 @@ def _result(run: RunFiles, language: str, context: str | None, shots: int, score
         majority=_majority(aligned) if has_classes(run.data) else None,
         metric=main,
         context_language=context,
+        saved=_saved(run, after),
         words=words_of(run.data),
     )
+
+
+def _saved(run: RunFiles, scores: Sequence[Score]) -> float | None:
+    """Return the score of the saved trial, where the mean is over others too."""
+    found = [score.value for score in scores if trial_of(score) == run.selected_trial]
+    return found[0] if found and len(scores) > 1 else None
+
+
+def mean_of_trials(run: RunFiles, one: Score) -> tuple[float, int] | None:
+    """Return the mean over a run's trials that ``one``, of the saved trial, is among, and their number.
+
+    None where there is one trial alone, or ``one`` is not of the examples that the run was scored on.
+    """
+    like = ("method", "language", "context_language", "metric", "shots", "n")
+    same = [score for score in run.scores if all(getattr(score, name) == getattr(one, name) for name in like)]
+    return (fmean(score.value for score in same), len(same)) if len(same) > 1 else None
 
 
 def _of(scores: Sequence[Score], method: str, metric: str) -> list[Score]:

@@ -2,20 +2,21 @@
 
 Small files are written to a temporary name and renamed. Each finished trial keeps a folder of its own, so a
 run that was killed continues where it stopped, and a folder grows when its recipe asks for more seeds,
-draws or shots.
+draws or shots. A folder that goes away while its run works, or becomes another's, gets nothing more.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 from ..core.errors import RunError
-from ..core.files import TEMPORARY, locked_or_refused, read_object, write_json, write_text
+from ..core.files import TEMPORARY, Stage, locked_or_refused, read_object, watch_writes, write_json, write_text
 from ..core.records import Trial
 from ..core.version import __version__
 from ..recipe.parsing import read_yaml
@@ -39,7 +40,7 @@ def open_run_folder(folder: Path, recipe: Recipe) -> Iterator[Path]:
 
     Raises:
         RunError: Another process writes there, or it holds something else, another recipe's run, or one that was
-            trained with another meaning.
+            trained with another meaning. Or, when something is written there: it is gone.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,37 @@ def open_run_folder(folder: Path, recipe: Recipe) -> Iterator[Path]:
         _refuse_other_recipe(folder, recipe)
         _claim(folder, recipe)
         _sweep(folder)
+        stack.enter_context(_watched(folder))
         yield folder
+
+
+@contextmanager
+def _watched(folder: Path) -> Iterator[None]:
+    """Refuse whatever would be written into ``folder`` once it is no longer the one that was opened.
+
+    Its mark is held open, so that no other file can pass for it, and is asked for at each write: whether the folder
+    was deleted, emptied, renamed or replaced, nothing is made again in its place.
+    """
+    with (folder / MARK).open("rb") as mark:
+
+        def refuse_lost(stage: Stage, path: Path, temporary: Path | None) -> None:
+            if stage != "done" and path.is_relative_to(folder) and not _is_there(mark, folder / MARK):
+                raise RunError(
+                    f"{folder} is no longer the folder of this run: it was deleted, emptied, renamed or replaced "
+                    "meanwhile; nothing more is written there. Run the recipe again, with the folder back in its place "
+                    "to continue it"
+                )
+
+        with watch_writes(refuse_lost):
+            yield
+
+
+def _is_there(file: IO[bytes], path: Path) -> bool:
+    """Return whether ``path`` is the file that was opened."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        return False
 
 
 def is_run(folder: Path) -> bool:

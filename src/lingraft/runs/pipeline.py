@@ -6,13 +6,14 @@ done is not repeated: the cache keeps the states, and each trial keeps its folde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import RunError
 from ..core.files import read_object, write_json
 from ..core.progress import Reporter
+from ..core.records import Trial
 from ..recipe.settings import Recipe
 from ..results.pages import write_pages
 from ..tasks.material import Materials
@@ -68,6 +69,7 @@ def run(
             if not is_finished(folder, trial, reporter.say):
                 note_identity(folder, trial, identities[trial])
                 run_trial(trial, folder, context, reporter, save_every=save_every)
+        _refuse_incomplete(folder, trials)
         summarise(folder, recipe, context.backbone, context.cut, encoding)
         reporter.say("comparing with the frozen model, and loading in a fresh process what was saved")
         shown = (folder, recipe, context.materials, context.backbone, context.pools, context.device)
@@ -75,8 +77,22 @@ def run(
         write_json(folder / "retention.json", retention(*shown))
         verified = {"verification": dict(verify(folder))}
         write_json(folder / "summary.json", read_object(folder / "summary.json") | verified)
+        _refuse_incomplete(folder, trials)
         pages(folder)
     return folder
+
+
+def _refuse_incomplete(folder: Path, trials: Sequence[Trial]) -> None:
+    """Refuse to count, or to call finished, what somebody took away or changed since it was written.
+
+    Raises:
+        RunError: A trial is not as it was left.
+    """
+    said: list[str] = []
+    for trial in trials:
+        if not is_finished(folder, trial, said.append):
+            reason = said[0] if said else f"{trial.name}: {folder / 'trials' / trial.name} is missing"
+            raise RunError(f"{reason.partition(';')[0]}, since this run wrote it; run the recipe again to make it anew")
 
 
 def _as_before(recipe: Recipe) -> Materials:

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ..model.checkpoint import write_tensors
+from ..model.tensor_files import write_tensors
 
 
 @dataclass

@@ -592,7 +592,7 @@ def test_retention_has_its_section(run):
     assert f"<h2>{summary}</h2>" in page
     assert f"**Retention: how much of the model's ability is kept (forgetting).** {summary}" in unescape(card)
     assert unescape(page).count("how much of the model's ability is kept") == 1
-    for expected in ("204 test texts", "+5.0 points", "[1, 9]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
+    for expected in ("204 test texts", "+5.0 points", "[1.0, 9.0]", "0.973", "0.991", "0.411", "2e-06", "219 texts",
                      "✓ With the adapters disabled", "7 · Largest mistakes", "section 8"):  # fmt: skip
         assert expected in page
     assert parsed(run / "report.html").open == []

@@ -9,17 +9,21 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ...backbones import LayerStack
 from ...core.errors import CheckpointError
+from ...core.files import write_atomically
+from ..tensor_files import write_tensors
 from . import parameter_name
 
 if TYPE_CHECKING:
@@ -117,6 +121,7 @@ def export_peft(adapter: LoraAdapter, stack: LayerStack, folder: Path, base_mode
 
     Raises:
         CheckpointError: PEFT is not installed.
+        WriteError: The disk is full, or the folder cannot be written.
     """
     try:
         from peft import LoraConfig
@@ -132,14 +137,20 @@ def export_peft(adapter: LoraAdapter, stack: LayerStack, folder: Path, base_mode
         target_modules=sorted(pairs),
         inference_mode=True,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    config.save_pretrained(str(folder))
+    write_atomically(folder / CONFIG, lambda temporary: _save_config(config, temporary))
     tensors = {
         f"base_model.model.{module}.lora_{side}.weight": matrix.detach().cpu().contiguous()
         for module, pair in pairs.items()
         for side, matrix in (("A", pair.A), ("B", pair.B))
     }
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    write_tensors(folder / WEIGHTS, tensors, {"format": "pt"})
+
+
+def _save_config(config: Any, path: Path) -> None:
+    """Write a configuration of PEFT, which names its file itself."""
+    with TemporaryDirectory() as folder:
+        config.save_pretrained(folder)
+        shutil.copyfile(Path(folder) / CONFIG, path)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

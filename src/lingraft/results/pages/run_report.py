@@ -8,7 +8,7 @@ script. Each section opens with what was found; a file that is missing costs its
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, partial
 from io import StringIO
 from typing import Any
 
@@ -81,12 +81,12 @@ def _environment() -> Environment:
         wording.percent,
         wording.count,
         wording.size,
-        wording.interval,
         wording.change,
         wording.duration,
         wording.span,
     )
     environment.filters |= {function.__name__: function for function in said}
+    environment.filters["interval"] = partial(wording.interval, digits=1)  # as the numbers that they stand beside
     environment.filters |= {"plural": wording.plural, "capital": wording.capital, "cell": _cell}
     return environment
 

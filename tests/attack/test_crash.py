@@ -1,0 +1,230 @@
+"""A run that is killed, or refused by the disk, anywhere: it goes on, and ends in the same bits in every file."""
+
+import errno
+import multiprocessing
+import os
+import shutil
+import signal
+from contextlib import suppress
+
+import pytest
+
+from attack.record import record
+from attack.sample import sampled
+from full_disk import full_disk
+from invented import TARGET, world_recipe, write_world
+from lingraft.core.errors import LingraftError
+from lingraft.core.files import TEMPORARY, watch_writes
+from quick_run import QUIET, Stopping, differing, run
+from second_reader import contradictions
+
+pytestmark = pytest.mark.attack
+
+PARTS = [
+    *("prompt.name=deep", "prompt.length=2", "prompt.language_length=1"),
+    *("adapter.name=bottleneck", "adapter.width=4", "adapter.language_width=2"),
+    *("train.num_train_epochs=2", "train.batch_size=8", "train.learning_rate=1e-2", "device=cpu"),
+    *("seeds=[1,2]", "shots.k=1"),
+]
+SAVED = -1.0
+"""Seconds between two saved states that are over at once: each step is saved."""
+
+
+class Killed(BaseException):
+    """What nobody catches, as nobody catches a kill."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A small invented task in two languages."""
+    return write_world(tmp_path_factory.mktemp("world"), train=12, dev=6, test=6, pairs=8)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint):
+    """The tiny checkpoint, old enough that a run always notes its digests in the cache: the same writes each time."""
+    for path in tiny_checkpoint.iterdir():
+        os.utime(path, (0, 0))
+    return tiny_checkpoint
+
+
+@pytest.fixture
+def start(world, checkpoint, tmp_path, monkeypatch):
+    """A function that runs the recipe in a folder of that name, with a cache of its own."""
+
+    def begin(name, *, reporter=QUIET, save_every=SAVED):
+        monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / f"{name}-cache"))
+        wanted = world_recipe(
+            world,
+            [*PARTS, f"output_dir={tmp_path / name}"],
+            backbone={"checkpoint": str(checkpoint), "max_length": 32},
+            parallel={"files": str(world / f"pairs.{TARGET}.tsv")},
+        )
+        return run(wanted, reporter=reporter, save_every=save_every)
+
+    return begin
+
+
+class Points:
+    """Sees every stage of every write of a run, and does something at one of them."""
+
+    def __init__(self, at=0, act=lambda stage, path, temporary: None):
+        self.at, self.act, self.seen = at, act, []
+
+    def __call__(self, stage, path, temporary):
+        """Count a stage; at the right one, act."""
+        self.seen.append((stage, path))
+        if len(self.seen) == self.at:
+            self.act(stage, path, temporary)
+
+
+@pytest.fixture
+def whole(start):
+    """The folder of a run that nobody stopped, and the stages of its writes."""
+    points = Points()
+    with watch_writes(points):
+        folder = start("whole-run")
+    assert contradictions(folder) == []
+    return folder, points.seen
+
+
+def faults(start, name, whole):
+    """Continue what was stopped; what of it is not as in ``whole``, contradicts itself, or is left lying about."""
+    folder = start(name)
+    left = [path.name for path in folder.rglob(f"{TEMPORARY}*")]
+    found = [*differing(folder, whole), *contradictions(folder), *left]
+    for place in (folder, folder.with_name(f"{name}-cache")):
+        shutil.rmtree(place)
+    return found
+
+
+def settle(attack, found):
+    """Note what was tried and held, and fail with what did not: faults by what was tried."""
+    failed = {tried: faults for tried, faults in found.items() if faults}
+    record(attack, tried=len(found), held=len(found) - len(failed))
+    assert failed == {}
+
+
+def leave_half(stage, path, temporary):
+    """What a kill amid a write leaves: half of the temporary file, under a name of its own."""
+    if temporary is not None and temporary.exists():
+        content = temporary.read_bytes()
+        temporary.with_name(f"{TEMPORARY}killed-{path.name}").write_bytes(content[: len(content) // 2])
+    raise Killed
+
+
+def test_a_run_killed_at_any_write_ends_the_same(start, whole):
+    """Before its temporary file is made, once that is filled, before and after it is put in its place."""
+    folder, stages = whole
+    tried = sampled(range(1, len(stages) + 1), 12)
+    found = {}
+    for at in tried:
+        with watch_writes(Points(at, leave_half)), pytest.raises(Killed):
+            start("kill-write")
+        found[at] = faults(start, "kill-write", folder)
+    settle("a run killed at an atomic write", found)
+
+
+def kill():
+    """Stop here, uncaught."""
+    raise Killed
+
+
+def test_a_run_killed_at_any_step_ends_the_same(start, whole):
+    """Of the frozen head's fit and of the training, in either trial; with its state saved at each step, or never."""
+    steps = Stopping(10**9)
+    start("count-steps", reporter=steps)
+    possible = [(at, every) for at in range(1, 10**9 - steps.left + 1) for every in (SAVED, 1e9)]
+    tried = sampled(possible, 8)
+    found = {}
+    for at, every in tried:
+        with pytest.raises(Killed):
+            start("kill-step", reporter=Stopping(at, stop=kill), save_every=every)
+        found[at, every] = faults(start, "kill-step", whole[0])
+    settle("a run killed at a step of its training", found)
+
+
+def die(stage, path, temporary):
+    """End this process as `kill -9` does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def start_to_die(start, name, at):
+    """Run until a stage of a write, in a process that ends there."""
+    with watch_writes(Points(at, die)):
+        start(name)
+
+
+def test_a_process_ended_by_sigkill_at_a_write_continues_the_same(start, whole):
+    """The system itself ends it: locks are let go, temporary files stay, and the next run sweeps them."""
+    folder, stages = whole
+    tried = sampled(range(1, len(stages) + 1), 4, seed=1)
+    found = {}
+    for at in tried:
+        process = multiprocessing.get_context("fork").Process(target=start_to_die, args=(start, "sigkill", at))
+        process.start()
+        process.join(timeout=120)
+        assert process.exitcode == -signal.SIGKILL
+        found[at] = faults(start, "sigkill", folder)
+    settle("a run's process ended by SIGKILL at an atomic write", found)
+
+
+def fail(code, *, cut=False):
+    """Refuse a write as the system does; after a short write, half of what was to be written is there."""
+
+    def act(stage, path, temporary):
+        if cut and temporary is not None and temporary.exists():
+            os.truncate(temporary, temporary.stat().st_size // 2)
+        raise OSError(code, os.strerror(code))
+
+    return act
+
+
+FAILURES = {
+    "no space left on the device": fail(errno.ENOSPC),
+    "an input/output error": fail(errno.EIO),
+    "a short write": fail(errno.ENOSPC, cut=True),
+    "a folder made read-only": fail(errno.EACCES),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_run_that_the_disk_refuses_ends_in_one_line_and_continues_the_same(start, whole, failure):
+    """One error of ours that names the cause; what the file held before is still there."""
+    folder, stages = whole
+    possible = [at for at, (stage, _) in enumerate(stages, start=1) if stage != "done"]
+    tried = sampled(possible, 5, seed=sorted(FAILURES).index(failure))
+    found = {}
+    for at in tried:
+        seen = []
+
+        def refuse(stage, path, temporary, seen=seen):
+            before = path.read_bytes() if path.exists() else None
+            seen.append((path, before))
+            FAILURES[failure](stage, path, temporary)
+
+        said = ""
+        try:
+            with watch_writes(Points(at, refuse)):
+                start("refused")
+        except LingraftError as error:
+            said = str(error)
+        ((path, before),) = seen
+        one_line = (str(path) in said and "\n" not in said) or "refused-cache" in str(path)  # which can be done without
+        kept = (path.read_bytes() if path.exists() else None) == before
+        complaints = ([] if one_line else [f"said {said!r}"]) + ([] if kept else [f"{path} is not what it was"])
+        found[at, str(path)] = faults(start, "refused", folder) + complaints
+    settle(f"a run refused by the disk: {failure}", found)
+
+
+def test_a_run_that_outgrows_its_disk_continues_the_same(start, whole):
+    """A limit that the system itself puts on files, for every library that writes one; with room for less or more."""
+    folder, _ = whole
+    largest = max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    tried = sampled(range(16, largest, 16), 6, seed=9)
+    found = {}
+    for room in tried:
+        with full_disk(room), suppress(LingraftError):
+            start("outgrown")
+        found[room] = faults(start, "outgrown", folder)
+    settle("a run on a disk with room for so many bytes", found)
