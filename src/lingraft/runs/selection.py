@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from ..backbones.loading import Backbone
-from ..core.files import read_object
 from ..core.records import Example, Trial
 from ..model.checkpoint import load_adaptation
 from ..model.network import GraftedModel
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
+from ..training.finished import read_facts
 from .folder import trials_of
 
 PICTURED = 60
@@ -25,7 +25,7 @@ def select_trial(folder: Path, done: list[Trial]) -> Trial:
     """Return the trial to use: most shots, then the best source-language development score; never a target score."""
 
     def key(trial: Trial) -> tuple[int, float, int, int]:
-        fact = read_object(folder / "trials" / trial.name / "trial.json")
+        fact = read_facts(folder, trial.name)
         return trial.k, fact["dev_score"], -trial.draw, -trial.seed
 
     return max(done, key=key)
