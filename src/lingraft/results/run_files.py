@@ -125,7 +125,13 @@ def read_predictions(path: Path) -> list[Row]:
 
 def _columns(row: Row) -> tuple[object, ...]:
     """Return what all predictions of a file have alike."""
-    return len(row["counts"]), row.get("before_counts") is None, "group" in row, isinstance(row["gold"], list)
+    return (
+        len(row["counts"]),
+        row.get("before_counts") is None,
+        row.get("before") is None,
+        "group" in row,
+        isinstance(row["gold"], list),
+    )
 
 
 def counts_of(row: Row, when: str = "after") -> tuple[float, ...]:
