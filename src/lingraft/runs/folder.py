@@ -16,11 +16,13 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from ..core.errors import RunError
-from ..core.files import TEMPORARY, Stage, locked_or_refused, read_object, watch_writes, write_json, write_text
+from ..core.files import TEMPORARY, Row, Stage, locked_or_refused, read_object, watch_writes, write_json, write_text
+from ..core.outside import refuse_links, validate
 from ..core.records import Trial
 from ..core.version import __version__
 from ..recipe.parsing import read_yaml
 from ..recipe.settings import Recipe
+from ..results import schemas
 from .growth import earlier_place
 from .identity import MEANING, deciding_settings
 
@@ -104,7 +106,20 @@ def _is_there(file: IO[bytes], path: Path) -> bool:
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is proven to be a run's, a comparison's or a method's."""
-    return bool(read_object(folder / MARK).get("meaning"))
+    return bool(_mark(folder))
+
+
+def _mark(folder: Path) -> Row:
+    """Return what marks a folder as a run's; nothing where nothing does.
+
+    Raises:
+        RunError: It is damaged, or of a newer lingraft.
+    """
+    found = read_object(folder / MARK)
+    if not found.get("meaning"):
+        return {}
+    validate(schemas.MARK, found, str(folder / MARK), cure="choose another output_dir, or delete that folder")
+    return found
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -113,13 +128,13 @@ def _refuse_foreign(folder: Path) -> None:
     Raises:
         RunError: It has files, and none that marks it as a run's; or its mark is of another meaning.
     """
-    if is_run(folder):
-        meaning = read_object(folder / MARK)["meaning"]
-        if meaning != MEANING:
+    if mark := _mark(folder):
+        if mark["meaning"] != MEANING:
             raise RunError(
-                f"{folder} was trained by lingraft {read_object(folder / MARK).get('lingraft')}, whose trials mean "
-                f"something else (version {meaning}, now {MEANING}); choose another output_dir, or delete that folder"
+                f"{folder} was trained by lingraft {mark['lingraft']}, whose trials mean something else (version "
+                f"{mark['meaning']}, now {MEANING}); choose another output_dir, or delete that folder"
             )
+        refuse_links(folder)
         return
     if foreign := sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
         raise RunError(
@@ -143,7 +158,7 @@ def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 def _claim(folder: Path, recipe: Recipe) -> None:
     """Mark the folder as a run's and write the recipe; with other trials than before, it is not finished any more."""
     if not is_run(folder):
-        write_json(folder / MARK, {"lingraft": __version__, "meaning": MEANING})
+        write_json(folder / MARK, {"format": schemas.FORMAT, "lingraft": __version__, "meaning": MEANING})
     path, text = folder / "recipe.yaml", recipe.to_yaml()
     if not path.exists():
         write_text(path, text)

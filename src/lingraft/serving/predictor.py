@@ -25,6 +25,7 @@ from ..model.checkpoint import Identity, load_adaptation, read_identity
 from ..model.network import GraftedModel
 from ..model.prediction import predict_in_batches
 from ..recipe.parsing import read_yaml
+from ..results.method_schemas import METHOD
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
 
@@ -117,7 +118,7 @@ def adaptation_path(folder: Path | str) -> Path:
     path = Path(folder)
     if path.suffix and not path.is_dir():
         return path
-    trained = read_object(path / "method.json").get("trials", ())
+    trained = read_object(path / "method.json", METHOD).get("trials", ())
     return path.joinpath(*(("trials", trained[0]) if trained else ()), "adaptation.safetensors")
 
 
