@@ -45,7 +45,7 @@ from ..tasks import Task
 from ..tasks.material import Draw
 from ..tasks.scores import score_by_language
 from ..training.evaluation import prediction_rows
-from ..training.finished import is_finished, note_finished
+from ..training.finished import drop_state, is_finished, note_finished
 from ..training.frozen_head import HEAD_FACTOR, Before
 from ..training.head_fits import logistic_head
 from ..training.pools import Context, TrialPools, learning_pools
@@ -110,7 +110,9 @@ def run_method(method: Method, whole: Recipe) -> None:
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
         for trial in trials:
-            if not is_finished(folder, trial):
+            if is_finished(folder, trial):
+                drop_state(folder, trial)
+            else:
                 note_identity(folder, trial, identities[trial])
                 forget_peak()
                 if method.trained or not task.kind.class_logits:
@@ -151,7 +153,9 @@ def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[
         trial = trials_of(recipe)[0]
         result = folder / "trials" / trial.name / "trial.json"
         with open_run_folder(folder, recipe.model_copy(update={"output_dir": folder})):
-            if not is_finished(folder, trial):
+            if is_finished(folder, trial):
+                drop_state(folder, trial)
+            else:
                 name = f"rate {rate:g}"
                 try:
                     blind_context = replace(context, recipe=recipe, materials=blind)

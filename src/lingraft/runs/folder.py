@@ -7,27 +7,31 @@ draws or shots. A folder that goes away while its run works, or becomes another'
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 from ..core.errors import RunError
-from ..core.files import TEMPORARY, Row, Stage, locked_or_refused, read_object, watch_writes, write_json, write_text
+from ..core.files import TEMPORARY, Row, locked_or_refused, read_object, write_json, write_text
 from ..core.outside import refuse_links, validate
 from ..core.records import Trial
 from ..core.version import __version__
 from ..recipe.parsing import read_yaml
 from ..recipe.settings import Recipe
 from ..results import schemas
+from ..results.pages import LAST
 from .growth import earlier_place
+from .held_folder import held_folder
 from .identity import MEANING, deciding_settings
 
 MARK = "run.json"
 """The file that proves a folder to be a run's; written first."""
+
+LOCK = ".lock"
+"""The file that whoever writes there holds."""
 
 
 def trials_of(recipe: Recipe) -> list[Trial]:
@@ -59,7 +63,7 @@ def open_run_folder(
     _refuse_foreign(folder)
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked_or_refused(folder / ".lock"))
+            stack.enter_context(locked_or_refused(folder / LOCK))
         except BlockingIOError:
             raise RunError(
                 f"{folder} is in use by another run; wait until it is done, or choose another output_dir"
@@ -71,37 +75,9 @@ def open_run_folder(
         _refuse_other_recipe(folder, recipe)
         _claim(folder, recipe)
         _sweep(folder)
-        stack.enter_context(_watched(folder))
+        proofs, kept = (folder / MARK, folder / LOCK), (folder / "recipe.yaml",)
+        stack.enter_context(held_folder(folder, proofs=proofs, kept=kept, last=folder / LAST))
         yield folder
-
-
-@contextmanager
-def _watched(folder: Path) -> Iterator[None]:
-    """Refuse whatever would be written into ``folder`` once it is no longer the one that was opened.
-
-    Its mark is held open, so that no other file can pass for it, and is asked for at each write: whether the folder
-    was deleted, emptied, renamed or replaced, nothing is made again in its place.
-    """
-    with (folder / MARK).open("rb") as mark:
-
-        def refuse_lost(stage: Stage, path: Path, temporary: Path | None) -> None:
-            if stage != "done" and path.is_relative_to(folder) and not _is_there(mark, folder / MARK):
-                raise RunError(
-                    f"{folder} is no longer the folder of this run: it was deleted, emptied, renamed or replaced "
-                    "meanwhile; nothing more is written there. Run the recipe again, with the folder back in its place "
-                    "to continue it"
-                )
-
-        with watch_writes(refuse_lost):
-            yield
-
-
-def _is_there(file: IO[bytes], path: Path) -> bool:
-    """Return whether ``path`` is the file that was opened."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except OSError:
-        return False
 
 
 def is_run(folder: Path) -> bool:
@@ -164,7 +140,7 @@ def _claim(folder: Path, recipe: Recipe) -> None:
         write_text(path, text)
     elif path.read_text(encoding="utf-8") != text:
         if _trials(read_yaml(path)) != _trials(recipe.model_dump(mode="json", by_alias=True)):
-            (folder / "README.md").unlink(missing_ok=True)  # which marks a run as finished
+            (folder / LAST).unlink(missing_ok=True)  # which marks a run as finished
         write_text(path, text)
 
 

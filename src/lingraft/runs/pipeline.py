@@ -18,7 +18,7 @@ from ..recipe.settings import Recipe
 from ..results.pages import write_pages
 from ..results.schemas import SUMMARY
 from ..tasks.material import Materials
-from ..training.finished import is_finished
+from ..training.finished import drop_state, is_finished
 from ..training.loop import SAVE_EVERY
 from ..training.trial import run_trial
 from .checks import gather_checked
@@ -73,7 +73,9 @@ def run(
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
         for trial in trials:
-            if not is_finished(folder, trial, reporter.say):
+            if is_finished(folder, trial, reporter.say):
+                drop_state(folder, trial)
+            else:
                 note_identity(folder, trial, identities[trial])
                 run_trial(trial, folder, context, reporter, save_every=save_every)
         _refuse_incomplete(folder, trials)

@@ -17,7 +17,10 @@ from ..core.records import Trial
 from ..results.method_schemas import TRIAL
 from ..results.schemas import FORMAT
 
-_NOT_LEFT = ("trial.json", "identity.json", "training.safetensors")
+STATE = "training.safetensors"
+"""Where the training of a trial stands, beside what the trial leaves; gone once it is finished."""
+
+_NOT_LEFT = ("trial.json", "identity.json", STATE)
 """Files beside what a trial left: the record itself, what the trial is made of, and where its training stands."""
 
 
@@ -31,6 +34,11 @@ def note_finished(folder: Path, trial: Trial, facts: Mapping[str, Any]) -> None:
     ]
     files = {path.relative_to(folder).as_posix(): _digest(path) for path in left}
     write_json(_record(folder, trial), {"format": FORMAT, **facts, "files": files})
+
+
+def drop_state(folder: Path, trial: Trial) -> None:
+    """Remove the training state of a finished trial, which a kill may have left beside it."""
+    (folder / "trials" / trial.name / STATE).unlink(missing_ok=True)
 
 
 def read_facts(folder: Path, trial: str) -> dict[str, Any]:
