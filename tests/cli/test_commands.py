@@ -11,9 +11,7 @@ import pytest
 
 import lingraft
 from lingraft.backbones.state_cache import states_folder
-from lingraft.cli.predict import write_predictions
 from lingraft.cli.starters import starters
-from lingraft.core.records import Prediction
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.pages.run_markdown import write_results_page
 from quick_run import run
@@ -108,18 +106,6 @@ def test_predictions_come_as_json_lines_with_confidence(call, finished, tmp_path
     expected = lingraft.load(finished).predict(["bako cora mira", "goma dune mira"], language="sw")
     assert [row["label"] for row in rows] == [prediction.value for prediction in expected]
     assert rows[0]["confidence"] == pytest.approx(expected[0].confidence, abs=1e-4)
-
-
-def test_a_table_of_predictions_has_the_columns_of_all_rows():
-    """Rows may have more keys than the first; a column `label` of the user's own gives way to the prediction."""
-    stream = io.StringIO()
-    rows = [{"question": "Who?"}, {"question": "What?", "id": 7, "label": "mine"}]
-    answers = [Prediction(str(i), "eng-Latn", "Ada", 0.5) for i in range(2)]
-    write_predictions(stream, rows, answers, "csv")
-    assert list(csv.DictReader(io.StringIO(stream.getvalue()))) == [
-        {"question": "Who?", "id": "", "label": "Ada", "confidence": "0.5"},
-        {"question": "What?", "id": "7", "label": "Ada", "confidence": "0.5"},
-    ]
 
 
 def test_predictions_read_standard_input_and_write_csv(call, finished):

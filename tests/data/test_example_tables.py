@@ -8,7 +8,6 @@ import pytest
 from lingraft.core.errors import DataError
 from lingraft.core.records import Answer, ChoiceExample, SpanExample
 from lingraft.data.example_tables import choice_examples, span_rows
-from lingraft.data.unlabelled import read_items
 
 COPA = {
     "text": "premise", "question": "question", "alternatives": ["choice1", "choice2"], "label": "label", "id": "idx",
@@ -251,19 +250,3 @@ def test_xcopa_is_parallel(shared_data):
     for split in ("test", "val"):
         sets = {tuple((e.group, e.label) for e in found[name]) for name in expected if name.startswith(split)}
         assert len(sets) == 1
-
-
-# ---- Items to predict on ---------------------------------------------------------------------------
-
-
-def test_questions_to_predict_on_are_rows(tmp_path):
-    """All columns are kept; one that is missing is told with its line."""
-    path = tmp_path / "questions.jsonl"
-    path.write_text('{"question": "ada?", "context": "beli", "mark": 7}\n', encoding="utf-8")
-    assert read_items(path, ("question", "context")) == [{"question": "ada?", "context": "beli", "mark": 7}]
-    path.write_text('{"question": "ada?", "context": "beli"}\n{"question": "cora?"}\n', encoding="utf-8")
-    with pytest.raises(DataError, match=r"line 2: there is no column 'context'"):
-        read_items(path, ("question", "context"))
-    path.write_text("\n", encoding="utf-8")
-    with pytest.raises(DataError, match="has no rows"):
-        read_items(path, ("question",))

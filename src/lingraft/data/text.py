@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ..core.errors import DataError
+from .standard_input import STANDARD_INPUT, standard_input
 
 MAX_LINE_BYTES = 1_000_000
 """Longer lines are no texts; a file with one is refused before it fills the memory."""
@@ -53,6 +54,9 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         DataError: The file is missing or not readable, or the compressed data are damaged, also when
             that shows only while reading.
     """
+    if path is STANDARD_INPUT:
+        yield cast(BinaryIO, standard_input())
+        return
     if not path.is_file():
         raise DataError(_missing(path))
     try:
@@ -103,6 +107,8 @@ def _decoded(raw: bytes, path: Path, number: int) -> str:
 
 
 def _iconv(path: Path, encoding: str) -> str:
+    if path is STANDARD_INPUT:
+        return f"`iconv -f {encoding} -t UTF-8` before this command"
     if path.suffix.lower() == ".gz":
         return f"`gzip -dc {path} | iconv -f {encoding} -t UTF-8 > {path.with_suffix('').name}`"
     return f"`iconv -f {encoding} -t UTF-8 {path} > converted{path.suffix}`"
