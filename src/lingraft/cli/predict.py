@@ -58,7 +58,7 @@ def predict(
     gc.disable()  # a hundred thousand objects are imported now, and none of them is garbage
     from ..core.progress import Reporter
     from ..serving.answer_lines import write_answers
-    from ..serving.inputs import column_names, read_given, shape_of
+    from ..serving.inputs import checked_first, column_names, read_given, shape_of
     from ..serving.own_names import own_names
     from ..serving.predictor import kind_at, load
 
@@ -70,6 +70,7 @@ def predict(
     code = language or (names.targets[0] if names.targets else identity.source_language)
     paired = identity.paired
     given = read_given(file, found, names=names, language=code, paired=paired, guessed=shape is None and file is None)
+    given = checked_first(given, kind, names, paired=paired)
     adapted = replace(load(folder), names=names)
     gc.freeze()
     gc.enable()
@@ -112,7 +113,8 @@ def with_pace(reporter: Reporter, work: Callable[[Callable[[int], None]], None])
     lines = 0
 
     def pace() -> str:
-        return f"{lines:,} lines, {lines / max(reporter.clock() - started, 1e-9):,.0f} lines per second"
+        seconds = max(reporter.clock() - started, 1e-9)
+        return f"{lines:,} line{'' if lines == 1 else 's'}, {lines / seconds:,.1f} lines per second"
 
     def advance(more: int) -> None:
         nonlocal lines, last

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +20,7 @@ from ..data.standard_input import STANDARD_INPUT, standard_input
 from ..data.table import SUFFIXES, read_table
 from ..data.text import MAX_LINE_BYTES, read_lines, suffix_of
 from ..tasks.kinds import Kind
+from .items import plain_item
 from .own_names import OwnNames
 
 Shape = Literal["text", "jsonl", "csv", "tsv", "conll", "parquet", "squad", "table"]
@@ -184,6 +185,24 @@ def _questions(path: Path, language: str) -> Iterator[Given]:
     for example in read_squad(path, language=language, labelled=False).examples:
         item = {"id": example.id, "question": example.question, "context": example.context}
         yield Given(f"{path}, question {example.id!r}", item, item)
+
+
+def checked_first(given: Iterator[Given], kind: Kind, names: OwnNames, *, paired: bool) -> Iterator[Given]:
+    """Return the same, once the first of them is read: most mistakes show before a model is loaded.
+
+    Args:
+        given: What is to be predicted on.
+        kind: Of the task.
+        names: Of the run's columns.
+        paired: Whether the task has two texts.
+
+    Raises:
+        DataError: The first is not what the task takes.
+    """
+    first = list(islice(given, 1))
+    for one in first:
+        plain_item(one.item, one.where, kind, names, paired=paired)
+    return chain(first, given)
 
 
 def column_names(path: Path, shape: Shape) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..core.errors import DataError, LingraftError
 from ..data.text import whole_characters
@@ -20,6 +20,9 @@ Named = tuple[str, Any]
 """How messages call an item, and the item."""
 
 T = TypeVar("T")
+
+EMPTY: Final = object()
+"""An item without text."""
 
 LARGEST = 512
 """Items that are computed together at most: enough for full batches, little enough to wait for."""
@@ -68,7 +71,7 @@ def chunks_of(items: Iterable[T], first: int = LARGEST) -> Iterator[list[T]]:
 
 
 def plain_item(item: Any, where: str, kind: Kind, names: OwnNames, *, paired: bool) -> Any:
-    """Return an item as its kind of task reads it; None where it has no text, and so no answer.
+    """Return an item as its kind of task reads it; :data:`EMPTY` where it has no text, and so no answer.
 
     Args:
         item: A text, several, or a row of a table.
@@ -84,7 +87,7 @@ def plain_item(item: Any, where: str, kind: Kind, names: OwnNames, *, paired: bo
     check_characters(item, where)
     if isinstance(item, Mapping):
         item = _item_of_row(item, where, kind, names, paired=paired)
-    return None if _is_empty(item, kind.item_columns) else item
+    return EMPTY if _is_empty(item, kind.item_columns) else item
 
 
 def check_characters(value: Any, where: str) -> None:

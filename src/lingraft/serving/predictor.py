@@ -19,7 +19,7 @@ from torch import Tensor
 from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone, load_backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
-from ..core.errors import ConfigError
+from ..core.errors import CheckpointError, ConfigError
 from ..core.files import read_object
 from ..core.records import Example, Features, Prediction, States
 from ..data.languages import canonical
@@ -29,7 +29,7 @@ from ..model.prediction import predict_in_batches
 from ..recipe.parsing import read_yaml
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
-from .items import LARGEST, Item, Named, chunks_of, name_items, plain_item
+from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
 from .own_names import OwnNames, own_names
 
 FIRST = 8
@@ -109,13 +109,13 @@ class Adapted:
             first: Items that are computed together at first; then twice as many, up to :data:`LARGEST`.
 
         Raises:
-            ConfigError: The task has no classes whose probabilities could be given.
+            CheckpointError: The task has no classes whose probabilities could be given.
             DataError: An item is not what the task takes.
         """
         if probabilities and self.kind.probabilities is None:
-            raise ConfigError(
-                [f"{self.identity.task} is {self.kind.name}: its answers are not one of some classes; use predict"],
-                "probabilities",
+            raise CheckpointError(
+                f"there are no probabilities of classes: {self.identity.task} is {self.kind.name}, whose answers "
+                "are not one of some classes; ask for predictions alone, which have a confidence"
             )
         code, below = self._code(language), checked_threshold(abstain)
         return self._answers(chunks_of(self._examples(items, code), first), code, below, probabilities=probabilities)
@@ -128,7 +128,7 @@ class Adapted:
             language: As for :meth:`predict`.
 
         Raises:
-            ConfigError: The task has no classes to choose from.
+            CheckpointError: The task has no classes to choose from.
             DataError: An item is not what the task takes.
         """
         answers = self.answers(name_items(texts), language=language, probabilities=True, first=LARGEST)
@@ -162,7 +162,7 @@ class Adapted:
         for number, (where, given) in enumerate(items):
             item = plain_item(given, where, self.kind, self.names, paired=paired)
             asked = Asked(str(number), code, where, task, paired)
-            yield item, None if item is None else self.kind.example_of(item, asked)
+            yield item, None if item is EMPTY else self.kind.example_of(item, asked)
 
     def _answers(
         self,
