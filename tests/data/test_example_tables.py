@@ -7,7 +7,7 @@ import pytest
 
 from lingraft.core.errors import DataError
 from lingraft.core.records import Answer, ChoiceExample, SpanExample
-from lingraft.data.example_tables import choice_examples, span_rows
+from lingraft.data.example_tables import choice_examples, span_rows, tagged_rows
 
 COPA = {
     "text": "premise", "question": "question", "alternatives": ["choice1", "choice2"], "label": "label", "id": "idx",
@@ -250,3 +250,14 @@ def test_xcopa_is_parallel(shared_data):
     for split in ("test", "val"):
         sets = {tuple((e.group, e.label) for e in found[name]) for name in expected if name.startswith(split)}
         assert len(sets) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "tags", "told"), [(["a\ud83d"], ["O"], "column 'words' holds"), (["a"], ["B-\ud83d"], "the tag holds")]
+)
+def test_half_a_character_in_a_sentence_is_told(tmp_path, words, tags, told):
+    """In a word or a tag: neither could be written again."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"words": words, "tags": tags}) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=f"line 1.*{told} half a surrogate pair"):
+        tagged_rows(path, fields={"words": "words", "tags": "tags"}, language="yo")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import date
 
 import pytest
 
@@ -109,6 +110,19 @@ def test_words_in_columns_come_back_with_their_tag(tiny_backbone):
     tags = [one.value.split() for one in adapted.predict([one.item for one in given])]
     expected = f"ada\tX\t{tags[0][0]}\nNew York\tY\t{tags[0][1]}\n\nbeli\tZ\t{tags[1][0]}\n\n"
     assert written(given, adapted, "conll") == expected
+
+
+@pytest.mark.parametrize(("kind", "item"), [("classification", {"text": "ada"}), ("tagging", {"words": ["a\tb"]})])
+def test_what_columns_cannot_hold_is_refused(tiny_backbone, kind, item):
+    """Answers that are no tags, words with a tab in them."""
+    with pytest.raises(DataError, match="use jsonl"):
+        written(rows_of(item), adapted_of(tiny_backbone, kind), "conll")
+
+
+def test_values_that_json_does_not_have_are_written_as_text(adapted):
+    """Such as dates, which other tables have."""
+    (row,) = objects(written(rows_of({"text": "ada", "day": date(2020, 2, 1)}), adapted))
+    assert row["day"] == "2020-02-01"
 
 
 def test_lines_are_written_while_others_are_read(adapted):

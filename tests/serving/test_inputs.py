@@ -36,7 +36,9 @@ def read(path, kind="classification", shape=None, names=NONE, **options):
     """All that is given, with its shape found where it is not said."""
     found = shape or shape_of(path, KINDS[kind], names)
     guessed = shape is None and path is None
-    return found, list(read_given(path, found, names=names, language="swh-Latn", guessed=guessed, **options))
+    return found, list(
+        read_given(path, found, KINDS[kind], names=names, language="swh-Latn", guessed=guessed, **options)
+    )
 
 
 # ---- Standard input --------------------------------------------------------------------------------
@@ -110,13 +112,27 @@ def test_what_is_wrong_names_standard_input_and_the_line(standard_input, text, t
         ("jsonl", '{"text": "ada"}\n', [{"text": "ada"}]),
         ("csv", 'n,text\n1,"ada, beli"\n2,\n', [{"n": "1", "text": "ada, beli"}, {"n": "2", "text": ""}]),
         ("tsv", "n\ttext\n1\tada\n", [{"n": "1", "text": "ada"}]),
-        ("conll", "ada X\nbeli Y\n\ncora X\n", [["ada", "beli"], ["cora"]]),
     ],
 )
 def test_somebody_may_say_what_standard_input_is(standard_input, shape, text, items):
     """Then nothing is guessed."""
     standard_input(text)
     assert [one.item for one in read(None, shape=shape)[1]] == items
+
+
+def test_words_in_columns_are_for_tagging_alone(standard_input):
+    """Whatever the first line looks like."""
+    standard_input("ada X\nbeli Y\n\ncora X\n")
+    assert [one.item for one in read(None, "tagging", "conll")[1]] == [["ada", "beli"], ["cora"]]
+    with pytest.raises(DataError, match="a run for classification reads no words in columns"):
+        read(None, shape="conll")
+
+
+def test_a_closed_standard_input_is_told(monkeypatch):
+    """As a service has it."""
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DataError, match="standard input: is closed"):
+        shape_of(None, KINDS["classification"], NONE)
 
 
 def test_a_line_is_there_before_the_next_is_written(monkeypatch):
@@ -136,7 +152,7 @@ def test_a_line_is_there_before_the_next_is_written(monkeypatch):
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Pipe())))
     shape = shape_of(None, KINDS["classification"], NONE)
-    given = read_given(None, shape, names=NONE, language="swh-Latn", guessed=True)
+    given = read_given(None, shape, KINDS["classification"], names=NONE, language="swh-Latn", guessed=True)
     assert next(given).item == "ada"
     assert read_so_far == [b"ada\n"]
 

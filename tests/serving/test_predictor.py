@@ -7,7 +7,7 @@ import pytest
 
 from answering import LABELS, adapted_of
 from lingraft.core.errors import CheckpointError, ConfigError, DataError
-from lingraft.serving.items import LARGEST
+from lingraft.serving.items import HEAVIEST, LARGEST, chunks_of
 from lingraft.serving.own_names import OwnNames
 
 TEXTS = ["ada beli", "cora dune eli", "fara"]
@@ -276,6 +276,12 @@ def test_the_first_answer_comes_before_the_last_item_is_read(adapted):
     assert len(ahead) == 3 * LARGEST
     assert ahead[0] < 16
     assert max(ahead) < LARGEST
+
+
+def test_long_texts_are_not_held_together():
+    """However few: a chunk ends where enough characters are in it."""
+    sizes = [HEAVIEST // 2, HEAVIEST // 2, 1, 1, 2 * HEAVIEST, 1]
+    assert list(chunks_of(sizes, weigh=int)) == [sizes[:3], sizes[3:5], sizes[5:]]
 
 
 def test_what_comes_before_a_mistake_is_answered(adapted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Callable
@@ -62,6 +63,7 @@ def predict(
     from ..serving.own_names import own_names
     from ..serving.predictor import kind_at, load
 
+    file = None if file == Path("-") else file
     reporter, (kind, identity) = Reporter(quiet=quiet), kind_at(folder)
     names = own_names(folder).choose(text=text, text_b=text_b)
     found = shape or shape_of(file, kind, names)
@@ -69,12 +71,15 @@ def predict(
         _say_guess(reporter, file, found)
     code = language or (names.targets[0] if names.targets else identity.source_language)
     paired = identity.paired
-    given = read_given(file, found, names=names, language=code, paired=paired, guessed=shape is None and file is None)
+    guessed = shape is None and file is None
+    given = read_given(file, found, kind, names=names, language=code, paired=paired, guessed=guessed)
     given = checked_first(given, kind, names, paired=paired)
     adapted = replace(load(folder), names=names)
     gc.freeze()
     gc.enable()
     warnings.showwarning = lambda message, *rest, **more: print(message, file=sys.stderr)  # noqa: T201
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's is: so are the files that are read
     form = output or ("conll" if found == "conll" else "jsonl")
     columns = column_names(file, found) if form == "csv" and file is not None else ()
     with_pace(

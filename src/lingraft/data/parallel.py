@@ -26,7 +26,7 @@ from ..core.records import ParallelPair
 from ..core.registry import unknown
 from . import languages
 from .table import cell_of, read_table
-from .text import normalise, open_bytes, read_lines, suffix_of
+from .text import normalise, open_bytes, read_lines, suffix_of, whole_characters
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -242,7 +242,7 @@ def _checked_fields(fields: Mapping[str, str]) -> dict[str, str]:
 def _side(value: object, column: str, where: str) -> str:
     if value is not None and not isinstance(value, str):
         raise DataError(f"{where}: column {column!r} holds {type(value).__name__} {value!r}; expected text")
-    return value or ""
+    return whole_characters(value or "", f"{where}: column {column!r}")
 
 
 def _words(path: Path) -> Iterator[Entry]:

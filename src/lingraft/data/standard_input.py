@@ -7,6 +7,8 @@ from collections import deque
 from pathlib import Path
 from typing import BinaryIO
 
+from ..core.errors import DataError
+
 STANDARD_INPUT = Path("standard input")
 """Stands for it wherever a file is read; messages say its name. A file of that name is another ``Path``."""
 
@@ -34,7 +36,13 @@ _opened: list[LinesAhead] = []
 
 
 def standard_input() -> LinesAhead:
-    """Return what is left of standard input, with the lines that were looked at."""
+    """Return what is left of standard input, with the lines that were looked at.
+
+    Raises:
+        DataError: It is closed.
+    """
+    if sys.stdin is None:
+        raise DataError(f"{STANDARD_INPUT}: is closed; give a file, or texts to read")
     if not _opened or _opened[0].stream is not sys.stdin.buffer:
         _opened[:] = [LinesAhead(sys.stdin.buffer)]
     return _opened[0]

@@ -58,6 +58,10 @@ def writer_of(
 ) -> Callable[[Given, Prediction], None]:
     """Return what writes an answer; the arguments are those of :func:`write_answers`."""
     if form == "conll":
+        if "conll" not in adapted.kind.file_shapes:
+            raise DataError(
+                f"{adapted.identity.task} is {adapted.kind.name}: its answers are no tags of words; use jsonl"
+            )
         return lambda one, answer: stream.write(_words_in_columns(one, answer))  # type: ignore[return-value]
 
     def row_of(one: Given, answer: Prediction) -> dict[str, Any]:
@@ -67,7 +71,8 @@ def writer_of(
 
     if form == "csv":
         return _csv_writer(stream, row_of)
-    return lambda one, answer: print(json.dumps(row_of(one, answer), ensure_ascii=False), file=stream)
+    # What JSON has no word for (a date in a Parquet file) is written as text.
+    return lambda one, answer: print(json.dumps(row_of(one, answer), ensure_ascii=False, default=str), file=stream)
 
 
 def answer_columns(answer: Prediction, kind: Kind, labels: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,12 +140,18 @@ def _csv_writer(
 def _cell(value: Any) -> Any:
     """Return what a CSV cell holds of a value."""
     if isinstance(value, bool | list | tuple | dict):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False, default=str)
     return value
 
 
 def _words_in_columns(one: Given, answer: Prediction) -> str:
-    """Return a line for each word with its own columns and its tag, and an empty line."""
+    """Return a line for each word with its own columns and its tag, and an empty line.
+
+    Raises:
+        DataError: A word has a tab or a line break in it.
+    """
     cells = one.cells or tuple((word,) for word in answer.words)
+    if any(set(cell) & set("\t\r\n") for row in cells for cell in row):
+        raise DataError(f"{one.where}: a word has a tab or a line break in it, which columns cannot hold; use jsonl")
     tags = answer.value.split() or ["_"] * len(cells)
     return "".join("\t".join((*row, tag)) + "\n" for row, tag in zip(cells, tags, strict=True)) + "\n"

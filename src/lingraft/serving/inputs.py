@@ -120,13 +120,21 @@ def _json_of(line: str) -> Any:
 
 
 def read_given(
-    path: Path | None, shape: Shape, *, names: OwnNames, language: str, paired: bool = False, guessed: bool = False
+    path: Path | None,
+    shape: Shape,
+    kind: Kind,
+    *,
+    names: OwnNames,
+    language: str,
+    paired: bool = False,
+    guessed: bool = False,
 ) -> Iterator[Given]:
     """Yield what is to be predicted on, as it comes.
 
     Args:
         path: A file; None for standard input.
         shape: How it is laid out.
+        kind: Of the task.
         names: Of the run's columns.
         language: Of words in columns, see :func:`untagged_sentences`.
         paired: Whether the task has two texts.
@@ -136,6 +144,8 @@ def read_given(
         DataError: The file cannot be read, or is not laid out so.
     """
     place = path or STANDARD_INPUT
+    if shape == "conll" and "conll" not in kind.file_shapes:
+        raise DataError(f"{place}: a run for {kind.name} reads no words in columns; give texts or a table")
     if path is None and shape not in STREAMED:
         raise DataError(f"standard input cannot be {shape}; give it as a file")
     if shape == "text":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -27,6 +27,9 @@ EMPTY: Final = object()
 LARGEST = 512
 """Items that are computed together at most: enough for full batches, little enough to wait for."""
 
+HEAVIEST = 1_000_000
+"""Characters after which no more items are computed together."""
+
 
 def name_items(items: Iterable[Any]) -> Iterator[Named]:
     """Yield items by their number: ``text 2 of 5``, or ``text 2`` where nobody knows how many come.
@@ -48,26 +51,38 @@ def name_items(items: Iterable[Any]) -> Iterator[Named]:
     return ((f"text {number}{total}", item) for number, item in enumerate(items, start=1))
 
 
-def chunks_of(items: Iterable[T], first: int = LARGEST) -> Iterator[list[T]]:
+def chunks_of(
+    items: Iterable[T], first: int = LARGEST, weigh: Callable[[T], int] = lambda item: 0
+) -> Iterator[list[T]]:
     """Yield items in lists, of ``first`` at first and of twice as many each time, so that the first need not wait.
+
+    Args:
+        items: Read as far as the list that is asked for goes.
+        first: At most :data:`LARGEST`.
+        weigh: The characters of an item, of which a list has about :data:`HEAVIEST` at most.
 
     Raises:
         LingraftError: The one that the items end in, after those before it.
     """
     left, size = iter(items), first
-    problem: LingraftError | None = None
-    while problem is None:
+    while True:
         chunk: list[T] = []
+        weight, problem = 0, None
         try:
-            chunk.extend(islice(left, size))  # what came before an error stays in it
+            for item in islice(left, size):
+                chunk.append(item)
+                weight += weigh(item)
+                if weight > HEAVIEST:
+                    break
         except LingraftError as error:
             problem = error
         if chunk:
             yield chunk
-        elif problem is None:
+        if problem is not None:
+            raise problem
+        if not chunk:
             return
         size = min(LARGEST, 2 * size)
-    raise problem
 
 
 def plain_item(item: Any, where: str, kind: Kind, names: OwnNames, *, paired: bool) -> Any:
@@ -109,6 +124,11 @@ def check_characters(value: Any, where: str) -> None:
 
 def _item_of_row(row: Mapping[str, Any], where: str, kind: Kind, names: OwnNames, *, paired: bool) -> Any:
     if kind.item_columns:
+        absent = next(
+            (name for name in kind.item_columns if name in names.chosen and names.fields[name] not in row), None
+        )
+        if absent is not None:
+            raise DataError(f"{where}: {_no_column(row, absent, str(names.fields[absent]))}")
         mapped = {name: _mapped(row, column) for name, column in names.fields.items()}
         return dict(row) | {name: value for name, value in mapped.items() if value is not _ABSENT}
     text = _text_of_row(row, where, kind, names)

@@ -118,7 +118,8 @@ class Adapted:
                 "are not one of some classes; ask for predictions alone, which have a confidence"
             )
         code, below = self._code(language), checked_threshold(abstain)
-        return self._answers(chunks_of(self._examples(items, code), first), code, below, probabilities=probabilities)
+        chunks = chunks_of(self._examples(items, code), first, _characters)
+        return self._answers(chunks, code, below, probabilities=probabilities)
 
     def predict_proba(self, texts: Iterable[Item], *, language: str | None = None) -> Probabilities:
         """Return the probability of each class (or alternative) for each item.
@@ -220,6 +221,11 @@ class Adapted:
             return final, logits
 
         return predict_in_batches([len(text) for text in ids], compute, width=stack.width, tokens=TOKENS_PER_BATCH)[0]
+
+
+def _characters(read: tuple[Any, Example | None]) -> int:
+    """Return how many characters an example has."""
+    return 0 if read[1] is None else sum(map(len, read[1].texts))
 
 
 def checked_threshold(abstain: float | None) -> float | None:
