@@ -209,7 +209,7 @@ def test_alternatives_have_probabilities(tiny_backbone):
 @pytest.mark.parametrize("kind", ["tagging", "span_qa"])
 def test_what_chooses_among_no_classes_has_no_such_probabilities(tiny_backbone, kind):
     """It is said which kind of task it is."""
-    with pytest.raises(CheckpointError, match=f"no probabilities of classes: topic is {kind}"):
+    with pytest.raises(CheckpointError, match=f"no probabilities of classes: the run is for {kind}"):
         adapted_of(tiny_backbone, kind).predict_proba(ITEMS[kind])
 
 
@@ -274,7 +274,7 @@ def test_the_first_answer_comes_before_the_last_item_is_read(adapted):
     for answered, _ in enumerate(adapted.answers(items()), start=1):
         ahead.append(read - answered)
     assert len(ahead) == 3 * LARGEST
-    assert ahead[0] < 16
+    assert ahead[0] == 0
     assert max(ahead) < LARGEST
 
 

@@ -60,7 +60,7 @@ def writer_of(
     if form == "conll":
         if "conll" not in adapted.kind.file_shapes:
             raise DataError(
-                f"{adapted.identity.task} is {adapted.kind.name}: its answers are no tags of words; use jsonl"
+                f"--format conll: the run is for {adapted.kind.name}, whose answers are no tags of words; use jsonl"
             )
         return lambda one, answer: stream.write(_words_in_columns(one, answer))  # type: ignore[return-value]
 

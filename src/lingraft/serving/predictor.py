@@ -32,8 +32,8 @@ from ..tasks.kinds.items import Asked
 from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
 from .own_names import OwnNames, own_names
 
-FIRST = 8
-"""Items of a stream that are answered first."""
+FIRST = 1
+"""Items of a stream that are answered first; then twice as many each time."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ class Adapted:
         """
         if probabilities and self.kind.probabilities is None:
             raise CheckpointError(
-                f"there are no probabilities of classes: {self.identity.task} is {self.kind.name}, whose answers "
-                "are not one of some classes; ask for predictions alone, which have a confidence"
+                f"there are no probabilities of classes: the run is for {self.kind.name}, whose answers are not one of "
+                "some classes; ask for predictions alone, which have a confidence"
             )
         code, below = self._code(language), checked_threshold(abstain)
         chunks = chunks_of(self._examples(items, code), first, _characters)
@@ -144,7 +144,7 @@ class Adapted:
         if language is None and len(self.targets) != 1:
             if self.targets:
                 known = ", ".join(self.targets)
-                warnings.warn(f"no language given, the run knows {known}: using the task part alone", stacklevel=3)
+                warnings.warn(f"no language given, the run knows {known}: using the task part alone", stacklevel=4)
             return self.identity.source_language
         code = canonical(language or self.targets[0])
         if not self.knows(code):
@@ -153,7 +153,7 @@ class Adapted:
             warnings.warn(
                 f"nothing was trained for {language or code} alone, which {own}: using the task part alone, which all "
                 f"languages share and which was trained with {trained}",
-                stacklevel=3,
+                stacklevel=4,
             )
         return code
 
