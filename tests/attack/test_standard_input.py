@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from answering import adapted_of
+from attack.record import record
+from attack.sample import TIMES
 from lingraft.core.errors import LingraftError
 from lingraft.serving.answer_lines import write_answers
 from lingraft.serving.inputs import STREAMED, read_given, shape_of
@@ -46,8 +48,8 @@ def test_mutated_standard_input_is_answered_or_refused(tiny_backbone, monkeypatc
     """In the shape that somebody says, or that is guessed: no other error than one with a cure, and whole lines."""
     rng, adapted = random.Random(f"{kind} {said}"), adapted_of(tiny_backbone, kind)
     names = adapted.names.choose(text="text", text_b=None) if rng.random() < 0.5 else OwnNames()
-    refused = 0
-    for _ in range(60):
+    refused, tried = 0, 60 * TIMES
+    for _ in range(tried):
         content = mutated(rng, (WELL[said] if said else rng.choice(list(WELL.values()))).encode())
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
         stream = io.StringIO()
@@ -60,4 +62,5 @@ def test_mutated_standard_input_is_answered_or_refused(tiny_backbone, monkeypatc
             assert "\n" not in str(error)
         stream.getvalue().encode()
         assert all(isinstance(json.loads(line), dict) for line in stream.getvalue().splitlines() if line)
+    record("mutated standard input of `predict`", tried=tried, held=tried)
     assert refused > 0
