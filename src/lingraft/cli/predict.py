@@ -6,7 +6,6 @@ import io
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,7 +15,6 @@ from .terminal import Quiet, RunFolder
 
 if TYPE_CHECKING:
     from ..core.progress import Reporter
-    from ..serving.inputs import Shape
 
 EVERY = 10.0  # seconds between two lines on how it goes
 
@@ -58,53 +56,25 @@ def predict(
 
     gc.disable()  # a hundred thousand objects are imported now, and none of them is garbage
     from ..core.progress import Reporter
-    from ..serving.answer_lines import write_answers
-    from ..serving.inputs import checked_first, column_names, read_given, shape_of
-    from ..serving.own_names import own_names
-    from ..serving.predictor import kind_at, load
+    from ..serving.answer_file import Request, open_request
 
-    file = None if file == Path("-") else file
-    reporter, (kind, identity) = Reporter(quiet=quiet), kind_at(folder)
-    names = own_names(folder).choose(text=text, text_b=text_b)
-    found = shape or shape_of(file, kind, names)
-    if shape is None:
-        _say_guess(reporter, file, found)
-    code = language or (names.targets[0] if names.targets else identity.source_language)
-    paired = identity.paired
-    guessed = shape is None and file is None
-    given = read_given(file, found, kind, names=names, language=code, paired=paired, guessed=guessed)
-    given = checked_first(given, kind, names, paired=paired)
-    adapted = replace(load(folder), names=names)
-    gc.freeze()
-    gc.enable()
+    reporter = Reporter(quiet=quiet)
     warnings.showwarning = lambda message, *rest, **more: print(message, file=sys.stderr)  # noqa: T201
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's is: so are the files that are read
-    form = output or ("conll" if found == "conll" else "jsonl")
-    columns = column_names(file, found) if form == "csv" and file is not None else ()
-    with_pace(
-        reporter,
-        lambda advance: write_answers(
-            sys.stdout,
-            given,
-            adapted,
-            form,
-            columns=columns,
-            advance=advance,
-            language=language,
-            abstain=abstain,
-            probabilities=probabilities,
-        ),
+    request = Request(
+        shape=shape,
+        form=output,
+        language=language,
+        text=text,
+        text_b=text_b,
+        abstain=abstain,
+        probabilities=probabilities,
     )
-
-
-def _say_guess(reporter: Reporter, file: Path | None, shape: Shape) -> None:
-    """Say what lines are taken for, where they could be something else."""
-    if shape == "conll" and (file is None or file.suffix.lower() not in (".conll", ".conllu")):
-        reporter.say(
-            f"{file or 'standard input'}: read as a word a line, with an empty line between sentences; if each line is "
-            "a text, say so with --input-format text"
-        )
+    write = open_request(folder, None if file == Path("-") else file, request, reporter.say)
+    gc.freeze()
+    gc.enable()
+    with_pace(reporter, lambda advance: write(sys.stdout, advance=advance))
 
 
 def with_pace(reporter: Reporter, work: Callable[[Callable[[int], None]], None]) -> None:
