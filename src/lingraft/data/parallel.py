@@ -20,7 +20,7 @@ from . import languages
 from .gettext_catalogues import catalogue_entries
 from .memory import SUFFIX
 from .table import cell_of, read_table
-from .text import normalise, read_lines, suffix_of
+from .text import normalise, read_lines, suffix_of, whole_characters
 from .translation_memories import translation_units
 
 Entry = tuple[str, str, str]
@@ -244,7 +244,7 @@ def _checked_fields(fields: Mapping[str, str]) -> dict[str, str]:
 def _side(value: object, column: str, where: str) -> str:
     if value is not None and not isinstance(value, str):
         raise DataError(f"{where}: column {column!r} holds {type(value).__name__} {value!r}; expected text")
-    return value or ""
+    return whole_characters(value or "", f"{where}: column {column!r}")
 
 
 def _words(path: Path) -> Iterator[Entry]:

@@ -84,11 +84,11 @@ def pair_examples(
     return examples
 
 
-def read_table(path: Path | str) -> Iterator[Row]:
+def read_table(path: Path | str, format: str | None = None) -> Iterator[Row]:
     """Yield the rows of a table, its format chosen by the suffix (``.gz`` may follow it).
 
     ``hub:owner/name`` reads a data set of the Hugging Face Hub, see :func:`hub`. A format that is
-    registered in ``sources`` is read under its name as the suffix.
+    registered in ``sources`` is read under its name as the suffix, or where ``format`` says so.
 
     Raises:
         DataError: The format is unknown, or the file is faulty.
@@ -97,14 +97,14 @@ def read_table(path: Path | str) -> Iterator[Row]:
         source: Source = sources.build("hub")
         return source(Path(path))
     suffix = suffix_of(Path(path))
-    name = SUFFIXES.get(suffix, suffix.removeprefix("."))
+    name = format or SUFFIXES.get(suffix, suffix.removeprefix("."))
     if name not in sources:
         raise DataError(
             f"{path}: cannot tell the format from {suffix or 'no suffix'}; expected one of {', '.join(SUFFIXES)}, "
             "also followed by .gz"
         )
     source = sources.build(name)
-    return source(Path(path))
+    return source(path if isinstance(path, Path) else Path(path))
 
 
 def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[str] | None = None) -> Path:
