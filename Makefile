@@ -1,6 +1,7 @@
 # make demo    watch a model learn a language
 # make test    all tests
 # make check   lint, types, import contracts, then all tests
+# make attack  ten times the mutated inputs that the tests try
 # make crash   kill and refuse a small run at every write and step
 # make robustness   all attacks, and their table in docs/robustness.md
 # make wheel-test   the unit tests again, on the package as users install it
@@ -10,7 +11,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
-.PHONY: demo test check lint crash robustness wheel-test clean
+.PHONY: demo test check lint attack crash robustness wheel-test clean
 
 demo: $(INSTALLED)
 	$(BIN)/lingraft demo
@@ -27,6 +28,10 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+attack: LINGRAFT_ATTACKS ?= 10
+attack: $(INSTALLED)
+	LINGRAFT_ATTACKS=$(LINGRAFT_ATTACKS) $(PYTEST) -m attack
+
 crash: LINGRAFT_ATTACKS ?= 1000
 crash: $(INSTALLED)
 	LINGRAFT_ATTACKS=$(LINGRAFT_ATTACKS) $(PYTEST) tests/attack/test_crash.py
@@ -42,7 +47,7 @@ wheel-test: $(INSTALLED)
 	$(BIN)/python -m build --wheel --outdir build/wheel .
 	$(BIN)/python -m pip install --quiet --no-deps --target build/site build/wheel/*.whl
 	PYTHONPATH=build/site $(BIN)/python -c "import lingraft; assert '/build/site/' in lingraft.__file__, lingraft.__file__"
-	PYTHONPATH=build/site $(PYTEST) -m "not checkpoint and not shared"
+	PYTHONPATH=build/site $(PYTEST) -m "not checkpoint and not shared and not attack"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("lingraft needs Python 3.11 or newer, this is %d.%d; say for example: make demo PYTHON=python3.11" % sys.version_info[:2])'

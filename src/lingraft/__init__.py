@@ -53,7 +53,9 @@ def run(
 
 
 def load(folder: Path | str) -> Adapted:
-    """Load a finished run; ``load(folder).predict(texts, language="yor-Latn")`` labels texts.
+    """Load a finished run; ``load(folder).predict(texts)`` labels texts, in the run's only target language.
+
+    ``predict_proba(texts)`` gives the probabilities of all classes, ``answers(named_texts)`` a stream of answers.
 
     Raises:
         CheckpointError: There is no finished run, or its backbone is not the one it was trained on.

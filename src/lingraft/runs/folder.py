@@ -15,11 +15,13 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from ..core.errors import RunError
-from ..core.files import TEMPORARY, locked_or_refused, read_object, write_json, write_text
+from ..core.files import TEMPORARY, Row, locked_or_refused, read_object, write_json, write_text
+from ..core.outside import refuse_links, validate
 from ..core.records import Trial
 from ..core.version import __version__
 from ..recipe.parsing import read_yaml
 from ..recipe.settings import Recipe
+from ..results import schemas
 from ..results.pages import LAST
 from .growth import earlier_place
 from .held_folder import held_folder
@@ -80,7 +82,20 @@ def open_run_folder(
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is proven to be a run's, a comparison's or a method's."""
-    return bool(read_object(folder / MARK).get("meaning"))
+    return bool(_mark(folder))
+
+
+def _mark(folder: Path) -> Row:
+    """Return what marks a folder as a run's; nothing where nothing does.
+
+    Raises:
+        RunError: It is damaged, or of a newer lingraft.
+    """
+    found = read_object(folder / MARK)
+    if not found.get("meaning"):
+        return {}
+    validate(schemas.MARK, found, str(folder / MARK), cure="choose another output_dir, or delete that folder")
+    return found
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -89,13 +104,13 @@ def _refuse_foreign(folder: Path) -> None:
     Raises:
         RunError: It has files, and none that marks it as a run's; or its mark is of another meaning.
     """
-    if is_run(folder):
-        meaning = read_object(folder / MARK)["meaning"]
-        if meaning != MEANING:
+    if mark := _mark(folder):
+        if mark["meaning"] != MEANING:
             raise RunError(
-                f"{folder} was trained by lingraft {read_object(folder / MARK).get('lingraft')}, whose trials mean "
-                f"something else (version {meaning}, now {MEANING}); choose another output_dir, or delete that folder"
+                f"{folder} was trained by lingraft {mark['lingraft']}, whose trials mean something else (version "
+                f"{mark['meaning']}, now {MEANING}); choose another output_dir, or delete that folder"
             )
+        refuse_links(folder)
         return
     if foreign := sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
         raise RunError(
@@ -119,7 +134,7 @@ def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 def _claim(folder: Path, recipe: Recipe) -> None:
     """Mark the folder as a run's and write the recipe; with other trials than before, it is not finished any more."""
     if not is_run(folder):
-        write_json(folder / MARK, {"lingraft": __version__, "meaning": MEANING})
+        write_json(folder / MARK, {"format": schemas.FORMAT, "lingraft": __version__, "meaning": MEANING})
     path, text = folder / "recipe.yaml", recipe.to_yaml()
     if not path.exists():
         write_text(path, text)
@@ -141,8 +156,13 @@ def _sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def folder_problems(folder: Path, recipe: Recipe) -> list[str]:
-    """Say why a recipe could not run in ``folder``: it is tried to be made and written to, and left as it was."""
+def folder_problems(folder: Path, recipe: Recipe | None) -> list[str]:
+    """Say why a recipe could not run in ``folder``: it is tried to be made and written to, and left as it was.
+
+    Args:
+        folder: The run folder.
+        recipe: What its trials must have been made by; None where that is not known yet.
+    """
     made: list[Path] = []
     try:
         for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
@@ -152,7 +172,9 @@ def folder_problems(folder: Path, recipe: Recipe) -> list[str]:
             pass
         if folder not in made:
             _refuse_foreign(folder)
-        changed = [] if earlier_place(folder, recipe) else changed_settings(folder, recipe)
+        changed = []
+        if recipe is not None and not earlier_place(folder, recipe):
+            changed = changed_settings(folder, recipe)
     except OSError as error:
         return [f"cannot write to {folder}: {error.strerror}; choose another output_dir"]
     except RunError as error:

@@ -16,6 +16,7 @@ from ..core.progress import Reporter
 from ..core.records import Trial
 from ..recipe.settings import Recipe
 from ..results.pages import write_pages
+from ..results.schemas import SUMMARY
 from ..tasks.material import Materials
 from ..training.finished import drop_state, is_finished
 from ..training.loop import SAVE_EVERY
@@ -84,7 +85,7 @@ def run(
         write_json(folder / "states.json", picture_states(*shown))
         write_json(folder / "retention.json", retention(*shown))
         verified = {"verification": dict(verify(folder))}
-        write_json(folder / "summary.json", read_object(folder / "summary.json") | verified)
+        write_json(folder / "summary.json", read_object(folder / "summary.json", SUMMARY) | verified)
         _refuse_incomplete(folder, trials)
         pages(folder)
     return folder

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError, DataError, Faults
 from ..core.records import GOLD, Example, PairExample, ParallelPair, Shots
 from ..data.augmentation import Generator, augmentation
-from ..data.languages import is_listed
+from ..data.languages import canonical, is_listed
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
@@ -54,7 +54,7 @@ def gather(
         DataError: A file, a language or a class does not give what the recipe asks for.
         ConfigError: Several files are wrong, or ``check`` refuses the task.
     """
-    task: Task = tasks.build(recipe.task.name, recipe.task.options)
+    task = _build_task(recipe)
     checked = check(task)
     source = task.source_language
     _read_all(task, recipe)
@@ -104,6 +104,22 @@ def _unlisted(task: Task) -> list[str]:
     ]
 
 
+def _build_task(recipe: Recipe) -> Task:
+    """Build the task, whose training examples are read; where they are faulty, so may be the parallel files.
+
+    Raises:
+        LingraftError: They are; with what is wrong of all.
+    """
+    faults, options = Faults("data"), recipe.task.options
+    with faults:
+        task: Task = tasks.build(recipe.task.name, options)
+        return task
+    with faults:
+        source, targets = options.get("source_language", "eng-Latn"), options.get("target_languages", [])
+        read_given(recipe.parallel, canonical(source), list(map(canonical, targets)), ())
+    raise faults.error
+
+
 def _shared_sentences(training: Sequence[Example], evaluation: Sequence[Example], task: Task) -> list[str]:
     """Return how many pairs of texts have one of their texts in an evaluation set, though not as the same pair."""
     if not any(isinstance(example, PairExample) and example.text_b is not None for example in training):
@@ -129,16 +145,14 @@ def _read_all(task: Task, recipe: Recipe) -> None:
     wanted += [(task.source_language, "dev"), (task.source_language, "train")]
     if _needs_target_training(recipe):
         wanted += [(language, "train") for language in task.target_languages]
-    problems = []
+    faults = Faults("data")
     for language, split in wanted:
-        try:
+        with faults:
             task.examples(language, split)
-        except DataError as error:
-            problems.append(str(error))
-    if len(problems) == 1:
-        raise DataError(problems[0])
-    if problems:
-        raise ConfigError(problems, where="data")
+    if faults.found:  # otherwise they are read next
+        with faults:
+            read_given(recipe.parallel, task.source_language, task.target_languages, ())
+    faults.refuse()
 
 
 def _needs_target_training(recipe: Recipe) -> bool:

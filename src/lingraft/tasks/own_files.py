@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ..core.amounts import Column, CountOrNone
 from ..core.errors import ConfigError
 from ..core.records import Example
 from ..data.conll import tagged_examples
@@ -84,7 +85,7 @@ def span_qa(
     data_dir: Path = Path(),
     context_language: str | None = None,
     normaliser: str = "squad",
-    stride: int = 96,
+    stride: CountOrNone = 96,
     parallel: bool = False,
     title: str = "span_qa",
     licence: str = "not stated",
@@ -146,7 +147,7 @@ def tagging(
     target_languages: list[str],
     files: Files,
     data_dir: Path = Path(),
-    columns: tuple[int, int] | None = None,
+    columns: tuple[Column, Column] | None = None,
     fields: dict[str, str] | None = None,
     scheme: Literal["bio", "plain"] = "bio",
     allow_unseen_labels: bool = False,
