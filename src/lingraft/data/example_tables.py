@@ -17,6 +17,7 @@ from ..core.records import Answer, ChoiceExample, SpanExample, TaggedExample
 from ..core.registry import unknown
 from . import languages
 from .squad import answer_in, answers_in, context_group
+from .stored_names import stored_names
 from .table import cell_of, read_table, text_of
 
 Fields = Mapping[str, str | Sequence[str]]
@@ -126,13 +127,14 @@ def tagged_rows(
             ``id`` is the line number unless given, ``group`` the id.
         language: In any spelling.
         check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
-        names: Of tags that are numbers, from 0.
+        names: Of tags that are numbers, from 0; by default those that the file stores.
 
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``.
     """
     _check_fields(fields, TAG_FIELDS, ("words", "tags"))
     code = languages.canonical(language)
+    names = names or stored_names(path, str(fields["tags"]))
     examples = []
     for where, key, group, row in _rows(path, fields):
         words, tags = (_listed(row, fields, name, where) for name in ("words", "tags"))
@@ -153,10 +155,18 @@ def _listed(row: Mapping[str, Any], fields: Fields, name: str, where: str) -> li
     return list(cell)
 
 
-def _tag(tag: object, names: Sequence[str] | None, where: str, check: Callable[[str], None] | None) -> str:
+def _tag(tag: object, names: Sequence[str], where: str, check: Callable[[str], None] | None) -> str:
     number = _number(tag)
-    if names is not None and isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(names):
-        return names[number]
+    if isinstance(number, int) and not isinstance(number, bool):
+        if 0 <= number < len(names):
+            tag = names[number]
+        elif names:
+            raise DataError(f"{where}: the tag is {tag!r}; expected the number of one of {len(names)} tags, from 0")
+        elif not isinstance(tag, str):
+            raise DataError(
+                f"{where}: the tag is the number {tag!r}; say what the numbers mean, from 0, as in "
+                "tags: [O, B-PER, I-PER] in the task block"
+            )
     if not isinstance(tag, str) or tag.split() != [tag]:
         raise DataError(f"{where}: the tag is {tag!r}; expected one word")
     try:

@@ -18,7 +18,8 @@ from ..data.text import suffix_of
 from ..results.metrics.answers import answer_metrics
 from . import Task, tasks
 from .building import Read, task_of
-from .kinds.tagging import check_of
+from .labelling import Labels, checked_names, labelling_of, one_after_another
+from .tag_schemes import AnyScheme, fit_scheme, tag_reader
 
 Split = Literal["train", "dev", "test"]
 
@@ -33,6 +34,7 @@ def classification(
     data_dir: Path = Path(),
     parallel: bool = False,
     allow_unseen_labels: bool = False,
+    labels: Labels = "as_written",
     title: str = "classification",
     licence: str = "not stated",
     citation: str = "",
@@ -47,6 +49,7 @@ def classification(
         data_dir: Folder that the paths begin in.
         parallel: Whether examples of the same id translate each other.
         allow_unseen_labels: Whether a target may lack some labels, or have others in its test set.
+        labels: `normalise` merges spellings that differ in case, normal form or blanks; or names of numbers, from 0.
         title: What the task is called.
         licence: Of the data.
         citation: Of the data.
@@ -72,6 +75,7 @@ def classification(
         global_groups="group" in columns,
         allow_unseen_labels=allow_unseen_labels,
         file_of=partial(_file_of, files, data_dir),
+        labelling=labelling_of(labels),
     )
 
 
@@ -142,8 +146,10 @@ def tagging(
     data_dir: Path = Path(),
     columns: tuple[int, int] | None = None,
     fields: dict[str, str] | None = None,
-    scheme: Literal["bio", "plain"] = "bio",
+    scheme: AnyScheme = "auto",
+    tags: list[str] | None = None,
     allow_unseen_labels: bool = False,
+    labels: Literal["as_written", "normalise"] = "as_written",
     title: str = "tagging",
     licence: str = "not stated",
     citation: str = "",
@@ -157,23 +163,28 @@ def tagging(
         data_dir: Folder that the paths begin in.
         columns: Numbers of the columns of words and tags, of CoNLL files.
         fields: Column of `words` and `tags`, of tables.
-        scheme: `bio`, or `plain` for tags that stand for themselves.
+        scheme: `bio` for tags that mark spans, `plain` for others; by default seen by the tags themselves.
+        tags: Names of tags that are numbers, from 0; by default those that the file stores.
         allow_unseen_labels: Whether a target may lack some labels, or have others in its test set.
+        labels: `normalise` merges spellings that differ in case, normal form or blanks.
         title: What the task is called.
         licence: Of the data.
         citation: Of the data.
     """
     notes: list[str] = []
+    names = checked_names(tags, "tags") if tags is not None else None
+    read_tags = tag_reader(scheme)
 
     def read(path: Path, language: str) -> Sequence[Example]:
         if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet"):
             mapped = fields or {"words": "words", "tags": "tags"}
-            return tagged_rows(path, fields=mapped, language=language, check=check_of(scheme))
-        return tagged_examples(path, language=language, columns=columns, check=check_of(scheme))
+            rows = partial(tagged_rows, path, fields=mapped, language=language, names=names)
+            return read_tags(lambda check: rows(check=check))
+        return read_tags(lambda check: tagged_examples(path, language=language, columns=columns, check=check))
 
     return task_of(
         kind="tagging",
-        options={"scheme": scheme},
+        options={},
         name=title,
         source_language=source_language,
         target_languages=target_languages,
@@ -183,6 +194,7 @@ def tagging(
         citation=citation,
         allow_unseen_labels=allow_unseen_labels,
         file_of=partial(_file_of, files, data_dir),
+        labelling=one_after_another(fit_scheme(scheme), labelling_of(labels)),
     )
 
 
