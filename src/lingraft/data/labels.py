@@ -73,6 +73,18 @@ def are_measurements(counts: Mapping[str, int]) -> bool:
     return not (counted and min(counts.values()) > 1)
 
 
+def ask_of_numbers(counts: Mapping[str, int]) -> str:
+    """Ask whether the classes of a task are numbers that somebody measured; nothing where they do not look so."""
+    if not are_measurements(counts):
+        return ""
+    some = ", ".join(sorted(counts, key=lambda label: float(label.replace(",", ".")))[:3])
+    return (
+        f"the {len(counts)} labels are all numbers ({some}, …): are they measurements or scores? Each is learnt as a "
+        "class that knows nothing of its neighbours, and no kind of task takes numbers yet; put them into few classes "
+        "(low, middle, high), or, if they do number classes, give their names with `labels: [name of 0, name of 1, …]`"
+    )
+
+
 def samples_of(examples: Iterable[Example], most: int) -> dict[str, list[str]]:
     """Return for each label the first ``most`` different texts, or words, that have it."""
     found: dict[str, dict[str, None]] = defaultdict(dict)

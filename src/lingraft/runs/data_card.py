@@ -11,6 +11,7 @@ from ..backbones.loading import Backbone
 from ..core.records import GOLD, Features
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
+from .data_quality import describe_limits
 
 
 def data_digest(features: Mapping[tuple[str, str], Sequence[Features]], backbone: Backbone) -> str:
@@ -75,7 +76,7 @@ def data_card(
         "target_languages": list(task.target_languages),
         "languages": languages,
         "overlap_removed": dict(materials.overlap),
-        "notes": list(materials.notes),
+        "notes": [*materials.notes, *describe_limits(materials, features)],
         "max_length": recipe.backbone.max_length,
         "digest": data_digest(features, backbone),
     }

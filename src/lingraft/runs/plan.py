@@ -19,6 +19,7 @@ from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Draw, Materials
 from .checks import gather_checked, resolve_cut
+from .data_quality import describe_classes, describe_limits, warn_of_data
 from .folder import folder_problems, trials_of
 from .identity import precision_of
 from .preparation import tokenise
@@ -91,6 +92,7 @@ def plan(
         f"run folder: {recipe.output_dir}",
         *materials.notes,
         *_mining(recipe, materials),
+        *describe_classes(materials),
     ]
     return Plan(
         materials.task.name,
@@ -98,6 +100,8 @@ def plan(
         _rows(materials, features, covered),
         lines,
         _warnings(recipe, materials)
+        + warn_of_data(materials)
+        + describe_limits(materials, features)
         + _coverage_warnings(covered, materials.task.target_languages)
         + list(_precision_warnings(choice, rates) if device.type == "cpu" else ()),
         work,

@@ -15,6 +15,7 @@ from itertools import product
 from ..core.errors import ConfigError, DataError
 from ..core.records import GOLD, Example, PairExample, ParallelPair
 from ..data.augmentation import Generator, augmentation
+from ..data.labels import ask_of_numbers, count_labels
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
@@ -23,6 +24,7 @@ from ..data.text import normalise
 from ..recipe.settings import ParallelSettings, Recipe
 from . import Task, tasks
 from .material import GIVEN, Draw, Materials, Pair
+from .repeats import refuse_repeats
 
 COUNTED = 1_000
 """The share of words that a lexicon knows is counted on so many sentences."""
@@ -70,12 +72,16 @@ def gather(
     evaluation = [*dev, *(example for examples in test.values() for example in examples)]
     known = evaluation if task.global_groups else held_out
     training, leaked = _clean(training, evaluation, {example.group for example in known})
+    files = {(source, "dev"): task.examples(source, "dev")} | {(code, "test"): test[code] for code in test}
+    refuse_repeats(task, source, task.examples(source, "train"), training, files)
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
     notes = [*task.notes, *checked, *notes, *_shared_sentences(training, evaluation, task)]
     overlap = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
         comparable = known if task.parallel else []
         targets[language], count = _clean(examples, evaluation, {example.group for example in comparable})
+        if any(k != 0 for k in recipe.shots.ks):
+            refuse_repeats(task, language, examples, targets[language], files)
         overlap["train"] += count
     given = read_given(recipe.parallel, source, task.target_languages, evaluation)
     overlap["parallel"], notes = given.dropped, [*notes, *given.notes]
@@ -178,6 +184,7 @@ def _draw(
             f"draw {draw} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
             f"{len(training)} training examples that are not evaluated on, {len(paired)} went into pairs; give more "
             "examples, ask for fewer parallel.pairs, or set parallel.labelled"
+            + (f". Besides, {asked}" if (asked := _ask_of_numbers(task)) else "")
         )
     shots = {}
     for language, examples in targets.items():
@@ -190,6 +197,10 @@ def _draw(
             )
         shots[language] = tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
     return Draw(k, draw, tuple(labelled), shots, pairs)
+
+
+def _ask_of_numbers(task: Task) -> str:
+    return ask_of_numbers(count_labels(task.examples(task.source_language, "train")))
 
 
 def _at_most(count: int, examples: Sequence[Example], draw: int) -> list[Example]:

@@ -90,6 +90,7 @@ def span_qa(
     context_language: str | None = None,
     normaliser: str = "squad",
     stride: int = 96,
+    max_answer_length: int = 30,
     parallel: bool = False,
     title: str = "span_qa",
     licence: str = "not stated",
@@ -106,6 +107,7 @@ def span_qa(
         context_language: Of the contexts, if that is another.
         normaliser: What answers are compared by: `squad` or `mlqa`.
         stride: Tokens of the context that neighbouring windows share.
+        max_answer_length: Tokens that an answer may have.
         parallel: Whether examples of the same id translate each other.
         title: What the task is called.
         licence: Of the data.
@@ -124,7 +126,7 @@ def span_qa(
 
     return task_of(
         kind="span_qa",
-        options={"normaliser": normaliser, "stride": stride},
+        options={"normaliser": normaliser, "stride": stride, "max_answer_length": max_answer_length},
         name=title,
         source_language=source_language,
         target_languages=target_languages,

@@ -31,6 +31,11 @@ def whole(value: Any) -> Sequence[str]:
     return (str(value),)
 
 
+def no_limit(examples: Sequence[Example], features: Sequence[Features]) -> str:
+    """Return nothing: whatever is right can be given."""
+    return ""
+
+
 def no_columns(example: Example) -> Mapping[str, Any]:
     """Return nothing: a prediction's line has the text, what is right and what was said."""
     return {}
@@ -86,6 +91,10 @@ class Kind:
     answers: Callable[[Any], Sequence[str]] = whole
     """A prediction's value, or what is right, to the answers in it: one, or one for each word. A model that gives
     the same to all has collapsed."""
+
+    limit_of: Callable[[Sequence[Example], Sequence[Features]], str] = no_limit
+    """Examples and all their rows to a sentence on right answers that cannot be given, whatever is learnt; empty where
+    all can."""
 
     # ---- What users see ----------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from ...results.metrics.answers import answer_metrics
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
 from .items import Asked, read_columns
+from .span_lengths import describe_long_answers
 from .text_rows import encode_texts
 
 ABSENT = (0, 0)
@@ -71,6 +72,7 @@ def span_qa_kind(*, stride: int = 96, max_answer_length: int = 30, normaliser: s
         metrics=answer_metrics("mlqa:en" if normaliser == "mlqa" else normaliser),
         metrics_in=_mlqa_metrics if normaliser == "mlqa" else None,
         options={"stride": stride, "max_answer_length": max_answer_length, "normaliser": normaliser},
+        limit_of=partial(describe_long_answers, max_answer_length=max_answer_length),
         columns=languages_of,
         item_columns=COLUMNS,
         read_item=question_with_context,
