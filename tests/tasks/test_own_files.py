@@ -100,6 +100,43 @@ def test_a_faulty_question_is_named(tmp_path, changes, told):
         task.examples("yor-Latn", "test")
 
 
+UNANSWERED = {
+    "lists": ({"answers": {"text": [], "answer_start": []}}, {"answers": {"text": ["Eli"], "answer_start": [8]}}),
+    "columns": ({"answer": "", "start": None}, {"answer": "Eli", "start": 8}),
+}
+
+
+@pytest.mark.parametrize("shape", UNANSWERED)
+def test_unanswerable_questions_of_a_table_are_counted_or_kept(tmp_path, shape):
+    """As in SQuAD JSON: left out with a word of it, or learnt and scored where that is asked for."""
+    without, answered = UNANSWERED[shape]
+    base = {"asked": "Who?", "passage": "Ada met Eli."}
+    for language in BOTH:
+        for split in ("train", "test"):
+            rows = ({"uid": "q1"} | base | answered, {"uid": "q2"} | base | without)
+            write(tmp_path / f"{split}.{language}.jsonl", lines(*rows))
+    answers = {"answers": "answers"} if shape == "lists" else {"answer": "answer", "answer_start": "start"}
+    fields = {"question": "asked", "context": "passage", "id": "uid", **answers}
+    block = {"name": "span_qa", "files": QUESTIONS["files"], "fields": fields}
+    task = built(tmp_path, block)
+    assert [example.id for example in task.examples("yor-Latn", "test")] == ["q1"]
+    assert (
+        "test.yor-Latn.jsonl: 1 of 2 questions have no answer and are left out; `unanswerable: keep`" in task.notes[1]
+    )
+    task = built(tmp_path, block | {"unanswerable": "keep"})
+    assert [example.gold for example in task.examples("yor-Latn", "test")] == [["Eli"], [""]]
+    assert task.notes[1] == (
+        "test.yor-Latn.jsonl: 1 of 2 questions have no answer; that is learnt and scored, as in SQuAD v2"
+    )
+    assert (task.kind.head, task.kind.options["unanswerable"]) == ("no_answer", True)
+
+
+def test_the_length_of_answers_is_set_by_the_recipe(tmp_path):
+    """In tokens; 30 where nothing is said."""
+    assert questions(tmp_path).kind.options["max_answer_length"] == 30
+    assert built(tmp_path, QUESTIONS | {"max_answer_length": 59}).kind.options["max_answer_length"] == 59
+
+
 def test_one_id_for_two_questions_is_refused(tmp_path):
     """Scores are counted by id."""
     task = questions(tmp_path)

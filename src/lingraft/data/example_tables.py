@@ -10,18 +10,20 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..core.errors import DataError
 from ..core.records import Answer, ChoiceExample, SpanExample, TaggedExample
 from ..core.registry import unknown
 from . import languages
-from .squad import answer_in, answers_in, context_group
+from .squad import answer_in, answers_in, are_no_answers, context_group
 from .stored_names import stored_names
 from .table import cell_of, read_table, text_of
 
 Fields = Mapping[str, str | Sequence[str]]
 """Our name -> the file's column; for ``alternatives`` a column that holds a list, or several columns."""
+
+Unanswerable = Literal["refuse", "leave_out", "keep"]
 
 CHOICE_FIELDS = ("text", "question", "alternatives", "label", "id", "group")
 TAG_FIELDS = ("words", "tags", "id", "group")
@@ -63,7 +65,14 @@ def choice_examples(path: Path | str, *, fields: Fields, language: str, labelled
 
 
 def span_rows(
-    path: Path | str, *, fields: Fields, language: str, context_language: str | None = None, labelled: bool = True
+    path: Path | str,
+    *,
+    fields: Fields,
+    language: str,
+    context_language: str | None = None,
+    labelled: bool = True,
+    unanswerable: Unanswerable = "refuse",
+    left_out: list[str] | None = None,
 ) -> list[SpanExample]:
     """Read questions from a table, a row for each, such as AfriQA's or those of the Hub.
 
@@ -75,6 +84,9 @@ def span_rows(
         language: Of the questions, in any spelling.
         context_language: Of the contexts, if that is another.
         labelled: Whether every question must have an answer.
+        unanswerable: What becomes of questions that have an empty list of answers, or an empty answer, where every
+            question must have one: SQuAD v2 has such.
+        left_out: Gets the ids of those that are left out.
 
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``, or an answer is not where its
@@ -90,13 +102,12 @@ def span_rows(
     examples = []
     for where, key, group, row in _rows(path, fields):
         context, at = _text(row, fields, "context", where), f"{where}, question {key!r}"
-        answers: tuple[Answer, ...] = ()
-        if "answers" in fields:
-            answers = answers_in(context, _cell(row, fields, "answers", where), at, required=labelled)
-        elif single:
-            text, start = _cell(row, fields, "answer", where), _cell(row, fields, "answer_start", where)
-            if labelled or text not in (None, ""):
-                answers = (answer_in(context, text, _number(start), at),)
+        impossible = labelled and unanswerable != "refuse" and _has_no_answer(row, fields, where)
+        if impossible and unanswerable == "leave_out":
+            if left_out is not None:
+                left_out.append(key)
+            continue
+        answers = () if impossible else _answers(row, fields, context, (where, at), labelled=labelled)
         examples.append(
             SpanExample(
                 id=key,
@@ -106,9 +117,32 @@ def span_rows(
                 context=context,
                 context_language=context_code,
                 answers=answers,
+                unanswerable=impossible,
             )
         )
+    if not examples:
+        raise DataError(f"{path}: has no question that has an answer")
     return examples
+
+
+def _answers(
+    row: Mapping[str, Any], fields: Fields, context: str, places: tuple[str, str], *, labelled: bool
+) -> tuple[Answer, ...]:
+    """Return the answers of a row; ``places`` are where it is, and which question."""
+    where, at = places
+    if "answers" in fields:
+        return answers_in(context, _cell(row, fields, "answers", where), at, required=labelled)
+    if "answer" not in fields:
+        return ()
+    text, start = _cell(row, fields, "answer", where), _cell(row, fields, "answer_start", where)
+    return (answer_in(context, text, _number(start), at),) if labelled or text not in (None, "") else ()
+
+
+def _has_no_answer(row: Mapping[str, Any], fields: Fields, where: str) -> bool:
+    """Return whether a row says that its context does not answer its question."""
+    if "answers" in fields:
+        return are_no_answers(_cell(row, fields, "answers", where))
+    return _cell(row, fields, "answer", where) in (None, "")
 
 
 def tagged_rows(

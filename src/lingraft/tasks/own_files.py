@@ -12,7 +12,7 @@ from ..core.records import Example
 from ..data.conll import tagged_examples
 from ..data.example_tables import choice_examples, span_rows, tagged_rows
 from ..data.languages import canonical
-from ..data.squad import squad_examples
+from ..data.squad import read_squad
 from ..data.table import locate, pair_examples
 from ..data.text import suffix_of
 from ..results.metrics.answers import answer_metrics
@@ -91,6 +91,7 @@ def span_qa(
     normaliser: str = "squad",
     stride: int = 96,
     max_answer_length: int = 30,
+    unanswerable: Literal["leave_out", "keep"] = "leave_out",
     parallel: bool = False,
     title: str = "span_qa",
     licence: str = "not stated",
@@ -108,6 +109,7 @@ def span_qa(
         normaliser: What answers are compared by: `squad` or `mlqa`.
         stride: Tokens of the context that neighbouring windows share.
         max_answer_length: Tokens that an answer may have.
+        unanswerable: `keep` learns and scores questions without an answer, as SQuAD v2 does.
         parallel: Whether examples of the same id translate each other.
         title: What the task is called.
         licence: Of the data.
@@ -121,12 +123,29 @@ def span_qa(
 
     def read(path: Path, language: str) -> Sequence[Example]:
         if suffix_of(path) == ".json":
-            return squad_examples(path, language=language, context_language=context_language)
-        return span_rows(path, fields=columns, language=language, context_language=context_language)
+            asked = read_squad(
+                path, language=language, context_language=context_language, keep_unanswerable=unanswerable == "keep"
+            )
+            found, without = asked.examples, asked.unanswerable
+        else:
+            left_out: list[str] = []
+            found = span_rows(
+                path,
+                fields=columns,
+                language=language,
+                context_language=context_language,
+                unanswerable=unanswerable,
+                left_out=left_out,
+            )
+            without = len(left_out) + sum(example.unanswerable for example in found)
+        if note := describe_unanswerable(path, without, len(found), kept=unanswerable == "keep"):
+            notes.append(note)
+        return found
 
     return task_of(
         kind="span_qa",
-        options={"normaliser": normaliser, "stride": stride, "max_answer_length": max_answer_length},
+        options={"normaliser": normaliser, "stride": stride, "max_answer_length": max_answer_length}
+        | ({"unanswerable": True} if unanswerable == "keep" else {}),
         name=title,
         source_language=source_language,
         target_languages=target_languages,
@@ -253,6 +272,23 @@ def _file_of(files: dict[Split, str], data_dir: Path, language: str, split: str)
         return f" ({locate(pattern, language, data_dir)})" if pattern else ""
     except DataError:
         return ""
+
+
+def describe_unanswerable(path: Path, without: int, found: int, *, kept: bool) -> str:
+    """Say how many questions of a file have no answer, and what becomes of them; nothing where all have one.
+
+    Args:
+        path: The file.
+        without: Questions without an answer.
+        found: Questions that are used.
+        kept: Whether those without an answer are.
+    """
+    if not without:
+        return ""
+    said = f"{path.name}: {without:,} of {found if kept else found + without:,} questions have no answer"
+    if kept:
+        return f"{said}; that is learnt and scored, as in SQuAD v2"
+    return f"{said} and are left out; `unanswerable: keep` in the task block learns and scores them, as in SQuAD v2"
 
 
 def _check_normaliser(name: str, language: str) -> None:

@@ -86,6 +86,9 @@ class Kind:
     logistic regression on pooled states instead of one trained by gradient, the last layer is retrained after
     training, character n-grams and prototypes have classes to speak for, and losses may compare the predictions of
     sentences."""
+    choose_threshold: Callable[[Sequence[Example], Sequence[Features], Sequence[Tensor]], float] | None = None
+    """Development examples, all their rows and the logits of each, made without a threshold, to the threshold that the
+    head then has; for heads that have one."""
     outside: str | None = None
     """The label of what is nothing in particular, as ``O`` among tags: other data that share no more share nothing."""
     answers: Callable[[Any], Sequence[str]] = whole
