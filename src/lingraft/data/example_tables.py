@@ -161,6 +161,7 @@ def tagged_rows(
     language: str,
     check: Callable[[str], None] | None = None,
     names: Sequence[str] | None = None,
+    labelled: bool = True,
     wanted: Wanted | None = None,
 ) -> list[TaggedExample]:
     """Read tagged sentences from a table, a row for each, such as those of the Hub.
@@ -172,22 +173,26 @@ def tagged_rows(
         language: In any spelling.
         check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
         names: Of tags that are numbers, from 0; by default those that the file stores.
+        labelled: Whether there must be tags; if not, they are read where ``fields`` has them.
         wanted: Leave out rows of which this is not true.
 
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``.
     """
-    _check_fields(fields, TAG_FIELDS, ("words", "tags"))
-    code = languages.canonical(language)
-    names = names or stored_names(path, str(fields["tags"]))
+    _check_fields(fields, TAG_FIELDS, ("words", *(["tags"] if labelled else [])))
+    code, tagged = languages.canonical(language), "tags" in fields
+    names = names or (stored_names(path, str(fields["tags"])) if tagged else ())
     examples = []
     for where, key, group, row in _rows(path, fields, wanted):
-        words, tags = (_listed(row, fields, name, where) for name in ("words", "tags"))
+        words = _listed(row, fields, "words", where)
+        tags = _listed(row, fields, "tags", where) if tagged else words
         if len(words) != len(tags) or not words:
             raise DataError(f"{where}: has {len(words)} words and {len(tags)} tags; expected a tag for each word")
-        named = [_tag(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True)]
+        named = tuple(
+            _tag(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True) if tagged
+        )
         texts = tuple(text_of(word, str(fields["words"]), where) for word in words)
-        examples.append(TaggedExample(id=key, group=group or key, language=code, words=texts, tags=tuple(named)))
+        examples.append(TaggedExample(id=key, group=group or key, language=code, words=texts, tags=named or None))
     return examples
 
 

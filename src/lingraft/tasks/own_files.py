@@ -205,7 +205,10 @@ def tagging(
 
     def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
         if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet", SUFFIX):
-            rows = partial(tagged_rows, path, fields=mapped, language=language, names=names, wanted=wanted)
+            found = there(mapped, ("tags",), path, labelled=labelled)
+            rows = partial(
+                tagged_rows, path, fields=found, language=language, names=names, labelled=labelled, wanted=wanted
+            )
             return read_tags(lambda check: rows(check=check))
         lines = partial(tagged_examples, path, language=language, columns=columns, labelled=labelled)
         return read_tags(lambda check: lines(check=check))
