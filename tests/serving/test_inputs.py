@@ -176,6 +176,7 @@ LINES = "Ada B-PER\nlives O\n\nBeli O\n"
         ("tagging", "a.tsv", "Ada\tO\n", "conll"),
         ("tagging", "a.tsv", "id\ttext\n1\tAda\n", "table"),
         ("tagging", "a.csv", '"id","words"\n1,Ada\n', "table"),
+        ("tagging", "a.csv", "id;text\n1;Ada\n", "table"),
         ("tagging", "a.jsonl", '{"words": ["Ada"]}\n', "table"),
         ("span_qa", "a.json", '{"data": []}', "squad"),
         ("span_qa", "a.csv", "question,context\na,b\n", "table"),
