@@ -60,7 +60,9 @@ def mutated_text(text, rng):
     """The bytes of a JSON or JSONL file, changed in structure or below it."""
     how = rng.random()
     if how < 0.06:
-        return rng.choice((b"", b"{", b"[]", b"null", b"5", b"\xff\xfe{}", b'{"a":' * 1000, DEEP, b'{"a": 1' + b"0" * 5000 + b"}"))
+        return rng.choice(
+            (b"", b"{", b"[]", b"null", b"5", b"\xff\xfe{}", b'{"a":' * 1000, DEEP, b'{"a": 1' + b"0" * 5000 + b"}")
+        )
     if how < 0.2:
         at = rng.randrange(max(1, len(text)))
         return rng.choice((text[:at], text[:at] + bytes([rng.randrange(256)]) + text[at + 1 :], text[at:] + text[:at]))
