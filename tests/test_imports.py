@@ -12,6 +12,7 @@ DONE = {
     "import lingraft": set(),
     "import runpy, sys; sys.argv[1:] = ['--help']; runpy.run_module('lingraft', run_name='__main__')": set(),
     "import lingraft.core.records, lingraft.results.run_files": set(),
+    "from lingraft.cli.main import main; main(['cache', 'info'])": set(),
     "import lingraft.results.findings": {"numpy"},
     "import lingraft.results.pages.run_report": {"numpy", "matplotlib"},
     "from lingraft.backbones import backbones; backbones.names()": {"numpy", "matplotlib", "torch"},

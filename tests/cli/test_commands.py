@@ -10,10 +10,10 @@ import shutil
 import pytest
 
 import lingraft
-from lingraft.backbones.state_cache import states_folder
 from lingraft.cli.predict import write_predictions
 from lingraft.cli.starters import starters
 from lingraft.core.records import Prediction
+from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.pages.run_markdown import write_results_page
 from lingraft.results.run_files import read_run, trial_of
