@@ -10,8 +10,8 @@ import shutil
 import pytest
 
 import lingraft
-from lingraft.backbones.state_cache import states_folder
 from lingraft.cli.starters import starters
+from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.pages.run_markdown import write_results_page
 from lingraft.results.run_files import read_run, trial_of
