@@ -6,10 +6,14 @@ expected, what came, where, and what to do.
 
 from __future__ import annotations
 
+import re
 import reprlib
 import sys
 from collections.abc import Sequence
 from typing import Any, Self
+
+LONGEST = 1_500
+"""Characters of a message; a longer one is full of what was wrong, and loses its middle."""
 
 
 class LingraftError(Exception):
@@ -20,7 +24,7 @@ class ConfigError(LingraftError):
     """A recipe is wrong; carries *every* problem, so that one round of editing is enough."""
 
     def __init__(self, problems: Sequence[str], where: str = "recipe") -> None:
-        self.problems = list(problems)
+        self.problems = [one_line(problem) for problem in problems]
         heading = f"{where}: {len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
 
@@ -90,6 +94,12 @@ class WriteError(LingraftError):
     """A file could not be written; what was there before is untouched."""
 
 
+def one_line(text: str) -> str:
+    """Return a message on one line of at most :data:`LONGEST` characters."""
+    line = re.sub(r"\s*[\r\n]\s*", " ", text).strip()
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 300]} … {line[-290:]}"
+
+
 def shown(value: Any, most: int = 80) -> str:
     """Return a value as Python writes it, on one line of at most so many characters, whatever it is.
 
@@ -97,8 +107,6 @@ def shown(value: Any, most: int = 80) -> str:
         value: What came, often not what was expected.
         most: Characters, beyond which the middle is left out.
     """
-    if isinstance(value, int) and value.bit_length() > 8 * sys.int_info.str_digits_check_threshold:
-        return "a number of more than a thousand digits"
     text = _Brief(most).repr(value)
     return text if len(text) <= most else f"{text[: most - 15]} … {text[-10:]}"
 
@@ -111,3 +119,9 @@ class _Brief(reprlib.Repr):
         self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, 5, 8, 8
         self.maxstring = self.maxother = self.maxlong = most
         self.fillvalue = "…"
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Write a number, unless it has more digits than Python writes."""
+        if x.bit_length() > 8 * sys.int_info.str_digits_check_threshold:
+            return "a number of more than a thousand digits"
+        return super().repr_int(x, level)
