@@ -29,7 +29,7 @@ Count = Annotated[int, Field(ge=0, le=int(MOST))]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(pattern=r"^[^/\\.\x00-\x1f][^/\\\x00-\x1f]*$", max_length=200)]
 """A language or a method, which names a file or a folder: nothing that leads elsewhere."""
-TrialName = Annotated[str, StringConstraints(pattern=r"^k[0-9]{1,9}-draw[0-9]{1,9}-seed-?[0-9]{1,20}$")]
+TrialName = Annotated[str, StringConstraints(pattern=r"^k([0-9]{1,9}|all)-draw[0-9]{1,9}-seed-?[0-9]{1,20}$")]
 
 
 class Model(BaseModel):
@@ -90,6 +90,7 @@ class Data(File):
     languages: dict[Name, Language] = {}
     overlap_removed: dict[str, Count] = {}
     notes: list[str] = []
+    unscored: list[str] = []
     max_length: Count | None = None
 
 
@@ -102,7 +103,7 @@ class ScoreRow(Model):
     metric: str
     value: Number
     n: Count
-    shots: Count
+    shots: Count | Literal["all"]
     draw: Count
     seed: int
     run: str
