@@ -6,6 +6,7 @@ expected, what came, where, and what to do.
 
 from __future__ import annotations
 
+import re
 import reprlib
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,13 @@ class ConfigError(LingraftError):
 
 
 class DataError(LingraftError):
-    """A data file does not say what its field map promises; names file, line or key."""
+    """A data file does not say what its field map promises; names file, line or key.
+
+    What it says is one line of bounded length, whatever the file put into it: names of columns, tags, words of parsers.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class CacheError(LingraftError):
@@ -43,6 +50,23 @@ class RunError(LingraftError):
 
 class WriteError(LingraftError):
     """A file could not be written; what was there before is untouched."""
+
+
+NO_LINE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
+"""Ends of lines, control characters, halves of surrogate pairs."""
+
+
+def one_line(text: str, most: int = 1500) -> str:
+    """Return a text on one line: what would end it, or steer a terminal, is written as Python writes it.
+
+    Args:
+        text: Anything.
+        most: Characters, beyond which the middle is left out.
+    """
+    text = text.rstrip()
+    if len(text) > most:
+        text = f"{text[: most - 300]} … {text[-280:]}"
+    return NO_LINE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def shown(value: Any, most: int = 80) -> str:
