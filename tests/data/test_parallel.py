@@ -165,9 +165,9 @@ def test_tmx_of_other_languages_lists_them(tmp_path):
 
 
 def test_gettext_po(tmp_path):
-    """Translated entries are pairs, plural forms separately; unfinished ones are counted."""
+    """Translated entries are pairs, plural forms separately; unfinished and obsolete ones are counted."""
     text = read(write(tmp_path, "yo.po", PO))
-    assert (text.kind, text.read, text.empty) == ("gettext", 5, 2)
+    assert (text.kind, text.read, text.empty) == ("gettext", 6, 3)
     assert sides(text) == [("Open %s", "Ṣí %s"), ("one file", "fáìlì kan"), ("%d files", "fáìlì %d")]
 
 

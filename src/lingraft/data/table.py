@@ -7,9 +7,7 @@ with what to do about it.
 
 from __future__ import annotations
 
-import csv
 import difflib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,13 +17,15 @@ from ..core.errors import DataError
 from ..core.records import PairExample
 from ..core.registry import unknown
 from . import Row, Source, languages, sources
-from .text import open_bytes, read_lines, suffix_of, whole_characters
+from .table_formats import HUB, Unreadable
+from .text import suffix_of, whole_characters
 
 FIELDS = ("text", "text_b", "label", "id", "group")
 """Our names, the keys of a field map; ``text_a`` is accepted for ``text``."""
 
-SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
-HUB = "hub:"
+SUFFIXES = {
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
+}  # fmt: skip
 
 
 def pair_examples(
@@ -150,127 +150,6 @@ def _first(names: Sequence[str], folder: Path | str) -> Path | None:
     return next((path for name in names if (path := Path(folder) / name).is_file()), None)
 
 
-@sources.register("jsonl")
-def jsonl() -> Source:
-    """JSON Lines: one object a line."""
-
-    def read(path: Path) -> Iterator[Row]:
-        for number, line in read_lines(path):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise DataError(
-                    f"{path}, line {number}: is not JSON ({error}); expected one object a line, such as "
-                    '{"text": "…", "label": "…"}'
-                ) from error
-            if not isinstance(row, dict):
-                raise DataError(
-                    f"{path}, line {number}: is a JSON {type(row).__name__}, not an object; expected one object a "
-                    'line, such as {"text": "…", "label": "…"}'
-                )
-            yield number, row
-
-    return read
-
-
-@sources.register("csv")
-def comma_separated() -> Source:
-    """CSV with a header; cells may be quoted."""
-
-    def read(path: Path) -> Iterator[Row]:
-        reader = csv.reader((f"{line}\n" for _, line in read_lines(path)), strict=True)
-        header: list[str] | None = None
-        while True:
-            number = reader.line_num + 1  # where the row begins: a quoted cell may hold line breaks
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                raise DataError(f"{path}, line {number}: is not CSV ({error}); is a quote left open here?") from error
-            if cells is None:
-                return
-            if not cells:
-                continue
-            if header is None:
-                header = _checked_header(cells, path, number)
-                continue
-            yield number, _row(header, cells, path, number, "put texts with a comma in double quotes")
-
-    return read
-
-
-@sources.register("tsv")
-def tab_separated() -> Source:
-    """TSV with a header; quotes are ordinary characters."""
-
-    def read(path: Path) -> Iterator[Row]:
-        header: list[str] | None = None
-        for number, line in read_lines(path):
-            if not line:
-                continue
-            cells = line.split("\t")
-            if header is None:
-                header = _checked_header(cells, path, number)
-                continue
-            yield number, _row(header, cells, path, number, "columns are separated by one tab each")
-
-    return read
-
-
-@sources.register("parquet")
-def parquet() -> Source:
-    """Parquet files; rows are numbered from 1."""
-
-    def read(path: Path) -> Iterator[Row]:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise DataError(f"{path}: reading Parquet needs pyarrow; pip install 'lingraft[parquet]'") from error
-        number = 0
-        with open_bytes(path) as stream:
-            try:
-                for batch in pyarrow.parquet.ParquetFile(stream).iter_batches():
-                    for row in batch.to_pylist():
-                        number += 1
-                        yield number, row
-            except pyarrow.ArrowException as error:
-                raise DataError(f"{path}: is not a readable Parquet file ({error})") from error
-
-    return read
-
-
-@sources.register("hub")
-def hub(*, split: str = "train") -> Source:
-    """Read data sets of the Hub: hub:owner/name or hub:owner/name/config, then :split or :split@revision."""
-
-    def read(path: Path) -> Iterator[Row]:
-        name, _, chosen = str(path).removeprefix(HUB).partition(":")
-        chosen, _, revision = chosen.partition("@")
-        owner, _, rest = name.partition("/")
-        dataset, _, config = rest.partition("/")
-        if not owner or not dataset:
-            raise DataError(f"{path}: expected hub:owner/name, hub:owner/name/config or hub:owner/name/config:split")
-        try:
-            from datasets import load_dataset
-        except ImportError as error:
-            raise DataError(f"{path}: reading from the Hub needs datasets; pip install 'lingraft[hub]'") from error
-        version = {"revision": revision} if revision else {}
-        try:
-            rows = load_dataset(f"{owner}/{dataset}", config or None, split=chosen or split, **version)
-        # The library lets through whatever its many layers raise: network, authorisation, formats.
-        except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise DataError(
-                f"{path}: cannot be loaded from the Hub ({reason}); check name, config, split and network, or use a "
-                "downloaded file"
-            ) from error
-        yield from enumerate(rows, start=1)
-
-    return read
-
-
 def _checked_fields(fields: Mapping[str, str], labelled: bool) -> dict[str, str]:
     columns: dict[str, str] = {}
     for name, column in fields.items():
@@ -287,23 +166,6 @@ def _checked_fields(fields: Mapping[str, str], labelled: bool) -> dict[str, str]
     return columns
 
 
-def _checked_header(cells: list[str], path: Path, number: int) -> list[str]:
-    header = [cell.strip() for cell in cells]
-    twice = next((name for name in header if name and header.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"{path}, line {number}: the header names column {twice!r} twice; rename one")
-    return header
-
-
-def _row(header: list[str], cells: list[str], path: Path, number: int, cure: str) -> dict[str, str]:
-    if len(cells) != len(header):
-        raise DataError(
-            f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}, but the header has "
-            f"{len(header)} ({', '.join(header)}); {cure}"
-        )
-    return dict(zip(header, cells, strict=True))
-
-
 def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> object:
     """Return the value of ``column``, which serves as our field ``name``, in a row.
 
@@ -317,7 +179,9 @@ def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> objec
         DataError: There is no such column; the nearest one is offered and all are listed.
     """
     if column in row:
-        return row[column]
+        if isinstance(value := row[column], Unreadable):
+            raise DataError(f"{where}: column {column!r} holds what cannot be read ({value.reason}); correct it")
+        return value
     known = [str(key) for key in row]
     nearest = difflib.get_close_matches(column, known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
