@@ -25,7 +25,7 @@ from lingraft.data.unlabelled import read_texts
 
 pytestmark = pytest.mark.attack
 
-EACH = 150
+EACH = 180
 """Mutations of each form, of the file as it is and of what is in it where it is compressed."""
 
 ROWS = [
