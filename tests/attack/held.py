@@ -1,4 +1,4 @@
-"""What must hold of every reading of something hostile: it is used, or refused in one line; cheaply, and nowhere else."""
+"""What must hold of every reading of something hostile: used, or refused in one line; cheaply, and nowhere else."""
 
 import resource
 import sys
@@ -28,7 +28,7 @@ def fault_of(read):
     except LingraftError as error:
         if "\n" in str(error) or len(str(error)) > 2000:
             said = f"not one line: {str(error)[:300]!r}"
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         ours = [f for f in traceback.extract_tb(error.__traceback__) if "lingraft" in f.filename]
         where = ours[-1] if ours else place

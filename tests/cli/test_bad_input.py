@@ -85,12 +85,13 @@ def test_a_missing_recipe_names_the_command_that_writes_one(refused, tmp_path):
     assert "lingraft init" in refused("run", tmp_path / "none.yaml")
 
 
-def test_a_missing_data_file_lists_what_was_tried(own_data, refused):
-    """A data file that is not there is named, with the spellings that were tried."""
+def test_a_missing_data_file_is_named_with_the_nearest(own_data, refused):
+    """A data file that is not there is named once, with one that is there."""
     (own_data / "test.swh.csv").unlink()
     said = refused("check", own_data / "recipe.yaml")
     assert "Swahili" in said
-    assert "test.swh_Latn.csv" in said
+    assert "test.{language}.csv is not there, as test.swh-Latn.csv or in another spelling" in said
+    assert f"did you mean {own_data / 'train.swh.csv'}?" in said
 
 
 def test_all_that_is_wrong_is_told_at_once(own_data, refused):
@@ -99,8 +100,39 @@ def test_all_that_is_wrong_is_told_at_once(own_data, refused):
     (own_data / "train.swh.csv").unlink()
     said = refused("check", own_data / "recipe.yaml", "shots.k=1", f"backbone.checkpoint={own_data / 'none'}")
     assert "3 problems" in said
-    assert "test.swh_Latn.csv" in said
-    assert "train.swh_Latn.csv" in said
+    assert "test.swh-Latn.csv" in said
+    assert "train.swh-Latn.csv" in said
+
+
+def test_the_mistakes_of_all_stages_are_told_at_once(own_data, lingraft):
+    """Two wrong settings, four wrong paths, a faulty file and a folder that cannot be made are eight lines."""
+    (own_data / "test.swh.csv").write_text("text,label\nbako\n", encoding="utf-8")
+    (own_data / "a file").touch()
+    code, said = lingraft(
+        "check",
+        own_data / "recipe.yaml",
+        "train.batch_size=0",
+        "adapter.widht=3",
+        f"task.files.train={own_data / 'trian'}.{{language}}.csv",
+        f"backbone.checkpoint={own_data / 'none'}",
+        f"parallel.files={own_data / 'sources'}.txt",
+        f"train.continue_from={own_data / 'runs'}",
+        f"output_dir={own_data / 'a file' / 'run'}",
+    )
+    lines = [line.strip() for line in said.splitlines()]
+    expected = [
+        "- train.batch_size: Input should be greater than 0",
+        "- adapter.widht: unknown option of bottleneck 'widht'; did you mean 'width'?",
+        f"- there is no folder '{own_data / 'none'}'",
+        f"- no file for English (eng-Latn): {own_data / 'trian'}.{{language}}.csv is not there",
+        f"- {own_data / 'test.swh.csv'}, line ",
+        f"- no file for Swahili (swh-Latn): {own_data / 'sources'}.txt is not there",
+        f"- train.continue_from: there is no folder {own_data / 'runs'}",
+        "- output_dir: cannot write to ",
+    ]
+    missing = [one for one in expected if sum(line.startswith(one) for line in lines) != 1]
+    assert (code, missing) == (1, []), said
+    assert f"{len(expected)} problems" in said
 
 
 def test_a_pattern_without_a_language_is_refused(own_data, refused):

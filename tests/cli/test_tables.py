@@ -3,18 +3,19 @@
 import io
 
 import pytest
-from rich.console import Console
 
+from lingraft.cli.compare import SHOWN
 from lingraft.cli.tables import Column, print_table
+from lingraft.core.terminal_text import Terminal
 
 COLUMNS = [Column("language", justify="left"), Column("score"), Column("of the\nwhole", 2), Column("n", 1)]
 ROWS = [["Nigerian Fulfulde", "0.612", "[0.550, 0.670]", "204"], ["[weird]", "0.7", "", "9"]]
 
 
-def printed(width, columns=COLUMNS, rows=ROWS):
+def printed(width, columns=COLUMNS, rows=ROWS, title="a title"):
     """The lines of a table on a console of a width, trailing blanks left out."""
-    console = Console(width=width, file=io.StringIO(), soft_wrap=True)
-    print_table("a title", columns, rows, console)
+    console = Terminal(width=width, file=io.StringIO(), soft_wrap=True)
+    print_table(title, columns, rows, console)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
@@ -48,3 +49,34 @@ def test_a_column_with_nothing_in_it_is_not_shown():
     """Nor said to be left out."""
     lines = printed(80, rows=[[*row[:2], "", row[3]] for row in ROWS])
     assert not any("whole" in line for line in lines)
+
+
+@pytest.mark.parametrize("title", ["radio [2023/24] [/b]", "[old]", "\x1b[31m:smile:\x1b]0;x\x07"])
+def test_a_title_is_shown_as_it_was_written(title):
+    """Brackets and names of signs are text, and nothing steers the terminal."""
+    assert printed(80, title=title)[0].strip() == title.replace("\x1b[31m", "").replace("\x1b]0;x\x07", "")
+
+
+def test_the_width_of_the_environment_is_kept_to(monkeypatch):
+    """``COLUMNS`` says how much room there is, also where the output is no terminal."""
+    monkeypatch.setenv("COLUMNS", "57")
+    assert Terminal(file=io.StringIO()).width == 57
+
+
+def test_a_comparison_fits_eighty_columns():
+    """The longest names and intervals stay on one line; what is said less often is left out."""
+    columns = [
+        Column(heading, dispensable, "right" if dispensable else "left") for heading, dispensable in SHOWN.items()
+    ]
+    row = [
+        "bottleneck-as-many-steps",
+        "71.7 % [70.1, 73.4]",
+        "-23.3 [-27.2, -19.1]",
+        "< 0.0005",
+        "117,765,985",
+        "1.4 h",
+    ]
+    lines = printed(80, columns, [row], "k = 0, 10 trials a method")
+    assert max(map(len, lines[:5])) <= 80
+    assert any(all(cell in line for cell in row[:3]) for line in lines)
+    assert any(line.startswith("no room for ") for line in lines)

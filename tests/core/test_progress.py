@@ -4,15 +4,14 @@ import io
 from functools import partial
 from itertools import count
 
-from rich.console import Console
-
 from lingraft.core.progress import LINE_EVERY, Reporter
+from lingraft.core.terminal_text import Terminal
 
 
 def captured(*, terminal, quiet=False, seconds=0.0):
     """A reporter whose output can be read, and whose clock is so many seconds further at every look."""
     reporter, stream = Reporter(quiet=quiet, clock=partial(next, count(0.0, seconds))), io.StringIO()
-    reporter.console = Console(file=stream, force_terminal=terminal, width=120)
+    reporter.console = Terminal(file=stream, force_terminal=terminal, width=120)
     return reporter, stream
 
 

@@ -194,6 +194,11 @@ def test_gettext_mo(tmp_path):
         ("a.po", 'msgid "a"\nmsgstr "b"\nnonsense\n', "line 3: is not gettext"),
         ("a.po", b'msgid "a"\nmsgstr "caf\xe9"\n', "line 2: is not UTF-8"),
         ("a.mo", b"nonsense", "is no compiled gettext catalogue"),
+        (
+            "a.jsonl",
+            '{"en": "water", "yo": "omi"}\n{"en": "fire", "yo": "\\ud83d"}\n',
+            "line 2: column 'yo' holds half a surrogate pair at position 1",
+        ),
         ("a.docx", "x", r"cannot tell the format from \.docx"),
     ],
 )

@@ -12,8 +12,8 @@ BODY = """<tmx version="1.4"><header/><body><tu tuid="7"><tuv xml:lang="en"><seg
 
 def units(path):
     """The units of English and Chinese."""
-    meaning = {"en": "source", "zh": "target"}.get
-    return list(translation_units(path, meaning, "en and zh"))
+    sides = {"en": "source", "zh": "target"}
+    return list(translation_units(path, lambda names: {name: sides.get(name) for name in names}, "en and zh"))
 
 
 @pytest.mark.parametrize(

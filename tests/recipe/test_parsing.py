@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from lingraft.core.errors import ConfigError
-from lingraft.recipe.parsing import parse_recipe, read_recipe, schema
+from lingraft.recipe.parsing import draft_recipe, parse_recipe, read_recipe, schema
 from lingraft.recipe.renamed import RENAMED
 from lingraft.recipe.settings import Recipe, TrainSettings
 
@@ -356,7 +356,7 @@ def test_a_recipe_survives_writing(text, number, seed, awkward):
                 "files": {"train": text, "test": awkward},
             },
             "seeds": [seed],
-            "train": {"learning_rate": number, "weight_decay": number},
+            "train": {"learning_rate": number, "weight_decay": min(number, 1e6)},
             "prompt": None,
             "alignment": [],
         }
@@ -487,3 +487,42 @@ def test_every_new_name_is_a_setting():
     assert parsed(sorted(written)).train.source_regularisation == 0
     assert parsed(alignment=[{"name": "transport", "prefix_tokens": 2}], parallel={"from": "task"})
     assert set(RENAMED) == {f"train.{old}" for old, _, _ in RENAMES} | {"alignment.special"}
+
+
+# ---- Drafts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("train: {batch_size: 0, learning_rate: 0.5}\n", ("train", "learning_rate", 0.5)),
+        ("prompt: {name: deap}\nseeds: [7]\n", ("seeds", None, [7])),
+        ("shots: {k: [1, x], draws: 3}\n", ("shots", "draws", 3)),
+        ("alignment: [{name: mse, weight: -1}, {nam: x}, {name: cosine, temp: 1}]\nseeds: [7]\n", ("seeds", None, [7])),
+        ("backbone: {cut: -1, max_length: 9}\n", ("backbone", "max_length", 9)),
+        ("parallel: 5\nseeds: [7]\n", ("seeds", None, [7])),
+        ("shotz: 5\nseeds: [7]\n", ("seeds", None, [7])),
+    ],
+)
+def test_what_is_right_of_a_recipe_can_be_checked_further(tmp_path, text, kept):
+    """Wrong settings are named, and leave the rest as it is."""
+    recipe, found = draft_recipe(written(tmp_path, MINIMAL + text))
+    block, key, value = kept
+    at = getattr(recipe, block)
+    assert (at if key is None else getattr(at, key)) == value
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(tmp_path / "recipe.yaml")
+    assert caught.value.problems == found != []
+
+
+@pytest.mark.parametrize("text", ["task: 5\n", "task: {name: cldr_nam}\n", "task: {name: cldr_names}\n", "{}\n"])
+def test_without_a_task_there_is_nothing_to_check_further(tmp_path, text):
+    """What is wrong is said at once."""
+    with pytest.raises(ConfigError, match="task"):
+        draft_recipe(written(tmp_path, text))
+
+
+def test_a_draft_of_a_good_recipe_is_the_recipe(tmp_path):
+    """Nothing is wrong with it."""
+    path = written(tmp_path, MINIMAL)
+    assert draft_recipe(path) == (read_recipe(path), [])

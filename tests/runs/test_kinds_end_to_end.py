@@ -313,15 +313,12 @@ WRONG = {
     "span_qa": [
         ("ula", "text 2 of 2: span_qa takes objects with question and context, got 'ula'"),
         ({"question": "ula"}, "context is 'None', expected a text"),
-        ({"question": "ula", "context": "  "}, "context is '  ', expected a text"),
         ({"question": 5, "context": "ula"}, "question is '5', expected a text"),
     ],
     "tagging": [
-        ("  ", "text 2 of 2: tagging takes a text or a list of words, got '  '"),
-        ([], "tagging takes a text or a list of words"),
         (["ula", 5], "tagging takes a text or a list of words"),
         (None, "tagging takes a text or a list of words, got 'None'"),
-        ({"words": ["ula"]}, "tagging takes a text or a list of words"),
+        ({"tokens": ["ula"]}, "text 2 of 2: there is no column 'text' (for `text`); its columns are tokens"),
     ],
     "choice": [
         (("a", "b"), "text 2 of 2: choice takes objects with text and alternatives"),

@@ -207,3 +207,17 @@ def watch(stack, monkeypatch):
 
     monkeypatch.setattr(stack, "block", watched)
     return passed
+
+
+@pytest.mark.parametrize("order", ["joint", "sequential"])
+def test_of_very_many_epochs_some_stand_for_the_others(order, world, tiny_checkpoint, tmp_path, monkeypatch):
+    """Steps to the last one, tokens nearly: every epoch reads the same pairs."""
+    given = [*SMALL[1:], f"output_dir={tmp_path / 'run'}", "train.num_train_epochs=10", f"train.order={order}"]
+    backbone = {"checkpoint": str(tiny_checkpoint), "cut": 1, "max_length": 32}
+    recipe = world_recipe(world, given, backbone=backbone, parallel={"files": str(world / "pairs.{language}.tsv")})
+    (every,) = plan(recipe).work.trials
+    monkeypatch.setattr("lingraft.runs.workload.MOST_COUNTED", 4)
+    (some,) = plan(recipe).work.trials
+    assert some.steps == every.steps
+    assert some.tokens == pytest.approx(every.tokens, rel=0.05)
+    assert some.tokens_read == pytest.approx(every.tokens_read, rel=0.05)

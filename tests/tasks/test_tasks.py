@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from lingraft.core.errors import DataError
+from lingraft.core.errors import ConfigError, DataError
 from lingraft.core.records import Features, PairExample
 from lingraft.tasks import tasks
 from lingraft.tasks.kinds import NO_LABEL
@@ -66,7 +66,7 @@ def test_sib200_groups_are_the_same_in_all_languages(tmp_path):
 
 def test_sib200_without_files_names_what_was_tried(tmp_path):
     """A wrong folder is told with every file name that was looked for."""
-    with pytest.raises(DataError, match=r"no train examples in English .*\{language\}\.train\.tsv"):
+    with pytest.raises(ConfigError, match=r"no train examples in English .*\{language\}\.train\.tsv"):
         tasks.build("sib200", {"target_languages": ["yo"], "data_dir": tmp_path})
 
 
@@ -136,7 +136,7 @@ def test_a_split_without_files_is_empty(tmp_path):
 
 def test_files_need_a_training_split(tmp_path):
     """Without training files there are no labels."""
-    with pytest.raises(DataError, match="files has no 'train' entry; it has test"):
+    with pytest.raises(ConfigError, match="files has no 'train' entry; it has test"):
         own(tmp_path, files={"test": "x"})
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
-from .terminal import Overrides, Quiet, RecipePath, console, escape
+from .tables import Column, print_table
+from .terminal import Overrides, Quiet, RecipePath, console
+
+SHOWN = {"method": 0, "mean": 0, "difference": 0, "p": 2, "trained": 3, "time": 1}
+"""Headings of the table, and how early each is left out where there is no room."""
 
 
 def compare(
@@ -32,17 +34,13 @@ def compare(
     command = shlex.join(["lingraft", "compare", str(recipe), *(overrides or [])])
     folder = compare_methods(settings, quiet=quiet, command=command)
     found = read_comparison(folder)
-    shown = [HEADINGS.index(heading) for heading in ("method", "mean", "difference", "p", "trained", "time")]
+    shown = {HEADINGS.index(heading): dispensable for heading, dispensable in SHOWN.items()}
     for block in blocks(found):
         title = f"k = {block.shots}, {len(block.trials)} trial{'s' if len(block.trials) > 1 else ''} a method"
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, collapse_padding=True)
-        for i in shown:
-            table.add_column(HEADINGS[i], justify="left" if i == 0 else "right", overflow="fold")
-        for row in table_rows(block, found):
-            table.add_row(*(escape(row[i]) for i in shown))
-        console.print(table)
-        console.print(escape(finding(block, found).replace("*", "").replace("`", "")), highlight=False)
-    console.print(f"whole table: {folder / 'README.md'}", highlight=False)
+        columns = [Column(HEADINGS[i], dispensable, "left" if i == 0 else "right") for i, dispensable in shown.items()]
+        print_table(title, columns, [[row[i] for i in shown] for row in table_rows(block, found)])
+        console.print(finding(block, found).replace("*", "").replace("`", ""))
+    console.print(f"whole table: {folder / 'README.md'}")
     if markdown is not None:
         page = write_comparison_page(folder, markdown, command=command)
-        console.print(str(page), highlight=False)
+        console.print(str(page))

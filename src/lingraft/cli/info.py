@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from .terminal import console, escape
+from ..core.amounts import MOST_GIGABYTES
+from ..core.errors import ConfigError
+from ..core.terminal_text import as_text
+from .terminal import console
 
 
 def list_(
@@ -34,7 +37,7 @@ def list_(
     headings, rows = rows_of(kind)
     table = Table(*headings)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(as_text, row))
     console.print(table)
 
 
@@ -52,16 +55,20 @@ def cache_info() -> None:
     from ..backbones.state_cache import info, states_folder
 
     found = info()
-    console.print(f"{states_folder()}: {found.shards} shards, {found.bytes / 1e6:,.1f} MB", highlight=False)
+    console.print(f"{states_folder()}: {found.shards} shards, {found.bytes / 1e6:,.1f} MB")
     if found.newest:
-        console.print(f"last used between {found.oldest:%Y-%m-%d} and {found.newest:%Y-%m-%d}", highlight=False)
+        console.print(f"last used between {found.oldest:%Y-%m-%d} and {found.newest:%Y-%m-%d}")
 
 
 def cache_prune(
-    max_gigabytes: Annotated[float, typer.Option(min=0, help="Keep this much, most recently used first.")] = 0.0,
+    max_gigabytes: Annotated[float, typer.Option(help="Keep this much, most recently used first.")] = 0.0,
 ) -> None:
     """Remove cached states, least recently used first; they are computed again when needed."""
     from ..backbones.state_cache import prune
 
+    if not 0 <= max_gigabytes <= MOST_GIGABYTES:
+        raise ConfigError(
+            [f"expected 0 to {MOST_GIGABYTES:,.0f} gigabytes, got {max_gigabytes}"], where="--max-gigabytes"
+        )
     removed, freed = prune(max_bytes=int(max_gigabytes * 1e9))
-    console.print(f"removed {removed} shards, {freed / 1e6:,.1f} MB", highlight=False)
+    console.print(f"removed {removed} shards, {freed / 1e6:,.1f} MB")

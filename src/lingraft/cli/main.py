@@ -12,12 +12,11 @@ from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from ..core.errors import LingraftError
 from ..core.signals import EXIT_CODES, ending_in_order
+from ..core.terminal_text import Terminal, as_text
 from . import compare, evaluate, info, predict, report, run
-from .terminal import escape
 
 app = typer.Typer(
     help="Graft a task and a language onto a frozen multilingual language model with very little data.",
@@ -65,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except SystemExit as end:
         if end.code in EXIT_CODES:
-            Console(stderr=True).print(
+            Terminal(stderr=True, soft_wrap=True).print(
                 "stopped; what a run has finished is kept, and `lingraft run` continues from there"
             )
         raise
@@ -78,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _say_error(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {escape(text)}", highlight=False)
+    Terminal(stderr=True, soft_wrap=True).print(as_text("error", "bold red"), as_text(text))
 
 
 def _close_output() -> NoReturn:

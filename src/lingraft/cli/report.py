@@ -25,9 +25,9 @@ def report(
         raise RunError(f"{folder} is no run that came to its end; finish it with: lingraft run RECIPE")
     for name in pages:
         if name != LAST or (folder / LAST).is_file():  # it marks a run as finished: only a finished one gets it again
-            console.print(str(write_page(folder, name)), highlight=False)
+            console.print(str(write_page(folder, name)))
     if markdown is not None:
         from ..results.pages.run_markdown import write_results_page
 
         written = write_results_page(folder, markdown, command=command or f"lingraft run {folder / 'recipe.yaml'}")
-        console.print(str(written), highlight=False)
+        console.print(str(written))

@@ -9,8 +9,9 @@ import typer
 
 from ..core.errors import DataError
 from ..core.progress import Reporter
+from ..core.terminal_text import as_text
 from .tables import Column, print_table
-from .terminal import Overrides, Quiet, RecipePath, console, escape
+from .terminal import Overrides, Quiet, RecipePath, console
 
 if TYPE_CHECKING:
     from ..recipe.settings import Recipe
@@ -41,20 +42,21 @@ def init(
         start = f"preset: {preset}   # its settings lie under those below; also {others}"
         text = text.replace("\noutput_dir:", f"\n{start}\n\noutput_dir:", 1)
     write_text(path, text)
-    console.print(f"wrote {path}; edit it, then: lingraft check {path}", highlight=False)
+    console.print(f"wrote {path}; edit it, then: lingraft check {path}")
 
 
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
     from ..experiments.methods import list_methods
-    from ..recipe.parsing import read_recipe
+    from ..recipe.parsing import draft_recipe
     from ..runs.plan import plan
 
     def compared(settings: Recipe) -> None:
         if settings.compare is not None:
             list_methods(settings)
 
-    found = plan(read_recipe(recipe, overrides or []), compared)
+    settings, known = draft_recipe(recipe, overrides or [])
+    found = plan(settings, compared, known=known)
     title = f"{found.task}, {found.trials} trial{'s' if found.trials > 1 else ''}"
     columns = [
         Column("language", justify="left"),
@@ -70,9 +72,9 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     ]
     print_table(title, columns, found.languages)
     for line in found.lines:
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
     for line in found.warnings:
-        console.print(f"[yellow]warning:[/yellow] {escape(line)}", highlight=False)
+        console.print(as_text("warning:", "yellow"), as_text(line))
 
 
 def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -> None:
@@ -138,16 +140,15 @@ def show_results(folder: Path) -> None:
         for row in everything
     ]
     if rows:
-        print_table(f"{found.data['task']}: {shown}, 95 % intervals", columns, rows)
+        print_table(f"{found.data.get('task', 'an unnamed task')}: {shown}, 95 % intervals", columns, rows)
     if any(row.saved is not None for row in everything):
         console.print(
             f"lingraft: mean over draws and seeds; saved trial: {found.selected_trial}, which `lingraft predict` and "
             "`lingraft evaluate` use",
-            highlight=False,
         )
     for sentence in found.data.get("unscored", ()):
-        console.print(escape(sentence), highlight=False)
-    console.print(f"report: {folder / 'report.html'}", highlight=False)
+        console.print(sentence)
+    console.print(f"report: {folder / 'report.html'}")
 
 
 def _estimate(estimate: Estimate | None, second: float | None) -> tuple[str, str, str]:

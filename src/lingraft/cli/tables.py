@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ..core.terminal_text import as_text
 from .terminal import console as terminal
-from .terminal import escape
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def print_table(
 
 def _table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(
-        title=title or None,
+        title=as_text(title) if title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
@@ -59,7 +59,9 @@ def _table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]])
         collapse_padding=True,
     )
     for column in columns:
-        table.add_column(column.heading, justify="left" if column.justify == "left" else "right", overflow="fold")
+        table.add_column(
+            as_text(column.heading), justify="left" if column.justify == "left" else "right", overflow="fold"
+        )
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(as_text, row))
     return table

@@ -7,18 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-console = Console(soft_wrap=not sys.stdout.isatty())
+from ..core.terminal_text import Terminal
+
+console = Terminal(soft_wrap=not sys.stdout.isatty())
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, e.g. train.learning_rate=1e-3.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and warnings.")]
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `lingraft run` wrote.")]
-
-
-def escape(text: str) -> str:
-    """Return text that rich does not take for markup."""
-    from rich.markup import escape
-
-    return escape(text)

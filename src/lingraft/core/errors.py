@@ -10,7 +10,7 @@ import re
 import reprlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 
 class LingraftError(Exception):
@@ -34,6 +34,51 @@ class DataError(LingraftError):
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
+
+
+class Faults:
+    """Collects the errors of several things that are tried, each in a ``with`` block, so that all are said at once.
+
+    Args:
+        where: What they are of: the heading of several.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.found: list[LingraftError] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Keep an error that a user can cure; all others are raised."""
+        if isinstance(error, LingraftError):
+            self.found.append(error)
+        return isinstance(error, LingraftError)
+
+    @property
+    def problems(self) -> list[str]:
+        """Return all that was wrong, each once."""
+        return list(dict.fromkeys(problem for error in self.found for problem in problems_of(error)))
+
+    @property
+    def error(self) -> LingraftError:
+        """Return what was found: one error as it was, several as one."""
+        return self.found[0] if len(self.problems) == 1 else ConfigError(self.problems, self.where)
+
+    def refuse(self) -> None:
+        """Raise what was found, where something was.
+
+        Raises:
+            LingraftError: It was.
+        """
+        if self.found:
+            raise self.error
+
+
+def problems_of(error: LingraftError) -> list[str]:
+    """Return what an error says, a line for each problem."""
+    return error.problems if isinstance(error, ConfigError) else [str(error)]
 
 
 class CacheError(LingraftError):

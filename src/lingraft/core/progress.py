@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from .terminal_text import Terminal, printable
 
 LINE_EVERY = 10.0  # seconds between two plain lines
 
@@ -23,12 +24,12 @@ class Reporter:
     def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self.quiet = quiet
         self.clock = clock
-        self.console = Console(stderr=True, soft_wrap=not Console(stderr=True).is_terminal)
+        self.console = Terminal(stderr=True, soft_wrap=not Terminal(stderr=True).is_terminal)
 
     def say(self, text: str) -> None:
         """Say in one line what happens now."""
         if not self.quiet:
-            self.console.print(text, highlight=False, markup=False)
+            self.console.print(text)
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
@@ -40,10 +41,10 @@ class Reporter:
         else:
             columns = (
                 SpinnerColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[note]}", markup=False),
                 TimeRemainingColumn(),
             )
             with Progress(*columns, console=self.console, transient=True) as progress:
@@ -62,17 +63,17 @@ class Bar(Advance):
 
     def __init__(self, progress: Progress, title: str, total: int) -> None:
         self.progress = progress
-        self.id = progress.add_task(title, total=total, note="")
+        self.id = progress.add_task(printable(title), total=total, note="")
 
     def __call__(self, amount: int = 1, note: str = "") -> None:
         """Move the bar."""
-        self.progress.update(self.id, advance=amount, note=note)
+        self.progress.update(self.id, advance=amount, note=printable(note))
 
 
 class PlainLines(Advance):
     """A line every few seconds, for logs and notebooks."""
 
-    def __init__(self, console: Console, title: str, total: int, clock: Callable[[], float]) -> None:
+    def __init__(self, console: Terminal, title: str, total: int, clock: Callable[[], float]) -> None:
         self.console, self.title, self.total, self.clock = console, title, total, clock
         self.done = 0
         self.started = self.last = clock()
@@ -86,4 +87,6 @@ class PlainLines(Advance):
         self.last = now
         left = (now - self.started) / self.done * (self.total - self.done)
         text = f"{self.title}: {self.done:,} of {self.total:,}, {left:.0f} s left"
-        self.console.print(f"{text}, {note}" if note else text, highlight=False, markup=False)
+        self.console.print(
+            f"{text}, {note}" if note else text,
+        )

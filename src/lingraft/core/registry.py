@@ -18,7 +18,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticInvalidForJsonSchema, TypeAdapter, ValidationError
 
 from .errors import ConfigError, shown
 
@@ -103,7 +103,8 @@ class Registry:
         rows = []
         for name in self.names():
             factory = self._factories[name]
-            options = ", ".join(_readable(p) for p in inspect.signature(factory).parameters.values())
+            parameters, adapters = _schema(factory)
+            options = ", ".join(_readable(p, adapters[name]) for name, p in parameters.items())
             rows.append((name, options, (inspect.getdoc(factory) or "").partition("\n")[0]))
         return rows
 
@@ -151,10 +152,27 @@ def _schema(factory: Callable[..., Any]) -> tuple[Mapping[str, inspect.Parameter
     return parameters, {name: TypeAdapter(hints.get(name, Any)) for name in parameters}
 
 
-def _readable(parameter: inspect.Parameter) -> str:
-    """Return an option as documentation writes it: ``temperature: float = 0.1``."""
+def _readable(parameter: inspect.Parameter, adapter: TypeAdapter[Any]) -> str:
+    """Return an option as documentation writes it, a number with its bounds: ``width: 0 to 16384 = 32``."""
     default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default}"
-    return f"{parameter.name}: {parameter.annotation}{default}"
+    bounds = " or ".join(_bounds(one) for one in _alternatives(adapter) if one.get("type") != "null")
+    return f"{parameter.name}: {bounds or parameter.annotation}{default}"
+
+
+def _alternatives(adapter: TypeAdapter[Any]) -> list[dict[str, Any]]:
+    """Return the JSON Schemas of an option, where all that it may be are numbers or nothing; else none."""
+    try:
+        schema = adapter.json_schema()
+    except PydanticInvalidForJsonSchema:
+        return []
+    found: list[dict[str, Any]] = schema.get("anyOf", [schema])
+    return found if all(one.get("type") in ("integer", "number", "null") for one in found) else []
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    low = f"{schema['minimum']:g}" if "minimum" in schema else f"above {schema.get('exclusiveMinimum', '-∞')}"
+    high = f"{schema['maximum']:g}" if "maximum" in schema else f"below {schema.get('exclusiveMaximum', '∞')}"
+    return f"{low} to {high}"
 
 
 def unknown(name: str, known: Mapping[str, Any] | list[str], what: str) -> str:

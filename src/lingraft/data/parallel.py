@@ -18,8 +18,9 @@ from ..core.records import ParallelPair
 from ..core.registry import unknown
 from . import languages
 from .gettext_catalogues import catalogue_entries
+from .memory import SUFFIX
 from .table import cell_of, read_table
-from .text import normalise, read_lines, suffix_of
+from .text import normalise, read_lines, suffix_of, whole_characters
 from .translation_memories import translation_units
 
 Entry = tuple[str, str, str]
@@ -96,14 +97,14 @@ def _entries(path: Path, source: str, target: str, fields: Mapping[str, str] | N
     suffix = suffix_of(path)
     if fields is None and suffix == ".tsv":
         return _or_lexicon("tsv", list(_tab_separated(path, source, target)))
-    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet") or str(path).startswith("hub:"):
+    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", SUFFIX) or str(path).startswith("hub:"):
         kind = "jsonl" if suffix == ".ndjson" else suffix.removeprefix(".") or "hub"
         return _or_lexicon(kind, list(_columns(path, source, target, fields)))
     if fields is not None:
         raise DataError(f"{path}: fields are for tables (.tsv, .csv, .jsonl, .parquet); leave them out here")
     if suffix == ".tmx":
         return "tmx", list(
-            translation_units(path, lambda name: _meaning(name, source, target), f"{source} and {target}")
+            translation_units(path, lambda names: _sides(names, source, target), f"{source} and {target}")
         )
     if suffix in (".po", ".mo"):
         return "gettext", list(catalogue_entries(path))
@@ -176,10 +177,23 @@ def _tab_separated(path: Path, source: str, target: str) -> Iterator[Entry]:
 
 def _direction(header: Sequence[str], source: str, target: str) -> tuple[int, int] | None:
     """Return which cells of a header name the source and the target; ``None`` where it is no header."""
-    meanings = [_meaning(cell, source, target) for cell in header]
+    meant = _sides(header, source, target)
+    meanings = [meant[cell] for cell in header]
     if meanings.count("source") == 1 and meanings.count("target") == 1:
         return meanings.index("source"), meanings.index("target")
     return None
+
+
+def _sides(names: Sequence[str], source: str, target: str) -> dict[str, str | None]:
+    """Return what each name means; a side that none names goes to its language in the one overlapping script."""
+    meant = {name: _meaning(name, source, target) for name in names}
+    for side, language in (("source", source), ("target", target)):
+        others = [other for other in languages.related(language) if side not in meant.values()]
+        left = [name for name in names if meant[name] is None]
+        found = [name for other in others for name in left if _meaning(name, other, "") == "source"]
+        if len(found) == 1:
+            meant[found[0]] = side
+    return meant
 
 
 @cache
@@ -230,7 +244,7 @@ def _checked_fields(fields: Mapping[str, str]) -> dict[str, str]:
 def _side(value: object, column: str, where: str) -> str:
     if value is not None and not isinstance(value, str):
         raise DataError(f"{where}: column {column!r} holds {type(value).__name__} {value!r}; expected text")
-    return value or ""
+    return whole_characters(value or "", f"{where}: column {column!r}")
 
 
 def _words(path: Path) -> Iterator[Entry]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import DataError
+from ..core.errors import DataError, Faults
 from ..core.records import Example, ParallelPair
 from ..recipe.settings import ParallelSettings
 from .leakage import remove_overlapping_pairs
@@ -48,22 +48,28 @@ def read_given(
 
     Raises:
         DataError: A file is missing or faulty.
+        ConfigError: Several are.
     """
     pairs: dict[str, Sequence[ParallelPair]] = dict.fromkeys(targets, ())
     entries: dict[str, Sequence[ParallelPair]] = dict(pairs)
     texts: dict[str, Sequence[str]] = {}
     dropped = 0
     notes: list[str] = []
+    faults = Faults("parallel")
     for language in pairs:
         if settings and settings.files:
-            pairs[language], leaked, note = _pairs(settings, source, language, evaluation)
-            dropped, notes = dropped + leaked, [*notes, note]
+            with faults:
+                pairs[language], leaked, note = _pairs(settings, source, language, evaluation)
+                dropped, notes = dropped + leaked, [*notes, note]
         if settings and settings.lexicon:
-            entries[language], leaked, note = _entries(settings.lexicon, source, language, evaluation)
-            dropped, notes = dropped + leaked, [*notes, note]
+            with faults:
+                entries[language], leaked, note = _entries(settings.lexicon, source, language, evaluation)
+                dropped, notes = dropped + leaked, [*notes, note]
         if settings and settings.text:
-            texts[language], leaked, note = _texts(settings.text, language, evaluation)
-            dropped, notes = dropped + leaked, [*notes, note]
+            with faults:
+                texts[language], leaked, note = _texts(settings.text, language, evaluation)
+                dropped, notes = dropped + leaked, [*notes, note]
+    faults.refuse()
     return Given(pairs, entries, texts, dropped, tuple(notes))
 
 
@@ -97,7 +103,7 @@ def _entries(
 
 def _texts(pattern: str, language: str, evaluation: Sequence[Example]) -> tuple[Sequence[str], int, str]:
     path = locate(pattern, language, Path())
-    found = [text for text in read_texts(path) if isinstance(text, str)]
+    found = read_texts(path)
     forbidden = {strip_blanks(text) for example in evaluation for text in example.texts}
     kept = [text for text in dict.fromkeys(found) if strip_blanks(text) not in forbidden]
     if not kept:

@@ -17,6 +17,8 @@ from ..core.errors import DataError
 from ..core.records import PairExample
 from ..core.registry import unknown
 from . import Row, Source, languages, sources
+from .memory import SUFFIX, is_lent
+from .nearest_file import nearest_file
 from .table_formats import HUB, Unreadable
 from .text import suffix_of, whole_characters
 
@@ -82,11 +84,11 @@ def pair_examples(
     return examples
 
 
-def read_table(path: Path | str) -> Iterator[Row]:
+def read_table(path: Path | str, format: str | None = None) -> Iterator[Row]:
     """Yield the rows of a table, its format chosen by the suffix (``.gz`` may follow it).
 
     ``hub:owner/name`` reads a data set of the Hugging Face Hub, see :func:`hub`. A format that is
-    registered in ``sources`` is read under its name as the suffix.
+    registered in ``sources`` is read under its name as the suffix, or where ``format`` says so.
 
     Raises:
         DataError: The format is unknown, or the file is faulty.
@@ -95,14 +97,14 @@ def read_table(path: Path | str) -> Iterator[Row]:
         source: Source = sources.build("hub")
         return source(Path(path))
     suffix = suffix_of(Path(path))
-    name = SUFFIXES.get(suffix, suffix.removeprefix("."))
+    name = format or SUFFIXES.get(suffix, suffix.removeprefix("."))
     if name not in sources:
         raise DataError(
             f"{path}: cannot tell the format from {suffix or 'no suffix'}; expected one of {', '.join(SUFFIXES)}, "
             "also followed by .gz"
         )
     source = sources.build(name)
-    return source(Path(path))
+    return source(path if isinstance(path, Path) else Path(path))
 
 
 def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[str] | None = None) -> Path:
@@ -117,11 +119,13 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
         notes: Where it is noted that the script of a file is another.
 
     Raises:
-        DataError: No such file; everything tried is listed.
+        DataError: No such file; the nearest that is there is offered.
     """
     tried = _spellings(pattern, language)
     if pattern.startswith(HUB):
         return Path(tried[0])
+    if pattern.endswith(SUFFIX):  # in memory
+        return Path(next(filter(is_lent, tried), tried[0]))
     if (found := _first(tried, folder)) is not None:
         return found
     others = languages.related(language) if "{language}" in pattern else ()
@@ -132,9 +136,12 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
         if notes is not None and note not in notes:
             notes.append(note)
         return path
+    code = languages.canonical(language)
+    name = Path(pattern.replace("{language}", code)).name
+    spelled = f", as {name} or in another spelling" if "{language}" in pattern else ""
     raise DataError(
-        f"no file for {languages.display_name(language)} ({languages.canonical(language)}) in {Path(folder)}: "
-        f"tried {', '.join(tried)}"
+        f"no file for {languages.display_name(language)} ({code}): {Path(folder) / pattern} is not there{spelled}; "
+        f"{nearest_file([Path(folder) / name for name in tried[:6:2]])}"
     )
 
 
@@ -147,7 +154,14 @@ def _spellings(pattern: str, language: str) -> list[str]:
 
 def _first(names: Sequence[str], folder: Path | str) -> Path | None:
     """Return the first of several names that a file in ``folder`` has."""
-    return next((path for name in names if (path := Path(folder) / name).is_file()), None)
+    return next((path for name in names if _is_file(path := Path(folder) / name)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for any file
+        return False
 
 
 def _checked_fields(fields: Mapping[str, str], labelled: bool) -> dict[str, str]:

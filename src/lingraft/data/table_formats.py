@@ -5,6 +5,7 @@ Each is a source, registered under its suffix, that yields numbered rows: column
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections import Counter
@@ -17,6 +18,7 @@ from typing import Any
 from ..core.errors import DataError
 from . import Row, Source, sources
 from .bounds import COLUMNS, LINE_BYTES, read_whole
+from .standard_input import STANDARD_INPUT
 from .text import open_bytes, read_lines, suffix_of
 
 HUB = "hub:"
@@ -32,12 +34,12 @@ def jsonl() -> Source:
     """JSON Lines, one object a line; or one JSON array of objects, however it is laid out."""
 
     def read(path: Path) -> Iterator[Row]:
+        if path is not STANDARD_INPUT and _is_array(path):
+            yield from _array(path)
+            return
         for number, line in read_lines(path):
             if not line.strip():
                 continue
-            if number == 1 and line.lstrip().startswith("["):
-                yield from _array(path)
-                return
             row = _parsed(line, f"{path}, line {number}")
             if not isinstance(row, dict):
                 raise DataError(
@@ -47,6 +49,11 @@ def jsonl() -> Source:
             yield number, row
 
     return read
+
+
+def _is_array(path: Path) -> bool:
+    with open_bytes(path) as stream:
+        return stream.peek().removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
 
 
 def _array(path: Path) -> Iterator[Row]:

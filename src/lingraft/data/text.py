@@ -19,6 +19,7 @@ from typing import cast
 
 from ..core.errors import DataError
 from .bounds import LINE_BYTES, Unpacked
+from .standard_input import STANDARD_INPUT, standard_input
 
 BUFFER = 1 << 16
 """Bytes that are read at a time; the ends of lines are told from the first of them."""
@@ -80,8 +81,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             ``LINE_BYTES``.
     """
     number = 0
-    with open_bytes(path) as stream:
-        for raw in _raw_lines(stream):
+    with open_lines(path) as lines:
+        for raw in lines:
             number += 1
             if number == 1:
                 raw = raw.removeprefix(codecs.BOM_UTF8)
@@ -91,13 +92,25 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}: is empty")
 
 
-def _raw_lines(stream: io.BufferedReader) -> Iterator[bytes]:
-    """Yield lines with their ends; of one that is too long, what suffices to see that."""
-    head = stream.peek()
-    if b"\r" not in head or b"\n" in head:
-        while raw := stream.readline(LINE_BYTES + 2):
-            yield raw
+@contextmanager
+def open_lines(path: Path) -> Iterator[Iterator[bytes]]:
+    """Open a file, or standard input, for reading its lines with their ends; of one that is too long, enough to see it.
+
+    Raises:
+        DataError: As :func:`open_bytes`.
+    """
+    if path is STANDARD_INPUT:
+        stream = standard_input()
+        yield iter(lambda: stream.readline(LINE_BYTES + 2), b"")
         return
+    with open_bytes(path) as file:
+        head = file.peek()
+        old = b"\r" in head and b"\n" not in head
+        yield _old_lines(file) if old else iter(lambda: file.readline(LINE_BYTES + 2), b"")
+
+
+def _old_lines(stream: io.BufferedReader) -> Iterator[bytes]:
+    """Yield lines that end as an old Macintosh ended them."""
     rest = b""
     while len(rest) <= LINE_BYTES and (chunk := stream.read(BUFFER)):
         *lines, rest = (rest + chunk).split(b"\r")
@@ -124,6 +137,8 @@ def _decoded(raw: bytes, path: Path, number: int) -> str:
 
 
 def _iconv(path: Path, encoding: str) -> str:
+    if path is STANDARD_INPUT:
+        return f"`iconv -f {encoding} -t UTF-8` before this command"
     if path.suffix.lower() == ".gz":
         return f"`gzip -dc {path} | iconv -f {encoding} -t UTF-8 > {path.with_suffix('').name}`"
     return f"`iconv -f {encoding} -t UTF-8 {path} > converted{path.suffix}`"

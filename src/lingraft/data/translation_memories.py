@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,8 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"),
 )  # fmt: skip
 
-Meaning = Callable[[str], str | None]
-"""The name of a language to ``"source"``, ``"target"`` or None."""
+Meaning = Callable[[tuple[str, ...]], Mapping[str, str | None]]
+"""Names of languages to which side each is: ``"source"``, ``"target"`` or None."""
 
 
 def translation_units(path: Path, meaning: Meaning, wanted: str) -> Iterator[tuple[str, str, str]]:
@@ -42,7 +42,7 @@ def translation_units(path: Path, meaning: Meaning, wanted: str) -> Iterator[tup
 
     Args:
         path: The file.
-        meaning: Which side a language is.
+        meaning: Which side each language of several is.
         wanted: Both sides, for messages.
 
     Raises:
@@ -62,7 +62,8 @@ def translation_units(path: Path, meaning: Meaning, wanted: str) -> Iterator[tup
                 unit += 1
                 sides = dict(_variants(element))
                 seen.update(sides)
-                texts = {meaning(language): text for language, text in reversed(sides.items())}
+                meant = meaning(tuple(sides))
+                texts = {meant[language]: text for language, text in reversed(sides.items())}
                 if "source" in texts and "target" in texts:
                     yield element.get("tuid") or str(unit), texts["source"], texts["target"]
                 element.clear()
@@ -75,7 +76,7 @@ def translation_units(path: Path, meaning: Meaning, wanted: str) -> Iterator[tup
             ) from error
     if not unit:
         raise DataError(f"{path}: has no translation units (<tu>); expected a TMX file")
-    if not {"source", "target"} <= {meaning(language) for language in seen}:
+    if not {"source", "target"} <= set(meaning(tuple(seen)).values()):
         raise DataError(f"{path}: has no units in both {wanted}; its languages are {', '.join(sorted(seen)) or 'none'}")
 
 

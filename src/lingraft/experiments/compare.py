@@ -18,7 +18,9 @@ from ..core.records import IDS
 from ..recipe.comparison import OURS, CompareSettings
 from ..recipe.settings import Recipe
 from ..results.comparison import read_comparison
+from ..results.method_schemas import METHOD
 from ..results.pages.comparison_markdown import page_text
+from ..results.schemas import DATA, FORMAT, SCORE
 from ..results.wording import duration
 from ..runs.checks import resolve_cut
 from ..runs.folder import changed_settings, open_run_folder, trials_of
@@ -68,7 +70,7 @@ def _is_done(method: Method, tuning_epochs: int) -> bool:
         RunError: It holds the results of another recipe.
     """
     folder = method.recipe.output_dir
-    facts = read_object(folder / "method.json")
+    facts = read_object(folder / "method.json", METHOD)
     if not facts or "impossible" in facts:  # another release of PEFT may be able to
         return False
     rate = facts["learning_rate"]["value"] if method.rates else None
@@ -136,7 +138,7 @@ def _collect(output: Path, recipe: Recipe, methods: Sequence[Method]) -> None:
         RunError: No method was possible.
     """
     settings = recipe.compare or CompareSettings()
-    facts = [read_object(method.recipe.output_dir / "method.json") for method in methods]
+    facts = [read_object(method.recipe.output_dir / "method.json", METHOD) for method in methods]
     if all("impossible" in found for found in facts):
         reasons = "; ".join(f"{found['name']}: {found['impossible']}" for found in facts)
         raise RunError(f"no method is possible, so there is nothing to compare. {reasons}")
@@ -144,14 +146,15 @@ def _collect(output: Path, recipe: Recipe, methods: Sequence[Method]) -> None:
         row
         for method, found in zip(methods, facts, strict=True)
         for trial in found.get("trials", ())
-        for row in read_lines(method.recipe.output_dir / "trials" / trial / "scores.jsonl")
+        for row in read_lines(method.recipe.output_dir / "trials" / trial / "scores.jsonl", SCORE)
         if row["method"] == method.name
     ]
     write_lines(output / "scores.jsonl", rows)
-    data = next(filter(None, (read_object(m.recipe.output_dir / "data.json") for m in reversed(methods))), {})
+    data = next(filter(None, (read_object(m.recipe.output_dir / "data.json", DATA) for m in reversed(methods))), {})
     write_json(
         output / "comparison.json",
         {
+            "format": FORMAT,
             "data": data,
             "reference": OURS,
             "epochs": recipe.train.num_train_epochs,

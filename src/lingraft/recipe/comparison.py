@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ..core.amounts import Rate, Rounds
 
 METHODS = (
     "frozen-head",
@@ -42,14 +44,14 @@ class CompareSettings(BaseModel):
     """Further methods: name -> keys laid over the recipe, and optionally `method`, the built-in to start from (default:
     `lingraft`), and `preset`, which lies under the variant's own keys. A variant with the name of a built-in method
     takes its place."""
-    learning_rates: dict[str, Annotated[list[PositiveFloat], Field(min_length=1, max_length=3)]] = {}
+    learning_rates: dict[str, Annotated[list[Rate], Field(min_length=1, max_length=3)]] = {}
     """By method: with more than one, each is tried on the first trial, and the best on the source language's
     development set is used; the target is not looked at."""
-    tuning_epochs: PositiveInt = 4
+    tuning_epochs: Rounds = 4
     """Epochs for which each learning rate is tried."""
     prototype: Literal["centroid", "knn"] = "centroid"
     """What `prototype` compares a text with: the centres of the classes, or its nearest labelled texts."""
-    neighbours: PositiveInt = 5
+    neighbours: Rounds = 5
     """How many texts `prototype: knn` asks."""
 
     @field_validator("variants")

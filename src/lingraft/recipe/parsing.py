@@ -8,7 +8,7 @@ collected before anything is loaded, so one round of editing is enough.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from .renamed import take_renamed
 from .settings import Block, ParallelSettings, Recipe
 from .shorthand import expand_shorthand
 
+MOST_TRIALS = 2_000
+"""Of one recipe; ten seeds of ten draws of ten numbers of shots are half of it."""
+
 
 def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read and check a recipe file; ``overrides`` are ``key.path=value`` as on the command line.
@@ -33,6 +36,22 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         ConfigError: With all problems at once.
     """
     return parse_recipe(read_yaml_file(path), overrides, where=str(path))
+
+
+def draft_recipe(path: Path, overrides: Iterable[str] = ()) -> tuple[Recipe, list[str]]:
+    """Read a recipe that may be wrong, so that all else that it names can be checked as well.
+
+    Returns:
+        The recipe with the default in the place of each wrong setting, and what is wrong with those.
+
+    Raises:
+        ConfigError: Too much is wrong for anything else to be checked.
+    """
+    values = read_yaml_file(path)
+    recipe, problems = _draft(values, list(overrides), str(path))
+    if recipe is None:
+        raise ConfigError(problems, where=str(path))
+    return recipe, problems
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -54,10 +73,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recipe") -> Recipe:
     """Check a recipe given as plain data, e.g. in a notebook; see :func:`read_recipe`."""
+    recipe, problems = _draft(values, list(overrides), where)
+    if recipe is None or problems:
+        raise ConfigError(problems, where=where)
+    return recipe
+
+
+def _draft(values: Any, overrides: list[str], where: str) -> tuple[Recipe | None, list[str]]:
+    """Return a recipe without its wrong settings, if something is left to check, and what is wrong with them."""
     if not isinstance(values, Mapping):
         raise ConfigError([f"expected keys and values, got {type(values).__name__}"], where=where)
     problems: list[str] = []
-    values, overrides = _plain(values, "", problems), list(overrides)
+    values = _plain(values, "", problems)
     for override in overrides:
         if override.startswith("preset="):
             values["preset"] = override.removeprefix("preset=") or None
@@ -66,16 +93,37 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
     problems += [problem for override in overrides for problem in _apply(values, override)]
     problems += take_renamed(values)
     problems += expand_shorthand(values)
+    wrong: list[tuple[Any, ...]] = []
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         problems += [_explain(dict(entry)) for entry in error.errors()]
-        problems += _check_blocks(values)
-        raise ConfigError(problems, where=where) from None
-    problems += _check_blocks(values) + _check_together(recipe, asked)
-    if problems:
-        raise ConfigError(problems, where=where)
-    return fill_defaults(recipe)
+        wrong = [entry["loc"] for entry in error.errors()]
+    blocks = _check_blocks(values)
+    wrong += [tuple(problem.partition(":")[0].split(".")) for problem in blocks]
+    problems += blocks
+    if not wrong:
+        problems += _check_together(recipe, asked)
+        return fill_defaults(recipe), problems
+    for path in sorted(wrong, key=lambda path: [str(part) for part in path], reverse=True):  # a list's last first
+        _leave_out(values, path)
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError:
+        return None, problems
+    return (None if _check_blocks(values) else fill_defaults(recipe)), problems
+
+
+def _leave_out(values: Any, path: Sequence[Any]) -> None:
+    """Take what a path leads to out of a recipe, or the last that there is on it; a block without a name goes whole."""
+    place, at = None, values
+    for part in path[:-1] if path[-1] == "name" else path:
+        key = int(part) if isinstance(at, list) and str(part).isdecimal() else part
+        if key not in (range(len(at)) if isinstance(at, list) else at if isinstance(at, dict) else ()):
+            break
+        place, at = (at, key), at[key]
+    if place is not None:
+        del place[0][place[1]]
 
 
 def fill_defaults(recipe: Recipe) -> Recipe:
@@ -149,8 +197,10 @@ def _check_together(recipe: Recipe, asked: bool) -> list[str]:
         problems.append("parallel: the task is in one language, so there is nothing to translate into; leave it out")
     if recipe.alignment and asked and parallel is None:
         problems.append("alignment: needs parallel text; add a `parallel` block or set `alignment: []`")
+    if (trials := len(recipe.seeds) * len(recipe.shots.ks) * recipe.shots.draws) > MOST_TRIALS:
+        problems.append(f"seeds × shots.k × shots.draws: are {trials:,} trials; at most {MOST_TRIALS:,} are run")
     if len(set(recipe.seeds)) != len(recipe.seeds):
-        problems.append(f"seeds: {recipe.seeds} names a seed twice")
+        problems.append(f"seeds: {shown(recipe.seeds)} names a seed twice")
     if recipe.train.balance is not None and recipe.train.order == "sequential":
         problems.append(
             "train.balance: compares the gradients of task and alignment, which never meet in a step with order: "

@@ -12,19 +12,26 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     field_validator,
     model_validator,
 )
 from ruamel.yaml import YAML
 
+from ..core.amounts import (
+    MOST_GIGABYTES,
+    Copies,
+    Count,
+    CountOrNone,
+    Factor,
+    FactorOrNone,
+    LayersOrNone,
+    Rate,
+    Rounds,
+    Share,
+)
+from ..core.errors import shown
 from ..core.records import Shots, order_of_shots
 from .comparison import CompareSettings
-
-Rate = Annotated[PositiveFloat, Field(le=1e36)]
-"""A learning rate; what single precision cannot hold ends in an error of torch's."""
 
 
 class Settings(BaseModel):
@@ -50,9 +57,9 @@ class Block(BaseModel):
 class WeightedBlock(Block):
     """A block that takes part in a weighted sum."""
 
-    weight: PositiveFloat = 1.0
+    weight: Factor = 1.0
     """Factor in front of this loss."""
-    layer: NonNegativeInt | None = None
+    layer: LayersOrNone | None = None
     """Compare the states after this layer; by default after the last."""
 
 
@@ -61,9 +68,9 @@ class BackboneSettings(Settings):
 
     checkpoint: str = "bundled:multilingual-e5-small"
     """`bundled:NAME`, a folder, or a Hub id."""
-    cut: int | Literal["auto"] = Field(default="auto", union_mode="left_to_right")
+    cut: LayersOrNone | Literal["auto"] = Field(default="auto", union_mode="left_to_right")
     """Layers below the cut are computed once and cached; `auto` is half of the depth (0 with an input prompt)."""
-    max_length: int = Field(default=128, ge=8)
+    max_length: int = Field(default=128, ge=8, le=32_768)
     """Texts are truncated after this many tokens; how many were is reported."""
     text_prefix: str | None = None
     """Put before each text; by default what the checkpoint was trained with (`query: ` for e5)."""
@@ -71,23 +78,23 @@ class BackboneSettings(Settings):
     """Of the matrix products in the backbone: `bfloat16` or `float32`; `auto` is `bfloat16` on processors that are
     faster in it, which is measured once on each machine, and `float32` elsewhere."""
 
-    @field_validator("cut")
+    @field_validator("cut", mode="before")
     @classmethod
-    def _not_negative(cls, cut: int | str) -> int | str:
-        if isinstance(cut, int) and cut < 0:
-            raise ValueError("the cut counts layers from 0 upwards")
+    def _is_a_layer(cls, cut: Any) -> Any:
+        if cut != "auto" and not re.fullmatch(r"[0-9]{1,3}", shown(cut).strip("'")):
+            raise ValueError("the cut counts layers from 0 upwards, to at most 999; or it is auto")
         return cut
 
 
 class ShotSettings(Settings):
     """Labelled examples: how many per class of each target language, and how often drawn."""
 
-    k: list[int | Literal["all"]] | int | Literal["all"] = 0
+    k: Annotated[list[CountOrNone | Literal["all"]], Field(max_length=100)] | CountOrNone | Literal["all"] = 0
     """Labelled target examples per class; 0 is zero-shot; `all` takes all that there are, however many each class has;
     a list runs each."""
-    draws: PositiveInt = 1
+    draws: int = Field(default=1, gt=0, le=1_000)
     """How many different draws of labels (and of parallel pairs, where they come from the task)."""
-    source_examples: PositiveInt | None = None
+    source_examples: Count | None = None
     """At most this many labelled examples of the source language (default: all that are left)."""
     folds: Annotated[int, Field(ge=0, le=20)] | None = None
     """In how many folds the labels of a language without a test set are cross-validated, each by a model of its own;
@@ -99,10 +106,14 @@ class ShotSettings(Settings):
         given = k if isinstance(k, list) else [k]
         if not given:
             raise ValueError("give at least one number of shots, e.g. k: 0")
-        if not all(one == "all" or re.fullmatch(r"-?[0-9]+", str(one)) for one in given):
+        if len(given) > 100:
+            raise ValueError("expected at most 100 numbers of shots")
+        if not all(one == "all" or re.fullmatch(r"-?[0-9]+", shown(one).strip("'")) for one in given):
             raise ValueError("expected a number of examples per class, `all`, or a list of these")
         if any(one != "all" and int(one) < 0 for one in given):
             raise ValueError("k counts examples per class and cannot be negative")
+        if any(one != "all" and int(one) > 10**9 for one in given):
+            raise ValueError("k counts examples per class; for all that there are, write `all`")
         return k
 
     @property
@@ -132,7 +143,7 @@ class ParallelSettings(BaseModel):
     text: str | None = None
     """Path with `{language}` in it: unlabelled text of the target language, a sentence a line or a table's column
     `text`. A lexicon is mined from it with the frozen backbone, and used as `lexicon` is."""
-    pairs: PositiveInt | None = None
+    pairs: Count | None = None
     """At most this many pairs per language (of the task's, where `files` join them), and at most so many
     copies. From the task, the default is half of what it shares with the source language, all of it where the source
     side is `labelled`."""
@@ -141,7 +152,7 @@ class ParallelSettings(BaseModel):
     augmentation: Block | None = None
     """What makes the copies, e.g. `{name: code-switching, ratio: 0.5}`, which is meant where there is a `lexicon` or
     `text`; see `lingraft list augmentation`."""
-    copies: PositiveInt = 1
+    copies: Copies = 1
     """How often each sentence is copied, in another way each time."""
 
     @model_validator(mode="before")
@@ -168,9 +179,9 @@ class ParallelSettings(BaseModel):
 class TrainSettings(Settings):
     """How the trained parts learn."""
 
-    num_train_epochs: PositiveInt = 6
+    num_train_epochs: Rounds = 6
     """Epochs: how often the parallel pairs are seen (the labelled source examples, where these are more)."""
-    batch_size: PositiveInt = 32
+    batch_size: int = Field(default=32, gt=0, le=65_536)
     """Texts per language and step."""
     learning_rate: Rate = 2e-3
     """Peak learning rate of adapters and head."""
@@ -178,34 +189,34 @@ class TrainSettings(Settings):
     """Peak learning rate of prompts."""
     backbone_learning_rate: Rate = 5e-5
     """Peak learning rate of parameters of the backbone that `freezing` lets learn."""
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: FactorOrNone = 0.01
     """AdamW weight decay; prompts have none."""
-    warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    warmup_share: Share = 0.1
     """Share of the steps in which the learning rate rises from zero."""
-    max_grad_norm: PositiveFloat = 1.0
+    max_grad_norm: Rate = 1.0
     """Gradients are clipped to this norm."""
     class_balanced: bool = True
     """Weigh classes by inverse frequency, in the task loss and in the final head (not in the frozen head)."""
-    source_regularisation: float = Field(default=1.0, ge=0)
+    source_regularisation: FactorOrNone = 1.0
     """Weight of the source regularisation (self-distillation): the alignment loss of source-language examples against
     their own frozen states, relative to that of translations; without it, 2.5 points [0.5, 4.5] were lost on Hausa and
     Guarani (docs/results/knowledge-transfer.md)."""
-    last_layer_strength: PositiveFloat | None = 0.003
+    last_layer_strength: Factor | None = 0.003
     """Last-layer retraining: at the end the head is fitted to the adapted states, with this C (scikit-learn's, smaller
     is more regularised); null keeps the trained head, which was 2.6 points [0.7, 4.6] worse on Hausa and Guarani."""
-    ngram_classifier_strength: PositiveFloat | None = 30.0
+    ngram_classifier_strength: Factor | None = 30.0
     """C of the character n-gram classifier (classification of single texts, with pairs from the task): a logistic
     regression on a language's character n-grams, trained by label projection from the adapted model's predictions for
     the translations, and ensembled with the model; null for none, which was 1.3 points [0.2, 2.2] worse in five
     languages (docs/results/knowledge-transfer.md)."""
-    shot_weight: PositiveFloat = 0.2
+    shot_weight: Factor = 0.2
     """How much a labelled target example counts, where a source example counts 1. A few labels pull the head to where
     these few sentences are: on Hausa and Guarani a weight of 1 was 1.2 points [-0.5, 3.0] worse than 0.2."""
-    average_last: PositiveInt = 3
+    average_last: Rounds = 3
     """The result is the mean of the parameters after each of the last so many epochs."""
     order: Literal["joint", "sequential"] = "joint"
     """Source and target in every step, or all epochs on the source first and then as many on the targets."""
-    max_pairs: NonNegativeInt | None = None
+    max_pairs: CountOrNone | None = None
     """Learn from at most this many pairs per language, 0 for none; all are kept apart all the same, so that runs can
     be compared."""
     warm_start: bool = True
@@ -213,10 +224,10 @@ class TrainSettings(Settings):
     continue_from: Path | None = None
     """A finished run of the same kind of task, with the same backbone, cut and parts: start from what it learned. Parts
     of languages that it did not know start anew, and so do n-gram classifiers."""
-    balance: PositiveFloat | None = None
+    balance: Factor | None = None
     """Weigh each alignment loss such that its gradient is this share of the task's, times its own weight; null keeps
     the weights fixed."""
-    ema_decay: float = Field(default=0.99, ge=0, lt=1)
+    ema_decay: Share = 0.99
     """The teacher of the `prediction` loss is the network averaged over its steps with this decay; 0: as it is now."""
 
 
@@ -225,14 +236,14 @@ class CacheSettings(Settings):
 
     dtype: Literal["float32", "float16"] = "float32"
     """How states are stored; float16 halves the size."""
-    max_gigabytes: PositiveFloat = 20.0
+    max_gigabytes: float = Field(default=20.0, gt=0, le=MOST_GIGABYTES)
     """The least recently used states go when the store grows beyond this."""
 
 
 class Recipe(Settings):
     """Everything that decides a run."""
 
-    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[1, 2], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[1, 2], min_length=1, max_length=1_000)
     """One trial per seed; results are means with intervals."""
     output_dir: Path = Path("runs/lingraft")
     """The run folder."""

@@ -24,6 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ..core.terminal_text import printable
 from .wording import capital, digits_of, metric_name, percent
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _as_svg(draw: Callable[P, Figure]) -> Callable[P, str]:
 
 def _for_the_page(svg: str, figure: Figure) -> str:
     """Make a file into an element: no prologue, unique identifiers, the page's colours and font."""
-    svg = svg[svg.index("<svg") :]
+    svg = printable(svg[svg.index("<svg") :])
     width, height = (round(side * 72) for side in figure.get_size_inches())
     svg = re.sub(
         r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',

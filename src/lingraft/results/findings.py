@@ -249,7 +249,7 @@ def _majority(aligned: list[list[Row]]) -> float | None:
     """Return the accuracy of always answering the most frequent label of the test set."""
     if not aligned:
         return None
-    return Counter(row["gold"] for row in aligned[0]).most_common(1)[0][1] / len(aligned[0])
+    return Counter(str(row["gold"]) for row in aligned[0]).most_common(1)[0][1] / len(aligned[0])
 
 
 # --- Predictions ------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def mistakes(predictions: Sequence[Row], limit: int = 12) -> list[Row]:
 
 def confusion(predictions: Sequence[Row], labels: Sequence[str], column: str = "value") -> list[list[int]]:
     """Return counts ``[gold, predicted]`` in the order of the labels."""
-    counts = Counter((row["gold"], row[column]) for row in predictions)
+    counts = Counter((str(row["gold"]), row[column]) for row in predictions)
     return [[counts[gold, predicted] for predicted in labels] for gold in labels]
 
 

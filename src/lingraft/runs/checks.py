@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..backbones.encoding import usual_cut
 from ..core.errors import ConfigError
 from ..core.records import IDS
 from ..data.languages import canonical
+from ..data.nearest_file import nearest_file
 from ..model.freezing import freezing
 from ..recipe.settings import Recipe
 from ..tasks import Task
@@ -65,6 +68,26 @@ def _imported_adapters(recipe: Recipe, task: Task) -> list[str]:
             [f"adapter.folders: {strange[0]} is no language of this run, which has {', '.join(task.languages)}"]
         )
     return [f"{code} has no imported adapter" for code in task.target_languages if code not in given]
+
+
+def refuse_missing_folders(recipe: Recipe) -> None:
+    """Refuse folders of trained parts that are not there, before anything is computed.
+
+    Raises:
+        ConfigError: Some are not.
+    """
+    options = recipe.adapter.options if recipe.adapter else {}
+    folders = options.get("folders")
+    named = {
+        "train.continue_from": recipe.train.continue_from,
+        "adapter.start": options.get("start"),
+        **{f"adapter.folders.{code}": place for code, place in (folders.items() if isinstance(folders, dict) else ())},
+    }
+    places = {key: Path(place).expanduser() for key, place in named.items() if place is not None}
+    if missing := {key: place for key, place in places.items() if not place.is_dir()}:
+        raise ConfigError(
+            [f"{key}: there is no folder {place}; {nearest_file([place])}" for key, place in missing.items()]
+        )
 
 
 def resolve_cut(recipe: Recipe, num_layers: int) -> int:

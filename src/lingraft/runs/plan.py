@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
 from ..backbones.precision import Choice, Rates, choose_precision, remembered_rates
-from ..backbones.shards import states_bytes
-from ..core.errors import ConfigError, LingraftError
+from ..core.errors import ConfigError, Faults
 from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
 from ..data.languages import display_name
@@ -18,9 +17,11 @@ from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, cover
 from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Draw, Materials
-from .checks import gather_checked, resolve_cut
+from .checks import gather_checked, refuse_missing_folders, resolve_cut
 from .folder import folder_problems, trials_of
+from .growth import earlier_place
 from .identity import precision_of
+from .needs import disk_warnings, memory_problems, refuse_too_large, states_size
 from .preparation import tokenise
 from .timing import EFFICIENCY, STARTING, operations_per_token, passes_of, rate_on, trial_seconds
 from .workload import Workload, tokens_by_example
@@ -43,6 +44,7 @@ def plan(
     recipe: Recipe,
     also: Callable[[Recipe], object] = lambda recipe: None,
     measure: Callable[[int], Rates] = remembered_rates,
+    known: Sequence[str] = (),
 ) -> Plan:
     """Read the data, tokenise it, count, and estimate the time; no weights are loaded.
 
@@ -50,11 +52,12 @@ def plan(
         recipe: The recipe.
         also: Something else to check; its problems are reported with the others.
         measure: Gives FLOP/s of matrix products in either precision for a width.
+        known: What is known to be wrong with its settings; reported with what else is wrong.
 
     Raises:
         LingraftError: The recipe cannot be run as it is.
     """
-    facts, cut, materials = _read(recipe, also)
+    facts, cut, materials = _read(recipe, also, known)
     device, rates = find_device(recipe.device), measure(facts.width)
     kept = precision_of(recipe.output_dir)
     choice = choose_precision(recipe.backbone.precision, device, facts.width, lambda width: rates, kept)
@@ -65,10 +68,7 @@ def plan(
     features = tokenise(materials, tokenizer, prefix, recipe)
     covered = {code: coverage(materials.written(code), tokenizer) for code in materials.task.languages}
     work = Workload(recipe, materials, features, empty_stack(facts.name), cut)
-    size = sum(
-        states_bytes([len(f.input_ids) for f in group], width=facts.width, dtype=recipe.cache.dtype)
-        for group in features.values()
-    )
+    size = states_size(features, facts.width, recipe.cache.dtype)
     if size > recipe.cache.max_gigabytes * 1e9:
         raise ConfigError(
             [
@@ -77,6 +77,8 @@ def plan(
                 "texts"
             ]
         )
+    needs = work.needs
+    refuse_too_large(needs, device)
     lines = [
         f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, "
         + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
@@ -89,7 +91,10 @@ def plan(
         f"{sum(one.steps for one in work.trials):,} steps; cache: {size / 1e6:,.0f} MB",
         f"precision of products: {choice.precision} ({choice.why})",
         f"estimated time on this machine ({device.type}): {_readable(_estimated_seconds(recipe, work, rate))}",
-        f"run folder: {recipe.output_dir}",
+        f"estimated memory: {_gigabytes(needs.host + needs.device)}"
+        + (f", {_gigabytes(needs.device)} of it on {device}" if device.type != "cpu" else "")
+        + f"; disk: {_gigabytes(needs.states)} of states in the cache, {_gigabytes(needs.folder)} in the run folder",
+        f"run folder: {recipe.output_dir}{_room(recipe)}",
         *materials.notes,
         *_mining(recipe, materials),
     ]
@@ -100,43 +105,56 @@ def plan(
         lines,
         _warnings(recipe, materials)
         + _coverage_warnings(covered, materials.task.target_languages)
-        + list(_precision_warnings(choice, rates) if device.type == "cpu" else ()),
+        + list(_precision_warnings(choice, rates) if device.type == "cpu" else ())
+        + memory_problems(needs, device)[1]
+        + disk_warnings(needs, recipe.output_dir),
         work,
     )
 
 
-def _read(recipe: Recipe, also: Callable[[Recipe], object]) -> tuple[CheckpointFacts, int, Materials]:
-    """Read checkpoint and data, with what is wrong of either said at once."""
-    problems: list[str] = []
-    facts = materials = None
-    try:
+def _read(
+    recipe: Recipe, also: Callable[[Recipe], object], known: Sequence[str]
+) -> tuple[CheckpointFacts, int, Materials]:
+    """Read checkpoint and data, with all that is wrong of any said at once."""
+    faults, cut, facts, materials = Faults("recipe"), 0, None, None
+    with faults:
         facts = describe_checkpoint(recipe.backbone.checkpoint)
-        problems += _length_problems(recipe)
-        cut = resolve_cut(recipe, facts.num_layers)
-    except LingraftError as error:
-        problems += getattr(error, "problems", [str(error)])
-    try:
+    with faults:
+        _refuse_long_texts(recipe)
+    with faults:
+        cut = resolve_cut(recipe, facts.num_layers) if facts else 0
+    with faults:
         materials = gather_checked(recipe)
-    except LingraftError as error:
-        problems += getattr(error, "problems", [str(error)])
-    problems += [f"output_dir: {problem}" for problem in folder_problems(recipe.output_dir, recipe)]
-    try:
+    with faults:
+        refuse_missing_folders(recipe)
+    with faults:
         find_device(recipe.device)
-    except ConfigError as error:
-        problems += error.problems
-    try:
-        also(recipe)
-    except ConfigError as error:
-        problems += error.problems
+    if not known:  # half of what is compared may be among what was left out
+        with faults:
+            also(recipe)
+    problems = [*known, *faults.problems]
+    problems += [f"output_dir: {one}" for one in folder_problems(recipe.output_dir, None if known else recipe)]
     if problems or facts is None or materials is None:
         raise ConfigError(problems)
     return facts, cut, materials
 
 
-def _length_problems(recipe: Recipe) -> list[str]:
+def _room(recipe: Recipe) -> str:
+    """Say what becomes of the run of fewer languages that is in the folder."""
+    place = earlier_place(recipe.output_dir, recipe)
+    return f"; the run of fewer languages that is there moves to {place}, for all are trained anew" if place else ""
+
+
+def _refuse_long_texts(recipe: Recipe) -> None:
+    """Refuse texts that are longer than the checkpoint reads.
+
+    Raises:
+        LingraftError: They are, or the checkpoint cannot be read.
+    """
     name, wanted = recipe.backbone.checkpoint, recipe.backbone.max_length
     longest = min(empty_stack(name).max_length, load_tokenizer(name).model_max_length)
-    return [f"backbone.max_length: {wanted} is more than the checkpoint's {longest}"] if wanted > longest else []
+    if wanted > longest:
+        raise ConfigError([f"backbone.max_length: {wanted} is more than the checkpoint's {longest}"])
 
 
 def _rows(
@@ -254,6 +272,10 @@ def _precision_warnings(choice: Choice, rates: Rates) -> Iterator[str]:
 
 def _name(block: object) -> str:
     return getattr(block, "name", "none")
+
+
+def _gigabytes(size: float) -> str:
+    return f"about {size / 1e9:.1f} GB" if size >= 0.95e9 else f"about {max(1, round(size / 1e6))} MB"
 
 
 def _readable(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -11,9 +12,9 @@ from transformers import PreTrainedTokenizerBase
 
 from ..backbones.devices import find_device
 from ..backbones.encoding import encode
-from ..backbones.loading import Backbone, load_backbone
+from ..backbones.loading import Backbone, empty_stack, load_backbone
 from ..backbones.precision import choose_precision
-from ..core.errors import ConfigError
+from ..core.errors import CheckpointError, ConfigError
 from ..core.progress import Reporter
 from ..core.records import Example, Features, ParallelPair
 from ..recipe.settings import Recipe
@@ -24,6 +25,8 @@ from .checks import gather_checked, resolve_cut
 from .data_card import data_card
 from .identity import precision_of
 from .mined_lexicon import mined_entries
+from .needs import refuse_too_large
+from .workload import Workload
 
 
 def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any], float]:
@@ -48,6 +51,9 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any]
     backbone, device = backbone_there()
     cut = resolve_cut(recipe, backbone.stack.num_layers)
     features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
+    with suppress(CheckpointError):  # a folder that parts begin with may be gone since, and what was saved has them
+        counted = Workload(recipe, materials, features, empty_stack(recipe.backbone.checkpoint), cut)
+        refuse_too_large(counted.needs, device)
     started = reporter.clock()
     pools = encode_all(features, backbone, recipe, cut, device, reporter)
     encoding = reporter.clock() - started

@@ -28,11 +28,16 @@ from ..training.frozen_head import is_trained
 from ..training.head_fits import is_last_layer_retrained, projected_texts
 from ..training.pools import Learnt, learnt_languages
 from .folder import trials_of
+from .needs import Needs, estimate_needs
 from .retention import first_row_tokens, sentences_by_themselves, sentences_of_both
 from .selection import shared_sentences
 
 Tokenised = Mapping[tuple[str, str], Sequence[Features]]
 """Rows of all texts by language and purpose, see :func:`lingraft.runs.preparation.tokenise`."""
+
+
+MOST_COUNTED = 2_000
+"""Epochs of all trials together that are counted one by one; of more, some stand for the others."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,19 @@ class Workload:
         return count
 
     @cached_property
+    def needs(self) -> Needs:
+        """Estimate the memory and disk that it takes, from the trial with the most parameters."""
+        targets = self.materials.task.target_languages
+        return estimate_needs(
+            self.recipe,
+            self.tokenised,
+            self.stack,
+            cut=self.cut,
+            trained=self.trained_parameters(targets),
+            trials=len(trials_of(self.recipe)),
+        )
+
+    @cached_property
     def _tokens(self) -> dict[tuple[str, str], dict[str, int]]:
         return {key: tokens_by_example(rows) for key, rows in self.tokenised.items()}
 
@@ -210,9 +228,9 @@ class Workload:
             terms = AlignmentTerms(self.recipe.alignment, {self.stack.num_layers: unfitted})
             on_pairs, on_source = terms.pair_passes, terms.source_passes if train.source_regularisation else 0
             standardising = source.count(source.ids) if terms.needs_inner_layers else 0
-        steps = tokens = 0
-        read = standardising
-        for epoch in range(count_epochs(targets, train)):
+        steps = tokens = read = 0
+        chosen, scale = self._some_epochs(count_epochs(targets, train))
+        for epoch in chosen:
             for composition in compose_epoch(source, targets, train, seed=trial.seed, epoch=epoch):
                 steps += 1
                 for texts, ids in composition:
@@ -220,7 +238,14 @@ class Workload:
                     tokens += count
                     read += on_source * count if texts is source else 0
                     read += on_pairs * sum(texts.translations.get(i, 0) for i in ids)
-        return steps, tokens, read
+        return round(steps * scale), round(tokens * scale), standardising + round(read * scale)
+
+    def _some_epochs(self, epochs: int) -> tuple[list[int], float]:
+        """Return the epochs that are counted, and how many times as many there are; all, unless that takes minutes."""
+        count = max(2, MOST_COUNTED // len(trials_of(self.recipe))) // 2 * 2
+        if epochs <= count:
+            return list(range(epochs)), 1.0
+        return [i * epochs // count for i in range(count)], epochs / count
 
     def _count_frozen_head(self, trial: Trial, source: Texts, targets: Sequence[Texts]) -> tuple[int, int]:
         """Return the steps of the frozen head's own training, and tokens in their batches."""
@@ -230,12 +255,14 @@ class Workload:
         labelled = [
             Texts(known, texts.labelled, texts.longest, texts.tokens) for texts, known in only_labelled(targets)
         ]
+        chosen, scale = self._some_epochs(count_epochs(labelled, train))
         composed = [
             composition
-            for epoch in range(count_epochs(labelled, train))
+            for epoch in chosen
             for composition in compose_epoch(source, labelled, train, seed=trial.seed, epoch=epoch)
         ]
-        return len(composed), sum(texts.count(ids) for composition in composed for texts, ids in composition)
+        tokens = sum(texts.count(ids) for composition in composed for texts, ids in composition)
+        return round(len(composed) * scale), round(tokens * scale)
 
     def _count_scoring(self, epochs: int, learnt: Sequence[Texts], test: int) -> int:
         """Count tokens that development scores, last-layer retraining and test predictions read."""
@@ -265,16 +292,17 @@ class Workload:
         if languages not in self._trained:
             recipe, stack = self.recipe, self.stack
             phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
-            adaptation = build_adaptation(
-                prompt=recipe.prompt,
-                adapter=recipe.adapter,
-                stack=stack,
-                cut=self.cut,
-                languages=languages,
-                head=build_head(self.materials.task.kind, stack),
-                initial=lambda how, layer, count: torch.zeros(count, stack.width),
-                unfrozen=unfrozen_names(phases),
-            )
+            with torch.device("meta"), torch.random.fork_rng(devices=[]):  # counted, and not made
+                adaptation = build_adaptation(
+                    prompt=recipe.prompt,
+                    adapter=recipe.adapter,
+                    stack=stack,
+                    cut=self.cut,
+                    languages=languages,
+                    head=build_head(self.materials.task.kind, stack),
+                    initial=lambda how, layer, count: torch.zeros(count, stack.width),
+                    unfrozen=unfrozen_names(phases),
+                )
             self._trained[languages] = sum(p.numel() for p in adaptation.parameters() if p.requires_grad)
         return self._trained[languages]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from ..core.errors import DataError
+from ..core.errors import DataError, Faults
 from ..core.records import Example
 from . import Task, checked_languages
 from .kinds import kind_of
@@ -55,7 +55,7 @@ def task_of(
         DataError: Languages or labels do not fit.
     """
     source, targets = checked_languages(source_language, target_languages)
-    training = list(read(source, "train"))
+    training = _read_training(read, source, targets)
     if not training:
         raise DataError(f"{name}: {source} has no training examples; say where they are with task.train_from")
     labels = tuple(sorted({label for example in training for label in example.labels}))
@@ -88,6 +88,21 @@ def task_of(
         global_groups=global_groups,
         notes=notes,
     )
+
+
+def _read_training(read: Read, source: str, targets: Sequence[str]) -> list[Example]:
+    """Return the training examples; where they cannot be read, all that else is wrong is said with it.
+
+    Raises:
+        LingraftError: They cannot be read.
+    """
+    faults = Faults("data")
+    with faults:
+        return list(read(source, "train"))
+    for language, split in [(source, "dev"), *((language, "test") for language in targets)]:
+        with faults:
+            read(language, split)
+    raise faults.error
 
 
 def _check_labels(

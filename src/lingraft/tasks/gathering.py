@@ -12,9 +12,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError, DataError, Faults
 from ..core.records import GOLD, Example, PairExample, ParallelPair, Shots
 from ..data.augmentation import Generator, augmentation
+from ..data.languages import canonical, is_listed
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
@@ -53,7 +54,7 @@ def gather(
         DataError: A file, a language or a class does not give what the recipe asks for.
         ConfigError: Several files are wrong, or ``check`` refuses the task.
     """
-    task: Task = tasks.build(recipe.task.name, recipe.task.options)
+    task = _build_task(recipe)
     checked = check(task)
     source = task.source_language
     _read_all(task, recipe)
@@ -70,7 +71,7 @@ def gather(
     known = evaluation if task.global_groups else held_out
     training, leaked = _clean(training, evaluation, {example.group for example in known})
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
-    notes = [*task.notes, *checked, *notes, *_shared_sentences(training, evaluation, task)]
+    notes = [*_unlisted(task), *task.notes, *checked, *notes, *_shared_sentences(training, evaluation, task)]
     overlap = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
         comparable = known if task.parallel else []
@@ -92,6 +93,31 @@ def gather(
         notes += _copies_notes(lexicons, training, draws[0])
         found = replace(found, draws=draws, overlap=overlap, notes=tuple(notes))
     return found
+
+
+def _unlisted(task: Task) -> list[str]:
+    """Say which languages nobody has on a list: they may be misspelt, too."""
+    return [
+        f"{code}: no list of languages has it, so it is taken as a language of your own, spelt so in files as well"
+        for code in task.languages
+        if not is_listed(code)
+    ]
+
+
+def _build_task(recipe: Recipe) -> Task:
+    """Build the task, whose training examples are read; where they are faulty, so may be the parallel files.
+
+    Raises:
+        LingraftError: They are; with what is wrong of all.
+    """
+    faults, options = Faults("data"), recipe.task.options
+    with faults:
+        task: Task = tasks.build(recipe.task.name, options)
+        return task
+    with faults:
+        source, targets = options.get("source_language", "eng-Latn"), options.get("target_languages", [])
+        read_given(recipe.parallel, canonical(source), list(map(canonical, targets)), ())
+    raise faults.error
 
 
 def _shared_sentences(training: Sequence[Example], evaluation: Sequence[Example], task: Task) -> list[str]:
@@ -119,16 +145,14 @@ def _read_all(task: Task, recipe: Recipe) -> None:
     wanted += [(task.source_language, "dev"), (task.source_language, "train")]
     if _needs_target_training(recipe):
         wanted += [(language, "train") for language in task.target_languages]
-    problems = []
+    faults = Faults("data")
     for language, split in wanted:
-        try:
+        with faults:
             task.examples(language, split)
-        except DataError as error:
-            problems.append(str(error))
-    if len(problems) == 1:
-        raise DataError(problems[0])
-    if problems:
-        raise ConfigError(problems, where="data")
+    if faults.found:  # otherwise they are read next
+        with faults:
+            read_given(recipe.parallel, task.source_language, task.target_languages, ())
+    faults.refuse()
 
 
 def _needs_target_training(recipe: Recipe) -> bool:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ..core.amounts import Column, CountOrNone
 from ..core.errors import ConfigError
 from ..core.records import Example
 from ..data.conll import tagged_examples
 from ..data.example_tables import Wanted, choice_examples, span_rows, tagged_rows
 from ..data.languages import canonical
+from ..data.memory import SUFFIX
 from ..data.squad import squad_examples
 from ..data.table import pair_examples
 from ..data.text import suffix_of
@@ -83,7 +85,7 @@ def span_qa(
     data_dir: Path = Path(),
     context_language: str | None = None,
     normaliser: str = "squad",
-    stride: int = 96,
+    stride: CountOrNone = 96,
     parallel: bool = False,
     title: str = "span_qa",
     licence: str = "not stated",
@@ -145,7 +147,7 @@ def tagging(
     target_languages: list[str],
     files: Files,
     data_dir: Path = Path(),
-    columns: tuple[int, int] | None = None,
+    columns: tuple[Column, Column] | None = None,
     fields: dict[str, str] | None = None,
     scheme: Literal["bio", "plain"] = "bio",
     allow_unseen_labels: bool = False,
@@ -171,7 +173,7 @@ def tagging(
     mapped, apart = own_fields(fields, {"words": "words", "tags": "tags"})
 
     def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
-        if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet"):
+        if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet", SUFFIX):
             return tagged_rows(path, fields=mapped, language=language, check=check_of(scheme), wanted=wanted)
         return tagged_examples(path, language=language, columns=columns, labelled=labelled, check=check_of(scheme))
 

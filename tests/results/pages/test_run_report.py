@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
 from lingraft.core.errors import RunError
@@ -313,6 +314,38 @@ def test_text_is_escaped(run):
     assert parsed(run / "report.html").problems == []
 
 
+HOSTILE = "<script>alert(1)</script> [x](javascript:y) *b* | \x1b[31m\n---\n# c"
+
+
+def test_what_people_wrote_is_shown_as_it_is_in_the_model_card(run):
+    """Title, labels, licence, citation, names and notes are text, in front matter and below it."""
+    change(
+        run / "data.json",
+        task=HOSTILE,
+        labels=[HOSTILE, "plain"],
+        licence=HOSTILE,
+        notes=[HOSTILE],
+        citation=f"```\n{HOSTILE}",
+    )
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    change(run / "summary.json", backbone=summary["backbone"] | {"name": f"`{HOSTILE}", "licence": HOSTILE})
+
+    card = write_model_card(run).read_text(encoding="utf-8")
+    front, _, below = card.removeprefix("---\n").partition("\n---\n")
+    page = MarkdownIt("commonmark").enable("table").render(below)
+
+    assert YAML(typ="safe").load(front)["license"] == "script-alert-1-script-x-javascript-y-b-c"
+    assert "<script" not in front
+    assert "base_model" not in front
+    assert "\x1b" not in card
+    assert "<script" not in page
+    assert 'href="javascript' not in page
+    assert "<em>b</em>" not in page
+    assert "<h1>c" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt; [x](javascript:y) *b* |") == 7
+    assert page.count("<h2>") == plain(run / "README.md").count("\n## ")
+
+
 @pytest.mark.parametrize(
     ("gain", "words"), [(-0.2, "a loss"), (0.0, "no gain"), (0.05, "no clear gain"), (0.28, "over the frozen head")]
 )
@@ -544,7 +577,7 @@ def test_warnings_of_the_training_come_first(run):
     told = "The prompt gets no &lt;gradient&gt; (in 1 of 6 trials, first in k5-draw2-seed2, epochs 3–4)."
     assert header.index("What to look at first") < header.index(told) < header.index("Before you believe it")
     assert header.count("&lt;gradient&gt;") == 1
-    assert "- The prompt gets no <gradient> (in 1 of 6 trials" in plain(write_model_card(run))
+    assert "- The prompt gets no &lt;gradient> (in 1 of 6 trials" in plain(write_model_card(run))
 
 
 def test_many_warnings_are_counted(run):

@@ -7,22 +7,21 @@ source language, and a language never trained for, use the task part alone.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
 
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeInt
 from torch import Tensor, nn
 
 from ...backbones import LayerStack
+from ...core.amounts import Share, WidthOrNone
 from . import Adapter, Build, adapters
 
 
 @adapters.register("bottleneck")
 def bottleneck(
     *,
-    width: NonNegativeInt = 32,
-    language_width: NonNegativeInt = 16,
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+    width: WidthOrNone = 32,
+    language_width: WidthOrNone = 16,
+    dropout: Share = 0.1,
 ) -> Build:
     """Residual two-layer bottleneck after each block above the cut; starts as the identity."""
 

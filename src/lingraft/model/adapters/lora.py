@@ -18,10 +18,11 @@ from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
 from ...backbones import LayerStack
+from ...core.amounts import Factor, Width
 from ...core.errors import CheckpointError
 from . import Adapter, Build, adapters, is_counted_only, linear_layers, parameter_name
 from .peft_files import read_peft
@@ -33,8 +34,8 @@ Place = tuple[int, str]  # block, linear layer within it
 @adapters.register("lora")
 def lora(
     *,
-    rank: PositiveInt = 8,
-    alpha: PositiveFloat = 16,
+    rank: Width = 8,
+    alpha: Factor = 16,
     targets: Names | Literal["all-linear"] = "all-linear",
     start: Path | None = None,
 ) -> Build:

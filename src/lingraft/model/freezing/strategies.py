@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 
 from ...backbones import LayerStack
+from ...core.amounts import Layers, LayersOrNone
 from ...core.records import IDS
 from . import Phase, Strategy, freezing, of_layers
 
@@ -18,7 +19,7 @@ def frozen() -> Strategy:
 
 
 @freezing.register("top_layers")
-def top_layers(*, layers: PositiveInt = 4) -> Strategy:
+def top_layers(*, layers: Layers = 4) -> Strategy:
     """Unfreeze the uppermost layers from the first step on."""
     return Strategy(
         lambda num_layers: max(0, num_layers - layers), lambda stack: (Phase(0.0, of_layers(stack, layers)),)
@@ -26,7 +27,7 @@ def top_layers(*, layers: PositiveInt = 4) -> Strategy:
 
 
 @freezing.register("gradual")
-def gradual(*, layers: PositiveInt = 4) -> Strategy:
+def gradual(*, layers: Layers = 4) -> Strategy:
     """Gradual unfreezing: first no layer, then one more from the top at equal intervals (Howard & Ruder, 2018)."""
 
     def phases(stack: LayerStack) -> tuple[Phase, ...]:
@@ -37,7 +38,7 @@ def gradual(*, layers: PositiveInt = 4) -> Strategy:
 
 
 @freezing.register("head_first")
-def head_first(*, share: Annotated[float, Field(gt=0, lt=1)] = 0.25, layers: NonNegativeInt = 0) -> Strategy:
+def head_first(*, share: Annotated[float, Field(gt=0, lt=1)] = 0.25, layers: LayersOrNone = 0) -> Strategy:
     """Train the head alone for a share of the steps, then all parts and the top layers (Kumar et al., 2022)."""
 
     def phases(stack: LayerStack) -> tuple[Phase, ...]:
@@ -47,7 +48,7 @@ def head_first(*, share: Annotated[float, Field(gt=0, lt=1)] = 0.25, layers: Non
 
 
 @freezing.register("biases_and_norms")
-def biases_and_norms(*, layers: PositiveInt | None = None) -> Strategy:
+def biases_and_norms(*, layers: Layers | None = None) -> Strategy:
     """Biases and norms of the layers, of all or the uppermost (Ben Zaken et al., 2022)."""
 
     def phases(stack: LayerStack) -> tuple[Phase, ...]:

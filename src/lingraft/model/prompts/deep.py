@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from functools import partial
 
 import torch
-from pydantic import NonNegativeInt
 from torch import Tensor
 
+from ...core.amounts import TokensOrNone
 from . import Build, Init, prompts
 from .split import Make, SplitParameters, with_rows
 
@@ -21,8 +21,8 @@ from .split import Make, SplitParameters, with_rows
 @prompts.register("deep")
 def deep(
     *,
-    length: NonNegativeInt = 16,
-    language_length: NonNegativeInt = 8,
+    length: TokensOrNone = 16,
+    language_length: TokensOrNone = 8,
     init: Init = "states",
     text: str | None = None,
 ) -> Build:
@@ -46,8 +46,8 @@ def deep(
 @prompts.register("input")
 def input_prompt(
     *,
-    length: NonNegativeInt = 16,
-    language_length: NonNegativeInt = 0,
+    length: TokensOrNone = 16,
+    language_length: TokensOrNone = 0,
     init: Init = "states",
     text: str | None = None,
 ) -> Build:

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from functools import partial
 
 import torch
-from pydantic import NonNegativeInt
 from torch import Tensor
 
 from ...backbones import Prefix
+from ...core.amounts import TokensOrNone
 from . import Build, Init, prompts
 from .split import Make, SplitParameters, with_rows
 
@@ -22,8 +22,8 @@ from .split import Make, SplitParameters, with_rows
 @prompts.register("gated")
 def gated(
     *,
-    length: NonNegativeInt = 16,
-    language_length: NonNegativeInt = 8,
+    length: TokensOrNone = 16,
+    language_length: TokensOrNone = 8,
     init: Init = "states",
     text: str | None = None,
 ) -> Build:

@@ -13,9 +13,9 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
+from ...core.amounts import TokensOrNone, Width
 from . import Build, Init, prompts
 from .deep import PromptRows
 from .split import Make, with_rows
@@ -24,9 +24,9 @@ from .split import Make, with_rows
 @prompts.register("reparameterised")
 def reparameterised(
     *,
-    length: NonNegativeInt = 16,
-    language_length: NonNegativeInt = 8,
-    hidden: PositiveInt = 64,
+    length: TokensOrNone = 16,
+    language_length: TokensOrNone = 8,
+    hidden: Width = 64,
     init: Init = "states",
     text: str | None = None,
 ) -> Build:

@@ -18,12 +18,14 @@ from ruamel.yaml import YAML
 
 from ...core.files import Row
 from ...core.records import shots_in
+from ...core.terminal_text import printable
 from .. import charts, findings, wording
 from ..findings import Result
 from ..metrics.calibration import expected_calibration_error
 from ..run_files import RunFiles, is_right
 from ..words import words_of
 from . import Page, pages
+from .escaping import code_span, identifier, markdown_text, verbatim
 from .training_sections import learning, network, record, retained
 
 Context = dict[str, Any]
@@ -54,7 +56,10 @@ def model_card() -> Page:
     """Write the model card, in the form that the Hugging Face Hub reads."""
 
     def write(run: RunFiles) -> str:
-        context = _overview(run, findings.results(run)) | {"front_matter": _front_matter(run), "data": _data(run)}
+        context = _overview(run, findings.results(run)) | {
+            "front_matter": Markup(_front_matter(run)),
+            "data": _data(run),
+        }
         return _filled("model_card.md.j2", context)
 
     return write
@@ -64,15 +69,16 @@ def model_card() -> Page:
 
 
 def _filled(template: str, context: Context) -> str:
-    return _environment().get_template(template).render(context)
+    return _environment(template.endswith(".html.j2")).get_template(template).render(context)
 
 
 @cache
-def _environment() -> Environment:
-    """Return templates that escape in HTML, and refuse to print what nobody gave them."""
+def _environment(html: bool) -> Environment:
+    """Return templates that escape, in HTML or in Markdown, and refuse to print what nobody gave them."""
     environment = Environment(
         loader=PackageLoader("lingraft.results.pages"),
-        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        autoescape=html,
+        finalize=_printable if html else _as_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -88,13 +94,19 @@ def _environment() -> Environment:
     )
     environment.filters |= {function.__name__: function for function in said}
     environment.filters["interval"] = partial(wording.interval, digits=1)  # as the numbers that they stand beside
-    environment.filters |= {"plural": wording.plural, "capital": wording.capital, "cell": _cell}
+    environment.filters |= {"plural": wording.plural, "capital": wording.capital}
+    environment.filters |= {"code": code_span, "verbatim": verbatim}
     return environment
 
 
-def _cell(text: object) -> str:
-    """Return text that stays inside its cell of a Markdown table, and is not taken for HTML."""
-    return re.sub(r"\s+", " ", str(text)).replace("|", "\\|").replace("<", "&lt;")
+def _printable(value: object) -> object:
+    """Return a text without control characters, which HTML does not have."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _as_markdown(value: object) -> object:
+    """Return a text as Markdown that shows it, unless it is Markdown."""
+    return markdown_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 # --- Sections ---------------------------------------------------------------------------------------
@@ -252,9 +264,11 @@ def _front_matter(run: RunFiles) -> str:
         dict.fromkeys(filter(None, [run.data.get("licence"), run.summary.get("backbone", {}).get("licence")]))
     )
     fields: Row = {
-        "language": list(dict.fromkeys(code.partition("-")[0] for code in codes)),
+        "language": list(
+            dict.fromkeys(code[:3] for code in codes if code[3:4] == "-")
+        ),  # the Hub knows no private ones
         **_licence_fields(licences),
-        "base_model": str(run.summary.get("backbone", {}).get("name", "")).removeprefix("bundled:"),
+        "base_model": _hub_name(str(run.summary.get("backbone", {}).get("name", ""))),
         "library_name": "lingraft",
         "pipeline_tag": words_of(run.data).pipeline_tag,
         "tags": ["lingraft", "cross-lingual-transfer", "low-resource-languages", "adapter"],
@@ -264,11 +278,17 @@ def _front_matter(run: RunFiles) -> str:
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.dump({key: value for key, value in fields.items() if value}, text)
-    return text.getvalue()
+    return printable(text.getvalue())
+
+
+def _hub_name(checkpoint: str) -> str:
+    """Return a checkpoint's name; nothing where it is a path that the Hub could not have."""
+    name = checkpoint.removeprefix("bundled:")
+    return name if re.fullmatch(r"[\w./-]+", name) else ""
 
 
 def _licence_fields(licences: list[str]) -> Row:
     """Return the one licence of data and backbone; where they differ, the Hub's ``other`` and both names."""
     if len(licences) == 1:
-        return {"license": re.sub(r"\s+", "-", licences[0].lower())}
-    return {"license": "other", "license_name": "-and-".join(re.sub(r"\s+", "-", name.lower()) for name in licences)}
+        return {"license": identifier(licences[0])}
+    return {"license": "other", "license_name": "-and-".join(map(identifier, licences))}

@@ -14,8 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from ...core.amounts import Count
 from ...core.errors import DataError
 from ...core.records import Example
 from ...core.registry import unknown
@@ -44,9 +45,9 @@ class TrainingSource(BaseModel):
     """Which examples."""
     language: str | None = None
     """Default: the task's source language."""
-    examples: PositiveInt | None = None
+    examples: Count | None = None
     """At most so many, in whole groups."""
-    hold_out: PositiveInt | None = None
+    hold_out: Count | None = None
     """So many are the development set, in whole groups; the same ones whatever `examples` is."""
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from pydantic import PositiveFloat
 from torch import Tensor
 
+from ...core.amounts import Factor
 from . import AlignmentLoss, View, alignment
 
 
 @alignment.register("contrastive")
-def contrastive(*, temperature: PositiveFloat = 0.1) -> AlignmentLoss:
+def contrastive(*, temperature: Factor = 0.1) -> AlignmentLoss:
     """InfoNCE over in-batch translations, both directions (van den Oord et al., 2018)."""
 
     def loss(source: View, target: View) -> Tensor:

@@ -6,12 +6,13 @@ from typing import Annotated, TypeAlias
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 from torch import Tensor
 
+from ...core.amounts import Factor
 from . import AlignmentLoss, View, alignment
 
-PositiveFloats: TypeAlias = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+Factors: TypeAlias = Annotated[tuple[Factor, ...], Field(min_length=1, max_length=100)]
 
 
 @alignment.register("cka")
@@ -42,7 +43,7 @@ def centred_kernel(rows: Tensor) -> Tensor:
 
 
 @alignment.register("mmd")
-def mmd(*, multiples: PositiveFloats = (0.25, 0.5, 1.0, 2.0, 4.0)) -> AlignmentLoss:
+def mmd(*, multiples: Factors = (0.25, 0.5, 1.0, 2.0, 4.0)) -> AlignmentLoss:
     """Squared maximum mean discrepancy of the pooled states, Gaussian kernels (Gretton et al., 2012).
 
     Zero where the two sides are the same set of states, in whatever order: it brings the languages

@@ -8,14 +8,14 @@ of its own as long as the same label follows. The teacher is the same network, s
 from __future__ import annotations
 
 import torch.nn.functional as F
-from pydantic import PositiveFloat
 from torch import Tensor
 
+from ...core.amounts import Factor
 from . import AlignmentLoss, View, alignment
 
 
 @alignment.register("prediction")
-def prediction(*, temperature: PositiveFloat = 2.0) -> AlignmentLoss:
+def prediction(*, temperature: Factor = 2.0) -> AlignmentLoss:
     """KL divergence of the target's softened prediction from its translation's (Hinton et al., 2015)."""
 
     def loss(source: View, target: View) -> Tensor:

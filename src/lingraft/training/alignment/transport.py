@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 import torch
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from ...core.amounts import Factor, Rounds, TokensOrNone
 from . import AlignmentLoss, View, alignment
 from .contrastive import cosine_matrix
 from .word_alignment import content
@@ -19,7 +19,7 @@ from .word_alignment import content
 
 @alignment.register("transport")
 def transport(
-    *, epsilon: PositiveFloat = 0.05, iterations: PositiveInt = 30, prefix_tokens: NonNegativeInt | None = None
+    *, epsilon: Factor = 0.05, iterations: Rounds = 30, prefix_tokens: TokensOrNone | None = None
 ) -> AlignmentLoss:
     """Optimal-transport cost between the tokens of a pair, one minus cosine, by Sinkhorn (Cuturi, 2013).
 

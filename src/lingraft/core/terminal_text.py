@@ -1,0 +1,41 @@
+"""Text on its way to a terminal: as it is, without what would steer the terminal or pass for markup.
+
+Titles, labels, paths and messages of other libraries come from people and files. Whatever is printed goes through
+:class:`Terminal` or :func:`as_text`, and through nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+SEQUENCE = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor
+    "|(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"  # titles, links, and the like
+    "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # alone; line ends and tabs are fine
+)
+"""Control sequences of terminals, whole, and control characters."""
+
+
+def printable(text: str) -> str:
+    """Return text without control characters, the sequences that they begin, and halves of surrogate pairs."""
+    return SEQUENCE.sub("", text).encode("utf-8", "replace").decode("utf-8")
+
+
+def as_text(text: str, style: str = "") -> Text:
+    """Return printable text that is shown as it is, in a style."""
+    return Text(printable(text), style=style)
+
+
+class Terminal(Console):
+    """A console on which texts are shown as they are; colours come from :func:`as_text` alone."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return what is shown of a text, in cells of tables too."""
+        return super().render_str(printable(text), **options)

@@ -1,0 +1,166 @@
+"""How much memory and disk a run needs, estimated before any of it is taken.
+
+What a step of training keeps for its gradients, and the states of all texts, are most of it. The constants are
+measured on multilingual-e5-small (``benchmarks/footprint.py``): with one target language and with six, the estimate
+is within a third of the peak.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..backbones import LayerStack
+from ..backbones.shards import states_bytes
+from ..backbones.state_cache import states_folder
+from ..backbones.state_table import Dtype
+from ..core.errors import ConfigError
+from ..core.records import Features
+from ..recipe.settings import Recipe
+
+PROCESS = 0.7e9
+"""Bytes of Python, torch, transformers and the mapped rows of the word embeddings."""
+
+LEARNT = 20
+"""Bytes of a parameter that learns: itself, its gradient, two moments of Adam, its average."""
+
+KEPT = 120
+"""Bytes that a layer keeps of a token for the gradients, for each number of its width."""
+
+PREDICTED = 400
+"""Bytes of a prediction's line, its text included."""
+
+CERTAIN = 1.5
+"""Beyond so many times what the machine has, the estimate need not be exact to be right."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes that a run takes at its peak.
+
+    Attributes:
+        host: Memory of the process.
+        device: Memory where it trains, which is the same as the host's on a CPU.
+        states: On disk, in the cache.
+        folder: On disk, in the run folder.
+    """
+
+    host: float
+    device: float
+    states: int
+    folder: int
+
+
+def estimate_needs(
+    recipe: Recipe,
+    features: Mapping[tuple[str, str], Sequence[Features]],
+    stack: LayerStack,
+    *,
+    cut: int,
+    trained: int,
+    trials: int,
+) -> Needs:
+    """Estimate what a run takes.
+
+    Args:
+        recipe: The recipe.
+        features: All texts as token ids, by language and purpose.
+        stack: The layers of the backbone; without values will do.
+        cut: First layer with anything to train.
+        trained: Parameters that learn.
+        trials: How many there are; each keeps its parameters.
+    """
+    lengths = {key: [len(one.input_ids) for one in rows] for key, rows in features.items()}
+    states = states_size(features, stack.width, recipe.cache.dtype)
+    depth = stack.num_layers - max(0, cut)
+    step = KEPT * stack.width * depth * sum(_largest_batches(lengths, recipe.train.batch_size))
+    weights = 4 * sum(parameter.numel() for parameter in stack.layers.parameters())
+    tested = sum(len(rows) for (_, purpose), rows in features.items() if purpose == "test")
+    return Needs(
+        host=PROCESS + 2 * states,
+        device=weights + LEARNT * trained + step,
+        states=states,
+        folder=trials * (4 * trained + PREDICTED * tested) + LEARNT * trained,
+    )
+
+
+def states_size(features: Mapping[tuple[str, str], Sequence[Features]], width: int, dtype: Dtype) -> int:
+    """Return the bytes on disk of the states of all texts, as a recipe stores them."""
+    return sum(
+        states_bytes([len(one.input_ids) for one in rows], width=width, dtype=dtype) for rows in features.values()
+    )
+
+
+def _largest_batches(lengths: Mapping[tuple[str, str], Sequence[int]], batch_size: int) -> Iterator[int]:
+    """Yield the tokens, padding included, of the largest batch of the source language and of one other."""
+    batches = sorted(
+        (
+            min(batch_size, len(rows)) * max(rows)
+            for (_, purpose), rows in lengths.items()
+            if purpose == "learn" and rows
+        ),
+        reverse=True,
+    )
+    yield from batches[:2]
+
+
+def memory_problems(needs: Needs, device: torch.device) -> tuple[list[str], list[str]]:
+    """Say what of the machine a run would need more than there is.
+
+    Returns:
+        Problems, where it is certain, and warnings.
+    """
+    host, place = needs.host, "this machine"
+    there, wanted = machine_memory(), host + needs.device if device.type != "cuda" else host
+    if device.type == "cuda":
+        card = torch.cuda.get_device_properties(device).total_memory
+        if needs.device / card > wanted / there:
+            there, wanted, place = card, needs.device, str(device)
+    if wanted <= there:
+        return [], []
+    line = (
+        f"the run needs about {wanted / 1e9:,.1f} GB of memory, and {place} has {there / 1e9:,.1f}: lower "
+        "train.batch_size, backbone.max_length or the sizes of prompt and adapter, raise backbone.cut, or give fewer "
+        "texts"
+    )
+    return ([line], []) if wanted > CERTAIN * there else ([], [line])
+
+
+def refuse_too_large(needs: Needs, device: torch.device) -> None:
+    """Refuse what this machine certainly has no memory for.
+
+    Raises:
+        ConfigError: It needs far more than there is.
+    """
+    if problems := memory_problems(needs, device)[0]:
+        raise ConfigError(problems)
+
+
+def disk_warnings(needs: Needs, output_dir: Path) -> list[str]:
+    """Say where there may be no room for what a run writes; states may be there already."""
+    found = []
+    for what, folder, wanted in (("states", states_folder(), needs.states), ("run", output_dir, needs.folder)):
+        place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        free = shutil.disk_usage(place).free
+        if wanted > free:
+            found.append(
+                f"the {what} may take {wanted / 1e9:,.1f} GB of disk, and {place} has {free / 1e9:,.1f} GB free"
+            )
+    return found
+
+
+def machine_memory() -> float:
+    """Return the bytes of memory that this process may have: the machine's, or its container's; infinite if unknown."""
+    found = [float("inf")]
+    with suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()).isdecimal():
+        found.append(int(text))
+    return min(found)
