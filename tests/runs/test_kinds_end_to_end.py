@@ -400,6 +400,45 @@ def test_a_stopped_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_p
     assert verify(continued)["texts"] == 2 * SIZES["test"]
 
 
+# ---- Questions without an answer ----------------------------------------------------------------
+
+
+def test_questions_without_an_answer_are_learnt_and_scored(world, tiny_checkpoint, tmp_path, monkeypatch):
+    """A stopped run chooses the same threshold, which is saved: what is loaded says nothing where the run did."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
+    for path in sorted((world / "span_qa").glob("*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for paragraph in document["data"][0]["paragraphs"]:
+            paragraph["qas"][1] |= {"answers": [], "is_impossible": True}
+        (tmp_path / path.name).write_text(json.dumps(document), encoding="utf-8")
+
+    def wanted(output):
+        found = recipe("span_qa", world, tiny_checkpoint, tmp_path / output)
+        block = {"name": "span_qa", **found.task.options, "data_dir": str(tmp_path), "unanswerable": "keep"}
+        return recipe("span_qa", world, tiny_checkpoint, tmp_path / output, task=block)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(wanted("stopped"), reporter=Stopping(4, of="training"), save_every=-1.0)
+    stopped, folder = run(wanted("stopped")), run(wanted("whole"), pages=write_pages)
+    saved = (folder / "adaptation.safetensors").read_bytes()
+    assert (stopped / "adaptation.safetensors").read_bytes() == saved
+    assert load_file(folder / "adaptation.safetensors")["head.threshold"].item() != 0.0
+    rows = lines(folder, TRIALS[0], TARGET)
+    assert [row["gold"] == [""] for row in rows] == [False, True] * (SIZES["test"] // 2)
+    assert all(row["right"] == (row["value"] in row["gold"]) for row in rows)
+    document = json.loads((tmp_path / f"{TARGET}.test.json").read_text(encoding="utf-8"))
+    items = [
+        {"question": asked["question"], "context": paragraph["context"]}
+        for paragraph in document["data"][0]["paragraphs"]
+        for asked in paragraph["qas"]
+    ]
+    predicted = load(folder).predict(items, language=TARGET)
+    assert [one.value for one in predicted] == [row["value"] for row in rows]
+    assert verify(folder)["texts"] > 0
+    note = f"of {SIZES['test']} questions have no answer; that is learnt and scored, as in SQuAD v2"
+    assert note in (folder / "report.html").read_text(encoding="utf-8")
+
+
 # ---- Other recipes ---------------------------------------------------------------------------------
 
 
