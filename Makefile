@@ -2,6 +2,8 @@
 # make test    all tests
 # make check   lint, types, import contracts, then all tests
 # make attack  ten times the mutated inputs that the tests try
+# make crash   kill and refuse a small run at every write and step
+# make robustness   all attacks, and their table in docs/robustness.md
 # make wheel-test   the unit tests again, on the package as users install it
 
 PYTHON ?= python3
@@ -9,7 +11,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
-.PHONY: demo test check lint attack wheel-test clean
+.PHONY: demo test check lint attack crash robustness wheel-test clean
 
 demo: $(INSTALLED)
 	$(BIN)/lingraft demo
@@ -29,6 +31,16 @@ lint: $(INSTALLED)
 attack: LINGRAFT_ATTACKS ?= 10
 attack: $(INSTALLED)
 	LINGRAFT_ATTACKS=$(LINGRAFT_ATTACKS) $(PYTEST) -m attack
+
+crash: LINGRAFT_ATTACKS ?= 1000
+crash: $(INSTALLED)
+	LINGRAFT_ATTACKS=$(LINGRAFT_ATTACKS) $(PYTEST) tests/attack/test_crash.py
+
+robustness: $(INSTALLED)
+	mkdir -p build
+	rm -f build/attacks.jsonl
+	LINGRAFT_ATTACK_RECORD=$(CURDIR)/build/attacks.jsonl $(PYTEST) -m attack
+	$(BIN)/python tests/attack/page.py build/attacks.jsonl docs/robustness.md
 
 wheel-test: $(INSTALLED)
 	rm -rf build

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from lingraft.core.files import read_object
+from lingraft.data.table import read_table
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.run_files import read_run
+from lingraft.runs.given import given_data
 from lingraft.serving.predictor import load
 from quick_run import run
 from tiny import REPOSITORY
@@ -19,30 +21,43 @@ SMALL = [
     *("adapter.name=bottleneck", "adapter.width=4", "adapter.language_width=2"),
 ]
 
-ENGLISH, SWAHILI = "eng-Latn", "swh-Latn"
+ENGLISH, SWAHILI, COAST = "eng-Latn", "swh-Latn", "swh-Latn-x-coast"
 
 PROMISED = {
     "all_labels": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 40}),
+    "continued": ({ENGLISH: 0, SWAHILI: 12, COAST: 40}, {ENGLISH: 27, SWAHILI: 0, COAST: 0}),
+    "data_in_memory": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
     "files_without_language": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
     "no_test_set": ({SWAHILI: 35}, {SWAHILI: 35}),
     "one_file": ({ENGLISH: 0, SWAHILI: 12}, {ENGLISH: 27, SWAHILI: 0}),
     "one_language": ({SWAHILI: 12}, {SWAHILI: 35}),
+    "own_language": ({"mylang": 12}, {"mylang": 21}),
     "unlabelled_test": ({ENGLISH: 0, SWAHILI: 0}, {ENGLISH: 27, SWAHILI: 0}),
 }
 """By recipe: how many texts of each language are scored, and how many labels of it are learnt from; every eighth
 group of training examples is held out as development set where there is none."""
 
 
+def in_memory(split, name):
+    """Give a table of the folder as a list of dicts."""
+    return {split: [row for _, row in read_table(FOLDER / "data" / name)]}
+
+
+GIVEN = {"data_in_memory": in_memory("train", "english.csv") | in_memory("test", "swahili_test.csv")}
+"""What is given in Python beside a recipe."""
+
+
 @pytest.fixture
 def situation(tiny_checkpoint, tmp_path, monkeypatch):
-    """A function that runs a recipe of the folder, or reads it."""
+    """A function that runs a recipe of the folder, and returns the run's folder."""
     monkeypatch.chdir(REPOSITORY)
 
-    def read(name, *overrides):
+    def run_it(name, *overrides):
         small = [*SMALL, f"backbone.checkpoint={tiny_checkpoint}", f"output_dir={tmp_path / name}", *overrides]
-        return read_recipe(Path("examples/situations") / f"{name}.yaml", small)
+        with given_data(GIVEN.get(name)) as settings:
+            return run(read_recipe(Path("examples/situations") / f"{name}.yaml", [*settings, *small]))
 
-    return read
+    return run_it
 
 
 def test_every_recipe_has_a_promise_and_a_paragraph():
@@ -61,7 +76,7 @@ def test_a_recipe_is_short(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_situation_runs(situation, name):
     """It learns from what it promises, and scores what it promises, in the languages that it names and no other."""
-    folder = run(situation(name))
+    folder = situation(name)
     tested, labelled = PROMISED[name]
     found = read_run(folder)
     languages = read_object(folder / "data.json")["languages"]
@@ -72,7 +87,21 @@ def test_a_situation_runs(situation, name):
 
 def test_a_model_without_a_test_set_predicts(situation):
     """It has learnt, and answers as any other."""
-    folder = run(situation("no_test_set"))
+    folder = situation("no_test_set")
     (answer,) = load(folder).predict(["Mvua itanyesha kesho."], language="sw")
     assert answer.value in ("health", "market", "weather")
-    assert len((run(situation("unlabelled_test")) / f"answers.{SWAHILI}.jsonl").read_text().splitlines()) == 12
+    assert len((situation("unlabelled_test") / f"answers.{SWAHILI}.jsonl").read_text().splitlines()) == 12
+
+
+def test_a_finished_run_continues(situation):
+    """With another language, beside which the run without it stays whole, and with another seed."""
+    test = "swahili_test.csv"
+    first = situation("continued", "task.target_languages=[swh-Latn]", f"task.files.test={{swh: {test}}}")
+    made = (first / "adaptation.safetensors").read_bytes()
+    folder = situation("continued")
+    assert (folder / "earlier" / "1-target" / "adaptation.safetensors").read_bytes() == made
+    assert situation("continued", "seeds=[1,2]") == folder
+    scores = read_run(folder).scores
+    assert {(score.language, score.seed) for score in scores} == {
+        (code, seed) for code in (SWAHILI, COAST) for seed in (1, 2)
+    }

@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "load", "run"]
 
 
-def run(recipe: Path | str | Mapping[str, Any], *overrides: str, quiet: bool = False) -> Path:
+def run(
+    recipe: Path | str | Mapping[str, Any],
+    *overrides: str,
+    data: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+) -> Path:
     """Run a recipe to its report, or continue where it stopped.
 
     Args:
         recipe: A YAML file, or the same as plain data.
         overrides: Settings to change, e.g. ``"train.learning_rate=1e-3"``.
+        data: Tables in the place of the recipe's files: ``train``, ``dev``, ``test`` and ``parallel``, each a list of
+            dicts, a ``DataFrame`` of pandas or polars, an Arrow table or a ``datasets.Dataset``, or such tables by
+            language. The recipe's ``fields`` name their columns.
         quiet: Say nothing but warnings.
 
     Returns:
@@ -34,15 +42,20 @@ def run(recipe: Path | str | Mapping[str, Any], *overrides: str, quiet: bool = F
     """
     from .core.progress import Reporter
     from .recipe.parsing import parse_recipe, read_recipe
+    from .runs.given import given_data
     from .runs.pipeline import run as run_recipe
 
-    if isinstance(recipe, Mapping):
-        return run_recipe(parse_recipe(recipe, overrides), reporter=Reporter(quiet=quiet))
-    return run_recipe(read_recipe(Path(recipe), overrides), reporter=Reporter(quiet=quiet))
+    with given_data(data) as settings:
+        changed = (*settings, *overrides)
+        values = isinstance(recipe, Mapping)
+        parsed = parse_recipe(recipe, changed) if values else read_recipe(Path(str(recipe)), changed)
+        return run_recipe(parsed, reporter=Reporter(quiet=quiet))
 
 
 def load(folder: Path | str) -> Adapted:
-    """Load a finished run; ``load(folder).predict(texts, language="yor-Latn")`` labels texts.
+    """Load a finished run; ``load(folder).predict(texts)`` labels texts, in the run's only target language.
+
+    ``predict_proba(texts)`` gives the probabilities of all classes, ``answers(named_texts)`` a stream of answers.
 
     Raises:
         CheckpointError: There is no finished run, or its backbone is not the one it was trained on.

@@ -1,4 +1,4 @@
-"""What must hold of every reading of something hostile: it is used, or refused in one line; cheaply, and nowhere else."""
+"""What must hold of every reading of something hostile: used, or refused in one line; cheaply, and nowhere else."""
 
 import resource
 import sys

@@ -15,7 +15,7 @@ from full_disk import full_disk
 from invented import TARGET, world_recipe, write_world
 from lingraft.core.errors import LingraftError
 from lingraft.core.files import TEMPORARY, watch_writes
-from quick_run import QUIET, Stopping, differing, run
+from quick_run import QUIET, Stopping, differing, quick_compare, run
 from second_reader import contradictions
 
 pytestmark = pytest.mark.attack
@@ -40,29 +40,25 @@ def world(tmp_path_factory):
     return write_world(tmp_path_factory.mktemp("world"), train=12, dev=6, test=6, pairs=8)
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tiny_checkpoint):
-    """The tiny checkpoint, old enough that a run always notes its digests in the cache: the same writes each time."""
-    for path in tiny_checkpoint.iterdir():
-        os.utime(path, (0, 0))
-    return tiny_checkpoint
-
-
 @pytest.fixture
-def start(world, checkpoint, tmp_path, monkeypatch):
+def start(world, tiny_checkpoint, tmp_path, monkeypatch):
     """A function that runs the recipe in a folder of that name, with a cache of its own."""
 
-    def begin(name, *, reporter=QUIET, save_every=SAVED):
+    def begin(name, *overrides, reporter=QUIET, save_every=SAVED):
         monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / f"{name}-cache"))
         wanted = world_recipe(
             world,
-            [*PARTS, f"output_dir={tmp_path / name}"],
-            backbone={"checkpoint": str(checkpoint), "max_length": 32},
+            [*PARTS, f"output_dir={tmp_path / name}", *overrides],
+            backbone={"checkpoint": str(tiny_checkpoint), "max_length": 32},
             parallel={"files": str(world / f"pairs.{TARGET}.tsv")},
         )
         return run(wanted, reporter=reporter, save_every=save_every)
 
     return begin
+
+
+NOTED = ("digests", "precision")
+"""Parts of the cache that are written or not as the clock has it: no two runs need write the same there."""
 
 
 class Points:
@@ -73,6 +69,8 @@ class Points:
 
     def __call__(self, stage, path, temporary):
         """Count a stage; at the right one, act."""
+        if path.parent.name in NOTED:
+            return
         self.seen.append((stage, path))
         if len(self.seen) == self.at:
             self.act(stage, path, temporary)
@@ -88,9 +86,9 @@ def whole(start):
     return folder, points.seen
 
 
-def faults(start, name, whole):
+def faults(start, name, whole, *overrides):
     """Continue what was stopped; what of it is not as in ``whole``, contradicts itself, or is left lying about."""
-    folder = start(name)
+    folder = start(name, *overrides)
     left = [path.name for path in folder.rglob(f"{TEMPORARY}*")]
     found = [*differing(folder, whole), *contradictions(folder), *left]
     for place in (folder, folder.with_name(f"{name}-cache")):
@@ -123,6 +121,66 @@ def test_a_run_killed_at_any_write_ends_the_same(start, whole):
             start("kill-write")
         found[at] = faults(start, "kill-write", folder)
     settle("a run killed at an atomic write", found)
+
+
+def test_a_run_killed_while_it_grows_ends_the_same(start, whole):
+    """A finished run that is given another seed, and a kill: nothing of what was finished is lost or left out."""
+    folder, _ = whole
+    points, grown = Points(), "grow-run"
+    start(grown, "seeds=[1]")
+    with watch_writes(points):
+        start(grown)
+    tried = sampled(range(1, len(points.seen) + 1), 4, seed=2)
+    shutil.rmtree(folder.with_name(grown))
+    found = {}
+    for at in tried:
+        start("kill-grow", "seeds=[1]")
+        with watch_writes(Points(at, leave_half)), pytest.raises(Killed):
+            start("kill-grow")
+        found[at] = faults(start, "kill-grow", folder)
+    settle("a finished run killed while it is given another seed", found)
+
+
+def test_a_run_with_files_for_other_libraries_killed_at_any_write_of_them_ends_the_same(start):
+    """A LoRA is also written as PEFT reads it."""
+    lora = ["adapter={name: lora, rank: 2}", "seeds=[1]"]
+    points = Points()
+    with watch_writes(points):
+        folder = start("lora-run", *lora)
+    stages = [at for at, (_, path) in enumerate(points.seen, start=1) if path.parent.name == "peft_lora"]
+    found = {}
+    for at in sampled(stages, 3):
+        with watch_writes(Points(at, leave_half)), pytest.raises(Killed):
+            start("kill-lora", *lora)
+        found[at] = faults(start, "kill-lora", folder, *lora)
+    settle("a run killed while it writes for other libraries", found)
+
+
+def test_a_comparison_killed_at_any_write_ends_with_the_same_scores(world, tiny_checkpoint, tmp_path, monkeypatch):
+    """In whichever method it was; a comparison's other files say how long it took."""
+
+    def begin(name):
+        monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / f"{name}-cache"))
+        small = [*PARTS, "seeds=[1]", "train.num_train_epochs=1", f"output_dir={tmp_path / name}"]
+        backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}
+        compared = {"methods": ["frozen-head", "lingraft"], "learning_rates": {"lingraft": [1e-3, 1e-2]}}
+        parallel = {"files": str(world / f"pairs.{TARGET}.tsv")}
+        quick_compare(world_recipe(world, small, backbone=backbone, compare=compared, parallel=parallel))
+        return (tmp_path / name / "scores.jsonl").read_text(encoding="utf-8")
+
+    points = Points()
+    with watch_writes(points):
+        whole = begin("whole-comparison")
+    found = {}
+    for at in sampled(range(1, len(points.seen) + 1), 3, seed=3):
+        with watch_writes(Points(at, leave_half)), pytest.raises(Killed):
+            begin("kill-comparison")
+        same = begin("kill-comparison") == whole
+        left = [path.name for path in (tmp_path / "kill-comparison").rglob(f"{TEMPORARY}*")]
+        found[at] = left if same else ["scores.jsonl", *left]
+        for place in ("kill-comparison", "kill-comparison-cache"):
+            shutil.rmtree(tmp_path / place)
+    settle("a comparison killed at an atomic write", found)
 
 
 def kill():

@@ -283,7 +283,7 @@ def test_damaged_config_is_reported(checkpoint, read):
         read(str(checkpoint))
 
     (checkpoint / "config.json").write_text("{")
-    with pytest.raises(CheckpointError, match="not JSON"):
+    with pytest.raises(CheckpointError, match="expected JSON"):
         read(str(checkpoint))
 
 

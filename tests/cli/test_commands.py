@@ -11,10 +11,8 @@ import shutil
 import pytest
 
 import lingraft
-from lingraft.backbones.state_cache import states_folder
-from lingraft.cli.predict import write_predictions
 from lingraft.cli.starters import starters
-from lingraft.core.records import Prediction
+from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.pages.run_markdown import write_results_page
 from lingraft.results.run_files import read_run, trial_of
@@ -112,16 +110,61 @@ def test_predictions_come_as_json_lines_with_confidence(call, finished, tmp_path
     assert rows[0]["confidence"] == pytest.approx(expected[0].confidence, abs=1e-4)
 
 
-def test_a_table_of_predictions_has_the_columns_of_all_rows():
-    """Rows may have more keys than the first; a column `label` of the user's own gives way to the prediction."""
-    stream = io.StringIO()
-    rows = [{"question": "Who?"}, {"question": "What?", "id": 7, "label": "mine"}]
-    answers = [Prediction(str(i), "eng-Latn", "Ada", 0.5) for i in range(2)]
-    write_predictions(stream, rows, answers, "csv")
-    assert list(csv.DictReader(io.StringIO(stream.getvalue()))) == [
-        {"question": "Who?", "id": "", "label": "Ada", "confidence": "0.5"},
-        {"question": "What?", "id": "7", "label": "Ada", "confidence": "0.5"},
-    ]
+def test_a_row_keeps_its_place_and_its_columns_and_is_scored_as_it_is(call, finished, tmp_path):
+    """What is predicted for a table with ids goes to `score` beside the same table; an empty text is missing."""
+    table = tmp_path / "texts.csv"
+    table.write_text("id,text,topic\n17,bako cora mira,sun\n18,,rain\n19,goma dune mira,rain\n", encoding="utf-8")
+    for form in ("jsonl", "csv"):
+        printed = call("predict", finished, table, "--format", form)
+        predicted = tmp_path / f"predicted.{form}"
+        predicted.write_text(printed.out, encoding="utf-8")
+        rows = (
+            list(map(json.loads, printed.out.splitlines()))
+            if form == "jsonl"
+            else list(csv.DictReader(io.StringIO(printed.out)))
+        )
+        assert [(row["id"], row["topic"]) for row in rows] == [("17", "sun"), ("18", "rain"), ("19", "rain")]
+        assert rows[1]["label"] == ""
+        assert re.search(r"3 lines, [\d,.]+ lines per second", printed.err)
+        scored = call("score", predicted, table, "--metric", "accuracy", "--label", "topic", "--missing-is-wrong")
+        assert "1 without a prediction" in scored.out
+
+
+def test_python_and_the_command_line_answer_alike(call, finished):
+    """Without a language: in the run's only target, and nothing is said of it."""
+    printed = call("predict", finished, "--quiet", "--probabilities", stdin="bako beli\n\n")
+    first, empty = map(json.loads, printed.out.splitlines())
+    adapted = lingraft.load(finished)
+    (expected,) = adapted.predict(["bako beli"])
+    assert expected == adapted.predict(["bako beli"], language="sw")[0]
+    assert (first["label"], first["confidence"]) == (expected.value, round(expected.confidence, 4))
+    assert list(first["probabilities"].values()) == pytest.approx(
+        adapted.predict_proba(["bako beli"]).values[0], abs=1e-5
+    )
+    assert (empty["label"], printed.err) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "told"),
+    [
+        ((), '{"text": "bako"}\nbeli\n', "standard input, line 2: is not JSON"),
+        (
+            (),
+            '{"body": "bako"}\n',
+            "standard input, line 1: there is no column 'text' (for `text`); its columns are body",
+        ),
+        (("--text", "body"), '{"text": "bako"}\n', "say which with --text COLUMN"),
+        ((), '{"text": "be\\ud83d"}\n', "standard input, line 1: column 'text' holds half a surrogate pair"),
+        ((), '{"text": "bako", "note": "\\udc00"}\n', "column 'note' holds half a surrogate pair"),
+        (("--input-format", "csv"), "a,b\n1\n", "standard input, line 2: has 1 cell, but the header has 2"),
+    ],
+)
+def test_what_is_wrong_with_standard_input_is_one_line(command, finished, arguments, stdin, told):
+    """With its line, and what to do."""
+    done = command("predict", finished, *arguments, stdin=stdin)
+    assert done.code == 1
+    assert told in done.err
+    assert len([line for line in done.err.splitlines() if line.startswith("error")]) == 1
 
 
 def test_predictions_read_standard_input_and_write_csv(call, finished):

@@ -7,8 +7,7 @@ import pytest
 
 from lingraft.core.errors import DataError
 from lingraft.core.records import Answer, ChoiceExample, SpanExample
-from lingraft.data.example_tables import choice_examples, span_rows
-from lingraft.data.unlabelled import read_items
+from lingraft.data.example_tables import choice_examples, span_rows, tagged_rows
 
 COPA = {
     "text": "premise", "question": "question", "alternatives": ["choice1", "choice2"], "label": "label", "id": "idx",
@@ -253,17 +252,12 @@ def test_xcopa_is_parallel(shared_data):
         assert len(sets) == 1
 
 
-# ---- Items to predict on ---------------------------------------------------------------------------
-
-
-def test_questions_to_predict_on_are_rows(tmp_path):
-    """All columns are kept; one that is missing is told with its line."""
-    path = tmp_path / "questions.jsonl"
-    path.write_text('{"question": "ada?", "context": "beli", "mark": 7}\n', encoding="utf-8")
-    assert read_items(path, ("question", "context")) == [{"question": "ada?", "context": "beli", "mark": 7}]
-    path.write_text('{"question": "ada?", "context": "beli"}\n{"question": "cora?"}\n', encoding="utf-8")
-    with pytest.raises(DataError, match=r"line 2: there is no column 'context'"):
-        read_items(path, ("question", "context"))
-    path.write_text("\n", encoding="utf-8")
-    with pytest.raises(DataError, match="has no rows"):
-        read_items(path, ("question",))
+@pytest.mark.parametrize(
+    ("words", "tags", "told"), [(["a\ud83d"], ["O"], "column 'words' holds"), (["a"], ["B-\ud83d"], "the tag holds")]
+)
+def test_half_a_character_in_a_sentence_is_told(tmp_path, words, tags, told):
+    """In a word or a tag: neither could be written again."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"words": words, "tags": tags}) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=f"line 1.*{told} half a surrogate pair"):
+        tagged_rows(path, fields={"words": "words", "tags": "tags"}, language="yo")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.data.languages import INDIVIDUAL, aliases, canonical, cldr_locale, display_name, related
+from lingraft.data.languages import INDIVIDUAL, aliases, among, canonical, cldr_locale, display_name, is_listed, related
 
 
 @pytest.mark.parametrize(
@@ -134,3 +134,62 @@ def test_scripts_that_contain_each_other_are_related(code, others):
 def test_withdrawn_codes_are_their_successors(withdrawn, code):
     """Those that ISO 639-3 merged into another, not those that are a variety of one elsewhere."""
     assert canonical(withdrawn) == code
+
+
+@pytest.mark.parametrize(
+    ("spelling", "code"),
+    [
+        ("x-mine", "x-mine"), ("qaa-x-mine", "qaa-x-mine"), ("QAA_x_Mine", "qaa-x-mine"),
+        ("sw-x-coast", "swh-Latn-x-coast"),
+        ("qtz-Latn-x-a-b1", "qtz-Latn-x-a-b1"), ("mylang", "mylang"), ("MyLang", "mylang"),
+        ("mylang-arab", "mylang-Arab"),
+        ("ourtongu", "ourtongu"),
+    ],
+)  # fmt: skip
+def test_a_language_of_one_s_own_is_taken_as_it_is(spelling, code):
+    """Private tags, and names that are nobody else's; they are files' names, too."""
+    assert canonical(spelling) == canonical(canonical(spelling)) == code
+    assert not is_listed(spelling)
+    assert code in aliases(spelling)
+    assert code.replace("-", "_") in aliases(spelling)
+    assert (related(spelling), cldr_locale(spelling)) == ((), None)
+
+
+def test_languages_of_one_s_own_are_named_as_they_are_written():
+    """After the language that they are a variety of, where they say one."""
+    assert [display_name(code) for code in ("mylang", "qaa-x-mine", "x-mine", "sw-x-coast", "mylang-Arab")] == [
+        "mylang", "qaa-x-mine", "x-mine", "Swahili (coast)", "mylang-Arab",
+    ]  # fmt: skip
+    assert "mine" in aliases("qaa-x-mine")
+
+
+@pytest.mark.parametrize(
+    "spelling", ["yorubaa", "hause", "spansh", "igbp", "en-x-", "x-toolongaword", "mylang-Latm", "a b c"]
+)
+def test_a_slip_of_the_pen_is_no_language_of_one_s_own(spelling):
+    """What is nearly a known name is refused, and so is what is no tag; the message shows how to write one."""
+    with pytest.raises(DataError):
+        canonical(spelling)
+    with pytest.raises(DataError, match=r"x-NAME, such as x-mine"):
+        canonical("yorubaa")
+
+
+@pytest.mark.parametrize(
+    ("code", "listed"), [("yor-Latn", True), ("sr-Latn", True), ("quy", True), ("qaa-Latn", False)]
+)
+def test_what_lists_have_is_known(code, listed):
+    """A well-formed code may be on none."""
+    assert is_listed(code) is listed
+
+
+@pytest.mark.parametrize(
+    ("code", "known", "found"),
+    [
+        ("kor-Hang", ["eng-Latn", "kor-Kore"], "kor-Kore"), ("kor-Hang", ["kor-Hang", "kor-Kore"], "kor-Hang"),
+        ("zho-Hani", ["zho-Hans", "zho-Hant"], "zho-Hani"), ("zho-Hani", ["zho-Hant"], "zho-Hant"),
+        ("yor-Latn", ["kor-Kore"], "yor-Latn"),
+    ],
+)  # fmt: skip
+def test_a_language_is_found_among_others_in_its_overlapping_script(code, known, found):
+    """Itself first; not where two could be meant."""
+    assert among(code, known) == found

@@ -165,9 +165,9 @@ def test_tmx_of_other_languages_lists_them(tmp_path):
 
 
 def test_gettext_po(tmp_path):
-    """Translated entries are pairs, plural forms separately; unfinished ones are counted."""
+    """Translated entries are pairs, plural forms separately; unfinished and obsolete ones are counted."""
     text = read(write(tmp_path, "yo.po", PO))
-    assert (text.kind, text.read, text.empty) == ("gettext", 5, 2)
+    assert (text.kind, text.read, text.empty) == ("gettext", 6, 3)
     assert sides(text) == [("Open %s", "Ṣí %s"), ("one file", "fáìlì kan"), ("%d files", "fáìlì %d")]
 
 
@@ -194,6 +194,11 @@ def test_gettext_mo(tmp_path):
         ("a.po", 'msgid "a"\nmsgstr "b"\nnonsense\n', "line 3: is not gettext"),
         ("a.po", b'msgid "a"\nmsgstr "caf\xe9"\n', "line 2: is not UTF-8"),
         ("a.mo", b"nonsense", "is no compiled gettext catalogue"),
+        (
+            "a.jsonl",
+            '{"en": "water", "yo": "omi"}\n{"en": "fire", "yo": "\\ud83d"}\n',
+            "line 2: column 'yo' holds half a surrogate pair at position 1",
+        ),
         ("a.docx", "x", r"cannot tell the format from \.docx"),
     ],
 )

@@ -14,6 +14,7 @@ from lingraft.core.errors import DataError
 from lingraft.core.records import PairExample
 from lingraft.data import sources
 from lingraft.data.table import locate, pair_examples, read_table
+from lingraft.data.table_formats import describe_delimiter
 from tiny import SHARED_DATA
 
 needs_shared = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the public data sets of ../shared/data are absent")
@@ -165,8 +166,9 @@ def test_csv_line_numbers_survive_quoted_line_breaks(tmp_path):
         ("a.jsonl", '{"sentence": "x", "topic": ["a"]}', "holds a list; expected one label"),
         ("a.jsonl", '{"sentence": "\\ud800", "topic": "a"}', "half a surrogate pair at position 1"),
         ("a.jsonl", '{"sentence": "x", "topic": "a"}\n{"sentence": ', "line 2: is not JSON"),
-        ("a.jsonl", "[" * 100_000, "line 1: is not JSON"),
-        ("a.jsonl", '["x", "a"]', "line 1: is a JSON list, not an object"),
+        ("a.jsonl", "[" * 100_000, "is not JSON"),
+        ("a.jsonl", '["x", "a"]', "item 1: is a JSON str, not an object"),
+        ("a.jsonl", '{"sentence": "x", "topic": "a"}\n["x", "a"]', "line 2: is a JSON list, not an object"),
         ("a.csv", "sentence,topic\none, two,a\n", r"line 2: has 3 cells, but the header has 2 \(sentence, topic\)"),
         ("a.csv", 'sentence,topic\n"one,a\ntwo,b\n', "line 2: is not CSV.*quote left open"),
         ("a.csv", "topic,topic\none,a\n", "line 1: the header names column 'topic' twice"),
@@ -321,3 +323,77 @@ def test_of_two_overlapping_scripts_none_is_taken(tmp_path):
         locate("{language}.tsv", "zho-Hani", tmp_path)
     (tmp_path / "zho_Hans.tsv").unlink()
     assert locate("{language}.tsv", "zho-Hani", tmp_path).name == "zho_Hant.tsv"
+
+
+# ---- Forms that tables come in ---------------------------------------------------------------------
+
+ROWS = [("Bei ya mahindi, tena", "market"), ("Kliniki itafunguliwa", "health")]
+CELLS = [{"sentence": text, "topic": label} for text, label in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", 'sentence;topic\n"Bei ya mahindi, tena";market\nKliniki itafunguliwa;health\n'),
+        ("a.csv", "sentence\ttopic\nBei ya mahindi, tena\tmarket\nKliniki itafunguliwa\thealth\n"),
+        ("a.csv", "sentence|topic\nBei ya mahindi, tena|market\nKliniki itafunguliwa|health\n"),
+        ("a.csv", 'sentence,topic\r"Bei ya mahindi, tena",market\rKliniki itafunguliwa,health\r'),
+        ("a.csv", '\ufeffsentence,topic\r\n"Bei ya mahindi, tena",market\r\nKliniki itafunguliwa,health'),
+        ("a.tsv", 'sentence,topic\n"Bei ya mahindi, tena",market\nKliniki itafunguliwa,health\n'),
+        ("a.json", json.dumps(CELLS)),
+        ("a.json", json.dumps(CELLS, indent=1)),
+        ("a.jsonl", json.dumps(CELLS, indent=1)),
+        ("a.json", "\n".join(map(json.dumps, CELLS))),
+    ],
+    ids=["semicolons", "tabs", "bars", "old ends of lines", "mark", "commas in a tsv", "array", "laid out", "in jsonl",
+         "lines"],
+)  # fmt: skip
+def test_a_table_is_read_however_it_is_written(tmp_path, name, content):
+    """What separates cells and lines is seen; the rows are the same."""
+    path = write(tmp_path, name, content)
+    assert [row for _, row in read_table(path)] == CELLS
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "told"),
+    [
+        ("a.csv", "sentence;topic", "a.csv: cells are separated by semicolons"),
+        ("a.csv", '"a;b",topic', None),
+        ("a.csv", "sentence", None),
+        ("a.csv", "a,b;c;d", None),
+        ("a.tsv", "sentence,topic", "a.tsv: cells are separated by commas"),
+        ("a.tsv", "sentence\ttopic, or so", None),
+        ("a.jsonl", "{}", None),
+    ],
+)
+def test_an_unusual_separator_is_told(tmp_path, name, header, told):
+    """What the suffix promises is believed where it is there at all."""
+    assert describe_delimiter(write(tmp_path, name, f"{header}\n")) == told
+
+
+def test_a_cell_may_be_as_long_as_a_line(tmp_path):
+    """The csv module's own bound is smaller than ours."""
+    path = write(tmp_path, "a.csv", f'sentence,topic\n"{"x," * 96_000}",a\n')
+    assert [len(row["sentence"]) for _, row in read_table(path)] == [192_000]
+
+
+def test_a_quote_that_is_never_closed_is_told_with_the_bound(tmp_path):
+    """A cell that swallows the rest of the file."""
+    path = write(tmp_path, "a.csv", 'sentence,topic\n"open,a\n' + "line,b\n" * 200_000)
+    with pytest.raises(DataError, match=r"line 2: a cell is longer than 1,000,000 characters.*is a quote left open"):
+        list(read_table(path))
+
+
+def test_of_parquet_only_what_is_asked_for_must_be_readable(tmp_path):
+    """A date that Python has no room for, or text that is none, is in nobody's way until it is wanted."""
+    pa = pytest.importorskip("pyarrow")
+    faulty = pa.array([b"\xff", b"ok"], pa.binary()).view(pa.string())
+    far = pa.array([10**6, 10**9], pa.date32())
+    table = pa.table({"sentence": ["one", "two"], "topic": ["a", "b"], "odd": faulty, "when": far})
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "a.parquet")
+    fields = {"text": "sentence", "label": "topic"}
+    found = pair_examples(tmp_path / "a.parquet", fields=fields, language="yo")
+    assert [(one.text_a, one.label) for one in found] == [("one", "a"), ("two", "b")]
+    for column in ("odd", "when"):
+        with pytest.raises(DataError, match=rf"a\.parquet, line \d: column '{column}' holds what cannot be read"):
+            pair_examples(tmp_path / "a.parquet", fields=fields | {"label": column}, language="yo")

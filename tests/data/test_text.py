@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.data.text import MAX_LINE_BYTES, normalise, open_bytes, read_lines, suffix_of
+from lingraft.data.bounds import LINE_BYTES
+from lingraft.data.text import normalise, open_bytes, read_lines, suffix_of
 
 
 @given(st.text())
@@ -68,7 +69,7 @@ def test_utf16_is_recognised(tmp_path):
 def test_a_huge_line_is_refused(tmp_path):
     """A single-line file of ten megabytes is refused after its first one."""
     path = tmp_path / "a.txt"
-    path.write_bytes(b"x" * 10 * MAX_LINE_BYTES)
+    path.write_bytes(b"x" * 10 * LINE_BYTES)
     with pytest.raises(DataError, match="line 1: is longer than 1,000,000 bytes"):
         list(read_lines(path))
 
@@ -77,8 +78,8 @@ def test_a_line_of_exactly_the_limit_is_read(tmp_path):
     """The limit itself is allowed, whatever ends the line."""
     for end in (b"", b"\n", b"\r\n"):
         path = tmp_path / "a.txt"
-        path.write_bytes(b"x" * MAX_LINE_BYTES + end)
-        assert [len(line) for _, line in read_lines(path)] == [MAX_LINE_BYTES]
+        path.write_bytes(b"x" * LINE_BYTES + end)
+        assert [len(line) for _, line in read_lines(path)] == [LINE_BYTES]
 
 
 def test_an_empty_file_is_refused(tmp_path):

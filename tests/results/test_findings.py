@@ -234,7 +234,8 @@ def test_a_formula_that_is_not_installed_is_named():
 def test_predictions_without_counts_are_refused_with_their_line(tmp_path):
     """They would be scored as something they are not."""
     path = tmp_path / "yor-Latn.jsonl"
-    path.write_text('{"id": "1", "counts": [1, 1], "right": 1}\n{"id": "2", "value": "a"}\n', encoding="utf-8")
+    first = '{"id": "1", "text": "ada", "gold": "a", "value": "a", "counts": [1, 1], "right": 1}'
+    path.write_text(first + '\n{"id": "2", "value": "a"}\n', encoding="utf-8")
     with pytest.raises(RunError, match=r"yor-Latn\.jsonl:2: expected the columns `counts` and .*found id, value"):
         read_predictions(path)
 

@@ -10,6 +10,8 @@ from lingraft.core.errors import DataError, LingraftError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.progress import Reporter
 from lingraft.recipe.parsing import parse_recipe
+from lingraft.results.comparison import blocks, read_comparison
+from lingraft.results.pages import write_pages
 from lingraft.results.run_files import read_run
 from lingraft.runs.plan import plan
 from lingraft.runs.rescore import rescore
@@ -152,7 +154,8 @@ def test_test_texts_without_labels_are_predicted(tiny_checkpoint, tmp_path):
     folder = run(world_recipe(world, small, backbone=backbone))
     answers = list(read_lines(folder / f"answers.{TARGET}.jsonl"))
     assert [(row["id"], row["text"]) for row in answers] == [("a", "tolu ula"), ("b", "vero")]
-    predicted = load(folder).predict(["tolu ula", "vero"])
+    with pytest.warns(UserWarning, match="using the task part alone"):
+        predicted = load(folder).predict(["tolu ula", "vero"])
     assert [row["value"] for row in answers] == [one.value for one in predicted]
     assert {score.language for score in read_run(folder).scores} == {SOURCE}
     assert read_object(folder / "data.json")["unscored"] == [
@@ -194,3 +197,37 @@ def test_a_comparison_needs_a_test_set(twi, tiny_checkpoint, tmp_path):
     )
     with pytest.raises(LingraftError, match="a comparison needs a test set with labels in twi-Latn"):
         quick_compare(wanted)
+
+
+@pytest.mark.parametrize(
+    ("folds", "headline", "said"),
+    [
+        (0, "# Nothing was scored", "nothing is scored: 24 labelled examples are not cross-validated (shots.folds: 0)"),
+        (3, "# Twi: ", "its 24 labelled examples are cross-validated in 3 folds"),
+    ],
+)
+def test_pages_say_what_was_done_instead_of_a_test(twi, tiny_checkpoint, tmp_path, folds, headline, said):
+    """Before anything else that a reader must know; and no page speaks of another language."""
+    wanted = recipe(twi, tiny_checkpoint, tmp_path / "run", f"shots.folds={folds}", train="train.csv", dev="dev.csv")
+    folder = run(wanted, pages=write_pages)
+    card, report = ((folder / name).read_text(encoding="utf-8") for name in ("README.md", "report.html"))
+    assert headline in card
+    assert card.index(said) < card.index("## How to use")
+    assert said in report
+    for page in (card, report):
+        assert "English" not in page
+
+
+def test_methods_are_compared_in_one_language(twi, tiny_checkpoint, tmp_path):
+    """Its table is of that language, at all shots."""
+    folder = tmp_path / "twi"
+    folder.mkdir()
+    write(folder / "test.csv", [(f"t{i}", *row) for i, row in enumerate(labelled_texts(40)[32:])])
+    for name in ("train.csv", "dev.csv"):
+        (folder / name).write_bytes((twi / name).read_bytes())
+    files = {split: f"{split}.csv" for split in ("train", "dev", "test")}
+    methods = "compare.methods=[frozen-head,lingraft]"
+    made = quick_compare(recipe(folder, tiny_checkpoint, tmp_path / "all", methods, **files))
+    (block,) = blocks(read_comparison(made))
+    assert (block.shots, block.languages, block.examples) == ("all", ("twi-Latn",), 8)
+    assert "all shots in the target language" in (made / "README.md").read_text(encoding="utf-8")

@@ -180,9 +180,12 @@ def test_a_file_in_the_way_is_reported(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
-    """Where the system refuses the lock, its reason is told in one sentence."""
+    """Where the lock cannot be had, the reason is told in one sentence."""
     (tmp_path / "a" / ".lock").mkdir(parents=True)
-    with pytest.raises(RunError, match="Is a directory"), open_run_folder(tmp_path / "a", recipe(tmp_path)):
+    with (
+        pytest.raises(RunError, match="expected a regular file to lock, found a folder"),
+        open_run_folder(tmp_path / "a", recipe(tmp_path)),
+    ):
         pass
 
 

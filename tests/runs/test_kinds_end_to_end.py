@@ -26,9 +26,11 @@ from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
 from lingraft.runs.preparation import prepare
 from lingraft.runs.rescore import rescore
+from lingraft.serving.answer_file import Request, open_request
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather
+from lingraft.tasks.score_files import FileColumns, score_files
 from lingraft.training.state import load_training_state
 from quick_run import Stopping, quick_compare, run
 from tiny import WORDS
@@ -309,19 +311,43 @@ def test_a_loaded_run_answers_the_same(finished, world):
     assert adapted.predict(as_text, language=TARGET)[0].value == rows[1]["value"]
 
 
+SCORED = {"span_qa": ("squad", {}), "tagging": ("span_f1", {}), "choice": ("accuracy", {"id": "key"})}
+
+
+def test_files_of_the_run_are_answered_and_scored_as_they_are(finished, world, tmp_path):
+    """What a run is tested on, given to `predict`, gives its own predictions; and given to `score`, its scores."""
+    kind, folder = finished
+    gold = world / kind / f"{TARGET}.test.{SUFFIXES[kind]}"
+    written = tmp_path / f"answers.{'conll' if kind == 'tagging' else 'jsonl'}"
+    with written.open("w", encoding="utf-8") as stream:
+        open_request(folder, gold, Request())(stream)
+    rows = lines(folder, TRIALS[1], TARGET)
+    text = written.read_text(encoding="utf-8")
+    if kind == "tagging":
+        found = [" ".join(line.split()[-1] for line in one.splitlines()) for one in text.strip().split("\n\n")]
+    else:
+        name = "prediction" if kind == "choice" else "label"
+        found = [json.loads(line)[name] for line in text.splitlines()]
+    assert found == [row["value"] for row in rows]
+    metric, columns = SCORED[kind]
+    (score,) = [
+        one["value"]
+        for one in read_lines(folder / "trials" / TRIALS[1] / "scores.jsonl")
+        if (one["language"], one["metric"], one["method"]) == (TARGET, METRICS[kind][0], "lingraft")
+    ]
+    assert score_files(written, gold, metric, columns=FileColumns(**columns)).scores[0].value == pytest.approx(score)
+
+
 WRONG = {
     "span_qa": [
         ("ula", "text 2 of 2: span_qa takes objects with question and context, got 'ula'"),
         ({"question": "ula"}, "context is 'None', expected a text"),
-        ({"question": "ula", "context": "  "}, "context is '  ', expected a text"),
         ({"question": 5, "context": "ula"}, "question is '5', expected a text"),
     ],
     "tagging": [
-        ("  ", "text 2 of 2: tagging takes a text or a list of words, got '  '"),
-        ([], "tagging takes a text or a list of words"),
         (["ula", 5], "tagging takes a text or a list of words"),
         (None, "tagging takes a text or a list of words, got 'None'"),
-        ({"words": ["ula"]}, "tagging takes a text or a list of words"),
+        ({"tokens": ["ula"]}, "text 2 of 2: there is no column 'text' (for `text`); its columns are tokens"),
     ],
     "choice": [
         (("a", "b"), "text 2 of 2: choice takes objects with text and alternatives"),

@@ -11,10 +11,10 @@ import lingraft
 from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
 from killed_run import killed_run
 from lingraft.backbones.loading import load_backbone
-from lingraft.backbones.state_cache import info
-from lingraft.core.errors import CheckpointError, ConfigError, DataError, RunError
+from lingraft.core.errors import CheckpointError, ConfigError, RunError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import IDS, PairExample, Score
+from lingraft.core.stored_states import info
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.run_files import read_run
 from lingraft.runs.checks import resolve_cut
@@ -251,22 +251,29 @@ def test_a_backbone_at_hand_serves_as_well(finished, tiny_backbone):
 
 
 def test_languages_without_a_part_use_the_task_part(finished):
-    """No language, the source language and one never trained for are answered alike."""
+    """The source language and one never trained for are answered alike."""
     adapted = load(finished)
     assert [adapted.knows(language) for language in ("yo", "en", "sw")] == [True, True, False]
     source, unknown, target = (torch.stack(adapted.logits(examples(4), code)) for code in (SOURCE, "swh-Latn", TARGET))
     assert torch.equal(source, unknown)
     assert not torch.equal(source, target)
-    texts = [example.text_a for example in examples(4)]
-    assert adapted.predict(texts) == adapted.predict(texts, language="en")
 
 
-def test_an_empty_text_is_refused_and_no_text_is_fine(finished):
-    """An empty text has no answer; an empty list has no answers."""
+def test_a_text_without_a_language_is_in_the_only_target(finished):
+    """Which is what somebody has who trained for one language."""
+    adapted, texts = load(finished), [example.text_a for example in examples(4)]
+    assert adapted.predict(texts) == adapted.predict(texts, language="yo")
+    assert adapted.predict(texts) != adapted.predict(texts, language="en")
+
+
+def test_an_empty_text_has_an_empty_answer_in_its_place(finished):
+    """An empty list has no answers."""
     adapted = load(finished)
     assert adapted.predict([], language="yo") == []
-    with pytest.raises(DataError, match="text 2 of 2 is empty"):
-        adapted.predict(["ada", "  "])
+    first, empty, last = adapted.predict(["ada", "  ", "beli"])
+    expected = [(one.value, one.confidence) for one in adapted.predict(["ada", "beli"])]
+    assert [(one.value, one.confidence) for one in (first, last)] == expected
+    assert (empty.value, empty.confidence) == ("", 0.0)
 
 
 def test_verification_notices_a_change(finished, tmp_path):

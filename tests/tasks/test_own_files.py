@@ -221,10 +221,9 @@ def test_choices_are_read_with_numbers_or_texts_as_labels(tmp_path, label, right
     [
         ({"gold": 2}, r"line 1: column 'gold' holds 2; expected the number.*0 to 1.*count from 0, so subtract 1"),
         ({"gold": "We slept."}, r"column 'gold' holds 'We slept\.'; expected"),
-        ({"gold": None}, "line 1: column 'gold' has no label"),
         ({"b": ""}, "line 1: column 'b' has no text"),
     ],
-    ids=["out of range", "no such text", "no label", "no alternative"],
+    ids=["out of range", "no such text", "no alternative"],
 )
 def test_a_faulty_choice_is_named(tmp_path, changes, told):
     """File, line, column and cure."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import CheckpointError
+from ..core.outside import open_regular, parse_object, read_bytes
 from . import backbones
 from .bundled import bundled_folder, find_bundle
 
@@ -20,6 +20,20 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 
+
+FETCH = "download it again"
+
+MOST = 10**12
+"""Any number of a configuration."""
+
+BOUNDS = {"layers": 1000, "labels": 10**6, "size": 10**8}
+"""Numbers of it with these in their names, which take memory or time before anything shows that they are wrong."""
+
+WEIGHTS_BYTES = 1 << 42
+"""Of a file of weights, which is mapped and not read whole."""
+
+SMALL_BYTES = 1 << 26
+"""Of any other file of a checkpoint."""
 
 DOWNLOADED = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
 
@@ -86,44 +100,62 @@ def download(checkpoint: str, *, only: list[str]) -> Path:
 
 def read_config(folder: Path, checkpoint: str) -> dict[str, Any]:
     """Return the content of ``config.json``, of a supported family."""
-    path = folder / "config.json"
-    if not path.is_file():
+    try:
+        text = read_bytes(folder / "config.json", error=CheckpointError, cure=FETCH)
+    except FileNotFoundError:
         raise CheckpointError(
             f"{checkpoint} has no config.json; give the folder that save_pretrained wrote, with config.json, "
             "model.safetensors and tokenizer.json"
-        )
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"config.json of {checkpoint} is not JSON ({error}); download it again") from None
+        ) from None
+    config = parse_object(text, f"config.json of {checkpoint}", error=CheckpointError, cure=FETCH)
     model_type = config.get("model_type")
-    if model_type not in backbones.names():
+    if not isinstance(model_type, str) or model_type not in backbones.names():
         raise CheckpointError(
             f"{checkpoint} is of the type {model_type!r}, which lingraft cannot run layer by layer; "
             f"supported: {', '.join(backbones.names())}. A new family is one file: see docs/extending.md"
         )
-    missing = [
-        key for key in ("num_hidden_layers", "hidden_size", "vocab_size") if not isinstance(config.get(key), int)
-    ]
-    if missing:
-        raise CheckpointError(f"config.json of {checkpoint} does not give {', '.join(missing)}; download it again")
+    needed = ("num_hidden_layers", "hidden_size", "vocab_size")
+    if missing := [key for key in needed if type(config.get(key)) is not int or config[key] < 1]:
+        raise CheckpointError(f"config.json of {checkpoint} does not give {', '.join(missing)}; {FETCH}")
+    for key, number in config.items():
+        most = next((most for part, most in BOUNDS.items() if part in key), MOST)
+        if isinstance(number, int | float) and not abs(number) <= most:
+            raise CheckpointError(f"config.json of {checkpoint}: {key}: expected at most {most:,}; {FETCH}")
     return config
 
 
 def weight_files(folder: Path, checkpoint: str) -> list[Path]:
     """Return the safetensors files of the checkpoint, each complete as far as its header tells."""
     index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    else:
-        names = ["model.safetensors"]
+    names = _listed(index) if index.is_file() else ["model.safetensors"]
     files = [folder / name for name in names]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
-        raise CheckpointError(_no_weights(folder, checkpoint, ", ".join(missing)))
+        raise CheckpointError(_no_weights(folder, checkpoint, ", ".join(missing[:3])))
     for file in files:
         stored_parameters(file)
     return files
+
+
+def _listed(index: Path) -> list[str]:
+    """Return the files that an index lists, all of them in its own folder.
+
+    Raises:
+        CheckpointError: It lists none, or one that lies elsewhere.
+    """
+    text = read_bytes(index, error=CheckpointError, cure=FETCH)
+    found = parse_object(text, str(index), error=CheckpointError, cure=FETCH).get("weight_map")
+    if not isinstance(found, dict) or not found or not all(map(_is_plain, found.values())):
+        raise CheckpointError(
+            f"{index}: expected weight_map with the name of a file in this folder for each tensor, found "
+            f"{ascii(found)[:60]}; {FETCH}"
+        )
+    return sorted(set(found.values()))
+
+
+def _is_plain(name: object) -> bool:
+    """Return whether a name is that of a safetensors file, without a folder."""
+    return isinstance(name, str) and re.fullmatch(r"[\w-][\w.-]*\.safetensors", name) is not None
 
 
 def _no_weights(folder: Path, checkpoint: str, missing: str) -> str:
@@ -157,6 +189,7 @@ def stored_parameters(file: Path) -> int:
     from safetensors import SafetensorError, safe_open
 
     try:
+        open_regular(file, most=WEIGHTS_BYTES, error=CheckpointError, cure=FETCH).close()
         with safe_open(file, framework="numpy") as tensors:
             return sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
     except (SafetensorError, OSError) as error:
@@ -179,11 +212,14 @@ def stored_in_16_bit(files: list[Path]) -> Literal["float16", "bfloat16"] | None
 
 
 def check_tokenizer_files(folder: Path, checkpoint: str) -> None:
-    """Refuse a checkpoint without a tokenizer.
+    """Refuse a checkpoint without a tokenizer, or with files that are not fit to read.
 
     Raises:
-        CheckpointError: There is none.
+        CheckpointError: There is none, or one is no regular file or too large.
     """
+    for pattern in ("*.json", "*.txt", "*.model"):
+        for path in folder.glob(pattern):
+            open_regular(path, most=SMALL_BYTES, error=CheckpointError, cure=FETCH).close()
     if not any(any(folder.glob(pattern)) for pattern in TOKENIZER_FILES):
         raise CheckpointError(
             f"{checkpoint} has no tokenizer.json; save the model's tokenizer into the same folder with "
@@ -196,7 +232,10 @@ def licence_of(folder: Path, checkpoint: str) -> str:
     if checkpoint.startswith(BUNDLED):
         return find_bundle(checkpoint.removeprefix(BUNDLED)).licence
     card = folder / "README.md"
-    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    try:
+        text = read_bytes(card, error=CheckpointError).decode("utf-8", errors="replace")
+    except (FileNotFoundError, CheckpointError):
+        text = ""
     header = text.split("---", 2)[1] if text.startswith("---") else ""
     found = re.search(r"^license:[ \t]*([\w.+-]+)", header, flags=re.MULTILINE)
     return found[1] if found else "unknown"
@@ -204,4 +243,4 @@ def licence_of(folder: Path, checkpoint: str) -> str:
 
 def first_line(error: BaseException) -> str:
     """Return what an error says, without the rest of a long message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]

@@ -9,7 +9,7 @@ mapped, in the precision of its file: of a quarter of a million rows, a run read
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from ..core.errors import CheckpointError
+from ..core.errors import CheckpointError, LingraftError
 from . import LayerStack, Precision, backbones
 from .bundled import find_bundle
 from .checkpoint_files import (
@@ -103,7 +103,13 @@ def load_backbone(
     config = read_config(folder, checkpoint)
     weight_files(folder, checkpoint)
     tokenizer = _load_tokenizer(folder, checkpoint)
-    stack: LayerStack = backbones.build(config["model_type"])(_load_encoder(folder, checkpoint, mapped=True))
+    encoder = _load_encoder(folder, checkpoint, mapped=True)
+    try:
+        stack = _stacked(config["model_type"], encoder)
+    except LingraftError:
+        raise
+    except Exception as error:  # a configuration may say what no layer of the family can do
+        raise CheckpointError(_not_loadable(checkpoint, error)) from None
     stack.precision = precision
     _check_vocabulary(tokenizer, config, checkpoint)
     digests = recall_digests(folder) if trusting else None
@@ -169,18 +175,19 @@ def empty_stack(checkpoint: str) -> LayerStack:
     Raises:
         CheckpointError: As :func:`describe_checkpoint`.
     """
-    from transformers import AutoModel
-
-    make: Any = AutoModel.from_config  # untyped
     try:
         with _quiet(), torch.device("meta"):
             config = _configuration(checkpoint)
-            model = make(config, trust_remote_code=False, **_without_pooler(config))
+            return _stacked(config.model_type, _from_config(config))
     except CheckpointError:
         raise
     except Exception as error:  # a wrong configuration fails wherever it is first read
         raise CheckpointError(_not_loadable(checkpoint, error)) from None
-    stack: LayerStack = backbones.build(config.model_type)(model)
+
+
+def _stacked(model_type: str, model: nn.Module) -> LayerStack:
+    """Return a Hugging Face model as the layers of its family."""
+    stack: LayerStack = backbones.build(model_type)(model)
     return stack
 
 
@@ -200,11 +207,13 @@ def _load_encoder(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.
     """
     from transformers import AutoConfig, AutoModel
 
-    narrow = stored_in_16_bit(weight_files(folder, checkpoint)) if mapped else None
+    files = weight_files(folder, checkpoint)
+    narrow = stored_in_16_bit(files) if mapped else None
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
         with _quiet():
             config = AutoConfig.from_pretrained(folder, **options)
+            _refuse_promises(config, files, checkpoint)
             model, info = AutoModel.from_pretrained(
                 folder,
                 config=config,
@@ -215,6 +224,8 @@ def _load_encoder(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.
                 **options,
                 **_without_pooler(config),
             )
+    except CheckpointError:
+        raise
     except Exception as error:  # a wrong configuration fails wherever it is first read
         raise CheckpointError(_not_loadable(checkpoint, error)) from None
     if mismatched := sorted(info["mismatched_keys"]):
@@ -233,6 +244,35 @@ def _load_encoder(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.
     if narrow:
         widen_all_but_words(encoder, model.get_input_embeddings())
     return encoder
+
+
+def _refuse_promises(config: Any, files: Sequence[Path], checkpoint: str) -> None:
+    """Refuse a configuration of a much larger model than is stored, before memory is taken for all of it.
+
+    Raises:
+        CheckpointError: It is.
+    """
+    with torch.device("meta"):
+        expected = sum(parameter.numel() for parameter in _from_config(config).parameters())
+    stored = sum(map(stored_parameters, files))
+    if expected > stored + SLACK:
+        raise CheckpointError(
+            f"config.json of {checkpoint} is of a model with {expected:,} parameters, and its files hold {stored:,}; "
+            "copy both from the same place"
+        )
+
+
+SLACK = 5 * 10**7
+"""Parameters that may be expected and not stored; which tensors they are is said when the weights are read."""
+
+
+def _from_config(config: Any) -> nn.Module:
+    """Return the Hugging Face model that a configuration describes, without a pooler."""
+    from transformers import AutoModel
+
+    make: Any = AutoModel.from_config  # untyped
+    model: nn.Module = make(config, trust_remote_code=False, **_without_pooler(config))
+    return model
 
 
 def _configuration(checkpoint: str) -> Any:
@@ -296,7 +336,37 @@ def _load_tokenizer(folder: Path, checkpoint: str) -> PreTrainedTokenizerBase:
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
         lack = "a padding token (pad_token in tokenizer_config.json)" if tokenizer.is_fast else "a tokenizer.json"
         raise CheckpointError(f"the tokenizer of {checkpoint} lacks {lack}, which lingraft needs; add it")
+    _check_length(tokenizer, checkpoint)
+    _try_out(tokenizer, checkpoint)
     return tokenizer
+
+
+def _try_out(tokenizer: PreTrainedTokenizerBase, checkpoint: str) -> None:
+    """Refuse a tokenizer whose parts do not fit together, which shows only when it is used.
+
+    Raises:
+        CheckpointError: It gives no tokens of a text that has something of everything.
+    """
+    text = "a B 7 ? \u00df \u0431 \u4e2d \u0e01 \U0001f600"
+    try:
+        tokenizer([text, text], [text, text], truncation=True, max_length=8)
+        tokenizer([text, ""])
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of tokenizers is no Exception
+        raise CheckpointError(
+            f"the tokenizer of {checkpoint} cannot cut a text into tokens: {first_line(error)}; download its tokenizer "
+            "files again"
+        ) from None
+
+
+def _check_length(tokenizer: PreTrainedTokenizerBase, checkpoint: str) -> None:
+    longest: object = tokenizer.model_max_length
+    if not isinstance(longest, int | float) or not longest >= 1:
+        raise CheckpointError(
+            f"tokenizer_config.json of {checkpoint}: model_max_length: expected a number of tokens, found "
+            f"{ascii(longest)[:60]}; download it again"
+        )
 
 
 def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, config: dict[str, Any], checkpoint: str) -> None:

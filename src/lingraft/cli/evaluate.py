@@ -100,14 +100,46 @@ def score(
     missing_is_wrong: Annotated[
         bool, typer.Option("--missing-is-wrong", help="Count what has no prediction as wrong.")
     ] = False,
+    id_: Annotated[str | None, typer.Option("--id", help="Column of the ids of tables; default: id.")] = None,
+    prediction: Annotated[str | None, typer.Option(help="Column of what was predicted.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of what is right.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Numbers of the gold file's columns of words and tags, from 0, as 0,3.")
+    ] = None,
 ) -> None:
-    """Score anybody's predictions by the official rules, with intervals."""
-    from ..tasks.score_files import score_files
+    """Score anybody's predictions by the official rules, with intervals; what `predict` writes is read as it is."""
+    from ..tasks.score_files import FileColumns, score_files
 
-    found = score_files(predictions, gold, metric, missing_is_wrong=missing_is_wrong)
-    columns = [Column("metric", justify="left"), Column("value"), Column("95 % interval")]
+    named = FileColumns(id_, prediction, label, _two_numbers(columns))
+    found = score_files(predictions, gold, metric, missing_is_wrong=missing_is_wrong, columns=named)
+    shown = [Column("metric", justify="left"), Column("value"), Column("95 % interval")]
     rows = [[one.metric, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}"] for one in found.scores]
-    print_table("", columns, rows)
+    print_table("", shown, rows)
     drawn = "" if found.groups == found.examples else f", drawn in {found.groups:,} groups for the intervals"
     missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
-    console.print(f"{found.examples:,} examples{drawn}{missed}")
+    console.print(f"{found.examples:,} examples{drawn}{missed}", highlight=False)
+    if found.read_as:
+        _say("read as the same label: " + ", ".join(f"{one!r} as {other!r}" for one, other in found.read_as))
+    if found.never_right:
+        _say(f"predicted, but nowhere in the gold file: {', '.join(map(repr, found.never_right))}")
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, markup=False)
+
+
+def _two_numbers(columns: str | None) -> tuple[int, int] | None:
+    """Return the two numbers that ``0,3`` are.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    from ..core.errors import ConfigError
+
+    if columns is None:
+        return None
+    try:
+        word, tag = (int(number) for number in columns.split(","))
+    except ValueError:
+        raise ConfigError([f"expected two numbers of columns, from 0, as 0,3; got {columns!r}"], "--columns") from None
+    return word, tag

@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except SystemExit as end:
         if end.code in EXIT_CODES:
-            Terminal(stderr=True).print(
+            Terminal(stderr=True, soft_wrap=True).print(
                 "stopped; what a run has finished is kept, and `lingraft run` continues from there"
             )
         raise

@@ -2,78 +2,101 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .terminal import RunFolder
+from .terminal import Quiet, RunFolder
 
 if TYPE_CHECKING:
-    from ..core.records import Prediction
+    from ..core.progress import Reporter
+
+EVERY = 10.0  # seconds between two lines on how it goes
 
 
 def predict(
     folder: RunFolder,
     file: Annotated[
-        Path | None, typer.Argument(help=".txt (one text a line), .jsonl, .csv or .tsv; default: standard input.")
+        Path | None,
+        typer.Argument(help=".txt (one text a line), .jsonl, .csv, .tsv, .parquet, .conll; default: standard input."),
     ] = None,
-    language: Annotated[str | None, typer.Option(help="Language of the texts.")] = None,
-    text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
-    text_b: Annotated[str | None, typer.Option(help="Column of the second text of a pair.")] = None,
-    output: Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="Output format.")] = "jsonl",
+    language: Annotated[
+        str | None, typer.Option(help="Language of the texts; default: the run's only target language.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Column of the text; default: that of the run's own data.")] = None,
+    text_b: Annotated[str | None, typer.Option(help="Column of the second text of a pair; default: the same.")] = None,
+    output: Annotated[
+        Literal["jsonl", "csv", "conll"] | None,
+        typer.Option("--format", help="Output format; default: jsonl, and conll where the words came so."),
+    ] = None,
+    shape: Annotated[
+        Literal["text", "jsonl", "csv", "tsv", "conll"] | None,
+        typer.Option("--input-format", help="What is read; default: what the file's name or the first line says."),
+    ] = None,
+    abstain: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Withhold answers of a lower confidence.")
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write the probability of every class.")
+    ] = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Predict texts, or rows of a table, with a trained run; JSON lines or CSV on standard output, with confidence.
+    """Predict texts, or rows of a table, with a trained run: a line for each, in order, with its confidence.
 
-    The run's model card shows one item. Where that is more than a text (a question with its context, a text with
-    alternatives), the file is a table that has its parts as columns.
+    Rows keep their own columns, and a row without text has an empty answer. The run's model card shows one item.
+    Where that is more than a text (a question with its context, a text with alternatives), the file is a table that
+    has its parts as columns. Lines come out while others are read.
     """
     import gc
 
     gc.disable()  # a hundred thousand objects are imported now, and none of them is garbage
-    from ..data.unlabelled import read_items, read_texts
-    from ..serving.predictor import load, needed_columns
+    from ..core.progress import Reporter
+    from ..serving.answer_file import Request, open_request
 
-    columns = needed_columns(folder)
-    items: list[Any] = read_items(file, columns) if columns else read_texts(file, text=text, text_b=text_b)
-    adapted = load(folder)
+    reporter = Reporter(quiet=quiet)
+    warnings.showwarning = lambda message, *rest, **more: print(message, file=sys.stderr)  # noqa: T201
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's is: so are the files that are read
+    request = Request(
+        shape=shape,
+        form=output,
+        language=language,
+        text=text,
+        text_b=text_b,
+        abstain=abstain,
+        probabilities=probabilities,
+    )
+    write = open_request(folder, None if file == Path("-") else file, request, reporter.say)
     gc.freeze()
     gc.enable()
-    if language is None and len(adapted.identity.languages) == 1:
-        language = adapted.identity.languages[0]
-    if language is None:
-        known = ", ".join(adapted.identity.languages)
-        print(f"no --language given, the run knows {known}: using the task part alone", file=sys.stderr)  # noqa: T201
-    warnings.showwarning = lambda message, *rest, **more: print(message, file=sys.stderr)  # noqa: T201
-    write_predictions(sys.stdout, items, adapted.predict(items, language=language), output)
+    with_pace(reporter, lambda advance: write(sys.stdout, advance=advance))
 
 
-def write_predictions(stream: TextIO, texts: list[Any], predictions: list[Prediction], output: str) -> None:
-    """Write one line per text: the text, the label, its probability.
+def with_pace(reporter: Reporter, work: Callable[[Callable[[int], None]], None]) -> None:
+    """Do work that counts its lines, and say every few seconds, and at its end, how many it does in a second.
 
     Args:
-        stream: Written to.
-        texts: What was predicted on, in order.
-        predictions: One for each.
-        output: ``csv`` or ``jsonl``.
+        reporter: Says it.
+        work: Called with what counts lines.
     """
-    import csv
-    import json
+    started = last = reporter.clock()
+    lines = 0
 
-    rows: Callable[[dict[str, Any]], Any]
-    if output == "csv":
-        given = [text for text in texts if isinstance(text, dict)]
-        named = list(dict.fromkeys(key for text in given for key in text)) if given else ["text", "text_b"]
-        writer = csv.DictWriter(stream, list(dict.fromkeys([*named, "label", "confidence"])))
-        writer.writeheader()
-        rows = writer.writerow
-    else:
-        rows = lambda row: print(json.dumps(row, ensure_ascii=False), file=stream)  # noqa: E731
-    for text, prediction in zip(texts, predictions, strict=True):
-        a, b = (text, None) if isinstance(text, str | dict) else text
-        row = dict(a) if isinstance(a, dict) else {"text": a, "text_b": b}
-        row |= {"label": prediction.value, "confidence": round(prediction.confidence, 4)}
-        rows({key: value for key, value in row.items() if value is not None})
+    def pace() -> str:
+        seconds = max(reporter.clock() - started, 1e-9)
+        return f"{lines:,} line{'' if lines == 1 else 's'}, {lines / seconds:,.1f} lines per second"
+
+    def advance(more: int) -> None:
+        nonlocal lines, last
+        lines += more
+        if reporter.clock() - last >= EVERY:
+            last = reporter.clock()
+            reporter.say(pace())
+
+    work(advance)
+    reporter.say(pace())

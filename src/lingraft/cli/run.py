@@ -140,7 +140,7 @@ def show_results(folder: Path) -> None:
         for row in everything
     ]
     if rows:
-        print_table(f"{found.data['task']}: {shown}, 95 % intervals", columns, rows)
+        print_table(f"{found.data.get('task', 'an unnamed task')}: {shown}, 95 % intervals", columns, rows)
     if any(row.saved is not None for row in everything):
         console.print(
             f"lingraft: mean over draws and seeds; saved trial: {found.selected_trial}, which `lingraft predict` and "

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Self
 
-LONGEST = 1_500
-"""Characters of a message; a longer one is full of what was wrong, and loses its middle."""
+ENDS = re.compile(r"\s*[\r\n]\s*")
+"""Of lines, with the indentation of the next."""
 
 
 class LingraftError(Exception):
@@ -24,13 +24,19 @@ class ConfigError(LingraftError):
     """A recipe is wrong; carries *every* problem, so that one round of editing is enough."""
 
     def __init__(self, problems: Sequence[str], where: str = "recipe") -> None:
-        self.problems = [one_line(problem) for problem in problems]
+        self.problems = [one_line(ENDS.sub(" ", problem)) for problem in problems]
         heading = f"{where}: {len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
 
 
 class DataError(LingraftError):
-    """A data file does not say what its field map promises; names file, line or key."""
+    """A data file does not say what its field map promises; names file, line or key.
+
+    What it says is one line of bounded length, whatever the file put into it: names of columns, tags, words of parsers.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class Faults:
@@ -94,10 +100,21 @@ class WriteError(LingraftError):
     """A file could not be written; what was there before is untouched."""
 
 
-def one_line(text: str) -> str:
-    """Return a message on one line of at most :data:`LONGEST` characters."""
-    line = re.sub(r"\s*[\r\n]\s*", " ", text).strip()
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 300]} … {line[-290:]}"
+NO_LINE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
+"""Ends of lines, control characters, halves of surrogate pairs."""
+
+
+def one_line(text: str, most: int = 1500) -> str:
+    """Return a text on one line: what would end it, or steer a terminal, is written as Python writes it.
+
+    Args:
+        text: Anything.
+        most: Characters, beyond which the middle is left out.
+    """
+    text = text.rstrip()
+    if len(text) > most:
+        text = f"{text[: most - 300]} … {text[-280:]}"
+    return NO_LINE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def shown(value: Any, most: int = 80) -> str:

@@ -11,6 +11,8 @@ import errno
 import json
 import logging
 import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,8 +21,10 @@ from typing import Any, Literal
 
 import platformdirs
 from filelock import BaseFileLock, FileLock, Timeout
+from pydantic import TypeAdapter
 
 from .errors import RunError, WriteError
+from .outside import OBJECT_BYTES, kind_of_file, open_regular, parse_object, read_bytes
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +128,17 @@ def publish_file(temporary: Path, path: Path, *, flush: bool = True) -> None:
     announce("done", path)
 
 
+def publish_folder(temporary: Path, folder: Path) -> None:
+    """Put a folder that is written in the place of ``folder``, it and its files as readable as the umask allows."""
+    mode = _usual_mode()
+    for path in temporary.iterdir():
+        path.chmod(mode)  # libraries that write to a temporary file of their own leave 0600
+    temporary.chmod(mode | (mode & 0o444) >> 2)  # who may read a folder may enter it
+    if folder.exists():
+        shutil.rmtree(folder)
+    temporary.rename(folder)
+
+
 @contextmanager
 def locked(path: Path, *, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the lock file ``path``; another process that wants it waits until we are done.
@@ -154,7 +169,13 @@ def locked_or_refused(path: Path) -> Iterator[None]:
 
 
 def _lock(path: Path) -> BaseFileLock:
-    """Make a lock of a file that whoever the umask allows may lock."""
+    """Make a lock of a file that whoever the umask allows may lock.
+
+    Raises:
+        RunError: Something else than a regular file has its name, which could not be locked, or never be opened.
+    """
+    if os.path.lexists(path) and not stat.S_ISREG(mode := path.lstat().st_mode):
+        raise RunError(f"{path}: expected a regular file to lock, found {kind_of_file(mode)}; remove it")
     return FileLock(path, mode=_usual_mode())
 
 
@@ -196,26 +217,37 @@ def _write(path: Path, text: str) -> None:
 Row = dict[str, Any]
 
 
-def read_object(path: Path) -> Row:
-    """Return a JSON object; empty where the file is missing."""
-    return _parsed(path.read_bytes(), str(path)) if path.is_file() else {}
+def read_object(path: Path, schema: TypeAdapter[Any] | None = None) -> Row:
+    """Return a JSON object that fits a schema; empty where the file is missing.
 
-
-def read_lines(path: Path) -> Iterator[Row]:
-    """Yield the objects of a JSONL file, one by one; none where the file is missing."""
-    if not path.is_file():
-        return
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _parsed(line, f"{path}:{number}")
-
-
-def _parsed(text: bytes, where: str) -> Row:
+    Raises:
+        RunError: It is something else than that.
+    """
     try:
-        row = json.loads(text)
-    except ValueError as error:  # no JSON, or not even text
-        raise RunError(f"{where}: expected JSON, but {error}. Run the stage that writes this file again") from error
-    if not isinstance(row, dict):
-        raise RunError(f"{where}: expected a JSON object, found {type(row).__name__}")
-    return row
+        text = read_bytes(path, cure=REWRITE)
+    except FileNotFoundError:
+        return {}
+    return parse_object(text, str(path), schema, cure=REWRITE)
+
+
+def read_lines(path: Path, schema: TypeAdapter[Any] | None = None) -> Iterator[Row]:
+    """Yield the objects of a JSONL file that fit a schema, one by one; none where the file is missing.
+
+    Raises:
+        RunError: A line is something else than that.
+    """
+    try:
+        file = open_regular(path, cure=REWRITE)
+    except FileNotFoundError:
+        return
+    with file as lines:
+        number = 0
+        while line := lines.readline(OBJECT_BYTES + 1):
+            number += 1
+            if len(line) > OBJECT_BYTES:
+                raise RunError(f"{path}:{number}: a line has more than {OBJECT_BYTES:,} bytes; {REWRITE}")
+            if line.strip():
+                yield parse_object(line, f"{path}:{number}", schema, cure=REWRITE)
+
+
+REWRITE = "run the stage that writes this file again"

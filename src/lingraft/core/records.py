@@ -285,13 +285,40 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Entity:
+    """A span of a text, such as a name: ``start`` and ``end`` (exclusive) count its characters.
+
+    ``score`` is the mean probability of the tags of its words.
+    """
+
+    text: str
+    label: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one example; ``confidence`` is its probability."""
+    """The prediction for one example; ``confidence`` is its probability, ``value`` is empty where there is no answer.
+
+    Of a piece of a context, ``start`` and ``end`` (exclusive) count its characters. Of tagged words there are
+    ``words``, the probability of each one's tag in ``scores`` and, once they are looked for, ``entities``.
+    ``probabilities`` are those of all classes, where they were asked for. ``abstained`` says that (part of) the
+    answer was withheld, its probability being too low.
+    """
 
     example_id: str
     language: str
     value: str
     confidence: float
+    start: int | None = None
+    end: int | None = None
+    words: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    probabilities: tuple[float, ...] = ()
+    abstained: bool = False
 
 
 Shots = int | Literal["all"]

@@ -27,6 +27,8 @@ class Row:
     line: int
     word: str
     tag: str | None
+    cells: tuple[str, ...] = ()
+    """All that the line has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,23 @@ def tagged_examples(
         words = tuple(row.word for row in sentence.rows)
         examples.append(TaggedExample(id=name, group=name, language=code, words=words, tags=tags))
     return examples
+
+
+def untagged_sentences(path: Path, *, language: str, column: int | None = None) -> Iterator[Sentence]:
+    """Yield the sentences of a file of any number of columns one by one, whatever their tags.
+
+    Args:
+        path: As for :func:`tagged_examples`; a word a line will do.
+        language: Whose WikiAnn prefix is taken off the words of a sentence that all have it.
+        column: Which one holds the word; by default the first, of CoNLL-U the second.
+
+    Raises:
+        DataError: A row does not fit.
+    """
+    conllu = suffix_of(path) == ".conllu"
+    place = (1 if conllu else 0) if column is None else column
+    for sentence in (_conllu if conllu else _columns)(path, (place, -1), False):
+        yield from _without_prefix([sentence], language)
 
 
 def _tags(
@@ -178,7 +197,7 @@ def _row(cells: list[str], columns: tuple[int, int], path: Path, number: int) ->
         ) from None
     if not word:
         raise DataError(f"{path}, line {number}: has the tag {tag!r} but no word; write the word or remove the line")
-    return Row(number, word.strip(" ") or word, tag.strip() or None)
+    return Row(number, word.strip(" ") or word, tag.strip() or None, tuple(cells))
 
 
 def _wrong_width(line: str, cells: list[str], width: int, columns: tuple[int, int] | None) -> str:

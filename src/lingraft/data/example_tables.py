@@ -18,6 +18,7 @@ from ..core.registry import unknown
 from . import languages
 from .squad import answer_in, answers_in, context_group
 from .table import cell_of, read_table, text_of
+from .text import whole_characters
 
 Fields = Mapping[str, str | Sequence[str]]
 """Our name -> the file's column; for ``alternatives`` a column that holds a list, or several columns."""
@@ -174,6 +175,7 @@ def _tag(tag: object, names: Sequence[str] | None, where: str, check: Callable[[
         return names[number]
     if not isinstance(tag, str) or tag.split() != [tag]:
         raise DataError(f"{where}: the tag is {tag!r}; expected one word")
+    whole_characters(tag, f"{where}: the tag")
     try:
         if check is not None:
             check(tag)

@@ -12,7 +12,7 @@ import difflib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 
 from babel import Locale, localedata
@@ -20,6 +20,7 @@ from babel.core import get_global
 from langcodes import Language
 
 from ..core.errors import DataError
+from .private_tags import LISTED, NAME, TAG, is_private, private_spellings
 from .text import normalise
 
 INDIVIDUAL = {
@@ -75,13 +76,16 @@ def canonical(code: str) -> str:
             case does not matter.
 
     Returns:
-        E.g. ``swh-Latn``.
+        E.g. ``swh-Latn``. A language that no list has may have a private tag (``x-mine``, ``qaa-x-mine``,
+        ``swh-x-coast``), or a name of five to eight letters that is not nearly another's; it stays as it is.
 
     Raises:
         DataError: The language is unknown (the nearest known one is offered), or its script must be
             given.
     """
     text = code.strip()
+    if private := TAG.fullmatch(text):
+        return _from_private(private["base"], private["own"])
     found = CODE.fullmatch(text)
     if found and (parsed := _from_code(found["language"], found["script"], found["territory"], text)):
         return parsed
@@ -92,7 +96,12 @@ def canonical(code: str) -> str:
         raise DataError(
             f"language {code!r}: its script is not known; write it with the code, such as {found['language']}-Latn"
         )
-    raise DataError(f"unknown language {code!r}; {_nearest(text)}")
+    if (own := NAME.fullmatch(text)) and not _is_nearly_known(own["name"]):
+        script = _checked_script(own["script"], text) if own["script"] else None
+        return "-".join(filter(None, [own["name"].lower(), script]))
+    raise DataError(
+        f"unknown language {code!r}; {_nearest(text)} A language that no list has is written x-NAME, such as x-mine"
+    )
 
 
 @cache
@@ -102,6 +111,9 @@ def display_name(code: str) -> str:
     >>> display_name("yor-Latn"), display_name("srp-Latn")
     ('Yoruba', 'Serbian (Latin)')
     """
+    if is_private(canonical(code)):
+        base, _, own = canonical(code).partition("-x-")
+        return f"{display_name(base)} ({own})" if LISTED.fullmatch(base) else canonical(code)
     language, _, script = canonical(code).partition("-")
     names = Locale("en").languages
     name = EXTRA_NAMES.get(language) or next((names[c] for c in _cldr_codes(language) if c in names), language)
@@ -120,6 +132,8 @@ def aliases(code: str) -> tuple[str, ...]:
     >>> aliases("swh-Latn")[:5]
     ('swh_Latn', 'swh-Latn', 'swh', 'sw', 'swa')
     """
+    if is_private(canonical(code)):
+        return private_spellings(canonical(code))
     language, _, script = canonical(code).partition("-")
     bare = _spellings(language)
     usual = script == (_usual_script(language) or script)
@@ -143,16 +157,63 @@ def related(code: str) -> tuple[str, ...]:
     return tuple(f"{language}-{other}" for other in (*SCRIPT_PARTS.get(script, ()), *wider))
 
 
+def among(code: str, known: Collection[str]) -> str:
+    """Return the one of several codes that a language is: itself, or it in the one script that overlaps with its own.
+
+    Args:
+        code: Canonical.
+        known: Canonical codes. With none of these ``code`` comes back.
+
+    >>> among("kor-Hang", ["eng-Latn", "kor-Kore"])
+    'kor-Kore'
+    """
+    others = [other for other in related(code) if other in known] if code not in known else []
+    return others[0] if len(others) == 1 else code
+
+
 @cache
 def cldr_locale(code: str) -> str | None:
     """Return Babel's locale identifier for a language, such as ``yo``, or ``None`` where CLDR has none."""
     language, _, script = canonical(code).partition("-")
+    if is_private(canonical(code)):
+        return None
     for base in _cldr_codes(language):
         if script == _likely(base)[1] and localedata.exists(base):
             return base
         if localedata.exists(f"{base}_{script}"):
             return f"{base}_{script}"
     return None
+
+
+def is_listed(code: str) -> bool:
+    """Return whether a language has a name in the lists that are known here."""
+    return not is_private(canonical(code)) and display_name(code) != canonical(code).partition("-")[0]
+
+
+def _from_private(base: str | None, own: str) -> str:
+    """Return the code of a private tag: the language's own before it, where that is known."""
+    own = own.replace("_", "-").lower()
+    if base is None:
+        return f"x{own}"
+    try:
+        return f"{canonical(base)}-x{own}"
+    except DataError:
+        if len(base) == 3:  # a code that needs no script here, for what it is written in is private as well
+            return f"{base.lower()}-x{own}"
+        raise
+
+
+def _checked_script(script: str, text: str) -> str:
+    found = script.title()
+    if found not in Locale("en").scripts:
+        raise DataError(f"unknown script {found!r} in language {text!r}; {_nearest_script(found)}")
+    return found
+
+
+def _is_nearly_known(name: str) -> bool:
+    """Return whether a name is rather a slip of the pen: at most one letter in five is another."""
+    known = {**_native_names(), **_english_names()}
+    return bool(difflib.get_close_matches(_name_key(name), known, n=1, cutoff=0.8))
 
 
 def _from_code(language: str, script: str | None, territory: str | None, text: str) -> str | None:
@@ -163,9 +224,7 @@ def _from_code(language: str, script: str | None, territory: str | None, text: s
     script = script or implied
     three = INDIVIDUAL.get(three, three)
     if script is not None:
-        script = script.title()
-        if script not in Locale("en").scripts:
-            raise DataError(f"unknown script {script!r} in language {text!r}; {_nearest_script(script)}")
+        script = _checked_script(script, text)
     elif territory is not None:
         script = next((s for base in _cldr_codes(three) if (s := _likely(f"{base}_{territory.upper()}")[1])), None)
     script = script or _usual_script(three)
@@ -281,7 +340,7 @@ def _nearest(text: str) -> str:
     if nearest:
         found = codes[nearest[0]]
         return f"did you mean {found} ({display_name(found)})?"
-    return "give an English name or an ISO 639-3 code with script, such as yor-Latn"
+    return "give an English name or an ISO 639-3 code with script, such as yor-Latn."
 
 
 def _nearest_script(script: str) -> str:

@@ -7,31 +7,21 @@ way is counted.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from babel.messages.mofile import read_mo
-from babel.messages.pofile import PoFileError, read_po
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import ParseError, iterparse
 
 from ..core.errors import DataError
 from ..core.records import ParallelPair
 from ..core.registry import unknown
 from . import languages
+from .gettext_catalogues import catalogue_entries
+from .memory import SUFFIX
 from .table import cell_of, read_table
-from .text import normalise, open_bytes, read_lines, suffix_of
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
-
-    from babel.messages.catalog import Catalog, Message
+from .text import normalise, read_lines, suffix_of, whole_characters
+from .translation_memories import translation_units
 
 Entry = tuple[str, str, str]
 """Group, source, target, as they stand in the file."""
@@ -42,9 +32,6 @@ LEXICON_WORDS = 3
 FIELDS = ("source", "target", "group")
 SOURCE_WORDS = frozenset({"source", "src"})
 TARGET_WORDS = frozenset({"target", "tgt"})
-XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-NATIVE_CODE = frozenset({"bpt", "ept", "ph", "it", "ut"})
-"""Inline elements of TMX that hold mark-up of the original document, not text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +40,7 @@ class ParallelText:
 
     ``kind`` is ``"lines"``, ``"tsv"``, ``"csv"``, ``"jsonl"``, ``"parquet"``, ``"tmx"``, ``"gettext"``
     or ``"lexicon"``. Of the ``read`` pairs, ``duplicates`` repeated an earlier one and ``empty`` lacked
-    a side (or were marked as unfinished, in gettext); ``pairs`` are the rest.
+    a side (or were marked as unfinished or obsolete, in gettext); ``pairs`` are the rest.
     """
 
     pairs: tuple[ParallelPair, ...]
@@ -110,15 +97,17 @@ def _entries(path: Path, source: str, target: str, fields: Mapping[str, str] | N
     suffix = suffix_of(path)
     if fields is None and suffix == ".tsv":
         return _or_lexicon("tsv", list(_tab_separated(path, source, target)))
-    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet") or str(path).startswith("hub:"):
+    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", SUFFIX) or str(path).startswith("hub:"):
         kind = "jsonl" if suffix == ".ndjson" else suffix.removeprefix(".") or "hub"
         return _or_lexicon(kind, list(_columns(path, source, target, fields)))
     if fields is not None:
         raise DataError(f"{path}: fields are for tables (.tsv, .csv, .jsonl, .parquet); leave them out here")
     if suffix == ".tmx":
-        return "tmx", list(_translation_memory(path, source, target))
+        return "tmx", list(
+            translation_units(path, lambda names: _sides(names, source, target), f"{source} and {target}")
+        )
     if suffix in (".po", ".mo"):
-        return "gettext", list(_gettext(path, suffix))
+        return "gettext", list(catalogue_entries(path))
     if suffix == ".txt":
         return _or_lexicon("lines", list(_words(path)))
     raise DataError(
@@ -188,10 +177,23 @@ def _tab_separated(path: Path, source: str, target: str) -> Iterator[Entry]:
 
 def _direction(header: Sequence[str], source: str, target: str) -> tuple[int, int] | None:
     """Return which cells of a header name the source and the target; ``None`` where it is no header."""
-    meanings = [_meaning(cell, source, target) for cell in header]
+    meant = _sides(header, source, target)
+    meanings = [meant[cell] for cell in header]
     if meanings.count("source") == 1 and meanings.count("target") == 1:
         return meanings.index("source"), meanings.index("target")
     return None
+
+
+def _sides(names: Sequence[str], source: str, target: str) -> dict[str, str | None]:
+    """Return what each name means; a side that none names goes to its language in the one overlapping script."""
+    meant = {name: _meaning(name, source, target) for name in names}
+    for side, language in (("source", source), ("target", target)):
+        others = [other for other in languages.related(language) if side not in meant.values()]
+        left = [name for name in names if meant[name] is None]
+        found = [name for other in others for name in left if _meaning(name, other, "") == "source"]
+        if len(found) == 1:
+            meant[found[0]] = side
+    return meant
 
 
 @cache
@@ -242,7 +244,7 @@ def _checked_fields(fields: Mapping[str, str]) -> dict[str, str]:
 def _side(value: object, column: str, where: str) -> str:
     if value is not None and not isinstance(value, str):
         raise DataError(f"{where}: column {column!r} holds {type(value).__name__} {value!r}; expected text")
-    return value or ""
+    return whole_characters(value or "", f"{where}: column {column!r}")
 
 
 def _words(path: Path) -> Iterator[Entry]:
@@ -258,100 +260,3 @@ def _words(path: Path) -> Iterator[Entry]:
                 "the other side)"
             )
         yield str(number), cells[0], cells[1]
-
-
-def _translation_memory(path: Path, source: str, target: str) -> Iterator[Entry]:
-    unit = 0
-    seen: set[str] = set()
-    with open_bytes(path) as stream:
-        try:
-            for _, element in iterparse(stream, events=("end",)):
-                if _tag(element) != "tu":
-                    continue
-                unit += 1
-                sides = dict(_variants(element))
-                seen.update(sides)
-                texts = {_meaning(language, source, target): text for language, text in reversed(sides.items())}
-                if "source" in texts and "target" in texts:
-                    yield element.get("tuid") or str(unit), texts["source"], texts["target"]
-                element.clear()
-        except ParseError as error:
-            raise DataError(f"{path}: is not well-formed XML ({error}); correct it or export it again") from error
-        except DefusedXmlException as error:
-            raise DataError(
-                f"{path}: declares XML entities, which are refused as they can exhaust the memory ({error}); "
-                "remove the declarations from its DOCTYPE"
-            ) from error
-    if not unit:
-        raise DataError(f"{path}: has no translation units (<tu>); expected a TMX file")
-    meant = {_meaning(language, source, target) for language in seen}
-    if not {"source", "target"} <= meant:
-        raise DataError(
-            f"{path}: has no units in both {source} and {target}; its languages are {', '.join(sorted(seen)) or 'none'}"
-        )
-
-
-def _variants(unit: Element) -> Iterator[tuple[str, str]]:
-    for variant in unit:
-        if _tag(variant) == "tuv":
-            language = variant.get(XML_LANG) or variant.get("lang") or ""
-            segment = next((child for child in variant if _tag(child) == "seg"), None)
-            yield language, "" if segment is None else "".join(_inner_text(segment))
-
-
-def _inner_text(element: Element) -> Iterator[str]:
-    if _tag(element) not in NATIVE_CODE:
-        yield element.text or ""
-        for child in element:
-            yield from _inner_text(child)
-            yield child.tail or ""
-
-
-def _tag(element: Element) -> str:
-    return str(element.tag).rpartition("}")[2]
-
-
-def _gettext(path: Path, suffix: str) -> Iterator[Entry]:
-    catalog = _read_mo(path) if suffix == ".mo" else _read_po(path)
-    for number, message in enumerate(catalog):
-        if not message.id:  # the header
-            continue
-        group = str(message.lineno or number)
-        for left, right in _forms(message):
-            yield group, left, "" if message.fuzzy else right
-
-
-def _forms(message: Message) -> Iterator[tuple[str, str]]:
-    """Yield singular with the first form, plural with the last; languages with one form have it for the plural."""
-    if not isinstance(message.id, (list, tuple)):
-        yield message.id, str(message.string or "")
-        return
-    strings = list(message.string) if isinstance(message.string, (list, tuple)) else [str(message.string or "")]
-    if len(strings) > 1:
-        yield message.id[0], strings[0]
-    yield message.id[-1], strings[-1] if strings else ""
-
-
-def _read_po(path: Path) -> Catalog:
-    lines = (f"{line}\n" for _, line in read_lines(path))
-    try:
-        return read_po(lines, ignore_obsolete=True, abort_invalid=True)
-    except PoFileError as error:
-        raise DataError(
-            f"{path}, line {error.lineno + 1}: is not gettext ({error}); `msgfmt -c {path}` lists all faults"
-        ) from error
-    # The parser meets some malformed files with whatever its string handling raises.
-    except (ValueError, IndexError, AttributeError, AssertionError, TypeError, SyntaxError) as error:
-        raise DataError(
-            f"{path}: is not gettext ({error or type(error).__name__}); `msgfmt -c {path}` lists all faults"
-        ) from error
-
-
-def _read_mo(path: Path) -> Catalog:
-    # Read whole first: the parser raises OSError for its own reasons, `open_bytes` reports the disk's.
-    with open_bytes(path) as stream:
-        data = stream.read()
-    try:
-        return read_mo(BytesIO(data))
-    except (OSError, ValueError, IndexError, AssertionError, struct.error) as error:
-        raise DataError(f"{path}: is no compiled gettext catalogue ({error}); compile it again with msgfmt") from error

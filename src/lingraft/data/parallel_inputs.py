@@ -103,7 +103,7 @@ def _entries(
 
 def _texts(pattern: str, language: str, evaluation: Sequence[Example]) -> tuple[Sequence[str], int, str]:
     path = locate(pattern, language, Path())
-    found = [text for text in read_texts(path) if isinstance(text, str)]
+    found = read_texts(path)
     forbidden = {strip_blanks(text) for example in evaluation for text in example.texts}
     kept = [text for text in dict.fromkeys(found) if strip_blanks(text) not in forbidden]
     if not kept:

@@ -76,7 +76,8 @@ def read_squad(
             place there (``Warsaw/0``), so that XQuAD's are called the same in all languages. Without a title
             nothing is known of the article, and a paragraph is called after its content. Where titles are
             translated, see :func:`shared_groups`.
-        labelled: Whether every question must have an answer; if not, answers are read where there are any.
+        labelled: Whether every question must have an answer; if not, answers are read where there are any, and no
+            question is left out.
 
     Raises:
         DataError: The file is no such JSON, an answer is not where its offset says, or an identifier occurs
@@ -99,7 +100,7 @@ def read_squad(
                 )
             places[key] = where.removeprefix(f"{path}, ")
             asked = _text(question, "question", where)
-            if question.get("is_impossible") is True:
+            if labelled and question.get("is_impossible") is True:
                 unanswerable += 1
                 continue
             if labelled:

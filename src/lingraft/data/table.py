@@ -7,9 +7,7 @@ with what to do about it.
 
 from __future__ import annotations
 
-import csv
 import difflib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,14 +17,17 @@ from ..core.errors import DataError
 from ..core.records import PairExample
 from ..core.registry import unknown
 from . import Row, Source, languages, sources
+from .memory import SUFFIX, is_lent
 from .nearest_file import nearest_file
-from .text import open_bytes, read_lines, suffix_of, whole_characters
+from .table_formats import HUB, Unreadable
+from .text import suffix_of, whole_characters
 
 FIELDS = ("text", "text_b", "label", "id", "group")
 """Our names, the keys of a field map; ``text_a`` is accepted for ``text``."""
 
-SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
-HUB = "hub:"
+SUFFIXES = {
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
+}  # fmt: skip
 
 
 def pair_examples(
@@ -83,11 +84,11 @@ def pair_examples(
     return examples
 
 
-def read_table(path: Path | str) -> Iterator[Row]:
+def read_table(path: Path | str, format: str | None = None) -> Iterator[Row]:
     """Yield the rows of a table, its format chosen by the suffix (``.gz`` may follow it).
 
     ``hub:owner/name`` reads a data set of the Hugging Face Hub, see :func:`hub`. A format that is
-    registered in ``sources`` is read under its name as the suffix.
+    registered in ``sources`` is read under its name as the suffix, or where ``format`` says so.
 
     Raises:
         DataError: The format is unknown, or the file is faulty.
@@ -96,14 +97,14 @@ def read_table(path: Path | str) -> Iterator[Row]:
         source: Source = sources.build("hub")
         return source(Path(path))
     suffix = suffix_of(Path(path))
-    name = SUFFIXES.get(suffix, suffix.removeprefix("."))
+    name = format or SUFFIXES.get(suffix, suffix.removeprefix("."))
     if name not in sources:
         raise DataError(
             f"{path}: cannot tell the format from {suffix or 'no suffix'}; expected one of {', '.join(SUFFIXES)}, "
             "also followed by .gz"
         )
     source = sources.build(name)
-    return source(Path(path))
+    return source(path if isinstance(path, Path) else Path(path))
 
 
 def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[str] | None = None) -> Path:
@@ -123,6 +124,8 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
     tried = _spellings(pattern, language)
     if pattern.startswith(HUB):
         return Path(tried[0])
+    if pattern.endswith(SUFFIX):  # in memory
+        return Path(next(filter(is_lent, tried), tried[0]))
     if (found := _first(tried, folder)) is not None:
         return found
     others = languages.related(language) if "{language}" in pattern else ()
@@ -161,127 +164,6 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-@sources.register("jsonl")
-def jsonl() -> Source:
-    """JSON Lines: one object a line."""
-
-    def read(path: Path) -> Iterator[Row]:
-        for number, line in read_lines(path):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise DataError(
-                    f"{path}, line {number}: is not JSON ({error}); expected one object a line, such as "
-                    '{"text": "…", "label": "…"}'
-                ) from error
-            if not isinstance(row, dict):
-                raise DataError(
-                    f"{path}, line {number}: is a JSON {type(row).__name__}, not an object; expected one object a "
-                    'line, such as {"text": "…", "label": "…"}'
-                )
-            yield number, row
-
-    return read
-
-
-@sources.register("csv")
-def comma_separated() -> Source:
-    """CSV with a header; cells may be quoted."""
-
-    def read(path: Path) -> Iterator[Row]:
-        reader = csv.reader((f"{line}\n" for _, line in read_lines(path)), strict=True)
-        header: list[str] | None = None
-        while True:
-            number = reader.line_num + 1  # where the row begins: a quoted cell may hold line breaks
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                raise DataError(f"{path}, line {number}: is not CSV ({error}); is a quote left open here?") from error
-            if cells is None:
-                return
-            if not cells:
-                continue
-            if header is None:
-                header = _checked_header(cells, path, number)
-                continue
-            yield number, _row(header, cells, path, number, "put texts with a comma in double quotes")
-
-    return read
-
-
-@sources.register("tsv")
-def tab_separated() -> Source:
-    """TSV with a header; quotes are ordinary characters."""
-
-    def read(path: Path) -> Iterator[Row]:
-        header: list[str] | None = None
-        for number, line in read_lines(path):
-            if not line:
-                continue
-            cells = line.split("\t")
-            if header is None:
-                header = _checked_header(cells, path, number)
-                continue
-            yield number, _row(header, cells, path, number, "columns are separated by one tab each")
-
-    return read
-
-
-@sources.register("parquet")
-def parquet() -> Source:
-    """Parquet files; rows are numbered from 1."""
-
-    def read(path: Path) -> Iterator[Row]:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise DataError(f"{path}: reading Parquet needs pyarrow; pip install 'lingraft[parquet]'") from error
-        number = 0
-        with open_bytes(path) as stream:
-            try:
-                for batch in pyarrow.parquet.ParquetFile(stream).iter_batches():
-                    for row in batch.to_pylist():
-                        number += 1
-                        yield number, row
-            except pyarrow.ArrowException as error:
-                raise DataError(f"{path}: is not a readable Parquet file ({error})") from error
-
-    return read
-
-
-@sources.register("hub")
-def hub(*, split: str = "train") -> Source:
-    """Read data sets of the Hub: hub:owner/name or hub:owner/name/config, then :split or :split@revision."""
-
-    def read(path: Path) -> Iterator[Row]:
-        name, _, chosen = str(path).removeprefix(HUB).partition(":")
-        chosen, _, revision = chosen.partition("@")
-        owner, _, rest = name.partition("/")
-        dataset, _, config = rest.partition("/")
-        if not owner or not dataset:
-            raise DataError(f"{path}: expected hub:owner/name, hub:owner/name/config or hub:owner/name/config:split")
-        try:
-            from datasets import load_dataset
-        except ImportError as error:
-            raise DataError(f"{path}: reading from the Hub needs datasets; pip install 'lingraft[hub]'") from error
-        version = {"revision": revision} if revision else {}
-        try:
-            rows = load_dataset(f"{owner}/{dataset}", config or None, split=chosen or split, **version)
-        # The library lets through whatever its many layers raise: network, authorisation, formats.
-        except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise DataError(
-                f"{path}: cannot be loaded from the Hub ({reason}); check name, config, split and network, or use a "
-                "downloaded file"
-            ) from error
-        yield from enumerate(rows, start=1)
-
-    return read
-
-
 def _checked_fields(fields: Mapping[str, str], labelled: bool) -> dict[str, str]:
     columns: dict[str, str] = {}
     for name, column in fields.items():
@@ -298,23 +180,6 @@ def _checked_fields(fields: Mapping[str, str], labelled: bool) -> dict[str, str]
     return columns
 
 
-def _checked_header(cells: list[str], path: Path, number: int) -> list[str]:
-    header = [cell.strip() for cell in cells]
-    twice = next((name for name in header if name and header.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"{path}, line {number}: the header names column {twice!r} twice; rename one")
-    return header
-
-
-def _row(header: list[str], cells: list[str], path: Path, number: int, cure: str) -> dict[str, str]:
-    if len(cells) != len(header):
-        raise DataError(
-            f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}, but the header has "
-            f"{len(header)} ({', '.join(header)}); {cure}"
-        )
-    return dict(zip(header, cells, strict=True))
-
-
 def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> object:
     """Return the value of ``column``, which serves as our field ``name``, in a row.
 
@@ -328,7 +193,9 @@ def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> objec
         DataError: There is no such column; the nearest one is offered and all are listed.
     """
     if column in row:
-        return row[column]
+        if isinstance(value := row[column], Unreadable):
+            raise DataError(f"{where}: column {column!r} holds what cannot be read ({value.reason}); correct it")
+        return value
     known = [str(key) for key in row]
     nearest = difflib.get_close_matches(column, known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""

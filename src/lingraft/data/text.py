@@ -9,17 +9,20 @@ from __future__ import annotations
 import codecs
 import difflib
 import gzip
+import io
 import unicodedata
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 from ..core.errors import DataError
+from .bounds import LINE_BYTES, Unpacked
+from .standard_input import STANDARD_INPUT, standard_input
 
-MAX_LINE_BYTES = 1_000_000
-"""Longer lines are no texts; a file with one is refused before it fills the memory."""
+BUFFER = 1 << 16
+"""Bytes that are read at a time; the ends of lines are told from the first of them."""
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -46,18 +49,21 @@ def suffix_of(path: Path) -> str:
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
+def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
     """Open a file for reading bytes, decompressing ``.gz``.
 
     Raises:
         DataError: The file is missing or not readable, or the compressed data are damaged, also when
-            that shows only while reading.
+            that shows only while reading, or more comes out of them than text can be.
     """
     if not path.is_file():
         raise DataError(_missing(path))
     try:
-        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-            yield cast(BinaryIO, stream)
+        with path.open("rb", buffering=BUFFER) as plain:
+            if path.suffix.lower() == ".gz":
+                yield io.BufferedReader(Unpacked(gzip.GzipFile(fileobj=plain), path), BUFFER)
+            else:
+                yield cast("io.BufferedReader", plain)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: is not a complete gzip file ({error}); download or compress it again") from error
     except OSError as error:
@@ -67,15 +73,16 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     r"""Yield ``(line number, line)``, numbered from 1, without line ends or a byte order mark.
 
-    Only ``\n`` and ``\r\n`` end a line; U+2028 and its like, which occur inside sentences, do not.
+    Only ``\n`` and ``\r\n`` end a line, or ``\r`` in a file that begins without the others (as an old Macintosh wrote
+    them); U+2028 and its like, which occur inside sentences, do not.
 
     Raises:
         DataError: As :func:`open_bytes`; or the file is empty, a line is not UTF-8 or longer than
-            ``MAX_LINE_BYTES``.
+            ``LINE_BYTES``.
     """
     number = 0
-    with open_bytes(path) as stream:
-        while raw := stream.readline(MAX_LINE_BYTES + 2):
+    with open_lines(path) as lines:
+        for raw in lines:
             number += 1
             if number == 1:
                 raw = raw.removeprefix(codecs.BOM_UTF8)
@@ -85,12 +92,39 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}: is empty")
 
 
+@contextmanager
+def open_lines(path: Path) -> Iterator[Iterator[bytes]]:
+    """Open a file, or standard input, for reading its lines with their ends; of one that is too long, enough to see it.
+
+    Raises:
+        DataError: As :func:`open_bytes`.
+    """
+    if path is STANDARD_INPUT:
+        stream = standard_input()
+        yield iter(lambda: stream.readline(LINE_BYTES + 2), b"")
+        return
+    with open_bytes(path) as file:
+        head = file.peek()
+        old = b"\r" in head and b"\n" not in head
+        yield _old_lines(file) if old else iter(lambda: file.readline(LINE_BYTES + 2), b"")
+
+
+def _old_lines(stream: io.BufferedReader) -> Iterator[bytes]:
+    """Yield lines that end as an old Macintosh ended them."""
+    rest = b""
+    while len(rest) <= LINE_BYTES and (chunk := stream.read(BUFFER)):
+        *lines, rest = (rest + chunk).split(b"\r")
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest
+
+
 def _decoded(raw: bytes, path: Path, number: int) -> str:
     if number == 1 and raw.startswith(UTF16_MARKS):
         raise DataError(f"{path}: is UTF-16, not UTF-8; convert it with {_iconv(path, 'UTF-16')}")
-    if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
+    if len(raw) > LINE_BYTES and not raw.endswith(b"\n"):
         raise DataError(
-            f"{path}, line {number}: is longer than {MAX_LINE_BYTES:,} bytes; expected one text or record a line, "
+            f"{path}, line {number}: is longer than {LINE_BYTES:,} bytes; expected one text or record a line, "
             "so split it into lines or leave it out"
         )
     try:
@@ -103,6 +137,8 @@ def _decoded(raw: bytes, path: Path, number: int) -> str:
 
 
 def _iconv(path: Path, encoding: str) -> str:
+    if path is STANDARD_INPUT:
+        return f"`iconv -f {encoding} -t UTF-8` before this command"
     if path.suffix.lower() == ".gz":
         return f"`gzip -dc {path} | iconv -f {encoding} -t UTF-8 > {path.with_suffix('').name}`"
     return f"`iconv -f {encoding} -t UTF-8 {path} > converted{path.suffix}`"

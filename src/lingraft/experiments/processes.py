@@ -13,6 +13,7 @@ from typing import IO, Any, Protocol
 from ..core.files import write_json
 from ..core.progress import Advance, Reporter
 from ..recipe.settings import Recipe
+from ..results.schemas import FORMAT
 from ..runs.folder import trials_of
 from .methods import Method
 
@@ -73,7 +74,7 @@ def work(
             error = facts.get("error", error)
             if "impossible" in facts:
                 folder = method.recipe.output_dir
-                note = {"name": method.name, "about": method.about, "impossible": facts["impossible"]}
+                note = {"format": FORMAT, "name": method.name, "about": method.about, "impossible": facts["impossible"]}
                 write_json(folder / "method.json", note)
                 reporter.say(f"{method.name}: not possible: {facts['impossible']}")
         code = process.wait()

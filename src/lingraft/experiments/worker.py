@@ -35,6 +35,8 @@ from ..model.prediction import predictions_of
 from ..model.standardiser import Standardiser
 from ..recipe.parsing import parse_recipe
 from ..recipe.settings import Recipe
+from ..results.method_schemas import MEMORY, TRIAL
+from ..results.schemas import EPOCH, FORMAT
 from ..runs.folder import open_run_folder, trials_of
 from ..runs.identity import note_identity, refuse_changed, trial_identities
 from ..runs.preparation import prepare
@@ -43,7 +45,7 @@ from ..tasks import Task
 from ..tasks.material import Draw
 from ..tasks.scores import score_by_language
 from ..training.evaluation import prediction_rows
-from ..training.finished import is_finished, note_finished
+from ..training.finished import drop_state, is_finished, note_finished
 from ..training.frozen_head import HEAD_FACTOR, Before
 from ..training.head_fits import logistic_head
 from ..training.pools import Context, TrialPools, learning_pools
@@ -108,7 +110,9 @@ def run_method(method: Method, whole: Recipe) -> None:
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
         for trial in trials:
-            if not is_finished(folder, trial):
+            if is_finished(folder, trial):
+                drop_state(folder, trial)
+            else:
                 note_identity(folder, trial, identities[trial])
                 forget_peak()
                 if method.trained or not task.kind.class_logits:
@@ -149,7 +153,9 @@ def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[
         trial = trials_of(recipe)[0]
         result = folder / "trials" / trial.name / "trial.json"
         with open_run_folder(folder, recipe.model_copy(update={"output_dir": folder})):
-            if not is_finished(folder, trial):
+            if is_finished(folder, trial):
+                drop_state(folder, trial)
+            else:
                 name = f"rate {rate:g}"
                 try:
                     blind_context = replace(context, recipe=recipe, materials=blind)
@@ -157,7 +163,7 @@ def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[
                 except RunError as error:
                     write_json(result, {"name": trial.name, "dev_score": None, "error": str(error)})
                 tell(trial=name, share=1.0)
-        found[rate] = read_object(result)["dev_score"]
+        found[rate] = read_object(result, TRIAL).get("dev_score")
     return found
 
 
@@ -275,15 +281,16 @@ def _facts(
 ) -> dict[str, Any]:
     """Return the content of ``method.json``."""
     names = [trial.name for trial in trials_of(context.recipe)]
-    done = {name: read_object(folder / "trials" / name / "trial.json") for name in names}
+    done = {name: read_object(folder / "trials" / name / "trial.json", TRIAL) for name in names}
     return {
+        "format": FORMAT,
         "name": method.name,
         "about": _about(method, context.materials.task),
         "trials": names,
         "chosen": method.chosen(tuning_epochs),
         "trainable_parameters": max(facts["trained"] for facts in done.values()),
         "seconds": {name: facts["seconds"] for name, facts in done.items()},
-        "peak_bytes": read_object(folder / "memory.json").get("peak_bytes"),
+        "peak_bytes": read_object(folder / "memory.json", MEMORY).get("peak_bytes"),
         "learning_rate": {
             "setting": method.rate if method.trained else None,
             "value": rate if rate is not None else _setting(context.recipe, method),
@@ -304,7 +311,7 @@ def _about(method: Method, task: Task) -> str:
 
 def _steps(path: Path) -> int:
     """Count the steps of the optimiser in a training; 0 where there was none."""
-    return max((int(row["step"]) for row in read_lines(path)), default=0) if path.exists() else 0
+    return max((int(row["step"]) for row in read_lines(path, EPOCH)), default=0) if path.exists() else 0
 
 
 def _setting(recipe: Recipe, method: Method) -> float | None:
@@ -339,7 +346,7 @@ def _digest(content: object) -> str:
 
 
 def _note_memory(path: Path) -> None:
-    before, now = read_object(path).get("peak_bytes") or 0, peak_bytes()
+    before, now = read_object(path, MEMORY).get("peak_bytes") or 0, peak_bytes()
     if now is not None:
         write_json(path, {"peak_bytes": max(before, now)})
 

@@ -7,53 +7,81 @@ stored: loading compares digests and refuses another one.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ..backbones import Precision
+from ..backbones import LayerStack, Precision
+from ..backbones.checkpoint_files import first_line
 from ..backbones.loading import Backbone
-from ..core.errors import CheckpointError
+from ..core.errors import CheckpointError, ConfigError, LingraftError
+from ..core.outside import open_regular, parse_object, validate
+from ..core.records import IDS
 from ..recipe.settings import Block
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, build_adaptation
 from .heads import build_head, restore_text_classifiers
+from .network import shapes_of
 from .tensor_files import write_tensors
 
 FORMAT = "lingraft-adaptation-1"
+"""The form of the file; its number is raised when an older lingraft would misread a newer one's."""
 
 UNFROZEN = "unfrozen."
 """What the names of trained copies of the backbone's own parameters begin with."""
+
+AGAIN = "run the recipe again to train it anew"
+
+Text = Annotated[str, Field(max_length=4096)]
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+"""Of a language, which is part of the names of tensors."""
+
+
+def _as_block(described: dict[str, Any]) -> dict[str, Any]:
+    """Return what describes a part, which must be a block as recipes have it."""
+    Block.model_validate(described)
+    return described
+
+
+Described = Annotated[dict[str, Any], AfterValidator(_as_block)]
 
 
 @dataclass(frozen=True)
 class Identity:
     """What an adaptation was trained for and on."""
 
-    checkpoint: str
-    weights_digest: str
-    tokenizer_digest: str
-    text_prefix: str
-    cut: int
-    max_length: int
-    task: str
-    kind: str
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    checkpoint: Text
+    weights_digest: Text
+    tokenizer_digest: Text
+    text_prefix: Text
+    cut: Annotated[int, Field(ge=IDS, le=1000)]
+    max_length: Annotated[int, Field(ge=1, le=10**6)]
+    task: Text
+    kind: Text
     labels: tuple[str, ...]
-    source_language: str
-    languages: tuple[str, ...]
-    prompt: dict[str, Any] | None
-    adapter: dict[str, Any] | None
-    version: str
+    source_language: Code
+    languages: tuple[Code, ...]
+    prompt: Described | None
+    adapter: Described | None
+    version: Text
     paired: bool = False
     """Whether the task compares two texts."""
     kind_options: dict[str, Any] = field(default_factory=dict)
     """What the kind of task is built with, beside the labels."""
     precision: Precision = "float32"
     """Of the backbone's matrix products."""
+
+
+_schema = TypeAdapter(Identity)
 
 
 def save_adaptation(path: Path, adaptation: nn.Module, identity: Identity) -> None:
@@ -84,13 +112,60 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     for part, described in (("prompt", identity.prompt), ("adapter", identity.adapter)):
         if described is None and any(name.startswith(f"{part}.") for name in tensors):
             raise CheckpointError(
-                f"{path} holds a {part} that PEFT made, which works inside PEFT alone; of a comparison, load a frozen "
-                "head, peft-lora, or a method of lingraft's"
+                f"{path} holds a {part} that PEFT made, which only PEFT's own model computes, so it cannot be used for "
+                "predicting or evaluating here; its scores are in the comparison's README.md. To use a method of it, "
+                "give the folder of another one"
             )
-    stack = backbone.stack
-    adaptation = build_adaptation(
-        prompt=Block.model_validate(identity.prompt) if identity.prompt else None,
-        adapter=Block.model_validate(identity.adapter) if identity.adapter else None,
+    try:
+        _refuse_broken_promises(path, tensors, identity, backbone)
+        adaptation = _build(tensors, identity, backbone.stack)
+        for language, classifier in restore_text_classifiers(tensors, str(path)):
+            adaptation.add_text_classifier(language, classifier)
+        adaptation.load_state_dict(tensors)
+    except ConfigError as error:
+        raise CheckpointError(_misdescribed(path, error)) from None
+    except LingraftError:
+        raise
+    except Exception as error:  # what does not fit fails wherever it is first read, in parts of other packages too
+        problem = " ".join(str(error).split())[:500]
+        raise CheckpointError(
+            f"{path} does not hold the tensors that its recipe promises: {type(error).__name__}: {problem}; {AGAIN}"
+        ) from None
+    return adaptation.eval(), identity
+
+
+def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity: Identity, backbone: Backbone) -> None:
+    """Refuse an adaptation that does not fit its backbone, or lacks what its description promises, by shapes alone.
+
+    So what is built afterwards takes as much memory as the file does.
+
+    Raises:
+        CheckpointError: With the first tensor, or setting, that is wrong.
+    """
+    if identity.cut > backbone.stack.num_layers or identity.max_length > backbone.max_length:
+        raise CheckpointError(
+            f"{path} was trained above layer {identity.cut} on texts of {identity.max_length} tokens; {backbone.name} "
+            f"has {backbone.stack.num_layers} layers and reads {backbone.max_length} tokens; {AGAIN}"
+        )
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise CheckpointError(f"{path}: {name} holds numbers that are not finite; {AGAIN}")
+    with torch.device("meta"):
+        promised = _build(tensors, identity, shapes_of(backbone.stack)).state_dict()
+    for name, expected in promised.items():
+        found = tuple(tensors[name].shape) if name in tensors else None
+        if found != tuple(expected.shape):
+            raise CheckpointError(
+                f"{path} does not hold the tensors that its recipe promises: expected {name} of shape "
+                f"{tuple(expected.shape)}, found {found or 'none'}; {AGAIN}"
+            )
+
+
+def _build(tensors: Mapping[str, Tensor], identity: Identity, stack: LayerStack) -> Adaptation:
+    """Return the parts that an adaptation describes, with any values."""
+    return build_adaptation(
+        prompt=_block(identity.prompt),
+        adapter=_block(identity.adapter),
         stack=stack,
         cut=identity.cut,
         languages=identity.languages,
@@ -98,13 +173,16 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
         initial=lambda how, layer, count: torch.zeros(count, stack.width),
         unfrozen=[name.removeprefix(UNFROZEN).replace("/", ".") for name in tensors if name.startswith(UNFROZEN)],
     )
-    for language, classifier in restore_text_classifiers(tensors, str(path)):
-        adaptation.add_text_classifier(language, classifier)
-    try:
-        adaptation.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} does not hold the tensors that its recipe promises: {error}") from None
-    return adaptation.eval(), identity
+
+
+def _block(described: Mapping[str, Any] | None) -> Block | None:
+    """Return a part's block; a folder that it began with is not read again, since the saved tensors have it all."""
+    if described is None:
+        return None
+    begun: dict[str, Any] = {
+        key: {} for key, value in described.items() if key == "folders" and isinstance(value, dict)
+    }
+    return Block.model_validate({key: value for key, value in described.items() if key != "start"} | begun)
 
 
 def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: Backbone) -> None:
@@ -155,22 +233,34 @@ def _check_backbone(path: Path, identity: Identity, backbone: Backbone) -> None:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Identity]:
     try:
+        open_regular(path, error=CheckpointError, cure=AGAIN).close()
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise CheckpointError(f"there is no {path}; give the folder of a finished run") from None
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); run the recipe again to train it anew") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({first_line(error)}); {AGAIN}") from None
+    return tensors, _identity_of(path, metadata.get("lingraft", "{}"))
+
+
+def _identity_of(path: Path, text: str) -> Identity:
+    """Return what the description of an adaptation says."""
+    about = parse_object(text, str(path), error=CheckpointError, cure=AGAIN)
+    form = about.get("format")
+    if form != FORMAT:
+        newer = isinstance(form, str) and re.fullmatch(r"lingraft-adaptation-[0-9]{1,9}", form)
+        cure = "a newer lingraft wrote it: load it with that" if newer else AGAIN
+        raise CheckpointError(f"{path}: expected the format {FORMAT}, found {str(form)[:100]}; {cure}")
+    found = validate(_schema, about.get("identity"), f"{path}, its description", error=CheckpointError, cure=AGAIN)
     try:
-        about = json.loads(metadata.get("lingraft", "{}"))
-        if about.get("format") != FORMAT:
-            raise CheckpointError(f"{path}: expected the format {FORMAT}, found {about.get('format')}")
-        values = about["identity"]
-        for key in ("labels", "languages"):
-            values[key] = tuple(values[key])
-        return tensors, Identity(**values)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path}: its description is not one that this version reads ({error}); run the recipe again"
-        ) from None
+        kind_of(found.kind, found.labels, found.kind_options)
+    except ConfigError as error:
+        raise CheckpointError(_misdescribed(path, error)) from None
+    return found
+
+
+def _misdescribed(path: Path, error: ConfigError) -> str:
+    """Say in one line what a part was described with that it does not take."""
+    problem = " ".join("; ".join(error.problems).split())
+    return f"{path}, its description: {problem[:500]}; {AGAIN}"

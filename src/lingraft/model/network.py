@@ -177,3 +177,14 @@ def with_parameters(stack: LayerStack, weights: Mapping[str, Tensor]) -> LayerSt
     for name, tensor in weights.items():
         shared[id(stack.get_parameter(name))] = nn.Parameter(tensor.detach(), requires_grad=False)
     return deepcopy(stack, shared)
+
+
+def shapes_of(stack: LayerStack) -> LayerStack:
+    """Return the same stack on the meta device: shapes without values, and no copy of any."""
+    tensors = (*stack.parameters(), *stack.buffers())
+    return deepcopy(stack, {id(tensor): _shape(tensor) for tensor in tensors})
+
+
+def _shape(tensor: Tensor) -> Tensor:
+    shape = torch.empty_like(tensor, device="meta")
+    return nn.Parameter(shape, requires_grad=False) if isinstance(tensor, nn.Parameter) else shape

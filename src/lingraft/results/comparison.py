@@ -11,8 +11,10 @@ import numpy as np
 
 from ..core.errors import RunError
 from ..core.files import Row, read_object
+from ..core.outside import refuse_links
 from ..core.records import Shots, order_of_shots, shots_in
 from .findings import Estimate, formula_of
+from .method_schemas import COMPARISON
 from .resampling import RESAMPLES, Floats, resample_jointly
 from .run_files import counts_of, read_predictions
 from .statistics import Difference, difference, holm, interval, resamples_for
@@ -40,8 +42,9 @@ class Comparison:
 
     @property
     def targets(self) -> list[str]:
-        """Target languages, in the order of the recipe."""
-        return list(self.about["data"]["target_languages"])
+        """Target languages, in the order of the recipe; where it is in one language, that one."""
+        data = self.about["data"]
+        return list(data["target_languages"]) or [str(data["source_language"])]
 
     def language(self, code: str) -> str:
         """Return its English name."""
@@ -114,9 +117,10 @@ def read_comparison(folder: Path) -> Comparison:
     """Read the folder of a finished comparison.
 
     Raises:
-        RunError: There is none.
+        RunError: There is none, or its files are not what a comparison leaves.
     """
-    about = read_object(folder / "comparison.json")
+    refuse_links(folder)
+    about = read_object(folder / "comparison.json", COMPARISON)
     if not about:
         raise RunError(f"{folder} is no comparison that came to its end; finish it with: lingraft compare RECIPE")
     return Comparison(folder, about, tuple(about["methods"]))

@@ -94,7 +94,7 @@ def formula_of(data: Row) -> Formula:
     """Return what makes the metric that counts of sums ``[..., K]``, by the content of ``data.json``.
 
     Raises:
-        RunError: Its formula is not known here.
+        RunError: Its formula is not known here, or takes other counts than predictions have, which its use shows.
     """
     metric, name = next(iter(_formulas(data).items()))
     if name not in formulas:
@@ -102,7 +102,18 @@ def formula_of(data: Row) -> Formula:
             f"data.json: {metric} is made by the formula {name!r}, which is not known here (known: "
             f"{', '.join(formulas)}); install the package that registers it under {formulas.group}"
         )
-    return formula(name)
+    made = formula(name)
+
+    def of_sums(sums: Floats) -> Floats:
+        try:
+            return made(sums)
+        except (ValueError, IndexError):  # the counts lie in other files than the formula's name
+            raise RunError(
+                f"data.json: {metric} is made by the formula {name!r}, which takes other counts than the "
+                f"{sums.shape[-1]} of each prediction; run the recipe again, into another folder"
+            ) from None
+
+    return of_sums
 
 
 def _formulas(data: Row) -> Mapping[str, str]:
@@ -249,7 +260,7 @@ def _majority(aligned: list[list[Row]]) -> float | None:
     """Return the accuracy of always answering the most frequent label of the test set."""
     if not aligned:
         return None
-    return Counter(row["gold"] for row in aligned[0]).most_common(1)[0][1] / len(aligned[0])
+    return Counter(str(row["gold"]) for row in aligned[0]).most_common(1)[0][1] / len(aligned[0])
 
 
 # --- Predictions ------------------------------------------------------------------------------------
@@ -258,12 +269,12 @@ def _majority(aligned: list[list[Row]]) -> float | None:
 def mistakes(predictions: Sequence[Row], limit: int = 12) -> list[Row]:
     """Return the wrong predictions the model was surest of."""
     wrong = [row for row in predictions if not is_right(row)]
-    return sorted(wrong, key=lambda row: (-float(row["confidence"]), str(row["id"])))[:limit]
+    return sorted(wrong, key=lambda row: (-float(row.get("confidence") or 0), str(row["id"])))[:limit]
 
 
 def confusion(predictions: Sequence[Row], labels: Sequence[str], column: str = "value") -> list[list[int]]:
     """Return counts ``[gold, predicted]`` in the order of the labels."""
-    counts = Counter((row["gold"], row[column]) for row in predictions)
+    counts = Counter((str(row["gold"]), row[column]) for row in predictions)
     return [[counts[gold, predicted] for predicted in labels] for gold in labels]
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from ..core.errors import RunError
 from ..core.files import Row, read_lines, read_object
+from ..core.outside import refuse_links, validate
 from ..core.records import Score
+from .schemas import DATA, EPOCH, PREDICTION, RETENTION, SCORE, STATES, SUMMARY
 
 SCORE_FIELDS = {column.name for column in fields(Score)}
 
@@ -73,22 +75,27 @@ def trial_of(score: Score) -> str:
 
 
 def read_run(folder: Path) -> RunFiles:
-    """Read a run folder."""
+    """Read a run folder.
+
+    Raises:
+        RunError: There is none, or a file of it is not what a run leaves.
+    """
     if not folder.is_dir():
         raise RunError(f"{folder}: expected a run folder (the output of 'lingraft run'), found no such folder")
+    refuse_links(folder)
     recipe = folder / "recipe.yaml"
     return RunFiles(
         folder=folder,
         recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
-        data=read_object(folder / "data.json"),
+        data=read_object(folder / "data.json", DATA),
         scores=tuple(
             Score(**{key: value for key, value in row.items() if key in SCORE_FIELDS})
-            for row in read_lines(folder / "scores.jsonl")
+            for row in read_lines(folder / "scores.jsonl", SCORE)
         ),
-        training=tuple(read_lines(folder / "training.jsonl")),
-        summary=read_object(folder / "summary.json"),
-        states=read_object(folder / "states.json"),
-        retention=read_object(folder / "retention.json"),
+        training=tuple(read_lines(folder / "training.jsonl", EPOCH)),
+        summary=read_object(folder / "summary.json", SUMMARY),
+        states=read_object(folder / "states.json", STATES),
+        retention=read_object(folder / "retention.json", RETENTION),
     )
 
 
@@ -96,16 +103,35 @@ def read_predictions(path: Path) -> list[Row]:
     """Read the predictions of one trial in one language; none where the file is missing.
 
     Raises:
-        RunError: A line lacks what it adds to the sums of the metric.
+        RunError: A line lacks what it adds to the sums of the metric, is damaged, or has other columns than the first.
     """
-    rows = list(read_lines(path))
-    for number, row in enumerate(rows, start=1):
+    rows: list[Row] = []
+    for number, row in enumerate(read_lines(path), start=1):
+        where = f"{path}:{number}"
         if "counts" not in row or "right" not in row:
             raise RunError(
-                f"{path}:{number}: expected the columns `counts` and `right`, found {', '.join(row)}; an older version "
+                f"{where}: expected the columns `counts` and `right`, found {', '.join(row)}; an older version "
                 "wrote it: run the recipe again, into another folder"
             )
+        validate(PREDICTION, row, where, cure="run the stage that writes this file again")
+        if rows and _columns(row) != _columns(rows[0]):
+            raise RunError(
+                f"{where}: expected the columns and counts of the first line, found others; run the stage that writes "
+                "this file again"
+            )
+        rows.append(row)
     return rows
+
+
+def _columns(row: Row) -> tuple[object, ...]:
+    """Return what all predictions of a file have alike."""
+    return (
+        len(row["counts"]),
+        row.get("before_counts") is None,
+        row.get("before") is None,
+        "group" in row,
+        isinstance(row["gold"], list),
+    )
 
 
 def counts_of(row: Row, when: str = "after") -> tuple[float, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from ..backbones.loading import Backbone
 from ..core.records import GOLD, Features
 from ..recipe.settings import Recipe
+from ..results.schemas import FORMAT
 from ..tasks.material import Materials
 
 
@@ -63,6 +64,7 @@ def data_card(
             "pieces_per_word": covered.pieces_per_word,
         }
     return {
+        "format": FORMAT,
         "task": task.name,
         "kind": task.kind.name,
         "words": asdict(task.kind.words),

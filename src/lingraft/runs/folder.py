@@ -7,24 +7,31 @@ draws or shots. A folder that goes away while its run works, or becomes another'
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 from ..core.errors import RunError
-from ..core.files import TEMPORARY, Stage, locked_or_refused, read_object, watch_writes, write_json, write_text
+from ..core.files import TEMPORARY, Row, locked_or_refused, read_object, write_json, write_text
+from ..core.outside import refuse_links, validate
 from ..core.records import Trial
 from ..core.version import __version__
 from ..recipe.parsing import read_yaml
 from ..recipe.settings import Recipe
+from ..results import schemas
+from ..results.pages import LAST
+from .growth import earlier_place
+from .held_folder import held_folder
 from .identity import MEANING, deciding_settings
 
 MARK = "run.json"
 """The file that proves a folder to be a run's; written first."""
+
+LOCK = ".lock"
+"""The file that whoever writes there holds."""
 
 
 def trials_of(recipe: Recipe) -> list[Trial]:
@@ -35,8 +42,15 @@ def trials_of(recipe: Recipe) -> list[Trial]:
 
 
 @contextmanager
-def open_run_folder(folder: Path, recipe: Recipe) -> Iterator[Path]:
+def open_run_folder(
+    folder: Path, recipe: Recipe, make_room: Callable[[Path, Recipe], object] = lambda folder, recipe: None
+) -> Iterator[Path]:
     """Hold ``folder`` for one run of ``recipe``.
+
+    Args:
+        folder: The run folder; made where there is none.
+        recipe: What is to be run.
+        make_room: Called once the folder is held, before what is in it is compared with the recipe.
 
     Raises:
         RunError: Another process writes there, or it holds something else, another recipe's run, or one that was
@@ -49,7 +63,7 @@ def open_run_folder(folder: Path, recipe: Recipe) -> Iterator[Path]:
     _refuse_foreign(folder)
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked_or_refused(folder / ".lock"))
+            stack.enter_context(locked_or_refused(folder / LOCK))
         except BlockingIOError:
             raise RunError(
                 f"{folder} is in use by another run; wait until it is done, or choose another output_dir"
@@ -57,45 +71,31 @@ def open_run_folder(folder: Path, recipe: Recipe) -> Iterator[Path]:
         except OSError as error:
             raise RunError(f"cannot write to {folder}: {error.strerror}; choose another output_dir") from None
         _refuse_foreign(folder)  # again: another process may have filled it meanwhile
+        make_room(folder, recipe)
         _refuse_other_recipe(folder, recipe)
         _claim(folder, recipe)
         _sweep(folder)
-        stack.enter_context(_watched(folder))
+        proofs, kept = (folder / MARK, folder / LOCK), (folder / "recipe.yaml",)
+        stack.enter_context(held_folder(folder, proofs=proofs, kept=kept, last=folder / LAST))
         yield folder
-
-
-@contextmanager
-def _watched(folder: Path) -> Iterator[None]:
-    """Refuse whatever would be written into ``folder`` once it is no longer the one that was opened.
-
-    Its mark is held open, so that no other file can pass for it, and is asked for at each write: whether the folder
-    was deleted, emptied, renamed or replaced, nothing is made again in its place.
-    """
-    with (folder / MARK).open("rb") as mark:
-
-        def refuse_lost(stage: Stage, path: Path, temporary: Path | None) -> None:
-            if stage != "done" and path.is_relative_to(folder) and not _is_there(mark, folder / MARK):
-                raise RunError(
-                    f"{folder} is no longer the folder of this run: it was deleted, emptied, renamed or replaced "
-                    "meanwhile; nothing more is written there. Run the recipe again, with the folder back in its place "
-                    "to continue it"
-                )
-
-        with watch_writes(refuse_lost):
-            yield
-
-
-def _is_there(file: IO[bytes], path: Path) -> bool:
-    """Return whether ``path`` is the file that was opened."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except OSError:
-        return False
 
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is proven to be a run's, a comparison's or a method's."""
-    return bool(read_object(folder / MARK).get("meaning"))
+    return bool(_mark(folder))
+
+
+def _mark(folder: Path) -> Row:
+    """Return what marks a folder as a run's; nothing where nothing does.
+
+    Raises:
+        RunError: It is damaged, or of a newer lingraft.
+    """
+    found = read_object(folder / MARK)
+    if not found.get("meaning"):
+        return {}
+    validate(schemas.MARK, found, str(folder / MARK), cure="choose another output_dir, or delete that folder")
+    return found
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -104,13 +104,13 @@ def _refuse_foreign(folder: Path) -> None:
     Raises:
         RunError: It has files, and none that marks it as a run's; or its mark is of another meaning.
     """
-    if is_run(folder):
-        meaning = read_object(folder / MARK)["meaning"]
-        if meaning != MEANING:
+    if mark := _mark(folder):
+        if mark["meaning"] != MEANING:
             raise RunError(
-                f"{folder} was trained by lingraft {read_object(folder / MARK).get('lingraft')}, whose trials mean "
-                f"something else (version {meaning}, now {MEANING}); choose another output_dir, or delete that folder"
+                f"{folder} was trained by lingraft {mark['lingraft']}, whose trials mean something else (version "
+                f"{mark['meaning']}, now {MEANING}); choose another output_dir, or delete that folder"
             )
+        refuse_links(folder)
         return
     if foreign := sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
         raise RunError(
@@ -134,13 +134,13 @@ def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 def _claim(folder: Path, recipe: Recipe) -> None:
     """Mark the folder as a run's and write the recipe; with other trials than before, it is not finished any more."""
     if not is_run(folder):
-        write_json(folder / MARK, {"lingraft": __version__, "meaning": MEANING})
+        write_json(folder / MARK, {"format": schemas.FORMAT, "lingraft": __version__, "meaning": MEANING})
     path, text = folder / "recipe.yaml", recipe.to_yaml()
     if not path.exists():
         write_text(path, text)
     elif path.read_text(encoding="utf-8") != text:
         if _trials(read_yaml(path)) != _trials(recipe.model_dump(mode="json", by_alias=True)):
-            (folder / "README.md").unlink(missing_ok=True)  # which marks a run as finished
+            (folder / LAST).unlink(missing_ok=True)  # which marks a run as finished
         write_text(path, text)
 
 
@@ -172,7 +172,9 @@ def folder_problems(folder: Path, recipe: Recipe | None) -> list[str]:
             pass
         if folder not in made:
             _refuse_foreign(folder)
-        changed = changed_settings(folder, recipe) if recipe is not None else []
+        changed = []
+        if recipe is not None and not earlier_place(folder, recipe):
+            changed = changed_settings(folder, recipe)
     except OSError as error:
         return [f"cannot write to {folder}: {error.strerror}; choose another output_dir"]
     except RunError as error:

@@ -126,7 +126,8 @@ def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[T
         if changed:
             raise RunError(
                 f"{folder}: since {trial.name} was trained, these have changed: {', '.join(changed)}; its numbers "
-                "would not belong with those of now. Choose another output_dir, or delete that folder"
+                f"would not belong with those of now. Choose another output_dir, where train.continue_from={folder} "
+                "would start from what was learnt here, or delete that folder"
             )
 
 

@@ -18,10 +18,10 @@ import torch
 
 from ..backbones import LayerStack
 from ..backbones.shards import states_bytes
-from ..backbones.state_cache import states_folder
 from ..backbones.state_table import Dtype
 from ..core.errors import ConfigError
 from ..core.records import Features
+from ..core.stored_states import states_folder
 from ..recipe.settings import Recipe
 
 PROCESS = 0.7e9

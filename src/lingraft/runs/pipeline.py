@@ -16,12 +16,14 @@ from ..core.progress import Reporter
 from ..core.records import Trial
 from ..recipe.settings import Recipe
 from ..results.pages import write_pages
+from ..results.schemas import SUMMARY
 from ..tasks.material import Materials
-from ..training.finished import is_finished
+from ..training.finished import drop_state, is_finished
 from ..training.loop import SAVE_EVERY
 from ..training.trial import run_trial
 from .checks import gather_checked
 from .folder import open_run_folder, trials_of
+from .growth import set_aside
 from .identity import note_identity, refuse_changed, trial_identities
 from .mined_lexicon import mined_before
 from .preparation import prepare
@@ -51,7 +53,12 @@ def run(
         LingraftError: With one clear message; what was finished stays finished.
     """
     reporter = reporter or Reporter()
-    with open_run_folder(recipe.output_dir, recipe) as folder:
+
+    def make_room(folder: Path, recipe: Recipe) -> None:
+        if place := set_aside(folder, recipe):
+            reporter.say(f"languages are learnt together, so all are trained anew; the run of fewer is in {place}")
+
+    with open_run_folder(recipe.output_dir, recipe, make_room) as folder:
         if next(folder.glob("*/method.json"), None) or (folder / "comparison.json").exists():
             raise RunError(f"{folder} holds a comparison; give the run a folder of its own: output_dir=…")
         trials = trials_of(recipe)
@@ -66,7 +73,9 @@ def run(
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
         for trial in trials:
-            if not is_finished(folder, trial, reporter.say):
+            if is_finished(folder, trial, reporter.say):
+                drop_state(folder, trial)
+            else:
                 note_identity(folder, trial, identities[trial])
                 run_trial(trial, folder, context, reporter, save_every=save_every)
         _refuse_incomplete(folder, trials)
@@ -76,7 +85,7 @@ def run(
         write_json(folder / "states.json", picture_states(*shown))
         write_json(folder / "retention.json", retention(*shown))
         verified = {"verification": dict(verify(folder))}
-        write_json(folder / "summary.json", read_object(folder / "summary.json") | verified)
+        write_json(folder / "summary.json", read_object(folder / "summary.json", SUMMARY) | verified)
         _refuse_incomplete(folder, trials)
         pages(folder)
     return folder

@@ -19,6 +19,7 @@ from ..results.wording import is_non_commercial
 from ..tasks.material import Draw, Materials
 from .checks import gather_checked, refuse_missing_folders, resolve_cut
 from .folder import folder_problems, trials_of
+from .growth import earlier_place
 from .identity import precision_of
 from .needs import disk_warnings, memory_problems, refuse_too_large, states_size
 from .preparation import tokenise
@@ -93,7 +94,7 @@ def plan(
         f"estimated memory: {_gigabytes(needs.host + needs.device)}"
         + (f", {_gigabytes(needs.device)} of it on {device}" if device.type != "cpu" else "")
         + f"; disk: {_gigabytes(needs.states)} of states in the cache, {_gigabytes(needs.folder)} in the run folder",
-        f"run folder: {recipe.output_dir}",
+        f"run folder: {recipe.output_dir}{_room(recipe)}",
         *materials.notes,
         *_mining(recipe, materials),
     ]
@@ -136,6 +137,12 @@ def _read(
     if problems or facts is None or materials is None:
         raise ConfigError(problems)
     return facts, cut, materials
+
+
+def _room(recipe: Recipe) -> str:
+    """Say what becomes of the run of fewer languages that is in the folder."""
+    place = earlier_place(recipe.output_dir, recipe)
+    return f"; the run of fewer languages that is there moves to {place}, for all are trained anew" if place else ""
 
 
 def _refuse_long_texts(recipe: Recipe) -> None:

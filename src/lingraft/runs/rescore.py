@@ -11,11 +11,13 @@ from ..core.errors import DataError
 from ..core.files import read_object
 from ..core.progress import Reporter
 from ..core.records import Example, Score, Trial
-from ..data.languages import canonical
+from ..data.languages import among, canonical
 from ..data.sampling import rank
 from ..model.checkpoint import Identity
 from ..recipe.parsing import read_recipe
 from ..recipe.settings import Recipe
+from ..results.method_schemas import METHOD
+from ..results.schemas import SUMMARY
 from ..serving.predictor import load
 from ..tasks import Task, tasks
 from ..tasks.benchmarks.catalogue import TrainingSource, TrainingSources, benchmark, is_held_out
@@ -72,11 +74,13 @@ def rescore(
     else:
         options = dict(recipe.task.options) | ({"data_dir": str(data_dir)} if data_dir else {})
         if languages is not None:
-            others = [code for code in map(canonical, languages) if code != adapted.identity.source_language]
+            own = (adapted.identity.source_language, *adapted.identity.languages)
+            languages = [among(canonical(code), own) for code in languages]
+            others = [code for code in languages if code != adapted.identity.source_language]
             options["target_languages"] = others or options["target_languages"]
         task = tasks.build(recipe.task.name, options)
     trial = _selected(folder, trials_of(recipe))
-    method = str(read_object(folder / "method.json").get("name", "lingraft"))
+    method = str(read_object(folder / "method.json", METHOD).get("name", "lingraft"))
     wanted = task.languages if languages is None else tuple(map(canonical, languages))
     scores, problem = [], f"{task.name} has no {split} examples in {', '.join(wanted)}"
     for language in wanted:
@@ -191,5 +195,5 @@ def _some(examples: Sequence[Example], limit: int | None) -> list[Example]:
 
 
 def _selected(folder: Path, done: Sequence[Trial]) -> Trial:
-    name = read_object(folder / "summary.json").get("selected_trial")
+    name = read_object(folder / "summary.json", SUMMARY).get("selected_trial")
     return next((trial for trial in done if trial.name == name), done[0])

@@ -21,14 +21,15 @@ from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
-from ..core.files import read_object
 from ..core.records import Features, Trial
 from ..model.network import GraftedModel
 from ..model.prediction import adapted_states
 from ..recipe.settings import Recipe
 from ..results.resampling import Resampling, resample
+from ..results.schemas import FORMAT
 from ..results.statistics import interval
 from ..tasks.material import Materials
+from ..training.finished import read_facts
 from .selection import load_selected_model, shared_sentences
 
 Floats = NDArray[np.float64]
@@ -87,9 +88,10 @@ def retention(
         ]
         found[language] = {"sentences": purpose, **retrieval(*zip(*states, strict=True))}
 
-    fact = read_object(folder / "trials" / chosen.name / "trial.json")
+    fact = read_facts(folder, chosen.name)
     scale = max(1.0, *(size for _, size in disabled))
     return {
+        "format": FORMAT,
         "trial": chosen.name,
         "source_score": {
             "metric": next(iter(task.kind.metrics)),

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from ..backbones.loading import Backbone
-from ..core.files import read_object
 from ..core.records import Example, Trial, order_of_shots
 from ..model.checkpoint import load_adaptation
 from ..model.network import GraftedModel
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
+from ..training.finished import read_facts
 from .folder import trials_of
 
 PICTURED = 60
@@ -25,7 +25,7 @@ def select_trial(folder: Path, done: list[Trial]) -> Trial:
     """Return the trial to use: most shots, then the best source-language development score; never a target score."""
 
     def key(trial: Trial) -> tuple[float, float, int, int]:
-        fact = read_object(folder / "trials" / trial.name / "trial.json")
+        fact = read_facts(folder, trial.name)
         return order_of_shots(trial.k), fact["dev_score"], -trial.draw, -trial.seed
 
     return max(done, key=key)

@@ -15,6 +15,7 @@ from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
 from ..model.prediction import predict_rows
 from ..recipe.settings import Recipe
+from ..results.schemas import FORMAT
 from ..tasks.material import Materials
 from .selection import load_selected_model, shared_sentences
 
@@ -53,6 +54,7 @@ def picture_states(
         )
         languages[language] = _in_one_plane(before, after)
     return {
+        "format": FORMAT,
         "axes": "First two principal components of the mean states after the last layer, fitted on all four clouds. "
         "Sentences that were not trained on where the task is parallel, else pairs of the training.",
         "languages": languages,

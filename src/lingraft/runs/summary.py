@@ -30,6 +30,7 @@ from ..recipe.settings import Recipe
 from ..results.findings import reliability
 from ..results.metrics.calibration import expected_calibration_error
 from ..results.run_files import read_predictions
+from ..results.schemas import EPOCH, FORMAT, SCORE
 from ..training.finished import read_facts
 from .folder import trials_of
 from .selection import select_trial
@@ -48,8 +49,9 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
         encoding_seconds: What encoding took.
     """
     done = trials_of(recipe)
-    for name in ("scores.jsonl", "training.jsonl"):
-        write_lines(folder / name, [row for u in done for row in read_lines(folder / "trials" / u.name / name)])
+    for name, schema in (("scores.jsonl", SCORE), ("training.jsonl", EPOCH)):
+        rows = [row for u in done for row in read_lines(folder / "trials" / u.name / name, schema)]
+        write_lines(folder / name, rows)
     chosen = select_trial(folder, done)
     parts = folder / "trials" / chosen.name / "adaptation.safetensors"
     write_atomically(folder / "adaptation.safetensors", lambda temporary: _copy(parts, temporary))
@@ -62,6 +64,7 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
     digest_after = prove_frozen(backbone)
     training_seconds = sum(fact["seconds"] for fact in facts.values())
     summary = {
+        "format": FORMAT,
         "lingraft": __version__,
         "backbone": {
             "name": backbone.name,

@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone, load_backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
-from ..core.errors import DataError
+from ..core.errors import CheckpointError, ConfigError
 from ..core.files import read_object
 from ..core.records import Example, Features, Prediction, States
-from ..data.languages import canonical
+from ..data.languages import among, canonical
 from ..model.checkpoint import Identity, load_adaptation, read_identity
 from ..model.network import GraftedModel
 from ..model.prediction import predict_in_batches
 from ..recipe.parsing import read_yaml
+from ..results.method_schemas import METHOD
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
+from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
+from .own_names import OwnNames, own_names
 
-Item = str | tuple[str, str] | Sequence[str] | Mapping[str, Any]
-"""What is predicted on: a text, a pair of texts, a list of words, or an object as ``{"question": …, "context": …}``;
-the run's kind of task says which (its model card shows one)."""
+FIRST = 1
+"""Items of a stream that are answered first; then twice as many each time."""
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Of each of ``N`` items that of each class, ``values [N, C]``; NaN where an item has no text.
+
+    The classes are the numbers of the alternatives where there is a choice; an item with fewer has zeros.
+    """
+
+    values: NDArray[np.float64]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -42,41 +57,157 @@ class Adapted:
     identity: Identity
     tokenizing: AbstractContextManager[Any] = field(default_factory=Lock, repr=False, compare=False)
     """Held while texts become tokens."""
+    names: OwnNames = field(default_factory=OwnNames)
+    """Languages and columns as the run's recipe has them."""
 
     def knows(self, language: str) -> bool:
-        """Return whether there is something trained for ``language``: a language part, or it is the source."""
-        return canonical(language) in (self.identity.source_language, *self.identity.languages)
+        """Return whether there is something trained for ``language``: a language part, or it is the source.
+
+        A language in a script that contains the other's, or is a part of it, is the same.
+        """
+        return among(canonical(language), self._trained) in self._trained
+
+    @property
+    def _trained(self) -> tuple[str, ...]:
+        return (self.identity.source_language, *self.identity.languages)
 
     @cached_property
     def kind(self) -> Kind:
         """How examples are read, and what the logits say."""
         return _kind_of(self.identity)
 
-    def predict(self, texts: Sequence[Item], *, language: str | None = None) -> list[Prediction]:
-        """Predict an answer for each item, with its probability.
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The target languages of the run, whether or not something was trained for each alone."""
+        return self.names.targets or self.identity.languages
+
+    def predict(
+        self, texts: Iterable[Item], *, language: str | None = None, abstain: float | None = None
+    ) -> list[Prediction]:
+        """Predict an answer for each item, with its probability; an item without text has an empty answer.
 
         Args:
-            texts: Items as the task has them, see :data:`Item`.
-            language: Language of the texts. For one without a language part (see :meth:`knows`), and
-                without a language, the task part alone is used.
+            texts: Items as the task has them, see :data:`Item`, in any iterable.
+            language: Language of the texts; by default the run's only target. For one without a language part
+                (see :meth:`knows`), and without a language where the run has several targets, the task part alone
+                is used, with a warning.
+            abstain: Probability, 0 to 1, below which an answer is withheld, see :class:`Prediction`.
 
         Raises:
             DataError: An item is not what the task takes.
         """
-        if isinstance(texts, str):
-            raise DataError("predict takes a list of texts, got one string; put it in brackets: [text]")
-        code = canonical(language) if language else self.identity.source_language
-        if language and not self.knows(code):
-            warnings.warn(f"nothing was trained for {language}: using the task part alone", stacklevel=2)
+        return list(self.answers(name_items(texts), language=language, abstain=abstain, first=LARGEST))
+
+    def answers(
+        self,
+        items: Iterable[Named],
+        *,
+        language: str | None = None,
+        abstain: float | None = None,
+        probabilities: bool = False,
+        first: int = FIRST,
+    ) -> Iterator[Prediction]:
+        """Yield the answer of each item as soon as some are read; no more items are held than are computed together.
+
+        Args:
+            items: Each with what messages call it, as ``("standard input, line 3", "…")``.
+            language: As for :meth:`predict`.
+            abstain: As for :meth:`predict`.
+            probabilities: Give those of all classes as well.
+            first: Items that are computed together at first; then twice as many, up to :data:`LARGEST`.
+
+        Raises:
+            CheckpointError: The task has no classes whose probabilities could be given.
+            DataError: An item is not what the task takes.
+        """
+        if probabilities and self.kind.probabilities is None:
+            raise CheckpointError(
+                f"there are no probabilities of classes: the run is for {self.kind.name}, whose answers are not one of "
+                "some classes; ask for predictions alone, which have a confidence"
+            )
+        code, below = self._code(language), checked_threshold(abstain)
+        chunks = chunks_of(self._examples(items, code), first, _characters)
+        return self._answers(chunks, code, below, probabilities=probabilities)
+
+    def predict_proba(self, texts: Iterable[Item], *, language: str | None = None) -> Probabilities:
+        """Return the probability of each class (or alternative) for each item.
+
+        Args:
+            texts: As for :meth:`predict`.
+            language: As for :meth:`predict`.
+
+        Raises:
+            CheckpointError: The task has no classes to choose from.
+            DataError: An item is not what the task takes.
+        """
+        answers = self.answers(name_items(texts), language=language, probabilities=True, first=LARGEST)
+        found = [answer.probabilities for answer in answers]
+        width = len(self.identity.labels) or max(map(len, found), default=0)
+        classes = self.identity.labels or tuple(map(str, range(width)))
+        rows = [[*one, *[0.0] * (width - len(one))] if one else [np.nan] * width for one in found]
+        return Probabilities(np.array(rows, dtype=np.float64).reshape(len(rows), width), classes)
+
+    def _code(self, language: str | None) -> str:
+        """Return the language whose parts are used; warn where the task part has to do."""
+        if language is None and len(self.targets) != 1:
+            if self.targets:
+                known = ", ".join(self.targets)
+                warnings.warn(f"no language given, the run knows {known}: using the task part alone", stacklevel=4)
+            return self.identity.source_language
+        asked = canonical(language or self.targets[0])
+        code = among(asked, self._trained)
+        if code != asked:
+            warnings.warn(f"{asked} is answered with what was trained for {code}: the scripts overlap", stacklevel=4)
+        if code not in self._trained:
+            trained = ", ".join(self._trained)
+            own = "had no translations or labels to learn from" if code in self.targets else "is not one of the run's"
+            warnings.warn(
+                f"nothing was trained for {language or code} alone, which {own}: using the task part alone, which all "
+                f"languages share and which was trained with {trained}",
+                stacklevel=4,
+            )
+        return code
+
+    def _examples(self, items: Iterable[Named], code: str) -> Iterator[tuple[Any, Example | None]]:
+        """Yield items as the task's kind reads them, with the example of each that has a text."""
         task, paired = self.identity.task, self.identity.paired
-        asked = [Asked(str(i), code, f"text {i + 1} of {len(texts)}", task, paired) for i in range(len(texts))]
-        examples = [self.kind.example_of(item, about) for item, about in zip(texts, asked, strict=True)]
-        return self.predict_examples(examples, code)
+        for number, (where, given) in enumerate(items):
+            item = plain_item(given, where, self.kind, self.names, paired=paired)
+            asked = Asked(str(number), code, where, task, paired)
+            yield item, None if item is EMPTY else self.kind.example_of(item, asked)
+
+    def _answers(
+        self,
+        chunks: Iterable[list[tuple[Any, Example | None]]],
+        code: str,
+        abstain: float | None,
+        *,
+        probabilities: bool,
+    ) -> Iterator[Prediction]:
+        """Yield the answers of items, of which those of a chunk are computed together."""
+        done = 0
+        for chunk in chunks:
+            examples = [example for _, example in chunk if example is not None]
+            found = iter(self._predicted(examples, code, probabilities=probabilities))
+            for number, (item, example) in enumerate(chunk, start=done):
+                if example is None:
+                    yield Prediction(str(number), code, "", 0.0)
+                else:
+                    yield self.kind.finish(item, next(found), abstain)
+            done += len(chunk)
+
+    def _predicted(self, examples: Sequence[Example], code: str, *, probabilities: bool) -> list[Prediction]:
+        features = self._features(examples)
+        logits = self._both(examples, features, code)
+        found = self.kind.decode(examples, features, logits)
+        if not probabilities or self.kind.probabilities is None:
+            return found
+        every = self.kind.probabilities(features, logits)
+        return [replace(one, probabilities=tuple(p)) for one, p in zip(found, every, strict=True)]
 
     def predict_examples(self, examples: Sequence[Example], language: str) -> list[Prediction]:
         """Predict answers for examples of the task, with the parts of ``language``."""
-        features = self._features(examples)
-        return self.kind.decode(examples, features, self._both(examples, features, language))
+        return self._predicted(examples, language, probabilities=False)
 
     def logits(self, examples: Sequence[Example], language: str) -> list[Tensor]:
         """Compute logits of all rows of the examples, from the tokens up, nothing cached."""
@@ -103,9 +234,35 @@ class Adapted:
         return predict_in_batches([len(text) for text in ids], compute, width=stack.width, tokens=TOKENS_PER_BATCH)[0]
 
 
+def _characters(read: tuple[Any, Example | None]) -> int:
+    """Return how many characters an example has."""
+    return 0 if read[1] is None else sum(map(len, read[1].texts))
+
+
+def checked_threshold(abstain: float | None) -> float | None:
+    """Return a threshold that probabilities can be compared with.
+
+    Raises:
+        ConfigError: It is no number from 0 to 1.
+    """
+    if abstain is None or (isinstance(abstain, int | float) and 0 <= abstain <= 1):
+        return abstain
+    raise ConfigError([f"expected a probability from 0 to 1, got {abstain!r}"], "abstain")
+
+
 def needed_columns(folder: Path | str) -> tuple[str, ...]:
     """Return columns of the rows that a run predicts on; none where it takes plain texts."""
-    return _kind_of(read_identity(adaptation_path(folder))).item_columns
+    return kind_at(folder)[0].item_columns
+
+
+def kind_at(folder: Path | str) -> tuple[Kind, Identity]:
+    """Return the kind of task that a run was trained for, and who it is, without loading anything else.
+
+    Raises:
+        CheckpointError: There is no finished run.
+    """
+    identity = read_identity(adaptation_path(folder))
+    return _kind_of(identity), identity
 
 
 def _kind_of(identity: Identity) -> Kind:
@@ -117,7 +274,7 @@ def adaptation_path(folder: Path | str) -> Path:
     path = Path(folder)
     if path.suffix and not path.is_dir():
         return path
-    trained = read_object(path / "method.json").get("trials", ())
+    trained = read_object(path / "method.json", METHOD).get("trials", ())
     return path.joinpath(*(("trials", trained[0]) if trained else ()), "adaptation.safetensors")
 
 
@@ -147,7 +304,8 @@ def load(
         backbone.stack.to(found)
     adaptation, identity = load_adaptation(path, backbone)
     adaptation.to(next(backbone.stack.parameters()).device)
-    return Adapted(backbone, GraftedModel(backbone.stack, adaptation).eval(), identity)
+    model = GraftedModel(backbone.stack, adaptation).eval()
+    return Adapted(backbone, model, identity, names=own_names(Path(folder)))
 
 
 def device_of(folder: Path) -> torch.device:

@@ -20,6 +20,7 @@ from ..core.records import Example
 from ..data.example_tables import Wanted
 from ..data.languages import canonical, display_name, related
 from ..data.table import cell_of, locate, read_table, text_of
+from ..data.table_formats import describe_delimiter
 
 Split = Literal["train", "dev", "test"]
 
@@ -91,7 +92,7 @@ class OwnFiles:
         one_language: Whether it is the only one, which is tested as well.
         columns: Of ``language`` and ``split``, where a file holds several.
         read: Reads a file.
-        notes: Gets a line for each file whose script is not the one asked for.
+        notes: Gets a line for each file whose script or separator is not the one that its name promises.
     """
 
     files: Mapping[Split, str | Mapping[str, str]]
@@ -113,6 +114,8 @@ class OwnFiles:
         path = self.find(language, split)
         if path is None:
             return []
+        if (note := describe_delimiter(path)) is not None and note not in self.notes:
+            self.notes.append(note)
         wanted = self._rows_of(path, language, split) if self.columns else None
         if self.columns and wanted is None:
             return []

@@ -12,6 +12,7 @@ from ..core.records import Example
 from ..data.conll import tagged_examples
 from ..data.example_tables import Wanted, choice_examples, span_rows, tagged_rows
 from ..data.languages import canonical
+from ..data.memory import SUFFIX
 from ..data.squad import squad_examples
 from ..data.table import pair_examples
 from ..data.text import suffix_of
@@ -172,7 +173,7 @@ def tagging(
     mapped, apart = own_fields(fields, {"words": "words", "tags": "tags"})
 
     def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
-        if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet"):
+        if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet", SUFFIX):
             return tagged_rows(path, fields=mapped, language=language, check=check_of(scheme), wanted=wanted)
         return tagged_examples(path, language=language, columns=columns, labelled=labelled, check=check_of(scheme))
 

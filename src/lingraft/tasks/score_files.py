@@ -3,44 +3,35 @@
 What the files look like depends on the metric: answers to questions (``squad``, ``mlqa:hi``) are a JSON object
 of question ids against gold in the JSON of SQuAD v1.1, as for the official scripts; tags (``span_f1``,
 ``tag_accuracy``) are two files of words with their tags; labels (``accuracy``, ``macro_f1``) are an object
-``{"id": "label"}`` or a table with a row for each id. Nothing is left out in silence: what is in one file only
+``{"id": "label"}`` or a table with a row for each id (or, where neither table has ids, for each row of the other).
+What ``lingraft predict`` writes is read as it is. Nothing is left out in silence: what is in one file only
 is an error, unless the caller wants it counted as wrong.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ConfigError, DataError
-from ..core.records import TaggedExample
-from ..data.conll import tagged_examples
 from ..data.squad import read_squad
-from ..data.table import read_table
-from ..data.text import open_bytes, suffix_of
 from ..results.metrics import Metric, accuracy, macro_f1
 from ..results.metrics.answers import NORMALISERS, answer_metrics
 from ..results.metrics.spans import check_tag, span_f1, tag_accuracy
 from ..results.resampling import resample
 from ..results.statistics import interval
+from .score_labels import match_labels
+from .score_tables import PREDICTED, RIGHT, FileColumns, Wanted, check_ids, read_values, same_ids
+from .score_tags import ANY, read_tags
 
-__all__ = ["FileScore", "ScoreReport", "score_files"]
+__all__ = ["FileColumns", "FileScore", "ScoreReport", "score_files"]
 
 TAG_METRICS: Mapping[str, Metric] = {"span_f1": span_f1, "tag_accuracy": tag_accuracy}
 LABEL_METRICS = ("accuracy", "macro_f1")
-
-PREDICTED = ("value", "prediction", "label", "answer")
-RIGHT = ("label", "gold", "answer", "value")
-"""The columns that a table's predictions and right answers are looked for in, first found first taken."""
-
-ANY = "eng"
-"""Readers want to know a language; scores do not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +48,8 @@ class FileScore:
 class ScoreReport:
     """What came out, over ``examples`` questions, sentences or labels, drawn in ``groups`` for the intervals.
 
-    ``missing`` of the examples had no prediction and were counted as wrong.
+    ``missing`` of the examples had no prediction and were counted as wrong. ``read_as`` are the labels that the gold
+    file writes in another way, and how; ``never_right`` those that it does not have at all.
     """
 
     metric: str
@@ -65,9 +57,18 @@ class ScoreReport:
     examples: int
     groups: int
     missing: int = 0
+    read_as: tuple[tuple[str, str], ...] = ()
+    never_right: tuple[str, ...] = ()
 
 
-def score_files(predictions: Path, gold: Path, metric: str, *, missing_is_wrong: bool = False) -> ScoreReport:
+def score_files(
+    predictions: Path,
+    gold: Path,
+    metric: str,
+    *,
+    missing_is_wrong: bool = False,
+    columns: FileColumns = FileColumns(),  # noqa: B008 (frozen)
+) -> ScoreReport:
     """Score one file by another.
 
     Args:
@@ -78,25 +79,28 @@ def score_files(predictions: Path, gold: Path, metric: str, *, missing_is_wrong:
             ``tag_accuracy``, ``accuracy``, or ``macro_f1`` over the labels that occur in either file.
         missing_is_wrong: Count questions and labels without a prediction as wrong, as the official scripts for
             question answering do, instead of refusing the file.
+        columns: Those of tables and of files of words that do not have the usual ones.
 
     Raises:
         ConfigError: The metric is unknown.
         DataError: A file is not in the shape that the metric needs, or the two do not belong together.
     """
     if metric in TAG_METRICS:
-        return _score_tags(predictions, gold, metric)
+        return _score_tags(predictions, gold, metric, columns)
     if metric in LABEL_METRICS:
-        return _score_labels(predictions, gold, metric, missing_is_wrong)
+        return _score_labels(predictions, gold, metric, columns, missing_is_wrong)
     if metric.partition(":")[0].strip().lower() not in {name.partition(":")[0] for name in NORMALISERS}:
         known = ", ".join([*NORMALISERS, *TAG_METRICS, *LABEL_METRICS])
         raise ConfigError([f"unknown metric {metric!r}; known: {known}"], where="metric")
-    return _score_answers(predictions, gold, metric, missing_is_wrong)
+    return _score_answers(predictions, gold, metric, columns, missing_is_wrong)
 
 
 # ---- Answers ---------------------------------------------------------------------------------------
 
 
-def _score_answers(predictions: Path, gold: Path, metric: str, missing_is_wrong: bool) -> ScoreReport:
+def _score_answers(
+    predictions: Path, gold: Path, metric: str, columns: FileColumns, missing_is_wrong: bool
+) -> ScoreReport:
     """Score questions; those on one paragraph are drawn together."""
     metrics = answer_metrics(metric)
     asked = read_squad(gold, language=ANY)
@@ -105,8 +109,10 @@ def _score_answers(predictions: Path, gold: Path, metric: str, missing_is_wrong:
             f"{gold}: {asked.unanswerable} of {asked.unanswerable + len(asked.examples)} questions have no answer, as "
             "in SQuAD v2; the scores of v1.1 and MLQA say nothing about those, so give a file without them"
         )
-    given = _values(predictions, PREDICTED, what="answer", only_text=True)
-    missing = _checked_ids([example.id for example in asked.examples], given, predictions, gold, missing_is_wrong)
+    named = (columns.prediction,) if columns.prediction else PREDICTED
+    given = read_values(predictions, Wanted("answer", named, columns.id or "id", "--prediction", only_text=True))
+    ids = [example.id for example in asked.examples]
+    missing = check_ids(ids, given, predictions, gold, missing_is_wrong=missing_is_wrong, empty=True)
     groups = [example.group for example in asked.examples]
     rows = [(example.gold, given.get(example.id)) for example in asked.examples]
     # What has no answer is wrong also where an empty one would be right.
@@ -135,146 +141,30 @@ def _scores(
 # ---- Tags ------------------------------------------------------------------------------------------
 
 
-def _score_tags(predictions: Path, gold: Path, metric: str) -> ScoreReport:
-    check = check_tag if metric == "span_f1" else None
-    right, guessed = (tagged_examples(path, language=ANY, check=check) for path in (gold, predictions))
-    if len(right) != len(guessed):
-        raise DataError(
-            f"{predictions}: has {len(guessed)} sentences, {gold} has {len(right)}; expected the same sentences in the "
-            f"same order, parted by one empty line. They part at {_first_difference(right, guessed)}"
-        )
-    for one, other in zip(right, guessed, strict=True):
-        if one.words != other.words:
-            raise DataError(
-                f"{predictions}: its words are not those of {gold} at {_first_difference([one], [other])}; predict one "
-                "tag for each word of the gold file, whatever a tokenizer makes of it"
-            )
+def _score_tags(predictions: Path, gold: Path, metric: str, columns: FileColumns) -> ScoreReport:
+    right, guessed = read_tags(predictions, gold, check_tag if metric == "span_f1" else None, columns.words)
     chosen = TAG_METRICS[metric]
     table = chosen.table([one.gold for one in right], [str(other.gold) for other in guessed])
     return ScoreReport(metric, _scores({metric: chosen}, {metric: table}, len(right)), len(right), len(right))
 
 
-def _first_difference(right: Sequence[TaggedExample], guessed: Sequence[TaggedExample]) -> str:
-    for one, other in zip(right, guessed, strict=False):
-        for place, (word, found) in enumerate(zip(one.words, other.words, strict=False), start=1):
-            if word != found:
-                return f"sentence {one.id}, word {place}: expected {word!r}, found {found!r}"
-        if len(one.words) != len(other.words):
-            return f"sentence {one.id} ({_start_of(one)}): expected {len(one.words)} words, found {len(other.words)}"
-    return "the end of the shorter file"
-
-
-def _start_of(example: TaggedExample) -> str:
-    return " ".join(example.words[:5]) + (" …" if len(example.words) > 5 else "")
-
-
 # ---- Labels ----------------------------------------------------------------------------------------
 
 
-def _score_labels(predictions: Path, gold: Path, metric: str, missing_is_wrong: bool) -> ScoreReport:
-    right = _values(gold, RIGHT, what="label")
-    given = _values(predictions, PREDICTED, what="label")
-    missing = _checked_ids(right, given, predictions, gold, missing_is_wrong)
-    truth, guessed = list(right.values()), [given.get(key, "") for key in right]
+def _score_labels(
+    predictions: Path, gold: Path, metric: str, columns: FileColumns, missing_is_wrong: bool
+) -> ScoreReport:
+    key = same_ids(predictions, gold, columns.id)
+    right = read_values(gold, Wanted("label", (columns.label,) if columns.label else RIGHT, key))
+    named = (columns.prediction,) if columns.prediction else PREDICTED
+    given = read_values(predictions, Wanted("label", named, key, "--prediction", may_be_empty=True))
+    missing = check_ids(right, given, predictions, gold, missing_is_wrong=missing_is_wrong)
+    labels = set(right.values())
+    meant = match_labels({label for label in given.values() if label}, labels, f"{predictions} and {gold}")
+    truth, guessed = list(right.values()), [meant.get(given.get(key, ""), "") for key in right]
     # "No prediction" is not a label that macro-F1 should average over.
-    chosen = accuracy if metric == "accuracy" else macro_f1(sorted({*truth, *given.values()}), only_seen=True)
+    chosen = accuracy if metric == "accuracy" else macro_f1(sorted({*labels, *meant.values()}), only_seen=True)
     scores = _scores({metric: chosen}, {metric: chosen.table(truth, guessed)}, len(truth))
-    return ScoreReport(metric, scores, len(truth), len(truth), missing)
-
-
-# ---- Files of ids ----------------------------------------------------------------------------------
-
-
-def _checked_ids(
-    wanted: Collection[str], given: Collection[str], predictions: Path, gold: Path, missing_is_wrong: bool
-) -> int:
-    """Count the ids that have no prediction.
-
-    Raises:
-        DataError: There are such and they are not wanted to be wrong, or there are predictions of other ids.
-    """
-    known, predicted = set(wanted), set(given)
-    missing = [key for key in wanted if key not in predicted]
-    others = [key for key in given if key not in known]
-    if len(missing) == len(known):
-        raise DataError(
-            f"{predictions}: none of its ids ({_some(others)}) is one of {gold} ({_some(missing)}); are these files of "
-            "the same data set?"
-        )
-    if others:
-        raise DataError(
-            f"{predictions}: {len(others)} of {len(predicted)} ids are not in {gold}: {_some(others)}; give the gold "
-            "file that they were predicted for, or remove them"
-        )
-    if missing and not missing_is_wrong:
-        raise DataError(
-            f"{predictions}: {len(missing)} of {len(known)} ids in {gold} have no prediction: {_some(missing)}; add "
-            "them, or count them as wrong, as the official scripts do, with --missing-is-wrong"
-        )
-    return len(missing)
-
-
-def _some(keys: Sequence[str], most: int = 3) -> str:
-    return ", ".join(map(repr, keys[:most])) + (", …" if len(keys) > most else "")
-
-
-def _values(path: Path, columns: Sequence[str], *, what: str, only_text: bool = False) -> dict[str, str]:
-    """Return what the file says of each id, in the order of the file.
-
-    Raises:
-        DataError: The file is no such object or table, or an id occurs twice.
-    """
-    pairs = _members(path, what) if suffix_of(path) == ".json" else _cells(path, columns)
-    found: dict[str, str] = {}
-    for where, key, value in pairs:
-        if key in found:
-            raise DataError(f"{where}: the id {key!r} occurs twice; keep one of the two")
-        if isinstance(value, bool) or not isinstance(value, str if only_text else str | int):
-            raise DataError(f"{where}: the {what} of {key!r} is {_kind(value)}; expected a text in quotes")
-        if not only_text and not str(value).strip():
-            raise DataError(f"{where}: the {what} of {key!r} is empty; fill it in or remove the id")
-        found[key] = str(value)
-    if not found:
-        raise DataError(f'{path}: says nothing of any id; expected {{"id": "{what}", …}}')
-    return found
-
-
-def _members(path: Path, what: str) -> list[tuple[str, str, Any]]:
-    """Return where, id and value, from a JSON object."""
-    with open_bytes(path) as stream:
-        content = stream.read()
-    hint = f'expected one object {{"id": "{what}", …}}, or a table named .jsonl, .csv or .tsv'
-    try:
-        # Pairs instead of a dictionary, which would hide that an id occurs twice.
-        members = json.loads(content, object_pairs_hook=_Members)
-    except (ValueError, RecursionError) as error:  # a ValueError also where it is not Unicode
-        raise DataError(f"{path}: is not JSON ({error}); {hint}") from error
-    if not isinstance(members, _Members):
-        raise DataError(f"{path}: is {_kind(members)}; {hint}")
-    if any(key == "data" and isinstance(value, list) for key, value in members):
-        raise DataError(f"{path}: is a file of questions, not of predictions; {hint}")
-    return [(str(path), key.strip(), value) for key, value in members]
-
-
-class _Members(list[tuple[str, Any]]):
-    """The members of a JSON object, which a list is not."""
-
-
-def _cells(path: Path, columns: Sequence[str]) -> list[tuple[str, str, Any]]:
-    """Return where, id and value, from the rows of a table."""
-    found = []
-    for number, row in read_table(path):
-        where = f"{path}, line {number}"
-        column = next((name for name in columns if name in row), None)
-        if "id" not in row or column is None:
-            raise DataError(
-                f"{where}: expected the columns `id` and one of {', '.join(columns)}; there are "
-                f"{', '.join(map(str, row))}"
-            )
-        found.append((where, str(row["id"]).strip(), row[column]))
-    return found
-
-
-def _kind(value: object) -> str:
-    names: Mapping[type, str] = {dict: "an object", _Members: "an object", list: "a list", type(None): "null"}
-    return names.get(type(value), f"{type(value).__name__} {value!r}")
+    changed = tuple((written, label) for written, label in sorted(meant.items()) if written != label)
+    never = tuple(sorted(set(meant.values()) - labels))
+    return ScoreReport(metric, scores, len(truth), len(truth), missing, changed, never)

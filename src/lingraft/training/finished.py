@@ -14,8 +14,13 @@ from typing import Any
 from ..core.errors import RunError
 from ..core.files import TEMPORARY, read_object, write_json
 from ..core.records import Trial
+from ..results.method_schemas import TRIAL
+from ..results.schemas import FORMAT
 
-_NOT_LEFT = ("trial.json", "identity.json", "training.safetensors")
+STATE = "training.safetensors"
+"""Where the training of a trial stands, beside what the trial leaves; gone once it is finished."""
+
+_NOT_LEFT = ("trial.json", "identity.json", STATE)
 """Files beside what a trial left: the record itself, what the trial is made of, and where its training stands."""
 
 
@@ -28,13 +33,20 @@ def note_finished(folder: Path, trial: Trial, facts: Mapping[str, Any]) -> None:
         if path.is_file() and path.name not in _NOT_LEFT and not path.name.startswith(TEMPORARY)
     ]
     files = {path.relative_to(folder).as_posix(): _digest(path) for path in left}
-    write_json(_record(folder, trial), {**facts, "files": files})
+    write_json(_record(folder, trial), {"format": FORMAT, **facts, "files": files})
+
+
+def drop_state(folder: Path, trial: Trial) -> None:
+    """Remove the training state of a finished trial, which a kill may have left beside it."""
+    (folder / "trials" / trial.name / STATE).unlink(missing_ok=True)
 
 
 def read_facts(folder: Path, trial: str) -> dict[str, Any]:
     """Return what ``trial.json`` says of a trial, by its name, the digests apart."""
     return {
-        name: value for name, value in read_object(folder / "trials" / trial / "trial.json").items() if name != "files"
+        name: value
+        for name, value in read_object(folder / "trials" / trial / "trial.json", TRIAL).items()
+        if name not in ("files", "format")
     }
 
 
@@ -44,7 +56,7 @@ def is_finished(folder: Path, trial: Trial, say: Callable[[str], None] = lambda 
     if not path.exists():
         return False
     try:
-        files = read_object(path).get("files", {})
+        files = read_object(path, TRIAL).get("files", {})
     except RunError:
         spoilt = path
     else:

@@ -16,15 +16,17 @@ from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 from torch import Tensor, nn
 
 from ...backbones import FeedForward, LayerStack
 from ...core.amounts import Share, WidthOrNone
 from ...core.errors import CheckpointError
 from . import Adapter, Build, adapters, is_counted_only
-from .adapterhub_files import Architecture, read_adapterhub
+from .adapterhub_files import Architecture, check_shapes, is_known, read_adapterhub
 from .bottleneck import Bottleneck
+
+_architecture = TypeAdapter(Architecture)
 
 Code = Annotated[str, Field(pattern=r"^[a-z]{3}-[A-Z][a-z]{3}$")]
 
@@ -67,7 +69,7 @@ class AdapterHubAdapter(Adapter):
 
     def __init__(self, hidden_width: int, layers: range, *, width: int, dropout: float, learn: bool) -> None:
         super().__init__()
-        self.learn = learn
+        self.learn, self.width = learn, hidden_width
         layers = layers if width else range(0)
         self.task = nn.ModuleDict({str(layer): Bottleneck(hidden_width, width, dropout) for layer in layers})
         self.language = nn.ModuleDict()
@@ -192,9 +194,13 @@ def _make_room(module: nn.Module, saved: Mapping[str, Tensor], prefix: str, *_: 
             code, name = key.removeprefix(f"{prefix}language.").split(".", maxsplit=1)
             parts.setdefault(code, {})[name] = tensor
     for code, tensors in parts.items():
-        described = tensors.pop("described")
+        described = tensors.pop("described", torch.empty(0, dtype=torch.uint8))
         known = module._own(code)
         if known is not None and torch.equal(known.described.cpu(), described.cpu()):
             continue
-        module.put(code, Architecture(**json.loads(bytes(described.tolist()))), tensors)
+        architecture = _architecture.validate_json(bytes(described.tolist()))
+        if not is_known(architecture.non_linearity):
+            raise ValueError(f"the non_linearity {architecture.non_linearity!r} is not known")
+        check_shapes(f"{prefix}language.{code}", tensors, module.width, any(n.startswith("embedded.") for n in tensors))
+        module.put(code, architecture, tensors)
     module.missing = None

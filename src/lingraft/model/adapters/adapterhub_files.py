@@ -7,7 +7,6 @@ are. Everything else is refused by name.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from ...backbones import LayerStack
 from ...core.errors import CheckpointError
+from ...core.outside import open_regular, parse_object, read_bytes
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter.safetensors", "pytorch_adapter.bin"
 
@@ -101,6 +101,7 @@ def read_adapterhub(folder: Path, stack: LayerStack, layers: range) -> tuple[Arc
 
 def conversion(folder: Path, model: str) -> str:
     """Return the command that turns an old or pickled folder into one that is read here."""
+    model = model if re.fullmatch(r"[\w./-]+", model) else "THE MODEL IT WAS MADE FOR"
     return (
         "convert it once, in an environment of its own (pip install adapters):\n"
         f"  python -c \"from adapters import AutoAdapterModel as M; m = M.from_pretrained('{model}'); "
@@ -109,14 +110,22 @@ def conversion(folder: Path, model: str) -> str:
     )
 
 
+def is_known(non_linearity: str) -> bool:
+    """Return whether a non-linearity has that name, in lower case."""
+    from transformers.activations import ACT2FN
+
+    return non_linearity in {*ACT2FN, "leakyrelu"}
+
+
 def _read_config(folder: Path, stack: LayerStack) -> dict[str, Any]:
     """Return the configuration, of a kind that is read here."""
     path = folder / CONFIG
+    cure = "give a folder that save_adapter wrote"
     try:
-        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); give a folder that save_adapter wrote") from None
-    described = described if isinstance(described, dict) else {}
+        text = read_bytes(path, error=CheckpointError, cure=cure)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); {cure}") from None
+    described = parse_object(text, str(path), error=CheckpointError, cure=cure)
     config = described.get("config")
     if not isinstance(config, dict) or "name" not in described or "peft_type" in described:
         hint = "; PEFT wrote it, see the adapter `lora` and its option `start`" if "peft_type" in described else ""
@@ -124,7 +133,7 @@ def _read_config(folder: Path, stack: LayerStack) -> dict[str, Any]:
     if not str(described.get("version", "")).startswith("adapters."):
         raise CheckpointError(
             f"{folder} was saved by adapter-transformers, whose names are others; "
-            f"{conversion(folder, described.get('model_name') or 'THE MODEL IT WAS MADE FOR')}"
+            f"{conversion(folder, str(described.get('model_name')))}"
         )
     for key, allowed in READ.items():
         if key in config and config[key] not in allowed:
@@ -134,9 +143,7 @@ def _read_config(folder: Path, stack: LayerStack) -> dict[str, Any]:
             )
     if not isinstance(config.get("scaling", 1.0), float | int):
         raise CheckpointError(f"{path}: expected a number as scaling, found {config['scaling']!r}, which is not read")
-    from transformers.activations import ACT2FN
-
-    if str(config.get("non_linearity")).lower() not in {*ACT2FN, "leakyrelu"}:
+    if not is_known(str(config.get("non_linearity")).lower()):
         raise CheckpointError(f"{path}: the non_linearity {config.get('non_linearity')!r} is not known")
     for key, ours in (("model_type", stack.configuration.get("model_type")), ("hidden_size", stack.width)):
         if described.get(key, ours) != ours:
@@ -152,9 +159,10 @@ def _read_tensors(folder: Path, described: Mapping[str, Any]) -> dict[str, Tenso
     if not path.is_file() and (folder / PICKLE).is_file():
         raise CheckpointError(
             f"{folder} has its weights as a pickle ({PICKLE}), which can run any code when it is read; lingraft reads "
-            f"safetensors: {conversion(folder, described.get('model_name') or 'THE MODEL IT WAS MADE FOR')}"
+            f"safetensors: {conversion(folder, str(described.get('model_name')))}"
         )
     try:
+        open_regular(path, error=CheckpointError, cure="copy the folder again, whole").close()
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); copy the folder again, whole") from None
@@ -179,11 +187,28 @@ def _check_tensors(
             f"{folder} has an adapter in layer {found[-1]}, and this backbone has {stack.num_layers} layers; it was "
             "made for another model"
         )
-    half = stack.width // 2
-    ends = {f"{layer}.": ("down", "up", stack.width, stack.width) for layer in found}
+    check_shapes(str(folder / WEIGHTS), tensors, stack.width, invertible)
+
+
+def check_shapes(where: str, tensors: Mapping[str, Tensor], width: int, invertible: bool) -> None:
+    """Check that the tensors of a language are those of bottlenecks, and of an invertible part if there is one.
+
+    Args:
+        where: They come from.
+        tensors: Named as :func:`read_adapterhub` does.
+        width: Of the states, ``H``.
+        invertible: Whether there is an invertible part.
+
+    Raises:
+        CheckpointError: With the first that is missing or of another shape.
+    """
+    half = width // 2
+    layers = dict.fromkeys(name.split(".")[0] for name in tensors if not name.startswith("embedded."))
+    ends = {f"{layer}.": ("down", "up", width, width) for layer in layers}
     if invertible:
-        ends["embedded.F."] = ("0", "2", stack.width - half, half)
-        ends["embedded.G."] = ("0", "2", half, stack.width - half)
+        ends["embedded.F."] = ("0", "2", width - half, half)
+        ends["embedded.G."] = ("0", "2", half, width - half)
+    known = set[str]()
     for prefix, (first, second, inputs, outputs) in ends.items():
         bias = tensors.get(f"{prefix}{first}.bias")
         inner = 0 if bias is None else bias.numel()
@@ -193,10 +218,13 @@ def _check_tensors(
             f"{prefix}{second}.weight": (outputs, inner),
             f"{prefix}{second}.bias": (outputs,),
         }
+        known |= expected.keys()
         for name, shape in expected.items():
             shown = tuple(tensors[name].shape) if name in tensors else "none"
             if not inner or shown != shape:
                 raise CheckpointError(
-                    f"{folder / WEIGHTS}: expected {name} of shape {shape}, found {shown}; it was made for another "
-                    "model, or is damaged"
+                    f"{where}: expected {name} of shape {shape}, found {shown}; it was made for another model, or is "
+                    "damaged"
                 )
+    if unknown := sorted(name for name in tensors.keys() - known if invertible or not name.startswith("embedded.")):
+        raise CheckpointError(f"{where} holds {unknown[0]}, which no bottleneck or invertible part has; it is damaged")

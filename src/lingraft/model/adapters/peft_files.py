@@ -6,8 +6,6 @@ task head has the encoder one level deeper than a bare one, so names are compare
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -23,6 +21,7 @@ from torch import Tensor
 from ...backbones import LayerStack
 from ...core.errors import CheckpointError
 from ...core.files import write_atomically
+from ...core.outside import open_regular, parse_object, read_bytes
 from ..tensor_files import write_tensors
 from . import parameter_name
 
@@ -155,14 +154,13 @@ def _save_config(config: Any, path: Path) -> None:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     """Return the configuration, of plain LoRA."""
-    path = folder / CONFIG
+    path, cure = folder / CONFIG, "give a folder that PEFT's save_pretrained wrote"
     try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        method = config.get("peft_type")
-    except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read ({error}); give a folder that PEFT's save_pretrained wrote"
-        ) from None
+        text = read_bytes(path, error=CheckpointError, cure=cure)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); {cure}") from None
+    config = parse_object(text, str(path), error=CheckpointError, cure=cure)
+    method = config.get("peft_type")
     if method is None:
         hint = "; it looks like AdapterHub's, see the adapter `adapterhub`" if "config" in config else ""
         raise CheckpointError(f"{path} names no peft_type, so PEFT did not write it{hint}")
@@ -173,10 +171,15 @@ def _read_config(folder: Path) -> dict[str, Any]:
                 "W + alpha / r * B @ A, can be a start"
             )
     numbers = {key: config.get(key) for key in ("r", "lora_alpha")}
-    wrong = [key for key, n in numbers.items() if not isinstance(n, int | float) or not math.isfinite(n)]
+    wrong = [key for key, n in numbers.items() if not _is_number(n)]
     if wrong:
         raise CheckpointError(f"{path} gives no number for {' and '.join(wrong)}; copy the folder again")
     return config
+
+
+def _is_number(value: object) -> bool:
+    """Return whether a value of a configuration is a number that can be computed with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e15
 
 
 def _readable(allowed: Iterable[object]) -> str:
@@ -195,6 +198,7 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
             f"save_file({{k: v.contiguous() for k, v in t.items()}}, '{path}')\""
         )
     try:
+        open_regular(path, error=CheckpointError, cure="copy the folder again, whole").close()
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); copy the folder again, whole") from None

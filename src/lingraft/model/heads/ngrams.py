@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic_core import from_json
 from torch import Tensor, nn
 
 from ...data.text import normalise
@@ -77,9 +78,15 @@ class NgramClassifier(TextClassifier):
     def restore(cls, tensors: Mapping[str, Tensor]) -> Self:
         """Return the classifier whose ``state_dict`` this was."""
         listed, idf, weight, scales = (tensors[part] for part in ("ngrams", "idf", "weight", "scales"))
-        ngrams = json.loads(bytes(listed.tolist()))
-        if weight.shape[1:] != (len(ngrams),) or len(set(ngrams)) != len(ngrams):
-            raise ValueError(f"{len(ngrams)} n-grams for weights of shape {tuple(weight.shape)}")
+        ngrams = from_json(bytes(listed.tolist()))
+        if not isinstance(ngrams, list) or not all(isinstance(ngram, str) for ngram in ngrams):
+            raise ValueError("its n-grams are no list of texts")
+        sizes = (len(ngrams), *weight.shape[1:], *idf.shape)
+        if weight.dim() != 2 or set(sizes) != {len(set(ngrams))} or len(sizes) != 3 or scales.shape != (2,):
+            raise ValueError(
+                f"{len(ngrams)} n-grams for weights of shape {tuple(weight.shape)} and {tuple(idf.shape)}, and scales "
+                f"of shape {tuple(scales.shape)}"
+            )
         return cls(ngrams, idf, weight, scales)
 
 

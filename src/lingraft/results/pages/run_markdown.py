@@ -39,11 +39,25 @@ def write_results_page(folder: Path, page: Path, *, command: str) -> Path:
     run = read_run(folder)
     if not run.scores:
         raise RunError(f"{folder} has no scores.jsonl; run its recipe to the end first")
+    _refuse_unfinished(run)
     scores = page.with_suffix("") / "scores.jsonl"
     write_atomically(scores, lambda temporary: _copy(folder / "scores.jsonl", temporary))
     text = "\n".join(_lines(run, command, scores.relative_to(page.parent)))
     write_atomically(page, lambda temporary: _write(temporary, text))
     return page
+
+
+def _refuse_unfinished(run: RunFiles) -> None:
+    """Refuse a run whose files do not say all that the page does.
+
+    Raises:
+        RunError: One of them is missing, or lacks something.
+    """
+    if not run.data:
+        raise RunError(f"{run.folder} has no data.json; run its recipe to the end first")
+    for name in ("backbone", "parameters", "seconds", "trials"):
+        if not run.summary.get(name) or (name == "seconds" and "train" not in run.summary[name]):
+            raise RunError(f"{run.folder / 'summary.json'} says nothing of its {name}; run its recipe to the end first")
 
 
 def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:

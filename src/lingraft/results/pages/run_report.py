@@ -222,7 +222,12 @@ def _readable(row: Row) -> Row:
         return among[int(value)] if among and value is not None else value
 
     shown = {column: in_words(row.get(column)) for column in ("gold", "value", "before")}
-    return {"text_b": None} | row | shown | {"before_right": row.get("before") is not None and is_right(row, "before")}
+    return (
+        {"text": "", "text_b": None, "confidence": None}
+        | row
+        | shown
+        | {"before_right": row.get("before") is not None and is_right(row, "before")}
+    )
 
 
 def _most_confused(labels: list[str], counts: list[list[int]]) -> str:
@@ -264,7 +269,9 @@ def _front_matter(run: RunFiles) -> str:
         dict.fromkeys(filter(None, [run.data.get("licence"), run.summary.get("backbone", {}).get("licence")]))
     )
     fields: Row = {
-        "language": list(dict.fromkeys(code.partition("-")[0] for code in codes)),
+        "language": list(
+            dict.fromkeys(code[:3] for code in codes if code[3:4] == "-")
+        ),  # the Hub knows no private ones
         **_licence_fields(licences),
         "base_model": _hub_name(str(run.summary.get("backbone", {}).get("name", ""))),
         "library_name": "lingraft",

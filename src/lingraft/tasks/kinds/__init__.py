@@ -7,7 +7,7 @@ training it, what pages call it. A new kind is a file with a factory of :class:`
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -33,6 +33,18 @@ def whole(value: Any) -> Sequence[str]:
 
 def no_columns(example: Example) -> Mapping[str, Any]:
     """Return nothing: a prediction's line has the text, what is right and what was said."""
+    return {}
+
+
+def whole_answer(item: Any, prediction: Prediction, abstain: float | None) -> Prediction:
+    """Return the prediction, without its answer where that is less probable than ``abstain``."""
+    if abstain is None or prediction.confidence >= abstain:
+        return prediction
+    return replace(prediction, value="", start=None, end=None, abstained=True)
+
+
+def no_details(prediction: Prediction) -> Mapping[str, Any]:
+    """Return nothing: an answer is its value."""
     return {}
 
 
@@ -97,6 +109,17 @@ class Kind:
     read_item: Callable[[Any, Asked], Example] | None = None
     """An item of ``predict`` to an example, or a :class:`DataError`. By default ``item_columns`` are the names of
     the example's fields, each of them a text."""
+    text_columns: tuple[str, ...] = ("text",)
+    """Columns of a table that hold an item which is a text, or words; the first one there is taken."""
+    file_shapes: tuple[str, ...] = ()
+    """Files of its own that ``predict`` reads beside tables and lines of text: ``conll``, ``squad``."""
+    finish: Callable[[Any, Prediction, float | None], Prediction] = whole_answer
+    """An item of ``predict``, its prediction, and the probability below which nothing is answered, to the answer."""
+    details: Callable[[Prediction], Mapping[str, Any]] = no_details
+    """What an answer's line has beside label and confidence."""
+    probabilities: Callable[[Sequence[Features], Sequence[Tensor]], list[list[float]]] | None = None
+    """All rows of some examples and the logits of each to the probabilities of each example's classes or
+    alternatives, in order; None where there are none to choose from."""
     words: Words = NEUTRAL
     """How pages speak of it."""
 

@@ -50,6 +50,7 @@ def choice_kind(*, questions: Mapping[str, str] | None = None) -> Kind:
         columns=alternatives_of,
         item_columns=COLUMNS,
         read_item=text_with_alternatives,
+        probabilities=alternative_probabilities,
         words=Words(
             example="item",
             pipeline_tag="multiple-choice",
@@ -125,13 +126,19 @@ def decode_choice(
     """Return the number of the best alternative, the first of equals, with its probability among its item's."""
     if not features:
         return []
-    part = torch.tensor([feature.part for feature in features])
-    item = (part == 0).cumsum(0) - 1
-    table = _side_by_side(torch.cat(list(logits)).float().cpu(), item, part)  # [I, A]
+    table = _scores_of(features, logits)
     best = table.argmax(-1, keepdim=True)
     probability = table.softmax(-1).gather(1, best)
     rows = zip(examples, best.squeeze(1).tolist(), probability.squeeze(1).tolist(), strict=True)
     return [Prediction(example.id, example.language, str(number), p) for example, number, p in rows]
+
+
+def alternative_probabilities(features: Sequence[Features], logits: Sequence[Tensor]) -> list[list[float]]:
+    """Return the probabilities of the alternatives of each item, as many as it has."""
+    if not features:
+        return []
+    table = _scores_of(features, logits)
+    return [row[row > -torch.inf].softmax(-1).tolist() for row in table]
 
 
 def alternatives_of(example: Example) -> dict[str, Any]:
@@ -148,6 +155,12 @@ def text_with_alternatives(item: Any, asked: Asked) -> ChoiceExample:
     """
     values = read_columns(item, COLUMNS, asked, optional=("question",), lists=("alternatives",))
     return ChoiceExample(**asked.identity, **values)
+
+
+def _scores_of(features: Sequence[Features], logits: Sequence[Tensor]) -> Tensor:
+    """Lay out the logits of all rows as a table ``[I, A]``, a row for each item."""
+    part = torch.tensor([feature.part for feature in features])
+    return _side_by_side(torch.cat(list(logits)).float().cpu(), (part == 0).cumsum(0) - 1, part)
 
 
 def _side_by_side(scores: Tensor, item: Tensor, part: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ def classification_kind(labels: Sequence[str]) -> Kind:
         class_logits=True,
         columns=second_text,
         read_item=text_or_pair,
+        probabilities=class_probabilities,
         words=WORDS,
     )
 
@@ -107,6 +108,12 @@ def decode_labels(
         Prediction(example.id, example.language, labels[i], p)
         for example, p, i in zip(examples, confidence.tolist(), best.tolist(), strict=True)
     ]
+
+
+def class_probabilities(features: Sequence[Features], logits: Sequence[Tensor]) -> list[list[float]]:
+    """Return the probabilities of all classes of each of ``N`` rows of logits ``[C]``."""
+    found: list[list[float]] = torch.softmax(torch.stack(list(logits)).float(), dim=-1).tolist() if logits else []
+    return found
 
 
 def second_text(example: Example) -> dict[str, Any]:

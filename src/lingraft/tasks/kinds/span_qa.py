@@ -74,6 +74,8 @@ def span_qa_kind(*, stride: int = 96, max_answer_length: int = 30, normaliser: s
         columns=languages_of,
         item_columns=COLUMNS,
         read_item=question_with_context,
+        file_shapes=("squad",),
+        details=place_of,
         words=Words(
             example="question",
             pipeline_tag="question-answering",
@@ -96,6 +98,11 @@ def question_with_context(item: Any, asked: Asked) -> SpanExample:
         DataError: It is something else.
     """
     return SpanExample(**asked.identity, context_language=asked.language, **read_columns(item, COLUMNS, asked))
+
+
+def place_of(prediction: Prediction) -> dict[str, Any]:
+    """Return where in the context the answer stands, in characters; None where there is no answer."""
+    return {"start": prediction.start, "end": prediction.end}
 
 
 @cache
@@ -300,17 +307,20 @@ def decode_spans(
         rows[-1].append((feature, scores))
     predictions = []
     for example, windows in zip(examples, rows, strict=True):
-        best, value, total = -np.inf, "", 0.0
+        best, total = -np.inf, 0.0
+        place: Span | None = None
         for feature, scores in windows:
             top, (first, last), exponentials = _best_span(feature.offsets, scores, max_answer_length)
             if top == -np.inf:
                 continue
             if top > best:
                 total *= np.exp(best - top)
-                best, value = top, example.context[first:last]
+                best, place = top, (first, last)
             total += exponentials * np.exp(top - best)
         confidence = 1.0 / total if total else 0.0
-        predictions.append(Prediction(example.id, example.language, value, float(confidence)))
+        start, end = place or (None, None)
+        value = example.context[start:end] if place else ""
+        predictions.append(Prediction(example.id, example.language, value, float(confidence), start, end))
     return predictions
 
 

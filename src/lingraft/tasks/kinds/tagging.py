@@ -21,8 +21,10 @@ from ...core.records import Example, Features, PairExample, Prediction, TaggedEx
 from ...results.metrics.spans import check_tag, repair_tags, span_f1, tag_accuracy
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
+from .entities import find_entities, words_and_entities
 from .items import Asked, are_texts
 from .text_rows import encode_texts
+from .word_splitting import split_words
 
 Scheme = Literal["bio", "plain"]
 OUTSIDE = "O"
@@ -57,6 +59,10 @@ def tagging_kind(labels: tuple[str, ...], *, scheme: Scheme = "bio") -> Kind:
         outside=OUTSIDE,
         answers=str.split,
         read_item=sentence_of,
+        text_columns=("words", "text"),
+        file_shapes=("conll",),
+        finish=partial(find_entities, scheme=scheme),
+        details=words_and_entities,
         words=Words(
             example="sentence",
             pipeline_tag="token-classification",
@@ -67,12 +73,12 @@ def tagging_kind(labels: tuple[str, ...], *, scheme: Scheme = "bio") -> Kind:
 
 
 def sentence_of(item: Any, asked: Asked) -> TaggedExample:
-    """Read a list of words, or a text, which is split at blanks.
+    """Read a list of words, or a text, which is split into words (:func:`split_words`).
 
     Raises:
         DataError: It is something else, or has no word.
     """
-    words = item.split() if isinstance(item, str) else item
+    words = [item[first:last] for first, last in split_words(item)] if isinstance(item, str) else item
     if not are_texts(words):
         raise asked.refused("a text or a list of words", item)
     return TaggedExample(**asked.identity, words=tuple(words))
@@ -280,11 +286,15 @@ def decode_tags(
         if not isinstance(example, TaggedExample) or example.id != example_id:
             raise ValueError(f"expected the rows of the tagged sentence {example.id}, not those of {example_id}")
         tags, confidence = [unread] * len(example.words), []
+        scores = [0.0] * len(example.words)
         for _, numbers in parts:
             for number in numbers:
                 tags[number] = labels[next(chosen)]
                 confidence.append(next(probability))
+                scores[number] = confidence[-1]
         value = " ".join(repair_tags(tags) if scheme == "bio" else tags)
         mean = sum(confidence) / len(confidence) if confidence else 0.0
-        predictions.append(Prediction(example.id, example.language, value, mean))
+        predictions.append(
+            Prediction(example.id, example.language, value, mean, words=example.words, scores=tuple(scores))
+        )
     return predictions

@@ -1,0 +1,151 @@
+"""Tables that are given in Python instead of files: lists of dicts, pandas, polars, Arrow, data sets of the Hub.
+
+They are lent for the time of a run under names as of files, ``train.memory``, and read as any table is. No library
+is imported for it that the user has not: a table is known by the package that its type is from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ..core.errors import DataError
+from . import Row, Source, sources
+from .languages import canonical
+
+SUFFIX = ".memory"
+
+Table = Any
+"""What :func:`rows_of` takes."""
+
+Rows = Sequence[Mapping[str, Any]]
+
+_lent: ContextVar[Mapping[str, Rows]] = ContextVar("lent", default=MappingProxyType({}))
+
+
+@contextmanager
+def lend(tables: Mapping[str, Table]) -> Iterator[None]:
+    """Let tables be read, for a while, as files of their names are.
+
+    Args:
+        tables: By name; each ends in :data:`SUFFIX`.
+
+    Raises:
+        DataError: One is no table.
+    """
+    token = _lent.set({name: rows_of(table, name) for name, table in tables.items()})
+    try:
+        yield
+    finally:
+        _lent.reset(token)
+
+
+def is_lent(name: str) -> bool:
+    """Return whether there is a table of that name."""
+    return name in _lent.get()
+
+
+@sources.register("memory")
+def memory() -> Source:
+    """Read a table that is lent; rows are numbered from 1."""
+
+    def read(path: Path) -> Iterator[Row]:
+        if path.name not in _lent.get():
+            raise DataError(
+                f"{path.name}: was given in Python and is no file; give the same data again: lingraft.run(recipe, "
+                f"data={{{path.name.partition('.')[0].partition('-')[0]!r}: …}})"
+            )
+        yield from enumerate(_lent.get()[path.name], start=1)
+
+    return read
+
+
+def rows_of(table: Table, name: str) -> list[Mapping[str, Any]]:
+    """Return the rows of a table as plain data; what is missing in it is None.
+
+    Args:
+        table: A list (or any iterable) of dicts; a ``DataFrame`` of pandas or polars; a ``Table`` of Arrow; a
+            ``Dataset`` of Hugging Face, whose numbered classes get their names.
+        name: For messages.
+
+    Raises:
+        DataError: It is none of these.
+    """
+    convert = CONVERTERS.get(type(table).__module__.partition(".")[0], _plain)
+    rows = list(convert(table))
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping):
+            raise DataError(f"{name}, row {number}: is {type(row).__name__} {row!r}; expected a dict of columns")
+    return rows
+
+
+def _plain(table: Table) -> Iterable[Any]:
+    if isinstance(table, str | bytes | Mapping) or not isinstance(table, Iterable):
+        raise DataError(
+            f"data: {type(table).__name__} is no table; expected a list of dicts, a DataFrame of pandas or polars, an "
+            "Arrow table or a datasets.Dataset"
+        )
+    return table
+
+
+def _from_pandas(frame: Table) -> Iterable[Any]:
+    plain = frame.astype(object)
+    found: list[Any] = plain.where(plain.notna(), None).to_dict("records")
+    return found
+
+
+def _from_polars(frame: Table) -> Iterable[Any]:
+    whole = frame.collect() if hasattr(frame, "collect") else frame
+    found: list[Any] = whole.to_dicts()
+    return found
+
+
+def _from_arrow(table: Table) -> Iterable[Any]:
+    found: list[Any] = table.to_pylist()
+    return found
+
+
+def _from_datasets(table: Table) -> Iterator[Any]:
+    named = {
+        column: list(feature.names)
+        for column, feature in (table.features or {}).items()
+        if getattr(feature, "names", None)
+    }
+    for row in table:
+        yield {column: _name(value, named.get(column)) for column, value in row.items()}
+
+
+def _name(value: Any, names: Sequence[str] | None) -> Any:
+    """Return the name of a numbered class; the Hub's -1 is a label that is withheld."""
+    if names is None or not isinstance(value, int):
+        return value
+    return names[value] if 0 <= value < len(names) else None
+
+
+CONVERTERS: Mapping[str, Callable[[Table], Iterable[Any]]] = {
+    "pandas": _from_pandas,
+    "polars": _from_polars,
+    "pyarrow": _from_arrow,
+    "datasets": _from_datasets,
+}
+"""By the package that a table's type is from."""
+
+
+def name_tables(split: str, given: Table) -> tuple[dict[str, Table], str | dict[str, str]]:
+    """Name the tables of a split: one, or one for each language.
+
+    Args:
+        split: ``train``, ``dev``, ``test`` or ``parallel``.
+        given: A table, or a mapping from languages to tables.
+
+    Returns:
+        The tables by name, and the name, or the names by language, as a recipe's ``files`` has them.
+    """
+    if not isinstance(given, Mapping):
+        return {f"{split}{SUFFIX}": given}, f"{split}{SUFFIX}"
+    names = {str(code): f"{split}-{canonical(str(code))}{SUFFIX}" for code in given}
+    return {names[str(code)]: table for code, table in given.items()}, names

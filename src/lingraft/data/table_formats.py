@@ -1,0 +1,270 @@
+"""The formats of tables: JSON Lines and arrays, CSV with whatever separates its cells, TSV, Parquet, the Hub.
+
+Each is a source, registered under its suffix, that yields numbered rows: column to value.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import DataError
+from . import Row, Source, sources
+from .bounds import COLUMNS, LINE_BYTES, read_whole
+from .standard_input import STANDARD_INPUT
+from .text import open_bytes, read_lines, suffix_of
+
+HUB = "hub:"
+ROWS = 256
+"""Of Parquet that are in memory at a time."""
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+csv.field_size_limit(LINE_BYTES)
+
+
+@sources.register("jsonl")
+def jsonl() -> Source:
+    """JSON Lines, one object a line; or one JSON array of objects, however it is laid out."""
+
+    def read(path: Path) -> Iterator[Row]:
+        if path is not STANDARD_INPUT and _is_array(path):
+            yield from _array(path)
+            return
+        for number, line in read_lines(path):
+            if not line.strip():
+                continue
+            row = _parsed(line, f"{path}, line {number}")
+            if not isinstance(row, dict):
+                raise DataError(
+                    f"{path}, line {number}: is a JSON {type(row).__name__}, not an object; expected one object a "
+                    'line, such as {"text": "…", "label": "…"}'
+                )
+            yield number, row
+
+    return read
+
+
+def _is_array(path: Path) -> bool:
+    with open_bytes(path) as stream:
+        return stream.peek().removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
+
+
+def _array(path: Path) -> Iterator[Row]:
+    with open_bytes(path) as stream:
+        content = read_whole(stream, path)
+    rows = _parsed(content.decode("utf-8-sig", "replace"), str(path))
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{path}, item {number}: is a JSON {type(row).__name__}, not an object; expected an array of objects, "
+                'such as [{"text": "…", "label": "…"}]'
+            )
+        yield number, row
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{where}: is not JSON ({error}); expected one object a line, or an array of objects, such as "
+            '{"text": "…", "label": "…"}'
+        ) from error
+
+
+@sources.register("csv")
+def comma_separated() -> Source:
+    """CSV with a header; cells may be quoted, and be separated by semicolons, tabs or bars."""
+
+    def read(path: Path) -> Iterator[Row]:
+        delimiter = delimiter_of(path) or ","
+        reader = csv.reader((f"{line}\n" for _, line in read_lines(path)), delimiter=delimiter, strict=True)
+        header: list[str] | None = None
+        while True:
+            number = reader.line_num + 1  # where the row begins: a quoted cell may hold line breaks
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                raise DataError(f"{path}, line {number}: {_no_csv(error)}") from error
+            if cells is None:
+                return
+            if not cells:
+                continue
+            if header is None:
+                header = _checked_header(cells, path, number)
+                continue
+            cure = f"put texts with {DELIMITERS[delimiter]} in double quotes"
+            yield number, _row(header, cells, path, number, cure)
+
+    return read
+
+
+def _no_csv(error: csv.Error) -> str:
+    if "field larger" in str(error):
+        return (
+            f"a cell is longer than {LINE_BYTES:,} characters, the most that is read; is a quote left open here? If "
+            "not, shorten the cell"
+        )
+    return f"is not CSV ({error}); is a quote left open here?"
+
+
+def delimiter_of(path: Path) -> str | None:
+    """Return what separates the cells of a table's header; None for a file that is no such table, or has one column.
+
+    What the suffix promises is believed where it is there at all.
+
+    Raises:
+        DataError: As :func:`read_lines`.
+    """
+    usual = {".csv": ",", ".tsv": "\t"}.get(suffix_of(path))
+    if usual is None:
+        return None
+    header = next((line for _, line in read_lines(path) if line.strip()), "")
+    found = {one: width for one in DELIMITERS if (width := len(_cells(header, one))) > 1}
+    return usual if usual in found else max(found, key=lambda one: found[one], default=None)
+
+
+def describe_delimiter(path: Path) -> str | None:
+    """Return a sentence about what separates the cells of a table, where its suffix promises something else."""
+    found = delimiter_of(path)
+    usual = {".csv": ",", ".tsv": "\t"}.get(suffix_of(path))
+    return None if found in (None, usual) else f"{path.name}: cells are separated by {DELIMITERS[found]}"
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+@sources.register("tsv")
+def tab_separated() -> Source:
+    """TSV with a header; quotes are ordinary characters."""
+
+    def read(path: Path) -> Iterator[Row]:
+        delimiter = delimiter_of(path) or "\t"
+        if delimiter != "\t":
+            yield from comma_separated()(path)
+            return
+        header: list[str] | None = None
+        for number, line in read_lines(path):
+            if not line:
+                continue
+            cells = line.split("\t")
+            if header is None:
+                header = _checked_header(cells, path, number)
+                continue
+            yield number, _row(header, cells, path, number, "columns are separated by one tab each")
+
+    return read
+
+
+@sources.register("parquet")
+def parquet() -> Source:
+    """Parquet files; rows are numbered from 1."""
+
+    def read(path: Path) -> Iterator[Row]:
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError as error:
+            raise DataError(f"{path}: reading Parquet needs pyarrow; pip install 'lingraft[parquet]'") from error
+        number = 0
+        with open_bytes(path) as stream:
+            try:
+                for batch in pyarrow.parquet.ParquetFile(stream).iter_batches(ROWS):
+                    if batch.nbytes > ROWS * LINE_BYTES:
+                        raise DataError(
+                            f"{path}, after row {number}: its cells are longer than {LINE_BYTES:,} bytes on average, "
+                            "the most that is read; is this a table of texts?"
+                        )
+                    columns = {name: _values(column) for name, column in zip(batch.schema.names, batch, strict=True)}
+                    for cells in zip(*columns.values(), strict=True):
+                        number += 1
+                        yield number, dict(zip(columns, cells, strict=True))
+            except (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+                raise DataError(f"{path}: is not a readable Parquet file ({_first_line(error)})") from error
+
+    return read
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """In the place of a value that Python cannot hold, such as a date in the year 10,000."""
+
+    reason: str
+
+
+def _values(column: Any) -> list[Any]:
+    """Return the values of a column of Parquet; of one that has a faulty value, what can be read."""
+    with suppress(ValueError, OverflowError):
+        return list(column.to_pylist())
+    return [_value(cell) for cell in column]
+
+
+def _value(cell: Any) -> object:
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError) as error:
+        return Unreadable(_first_line(error))
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+@sources.register("hub")
+def hub(*, split: str = "train") -> Source:
+    """Read data sets of the Hub: hub:owner/name or hub:owner/name/config, then :split or :split@revision."""
+
+    def read(path: Path) -> Iterator[Row]:
+        name, _, chosen = str(path).removeprefix(HUB).partition(":")
+        chosen, _, revision = chosen.partition("@")
+        owner, _, rest = name.partition("/")
+        dataset, _, config = rest.partition("/")
+        if not owner or not dataset:
+            raise DataError(f"{path}: expected hub:owner/name, hub:owner/name/config or hub:owner/name/config:split")
+        try:
+            from datasets import load_dataset
+        except ImportError as error:
+            raise DataError(f"{path}: reading from the Hub needs datasets; pip install 'lingraft[hub]'") from error
+        version = {"revision": revision} if revision else {}
+        try:
+            rows = load_dataset(f"{owner}/{dataset}", config or None, split=chosen or split, **version)
+        # The library lets through whatever its many layers raise: network, authorisation, formats.
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise DataError(
+                f"{path}: cannot be loaded from the Hub ({reason}); check name, config, split and network, or use a "
+                "downloaded file"
+            ) from error
+        yield from enumerate(rows, start=1)
+
+    return read
+
+
+def _checked_header(cells: list[str], path: Path, number: int) -> list[str]:
+    if len(cells) > COLUMNS:
+        raise DataError(f"{path}, line {number}: has {len(cells):,} columns; at most {COLUMNS:,} are read")
+    header = [cell.strip() for cell in cells]
+    twice = next((name for name, count in Counter(header).items() if name and count > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}, line {number}: the header names column {twice!r} twice; rename one")
+    return header
+
+
+def _row(header: list[str], cells: list[str], path: Path, number: int, cure: str) -> dict[str, str]:
+    if len(cells) != len(header):
+        raise DataError(
+            f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}, but the header has "
+            f"{len(header)} ({', '.join(header)}); {cure}"
+        )
+    return dict(zip(header, cells, strict=True))

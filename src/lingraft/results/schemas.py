@@ -1,0 +1,325 @@
+"""What each file of a run folder, of a method's folder and of a comparison's must be: the schemas of the door.
+
+A folder may come from others, so what is read of it is checked once, on reading, and trusted afterwards. Columns
+that a schema does not name are let through and not looked at. Files carry the number of this format; what has none
+was written before there was one, and is read like the first.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
+
+FORMAT = 1
+"""Number of the form that files of run folders have; raised when an older lingraft would misread a newer one's."""
+
+MOST = 1e15
+
+Number = Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=int(MOST))]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Name = Annotated[str, StringConstraints(pattern=r"^[^/\\.\x00-\x1f][^/\\\x00-\x1f]*$", max_length=200)]
+"""A language or a method, which names a file or a folder: nothing that leads elsewhere."""
+TrialName = Annotated[str, StringConstraints(pattern=r"^k([0-9]{1,9}|all)-draw[0-9]{1,9}-seed-?[0-9]{1,20}$")]
+
+
+class Model(BaseModel):
+    """Exactly the types that are said; further columns do no harm."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+
+class File(Model):
+    """A file with an object of its own."""
+
+    format: int = FORMAT
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, number: int) -> int:
+        if not 1 <= number <= FORMAT:
+            raise ValueError(
+                f"expected at most {FORMAT}, found {number}: a newer lingraft wrote this file; read it with that"
+            )
+        return number
+
+
+# ---- A run -----------------------------------------------------------------------------------------
+
+
+class Mark(File):
+    """``run.json``."""
+
+    lingraft: str
+    meaning: int
+
+
+class Language(Model):
+    """Counts of one language in ``data.json``."""
+
+    name: str = ""
+    texts: dict[str, Count] = {}
+    shots: Count | None = None
+    pairs: Count | None = None
+    truncated: Count | None = None
+    tokens: Count | None = None
+    unknown_rate: Share = 0.0
+
+
+class Data(File):
+    """``data.json``."""
+
+    task: str
+    words: dict[str, str] | None = None
+    metrics: dict[str, str] | list[str] | None = None
+    licence: str | None = None
+    citation: str | None = None
+    labels: list[str] = []
+    classes: list[str] = []
+    source_language: Name = ""
+    target_languages: list[Name] = []
+    languages: dict[Name, Language] = {}
+    overlap_removed: dict[str, Count] = {}
+    notes: list[str] = []
+    unscored: list[str] = []
+    max_length: Count | None = None
+
+
+class ScoreRow(Model):
+    """A line of ``scores.jsonl``."""
+
+    task: str
+    method: str
+    language: Name
+    metric: str
+    value: Number
+    n: Count
+    shots: Count | Literal["all"]
+    draw: Count
+    seed: int
+    run: str
+    context_language: Name | None = None
+    low: Number | None = None
+    high: Number | None = None
+
+
+class Epoch(Model):
+    """A line of ``training.jsonl``; older ones lack much of it."""
+
+    trial: TrialName
+    epoch: Count
+    step: Count
+    loss: float | None = None
+    task_loss: float | None = None
+    alignment_loss: float | None = None
+    dev_score: float | None = None
+    gradient_cosine: float | None = None
+    gradient_ratio: float | None = None
+    tokens_per_second: Number | None = None
+    trained: list[str] | None = None
+    weights: list[Number] | None = None
+    warnings: list[str] | None = None
+
+    @field_validator("loss", "task_loss", "alignment_loss", "dev_score", "gradient_cosine", "gradient_ratio")
+    @classmethod
+    def _drawable(cls, number: float | None) -> float | None:
+        if number is not None and MOST**2 < abs(number) < float("inf"):
+            raise ValueError(f"expected a number below {MOST**2:g}, found {number:g}")
+        return number
+
+
+class Backbone(Model):
+    """The frozen model in ``summary.json``."""
+
+    name: str
+    weights_digest: str
+    digest_after: str | None = None
+    parameters: Count | None = None
+    licence: str | None = None
+    layers: Annotated[int, Field(ge=1, le=1000)] = 1
+    cut: Annotated[int, Field(ge=-1, le=1000)] = 0
+
+
+class Part(Model):
+    """What was trained, or stayed frozen, and how much it is."""
+
+    part: str
+    name: str
+    count: Count
+    trained: bool = True
+
+
+class FrozenPart(Model):
+    """What stayed frozen."""
+
+    name: str
+    count: Count
+
+
+class Calibration(Model):
+    """The expected calibration error of a language."""
+
+    before: Share | None = None
+    after: Share | None = None
+
+
+class TrialFacts(Model):
+    """What a finished trial is said to be."""
+
+    name: str = ""
+    seconds: Number = 0.0
+    dev_score: Number | None = None
+    trained: Count = 0
+    head_strength: Number | None = None
+    head_dev_score: Number | None = None
+
+
+class Verification(Model):
+    """How far what was saved is from what was trained."""
+
+    max_difference: Number
+    texts: Count
+
+
+class Summary(File):
+    """``summary.json``; pages do without what is missing."""
+
+    backbone: Backbone | None = None
+    parameters: list[Part] = []
+    frozen: list[FrozenPart] = []
+    calibration: dict[Name, Calibration] = {}
+    seconds: dict[str, Number] = {}
+    selected_trial: TrialName | None = None
+    trials: dict[TrialName, TrialFacts] = {}
+    verification: Verification | None = None
+
+
+Point = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Cloud = Annotated[list[Point], Field(max_length=2000)]
+
+
+class Clouds(Model):
+    """Sentences and their translations at one moment."""
+
+    source: Cloud
+    target: Cloud
+
+
+class Moved(Model):
+    """The same before and after."""
+
+    before: Clouds
+    after: Clouds
+
+
+class States(File):
+    """``states.json``."""
+
+    axes: str = ""
+    languages: dict[Name, Moved]
+
+
+class Bounded(BaseModel):
+    """A number with its interval, and nothing else."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    value: Number
+    low: Number
+    high: Number
+
+
+class SourceScore(Model):
+    """The source language's development score."""
+
+    metric: str = "accuracy"
+    n: Count
+    before: Number
+    after: Number
+
+
+class Retrieval(Model):
+    """How often translations find each other."""
+
+    sentences: Literal["test", "learn"]
+    n: Count
+    before: Bounded
+    after: Bounded
+    difference: Bounded
+
+
+class Similarity(Model):
+    """How similar states stayed."""
+
+    sentences: str
+    n: Count
+    cosine: Number
+    cka: Number | None
+
+
+class Disabled(Model):
+    """The network without its adapters."""
+
+    texts: Count
+    max_difference: Number
+    tolerance: Number
+
+
+class Retention(File):
+    """``retention.json``."""
+
+    source_score: SourceScore | None = None
+    retrieval: dict[Name, Retrieval] = {}
+    similarity: dict[Name, Similarity] = {}
+    adapters_disabled: Disabled | None = None
+
+
+class PredictionRow(Model):
+    """A line of a file of predictions."""
+
+    id: str | int
+    group: str | int | None = None
+    text: str = ""
+    text_b: str | None = None
+    gold: str | list[str] | None
+    value: str
+    confidence: Share | None = None
+    before: str | None = None
+    before_confidence: Share | None = None
+    counts: Annotated[list[Number], Field(min_length=1, max_length=100_000)]
+    right: Share
+    before_counts: list[Number] | None = None
+    before_right: Share | None = None
+    alternatives: list[str] | None = None
+    language: str | None = None
+    context_language: str | None = None
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.before_counts is not None and (
+            len(self.before_counts) != len(self.counts) or self.before_right is None
+        ):
+            raise ValueError("before_counts: expected as many as `counts`, and `before_right` beside them")
+        for number in (self.gold, self.value, self.before) if self.alternatives else ():
+            if number is not None and str(number) not in map(str, range(len(self.alternatives or ()))):
+                raise ValueError(f"alternatives: {number!r} is the number of none of them")
+        return self
+
+
+MARK: TypeAdapter[Mark] = TypeAdapter(Mark)
+DATA: TypeAdapter[Data] = TypeAdapter(Data)
+SCORE: TypeAdapter[ScoreRow] = TypeAdapter(ScoreRow)
+EPOCH: TypeAdapter[Epoch] = TypeAdapter(Epoch)
+SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)
+STATES: TypeAdapter[States] = TypeAdapter(States)
+RETENTION: TypeAdapter[Retention] = TypeAdapter(Retention)
+PREDICTION: TypeAdapter[PredictionRow] = TypeAdapter(PredictionRow)

@@ -1,0 +1,77 @@
+"""A file, or standard input, that a trained run is to answer: opened, checked, and written as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from .answer_lines import Format, write_answers
+from .inputs import Shape, checked_first, column_names, read_given, shape_of
+from .own_names import own_names
+from .predictor import kind_at, load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """How a file is to be answered; None leaves it to the run and the file."""
+
+    shape: Shape | None = None
+    """How what is read is laid out."""
+    form: Format | None = None
+    """Of the lines that are written."""
+    language: str | None = None
+    text: str | None = None
+    """Column of the text."""
+    text_b: str | None = None
+    abstain: float | None = None
+    """Probability below which an answer is withheld."""
+    probabilities: bool = False
+    """Whether those of all classes are written."""
+
+
+def open_request(
+    folder: Path, file: Path | None, request: Request, say: Callable[[str], None] = lambda text: None
+) -> Callable[..., None]:
+    """Return what answers a file: :func:`write_answers`, which wants the stream, and perhaps what counts lines.
+
+    What is wrong with the first row is told before the model is loaded.
+
+    Args:
+        folder: The run.
+        file: None reads standard input.
+        request: How it is to be answered.
+        say: Told what lines are taken for, where they could be something else.
+
+    Raises:
+        CheckpointError: There is no finished run, or its backbone is not the one it was trained on.
+        DataError: The file cannot be read, or its first row is not what the task takes.
+    """
+    kind, identity = kind_at(folder)
+    names = own_names(folder).choose(text=request.text, text_b=request.text_b)
+    shape = request.shape or shape_of(file, kind, names)
+    if (
+        request.shape is None
+        and shape == "conll"
+        and (file is None or file.suffix.lower() not in (".conll", ".conllu"))
+    ):
+        say(
+            f"{file or 'standard input'}: read as a word a line, with an empty line between sentences; if each line is "
+            "a text, say so with --input-format text"
+        )
+    code = request.language or (names.targets[0] if names.targets else identity.source_language)
+    guessed, paired = request.shape is None and file is None, identity.paired
+    given = read_given(file, shape, kind, names=names, language=code, paired=paired, guessed=guessed)
+    given = checked_first(given, kind, names, paired=paired)
+    form = request.form or ("conll" if shape == "conll" else "jsonl")
+    return partial(
+        write_answers,
+        given=given,
+        adapted=replace(load(folder), names=names),
+        form=form,
+        columns=column_names(file, shape) if form == "csv" and file is not None else (),
+        language=request.language,
+        abstain=request.abstain,
+        probabilities=request.probabilities,
+    )

@@ -1,0 +1,190 @@
+"""Files that say something of ids: a JSON object ``{"id": "label"}``, or a table with a row for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import DataError
+from ..data.table import read_table
+from ..data.text import open_bytes, suffix_of
+from .score_labels import strip_label
+
+PREDICTED = ("value", "prediction", "label", "answer")
+RIGHT = ("label", "gold", "answer", "value")
+"""The columns that a table's predictions and right answers are looked for in, first found first taken."""
+
+OF_PREDICT = {"label": "confidence", "prediction": "prediction_confidence"}
+"""What stands side by side in the lines that ``lingraft predict`` writes: the answer and its probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileColumns:
+    """The columns of tables, where they have names of their own; numbers of columns, from 0, in files of words."""
+
+    id: str | None = None
+    prediction: str | None = None
+    label: str | None = None
+    words: tuple[int, int] | None = None
+    """Word and tag of the gold file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for in a file: an ``answer`` or ``label``, and in which columns of a table."""
+
+    what: str
+    columns: Sequence[str]
+    id: str | None = None
+    option: str = "--label"
+    """What names the column on the command line."""
+    only_text: bool = False
+    may_be_empty: bool = False
+
+
+def check_ids(
+    wanted: Collection[str],
+    given: Mapping[str, str],
+    predictions: Path,
+    gold: Path,
+    *,
+    missing_is_wrong: bool,
+    empty: bool = False,
+) -> int:
+    """Count the ids that have no prediction.
+
+    Args:
+        wanted: The ids that are right to have.
+        given: What was predicted, by id.
+        predictions: The file of it.
+        gold: The file of the others.
+        missing_is_wrong: Whether there may be such.
+        empty: Whether an empty prediction is one.
+
+    Raises:
+        DataError: There are such and they are not wanted to be wrong, or there are predictions of other ids.
+    """
+    known, predicted = set(wanted), set(given)
+    missing = [key for key in wanted if key not in predicted or not (empty or given[key])]
+    others = [key for key in given if key not in known]
+    if not known & predicted:
+        raise DataError(
+            f"{predictions}: none of its ids ({_some(others)}) is one of {gold} ({_some(missing)}); are these files of "
+            "the same data set?"
+        )
+    if others:
+        raise DataError(
+            f"{predictions}: {len(others)} of {len(predicted)} ids are not in {gold}: {_some(others)}; give the gold "
+            "file that they were predicted for, or remove them"
+        )
+    if missing and not missing_is_wrong:
+        raise DataError(
+            f"{predictions}: {len(missing)} of {len(known)} ids in {gold} have no prediction: {_some(missing)}; add "
+            "them, or count them as wrong, as the official scripts do, with --missing-is-wrong"
+        )
+    return len(missing)
+
+
+def _some(keys: Sequence[str], most: int = 3) -> str:
+    return ", ".join(map(repr, keys[:most])) + (", …" if len(keys) > most else "")
+
+
+def read_values(path: Path, wanted: Wanted) -> dict[str, str]:
+    """Return what the file says of each id, in the order of the file.
+
+    Raises:
+        DataError: The file is no such object or table, or an id occurs twice.
+    """
+    what = wanted.what
+    found: dict[str, str] = {}
+    for where, key, value in _members(path, what) if suffix_of(path) == ".json" else _cells(path, wanted):
+        if key in found:
+            raise DataError(f"{where}: the id {key!r} occurs twice; keep one of the two")
+        if isinstance(value, bool) or not isinstance(value, str if wanted.only_text else str | int | float):
+            raise DataError(f"{where}: the {what} of {key!r} is {_kind(value)}; expected a text in quotes")
+        text = str(value) if wanted.only_text else strip_label(str(value))
+        if not text and not (wanted.only_text or wanted.may_be_empty):
+            raise DataError(f"{where}: the {what} of {key!r} is empty; fill it in or remove the id")
+        found[key] = text
+    if not found:
+        raise DataError(f'{path}: says nothing of any id; expected {{"id": "{what}", …}}')
+    return found
+
+
+def same_ids(predictions: Path, gold: Path, column: str | None) -> str | None:
+    """Return the column of ids, or None where two tables have none: then rows go by their number.
+
+    Raises:
+        DataError: They have none, and not the same number of rows.
+    """
+    tables = [path for path in (predictions, gold) if suffix_of(path) != ".json"]
+    if column is not None or len(tables) < 2:
+        return column or "id"
+    if any("id" in row for path in tables for _, row in _first(path)):
+        return "id"
+    rows = [sum(1 for _ in read_table(path)) for path in tables]
+    if rows[0] != rows[1]:
+        raise DataError(
+            f"{predictions}: has {rows[0]} rows and {gold} has {rows[1]}; without a column of ids (`id`, or the one "
+            "named with --id) they must have the same, in the same order"
+        )
+    return None
+
+
+def _first(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for one in read_table(path):
+        yield one
+        return
+
+
+def answer_column(row: Mapping[str, Any], columns: Sequence[str]) -> str | None:
+    """Return which column of a row holds what is looked for: that of ``lingraft predict``, else the first there."""
+    names = list(row)
+    if "label" in columns and "prediction" in columns:  # predictions, not what is right
+        for name, beside in reversed(OF_PREDICT.items()):
+            if name in row and names[names.index(name) + 1 :][:1] == [beside]:
+                return name
+    return next((name for name in columns if name in row), None)
+
+
+def _members(path: Path, what: str) -> list[tuple[str, str, Any]]:
+    """Return where, id and value, from a JSON object."""
+    with open_bytes(path) as stream:
+        content = stream.read()
+    hint = f'expected one object {{"id": "{what}", …}}, or a table named .jsonl, .csv or .tsv'
+    try:
+        # Pairs instead of a dictionary, which would hide that an id occurs twice.
+        members = json.loads(content, object_pairs_hook=_Members)
+    except (ValueError, RecursionError) as error:  # a ValueError also where it is not Unicode
+        raise DataError(f"{path}: is not JSON ({error}); {hint}") from error
+    if not isinstance(members, _Members):
+        raise DataError(f"{path}: is {_kind(members)}; {hint}")
+    if any(key == "data" and isinstance(value, list) for key, value in members):
+        raise DataError(f"{path}: is a file of questions, not of predictions; {hint}")
+    return [(str(path), key.strip(), value) for key, value in members]
+
+
+class _Members(list[tuple[str, Any]]):
+    """The members of a JSON object, which a list is not."""
+
+
+def _cells(path: Path, wanted: Wanted) -> Iterator[tuple[str, str, Any]]:
+    """Yield where, id and value, from the rows of a table; of one without ids their numbers."""
+    for number, (line, row) in enumerate(read_table(path), start=1):
+        where = f"{path}, line {line}"
+        column = answer_column(row, wanted.columns)
+        if column is None or (wanted.id is not None and wanted.id not in row):
+            raise DataError(
+                f"{where}: expected the columns `{wanted.id or 'id'}` and one of {', '.join(wanted.columns)}; there "
+                f"are {', '.join(map(str, row))}; say which with --id and {wanted.option}"
+            )
+        value = row[column]
+        yield where, str(number if wanted.id is None else row[wanted.id]).strip(), "" if value is None else value
+
+
+def _kind(value: object) -> str:
+    names: Mapping[type, str] = {dict: "an object", _Members: "an object", list: "a list", type(None): "null"}
+    return names.get(type(value), f"{type(value).__name__} {value!r}")

@@ -1,0 +1,72 @@
+"""Whatever file is given to `score` is scored, or refused in one line."""
+
+import json
+import random
+
+import pytest
+
+from attack.record import record
+from attack.sample import TIMES
+from lingraft.core.errors import LingraftError
+from lingraft.tasks.score_files import FileColumns, score_files
+
+pytestmark = pytest.mark.attack
+
+ASKED = {"id": "1", "question": "x", "answers": [{"text": "ada", "answer_start": 0}]}
+SQUAD = {"data": [{"title": "ada", "paragraphs": [{"context": "ada beli", "qas": [ASKED]}]}]}
+FILES = {
+    "squad": (
+        {"p.json": '{"1": "ada"}', "p.jsonl": '{"id": "1", "label": "ada", "confidence": 0.5}\n'},
+        "g.json",
+        SQUAD,
+    ),
+    "span_f1": (
+        {"p.conll": "ada\tX\tB-PER\nbeli\tX\tO\n\ncora\tX\tO\n", "p.jsonl": '{"words": ["ada"], "label": "O"}\n'},
+        "g.conll",
+        "ada B-PER\nbeli O\n\ncora O\n",
+    ),
+    "accuracy": (
+        {
+            "p.json": '{"1": "a", "2": 1.0}',
+            "p.csv": "id,label,confidence\n1,a,0.5\n2,,0\n",
+            "p.tsv": "text\tlabel\nx\ta\ny\tb\n",
+        },
+        "g.csv",
+        "id,label\n1,a\n2,b\n",
+    ),
+}
+SPLICED = [
+    *(b"\x00", b"\xff", b"\n", b"\n\n", b"\t", b'"', b"{", b"}", b"[", b"]", b",", b"null", b"1e999", b"NaN", b"true"),
+    *(b"\\ud83d", b"[" * 2000, b'{"words": {}}\n', b'{"id": [1], "label": {}}\n', b'{"words": [1], "label": "O"}\n'),
+    b"\x1b[",
+]
+
+
+def mutated(rng, text):
+    """The bytes with some cut out, doubled or spliced in."""
+    content = text.encode()
+    for _ in range(rng.randint(1, 3)):
+        at, size = rng.randint(0, len(content)), rng.choice([0, 1, 8])
+        put = rng.choice([b"", rng.choice(SPLICED), content[at : at + size] * 2])
+        content = content[:at] + put + content[at + size :]
+    return content
+
+
+@pytest.mark.parametrize("metric", FILES)
+def test_mutated_predictions_are_scored_or_refused(tmp_path, metric):
+    """Either file may be damaged; no score is outside of 0 and 1, and what is refused has a cure in one line."""
+    rng, (given, gold_name, gold) = random.Random(metric), FILES[metric]
+    gold = json.dumps(gold) if isinstance(gold, dict) else gold
+    tried = round(150 * TIMES)
+    for _ in range(tried):
+        name = rng.choice(list(given))
+        right, guess = tmp_path / gold_name, tmp_path / name
+        right.write_bytes(mutated(rng, gold) if rng.random() < 0.3 else gold.encode())
+        guess.write_bytes(mutated(rng, given[name]))
+        columns = FileColumns(words=(0, 1)) if rng.random() < 0.3 else FileColumns()
+        try:
+            report = score_files(guess, right, metric, missing_is_wrong=rng.random() < 0.5, columns=columns)
+            assert all(0 <= one.low <= one.high <= 1 for one in report.scores)
+        except LingraftError as error:
+            assert "\n" not in str(error)
+    record("mutated files for `score`", tried=tried, held=tried)

@@ -1,0 +1,112 @@
+"""Tables in the place of files."""
+
+from collections import UserDict
+from types import SimpleNamespace
+
+import pyarrow
+import pytest
+
+from lingraft.core.errors import DataError
+from lingraft.data.memory import CONVERTERS, lend, name_tables, rows_of
+from lingraft.data.parallel import read_parallel
+from lingraft.data.table import locate, pair_examples, read_table
+
+ROWS = [{"text": "ada", "label": "x"}, {"text": "beli", "label": None}]
+FIELDS = {"text": "text", "label": "label"}
+
+
+@pytest.mark.parametrize("make", [list, tuple, iter, lambda rows: (UserDict(row) for row in rows)])
+def test_any_iterable_of_dicts_is_a_table(make):
+    """Lists, tuples, generators."""
+    assert [dict(row) for row in rows_of(make(ROWS), "train.memory")] == ROWS
+
+
+def test_an_arrow_table_is_read():
+    """Nulls stay what is missing."""
+    assert rows_of(pyarrow.Table.from_pylist(ROWS), "train.memory") == ROWS
+
+
+def test_a_pandas_frame_is_read():
+    """Whatever pandas calls missing is None, and numbers stay numbers."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {"text": ["ada", None], "label": [1, 2], "share": [0.5, float("nan")], "id": [pandas.NA, 7]}
+    )
+    assert rows_of(frame, "train.memory") == [
+        {"text": "ada", "label": 1, "share": 0.5, "id": None},
+        {"text": None, "label": 2, "share": None, "id": 7},
+    ]
+    assert rows_of(frame[frame.label == 2], "t")[0]["id"] == 7
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_polars_frame_is_read(lazy):
+    """Eager or lazy."""
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(ROWS)
+    assert rows_of(frame.lazy() if lazy else frame, "train.memory") == ROWS
+
+
+def test_a_dataset_of_the_hub_is_read():
+    """Numbered classes get their names; -1 is a label that is withheld."""
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["x", "y"])})
+    found = datasets.Dataset.from_dict({"text": ["ada", "beli", "cora"], "label": [0, 1, -1]}, features=features)
+    assert [row["label"] for row in rows_of(found, "train.memory")] == ["x", "y", None]
+
+
+def test_classes_of_a_dataset_get_their_names():
+    """As its features say; seen on what looks like one, where the library is not installed."""
+
+    class Dataset(list):
+        """Rows with features."""
+
+    rows = Dataset([{"text": "ada", "label": 1}, {"text": "beli", "label": -1}])
+    rows.features = {"label": SimpleNamespace(names=["x", "y"]), "text": SimpleNamespace()}
+    assert list(CONVERTERS["datasets"](rows)) == [{"text": "ada", "label": "y"}, {"text": "beli", "label": None}]
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("train.csv", "str is no table; expected a list of dicts"),
+        ({"text": ["ada"], "label": ["x"]}, "dict is no table"),
+        (7, "int is no table"),
+        (["ada"], r"train\.memory, row 1: is str 'ada'; expected a dict of columns"),
+    ],
+)
+def test_what_is_no_table_is_refused(table, told):
+    """With what would be one."""
+    with pytest.raises(DataError, match=told):
+        rows_of(table, "train.memory")
+
+
+def test_a_table_is_read_as_a_file_is():
+    """Through the same field map, with the same messages; and only while it is lent."""
+    with lend({"train.memory": ROWS[:1] * 1, "test.memory": ROWS}):
+        path = locate("train.memory", "twi-Latn", "some/folder")
+        assert [e.text_a for e in pair_examples(path, fields=FIELDS, language="twi-Latn")] == ["ada"]
+        with pytest.raises(DataError, match=r"test\.memory, line 2: column 'label' has no label"):
+            pair_examples(locate("test.memory", "twi"), fields=FIELDS, language="twi-Latn")
+    with pytest.raises(DataError, match=r"lingraft\.run\(recipe, data=\{'train': …\}\)"):
+        list(read_table(path))
+
+
+def test_tables_may_be_given_by_language():
+    """In any spelling of it, as files may."""
+    tables, names = name_tables("test", {"sw": ROWS, "Yoruba": ROWS[:1]})
+    assert names == {"sw": "test-swh-Latn.memory", "Yoruba": "test-yor-Latn.memory"}
+    with lend(tables):
+        assert len(list(read_table(locate("test-{language}.memory", "swh-Latn")))) == 2
+        assert len(list(read_table(locate("test-{language}.memory", "yo")))) == 1
+        with pytest.raises(DataError, match="given in Python"):
+            list(read_table(locate("test-{language}.memory", "fra")))
+
+
+def test_pairs_may_be_in_memory():
+    """With columns of languages, or source and target."""
+    pairs = [{"en": f"word {i} of some more", "sw": f"neno {i} la mengine mengi"} for i in range(3)]
+    with lend({"parallel.memory": pairs}):
+        path = locate("parallel.memory", "swh-Latn")
+        found = read_parallel(path, source_language="eng-Latn", target_language="swh-Latn")
+    assert [(pair.source, pair.target) for pair in found.pairs] == [(row["en"], row["sw"]) for row in pairs]
