@@ -95,7 +95,10 @@ def score(
     predictions: Annotated[Path, typer.Argument(help="What was predicted: {question id: answer}, tags, or labels.")],
     gold: Annotated[Path, typer.Argument(help="What is right: SQuAD JSON, words with tags, or labels.")],
     metric: Annotated[
-        str, typer.Option(help="squad, mlqa:LANGUAGE (of the context), span_f1, tag_accuracy, accuracy or macro_f1.")
+        str,
+        typer.Option(
+            help="squad, squad_v2, mlqa:LANGUAGE (of the context), span_f1, tag_accuracy, accuracy or macro_f1."
+        ),
     ],
     missing_is_wrong: Annotated[
         bool, typer.Option("--missing-is-wrong", help="Count what has no prediction as wrong.")

@@ -6,10 +6,14 @@ expected, what came, where, and what to do.
 
 from __future__ import annotations
 
+import re
 import reprlib
 import sys
 from collections.abc import Sequence
 from typing import Any, Self
+
+ENDS = re.compile(r"\s*[\r\n]\s*")
+"""Of lines, with the indentation of the next."""
 
 
 class LingraftError(Exception):
@@ -20,13 +24,19 @@ class ConfigError(LingraftError):
     """A recipe is wrong; carries *every* problem, so that one round of editing is enough."""
 
     def __init__(self, problems: Sequence[str], where: str = "recipe") -> None:
-        self.problems = list(problems)
+        self.problems = [one_line(ENDS.sub(" ", problem)) for problem in problems]
         heading = f"{where}: {len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
 
 
 class DataError(LingraftError):
-    """A data file does not say what its field map promises; names file, line or key."""
+    """A data file does not say what its field map promises; names file, line or key.
+
+    What it says is one line of bounded length, whatever the file put into it: names of columns, tags, words of parsers.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class Faults:
@@ -90,6 +100,23 @@ class WriteError(LingraftError):
     """A file could not be written; what was there before is untouched."""
 
 
+NO_LINE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
+"""Ends of lines, control characters, halves of surrogate pairs."""
+
+
+def one_line(text: str, most: int = 1500) -> str:
+    """Return a text on one line: what would end it, or steer a terminal, is written as Python writes it.
+
+    Args:
+        text: Anything.
+        most: Characters, beyond which the middle is left out.
+    """
+    text = text.rstrip()
+    if len(text) > most:
+        text = f"{text[: most - 300]} … {text[-280:]}"
+    return NO_LINE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def shown(value: Any, most: int = 80) -> str:
     """Return a value as Python writes it, on one line of at most so many characters, whatever it is.
 
@@ -97,8 +124,6 @@ def shown(value: Any, most: int = 80) -> str:
         value: What came, often not what was expected.
         most: Characters, beyond which the middle is left out.
     """
-    if isinstance(value, int) and value.bit_length() > 8 * sys.int_info.str_digits_check_threshold:
-        return "a number of more than a thousand digits"
     text = _Brief(most).repr(value)
     return text if len(text) <= most else f"{text[: most - 15]} … {text[-10:]}"
 
@@ -111,3 +136,9 @@ class _Brief(reprlib.Repr):
         self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, 5, 8, 8
         self.maxstring = self.maxother = self.maxlong = most
         self.fillvalue = "…"
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Write a number, unless it has more digits than Python writes."""
+        if x.bit_length() > 8 * sys.int_info.str_digits_check_threshold:
+            return "a number of more than a thousand digits"
+        return super().repr_int(x, level)

@@ -15,6 +15,9 @@ from ..core.errors import DataError
 LINE_BYTES = 1_000_000
 """Of one line, cell, tag or text: longer ones are no texts."""
 
+COLUMNS = 10_000
+"""Of a table; the widest in use, of measurements, have hundreds."""
+
 RATIO, ALWAYS_BYTES = 40, 100_000_000
 """A compressed file may unpack to so many times its size (text in any script shrinks to a tenth at the least), and
 to so many bytes in any case."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 from ..core.errors import DataError
 from . import Row, Source, sources
-from .bounds import LINE_BYTES, read_whole
+from .bounds import COLUMNS, LINE_BYTES, read_whole
 from .standard_input import STANDARD_INPUT
 from .text import open_bytes, read_lines, suffix_of
 
@@ -251,8 +252,10 @@ def hub(*, split: str = "train") -> Source:
 
 
 def _checked_header(cells: list[str], path: Path, number: int) -> list[str]:
+    if len(cells) > COLUMNS:
+        raise DataError(f"{path}, line {number}: has {len(cells):,} columns; at most {COLUMNS:,} are read")
     header = [cell.strip() for cell in cells]
-    twice = next((name for name in header if name and header.count(name) > 1), None)
+    twice = next((name for name, count in Counter(header).items() if name and count > 1), None)
     if twice is not None:
         raise DataError(f"{path}, line {number}: the header names column {twice!r} twice; rename one")
     return header

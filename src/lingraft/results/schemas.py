@@ -85,8 +85,8 @@ class Data(File):
     citation: str | None = None
     labels: list[str] = []
     classes: list[str] = []
-    source_language: Name
-    target_languages: list[Name]
+    source_language: Name = ""
+    target_languages: list[Name] = []
     languages: dict[Name, Language] = {}
     overlap_removed: dict[str, Count] = {}
     notes: list[str] = []
@@ -288,7 +288,7 @@ class PredictionRow(Model):
 
     id: str | int
     group: str | int | None = None
-    text: str
+    text: str = ""
     text_b: str | None = None
     gold: str | list[str] | None
     value: str

@@ -27,7 +27,9 @@ from typing import Any
 from ...core.errors import ConfigError
 from . import Metric, mean_of
 
-__all__ = ["NORMALISERS", "Normaliser", "answer_metrics", "exact_match", "normaliser", "token_f1"]
+__all__ = ["NORMALISERS", "SQUAD_V2", "Normaliser", "answer_metrics", "exact_match", "normaliser", "token_f1"]
+
+SQUAD_V2 = "squad_v2"
 
 Normaliser = Callable[[str], str]
 """An answer to what is compared: tokens, joined by blanks."""
@@ -40,8 +42,9 @@ def answer_metrics(spec: str, *, unanswerable: bool = False) -> dict[str, Metric
     """Return F1 and exact match over questions, gold being a list of answers of which the best counts.
 
     Args:
-        spec: ``squad``, or ``mlqa:LANGUAGE`` with the language *of the context*, which is that of the answer
-            whatever the question's is; as MLQA writes it (``mlqa:de``) or as we do (``mlqa:deu-Latn``).
+        spec: ``squad``, ``squad_v2``, which is that with ``unanswerable``, or ``mlqa:LANGUAGE`` with the language *of
+            the context*, which is that of the answer whatever the question's is; as MLQA writes it (``mlqa:de``) or as
+            we do (``mlqa:deu-Latn``).
         unanswerable: Whether an empty answer is one, as in SQuAD v2 (Rajpurkar et al., 2018): it is right where no
             right answer has anything left after the normalisation, and agrees with nothing else.
 
@@ -51,6 +54,8 @@ def answer_metrics(spec: str, *, unanswerable: bool = False) -> dict[str, Metric
     Raises:
         ConfigError: The normalisation is unknown.
     """
+    if _name(spec) == SQUAD_V2:
+        spec, unanswerable = "squad", True
     rule = normaliser(spec)
     if unanswerable:
         return {
