@@ -21,7 +21,10 @@ NEAR = 0.8
 """Share of 5-grams in common from which two texts are nearly the same."""
 
 LENGTH = 5
-"""Characters of a piece; shorter texts are one piece."""
+"""Characters of a piece."""
+
+SHORTEST = 16
+"""Characters from which a text is compared: of names and words a letter makes others (Azerbaijan, Azerbaijani)."""
 
 LONGEST = 2_000
 """Characters of a text that are compared."""
@@ -49,7 +52,7 @@ def near_duplicates(known: Sequence[str], texts: Sequence[str], *, least: float 
     """Find for each of ``texts`` the most similar of ``known``, where there is one that is nearly the same.
 
     Texts that are the same once normalised (:func:`~lingraft.data.text.normalise`) are not told: they are no near
-    duplicates but duplicates, which :mod:`~lingraft.data.leakage` finds.
+    duplicates but duplicates, which :mod:`~lingraft.data.leakage` finds. Nor are texts of a word or two.
 
     Args:
         known: Such as those of a training set.
@@ -79,12 +82,10 @@ def near_duplicates(known: Sequence[str], texts: Sequence[str], *, least: float 
 
 
 def _pieces_of(text: str) -> Pieces:
-    """Return the different pieces of a text; of none where it is empty."""
+    """Return the different pieces of a text; none where it is too short to be compared."""
     characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    if not len(characters):
-        return characters
-    if len(characters) < LENGTH:
-        characters = np.concatenate([characters, np.zeros(LENGTH - len(characters), dtype=np.uint64)])
+    if len(characters) < SHORTEST:
+        return characters[:0]
     return np.unique(_mixed((sliding_window_view(characters, LENGTH) * WEIGHTS).sum(-1)))
 
 

@@ -6,12 +6,49 @@ outweigh the best piece is the threshold, as in the published evaluation of SQuA
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from torch import Tensor
 
-from ...core.records import Features
+from ...core.records import Example, Features, Prediction
+from ...results.metrics import Metric
+
+
+def choose_no_answer(
+    examples: Sequence[Example],
+    features: Sequence[Features],
+    logits: Sequence[Tensor],
+    *,
+    decode: Callable[[Sequence[Example], Sequence[Features], Sequence[Tensor]], Sequence[Prediction]],
+    top_score: Callable[[Features, Tensor], float],
+    f1: Metric,
+) -> float:
+    """Return how much "no answer" must outweigh the best piece for the best F1 of some questions.
+
+    Args:
+        examples: ``N`` questions of known answers, in order.
+        features: All rows of the examples, one example after the other.
+        logits: Of each row, without a threshold.
+        decode: Gives the best piece of each question.
+        top_score: Gives the score of the best piece of a row.
+        f1: A mean over questions.
+    """
+    best: list[float] = []
+    for feature, scores in zip(features, logits, strict=True):
+        top = top_score(feature, scores)
+        if feature.part == 0:
+            best.append(top)
+        else:
+            best[-1] = max(best[-1], top)
+    margins = [null - top for null, top in zip(null_scores(features, logits), best, strict=True)]
+    pieces = [prediction.value for prediction in decode(examples, features, logits)]
+    known = [i for i, margin in enumerate(margins) if np.isfinite(margin)]
+    return best_threshold(
+        [margins[i] for i in known],
+        [f1.counts(examples[i].gold, "")[0] for i in known],
+        [f1.counts(examples[i].gold, pieces[i])[0] for i in known],
+    )
 
 
 def null_scores(features: Sequence[Features], logits: Sequence[Tensor]) -> list[float]:

@@ -26,7 +26,7 @@ from ...results.metrics.answers import answer_metrics
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
 from .items import Asked, read_columns
-from .no_answer import best_threshold, null_scores
+from .no_answer import choose_no_answer, null_scores
 from .span_lengths import describe_long_answers
 from .text_rows import encode_texts
 
@@ -64,6 +64,7 @@ def span_qa_kind(
     ]
     if problems:
         raise ConfigError(problems, "span_qa")
+    metrics = answer_metrics("mlqa:en" if normaliser == "mlqa" else normaliser, unanswerable=unanswerable)
     return Kind(
         name="span_qa",
         example=SpanExample,
@@ -73,11 +74,16 @@ def span_qa_kind(
         collate=collate_spans,
         loss=span_loss,
         decode=partial(decode_spans, max_answer_length=max_answer_length, unanswerable=unanswerable),
-        metrics=answer_metrics("mlqa:en" if normaliser == "mlqa" else normaliser, unanswerable=unanswerable),
+        metrics=metrics,
         metrics_in=partial(_mlqa_metrics, unanswerable=unanswerable) if normaliser == "mlqa" else None,
         head="no_answer" if unanswerable else "linear",
         choose_threshold=(
-            partial(choose_no_answer, max_answer_length=max_answer_length, normaliser=normaliser)
+            partial(
+                choose_no_answer,
+                decode=partial(decode_spans, max_answer_length=max_answer_length),
+                top_score=partial(top_score, max_answer_length=max_answer_length),
+                f1=metrics["f1"],
+            )
             if unanswerable
             else None
         ),
@@ -359,36 +365,9 @@ def decode_spans(
     return predictions
 
 
-def choose_no_answer(
-    examples: Sequence[Any],
-    features: Sequence[Features],
-    logits: Sequence[Tensor],
-    *,
-    max_answer_length: int,
-    normaliser: str,
-) -> float:
-    """Return how much "no answer" must outweigh the best piece for the best F1 of some questions.
-
-    Args:
-        examples: ``N`` questions of known answers, in order.
-        features: All rows of the examples, one example after the other.
-        logits: Of each row, without a threshold.
-        max_answer_length: Tokens of an answer at most.
-        normaliser: How answers are made comparable.
-    """
-    pieces = decode_spans(examples, features, logits, max_answer_length=max_answer_length)
-    f1 = answer_metrics("mlqa:en" if normaliser == "mlqa" else normaliser, unanswerable=True)["f1"]
-    of_piece, of_nothing = (
-        [f1.counts(example.gold, value)[0] for example, value in zip(examples, values, strict=True)]
-        for values in ([one.value for one in pieces], [""] * len(examples))
-    )
-    best: list[float] = []
-    for feature, scores in zip(features, logits, strict=True):
-        top = _best_span(feature.offsets, scores, max_answer_length)[0]
-        best = [*best, top] if feature.part == 0 else [*best[:-1], max(best[-1], top)]
-    margins = [null - top for null, top in zip(null_scores(features, logits), best, strict=True)]
-    known = [i for i, margin in enumerate(margins) if np.isfinite(margin)]
-    return best_threshold(*([values[i] for i in known] for values in (margins, of_nothing, of_piece)))
+def top_score(feature: Features, logits: Tensor, *, max_answer_length: int) -> float:
+    """Return the score of the best piece of a window; minus infinity where it has none."""
+    return _best_span(feature.offsets, logits, max_answer_length)[0]
 
 
 def _best_span(offsets: Sequence[Span | None], logits: Tensor, longest: int) -> tuple[float, Span, float]:
