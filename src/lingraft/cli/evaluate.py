@@ -120,7 +120,7 @@ def score(
     print_table("", shown, rows)
     drawn = "" if found.groups == found.examples else f", drawn in {found.groups:,} groups for the intervals"
     missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
-    console.print(f"{found.examples:,} examples{drawn}{missed}", highlight=False)
+    console.print(f"{found.examples:,} examples{drawn}{missed}")
     if found.read_as:
         _say("read as the same label: " + ", ".join(f"{one!r} as {other!r}" for one, other in found.read_as))
     if found.never_right:
@@ -128,7 +128,7 @@ def score(
 
 
 def _say(text: str) -> None:
-    console.print(text, highlight=False, markup=False)
+    console.print(text)
 
 
 def _two_numbers(columns: str | None) -> tuple[int, int] | None:
