@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from .terminal import RunFolder
+from .terminal import RunFolder, TrainedOn
 
 if TYPE_CHECKING:
     from ..core.records import Prediction
@@ -24,6 +24,7 @@ def predict(
     language: Annotated[str | None, typer.Option(help="Language of the texts.")] = None,
     text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
     text_b: Annotated[str | None, typer.Option(help="Column of the second text of a pair.")] = None,
+    backbone: TrainedOn = None,
     output: Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="Output format.")] = "jsonl",
 ) -> None:
     """Predict texts, or rows of a table, with a trained run; JSON lines or CSV on standard output, with confidence.
@@ -39,7 +40,7 @@ def predict(
 
     columns = needed_columns(folder)
     items: list[Any] = read_items(file, columns) if columns else read_texts(file, text=text, text_b=text_b)
-    adapted = load(folder)
+    adapted = load(folder, backbone=backbone)
     gc.freeze()
     gc.enable()
     if language is None and len(adapted.identity.languages) == 1:

@@ -51,7 +51,16 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         raise ConfigError([f"{at}{error.problem}"], where=str(path)) from None
     except NOT_YAML as error:
         raise ConfigError([f"cannot be read as YAML: {error}"], where=str(path)) from None
-    return parse_recipe(values, overrides, where=str(path))
+    return _beside(parse_recipe(values, overrides, where=str(path)), path.parent)
+
+
+def _beside(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with the path of its checkpoint if that is a folder beside it, and none in the working one."""
+    named = Path(recipe.backbone.checkpoint)
+    if named.is_dir() or not (folder / named / "config.json").is_file():
+        return recipe
+    found = recipe.backbone.model_copy(update={"checkpoint": str(folder / named)})
+    return recipe.model_copy(update={"backbone": found})
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

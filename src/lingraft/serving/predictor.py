@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..backbones.devices import find_device, list_devices
-from ..backbones.loading import Backbone, load_backbone
+from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import DataError
 from ..core.files import read_object
@@ -28,6 +28,7 @@ from ..recipe.parsing import read_yaml
 from ..results.method_schemas import METHOD
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
+from .trained_backbone import load_trained_backbone
 
 Item = str | tuple[str, str] | Sequence[str] | Mapping[str, Any]
 """What is predicted on: a text, a pair of texts, a list of words, or an object as ``{"question": …, "context": …}``;
@@ -123,13 +124,17 @@ def adaptation_path(folder: Path | str) -> Path:
 
 
 def load(
-    folder: Path | str, *, backbone: Backbone | None = None, device: str | None = None, trusting: bool = True
+    folder: Path | str,
+    *,
+    backbone: Backbone | str | Path | None = None,
+    device: str | None = None,
+    trusting: bool = True,
 ) -> Adapted:
     """Load a run folder, or an ``adaptation.safetensors``, for prediction.
 
     Args:
         folder: What `lingraft run` wrote, or a method's folder in what `lingraft compare` wrote.
-        backbone: Use this one, where it is, instead of the checkpoint that the run names.
+        backbone: Use this one, where it is, instead of the checkpoint that the run names; or where that is now.
         device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``; by default where the run's recipe says, if
             this machine has it.
         trusting: Believe digests of the checkpoint that were made before of the same files.
@@ -140,11 +145,9 @@ def load(
     """
     path = adaptation_path(folder)
     wanted = read_identity(path)
-    if backbone is None:
+    if not isinstance(backbone, Backbone):
         found = find_device(device) if device is not None else device_of(Path(folder))
-        backbone = load_backbone(
-            wanted.checkpoint, text_prefix=wanted.text_prefix, precision=wanted.precision, trusting=trusting
-        )
+        backbone = load_trained_backbone(wanted, path, given=backbone, trusting=trusting)
         backbone.stack.to(found)
     adaptation, identity = load_adaptation(path, backbone)
     adaptation.to(next(backbone.stack.parameters()).device)
