@@ -28,7 +28,7 @@ def refusal_of(folder, name, content):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("scores.jsonl", {"task": "x"}, "scores.jsonl:1: method: Field required (9 more such faults); run the"),
+        ("scores.jsonl", {"task": "x"}, "scores.jsonl:1: method: Field required (8 more such faults); run the"),
         ("scores.jsonl", SCORE | {"value": float("nan")}, "scores.jsonl:1: value: Input should be a finite number"),
         ("scores.jsonl", SCORE | {"language": "../../x"}, "scores.jsonl:1: language: String should match pattern"),
         ("data.json", {"task": "t", "labels": "a b"}, "data.json: labels: Input should be a valid list, found 'a b'"),
