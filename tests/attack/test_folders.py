@@ -100,7 +100,7 @@ def test_hostile_run_folders_are_reported_on_or_refused(attack):
         show_results(folder)
         write_page(folder, "report.html")
 
-    outcome = attack("run", read, 500, chosen=lambda path: "trials" not in path.parts and path.name != "run.json")
+    outcome = attack("run", read, 300, chosen=lambda path: "trials" not in path.parts and path.name != "run.json")
     settle("a mutated file of a run folder, then its pages", outcome)
 
 
@@ -109,7 +109,7 @@ def test_hostile_comparisons_are_reported_on_or_refused(attack):
     outcome = attack(
         "compared",
         lambda folder: page_text(read_comparison(folder)),
-        250,
+        300,
         chosen=lambda path: path.name == "comparison.json" or "predictions" in path.parts,
     )
     settle("a mutated file of a comparison, then its page", outcome)
@@ -124,7 +124,7 @@ def test_hostile_folders_predict_and_evaluate_or_are_refused(attack, tiny_backbo
         load(method, backbone=tiny_backbone).predict(["ada beli"])
         rescore(method, None, "test", quiet=True)
 
-    outcome = attack("compared", read, 150, chosen=lambda path: path.name in ("method.json", "summary.json"))
+    outcome = attack("compared", read, 300, chosen=lambda path: path.name in ("method.json", "summary.json"))
     settle("a mutated file of a method's folder, then prediction and evaluation", outcome)
 
 

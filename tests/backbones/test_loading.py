@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -365,3 +367,57 @@ def test_prefix_follows_the_models_training(name, expected):
 def test_prefix_can_be_chosen(tiny_checkpoint):
     """A recipe's prefix wins, also the empty one."""
     assert load_backbone(str(tiny_checkpoint), text_prefix="passage: ").text_prefix == "passage: "
+
+
+# ---- From outside ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copied(tiny_checkpoint, tmp_path):
+    """A folder with the tiny checkpoint, to be changed."""
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copied"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "model.safetensors.index.json: expected JSON"),
+        ("{}", "expected weight_map with the name of a file in this folder for each tensor, found None"),
+        ('{"weight_map": {}}', "expected weight_map with the name of a file"),
+        ('{"weight_map": {"a": 5}}', "expected weight_map with the name of a file"),
+        ('{"weight_map": {"a": "../x.safetensors"}}', "expected weight_map with the name of a file in this folder"),
+    ],
+)
+def test_a_damaged_index_is_reported(copied, content, said):
+    """What it lists lies in its own folder."""
+    (copied / "model.safetensors.index.json").write_text(content, encoding="utf-8")
+    with pytest.raises(CheckpointError) as refused:
+        load_backbone(str(copied))
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_configuration_of_a_far_larger_model_takes_no_memory(copied):
+    """Parameters are counted before room is made for them."""
+    config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
+    (copied / "config.json").write_text(json.dumps(config | {"intermediate_size": 10**7}), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="1,470,010,080 parameters, and its files hold 15,384"):
+        load_backbone(str(copied))
+
+
+def test_a_tokenizer_whose_parts_do_not_fit_is_refused_when_it_is_loaded(copied):
+    """Not when it is used for the first time: here it knows no token for what it does not know."""
+    tokenizer = json.loads((copied / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer["model"]["unk_token"] = "<nothing>"
+    (copied / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="cannot cut a text into tokens"):
+        load_backbone(str(copied))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "vocab.txt"])
+def test_a_pipe_in_a_checkpoint_is_refused(copied, name):
+    """Whoever reads it would wait for ever."""
+    (copied / name).unlink(missing_ok=True)
+    os.mkfifo(copied / name)
+    with pytest.raises(CheckpointError, match="expected a regular file, found a pipe"):
+        load_backbone(str(copied))

@@ -517,6 +517,13 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     with pytest.raises(RunError, match="another recipe"):
         quick_compare(small("train.batch_size=4", methods=["lingraft"]))
 
+    lost = output / "lingraft" / "predictions" / "k1-draw0-seed1" / f"{TARGET}.jsonl"
+    before = lost.read_bytes()
+    lost.unlink()  # of a method that was finished
+    quick_compare(small(methods=["frozen-head", "lingraft"]), quiet=False)
+    assert lost.read_bytes() == before
+    assert f"{lost} is missing; this trial is made anew" in capfd.readouterr().err
+
 
 def test_a_method_works_in_a_process_of_its_own(world, tiny_checkpoint, tmp_path):
     """Which is given the recipe, leaves the method's files, and has nothing to complain of."""

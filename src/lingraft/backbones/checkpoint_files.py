@@ -71,6 +71,12 @@ def local_folder(checkpoint: str) -> Path | None:
     return None
 
 
+def lasting_name(checkpoint: str) -> str:
+    """Return the name of a checkpoint that holds in every working directory: of a folder, its whole path."""
+    path = Path(checkpoint).expanduser()
+    return str(path.resolve()) if checkpoint.strip() and path.is_dir() else checkpoint
+
+
 def download(checkpoint: str, *, only: list[str]) -> Path:
     """Return the local snapshot of a Hub repository, downloaded unless it is cached."""
     from huggingface_hub import snapshot_download

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .tables import Column, print_table
-from .terminal import Quiet, RunFolder, console
+from .terminal import Quiet, RunFolder, TrainedOn, console
 
 if TYPE_CHECKING:
     from ..core.records import Score
@@ -28,6 +28,7 @@ def evaluate(
     task_part_alone: Annotated[
         bool, typer.Option("--task-part-alone", help="Leave out what was learned for each language.")
     ] = False,
+    backbone: TrainedOn = None,
     output: Annotated[Path | None, typer.Option(help="Also write the scores as JSON lines.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -43,6 +44,7 @@ def evaluate(
         data_dir=data_dir,
         limit=limit,
         task_part_alone=task_part_alone,
+        backbone=backbone,
         quiet=quiet,
     )
     as_run = split == "test" and task is None and data_dir is None and limit is None and not task_part_alone

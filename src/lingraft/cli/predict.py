@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .terminal import Quiet, RunFolder
+from .terminal import Quiet, RunFolder, TrainedOn
 
 if TYPE_CHECKING:
     from ..core.progress import Reporter
@@ -44,6 +44,7 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write the probability of every class.")
     ] = False,
+    backbone: TrainedOn = None,
     quiet: Quiet = False,
 ) -> None:
     """Predict texts, or rows of a table, with a trained run: a line for each, in order, with its confidence.
@@ -70,6 +71,7 @@ def predict(
         text_b=text_b,
         abstain=abstain,
         probabilities=probabilities,
+        backbone=backbone,
     )
     write = open_request(folder, None if file == Path("-") else file, request, reporter.say)
     gc.freeze()

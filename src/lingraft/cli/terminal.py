@@ -17,6 +17,10 @@ RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, e.g. train.learning_rate=1e-3.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and warnings.")]
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `lingraft run` wrote.")]
+TrainedOn = Annotated[
+    Path | None,
+    typer.Option("--backbone", help="Where the checkpoint is now that the run was trained on; default: where it was."),
+]
 
 
 class LogOnTerminal(logging.Handler):

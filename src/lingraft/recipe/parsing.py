@@ -36,7 +36,7 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         ConfigError: With all problems at once.
     """
-    return parse_recipe(read_yaml_file(path), overrides, where=str(path))
+    return _beside(parse_recipe(read_yaml_file(path), overrides, where=str(path)), path.parent)
 
 
 def draft_recipe(path: Path, overrides: Iterable[str] = ()) -> tuple[Recipe, list[str]]:
@@ -52,7 +52,16 @@ def draft_recipe(path: Path, overrides: Iterable[str] = ()) -> tuple[Recipe, lis
     recipe, problems = _draft(values, list(overrides), str(path))
     if recipe is None:
         raise ConfigError(problems, where=str(path))
-    return recipe, problems
+    return _beside(recipe, path.parent), problems
+
+
+def _beside(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with the path of its checkpoint if that is a folder beside it, and none in the working one."""
+    named = Path(recipe.backbone.checkpoint)
+    if named.is_dir() or not (folder / named / "config.json").is_file():
+        return recipe
+    found = recipe.backbone.model_copy(update={"checkpoint": str(folder / named)})
+    return recipe.model_copy(update={"backbone": found})
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def rescore(
     data_dir: Path | None = None,
     limit: int | None = None,
     task_part_alone: bool = False,
+    backbone: Path | None = None,
     quiet: bool = False,
 ) -> list[tuple[str, Score]]:
     """Score the saved adaptation, each language with the part that is used for it.
@@ -51,6 +52,7 @@ def rescore(
         data_dir: Its folder; default: the recipe's, or data/NAME.
         limit: Score only so many examples of each language, chosen by a hash of their ids.
         task_part_alone: Leave the language parts out.
+        backbone: Where the checkpoint is now that the run was trained on; by default where it was.
         quiet: Say nothing.
 
     Raises:
@@ -58,7 +60,7 @@ def rescore(
             there are no such examples: in a language that was asked for, or in any.
     """
     reporter = Reporter(quiet=quiet)
-    adapted = load(folder)
+    adapted = load(folder, backbone=backbone)
     recipe = read_recipe(folder / "recipe.yaml")
     if task_name is not None:
         sources = _sources(recipe)

@@ -29,6 +29,8 @@ class Request:
     """Probability below which an answer is withheld."""
     probabilities: bool = False
     """Whether those of all classes are written."""
+    backbone: Path | None = None
+    """Where the checkpoint is now that the run was trained on."""
 
 
 def open_request(
@@ -68,7 +70,7 @@ def open_request(
     return partial(
         write_answers,
         given=given,
-        adapted=replace(load(folder), names=names),
+        adapted=replace(load(folder, backbone=request.backbone), names=names),
         form=form,
         columns=column_names(file, shape) if form == "csv" and file is not None else (),
         language=request.language,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..backbones.devices import find_device, list_devices
-from ..backbones.loading import Backbone, load_backbone
+from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import CheckpointError, ConfigError
 from ..core.files import read_object
@@ -32,6 +32,7 @@ from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
 from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
 from .own_names import OwnNames, own_names
+from .trained_backbone import load_trained_backbone
 
 FIRST = 1
 """Items of a stream that are answered first; then twice as many each time."""
@@ -279,13 +280,17 @@ def adaptation_path(folder: Path | str) -> Path:
 
 
 def load(
-    folder: Path | str, *, backbone: Backbone | None = None, device: str | None = None, trusting: bool = True
+    folder: Path | str,
+    *,
+    backbone: Backbone | str | Path | None = None,
+    device: str | None = None,
+    trusting: bool = True,
 ) -> Adapted:
     """Load a run folder, or an ``adaptation.safetensors``, for prediction.
 
     Args:
         folder: What `lingraft run` wrote, or a method's folder in what `lingraft compare` wrote.
-        backbone: Use this one, where it is, instead of the checkpoint that the run names.
+        backbone: Use this one, where it is, instead of the checkpoint that the run names; or where that is now.
         device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``; by default where the run's recipe says, if
             this machine has it.
         trusting: Believe digests of the checkpoint that were made before of the same files.
@@ -296,11 +301,9 @@ def load(
     """
     path = adaptation_path(folder)
     wanted = read_identity(path)
-    if backbone is None:
+    if not isinstance(backbone, Backbone):
         found = find_device(device) if device is not None else device_of(Path(folder))
-        backbone = load_backbone(
-            wanted.checkpoint, text_prefix=wanted.text_prefix, precision=wanted.precision, trusting=trusting
-        )
+        backbone = load_trained_backbone(wanted, path, given=backbone, trusting=trusting)
         backbone.stack.to(found)
     adaptation, identity = load_adaptation(path, backbone)
     adaptation.to(next(backbone.stack.parameters()).device)

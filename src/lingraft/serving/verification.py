@@ -12,9 +12,13 @@ from pathlib import Path
 
 import torch
 
+from ..backbones.checkpoint_files import first_line
 from ..core.errors import CheckpointError, LingraftError
 from ..core.files import read_object
 from ..core.records import from_json
+from ..model.checkpoint import AGAIN
+from ..results.method_schemas import PROBES
+from ..results.schemas import SUMMARY
 from .predictor import device_of, load
 
 
@@ -25,17 +29,24 @@ def verify(folder: Path) -> dict[str, float]:
         CheckpointError: They differ by more than rounding.
     """
     backbone, largest, texts, device = None, 0.0, 0, device_of(folder)
-    asked = read_object(folder / "summary.json").get("trials")  # others may lie beside, of seeds that were taken back
+    asked = read_object(folder / "summary.json", SUMMARY).get(
+        "trials"
+    )  # others may lie beside, of seeds that were taken back
     for written in sorted((folder / "trials").glob("*/probe.json")):
-        place, probe = written.parent, read_object(written)
+        place, probe = written.parent, read_object(written, PROBES)
         if asked is not None and place.name not in asked:
             continue
         adapted = load(place / "adaptation.safetensors", backbone=backbone, device=device.type, trusting=False)
         backbone = adapted.backbone
         for language, rows in probe["languages"].items():
-            examples = [from_json(row["example"], adapted.kind.example) for row in rows]
-            expected = torch.cat([torch.tensor(one).flatten() for row in rows for one in row["logits"]])
+            try:
+                examples = [from_json(row["example"], adapted.kind.example) for row in rows]
+                expected = torch.cat([torch.tensor(one).flatten() for row in rows for one in row["logits"]])
+            except (ValueError, TypeError, RuntimeError) as error:
+                raise CheckpointError(f"{written}, {language}: {first_line(error)}; {AGAIN}") from None
             found = torch.cat([one.flatten() for one in adapted.logits(examples, language)])
+            if found.shape != expected.shape:
+                raise CheckpointError(f"{written}, {language}: {len(found)} logits for {len(expected)}; {AGAIN}")
             difference = (found - expected).abs().max().item()
             if not difference <= probe["tolerance"] * max(1.0, expected.abs().max().item()):
                 raise CheckpointError(

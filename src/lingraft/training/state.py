@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from ..core.errors import RunError
+from ..core.outside import open_regular
 from ..model.tensor_files import write_tensors
 
 
@@ -32,6 +35,21 @@ class TrainingState:
     monitor: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
+
+class PlainState(BaseModel):
+    """What a saved state must say beside its tensors."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    step: NonNegativeInt
+    history: list[dict[str, Any]]
+    meter: dict[str, Any]
+    balance: dict[str, list[float]]
+    monitor: dict[str, Any]
+    seconds: NonNegativeFloat
+
+
+_plain: TypeAdapter[PlainState] = TypeAdapter(PlainState)
 
 PLAIN = ("step", "history", "meter", "balance", "monitor", "seconds")
 """What of a state is no tensor."""
@@ -58,7 +76,17 @@ def take_snapshot(
 
 
 def restore(state: TrainingState, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
-    """Give parameters and optimiser the values that ``state`` holds; a new state has none."""
+    """Give parameters and optimiser the values that ``state`` holds; a new state has none.
+
+    Raises:
+        RunError: It is of other parameters.
+    """
+    for name, tensor in state.parameters.items():
+        if name not in trained or trained[name].shape != tensor.shape:
+            raise RunError(
+                f"the saved state of this training holds {name} of shape {tuple(tensor.shape)}, which is not trained "
+                "here; delete training.safetensors of that trial, and it is trained anew"
+            )
     with torch.no_grad():
         for name, tensor in state.parameters.items():
             trained[name].copy_(tensor)
@@ -86,16 +114,18 @@ def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence
     if not path.exists():
         return None
     try:
+        open_regular(path).close()
         with safe_open(path, framework="pt") as file:
             saved = json.loads((file.metadata() or {})["lingraft"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if saved["sha256"] != _digest(saved["state"], tensors):
             raise ValueError("its checksum differs")
         about = json.loads(saved["state"])
-    except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError) as error:
+        _plain.validate_python(about)
+        state = TrainingState(**{name: about[name] for name in PLAIN})
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError, RunError) as error:
         say(f"{path} is damaged ({error}); this training starts anew")
         return None
-    state = TrainingState(**about)
     for name, tensor in tensors.items():
         kind, _, rest = name.partition("/")
         if kind == "parameter":

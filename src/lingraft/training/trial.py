@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..backbones.checkpoint_files import lasting_name
 from ..core.files import write_lines
 from ..core.progress import Reporter
 from ..core.records import Trial
@@ -236,7 +237,7 @@ def identity(context: Context, languages: tuple[str, ...]) -> Identity:
     """Describe an adaptation with parts for ``languages``: what using it needs, and what refuses another backbone."""
     recipe, backbone, task = context.recipe, context.backbone, context.materials.task
     return Identity(
-        checkpoint=recipe.backbone.checkpoint,
+        checkpoint=lasting_name(recipe.backbone.checkpoint),
         weights_digest=backbone.weights_digest,
         tokenizer_digest=backbone.tokenizer_digest,
         text_prefix=backbone.text_prefix,

@@ -1,0 +1,56 @@
+"""The backbone that a run was trained on, found again: also from another working directory, or after a move.
+
+A run notes where the folder of its checkpoint was, and the digests of what was in it. The folder is sought there,
+then by its name beside the run's folder and above it; whatever is found, loading compares the digests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..backbones.checkpoint_files import BUNDLED
+from ..backbones.loading import Backbone, load_backbone
+from ..core.errors import CheckpointError
+from ..model.checkpoint import Identity
+
+LEVELS = 4
+"""Folders above a run's that are looked into: ``runs/NAME/trials/TRIAL`` of a project beside ``model``."""
+
+
+def load_trained_backbone(
+    identity: Identity, path: Path, *, given: str | Path | None = None, trusting: bool = True
+) -> Backbone:
+    """Load what an adaptation was trained on.
+
+    Args:
+        identity: Of the adaptation.
+        path: Its file.
+        given: Where the checkpoint is now; by default it is sought.
+        trusting: As for :func:`~lingraft.backbones.loading.load_backbone`.
+
+    Raises:
+        CheckpointError: It is not found, or cannot be loaded.
+    """
+    checkpoint = str(given) if given is not None else find_checkpoint(identity.checkpoint, path.parent)
+    try:
+        return load_backbone(
+            checkpoint, text_prefix=identity.text_prefix, precision=identity.precision, trusting=trusting
+        )
+    except CheckpointError as error:
+        if given is not None or Path(checkpoint).expanduser().is_dir() or checkpoint.startswith(BUNDLED):
+            raise
+        raise CheckpointError(
+            f"{path} was trained on {identity.checkpoint} (digest {identity.weights_digest[:12]}), which is no folder "
+            f"relative to {Path.cwd()} and none beside the run; say where it is now with --backbone, in Python "
+            f"load(…, backbone=…). As the name of a checkpoint on the Hub: {error}"
+        ) from None
+
+
+def find_checkpoint(checkpoint: str, near: Path) -> str:
+    """Return where a checkpoint is: as it is written, or the folder of its name in ``near`` or a little above."""
+    if checkpoint.startswith(BUNDLED) or Path(checkpoint).expanduser().is_dir():
+        return checkpoint
+    places = [near.resolve(), *near.resolve().parents][: LEVELS + 1]
+    names = dict.fromkeys((checkpoint, Path(checkpoint).name))
+    found = (place / name for name in names for place in places)
+    return next((str(folder) for folder in found if (folder / "config.json").is_file()), checkpoint)
