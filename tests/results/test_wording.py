@@ -55,7 +55,7 @@ def test_the_saved_trial_is_told_apart_from_the_mean():
     """Which of the two numbers predicts is said, with as many digits as the mean has."""
     several = replace(result(0.5, 0.925), seeds=2, saved=0.95)
     assert "1 draw × 2 seeds" in trust(several)
-    assert "; the saved trial, which `lingraft predict` uses, reached 95.0\u00a0%" in trust(several)
+    assert "; the saved trial, which predictions come from, reached 95.0\u00a0%" in trust(several)
     assert "saved trial" not in trust(replace(several, saved=None))
 
 

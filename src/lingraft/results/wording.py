@@ -212,7 +212,7 @@ def trust(result: Result) -> str:
     over = f"Mean over {plural(len(draws), 'draw')} × {plural(result.seeds, 'seed')} at {_shots(result)}"
     if result.saved is not None and result.after is not None:
         digits = digits_of(result.before.value, result.after.value) if result.before is not None else 0
-        over += f"; the saved trial, which `lingraft predict` uses, reached {percent(result.saved, digits)}"
+        over += f"; the saved trial, which predictions come from, reached {percent(result.saved, digits)}"
     if len(draws) == 1:
         return f"{over}. One draw does not tell how much the choice of examples matters."
     return f"{over}; the worst draw reached {percent(min(draws))}, the best {percent(max(draws))}."

@@ -24,7 +24,7 @@ NUMBERED = re.compile(r"^( ?\d{1,9})([.)])(?=\s|$)")
 
 def markdown_text(text: object) -> str:
     """Return text as Markdown that shows it, on one line, and is no HTML."""
-    line = re.sub(r"\s+", " ", printable(str(text)))
+    line = re.sub(r"[^\S\u00a0]+", " ", printable(str(text)))  # a number stays on the line of its unit
     line = line.replace("&", "&amp;") if re.search(r"&#?\w+;", line) else line
     return NUMBERED.sub(r"\1\\\2", SPECIAL.sub(r"\\\g<0>", line)).replace("<", "&lt;")
 
