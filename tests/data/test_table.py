@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lingraft.core.errors import DataError
 from lingraft.core.records import PairExample
 from lingraft.data import sources
+from lingraft.data.bounds import COLUMNS
 from lingraft.data.table import locate, pair_examples, read_table
 from lingraft.data.table_formats import describe_delimiter
 from tiny import SHARED_DATA
@@ -397,3 +398,11 @@ def test_of_parquet_only_what_is_asked_for_must_be_readable(tmp_path):
     for column in ("odd", "when"):
         with pytest.raises(DataError, match=rf"a\.parquet, line \d: column '{column}' holds what cannot be read"):
             pair_examples(tmp_path / "a.parquet", fields=fields | {"label": column}, language="yo")
+
+
+def test_a_table_has_so_many_columns_at_most(tmp_path):
+    """A header of a hundred thousand is no table of texts, and is refused before it is searched."""
+    path = tmp_path / "a.csv"
+    path.write_text(",".join(f"c{i}" for i in range(COLUMNS + 1)) + "\n")
+    with pytest.raises(DataError, match="line 1: has 10,001 columns; at most 10,000 are read"):
+        list(read_table(path))
