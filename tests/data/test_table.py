@@ -178,7 +178,7 @@ def test_csv_line_numbers_survive_quoted_line_breaks(tmp_path):
         ("a.tsv", "", "is empty"),
         ("a.tsv", b"sentence\ttopic\ncaf\xe9\ta\n", "line 2: is not UTF-8.*iconv -f LATIN1 -t UTF-8"),
         ("a.jsonl", "x" * 2_000_000, "line 1: is longer than"),
-        ("a.xlsx", "", "cannot tell the format from .xlsx; expected one of .jsonl"),
+        ("a.ods", "", "cannot tell the format from .ods; expected one of .jsonl"),
     ],
 )  # fmt: skip
 def test_faulty_files_name_file_line_and_cure(tmp_path, name, content, message):
@@ -406,3 +406,13 @@ def test_a_table_has_so_many_columns_at_most(tmp_path):
     path.write_text(",".join(f"c{i}" for i in range(COLUMNS + 1)) + "\n")
     with pytest.raises(DataError, match="line 1: has 10,001 columns; at most 10,000 are read"):
         list(read_table(path))
+
+
+def test_compressed_parquet_is_read(tmp_path):
+    """Its end is needed first, which what is being unpacked does not have yet."""
+    arrow, files = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    sink = io.BytesIO()
+    files.write_table(arrow.table({"text": ["Bei"]}), sink)
+    path = tmp_path / "a.parquet.gz"
+    path.write_bytes(gzip.compress(sink.getvalue()))
+    assert list(read_table(path)) == [(1, {"text": "Bei"})]

@@ -67,7 +67,7 @@ def read_parallel(
     * two files, ``path`` and ``target_path``: aligned by line;
     * ``.tsv``: source, tab, target. A header of language names or ``source``/``target`` is optional and
       tells the direction; with ``fields`` a header is required and other columns are allowed;
-    * ``.csv``, ``.jsonl``, ``.parquet``: columns named by ``fields``, or after the languages;
+    * ``.csv``, ``.jsonl``, ``.parquet``, ``.xlsx``: columns named by ``fields``, or after the languages;
     * ``.tmx``: translation memory; ``.po``, ``.mo``: gettext, ``msgid`` being the source;
     * ``.txt``: bilingual lexicon, two words a line between tabs or blanks.
 
@@ -103,7 +103,7 @@ def _entries(path: Path, source: str, target: str, fields: Fields | None) -> tup
         return _or_lexicon("tsv", list(_tab_separated(path, source, target)))
     if fields and any(isinstance(column, int) for column in fields.values()):
         return _or_lexicon(suffix.removeprefix("."), list(_numbered_columns(path, fields)))
-    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", SUFFIX) or str(path).startswith("hub:"):
+    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", ".xlsx", SUFFIX) or str(path).startswith("hub:"):
         kind = "jsonl" if suffix == ".ndjson" else suffix.removeprefix(".") or "hub"
         return _or_lexicon(kind, list(_columns(path, source, target, fields)))
     if fields is not None:

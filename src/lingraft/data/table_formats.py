@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -191,8 +192,10 @@ def parquet() -> Source:
             raise DataError(f"{path}: reading Parquet needs pyarrow; pip install 'lingraft[parquet]'") from error
         number = 0
         with open_bytes(path) as stream:
+            # Its end is read first, which what is being unpacked does not have yet.
+            whole = io.BytesIO(read_whole(stream, path)) if path.suffix.lower() == ".gz" else stream
             try:
-                for batch in pyarrow.parquet.ParquetFile(stream).iter_batches(ROWS):
+                for batch in pyarrow.parquet.ParquetFile(whole).iter_batches(ROWS):
                     if batch.nbytes > ROWS * LINE_BYTES:
                         raise DataError(
                             f"{path}, after row {number}: its cells are longer than {LINE_BYTES:,} bytes on average, "
