@@ -213,11 +213,7 @@ def _meaning(cell: str, source: str, target: str) -> str | None:
         return "source"
     if word.casefold() in TARGET_WORDS:
         return "target"
-    try:
-        code = languages.canonical(word)
-    except DataError:
-        return None
-    return {source: "source", target: "target"}.get(code)
+    return {source: "source", target: "target"}.get(languages.recognised(word) or "")
 
 
 def _columns(path: Path, source: str, target: str, fields: Fields | None) -> Iterator[Entry]:
