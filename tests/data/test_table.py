@@ -416,3 +416,25 @@ def test_compressed_parquet_is_read(tmp_path):
     path = tmp_path / "a.parquet.gz"
     path.write_bytes(gzip.compress(sink.getvalue()))
     assert list(read_table(path)) == [(1, {"text": "Bei"})]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"a": 1} {"a": 2}]', "Expecting ',' delimiter: line 1 column 11"),
+        ('[{"a": 1}, ]', "Expecting value: line 1 column 12"),
+        ('[\n{"a": 1}', "Expecting ',' delimiter: line 2 column 9"),
+        ('[{"a": 1}] x', "Extra data"),
+        ('[{"a": 1},\n{"a": }]', "Expecting value: line 2 column 7"),
+    ],
+)
+def test_a_faulty_array_is_refused_where_it_is_faulty(tmp_path, content, message):
+    """Its items are read one by one, to its end."""
+    with pytest.raises(DataError, match=f"is not JSON \\({message}"):
+        list(read_table(write(tmp_path, "a.json", content)))
+
+
+@pytest.mark.parametrize("content", ["[]", " [ \n ] \n"])
+def test_an_empty_array_has_no_rows(tmp_path, content):
+    """As an empty table has none."""
+    assert list(read_table(write(tmp_path, "a.json", content))) == []
