@@ -82,6 +82,8 @@ HOSTILE = [
 ]
 """Pieces that stand for something where they stand, or are large, or are none at all."""
 
+HOSTILE += [separator.join(b"c%d" % i for i in range(60_000)) for separator in (b",", b"\t", b" ", b'": 1, "')]
+
 ENCODINGS = (
     "utf-16",
     "utf-16-le",

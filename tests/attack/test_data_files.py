@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import random
+import zipfile
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -119,6 +120,16 @@ def parquet():
     return sink.getvalue()
 
 
+def spreadsheet():
+    """A table as people save it."""
+    book = pytest.importorskip("openpyxl").Workbook()
+    for row in [list(ROWS[0]), *(list(row.values()) for row in ROWS)]:
+        book.active.append(row)
+    sink = io.BytesIO()
+    book.save(sink)
+    return sink.getvalue()
+
+
 def pairs(path):
     """Read parallel text."""
     return read_parallel(path, source_language="eng", target_language="swh")
@@ -172,6 +183,7 @@ FORMS = {
     "jsonl": ("a.jsonl", lines(ROWS), labelled),
     "json array": ("a.json", json.dumps(ROWS, indent=1), labelled),
     "parquet": ("a.parquet", parquet, labelled),
+    "xlsx": ("a.xlsx", spreadsheet, labelled),
     "choices": ("a.jsonl", lines([CHOICES] * 2), choices),
     "tags of a table": ("a.jsonl", lines([TAGGED] * 2), tagged),
     "questions of a table": ("a.jsonl", lines([SPAN]), spans),
@@ -195,10 +207,23 @@ def forget_peak():
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
+def repacked(content, rng):
+    """An archive one of whose members is mutated."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as other:
+        chosen = rng.choice(archive.namelist())
+        for name in archive.namelist():
+            other.writestr(name, mutated(archive.read(name), rng) if name == chosen else archive.read(name))
+    return changed.getvalue()
+
+
 def attacks(content, name, rng):
     """Names and contents of mutated files: as they are, and compressed before or after the mutation."""
-    for _ in range(EACH * TIMES):
+    for _ in range(round(EACH * TIMES)):
         how = rng.random()
+        if zipfile.is_zipfile(io.BytesIO(content)) and rng.random() < 0.6:
+            yield name, repacked(content, rng)
+            continue
         if how < 0.7:
             yield name, mutated(content, rng)
         elif how < 0.85:

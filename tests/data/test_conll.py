@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
 from lingraft.core.records import TaggedExample
-from lingraft.data.conll import tagged_examples
+from lingraft.data.conll import describe_comments, tagged_examples
 from lingraft.results.metrics.spans import check_tag
 
 NER = {f"{mark}-{what}" for mark in "BI" for what in ("PER", "ORG", "LOC", "DATE")} | {"O"}
@@ -68,6 +68,38 @@ def test_the_prefix_of_the_language_is_taken_off(tmp_path):
     assert read(tmp_path, "yo:Adé\tB-PER\nlọ\tO\n") == [(("yo:Adé", "lọ"), ("B-PER", "O"))]
     assert read(tmp_path, "de:Adé\tB-PER\n") == [(("de:Adé",), ("B-PER",))]
     assert read(tmp_path, "yo\tO\n") == [(("yo",), ("O",))]
+
+
+COMMENTED = "# id 1\tdomain=news\nJuma _ _ B-PER\nalilala _ _ O\n\n# id 2\tdomain=news\n# _ _ O\n1 _ _ O\n"
+
+
+def test_comments_before_a_sentence_are_left_out(tmp_path):
+    """They are told by their columns, as a word may be ``#`` too."""
+    assert read(tmp_path, COMMENTED, columns=(0, 3)) == [
+        (("Juma", "alilala"), ("B-PER", "O")),
+        (("#", "1"), ("O", "O")),
+    ]
+
+
+def test_comments_are_counted(tmp_path):
+    """What was left out is said, of files that have words in columns."""
+    assert describe_comments(write(tmp_path, COMMENTED)) == "a.txt: 2 comments (# before a sentence) left out"
+    assert describe_comments(write(tmp_path, "#\tO\nJuma\tO\n")) is None
+    assert describe_comments(write(tmp_path, "# a\n", "a.jsonl")) is None
+
+
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_a_word_that_begins_with_a_number_sign_is_a_word(tmp_path, separator):
+    """Wherever it stands in its sentence, alone in it too."""
+    content = f"#{separator}O\nno{separator}O\n#1{separator}O\n\n#{separator}O\n\n#mvua{separator}O\n"
+    found = read(tmp_path, content)
+    assert [words for words, _ in found] == [("#", "no", "#1"), ("#",), ("#mvua",)]
+
+
+def test_a_comment_within_a_sentence_is_a_faulty_row(tmp_path):
+    """There it may as well be a word whose tag is missing."""
+    with pytest.raises(DataError, match="line 2: has 4 columns, expected 2"):
+        read(tmp_path, "Juma O\n# what is this\nalilala O\n")
 
 
 def test_other_columns(tmp_path):

@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.data.languages import INDIVIDUAL, aliases, among, canonical, cldr_locale, display_name, is_listed, related
+from lingraft.data.languages import (
+    INDIVIDUAL,
+    aliases,
+    among,
+    canonical,
+    cldr_locale,
+    display_name,
+    is_listed,
+    recognised,
+    related,
+)
 
 
 @pytest.mark.parametrize(
@@ -193,3 +203,15 @@ def test_what_lists_have_is_known(code, listed):
 def test_a_language_is_found_among_others_in_its_overlapping_script(code, known, found):
     """Itself first; not where two could be meant."""
     assert among(code, known) == found
+
+
+@pytest.mark.parametrize("name", ["sw", "Kiswahili", " swh_Latn ", "x-mine", "mylang", "zh-TW", "sr-Cyrl"])
+def test_what_is_a_language_is_recognised(name):
+    """As what it is anywhere else."""
+    assert recognised(name) == canonical(name)
+
+
+@pytest.mark.parametrize("name", ["", "a whole sentence", "zz-Qqqq", "swh-Xyzw", "1276", "x-"])
+def test_what_is_no_language_is_none(name):
+    """Without an error, and without a search for what it may have been meant to be."""
+    assert recognised(name) is None

@@ -117,6 +117,42 @@ def test_a_wide_tsv_needs_its_header(tmp_path):
     assert [(p.source, p.target, p.group) for p in named.pairs] == [("eau", "omi", "1")]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.tsv", "17\tI have to go to sleep\t30\tMo ní láti lọ sùn\n18\tWe drink water\t31\tA mu omi\n"),
+        ("a.csv", '17;"I have to go to sleep";30;"Mo ní láti lọ sùn"\n18;We drink water;31;A mu omi\n'),
+    ],
+)
+def test_columns_without_a_header_have_numbers(tmp_path, name, content):
+    """From 1, as people count the columns that they see."""
+    text = read(write(tmp_path, name, content), fields={"source": 2, "target": 4})
+    assert sides(text) == [("I have to go to sleep", "Mo ní láti lọ sùn"), ("We drink water", "A mu omi")]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("a.tsv", {"source": 2, "target": 5}, "line 1: has 4 cells; expected at least 5"),
+        ("a.tsv", {"source": 0, "target": 2}, "the numbers of all from 1"),
+        ("a.tsv", {"source": "2", "target": 4}, "expected the names of all, or the numbers of all"),
+        ("a.jsonl", {"source": 2, "target": 4}, r"for a \.tsv or \.csv without a header"),
+        ("a.tsv", {"source": 2}, "`target` is missing"),
+    ],
+)
+def test_numbers_of_columns_that_do_not_fit(tmp_path, name, fields, message):
+    """Columns are counted from 1, in tables of lines, and the two must be there."""
+    with pytest.raises(DataError, match=message):
+        read(write(tmp_path, name, "17\twater\t30\tomi\n"), fields=fields)
+
+
+def test_a_recipe_may_number_columns():
+    """Numbers stay numbers, so that they are not taken for names."""
+    block = {"files": "{language}.tsv", "fields": {"source": 2, "target": 4}}
+    recipe = parse_recipe({"task": CLDR, "parallel": block})
+    assert recipe.parallel.fields == {"source": 2, "target": 4}
+
+
 def test_short_entries_are_a_lexicon(tmp_path):
     """A table of words is a lexicon, one of sentences is not."""
     assert read(write(tmp_path, "a.tsv", "water\tomi\nto drink up\tmu\n")).kind == "lexicon"
@@ -199,6 +235,7 @@ def test_gettext_mo(tmp_path):
             '{"en": "water", "yo": "omi"}\n{"en": "fire", "yo": "\\ud83d"}\n',
             "line 2: column 'yo' holds half a surrogate pair at position 1",
         ),
+        ("wide.tsv", "1\ta b\t2\tc d\n", r"line 1: has 4 cells; .* by number, \{source: 1, target: 2\}"),
         ("a.docx", "x", r"cannot tell the format from \.docx"),
     ],
 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lingraft.core.errors import DataError
 from lingraft.core.records import PairExample
 from lingraft.data import sources
+from lingraft.data.bounds import COLUMNS
 from lingraft.data.table import locate, pair_examples, read_table
 from lingraft.data.table_formats import describe_delimiter
 from tiny import SHARED_DATA
@@ -177,7 +178,7 @@ def test_csv_line_numbers_survive_quoted_line_breaks(tmp_path):
         ("a.tsv", "", "is empty"),
         ("a.tsv", b"sentence\ttopic\ncaf\xe9\ta\n", "line 2: is not UTF-8.*iconv -f LATIN1 -t UTF-8"),
         ("a.jsonl", "x" * 2_000_000, "line 1: is longer than"),
-        ("a.xlsx", "", "cannot tell the format from .xlsx; expected one of .jsonl"),
+        ("a.ods", "", "cannot tell the format from .ods; expected one of .jsonl"),
     ],
 )  # fmt: skip
 def test_faulty_files_name_file_line_and_cure(tmp_path, name, content, message):
@@ -397,3 +398,43 @@ def test_of_parquet_only_what_is_asked_for_must_be_readable(tmp_path):
     for column in ("odd", "when"):
         with pytest.raises(DataError, match=rf"a\.parquet, line \d: column '{column}' holds what cannot be read"):
             pair_examples(tmp_path / "a.parquet", fields=fields | {"label": column}, language="yo")
+
+
+def test_a_table_has_so_many_columns_at_most(tmp_path):
+    """A header of a hundred thousand is no table of texts, and is refused before it is searched."""
+    path = tmp_path / "a.csv"
+    path.write_text(",".join(f"c{i}" for i in range(COLUMNS + 1)) + "\n")
+    with pytest.raises(DataError, match="line 1: has 10,001 columns; at most 10,000 are read"):
+        list(read_table(path))
+
+
+def test_compressed_parquet_is_read(tmp_path):
+    """Its end is needed first, which what is being unpacked does not have yet."""
+    arrow, files = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    sink = io.BytesIO()
+    files.write_table(arrow.table({"text": ["Bei"]}), sink)
+    path = tmp_path / "a.parquet.gz"
+    path.write_bytes(gzip.compress(sink.getvalue()))
+    assert list(read_table(path)) == [(1, {"text": "Bei"})]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"a": 1} {"a": 2}]', "Expecting ',' delimiter: line 1 column 11"),
+        ('[{"a": 1}, ]', "Expecting value: line 1 column 12"),
+        ('[\n{"a": 1}', "Expecting ',' delimiter: line 2 column 9"),
+        ('[{"a": 1}] x', "Extra data"),
+        ('[{"a": 1},\n{"a": }]', "Expecting value: line 2 column 7"),
+    ],
+)
+def test_a_faulty_array_is_refused_where_it_is_faulty(tmp_path, content, message):
+    """Its items are read one by one, to its end."""
+    with pytest.raises(DataError, match=f"is not JSON \\({message}"):
+        list(read_table(write(tmp_path, "a.json", content)))
+
+
+@pytest.mark.parametrize("content", ["[]", " [ \n ] \n"])
+def test_an_empty_array_has_no_rows(tmp_path, content):
+    """As an empty table has none."""
+    assert list(read_table(write(tmp_path, "a.json", content))) == []

@@ -65,10 +65,12 @@ def test_elements_are_not_nested_without_end(tmp_path):
         units(path)
 
 
-@pytest.mark.parametrize("long", ['<tmx x="{}"/>', "<tmx>{}</tmx>"])
+@pytest.mark.parametrize(
+    "long", ['<tmx x="{}"/>', "<tmx>{}</tmx>", "<tmx><!-- > {} --></tmx>", "<tmx><tu>{}</tu></tmx>"]
+)
 def test_a_tag_has_an_end(tmp_path, long):
     """A parser looks at an unfinished one anew with every piece."""
     path = tmp_path / "a.tmx"
     path.write_text(long.format("y" * 3 * LINE_BYTES))
-    with pytest.raises(DataError, match=f"has a tag or text of more than {LINE_BYTES:,} bytes"):
+    with pytest.raises(DataError, match=f"has a tag, text or unit of more than {LINE_BYTES:,} bytes"):
         units(path)

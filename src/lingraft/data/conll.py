@@ -20,6 +20,13 @@ CONLLU = 10
 """Columns of a row of CoNLL-U, of which the second is the form and the fourth the universal part of speech."""
 
 
+SUFFIXES = (".conll", ".txt", ".bio", ".iob", ".iob2", "")
+"""Of files that have words in columns, where they have no other reader."""
+
+COMMENTS = 1000
+"""Before one sentence, at most; what begins with ``#`` after them is a row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line: a word with its tag, ``None`` where it has none."""
@@ -51,8 +58,9 @@ def tagged_examples(
 
     ``.conllu`` is read as CoNLL-U, without comments, ranges (``1-2``) and empty nodes (``1.1``). Anything else
     has a line for each word, columns parted by a tab or, where there is none, by blanks, an empty line between
-    sentences, and perhaps ``-DOCSTART-`` lines, which are left out. Identifiers are ``sent_id`` where there is
-    one, otherwise sentence numbers. WikiAnn writes ``sw:Nairobi``: such a prefix, if all words have it and it
+    sentences, and perhaps comments before them (``# id 1``) and ``-DOCSTART-`` lines, which are left out. Identifiers
+    are ``sent_id`` where there is one, otherwise sentence numbers. WikiAnn writes ``sw:Nairobi``: such a prefix, if
+    all words have it and it
     is the language's, is taken off.
 
     Args:
@@ -136,7 +144,9 @@ def _columns(path: Path, columns: tuple[int, int] | None, labelled: bool) -> Ite
     """Yield sentences of a file that has words and tags in columns."""
     rows: list[Row] = []
     width = None if columns else 2
-    for number, line in read_lines(path):
+    for number, line, comment in _told_apart(path):
+        if comment:
+            continue
         cells = _cells(line)
         if not line.strip() or cells[0] == "-DOCSTART-":
             if rows:
@@ -151,6 +161,50 @@ def _columns(path: Path, columns: tuple[int, int] | None, labelled: bool) -> Ite
         rows.append(_row(cells, columns or (0, 1), path, number))
     if rows:
         yield Sentence(None, rows)
+
+
+def _told_apart(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """Yield the number of a line, the line, and whether it is a comment.
+
+    As ``#`` is a word too, comments are told by their shape: they begin with it, stand before a sentence, and have
+    not as many columns as its first row, or part them otherwise.
+    """
+    held: list[tuple[int, str]] = []
+    shape: tuple[bool, int] | None = None
+    inside = False
+    for number, line in read_lines(path):
+        if not inside and line.startswith("#") and len(held) < COMMENTS:
+            held.append((number, line))
+            continue
+        begins = bool(line.strip()) and not line.startswith("-DOCSTART-")
+        if begins and not inside:
+            shape = _shape(line)
+        yield from ((at, one, _is_comment(one, shape)) for at, one in held)
+        held, inside = [], begins
+        yield number, line, False
+    yield from ((at, one, _is_comment(one, shape)) for at, one in held)
+
+
+def _is_comment(line: str, shape: tuple[bool, int] | None) -> bool:
+    """Return whether a line that begins with ``#`` is no row of a sentence whose first row has this shape."""
+    return _shape(line) != shape if shape else len(_cells(line)) > 2
+
+
+def _shape(line: str) -> tuple[bool, int]:
+    """Return whether the columns of a line are parted by tabs, and how many there are."""
+    return "\t" in line, len(_cells(line))
+
+
+def describe_comments(path: Path) -> str | None:
+    """Return a sentence about how many comments a file of words in columns has; None where it has none, or is none.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    if suffix_of(path) not in SUFFIXES:
+        return None
+    count = sum(comment for _, _, comment in _told_apart(path))
+    return f"{path.name}: {count:,} comment{'s' if count > 1 else ''} (# before a sentence) left out" if count else None
 
 
 def _conllu(path: Path, columns: tuple[int, int] | None, labelled: bool) -> Iterator[Sentence]:

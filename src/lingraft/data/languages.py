@@ -86,12 +86,9 @@ def canonical(code: str) -> str:
     text = code.strip()
     if private := TAG.fullmatch(text):
         return _from_private(private["base"], private["own"])
+    if (listed := _listed(text)) is not None:
+        return listed
     found = CODE.fullmatch(text)
-    if found and (parsed := _from_code(found["language"], found["script"], found["territory"], text)):
-        return parsed
-    key = _name_key(text)
-    if (named := _english_names().get(key) or _native_names().get(key)) is not None:
-        return named
     if found and len(found["language"]) == 3:
         raise DataError(
             f"language {code!r}: its script is not known; write it with the code, such as {found['language']}-Latn"
@@ -102,6 +99,33 @@ def canonical(code: str) -> str:
     raise DataError(
         f"unknown language {code!r}; {_nearest(text)} A language that no list has is written x-NAME, such as x-mine"
     )
+
+
+def _listed(text: str) -> str | None:
+    found = CODE.fullmatch(text)
+    if found and (parsed := _from_code(found["language"], found["script"], found["territory"], text)):
+        return parsed
+    key = _name_key(text)
+    return _english_names().get(key) or _native_names().get(key)
+
+
+def recognised(name: str) -> str | None:
+    """Return the code of a language in any spelling, None for anything else.
+
+    As :func:`canonical`, but it looks for no language that is nearly called so: that takes time, and this is asked of
+    whatever stands in a file, such as each column's name. A name of one's own is recognised whatever it is near to.
+    """
+    text = name.strip()
+    try:
+        if TAG.fullmatch(text):
+            return canonical(text)
+        if (listed := _listed(text)) is not None:
+            return listed
+        own = NAME.fullmatch(text)
+        script = _checked_script(own["script"], text) if own and own["script"] else None
+        return "-".join(filter(None, [own["name"].lower(), script])) if own else None
+    except DataError:
+        return None
 
 
 @cache

@@ -20,6 +20,7 @@ from . import languages
 from .gettext_catalogues import catalogue_entries
 from .memory import SUFFIX
 from .table import cell_of, read_table
+from .table_formats import read_cells
 from .text import normalise, read_lines, suffix_of, whole_characters
 from .translation_memories import translation_units
 
@@ -30,6 +31,9 @@ LEXICON_WORDS = 3
 """Tables and word lists whose entries have no more words than this on average are lexicons."""
 
 FIELDS = ("source", "target", "group")
+Fields = Mapping[str, str | int]
+"""Which column is which: by name, or by number from 1 where there is no header."""
+
 SOURCE_WORDS = frozenset({"source", "src"})
 TARGET_WORDS = frozenset({"target", "tgt"})
 
@@ -56,14 +60,14 @@ def read_parallel(
     source_language: str,
     target_language: str,
     target_path: Path | str | None = None,
-    fields: Mapping[str, str] | None = None,
+    fields: Fields | None = None,
 ) -> ParallelText:
     """Read the pairs of a file, its format chosen by the suffix (``.gz`` may follow it).
 
     * two files, ``path`` and ``target_path``: aligned by line;
     * ``.tsv``: source, tab, target. A header of language names or ``source``/``target`` is optional and
       tells the direction; with ``fields`` a header is required and other columns are allowed;
-    * ``.csv``, ``.jsonl``, ``.parquet``: columns named by ``fields``, or after the languages;
+    * ``.csv``, ``.jsonl``, ``.parquet``, ``.xlsx``: columns named by ``fields``, or after the languages;
     * ``.tmx``: translation memory; ``.po``, ``.mo``: gettext, ``msgid`` being the source;
     * ``.txt``: bilingual lexicon, two words a line between tabs or blanks.
 
@@ -75,8 +79,8 @@ def read_parallel(
         source_language: Any spelling that :func:`languages.canonical` knows.
         target_language: The same.
         target_path: Target side of two line files.
-        fields: ``source``, ``target`` and, optionally, ``group`` -> column. A pair's group is its
-            line, or unit of translation, unless given.
+        fields: ``source``, ``target`` and, optionally, ``group`` -> column: its name, or its number from 1 in a
+            ``.tsv`` or ``.csv`` without a header. A pair's group is its line, or unit of translation, unless given.
 
     Raises:
         DataError: The file is faulty, sides differ in length, or no pair is left.
@@ -93,11 +97,13 @@ def read_parallel(
     return _collect(entries, kind, source, target, where)
 
 
-def _entries(path: Path, source: str, target: str, fields: Mapping[str, str] | None) -> tuple[str, list[Entry]]:
+def _entries(path: Path, source: str, target: str, fields: Fields | None) -> tuple[str, list[Entry]]:
     suffix = suffix_of(path)
     if fields is None and suffix == ".tsv":
         return _or_lexicon("tsv", list(_tab_separated(path, source, target)))
-    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", SUFFIX) or str(path).startswith("hub:"):
+    if fields and any(isinstance(column, int) for column in fields.values()):
+        return _or_lexicon(suffix.removeprefix("."), list(_numbered_columns(path, fields)))
+    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", ".xlsx", SUFFIX) or str(path).startswith("hub:"):
         kind = "jsonl" if suffix == ".ndjson" else suffix.removeprefix(".") or "hub"
         return _or_lexicon(kind, list(_columns(path, source, target, fields)))
     if fields is not None:
@@ -170,7 +176,8 @@ def _tab_separated(path: Path, source: str, target: str) -> Iterator[Entry]:
         if len(cells) != width:
             raise DataError(
                 f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}; expected {width}, "
-                "separated by one tab each (name two columns of a wider table with fields, {source: …, target: …})"
+                "separated by one tab each (say which two of more columns are meant with fields: by name, {source: …, "
+                "target: …}, or, without a header, by number, {source: 1, target: 2})"
             )
         yield str(number), cells[left], cells[right]
 
@@ -206,14 +213,10 @@ def _meaning(cell: str, source: str, target: str) -> str | None:
         return "source"
     if word.casefold() in TARGET_WORDS:
         return "target"
-    try:
-        code = languages.canonical(word)
-    except DataError:
-        return None
-    return {source: "source", target: "target"}.get(code)
+    return {source: "source", target: "target"}.get(languages.recognised(word) or "")
 
 
-def _columns(path: Path, source: str, target: str, fields: Mapping[str, str] | None) -> Iterator[Entry]:
+def _columns(path: Path, source: str, target: str, fields: Fields | None) -> Iterator[Entry]:
     columns = None if fields is None else _checked_fields(fields)
     for number, row in read_table(path):
         where = f"{path}, line {number}"
@@ -231,7 +234,27 @@ def _columns(path: Path, source: str, target: str, fields: Mapping[str, str] | N
         yield group, left, right
 
 
-def _checked_fields(fields: Mapping[str, str]) -> dict[str, str]:
+def _numbered_columns(path: Path, fields: Fields) -> Iterator[Entry]:
+    """Yield entries of a table without a header, whose columns are known by their numbers from 1."""
+    _checked_fields(fields)
+    wrong = [name for name, column in fields.items() if not isinstance(column, int) or column < 1]
+    if wrong or suffix_of(path) not in (".tsv", ".csv"):
+        raise DataError(
+            f"{path}: fields are {dict(fields)}; expected the names of all, or the numbers of all from 1 for a .tsv or "
+            ".csv without a header"
+        )
+    places = {name: int(column) - 1 for name, column in fields.items()}
+    for number, cells in read_cells(path):
+        if len(cells) <= max(places.values()):
+            raise DataError(
+                f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}; expected at least "
+                f"{max(places.values()) + 1}, as fields are {dict(fields)}"
+            )
+        group = cells[places["group"]] if "group" in places else str(number)
+        yield group, cells[places["source"]], cells[places["target"]]
+
+
+def _checked_fields(fields: Fields) -> dict[str, str]:
     for name in fields:
         if name not in FIELDS:
             raise DataError(f"fields: {unknown(name, list(FIELDS), what='field')}")

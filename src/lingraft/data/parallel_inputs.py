@@ -20,6 +20,9 @@ from .table import locate
 from .text import strip_blanks
 from .unlabelled import read_texts
 
+KINDS = {"lexicon": "of three words at most, on average"}
+"""What a kind of parallel text is called where it is not sure."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -86,9 +89,14 @@ def _pairs(
         # Not the head of the file: lexicons are sorted by the alphabet.
         kept = sorted(kept, key=lambda pair: rank(0, "pairs", pair.source + "\n" + pair.target))[: settings.pairs]
     note = (
-        f"{language}: {len(kept)} pairs from {path.name} ({text.kind}; {text.read} read, "
+        f"{language}: {len(kept)} pairs from {path.name} ({KINDS.get(text.kind, text.kind)}; {text.read} read, "
         f"{text.duplicates} duplicates, {text.empty} with an empty side)"
     )
+    if text.kind == "lexicon":
+        note += (
+            ". Sentences or words? `parallel: {files: …}`, as here, pairs them as they are; if they are words, "
+            "`parallel: {lexicon: …}` puts them into sentences"
+        )
     return kept, leaked, note
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 from ..core.errors import DataError
 from ..core.records import Answer, SpanExample
 from . import languages
+from .bounds import read_whole
 from .text import normalise, open_bytes, whole_characters
 
 Key = TypeVar("Key", bound=Hashable)
@@ -271,7 +272,7 @@ def _short(text: str) -> str:
 
 def _document(path: Path) -> object:
     with open_bytes(path) as stream:
-        content = stream.read()
+        content = read_whole(stream, path)
     try:
         return json.loads(content)
     # Also what is not Unicode is a ValueError, and what is nested too deeply a RecursionError.

@@ -1,4 +1,4 @@
-"""Tables of examples: JSONL, CSV, TSV, Parquet and Hub data sets, read through a field map.
+"""Tables of examples: JSONL, CSV, TSV, Parquet, spreadsheets and Hub data sets, read through a field map.
 
 A user's file keeps its own column names; ``fields`` says which of them is our ``text``, ``text_b``,
 ``label``, ``id`` or ``group``. Whatever is wrong with a file is reported with file, line and key, and
@@ -16,7 +16,7 @@ from typing import Any
 from ..core.errors import DataError
 from ..core.records import PairExample
 from ..core.registry import unknown
-from . import Row, Source, languages, sources
+from . import Row, Source, languages, sources, spreadsheets
 from .labels import strip_label
 from .memory import SUFFIX, is_lent
 from .nearest_file import nearest_file
@@ -29,6 +29,7 @@ FIELDS = ("text", "text_b", "label", "id", "group")
 
 SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
+    spreadsheets.SUFFIX: "xlsx",
 }  # fmt: skip
 
 

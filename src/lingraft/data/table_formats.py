@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,10 +24,12 @@ from .standard_input import STANDARD_INPUT
 from .text import open_bytes, read_lines, suffix_of
 
 HUB = "hub:"
+BLANKS = re.compile(r"[ \t\r\n]*")
 ROWS = 256
 """Of Parquet that are in memory at a time."""
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+USUAL = {".csv": ",", ".tsv": "\t"}
 csv.field_size_limit(LINE_BYTES)
 
 
@@ -59,8 +63,7 @@ def _is_array(path: Path) -> bool:
 def _array(path: Path) -> Iterator[Row]:
     with open_bytes(path) as stream:
         content = read_whole(stream, path)
-    rows = _parsed(content.decode("utf-8-sig", "replace"), str(path))
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(_items(content.decode("utf-8-sig", "replace"), path), start=1):
         if not isinstance(row, dict):
             raise DataError(
                 f"{path}, item {number}: is a JSON {type(row).__name__}, not an object; expected an array of objects, "
@@ -69,41 +72,104 @@ def _array(path: Path) -> Iterator[Row]:
         yield number, row
 
 
+def _items(text: str, path: Path) -> Iterator[Any]:
+    """Yield the items of a JSON array one by one: all at once take thirty times the memory of the text."""
+    decoder, at = json.JSONDecoder(), _after_blanks(text, 0) + 1
+    at = _after_blanks(text, at)
+    while text[at : at + 1] != "]":
+        try:
+            item, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            raise _no_json(str(path), error) from error
+        yield item
+        at = _after_blanks(text, at)
+        if text[at : at + 1] == ",":
+            at = _after_blanks(text, at + 1)
+            if text[at : at + 1] == "]":
+                raise _no_json(str(path), json.JSONDecodeError("Expecting value", text, at))
+        elif text[at : at + 1] != "]":
+            raise _no_json(str(path), json.JSONDecodeError("Expecting ',' delimiter", text, at))
+    if _after_blanks(text, at + 1) != len(text):
+        raise _no_json(str(path), json.JSONDecodeError("Extra data", text, at + 1))
+
+
+def _after_blanks(text: str, at: int) -> int:
+    found = BLANKS.match(text, at)
+    return found.end() if found else at
+
+
 def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{where}: is not JSON ({error}); expected one object a line, or an array of objects, such as "
-            '{"text": "…", "label": "…"}'
-        ) from error
+        raise _no_json(where, error) from error
+
+
+def _no_json(where: str, error: Exception) -> DataError:
+    return DataError(
+        f"{where}: is not JSON ({error}); expected one object a line, or an array of objects, such as "
+        '{"text": "…", "label": "…"}'
+    )
 
 
 @sources.register("csv")
 def comma_separated() -> Source:
     """CSV with a header; cells may be quoted, and be separated by semicolons, tabs or bars."""
+    return _rows_below_header
 
-    def read(path: Path) -> Iterator[Row]:
-        delimiter = delimiter_of(path) or ","
-        reader = csv.reader((f"{line}\n" for _, line in read_lines(path)), delimiter=delimiter, strict=True)
-        header: list[str] | None = None
-        while True:
-            number = reader.line_num + 1  # where the row begins: a quoted cell may hold line breaks
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                raise DataError(f"{path}, line {number}: {_no_csv(error)}") from error
-            if cells is None:
-                return
-            if not cells:
-                continue
-            if header is None:
-                header = _checked_header(cells, path, number)
-                continue
-            cure = f"put texts with {DELIMITERS[delimiter]} in double quotes"
-            yield number, _row(header, cells, path, number, cure)
 
-    return read
+@sources.register("tsv")
+def tab_separated() -> Source:
+    """TSV with a header; quotes are ordinary characters."""
+    return _rows_below_header
+
+
+def _rows_below_header(path: Path) -> Iterator[Row]:
+    header: list[str] | None = None
+    for number, cells in read_cells(path):
+        if header is None:
+            header = _checked_header(cells, path, number)
+        elif len(cells) == len(header):
+            yield number, dict(zip(header, cells, strict=True))
+        else:
+            raise DataError(
+                f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}, but the header has "
+                f"{len(header)} ({', '.join(header)}); {_cure(path)}"
+            )
+
+
+def _cure(path: Path) -> str:
+    separator = _separator(path)
+    if separator == "\t" and suffix_of(path) == ".tsv":
+        return "columns are separated by one tab each"
+    return f"put texts with {DELIMITERS[separator]} in double quotes"
+
+
+def _separator(path: Path) -> str:
+    return delimiter_of(path) or USUAL[suffix_of(path)]
+
+
+def read_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line that a row of a CSV or TSV begins on, and its cells; empty lines are no rows.
+
+    Raises:
+        DataError: As :func:`read_lines`; or a quote is left open, or a cell is too long.
+    """
+    separator = _separator(path)
+    if separator == "\t" and suffix_of(path) == ".tsv":
+        yield from ((number, line.split("\t")) for number, line in read_lines(path) if line)
+        return
+    reader = csv.reader((f"{line}\n" for _, line in read_lines(path)), delimiter=separator, strict=True)
+    while True:
+        number = reader.line_num + 1  # where the row begins: a quoted cell may hold line breaks
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise DataError(f"{path}, line {number}: {_no_csv(error)}") from error
+        if cells is None:
+            return
+        if cells:
+            yield number, cells
 
 
 def _no_csv(error: csv.Error) -> str:
@@ -123,7 +189,7 @@ def delimiter_of(path: Path) -> str | None:
     Raises:
         DataError: As :func:`read_lines`.
     """
-    usual = {".csv": ",", ".tsv": "\t"}.get(suffix_of(path))
+    usual = USUAL.get(suffix_of(path))
     if usual is None:
         return None
     header = next((line for _, line in read_lines(path) if line.strip()), "")
@@ -134,7 +200,7 @@ def delimiter_of(path: Path) -> str | None:
 def describe_delimiter(path: Path) -> str | None:
     """Return a sentence about what separates the cells of a table, where its suffix promises something else."""
     found = delimiter_of(path)
-    usual = {".csv": ",", ".tsv": "\t"}.get(suffix_of(path))
+    usual = USUAL.get(suffix_of(path))
     return None if found in (None, usual) else f"{path.name}: cells are separated by {DELIMITERS[found]}"
 
 
@@ -143,28 +209,6 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
         return []
-
-
-@sources.register("tsv")
-def tab_separated() -> Source:
-    """TSV with a header; quotes are ordinary characters."""
-
-    def read(path: Path) -> Iterator[Row]:
-        delimiter = delimiter_of(path) or "\t"
-        if delimiter != "\t":
-            yield from comma_separated()(path)
-            return
-        header: list[str] | None = None
-        for number, line in read_lines(path):
-            if not line:
-                continue
-            cells = line.split("\t")
-            if header is None:
-                header = _checked_header(cells, path, number)
-                continue
-            yield number, _row(header, cells, path, number, "columns are separated by one tab each")
-
-    return read
 
 
 @sources.register("parquet")
@@ -179,8 +223,10 @@ def parquet() -> Source:
             raise DataError(f"{path}: reading Parquet needs pyarrow; pip install 'lingraft[parquet]'") from error
         number = 0
         with open_bytes(path) as stream:
+            # Its end is read first, which what is being unpacked does not have yet.
+            whole = io.BytesIO(read_whole(stream, path)) if path.suffix.lower() == ".gz" else stream
             try:
-                for batch in pyarrow.parquet.ParquetFile(stream).iter_batches(ROWS):
+                for batch in pyarrow.parquet.ParquetFile(whole).iter_batches(ROWS):
                     if batch.nbytes > ROWS * LINE_BYTES:
                         raise DataError(
                             f"{path}, after row {number}: its cells are longer than {LINE_BYTES:,} bytes on average, "
@@ -259,12 +305,3 @@ def _checked_header(cells: list[str], path: Path, number: int) -> list[str]:
     if twice is not None:
         raise DataError(f"{path}, line {number}: the header names column {twice!r} twice; rename one")
     return header
-
-
-def _row(header: list[str], cells: list[str], path: Path, number: int, cure: str) -> dict[str, str]:
-    if len(cells) != len(header):
-        raise DataError(
-            f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}, but the header has "
-            f"{len(header)} ({', '.join(header)}); {cure}"
-        )
-    return dict(zip(header, cells, strict=True))

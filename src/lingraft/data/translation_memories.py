@@ -48,17 +48,11 @@ def translation_units(path: Path, meaning: Meaning, wanted: str) -> Iterator[tup
     Raises:
         DataError: It is no such file, its encoding is unknown, or no unit has both sides.
     """
-    unit, depth = 0, 0
+    unit = 0
     seen: set[str] = set()
     with open_bytes(path) as stream:
-        text = _Recoded(stream, path, _encoding(stream.peek(), path))
         try:
-            for event, element in iterparse(text, events=("start", "end"), parser=_parser()):
-                depth += 1 if event == "start" else -1
-                if depth > DEPTH:
-                    raise DataError(f"{path}: has elements {DEPTH} deep in each other; expected a TMX file")
-                if event == "start" or _tag(element) != "tu":
-                    continue
+            for element in _units(_Recoded(stream, path, _encoding(stream.peek(), path))):
                 unit += 1
                 sides = dict(_variants(element))
                 seen.update(sides)
@@ -66,7 +60,6 @@ def translation_units(path: Path, meaning: Meaning, wanted: str) -> Iterator[tup
                 texts = {meant[language]: text for language, text in reversed(sides.items())}
                 if "source" in texts and "target" in texts:
                     yield element.get("tuid") or str(unit), texts["source"], texts["target"]
-                element.clear()
         except ParseError as error:
             raise DataError(f"{path}: is not well-formed XML ({error}); correct it or export it again") from error
         except DefusedXmlException as error:
@@ -80,11 +73,29 @@ def translation_units(path: Path, meaning: Meaning, wanted: str) -> Iterator[tup
         raise DataError(f"{path}: has no units in both {wanted}; its languages are {', '.join(sorted(seen)) or 'none'}")
 
 
-def _parser() -> DefusedXMLParser:
-    """Make a parser of UTF-8, whatever the declaration says."""
-    parser = DefusedXMLParser(encoding="utf-8")
-    parser.parser.UseForeignDTD(False)
-    return parser
+def _units(text: _Recoded) -> Iterator[Element]:
+    """Yield the units of a memory, of which no other is kept meanwhile, nor anything that is in none."""
+    within: list[Element] = []
+    inside: Element | None = None
+    utf8 = DefusedXMLParser(encoding="utf-8")  # whatever the declaration says
+    for event, element in iterparse(text, events=("start", "end"), parser=utf8):
+        if event == "start":
+            within.append(element)
+            if len(within) > DEPTH:
+                raise DataError(f"{text.path}: has elements {DEPTH} deep in each other; expected a TMX file")
+            if inside is None and _tag(element) == "tu":
+                inside = element
+            continue
+        within.pop()
+        if inside is not None and element is not inside:
+            continue
+        if text.since:  # more was read since the last time
+            text.since = 0
+            for outer in within:
+                del outer[:]  # what has been seen, or millions of empty elements stay
+        if inside is not None:
+            unit, inside = inside, None
+            yield unit
 
 
 def _encoding(head: bytes, path: Path) -> str:
@@ -112,7 +123,7 @@ class _Recoded:
     def __init__(self, stream: Bytes, path: Path, encoding: str) -> None:
         self.stream, self.path, self.encoding = stream, path, encoding
         self.decoder = codecs.getincrementaldecoder(encoding)()
-        self.since = 0  # the end of the last tag
+        self.since = 0  # bytes since a unit, or an element that is in none, was read; whoever reads them says so
 
     def read(self, size: int) -> bytes:
         """Return some bytes; none at the end.
@@ -123,10 +134,11 @@ class _Recoded:
         found = b""
         while not found and (chunk := self.stream.read(size)):
             found = self._decoded(chunk)
-        end = found.rfind(b">")
-        self.since = self.since + len(found) if end < 0 else len(found) - end - 1
+        self.since += len(found)
         if self.since > LINE_BYTES:
-            raise DataError(f"{self.path}: has a tag or text of more than {LINE_BYTES:,} bytes, the most that is read")
+            raise DataError(
+                f"{self.path}: has a tag, text or unit of more than {LINE_BYTES:,} bytes, the most that is read"
+            )
         return found
 
     def _decoded(self, chunk: bytes) -> bytes:

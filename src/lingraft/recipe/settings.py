@@ -133,8 +133,9 @@ class ParallelSettings(BaseModel):
     """Path with `{language}` in it: .tsv, .csv, .jsonl, .tmx, .po, .mo, .txt (lexicon or source side of line files)."""
     target_files: str | None = None
     """Target side, where the two languages are two line files."""
-    fields: dict[str, str] | None = None
-    """Column names of `source` and `target` in .csv and .jsonl files."""
+    fields: dict[str, str | Annotated[int, Field(strict=True, ge=1)]] | None = None
+    """Columns of `source` and `target` in tables: their names or, in a .tsv or .csv without a header, their numbers
+    from 1."""
     from_: Literal["task"] | None = Field(default=None, alias="from")
     """`task`: the task is parallel across languages; its training ids give the pairs, without labels."""
     lexicon: str | None = None

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator
 
 from ..core.errors import DataError
 from ..core.records import Example
+from ..data.conll import describe_comments
 from ..data.example_tables import Wanted
 from ..data.languages import canonical, display_name, related
 from ..data.table import cell_of, locate, read_table, text_of
@@ -114,14 +115,19 @@ class OwnFiles:
         path = self.find(language, split)
         if path is None:
             return []
-        if (note := describe_delimiter(path)) is not None and note not in self.notes:
-            self.notes.append(note)
+        self._note_form(path)
         wanted = self._rows_of(path, language, split) if self.columns else None
         if self.columns and wanted is None:
             return []
         if split == "test" and (unlabelled := self._without_labels(path, language, wanted)):
             return unlabelled
         return self.read(path, language, wanted, True)
+
+    def _note_form(self, path: Path) -> None:
+        """Note what is in a file that its name does not promise: other separators, comments."""
+        for note in (describe_delimiter(path), describe_comments(path)):
+            if note is not None and note not in self.notes:
+                self.notes.append(note)
 
     def _without_labels(self, path: Path, language: str, wanted: Wanted | None) -> Sequence[Example]:
         """Return the examples of a file in which nothing has a label; none where anything has one, or is faulty."""
