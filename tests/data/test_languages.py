@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.data.languages import INDIVIDUAL, aliases, among, canonical, cldr_locale, display_name, is_listed, related
+from lingraft.data.languages import (
+    INDIVIDUAL,
+    aliases,
+    among,
+    canonical,
+    cldr_locale,
+    describe_unlisted,
+    display_name,
+    is_listed,
+    related,
+)
 
 
 @pytest.mark.parametrize(
@@ -193,3 +203,9 @@ def test_what_lists_have_is_known(code, listed):
 def test_a_language_is_found_among_others_in_its_overlapping_script(code, known, found):
     """Itself first; not where two could be meant."""
     assert among(code, known) == found
+
+
+def test_a_language_of_one_s_own_is_told():
+    """In a sentence each; what lists have needs none."""
+    (said,) = describe_unlisted(["eng-Latn", "mylang"])
+    assert said.startswith("mylang: no list of languages has it")
