@@ -11,6 +11,7 @@ from lingraft.data.languages import (
     among,
     canonical,
     cldr_locale,
+    describe_unlisted,
     display_name,
     is_listed,
     recognised,
@@ -215,3 +216,9 @@ def test_what_is_a_language_is_recognised(name):
 def test_what_is_no_language_is_none(name):
     """Without an error, and without a search for what it may have been meant to be."""
     assert recognised(name) is None
+
+
+def test_a_language_of_one_s_own_is_told():
+    """In a sentence each; what lists have needs none."""
+    (said,) = describe_unlisted(["eng-Latn", "mylang"])
+    assert said.startswith("mylang: no list of languages has it")

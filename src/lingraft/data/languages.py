@@ -12,7 +12,7 @@ import difflib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 
 from babel import Locale, localedata
@@ -212,6 +212,15 @@ def cldr_locale(code: str) -> str | None:
 def is_listed(code: str) -> bool:
     """Return whether a language has a name in the lists that are known here."""
     return not is_private(canonical(code)) and display_name(code) != canonical(code).partition("-")[0]
+
+
+def describe_unlisted(codes: Iterable[str]) -> list[str]:
+    """Say which of some languages nobody has on a list: they may be misspelt, too."""
+    return [
+        f"{code}: no list of languages has it, so it is taken as a language of your own, spelt so in files as well"
+        for code in codes
+        if not is_listed(code)
+    ]
 
 
 def _from_private(base: str | None, own: str) -> str:

@@ -16,7 +16,7 @@ from ..core.errors import ConfigError, DataError, Faults
 from ..core.records import GOLD, Example, PairExample, ParallelPair, Shots
 from ..data.augmentation import Generator, augmentation
 from ..data.labels import ask_of_numbers, count_labels
-from ..data.languages import canonical, is_listed
+from ..data.languages import canonical, describe_unlisted
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
@@ -75,7 +75,13 @@ def gather(
     files = {(source, "dev"): task.examples(source, "dev")} | {(code, "test"): test[code] for code in test}
     refuse_repeats(task, source, task.examples(source, "train"), training, files)
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
-    notes = [*_unlisted(task), *task.notes, *checked, *notes, *_shared_sentences(training, evaluation, task)]
+    notes = [
+        *describe_unlisted(task.languages),
+        *task.notes,
+        *checked,
+        *notes,
+        *_shared_sentences(training, evaluation, task),
+    ]
     overlap = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
         comparable = known if task.parallel else []
@@ -99,15 +105,6 @@ def gather(
         notes += _copies_notes(lexicons, training, draws[0])
         found = replace(found, draws=draws, overlap=overlap, notes=tuple(notes))
     return found
-
-
-def _unlisted(task: Task) -> list[str]:
-    """Say which languages nobody has on a list: they may be misspelt, too."""
-    return [
-        f"{code}: no list of languages has it, so it is taken as a language of your own, spelt so in files as well"
-        for code in task.languages
-        if not is_listed(code)
-    ]
 
 
 def _build_task(recipe: Recipe) -> Task:
