@@ -100,7 +100,7 @@ def test_hostile_run_folders_are_reported_on_or_refused(attack):
         show_results(folder)
         write_page(folder, "report.html")
 
-    outcome = attack("run", read, 300, chosen=lambda path: "trials" not in path.parts and path.name != "run.json")
+    outcome = attack("run", read, 250, chosen=lambda path: "trials" not in path.parts and path.name != "run.json")
     settle("a mutated file of a run folder, then its pages", outcome)
 
 
@@ -109,7 +109,7 @@ def test_hostile_comparisons_are_reported_on_or_refused(attack):
     outcome = attack(
         "compared",
         lambda folder: page_text(read_comparison(folder)),
-        300,
+        450,
         chosen=lambda path: path.name == "comparison.json" or "predictions" in path.parts,
     )
     settle("a mutated file of a comparison, then its page", outcome)
@@ -122,9 +122,9 @@ def test_hostile_folders_predict_and_evaluate_or_are_refused(attack, tiny_backbo
         method = folder / "lingraft"
         needed_columns(method)
         load(method, backbone=tiny_backbone).predict(["ada beli"])
-        rescore(method, None, "test", quiet=True)
+        rescore(method, None, "test", limit=2, quiet=True)
 
-    outcome = attack("compared", read, 300, chosen=lambda path: path.name in ("method.json", "summary.json"))
+    outcome = attack("compared", read, 250, chosen=lambda path: path.name in ("method.json", "summary.json"))
     settle("a mutated file of a method's folder, then prediction and evaluation", outcome)
 
 
@@ -133,7 +133,7 @@ def test_hostile_run_folders_are_continued_or_refused(attack, made):
     outcome = attack(
         "run",
         lambda folder: run(made[1](folder)),
-        60,
+        30,
         chosen=lambda path: True,
         before=lambda folder: (folder / "README.md").unlink(),
     )
@@ -145,7 +145,7 @@ def test_hostile_comparisons_are_continued_or_refused(attack, made):
     outcome = attack(
         "compared",
         lambda folder: quick_compare(made[1](folder, **made[2])),
-        50,
+        30,
         chosen=lambda path: "lingraft" in path.parts or path.parent.name == "compared",
     )
     settle("a mutated file of a comparison, then it goes on", outcome)
