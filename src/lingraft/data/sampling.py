@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import TypeVar
 
-from ..core.errors import DataError
+from ..core.errors import ConfigError, DataError
 from ..core.records import Example, Shots
 
 E = TypeVar("E", bound=Example)
@@ -79,6 +79,23 @@ def draw_shots(examples: Sequence[E], k: Shots, draw: int, *, per_class: bool = 
             taken.add(shot.group)
             chosen.append(shot)
     return chosen
+
+
+def draw_of_one_language(labelled: Sequence[E], k: Shots, draw: int, *, per_class: bool) -> list[E]:
+    """Draw what is learnt from in a task in one language: there the labelled examples are the shots.
+
+    Args:
+        labelled: Labelled candidates.
+        k: Shots per class.
+        draw: Number of the draw.
+        per_class: As for :func:`draw_shots`.
+
+    Raises:
+        ConfigError: None are asked for.
+    """
+    if k == 0:
+        raise ConfigError(["shots.k: 0 leaves nothing to learn from in a task in one language; give a number, or all"])
+    return draw_shots(labelled, k, draw, per_class=per_class)
 
 
 def rank(draw: int, purpose: str, identifier: str) -> bytes:

@@ -20,7 +20,7 @@ from ..data.languages import canonical, describe_unlisted
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
-from ..data.sampling import draw_shots, rank, split_groups
+from ..data.sampling import draw_of_one_language, draw_shots, rank, split_groups
 from ..data.text import normalise
 from ..recipe.settings import ParallelSettings, Recipe
 from . import Task, tasks
@@ -199,7 +199,7 @@ def _draw(
         labelled = _at_most(recipe.shots.source_examples, labelled, draw)
     classes = set(task.kind.classes)
     if not task.target_languages:
-        labelled = _of_one_language(labelled, k, draw, per_class=bool(classes))
+        labelled = draw_of_one_language(labelled, k, draw, per_class=bool(classes))
     missing = classes - {str(example.gold) for example in labelled}
     if not labelled and not classes:
         raise DataError(f"draw {draw} leaves no labelled {task.source_language} example; give more examples")
@@ -221,17 +221,6 @@ def _draw(
             )
         shots[language] = tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
     return Draw(k, draw, tuple(labelled), shots, pairs)
-
-
-def _of_one_language(labelled: Sequence[Example], k: Shots, draw: int, *, per_class: bool) -> list[Example]:
-    """Return what is learnt from in a task in one language: there the labelled examples are the shots.
-
-    Raises:
-        ConfigError: None are asked for.
-    """
-    if k == 0:
-        raise ConfigError(["shots.k: 0 leaves nothing to learn from in a task in one language; give a number, or all"])
-    return draw_shots(labelled, k, draw, per_class=per_class)
 
 
 def _ask_of_numbers(task: Task) -> str:
