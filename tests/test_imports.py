@@ -14,6 +14,7 @@ DONE = {
     "import runpy, sys; sys.argv[1:] = ['--help']; runpy.run_module('lingraft', run_name='__main__')": set(),
     "import lingraft.core.records, lingraft.results.run_files": set(),
     "from lingraft.data.memory import rows_of; rows_of([{'text': 'ada'}], 'train.memory')": set(),
+    "from lingraft.cli.main import main; main(['cache', 'info'])": set(),
     "import lingraft.results.findings": {"numpy"},
     "import lingraft.results.pages.run_report": {"numpy", "matplotlib"},
     "from lingraft.backbones import backbones; backbones.names()": {"numpy", "matplotlib", "torch"},

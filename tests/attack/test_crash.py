@@ -156,10 +156,11 @@ def test_a_run_with_files_for_other_libraries_killed_at_any_write_of_them_ends_t
     settle("a run killed while it writes for other libraries", found)
 
 
-def test_a_comparison_killed_at_any_write_ends_with_the_same_scores(world, tiny_checkpoint, tmp_path):
+def test_a_comparison_killed_at_any_write_ends_with_the_same_scores(world, tiny_checkpoint, tmp_path, monkeypatch):
     """In whichever method it was; a comparison's other files say how long it took."""
 
     def begin(name):
+        monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / f"{name}-cache"))
         small = [*PARTS, "seeds=[1]", "train.num_train_epochs=1", f"output_dir={tmp_path / name}"]
         backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}
         compared = {"methods": ["frozen-head", "lingraft"], "learning_rates": {"lingraft": [1e-3, 1e-2]}}
@@ -177,7 +178,8 @@ def test_a_comparison_killed_at_any_write_ends_with_the_same_scores(world, tiny_
         same = begin("kill-comparison") == whole
         left = [path.name for path in (tmp_path / "kill-comparison").rglob(f"{TEMPORARY}*")]
         found[at] = left if same else ["scores.jsonl", *left]
-        shutil.rmtree(tmp_path / "kill-comparison")
+        for place in ("kill-comparison", "kill-comparison-cache"):
+            shutil.rmtree(tmp_path / place)
     settle("a comparison killed at an atomic write", found)
 
 

@@ -7,7 +7,8 @@ import pytest
 from attack.record import record
 from invented import TARGET, world_recipe, write_world
 from lingraft.core.errors import RunError
-from quick_run import QUIET, Stopping, content, differing, run
+from lingraft.core.files import watch_writes
+from quick_run import QUIET, Stopping, content, differing, quick_compare, run
 from taken_away import LOST
 
 pytestmark = pytest.mark.attack
@@ -112,3 +113,27 @@ def test_a_run_is_not_called_finished_without_one_of_its_files(start, tmp_path, 
     held = held and differing(start(folder), start(tmp_path / "b-run")) == []
     record("a file of a run removed while it works", tried=1, held=int(held))
     assert held, said
+
+
+@pytest.mark.parametrize("amid", ["frozen-head", "lingraft"])
+def test_a_comparison_s_folder_taken_away_is_not_made_again(tmp_path, tiny_checkpoint, amid):
+    """Amid the first method or the last: no other method begins there, and one line says why."""
+    world = write_world(tmp_path, train=12, dev=6, test=6, pairs=8)
+    output = tmp_path / "compared"
+
+    def take_away(stage, path, temporary):
+        if stage == "done" and path == output / amid / "trials" / "k0-draw0-seed1" / "identity.json":
+            shutil.rmtree(output)
+
+    wanted = world_recipe(
+        world,
+        [*SMALL, "seeds=[1]", f"output_dir={output}"],
+        backbone={"checkpoint": str(tiny_checkpoint), "max_length": 32},
+        parallel={"files": str(world / f"pairs.{TARGET}.tsv")},
+        compare={"methods": ["frozen-head", "lingraft"], "learning_rates": {"lingraft": [1e-2]}},
+    )
+    with watch_writes(take_away), pytest.raises(RunError, match="is no longer the folder of this run") as caught:
+        quick_compare(wanted)
+    held = not output.exists() and "\n" not in str(caught.value)
+    record("a comparison's folder taken away while it works", tried=1, held=int(held))
+    assert held, caught.value

@@ -57,7 +57,7 @@ def test_mutated_predictions_are_scored_or_refused(tmp_path, metric):
     """Either file may be damaged; no score is outside of 0 and 1, and what is refused has a cure in one line."""
     rng, (given, gold_name, gold) = random.Random(metric), FILES[metric]
     gold = json.dumps(gold) if isinstance(gold, dict) else gold
-    tried = 150 * TIMES
+    tried = round(150 * TIMES)
     for _ in range(tried):
         name = rng.choice(list(given))
         right, guess = tmp_path / gold_name, tmp_path / name

@@ -48,7 +48,7 @@ def test_mutated_standard_input_is_answered_or_refused(tiny_backbone, monkeypatc
     """In the shape that somebody says, or that is guessed: no other error than one with a cure, and whole lines."""
     rng, adapted = random.Random(f"{kind} {said}"), adapted_of(tiny_backbone, kind)
     names = adapted.names.choose(text="text", text_b=None) if rng.random() < 0.5 else OwnNames()
-    refused, tried = 0, 60 * TIMES
+    refused, tried = 0, round(60 * TIMES)
     for _ in range(tried):
         content = mutated(rng, (WELL[said] if said else rng.choice(list(WELL.values()))).encode())
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))

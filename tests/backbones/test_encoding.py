@@ -18,12 +18,13 @@ import lingraft.backbones.encoding
 import lingraft.backbones.shards
 from lingraft.backbones.encoding import encode, usual_cut
 from lingraft.backbones.shards import read_digests, states_bytes, text_digest
-from lingraft.backbones.state_cache import info, prune
+from lingraft.backbones.state_cache import prune
 from lingraft.backbones.walk import at_layer, encode_batch, frozen_pooled, length_batches, states_at
 from lingraft.core.errors import CacheError
 from lingraft.core.files import TEMPORARY, publish_file
 from lingraft.core.records import IDS as UNREAD
 from lingraft.core.records import Features, States
+from lingraft.core.stored_states import info
 from tiny import VOCABULARY
 
 CPU = torch.device("cpu")

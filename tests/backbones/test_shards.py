@@ -12,7 +12,6 @@ from lingraft.backbones.shards import (
     DamagedError,
     discard_shard,
     is_in_use,
-    list_shards,
     open_shard,
     read_digests,
     shard_bytes,
@@ -21,6 +20,7 @@ from lingraft.backbones.shards import (
     write_shard,
 )
 from lingraft.core.errors import CacheError
+from lingraft.core.stored_states import list_shards
 from stored_states import make_table, names, write
 
 TEXTS = st.lists(st.integers(0, 2**40), max_size=6)

@@ -4,6 +4,7 @@ import errno
 import logging
 import multiprocessing
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,19 @@ from hypothesis import strategies as st
 
 from lingraft.backbones import shards
 from lingraft.backbones import state_cache as cache
-from lingraft.backbones.shards import list_shards, shard_bytes
+from lingraft.backbones.shards import shard_bytes
 from lingraft.backbones.state_cache import (
     add_texts,
     filling,
-    info,
     locate_texts,
     open_texts,
     prune,
     require_room,
     space_key,
 )
-from lingraft.core.errors import CacheError
-from lingraft.core.files import locked
+from lingraft.core.errors import CacheError, RunError
+from lingraft.core.files import TEMPORARY, locked
+from lingraft.core.stored_states import ABANDONED, CacheInfo, info, list_shards
 from stored_states import SPACE, make_table, names, write
 
 FIELDS = {
@@ -301,7 +302,7 @@ def test_another_write_error_names_path_and_cure(space, monkeypatch):
 
 def test_info_of_an_empty_cache(tmp_path):
     """Where nothing was stored there is nothing to tell, and no folder is made."""
-    assert info(tmp_path / "nowhere") == cache.CacheInfo(0, 0, None, None)
+    assert info(tmp_path / "nowhere") == CacheInfo(0, 0, None, None)
     assert prune(tmp_path / "nowhere") == (0, 0)
     assert not (tmp_path / "nowhere").exists()
 
@@ -370,3 +371,48 @@ def test_prune_leaves_a_shard_that_is_being_written(space, tmp_path):
     prune(tmp_path)
 
     assert (during, half.exists()) == (True, False)
+
+
+# ---- What a killed process leaves ------------------------------------------------------------------
+
+
+def fill(space):
+    """Add a text to a space, as a run does."""
+    with filling(space):
+        add_texts(space, make_table([2]), names(1), max_bytes=10**9)
+
+
+def leave_half(space, *, old=0.0):
+    """What a killed writer leaves in a space: a file of 100 bytes, written so many seconds ago."""
+    space.mkdir(parents=True, exist_ok=True)
+    leftover = space / f"{TEMPORARY}shard-{len(list(space.iterdir()))}.safetensors"
+    leftover.write_bytes(bytes(100))
+    then = time.time() - old
+    os.utime(leftover, (then, then))
+    return leftover
+
+
+def test_what_a_killed_writer_left_is_counted(tmp_path):
+    """It takes room, though nobody can read it."""
+    for _ in range(3):
+        leave_half(tmp_path / SPACE)
+    assert (info(tmp_path).shards, info(tmp_path).unfinished) == (0, 300)
+
+
+def test_what_killed_writers_left_in_other_spaces_makes_room_for_a_shard(tmp_path):
+    """Whoever wrote there is gone, since its lock is free; while somebody holds it, only what is a day old goes."""
+    left, held = leave_half(tmp_path / ("b" * 64)), tmp_path / ("c" * 64)
+    young, old = leave_half(held), leave_half(held, old=ABANDONED + 60)
+    with locked(held / "space.lock"):
+        fill(tmp_path / SPACE)
+    assert (left.exists(), young.exists(), old.exists()) == (False, True, False)
+
+
+@pytest.mark.parametrize("lock", ["space.lock", "folder.lock"])
+def test_a_pipe_in_the_place_of_a_lock_is_refused(tmp_path, lock):
+    """Opening it would wait for ever."""
+    (tmp_path / SPACE).mkdir()
+    place = tmp_path / SPACE / lock if lock == "space.lock" else tmp_path / lock
+    os.mkfifo(place)
+    with pytest.raises(RunError, match=f"{lock}: expected a regular file to lock, found a pipe"):
+        fill(tmp_path / SPACE)

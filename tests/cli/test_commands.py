@@ -4,14 +4,15 @@ import csv
 import gc
 import io
 import json
+import logging
 import re
 import shutil
 
 import pytest
 
 import lingraft
-from lingraft.backbones.state_cache import states_folder
 from lingraft.cli.starters import starters
+from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.pages.run_markdown import write_results_page
 from lingraft.results.run_files import read_run, trial_of
@@ -273,6 +274,21 @@ def test_the_cache_tells_its_size_and_empties(call, finished, tmp_path, monkeypa
     assert "0 shards" not in call("cache", "info").out
     call("cache", "prune")
     assert "0 shards" in call("cache", "info").out
+
+
+@pytest.mark.parametrize("size", ["inf", "nan", "-1", "1e300"])
+def test_a_size_of_the_cache_that_no_disk_has_is_refused(command, size):
+    """In one line, before anything is removed."""
+    done = command("cache", "prune", "--max-gigabytes", size)
+    assert done.code == 1
+    assert "expected 0 to 1,000,000 gigabytes, got" in done.err
+
+
+def test_warnings_of_the_package_do_not_steer_the_terminal(call, capfd):
+    """A path may hold anything."""
+    call("--version")
+    logging.getLogger("lingraft.core.files").warning("waiting for %s", "[/b]\x1b[31m.lock")
+    assert capfd.readouterr().err == "waiting for [/b].lock\n"
 
 
 def test_a_results_page_names_its_command_and_its_scores(finished, tmp_path):

@@ -104,6 +104,18 @@ def test_questions_that_have_no_answer_are_left_out_and_counted(tmp_path):
         read_squad(write(tmp_path, article([impossible])), language="yo")
 
 
+def test_unanswerable_questions_may_be_kept(tmp_path):
+    """Marked as impossible, or without an answer where each needs one; nothing is right of them."""
+    asked = [question(), question() | {"id": "q2", "is_impossible": True, "answers": []}]
+    asked.append(question() | {"id": "q3", "answers": []})
+    path = write(tmp_path, article(asked))
+    found = read_squad(path, language="yo", keep_unanswerable=True)
+    assert [(e.id, e.unanswerable, e.gold) for e in found.examples[1:]] == [("q2", True, [""]), ("q3", True, [""])]
+    assert (found.examples[0].unanswerable, found.unanswerable) == (False, 2)
+    with pytest.raises(DataError, match=r"q3.*has no answer"):
+        read_squad(path, language="yo")
+
+
 @pytest.mark.parametrize("answers", [{}, {"answers": []}, {"answers": [{"text": "", "answer_start": 0}]}])
 def test_answers_may_be_withheld(tmp_path, answers):
     """Test sets without answers are read if one says so; otherwise what to do is said."""

@@ -154,7 +154,8 @@ def test_test_texts_without_labels_are_predicted(tiny_checkpoint, tmp_path):
     folder = run(world_recipe(world, small, backbone=backbone))
     answers = list(read_lines(folder / f"answers.{TARGET}.jsonl"))
     assert [(row["id"], row["text"]) for row in answers] == [("a", "tolu ula"), ("b", "vero")]
-    predicted = load(folder).predict(["tolu ula", "vero"])
+    with pytest.warns(UserWarning, match="using the task part alone"):
+        predicted = load(folder).predict(["tolu ula", "vero"])
     assert [row["value"] for row in answers] == [one.value for one in predicted]
     assert {score.language for score in read_run(folder).scores} == {SOURCE}
     assert read_object(folder / "data.json")["unscored"] == [

@@ -4,7 +4,7 @@ import pytest
 
 import lingraft
 from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated
-from lingraft.core.errors import ConfigError, DataError, RunError
+from lingraft.core.errors import ConfigError, LingraftError, RunError
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.run_files import read_run
 from lingraft.runs.given import given_data
@@ -73,7 +73,7 @@ def test_the_same_data_finds_the_run_finished_and_other_data_is_refused(data, ti
 def test_a_run_on_data_in_memory_is_not_continued_without_it(data, tiny_checkpoint, tmp_path):
     """Its recipe says where the data came from."""
     folder = run_on(data, tiny_checkpoint, tmp_path / "run")
-    with pytest.raises(DataError, match=r"train\.memory: was given in Python .*data=\{'train': …\}"):
+    with pytest.raises(LingraftError, match=r"train\.memory: was given in Python .*data=\{'train': …\}"):
         run(read_recipe(folder / "recipe.yaml"))
 
 

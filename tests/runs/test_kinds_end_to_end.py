@@ -26,9 +26,11 @@ from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
 from lingraft.runs.preparation import prepare
 from lingraft.runs.rescore import rescore
+from lingraft.serving.answer_file import Request, open_request
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather
+from lingraft.tasks.score_files import FileColumns, score_files
 from lingraft.training.state import load_training_state
 from quick_run import Stopping, quick_compare, run
 from tiny import WORDS
@@ -309,6 +311,33 @@ def test_a_loaded_run_answers_the_same(finished, world):
     assert adapted.predict(as_text, language=TARGET)[0].value == rows[1]["value"]
 
 
+SCORED = {"span_qa": ("squad", {}), "tagging": ("span_f1", {}), "choice": ("accuracy", {"id": "key"})}
+
+
+def test_files_of_the_run_are_answered_and_scored_as_they_are(finished, world, tmp_path):
+    """What a run is tested on, given to `predict`, gives its own predictions; and given to `score`, its scores."""
+    kind, folder = finished
+    gold = world / kind / f"{TARGET}.test.{SUFFIXES[kind]}"
+    written = tmp_path / f"answers.{'conll' if kind == 'tagging' else 'jsonl'}"
+    with written.open("w", encoding="utf-8") as stream:
+        open_request(folder, gold, Request())(stream)
+    rows = lines(folder, TRIALS[1], TARGET)
+    text = written.read_text(encoding="utf-8")
+    if kind == "tagging":
+        found = [" ".join(line.split()[-1] for line in one.splitlines()) for one in text.strip().split("\n\n")]
+    else:
+        name = "prediction" if kind == "choice" else "label"
+        found = [json.loads(line)[name] for line in text.splitlines()]
+    assert found == [row["value"] for row in rows]
+    metric, columns = SCORED[kind]
+    (score,) = [
+        one["value"]
+        for one in read_lines(folder / "trials" / TRIALS[1] / "scores.jsonl")
+        if (one["language"], one["metric"], one["method"]) == (TARGET, METRICS[kind][0], "lingraft")
+    ]
+    assert score_files(written, gold, metric, columns=FileColumns(**columns)).scores[0].value == pytest.approx(score)
+
+
 WRONG = {
     "span_qa": [
         ("ula", "text 2 of 2: span_qa takes objects with question and context, got 'ula'"),
@@ -369,6 +398,45 @@ def test_a_stopped_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_p
     scores = [[{**row, "run": ""} for row in read_lines(folder / "scores.jsonl")] for folder in (continued, whole)]
     assert scores[0] == scores[1]
     assert verify(continued)["texts"] == 2 * SIZES["test"]
+
+
+# ---- Questions without an answer ----------------------------------------------------------------
+
+
+def test_questions_without_an_answer_are_learnt_and_scored(world, tiny_checkpoint, tmp_path, monkeypatch):
+    """A stopped run chooses the same threshold, which is saved: what is loaded says nothing where the run did."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
+    for path in sorted((world / "span_qa").glob("*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for paragraph in document["data"][0]["paragraphs"]:
+            paragraph["qas"][1] |= {"answers": [], "is_impossible": True}
+        (tmp_path / path.name).write_text(json.dumps(document), encoding="utf-8")
+
+    def wanted(output):
+        found = recipe("span_qa", world, tiny_checkpoint, tmp_path / output)
+        block = {"name": "span_qa", **found.task.options, "data_dir": str(tmp_path), "unanswerable": "keep"}
+        return recipe("span_qa", world, tiny_checkpoint, tmp_path / output, task=block)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(wanted("stopped"), reporter=Stopping(4, of="training"), save_every=-1.0)
+    stopped, folder = run(wanted("stopped")), run(wanted("whole"), pages=write_pages)
+    saved = (folder / "adaptation.safetensors").read_bytes()
+    assert (stopped / "adaptation.safetensors").read_bytes() == saved
+    assert load_file(folder / "adaptation.safetensors")["head.threshold"].item() != 0.0
+    rows = lines(folder, TRIALS[0], TARGET)
+    assert [row["gold"] == [""] for row in rows] == [False, True] * (SIZES["test"] // 2)
+    assert all(row["right"] == (row["value"] in row["gold"]) for row in rows)
+    document = json.loads((tmp_path / f"{TARGET}.test.json").read_text(encoding="utf-8"))
+    items = [
+        {"question": asked["question"], "context": paragraph["context"]}
+        for paragraph in document["data"][0]["paragraphs"]
+        for asked in paragraph["qas"]
+    ]
+    predicted = load(folder).predict(items, language=TARGET)
+    assert [one.value for one in predicted] == [row["value"] for row in rows]
+    assert verify(folder)["texts"] > 0
+    note = f"of {SIZES['test']} questions have no answer; that is learnt and scored, as in SQuAD v2"
+    assert note in (folder / "report.html").read_text(encoding="utf-8")
 
 
 # ---- Other recipes ---------------------------------------------------------------------------------

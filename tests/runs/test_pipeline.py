@@ -11,10 +11,10 @@ import lingraft
 from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
 from killed_run import killed_run
 from lingraft.backbones.loading import load_backbone
-from lingraft.backbones.state_cache import info
 from lingraft.core.errors import CheckpointError, ConfigError, RunError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import IDS, PairExample, Score
+from lingraft.core.stored_states import info
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.run_files import read_run
 from lingraft.runs.checks import resolve_cut

@@ -84,9 +84,20 @@ def test_rows_are_named_by_the_lines_of_standard_input(standard_input):
     ]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_any_system_ends_them(standard_input, end):
+    """Also the last, whether or not it has an end; an empty one in between has its place."""
+    for text in (f"ada{end}{end}beli", f"ada{end}{end}beli{end}"):
+        standard_input(text)
+        assert [one.item for one in read(None)[1]] == ["ada", "", "beli"]
+    standard_input(f"id,text{end}1,ada{end}2,beli{end}")
+    assert [one.item["text"] for one in read(None, shape="csv")[1]] == ["ada", "beli"]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        (b"ada\r" + b"a" * 1_000_002, "standard input, line 2: is longer than 1,000,000 bytes"),
         ("", "standard input is empty; give one text a line, or JSON lines"),
         (" \n\n", "standard input is empty"),
         ('[{"text": "ada"}]\n', "standard input, line 1: is a JSON array; give its objects one a line"),
@@ -176,6 +187,7 @@ LINES = "Ada B-PER\nlives O\n\nBeli O\n"
         ("tagging", "a.tsv", "Ada\tO\n", "conll"),
         ("tagging", "a.tsv", "id\ttext\n1\tAda\n", "table"),
         ("tagging", "a.csv", '"id","words"\n1,Ada\n', "table"),
+        ("tagging", "a.csv", "id;text\n1;Ada\n", "table"),
         ("tagging", "a.jsonl", '{"words": ["Ada"]}\n', "table"),
         ("span_qa", "a.json", '{"data": []}', "squad"),
         ("span_qa", "a.csv", "question,context\na,b\n", "table"),

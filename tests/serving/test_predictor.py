@@ -180,6 +180,15 @@ def test_a_target_that_nothing_was_trained_for_says_what_was(tiny_backbone):
     assert "which is not one of the run's" in language_of(adapted, "Wolof")[1][0]
 
 
+def test_a_language_in_an_overlapping_script_is_the_run_s(tiny_backbone):
+    """Korean in Hangul is answered with what was learnt of Korean, and it is said."""
+    adapted = adapted_of(tiny_backbone, languages=("kor-Kore",))
+    assert language_of(adapted, "kor-Hang") == (
+        "kor-Kore", ["kor-Hang is answered with what was trained for kor-Kore: the scripts overlap"]
+    )  # fmt: skip
+    assert (adapted.knows("kor-Hang"), adapted.knows("jpn-Hira")) == (True, False)
+
+
 # ---- Probabilities and abstention ------------------------------------------------------------------
 
 

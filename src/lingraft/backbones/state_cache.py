@@ -18,24 +18,30 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from safetensors import SafetensorError
 
+from ..core import stored_states
 from ..core.errors import CacheError
-from ..core.files import TEMPORARY, cache_root, locked, locked_or_refused
+from ..core.files import locked
+from ..core.stored_states import (
+    ShardFile,
+    all_shards,
+    folder_lock,
+    list_shards,
+    remove_until,
+    space_lock,
+    sweep,
+    sweep_abandoned,
+)
 from .shards import (
     DamagedError,
-    ShardFile,
     discard_shard,
     is_in_use,
-    list_shards,
     open_shard,
     read_digests,
     shard_bytes,
@@ -51,14 +57,6 @@ T = TypeVar("T")
 
 Place = tuple[StateTable, int]
 """A table, and a row of it."""
-
-_SPACE = re.compile(r"[0-9a-f]{64}")
-_FORMER = re.compile(r"[0-9a-f]{64}\.(safetensors|lock)")  # before texts had shards, a list of texts had a file
-
-
-def states_folder() -> Path:
-    """Return where spaces live, unless a caller says otherwise."""
-    return cache_root() / "states"
 
 
 def space_key(*, weights_digest: str, tokenizer_digest: str, cut: int, dtype: str, precision: str, device: str) -> str:
@@ -164,8 +162,8 @@ def filling(space: Path) -> Iterator[None]:
     """
     with ExitStack() as held:
         try:
-            held.enter_context(locked(_space_lock(space)))
-            _sweep(space)
+            held.enter_context(locked(space_lock(space)))
+            sweep(space)
         except OSError as error:
             raise CacheError(f"cannot write to {space}: {error}; {_OTHER_FOLDER}") from error
         yield
@@ -186,7 +184,7 @@ def add_texts(space: Path, table: StateTable, digests: Sequence[bytes], *, max_b
     """
     size = shard_bytes(table)
     try:
-        with locked(_folder_lock(space.parent)):  # so that two writers do not both take the last free gigabyte
+        with locked(folder_lock(space.parent)):  # so that two writers do not both take the last free gigabyte
             _make_room(space.parent, size, max_bytes)
             mapped = write_shard(space, table, digests)
     except (OSError, SafetensorError) as error:
@@ -205,7 +203,7 @@ def require_room(folder: Path, size: int, *, max_bytes: int) -> None:
     Raises:
         CacheError: Beside the shards that this process reads from there is no room for it.
     """
-    used = sum(shard.size for shard in _all_shards(folder) if is_in_use(shard))
+    used = sum(shard.size for shard in all_shards(folder) if is_in_use(shard))
     if used + size > max_bytes:
         needs = (
             f"this run uses {_in_units(used)} of cached states and needs {_in_units(size)} more"
@@ -240,87 +238,9 @@ _OTHER_FOLDER = "let LINGRAFT_CACHE name another folder"
 # ---- Bounds ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class CacheInfo:
-    """How much is stored; ``oldest`` and ``newest`` tell when the shards were last used."""
-
-    shards: int
-    bytes: int
-    oldest: datetime | None
-    newest: datetime | None
-
-
-def info(folder: Path | None = None) -> CacheInfo:
-    """Count what is stored."""
-    shards = _all_shards(folder or states_folder())
-    times = [datetime.fromtimestamp(shard.used / 1e9, UTC) for shard in shards]
-    total = sum(shard.size for shard in shards)
-    return CacheInfo(len(shards), total, times[0] if times else None, times[-1] if times else None)
-
-
 def prune(folder: Path | None = None, max_bytes: int = 0) -> tuple[int, int]:
-    """Remove the least recently used shards until at most ``max_bytes`` are left.
-
-    What a killed process left half written goes too, and what an older lingraft stored in another
-    way. Shards open in this process stay.
-
-    Returns:
-        How many files with states were removed, and how many bytes that freed.
-    """
-    folder = folder or states_folder()
-    if not folder.is_dir():
-        return 0, 0
-    with locked(_folder_lock(folder)):
-        former = [path for path in folder.iterdir() if path.is_file() and _FORMER.fullmatch(path.name)]
-        sizes = [path.stat().st_size for path in former if path.suffix == ".safetensors"]
-        for path in former:
-            path.unlink()
-        _sweep(folder)
-        for space in _spaces(folder):
-            with suppress(BlockingIOError), locked_or_refused(_space_lock(space)):
-                _sweep(space)
-        removed, freed = _remove_until(folder, max_bytes)
-        return len(sizes) + removed, sum(sizes) + freed
-
-
-def _space_lock(space: Path) -> Path:
-    return space / "space.lock"
-
-
-def _folder_lock(folder: Path) -> Path:
-    return folder / "folder.lock"
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what is half written; whoever writes into ``folder`` holds the lock that we hold."""
-    for leftover in folder.glob(f"{TEMPORARY}*"):
-        leftover.unlink(missing_ok=True)
-
-
-def _spaces(folder: Path) -> list[Path]:
-    spaces = folder.iterdir() if folder.is_dir() else ()
-    return [path for path in spaces if _SPACE.fullmatch(path.name) and path.is_dir()]
-
-
-def _all_shards(folder: Path) -> list[ShardFile]:
-    """Return the shards of all spaces, least recently used first."""
-    return sorted((shard for space in _spaces(folder) for shard in list_shards(space)), key=lambda shard: shard.used)
-
-
-def _remove_until(folder: Path, max_bytes: int) -> tuple[int, int]:
-    """Remove shards, oldest first, until the bound holds or only those in use are left."""
-    shards = _all_shards(folder)
-    total = sum(shard.size for shard in shards)
-    removed = freed = 0
-    for shard in shards:
-        if total - freed <= max_bytes:
-            break
-        if is_in_use(shard):
-            continue
-        with suppress(OSError):  # gone already, or mapped by another process on a system that minds
-            shard.path.unlink()
-            removed, freed = removed + 1, freed + shard.size
-    return removed, freed
+    """Remove what :func:`lingraft.core.stored_states.prune` does, but no shard that is open in this process."""
+    return stored_states.prune(folder, max_bytes, in_use=is_in_use)
 
 
 def _make_room(folder: Path, size: int, max_bytes: int) -> None:
@@ -329,7 +249,8 @@ def _make_room(folder: Path, size: int, max_bytes: int) -> None:
     Raises:
         CacheError: The shards that this process reads from leave no room.
     """
-    removed, freed = _remove_until(folder, max_bytes - size)
+    sweep_abandoned(folder)
+    removed, freed = remove_until(folder, max_bytes - size, in_use=is_in_use)
     if removed:
         log.info("removed %d unused shards (%s) from %s", removed, _in_units(freed), folder)
     require_room(folder, size, max_bytes=max_bytes)

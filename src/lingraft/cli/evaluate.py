@@ -95,7 +95,10 @@ def score(
     predictions: Annotated[Path, typer.Argument(help="What was predicted: {question id: answer}, tags, or labels.")],
     gold: Annotated[Path, typer.Argument(help="What is right: SQuAD JSON, words with tags, or labels.")],
     metric: Annotated[
-        str, typer.Option(help="squad, mlqa:LANGUAGE (of the context), span_f1, tag_accuracy, accuracy or macro_f1.")
+        str,
+        typer.Option(
+            help="squad, squad_v2, mlqa:LANGUAGE (of the context), span_f1, tag_accuracy, accuracy or macro_f1."
+        ),
     ],
     missing_is_wrong: Annotated[
         bool, typer.Option("--missing-is-wrong", help="Count what has no prediction as wrong.")
@@ -117,7 +120,7 @@ def score(
     print_table("", shown, rows)
     drawn = "" if found.groups == found.examples else f", drawn in {found.groups:,} groups for the intervals"
     missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
-    console.print(f"{found.examples:,} examples{drawn}{missed}", highlight=False)
+    console.print(f"{found.examples:,} examples{drawn}{missed}")
     if found.read_as:
         _say("read as the same label: " + ", ".join(f"{one!r} as {other!r}" for one, other in found.read_as))
     if found.never_right:
@@ -125,7 +128,7 @@ def score(
 
 
 def _say(text: str) -> None:
-    console.print(text, highlight=False, markup=False)
+    console.print(text)
 
 
 def _two_numbers(columns: str | None) -> tuple[int, int] | None:

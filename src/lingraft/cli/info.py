@@ -52,10 +52,15 @@ def schema() -> None:
 
 def cache_info() -> None:
     """Show where the cache is and how large."""
-    from ..backbones.state_cache import info, states_folder
+    from ..core.stored_states import info, states_folder
 
     found = info()
     console.print(f"{states_folder()}: {found.shards} shards, {found.bytes / 1e6:,.1f} MB")
+    if found.unfinished:
+        console.print(
+            f"{found.unfinished / 1e6:,.1f} MB besides are being written, or were left half written by a process that "
+            "was killed, and then are removed by the next that writes there, or by `lingraft cache prune`"
+        )
     if found.newest:
         console.print(f"last used between {found.oldest:%Y-%m-%d} and {found.newest:%Y-%m-%d}")
 
@@ -64,7 +69,7 @@ def cache_prune(
     max_gigabytes: Annotated[float, typer.Option(help="Keep this much, most recently used first.")] = 0.0,
 ) -> None:
     """Remove cached states, least recently used first; they are computed again when needed."""
-    from ..backbones.state_cache import prune
+    from ..core.stored_states import prune
 
     if not 0 <= max_gigabytes <= MOST_GIGABYTES:
         raise ConfigError(

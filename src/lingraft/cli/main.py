@@ -5,6 +5,7 @@ Nothing heavy is imported at the top of any command's file, so ``--help`` answer
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from ..core.errors import LingraftError
 from ..core.signals import EXIT_CODES, ending_in_order
 from ..core.terminal_text import Terminal, as_text
 from . import compare, evaluate, info, predict, report, run
+from .terminal import LogOnTerminal
 
 app = typer.Typer(
     help="Graft a task and a language onto a frozen multilingual language model with very little data.",
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not (log := logging.getLogger("lingraft")).handlers:
+        log.addHandler(LogOnTerminal())
     try:
         with ending_in_order():
             app(arguments)

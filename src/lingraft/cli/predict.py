@@ -59,7 +59,7 @@ def predict(
     from ..serving.answer_file import Request, open_request
 
     reporter = Reporter(quiet=quiet)
-    warnings.showwarning = lambda message, *rest, **more: print(message, file=sys.stderr)  # noqa: T201
+    warnings.showwarning = lambda message, *rest, **more: reporter.console.print(str(message))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's is: so are the files that are read
     request = Request(

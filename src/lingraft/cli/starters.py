@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -10,6 +11,7 @@ from string import Template
 
 from ..core.errors import ConfigError, DataError
 from ..core.registry import unknown
+from ..core.terminal_text import printable
 from ..data.cldr import coverage
 from ..data.languages import canonical, display_name
 from ..recipe.parsing import parse_recipe
@@ -59,7 +61,7 @@ def recipe_text(task: str, languages: Sequence[str], path: Path) -> str:
         raise ConfigError([unknown(task, starters(), what="task to start from")], where="init")
     codes = ", ".join(canonical(language) for language in languages)
     blocks = Template(_folder().joinpath(f"{task}.yaml").read_text(encoding="utf-8")).substitute(languages=codes)
-    return Template(RECIPE).substitute(path=path, blocks=blocks)
+    return Template(RECIPE).substitute(path=shlex.quote(" ".join(printable(str(path)).split())), blocks=blocks)
 
 
 def _folder() -> Traversable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,3 +17,11 @@ RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, e.g. train.learning_rate=1e-3.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and warnings.")]
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `lingraft run` wrote.")]
+
+
+class LogOnTerminal(logging.Handler):
+    """Prints warnings of the package as everything else is printed."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one."""
+        Terminal(stderr=True, soft_wrap=True).print(record.getMessage())

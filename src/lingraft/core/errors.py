@@ -12,6 +12,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Self
 
+ENDS = re.compile(r"\s*[\r\n]\s*")
+"""Of lines, with the indentation of the next."""
+
 
 class LingraftError(Exception):
     """Base of all errors that a user can cure."""
@@ -21,7 +24,7 @@ class ConfigError(LingraftError):
     """A recipe is wrong; carries *every* problem, so that one round of editing is enough."""
 
     def __init__(self, problems: Sequence[str], where: str = "recipe") -> None:
-        self.problems = list(problems)
+        self.problems = [one_line(ENDS.sub(" ", problem)) for problem in problems]
         heading = f"{where}: {len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
 
@@ -121,8 +124,6 @@ def shown(value: Any, most: int = 80) -> str:
         value: What came, often not what was expected.
         most: Characters, beyond which the middle is left out.
     """
-    if isinstance(value, int) and value.bit_length() > 8 * sys.int_info.str_digits_check_threshold:
-        return "a number of more than a thousand digits"
     text = _Brief(most).repr(value)
     return text if len(text) <= most else f"{text[: most - 15]} … {text[-10:]}"
 
@@ -135,3 +136,9 @@ class _Brief(reprlib.Repr):
         self.maxlevel, self.maxdict, self.maxlist, self.maxtuple = 3, 5, 8, 8
         self.maxstring = self.maxother = self.maxlong = most
         self.fillvalue = "…"
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Write a number, unless it has more digits than Python writes."""
+        if x.bit_length() > 8 * sys.int_info.str_digits_check_threshold:
+            return "a number of more than a thousand digits"
+        return super().repr_int(x, level)

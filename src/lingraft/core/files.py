@@ -11,6 +11,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -125,6 +126,17 @@ def publish_file(temporary: Path, path: Path, *, flush: bool = True) -> None:
     announce("rename", path, temporary)
     temporary.replace(path)
     announce("done", path)
+
+
+def publish_folder(temporary: Path, folder: Path) -> None:
+    """Put a folder that is written in the place of ``folder``, it and its files as readable as the umask allows."""
+    mode = _usual_mode()
+    for path in temporary.iterdir():
+        path.chmod(mode)  # libraries that write to a temporary file of their own leave 0600
+    temporary.chmod(mode | (mode & 0o444) >> 2)  # who may read a folder may enter it
+    if folder.exists():
+        shutil.rmtree(folder)
+    temporary.rename(folder)
 
 
 @contextmanager

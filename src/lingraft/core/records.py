@@ -57,6 +57,10 @@ class Example:
         """The labels that occur in it, where the kind of task has some: a class, the tags of the words."""
         return ()
 
+    def with_labels(self, labels: tuple[str, ...]) -> Example:
+        """Return the same example with other labels, as many as it has."""
+        return self
+
     @property
     def context_language(self) -> str | None:
         """Language of a text that ``language`` is not about, as that of the context of a question."""
@@ -89,6 +93,10 @@ class PairExample(Example):
         """The label, where it is known."""
         return () if self.label is None else (self.label,)
 
+    def with_labels(self, labels: tuple[str, ...]) -> PairExample:
+        """Return the same example with another label, where it has one."""
+        return replace(self, label=labels[0]) if labels else self
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -102,13 +110,15 @@ class Answer:
 class SpanExample(Example):
     """A question whose answer is a piece of a context; ``language`` is the question's.
 
-    Any of several answers is right; where none is known, there are none.
+    Any of several answers is right; where none is known, there are none. ``unanswerable`` says that it is known that
+    the context does not answer the question.
     """
 
     question: str = ""
     context: str = ""
     context_language: str = ""
     answers: tuple[Answer, ...] = ()
+    unanswerable: bool = False
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -122,8 +132,8 @@ class SpanExample(Example):
 
     @property
     def gold(self) -> list[str] | None:
-        """The texts of all answers."""
-        return [answer.text for answer in self.answers] or None
+        """The texts of all answers; an empty one where it is known that there is none."""
+        return [answer.text for answer in self.answers] or ([""] if self.unanswerable else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +157,10 @@ class TaggedExample(Example):
     def labels(self) -> tuple[str, ...]:
         """The tags of all words."""
         return self.tags or ()
+
+    def with_labels(self, labels: tuple[str, ...]) -> TaggedExample:
+        """Return the same sentence with other tags, where it has some."""
+        return replace(self, tags=labels) if labels else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +389,7 @@ def shots_in(trial: str) -> Shots:
 
 def as_json(example: Example) -> dict[str, Any]:
     """Write an example as plain data; what is empty is left out."""
-    return {key: value for key, value in asdict(example).items() if value not in (None, ())}
+    return {key: value for key, value in asdict(example).items() if value not in (None, ()) and value is not False}
 
 
 def from_json(values: Mapping[str, Any], example: type[E]) -> E:

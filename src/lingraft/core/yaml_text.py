@@ -100,6 +100,7 @@ def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
     yaml.version = (1, 2)
     yaml.Constructor = _PlainConstructor
+    yaml.composer.warn_double_anchors = False  # the last one counts, and nobody reads warnings of a library
     return yaml
 
 

@@ -10,13 +10,14 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..core.errors import DataError
 from ..core.records import Answer, ChoiceExample, SpanExample, TaggedExample
 from ..core.registry import unknown
 from . import languages
-from .squad import answer_in, answers_in, context_group
+from .squad import answer_in, answers_in, are_no_answers, context_group
+from .stored_names import stored_names
 from .table import cell_of, read_table, text_of
 from .text import whole_characters
 
@@ -25,6 +26,8 @@ Fields = Mapping[str, str | Sequence[str]]
 
 Wanted = Callable[[Mapping[str, Any]], bool]
 """Whether a row is one of those that are asked for."""
+
+Unanswerable = Literal["refuse", "leave_out", "keep"]
 
 CHOICE_FIELDS = ("text", "question", "alternatives", "label", "id", "group")
 TAG_FIELDS = ("words", "tags", "id", "group")
@@ -76,6 +79,8 @@ def span_rows(
     context_language: str | None = None,
     labelled: bool = True,
     wanted: Wanted | None = None,
+    unanswerable: Unanswerable = "refuse",
+    left_out: list[str] | None = None,
 ) -> list[SpanExample]:
     """Read questions from a table, a row for each, such as AfriQA's or those of the Hub.
 
@@ -88,6 +93,9 @@ def span_rows(
         context_language: Of the contexts, if that is another.
         labelled: Whether every question must have an answer.
         wanted: Leave out rows of which this is not true.
+        unanswerable: What becomes of questions that have an empty list of answers, or an empty answer, where every
+            question must have one: SQuAD v2 has such.
+        left_out: Gets the ids of those that are left out.
 
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``, or an answer is not where its
@@ -103,13 +111,12 @@ def span_rows(
     examples = []
     for where, key, group, row in _rows(path, fields, wanted):
         context, at = _text(row, fields, "context", where), f"{where}, question {key!r}"
-        answers: tuple[Answer, ...] = ()
-        if "answers" in fields:
-            answers = answers_in(context, _cell(row, fields, "answers", where), at, required=labelled)
-        elif single:
-            text, start = _cell(row, fields, "answer", where), _cell(row, fields, "answer_start", where)
-            if labelled or text not in (None, ""):
-                answers = (answer_in(context, text, _number(start), at),)
+        impossible = labelled and unanswerable != "refuse" and _has_no_answer(row, fields, where)
+        if impossible and unanswerable == "leave_out":
+            if left_out is not None:
+                left_out.append(key)
+            continue
+        answers = () if impossible else _answers(row, fields, context, (where, at), labelled=labelled)
         examples.append(
             SpanExample(
                 id=key,
@@ -119,9 +126,32 @@ def span_rows(
                 context=context,
                 context_language=context_code,
                 answers=answers,
+                unanswerable=impossible,
             )
         )
+    if not examples:
+        raise DataError(f"{path}: has no question that has an answer")
     return examples
+
+
+def _answers(
+    row: Mapping[str, Any], fields: Fields, context: str, places: tuple[str, str], *, labelled: bool
+) -> tuple[Answer, ...]:
+    """Return the answers of a row; ``places`` are where it is, and which question."""
+    where, at = places
+    if "answers" in fields:
+        return answers_in(context, _cell(row, fields, "answers", where), at, required=labelled)
+    if "answer" not in fields:
+        return ()
+    text, start = _cell(row, fields, "answer", where), _cell(row, fields, "answer_start", where)
+    return (answer_in(context, text, _number(start), at),) if labelled or text not in (None, "") else ()
+
+
+def _has_no_answer(row: Mapping[str, Any], fields: Fields, where: str) -> bool:
+    """Return whether a row says that its context does not answer its question."""
+    if "answers" in fields:
+        return are_no_answers(_cell(row, fields, "answers", where))
+    return _cell(row, fields, "answer", where) in (None, "")
 
 
 def tagged_rows(
@@ -131,6 +161,7 @@ def tagged_rows(
     language: str,
     check: Callable[[str], None] | None = None,
     names: Sequence[str] | None = None,
+    labelled: bool = True,
     wanted: Wanted | None = None,
 ) -> list[TaggedExample]:
     """Read tagged sentences from a table, a row for each, such as those of the Hub.
@@ -141,22 +172,27 @@ def tagged_rows(
             ``id`` is the line number unless given, ``group`` the id.
         language: In any spelling.
         check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
-        names: Of tags that are numbers, from 0.
+        names: Of tags that are numbers, from 0; by default those that the file stores.
+        labelled: Whether there must be tags; if not, they are read where ``fields`` has them.
         wanted: Leave out rows of which this is not true.
 
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``.
     """
-    _check_fields(fields, TAG_FIELDS, ("words", "tags"))
-    code = languages.canonical(language)
+    _check_fields(fields, TAG_FIELDS, ("words", *(["tags"] if labelled else [])))
+    code, tagged = languages.canonical(language), "tags" in fields
+    names = names or (stored_names(path, str(fields["tags"])) if tagged else ())
     examples = []
     for where, key, group, row in _rows(path, fields, wanted):
-        words, tags = (_listed(row, fields, name, where) for name in ("words", "tags"))
+        words = _listed(row, fields, "words", where)
+        tags = _listed(row, fields, "tags", where) if tagged else words
         if len(words) != len(tags) or not words:
             raise DataError(f"{where}: has {len(words)} words and {len(tags)} tags; expected a tag for each word")
-        named = [_tag(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True)]
+        named = tuple(
+            _tag(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True) if tagged
+        )
         texts = tuple(text_of(word, str(fields["words"]), where) for word in words)
-        examples.append(TaggedExample(id=key, group=group or key, language=code, words=texts, tags=tuple(named)))
+        examples.append(TaggedExample(id=key, group=group or key, language=code, words=texts, tags=named or None))
     return examples
 
 
@@ -169,10 +205,18 @@ def _listed(row: Mapping[str, Any], fields: Fields, name: str, where: str) -> li
     return list(cell)
 
 
-def _tag(tag: object, names: Sequence[str] | None, where: str, check: Callable[[str], None] | None) -> str:
+def _tag(tag: object, names: Sequence[str], where: str, check: Callable[[str], None] | None) -> str:
     number = _number(tag)
-    if names is not None and isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(names):
-        return names[number]
+    if isinstance(number, int) and not isinstance(number, bool):
+        if 0 <= number < len(names):
+            tag = names[number]
+        elif names:
+            raise DataError(f"{where}: the tag is {tag!r}; expected the number of one of {len(names)} tags, from 0")
+        elif not isinstance(tag, str):
+            raise DataError(
+                f"{where}: the tag is the number {tag!r}; say what the numbers mean, from 0, as in "
+                "tags: [O, B-PER, I-PER] in the task block"
+            )
     if not isinstance(tag, str) or tag.split() != [tag]:
         raise DataError(f"{where}: the tag is {tag!r}; expected one word")
     whole_characters(tag, f"{where}: the tag")

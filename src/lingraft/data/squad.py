@@ -31,7 +31,7 @@ SHAPE = (
 
 @dataclass(frozen=True)
 class Questions:
-    """What a file asks; ``unanswerable`` counts the questions of SQuAD v2 that were left out."""
+    """What a file asks; ``unanswerable`` counts the questions of SQuAD v2, which are left out or kept."""
 
     examples: list[SpanExample]
     unanswerable: int = 0
@@ -66,6 +66,7 @@ def read_squad(
     context_language: str | None = None,
     group: Literal["paragraph", "article"] = "paragraph",
     labelled: bool = True,
+    keep_unanswerable: bool = False,
 ) -> Questions:
     """Read a file in the layout of SQuAD v1.1, which may be compressed.
 
@@ -79,6 +80,8 @@ def read_squad(
             translated, see :func:`shared_groups`.
         labelled: Whether every question must have an answer; if not, answers are read where there are any, and no
             question is left out.
+        keep_unanswerable: Whether questions that the context does not answer (``is_impossible``, or, where answers
+            are needed, none) are kept; else they are left out.
 
     Raises:
         DataError: The file is no such JSON, an answer is not where its offset says, or an identifier occurs
@@ -101,12 +104,16 @@ def read_squad(
                 )
             places[key] = where.removeprefix(f"{path}, ")
             asked = _text(question, "question", where)
-            if labelled and question.get("is_impossible") is True:
-                unanswerable += 1
+            impossible = labelled and (
+                question.get("is_impossible") is True or (keep_unanswerable and are_no_answers(question.get("answers")))
+            )
+            unanswerable += impossible
+            if impossible and not keep_unanswerable:
                 continue
-            if labelled:
+            if labelled and not impossible:
                 _member(question, "answers", where, list | dict)
-            answers = answers_in(context, question.get("answers"), f"{where}, question {key!r}", required=labelled)
+            given, at = None if impossible else question.get("answers"), f"{where}, question {key!r}"
+            answers = answers_in(context, given, at, required=labelled and not impossible)
             examples.append(
                 SpanExample(
                     id=key,
@@ -116,6 +123,7 @@ def read_squad(
                     context=context,
                     context_language=context_code,
                     answers=answers,
+                    unanswerable=impossible,
                 )
             )
     if not examples:
@@ -158,6 +166,12 @@ def shared_groups(by_file: Mapping[Key, Sequence[SpanExample]]) -> dict[Key, lis
 def context_group(context: str) -> str:
     """Return a name for what is known only by its content; the same wherever that occurs."""
     return sha256(normalise(context).encode()).hexdigest()[:16]
+
+
+def are_no_answers(value: object) -> bool:
+    """Return whether a field ``answers`` says that there are none, in either of its shapes."""
+    texts = value.get("text") if isinstance(value, dict) else value
+    return isinstance(texts, list) and not texts
 
 
 def answers_in(context: str, value: object, where: str, *, required: bool = True) -> tuple[Answer, ...]:

@@ -17,8 +17,10 @@ from ..core.errors import DataError
 from ..core.records import PairExample
 from ..core.registry import unknown
 from . import Row, Source, languages, sources, spreadsheets
+from .labels import strip_label
 from .memory import SUFFIX, is_lent
 from .nearest_file import nearest_file
+from .stored_names import named, stored_names
 from .table_formats import HUB, Unreadable
 from .text import suffix_of, whole_characters
 
@@ -57,12 +59,13 @@ def pair_examples(
     code = languages.canonical(language)
     examples: list[PairExample] = []
     lines: dict[str, int] = {}
+    names = stored_names(path, columns["label"]) if "label" in columns else ()
     for number, row in read_table(path):
         if wanted is not None and not wanted(row):
             continue
         where = f"{path}, line {number}"
         cells = {name: cell_of(row, column, name, where) for name, column in columns.items()}
-        label = _label(cells.get("label"), columns.get("label", "label"), where, required=labelled)
+        label = _label(named(cells.get("label"), names), columns.get("label", "label"), where, required=labelled)
         key = _identifier(cells["id"], columns["id"], where) if "id" in columns else str(number)
         if key in lines:
             raise DataError(
@@ -219,14 +222,14 @@ def text_of(value: object, column: str, where: str) -> str:
 
 
 def _label(value: object, column: str, where: str, *, required: bool) -> str | None:
-    missing = value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip()
+    missing = value is None or (isinstance(value, float) and math.isnan(value)) or not strip_label(str(value))
     if missing and required:
         raise DataError(f"{where}: column {column!r} has no label; fill it in or remove the line")
     if missing:
         return None
     if isinstance(value, (list, dict)):
         raise DataError(f"{where}: column {column!r} holds a {type(value).__name__}; expected one label")
-    return whole_characters(str(value).strip(), f"{where}: column {column!r}")
+    return whole_characters(strip_label(str(value)), f"{where}: column {column!r}")
 
 
 def _identifier(value: object, column: str, where: str) -> str:

@@ -24,6 +24,7 @@ from ..results.schemas import DATA, FORMAT, SCORE
 from ..results.wording import duration
 from ..runs.checks import resolve_cut
 from ..runs.folder import changed_settings, open_run_folder, trials_of
+from ..training.finished import is_finished
 from .cost import estimates
 from .methods import Method, list_methods
 from .processes import Start, start_worker, work
@@ -49,7 +50,7 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
                 f"{output} holds a run; give the comparison a folder of its own: output_dir={output}-compared"
             )
         tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
-        done = [method for method in methods if _is_done(method, tuning_epochs)]
+        done = [method for method in methods if _is_done(method, tuning_epochs, reporter)]
         if len(done) < len(methods):
             (output / "README.md").unlink(missing_ok=True)  # a folder that has it is finished
             _run([method for method in methods if method not in done], recipe, reporter, start)
@@ -63,8 +64,8 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
 # ---- Running ---------------------------------------------------------------------------------------
 
 
-def _is_done(method: Method, tuning_epochs: int) -> bool:
-    """Return whether the method's folder is complete.
+def _is_done(method: Method, tuning_epochs: int, reporter: Reporter) -> bool:
+    """Return whether the method's folder is complete, and all that its trials left is as it was.
 
     Raises:
         RunError: It holds the results of another recipe.
@@ -76,13 +77,17 @@ def _is_done(method: Method, tuning_epochs: int) -> bool:
     rate = facts["learning_rate"]["value"] if method.rates else None
     recipe = method.at_rate(rate) if rate is not None else method.recipe
     chosen, now = facts.get("chosen", {}), method.chosen(tuning_epochs)  # older folders do not have it
-    changed = [f"{key} is {chosen[key]!r} there and {now[key]!r} now" for key in chosen if chosen[key] != now[key]]
+    changed = [
+        f"{key} is {chosen[key]!r} there and {now.get(key)!r} now" for key in chosen if chosen[key] != now.get(key)
+    ]
     if changed := [*changed, *changed_settings(folder, recipe)]:
         raise RunError(
             f"{folder} holds {method.name} with other settings: {changed[0]}; choose another output_dir, or delete "
             "that folder"
         )
-    return set(facts["trials"]) == {trial.name for trial in trials_of(recipe)}
+    trials = trials_of(recipe)
+    same = set(facts["trials"]) == {trial.name for trial in trials}
+    return same and all(is_finished(folder, trial, reporter.say) for trial in trials)
 
 
 def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: Start) -> None:

@@ -163,7 +163,7 @@ def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[
                 except RunError as error:
                     write_json(result, {"name": trial.name, "dev_score": None, "error": str(error)})
                 tell(trial=name, share=1.0)
-        found[rate] = read_object(result, TRIAL)["dev_score"]
+        found[rate] = read_object(result, TRIAL).get("dev_score")
     return found
 
 

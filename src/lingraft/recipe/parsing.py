@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ValidationError,
 )
+from pydantic_core import PydanticSerializationError
 
 from ..core.errors import ConfigError, RunError, shown
 from ..core.registry import Registry, unknown
@@ -138,7 +139,11 @@ def fill_defaults(recipe: Recipe) -> Recipe:
         for block in found if isinstance(found, list) else [found]:
             if block:
                 block |= registry_of(key).defaults(block["name"]) | block
-    return Recipe.model_validate(Recipe.model_validate(values).model_dump(mode="json", by_alias=True))
+    try:
+        plain = Recipe.model_validate(values).model_dump(mode="json", by_alias=True)
+    except PydanticSerializationError as error:
+        raise ConfigError([f"has a value that no file could hold: {error}"]) from None
+    return Recipe.model_validate(plain)
 
 
 def schema() -> dict[str, Any]:

@@ -94,7 +94,7 @@ def formula_of(data: Row) -> Formula:
     """Return what makes the metric that counts of sums ``[..., K]``, by the content of ``data.json``.
 
     Raises:
-        RunError: Its formula is not known here.
+        RunError: Its formula is not known here, or takes other counts than predictions have, which its use shows.
     """
     metric, name = next(iter(_formulas(data).items()))
     if name not in formulas:
@@ -102,7 +102,18 @@ def formula_of(data: Row) -> Formula:
             f"data.json: {metric} is made by the formula {name!r}, which is not known here (known: "
             f"{', '.join(formulas)}); install the package that registers it under {formulas.group}"
         )
-    return formula(name)
+    made = formula(name)
+
+    def of_sums(sums: Floats) -> Floats:
+        try:
+            return made(sums)
+        except (ValueError, IndexError):  # the counts lie in other files than the formula's name
+            raise RunError(
+                f"data.json: {metric} is made by the formula {name!r}, which takes other counts than the "
+                f"{sums.shape[-1]} of each prediction; run the recipe again, into another folder"
+            ) from None
+
+    return of_sums
 
 
 def _formulas(data: Row) -> Mapping[str, str]:
@@ -258,7 +269,7 @@ def _majority(aligned: list[list[Row]]) -> float | None:
 def mistakes(predictions: Sequence[Row], limit: int = 12) -> list[Row]:
     """Return the wrong predictions the model was surest of."""
     wrong = [row for row in predictions if not is_right(row)]
-    return sorted(wrong, key=lambda row: (-float(row["confidence"]), str(row["id"])))[:limit]
+    return sorted(wrong, key=lambda row: (-float(row.get("confidence") or 0), str(row["id"])))[:limit]
 
 
 def confusion(predictions: Sequence[Row], labels: Sequence[str], column: str = "value") -> list[list[int]]:

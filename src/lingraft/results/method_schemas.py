@@ -115,6 +115,8 @@ class ComparisonFile(File):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
+        if not (self.data.target_languages or self.data.source_language):
+            raise ValueError("data.target_languages: expected one language or more")
         if unknown := [code for code in self.data.target_languages if code not in self.data.languages]:
             raise ValueError(f"data.languages: nothing about {unknown[0]}")
         return self

@@ -29,7 +29,7 @@ Count = Annotated[int, Field(ge=0, le=int(MOST))]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(pattern=r"^[^/\\.\x00-\x1f][^/\\\x00-\x1f]*$", max_length=200)]
 """A language or a method, which names a file or a folder: nothing that leads elsewhere."""
-TrialName = Annotated[str, StringConstraints(pattern=r"^k[0-9]{1,9}-draw[0-9]{1,9}-seed-?[0-9]{1,20}$")]
+TrialName = Annotated[str, StringConstraints(pattern=r"^k([0-9]{1,9}|all)-draw[0-9]{1,9}-seed-?[0-9]{1,20}$")]
 
 
 class Model(BaseModel):
@@ -85,11 +85,12 @@ class Data(File):
     citation: str | None = None
     labels: list[str] = []
     classes: list[str] = []
-    source_language: Name
-    target_languages: list[Name]
+    source_language: Name = ""
+    target_languages: list[Name] = []
     languages: dict[Name, Language] = {}
     overlap_removed: dict[str, Count] = {}
     notes: list[str] = []
+    unscored: list[str] = []
     max_length: Count | None = None
 
 
@@ -102,7 +103,7 @@ class ScoreRow(Model):
     metric: str
     value: Number
     n: Count
-    shots: Count
+    shots: Count | Literal["all"]
     draw: Count
     seed: int
     run: str
@@ -287,7 +288,7 @@ class PredictionRow(Model):
 
     id: str | int
     group: str | int | None = None
-    text: str
+    text: str = ""
     text_b: str | None = None
     gold: str | list[str] | None
     value: str

@@ -12,6 +12,7 @@ from ..core.records import GOLD, Features
 from ..recipe.settings import Recipe
 from ..results.schemas import FORMAT
 from ..tasks.material import Materials
+from .data_quality import describe_limits
 
 
 def data_digest(features: Mapping[tuple[str, str], Sequence[Features]], backbone: Backbone) -> str:
@@ -77,7 +78,10 @@ def data_card(
         "target_languages": list(task.target_languages),
         "languages": languages,
         "overlap_removed": dict(materials.overlap),
-        "notes": [note for note in materials.notes if note not in materials.unscored],
+        "notes": [
+            *(note for note in materials.notes if note not in materials.unscored),
+            *describe_limits(materials, features),
+        ],
         "unscored": list(materials.unscored),
         "max_length": recipe.backbone.max_length,
         "digest": data_digest(features, backbone),

@@ -18,10 +18,10 @@ import torch
 
 from ..backbones import LayerStack
 from ..backbones.shards import states_bytes
-from ..backbones.state_cache import states_folder
 from ..backbones.state_table import Dtype
 from ..core.errors import ConfigError
 from ..core.records import Features
+from ..core.stored_states import states_folder
 from ..recipe.settings import Recipe
 
 PROCESS = 0.7e9
@@ -146,12 +146,12 @@ def disk_warnings(needs: Needs, output_dir: Path) -> list[str]:
     """Say where there may be no room for what a run writes; states may be there already."""
     found = []
     for what, folder, wanted in (("states", states_folder(), needs.states), ("run", output_dir, needs.folder)):
-        place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-        free = shutil.disk_usage(place).free
-        if wanted > free:
-            found.append(
-                f"the {what} may take {wanted / 1e9:,.1f} GB of disk, and {place} has {free / 1e9:,.1f} GB free"
-            )
+        with suppress(OSError):  # a folder that another process has just taken away
+            place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+            free = shutil.disk_usage(place).free
+            if wanted > free:
+                room = f"{place} has {free / 1e9:,.1f} GB free"
+                found.append(f"the {what} may take {wanted / 1e9:,.1f} GB of disk, and {room}")
     return found
 
 

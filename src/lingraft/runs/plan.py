@@ -18,6 +18,7 @@ from ..recipe.settings import Recipe
 from ..results.wording import is_non_commercial
 from ..tasks.material import Draw, Materials
 from .checks import gather_checked, refuse_missing_folders, resolve_cut
+from .data_quality import describe_classes, describe_limits, warn_of_data
 from .folder import folder_problems, trials_of
 from .growth import earlier_place
 from .identity import precision_of
@@ -97,6 +98,7 @@ def plan(
         f"run folder: {recipe.output_dir}{_room(recipe)}",
         *materials.notes,
         *_mining(recipe, materials),
+        *describe_classes(materials),
     ]
     return Plan(
         materials.task.name,
@@ -104,6 +106,8 @@ def plan(
         _rows(materials, features, covered),
         lines,
         _warnings(recipe, materials)
+        + warn_of_data(materials)
+        + describe_limits(materials, features)
         + _coverage_warnings(covered, materials.task.target_languages)
         + list(_precision_warnings(choice, rates) if device.type == "cpu" else ())
         + memory_problems(needs, device)[1]

@@ -7,6 +7,7 @@ says so. That a guess was wrong is an error, never another reading of the same l
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -62,7 +63,7 @@ def shape_of(path: Path | None, kind: Kind, names: OwnNames) -> Shape:
     if suffix == ".json" and "squad" in kind.file_shapes and next(_lines_of(path), "").startswith("{"):
         return "squad"
     if words and suffix in (".csv", ".tsv"):
-        header = next(_lines_of(path), "").replace("\t", ",").split(",")
+        header = re.split(r"[,;|\t]", next(_lines_of(path), ""))
         return "table" if names.holds_text(kind, header) else "conll"
     if suffix in (*SUFFIXES, ".json") or kind.item_columns:
         return "table"

@@ -22,7 +22,7 @@ from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import CheckpointError, ConfigError
 from ..core.files import read_object
 from ..core.records import Example, Features, Prediction, States
-from ..data.languages import canonical
+from ..data.languages import among, canonical
 from ..model.checkpoint import Identity, load_adaptation, read_identity
 from ..model.network import GraftedModel
 from ..model.prediction import predict_in_batches
@@ -61,8 +61,15 @@ class Adapted:
     """Languages and columns as the run's recipe has them."""
 
     def knows(self, language: str) -> bool:
-        """Return whether there is something trained for ``language``: a language part, or it is the source."""
-        return canonical(language) in (self.identity.source_language, *self.identity.languages)
+        """Return whether there is something trained for ``language``: a language part, or it is the source.
+
+        A language in a script that contains the other's, or is a part of it, is the same.
+        """
+        return among(canonical(language), self._trained) in self._trained
+
+    @property
+    def _trained(self) -> tuple[str, ...]:
+        return (self.identity.source_language, *self.identity.languages)
 
     @cached_property
     def kind(self) -> Kind:
@@ -147,9 +154,12 @@ class Adapted:
                 known = ", ".join(self.targets)
                 warnings.warn(f"no language given, the run knows {known}: using the task part alone", stacklevel=4)
             return self.identity.source_language
-        code = canonical(language or self.targets[0])
-        if not self.knows(code):
-            trained = ", ".join((self.identity.source_language, *self.identity.languages))
+        asked = canonical(language or self.targets[0])
+        code = among(asked, self._trained)
+        if code != asked:
+            warnings.warn(f"{asked} is answered with what was trained for {code}: the scripts overlap", stacklevel=4)
+        if code not in self._trained:
+            trained = ", ".join(self._trained)
             own = "had no translations or labels to learn from" if code in self.targets else "is not one of the run's"
             warnings.warn(
                 f"nothing was trained for {language or code} alone, which {own}: using the task part alone, which all "

@@ -8,8 +8,10 @@ from typing import Any
 
 from ..core.errors import DataError, Faults
 from ..core.records import Example
+from ..data.labels import label_key, visible
 from . import Task, checked_languages
 from .kinds import kind_of
+from .labelling import FitLabelling, as_written, strip_labels
 
 Read = Callable[[str, str], Sequence[Example]]
 """Language and split (``train``, ``dev``, ``test``) to examples; none where there is no such split."""
@@ -30,6 +32,7 @@ def task_of(
     allow_unseen_labels: bool = False,
     notes: Sequence[str] = (),
     file_of: Callable[[str, str], str] = lambda language, split: "",
+    labelling: FitLabelling = as_written,
 ) -> Task:
     """Build a :class:`Task`.
 
@@ -50,26 +53,38 @@ def task_of(
             Tagged shots may have them, too: their words take no part in the loss.
         notes: Told with the data.
         file_of: Says where a language's split was read from, as in `` (train.swh.csv)``.
+        labelling: Says, of the training examples, how labels are read; blanks and invisible characters at their
+            ends are never part of them.
 
     Raises:
         DataError: Languages or labels do not fit.
     """
     source, targets = checked_languages(source_language, target_languages)
-    training = _read_training(read, source, targets)
-    if not training:
+    written = strip_labels(_read_training(read, source, targets))
+    if not written:
         raise DataError(f"{name}: {source} has no training examples; say where they are with task.train_from")
+    told = notes if isinstance(notes, list) else list(notes)  # the reader may tell more later
+    labelled = labelling(written, told.append)
+
+    def relabel(found: Sequence[Example], language: str, split: str) -> list[Example]:
+        try:
+            return labelled.relabel(found)
+        except DataError as error:
+            raise DataError(f"{name}, {language} {split}{file_of(language, split)}: {error}") from error
+
+    training = relabel(written, source, "train")
     labels = tuple(sorted({label for example in training for label in example.labels}))
     if len(labels) == 1:
         raise DataError(
             f"{name}: the {source} training set has the one label {labels[0]!r}; there is nothing to tell apart"
         )
-    shape = kind_of(kind, labels, options)
+    shape = kind_of(kind, labels, {**options, **labelled.options})
 
     @cache
     def examples(language: str, split: str) -> list[Example]:
         if (language, split) == (source, "train"):
             return training
-        found = list(read(language, split))
+        found = relabel(strip_labels(read(language, split)), language, split)
         may_differ = split == "test" or (not shape.one_class_each and language != source)
         if labels and not (allow_unseen_labels and may_differ):
             where = f"{name}, {language} {split}{file_of(language, split)}"
@@ -86,7 +101,7 @@ def task_of(
         citation=citation,
         parallel=parallel,
         global_groups=global_groups,
-        notes=notes,
+        notes=told,
     )
 
 
@@ -111,6 +126,12 @@ def _check_labels(
     for example in examples:
         for label in example.labels:
             if label not in labels:
+                if alike := [known for known in labels if label_key(known) == label_key(label)]:
+                    raise DataError(
+                        f"{where}, {noun} {example.id}: label {visible(label)} is spelt {visible(alike[0])} in the "
+                        f"{source} training set, which is another class; spell them alike, or set `labels: normalise` "
+                        "in the task block"
+                    )
                 cure = ", or set task.allow_unseen_labels, and it counts as missed" if with_cure else ""
                 raise DataError(
                     f"{where}, {noun} {example.id}: label {label!r} does not occur in the {source} training set, which "

@@ -15,6 +15,7 @@ from itertools import product
 from ..core.errors import ConfigError, DataError, Faults
 from ..core.records import GOLD, Example, PairExample, ParallelPair, Shots
 from ..data.augmentation import Generator, augmentation
+from ..data.labels import ask_of_numbers, count_labels
 from ..data.languages import canonical, is_listed
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
@@ -25,6 +26,7 @@ from ..recipe.settings import ParallelSettings, Recipe
 from . import Task, tasks
 from .folds import describe_tests, with_folds
 from .material import GIVEN, Draw, Materials, Pair, is_labelled
+from .repeats import refuse_repeats
 
 COUNTED = 1_000
 """The share of words that a lexicon knows is counted on so many sentences."""
@@ -70,12 +72,16 @@ def gather(
     evaluation = [*dev, *(example for examples in test.values() for example in examples)]
     known = evaluation if task.global_groups else held_out
     training, leaked = _clean(training, evaluation, {example.group for example in known})
+    files = {(source, "dev"): task.examples(source, "dev")} | {(code, "test"): test[code] for code in test}
+    refuse_repeats(task, source, task.examples(source, "train"), training, files)
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
     notes = [*_unlisted(task), *task.notes, *checked, *notes, *_shared_sentences(training, evaluation, task)]
     overlap = {"train": leaked, "parallel": 0}
     for language, examples in targets.items():
         comparable = known if task.parallel else []
         targets[language], count = _clean(examples, evaluation, {example.group for example in comparable})
+        if any(k != 0 for k in recipe.shots.ks):
+            refuse_repeats(task, language, examples, targets[language], files)
         overlap["train"] += count
     given = read_given(recipe.parallel, source, task.target_languages, evaluation)
     overlap["parallel"], notes = given.dropped, [*notes, *given.notes]
@@ -205,6 +211,7 @@ def _draw(
             f"draw {draw} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
             f"{len(training)} training examples that are not evaluated on, {len(paired)} went into pairs; give more "
             "examples, ask for fewer parallel.pairs, or set parallel.labelled"
+            + (f". Besides, {asked}" if (asked := _ask_of_numbers(task)) else "")
         )
     shots = {}
     for language, examples in targets.items():
@@ -228,6 +235,10 @@ def _of_one_language(labelled: Sequence[Example], k: Shots, draw: int, *, per_cl
     if k == 0:
         raise ConfigError(["shots.k: 0 leaves nothing to learn from in a task in one language; give a number, or all"])
     return draw_shots(labelled, k, draw, per_class=per_class)
+
+
+def _ask_of_numbers(task: Task) -> str:
+    return ask_of_numbers(count_labels(task.examples(task.source_language, "train")))
 
 
 def _at_most(count: int, examples: Sequence[Example], draw: int) -> list[Example]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,14 +14,15 @@ from ..data.conll import tagged_examples
 from ..data.example_tables import Wanted, choice_examples, span_rows, tagged_rows
 from ..data.languages import canonical
 from ..data.memory import SUFFIX
-from ..data.squad import squad_examples
+from ..data.squad import read_squad
 from ..data.table import pair_examples
 from ..data.text import suffix_of
 from ..results.metrics.answers import answer_metrics
 from . import Task, tasks
 from .building import Read, task_of
 from .files import Files, OwnFiles, own_fields, there
-from .kinds.tagging import check_of
+from .labelling import Labels, checked_names, labelling_of, one_after_another
+from .tag_schemes import AnyScheme, fit_scheme, tag_reader
 
 
 @tasks.register("classification")
@@ -33,6 +35,7 @@ def classification(
     data_dir: Path = Path(),
     parallel: bool = False,
     allow_unseen_labels: bool = False,
+    labels: Labels = "as_written",
     title: str = "classification",
     licence: str = "not stated",
     citation: str = "",
@@ -47,6 +50,7 @@ def classification(
         data_dir: Folder that the paths begin in.
         parallel: Whether examples of the same id translate each other.
         allow_unseen_labels: Whether a target may lack some labels, or have others in its test set.
+        labels: `normalise` merges spellings that differ in case, normal form or blanks; or names of numbers, from 0.
         title: What the task is called.
         licence: Of the data.
         citation: Of the data.
@@ -72,6 +76,7 @@ def classification(
         global_groups="group" in columns,
         allow_unseen_labels=allow_unseen_labels,
         file_of=own.describe,
+        labelling=labelling_of(labels),
     )
 
 
@@ -86,6 +91,8 @@ def span_qa(
     context_language: str | None = None,
     normaliser: str = "squad",
     stride: CountOrNone = 96,
+    max_answer_length: CountOrNone = 30,
+    unanswerable: Literal["leave_out", "keep"] = "leave_out",
     parallel: bool = False,
     title: str = "span_qa",
     licence: str = "not stated",
@@ -102,6 +109,8 @@ def span_qa(
         context_language: Of the contexts, if that is another.
         normaliser: What answers are compared by: `squad` or `mlqa`.
         stride: Tokens of the context that neighbouring windows share.
+        max_answer_length: Tokens that an answer may have.
+        unanswerable: `keep` learns and scores questions without an answer, as SQuAD v2 does.
         parallel: Whether examples of the same id translate each other.
         title: What the task is called.
         licence: Of the data.
@@ -113,21 +122,37 @@ def span_qa(
 
     def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
         if suffix_of(path) == ".json":
-            return squad_examples(path, language=language, context_language=context_language, labelled=labelled)
-        found = there(columns, ("answers", "answer", "answer_start"), path, labelled=labelled)
-        return span_rows(
-            path,
-            fields=found,
-            language=language,
-            context_language=context_language,
-            labelled=labelled,
-            wanted=wanted,
-        )
+            asked = read_squad(
+                path,
+                language=language,
+                context_language=context_language,
+                labelled=labelled,
+                keep_unanswerable=unanswerable == "keep",
+            )
+            found, without = asked.examples, asked.unanswerable
+        else:
+            left_out: list[str] = []
+            found = span_rows(
+                path,
+                fields=there(columns, ("answers", "answer", "answer_start"), path, labelled=labelled),
+                language=language,
+                context_language=context_language,
+                labelled=labelled,
+                unanswerable=unanswerable,
+                left_out=left_out,
+                wanted=wanted,
+            )
+            without = len(left_out) + sum(example.unanswerable for example in found)
+        note = describe_unanswerable(path, without, len(found), kept=unanswerable == "keep") if labelled else ""
+        if note and note not in own.notes:
+            own.notes.append(note)
+        return found
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(
         kind="span_qa",
-        options={"normaliser": normaliser, "stride": stride},
+        options={"normaliser": normaliser, "stride": stride, "max_answer_length": max_answer_length}
+        | ({"unanswerable": True} if unanswerable == "keep" else {}),
         name=title,
         source_language=source_language,
         target_languages=target_languages,
@@ -149,8 +174,10 @@ def tagging(
     data_dir: Path = Path(),
     columns: tuple[Column, Column] | None = None,
     fields: dict[str, str] | None = None,
-    scheme: Literal["bio", "plain"] = "bio",
+    scheme: AnyScheme = "auto",
+    tags: list[str] | None = None,
     allow_unseen_labels: bool = False,
+    labels: Literal["as_written", "normalise"] = "as_written",
     title: str = "tagging",
     licence: str = "not stated",
     citation: str = "",
@@ -164,23 +191,32 @@ def tagging(
         data_dir: Folder that the paths begin in.
         columns: Numbers of the columns of words and tags, of CoNLL files.
         fields: Column of `words` and `tags`, of tables, and perhaps of `language` and `split`.
-        scheme: `bio`, or `plain` for tags that stand for themselves.
+        scheme: `bio` for tags that mark spans, `plain` for others; by default seen by the tags themselves.
+        tags: Names of tags that are numbers, from 0; by default those that the file stores.
         allow_unseen_labels: Whether a target may lack some labels, or have others in its test set.
+        labels: `normalise` merges spellings that differ in case, normal form or blanks.
         title: What the task is called.
         licence: Of the data.
         citation: Of the data.
     """
     mapped, apart = own_fields(fields, {"words": "words", "tags": "tags"})
+    names = checked_names(tags, "tags") if tags is not None else None
+    read_tags = tag_reader(scheme)
 
     def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
         if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet", SUFFIX):
-            return tagged_rows(path, fields=mapped, language=language, check=check_of(scheme), wanted=wanted)
-        return tagged_examples(path, language=language, columns=columns, labelled=labelled, check=check_of(scheme))
+            found = there(mapped, ("tags",), path, labelled=labelled)
+            rows = partial(
+                tagged_rows, path, fields=found, language=language, names=names, labelled=labelled, wanted=wanted
+            )
+            return read_tags(lambda check: rows(check=check))
+        lines = partial(tagged_examples, path, language=language, columns=columns, labelled=labelled)
+        return read_tags(lambda check: lines(check=check))
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(
         kind="tagging",
-        options={"scheme": scheme},
+        options={},
         name=title,
         source_language=source_language,
         target_languages=target_languages,
@@ -190,6 +226,7 @@ def tagging(
         citation=citation,
         allow_unseen_labels=allow_unseen_labels,
         file_of=own.describe,
+        labelling=one_after_another(fit_scheme(scheme), labelling_of(labels)),
     )
 
 
@@ -239,6 +276,23 @@ def choice(
         parallel=parallel,
         global_groups="group" in columns,
     )
+
+
+def describe_unanswerable(path: Path, without: int, found: int, *, kept: bool) -> str:
+    """Say how many questions of a file have no answer, and what becomes of them; nothing where all have one.
+
+    Args:
+        path: The file.
+        without: Questions without an answer.
+        found: Questions that are used.
+        kept: Whether those without an answer are.
+    """
+    if not without:
+        return ""
+    said = f"{path.name}: {without:,} of {found if kept else found + without:,} questions have no answer"
+    if kept:
+        return f"{said}; that is learnt and scored, as in SQuAD v2"
+    return f"{said} and are left out; `unanswerable: keep` in the task block learns and scores them, as in SQuAD v2"
 
 
 def _check_normaliser(name: str, language: str) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..core.errors import ConfigError, DataError
 from ..data.squad import read_squad
 from ..results.metrics import Metric, accuracy, macro_f1
-from ..results.metrics.answers import NORMALISERS, answer_metrics
+from ..results.metrics.answers import NORMALISERS, SQUAD_V2, answer_metrics
 from ..results.metrics.spans import check_tag, span_f1, tag_accuracy
 from ..results.resampling import resample
 from ..results.statistics import interval
@@ -74,7 +74,7 @@ def score_files(
     Args:
         predictions: What was predicted; ``.gz`` may follow the suffix of either file.
         gold: What is right.
-        metric: ``squad`` or ``mlqa:LANGUAGE`` (of the context, see
+        metric: ``squad``, ``squad_v2`` (where questions may have no answer) or ``mlqa:LANGUAGE`` (of the context, see
             :func:`lingraft.results.metrics.answers.answer_metrics`), which give F1 and exact match; ``span_f1``,
             ``tag_accuracy``, ``accuracy``, or ``macro_f1`` over the labels that occur in either file.
         missing_is_wrong: Count questions and labels without a prediction as wrong, as the official scripts for
@@ -89,8 +89,8 @@ def score_files(
         return _score_tags(predictions, gold, metric, columns)
     if metric in LABEL_METRICS:
         return _score_labels(predictions, gold, metric, columns, missing_is_wrong)
-    if metric.partition(":")[0].strip().lower() not in {name.partition(":")[0] for name in NORMALISERS}:
-        known = ", ".join([*NORMALISERS, *TAG_METRICS, *LABEL_METRICS])
+    if metric.partition(":")[0].strip().lower() not in {SQUAD_V2, *(name.partition(":")[0] for name in NORMALISERS)}:
+        known = ", ".join([*NORMALISERS, SQUAD_V2, *TAG_METRICS, *LABEL_METRICS])
         raise ConfigError([f"unknown metric {metric!r}; known: {known}"], where="metric")
     return _score_answers(predictions, gold, metric, columns, missing_is_wrong)
 
@@ -102,12 +102,13 @@ def _score_answers(
     predictions: Path, gold: Path, metric: str, columns: FileColumns, missing_is_wrong: bool
 ) -> ScoreReport:
     """Score questions; those on one paragraph are drawn together."""
-    metrics = answer_metrics(metric)
-    asked = read_squad(gold, language=ANY)
-    if asked.unanswerable:
+    metrics, with_none = answer_metrics(metric), metric.strip().lower() == SQUAD_V2
+    asked = read_squad(gold, language=ANY, keep_unanswerable=with_none)
+    if asked.unanswerable and not with_none:
         raise DataError(
             f"{gold}: {asked.unanswerable} of {asked.unanswerable + len(asked.examples)} questions have no answer, as "
-            "in SQuAD v2; the scores of v1.1 and MLQA say nothing about those, so give a file without them"
+            f"in SQuAD v2; the scores of v1.1 and MLQA say nothing about those, so score by {SQUAD_V2}, or give a file "
+            "without them"
         )
     named = (columns.prediction,) if columns.prediction else PREDICTED
     given = read_values(predictions, Wanted("answer", named, columns.id or "id", "--prediction", only_text=True))

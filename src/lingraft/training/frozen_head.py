@@ -58,6 +58,7 @@ def train_frozen_head(
     order: Order,
     *,
     validate: Callable[[Any], Validation],
+    finish: Callable[[Any], None] = lambda model: None,
     advance: Callable[[Any], None] = lambda progress: None,
 ) -> Before:
     """Train a head on the labels of all languages, nothing else being there to train.
@@ -68,6 +69,7 @@ def train_frozen_head(
         order: Labelled examples of all languages (see :func:`keep_labelled`), with the settings of the parts'
             training; its seed is also the head's.
         validate: Development score of a network.
+        finish: Called with the network when its head is trained.
         advance: Called after each step.
     """
     torch.manual_seed(order.seed)
@@ -84,6 +86,7 @@ def train_frozen_head(
         ),
         hooks=Hooks(advance=advance),
     )
+    finish(model)
 
     def write_to(other: nn.Module) -> None:
         other.load_state_dict(head.state_dict())

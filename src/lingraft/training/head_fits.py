@@ -58,6 +58,7 @@ def fit_frozen_head(
             context.backbone.stack,
             order,
             validate=partial(validation, context=context),
+            finish=partial(choose_threshold, context=context),
             advance=lambda p: advance(1, f"loss {p.loss:.3f}"),
         )
 
@@ -133,6 +134,25 @@ def retrain_last_layer(
         calibrated=True,
     )
     head.write_to(model.adaptation.head)
+
+
+def choose_threshold(model: Network, context: Context) -> None:
+    """Choose the threshold of a head that has one, on the source language's development set.
+
+    Args:
+        model: After training; its head's threshold is written.
+        context: What all trials share.
+    """
+    materials, head = context.materials, model.adaptation.head
+    task, examples = materials.task, materials.dev
+    if task.kind.choose_threshold is None:
+        return
+    threshold: Tensor = head.threshold
+    threshold.zero_()
+    encoded, language = context.pools[task.source_language, "dev"], task.source_language
+    logits, _ = predict_rows(model, encoded, [example.id for example in examples], language)
+    features = [encoded.features[row] for example in examples for row in encoded.rows[example.id]]
+    threshold.fill_(task.kind.choose_threshold(examples, features, logits))
 
 
 def is_last_layer_retrained(kind: Kind, settings: TrainSettings) -> bool:

@@ -28,7 +28,7 @@ from .cross_validation import Learnt, cross_validate
 from .evaluation import AFTER, evaluate_trial, validation
 from .finished import note_finished
 from .frozen_head import Before
-from .head_fits import fit_frozen_head, fit_ngram_classifiers, retrain_last_layer, weights_of_classes
+from .head_fits import choose_threshold, fit_frozen_head, fit_ngram_classifiers, retrain_last_layer, weights_of_classes
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .pools import Context, TrialPools, count_prefix_tokens, pools_of, with_translations
@@ -167,6 +167,7 @@ def _train(
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
     """Retrain the last layer, and fit the character n-gram classifier of each language."""
     retrain_last_layer(model, pools.source, pools.targets, pools.standardiser, context)
+    choose_threshold(model, context)
     for language, classifier in fit_ngram_classifiers(model, pools.targets, pools.draw, context).items():
         model.adaptation.add_text_classifier(language, classifier)
         of_network, of_ngrams = classifier.scales.tolist()

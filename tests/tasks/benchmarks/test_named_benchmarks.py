@@ -851,3 +851,15 @@ def test_without_a_list_the_files_decide(tmp_path):
     assert task.notes == ["kor-Kore is called kor-Hang here, as in sib200: the scripts overlap"]
     assert [e.language for e in task.examples("kor-Hang", "test")] == ["kor-Hang"] * 2
     assert known_languages(benchmark("sib200"), ["zho-Hani", "zh"], tmp_path, []) == ["zho-Hani", "zho-Hans"]
+
+
+def test_the_length_of_answers_is_set_for_questions_only(tmp_path):
+    """A longer one where a data set has long answers; what is no question has none."""
+    squad(tmp_path / "xquad.en.json", A={"Ada ran": {"q": "Who?"}})
+    squad(tmp_path / "xquad.de.json", A={"Ada lief": {"d": "Wer?"}})
+    options = {"target_languages": ["de"], "data_dir": str(tmp_path), "train_on_evaluation_set": True}
+    with pytest.raises(DataError, match=r"task\.max_answer_length: pawsx is classification, whose answers have no len"):
+        tasks.build("pawsx", {"target_languages": ["de"], "data_dir": str(tmp_path), "max_answer_length": 59})
+    source = {"name": "xquad", "split": "test", "data_dir": str(tmp_path)}
+    task = tasks.build("xquad", options | {"max_answer_length": 59, "train_from": [source]})
+    assert task.kind.options["max_answer_length"] == 59

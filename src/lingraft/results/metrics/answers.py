@@ -27,7 +27,9 @@ from typing import Any
 from ...core.errors import ConfigError
 from . import Metric, mean_of
 
-__all__ = ["NORMALISERS", "Normaliser", "answer_metrics", "exact_match", "normaliser", "token_f1"]
+__all__ = ["NORMALISERS", "SQUAD_V2", "Normaliser", "answer_metrics", "exact_match", "normaliser", "token_f1"]
+
+SQUAD_V2 = "squad_v2"
 
 Normaliser = Callable[[str], str]
 """An answer to what is compared: tokens, joined by blanks."""
@@ -36,12 +38,15 @@ Normaliser = Callable[[str], str]
 # ---- The metrics -----------------------------------------------------------------------------------
 
 
-def answer_metrics(spec: str) -> dict[str, Metric]:
+def answer_metrics(spec: str, *, unanswerable: bool = False) -> dict[str, Metric]:
     """Return F1 and exact match over questions, gold being a list of answers of which the best counts.
 
     Args:
-        spec: ``squad``, or ``mlqa:LANGUAGE`` with the language *of the context*, which is that of the answer
-            whatever the question's is; as MLQA writes it (``mlqa:de``) or as we do (``mlqa:deu-Latn``).
+        spec: ``squad``, ``squad_v2``, which is that with ``unanswerable``, or ``mlqa:LANGUAGE`` with the language *of
+            the context*, which is that of the answer whatever the question's is; as MLQA writes it (``mlqa:de``) or as
+            we do (``mlqa:deu-Latn``).
+        unanswerable: Whether an empty answer is one, as in SQuAD v2 (Rajpurkar et al., 2018): it is right where no
+            right answer has anything left after the normalisation, and agrees with nothing else.
 
     Returns:
         ``f1`` and ``exact_match``, both between 0 and 1.
@@ -49,7 +54,14 @@ def answer_metrics(spec: str) -> dict[str, Metric]:
     Raises:
         ConfigError: The normalisation is unknown.
     """
+    if _name(spec) == SQUAD_V2:
+        spec, unanswerable = "squad", True
     rule = normaliser(spec)
+    if unanswerable:
+        return {
+            "f1": mean_of(partial(_best_or_none, agreement_f1, rule)),
+            "exact_match": mean_of(partial(_best_or_none, exact_match, rule)),
+        }
     return {"f1": mean_of(partial(_best, token_f1, rule)), "exact_match": mean_of(partial(_best, exact_match, rule))}
 
 
@@ -63,6 +75,22 @@ def token_f1(gold: str, predicted: str) -> float:
 def exact_match(gold: str, predicted: str) -> float:
     """Return whether two normalised answers are the same."""
     return float(gold == predicted)
+
+
+def agreement_f1(gold: str, predicted: str) -> float:
+    """Return F1 of the tokens of two normalised answers; where one is empty, whether both are, as in SQuAD v2."""
+    return token_f1(gold, predicted) if gold and predicted else float(gold == predicted)
+
+
+def _best_or_none(
+    score: Callable[[str, str], float], rule: Normaliser, answers: Sequence[str], predicted: str
+) -> float:
+    """Return the best score; right answers of which nothing is left are none, as in the script of SQuAD v2."""
+    if isinstance(answers, str) or not answers:
+        raise ValueError(f"expected a list of right answers, at least one, not {answers!r}")
+    guess = rule(predicted)
+    right = [answer for answer in map(rule, answers) if answer]
+    return max(score(answer, guess) for answer in right or [""])
 
 
 def _best(score: Callable[[str, str], float], rule: Normaliser, answers: Sequence[str], predicted: str) -> float:

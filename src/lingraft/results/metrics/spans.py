@@ -2,7 +2,9 @@
 
 ``B-PER I-PER O`` is one span of a person. A tagger that decides word by word also writes ``O I-PER``, which no
 annotator would: by the rule of CoNLL's script (Tjong Kim Sang and De Meulder, 2003), which is what seqeval
-(Nakayama, 2018) does by default, an ``I`` that continues nothing of its type begins a span.
+(Nakayama, 2018) does by default, an ``I`` that continues nothing of its type begins a span. Other schemes mark spans
+by other letters: IOB1 has a ``B`` only between two spans of one type, IOBES (``S-PER``, ``B-PER E-PER``), BILOU and
+BMEWO mark the last word, too. They are read as the spans that they mark.
 
 The tags of a sentence travel as one string, joined by blanks, as ``records.TaggedExample.gold`` has them.
 The module imports no torch.
@@ -15,10 +17,16 @@ from collections.abc import Sequence
 from ...core.errors import DataError
 from . import Counts, Metric
 
-__all__ = ["Span", "check_tag", "repair_tags", "span_f1", "spans_of", "tag_accuracy"]
+__all__ = ["SPAN_LETTERS", "Span", "check_tag", "repair_tags", "span_f1", "spans_of", "tag_accuracy"]
 
 Span = tuple[str, int, int]
 """Type, first word, and the word after the last."""
+
+SPAN_LETTERS = ("B", "I", "O", "E", "S", "L", "U", "M", "W")
+"""Of BIO, and of the schemes that mark where spans end: IOBES, BILOU (last, unit), BMES and BMEWO (middle, whole)."""
+
+BEGINS = ("B", "S", "U", "W")
+ENDS = ("E", "S", "L", "U", "W")
 
 UNTYPED = "_"
 """The type of a bare ``B`` or ``I``, as seqeval calls it."""
@@ -28,19 +36,19 @@ def spans_of(tags: Sequence[str]) -> set[Span]:
     """Return the spans of one sentence.
 
     Args:
-        tags: ``O``, ``B-TYPE`` or ``I-TYPE``, one for each word.
+        tags: ``O``, ``B-TYPE`` or ``I-TYPE``, one for each word; or the letters of IOBES, BILOU and BMEWO.
 
     Raises:
         DataError: Something else.
     """
     spans: set[Span] = set()
     start, kind = 0, ""  # no type: outside
-    for place, tag in enumerate([*tags, "O"]):
+    for place, tag in enumerate([*repair_tags(tags), "O"]):
         letter, type_ = _parts(tag)
-        if kind and (letter != "I" or type_ != kind):
+        if kind and letter != "I":
             spans.add((kind, start, place))
             kind = ""
-        if letter != "O" and not kind:
+        if letter == "B":
             start, kind = place, type_
     return spans
 
@@ -55,26 +63,30 @@ def check_tag(tag: str) -> None:
 
 
 def repair_tags(tags: Sequence[str]) -> list[str]:
-    """Let each span begin at a ``B``; they stay the same spans.
+    """Write spans in BIO (IOB2), each beginning at a ``B``; they stay the same spans.
 
     Raises:
         DataError: As :func:`spans_of`.
     """
-    result, before = [], ""
+    result, open_type = [], ""
     for tag in tags:
         letter, type_ = _parts(tag)
-        result.append(f"B{tag[1:]}" if letter == "I" and type_ != before else tag)
-        before = type_ if letter != "O" else ""
+        if letter == "O":
+            result.append(tag)
+        else:
+            begins = letter in BEGINS or type_ != open_type
+            result.append(f"{'B' if begins else 'I'}{tag[1:]}")
+        open_type = "" if letter == "O" or letter in ENDS else type_
     return result
 
 
 def _parts(tag: str) -> tuple[str, str]:
     """Split a tag into letter and type."""
     letter, hyphen, type_ = tag.partition("-")
-    if letter not in ("B", "I", "O") or (letter == "O" and hyphen):
+    if letter not in SPAN_LETTERS or (letter == "O" and hyphen):
         raise DataError(
-            f"{tag!r} is not a BIO tag; expected O, B-TYPE or I-TYPE. Tags that are not spans, such as parts of "
-            "speech, are a task with `scheme: plain`, scored by tag_accuracy"
+            f"{tag!r} is not a BIO tag; expected O, B-TYPE or I-TYPE (or the letters of IOBES or BILOU). Tags that are "
+            "not spans, such as parts of speech, are a task with `scheme: plain`, scored by tag_accuracy"
         )
     return letter, type_ or UNTYPED
 

@@ -222,7 +222,12 @@ def _readable(row: Row) -> Row:
         return among[int(value)] if among and value is not None else value
 
     shown = {column: in_words(row.get(column)) for column in ("gold", "value", "before")}
-    return {"text_b": None} | row | shown | {"before_right": row.get("before") is not None and is_right(row, "before")}
+    return (
+        {"text": "", "text_b": None, "confidence": None}
+        | row
+        | shown
+        | {"before_right": row.get("before") is not None and is_right(row, "before")}
+    )
 
 
 def _most_confused(labels: list[str], counts: list[list[int]]) -> str:

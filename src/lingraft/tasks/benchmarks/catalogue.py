@@ -202,6 +202,7 @@ def benchmark_task(
     question_languages: Literal["same", "all"] = "same",
     train_on_evaluation_set: bool = False,
     allow_unseen_labels: bool = False,
+    max_answer_length: int | None = None,
 ) -> Task:
     """Return the task of a benchmark; the options are those of a recipe's ``task`` block.
 
@@ -215,12 +216,15 @@ def benchmark_task(
         question_languages: MLQA: score only questions in the language of the context, or all.
         train_on_evaluation_set: Hold out a part of what is made for evaluation (also in ``train_from``), to learn from.
         allow_unseen_labels: Let the test set have labels that the training set does not; they count as missed.
+        max_answer_length: Tokens that the answer to a question may have; 30 by default.
 
     Raises:
         DataError: Data and options do not fit.
     """
     entry, folder, notes = benchmark(name), data_dir or Path("data") / name, list[str]()
     source, *targets = known_languages(entry, [source_language, *target_languages], folder, notes)
+    if max_answer_length is not None and entry.kind != "span_qa":
+        raise DataError(f"task.max_answer_length: {name} is {entry.kind}, whose answers have no length; leave it out")
     sources = [benchmark(one.name) for one in train_from]
     for one in sources:
         if one.kind != entry.kind:
@@ -240,7 +244,7 @@ def benchmark_task(
     licences = {one.name: one.licence for one in (entry, *sources)}
     return task_of(
         kind=entry.kind,
-        options=entry.options,
+        options=entry.options | ({} if max_answer_length is None else {"max_answer_length": max_answer_length}),
         name=name,
         source_language=source,
         target_languages=targets,
@@ -302,6 +306,7 @@ def _factory(entry: Benchmark) -> Callable[..., Task]:
         question_languages: Literal["same", "all"] = "same",
         train_on_evaluation_set: bool = False,
         allow_unseen_labels: bool = False,
+        max_answer_length: int | None = None,
     ) -> Task:
         return benchmark_task(
             entry.name,
@@ -313,6 +318,7 @@ def _factory(entry: Benchmark) -> Callable[..., Task]:
             question_languages=question_languages,
             train_on_evaluation_set=train_on_evaluation_set,
             allow_unseen_labels=allow_unseen_labels,
+            max_answer_length=max_answer_length,
         )
 
     build.__doc__ = entry.about + "."

@@ -14,7 +14,7 @@ from ...data.afriqa import answered_by_spans
 from ...data.conll import tagged_examples
 from ...data.example_tables import choice_examples, span_rows, tagged_rows
 from ...data.languages import aliases, canonical, display_name, related
-from ...data.squad import shared_groups, squad_examples
+from ...data.squad import read_squad, shared_groups, squad_examples
 from ...data.table import pair_examples
 from ...data.text import suffix_of
 from ..kinds.tagging import check_of
@@ -85,9 +85,11 @@ def _examples(entry: Benchmark, path: Path, language: str, layout: Layout, left_
     fields = layout.fields or entry.fields
     match entry.reader:
         case "squad":
-            found = squad_examples(path, language=language)
+            asked = read_squad(path, language=language)
+            if left_out is not None:
+                left_out.extend([""] * asked.unanswerable)
             mine = _marks(entry, language, layout.where or {})
-            return [example for example in found if example.id.startswith(mine)]
+            return [example for example in asked.examples if example.id.startswith(mine)]
         case "afriqa" if suffix_of(path) == ".json":
             return list(answered_by_spans(path, language=language, left_out=left_out))
         case "afriqa":

@@ -31,6 +31,11 @@ def whole(value: Any) -> Sequence[str]:
     return (str(value),)
 
 
+def no_limit(examples: Sequence[Example], features: Sequence[Features]) -> str:
+    """Return nothing: whatever is right can be given."""
+    return ""
+
+
 def no_columns(example: Example) -> Mapping[str, Any]:
     """Return nothing: a prediction's line has the text, what is right and what was said."""
     return {}
@@ -93,11 +98,18 @@ class Kind:
     logistic regression on pooled states instead of one trained by gradient, the last layer is retrained after
     training, character n-grams and prototypes have classes to speak for, and losses may compare the predictions of
     sentences."""
+    choose_threshold: Callable[[Sequence[Example], Sequence[Features], Sequence[Tensor]], float] | None = None
+    """Development examples, all their rows and the logits of each, made without a threshold, to the threshold that the
+    head then has; for heads that have one."""
     outside: str | None = None
     """The label of what is nothing in particular, as ``O`` among tags: other data that share no more share nothing."""
     answers: Callable[[Any], Sequence[str]] = whole
     """A prediction's value, or what is right, to the answers in it: one, or one for each word. A model that gives
     the same to all has collapsed."""
+
+    limit_of: Callable[[Sequence[Example], Sequence[Features]], str] = no_limit
+    """Examples and all their rows to a sentence on right answers that cannot be given, whatever is learnt; empty where
+    all can."""
 
     # ---- What users see ----------------------------------------------------------------------------
 

@@ -26,6 +26,8 @@ from ...results.metrics.answers import answer_metrics
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
 from .items import Asked, read_columns
+from .no_answer import choose_no_answer, null_scores
+from .span_lengths import describe_long_answers
 from .text_rows import encode_texts
 
 ABSENT = (0, 0)
@@ -41,7 +43,9 @@ COLUMNS = ("question", "context")
 
 
 @kinds.register("span_qa")
-def span_qa_kind(*, stride: int = 96, max_answer_length: int = 30, normaliser: str = "squad") -> Kind:
+def span_qa_kind(
+    *, stride: int = 96, max_answer_length: int = 30, normaliser: str = "squad", unanswerable: bool = False
+) -> Kind:
     """Build the kind of task; there are no labels.
 
     Args:
@@ -49,6 +53,7 @@ def span_qa_kind(*, stride: int = 96, max_answer_length: int = 30, normaliser: s
         max_answer_length: In tokens.
         normaliser: How answers are made comparable; see :mod:`lingraft.answers`. ``mlqa`` without a language
             takes the rules of each context's.
+        unanswerable: Whether "no answer" is one, as in SQuAD v2; scores are then those of its published evaluation.
 
     Raises:
         ConfigError: A number is too small.
@@ -59,6 +64,7 @@ def span_qa_kind(*, stride: int = 96, max_answer_length: int = 30, normaliser: s
     ]
     if problems:
         raise ConfigError(problems, "span_qa")
+    metrics = answer_metrics("mlqa:en" if normaliser == "mlqa" else normaliser, unanswerable=unanswerable)
     return Kind(
         name="span_qa",
         example=SpanExample,
@@ -67,10 +73,27 @@ def span_qa_kind(*, stride: int = 96, max_answer_length: int = 30, normaliser: s
         encode=partial(encode_questions, stride=stride),
         collate=collate_spans,
         loss=span_loss,
-        decode=partial(decode_spans, max_answer_length=max_answer_length),
-        metrics=answer_metrics("mlqa:en" if normaliser == "mlqa" else normaliser),
-        metrics_in=_mlqa_metrics if normaliser == "mlqa" else None,
-        options={"stride": stride, "max_answer_length": max_answer_length, "normaliser": normaliser},
+        decode=partial(decode_spans, max_answer_length=max_answer_length, unanswerable=unanswerable),
+        metrics=metrics,
+        metrics_in=partial(_mlqa_metrics, unanswerable=unanswerable) if normaliser == "mlqa" else None,
+        head="no_answer" if unanswerable else "linear",
+        choose_threshold=(
+            partial(
+                choose_no_answer,
+                decode=partial(decode_spans, max_answer_length=max_answer_length),
+                top_score=partial(top_score, max_answer_length=max_answer_length),
+                f1=metrics["f1"],
+            )
+            if unanswerable
+            else None
+        ),
+        options={
+            "stride": stride,
+            "max_answer_length": max_answer_length,
+            "normaliser": normaliser,
+            **({"unanswerable": True} if unanswerable else {}),
+        },
+        limit_of=partial(describe_long_answers, max_answer_length=max_answer_length),
         columns=languages_of,
         item_columns=COLUMNS,
         read_item=question_with_context,
@@ -81,7 +104,12 @@ def span_qa_kind(*, stride: int = 96, max_answer_length: int = 30, normaliser: s
             pipeline_tag="question-answering",
             item='{"question": "…", "context": "…"}',
             file="questions.jsonl",
-            limit="The answer is always a piece of the context, also where the context does not answer the question.",
+            limit=(
+                "The answer is a piece of the context or none; none is said by a threshold chosen on source-language "
+                "development questions."
+                if unanswerable
+                else "The answer is always a piece of the context, also where the context does not answer the question."
+            ),
         ),
     )
 
@@ -106,9 +134,9 @@ def place_of(prediction: Prediction) -> dict[str, Any]:
 
 
 @cache
-def _mlqa_metrics(language: str) -> Mapping[str, Metric]:
+def _mlqa_metrics(language: str, *, unanswerable: bool = False) -> Mapping[str, Metric]:
     """Return MLQA's rules for contexts in a language."""
-    return answer_metrics(f"mlqa:{language}")
+    return answer_metrics(f"mlqa:{language}", unanswerable=unanswerable)
 
 
 # ---- From questions to windows -----------------------------------------------------------------------
@@ -177,7 +205,7 @@ def _windows(
         rows = []
         for part, (first, last) in enumerate(_ranges(len(context.ids), room, min(stride, room // 2))):
             target = None
-            if example.answers:
+            if example.answers or example.unanswerable:
                 inside = answer is not None and first <= answer[0] and answer[1] < last
                 shift = len(head) - first
                 target = (answer[0] + shift, answer[1] + shift) if answer and inside else ABSENT
@@ -287,26 +315,34 @@ def span_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) ->
 
 
 def decode_spans(
-    examples: Sequence[Any], features: Sequence[Features], logits: Sequence[Tensor], *, max_answer_length: int
+    examples: Sequence[Any],
+    features: Sequence[Features],
+    logits: Sequence[Tensor],
+    *,
+    max_answer_length: int,
+    unanswerable: bool = False,
 ) -> list[Prediction]:
     """Return the best piece of each context over all its windows, cut from the context as it is written.
 
     ``confidence`` is its share of the softmax over all pieces of at most ``max_answer_length`` tokens in all windows.
-    A context without a token to choose gives an empty answer of confidence 0.
+    A context without a token to choose gives an empty answer of confidence 0. Where "no answer" is one, it is empty,
+    and its score (:func:`null_scores`) is that of a further piece.
 
     Args:
         examples: ``N``, in order.
         features: All rows of the examples, one example after the other.
         logits: Of each row.
         max_answer_length: Tokens of an answer at most.
+        unanswerable: Whether "no answer" is one.
     """
+    nulls = null_scores(features, logits) if unanswerable else []
     rows: list[list[tuple[Features, Tensor]]] = []
     for feature, scores in zip(features, logits, strict=True):
         if feature.part == 0:
             rows.append([])
         rows[-1].append((feature, scores))
     predictions = []
-    for example, windows in zip(examples, rows, strict=True):
+    for number, (example, windows) in enumerate(zip(examples, rows, strict=True)):
         best, total = -np.inf, 0.0
         place: Span | None = None
         for feature, scores in windows:
@@ -317,11 +353,21 @@ def decode_spans(
                 total *= np.exp(best - top)
                 best, place = top, (first, last)
             total += exponentials * np.exp(top - best)
+        if unanswerable and nulls[number] > best:
+            total = total * np.exp(best - nulls[number]) if total else 0.0
+            best, place, total = nulls[number], None, total + 1.0
+        elif unanswerable and total:
+            total += np.exp(nulls[number] - best)
         confidence = 1.0 / total if total else 0.0
         start, end = place or (None, None)
         value = example.context[start:end] if place else ""
         predictions.append(Prediction(example.id, example.language, value, float(confidence), start, end))
     return predictions
+
+
+def top_score(feature: Features, logits: Tensor, *, max_answer_length: int) -> float:
+    """Return the score of the best piece of a window; minus infinity where it has none."""
+    return _best_span(feature.offsets, logits, max_answer_length)[0]
 
 
 def _best_span(offsets: Sequence[Span | None], logits: Tensor, longest: int) -> tuple[float, Span, float]:

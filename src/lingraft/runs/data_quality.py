@@ -1,0 +1,117 @@
+"""What a user should know of the data before a run: its classes, spellings, numbers, repeats, and what cannot be given.
+
+``check`` tells all of it; what bounds a result goes into ``data.json`` and the report as well.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from ..core.records import Example, Features
+from ..data.labels import ask_of_numbers, count_labels, describe_variants, samples_of, spelling_variants, visible
+from ..data.near_duplicates import near_duplicates
+from ..tasks.material import Materials
+from ..tasks.repeats import describe_repeats
+
+MOST_CLASSES = 30
+"""So many classes are listed with examples; of the others there is only the number."""
+
+SAMPLES = 3
+LONGEST_SAMPLE = 60
+
+
+def describe_classes(materials: Materials) -> list[str]:
+    """List the classes of the training set, the largest first, with counts and some examples of each."""
+    task = materials.task
+    training = task.examples(task.source_language, "train")
+    counts, samples = count_labels(training), samples_of(training, SAMPLES)
+    if not counts:
+        return []
+    tested = Counter[str]()
+    for examples in materials.test.values():
+        tested += count_labels(examples)
+    of = "classes" if task.kind.classes else "tags"
+    lines = [f"{len(counts)} {of} in the {task.source_language} training set, with counts there and in all test sets:"]
+    for label, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_CLASSES]:
+        shown = ", ".join(f"“{_short(text)}”" for text in samples[label])
+        lines.append(f"  {visible(label)}: {count:,} and {tested[label]:,}; {shown}")
+    if len(counts) > MOST_CLASSES:
+        lines.append(f"  … and {len(counts) - MOST_CLASSES} more")
+    return lines
+
+
+def warn_of_data(materials: Materials) -> list[str]:
+    """Return what is likely not meant: spellings of one class, numbers as classes, texts on both sides of a split."""
+    return [*_warn_of_labels(materials), *_warn_of_repeats(materials), *_warn_of_near_duplicates(materials)]
+
+
+def describe_limits(materials: Materials, features: Mapping[tuple[str, str], Sequence[Features]]) -> list[str]:
+    """Say what the kind of task cannot give, whatever is learnt, on each evaluation set.
+
+    Args:
+        materials: All that is learnt from and tested on.
+        features: The same as token ids, by language and purpose.
+    """
+    task = materials.task
+    sets: list[tuple[str, str, Sequence[Example]]] = [(code, "test", materials.test[code]) for code in task.languages]
+    sets.append((task.source_language, "dev", materials.dev))
+    found = []
+    for language, purpose, examples in sets:
+        if examples and (limit := task.kind.limit_of(examples, features[language, purpose])):
+            found.append(f"{language} {purpose} set: {limit}")
+    return found
+
+
+def _warn_of_labels(materials: Materials) -> list[str]:
+    task = materials.task
+    training = count_labels(task.examples(task.source_language, "train"))
+    tested = [one for found in materials.test.values() for one in found]
+    counts = training + count_labels([*task.examples(task.source_language, "dev"), *tested])
+    found = []
+    if variants := spelling_variants(counts):
+        found.append(
+            "labels that differ only in case, blanks, Unicode form or invisible characters are different classes: "
+            f"{describe_variants(variants, counts)}; spell them alike, or set `labels: normalise` in the task block"
+        )
+    if task.kind.classes and (question := ask_of_numbers(training)):
+        found.append(question)
+    return found
+
+
+def _warn_of_repeats(materials: Materials) -> list[str]:
+    task = materials.task
+    source = task.source_language
+    files = {(source, "dev"): task.examples(source, "dev")}
+    files |= {(code, "test"): examples for code, examples in materials.test.items()}
+    repeats = describe_repeats(source, task.examples(source, "train"), files)
+    return [f"{repeat}; they are left out of what is learnt from" for repeat in repeats]
+
+
+def _warn_of_near_duplicates(materials: Materials) -> list[str]:
+    """Warn of test texts that are nearly the same as a text that is learnt from with its label."""
+    labelled = {
+        example.id: example
+        for draw in materials.draws
+        for examples in (draw.labelled, *draw.shots.values())
+        for example in examples
+    }
+    known = ["\n".join(example.identity) for example in labelled.values()]
+    found = []
+    for language, examples in materials.test.items():
+        texts = ["\n".join(example.identity) for example in examples]
+        near = near_duplicates(known, texts)
+        if near:
+            first = max(near, key=lambda one: one.similarity)
+            found.append(
+                f"{len(near):,} of {len(texts):,} {language} test texts are nearly the same as a training text, so the "
+                f"score may be too good: “{_short(texts[first.text])}” and “{_short(known[first.known])}”; take one of "
+                "each two out if they should not be in both"
+            )
+    return found
+
+
+def _short(text: str) -> str:
+    """Return the start of a text on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_SAMPLE else f"{line[: LONGEST_SAMPLE - 1].rstrip()}…"
