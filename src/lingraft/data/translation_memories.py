@@ -92,7 +92,7 @@ def _units(text: _Recoded) -> Iterator[Element]:
             text.since = 0
             for outer in within:
                 del outer[:]  # what has been seen, or millions of empty elements stay
-        if element is inside:
+        if inside is not None:
             inside = None
             yield element
 
