@@ -94,8 +94,8 @@ def _units(text: _Recoded) -> Iterator[Element]:
             for outer in within:
                 del outer[:]  # what has been seen, or millions of empty elements stay
         if inside is not None:
-            unit, inside = inside, None
-            yield unit
+            inside = None
+            yield element
 
 
 def _encoding(head: bytes, path: Path) -> str:
