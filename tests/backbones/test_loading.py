@@ -401,9 +401,7 @@ def test_a_configuration_of_a_far_larger_model_takes_no_memory(copied):
     """Parameters are counted before room is made for them."""
     config = json.loads((copied / "config.json").read_text(encoding="utf-8"))
     (copied / "config.json").write_text(json.dumps(config | {"intermediate_size": 10**7}), encoding="utf-8")
-    with pytest.raises(
-        CheckpointError, match="1,470,010,080 parameters, and its files hold 15,384"
-    ):
+    with pytest.raises(CheckpointError, match="1,470,010,080 parameters, and its files hold 15,384"):
         load_backbone(str(copied))
 
 
