@@ -31,7 +31,7 @@ def contradictions(folder):
     checks.append(("backbone", summary["backbone"]["weights_digest"], summary["backbone"]["digest_after"]))
     for trial, place in places.items():
         record, identity = (json.loads((place / f"{name}.json").read_bytes()) for name in ("trial", "identity"))
-        files, _ = record.pop("files"), record.pop("format", None)
+        files, _ = record.pop("files"), record.pop("format")
         checks.append((f"{trial}: facts", record, summary["trials"][trial]))
         checks.append((f"{trial}: backbone", identity["backbone"], summary["backbone"]["weights_digest"]))
         left = [*place.iterdir(), *(folder / "predictions" / trial).iterdir()]

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from lingraft.core.errors import CheckpointError, RunError
-from lingraft.core.files import locked, read_lines, read_object
+from lingraft.core.files import locked, publish_folder, read_lines, read_object
 from lingraft.core.outside import OBJECT_BYTES, open_regular, parse_object, read_bytes, refuse_links
 
 
@@ -109,3 +109,18 @@ def test_a_link_anywhere_in_a_run_folder_is_refused(tmp_path):
     (tmp_path / "run" / "trials" / "one").symlink_to(tmp_path)
     with pytest.raises(RunError, match="one is a link, and links in a run folder are not followed"):
         refuse_links(tmp_path / "link")
+
+
+def test_a_published_folder_is_as_readable_as_the_umask_allows(tmp_path):
+    """Whatever mode a library gave its files: a shared cache is of use to others."""
+    (tmp_path / "made").mkdir(mode=0o700)
+    (tmp_path / "made" / "model.safetensors").touch(mode=0o600)
+    before = os.umask(0o027)
+    try:
+        publish_folder(tmp_path / "made", tmp_path / "there")
+    finally:
+        os.umask(before)
+    modes = [
+        oct(path.stat().st_mode & 0o777) for path in (tmp_path / "there", tmp_path / "there" / "model.safetensors")
+    ]
+    assert modes == ["0o750", "0o640"]

@@ -51,7 +51,7 @@ def trained(tmp_path, monkeypatch):
         recipe = parse_recipe({"task": block, "seeds": [7], "shots": {"k": [0, 5]}})
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
         (folder / "summary.json").write_text('{"selected_trial": "k5-draw0-seed7"}', encoding="utf-8")
-        monkeypatch.setattr(rescore, "load", lambda path: stub)
+        monkeypatch.setattr(rescore, "load", lambda path, backbone: stub)
         return folder
 
     return make
