@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -115,38 +117,34 @@ def _no_json(where: str, error: Exception) -> DataError:
 @sources.register("csv")
 def comma_separated() -> Source:
     """CSV with a header; cells may be quoted, and be separated by semicolons, tabs or bars."""
-    return _rows_below_header
+    return partial(_rows_below_header, usual=",")
 
 
 @sources.register("tsv")
 def tab_separated() -> Source:
     """TSV with a header; quotes are ordinary characters."""
-    return _rows_below_header
+    return partial(_rows_below_header, usual="\t")
 
 
-def _rows_below_header(path: Path) -> Iterator[Row]:
+def _rows_below_header(path: Path, usual: str) -> Iterator[Row]:
     header: list[str] | None = None
-    for number, cells in read_cells(path):
+    separator, rows = _cells_of(path, usual)
+    for number, cells in rows:
         if header is None:
             header = _checked_header(cells, path, number)
         elif len(cells) == len(header):
             yield number, dict(zip(header, cells, strict=True))
         else:
+            tabs = separator == usual == "\t"
+            cure = (
+                "columns are separated by one tab each"
+                if tabs
+                else f"put texts with {DELIMITERS[separator]} in double quotes"
+            )
             raise DataError(
                 f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}, but the header has "
-                f"{len(header)} ({', '.join(header)}); {_cure(path)}"
+                f"{len(header)} ({', '.join(header)}); {cure}"
             )
-
-
-def _cure(path: Path) -> str:
-    separator = _separator(path)
-    if separator == "\t" and suffix_of(path) == ".tsv":
-        return "columns are separated by one tab each"
-    return f"put texts with {DELIMITERS[separator]} in double quotes"
-
-
-def _separator(path: Path) -> str:
-    return delimiter_of(path) or USUAL[suffix_of(path)]
 
 
 def read_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -155,11 +153,26 @@ def read_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
     Raises:
         DataError: As :func:`read_lines`; or a quote is left open, or a cell is too long.
     """
-    separator = _separator(path)
-    if separator == "\t" and suffix_of(path) == ".tsv":
-        yield from ((number, line.split("\t")) for number, line in read_lines(path) if line)
-        return
-    reader = csv.reader((f"{line}\n" for _, line in read_lines(path)), delimiter=separator, strict=True)
+    yield from _cells_of(path, USUAL[suffix_of(path)])[1]
+
+
+def _cells_of(path: Path, usual: str) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    """Return what separates the cells, as the first line shows, and each row with the line that it begins on."""
+    lines, ahead = read_lines(path), []
+    for numbered in lines:
+        ahead.append(numbered)
+        if numbered[1].strip():
+            break
+    separator = (_delimiter(ahead[-1][1], usual) if ahead else None) or usual
+    whole = chain(ahead, lines)
+    if separator == usual == "\t":
+        return separator, ((number, line.split("\t")) for number, line in whole if line)
+    return separator, _quoted_rows(
+        path, csv.reader((f"{line}\n" for _, line in whole), delimiter=separator, strict=True)
+    )
+
+
+def _quoted_rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
     while True:
         number = reader.line_num + 1  # where the row begins: a quoted cell may hold line breaks
         try:
@@ -193,6 +206,10 @@ def delimiter_of(path: Path) -> str | None:
     if usual is None:
         return None
     header = next((line for _, line in read_lines(path) if line.strip()), "")
+    return _delimiter(header, usual)
+
+
+def _delimiter(header: str, usual: str) -> str | None:
     found = {one: width for one in DELIMITERS if (width := len(_cells(header, one))) > 1}
     return usual if usual in found else max(found, key=lambda one: found[one], default=None)
 

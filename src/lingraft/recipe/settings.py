@@ -133,7 +133,7 @@ class ParallelSettings(BaseModel):
     """Path with `{language}` in it: .tsv, .csv, .jsonl, .tmx, .po, .mo, .txt (lexicon or source side of line files)."""
     target_files: str | None = None
     """Target side, where the two languages are two line files."""
-    fields: dict[str, str | Annotated[int, Field(strict=True, ge=1)]] | None = None
+    fields: dict[str, str | Annotated[int, Field(strict=True, ge=1, le=1_000)]] | None = None
     """Columns of `source` and `target` in tables: their names or, in a .tsv or .csv without a header, their numbers
     from 1."""
     from_: Literal["task"] | None = Field(default=None, alias="from")

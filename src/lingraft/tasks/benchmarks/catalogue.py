@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from ...core.amounts import Count
+from ...core.amounts import Count, CountOrNone
 from ...core.errors import DataError
 from ...core.records import Example
 from ...core.registry import unknown
@@ -202,7 +202,7 @@ def benchmark_task(
     question_languages: Literal["same", "all"] = "same",
     train_on_evaluation_set: bool = False,
     allow_unseen_labels: bool = False,
-    max_answer_length: int | None = None,
+    max_answer_length: CountOrNone | None = None,
 ) -> Task:
     """Return the task of a benchmark; the options are those of a recipe's ``task`` block.
 
@@ -306,7 +306,7 @@ def _factory(entry: Benchmark) -> Callable[..., Task]:
         question_languages: Literal["same", "all"] = "same",
         train_on_evaluation_set: bool = False,
         allow_unseen_labels: bool = False,
-        max_answer_length: int | None = None,
+        max_answer_length: CountOrNone | None = None,
     ) -> Task:
         return benchmark_task(
             entry.name,
