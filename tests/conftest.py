@@ -2,6 +2,7 @@
 
 import gc
 import io
+import signal
 import sys
 from types import SimpleNamespace
 
@@ -98,3 +99,13 @@ def command(monkeypatch, capfd):
         return SimpleNamespace(code=end.value.code or 0, out=printed.out, err=printed.err)
 
     return call
+
+
+@pytest.fixture
+def usual_signals():
+    """Signals end this process as they do one that a terminal started; who runs the tests may have had them ignored."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

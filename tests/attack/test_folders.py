@@ -68,7 +68,8 @@ def attack(made, tmp_path):
         source, folder = made[0] / name, tmp_path / name
         files = sorted(path.relative_to(source) for path in source.rglob("*.json*") if chosen(path))
         found = {}
-        for seed in range(count * TIMES):
+        tried = round(count * TIMES)
+        for seed in range(tried):
             rng = random.Random(seed)
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(source, folder)
@@ -79,7 +80,7 @@ def attack(made, tmp_path):
                 warnings.simplefilter("ignore")
                 if said := fault_of(lambda: read(folder)):
                     found[seed, str(file.relative_to(folder))] = said
-        return count * TIMES, found
+        return tried, found
 
     return throw
 
@@ -189,7 +190,7 @@ def test_hostile_adaptations_predict_or_are_refused(made, tiny_backbone, tmp_pat
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["lingraft"])
             sources.append(({name: file.get_tensor(name) for name in file.keys()}, about))  # noqa: SIM118
-    path, found, count = tmp_path / "adaptation.safetensors", {}, 400 * TIMES
+    path, found, count = tmp_path / "adaptation.safetensors", {}, round(400 * TIMES)
     for seed in range(count):
         rng = random.Random(seed)
         tensors, about = rng.choice(sources)
@@ -232,7 +233,7 @@ def test_hostile_checkpoints_are_loaded_or_refused(tiny_checkpoint, tmp_path):
     """Configuration, tokenizer, headers of the weights, index of several files."""
     with safe_open(tiny_checkpoint / "model.safetensors", framework="pt") as file:
         index = {"metadata": {}, "weight_map": dict.fromkeys(file.keys(), "model.safetensors")}
-    folder, found, count = tmp_path / "model", {}, 350 * TIMES
+    folder, found, count = tmp_path / "model", {}, round(350 * TIMES)
     for seed in range(count):
         rng = random.Random(seed)
         shutil.rmtree(folder, ignore_errors=True)

@@ -16,7 +16,7 @@ from lingraft.recipe.parsing import read_recipe
 from quick_run import differing, run
 from second_reader import contradictions
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.usefixtures("usual_signals")]
 
 SMALL = [
     *("seeds=[1]", "train.num_train_epochs=2", "train.batch_size=8", "device=cpu", "prompt.name=input"),

@@ -8,6 +8,8 @@ import pytest
 
 from lingraft.core.signals import ASKED_TO_END, ending_in_order
 
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 
 @pytest.mark.parametrize("number", ASKED_TO_END)
 def test_the_first_signal_unwinds_and_the_next_one_would_kill(number):
