@@ -63,7 +63,7 @@ def test_every_mistake_comes_at_once():
         "shotz: unknown key 'shotz'; did you mean 'shots'?",
         "train.learning_rat: unknown key 'learning_rat'; did you mean 'learning_rate'?",
         "train.batch_size: Input should be greater than 0",
-        "prompt.name: unknown prompts 'deap'; did you mean 'deep'?",
+        "prompt.name: unknown prompt 'deap'; did you mean 'deep'?",
         "adapter.widht: unknown option of bottleneck 'widht'; did you mean 'width'?",
         "adapter.width: Input should be a valid integer",
         "alignment.0.weight: Input should be greater than 0",

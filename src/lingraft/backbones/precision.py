@@ -77,7 +77,7 @@ def choose_precision(
         return Choice("float32", f"a model of width {width} does not spend its time on products")
     rates = (measure or remembered_rates)(width)
     factor = rates["bfloat16"] / rates["float32"]
-    compared = f"products in bfloat16 are {factor:.1f} times as fast here as in float32"
+    compared = f"bfloat16 is {factor:.1f} times as fast here as float32"
     if factor >= CLEARLY_FASTER:
         return Choice("bfloat16", compared)
     return Choice("float32", f"{compared}, and less than {CLEARLY_FASTER} is not worth their rounding")

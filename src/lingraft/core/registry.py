@@ -42,8 +42,8 @@ class Registry:
 
     @property
     def kind(self) -> str:
-        """The last part of the group's name, as messages call it."""
-        return self.group.rpartition(".")[2]
+        """What is registered, as messages call one of it: the last part of the group's name, in the singular."""
+        return self.group.rpartition(".")[2].removesuffix("s").replace("_", " ")
 
     def register(self, name: str) -> Callable[[Factory], Factory]:
         """Return a decorator that files a factory under ``name``."""

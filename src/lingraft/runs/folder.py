@@ -125,9 +125,10 @@ def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
         RunError: They do.
     """
     if changed := changed_settings(folder, recipe):
+        count = f"{len(changed)} settings differ, e.g." if len(changed) > 1 else "one setting differs:"
         raise RunError(
-            f"{folder} holds a run of another recipe: {len(changed)} settings differ, e.g. {changed[0]}; "
-            "choose another output_dir, or delete that folder"
+            f"{folder} holds a run of another recipe: {count} {changed[0]}; choose another output_dir, or delete that "
+            "folder"
         )
 
 

@@ -90,7 +90,7 @@ def plan(
         f"seeds {recipe.seeds})",
         f"tokens: {work.tokens_encoded:,} to encode once; {sum(one.tokens for one in work.trials):,} to train on, in "
         f"{sum(one.steps for one in work.trials):,} steps; cache: {size / 1e6:,.0f} MB",
-        f"precision of products: {choice.precision} ({choice.why})",
+        f"precision of matrix products: {choice.precision} ({choice.why})",
         f"estimated time on this machine ({device.type}): {_readable(_estimated_seconds(recipe, work, rate))}",
         f"estimated memory: {_gigabytes(needs.host + needs.device)}"
         + (f", {_gigabytes(needs.device)} of it on {device}" if device.type != "cpu" else "")
