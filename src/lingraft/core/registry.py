@@ -43,7 +43,7 @@ class Registry:
     @property
     def kind(self) -> str:
         """What is registered, as messages call one of it: the last part of the group's name, in the singular."""
-        return self.group.rpartition(".")[2].removesuffix("s").replace("_", " ")
+        return self.group.rpartition(".")[2].removesuffix("s")
 
     def register(self, name: str) -> Callable[[Factory], Factory]:
         """Return a decorator that files a factory under ``name``."""
