@@ -15,12 +15,13 @@ from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft.cli.main import app
 from lingraft.core.errors import CheckpointError, ConfigError, RunError
 from lingraft.core.files import read_lines, read_object, write_json, write_lines
+from lingraft.core.memory import peak_bytes
 from lingraft.core.progress import Advance
 from lingraft.experiments.compare import compare
 from lingraft.experiments.cost import estimates
 from lingraft.experiments.methods import built_in_methods, list_methods
 from lingraft.experiments.processes import start_worker, work
-from lingraft.experiments.worker import chosen_rate, peak_bytes, run_method
+from lingraft.experiments.worker import chosen_rate, run_method
 from lingraft.recipe.comparison import METHODS, CompareSettings
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.comparison import _sharing, blocks, read_comparison

@@ -7,14 +7,12 @@ standard output: ``share`` of a trial that is done, ``error``, ``impossible``.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +25,7 @@ from ..backbones.encoding import Encoded
 from ..backbones.state_table import IdTable, StateView
 from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
+from ..core.memory import forget_peak, peak_bytes
 from ..core.progress import Advance, Reporter
 from ..core.records import IDS, Example, Trial
 from ..core.signals import ending_in_order
@@ -349,27 +348,6 @@ def _note_memory(path: Path) -> None:
     before, now = read_object(path, MEMORY).get("peak_bytes") or 0, peak_bytes()
     if now is not None:
         write_json(path, {"peak_bytes": max(before, now)})
-
-
-def forget_peak() -> None:
-    """Begin to measure anew, where the system can (Linux): reading a checkpoint is not training."""
-    gc.collect()
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_bytes() -> int | None:
-    """Return the most memory that this process held since the peak was forgotten; None where it is not known."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux: its getrusage starts at what the parent held
-        found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), flags=re.MULTILINE)
-        return int(found[1]) * 1024 if found else None
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 # ---- Telling the parent ----------------------------------------------------------------------------
