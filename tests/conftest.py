@@ -8,11 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import settings
 
 from lingraft.core.errors import CheckpointError
 from lingraft.core.records import States
 from tiny import SHARED_DATA, USERS_CACHE, random_model, save_checkpoint
 
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of what is tested
+settings.load_profile("unhurried")
 gc.disable()  # while modules are imported there is no garbage to find
 
 
