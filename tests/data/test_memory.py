@@ -110,3 +110,9 @@ def test_pairs_may_be_in_memory():
         path = locate("parallel.memory", "swh-Latn")
         found = read_parallel(path, source_language="eng-Latn", target_language="swh-Latn")
     assert [(pair.source, pair.target) for pair in found.pairs] == [(row["en"], row["sw"]) for row in pairs]
+
+
+def test_a_language_has_one_table():
+    """In whatever spellings it is named: neither table is left out in silence."""
+    with pytest.raises(DataError, match="names a language twice, in two spellings: swh, sw"):
+        name_tables("train", {"swh": [{"text": "ada"}], "sw": [{"text": "beli"}]})

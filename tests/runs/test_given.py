@@ -81,3 +81,10 @@ def test_data_of_an_unknown_name_is_refused():
     """Before anything is read."""
     with pytest.raises(ConfigError, match=r"data: unknown key 'trian'; did you mean 'train'"):
         lingraft.run({"task": {"name": "classification"}}, data={"trian": []})
+
+
+@pytest.mark.parametrize("data", [[{"text": "ada"}], 5, "train.csv"])
+def test_data_that_are_no_mapping_are_refused(data):
+    """A table alone is a likely slip."""
+    with pytest.raises(ConfigError, match="data: expected a mapping such as"), given_data(data):
+        pass

@@ -84,6 +84,18 @@ def test_setting_aside_goes_on_where_it_was_stopped(world, tiny_checkpoint, fold
     assert {path.name for path in folder.iterdir()} == {".lock", "earlier", "recipe.yaml", "run.json"}
 
 
+def test_what_was_set_aside_before_is_not_moved_upon(world, tiny_checkpoint, folder):
+    """Whoever goes back to fewer languages amid a move has another run there; both are kept, whole."""
+    earlier = folder / "earlier" / "1-target"
+    (earlier / "trials").mkdir(parents=True)
+    (earlier / "README.md").write_text("another run")
+    names = set(content(folder)) - {name for name in content(folder) if name.startswith("earlier/")}
+    place = set_aside(folder, recipe(world, tiny_checkpoint, folder, [OTHER, TARGET]))
+    assert place == folder / "earlier" / "1-target-2"
+    assert set(content(place)) == names
+    assert content(earlier) == {"README.md": b"another run"}
+
+
 @pytest.mark.parametrize(
     ("targets", "overrides"),
     [([OTHER], []), ([TARGET], []), ([TARGET, OTHER], ["train.batch_size=4"]), ([], [])],

@@ -170,6 +170,20 @@ def test_a_run_for_one_language_needs_none(tiny_backbone):
     assert language_of(adapted_of(tiny_backbone, languages=())) == ("eng-Latn", [])
 
 
+@pytest.mark.parametrize("targets", [(), ("yor-Latn",)])
+def test_no_name_is_no_language(tiny_backbone, targets):
+    """An empty one is as none at all."""
+    one = adapted_of(tiny_backbone, languages=targets)
+    assert language_of(one, "") == language_of(one)
+
+
+@pytest.mark.parametrize("language", [["swh"], 5])
+def test_a_language_is_a_name(tiny_backbone, language):
+    """What is none is refused in one line."""
+    with pytest.raises(DataError, match="language: expected the name of one language, got"):
+        list(adapted_of(tiny_backbone).predict(["ada"], language=language))
+
+
 def test_a_target_that_nothing_was_trained_for_says_what_was(tiny_backbone):
     """It had nothing to learn from; the shared part did, and in which languages."""
     adapted = adapted_of(tiny_backbone, names=OwnNames(targets=("yor-Latn", "swh-Latn")))

@@ -144,8 +144,13 @@ def name_tables(split: str, given: Table) -> tuple[dict[str, Table], str | dict[
 
     Returns:
         The tables by name, and the name, or the names by language, as a recipe's ``files`` has them.
+
+    Raises:
+        DataError: Two tables are of one language.
     """
     if not isinstance(given, Mapping):
         return {f"{split}{SUFFIX}": given}, f"{split}{SUFFIX}"
     names = {str(code): f"{split}-{canonical(str(code))}{SUFFIX}" for code in given}
+    if len(set(names.values())) < len(given):
+        raise DataError(f"data.{split}: names a language twice, in two spellings: {', '.join(names)}; join its tables")
     return {names[str(code)]: table for code, table in given.items()}, names

@@ -27,6 +27,8 @@ def given_data(data: Mapping[str, Any] | None) -> Iterator[list[str]]:
         ConfigError: There are other keys.
         DataError: Something is no table.
     """
+    if not isinstance(data, Mapping | None):
+        raise ConfigError([f'data: expected a mapping such as {{"train": …, "test": …}}, got {type(data).__name__}'])
     tables, files, settings = dict[str, Any](), dict[str, Any](), list[str]()
     for key, table in (data or {}).items():
         if key == PARALLEL:

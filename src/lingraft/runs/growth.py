@@ -46,7 +46,25 @@ def earlier_place(folder: Path, recipe: Recipe) -> Path | None:
         return None  # whatever it holds, it is no run of fewer languages
     if not before < now or not _is_grown(_other_settings(theirs), _other_settings(ours)):
         return None
-    return folder / EARLIER / f"{len(before)}-target{'' if len(before) == 1 else 's'}"
+    return _free_place(folder, folder / EARLIER / f"{len(before)}-target{'' if len(before) == 1 else 's'}")
+
+
+def _free_place(folder: Path, place: Path) -> Path:
+    """Return ``place``, or the next of its names that holds nothing of what would be moved: another run is there."""
+    moved, number, found = _moved(folder), 1, place
+    while any((found / entry.name).exists() for entry in moved):
+        number += 1
+        found = place.with_name(f"{place.name}-{number}")
+    return found
+
+
+def _moved(folder: Path) -> list[Path]:
+    """Return what of a run's folder is set aside."""
+    return [
+        entry
+        for entry in sorted(folder.iterdir())
+        if entry.name not in (*KEPT, EARLIER) and not entry.name.startswith(".")
+    ]
 
 
 def set_aside(folder: Path, recipe: Recipe) -> Path | None:
@@ -63,9 +81,8 @@ def set_aside(folder: Path, recipe: Recipe) -> Path | None:
         return None
     for name in KEPT:
         write_atomically(place / name, partial(_copy, folder / name))
-    for entry in sorted(folder.iterdir()):
-        if entry.name not in (*KEPT, EARLIER) and not entry.name.startswith("."):
-            entry.rename(place / entry.name)
+    for entry in _moved(folder):
+        entry.rename(place / entry.name)
     return place
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
-from ..core.errors import CheckpointError, ConfigError
+from ..core.errors import CheckpointError, ConfigError, DataError, shown
 from ..core.files import read_object
 from ..core.records import Example, Features, Prediction, States
 from ..data.languages import among, canonical
@@ -150,6 +150,9 @@ class Adapted:
 
     def _code(self, language: str | None) -> str:
         """Return the language whose parts are used; warn where the task part has to do."""
+        if not isinstance(language, str | None):
+            raise DataError(f"language: expected the name of one language, got {shown(language)}")
+        language = language or None
         if language is None and len(self.targets) != 1:
             if self.targets:
                 known = ", ".join(self.targets)

@@ -175,6 +175,10 @@ class OwnFiles:
                 raise DataError(
                     f"task.files.{split} has no file of {_named(language)}; it has those of {', '.join(pattern)}"
                 )
+            if len(names) > 1:
+                raise DataError(
+                    f"task.files.{split} names {_named(language)} twice, as {' and '.join(names)}; give one file"
+                )
             return locate(pattern[names[0]], language, self.folder, self.notes)
         if language != self.source and "{language}" not in pattern and "language" not in self.columns:
             raise DataError(
