@@ -239,6 +239,19 @@ def test_the_command_writes_a_table_a_file_and_the_licence(nusax, trained, call,
     ]  # fmt: skip
 
 
+def test_scores_are_written_over_nothing_but_scores(nusax, trained, call, tmp_path):
+    """Earlier ones, or an empty file; whatever else somebody has there stays."""
+    folder, written = trained(Stub("classification", LABELS, last_word)), tmp_path / "mine.csv"
+    arguments = ("--task", "nusax", "--data-dir", nusax, "--languages", "en", "--output", written)
+    written.write_text("text,label\nada,river\n")
+    refused = call("evaluate", folder, *arguments)
+    assert (refused.code, written.read_text()) == (1, "text,label\nada,river\n")
+    assert "holds no scores; give another name" in refused.err
+    written.write_text("")
+    assert [call("evaluate", folder, *arguments).code for _ in range(2)] == [0, 0]
+    assert len(written.read_text(encoding="utf-8").splitlines()) == 2
+
+
 def test_the_command_refuses_in_one_line(nusax, trained, call):
     """An unknown benchmark is answered with the nearest."""
     printed = call("evaluate", trained(Stub("classification", LABELS, last_word)), "--task", "nusac")

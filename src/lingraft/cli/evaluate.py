@@ -36,6 +36,8 @@ def evaluate(
     from ..runs.rescore import rescore
 
     asked = languages.split(",") if languages else None
+    if output is not None:
+        _refuse_others_file(output)
     scores = rescore(
         folder,
         asked,
@@ -55,6 +57,27 @@ def evaluate(
         from ..core.files import write_lines
 
         write_lines(output, [asdict(one) for _, one in scores])
+
+
+def _refuse_others_file(output: Path) -> None:
+    """Refuse to write scores over anything but scores.
+
+    Raises:
+        ConfigError: There is a file of something else.
+    """
+    import json
+    from contextlib import suppress
+
+    from ..core.errors import ConfigError
+
+    if not output.exists():
+        return
+    with suppress(OSError, ValueError, AttributeError):
+        with output.open(encoding="utf-8") as lines:
+            first = lines.readline(10_000)
+        if not first.strip() or {"metric", "value", "language"} <= json.loads(first).keys():
+            return
+    raise ConfigError([f"{output} is there already, and holds no scores; give another name"], where="--output")
 
 
 def _show(folder: Path, scores: Sequence[tuple[str, Score]], split: str, *, beside_run: bool) -> None:
