@@ -19,6 +19,7 @@ def list_(
             "tasks",
             "prompts",
             "adapters",
+            "maps",
             "alignment",
             "augmentation",
             "freezing",

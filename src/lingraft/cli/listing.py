@@ -35,11 +35,14 @@ def _registry(kind: str) -> Registry:
         from ..data import sources
 
         return sources
-    return registry_of(
-        {"tasks": "task", "prompts": "prompt", "adapters": "adapter", "augmentation": "parallel.augmentation"}.get(
-            kind, kind
-        )
-    )
+    blocks = {
+        "tasks": "task",
+        "prompts": "prompt",
+        "adapters": "adapter",
+        "maps": "map",
+        "augmentation": "parallel.augmentation",
+    }
+    return registry_of(blocks.get(kind, kind))
 
 
 def _first_comment(text: str) -> str:

@@ -18,6 +18,8 @@ CountOrNone = Annotated[int, Field(ge=0, le=10**9)]
 Rounds = Annotated[int, Field(gt=0, le=10_000)]
 """How often something that takes time is done: epochs, iterations."""
 
+RoundsOrNone = Annotated[int, Field(ge=0, le=10_000)]
+
 Copies = Annotated[int, Field(gt=0, le=100)]
 """How often each sentence is copied; all copies are in memory."""
 

@@ -257,7 +257,7 @@ def run_untrained(trial: Trial, folder: Path, context: Context, method: Method) 
             )
         predicted = predictions_of(list(logits), examples, encoded, task)
         write_lines(
-            folder / "predictions" / trial.name / f"{language}.jsonl", prediction_rows(examples, predicted, None, task)
+            folder / "predictions" / trial.name / f"{language}.jsonl", prediction_rows(examples, predicted, {}, task)
         )
         where: dict[str, Any] = {"method": method.name, "language": language, "trial": trial, "run": folder.name}
         scores += score_by_language(examples, [prediction.value for prediction in predicted], task, **where)

@@ -1,4 +1,4 @@
-"""All that is learned: prompt, adapter, head, text classifiers, and copies of the backbone's own parameters."""
+"""All that is learned: prompt, adapter, head, ensembles of languages, copies of the backbone's own parameters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from ..core.errors import ConfigError
 from ..core.records import Example
 from ..recipe.settings import Block
 from .adapters import Adapter, adapters
-from .heads import Head, TextClassifier
+from .ensembles import LanguageEnsemble
+from .heads import Head
 from .prompts import Initial, prompts
 
 
 class Adaptation(nn.Module):
-    """All that is learned: prompt, adapter, head, text classifiers, unfrozen parameters. Nothing else is ever saved."""
+    """All that is learned: prompt, adapter, head, ensembles, unfrozen parameters. Nothing else is ever saved."""
 
     def __init__(
         self,
@@ -35,28 +36,28 @@ class Adaptation(nn.Module):
         # A parameter's name has dots, a module's attribute must not.
         copies = {name.replace(".", "/"): nn.Parameter(tensor.clone()) for name, tensor in (unfrozen or {}).items()}
         self.unfrozen = nn.ParameterDict(copies)
-        self.text_classifiers = nn.ModuleDict()  # by name and language, fitted when all else is trained
+        self.ensembles = nn.ModuleDict()  # by language, fitted when all else is trained
 
-    def add_text_classifier(self, language: str, classifier: TextClassifier) -> None:
-        """Ensemble ``classifier`` with the network from now on, for texts in ``language``."""
-        if classifier.name not in self.text_classifiers:
-            self.text_classifiers[classifier.name] = nn.ModuleDict()
-        of_language: Any = self.text_classifiers[classifier.name]
-        of_language[language] = classifier
+    def add_ensemble(self, language: str, ensemble: LanguageEnsemble) -> None:
+        """Answer by ``ensemble`` from now on, for texts in ``language``."""
+        self.ensembles[language] = ensemble
 
-    def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
-        """Return the network's logits of examples, with what the text classifiers of the language make of them.
+    def ensemble(
+        self, examples: Sequence[Example], logits: list[Tensor], pooled: Tensor, language: str
+    ) -> list[Tensor]:
+        """Return the network's logits of examples, or what the language's ensemble makes of them.
 
         Args:
             examples: Those with two texts are left to the network, and with them all others of the call.
-            logits: ``[C]`` of each example, where the language has a text classifier.
+            logits: ``[C]`` of each example, where the language has an ensemble.
+            pooled: States of the network, ``[N, H]``.
             language: What the examples are read as.
         """
-        for of_language in self.text_classifiers.children():
-            known = dict(of_language.named_children())
-            if language in known and logits and all(len(example.texts) == 1 for example in examples):
-                logits = list(known[language]([example.texts[0] for example in examples], torch.stack(logits)))
-        return logits
+        if language not in self.ensembles or not logits or any(len(example.texts) > 1 for example in examples):
+            return logits
+        texts, of_language = [example.texts[0] for example in examples], self.ensembles[language]
+        with torch.no_grad():
+            return list(of_language(texts, torch.stack(logits), pooled, self.head))
 
     def weights_for(self, language: str) -> str:
         """Return a name that languages share for which the same takes the place of the stack's parameters."""

@@ -27,11 +27,12 @@ from ..core.records import IDS
 from ..recipe.settings import Block
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, build_adaptation
-from .heads import build_head, restore_text_classifiers
+from .ensembles import restore_ensembles
+from .heads import build_head
 from .network import shapes_of
 from .tensor_files import write_tensors
 
-FORMAT = "lingraft-adaptation-1"
+FORMAT = "lingraft-adaptation-2"
 """The form of the file; its number is raised when an older lingraft would misread a newer one's."""
 
 UNFROZEN = "unfrozen."
@@ -119,8 +120,8 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     try:
         _refuse_broken_promises(path, tensors, identity, backbone)
         adaptation = _build(tensors, identity, backbone.stack)
-        for language, classifier in restore_text_classifiers(tensors, str(path)):
-            adaptation.add_text_classifier(language, classifier)
+        for language, ensemble in restore_ensembles(tensors, str(path)).items():
+            adaptation.add_ensemble(language, ensemble)
         adaptation.load_state_dict(tensors)
     except ConfigError as error:
         raise CheckpointError(_misdescribed(path, error)) from None

@@ -36,8 +36,10 @@ class Network(Protocol):
         """Return final states and logits, ``[B, C]`` or ``[B, T, C]``; ``visited`` gets the states after each layer."""
         ...
 
-    def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
-        """Ensemble logits of examples with those of the text classifiers: what evaluation and prediction go by."""
+    def ensemble(
+        self, examples: Sequence[Example], logits: list[Tensor], pooled: Tensor, language: str
+    ) -> list[Tensor]:
+        """Ensemble logits of examples with the language's map and text classifiers: what all answers go by."""
         ...
 
     def train(self, mode: bool = True) -> Any:
@@ -66,9 +68,11 @@ class GraftedModel(nn.Module):
         final = self.run_layers(states, language, visited=visited)
         return final, self.adaptation.head.read(final)
 
-    def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
-        """Return the logits of examples, with what the text classifiers of the language make of them."""
-        return self.adaptation.ensemble(examples, logits, language)
+    def ensemble(
+        self, examples: Sequence[Example], logits: list[Tensor], pooled: Tensor, language: str
+    ) -> list[Tensor]:
+        """Return the logits of examples, with what the language's map and text classifiers make of them."""
+        return self.adaptation.ensemble(examples, logits, pooled, language)
 
     def run_layers(
         self, states: States, language: str, *, adapters_enabled: bool = True, visited: dict[int, States] | None = None

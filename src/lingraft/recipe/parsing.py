@@ -165,6 +165,7 @@ BLOCKS = {
     "parallel.augmentation": ("lingraft.data.augmentation", "augmentation"),
     "prompt": ("lingraft.model.prompts", "prompts"),
     "adapter": ("lingraft.model.adapters", "adapters"),
+    "map": ("lingraft.model.maps", "maps"),
     "alignment": ("lingraft.training.alignment", "alignment"),
     "freezing": ("lingraft.model.freezing", "freezing"),
 }

@@ -7,7 +7,8 @@ from typing import Any
 RENAMED = {
     "train.keep_weight": "train.source_regularisation",
     "train.refit_strength": "train.last_layer_strength",
-    "train.lexical_strength": "train.ngram_classifier_strength",
+    "train.lexical_strength": "train.ngram_classifier",
+    "train.ngram_classifier_strength": "train.ngram_classifier",
     "alignment.special": "alignment.prefix_tokens",
 }
 """Old name -> new name, as paths into a recipe; positions in lists are left out."""

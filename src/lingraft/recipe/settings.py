@@ -27,6 +27,7 @@ from ..core.amounts import (
     LayersOrNone,
     Rate,
     Rounds,
+    RoundsOrNone,
     Share,
 )
 from ..core.errors import shown
@@ -180,8 +181,12 @@ class ParallelSettings(BaseModel):
 class TrainSettings(Settings):
     """How the trained parts learn."""
 
-    num_train_epochs: Rounds = 6
-    """Epochs: how often the parallel pairs are seen (the labelled source examples, where these are more)."""
+    num_train_epochs: RoundsOrNone = 6
+    """Epochs: how often the parallel pairs are seen (the labelled source examples, where these are more); 0 trains
+    nothing by gradient, as the preset `instant`."""
+    head_epochs: Rounds | None = None
+    """Epochs of the frozen head's own training, where none can be fitted (tasks that read tokens); by default as many
+    as `num_train_epochs`."""
     batch_size: int = Field(default=32, gt=0, le=65_536)
     """Texts per language and step."""
     learning_rate: Rate = 2e-3
@@ -205,11 +210,10 @@ class TrainSettings(Settings):
     last_layer_strength: Factor | None = 0.003
     """Last-layer retraining: at the end the head is fitted to the adapted states, with this C (scikit-learn's, smaller
     is more regularised); null keeps the trained head, which was 2.6 points [0.7, 4.6] worse on Hausa and Guarani."""
-    ngram_classifier_strength: Factor | None = 30.0
-    """C of the character n-gram classifier (classification of single texts, with pairs from the task): a logistic
-    regression on a language's character n-grams, trained by label projection from the adapted model's predictions for
-    the translations, and ensembled with the model; null for none, which was 1.3 points [0.2, 2.2] worse in five
-    languages (docs/results/knowledge-transfer.md)."""
+    ngram_classifier: bool = True
+    """Fit a character n-gram classifier for each language (classification of single texts, with pairs from the task): a
+    ridge regression on a language's character n-grams, trained by label projection from the model's predictions for the
+    translations, and ensembled with the model."""
     shot_weight: Factor = 0.2
     """How much a labelled target example counts, where a source example counts 1. A few labels pull the head to where
     these few sentences are: on Hausa and Guarani a weight of 1 was 1.2 points [-0.5, 3.0] worse than 0.2."""
@@ -255,13 +259,14 @@ class Recipe(Settings):
     shots: ShotSettings = ShotSettings()
     prompt: Block | None = Block.model_validate({"name": "deep"})
     adapter: Block | None = Block.model_validate({"name": "bottleneck"})
+    map: Block | None = Block.model_validate({"name": "kernel"})
     freezing: Block = Block.model_validate({"name": "frozen"})
     parallel: ParallelSettings | None = None
     train: TrainSettings = TrainSettings()
     alignment: list[WeightedBlock] = [WeightedBlock.model_validate({"name": "mse"})]
     cache: CacheSettings = CacheSettings()
     preset: str | None = None
-    """Settings to start from: `fast` (the default), `best` or `paper`; what the recipe says itself comes first."""
+    """Settings to start from: `fast` (the default), `instant`, `best` or `paper`; what the recipe says itself comes first."""
     compare: CompareSettings | None = None
     """What `lingraft compare` runs on this recipe's data."""
 

@@ -98,6 +98,8 @@ def resolve_cut(recipe: Recipe, num_layers: int) -> int:
             loss looks where nothing learns.
     """
     highest = freezing.build(recipe.freezing.name, recipe.freezing.options).highest_cut(num_layers)
+    if recipe.train.num_train_epochs == 0 and recipe.backbone.cut == "auto":
+        return num_layers  # nothing above is ever computed twice
     usual = 0 if recipe.prompt and recipe.prompt.name == "input" else usual_cut(num_layers)
     cut = min(usual, highest) if recipe.backbone.cut == "auto" else recipe.backbone.cut
     if recipe.backbone.cut != "auto" and highest == IDS:

@@ -22,7 +22,7 @@ from ..core.records import Example, Trial, as_json
 from ..recipe.settings import Recipe
 from ..tasks.material import Draw, Materials
 
-MEANING = 1
+MEANING = 2
 """Raised whenever the same recipe on the same data would learn or score something else than before."""
 
 FREE = ("compare.", "device", "output_dir", "cache.max_gigabytes")

@@ -247,11 +247,15 @@ def _parts(recipe: Recipe, work: Workload) -> str:
     counts = sorted({trial.trained for trial in work.trials})
     most = f"{counts[-1]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     line = f"trained: {most} parameters (prompt: {_name(recipe.prompt)}, adapter: {_name(recipe.adapter)}, head)"
-    languages = [
-        code for code in work.materials.task.target_languages if any(code in t.ngram_characters for t in work.trials)
-    ]
+    if recipe.train.num_train_epochs == 0:
+        line = "trained by gradient: nothing" + (", but the head" if work.trials[0].head_steps else "")
+    languages = [code for code in work.materials.task.target_languages if any(code in t.fitted for t in work.trials)]
     if languages:
-        line += f"; besides, a character n-gram classifier for {' and '.join(map(display_name, languages))}"
+        parts = [f"a {recipe.map.name} map"] if recipe.map else []
+        parts += ["a character n-gram classifier"] if recipe.train.ngram_classifier else []
+        line += f"; in closed form: {' and '.join(parts)} for {' and '.join(map(display_name, languages))}"
+    elif recipe.train.num_train_epochs == 0:
+        line += "; a head on frozen states is all: a map needs a task with classes, single texts and translations"
     return line
 
 
@@ -259,10 +263,8 @@ def _estimated_seconds(recipe: Recipe, work: Workload, rate: float) -> float:
     """Return the seconds of encoding, of all trials, and of the measurements at the end."""
     stack, depth = work.stack, work.stack.num_layers - max(0, work.cut)
     rate *= EFFICIENCY
-    passes, classes = passes_of(recipe, stack.num_layers), len(work.materials.task.labels)
-    trials = sum(
-        trial_seconds(one, stack, depth=depth, passes=passes, classes=classes, rate=rate) for one in work.trials
-    )
+    passes = passes_of(recipe, stack.num_layers)
+    trials = sum(trial_seconds(one, stack, depth=depth, passes=passes, rate=rate) for one in work.trials)
     encoding = work.tokens_encoded * operations_per_token(stack, stack.num_layers) / rate
     ending = work.tokens_at_the_end * operations_per_token(stack, depth) / rate
     return 2 * STARTING + encoding + trials + ending  # the second process verifies what was saved

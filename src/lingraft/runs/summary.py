@@ -25,6 +25,7 @@ from ..core.version import __version__
 from ..model.adapters.lora import LoraAdapter
 from ..model.adapters.peft_files import export_peft
 from ..model.checkpoint import load_adaptation
+from ..model.ensembles import SAVED as ENSEMBLES
 from ..model.heads import text_classifiers
 from ..recipe.settings import Recipe
 from ..results.findings import reliability
@@ -118,8 +119,10 @@ def _part(parameter: str) -> tuple[str, str]:
     kind, *inner = parameter.split(".")
     if kind == "head":
         return "head", "head"
-    if kind == "text_classifiers":
-        return f"language:{inner[1]}", text_classifiers.build(inner[0]).title
+    if kind == ENSEMBLES:
+        of_map = inner[1] == "map"
+        title = text_classifiers.build(inner[2]).title if inner[1] == "classifiers" else "map" if of_map else "weights"
+        return f"language:{inner[0]}", title
     if kind == "unfrozen":
         return "backbone", "backbone layers" if _backbone_name(parameter).startswith("layers.") else THE_REST
     if inner[:1] == ["gate"]:  # prompt.gate.language.CODE.LAYER

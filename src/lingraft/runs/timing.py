@@ -10,6 +10,7 @@ import torch
 from ..backbones import LayerStack, Precision
 from ..backbones.precision import Rates
 from ..model.freezing import freezing
+from ..model.maps.kernel import MOST_PAIRS
 from ..recipe.settings import Recipe
 from .workload import TrialWork
 
@@ -19,14 +20,14 @@ EFFICIENCY = 0.6
 STEP_PER_PARAMETER = 3e-9
 """Seconds that AdamW takes for a parameter in a step: seven reads and writes of four bytes at 10 GB/s."""
 
-NGRAM_SECONDS = 8e-6
-"""Seconds that a character n-gram classifier takes for a character and a class: six fits, at 500 to 2,000 texts."""
+CUBE_SECONDS = 1.5e-9
+"""Seconds that a map and an n-gram classifier take, for the cube of their texts: two eigenvalue decompositions."""
 
 STARTING = 5.0
 """Seconds for a process to start and to load a backbone."""
 
 
-def trial_seconds(work: TrialWork, stack: LayerStack, *, depth: int, passes: int, classes: int, rate: float) -> float:
+def trial_seconds(work: TrialWork, stack: LayerStack, *, depth: int, passes: int, rate: float) -> float:
     """Return the seconds that a trial takes.
 
     Args:
@@ -34,14 +35,13 @@ def trial_seconds(work: TrialWork, stack: LayerStack, *, depth: int, passes: int
         stack: The layers of the backbone.
         depth: How many of them its tokens go through.
         passes: How often a token in training does: forward is one, each gradient another (see :func:`passes_of`).
-        classes: How many an n-gram classifier tells apart.
         rate: Floating-point operations per second.
     """
     tokens = passes * work.tokens + work.head_tokens + work.tokens_read
     return (
         tokens * operations_per_token(stack, depth) / rate
         + work.steps * work.trained * STEP_PER_PARAMETER
-        + sum(work.ngram_characters.values()) * classes * NGRAM_SECONDS
+        + sum(min(count, MOST_PAIRS) ** 3 for count in work.fitted.values()) * CUBE_SECONDS
     )
 
 

@@ -24,8 +24,9 @@ from ..tasks.folds import without_fold
 from ..tasks.material import Draw, Materials
 from ..training.alignment_terms import AlignmentTerms
 from ..training.batches import compose_epoch, count_epochs, only_labelled
-from ..training.frozen_head import is_trained
-from ..training.head_fits import is_last_layer_retrained, projected_texts
+from ..training.ensembling import texts_of
+from ..training.frozen_head import head_settings, is_trained
+from ..training.head_fits import is_last_layer_retrained
 from ..training.pools import Learnt, learnt_languages
 from .folder import trials_of
 from .needs import Needs, estimate_needs
@@ -54,7 +55,7 @@ class TrialWork:
         tokens_read: What goes forward besides: teachers, development and test sets, last-layer retraining, label
             projection.
         trained: Parameters that learn by gradient.
-        ngram_characters: In the texts that character n-gram classifiers are fitted on, by language.
+        fitted: Texts that the map and the n-gram classifier of each language are fitted to.
     """
 
     trial: Trial
@@ -65,7 +66,7 @@ class TrialWork:
     head_tokens: int
     tokens_read: int
     trained: int
-    ngram_characters: Mapping[str, int]
+    fitted: Mapping[str, int]
 
 
 ADDED_UP = ("steps", "tokens", "head_steps", "head_tokens", "tokens_read")
@@ -192,7 +193,7 @@ class Workload:
         source, targets = self._source_texts(draw), tuple(self._target_texts(one) for one in learnt)
         steps, tokens, by_teacher = self._count_training(trial, source, targets)
         head_steps, head_tokens = self._count_frozen_head(trial, source, targets)
-        projected, characters = self._count_projection(draw, learnt)
+        closed_form, fitted = self._count_closed_form(draw, learnt)
         epochs = count_epochs(targets, train)
         languages = tuple(one.language for one in learnt)
         mined = tuple(code for code in self.materials.unlabelled if code not in languages)
@@ -203,9 +204,9 @@ class Workload:
             tokens=tokens,
             head_steps=head_steps,
             head_tokens=head_tokens,
-            tokens_read=by_teacher + projected + self._count_scoring(epochs, [source, *targets], tested),
+            tokens_read=by_teacher + closed_form + self._count_scoring(epochs, [source, *targets], tested),
             trained=self.trained_parameters((*languages, *mined)),
-            ngram_characters=characters,
+            fitted=fitted,
         )
 
     def _source_texts(self, draw: Draw) -> Texts:
@@ -249,7 +250,7 @@ class Workload:
 
     def _count_frozen_head(self, trial: Trial, source: Texts, targets: Sequence[Texts]) -> tuple[int, int]:
         """Return the steps of the frozen head's own training, and tokens in their batches."""
-        train = self.recipe.train
+        train = head_settings(self.recipe.train)
         if not is_trained(self.materials.task.kind, train):
             return 0, 0
         labelled = [
@@ -275,17 +276,18 @@ class Workload:
             count += dev + sum(texts.count(known) for texts, known in only_labelled(learnt))
         return count
 
-    def _count_projection(self, draw: Draw, learnt: Sequence[Learnt]) -> tuple[int, dict[str, int]]:
-        """Count tokens that are read for the n-gram classifiers, and characters that they are fitted on."""
-        tokens, characters = 0, dict[str, int]()
+    def _count_closed_form(self, draw: Draw, learnt: Sequence[Learnt]) -> tuple[int, dict[str, int]]:
+        """Count tokens that are read for maps and n-gram classifiers, and the texts that they are fitted to."""
+        tokens, fitted = 0, dict[str, int]()
         source = self._tokens[self.materials.task.source_language, "learn"]
         for language in (one.language for one in learnt):
-            pairs, texts = projected_texts(draw, language, self.materials, self.recipe.train)
+            texts, own = texts_of(draw, language, self.materials, self.recipe), self._tokens[language, "learn"]
             if texts:
-                tokens += sum(source[one.id] for one, _ in pairs)
-                tokens += sum(self._tokens[language, "learn"][example.id] for example in texts.values())
-                characters[language] = sum(map(len, texts))
-        return tokens, characters
+                read = (*texts.mapped, *texts.projected)
+                tokens += sum(source[one.id] for one, _ in read) + sum(own[one.id] for _, one in texts.mapped)
+                tokens += sum(own[example.id] for example in texts.texts.values())
+                fitted[language] = max(len(texts.mapped), len(texts.texts))
+        return tokens, fitted
 
     def trained_parameters(self, languages: tuple[str, ...]) -> int:
         """Return how many parameters learn by gradient, counted on the parts themselves."""

@@ -223,10 +223,11 @@ class Adapted:
             return self.kind.encode(examples, self.backbone.tokenizer, identity.max_length, identity.text_prefix)
 
     def _both(self, examples: Sequence[Example], features: Sequence[Features], language: str) -> list[Tensor]:
-        """Return the network's logits, ensembled with those of the language's text classifiers."""
-        return self.model.ensemble(examples, self._logits(features, language), language)
+        """Return the network's logits, or what the language's ensemble makes of them."""
+        return self.model.ensemble(examples, *self._computed(features, language), language)
 
-    def _logits(self, features: Sequence[Features], language: str) -> list[Tensor]:
+    def _computed(self, features: Sequence[Features], language: str) -> tuple[list[Tensor], Tensor]:
+        """Return the network's logits and pooled states of rows."""
         ids = [feature.input_ids for feature in features]
         stack, device = self.backbone.stack, next(self.model.parameters()).device
 
@@ -235,7 +236,7 @@ class Adapted:
             final, logits = self.model(states, language)
             return final, logits
 
-        return predict_in_batches([len(text) for text in ids], compute, width=stack.width, tokens=TOKENS_PER_BATCH)[0]
+        return predict_in_batches([len(text) for text in ids], compute, width=stack.width, tokens=TOKENS_PER_BATCH)
 
 
 def _characters(read: tuple[Any, Example | None]) -> int:

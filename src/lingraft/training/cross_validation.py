@@ -22,8 +22,8 @@ from ..model.network import Network
 from ..tasks.folds import labelled_of, without_fold
 from ..tasks.material import Draw, Fold
 from ..tasks.scores import score_by_language
-from .evaluation import AFTER, BEFORE, predict_examples, prediction_rows
-from .frozen_head import Before
+from .evaluation import AFTER, COLUMNS, predict_examples, prediction_rows
+from .frozen_head import Answer, Before
 from .pools import Context, draw_of
 
 
@@ -34,6 +34,8 @@ class Learnt:
     model: Network
     head: Before | None
     """The frozen head that it began with."""
+    befores: Mapping[str, Answer]
+    """What it is compared with, by name."""
     languages: tuple[str, ...]
     """Target languages that something was learnt of."""
     history: list[dict[str, Any]]
@@ -77,7 +79,7 @@ def cross_validate(
         rows = {row["id"]: row | {"fold": n} for n, kept in enumerate(done) for row in kept["rows"][language]}
         examples = [e for e in labelled_of(draw, language, task.source_language) if e.id in rows]
         write_lines(folder / "predictions" / trial.name / f"{language}.jsonl", [rows[e.id] for e in examples])
-        for method, column in ((BEFORE, "before"), (name, "value")):
+        for method, column in (*COLUMNS.items(), (name, "value")):
             if all(column in row for row in rows.values()):
                 predicted = [rows[example.id][column] for example in examples]
                 where: dict[str, Any] = {"language": language, "trial": trial, "run": folder.name}
@@ -100,7 +102,7 @@ def _predict_fold(learnt: Learnt, context: Context, fold: Fold) -> dict[str, lis
     task, found = context.materials.task, {}
     for language, examples in fold.items():
         encoded = context.pools[language, "learn"]
-        after, before, _ = predict_examples(learnt.model, learnt.head, encoded, examples, language, task)
+        after, before, _ = predict_examples(learnt.model, learnt.befores, encoded, examples, language, task)
         found[language] = prediction_rows(examples, after, before, task)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from ..model.prediction import predict_rows, predictions_of
 from ..tasks import Task
 from ..tasks.material import is_labelled
 from ..tasks.scores import score_by_language
-from .frozen_head import Before
+from .frozen_head import Answer
 from .loop import Validation
 from .pools import Context, draw_of
 
-BEFORE, AFTER = "frozen-head", "lingraft"
-
+BEFORE, INSTANT, AFTER = "frozen-head", "instant", "lingraft"
+COLUMNS = {BEFORE: "before", INSTANT: "instant"}
+"""Columns of predictions that hold what is compared with."""
 
 PROBED = 8  # texts per language whose logits a fresh process must give back
 
@@ -32,7 +33,7 @@ def evaluate_trial(
     trial: Trial,
     folder: Path,
     model: Network,
-    head: Before | None,
+    befores: Mapping[str, Answer],
     context: Context,
     reporter: Reporter,
     name: str = AFTER,
@@ -43,7 +44,7 @@ def evaluate_trial(
         trial: Shots, draw and seed.
         folder: Of the run.
         model: After training.
-        head: Before it; None where there is none.
+        befores: What answered before it, by what its scores are called.
         context: What all trials share.
         reporter: What reports how it goes.
         name: What the scores after training are called.
@@ -56,15 +57,15 @@ def evaluate_trial(
             continue
         encoded = pools[language, "test"]
         count = sum(len(encoded.rows[example.id]) for example in examples)
-        with reporter.task(f"scoring {trial.name}, {language}", count * (1 if head is None else 2)) as advance:
-            after, before, logits = predict_examples(model, head, encoded, examples, language, task, advance)
+        with reporter.task(f"scoring {trial.name}, {language}", count * (1 + len(befores))) as advance:
+            after, before, logits = predict_examples(model, befores, encoded, examples, language, task, advance)
         probes[language] = _probe(examples, logits, encoded)
         if not is_labelled(examples):
             write_lines(folder / "trials" / trial.name / f"answers.{language}.jsonl", _answers(examples, after, task))
             continue
         lines = prediction_rows(examples, after, before, task)
         write_lines(folder / "predictions" / trial.name / f"{language}.jsonl", lines)
-        for method, predictions in (*([(BEFORE, before)] if before is not None else []), (name, after)):
+        for method, predictions in (*before.items(), (name, after)):
             scores += score_by_language(
                 examples,
                 [prediction.value for prediction in predictions],
@@ -82,18 +83,18 @@ def evaluate_trial(
 
 def predict_examples(
     model: Network,
-    head: Before | None,
+    befores: Mapping[str, Answer],
     encoded: Encoded,
     examples: Sequence[Example],
     language: str,
     task: Task,
     advance: Callable[[int], None] = lambda rows: None,
-) -> tuple[list[Prediction], list[Prediction] | None, list[Tensor]]:
+) -> tuple[list[Prediction], dict[str, list[Prediction]], list[Tensor]]:
     """Predict examples after and before training.
 
     Args:
         model: After training.
-        head: Before it; None where there is none.
+        befores: What answered before it, by what it is called.
         encoded: Where the states of the examples are.
         examples: ``N``, in order.
         language: Whose parts are used.
@@ -101,16 +102,14 @@ def predict_examples(
         advance: Called with the number of rows that were just read.
 
     Returns:
-        ``N`` predictions after, as many before (None without a head), and the logits after, of all rows.
+        ``N`` predictions after, as many of each before, and the logits after, of all rows.
     """
     ids = [example.id for example in examples]
-    logits, _ = predict_rows(model, encoded, ids, language, advance)
-    logits = model.ensemble(examples, logits, language)
-    after = predictions_of(logits, examples, encoded, task)
-    if head is None:
-        return after, None, logits
-    before = predictions_of(head.logits(encoded, ids, language), examples, encoded, task)
-    advance(sum(len(encoded.rows[i]) for i in ids))
+    logits = model.ensemble(examples, *predict_rows(model, encoded, ids, language, advance), language)
+    after, before = predictions_of(logits, examples, encoded, task), {}
+    for name, answer in befores.items():
+        before[name] = predictions_of(answer(encoded, examples, language), examples, encoded, task)
+        advance(sum(len(encoded.rows[i]) for i in ids))
     return after, before, logits
 
 
@@ -133,8 +132,8 @@ def _probe_untested(trial: Trial, model: Network, context: Context) -> dict[str,
         examples = list(materials.dev if own else draw.shots[language])[:PROBED]
         if examples:
             encoded = context.pools[language, "dev" if own else "learn"]
-            logits, _ = predict_rows(model, encoded, [example.id for example in examples], language)
-            found[language] = _probe(examples, model.ensemble(examples, logits, language), encoded)
+            read = predict_rows(model, encoded, [example.id for example in examples], language)
+            found[language] = _probe(examples, model.ensemble(examples, *read, language), encoded)
     return found
 
 
@@ -163,14 +162,17 @@ def _rows_of(examples: Sequence[Example], encoded: Encoded) -> list[list[int]]:
 
 
 def prediction_rows(
-    examples: Sequence[Example], after: Sequence[Prediction], before: Sequence[Prediction] | None, task: Task
+    examples: Sequence[Example],
+    after: Sequence[Prediction],
+    befores: Mapping[str, Sequence[Prediction]],
+    task: Task,
 ) -> list[dict[str, Any]]:
     """Return the lines of a file of predictions.
 
     Args:
         examples: ``N``, in order.
         after: Predictions of the adapted model.
-        before: Those of the frozen head; None where there is none.
+        befores: Those of what it is compared with, by its name, see :data:`COLUMNS`.
         task: Whose kind has the metrics.
     """
     lines = []
@@ -183,12 +185,13 @@ def prediction_rows(
             "gold": example.gold,
             **task.kind.columns(example),
         }
-        if before is not None:
-            line |= {"before": before[i].value, "before_confidence": before[i].confidence}
+        found = {COLUMNS[name]: predictions[i] for name, predictions in befores.items()}
+        for column, one in found.items():
+            line |= {column: one.value, f"{column}_confidence": one.confidence}
         line |= {"value": prediction.value, "confidence": prediction.confidence}
-        for column, one in (("", prediction), *([("before_", before[i])] if before is not None else [])):
-            line[f"{column}counts"] = main.counts(example.gold, one.value)
-            line[f"{column}right"] = main.right(example.gold, one.value)
+        for start, one in (("", prediction), *((f"{column}_", one) for column, one in found.items())):
+            line[f"{start}counts"] = main.counts(example.gold, one.value)
+            line[f"{start}right"] = main.right(example.gold, one.value)
         lines.append(line)
     return lines
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones.encoding import Encoded
+from ..core.records import Example
 from ..model.adaptation import Adaptation
 from ..model.heads import build_head
 from ..model.heads.linear import LinearHead
@@ -25,6 +26,9 @@ from ..tasks.kinds import Kind
 from .batches import Order, Pool, only_labelled
 from .loop import Hooks, Validation, train
 from .losses import Objective
+
+Answer = Callable[[Encoded, Sequence[Example], str], list[Tensor]]
+"""Logits of all rows of some examples in a language, in their order."""
 
 HEAD_FACTOR = 10.0
 """A head alone learns at so many times the rate of the parts: nothing beneath it moves."""
@@ -40,6 +44,10 @@ class Before:
     strength: float | None
     """Scikit-learn's ``C``, where the head is a logistic regression."""
     dev_score: float
+
+    def answer(self, encoded: Encoded, examples: Sequence[Example], language: str) -> list[Tensor]:
+        """Return the logits of all rows of examples."""
+        return self.logits(encoded, [example.id for example in examples], language)
 
 
 def from_logistic_head(head: LinearHead) -> Before:
@@ -95,6 +103,13 @@ def train_frozen_head(
         return predict_rows(model, encoded, ids, language)[0]
 
     return Before(write_to=write_to, logits=logits, strength=None, dev_score=validate(model).score)
+
+
+def head_settings(settings: TrainSettings) -> TrainSettings:
+    """Return the settings of a frozen head's own training, which may have epochs of its own."""
+    if settings.head_epochs is None:
+        return settings
+    return settings.model_copy(update={"num_train_epochs": settings.head_epochs})
 
 
 def is_trained(kind: Kind, settings: TrainSettings) -> bool:

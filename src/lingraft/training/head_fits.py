@@ -1,4 +1,4 @@
-"""What is fitted rather than trained: the frozen head, the last layer after training, the n-grams of each language."""
+"""Heads that are fitted rather than trained: the frozen head, and the last layer after training."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ import torch
 from torch import Tensor
 
 from ..core.progress import Reporter
-from ..core.records import Example, Trial
-from ..data.text import normalise
-from ..model.adaptation import Adaptation
+from ..core.records import Trial
 from ..model.heads.linear import Labelled, LinearHead, fit_head
-from ..model.heads.ngrams import FEWEST_TEXTS, NgramClassifier, fit_ngram_classifier
 from ..model.network import Network
 from ..model.prediction import predict_rows
 from ..model.standardiser import Standardiser
 from ..recipe.settings import TrainSettings
 from ..tasks.kinds import Kind
 from ..tasks.kinds.classification import class_weights
-from ..tasks.material import Draw, Materials, Pair, is_own
+from ..tasks.material import Materials
 from .batches import Order, Pool
 from .evaluation import validation
-from .frozen_head import Before, from_logistic_head, is_trained, keep_labelled, train_frozen_head
-from .pools import Context, pairs_to_learn
+from .frozen_head import Before, from_logistic_head, head_settings, is_trained, keep_labelled, train_frozen_head
+from .pools import Context
 
 
 def fit_frozen_head(
@@ -51,7 +48,7 @@ def fit_frozen_head(
         return from_logistic_head(logistic_head(source, targets, standardiser, context))
     if not is_trained(task.kind, recipe.train):
         return None
-    order = Order(source, keep_labelled(targets), recipe.train, trial.seed, context.device)
+    order = Order(source, keep_labelled(targets), head_settings(recipe.train), trial.seed, context.device)
     with reporter.task(f"frozen head {trial.name}", order.steps) as advance:
         return train_frozen_head(
             task.kind,
@@ -158,68 +155,6 @@ def choose_threshold(model: Network, context: Context) -> None:
 def is_last_layer_retrained(kind: Kind, settings: TrainSettings) -> bool:
     """Return whether the last layer is retrained: where its outputs are logits of classes."""
     return kind.class_logits and settings.last_layer_strength is not None
-
-
-def fit_ngram_classifiers(
-    model: Network, targets: Sequence[Pool], draw: Draw, context: Context
-) -> dict[str, NgramClassifier]:
-    """Fit a character n-gram classifier for each target language that has translations of the task's own texts.
-
-    Other parallel text has other n-grams, and its classes are not those of the task's texts.
-
-    Args:
-        model: After last-layer retraining.
-        targets: Pools of the target languages.
-        draw: Whose pairs and shots they are.
-        context: What all trials share.
-    """
-    materials, train, found = context.materials, context.recipe.train, dict[str, NgramClassifier]()
-    task, source = materials.task, context.pools[materials.task.source_language, "learn"]
-    if not isinstance(model.adaptation, Adaptation) or train.ngram_classifier_strength is None:
-        return found
-    for pool in targets:
-        pairs, texts = projected_texts(draw, pool.language, materials, train)
-        if not texts:
-            continue
-        read = predict_rows(model, source, [one.id for one, _ in pairs], task.source_language)[0]
-        shares = {
-            normalise(target.texts[0]): logits.softmax(0) for (_, target), logits in zip(pairs, read, strict=True)
-        }
-        certain = dict(zip(task.labels, torch.eye(len(task.labels)), strict=True))
-        shares |= {normalise(shot.texts[0]): certain[str(shot.gold)] for shot in draw.shots[pool.language]}
-        network = predict_rows(model, pool.encoded, [example.id for example in texts.values()], pool.language)[0]
-        targets_of = torch.stack([shares[text] for text in texts])
-        head = fit_ngram_classifier(
-            list(texts), targets_of.numpy(), torch.stack(network).numpy(), train.ngram_classifier_strength
-        )
-        if head is not None:
-            found[pool.language] = head
-    return found
-
-
-def projected_texts(
-    draw: Draw, language: str, materials: Materials, settings: TrainSettings
-) -> tuple[list[Pair], dict[str, Example]]:
-    """Return what a language's n-gram classifier is fitted on; nothing where there is none.
-
-    Args:
-        draw: Pairs and shots.
-        language: A target language.
-        materials: The task, development and test sets.
-        settings: Whether one is wanted, and how many pairs are learnt from.
-
-    Returns:
-        The pairs whose source side is predicted for their target side, and all texts to learn from by what they
-        are once normalised: those target sides, and the shots, for a shot is the translation of a pair, too.
-    """
-    wanted = materials.task.kind.class_logits and settings.ngram_classifier_strength is not None
-    paired = any(len(example.texts) > 1 for example in materials.dev)
-    if not wanted or paired or not materials.test[language]:  # a trial of a learning rate is not tested
-        return [], {}
-    pairs = [pair for pair in pairs_to_learn(draw, language, settings.max_pairs) if is_own(pair)]
-    examples: list[Example] = [*(target for _, target in pairs), *draw.shots[language]]
-    texts = {normalise(example.texts[0]): example for example in examples}
-    return (pairs, texts) if pairs and len(texts) >= FEWEST_TEXTS else ([], {})
 
 
 def _dev_targets(materials: Materials) -> list[int]:

@@ -17,19 +17,22 @@ from ..core.files import write_lines
 from ..core.progress import Reporter
 from ..core.records import Trial
 from ..core.version import __version__
-from ..model.adaptation import build_adaptation
+from ..model.adaptation import Adaptation, build_adaptation
 from ..model.checkpoint import Identity, continue_from, save_adaptation
 from ..model.freezing import freezing, unfrozen_names
 from ..model.heads import build_head
 from ..model.network import GraftedModel
+from ..model.prediction import predict_rows
 from ..model.prompts.initialisers import prompt_initialiser
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .cross_validation import Learnt, cross_validate
-from .evaluation import AFTER, evaluate_trial, validation
+from .evaluation import AFTER, BEFORE, INSTANT, evaluate_trial, validation
 from .finished import note_finished
 from .frozen_head import Before
-from .head_fits import choose_threshold, fit_frozen_head, fit_ngram_classifiers, retrain_last_layer, weights_of_classes
+from .ensembling import fit_ensembles
+from .head_fits import choose_threshold, fit_frozen_head, retrain_last_layer, weights_of_classes
+from .instant import fit_instant
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .pools import Context, TrialPools, count_prefix_tokens, pools_of, with_translations
@@ -69,7 +72,7 @@ def run_trial(
     learnt = learn(context, place)
     model, head = learnt.model, learnt.head
     save_adaptation(place / "adaptation.safetensors", *factory.saved(model, identity(context, learnt.languages)))
-    scores += evaluate_trial(trial, folder, model, head, context, reporter, factory.name)
+    scores += evaluate_trial(trial, folder, model, learnt.befores, context, reporter, factory.name)
     write_lines(place / "scores.jsonl", [asdict(score) for score in scores])
     write_lines(place / "training.jsonl", [{"trial": trial.name, **row} for row in learnt.history])
     for line in describe_epochs(learnt.history):
@@ -108,6 +111,7 @@ def _learn(
     """
     pools = pools_of(trial, context)
     head = fit_frozen_head(pools.source, pools.targets, pools.standardiser, trial, context, reporter)
+    befores = {BEFORE: head.answer if head else None, INSTANT: fit_instant(head, pools, context)}
     started = reporter.clock()
     model = built(context, pools, head).to(context.device)
     state = load_training_state(
@@ -124,7 +128,8 @@ def _learn(
     history = _train(model, pools, context, state, hooks, reporter)
     _fit_after_training(model, pools, context, reporter)
     languages = tuple(pool.language for pool in pools.targets)
-    return Learnt(model, head, languages, history, before + reporter.clock() - started)
+    compared = {name: answer for name, answer in befores.items() if answer is not None}
+    return Learnt(model, head, compared, languages, history, before + reporter.clock() - started)
 
 
 def _train(
@@ -137,6 +142,8 @@ def _train(
 ) -> list[dict[str, Any]]:
     """Run the loop, with its objective, its order and its bar; returns a row for each epoch."""
     recipe, kind = context.recipe, context.materials.task.kind
+    if recipe.train.num_train_epochs == 0:
+        return []
     weights = weights_of_classes(pools.source, pools.targets, context).to(context.device)
     alignment = build_alignment_terms(model, pools, context) if any(pool.teacher for pool in pools.targets) else None
     targets = pools.targets
@@ -166,16 +173,15 @@ def _train(
 
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
-    """Retrain the last layer, and fit the character n-gram classifier of each language."""
+    """Retrain the last layer, and fit the map and the n-gram classifier of each language."""
     retrain_last_layer(model, pools.source, pools.targets, pools.standardiser, context)
     choose_threshold(model, context)
-    for language, classifier in fit_ngram_classifiers(model, pools.targets, pools.draw, context).items():
-        model.adaptation.add_text_classifier(language, classifier)
-        of_network, of_ngrams = classifier.scales.tolist()
-        reporter.say(
-            f"{pools.trial.name}: {language}: the n-gram classifier's logits count {of_ngrams:.2f}, the network's "
-            f"{of_network:.2f}"
-        )
+    if not isinstance(model.adaptation, Adaptation) or not context.materials.task.kind.class_logits:
+        return
+    found = fit_ensembles(partial(predict_rows, model), model.adaptation.head, pools, context)
+    for language, ensemble in found.items():
+        model.adaptation.add_ensemble(language, ensemble)
+        reporter.say(f"{pools.trial.name}: {language}: {ensemble.describe()}")
 
 
 def describe_epochs(history: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -76,8 +76,10 @@ class PeftNetwork(nn.Module):
         final = replace(states, tokens=hidden[:, -length:], layer=self.stack.num_layers)
         return final, self.adaptation.head.read(final)
 
-    def ensemble(self, examples: Sequence[Example], logits: list[Tensor], language: str) -> list[Tensor]:
-        """Return ``logits``: PEFT's methods are compared without a text classifier beside them."""
+    def ensemble(
+        self, examples: Sequence[Example], logits: list[Tensor], pooled: Tensor, language: str
+    ) -> list[Tensor]:
+        """Return ``logits``: PEFT's methods are compared without a map or a text classifier beside them."""
         return logits
 
     def train(self, mode: bool = True) -> PeftNetwork:

@@ -1,0 +1,39 @@
+"""What closed form alone gives, before any training: the frozen head on mapped states, with n-gram classifiers.
+
+Every run that fits maps reports it beside the frozen head, for it takes seconds: training has to beat it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ..backbones.encoding import Encoded
+from ..core.records import Example
+from ..model.adaptation import Adaptation
+from ..model.heads import build_head
+from .ensembling import fit_ensembles
+from .frozen_head import Answer, Before
+from .pools import Context, TrialPools
+
+
+def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Answer | None:
+    """Return what answers in closed form; None where the run itself is no more than that, or has nothing to map by."""
+    kind, recipe = context.materials.task.kind, context.recipe
+    if head is None or not kind.class_logits or recipe.train.num_train_epochs == 0:
+        return None
+    frozen = build_head(kind, context.backbone.stack)
+    head.write_to(frozen)
+    adaptation = Adaptation(None, None, frozen)
+
+    def read(encoded: Encoded, ids: Sequence[str], language: str) -> tuple[list[Tensor], Tensor]:
+        return head.logits(encoded, ids, language), encoded.pooled(ids)
+
+    for language, ensemble in fit_ensembles(read, frozen, pools, context).items():
+        adaptation.add_ensemble(language, ensemble)
+
+    def answer(encoded: Encoded, examples: Sequence[Example], language: str) -> list[Tensor]:
+        return adaptation.ensemble(examples, *read(encoded, [example.id for example in examples], language), language)
+
+    return answer if adaptation.ensembles else None
