@@ -24,6 +24,7 @@ from lingraft.model.adapters import Adapter, adapters
 from lingraft.model.adapters import Build as BuildAdapter
 from lingraft.model.freezing import Phase, Strategy, freezing
 from lingraft.model.heads import BuildHead, Head, TextClassifier, heads, text_classifiers
+from lingraft.model.maps import Evidence, FitMap, FittedMap, maps, shift_of
 from lingraft.model.prompts import Build as BuildPrompt
 from lingraft.model.prompts import Initial, prompts
 from lingraft.results.metrics import Formula, Metric, formulas
@@ -106,14 +107,14 @@ def tanh_head() -> BuildHead:
 
 
 class Silent(TextClassifier):
-    """Says nothing: the network's logits are left as they are."""
+    """Says nothing: all logits are 0."""
 
     name = "outside_silent"
     title = "nothing"
 
-    def forward(self, texts: Sequence[str], network: Tensor) -> Tensor:
-        """The network's logits."""
-        return network
+    def forward(self, texts: Sequence[str]) -> Tensor:
+        """Zeros for one class, which are added to any number."""
+        return torch.zeros(len(texts), 1)
 
     @classmethod
     def restore(cls, tensors: Mapping[str, Tensor]) -> Self:
@@ -125,6 +126,17 @@ class Silent(TextClassifier):
 def silent() -> type[TextClassifier]:
     """A text classifier without an opinion."""
     return Silent
+
+
+@maps.register("outside_half")
+def half_shift() -> FitMap:
+    """Move half of the way from the language's mean to the source language's."""
+
+    def fit(evidence: Evidence) -> FittedMap:
+        own, source = evidence.states.mean(0), evidence.source.mean(0)
+        return FittedMap(shift_of(replace(evidence, source=((own + source) / 2)[None])), None)
+
+    return fit
 
 
 @freezing.register("outside_all_frozen")

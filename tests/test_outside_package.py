@@ -15,6 +15,7 @@ ADDED = {
     "lingraft.alignment": "outside_l1",
     "lingraft.prompts": "outside_row",
     "lingraft.adapters": "outside_shift",
+    "lingraft.maps": "outside_half",
     "lingraft.freezing": "outside_all_frozen",
     "lingraft.data": "stars",
     "lingraft.augmentation": "outside_reversal",
@@ -36,6 +37,7 @@ from lingraft.data.augmentation import augmentation
 from lingraft.model.adapters import adapters
 from lingraft.model.freezing import freezing
 from lingraft.model.heads import heads, text_classifiers
+from lingraft.model.maps import maps
 from lingraft.model.prompts import prompts
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.metrics import formulas
@@ -47,8 +49,8 @@ from lingraft.tasks.kinds import kinds
 from lingraft.training.alignment import alignment
 
 run(read_recipe(Path(sys.argv[1])), reporter=Reporter(quiet=True), verify=verify)
-registries = adapters, alignment, augmentation, backbones, formulas, freezing, heads, kinds, pages, prompts, sources
-registries += tasks, text_classifiers
+registries = adapters, alignment, augmentation, backbones, formulas, freezing, heads, kinds, maps, pages, prompts
+registries += sources, tasks, text_classifiers
 print(json.dumps({registry.group: registry.names() for registry in registries}))
 """
 
@@ -95,6 +97,7 @@ def used(tiny_checkpoint, tmp_path_factory):
         "alignment": [{"name": "outside_l1", "power": 1.5}],
         "prompt": {"name": "outside_row"},
         "adapter": {"name": "outside_shift"},
+        "map": {"name": "outside_half"},
         "freezing": {"name": "outside_all_frozen"},
         "train": {"num_train_epochs": 1, "batch_size": 4},
     }

@@ -92,12 +92,15 @@ def demo(
         str, typer.Option(help="Any of 143 languages: yo, Quechua, zul-Latn … (lingraft list languages)")
     ] = "yo",
     output_dir: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
+    instant: Annotated[
+        bool, typer.Option("--instant", help="Train nothing by gradient: all in closed form, in seconds.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Watch a pretrained model learn a language: names of countries, languages, currencies, scripts and cities."""
     from .starters import demo_recipe
 
-    settings = demo_recipe(language, output_dir)
+    settings = demo_recipe(language, output_dir, instant=instant)
     from ..runs.pipeline import run as run_recipe
 
     show_results(run_recipe(settings, reporter=Reporter(quiet=quiet)))

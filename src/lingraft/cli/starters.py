@@ -8,6 +8,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from ..core.errors import ConfigError, DataError
 from ..core.registry import unknown
@@ -68,8 +69,13 @@ def _folder() -> Traversable:
     return files("lingraft.cli") / "recipes"
 
 
-def demo_recipe(language: str, output_dir: Path | None) -> Recipe:
+def demo_recipe(language: str, output_dir: Path | None, *, instant: bool = False) -> Recipe:
     """Return names in one language, aligned by at most ``DEMO_PAIRS`` of its training names.
+
+    Args:
+        language: Any name of it.
+        output_dir: The run folder; by default one of the demo's own.
+        instant: Whether nothing is trained by gradient.
 
     Raises:
         DataError: The CLDR has too few names in the language.
@@ -83,11 +89,12 @@ def demo_recipe(language: str, output_dir: Path | None) -> Recipe:
             f"the CLDR has too few names in {display_name(code)} ({code}): {counts.country} countries and "
             f"{counts.test} test names that differ from English; choose another language, see: lingraft list languages"
         )
+    how: dict[str, Any] = {"preset": "instant"} if instant else {"alignment": [{"name": "mse"}]}
     return parse_recipe(
         {
-            "output_dir": str(output_dir or Path("runs") / f"demo-{code}"),
+            "output_dir": str(output_dir or Path("runs") / f"demo-{code}{'-instant' * instant}"),
             "task": {"name": "cldr_names", "target_languages": [code]},
             "parallel": {"from": "task", "pairs": DEMO_PAIRS, "labelled": True},
-            "alignment": [{"name": "mse"}],
+            **how,
         }
     )

@@ -96,7 +96,6 @@ def _seconds(
     timed = {
         "depth": layers - max(0, cut),
         "passes": 2 if whole else passes_of(recipe, layers),
-        "classes": len(materials.task.labels),
     }
     return STARTING + sum(trial_seconds(work, stack, rate=rate, **timed) for work in works)
 

@@ -12,6 +12,7 @@ from ..core.amounts import Rate, Rounds
 METHODS = (
     "frozen-head",
     "prototype",
+    "instant",
     "peft-prompt",
     "peft-prefix",
     "peft-lora",

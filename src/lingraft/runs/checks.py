@@ -115,7 +115,8 @@ def resolve_cut(recipe: Recipe, num_layers: int) -> int:
                 f"set it to {highest} or leave it out"
             ]
         )
-    if problems := _without_gradient(recipe, max(0, cut), highest, num_layers):
+    trains = recipe.train.num_train_epochs > 0
+    if problems := _without_gradient(recipe, max(0, cut), highest, num_layers) if trains else []:
         raise ConfigError(problems)
     return cut
 

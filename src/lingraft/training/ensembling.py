@@ -46,9 +46,7 @@ class LanguageTexts:
     """What the n-gram classifier learns from, by what it is once normalised; empty where there is none."""
 
 
-def fit_ensembles(
-    read: Read, head: nn.Module, pools: TrialPools, context: Context
-) -> dict[str, LanguageEnsemble]:
+def fit_ensembles(read: Read, head: nn.Module, pools: TrialPools, context: Context) -> dict[str, LanguageEnsemble]:
     """Fit the map and the n-gram classifier of each target language that has translations.
 
     Args:
@@ -92,9 +90,7 @@ def texts_of(draw: Draw, language: str, materials: Materials, recipe: Recipe) ->
     return found if found.mapped or found.projected else None
 
 
-def _fit_language(
-    read: Read, head: nn.Module, texts: LanguageTexts, context: Context
-) -> LanguageEnsemble | None:
+def _fit_language(read: Read, head: nn.Module, texts: LanguageTexts, context: Context) -> LanguageEnsemble | None:
     """Fit one language's ensemble, and its weights to what is predicted of the translations."""
     task, language = context.materials.task, texts.language
     source, own = context.pools[task.source_language, "learn"], context.pools[language, "learn"]
@@ -120,7 +116,9 @@ def _fit_map(read: Read, head: nn.Module, texts: LanguageTexts, context: Context
     """Fit the map of a language to the states of its pairs."""
     block, task = context.recipe.map, context.materials.task
     assert block is not None
-    source = read(context.pools[task.source_language, "learn"], [one.id for one, _ in texts.mapped], task.source_language)
+    source = read(
+        context.pools[task.source_language, "learn"], [one.id for one, _ in texts.mapped], task.source_language
+    )
     target = read(context.pools[texts.language, "learn"], [one.id for _, one in texts.mapped], texts.language)
     told = [one.texts[0] for _, one in texts.mapped]
     fit = maps.build(block.name, block.options)
@@ -133,7 +131,9 @@ def _left_out_logits(fitted: FittedMap, head: nn.Module, pooled: Tensor, texts: 
     examples, own = list(texts.texts.values()), next(head.parameters())
     states = fitted.map([example.texts[0] for example in examples], pooled)
     if fitted.left_out is not None:
-        rows = {normalise(target.texts[0]): row for (_, target), row in zip(texts.mapped, fitted.left_out, strict=False)}
+        rows = {
+            normalise(target.texts[0]): row for (_, target), row in zip(texts.mapped, fitted.left_out, strict=False)
+        }
         states = torch.stack([rows.get(text, state) for text, state in zip(texts.texts, states, strict=True)])
     with torch.no_grad():
         found: Tensor = head(states.to(own)).float().cpu()
@@ -144,7 +144,9 @@ def _targets(read: Sequence[Tensor], texts: LanguageTexts, context: Context) -> 
     """Return what is to be predicted of each text: what the model makes of its translation, and its label, ``[N, C]``."""
     labels: Sequence[Any] = context.materials.task.labels
     certain, unknown = torch.eye(len(labels)), torch.full((len(labels),), 1 / len(labels))
-    shares = {normalise(pair[1].texts[0]): logits.softmax(0) for pair, logits in zip(texts.projected, read, strict=True)}
+    shares = {
+        normalise(pair[1].texts[0]): logits.softmax(0) for pair, logits in zip(texts.projected, read, strict=True)
+    }
     rows = []
     for text, example in texts.texts.items():
         share = shares.get(text, unknown)

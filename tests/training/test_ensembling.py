@@ -1,0 +1,242 @@
+"""What is closed-form in a run: the map and the n-gram classifier of each target language, before training and after."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from invented import SOURCE, TARGET, write_world
+from lingraft.core.files import read_lines, read_object
+from lingraft.core.records import PairExample, Trial, from_json
+from lingraft.data.augmentation.code_switching import CODE_SWITCHING
+from lingraft.model.checkpoint import load_adaptation
+from lingraft.model.ensembles import stack_logits
+from lingraft.model.heads.ngrams import fit_ngram_classifier
+from lingraft.model.maps import Evidence, maps
+from lingraft.model.network import GraftedModel
+from lingraft.model.prediction import predict_rows
+from lingraft.runs.plan import plan
+from lingraft.runs.summary import trained_parts
+from lingraft.serving.predictor import load
+from lingraft.tasks.material import GIVEN, is_own
+from lingraft.training.ensembling import OF_LABEL, fit_ensembles
+from lingraft.training.pools import Context, pools_of
+from trained_run import PARTS, trained_run
+
+FROM_TASK = {"parallel": {"from": "task"}}
+NOTHING_TRAINED = ("train.num_train_epochs=0", "train.last_layer_strength=null", "prompt=null", "adapter=null")
+NAME = "k1-draw0-seed1"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """The invented tables, with enough ids for a language's words."""
+    return write_world(tmp_path_factory.mktemp("world"), train=60, dev=6, test=8, pairs=30)
+
+
+@pytest.fixture(scope="module")
+def runs(world, tiny_backbone, tmp_path_factory):
+    """A function that runs a small recipe, once for each name."""
+    done = {}
+
+    def run(name, *overrides, **changes):
+        if name not in done:
+            folder = tmp_path_factory.mktemp("runs") / name
+            done[name] = trained_run(world, tiny_backbone, folder, *PARTS, "shots.k=1", *overrides, **changes)
+        return done[name]
+
+    return run
+
+
+def confidences(run, language, column="confidence"):
+    """Of all predictions in a language."""
+    return [row[column] for row in read_lines(run.folder / "predictions" / NAME / f"{language}.jsonl")]
+
+
+def adaptation_of(run):
+    """Where the trial's adaptation is, and the adaptation."""
+    path = run.folder / "trials" / NAME / "adaptation.safetensors"
+    return path, load_adaptation(path, run.backbone)[0]
+
+
+def context_of(run, **changes):
+    """What the trials of a run share."""
+    context = Context(run.recipe, run.materials, run.backbone, 1, run.pools, torch.device("cpu"))
+    return replace(context, **changes)
+
+
+def fitted(run, context):
+    """The ensembles that are fitted to a run's network."""
+    model = GraftedModel(run.backbone.stack, adaptation_of(run)[1])
+    pools = pools_of(Trial(1, 0, 1), context)
+    return fit_ensembles(partial(predict_rows, model), model.adaptation.head, pools, context)
+
+
+def test_what_is_trained_is_the_same_without_what_is_fitted(runs):
+    """Map and n-grams add tensors of the target language, change its answers, and nothing of the source language."""
+    plain, both = runs("plain", "train.ngram_classifier=false", map=None, **FROM_TASK), runs("both", **FROM_TASK)
+    assert confidences(plain, SOURCE) == confidences(both, SOURCE)
+    assert confidences(plain, TARGET) != confidences(both, TARGET)
+    theirs, ours = (load_file(adaptation_of(run)[0]) for run in (plain, both))
+    assert all(name.startswith(f"ensembles.{TARGET}.") for name in set(ours) - set(theirs))
+    assert len(ours) > len(theirs)
+    assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
+
+
+def test_answers_are_the_weighted_sum_of_the_mapped_head_and_the_n_grams(runs):
+    """By hand, from the network's pooled states."""
+    run = runs("both", **FROM_TASK)
+    adaptation, examples = adaptation_of(run)[1], run.materials.test[TARGET]
+    model, texts = GraftedModel(run.backbone.stack, adaptation), [example.text_a for example in examples]
+    _, pooled = predict_rows(model, run.pools[TARGET, "test"], [example.id for example in examples], TARGET)
+    ensemble = adaptation.ensembles[TARGET]
+    of_head, of_ngrams = ensemble.weights
+    logits = of_head * adaptation.head(ensemble.map(texts, pooled))
+    logits = logits + of_ngrams * ensemble.classifiers["ngrams"](texts)
+    assert confidences(run, TARGET) == pytest.approx(logits.softmax(1).max(1).values.tolist(), abs=1e-5)
+
+
+def test_a_language_is_fitted_to_its_translations_and_shots(runs):
+    """The map to states of pairs, the n-grams to predictions of the source side, weights to what was left out."""
+    run = runs("both", **FROM_TASK)
+    adaptation = adaptation_of(run)[1]
+    model, (draw,) = GraftedModel(run.backbone.stack, adaptation), run.materials.draws
+    read, labels = partial(predict_rows, model), run.materials.task.labels
+    sides = zip(*draw.pairs[TARGET], strict=True)
+    source, target = ([example.id for example in side] for side in sides)
+    logits, goal = read(run.pools[SOURCE, "learn"], source, SOURCE)
+    _, states = read(run.pools[TARGET, "learn"], target, TARGET)
+    texts = [example.text_a for _, example in draw.pairs[TARGET]]
+    found = maps.build("kernel")(Evidence(texts, states, goal, True, adaptation.head.weight.detach()))
+    targets = dict(zip(texts, (row.softmax(0) for row in logits), strict=True))
+    (shot,) = [s for s in draw.shots[TARGET] if s.label == labels[0]]
+    for one in draw.shots[TARGET]:
+        certain = torch.eye(len(labels))[labels.index(one.label)]
+        targets[one.text_a] = OF_LABEL * certain + (1 - OF_LABEL) * targets[one.text_a]
+    assert targets[shot.text_a][0] > OF_LABEL
+    wanted = torch.stack(list(targets.values())).double().numpy()
+    classifier, left_out = fit_ngram_classifier(list(targets), wanted)
+    with torch.no_grad():
+        parts = [adaptation.head(found.left_out).double().numpy(), left_out.double().numpy()]
+    ours = adaptation.ensembles[TARGET]
+    torch.testing.assert_close(
+        ours.weights.detach(), torch.tensor(stack_logits(parts, wanted)).float(), atol=1e-3, rtol=0
+    )
+    for theirs, own in ((found.map, ours.map), (classifier, ours.classifiers["ngrams"])):
+        for name, tensor in theirs.state_dict().items():
+            torch.testing.assert_close(own.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
+
+
+def test_a_saved_run_answers_with_its_map_again(runs):
+    """Loaded in another place it says what it said, in the target language; in the source there is no ensemble."""
+    run = runs("both", **FROM_TASK)
+    adapted = load(adaptation_of(run)[0], backbone=run.backbone)
+    texts = [example.text_a for example in run.materials.test[TARGET]]
+    found = adapted.predict(texts, language=TARGET)
+    assert [p.confidence for p in found] == pytest.approx(confidences(run, TARGET), abs=1e-5)
+    rows = read_object(run.folder / "trials" / NAME / "probe.json")["languages"][TARGET]
+    again = adapted.logits([from_json(row["example"], PairExample) for row in rows], TARGET)
+    assert torch.stack(again).flatten().tolist() == pytest.approx([x for r in rows for x in r["logits"][0]], abs=1e-4)
+    width = run.backbone.stack.width
+    bare = adapted.model.ensemble(
+        run.materials.test[TARGET], [torch.zeros(3)] * len(texts), torch.zeros(len(texts), width), SOURCE
+    )
+    assert all(logits.abs().max() == 0 for logits in bare)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "changes", "has"),
+    [
+        ("both", [], FROM_TASK, (True, True)),
+        ("files", [], {}, (True, False)),
+        ("few", ["train.max_pairs=12"], FROM_TASK, (True, False)),
+        ("fewer", ["train.max_pairs=9"], FROM_TASK, None),
+        ("unpassed", ["train.max_pairs=0"], FROM_TASK, None),
+        ("no-map", [], {**FROM_TASK, "map": None}, (False, True)),
+    ],
+)
+def test_what_is_fitted_depends_on_the_translations(runs, name, overrides, changes, has):
+    """Any give a map, from ten on; the task's own texts an n-gram classifier too, from twenty on."""
+    ensembles = adaptation_of(runs(name, *overrides, **changes))[1].ensembles
+    found = [(one.map is not None, "ngrams" in one.classifiers) for one in ensembles.values()]
+    assert found == ([has] if has else [])
+
+
+def test_two_texts_have_neither_map_nor_words(runs):
+    """What two texts have to do with each other is in neither."""
+    run = runs("both", **FROM_TASK)
+    assert list(fitted(run, context_of(run))) == [TARGET]
+    pairs = replace(run.materials, dev=tuple(replace(e, text_b="another") for e in run.materials.dev))
+    assert fitted(run, context_of(run, materials=pairs)) == {}
+
+
+def test_code_switched_copies_and_given_text_are_not_the_task_s_own():
+    """Only a pair of two examples of the task is."""
+    own = (PairExample("train/1/text", "1", SOURCE), PairExample("train/1/text", "1", TARGET))
+    copy = (own[0], replace(own[1], origin=CODE_SWITCHING))
+    given = tuple(replace(side, id=f"{GIVEN}{TARGET}/1/0") for side in own)
+    assert [is_own(pair) for pair in (own, copy, given)] == [True, False, False]
+
+
+def test_what_is_fitted_is_counted_as_the_language_s(runs):
+    """In the list of what was trained it stands under the language, by what it is."""
+    adaptation = adaptation_of(runs("both", **FROM_TASK))[1]
+    ensemble = adaptation.ensembles[TARGET]
+    counts = {(part["part"], part["name"]): part["count"] for part in trained_parts(adaptation)}
+    part = f"language:{TARGET}"
+    assert counts[part, "character n-gram classifier"] == ensemble.classifiers["ngrams"].weight.numel()
+    assert counts[part, "map"] == sum(p.numel() for p in ensemble.map.parameters())
+    assert counts[part, "weights"] == 2
+
+
+def test_check_says_what_comes_in_closed_form(runs, tiny_checkpoint, tmp_path):
+    """Without map and n-grams nothing is said."""
+    run = runs("both", **FROM_TASK)
+    backbone = run.recipe.backbone.model_copy(update={"checkpoint": str(tiny_checkpoint)})
+    recipe = run.recipe.model_copy(update={"backbone": backbone, "output_dir": tmp_path / "run"})
+    train = recipe.train.model_copy(update={"ngram_classifier": False})
+    without = recipe.model_copy(update={"train": train, "map": None})
+    said = [" ".join(line for line in plan(r).lines if "in closed form" in line) for r in (recipe, without)]
+    assert said[0].endswith("; in closed form: a kernel map and a character n-gram classifier for Yoruba")
+    assert said[1] == ""
+
+
+# ---- Before any training ---------------------------------------------------------------------------
+
+
+def test_a_run_says_what_closed_form_alone_gives(runs):
+    """Scores and predictions of ``instant`` are those of a run that trains nothing."""
+    run = runs("both", **FROM_TASK)
+    alone = runs("alone", *NOTHING_TRAINED, **FROM_TASK)
+    assert confidences(run, TARGET, "instant_confidence") == pytest.approx(confidences(alone, TARGET), abs=1e-4)
+    scores = [
+        {
+            row["language"]: row["value"]
+            for row in read_lines(one.folder / "trials" / NAME / "scores.jsonl")
+            if (row["method"], row["metric"]) == (method, "accuracy")
+        }
+        for one, method in ((run, "instant"), (alone, "lingraft"))
+    ]
+    assert scores[0] == scores[1]
+    assert set(scores[0]) == {SOURCE, TARGET}
+
+
+def test_a_run_that_trains_nothing_is_not_compared_with_itself(runs):
+    """Nor is one without maps and n-grams."""
+    alone = runs("alone", *NOTHING_TRAINED, **FROM_TASK)
+    plain = runs("plain", "train.ngram_classifier=false", map=None, **FROM_TASK)
+    methods = [
+        {row["method"] for row in read_lines(one.folder / "trials" / NAME / "scores.jsonl")} for one in (alone, plain)
+    ]
+    assert methods == [{"frozen-head", "lingraft"}] * 2
+
+
+def test_nothing_is_trained_where_no_epochs_are_asked_for(runs):
+    """The head is the frozen head, the history is empty, and the source's answers are those from before."""
+    alone = runs("alone", *NOTHING_TRAINED, **FROM_TASK)
+    assert list(read_lines(alone.folder / "trials" / NAME / "training.jsonl")) == []
+    assert confidences(alone, SOURCE) == pytest.approx(confidences(alone, SOURCE, "before_confidence"), abs=1e-5)
+    assert np.ptp(confidences(alone, TARGET)) > 0
