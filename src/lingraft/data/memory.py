@@ -15,7 +15,9 @@ from typing import Any
 
 from ..core.errors import DataError
 from . import Row, Source, sources
+from .cells import plain, refuse_twice
 from .languages import canonical
+from .stored_names import names_of_features, names_of_schema, with_names
 
 SUFFIX = ".memory"
 
@@ -75,12 +77,14 @@ def rows_of(table: Table, name: str) -> list[Mapping[str, Any]]:
     Raises:
         DataError: It is none of these.
     """
-    convert = CONVERTERS.get(type(table).__module__.partition(".")[0], _plain)
+    package = type(table).__module__.partition(".")[0]
+    convert = CONVERTERS.get(package, _plain)
+    refuse_twice(getattr(table, REPEATING.get(package, ""), ()), f"{name}: the table")
     rows = list(convert(table))
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise DataError(f"{name}, row {number}: is {type(row).__name__} {row!r}; expected a dict of columns")
-    return rows
+    return [{str(column): plain(value) for column, value in row.items()} for row in rows]
 
 
 def _plain(table: Table) -> Iterable[Any]:
@@ -105,25 +109,11 @@ def _from_polars(frame: Table) -> Iterable[Any]:
 
 
 def _from_arrow(table: Table) -> Iterable[Any]:
-    found: list[Any] = table.to_pylist()
-    return found
+    return with_names(table.to_pylist(), names_of_schema(table.schema))
 
 
 def _from_datasets(table: Table) -> Iterator[Any]:
-    named = {
-        column: list(feature.names)
-        for column, feature in (table.features or {}).items()
-        if getattr(feature, "names", None)
-    }
-    for row in table:
-        yield {column: _name(value, named.get(column)) for column, value in row.items()}
-
-
-def _name(value: Any, names: Sequence[str] | None) -> Any:
-    """Return the name of a numbered class; the Hub's -1 is a label that is withheld."""
-    if names is None or not isinstance(value, int):
-        return value
-    return names[value] if 0 <= value < len(names) else None
+    yield from with_names(table, names_of_features(table.features))
 
 
 CONVERTERS: Mapping[str, Callable[[Table], Iterable[Any]]] = {
@@ -133,6 +123,9 @@ CONVERTERS: Mapping[str, Callable[[Table], Iterable[Any]]] = {
     "datasets": _from_datasets,
 }
 """By the package that a table's type is from."""
+
+REPEATING = {"pandas": "columns", "pyarrow": "column_names"}
+"""What the names of columns are called by libraries whose tables may have two of one name."""
 
 
 def name_tables(split: str, given: Table) -> tuple[dict[str, Table], str | dict[str, str]]:

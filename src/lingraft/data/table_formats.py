@@ -10,10 +10,8 @@ import csv
 import io
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -22,7 +20,9 @@ from typing import Any
 from ..core.errors import DataError
 from . import Row, Source, sources
 from .bounds import COLUMNS, LINE_BYTES, read_whole
+from .cells import Unreadable, refuse_twice
 from .standard_input import STANDARD_INPUT
+from .stored_names import names_of_features, names_of_schema, with_names
 from .text import open_bytes, read_lines, suffix_of
 
 HUB = "hub:"
@@ -243,27 +243,24 @@ def parquet() -> Source:
             # Its end is read first, which what is being unpacked does not have yet.
             whole = io.BytesIO(read_whole(stream, path)) if path.suffix.lower() == ".gz" else stream
             try:
-                for batch in pyarrow.parquet.ParquetFile(whole).iter_batches(ROWS):
+                content = pyarrow.parquet.ParquetFile(whole)
+                refuse_twice(content.schema_arrow.names, f"{path}: its schema")
+                names = names_of_schema(content.schema_arrow)
+                for batch in content.iter_batches(ROWS):
                     if batch.nbytes > ROWS * LINE_BYTES:
                         raise DataError(
                             f"{path}, after row {number}: its cells are longer than {LINE_BYTES:,} bytes on average, "
                             "the most that is read; is this a table of texts?"
                         )
                     columns = {name: _values(column) for name, column in zip(batch.schema.names, batch, strict=True)}
-                    for cells in zip(*columns.values(), strict=True):
+                    rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+                    for row in with_names(rows, names):
                         number += 1
-                        yield number, dict(zip(columns, cells, strict=True))
+                        yield number, row
             except (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
                 raise DataError(f"{path}: is not a readable Parquet file ({_first_line(error)})") from error
 
     return read
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """In the place of a value that Python cannot hold, such as a date in the year 10,000."""
-
-    reason: str
 
 
 def _values(column: Any) -> list[Any]:
@@ -309,7 +306,7 @@ def hub(*, split: str = "train") -> Source:
                 f"{path}: cannot be loaded from the Hub ({reason}); check name, config, split and network, or use a "
                 "downloaded file"
             ) from error
-        yield from enumerate(rows, start=1)
+        yield from enumerate(with_names(rows, names_of_features(getattr(rows, "features", None))), start=1)
 
     return read
 
@@ -318,7 +315,5 @@ def _checked_header(cells: list[str], path: Path, number: int) -> list[str]:
     if len(cells) > COLUMNS:
         raise DataError(f"{path}, line {number}: has {len(cells):,} columns; at most {COLUMNS:,} are read")
     header = [cell.strip() for cell in cells]
-    twice = next((name for name, count in Counter(header).items() if name and count > 1), None)
-    if twice is not None:
-        raise DataError(f"{path}, line {number}: the header names column {twice!r} twice; rename one")
+    refuse_twice(header, f"{path}, line {number}: the header")
     return header

@@ -8,6 +8,8 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from ..core.errors import DataError, LingraftError
+from ..data.cells import ClassNumber, described, plain
+from ..data.table import readable
 from ..data.text import whole_characters
 from ..tasks.kinds import Kind
 from .own_names import OwnNames
@@ -98,7 +100,9 @@ def plain_item(item: Any, where: str, kind: Kind, names: OwnNames, *, paired: bo
     Raises:
         DataError: A row lacks a column, or a text holds half a character.
     """
-    item = item.tolist() if hasattr(item, "tolist") else item  # what numpy has
+    item = item if isinstance(item, tuple) else plain(item)
+    if item is None:
+        return EMPTY
     check_characters(item, where)
     if isinstance(item, Mapping):
         item = _item_of_row(item, where, kind, names, paired=paired)
@@ -130,7 +134,10 @@ def _item_of_row(row: Mapping[str, Any], where: str, kind: Kind, names: OwnNames
         if absent is not None:
             raise DataError(f"{where}: {_no_column(row, absent, str(names.fields[absent]))}")
         mapped = {name: _mapped(row, column) for name, column in names.fields.items()}
-        return dict(row) | {name: value for name, value in mapped.items() if value is not _ABSENT}
+        whole = dict(row) | {name: value for name, value in mapped.items() if value is not _ABSENT}
+        for name in kind.item_columns:
+            readable(whole.get(name), name, where)
+        return whole
     text = _text_of_row(row, where, kind, names)
     if not paired:
         return text
@@ -153,7 +160,7 @@ def _text_of_row(row: Mapping[str, Any], where: str, kind: Kind, names: OwnNames
     *others, last = kind.text_columns
     for name in () if last in names.chosen else others:
         if (column := names.column_of(name, row)) is not None:
-            value = row[column]
+            value = readable(row[column], column, where)
             return value.split() if isinstance(value, str) else [] if value is None else value
     return _text_at(row, last, names, where)
 
@@ -163,9 +170,11 @@ def _text_at(row: Mapping[str, Any], name: str, names: OwnNames, where: str) -> 
     column = names.column_of(name, row)
     if column is None:
         raise DataError(f"{where}: {_no_column(row, name, str(names.fields.get(name, name)))}")
-    value = row[column]
+    value = readable(row[column], column, where)
+    if isinstance(value, ClassNumber):
+        return value.name
     if value is not None and not isinstance(value, str):
-        raise DataError(f"{where}: column {column!r} holds {type(value).__name__} {value!r:.60}; expected text")
+        raise DataError(f"{where}: column {column!r} holds {described(value):.80}; expected text")
     return value or ""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor
 from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
-from ..core.errors import CheckpointError, ConfigError, DataError, shown
+from ..core.errors import CheckpointError, DataError, shown
 from ..core.files import read_object
 from ..core.records import Example, Features, Prediction, States
 from ..data.languages import among, canonical
@@ -247,11 +248,12 @@ def checked_threshold(abstain: float | None) -> float | None:
     """Return a threshold that probabilities can be compared with.
 
     Raises:
-        ConfigError: It is no number from 0 to 1.
+        DataError: It is no number from 0 to 1.
     """
-    if abstain is None or (isinstance(abstain, int | float) and 0 <= abstain <= 1):
+    number = isinstance(abstain, int | float) and not isinstance(abstain, bool)
+    if abstain is None or (number and 0 <= abstain <= 1):
         return abstain
-    raise ConfigError([f"expected a probability from 0 to 1, got {abstain!r}"], "abstain")
+    raise DataError(f"abstain: expected a probability from 0 to 1, got {shown(abstain)}")
 
 
 def needed_columns(folder: Path | str) -> tuple[str, ...]:
@@ -274,7 +276,13 @@ def _kind_of(identity: Identity) -> Kind:
 
 
 def adaptation_path(folder: Path | str) -> Path:
-    """Return the file with the trained parts; of a method of a comparison, that of its first training."""
+    """Return the file with the trained parts; of a method of a comparison, that of its first training.
+
+    Raises:
+        CheckpointError: This is no name of a folder.
+    """
+    if not isinstance(folder, str | PathLike):
+        raise CheckpointError(f"expected the folder of a run, as 'runs/my-run', got {shown(folder)}")
     path = Path(folder)
     if path.suffix and not path.is_dir():
         return path
