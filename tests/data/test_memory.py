@@ -1,7 +1,7 @@
 """Tables in the place of files."""
 
 from collections import UserDict
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -71,6 +71,7 @@ def test_a_dataset_of_the_hub_is_read():
     columns = {"text": ["ada", "beli", "cora"], "label": [0, 1, -1], "tags": [[1], [0], [0]]}
     found = datasets.Dataset.from_dict(columns, features=features)
     assert labels_of(found) == labels_of(found.data.table) == ["x", "y", None]
+    assert labels_of(found.with_format("pandas")) == labels_of(found.to_iterable_dataset()) == ["x", "y", None]
     with lend({"train.memory": found}):
         (first, *_) = tagged_rows("train.memory", fields={"words": "text", "tags": "tags"}, language="twi")
     assert first.tags == ("B-PER",)
@@ -84,7 +85,7 @@ def test_classes_of_a_dataset_get_their_names():
 
     rows = Dataset([{"text": "ada", "label": 1}, {"text": "beli", "label": -1}])
     rows.features = {"label": SimpleNamespace(names=["x", "y"]), "text": SimpleNamespace()}
-    assert labels_of(CONVERTERS["datasets"](rows)) == ["y", None]
+    assert labels_of(CONVERTERS["datasets", "Dataset"](rows)) == ["y", None]
 
 
 def test_whole_numbers_that_pandas_made_fractions_are_whole_labels():
@@ -126,6 +127,39 @@ def test_lists_in_cells_may_be_arrays():
         fields = {"words": "words", "tags": "tags"}
         (example,) = tagged_rows("train.memory", fields=fields, language="twi", names=["O", "B-PER"])
     assert (example.words, example.tags) == (("Ada", "ran"), ("B-PER", "O"))
+
+
+@pytest.mark.parametrize("column", [pyarrow.array(["ada"]), pyarrow.chunked_array([["ada"]])])
+def test_a_column_is_no_table(column):
+    """Of whatever library."""
+    with pytest.raises(DataError, match=r"train\.memory, row 1: is StringScalar .*; expected a dict of columns"):
+        rows_of(column, "train.memory")
+
+
+def test_columns_of_frames_are_no_tables():
+    """Nor are groups of rows."""
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    for column in (pandas.Series(["ada"]), polars.Series(["ada"])):
+        with pytest.raises(DataError, match="row 1: is str 'ada'; expected a dict of columns"):
+            rows_of(column, "train.memory")
+    with pytest.raises(DataError, match="row 1: is tuple"):
+        rows_of(pandas.DataFrame(ROWS).groupby("text"), "train.memory")
+
+
+def test_what_a_library_cannot_give_is_told():
+    """Python has no nanoseconds in a time of day."""
+    pandas = pytest.importorskip("pandas")
+    times = pandas.Series([1], dtype=pandas.ArrowDtype(pyarrow.time64("ns")))
+    assert rows_of(pandas.DataFrame({"label": times}), "train.memory")[0]["label"] == time(0, 0)
+    broken = pyarrow.Table.from_arrays([pyarrow.array([10**18], pyarrow.date64())], names=["day"])
+    with pytest.raises(DataError, match=r"train\.memory: pyarrow cannot give the rows of the Table \(.*; leave the"):
+        rows_of(broken, "train.memory")
+
+
+def test_a_mistake_of_the_user_s_own_rows_is_left_alone():
+    """What their generator raises is theirs to see."""
+    with pytest.raises(ZeroDivisionError):
+        rows_of(({"text": 1 / 0} for _ in range(1)), "train.memory")
 
 
 def test_a_column_has_a_name_of_its_own():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -86,8 +86,15 @@ def written(value: Any) -> str:
         return value.date().isoformat()
     if is_missing(value):
         return ""
-    whole = isinstance(value, float | Decimal) and abs(value) < EXACT and value == int(value)
+    whole = isinstance(value, float | Decimal) and -EXACT < value < EXACT and value == int(value)
     return str(int(value) if whole else value)
+
+
+def as_written(value: Any) -> Any:
+    """Return a cell that another file can hold: dates, and what is in the place of a value, as they are shown."""
+    if isinstance(value, Unreadable):
+        return value.shown
+    return written(value) if isinstance(value, date | time | timedelta) else value
 
 
 def described(value: object) -> str:

@@ -10,7 +10,6 @@ from typing import Any, Literal, TextIO
 
 from ..core.errors import DataError
 from ..core.records import Prediction
-from ..data.cells import written
 from ..tasks.kinds import Kind
 from .inputs import Given
 from .predictor import Adapted
@@ -73,7 +72,7 @@ def writer_of(
     if form == "csv":
         return _csv_writer(stream, row_of)
     # What JSON has no word for (a date in a Parquet file) is written as text.
-    return lambda one, answer: print(json.dumps(row_of(one, answer), ensure_ascii=False, default=written), file=stream)
+    return lambda one, answer: print(json.dumps(row_of(one, answer), ensure_ascii=False, default=str), file=stream)
 
 
 def answer_columns(answer: Prediction, kind: Kind, labels: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,8 +140,8 @@ def _csv_writer(
 def _cell(value: Any) -> Any:
     """Return what a CSV cell holds of a value."""
     if isinstance(value, bool | list | tuple | dict):
-        return json.dumps(value, ensure_ascii=False, default=written)
-    return value if value is None or isinstance(value, str | int | float) else written(value)
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return value
 
 
 def _words_in_columns(one: Given, answer: Prediction) -> str:

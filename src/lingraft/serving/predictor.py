@@ -256,6 +256,16 @@ def checked_threshold(abstain: float | None) -> float | None:
     raise DataError(f"abstain: expected a probability from 0 to 1, got {shown(abstain)}")
 
 
+def check_folder(folder: object) -> None:
+    """Refuse what cannot name a run.
+
+    Raises:
+        CheckpointError: It is no text and no path.
+    """
+    if not isinstance(folder, str | PathLike):
+        raise CheckpointError(f"expected the folder of a run, as 'runs/my-run', got {shown(folder)}")
+
+
 def needed_columns(folder: Path | str) -> tuple[str, ...]:
     """Return columns of the rows that a run predicts on; none where it takes plain texts."""
     return kind_at(folder)[0].item_columns
@@ -267,6 +277,7 @@ def kind_at(folder: Path | str) -> tuple[Kind, Identity]:
     Raises:
         CheckpointError: There is no finished run.
     """
+    check_folder(folder)
     identity = read_identity(adaptation_path(folder))
     return _kind_of(identity), identity
 
@@ -276,13 +287,7 @@ def _kind_of(identity: Identity) -> Kind:
 
 
 def adaptation_path(folder: Path | str) -> Path:
-    """Return the file with the trained parts; of a method of a comparison, that of its first training.
-
-    Raises:
-        CheckpointError: This is no name of a folder.
-    """
-    if not isinstance(folder, str | PathLike):
-        raise CheckpointError(f"expected the folder of a run, as 'runs/my-run', got {shown(folder)}")
+    """Return the file with the trained parts; of a method of a comparison, that of its first training."""
     path = Path(folder)
     if path.suffix and not path.is_dir():
         return path
@@ -310,6 +315,7 @@ def load(
         CheckpointError: There is no adaptation, or it belongs to another backbone.
         ConfigError: This machine has no such device.
     """
+    check_folder(folder)
     path = adaptation_path(folder)
     wanted = read_identity(path)
     if not isinstance(backbone, Backbone):
