@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -32,6 +33,8 @@ ROWS = 256
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 USUAL = {".csv": ",", ".tsv": "\t"}
+SEPARATOR = re.compile(r'"?sep=([,;\t|])"?[,;\t|]*')
+"""What Excel writes above the header to say what separates cells."""
 csv.field_size_limit(LINE_BYTES)
 
 
@@ -76,7 +79,7 @@ def _array(path: Path) -> Iterator[Row]:
 
 def _items(text: str, path: Path) -> Iterator[Any]:
     """Yield the items of a JSON array one by one: all at once take thirty times the memory of the text."""
-    decoder, at = json.JSONDecoder(), _after_blanks(text, 0) + 1
+    decoder, at = json.JSONDecoder(object_pairs_hook=_object), _after_blanks(text, 0) + 1
     at = _after_blanks(text, at)
     while text[at : at + 1] != "]":
         try:
@@ -102,9 +105,18 @@ def _after_blanks(text: str, at: int) -> int:
 
 def _parsed(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise _no_json(where, error) from error
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, in which each key is to stand once: of two values one would be lost."""
+    found = dict(members)
+    if len(found) < len(members):
+        twice = next(key for key, count in Counter(key for key, _ in members).items() if count > 1)
+        raise ValueError(f"the key {twice!r} stands twice in an object")
+    return found
 
 
 def _no_json(where: str, error: Exception) -> DataError:
@@ -136,10 +148,11 @@ def _rows_below_header(path: Path, usual: str) -> Iterator[Row]:
             yield number, dict(zip(header, cells, strict=True))
         else:
             tabs = separator == usual == "\t"
+            quotes = "put" if len(cells) > len(header) else "leave no cell out, and put"
             cure = (
                 "columns are separated by one tab each"
                 if tabs
-                else f"put texts with {DELIMITERS[separator]} in double quotes"
+                else f"{quotes} texts with {DELIMITERS[separator]} in double quotes"
             )
             raise DataError(
                 f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}, but the header has "
@@ -158,12 +171,15 @@ def read_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _cells_of(path: Path, usual: str) -> tuple[str, Iterator[tuple[int, list[str]]]]:
     """Return what separates the cells, as the first line shows, and each row with the line that it begins on."""
-    lines, ahead = read_lines(path), []
-    for numbered in lines:
-        ahead.append(numbered)
-        if numbered[1].strip():
+    lines, ahead = read_lines(path), list[tuple[int, str]]()
+    said: str | None = None
+    for number, line in lines:
+        if said is None and (found := SEPARATOR.fullmatch(line)):
+            said, line = found[1], ""
+        ahead.append((number, line))
+        if line.strip():
             break
-    separator = (_delimiter(ahead[-1][1], usual) if ahead else None) or usual
+    separator = said or (_delimiter(ahead[-1][1], usual) if ahead else None) or usual
     whole = chain(ahead, lines)
     if separator == usual == "\t":
         return separator, ((number, line.split("\t")) for number, line in whole if line)
