@@ -275,6 +275,25 @@ def test_a_threshold_is_a_probability(adapted, threshold):
         adapted.predict(TEXTS, abstain=threshold)
 
 
+@pytest.mark.parametrize("folder", [None, 5, b"runs/mine", ["runs/mine"], {"folder": "runs/mine"}])
+@pytest.mark.parametrize("ask", [lingraft.load, load, needed_columns])
+def test_a_run_is_named_by_its_folder(ask, folder):
+    """Whatever else is given, what would do is said."""
+    with pytest.raises(CheckpointError, match="expected the folder of a run, as 'runs/my-run', got "):
+        ask(folder)
+
+
+def test_a_cell_that_cannot_be_read_says_why(tiny_backbone):
+    """Also where it is one of several that hold the alternatives."""
+    fields = {"text": "premise", "alternatives": ["one", "two"]}
+    adapted = adapted_of(tiny_backbone, "choice", names=OwnNames(fields=fields))
+    row = {"premise": "ada", "one": "beli", "two": "cora", "note": Unreadable("the error #REF!")}
+    assert adapted.predict([row])[0].value in ("0", "1")
+    for column in ("premise", "two"):
+        with pytest.raises(DataError, match=r"text 1 of 1: column '\w+' holds what cannot be read \(the error #N/A\)"):
+            adapted.predict([row | {column: Unreadable("the error #N/A")}])
+
+
 # ---- Places ----------------------------------------------------------------------------------------
 
 
@@ -334,11 +353,3 @@ def test_what_comes_before_a_mistake_is_answered(adapted):
     with pytest.raises(DataError, match="line 3: topic takes one text"):
         found.extend(adapted.answers([("line 1", "ada"), ("line 2", "beli"), ("line 3", 5), ("line 4", "cora")]))
     assert [one.value for one in found] == [one.value for one in adapted.predict(["ada", "beli"])]
-
-
-@pytest.mark.parametrize("folder", [None, 5, b"runs/mine", ["runs/mine"], {"folder": "runs/mine"}])
-@pytest.mark.parametrize("ask", [lingraft.load, load, needed_columns])
-def test_a_run_is_named_by_its_folder(ask, folder):
-    """Whatever else is given, what would do is said."""
-    with pytest.raises(CheckpointError, match="expected the folder of a run, as 'runs/my-run', got "):
-        ask(folder)

@@ -181,6 +181,7 @@ def tagged_rows(
     """
     _check_fields(fields, TAG_FIELDS, ("words", *(["tags"] if labelled else [])))
     code, tagged = languages.canonical(language), "tags" in fields
+    names = names or ()
     examples = []
     for where, key, group, row in _rows(path, fields, wanted):
         words = _listed(row, fields, "words", where)
@@ -188,9 +189,7 @@ def tagged_rows(
         if len(words) != len(tags) or not words:
             raise DataError(f"{where}: has {len(words)} words and {len(tags)} tags; expected a tag for each word")
         named = tuple(
-            _tag(tag, names or (), f"{where}, word {word!r}", check)
-            for word, tag in zip(words, tags, strict=True)
-            if tagged
+            _tag(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True) if tagged
         )
         texts = tuple(text_of(word, str(fields["words"]), where) for word in words)
         examples.append(TaggedExample(id=key, group=group or key, language=code, words=texts, tags=named or None))

@@ -106,6 +106,10 @@ def plain_item(item: Any, where: str, kind: Kind, names: OwnNames, *, paired: bo
     check_characters(item, where)
     if isinstance(item, Mapping):
         item = _item_of_row(item, where, kind, names, paired=paired)
+        for name in kind.item_columns:
+            cells = item.get(name)
+            for cell in cells if isinstance(cells, list) else [cells]:
+                readable(cell, name, where)
     return EMPTY if _is_empty(item, kind.item_columns) else item
 
 
@@ -134,10 +138,7 @@ def _item_of_row(row: Mapping[str, Any], where: str, kind: Kind, names: OwnNames
         if absent is not None:
             raise DataError(f"{where}: {_no_column(row, absent, str(names.fields[absent]))}")
         mapped = {name: _mapped(row, column) for name, column in names.fields.items()}
-        whole = dict(row) | {name: value for name, value in mapped.items() if value is not _ABSENT}
-        for name in kind.item_columns:
-            readable(whole.get(name), name, where)
-        return whole
+        return dict(row) | {name: value for name, value in mapped.items() if value is not _ABSENT}
     text = _text_of_row(row, where, kind, names)
     if not paired:
         return text
