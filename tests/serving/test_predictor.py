@@ -124,6 +124,16 @@ def test_pairs_are_checked_too(tiny_backbone):
         paired.predict([("ada", "be\ud83d")])
 
 
+def test_a_text_of_a_pair_may_be_missing(tiny_backbone):
+    """As in a row: without the first there is no answer, the second may be empty."""
+    paired = adapted_of(tiny_backbone, paired=True)
+    pairs = [(None, "ada"), (NAN, None), ("ada", NAN), ("ada", "")]
+    rows = [{"text": first, "text_b": second} for first, second in pairs]
+    found = paired.predict(pairs)
+    assert found == paired.predict(rows)
+    assert [bool(one.value) for one in found] == [False, False, True, True]
+
+
 def test_rows_may_have_the_runs_own_column_names(tiny_backbone):
     """Or ours; the other columns do not matter."""
     adapted = adapted_of(tiny_backbone, names=OwnNames(fields={"text": "message", "label": "topic"}))

@@ -100,7 +100,11 @@ def plain_item(item: Any, where: str, kind: Kind, names: OwnNames, *, paired: bo
     Raises:
         DataError: A row lacks a column, or a text holds half a character.
     """
-    item = item if isinstance(item, tuple) else plain(item)
+    if isinstance(item, tuple):
+        texts = map(plain, item)
+        item = tuple("" if paired and text is None else text for text in texts)  # as of a row with an empty cell
+    else:
+        item = plain(item)
     if item is None:
         return EMPTY
     check_characters(item, where)
