@@ -183,6 +183,16 @@ def test_without_ids_rows_go_with_rows(file):
         score_files(file("q.jsonl", lines(*given[:2])), gold, "accuracy", columns=columns)
 
 
+def test_rows_in_another_order_are_refused(file):
+    """Where all that both files have of a row differs, they do not go together; notes of one's own may."""
+    gold = file("g.csv", "text,note,topic\nx,1,a\ny,2,b\n")
+    rows = [{"text": text, "note": "?", "label": "a", "confidence": 1} for text in "xy"]
+    columns = FileColumns(label="topic")
+    assert score_files(file("p.jsonl", lines(*rows)), gold, "accuracy", columns=columns).scores[0].value == 0.5
+    with pytest.raises(DataError, match=r"p\.jsonl, line 1: column 'text' is 'y', and 'x' in .*g\.csv, line 2; .*--id"):
+        score_files(file("p.jsonl", lines(*rows[::-1])), gold, "accuracy", columns=columns)
+
+
 def test_columns_may_be_named(file):
     """And the message about one that is missing says how."""
     gold = file("g.csv", "tweet_id,topic\n1,a\n2,b\n")

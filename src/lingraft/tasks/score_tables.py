@@ -202,7 +202,27 @@ def same_ids(predictions: Path, gold: Path, column: str | None) -> str | None:
             f"{predictions}: has {rows[0]} rows and {gold} has {rows[1]}; without a column of ids (`id`, or the one "
             "named with --id) they must have the same, in the same order"
         )
+    _check_order(predictions, gold)
     return None
+
+
+def _check_order(predictions: Path, gold: Path) -> None:
+    """Refuse two tables whose rows go by their number where all that both have of a row differs: another order.
+
+    Raises:
+        DataError: They are such.
+    """
+    answers = {*PREDICTED, *RIGHT, *OF_PREDICT.values()}
+    for (line, given), (other, right) in zip(read_table(predictions), read_table(gold), strict=False):
+        shared = [name for name in given if name in right and name not in answers]
+        texts = [name for name in shared if isinstance(given[name], str) and isinstance(right[name], str)]
+        if texts and all(given[name].strip() != right[name].strip() for name in texts):
+            name = texts[0]
+            raise DataError(
+                f"{predictions}, line {line}: column {name!r} is {given[name]!r:.60}, and {right[name]!r:.60} in "
+                f"{gold}, line {other}; without a column of ids, rows must be in the same order: sort them, or name "
+                "the ids with --id"
+            )
 
 
 def _first(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -248,9 +268,10 @@ def _cells(path: Path, wanted: Wanted) -> Iterator[tuple[str, str, Any]]:
         where = f"{path}, line {line}"
         column = answer_column(row, wanted.columns)
         if column is None or (wanted.id is not None and wanted.id not in row):
+            ids = "" if wanted.id is None else f"the columns `{wanted.id}` and "
             raise DataError(
-                f"{where}: expected the columns `{wanted.id or 'id'}` and one of {', '.join(wanted.columns)}; there "
-                f"are {', '.join(map(str, row))}; say which with --id and {wanted.option}"
+                f"{where}: expected {ids}one of {', '.join(wanted.columns)}; there are {', '.join(map(str, row))}; say "
+                f"which with {'--id and ' if ids else ''}{wanted.option}"
             )
         value = named(row[column], stored_names(path, column))
         if wanted.alternatives:
