@@ -363,3 +363,12 @@ def test_what_comes_before_a_mistake_is_answered(adapted):
     with pytest.raises(DataError, match="line 3: topic takes one text"):
         found.extend(adapted.answers([("line 1", "ada"), ("line 2", "beli"), ("line 3", 5), ("line 4", "cora")]))
     assert [one.value for one in found] == [one.value for one in adapted.predict(["ada", "beli"])]
+
+
+def test_a_row_that_lacks_a_column_of_the_run_s_data_names_it(tiny_backbone):
+    """One of several that hold the alternatives; there is no option to name another."""
+    fields = {"text": "premise", "alternatives": ["choice1", "choice2"], "label": "label"}
+    adapted = adapted_of(tiny_backbone, "choice", names=OwnNames(fields=fields))
+    assert adapted.predict([{"premise": "ada", "choice1": "be", "choice2": "cora"}])[0].value in ("0", "1")
+    with pytest.raises(DataError, match=r"no column 'choice2' \(for `alternatives`\); .*premise, choice1; add it"):
+        adapted.predict([{"premise": "ada", "choice1": "be"}])

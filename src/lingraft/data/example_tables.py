@@ -189,7 +189,9 @@ def tagged_rows(
         if len(words) != len(tags) or not words:
             raise DataError(f"{where}: has {len(words)} words and {len(tags)} tags; expected a tag for each word")
         named = tuple(
-            _tag(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True) if tagged
+            tag_of(tag, names, f"{where}, word {word!r}", check)
+            for word, tag in zip(words, tags, strict=True)
+            if tagged
         )
         texts = tuple(text_of(word, str(fields["words"]), where) for word in words)
         examples.append(TaggedExample(id=key, group=group or key, language=code, words=texts, tags=named or None))
@@ -205,7 +207,18 @@ def _listed(row: Mapping[str, Any], fields: Fields, name: str, where: str) -> li
     return list(cell)
 
 
-def _tag(tag: object, names: Sequence[str], where: str, check: Callable[[str], None] | None) -> str:
+def tag_of(tag: object, names: Sequence[str], where: str, check: Callable[[str], None] | None) -> str:
+    """Return a tag, by its name where it is a number.
+
+    Args:
+        tag: What a cell has of a word.
+        names: Of the numbers, from 0; none where tags are no numbers.
+        where: File, line and word, for messages.
+        check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
+
+    Raises:
+        DataError: It is no tag.
+    """
     number = _number(tag)
     if isinstance(number, int) and not isinstance(number, bool):
         if 0 <= number < len(names):
@@ -298,6 +311,22 @@ def _alternatives(row: Mapping[str, Any], columns: str | Sequence[str], where: s
     if len(found) < 2:
         raise DataError(f"{where}: has {len(found)} of the alternatives {columns!r}; there is a choice from two on")
     return found
+
+
+def chosen_alternative(row: Mapping[str, Any], columns: Sequence[str], label: object, where: str) -> str:
+    """Return the number of the alternative that a label names by number or text, as text.
+
+    Args:
+        row: Column to value.
+        columns: One that holds the list of alternatives, or one for each.
+        label: What names one of them.
+        where: File, line and column of the label, for messages.
+
+    Raises:
+        DataError: It names none, or there are no such columns.
+    """
+    alternatives = _alternatives(row, columns[0] if len(columns) == 1 else columns, where)
+    return str(_chosen(label, alternatives, where, required=True))
 
 
 def _chosen(value: object, alternatives: Sequence[str], where: str, *, required: bool) -> int | None:

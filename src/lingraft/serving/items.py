@@ -136,12 +136,13 @@ def check_characters(value: Any, where: str) -> None:
 
 def _item_of_row(row: Mapping[str, Any], where: str, kind: Kind, names: OwnNames, *, paired: bool) -> Any:
     if kind.item_columns:
-        absent = next(
-            (name for name in kind.item_columns if name in names.chosen and names.fields[name] not in row), None
-        )
-        if absent is not None:
-            raise DataError(f"{where}: {_no_column(row, absent, str(names.fields[absent]))}")
         mapped = {name: _mapped(row, column) for name, column in names.fields.items()}
+        for name in kind.item_columns:
+            if mapped.get(name) is _ABSENT and (name in names.chosen or name not in row):
+                column = names.fields[name]
+                several = [column] if isinstance(column, str) else list(map(str, column))
+                absent = next(one for one in several if one not in row)
+                raise DataError(f"{where}: {_no_column(row, name, absent)}")
         return dict(row) | {name: value for name, value in mapped.items() if value is not _ABSENT}
     text = _text_of_row(row, where, kind, names)
     if not paired:
@@ -187,10 +188,9 @@ def _no_column(row: Mapping[str, Any], name: str, wanted: str) -> str:
     known = [str(key) for key in row]
     nearest = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return (
-        f"there is no column {wanted!r} (for `{name}`); {hint}its columns are {', '.join(known) or 'none'}; "
-        f"say which with --{name.replace('_', '-')} COLUMN (in Python, call it {name!r})"
-    )
+    options = {"text": "--text", "text_b": "--text-b"}
+    cure = f"say which with {options[name]} COLUMN (in Python, call it {name!r})" if name in options else "add it"
+    return f"there is no column {wanted!r} (for `{name}`); {hint}its columns are {', '.join(known) or 'none'}; {cure}"
 
 
 def _is_empty(item: Any, needed: Sequence[str]) -> bool:
