@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from ..core.errors import DataError
 from .cells import ClassNumber, written
-from .text import open_bytes, suffix_of
 
 KEY = b"huggingface"
 
@@ -38,34 +34,6 @@ def numbered(value: Any, names: Sequence[str]) -> Any:
     if not isinstance(value, int) or isinstance(value, bool) or value >= len(names):
         return value
     return ClassNumber(value, names[value]) if value >= 0 else None if value == -1 else value
-
-
-def stored_names(path: Path | str, column: str) -> tuple[str, ...]:
-    """Return the names of the numbers in a column, from 0, where the file has some; else none.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    path = Path(path)
-    if suffix_of(path) != ".parquet":
-        return ()
-    stat = path.stat() if path.is_file() else None
-    return _names(path, (stat.st_mtime_ns, stat.st_size) if stat else None).get(column, ())
-
-
-@lru_cache(maxsize=256)
-def _names(path: Path, version: tuple[int, int] | None) -> Mapping[str, tuple[str, ...]]:
-    """Return the names of all columns of a Parquet file."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DataError(f"{path}: reading Parquet needs pyarrow; pip install 'lingraft[parquet]'") from error
-    with open_bytes(path) as stream:
-        try:
-            return names_of_schema(pyarrow.parquet.read_schema(stream))
-        except pyarrow.ArrowException as error:
-            raise DataError(f"{path}: is not a readable Parquet file ({error})") from error
 
 
 def names_in(about: bytes) -> dict[str, tuple[str, ...]]:

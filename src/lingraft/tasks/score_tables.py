@@ -14,7 +14,7 @@ from ..core.errors import DataError
 from ..data.bounds import LINE_BYTES, read_whole
 from ..data.example_tables import chosen_alternative
 from ..data.labels import strip_label
-from ..data.stored_names import named, stored_names
+from ..data.stored_names import named
 from ..data.table import read_table
 from ..data.text import open_bytes, suffix_of
 
@@ -273,7 +273,7 @@ def _cells(path: Path, wanted: Wanted) -> Iterator[tuple[str, str, Any]]:
                 f"{where}: expected {ids}one of {', '.join(wanted.columns)}; there are {', '.join(map(str, row))}; say "
                 f"which with {'--id and ' if ids else ''}{wanted.option}"
             )
-        value = named(row[column], stored_names(path, column))
+        value = named(row[column], ())
         if wanted.alternatives:
             value = chosen_alternative(row, wanted.alternatives, value, f"{where}: column {column!r}")
         yield where, id_of(row, wanted.id, number, where), "" if is_missing(value) else value

@@ -12,7 +12,6 @@ from ..core.errors import DataError
 from ..core.records import TaggedExample
 from ..data.conll import tagged_examples, untagged_sentences
 from ..data.example_tables import tag_of
-from ..data.stored_names import stored_names
 from ..data.table import SUFFIXES, read_table
 from ..data.table_formats import read_cells
 from ..data.text import suffix_of
@@ -112,9 +111,8 @@ def _tagged_rows(
             raise DataError(
                 f"{where}: has {len(words)} words, {column!r} is {row[column]!r:.60}; expected a tag for each"
             )
-        known = names or stored_names(path, column)
         read = tuple(
-            tag_of(tag, known, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True)
+            tag_of(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True)
         )
         if words:
             yield TaggedExample(
