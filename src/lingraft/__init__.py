@@ -7,6 +7,7 @@ result. Importing lingraft imports no torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,16 @@ def run(
     Raises:
         LingraftError: With one message that says what was expected, what came, where, and what to do.
     """
+    from .core.errors import ConfigError, shown
     from .core.progress import Reporter
     from .recipe.parsing import parse_recipe, read_recipe
     from .runs.given import given_data
     from .runs.pipeline import run as run_recipe
 
+    if not isinstance(recipe, str | PathLike | Mapping):
+        raise ConfigError([f"expected a YAML file, or the same as a mapping, got {shown(recipe)}"])
+    if wrong := [one for one in overrides if not isinstance(one, str)]:
+        raise ConfigError([f"expected settings such as 'seeds=[1]' after the recipe, got {shown(wrong[0])}"])
     with given_data(data) as settings:
         changed = (*settings, *overrides)
         values = isinstance(recipe, Mapping)

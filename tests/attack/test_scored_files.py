@@ -34,7 +34,23 @@ FILES = {
         "g.csv",
         "id,label\n1,a\n2,b\n",
     ),
+    "squad_v2": (
+        {"p.json": '[{"id": 1, "label": "ada"}]', "p.csv": "id,label,confidence\n1,ada,0.5\n"},
+        "g.jsonl",
+        '{"id": 1, "context": "ada beli", "answers": {"text": ["ada"], "answer_start": [0]}}\n',
+    ),
+    "tag_accuracy": (
+        {"p.csv": 'words,label,confidence\n"[""ada"", ""beli""]",B-PER O,0.5\ncora,O,0.5\n'},
+        "g.jsonl",
+        '{"words": ["ada", "beli"], "tags": [1, 0]}\n{"words": "cora", "tags": "O"}\n',
+    ),
+    "macro_f1": (
+        {"p.jsonl": '{"text": "x", "label": "A", "confidence": 1}\n{"text": "y", "label": "b", "confidence": 1}\n'},
+        "g.json",
+        '[{"text": "x", "label": "a"},\n {"text": "y", "label": "B"}]',
+    ),
 }
+LABELS = ["as_written", "normalise", ["O", "B-PER"]]
 SPLICED = [
     *(b"\x00", b"\xff", b"\n", b"\n\n", b"\t", b'"', b"{", b"}", b"[", b"]", b",", b"null", b"1e999", b"NaN", b"true"),
     *(b"\\ud83d", b"[" * 2000, b'{"words": {}}\n', b'{"id": [1], "label": {}}\n', b'{"words": [1], "label": "O"}\n'),
@@ -57,15 +73,16 @@ def test_mutated_predictions_are_scored_or_refused(tmp_path, metric):
     """Either file may be damaged; no score is outside of 0 and 1, and what is refused has a cure in one line."""
     rng, (given, gold_name, gold) = random.Random(metric), FILES[metric]
     gold = json.dumps(gold) if isinstance(gold, dict) else gold
-    tried = round(150 * TIMES)
+    tried = round(75 * TIMES)
     for _ in range(tried):
         name = rng.choice(list(given))
         right, guess = tmp_path / gold_name, tmp_path / name
         right.write_bytes(mutated(rng, gold) if rng.random() < 0.3 else gold.encode())
         guess.write_bytes(mutated(rng, given[name]))
-        columns = FileColumns(words=(0, 1)) if rng.random() < 0.3 else FileColumns()
+        columns = rng.choice([FileColumns(), FileColumns(), FileColumns(words=(0, 1)), FileColumns(group="text")])
+        wrong, labels = rng.random() < 0.5, rng.choice(LABELS)
         try:
-            report = score_files(guess, right, metric, missing_is_wrong=rng.random() < 0.5, columns=columns)
+            report = score_files(guess, right, metric, missing_is_wrong=wrong, columns=columns, labels=labels)
             assert all(0 <= one.low <= one.high <= 1 for one in report.scores)
         except LingraftError as error:
             assert "\n" not in str(error)

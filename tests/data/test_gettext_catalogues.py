@@ -80,3 +80,12 @@ def test_compiled_headers_are_nobody_s_business_either(tmp_path, header):
     path = tmp_path / "a.mo"
     path.write_bytes(data[:start] + changed + data[end:])
     assert [(source, target) for _, source, target in catalogue_entries(path)] == [("Open", "Fungua")]
+
+
+@pytest.mark.parametrize("line", ['msgid "ada', 'msgstr "beli', 'msgid "', '"cora'])
+def test_a_quote_that_is_left_open_is_an_error(tmp_path, line):
+    """What is in it would be cut, or the message dropped."""
+    path = tmp_path / "a.po"
+    path.write_text(f'msgid "one"\nmsgstr "moja"\n\n{line}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.po, line 4: is not gettext \(a quote is left open\)"):
+        list(catalogue_entries(path))

@@ -1,12 +1,16 @@
 """Tables in the place of files."""
 
 from collections import UserDict
+from datetime import datetime, time
+from decimal import Decimal
 from types import SimpleNamespace
 
+import numpy as np
 import pyarrow
 import pytest
 
 from lingraft.core.errors import DataError
+from lingraft.data.example_tables import tagged_rows
 from lingraft.data.memory import CONVERTERS, lend, name_tables, rows_of
 from lingraft.data.parallel import read_parallel
 from lingraft.data.table import locate, pair_examples, read_table
@@ -47,12 +51,30 @@ def test_a_polars_frame_is_read(lazy):
     assert rows_of(frame.lazy() if lazy else frame, "train.memory") == ROWS
 
 
+def labels_of(table, column="label"):
+    """What the labels of a table are read as."""
+    with lend({"train.memory": table}):
+        read = pair_examples("train.memory", fields={"text": "text", "label": column}, language="twi", labelled=False)
+    return [example.label for example in read]
+
+
 def test_a_dataset_of_the_hub_is_read():
     """Numbered classes get their names; -1 is a label that is withheld."""
     datasets = pytest.importorskip("datasets")
-    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["x", "y"])})
-    found = datasets.Dataset.from_dict({"text": ["ada", "beli", "cora"], "label": [0, 1, -1]}, features=features)
-    assert [row["label"] for row in rows_of(found, "train.memory")] == ["x", "y", None]
+    features = datasets.Features(
+        {
+            "text": datasets.Value("string"),
+            "label": datasets.ClassLabel(names=["x", "y"]),
+            "tags": datasets.Sequence(datasets.ClassLabel(names=["O", "B-PER"])),
+        }
+    )
+    columns = {"text": ["ada", "beli", "cora"], "label": [0, 1, -1], "tags": [[1], [0], [0]]}
+    found = datasets.Dataset.from_dict(columns, features=features)
+    assert labels_of(found) == labels_of(found.data.table) == ["x", "y", None]
+    assert labels_of(found.with_format("pandas")) == labels_of(found.to_iterable_dataset()) == ["x", "y", None]
+    with lend({"train.memory": found}):
+        (first, *_) = tagged_rows("train.memory", fields={"words": "text", "tags": "tags"}, language="twi")
+    assert first.tags == ("B-PER",)
 
 
 def test_classes_of_a_dataset_get_their_names():
@@ -63,7 +85,91 @@ def test_classes_of_a_dataset_get_their_names():
 
     rows = Dataset([{"text": "ada", "label": 1}, {"text": "beli", "label": -1}])
     rows.features = {"label": SimpleNamespace(names=["x", "y"]), "text": SimpleNamespace()}
-    assert list(CONVERTERS["datasets"](rows)) == [{"text": "ada", "label": "y"}, {"text": "beli", "label": None}]
+    assert labels_of(CONVERTERS["datasets", "Dataset"](rows)) == ["y", None]
+
+
+def test_whole_numbers_that_pandas_made_fractions_are_whole_labels():
+    """It does where one is missing; a table without that has the same classes."""
+    pandas = pytest.importorskip("pandas")
+    texts = ["ada", "beli", "cora"]
+    assert labels_of(pandas.DataFrame({"text": texts, "label": [1, 0, None]})) == ["1", "0", None]
+    assert labels_of(pandas.DataFrame({"text": texts, "label": [1, 0, 1]})) == ["1", "0", "1"]
+    assert labels_of(pandas.DataFrame({"text": texts, "label": pandas.Categorical(["x", None, "y"])})) == [
+        "x", None, "y",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        (1.0, "1"), (1.5, "1.5"), (Decimal("2.00"), "2"), (2**60, str(2**60)), (True, "True"), (np.int8(3), "3"),
+        (np.float32("nan"), None), (Decimal("nan"), None), (float("nan"), None), (np.float32(2), "2"),
+        (datetime(2024, 1, 2), "2024-01-02"), (datetime(2024, 1, 2, 3, 4), "2024-01-02 03:04:00"),
+        (np.datetime64("2024-01-02"), "2024-01-02"), (np.datetime64("NaT"), None), (float("inf"), "inf"),
+    ],
+)  # fmt: skip
+def test_a_label_is_what_people_write(value, label):
+    """Not how a library happens to hold it."""
+    assert labels_of([{"text": "ada", "label": value}]) == [label]
+
+
+@pytest.mark.parametrize(("value", "told"), [(b"x", "a bytes"), ([1], "a list"), (np.array(["x"]), "a list")])
+def test_several_values_are_no_label(value, told):
+    """Nor are bytes, which are of no encoding."""
+    with pytest.raises(DataError, match=f"line 1: column 'label' holds {told}; expected one label"):
+        labels_of([{"text": "ada", "label": value}])
+
+
+def test_lists_in_cells_may_be_arrays():
+    """As pandas gives those of a Parquet file."""
+    rows = [{"words": np.array(["Ada", "ran"]), "tags": np.array([1, 0])}]
+    with lend({"train.memory": rows}):
+        fields = {"words": "words", "tags": "tags"}
+        (example,) = tagged_rows("train.memory", fields=fields, language="twi", names=["O", "B-PER"])
+    assert (example.words, example.tags) == (("Ada", "ran"), ("B-PER", "O"))
+
+
+@pytest.mark.parametrize("column", [pyarrow.array(["ada"]), pyarrow.chunked_array([["ada"]])])
+def test_a_column_is_no_table(column):
+    """Of whatever library."""
+    with pytest.raises(DataError, match=r"train\.memory, row 1: is StringScalar .*; expected a dict of columns"):
+        rows_of(column, "train.memory")
+
+
+def test_columns_of_frames_are_no_tables():
+    """Nor are groups of rows."""
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    for column in (pandas.Series(["ada"]), polars.Series(["ada"])):
+        with pytest.raises(DataError, match="row 1: is str 'ada'; expected a dict of columns"):
+            rows_of(column, "train.memory")
+    with pytest.raises(DataError, match="row 1: is tuple"):
+        rows_of(pandas.DataFrame(ROWS).groupby("text"), "train.memory")
+
+
+def test_what_a_library_cannot_give_is_told():
+    """Python has no nanoseconds in a time of day."""
+    pandas = pytest.importorskip("pandas")
+    times = pandas.Series([1], dtype=pandas.ArrowDtype(pyarrow.time64("ns")))
+    assert rows_of(pandas.DataFrame({"label": times}), "train.memory")[0]["label"] == time(0, 0)
+    broken = pyarrow.Table.from_arrays([pyarrow.array([10**18], pyarrow.date64())], names=["day"])
+    with pytest.raises(DataError, match=r"train\.memory: pyarrow cannot give the rows of the Table \(.*; leave the"):
+        rows_of(broken, "train.memory")
+
+
+def test_a_mistake_of_the_user_s_own_rows_is_left_alone():
+    """What their generator raises is theirs to see."""
+    with pytest.raises(ZeroDivisionError):
+        rows_of(({"text": 1 / 0} for _ in range(1)), "train.memory")
+
+
+def test_a_column_has_a_name_of_its_own():
+    """Of two with one name, one would be lost."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([["ada", "x", "y"]], columns=["text", "label", "label"])
+    arrow = pyarrow.Table.from_arrays([pyarrow.array(["ada"])] * 2, names=["label", "label"])
+    for table in (frame, arrow):
+        with pytest.raises(DataError, match=r"train\.memory: the table names column 'label' twice; rename one"):
+            rows_of(table, "train.memory")
 
 
 @pytest.mark.parametrize(

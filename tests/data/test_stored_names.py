@@ -8,7 +8,7 @@ import pytest
 
 from lingraft.core.errors import DataError
 from lingraft.data.example_tables import tagged_rows
-from lingraft.data.stored_names import names_in, stored_names
+from lingraft.data.stored_names import names_in
 from lingraft.data.table import pair_examples
 
 TAGS = ["O", "B-PER", "I-PER"]
@@ -82,6 +82,22 @@ def test_metadata_of_another_shape_name_nothing(content):
     assert names_in(content) == {}
 
 
-def test_other_files_store_no_names(tmp_path):
-    """Only Parquet does."""
-    assert stored_names(tmp_path / "absent.csv", "label") == ()
+def test_a_label_that_is_withheld_is_none(tmp_path):
+    """The Hub writes -1 for it; fractions are what pandas makes of numbers where one is missing."""
+    path = write(tmp_path / "a.parquet", {"text": ["a", "b", "c"], "topic": [-1.0, 1.0, None]}, {"topic": LABEL})
+    read = pair_examples(path, fields={"text": "text", "label": "topic"}, language="yo", labelled=False)
+    assert [example.label for example in read] == [None, "health", None]
+
+
+def test_names_of_classes_that_are_given_come_first(tmp_path):
+    """As those of tags do."""
+    path = write(tmp_path / "a.parquet", {"text": ["a", "b"], "topic": [0, 1]}, {"topic": LABEL})
+    read = pair_examples(path, fields={"text": "text", "label": "topic"}, language="yo", names=["soko", "afya"])
+    assert [example.label for example in read] == ["soko", "afya"]
+
+
+def test_a_column_of_classes_may_be_text(tmp_path):
+    """Where a text is expected, a class is its name."""
+    path = write(tmp_path / "a.parquet", {"text": [1]}, {"text": {"names": ["ada", "beli"], "_type": "ClassLabel"}})
+    (example,) = pair_examples(path, fields={"text": "text"}, language="yo", labelled=False)
+    assert example.text_a == "beli"

@@ -5,6 +5,8 @@ import gzip
 import io
 import json
 import sys
+from collections import UserList
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +16,7 @@ from lingraft.core.errors import DataError
 from lingraft.core.records import PairExample
 from lingraft.data import sources
 from lingraft.data.bounds import COLUMNS
+from lingraft.data.example_tables import tagged_rows
 from lingraft.data.labels import strip_label
 from lingraft.data.table import locate, pair_examples, read_table
 from lingraft.data.table_formats import describe_delimiter
@@ -440,3 +443,50 @@ def test_a_faulty_array_is_refused_where_it_is_faulty(tmp_path, content, message
 def test_an_empty_array_has_no_rows(tmp_path, content):
     """As an empty table has none."""
     assert list(read_table(write(tmp_path, "a.json", content))) == []
+
+
+@pytest.mark.parametrize(("first", "separator"), [("sep=;", ";"), ('"sep=|"', "|"), ("sep=,,", ","), ("sep=\t", "\t")])
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_a_line_that_says_what_separates_cells_is_no_header(tmp_path, first, separator, suffix):
+    """Excel writes one; rows keep their numbers."""
+    path = tmp_path / f"a.{suffix}"
+    path.write_text(f"{first}\ntext{separator}label\nada{separator}x\n", encoding="utf-8")
+    assert list(read_table(path)) == [(3, {"text": "ada", "label": "x"})]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('{"text": "a", "label": "x", "text": "b"}', "the key 'text' stands twice in an object"),
+        ('[{"text": "a", "answers": {"text": [], "text": []}}]', "the key 'text' stands twice in an object"),
+    ],
+)
+def test_a_key_of_json_stands_once(tmp_path, content, told):
+    """Of two values one would be lost, as of two columns of one name."""
+    path = tmp_path / "a.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=told):
+        list(read_table(path))
+
+
+def test_columns_of_parquet_have_names_of_their_own(tmp_path):
+    """Of two with one name, one would be lost."""
+    pyarrow = pytest.importorskip("pyarrow")
+    columns = [pyarrow.array(["ada"])] * 2
+    pyarrow.parquet.write_table(pyarrow.Table.from_arrays(columns, names=["text", "text"]), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: its schema names column 'text' twice; rename one"):
+        list(read_table(tmp_path / "a.parquet"))
+
+
+def test_classes_of_the_hub_have_their_names(monkeypatch):
+    """As the features of the data set say, of labels and of lists of them."""
+    rows = UserList([{"text": "ada beli", "label": 1, "tags": [1, 0]}])
+    rows.features = {
+        "label": SimpleNamespace(names=["x", "y"]),
+        "tags": SimpleNamespace(feature=SimpleNamespace(names=["O", "B-PER"])),
+    }
+    library = SimpleNamespace(load_dataset=lambda name, config, split: rows)
+    monkeypatch.setitem(sys.modules, "datasets", library)
+    (example,) = pair_examples("hub:owner/name", fields={"text": "text", "label": "label"}, language="yo")
+    (tagged,) = tagged_rows("hub:owner/name", fields={"words": "text", "tags": "tags"}, language="yo")
+    assert (example.label, tagged.tags) == ("y", ("B-PER", "O"))

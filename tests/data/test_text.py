@@ -108,3 +108,32 @@ def test_damaged_gzip_is_reported(tmp_path):
 def test_suffix_looks_through_gz(tmp_path):
     """The format's suffix is the one before .gz, whatever the case."""
     assert [suffix_of(tmp_path / n) for n in ("a.TSV.gz", "a.b.csv", "a.gz", "a")] == [".tsv", ".csv", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16LE"), ("utf-16-be", "UTF-16BE"), ("utf-32", "UTF-32")],
+)
+def test_an_encoding_of_several_bytes_is_called_by_its_name(tmp_path, encoding, name):
+    """With a mark of byte order or without, so that the command that is offered works."""
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,label\nada,x\n".encode(encoding))
+    with pytest.raises(DataError, match=f"a.csv: is {name}, not UTF-8; convert it with `iconv -f {name} -t UTF-8"):
+        list(read_lines(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (gzip.compress(b"text", mtime=0), "compressed with gzip; let its name end in .gz"),
+        (b"PK\3\4\x14\0\6\0", "a spreadsheet or a zip archive; let the name of a spreadsheet end in .xlsx"),
+        (b"PAR1\x15\4\x15", "a Parquet file; let its name end in .parquet"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old or protected Office file; save it as .xlsx or .csv"),
+        (b"%PDF-1.7\n", "a PDF; give its text"),
+    ],
+)
+def test_what_is_no_text_is_called_by_its_name(tmp_path, content, told):
+    """Whatever the file is called."""
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(DataError, match=f"a.csv: is no text: it is {told}"):
+        list(read_lines(tmp_path / "a.csv"))

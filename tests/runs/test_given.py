@@ -88,3 +88,17 @@ def test_data_that_are_no_mapping_are_refused(data):
     """A table alone is a likely slip."""
     with pytest.raises(ConfigError, match="data: expected a mapping such as"), given_data(data):
         pass
+
+
+@pytest.mark.parametrize("recipe", [None, 5, b"recipe.yaml", ["recipe.yaml"]])
+def test_what_is_no_recipe_is_refused(recipe):
+    """A name of a file, or a mapping, is one."""
+    with pytest.raises(ConfigError, match="expected a YAML file, or the same as a mapping, got "):
+        lingraft.run(recipe)
+
+
+@pytest.mark.parametrize("override", [5, None, {"seeds": [1]}])
+def test_a_setting_is_a_text(override):
+    """As on the command line."""
+    with pytest.raises(ConfigError, match=r"expected settings such as 'seeds=\[1\]' after the recipe, got "):
+        lingraft.run({"task": {"name": "classification"}}, override)

@@ -354,7 +354,7 @@ WRONG = {
         ({"text": "ula", "alternatives": "yara"}, "a list of two or more texts; got 'yara'"),
         ({"text": "ula", "alternatives": ["yara"]}, "a list of two or more texts"),
         ({"text": "ula", "alternatives": ["yara", 5]}, "a list of two or more texts"),
-        ({"alternatives": ["yara", "vero"]}, "text is 'None', expected a text"),
+        ({"alternatives": ["yara", "vero"]}, "there is no column 'premise' (for `text`); its columns are alternatives"),
         ({"text": "a", "alternatives": ["b", "c"], "question": 5}, "question is '5', expected a text"),
     ],
 }

@@ -169,6 +169,56 @@ def test_nothing_to_score_is_an_error(nusax, trained, tmp_path):
         rescore.rescore(folder, None, "dev", task_name="nusax", data_dir=nusax, quiet=True)
 
 
+UNSCORED = "Acehnese (ace-Latn): there is no test set, so its 9 labelled examples are cross-validated in 3 folds"
+
+
+def without_test(tmp_path, trained, **files):
+    """The folder of a run on files of one's own, without a labelled test set."""
+    rows = "".join(f"a {label},{label}\n" for label in LABELS)
+    (tmp_path / "train.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    (tmp_path / "bare.csv").write_text("text\nb good\n", encoding="utf-8")
+    stub = Stub("classification", LABELS, last_word, task="classification")
+    own = {"source_language": "eng", "data_dir": str(tmp_path), "files": {"train": "train.csv"} | files}
+    folder = trained(stub, name="classification", **own)
+    (folder / "data.json").write_text(
+        json.dumps(
+            {
+                "task": "classification",
+                "kind": "classification",
+                "words": {},
+                "metrics": {"accuracy": "mean"},
+                "source_language": "eng-Latn",
+                "target_languages": [],
+                "languages": {},
+                "unscored": [UNSCORED],
+            }
+        ),
+        encoding="utf-8",
+    )
+    return folder
+
+
+def test_it_is_said_where_the_scores_of_a_cross_validated_run_are(trained, tmp_path):
+    """There is nothing to score again, but the run has scores."""
+    folder = without_test(tmp_path, trained)
+    with pytest.raises(DataError) as plain:
+        rescore.rescore(folder, None, "test", quiet=True)
+    assert UNSCORED in str(plain.value)
+    assert "scores.jsonl" not in str(plain.value)
+    score = {"task": "t", "method": "lingraft", "language": "ace-Latn", "metric": "accuracy", "value": 1.0, "n": 9}
+    score |= {"shots": "all", "draw": 0, "seed": 7, "run": "run"}
+    (folder / "scores.jsonl").write_text(json.dumps(score) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"these scores are in {folder}/scores\.jsonl and {folder}/report\.html"):
+        rescore.rescore(folder, None, "test", quiet=True)
+
+
+def test_a_test_file_without_labels_is_not_scored(trained, tmp_path):
+    """Whatever is predicted would count as wrong."""
+    folder = without_test(tmp_path, trained, test={"ace": "bare.csv"})
+    with pytest.raises(DataError, match="the 1 test examples in ace-Latn have no labels to score by"):
+        rescore.rescore(folder, None, "test", quiet=True)
+
+
 def test_another_kind_and_other_labels_are_refused(nusax, trained, tmp_path):
     """What a run cannot say would be wrong whatever it says."""
     folder = trained(Stub("classification", ("negative", "positive"), last_word))
@@ -273,6 +323,19 @@ def test_anybody_s_answers_are_scored(call, tmp_path):
     predictions.write_text(json.dumps({"q1": "Ada1"}), encoding="utf-8")
     assert "9 of 10 ids" in call("score", predictions, gold, "--metric", "squad").err
     assert "0.1000" in call("score", predictions, gold, "--metric", "squad", "--missing-is-wrong").out
+
+
+def test_labels_are_scored_as_the_recipe_reads_them(call, tmp_path):
+    """`--labels` is the recipe's setting; another word, or one name, is refused."""
+    gold, given = tmp_path / "gold.csv", tmp_path / "given.csv"
+    gold.write_text("id,label\n1,0\n2,1\n", encoding="utf-8")
+    given.write_text("id,label\n1,sport\n2,sport\n", encoding="utf-8")
+    printed = call("score", given, gold, "--metric", "accuracy", "--labels", "sport, trade")
+    assert "accuracy 0.5000" in printed.out
+    refused = call("score", given, gold, "--metric", "accuracy", "--labels", "normalize")
+    assert (refused.code, "expected as_written, normalise, or names as sport,trade" in refused.err) == (1, True)
+    refused = call("score", given, gold, "--metric", "span_f1", "--columns", "1")
+    assert (refused.code, "expected two columns" in refused.err) == (1, True)
 
 
 def test_the_list_of_tasks_is_printed(call):

@@ -67,6 +67,15 @@ def test_probabilities_and_withheld_answers_are_shown(adapted):
     assert (empty["abstained"], empty["probabilities"]) == (False, {})
 
 
+def test_numbers_that_are_none_are_written_as_nothing(adapted):
+    """JSON lines and tables may have them; other columns stay where they are."""
+    given = rows_of({"id": 7, "score": float("nan"), "text": "ada", "far": [float("inf"), 2.5], "low": -float("inf")})
+    line = written(given, adapted)
+    assert line.startswith('{"id": 7, "score": null, "text": "ada", "far": [null, 2.5], "low": null, "label": ')
+    (row,) = csv.DictReader(io.StringIO(written(given, adapted, "csv")))
+    assert (row["id"], row["score"], row["far"], row["low"]) == ("7", "", "[null, 2.5]", "")
+
+
 def test_csv_has_the_columns_of_all_rows(adapted):
     """Known before the first row is written, where rows may differ; cells may be JSON."""
     given = rows_of({"text": "ada, beli"}, {"id": 7, "text": "cora"})

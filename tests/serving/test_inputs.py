@@ -4,10 +4,12 @@ import gzip
 import io
 import json
 import sys
+from datetime import datetime
 
 import pytest
 
 from lingraft.core.errors import DataError
+from lingraft.serving.answer_file import Request, open_request
 from lingraft.serving.inputs import SEEN, column_names, read_given, shape_of
 from lingraft.serving.own_names import OwnNames, own_names
 from lingraft.tasks.kinds import kind_of
@@ -295,3 +297,20 @@ def test_a_column_that_somebody_names_must_be_there():
     row = {"text": "ada"}
     assert OwnNames(fields={"text": "message"}).column_of("text", row) == "text"
     assert NONE.choose(text="message", text_b=None).column_of("text", row) is None
+
+
+def test_own_columns_of_a_table_are_what_it_shows(tmp_path):
+    """A day is a day, an error the error that is seen; what has no value has none."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["text", "day", "note", "sum"], ["Bei", datetime(2024, 1, 2), "#N/A", "=1+1"]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    _, (given,) = read(tmp_path / "a.xlsx")
+    assert given.columns == {"text": "Bei", "day": "2024-01-02", "note": "#N/A", "sum": None}
+
+
+def test_a_threshold_is_checked_before_anything_is_read(tmp_path):
+    """A command line takes `nan` for a number."""
+    with pytest.raises(DataError, match=r"^abstain: expected a probability from 0 to 1, got nan$"):
+        open_request(tmp_path / "absent", None, Request(abstain=float("nan")))

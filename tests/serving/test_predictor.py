@@ -1,14 +1,19 @@
 """What is asked of a loaded run from Python: which iterables, which language, which answers."""
 
 import warnings
+from datetime import datetime
 
 import numpy as np
+import pyarrow
 import pytest
 
+import lingraft
 from answering import LABELS, adapted_of
-from lingraft.core.errors import CheckpointError, ConfigError, DataError
+from lingraft.core.errors import CheckpointError, DataError
+from lingraft.data.cells import Unreadable
 from lingraft.serving.items import HEAVIEST, LARGEST, chunks_of
 from lingraft.serving.own_names import OwnNames
+from lingraft.serving.predictor import load, needed_columns
 
 TEXTS = ["ada beli", "cora dune eli", "fara"]
 ITEMS = {
@@ -56,6 +61,13 @@ def test_any_iterable_of_texts_will_do(adapted, form):
     assert adapted.predict(form(TEXTS)) == adapted.predict(TEXTS)
 
 
+def test_a_column_of_arrow_will_do(adapted):
+    """Its cells are objects of their own."""
+    column = pyarrow.chunked_array([["ada beli", None], ["fara"]])
+    assert [bool(one.value) for one in adapted.predict(column)] == [True, False, True]
+    assert adapted.predict(column.drop_null()) == adapted.predict(["ada beli", "fara"])
+
+
 def test_any_iterable_of_items_of_any_kind_will_do(of_kind):
     """As long as it gives one item after the other."""
     adapted, items = of_kind
@@ -71,11 +83,12 @@ def test_any_iterable_of_items_of_any_kind_will_do(of_kind):
         (b"ada", "put it in brackets"),
         ({"text": "ada"}, "put it in brackets"),
         (Frame(["text", "id"]), r"texts of a Frame: one column, as frame\['text'\]"),
-        ([None], "text 1 of 1: topic takes one text, got None"),
-        ([float("nan")], "text 1 of 1: topic takes one text, got nan"),
+        ([5], "text 1 of 1: topic takes one text, got 5"),
         (["Bei \ud83d ya"], "text 1 of 1 holds half a surrogate pair at position 5"),
         ([{"text": "\udc00"}], "text 1 of 1: column 'text' holds half a surrogate pair at position 1"),
         ([{"body": "ada"}], "text 1 of 1: there is no column 'text'.*its columns are body"),
+        ([{"text": datetime(2024, 1, 2)}], "text 1 of 1: column 'text' holds the date 2024-01-02; expected text"),
+        ([{"text": Unreadable("the error #N/A")}], r"column 'text' holds what cannot be read \(the error #N/A\)"),
         ([{"text": 5}], "text 1 of 1: column 'text' holds int 5; expected text"),
     ],
 )
@@ -88,8 +101,8 @@ def test_what_is_no_list_of_texts_is_one_clear_error(tiny_backbone, ask, given, 
 
 def test_of_a_stream_the_number_is_told(adapted):
     """Nobody knows of how many."""
-    with pytest.raises(DataError, match="text 2: topic takes one text, got None"):
-        adapted.predict(text for text in ("ada", None))
+    with pytest.raises(DataError, match="text 2: topic takes one text, got 5"):
+        adapted.predict(text for text in ("ada", 5))
 
 
 @pytest.mark.parametrize("kind", ["span_qa", "tagging", "choice"])
@@ -111,6 +124,16 @@ def test_pairs_are_checked_too(tiny_backbone):
         paired.predict([("ada", "be\ud83d")])
 
 
+def test_a_text_of_a_pair_may_be_missing(tiny_backbone):
+    """As in a row: without the first there is no answer, the second may be empty."""
+    paired = adapted_of(tiny_backbone, paired=True)
+    pairs = [(None, "ada"), (NAN, None), ("ada", NAN), ("ada", "")]
+    rows = [{"text": first, "text_b": second} for first, second in pairs]
+    found = paired.predict(pairs)
+    assert found == paired.predict(rows)
+    assert [bool(one.value) for one in found] == [False, False, True, True]
+
+
 def test_rows_may_have_the_runs_own_column_names(tiny_backbone):
     """Or ours; the other columns do not matter."""
     adapted = adapted_of(tiny_backbone, names=OwnNames(fields={"text": "message", "label": "topic"}))
@@ -120,11 +143,19 @@ def test_rows_may_have_the_runs_own_column_names(tiny_backbone):
     assert found[2].value == ""
 
 
+NAN = float("nan")
+"""What pandas has in the place of a text that is missing; in a column of numbers, Arrow and numpy as well."""
+
 EMPTY = {
-    "classification": ["", " \t", {"text": ""}, {"text": None}],
-    "tagging": ["", [], {"words": []}, {"words": None}, {"text": " "}],
-    "span_qa": [{"question": "", "context": "ada"}, {"question": "ada", "context": None}],
-    "choice": [{"text": " ", "alternatives": ["ada", "beli"]}, {"text": "ada", "alternatives": None}],
+    "classification": ["", " \t", None, NAN, np.float32("nan"), {"text": ""}, {"text": None}, {"text": NAN}],
+    "tagging": ["", [], None, NAN, np.array([]), {"words": []}, {"words": None}, {"words": NAN}, {"text": " "}],
+    "span_qa": [
+        {"question": "", "context": "ada"},
+        {"question": "ada", "context": None},
+        {"question": NAN, "context": "ada"},
+        None,
+    ],
+    "choice": [{"text": " ", "alternatives": ["ada", "beli"]}, {"text": "ada", "alternatives": None}, NAN],
 }
 
 
@@ -247,11 +278,30 @@ def test_answers_below_a_confidence_are_withheld(adapted):
         assert (one.value, one.abstained) == (("", True) if one.confidence < threshold else (answer.value, False))
 
 
-@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan"), "high"])
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan"), "high", True, False, [0.5]])
 def test_a_threshold_is_a_probability(adapted, threshold):
-    """Nothing else can be compared with a confidence."""
-    with pytest.raises(ConfigError, match="expected a probability from 0 to 1"):
+    """Nothing else can be compared with a confidence; that answers may be withheld at all is none."""
+    with pytest.raises(DataError, match=r"^abstain: expected a probability from 0 to 1, got "):
         adapted.predict(TEXTS, abstain=threshold)
+
+
+@pytest.mark.parametrize("folder", [None, 5, b"runs/mine", ["runs/mine"], {"folder": "runs/mine"}])
+@pytest.mark.parametrize("ask", [lingraft.load, load, needed_columns])
+def test_a_run_is_named_by_its_folder(ask, folder):
+    """Whatever else is given, what would do is said."""
+    with pytest.raises(CheckpointError, match="expected the folder of a run, as 'runs/my-run', got "):
+        ask(folder)
+
+
+def test_a_cell_that_cannot_be_read_says_why(tiny_backbone):
+    """Also where it is one of several that hold the alternatives."""
+    fields = {"text": "premise", "alternatives": ["one", "two"]}
+    adapted = adapted_of(tiny_backbone, "choice", names=OwnNames(fields=fields))
+    row = {"premise": "ada", "one": "beli", "two": "cora", "note": Unreadable("the error #REF!")}
+    assert adapted.predict([row])[0].value in ("0", "1")
+    for column in ("premise", "two"):
+        with pytest.raises(DataError, match=r"text 1 of 1: column '\w+' holds what cannot be read \(the error #N/A\)"):
+            adapted.predict([row | {column: Unreadable("the error #N/A")}])
 
 
 # ---- Places ----------------------------------------------------------------------------------------
@@ -311,5 +361,14 @@ def test_what_comes_before_a_mistake_is_answered(adapted):
     """Then the mistake is told."""
     found = []
     with pytest.raises(DataError, match="line 3: topic takes one text"):
-        found.extend(adapted.answers([("line 1", "ada"), ("line 2", "beli"), ("line 3", None), ("line 4", "cora")]))
+        found.extend(adapted.answers([("line 1", "ada"), ("line 2", "beli"), ("line 3", 5), ("line 4", "cora")]))
     assert [one.value for one in found] == [one.value for one in adapted.predict(["ada", "beli"])]
+
+
+def test_a_row_that_lacks_a_column_of_the_run_s_data_names_it(tiny_backbone):
+    """One of several that hold the alternatives; there is no option to name another."""
+    fields = {"text": "premise", "alternatives": ["choice1", "choice2"], "label": "label"}
+    adapted = adapted_of(tiny_backbone, "choice", names=OwnNames(fields=fields))
+    assert adapted.predict([{"premise": "ada", "choice1": "be", "choice2": "cora"}])[0].value in ("0", "1")
+    with pytest.raises(DataError, match=r"no column 'choice2' \(for `alternatives`\); .*premise, choice1; add it"):
+        adapted.predict([{"premise": "ada", "choice1": "be"}])

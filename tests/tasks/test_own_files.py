@@ -245,7 +245,7 @@ def test_labels_that_are_numbers_are_named_by_the_recipe(tmp_path):
     task = labelled(tmp_path, [0, 1], [2], labels=["market", "health"])
     with pytest.raises(
         DataError,
-        match=r"classification, yor-Latn test \(.*\): the label '2' is neither a name in task\.labels nor .* 0 to 1",
+        match=r"classification, yor-Latn test \(.*\): the label '2' is neither a name in `labels` nor .* 0 to 1",
     ):
         task.examples("yor-Latn", "test")
 

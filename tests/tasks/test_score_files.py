@@ -335,7 +335,7 @@ def test_labels_may_be_numbers(file):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"1": true}', "the label of '1' is bool True"),
+        ('{"1": null}', "the label of '1' is null"),
         ('{"1": "", "2": "b", "3": "b", "4": "c"}', "1 of 4 ids in .* have no prediction: '1'"),
         ('{"1": ["a"]}', "the label of '1' is a list"),
     ],

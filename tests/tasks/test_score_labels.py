@@ -83,6 +83,73 @@ def test_labels_that_are_never_right_are_told(file):
     assert (report.scores[0].value, report.never_right) == (0.5, ("c",))
 
 
+SPELT = "id,label\n1,sport\n2,SPORT\n3,Trade\n4,trade\n5, sport\n"
+
+
+def test_spellings_are_one_label_where_one_says_so(file):
+    """As `labels: normalise` has it: what the gold file spells most often; otherwise it is said that they count."""
+    gold, given = file("g.csv", SPELT), file("p.csv", "id,label\n1,Sport\n2,Sport\n3,Sport\n4,TRADE\n5,Sport\n")
+    merged = score_files(given, gold, "accuracy", labels="normalise")
+    assert (merged.scores[0].value, merged.never_right, merged.read_as) == (0.8, (), ())
+    assert merged.notes == ("labels: spellings are merged: 'sport' (2), 'SPORT' (1); 'Trade' (1), 'trade' (1)",)
+    exact = file("q.csv", "id,label\n1,sport\n2,sport\n3,sport\n4,trade\n5,sport\n")
+    apart = score_files(exact, gold, "accuracy")
+    assert apart.scores[0].value == 0.6
+    assert "several ways, each of which counts as another label: 'sport' (2), 'SPORT' (1)" in apart.notes[0]
+    assert "--labels normalise" in apart.notes[0]
+
+
+def test_numbers_have_the_names_that_are_given(file):
+    """As in a recipe; another label is told with the files."""
+    gold, given = file("g.csv", "id,label\n1,0\n2,1\n"), file("p.csv", "id,label\n1,sport\n2,sport\n")
+    with pytest.raises(DataError, match=r"right are '0', '1'; .*--labels NAME,NAME"):
+        score_files(given, gold, "accuracy")
+    assert score_files(given, gold, "accuracy", labels=["sport", "trade"]).scores[0].value == 0.5
+    with pytest.raises(DataError, match=r"p\.csv and .*g\.csv: the label '2' is neither a name in `labels`"):
+        score_files(given, file("g.csv", "id,label\n1,0\n2,2\n"), "accuracy", labels=["sport", "trade"])
+
+
+def test_numbers_that_a_file_names_have_their_names(tmp_path, file):
+    """The Hub keeps the names of classes in Parquet, and a run reads them so."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    feature = {"_type": "ClassLabel", "names": ["sport", "trade"]}
+    about = {b"huggingface": json.dumps({"info": {"features": {"y": feature}}}).encode()}
+    table = pyarrow.table({"id": ["a", "b"], "y": [0, 1]}).replace_schema_metadata(about)
+    parquet.write_table(table, tmp_path / "g.parquet")
+    given = file("p.jsonl", lines({"id": "a", "label": "sport"}, {"id": "b", "label": "sport"}))
+    report = score_files(given, tmp_path / "g.parquet", "accuracy", columns=FileColumns(label="y"))
+    assert report.scores[0].value == 0.5
+
+
+def test_alternatives_are_named_by_number_or_text(file):
+    """What is predicted of a choice is the number; without the columns it is said how to name them."""
+    gold = file("g.csv", "id,a,b,label\n1,ada,beli,beli\n2,cora,eli,0\n")
+    given = file("p.jsonl", lines({"id": 1, "label": "1", "confidence": 1}, {"id": 2, "label": "1", "confidence": 1}))
+    columns = FileColumns(alternatives=("a", "b"))
+    assert score_files(given, gold, "accuracy", columns=columns).scores[0].value == 0.5
+    with pytest.raises(DataError, match="--alternatives"):
+        score_files(given, file("t.csv", "id,label\n1,beli\n2,cora\n"), "accuracy")
+
+
+def test_an_array_of_objects_is_a_table(file):
+    """So is JSON with a row a line, whatever its suffix; truth values are labels as a recipe reads them."""
+    rows = [{"id": 1, "label": True}, {"id": 2, "label": False}]
+    given = file("p.json", json.dumps(rows, indent=1))
+    assert score_files(given, file("g.json", lines(*rows)), "accuracy").scores[0].value == 1.0
+    assert score_files(given, file("o.json", '{"1": true, "2": true}'), "accuracy").scores[0].value == 0.5
+
+
+def test_groups_are_drawn_together(file):
+    """Both have one right label of two, so no resample differs."""
+    gold = file("g.csv", "id,label,doc\n1,a,x\n2,b,x\n3,a,y\n4,b,y\n")
+    given = file("p.csv", "id,label\n1,a\n2,a\n3,a\n4,a\n")
+    alone, drawn = (score_files(given, gold, "accuracy", columns=FileColumns(group=one)) for one in (None, "doc"))
+    assert (drawn.groups, drawn.scores[0].low, drawn.scores[0].high) == (2, 0.5, 0.5)
+    assert (alone.groups, alone.scores[0].low) == (4, 0.0)
+    with pytest.raises(DataError, match="no column 'page', for --group; there are id, label, doc"):
+        score_files(given, gold, "accuracy", columns=FileColumns(group="page"))
+
+
 # ---- What predict writes ---------------------------------------------------------------------------
 
 
@@ -114,6 +181,16 @@ def test_without_ids_rows_go_with_rows(file):
     assert score_files(file("p.jsonl", lines(*given)), gold, "accuracy", columns=columns).scores[0].value == 2 / 3
     with pytest.raises(DataError, match=r"has 2 rows and .* has 3; without a column of ids"):
         score_files(file("q.jsonl", lines(*given[:2])), gold, "accuracy", columns=columns)
+
+
+def test_rows_in_another_order_are_refused(file):
+    """Where all that both files have of a row differs, they do not go together; notes of one's own may."""
+    gold = file("g.csv", "text,note,topic\nx,1,a\ny,2,b\n")
+    rows = [{"text": text, "note": "?", "label": "a", "confidence": 1} for text in "xy"]
+    columns = FileColumns(label="topic")
+    assert score_files(file("p.jsonl", lines(*rows)), gold, "accuracy", columns=columns).scores[0].value == 0.5
+    with pytest.raises(DataError, match=r"p\.jsonl, line 1: column 'text' is 'y', and 'x' in .*g\.csv, line 2; .*--id"):
+        score_files(file("p.jsonl", lines(*rows[::-1])), gold, "accuracy", columns=columns)
 
 
 def test_columns_may_be_named(file):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -13,6 +13,7 @@ from .terminal import Quiet, RunFolder, TrainedOn, console
 
 if TYPE_CHECKING:
     from ..core.records import Score
+    from ..tasks.labelling import Labels
 
 
 def evaluate(
@@ -118,7 +119,7 @@ def _show(folder: Path, scores: Sequence[tuple[str, Score]], split: str, *, besi
 
 def score(
     predictions: Annotated[Path, typer.Argument(help="What was predicted: {question id: answer}, tags, or labels.")],
-    gold: Annotated[Path, typer.Argument(help="What is right: SQuAD JSON, words with tags, or labels.")],
+    gold: Annotated[Path, typer.Argument(help="What is right: SQuAD JSON, words with tags, labels, or a table.")],
     metric: Annotated[
         str,
         typer.Option(
@@ -132,14 +133,27 @@ def score(
     prediction: Annotated[str | None, typer.Option(help="Column of what was predicted.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of what is right.")] = None,
     columns: Annotated[
-        str | None, typer.Option(help="Numbers of the gold file's columns of words and tags, from 0, as 0,3.")
+        str | None,
+        typer.Option(help="The gold file's columns of words and tags: numbers from 0, as 0,3, or names of a table's."),
+    ] = None,
+    labels: Annotated[
+        str, typer.Option(help="As in a recipe: as_written, normalise, or names of numbers, from 0, as sport,trade.")
+    ] = "as_written",
+    alternatives: Annotated[
+        str | None, typer.Option(help="Columns of the alternatives, or the one of their list, where the label is one.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column of what is drawn together for intervals; of questions, the context.")
     ] = None,
 ) -> None:
     """Score anybody's predictions by the official rules, with intervals; what `predict` writes is read as it is."""
     from ..tasks.score_files import FileColumns, score_files
 
-    named = FileColumns(id_, prediction, label, _two_numbers(columns))
-    found = score_files(predictions, gold, metric, missing_is_wrong=missing_is_wrong, columns=named)
+    one_of = tuple(alternatives.split(",")) if alternatives else ()
+    named = FileColumns(id_, prediction, label, _two_columns(columns), group, one_of)
+    found = score_files(
+        predictions, gold, metric, missing_is_wrong=missing_is_wrong, columns=named, labels=_labels_of(labels)
+    )
     shown = [Column("metric", justify="left"), Column("value"), Column("95 % interval")]
     rows = [[one.metric, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}"] for one in found.scores]
     print_table("", shown, rows)
@@ -148,6 +162,8 @@ def score(
     console.print(f"{found.examples:,} examples{drawn}{missed}")
     if found.read_as:
         _say("read as the same label: " + ", ".join(f"{one!r} as {other!r}" for one, other in found.read_as))
+    for note in found.notes:
+        _say(note)
     if found.never_right:
         _say(f"predicted, but nowhere in the gold file: {', '.join(map(repr, found.never_right))}")
 
@@ -156,8 +172,23 @@ def _say(text: str) -> None:
     console.print(text)
 
 
-def _two_numbers(columns: str | None) -> tuple[int, int] | None:
-    """Return the two numbers that ``0,3`` are.
+def _labels_of(text: str) -> Labels:
+    """Return what the setting of a recipe would be: one of its words, or names parted by commas.
+
+    Raises:
+        ConfigError: It is another word.
+    """
+    from ..core.errors import ConfigError
+
+    if text in ("as_written", "normalise"):
+        return cast("Labels", text)
+    if "," not in text:
+        raise ConfigError([f"expected as_written, normalise, or names as sport,trade; got {text!r}"], "--labels")
+    return [name.strip() for name in text.split(",")]
+
+
+def _two_columns(columns: str | None) -> tuple[int, int] | tuple[str, str] | None:
+    """Return the two numbers, or names, that ``0,3`` or ``words,tags`` are.
 
     Raises:
         ConfigError: It is something else.
@@ -166,8 +197,10 @@ def _two_numbers(columns: str | None) -> tuple[int, int] | None:
 
     if columns is None:
         return None
+    parts = [part.strip() for part in columns.split(",")]
+    if len(parts) != 2 or not all(parts):
+        raise ConfigError([f"expected two columns, numbers from 0 as 0,3, or names; got {columns!r}"], "--columns")
     try:
-        word, tag = (int(number) for number in columns.split(","))
+        return int(parts[0]), int(parts[1])
     except ValueError:
-        raise ConfigError([f"expected two numbers of columns, from 0, as 0,3; got {columns!r}"], "--columns") from None
-    return word, tag
+        return parts[0], parts[1]

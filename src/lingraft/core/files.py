@@ -8,7 +8,6 @@ may refuse one, is told by :func:`watch_writes`.
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import shutil
@@ -24,6 +23,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from pydantic import TypeAdapter
 
 from .errors import RunError, WriteError
+from .json_text import to_json
 from .outside import OBJECT_BYTES, kind_of_file, open_regular, parse_object, read_bytes
 
 log = logging.getLogger(__name__)
@@ -202,12 +202,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write one JSON object, atomically."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+    write_text(path, to_json(value, indent=1) + "\n")
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object per line, atomically."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(path, "".join(to_json(row) + "\n" for row in rows))
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,7 +6,6 @@ there.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +15,8 @@ from ..core.errors import DataError
 from ..core.records import Answer, ChoiceExample, SpanExample, TaggedExample
 from ..core.registry import unknown
 from . import languages
+from .cells import ClassNumber, described, holds_one, is_missing, written
 from .squad import answer_in, answers_in, are_no_answers, context_group
-from .stored_names import stored_names
 from .table import cell_of, read_table, text_of
 from .text import whole_characters
 
@@ -144,14 +143,15 @@ def _answers(
     if "answer" not in fields:
         return ()
     text, start = _cell(row, fields, "answer", where), _cell(row, fields, "answer_start", where)
-    return (answer_in(context, text, _number(start), at),) if labelled or text not in (None, "") else ()
+    return (answer_in(context, text, _number(start), at),) if labelled or not (is_missing(text) or text == "") else ()
 
 
 def _has_no_answer(row: Mapping[str, Any], fields: Fields, where: str) -> bool:
     """Return whether a row says that its context does not answer its question."""
     if "answers" in fields:
         return are_no_answers(_cell(row, fields, "answers", where))
-    return _cell(row, fields, "answer", where) in (None, "")
+    answer = _cell(row, fields, "answer", where)
+    return is_missing(answer) or answer == ""
 
 
 def tagged_rows(
@@ -172,7 +172,7 @@ def tagged_rows(
             ``id`` is the line number unless given, ``group`` the id.
         language: In any spelling.
         check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
-        names: Of tags that are numbers, from 0; by default those that the file stores.
+        names: Of tags that are numbers, from 0; by default those that are stored with them.
         labelled: Whether there must be tags; if not, they are read where ``fields`` has them.
         wanted: Leave out rows of which this is not true.
 
@@ -181,7 +181,7 @@ def tagged_rows(
     """
     _check_fields(fields, TAG_FIELDS, ("words", *(["tags"] if labelled else [])))
     code, tagged = languages.canonical(language), "tags" in fields
-    names = names or (stored_names(path, str(fields["tags"])) if tagged else ())
+    names = names or ()
     examples = []
     for where, key, group, row in _rows(path, fields, wanted):
         words = _listed(row, fields, "words", where)
@@ -189,7 +189,9 @@ def tagged_rows(
         if len(words) != len(tags) or not words:
             raise DataError(f"{where}: has {len(words)} words and {len(tags)} tags; expected a tag for each word")
         named = tuple(
-            _tag(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True) if tagged
+            tag_of(tag, names, f"{where}, word {word!r}", check)
+            for word, tag in zip(words, tags, strict=True)
+            if tagged
         )
         texts = tuple(text_of(word, str(fields["words"]), where) for word in words)
         examples.append(TaggedExample(id=key, group=group or key, language=code, words=texts, tags=named or None))
@@ -201,15 +203,28 @@ def _listed(row: Mapping[str, Any], fields: Fields, name: str, where: str) -> li
     if isinstance(cell, str):
         return cell.split()
     if not isinstance(cell, list | tuple):
-        raise DataError(f"{where}: column {fields[name]!r} holds {type(cell).__name__} {cell!r}; expected a list")
+        raise DataError(f"{where}: column {fields[name]!r} holds {described(cell)}; expected a list")
     return list(cell)
 
 
-def _tag(tag: object, names: Sequence[str], where: str, check: Callable[[str], None] | None) -> str:
+def tag_of(tag: object, names: Sequence[str], where: str, check: Callable[[str], None] | None) -> str:
+    """Return a tag, by its name where it is a number.
+
+    Args:
+        tag: What a cell has of a word.
+        names: Of the numbers, from 0; none where tags are no numbers.
+        where: File, line and word, for messages.
+        check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
+
+    Raises:
+        DataError: It is no tag.
+    """
     number = _number(tag)
     if isinstance(number, int) and not isinstance(number, bool):
         if 0 <= number < len(names):
             tag = names[number]
+        elif isinstance(tag, ClassNumber) and not names:
+            tag = tag.name
         elif names:
             raise DataError(f"{where}: the tag is {tag!r}; expected the number of one of {len(names)} tags, from 0")
         elif not isinstance(tag, str):
@@ -278,7 +293,8 @@ def _text(row: Mapping[str, Any], fields: Fields, name: str, where: str) -> str:
 
 def _identifier(row: Mapping[str, Any], fields: Fields, name: str, where: str) -> str:
     value = _cell(row, fields, name, where)
-    return text_of(value if value is None or isinstance(value, list | dict) else str(value), str(fields[name]), where)
+    single = not is_missing(value) and holds_one(value)
+    return text_of(written(value) if single else value, str(fields[name]), where)
 
 
 def _alternatives(row: Mapping[str, Any], columns: str | Sequence[str], where: str) -> tuple[str, ...]:
@@ -286,7 +302,7 @@ def _alternatives(row: Mapping[str, Any], columns: str | Sequence[str], where: s
         listed = cell_of(row, columns, "alternatives", where)
         if not isinstance(listed, list):
             raise DataError(
-                f"{where}: column {columns!r} holds {type(listed).__name__} {listed!r}; expected a list of "
+                f"{where}: column {columns!r} holds {described(listed)}; expected a list of "
                 "alternatives, or name their columns, as in alternatives: [choice1, choice2]"
             )
         found = tuple(text_of(text, columns, where) for text in listed)
@@ -297,10 +313,26 @@ def _alternatives(row: Mapping[str, Any], columns: str | Sequence[str], where: s
     return found
 
 
+def chosen_alternative(row: Mapping[str, Any], columns: Sequence[str], label: object, where: str) -> str:
+    """Return the number of the alternative that a label names by number or text, as text.
+
+    Args:
+        row: Column to value.
+        columns: One that holds the list of alternatives, or one for each.
+        label: What names one of them.
+        where: File, line and column of the label, for messages.
+
+    Raises:
+        DataError: It names none, or there are no such columns.
+    """
+    alternatives = _alternatives(row, columns[0] if len(columns) == 1 else columns, where)
+    return str(_chosen(label, alternatives, where, required=True))
+
+
 def _chosen(value: object, alternatives: Sequence[str], where: str, *, required: bool) -> int | None:
     """Return the number of the alternative that a cell names by number or text."""
     value = value.strip() if isinstance(value, str) else value
-    missing = value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+    missing = is_missing(value) or value == ""
     if missing or (value == -1 and not required):  # -1 is the Hub's sign for a label withheld
         if required:
             raise DataError(f"{where} has no label; fill it in or remove the line")

@@ -25,6 +25,8 @@ FORMS = 10
 """Of a plural, at most; Arabic has six."""
 FORM = re.compile(r"\s*msgstr\[(\d{1,9})\]")
 OBSOLETE = "#~"
+STRING = re.compile(r'\s*(?:msg\w+(?:\[\d+\])?\s*)?"')
+"""What a line with a piece of a message begins with."""
 NOT_NEEDED = re.compile(rb"(?<=[\n\0])(POT-Creation-Date|PO-Revision-Date|Plural-Forms)(?=:)")
 """Keys of a compiled header whose values are often out of form."""
 
@@ -40,6 +42,7 @@ def catalogue_entries(path: Path) -> Iterator[tuple[str, str, str]]:
         catalog = _read_mo(path)
     else:
         lines = [line for _, line in read_lines(path)]
+        _check_quotes(path, lines)
         obsolete = sum(line.startswith(f"{OBSOLETE} msgid ") for line in lines)
         catalog = _read_po(path, lines)
     for number, message in enumerate(catalog):
@@ -50,6 +53,14 @@ def catalogue_entries(path: Path) -> Iterator[tuple[str, str, str]]:
             yield group, left, "" if message.fuzzy else right
     for number in range(obsolete):
         yield f"obsolete {number}", "", ""
+
+
+def _check_quotes(path: Path, lines: list[str]) -> None:
+    """Refuse a piece of a message whose quotes are left open, which the parser would cut or drop without a word."""
+    for number, line in enumerate(lines, start=1):
+        begins = STRING.match(line)
+        if begins is not None and not line[begins.end() :].rstrip().endswith('"'):
+            raise DataError(f"{path}, line {number}: is not gettext (a quote is left open); close it at the line's end")
 
 
 def _forms(message: Message) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,9 @@ from typing import Any
 
 from ..core.errors import DataError
 from . import Row, Source, sources
+from .cells import plain, refuse_twice
 from .languages import canonical
+from .stored_names import names_of_features, names_of_schema, with_names
 
 SUFFIX = ".memory"
 
@@ -75,12 +77,28 @@ def rows_of(table: Table, name: str) -> list[Mapping[str, Any]]:
     Raises:
         DataError: It is none of these.
     """
-    convert = CONVERTERS.get(type(table).__module__.partition(".")[0], _plain)
-    rows = list(convert(table))
+    rows = _converted(table, name)
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise DataError(f"{name}, row {number}: is {type(row).__name__} {row!r}; expected a dict of columns")
-    return rows
+    return [{str(column): plain(value) for column, value in row.items()} for row in rows]
+
+
+def _converted(table: Table, name: str) -> list[Any]:
+    """Return what a table has as rows; what its library cannot give is an error."""
+    package, kind = type(table).__module__.partition(".")[0], type(table).__name__
+    convert = CONVERTERS.get((package, kind))
+    if convert is None:
+        return list(_plain(table))
+    refuse_twice(getattr(table, REPEATING.get(package, ""), ()), f"{name}: the table")
+    try:
+        return list(convert(table))
+    # A library lets through whatever its layers raise of values that Python cannot hold.
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise DataError(
+            f"{name}: {package} cannot give the rows of the {kind} ({reason}); leave the column out, or convert it"
+        ) from error
 
 
 def _plain(table: Table) -> Iterable[Any]:
@@ -105,34 +123,27 @@ def _from_polars(frame: Table) -> Iterable[Any]:
 
 
 def _from_arrow(table: Table) -> Iterable[Any]:
-    found: list[Any] = table.to_pylist()
-    return found
+    return with_names(table.to_pylist(), names_of_schema(table.schema))
 
 
 def _from_datasets(table: Table) -> Iterator[Any]:
-    named = {
-        column: list(feature.names)
-        for column, feature in (table.features or {}).items()
-        if getattr(feature, "names", None)
-    }
-    for row in table:
-        yield {column: _name(value, named.get(column)) for column, value in row.items()}
+    rows = table.with_format(None) if hasattr(table, "with_format") else table  # with another, rows are tables
+    yield from with_names(rows, names_of_features(table.features))
 
 
-def _name(value: Any, names: Sequence[str] | None) -> Any:
-    """Return the name of a numbered class; the Hub's -1 is a label that is withheld."""
-    if names is None or not isinstance(value, int):
-        return value
-    return names[value] if 0 <= value < len(names) else None
-
-
-CONVERTERS: Mapping[str, Callable[[Table], Iterable[Any]]] = {
-    "pandas": _from_pandas,
-    "polars": _from_polars,
-    "pyarrow": _from_arrow,
-    "datasets": _from_datasets,
+CONVERTERS: Mapping[tuple[str, str], Callable[[Table], Iterable[Any]]] = {
+    ("pandas", "DataFrame"): _from_pandas,
+    ("polars", "DataFrame"): _from_polars,
+    ("polars", "LazyFrame"): _from_polars,
+    ("pyarrow", "Table"): _from_arrow,
+    ("pyarrow", "RecordBatch"): _from_arrow,
+    ("datasets", "Dataset"): _from_datasets,
+    ("datasets", "IterableDataset"): _from_datasets,
 }
-"""By the package that a table's type is from."""
+"""By the package that a table's type is from, and the type's name."""
+
+REPEATING = {"pandas": "columns", "pyarrow": "column_names"}
+"""What the names of columns are called by libraries whose tables may have two of one name."""
 
 
 def name_tables(split: str, given: Table) -> tuple[dict[str, Table], str | dict[str, str]]:

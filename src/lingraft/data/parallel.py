@@ -17,6 +17,7 @@ from ..core.errors import DataError
 from ..core.records import ParallelPair
 from ..core.registry import unknown
 from . import languages
+from .cells import described, is_missing, written
 from .gettext_catalogues import catalogue_entries
 from .memory import SUFFIX
 from .table import cell_of, read_table
@@ -229,7 +230,7 @@ def _columns(path: Path, source: str, target: str, fields: Fields | None) -> Ite
                     f"{', '.join(names)}; name two with fields, {{source: …, target: …}}"
                 )
             columns = {"source": names[found[0]], "target": names[found[1]]}
-        group = str(cell_of(row, columns["group"], "group", where)) if "group" in columns else str(number)
+        group = written(cell_of(row, columns["group"], "group", where)) if "group" in columns else str(number)
         left, right = (_side(cell_of(row, columns[s], s, where), columns[s], where) for s in ("source", "target"))
         yield group, left, right
 
@@ -265,9 +266,10 @@ def _checked_fields(fields: Fields) -> dict[str, str]:
 
 
 def _side(value: object, column: str, where: str) -> str:
-    if value is not None and not isinstance(value, str):
-        raise DataError(f"{where}: column {column!r} holds {type(value).__name__} {value!r}; expected text")
-    return whole_characters(value or "", f"{where}: column {column!r}")
+    value = "" if is_missing(value) else value
+    if not isinstance(value, str):
+        raise DataError(f"{where}: column {column!r} holds {described(value)}; expected text")
+    return whole_characters(value, f"{where}: column {column!r}")
 
 
 def _words(path: Path) -> Iterator[Entry]:

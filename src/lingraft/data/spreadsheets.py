@@ -1,14 +1,14 @@
 """Spreadsheets (.xlsx): the first sheet, its first row being the header.
 
 Such a file is a zip archive of XML. What it unpacks to is bounded before anything is unpacked, and rows are read one
-by one; what stands right of the header is no part of the table.
+by one; what stands right of the header is no part of the table. A cell that shows an error, a formula whose value was
+never saved and a cell that is merged into another have no value of their own, which is said where one is asked for.
 """
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 from ..core.errors import DataError
 from . import Row, Source, sources
 from .bounds import COLUMNS, read_whole
+from .cells import Unreadable, refuse_twice, written
+from .sheet_gaps import Gaps, gaps_of
 from .text import open_bytes
 
 SUFFIX = ".xlsx"
@@ -35,6 +37,8 @@ def xlsx() -> Source:
         _check_unpacked(content, path)
         try:
             book = openpyxl.load_workbook(content, read_only=True, data_only=True, keep_links=False)
+            if not book.worksheets:
+                raise DataError(f"{path}: has no sheet with cells, only charts; put the table on a sheet")
             yield from _rows(book.worksheets[0], path)
         except DataError:
             raise
@@ -78,21 +82,42 @@ def _check_unpacked(content: io.BytesIO, path: Path) -> None:
 def _rows(sheet: Any, path: Path) -> Iterator[Row]:
     sheet.reset_dimensions()  # what a file says of its size need not be true
     header: list[str] | None = None
-    for number, cells in enumerate(sheet.iter_rows(max_col=COLUMNS, max_row=1, values_only=True), start=1):
-        header = _header(cells, path, number)
+    for cells in sheet.iter_rows(max_col=COLUMNS, max_row=1):
+        header = _header([_value(cell, sheet, 1, column, None) for column, cell in enumerate(cells, 1)], sheet, path)
     if header is None:
         return
-    for number, cells in enumerate(sheet.iter_rows(min_row=2, max_col=len(header), values_only=True), start=2):
-        if any(cell is not None for cell in cells):
-            yield number, dict(zip(header, [*cells, *[None] * (len(header) - len(cells))], strict=True))
+    gaps: Gaps | None = None
+    for number, cells in enumerate(sheet.iter_rows(min_row=2, max_col=len(header)), start=2):
+        there = [*cells, *[None] * (len(header) - len(cells))]
+        if gaps is None and any(cell is None or cell.value is None for cell in there):
+            gaps = gaps_of(sheet, len(header))
+        if all(cell.value is None for cell in cells) and not (gaps and number in gaps.rows):
+            continue
+        values = [_value(cell, sheet, number, column, gaps) for column, cell in enumerate(there, 1)]
+        yield number, dict(zip(header, values, strict=True))
 
 
-def _header(cells: tuple[Any, ...], path: Path, number: int) -> list[str]:
-    names = ["" if cell is None else str(cell).strip() for cell in cells]
+def _value(cell: Any, sheet: Any, row: int, column: int, gaps: Gaps | None) -> Any:
+    """Return the value of a cell, or why it has none."""
+    value = None if cell is None else cell.value
+    if value is None:
+        reason = gaps.reason(row, column) if gaps is not None else None
+        return None if reason is None else Unreadable(f"sheet {sheet.title!r}, {reason}")
+    if cell.data_type == "e":
+        return Unreadable(f"sheet {sheet.title!r}, cell {cell.coordinate}: the error {value}", str(value))
+    return value
+
+
+def _header(cells: list[Any], sheet: Any, path: Path) -> list[str]:
+    faulty = next((cell for cell in cells if isinstance(cell, Unreadable)), None)
+    if faulty is not None:
+        raise DataError(f"{path}, line 1: the header holds {faulty.reason}; write the column's name")
+    names = ["" if cell is None else written(cell).strip() for cell in cells]
     while names and not names[-1]:
         names.pop()
-    twice = next((name for name, count in Counter(names).items() if name and count > 1), None)
-    if not names or twice is not None:
-        fault = f"names column {twice!r} twice; rename one" if names else "is empty; it must name the columns"
-        raise DataError(f"{path}, line {number}: the header {fault}")
+    if not names:
+        raise DataError(
+            f"{path}, line 1: the header is empty; the first row of the sheet {sheet.title!r} must name the columns"
+        )
+    refuse_twice(names, f"{path}, line 1: the header")
     return names

@@ -1,4 +1,4 @@
-"""The names of classes that a file stores as numbers: the Hub keeps them in the schema of its Parquet files.
+"""The names of classes that are stored as numbers: in data sets of the Hub, in memory or as Parquet files.
 
 ``datasets`` writes what it knows of each column under the key ``huggingface`` of the schema's metadata; a column of
 ``ClassLabel``, or of lists of such, has a name for each number.
@@ -7,44 +7,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..core.errors import DataError
-from .text import open_bytes, suffix_of
+from .cells import ClassNumber, written
 
 KEY = b"huggingface"
 
-
-def stored_names(path: Path | str, column: str) -> tuple[str, ...]:
-    """Return the names of the numbers in a column, from 0, where the file has some; else none.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    path = Path(path)
-    if suffix_of(path) != ".parquet":
-        return ()
-    stat = path.stat() if path.is_file() else None
-    return _names(path, (stat.st_mtime_ns, stat.st_size) if stat else None).get(column, ())
+Names = Mapping[str, tuple[str, ...]]
+"""Of columns that have some: those of their numbers, from 0."""
 
 
-@lru_cache(maxsize=256)
-def _names(path: Path, version: tuple[int, int] | None) -> Mapping[str, tuple[str, ...]]:
-    """Return the names of all columns of a Parquet file."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DataError(f"{path}: reading Parquet needs pyarrow; pip install 'lingraft[parquet]'") from error
-    with open_bytes(path) as stream:
-        try:
-            metadata = pyarrow.parquet.read_schema(stream).metadata or {}
-        except pyarrow.ArrowException as error:
-            raise DataError(f"{path}: is not a readable Parquet file ({error})") from error
-    return names_in(metadata.get(KEY, b"{}"))
+def with_names(rows: Iterable[Mapping[str, Any]], names: Names) -> Iterator[Mapping[str, Any]]:
+    """Yield rows in which the numbers of classes know their names."""
+    for row in rows:
+        there = {column: numbered(row[column], classes) for column, classes in names.items() if column in row}
+        yield {**row, **there} if there else row
+
+
+def numbered(value: Any, names: Sequence[str]) -> Any:
+    """Return a number of a class, or a list of such, with its name; -1, for a label that is withheld, as None."""
+    if isinstance(value, list | tuple):
+        return [numbered(one, names) for one in value]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value >= len(names):
+        return value
+    return ClassNumber(value, names[value]) if value >= 0 else None if value == -1 else value
 
 
 def names_in(about: bytes) -> dict[str, tuple[str, ...]]:
@@ -53,6 +42,16 @@ def names_in(about: bytes) -> dict[str, tuple[str, ...]]:
         features = json.loads(about)["info"]["features"]
     except (ValueError, RecursionError, KeyError, TypeError):
         return {}
+    return names_of_features(features)
+
+
+def names_of_schema(schema: Any) -> dict[str, tuple[str, ...]]:
+    """Return the names of each column of an Arrow schema that has some."""
+    return names_in((schema.metadata or {}).get(KEY, b"{}"))
+
+
+def names_of_features(features: Any) -> dict[str, tuple[str, ...]]:
+    """Return the names of each column that has some, from the features of a data set, or from what they are as JSON."""
     if not isinstance(features, Mapping):
         return {}
     return {str(column): names for column, feature in features.items() if (names := _names_of(feature))}
@@ -63,16 +62,22 @@ def _names_of(feature: Any) -> tuple[str, ...]:
     for _ in range(3):  # lists of lists are none of ours
         if isinstance(feature, list) and len(feature) == 1:
             feature = feature[0]
-        elif isinstance(feature, Mapping) and isinstance(feature.get("feature"), Mapping):
-            feature = feature["feature"]
-    if not isinstance(feature, Mapping) or feature.get("_type") != "ClassLabel":
+        elif (inner := _part(feature, "feature")) is not None:
+            feature = inner
+    if isinstance(feature, Mapping) and feature.get("_type") != "ClassLabel":
         return ()
-    names = feature.get("names")
+    names = _part(feature, "names")
     known = isinstance(names, list) and all(isinstance(name, str) and name.strip() for name in names)
     return tuple(names) if known and isinstance(names, list) else ()
 
 
-def named(value: Any, names: tuple[str, ...]) -> Any:
-    """Return the name of a whole number that has one; anything else as it is."""
+def _part(feature: Any, name: str) -> Any:
+    return feature.get(name) if isinstance(feature, Mapping) else getattr(feature, name, None)
+
+
+def named(value: Any, names: Sequence[str]) -> Any:
+    """Return the name that a number of a class is given, or else its own; anything else as it is."""
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return names[value] if whole and 0 <= value < len(names) else value
+    if whole and 0 <= value < len(names):
+        return names[value]
+    return written(value) if isinstance(value, ClassNumber) else value

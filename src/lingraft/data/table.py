@@ -8,7 +8,6 @@ with what to do about it.
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ from ..core.errors import DataError
 from ..core.records import PairExample
 from ..core.registry import unknown
 from . import Row, Source, languages, sources, spreadsheets
+from .cells import ClassNumber, Unreadable, described, holds_one, is_missing, written
 from .labels import strip_label
 from .memory import SUFFIX, is_lent
 from .nearest_file import nearest_file
-from .stored_names import named, stored_names
-from .table_formats import HUB, Unreadable
+from .stored_names import named
+from .table_formats import HUB
 from .text import suffix_of, whole_characters
 
 FIELDS = ("text", "text_b", "label", "id", "group")
@@ -40,6 +40,7 @@ def pair_examples(
     language: str,
     labelled: bool = True,
     wanted: Callable[[Mapping[str, Any]], bool] | None = None,
+    names: Sequence[str] = (),
 ) -> list[PairExample]:
     """Read the examples of one file.
 
@@ -51,6 +52,7 @@ def pair_examples(
         labelled: Whether every row must have a label; if not, labels are read where a column is
             named for them.
         wanted: Leave out rows of which this is not true, before anything else is asked of them.
+        names: Of labels that are stored as numbers, from 0; by default those that are stored with them.
 
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``.
@@ -59,7 +61,6 @@ def pair_examples(
     code = languages.canonical(language)
     examples: list[PairExample] = []
     lines: dict[str, int] = {}
-    names = stored_names(path, columns["label"]) if "label" in columns else ()
     for number, row in read_table(path):
         if wanted is not None and not wanted(row):
             continue
@@ -197,9 +198,7 @@ def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> objec
         DataError: There is no such column; the nearest one is offered and all are listed.
     """
     if column in row:
-        if isinstance(value := row[column], Unreadable):
-            raise DataError(f"{where}: column {column!r} holds what cannot be read ({value.reason}); correct it")
-        return value
+        return readable(row[column], column, where)
     known = [str(key) for key in row]
     nearest = difflib.get_close_matches(column, known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
@@ -208,31 +207,43 @@ def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> objec
     )
 
 
+def readable(value: object, column: str, where: str) -> object:
+    """Return a cell.
+
+    Raises:
+        DataError: It has no value, but a reason why.
+    """
+    if isinstance(value, Unreadable):
+        raise DataError(f"{where}: column {column!r} holds what cannot be read ({value.reason}); correct it")
+    return value
+
+
 def text_of(value: object, column: str, where: str) -> str:
     """Return a cell that must hold text.
 
     Raises:
         DataError: It is empty, no text, or no valid Unicode.
     """
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if isinstance(value, ClassNumber):
+        value = value.name
+    if is_missing(value) or (isinstance(value, str) and not value.strip()):
         raise DataError(f"{where}: column {column!r} has no text; fill it in or remove the line")
     if not isinstance(value, str):
-        raise DataError(f"{where}: column {column!r} holds {type(value).__name__} {value!r}; expected text")
+        raise DataError(f"{where}: column {column!r} holds {described(value)}; expected text")
     return whole_characters(value, f"{where}: column {column!r}")
 
 
 def _label(value: object, column: str, where: str, *, required: bool) -> str | None:
-    missing = value is None or (isinstance(value, float) and math.isnan(value)) or not strip_label(str(value))
-    if missing and required:
-        raise DataError(f"{where}: column {column!r} has no label; fill it in or remove the line")
-    if missing:
-        return None
-    if isinstance(value, (list, dict)):
+    if not holds_one(value):
         raise DataError(f"{where}: column {column!r} holds a {type(value).__name__}; expected one label")
-    return whole_characters(strip_label(str(value)), f"{where}: column {column!r}")
+    label = "" if is_missing(value) else strip_label(written(value))
+    if not label and required:
+        raise DataError(f"{where}: column {column!r} has no label; fill it in or remove the line")
+    return whole_characters(label, f"{where}: column {column!r}") or None
 
 
 def _identifier(value: object, column: str, where: str) -> str:
-    if value is None or isinstance(value, (list, dict)) or not str(value).strip():
+    key = "" if is_missing(value) or not holds_one(value) else written(value).strip()
+    if not key:
         raise DataError(f"{where}: column {column!r} has no identifier; fill it in or leave the field out")
-    return whole_characters(str(value).strip(), f"{where}: column {column!r}")
+    return whole_characters(key, f"{where}: column {column!r}")

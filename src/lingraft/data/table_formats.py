@@ -13,7 +13,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -22,7 +21,9 @@ from typing import Any
 from ..core.errors import DataError
 from . import Row, Source, sources
 from .bounds import COLUMNS, LINE_BYTES, read_whole
+from .cells import Unreadable, refuse_twice
 from .standard_input import STANDARD_INPUT
+from .stored_names import names_of_features, names_of_schema, with_names
 from .text import open_bytes, read_lines, suffix_of
 
 HUB = "hub:"
@@ -32,6 +33,8 @@ ROWS = 256
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 USUAL = {".csv": ",", ".tsv": "\t"}
+SEPARATOR = re.compile(r'"?sep=([,;\t|])"?[,;\t|]*')
+"""What Excel writes above the header to say what separates cells."""
 csv.field_size_limit(LINE_BYTES)
 
 
@@ -76,7 +79,7 @@ def _array(path: Path) -> Iterator[Row]:
 
 def _items(text: str, path: Path) -> Iterator[Any]:
     """Yield the items of a JSON array one by one: all at once take thirty times the memory of the text."""
-    decoder, at = json.JSONDecoder(), _after_blanks(text, 0) + 1
+    decoder, at = json.JSONDecoder(object_pairs_hook=_object), _after_blanks(text, 0) + 1
     at = _after_blanks(text, at)
     while text[at : at + 1] != "]":
         try:
@@ -102,9 +105,18 @@ def _after_blanks(text: str, at: int) -> int:
 
 def _parsed(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise _no_json(where, error) from error
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, in which each key is to stand once: of two values one would be lost."""
+    found = dict(members)
+    if len(found) < len(members):
+        twice = next(key for key, count in Counter(key for key, _ in members).items() if count > 1)
+        raise ValueError(f"the key {twice!r} stands twice in an object")
+    return found
 
 
 def _no_json(where: str, error: Exception) -> DataError:
@@ -136,10 +148,11 @@ def _rows_below_header(path: Path, usual: str) -> Iterator[Row]:
             yield number, dict(zip(header, cells, strict=True))
         else:
             tabs = separator == usual == "\t"
+            quotes = "put" if len(cells) > len(header) else "leave no cell out, and put"
             cure = (
                 "columns are separated by one tab each"
                 if tabs
-                else f"put texts with {DELIMITERS[separator]} in double quotes"
+                else f"{quotes} texts with {DELIMITERS[separator]} in double quotes"
             )
             raise DataError(
                 f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}, but the header has "
@@ -158,12 +171,15 @@ def read_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _cells_of(path: Path, usual: str) -> tuple[str, Iterator[tuple[int, list[str]]]]:
     """Return what separates the cells, as the first line shows, and each row with the line that it begins on."""
-    lines, ahead = read_lines(path), []
-    for numbered in lines:
-        ahead.append(numbered)
-        if numbered[1].strip():
+    lines, ahead = read_lines(path), list[tuple[int, str]]()
+    said: str | None = None
+    for number, line in lines:
+        if said is None and (found := SEPARATOR.fullmatch(line)):
+            said, line = found[1], ""
+        ahead.append((number, line))
+        if line.strip():
             break
-    separator = (_delimiter(ahead[-1][1], usual) if ahead else None) or usual
+    separator = said or (_delimiter(ahead[-1][1], usual) if ahead else None) or usual
     whole = chain(ahead, lines)
     if separator == usual == "\t":
         return separator, ((number, line.split("\t")) for number, line in whole if line)
@@ -243,27 +259,24 @@ def parquet() -> Source:
             # Its end is read first, which what is being unpacked does not have yet.
             whole = io.BytesIO(read_whole(stream, path)) if path.suffix.lower() == ".gz" else stream
             try:
-                for batch in pyarrow.parquet.ParquetFile(whole).iter_batches(ROWS):
+                content = pyarrow.parquet.ParquetFile(whole)
+                refuse_twice(content.schema_arrow.names, f"{path}: its schema")
+                names = names_of_schema(content.schema_arrow)
+                for batch in content.iter_batches(ROWS):
                     if batch.nbytes > ROWS * LINE_BYTES:
                         raise DataError(
                             f"{path}, after row {number}: its cells are longer than {LINE_BYTES:,} bytes on average, "
                             "the most that is read; is this a table of texts?"
                         )
                     columns = {name: _values(column) for name, column in zip(batch.schema.names, batch, strict=True)}
-                    for cells in zip(*columns.values(), strict=True):
+                    rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+                    for row in with_names(rows, names):
                         number += 1
-                        yield number, dict(zip(columns, cells, strict=True))
+                        yield number, row
             except (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
                 raise DataError(f"{path}: is not a readable Parquet file ({_first_line(error)})") from error
 
     return read
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """In the place of a value that Python cannot hold, such as a date in the year 10,000."""
-
-    reason: str
 
 
 def _values(column: Any) -> list[Any]:
@@ -309,7 +322,7 @@ def hub(*, split: str = "train") -> Source:
                 f"{path}: cannot be loaded from the Hub ({reason}); check name, config, split and network, or use a "
                 "downloaded file"
             ) from error
-        yield from enumerate(rows, start=1)
+        yield from enumerate(with_names(rows, names_of_features(getattr(rows, "features", None))), start=1)
 
     return read
 
@@ -318,7 +331,5 @@ def _checked_header(cells: list[str], path: Path, number: int) -> list[str]:
     if len(cells) > COLUMNS:
         raise DataError(f"{path}, line {number}: has {len(cells):,} columns; at most {COLUMNS:,} are read")
     header = [cell.strip() for cell in cells]
-    twice = next((name for name, count in Counter(header).items() if name and count > 1), None)
-    if twice is not None:
-        raise DataError(f"{path}, line {number}: the header names column {twice!r} twice; rename one")
+    refuse_twice(header, f"{path}, line {number}: the header")
     return header

@@ -24,7 +24,23 @@ from .standard_input import STANDARD_INPUT, standard_input
 BUFFER = 1 << 16
 """Bytes that are read at a time; the ends of lines are told from the first of them."""
 
-UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32",  # before that of UTF-16, with which it begins
+    codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16",
+}  # fmt: skip
+"""What a file in another encoding begins with."""
+
+OTHER_FILES = {
+    b"\x1f\x8b": "is compressed with gzip; let its name end in .gz",
+    b"PK\3\4": "is a spreadsheet or a zip archive; let the name of a spreadsheet end in .xlsx, unpack an archive",
+    b"PK\5\6": "is an empty zip archive; give what was to be in it",
+    b"\xd0\xcf\x11\xe0": "is an old or protected Office file; save it as .xlsx or .csv",
+    b"PAR1\x15": "is a Parquet file; let its name end in .parquet",
+    b"ARROW1\0": "is an Arrow file; save it as .parquet",
+    b"SQLite format 3\0": "is a database; export the table as .csv",
+    b"%PDF-": "is a PDF; give its text",
+}
+"""What files begin with that are no text, and what to do about them."""
 
 
 def normalise(text: str) -> str:
@@ -120,8 +136,8 @@ def _old_lines(stream: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _decoded(raw: bytes, path: Path, number: int) -> str:
-    if number == 1 and raw.startswith(UTF16_MARKS):
-        raise DataError(f"{path}: is UTF-16, not UTF-8; convert it with {_iconv(path, 'UTF-16')}")
+    if number == 1:
+        _refuse_other_files(raw, path)
     if len(raw) > LINE_BYTES and not raw.endswith(b"\n"):
         raise DataError(
             f"{path}, line {number}: is longer than {LINE_BYTES:,} bytes; expected one text or record a line, "
@@ -134,6 +150,17 @@ def _decoded(raw: bytes, path: Path, number: int) -> str:
             f"{path}, line {number}: is not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1}), "
             f"likely Latin-1; convert it with {_iconv(path, 'LATIN1')}"
         ) from error
+
+
+def _refuse_other_files(head: bytes, path: Path) -> None:
+    """Refuse a file whose first line shows that it is no UTF-8, or no text at all."""
+    if (what := next((what for mark, what in OTHER_FILES.items() if head.startswith(mark)), None)) is not None:
+        raise DataError(f"{path}: is no text: it {what}")
+    encoding = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+    if encoding is None and head.count(0) > len(head) // 3:  # every second byte of Latin letters
+        encoding = "UTF-16LE" if head[:1] != b"\0" else "UTF-16BE"
+    if encoding is not None:
+        raise DataError(f"{path}: is {encoding}, not UTF-8; convert it with {_iconv(path, encoding)}")
 
 
 def _iconv(path: Path, encoding: str) -> str:

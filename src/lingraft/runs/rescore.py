@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from ..core.errors import DataError
-from ..core.files import read_object
+from ..core.files import read_lines, read_object
 from ..core.progress import Reporter
 from ..core.records import Example, Score, Trial
 from ..data.languages import among, canonical
@@ -17,12 +17,13 @@ from ..model.checkpoint import Identity
 from ..recipe.parsing import read_recipe
 from ..recipe.settings import Recipe
 from ..results.method_schemas import METHOD
-from ..results.schemas import SUMMARY
-from ..serving.predictor import load
+from ..results.schemas import DATA, SCORE, SUMMARY
+from ..serving.predictor import Adapted, load
 from ..tasks import Task, tasks
 from ..tasks.benchmarks.catalogue import TrainingSource, TrainingSources, benchmark, is_held_out
 from ..tasks.benchmarks.files import read_split
 from ..tasks.kinds import kind_of
+from ..tasks.material import is_labelled
 from ..tasks.scores import score_by_language
 from .folder import trials_of
 
@@ -84,32 +85,43 @@ def rescore(
     trial = _selected(folder, trials_of(recipe))
     method = str(read_object(folder / "method.json", METHOD).get("name", "lingraft"))
     wanted = task.languages if languages is None else tuple(map(canonical, languages))
-    scores, problem = [], f"{task.name} has no {split} examples in {', '.join(wanted)}"
+    own_test = task_name is None and data_dir is None and split == "test"
+    scores, unscored, problem = [], list[str](), f"{task.name} has no {split} examples in {', '.join(wanted)}"
     for language in wanted:
+        said = _said_of_test(folder, language) if own_test else ""
         try:
             examples = _some(_examples(task, language, split), limit)
         except DataError as error:
             if languages is not None:
-                raise
-            problem = str(error)
+                raise DataError(f"{error}{said}") from error
+            problem = f"{error}{said}"
+            unscored += [problem] if said else []
             continue
         if task_name is not None or not recipe.task.options.get("allow_unseen_labels"):
             _check_labels(examples, task, language)
         both = language in adapted.identity.languages and not task_part_alone
         part, code = ("language and task part", language) if both else ("task part alone", "")
-        predicted = list[str]()
         with reporter.task(f"{language}: {len(examples)} examples, {part}", len(examples)) as advance:
-            for at in range(0, len(examples), CHUNK):
-                some = examples[at : at + CHUNK]
-                predicted += [prediction.value for prediction in adapted.predict_examples(some, code)]
-                advance(len(some))
+            predicted = _predict(adapted, examples, code, advance)
         found = score_by_language(
             examples, predicted, task, method=method, language=language, trial=trial, run=folder.name
         )
         scores += [(part, one) for one in found]
     if not scores:
         raise DataError(problem)
+    for sentence in unscored:
+        reporter.say(sentence)
     return scores
+
+
+def _predict(adapted: Adapted, examples: Sequence[Example], language: str, advance: Callable[[int], None]) -> list[str]:
+    """Return what is predicted for examples, with the part of a language."""
+    predicted = list[str]()
+    for at in range(0, len(examples), CHUNK):
+        some = examples[at : at + CHUNK]
+        predicted += [prediction.value for prediction in adapted.predict_examples(some, language)]
+        advance(len(some))
+    return predicted
 
 
 def _was_learned(recipe: Recipe, name: str, split: str) -> bool:
@@ -135,7 +147,18 @@ def _examples(task: Task, language: str, split: str) -> list[Example]:
     examples = list(task.examples(language, split))
     if not examples:
         raise DataError(f"{task.name} has no {split} examples in {language}")
+    if not is_labelled(examples):
+        raise DataError(f"{task.name}: the {len(examples)} {split} examples in {language} have no labels to score by")
     return examples
+
+
+def _said_of_test(folder: Path, language: str) -> str:
+    """Return what a run did in a language that it has no labelled test set of, and where its scores are."""
+    data = read_object(folder / "data.json", DATA)
+    found = [sentence for sentence in data.get("unscored", ()) if f"({language}): " in sentence]
+    if found and any(row.get("language") == language for row in read_lines(folder / "scores.jsonl", SCORE)):
+        found.append(f"these scores are in {folder / 'scores.jsonl'} and {folder / 'report.html'}")
+    return "".join(f"; {sentence}" for sentence in found)
 
 
 def _check_labels(examples: Sequence[Example], task: Task, language: str) -> None:

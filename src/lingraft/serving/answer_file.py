@@ -10,7 +10,7 @@ from pathlib import Path
 from .answer_lines import Format, write_answers
 from .inputs import Shape, checked_first, column_names, read_given, shape_of
 from .own_names import own_names
-from .predictor import kind_at, load
+from .predictor import checked_threshold, kind_at, load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,9 @@ def open_request(
 
     Raises:
         CheckpointError: There is no finished run, or its backbone is not the one it was trained on.
-        DataError: The file cannot be read, or its first row is not what the task takes.
+        DataError: The file cannot be read, or its first row is not what the task takes; or the threshold is none.
     """
+    checked_threshold(request.abstain)
     kind, identity = kind_at(folder)
     names = own_names(folder).choose(text=request.text, text_b=request.text_b)
     shape = request.shape or shape_of(file, kind, names)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import tee
 from typing import Any, Literal, TextIO
 
 from ..core.errors import DataError
+from ..core.json_text import finite, to_json
 from ..core.records import Prediction
 from ..tasks.kinds import Kind
 from .inputs import Given
@@ -72,7 +72,7 @@ def writer_of(
     if form == "csv":
         return _csv_writer(stream, row_of)
     # What JSON has no word for (a date in a Parquet file) is written as text.
-    return lambda one, answer: print(json.dumps(row_of(one, answer), ensure_ascii=False, default=str), file=stream)
+    return lambda one, answer: print(to_json(row_of(one, answer), default=str), file=stream)
 
 
 def answer_columns(answer: Prediction, kind: Kind, labels: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,8 +140,8 @@ def _csv_writer(
 def _cell(value: Any) -> Any:
     """Return what a CSV cell holds of a value."""
     if isinstance(value, bool | list | tuple | dict):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return value
+        return to_json(value, default=str)
+    return finite(value)
 
 
 def _words_in_columns(one: Given, answer: Prediction) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from ..core.errors import DataError
 from ..data.bounds import LINE_BYTES
+from ..data.cells import as_written
 from ..data.conll import untagged_sentences
 from ..data.squad import read_squad
 from ..data.standard_input import STANDARD_INPUT, standard_input
@@ -176,7 +177,7 @@ def _rows(path: Path, shape: Shape, *, guessed: bool) -> Iterator[Given]:
     try:
         for number, row in read_table(path, None if shape == "table" else shape):
             found = True
-            yield Given(f"{path}, line {number}", row, row)
+            yield Given(f"{path}, line {number}", row, {column: as_written(cell) for column, cell in row.items()})
     except DataError as error:
         if guessed and found:  # the first line was an object
             raise DataError(f"{error}; if every line is a text, say so with --input-format text") from error

@@ -8,6 +8,8 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from ..core.errors import DataError, LingraftError
+from ..data.cells import ClassNumber, described, plain
+from ..data.table import readable
 from ..data.text import whole_characters
 from ..tasks.kinds import Kind
 from .own_names import OwnNames
@@ -98,10 +100,20 @@ def plain_item(item: Any, where: str, kind: Kind, names: OwnNames, *, paired: bo
     Raises:
         DataError: A row lacks a column, or a text holds half a character.
     """
-    item = item.tolist() if hasattr(item, "tolist") else item  # what numpy has
+    if isinstance(item, tuple):
+        texts = map(plain, item)
+        item = tuple("" if paired and text is None else text for text in texts)  # as of a row with an empty cell
+    else:
+        item = plain(item)
+    if item is None:
+        return EMPTY
     check_characters(item, where)
     if isinstance(item, Mapping):
         item = _item_of_row(item, where, kind, names, paired=paired)
+        for name in kind.item_columns:
+            cells = item.get(name)
+            for cell in cells if isinstance(cells, list) else [cells]:
+                readable(cell, name, where)
     return EMPTY if _is_empty(item, kind.item_columns) else item
 
 
@@ -124,12 +136,13 @@ def check_characters(value: Any, where: str) -> None:
 
 def _item_of_row(row: Mapping[str, Any], where: str, kind: Kind, names: OwnNames, *, paired: bool) -> Any:
     if kind.item_columns:
-        absent = next(
-            (name for name in kind.item_columns if name in names.chosen and names.fields[name] not in row), None
-        )
-        if absent is not None:
-            raise DataError(f"{where}: {_no_column(row, absent, str(names.fields[absent]))}")
         mapped = {name: _mapped(row, column) for name, column in names.fields.items()}
+        for name in kind.item_columns:
+            if mapped.get(name) is _ABSENT and (name in names.chosen or name not in row):
+                column = names.fields[name]
+                several = [column] if isinstance(column, str) else list(map(str, column))
+                absent = next(one for one in several if one not in row)
+                raise DataError(f"{where}: {_no_column(row, name, absent)}")
         return dict(row) | {name: value for name, value in mapped.items() if value is not _ABSENT}
     text = _text_of_row(row, where, kind, names)
     if not paired:
@@ -153,7 +166,7 @@ def _text_of_row(row: Mapping[str, Any], where: str, kind: Kind, names: OwnNames
     *others, last = kind.text_columns
     for name in () if last in names.chosen else others:
         if (column := names.column_of(name, row)) is not None:
-            value = row[column]
+            value = readable(row[column], column, where)
             return value.split() if isinstance(value, str) else [] if value is None else value
     return _text_at(row, last, names, where)
 
@@ -163,9 +176,11 @@ def _text_at(row: Mapping[str, Any], name: str, names: OwnNames, where: str) -> 
     column = names.column_of(name, row)
     if column is None:
         raise DataError(f"{where}: {_no_column(row, name, str(names.fields.get(name, name)))}")
-    value = row[column]
+    value = readable(row[column], column, where)
+    if isinstance(value, ClassNumber):
+        return value.name
     if value is not None and not isinstance(value, str):
-        raise DataError(f"{where}: column {column!r} holds {type(value).__name__} {value!r:.60}; expected text")
+        raise DataError(f"{where}: column {column!r} holds {described(value):.80}; expected text")
     return value or ""
 
 
@@ -173,10 +188,9 @@ def _no_column(row: Mapping[str, Any], name: str, wanted: str) -> str:
     known = [str(key) for key in row]
     nearest = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return (
-        f"there is no column {wanted!r} (for `{name}`); {hint}its columns are {', '.join(known) or 'none'}; "
-        f"say which with --{name.replace('_', '-')} COLUMN (in Python, call it {name!r})"
-    )
+    options = {"text": "--text", "text_b": "--text-b"}
+    cure = f"say which with {options[name]} COLUMN (in Python, call it {name!r})" if name in options else "add it"
+    return f"there is no column {wanted!r} (for `{name}`); {hint}its columns are {', '.join(known) or 'none'}; {cure}"
 
 
 def _is_empty(item: Any, needed: Sequence[str]) -> bool:

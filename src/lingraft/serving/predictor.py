@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor
 from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
-from ..core.errors import CheckpointError, ConfigError, DataError, shown
+from ..core.errors import CheckpointError, DataError, shown
 from ..core.files import read_object
 from ..core.records import Example, Features, Prediction, States
 from ..data.languages import among, canonical
@@ -248,11 +249,22 @@ def checked_threshold(abstain: float | None) -> float | None:
     """Return a threshold that probabilities can be compared with.
 
     Raises:
-        ConfigError: It is no number from 0 to 1.
+        DataError: It is no number from 0 to 1.
     """
-    if abstain is None or (isinstance(abstain, int | float) and 0 <= abstain <= 1):
+    number = isinstance(abstain, int | float) and not isinstance(abstain, bool)
+    if abstain is None or (number and 0 <= abstain <= 1):
         return abstain
-    raise ConfigError([f"expected a probability from 0 to 1, got {abstain!r}"], "abstain")
+    raise DataError(f"abstain: expected a probability from 0 to 1, got {shown(abstain)}")
+
+
+def check_folder(folder: object) -> None:
+    """Refuse what cannot name a run.
+
+    Raises:
+        CheckpointError: It is no text and no path.
+    """
+    if not isinstance(folder, str | PathLike):
+        raise CheckpointError(f"expected the folder of a run, as 'runs/my-run', got {shown(folder)}")
 
 
 def needed_columns(folder: Path | str) -> tuple[str, ...]:
@@ -266,6 +278,7 @@ def kind_at(folder: Path | str) -> tuple[Kind, Identity]:
     Raises:
         CheckpointError: There is no finished run.
     """
+    check_folder(folder)
     identity = read_identity(adaptation_path(folder))
     return _kind_of(identity), identity
 
@@ -303,6 +316,7 @@ def load(
         CheckpointError: There is no adaptation, or it belongs to another backbone.
         ConfigError: This machine has no such device.
     """
+    check_folder(folder)
     path = adaptation_path(folder)
     wanted = read_identity(path)
     if not isinstance(backbone, Backbone):

@@ -123,7 +123,7 @@ def names_of(names: Sequence[str]) -> FitLabelling:
         if label in names:
             return label
         raise DataError(
-            f"the label {label!r} is neither a name in task.labels nor the number of one, 0 to {len(names) - 1}; "
+            f"the label {label!r} is neither a name in `labels` nor the number of one, 0 to {len(names) - 1}; "
             "correct the label, or add its name"
         )
 

@@ -56,10 +56,11 @@ def classification(
         citation: Of the data.
     """
     columns, apart = own_fields(fields, {"text": "text", "label": "label"})
+    names = () if isinstance(labels, str) else labels
 
     def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
         found = there(columns, ("label",), path, labelled=labelled)
-        return pair_examples(path, fields=found, language=language, labelled=labelled, wanted=wanted)
+        return pair_examples(path, fields=found, language=language, labelled=labelled, wanted=wanted, names=names)
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
     return task_of(

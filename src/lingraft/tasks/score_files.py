@@ -1,32 +1,36 @@
 """Scores of anybody's predictions, from two files: what was predicted, and what is right.
 
 What the files look like depends on the metric: answers to questions (``squad``, ``mlqa:hi``) are a JSON object
-of question ids against gold in the JSON of SQuAD v1.1, as for the official scripts; tags (``span_f1``,
+of question ids against gold in the JSON of SQuAD, as for the official scripts; tags (``span_f1``,
 ``tag_accuracy``) are two files of words with their tags; labels (``accuracy``, ``macro_f1``) are an object
-``{"id": "label"}`` or a table with a row for each id (or, where neither table has ids, for each row of the other).
-What ``lingraft predict`` writes is read as it is. Nothing is left out in silence: what is in one file only
-is an error, unless the caller wants it counted as wrong.
+``{"id": "label"}``. Any of them may be a table with a row for each id (or, where neither table has ids, for each row
+of the other). What ``lingraft predict`` writes, and what a recipe's ``files`` name, is read as it is. Nothing is left
+out in silence: what is in one file only is an error, unless the caller wants it counted as wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ConfigError, DataError
-from ..data.squad import read_squad
+from ..core.records import PairExample, TaggedExample
 from ..results.metrics import Metric, accuracy, macro_f1
 from ..results.metrics.answers import NORMALISERS, SQUAD_V2, answer_metrics
-from ..results.metrics.spans import check_tag, span_f1, tag_accuracy
+from ..results.metrics.spans import check_tag, repair_tags, span_f1, tag_accuracy
 from ..results.resampling import resample
 from ..results.statistics import interval
-from .score_labels import match_labels
-from .score_tables import PREDICTED, RIGHT, FileColumns, Wanted, check_ids, read_values, same_ids
+from .labelling import Labels, checked_names, labelling_of
+from .score_labels import describe_spellings, match_labels
+from .score_questions import read_questions
+from .score_tables import PREDICTED, RIGHT, FileColumns, Wanted, check_ids, read_groups, read_values, same_ids
 from .score_tags import ANY, read_tags
+from .tag_schemes import BIO, PLAIN, find_scheme
 
 __all__ = ["FileColumns", "FileScore", "ScoreReport", "score_files"]
 
@@ -49,7 +53,8 @@ class ScoreReport:
     """What came out, over ``examples`` questions, sentences or labels, drawn in ``groups`` for the intervals.
 
     ``missing`` of the examples had no prediction and were counted as wrong. ``read_as`` are the labels that the gold
-    file writes in another way, and how; ``never_right`` those that it does not have at all.
+    file writes in another way, and how; ``never_right`` those that it does not have at all; ``notes`` say what else
+    one should know of how labels were read.
     """
 
     metric: str
@@ -59,6 +64,7 @@ class ScoreReport:
     missing: int = 0
     read_as: tuple[tuple[str, str], ...] = ()
     never_right: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def score_files(
@@ -68,6 +74,7 @@ def score_files(
     *,
     missing_is_wrong: bool = False,
     columns: FileColumns = FileColumns(),  # noqa: B008 (frozen)
+    labels: Labels = "as_written",
 ) -> ScoreReport:
     """Score one file by another.
 
@@ -80,15 +87,17 @@ def score_files(
         missing_is_wrong: Count questions and labels without a prediction as wrong, as the official scripts for
             question answering do, instead of refusing the file.
         columns: Those of tables and of files of words that do not have the usual ones.
+        labels: How labels and tags are read, as the recipe's setting of that name has it: ``normalise`` merges
+            spellings, names are those of numbers from 0.
 
     Raises:
         ConfigError: The metric is unknown.
         DataError: A file is not in the shape that the metric needs, or the two do not belong together.
     """
     if metric in TAG_METRICS:
-        return _score_tags(predictions, gold, metric, columns)
+        return _score_tags(predictions, gold, metric, columns, labels)
     if metric in LABEL_METRICS:
-        return _score_labels(predictions, gold, metric, columns, missing_is_wrong)
+        return _score_labels(predictions, gold, metric, columns, missing_is_wrong, labels)
     if metric.partition(":")[0].strip().lower() not in {SQUAD_V2, *(name.partition(":")[0] for name in NORMALISERS)}:
         known = ", ".join([*NORMALISERS, SQUAD_V2, *TAG_METRICS, *LABEL_METRICS])
         raise ConfigError([f"unknown metric {metric!r}; known: {known}"], where="metric")
@@ -103,19 +112,21 @@ def _score_answers(
 ) -> ScoreReport:
     """Score questions; those on one paragraph are drawn together."""
     metrics, with_none = answer_metrics(metric), metric.strip().lower() == SQUAD_V2
-    asked = read_squad(gold, language=ANY, keep_unanswerable=with_none)
-    if asked.unanswerable and not with_none:
+    key = same_ids(predictions, gold, columns.id)
+    asked = read_questions(gold, columns, key)
+    unanswerable = sum(not one.answers for one in asked)
+    if unanswerable and not with_none:
         raise DataError(
-            f"{gold}: {asked.unanswerable} of {asked.unanswerable + len(asked.examples)} questions have no answer, as "
-            f"in SQuAD v2; the scores of v1.1 and MLQA say nothing about those, so score by {SQUAD_V2}, or give a file "
-            "without them"
+            f"{gold}: {unanswerable} of {len(asked)} questions have no answer, as in SQuAD v2; the scores of v1.1 and "
+            f"MLQA say nothing about those, so score by {SQUAD_V2}, or give a file without them"
         )
     named = (columns.prediction,) if columns.prediction else PREDICTED
-    given = read_values(predictions, Wanted("answer", named, columns.id or "id", "--prediction", only_text=True))
-    ids = [example.id for example in asked.examples]
-    missing = check_ids(ids, given, predictions, gold, missing_is_wrong=missing_is_wrong, empty=True)
-    groups = [example.group for example in asked.examples]
-    rows = [(example.gold, given.get(example.id)) for example in asked.examples]
+    given = read_values(predictions, Wanted("answer", named, key, "--prediction", only_text=True))
+    missing = check_ids(
+        [one.id for one in asked], given, predictions, gold, missing_is_wrong=missing_is_wrong, empty=True
+    )
+    groups = [one.group for one in asked]
+    rows = [(list(one.answers) or [""], given.get(one.id)) for one in asked]
     # What has no answer is wrong also where an empty one would be right.
     tables = {
         name: np.array([(0.0, 1.0) if answer is None else one.counts(right, answer) for right, answer in rows])
@@ -142,30 +153,78 @@ def _scores(
 # ---- Tags ------------------------------------------------------------------------------------------
 
 
-def _score_tags(predictions: Path, gold: Path, metric: str, columns: FileColumns) -> ScoreReport:
-    right, guessed = read_tags(predictions, gold, check_tag if metric == "span_f1" else None, columns.words)
+def _score_tags(predictions: Path, gold: Path, metric: str, columns: FileColumns, labels: Labels) -> ScoreReport:
+    names = checked_names(labels, "labels") if isinstance(labels, list) else ()
+    right, guessed = read_tags(predictions, gold, check_tag if metric == "span_f1" else None, columns, names)
+    notes: list[str] = []
+    if labels == "normalise":
+        read = labelling_of(labels)(right, notes.append)
+        right, guessed = (cast("list[TaggedExample]", read.relabel(one)) for one in (right, guessed))
+    elif note := describe_spellings((tag for one in right for tag in one.labels), str(gold)):
+        notes.append(note)
+    if metric == "tag_accuracy":
+        right, guessed = _in_one_scheme(right, guessed, notes)
     chosen = TAG_METRICS[metric]
     table = chosen.table([one.gold for one in right], [str(other.gold) for other in guessed])
-    return ScoreReport(metric, _scores({metric: chosen}, {metric: table}, len(right)), len(right), len(right))
+    scores = _scores({metric: chosen}, {metric: table}, len(right))
+    return ScoreReport(metric, scores, len(right), len(right), notes=tuple(notes))
+
+
+def _in_one_scheme(
+    right: list[TaggedExample], guessed: list[TaggedExample], notes: list[str]
+) -> tuple[list[TaggedExample], list[TaggedExample]]:
+    """Return the same spans in BIO, where the gold file marks them otherwise than what was predicted.
+
+    A run learns and predicts in BIO whatever scheme its files are in.
+    """
+    schemes = [find_scheme(example.labels for example in examples) for examples in (right, guessed)]
+    if schemes[0] in (BIO, PLAIN) or schemes[1] in (schemes[0], PLAIN):
+        return right, guessed
+    notes.append(f"the gold file is tagged in {schemes[0]} and the predictions in {schemes[1]}; both are read as BIO")
+    in_bio = [[replace(one, tags=tuple(repair_tags(one.labels))) for one in examples] for examples in (right, guessed)]
+    return in_bio[0], in_bio[1]
 
 
 # ---- Labels ----------------------------------------------------------------------------------------
 
 
 def _score_labels(
-    predictions: Path, gold: Path, metric: str, columns: FileColumns, missing_is_wrong: bool
+    predictions: Path, gold: Path, metric: str, columns: FileColumns, missing_is_wrong: bool, labels: Labels
 ) -> ScoreReport:
     key = same_ids(predictions, gold, columns.id)
-    right = read_values(gold, Wanted("label", (columns.label,) if columns.label else RIGHT, key))
+    of_gold = (columns.label,) if columns.label else RIGHT
+    right = read_values(gold, Wanted("label", of_gold, key, alternatives=columns.alternatives))
     named = (columns.prediction,) if columns.prediction else PREDICTED
     given = read_values(predictions, Wanted("label", named, key, "--prediction", may_be_empty=True))
     missing = check_ids(right, given, predictions, gold, missing_is_wrong=missing_is_wrong)
-    labels = set(right.values())
-    meant = match_labels({label for label in given.values() if label}, labels, f"{predictions} and {gold}")
-    truth, guessed = list(right.values()), [meant.get(given.get(key, ""), "") for key in right]
+    right, given, notes = _read_labels(right, given, labels, predictions, gold)
+    known = set(right.values())
+    meant = match_labels({label for label in given.values() if label}, known, f"{predictions} and {gold}")
+    truth, guessed = list(right.values()), [meant.get(given.get(name, ""), "") for name in right]
     # "No prediction" is not a label that macro-F1 should average over.
-    chosen = accuracy if metric == "accuracy" else macro_f1(sorted({*labels, *meant.values()}), only_seen=True)
-    scores = _scores({metric: chosen}, {metric: chosen.table(truth, guessed)}, len(truth))
+    chosen = accuracy if metric == "accuracy" else macro_f1(sorted({*known, *meant.values()}), only_seen=True)
+    drawn = read_groups(gold, columns.group, key) if columns.group else None
+    groups = [drawn[name] for name in right] if drawn else list(right)
+    scores = _scores({metric: chosen}, {metric: chosen.table(truth, guessed)}, groups if drawn else len(truth))
     changed = tuple((written, label) for written, label in sorted(meant.items()) if written != label)
-    never = tuple(sorted(set(meant.values()) - labels))
-    return ScoreReport(metric, scores, len(truth), len(truth), missing, changed, never)
+    never = tuple(sorted(set(meant.values()) - known))
+    return ScoreReport(metric, scores, len(truth), len(set(groups)), missing, changed, never, tuple(notes))
+
+
+def _read_labels(
+    right: Mapping[str, str], given: Mapping[str, str], labels: Labels, predictions: Path, gold: Path
+) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Return what is right and what was predicted by id, as a run with this setting reads it, and what to say of it."""
+    notes: list[str] = []
+    if labels == "as_written":
+        note = describe_spellings(right.values(), str(gold))
+        return dict(right), dict(given), [note] if note else []
+    examples = [PairExample(name, name, ANY, label=label) for name, label in right.items()]
+    others = [PairExample(name, name, ANY, label=label) for name, label in given.items() if label]
+    read = labelling_of(labels)(examples, notes.append)
+    try:
+        told = {example.id: example.labels[0] for example in read.relabel(examples)}
+        said = {example.id: example.labels[0] for example in read.relabel(others)}
+    except DataError as error:
+        raise DataError(f"{predictions} and {gold}: {error}") from error
+    return told, {name: said.get(name, "") for name in given}, notes

@@ -6,27 +6,16 @@ meant. Everything else is compared as it is written.
 
 from __future__ import annotations
 
-import unicodedata
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 
 from ..core.errors import DataError
-from ..data.text import normalise
-
-ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
-
-
-def strip_label(label: str) -> str:
-    """Return a label without blanks and invisible characters at its ends."""
-    before = None
-    while before != label:
-        before, label = label, label.strip().strip(ZERO_WIDTH)
-    return label
+from ..data.labels import describe_variants, label_key, spelling_variants
 
 
 def form_of(label: str) -> str:
     """Return what labels that are the same thing have in common: a number, or the text without its case."""
-    text = normalise("".join(c for c in label if unicodedata.category(c) != "Cf"))
+    text = label_key(label)
     try:
         number = float(text) if text.isascii() and "_" not in text else None
     except ValueError:
@@ -60,6 +49,23 @@ def match_labels(predicted: Collection[str], right: Collection[str], where: str)
     return found
 
 
+def describe_spellings(labels: Iterable[str], where: str) -> str:
+    """Say which right labels differ in nothing but their spelling, each of which counts; nothing where none do.
+
+    Args:
+        labels: All that are right, as often as they are.
+        where: The gold file.
+    """
+    counts = Counter(labels)
+    if not (variants := spelling_variants(counts)):
+        return ""
+    return (
+        f"{where} spells labels in several ways, each of which counts as another label: "
+        f"{describe_variants(variants, counts)}; they are one with --labels normalise, as they are to a run whose "
+        "recipe has `labels: normalise`"
+    )
+
+
 def _by_form(labels: Collection[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for label in labels:
@@ -69,9 +75,18 @@ def _by_form(labels: Collection[str]) -> dict[str, list[str]]:
 
 def _both(predicted: Collection[str], right: Collection[str]) -> str:
     return (
-        f"predicted are {_listed(predicted)}; right are {_listed(right)}; write them the same in both files, or name "
-        "the columns with --prediction and --label"
+        f"predicted are {_listed(predicted)}; right are {_listed(right)}; write them the same in both files, name the "
+        f"columns with --prediction and --label, or {_read_otherwise(predicted, right)}"
     )
+
+
+def _read_otherwise(predicted: Collection[str], right: Collection[str]) -> str:
+    """Return how else labels can be read: as names of numbers, as alternatives, or without regard to spelling."""
+    if all(label.isdecimal() for label in right):
+        return "give the names of the numbers, from 0, with --labels NAME,NAME"
+    if all(label.isdecimal() for label in predicted):
+        return "name the columns of the alternatives that the numbers count with --alternatives"
+    return "count spellings as one with --labels normalise"
 
 
 def _listed(labels: Collection[str], most: int = 20) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
+from ..data.bounds import LINE_BYTES, read_whole
+from ..data.example_tables import chosen_alternative
+from ..data.labels import strip_label
+from ..data.stored_names import named
 from ..data.table import read_table
 from ..data.text import open_bytes, suffix_of
-from .score_labels import strip_label
 
 PREDICTED = ("value", "prediction", "label", "answer")
 RIGHT = ("label", "gold", "answer", "value")
@@ -28,8 +33,12 @@ class FileColumns:
     id: str | None = None
     prediction: str | None = None
     label: str | None = None
-    words: tuple[int, int] | None = None
+    words: tuple[int, int] | tuple[str, str] | None = None
     """Word and tag of the gold file."""
+    group: str | None = None
+    """What is drawn together for intervals; by default the context, of questions."""
+    alternatives: tuple[str, ...] = ()
+    """Of items to choose from: a column with a list, or several; what is right is then the number of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,8 @@ class Wanted:
     """What names the column on the command line."""
     only_text: bool = False
     may_be_empty: bool = False
+    alternatives: Sequence[str] = ()
+    """The columns of what a label is the number, or the text, of one of."""
 
 
 def check_ids(
@@ -100,12 +111,12 @@ def read_values(path: Path, wanted: Wanted) -> dict[str, str]:
     """
     what = wanted.what
     found: dict[str, str] = {}
-    for where, key, value in _members(path, what) if suffix_of(path) == ".json" else _cells(path, wanted):
+    for where, key, value in _members(path, what) if is_object(path) else _cells(path, wanted):
         if key in found:
             raise DataError(f"{where}: the id {key!r} occurs twice; keep one of the two")
-        if isinstance(value, bool) or not isinstance(value, str if wanted.only_text else str | int | float):
+        if value is None or isinstance(value, list | dict) or (wanted.only_text and not isinstance(value, str)):
             raise DataError(f"{where}: the {what} of {key!r} is {_kind(value)}; expected a text in quotes")
-        text = str(value) if wanted.only_text else strip_label(str(value))
+        text = value if wanted.only_text else strip_label(str(value))
         if not text and not (wanted.only_text or wanted.may_be_empty):
             raise DataError(f"{where}: the {what} of {key!r} is empty; fill it in or remove the id")
         found[key] = text
@@ -114,13 +125,73 @@ def read_values(path: Path, wanted: Wanted) -> dict[str, str]:
     return found
 
 
+def read_groups(path: Path, column: str, key: str | None) -> dict[str, str]:
+    """Return what the rows of a table, by id, are drawn together by; each its own where it says nothing.
+
+    Raises:
+        DataError: It has no such column.
+    """
+    if is_object(path):
+        raise DataError(f"{path}: is one JSON object; --group names a column of a table")
+    groups = {}
+    for number, (line, row) in enumerate(read_table(path), start=1):
+        where = f"{path}, line {line}"
+        if column not in row:
+            raise DataError(f"{where}: there is no column {column!r}, for --group; there are {', '.join(row)}")
+        name = id_of(row, key, number, where)
+        value = row[column]
+        groups[name] = name if is_missing(value) else f"{column}={value}"
+    return groups
+
+
+def id_of(row: Mapping[str, Any], column: str | None, number: int, where: str) -> str:
+    """Return the id of a row; its number where rows have none.
+
+    Raises:
+        DataError: It has no such column.
+    """
+    if column is None:
+        return str(number)
+    if column not in row:
+        raise DataError(f"{where}: there is no column {column!r}; there are {', '.join(row)}; say which with --id")
+    return str(row[column]).strip()
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a cell has nothing in it, which libraries of tables write as a number that is none."""
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def is_object(path: Path) -> bool:
+    """Return whether a file is one JSON object, such as of ids; not a table.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    if suffix_of(path) != ".json":
+        return False
+    with open_bytes(path) as stream:
+        head = stream.readline(LINE_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
+        if head.startswith(b"["):
+            return _holds_objects(head, stream.readline(LINE_BYTES))
+        with suppress(ValueError, RecursionError):
+            json.loads(head)  # an object that is the first of several lines
+            return not stream.read(LINE_BYTES).strip()
+    return True
+
+
+def _holds_objects(head: bytes, more: bytes) -> bool:
+    """Return False where an array seems to hold objects, as a table does."""
+    return not (head[1:].lstrip() or more.lstrip()).startswith(b"{")
+
+
 def same_ids(predictions: Path, gold: Path, column: str | None) -> str | None:
     """Return the column of ids, or None where two tables have none: then rows go by their number.
 
     Raises:
         DataError: They have none, and not the same number of rows.
     """
-    tables = [path for path in (predictions, gold) if suffix_of(path) != ".json"]
+    tables = [path for path in (predictions, gold) if not is_object(path)]
     if column is not None or len(tables) < 2:
         return column or "id"
     if any("id" in row for path in tables for _, row in _first(path)):
@@ -131,7 +202,27 @@ def same_ids(predictions: Path, gold: Path, column: str | None) -> str | None:
             f"{predictions}: has {rows[0]} rows and {gold} has {rows[1]}; without a column of ids (`id`, or the one "
             "named with --id) they must have the same, in the same order"
         )
+    _check_order(predictions, gold)
     return None
+
+
+def _check_order(predictions: Path, gold: Path) -> None:
+    """Refuse two tables whose rows go by their number where all that both have of a row differs: another order.
+
+    Raises:
+        DataError: They are such.
+    """
+    answers = {*PREDICTED, *RIGHT, *OF_PREDICT.values()}
+    for (line, given), (other, right) in zip(read_table(predictions), read_table(gold), strict=False):
+        shared = [name for name in given if name in right and name not in answers]
+        texts = [name for name in shared if isinstance(given[name], str) and isinstance(right[name], str)]
+        if texts and all(given[name].strip() != right[name].strip() for name in texts):
+            name = texts[0]
+            raise DataError(
+                f"{predictions}, line {line}: column {name!r} is {given[name]!r:.60}, and {right[name]!r:.60} in "
+                f"{gold}, line {other}; without a column of ids, rows must be in the same order: sort them, or name "
+                "the ids with --id"
+            )
 
 
 def _first(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -153,7 +244,7 @@ def answer_column(row: Mapping[str, Any], columns: Sequence[str]) -> str | None:
 def _members(path: Path, what: str) -> list[tuple[str, str, Any]]:
     """Return where, id and value, from a JSON object."""
     with open_bytes(path) as stream:
-        content = stream.read()
+        content = read_whole(stream, path)
     hint = f'expected one object {{"id": "{what}", …}}, or a table named .jsonl, .csv or .tsv'
     try:
         # Pairs instead of a dictionary, which would hide that an id occurs twice.
@@ -177,12 +268,15 @@ def _cells(path: Path, wanted: Wanted) -> Iterator[tuple[str, str, Any]]:
         where = f"{path}, line {line}"
         column = answer_column(row, wanted.columns)
         if column is None or (wanted.id is not None and wanted.id not in row):
+            ids = "" if wanted.id is None else f"the columns `{wanted.id}` and "
             raise DataError(
-                f"{where}: expected the columns `{wanted.id or 'id'}` and one of {', '.join(wanted.columns)}; there "
-                f"are {', '.join(map(str, row))}; say which with --id and {wanted.option}"
+                f"{where}: expected {ids}one of {', '.join(wanted.columns)}; there are {', '.join(map(str, row))}; say "
+                f"which with {'--id and ' if ids else ''}{wanted.option}"
             )
-        value = row[column]
-        yield where, str(number if wanted.id is None else row[wanted.id]).strip(), "" if value is None else value
+        value = named(row[column], ())
+        if wanted.alternatives:
+            value = chosen_alternative(row, wanted.alternatives, value, f"{where}: column {column!r}")
+        yield where, id_of(row, wanted.id, number, where), "" if is_missing(value) else value
 
 
 def _kind(value: object) -> str:

@@ -1,40 +1,48 @@
-"""Files of tagged words to score: CoNLL's columns, or the lines that ``lingraft predict`` writes."""
+"""Files of tagged words to score: CoNLL's columns, or tables, such as the lines that ``lingraft predict`` writes."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import DataError
 from ..core.records import TaggedExample
 from ..data.conll import tagged_examples, untagged_sentences
-from ..data.table import read_table
+from ..data.example_tables import tag_of
+from ..data.table import SUFFIXES, read_table
+from ..data.table_formats import read_cells
 from ..data.text import suffix_of
-from .score_tables import PREDICTED, answer_column
+from .score_tables import PREDICTED, RIGHT, FileColumns, answer_column
 
 ANY = "eng"
 """Readers want to know a language; scores do not depend on it."""
+
+WORDS, TAGS = "words", "tags"
 
 Check = Callable[[str], None] | None
 """Refuses a tag that is not of the scheme."""
 
 
 def read_tags(
-    predictions: Path, gold: Path, check: Check, columns: tuple[int, int] | None
+    predictions: Path, gold: Path, check: Check, columns: FileColumns, names: Sequence[str] = ()
 ) -> tuple[list[TaggedExample], list[TaggedExample]]:
     """Return the sentences that are right, and the same as they were predicted.
 
     Args:
-        predictions: What was predicted: words in columns of which the last is the tag, or JSON lines.
-        gold: What is right: words with their tags.
+        predictions: What was predicted: words in columns of which the last is the tag, or a table.
+        gold: What is right: words with their tags, or a table.
         check: Of each tag.
-        columns: Word and tag of the gold file, from 0; by default it has these two.
+        columns: Word and tag of the gold file: numbers from 0, by default it has these two; names in tables.
+        names: Of tags that are numbers, in tables; by default those that the file stores.
 
     Raises:
         DataError: A file is not laid out so, or they are not the same sentences.
     """
-    right = _tagged(gold, check, columns, predicted=False)
-    guessed = _tagged(predictions, check, (columns[0], -1) if columns else None, predicted=True)
+    right = _tagged(gold, check, columns, names, predicted=False)
+    guessed = _tagged(predictions, check, columns, names, predicted=True)
     if len(right) != len(guessed):
         raise DataError(
             f"{predictions}: has {len(guessed)} sentences, {gold} has {len(right)}; expected the same sentences in the "
@@ -49,17 +57,34 @@ def read_tags(
     return right, guessed
 
 
-def _tagged(path: Path, check: Check, columns: tuple[int, int] | None, *, predicted: bool) -> list[TaggedExample]:
-    if suffix_of(path) in (".jsonl", ".ndjson"):
-        return list(_tagged_lines(path, check))
-    if columns is None and suffix_of(path) != ".conllu":
+def _tagged(
+    path: Path, check: Check, columns: FileColumns, names: Sequence[str], *, predicted: bool
+) -> list[TaggedExample]:
+    named = [one for one in columns.words or () if isinstance(one, str)]
+    if _is_table(path, named[:1]):
+        of_words = (*named[:1], WORDS) if predicted or not named else named[:1]
+        right = (*named[1:], *filter(None, [columns.label])) or (TAGS, *RIGHT)
+        guess = (columns.prediction,) if columns.prediction else (TAGS, *PREDICTED)
+        return list(_tagged_rows(path, check, of_words, guess if predicted else right, names))
+    numbers = [one for one in columns.words or () if isinstance(one, int)]
+    places = ((numbers[0], -1) if predicted else (numbers[0], numbers[1])) if numbers else None
+    if places is None and suffix_of(path) != ".conllu":
         width = _width(path)
         if width > 2 and not predicted:
             raise DataError(
                 f"{path}: has {width} columns, which of them are word and tag? Say so with --columns 0,{width - 1}"
             )
-        columns = (0, -1) if width > 2 else None
-    return tagged_examples(path, language=ANY, columns=columns, check=check)
+        places = (0, -1) if width > 2 else None
+    return tagged_examples(path, language=ANY, columns=places, check=check)
+
+
+def _is_table(path: Path, named: Sequence[str]) -> bool:
+    """Return whether a file has a row for each sentence; CSV and TSV do where their header names the words."""
+    suffix = suffix_of(path)
+    if suffix in (".csv", ".tsv"):
+        header = next((cells for _, cells in read_cells(path)), [])
+        return any(name in map(str.strip, header) for name in (*named, WORDS)) and len(header) > 1
+    return suffix in SUFFIXES
 
 
 def _width(path: Path) -> int:
@@ -67,27 +92,43 @@ def _width(path: Path) -> int:
     return next((len(sentence.rows[0].cells) for sentence in untagged_sentences(path, language=ANY)), 0)
 
 
-def _tagged_lines(path: Path, check: Check) -> Iterator[TaggedExample]:
-    """Yield the sentences of JSON lines, but those without words."""
+def _tagged_rows(
+    path: Path, check: Check, of_words: Sequence[str], of_tags: Sequence[str], names: Sequence[str]
+) -> Iterator[TaggedExample]:
+    """Yield the sentences of a table, but those without words."""
     for number, row in read_table(path):
         where = f"{path}, line {number}"
-        words, column = row.get("words"), answer_column(row, ("tags", *PREDICTED))
-        if not isinstance(words, list) or column is None:
-            raise DataError(f"{where}: expected `words`, a list, and their tags in `label`; there are {', '.join(row)}")
-        value = row[column]
-        tags = value.split() if isinstance(value, str) else value
-        if not isinstance(tags, list) or len(tags) != len(words):
-            raise DataError(f"{where}: has {len(words)} words, {column!r} is {value!r:.60}; expected a tag for each")
-        for word, tag in zip(words, tags, strict=True):
-            try:
-                if check is not None:
-                    check(str(tag))
-            except DataError as error:
-                raise DataError(f"{where}, word {word!r}: {error}") from error
+        place, column = next((name for name in of_words if name in row), None), answer_column(row, of_tags)
+        words = None if place is None else _listed(row[place])
+        if words is None or column is None:
+            usual = of_tags[0] if len(of_tags) == 1 else "label"
+            raise DataError(
+                f"{where}: expected `{of_words[0]}`, a list, and their tags in `{usual}`; there are "
+                f"{', '.join(row)}; say which with --columns WORDS,TAGS, or --prediction"
+            )
+        tags = _listed(row[column])
+        if tags is None or len(tags) != len(words):
+            raise DataError(
+                f"{where}: has {len(words)} words, {column!r} is {row[column]!r:.60}; expected a tag for each"
+            )
+        read = tuple(
+            tag_of(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True)
+        )
         if words:
             yield TaggedExample(
-                id=str(number), group=str(number), language=ANY, words=tuple(words), tags=tuple(map(str, tags))
+                id=str(number), group=str(number), language=ANY, words=tuple(map(str, words)), tags=read
             )
+
+
+def _listed(value: Any) -> list[Any] | None:
+    """Return a list, also one in a cell of text: in JSON, as ``predict`` writes it, or parted at blanks."""
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            found = json.loads(value) if value.startswith("[") else None
+            if isinstance(found, list) and all(isinstance(one, str) for one in found):
+                return found
+        return value.split()
+    return value if isinstance(value, list) else None
 
 
 def _first_difference(right: Sequence[TaggedExample], guessed: Sequence[TaggedExample]) -> str:

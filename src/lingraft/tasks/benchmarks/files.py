@@ -117,6 +117,7 @@ def _pairs(
     language: str,
     left_out: list[str] | None,
     mine: Callable[[Mapping[str, Any]], bool],
+    names: Sequence[str] = (),
 ) -> list[Example]:
     """Return texts, or pairs of them, from a table: the rows that are ``mine``, without placeholders."""
     columns = [fields[name] for name in ("text", "text_b") if name in fields]
@@ -131,7 +132,7 @@ def _pairs(
             left_out.append(str(row))
         return not stands_for_one
 
-    return list(pair_examples(place, fields=fields, language=language, wanted=wanted))
+    return list(pair_examples(place, fields=fields, language=language, wanted=wanted, names=names))
 
 
 def find(pattern: str, language: str, folder: Path, spellings: Mapping[str, str] | None = None) -> Path | None:
@@ -325,7 +326,7 @@ def _from_hub(entry: Benchmark, language: str, split: str, *, pairs: bool, left_
         case "tagging":
             check = check_of(entry.options["scheme"])
             return list(tagged_rows(place, fields=hub.fields, language=language, check=check, names=hub.labels))
-    examples = _pairs(entry, place, hub.fields, language, left_out, wanted)
+    examples = _pairs(entry, place, hub.fields, language, left_out, wanted, hub.labels or ())
     return [replace(e, label=_named(e.label, hub.labels)) for e in examples if isinstance(e, PairExample)]
 
 
