@@ -48,12 +48,17 @@ def init(
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
     from ..experiments.methods import list_methods
+    from ..experiments.possible import describe_left_out, settle_methods
     from ..recipe.parsing import draft_recipe
     from ..runs.plan import plan
 
+    left_out: dict[str, str] = {}
+
     def compared(settings: Recipe) -> None:
         if settings.compare is not None:
-            list_methods(settings)
+            settled, absent = settle_methods(settings)
+            left_out.update(absent)
+            list_methods(settled)
 
     settings, known = draft_recipe(recipe, overrides or [])
     found = plan(settings, compared, known=known)
@@ -73,6 +78,8 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     print_table(title, columns, found.languages)
     for line in found.lines:
         console.print(line)
+    if left_out:
+        console.print(describe_left_out(left_out))
     for line in found.warnings:
         console.print(as_text("warning:", "yellow"), as_text(line))
 
