@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError
 
-from ..core.errors import ConfigError, RunError, shown
+from ..core.errors import ConfigError, shown
 from ..core.registry import Registry, unknown
 from ..core.yaml_text import MAX_DEPTH, load_yaml, read_yaml_file
 from .presets import with_preset
@@ -62,23 +62,6 @@ def _beside(recipe: Recipe, folder: Path) -> Recipe:
         return recipe
     found = recipe.backbone.model_copy(update={"checkpoint": str(folder / named)})
     return recipe.model_copy(update={"backbone": found})
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read the recipe of a run folder as plain data, as it was written.
-
-    Raises:
-        RunError: It cannot be read.
-    """
-    try:
-        written = read_yaml_file(path)
-        if not isinstance(written, dict):
-            raise ConfigError([f"expected keys and values, got {type(written).__name__}"])
-    except ConfigError as error:
-        raise RunError(
-            f"{path} cannot be read ({error.problems[0]}); choose another output_dir, or delete that folder"
-        ) from None
-    return written
 
 
 def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recipe") -> Recipe:

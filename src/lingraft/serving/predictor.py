@@ -22,12 +22,13 @@ from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import CheckpointError, ConfigError, DataError, shown
 from ..core.files import read_object
 from ..core.records import Example, Features, Prediction, States
+from ..core.written_recipe import read_written_recipe
 from ..data.languages import among, canonical
 from ..model.checkpoint import Identity, load_adaptation, read_identity
 from ..model.network import GraftedModel
 from ..model.prediction import predict_in_batches
-from ..recipe.parsing import read_yaml
 from ..results.method_schemas import METHOD
+from ..results.run_files import read_mark
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
 from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
@@ -301,8 +302,10 @@ def load(
     Raises:
         CheckpointError: There is no adaptation, or it belongs to another backbone.
         ConfigError: This machine has no such device.
+        RunError: What says what the folder is, or what its recipe was, is damaged.
     """
     path = adaptation_path(folder)
+    read_mark(Path(folder))
     wanted = read_identity(path)
     if not isinstance(backbone, Backbone):
         found = find_device(device) if device is not None else device_of(Path(folder))
@@ -316,6 +319,5 @@ def load(
 
 def device_of(folder: Path) -> torch.device:
     """Return the device that a run's recipe asks for, or the best there is where this machine does not have it."""
-    recipe = folder / "recipe.yaml"
-    wanted = str(read_yaml(recipe).get("device", "auto")) if recipe.is_file() else "auto"
+    wanted = str(read_written_recipe(folder).get("device", "auto"))
     return find_device(wanted if wanted in list_devices() else "auto")
