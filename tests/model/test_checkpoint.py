@@ -105,6 +105,13 @@ def test_a_run_goes_on_from_another(saved, adaptation, identity, tiny_backbone, 
         continue_from(tmp_path, new, replace(identity, cut=2), tiny_backbone)
 
 
+def test_a_run_of_other_shapes_is_nothing_to_go_on_from(saved, adaptation, identity, tiny_backbone, tmp_path):
+    """Whatever made them differ, the tensor is named with both."""
+    adaptation.head = LinearClassifier(24, 4)
+    with pytest.raises(CheckpointError, match=r"head\.weight of shape \(3, 24\), and this recipe one of \(4, 24\)"):
+        continue_from(saved.parent, adaptation, identity, tiny_backbone)
+
+
 def test_only_trained_tensors_are_in_the_file(saved, adaptation, tiny_backbone):
     """Neither a name nor a number of the backbone is stored."""
     tensors = load_file(saved)
@@ -187,6 +194,25 @@ def test_missing_tensors_are_reported(saved, tiny_backbone, adaptation, identity
     save_adaptation(saved, adaptation, identity)
     with pytest.raises(CheckpointError, match=r"(?s)does not hold the tensors that its recipe promises.*head\.bias"):
         load_adaptation(saved, tiny_backbone)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("unfrozen.x", "holds 'unfrozen.x', a copy of a parameter that .* does not have"),
+        ("unfrozen.layers/9/output/weight", "'unfrozen.layers/9/output/weight', a copy of a parameter"),
+        ("head.third", "holds 'head.third', which no part that its recipe promises has"),
+        ("x" * 5000, "holds 'x+ … x+', which no part"),
+    ],
+)
+def test_a_tensor_that_nothing_has_is_reported_by_its_name(saved, tiny_backbone, name, said):
+    """One that no parameter of the backbone and no part is called by."""
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+    save_file(load_file(saved) | {name: torch.zeros(2)}, saved, metadata=metadata)
+    with pytest.raises(CheckpointError, match=said) as caught:
+        load_adaptation(saved, tiny_backbone)
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("change", [{"no_such_field": 1}, {"labels": None}, None])

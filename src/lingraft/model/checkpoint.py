@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from ..backbones import LayerStack, Precision
 from ..backbones.checkpoint_files import first_line
 from ..backbones.loading import Backbone
-from ..core.errors import CheckpointError, ConfigError, LingraftError
+from ..core.errors import CheckpointError, ConfigError, LingraftError, shown
 from ..core.outside import open_regular, parse_object, validate
 from ..core.records import IDS
 from ..recipe.settings import Block
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, build_adaptation
+from .heads import SAVED as TEXT_CLASSIFIERS
 from .heads import build_head, restore_text_classifiers
 from .network import shapes_of
 from .tensor_files import write_tensors
@@ -150,6 +151,11 @@ def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise CheckpointError(f"{path}: {name} holds numbers that are not finite; {AGAIN}")
+    known = {f"{UNFROZEN}{name.replace('.', '/')}" for name, _ in backbone.stack.named_parameters()}
+    if strange := [name for name in tensors if name.startswith(UNFROZEN) and name not in known]:
+        raise CheckpointError(
+            f"{path} holds {shown(strange[0])}, a copy of a parameter that {backbone.name} does not have; {AGAIN}"
+        )
     with torch.device("meta"):
         promised = _build(tensors, identity, shapes_of(backbone.stack)).state_dict()
     for name, expected in promised.items():
@@ -159,6 +165,8 @@ def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity:
                 f"{path} does not hold the tensors that its recipe promises: expected {name} of shape "
                 f"{tuple(expected.shape)}, found {found or 'none'}; {AGAIN}"
             )
+    if more := [name for name in tensors if name not in promised and not name.startswith(f"{TEXT_CLASSIFIERS}.")]:
+        raise CheckpointError(f"{path} holds {shown(more[0])}, which no part that its recipe promises has; {AGAIN}")
 
 
 def _build(tensors: Mapping[str, Tensor], identity: Identity, stack: LayerStack) -> Adaptation:
@@ -211,6 +219,12 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     strange = [name for name in values if name not in tensors and not _of_language(name)]
     if strange:
         raise CheckpointError(f"train.continue_from: {folder} has nothing for {strange[0]}; freeze the same layers")
+    for name, value in values.items():
+        if name in tensors and tensors[name].shape != value.shape:
+            raise CheckpointError(
+                f"train.continue_from: {folder} has {name} of shape {tuple(tensors[name].shape)}, and this recipe one "
+                f"of {tuple(value.shape)}; make the settings of task, prompt and adapter the same"
+            )
     adaptation.load_state_dict({name: tensors.get(name, value) for name, value in values.items()})
 
 

@@ -20,7 +20,7 @@ from pydantic_core import PydanticSerializationError
 
 from ..core.errors import ConfigError, shown
 from ..core.registry import Registry, unknown
-from ..core.yaml_text import MAX_DEPTH, load_yaml, read_yaml_file
+from ..core.yaml_text import MAX_DEPTH, load_yaml, name_of, read_yaml_file
 from .presets import with_preset
 from .renamed import take_renamed
 from .settings import Block, ParallelSettings, Recipe
@@ -36,7 +36,7 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         ConfigError: With all problems at once.
     """
-    return _beside(parse_recipe(read_yaml_file(path), overrides, where=str(path)), path.parent)
+    return _beside(parse_recipe(read_yaml_file(path), overrides, where=name_of(path)), path.parent)
 
 
 def draft_recipe(path: Path, overrides: Iterable[str] = ()) -> tuple[Recipe, list[str]]:
@@ -49,9 +49,9 @@ def draft_recipe(path: Path, overrides: Iterable[str] = ()) -> tuple[Recipe, lis
         ConfigError: Too much is wrong for anything else to be checked.
     """
     values = read_yaml_file(path)
-    recipe, problems = _draft(values, list(overrides), str(path))
+    recipe, problems = _draft(values, list(overrides), name_of(path))
     if recipe is None:
-        raise ConfigError(problems, where=str(path))
+        raise ConfigError(problems, where=name_of(path))
     return _beside(recipe, path.parent), problems
 
 
