@@ -202,7 +202,7 @@ def test_missing_tensors_are_reported(saved, tiny_backbone, adaptation, identity
         ("unfrozen.x", "holds 'unfrozen.x', a copy of a parameter that .* does not have"),
         ("unfrozen.layers/9/output/weight", "'unfrozen.layers/9/output/weight', a copy of a parameter"),
         ("head.third", "holds 'head.third', which no part that its recipe promises has"),
-        ("x" * 5000, "holds 'x+ … x+', which no part"),
+        ("x" * 5000, "holds 'x+…x+', which no part"),
     ],
 )
 def test_a_tensor_that_nothing_has_is_reported_by_its_name(saved, tiny_backbone, name, said):
