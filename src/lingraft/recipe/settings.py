@@ -30,7 +30,7 @@ from ..core.amounts import (
     Share,
 )
 from ..core.errors import shown
-from ..core.records import Shots, order_of_shots
+from ..core.shots import Shots, order_of_shots
 from .comparison import CompareSettings
 
 

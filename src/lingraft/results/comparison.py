@@ -12,7 +12,7 @@ import numpy as np
 from ..core.errors import RunError
 from ..core.files import Row, read_object
 from ..core.outside import refuse_links
-from ..core.records import Shots, order_of_shots, shots_in
+from ..core.shots import Shots, order_of_shots, shots_in
 from ..core.written_recipe import read_written_recipe
 from .findings import Estimate, formula_of
 from .method_schemas import COMPARISON

@@ -15,7 +15,7 @@ from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
 from ..data.languages import display_name
 from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, coverage
 from ..recipe.settings import Recipe
-from ..results.wording import is_non_commercial
+from ..results.caveats import is_non_commercial
 from ..tasks.material import Draw, Materials
 from .checks import gather_checked, refuse_missing_folders, resolve_cut
 from .data_quality import describe_classes, describe_limits, warn_of_data
