@@ -22,9 +22,11 @@ from ..backbones import LayerStack, Precision
 from ..backbones.checkpoint_files import first_line
 from ..backbones.loading import Backbone
 from ..core.errors import CheckpointError, ConfigError, LingraftError, shown
+from ..core.files import read_object
 from ..core.outside import open_regular, parse_object, validate
 from ..core.records import IDS
 from ..recipe.settings import Block
+from ..results.method_schemas import METHOD
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, build_adaptation
 from .heads import SAVED as TEXT_CLASSIFIERS
@@ -39,6 +41,8 @@ UNFROZEN = "unfrozen."
 """What the names of trained copies of the backbone's own parameters begin with."""
 
 AGAIN = "run the recipe again to train it anew"
+
+SAME = "make the settings of task, prompt and adapter the same"
 
 Text = Annotated[str, Field(max_length=4096)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
@@ -102,6 +106,15 @@ def read_identity(path: Path) -> Identity:
     return _read(path)[1]
 
 
+def adaptation_path(folder: Path | str) -> Path:
+    """Return the file with the trained parts; of a method of a comparison, that of its first training."""
+    path = Path(folder).expanduser()
+    if path.suffix and not path.is_dir():
+        return path
+    trained = read_object(path / "method.json", METHOD).get("trials", ())
+    return path.joinpath(*(("trials", trained[0]) if trained else ()), "adaptation.safetensors")
+
+
 def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identity]:
     """Rebuild a trained adaptation for ``backbone``.
 
@@ -110,13 +123,7 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     """
     tensors, identity = _read(path)
     _check_backbone(path, identity, backbone)
-    for part, described in (("prompt", identity.prompt), ("adapter", identity.adapter)):
-        if described is None and any(name.startswith(f"{part}.") for name in tensors):
-            raise CheckpointError(
-                f"{path} holds a {part} that PEFT made, which only PEFT's own model computes, so it cannot be used for "
-                "predicting or evaluating here; its scores are in the comparison's README.md. To use a method of it, "
-                "give the folder of another one"
-            )
+    _refuse_parts_of_peft(path, tensors, identity)
     try:
         _refuse_broken_promises(path, tensors, identity, backbone)
         adaptation = _build(tensors, identity, backbone.stack)
@@ -133,6 +140,21 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
             f"{path} does not hold the tensors that its recipe promises: {type(error).__name__}: {problem}; {AGAIN}"
         ) from None
     return adaptation.eval(), identity
+
+
+def _refuse_parts_of_peft(path: Path, tensors: Mapping[str, Tensor], identity: Identity) -> None:
+    """Refuse an adaptation of which a part is not ours to compute.
+
+    Raises:
+        CheckpointError: There is one.
+    """
+    for part, described in (("prompt", identity.prompt), ("adapter", identity.adapter)):
+        if described is None and any(name.startswith(f"{part}.") for name in tensors):
+            raise CheckpointError(
+                f"{path} holds a {part} that PEFT made, which only PEFT's own model computes, so it cannot be used for "
+                "predicting or evaluating here, nor to start from; its scores are in the comparison's README.md. To "
+                "use a method of it, give the folder of another one"
+            )
 
 
 def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity: Identity, backbone: Backbone) -> None:
@@ -197,7 +219,7 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     """Give new parts the values that a finished run learned; those of languages that it did not know keep theirs.
 
     Args:
-        folder: The run.
+        folder: The run, or a method's folder of a comparison.
         adaptation: The new parts.
         own: What they are for.
         backbone: The frozen model.
@@ -205,9 +227,10 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     Raises:
         CheckpointError: The run was for something else, or has other parts.
     """
-    path = folder / "adaptation.safetensors"
+    path = adaptation_path(folder)
     tensors, theirs = _read(path)
     _check_backbone(path, theirs, backbone)
+    _refuse_parts_of_peft(path, tensors, theirs)
     for what in ("kind", "labels", "cut", "prompt", "adapter"):
         there, here = getattr(theirs, what), getattr(own, what)
         if there != here:
@@ -218,12 +241,13 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     values = adaptation.state_dict()
     strange = [name for name in values if name not in tensors and not _of_language(name)]
     if strange:
-        raise CheckpointError(f"train.continue_from: {folder} has nothing for {strange[0]}; freeze the same layers")
+        cure = "freeze the same layers" if strange[0].startswith(UNFROZEN) else SAME
+        raise CheckpointError(f"train.continue_from: {folder} has nothing for {strange[0]}; {cure}")
     for name, value in values.items():
         if name in tensors and tensors[name].shape != value.shape:
             raise CheckpointError(
                 f"train.continue_from: {folder} has {name} of shape {tuple(tensors[name].shape)}, and this recipe one "
-                f"of {tuple(value.shape)}; make the settings of task, prompt and adapter the same"
+                f"of {tuple(value.shape)}; {SAME}"
             )
     adaptation.load_state_dict({name: tensors.get(name, value) for name, value in values.items()})
 

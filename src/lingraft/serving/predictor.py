@@ -20,14 +20,12 @@ from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import CheckpointError, ConfigError, DataError, shown
-from ..core.files import read_object
 from ..core.records import Example, Features, Prediction, States
 from ..core.written_recipe import read_written_recipe
 from ..data.languages import among, canonical
-from ..model.checkpoint import Identity, load_adaptation, read_identity
+from ..model.checkpoint import Identity, adaptation_path, load_adaptation, read_identity
 from ..model.network import GraftedModel
 from ..model.prediction import predict_in_batches
-from ..results.method_schemas import METHOD
 from ..results.run_files import read_mark
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
@@ -272,15 +270,6 @@ def kind_at(folder: Path | str) -> tuple[Kind, Identity]:
 
 def _kind_of(identity: Identity) -> Kind:
     return kind_of(identity.kind, identity.labels, identity.kind_options)
-
-
-def adaptation_path(folder: Path | str) -> Path:
-    """Return the file with the trained parts; of a method of a comparison, that of its first training."""
-    path = Path(folder)
-    if path.suffix and not path.is_dir():
-        return path
-    trained = read_object(path / "method.json", METHOD).get("trials", ())
-    return path.joinpath(*(("trials", trained[0]) if trained else ()), "adaptation.safetensors")
 
 
 def load(
