@@ -684,6 +684,8 @@ def test_a_run_and_a_comparison_do_not_share_a_folder(world, tiny_checkpoint, tm
     """Each says to give it a folder of its own."""
     wanted = small_comparison(world, tiny_checkpoint, tmp_path / "out")
     quick_compare(wanted)
+    with pytest.raises(RunError, match="holds a method of a comparison; give the run a folder of its own"):
+        run(list_methods(wanted)[0].recipe)
     with pytest.raises(RunError, match="holds a comparison; give the run a folder of its own"):
         run(wanted.model_copy(update={"compare": None}))
     other = wanted.model_copy(update={"output_dir": tmp_path / "run"})

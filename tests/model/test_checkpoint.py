@@ -125,6 +125,19 @@ def test_a_method_of_a_comparison_is_a_run_to_go_on_from(saved, adaptation, iden
     assert all(torch.equal(value, before[name]) for name, value in adaptation.state_dict().items())
 
 
+def test_what_has_no_trained_parts_of_its_own_is_told_apart(tmp_path):
+    """A comparison names its methods, a recipe is a file; a folder whose name has a dot is a folder."""
+    for name in ("b", "a"):
+        write_json(tmp_path / "compared" / name / "method.json", {})
+    with pytest.raises(CheckpointError, match="holds a comparison; give the folder of one of its methods, .* a, b$"):
+        adaptation_path(tmp_path / "compared")
+    (tmp_path / "recipe.yaml").touch()
+    with pytest.raises(CheckpointError, match=r"recipe\.yaml is a file, .*give the folder of a finished run"):
+        adaptation_path(tmp_path / "recipe.yaml")
+    assert adaptation_path(tmp_path / "run.v2") == tmp_path / "run.v2" / "adaptation.safetensors"
+    assert adaptation_path(tmp_path / "a.safetensors") == tmp_path / "a.safetensors"
+
+
 def test_parts_that_peft_made_are_nothing_to_go_on_from(saved, adaptation, identity, tiny_backbone):
     """Its head alone would be taken, without what it was trained behind."""
     save_adaptation(saved, adaptation, replace(identity, prompt=None))

@@ -37,6 +37,8 @@ from .tensor_files import write_tensors
 FORMAT = "lingraft-adaptation-1"
 """The form of the file; its number is raised when an older lingraft would misread a newer one's."""
 
+SUFFIX = ".safetensors"
+
 UNFROZEN = "unfrozen."
 """What the names of trained copies of the backbone's own parameters begin with."""
 
@@ -107,12 +109,22 @@ def read_identity(path: Path) -> Identity:
 
 
 def adaptation_path(folder: Path | str) -> Path:
-    """Return the file with the trained parts; of a method of a comparison, that of its first training."""
+    """Return the file with the trained parts; of a method of a comparison, that of its first training.
+
+    Raises:
+        CheckpointError: It is another file, or the folder of a comparison, which has none of its own.
+    """
     path = Path(folder).expanduser()
-    if path.suffix and not path.is_dir():
+    if path.suffix == SUFFIX and not path.is_dir():
         return path
+    if path.is_file():
+        raise CheckpointError(f"{path} is a file, and not one of trained parts; give the folder of a finished run")
+    if methods := sorted(found.parent.name for found in path.glob("*/method.json")):
+        raise CheckpointError(
+            f"{path} holds a comparison; give the folder of one of its methods, which are {', '.join(methods)}"
+        )
     trained = read_object(path / "method.json", METHOD).get("trials", ())
-    return path.joinpath(*(("trials", trained[0]) if trained else ()), "adaptation.safetensors")
+    return path.joinpath(*(("trials", trained[0]) if trained else ()), f"adaptation{SUFFIX}")
 
 
 def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identity]:

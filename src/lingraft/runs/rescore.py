@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from ..core.errors import DataError
+from ..core.errors import DataError, RunError
 from ..core.files import read_object
 from ..core.progress import Reporter
 from ..core.records import Example, Score, Trial
+from ..core.written_recipe import NAME as RECIPE
 from ..data.languages import among, canonical
 from ..data.sampling import rank
 from ..model.checkpoint import Identity
@@ -61,7 +62,9 @@ def rescore(
     """
     reporter = Reporter(quiet=quiet)
     adapted = load(folder, backbone=backbone)
-    recipe = read_recipe(folder / "recipe.yaml")
+    if not (folder / RECIPE).is_file():
+        raise RunError(f"there is no {folder / RECIPE}, which says what to score on; give the folder of the run")
+    recipe = read_recipe(folder / RECIPE)
     if task_name is not None:
         sources = _sources(recipe)
         known = {one.name for one in sources} | {recipe.task.name}
