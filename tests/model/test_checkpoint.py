@@ -129,7 +129,7 @@ def test_what_has_no_trained_parts_of_its_own_is_told_apart(tmp_path):
     """A comparison names its methods, a recipe is a file; a folder whose name has a dot is a folder."""
     for name in ("b", "a"):
         write_json(tmp_path / "compared" / name / "method.json", {})
-    with pytest.raises(CheckpointError, match="holds a comparison; give the folder of one of its methods, .* a, b$"):
+    with pytest.raises(CheckpointError, match=r"holds a comparison; give the folder of one of its methods, .* a, b$"):
         adaptation_path(tmp_path / "compared")
     (tmp_path / "recipe.yaml").touch()
     with pytest.raises(CheckpointError, match=r"recipe\.yaml is a file, .*give the folder of a finished run"):

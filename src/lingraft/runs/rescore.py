@@ -62,9 +62,7 @@ def rescore(
     """
     reporter = Reporter(quiet=quiet)
     adapted = load(folder, backbone=backbone)
-    if not (folder / RECIPE).is_file():
-        raise RunError(f"there is no {folder / RECIPE}, which says what to score on; give the folder of the run")
-    recipe = read_recipe(folder / RECIPE)
+    recipe = _recipe_of(folder)
     if task_name is not None:
         sources = _sources(recipe)
         known = {one.name for one in sources} | {recipe.task.name}
@@ -113,6 +111,17 @@ def rescore(
     if not scores:
         raise DataError(problem)
     return scores
+
+
+def _recipe_of(folder: Path) -> Recipe:
+    """Return the recipe of a run.
+
+    Raises:
+        RunError: There is none, as in the folder of one trial.
+    """
+    if not (folder / RECIPE).is_file():
+        raise RunError(f"there is no {folder / RECIPE}, which says what to score on; give the folder of the run")
+    return read_recipe(folder / RECIPE)
 
 
 def _was_learned(recipe: Recipe, name: str, split: str) -> bool:
