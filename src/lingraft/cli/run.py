@@ -16,6 +16,7 @@ from .terminal import Overrides, Quiet, RecipePath, console
 if TYPE_CHECKING:
     from ..recipe.settings import Recipe
     from ..results.findings import Estimate, Result
+    from ..tasks.material import Materials
 
 
 def init(
@@ -47,18 +48,15 @@ def init(
 
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
-    from ..experiments.methods import list_methods
-    from ..experiments.possible import describe_left_out, settle_methods
+    from ..experiments.possible import check_comparison, describe_left_out
     from ..recipe.parsing import draft_recipe
     from ..runs.plan import plan
 
     left_out: dict[str, str] = {}
 
-    def compared(settings: Recipe) -> None:
+    def compared(settings: Recipe, materials: Materials | None) -> None:
         if settings.compare is not None:
-            settled, absent = settle_methods(settings)
-            left_out.update(absent)
-            list_methods(settled)
+            left_out.update(check_comparison(settings, materials))
 
     settings, known = draft_recipe(recipe, overrides or [])
     found = plan(settings, compared, known=known)

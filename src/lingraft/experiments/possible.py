@@ -1,13 +1,14 @@
-"""What a comparison compares whose recipe names no methods: all that are possible with its data and checkpoint."""
+"""What can be compared: of all methods, where a recipe names none, those that its data and checkpoint allow."""
 
 from __future__ import annotations
 
 from ..backbones.loading import describe_checkpoint
-from ..core.errors import CheckpointError, ConfigError
+from ..core.errors import CheckpointError, ConfigError, RunError
 from ..recipe.comparison import METHODS, OURS, CompareSettings
 from ..recipe.settings import Recipe
 from ..runs.checks import resolve_cut
-from .methods import lacks_pairs, make_method
+from ..tasks.material import Materials
+from .methods import lacks_pairs, list_methods, make_method
 
 
 def settle_methods(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
@@ -28,6 +29,39 @@ def settle_methods(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
     left_out = {name: reason for name, reason in reasons.items() if reason}
     rest = settings.model_copy(update={"methods": [name for name in METHODS if name not in left_out]})
     return recipe.model_copy(update={"compare": rest}), left_out
+
+
+def check_comparison(recipe: Recipe, materials: Materials | None) -> dict[str, str]:
+    """Refuse what could not be compared, before anything is computed.
+
+    Args:
+        recipe: The recipe.
+        materials: What it learns from and is tested on, where that could be gathered.
+
+    Returns:
+        For each method that is left out why.
+
+    Raises:
+        LingraftError: A method does not fit the recipe, or there is nothing to compare on.
+    """
+    settled, left_out = settle_methods(recipe)
+    list_methods(settled)
+    if materials is not None:
+        refuse_untested(materials)
+    return left_out
+
+
+def refuse_untested(materials: Materials) -> None:
+    """Refuse to compare where there is nothing to compare on.
+
+    Raises:
+        RunError: A language has no test set with labels.
+    """
+    if untested := [code for code in materials.task.tested_languages if not materials.is_scored(code)]:
+        raise RunError(
+            f"a comparison needs a test set with labels in {', '.join(untested)}: give files.test, or run the recipe "
+            "alone, which cross-validates"
+        )
 
 
 def describe_left_out(left_out: dict[str, str]) -> str:

@@ -43,7 +43,7 @@ class Plan:
 
 def plan(
     recipe: Recipe,
-    also: Callable[[Recipe], object] = lambda recipe: None,
+    also: Callable[[Recipe, Materials | None], object] = lambda recipe, materials: None,
     measure: Callable[[int], Rates] = remembered_rates,
     known: Sequence[str] = (),
 ) -> Plan:
@@ -51,7 +51,8 @@ def plan(
 
     Args:
         recipe: The recipe.
-        also: Something else to check; its problems are reported with the others.
+        also: Something else to check, given what was gathered, if it could be; its problems are reported with the
+            others.
         measure: Gives FLOP/s of matrix products in either precision for a width.
         known: What is known to be wrong with its settings; reported with what else is wrong.
 
@@ -117,7 +118,7 @@ def plan(
 
 
 def _read(
-    recipe: Recipe, also: Callable[[Recipe], object], known: Sequence[str]
+    recipe: Recipe, also: Callable[[Recipe, Materials | None], object], known: Sequence[str]
 ) -> tuple[CheckpointFacts, int, Materials]:
     """Read checkpoint and data, with all that is wrong of any said at once."""
     faults, cut, facts, materials = Faults("recipe"), 0, None, None
@@ -135,7 +136,7 @@ def _read(
         find_device(recipe.device)
     if not known:  # half of what is compared may be among what was left out
         with faults:
-            also(recipe)
+            also(recipe, materials)
     problems = [*known, *faults.problems]
     problems += [f"output_dir: {one}" for one in folder_problems(recipe.output_dir, None if known else recipe)]
     if problems or facts is None or materials is None:
