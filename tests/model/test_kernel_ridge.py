@@ -56,7 +56,7 @@ def test_the_strength_is_the_one_with_the_least_error_of_refits():
 
 
 def test_noise_is_regularised_away():
-    """Where targets have nothing to do with the rows, hardly anything is predicted, also with as many columns as rows."""
+    """Where targets have nothing to do with the rows, hardly anything is predicted."""
     features, targets = rows(60, 60, 6), rows(60, 30, 7)
     centred = features - features.mean(0)
     fitted = fit_ridge(centred @ centred.T, targets - targets.mean(0), centred=True)

@@ -37,13 +37,13 @@ def test_a_block_of_another_name_is_replaced_as_a_whole():
     assert merge_fragments({"prompt": None}, base) == base
 
 
-def test_the_presets_are_three():
+def test_the_presets_are_four():
     """Each begins with a comment, which `lingraft list presets` shows."""
-    assert presets() == ["best", "fast", "paper"]
+    assert presets() == ["best", "fast", "instant", "paper"]
     assert all(preset_text(name).startswith("# ") for name in presets())
 
 
-@pytest.mark.parametrize("name", ["best", "fast", "paper"])
+@pytest.mark.parametrize("name", ["best", "fast", "instant", "paper"])
 def test_a_preset_is_a_valid_recipe_and_lies_under_the_recipes_own_keys(name):
     """It is resolved like any recipe, and what the recipe says itself wins."""
     found = recipe(preset=name, train={"batch_size": 7})

@@ -95,11 +95,11 @@ def test_no_half_written_file_is_left(finished):
 
 
 def test_scores_are_complete(finished):
-    """Two methods, two metrics, two languages, four trials; each value inside its interval."""
+    """Three methods, two metrics, two languages, four trials; each value inside its interval."""
     scores = [Score(**row) for row in read_lines(finished / "scores.jsonl")]
-    assert len(scores) == len(set(scores)) == 2 * 2 * 2 * 4
+    assert len(scores) == len(set(scores)) == 3 * 2 * 2 * 4
     assert {(s.method, s.metric) for s in scores} == {
-        (method, metric) for method in ("frozen-head", "lingraft") for metric in ("accuracy", "macro_f1")
+        (method, metric) for method in ("frozen-head", "instant", "lingraft") for metric in ("accuracy", "macro_f1")
     }
     for score in scores:
         assert (score.n, score.run) == (12, finished.name)
@@ -114,10 +114,11 @@ def test_scores_are_those_of_the_predictions(finished):
             continue
         trial = f"k{score.shots}-draw{score.draw}-seed{score.seed}"
         rows = list(read_lines(finished / "predictions" / trial / f"{score.language}.jsonl"))
-        key = "before" if score.method == "frozen-head" else "value"
+        key = {"frozen-head": "before", "instant": "instant", "lingraft": "value"}[score.method]
         assert score.value == sum(row[key] == row["gold"] for row in rows) / len(rows)
         assert [row["id"] for row in rows] == [f"test{i}" for i in range(12)]
         assert all(0 < row["confidence"] <= 1 and 0 < row["before_confidence"] <= 1 for row in rows)
+        assert all(0 < row["instant_confidence"] <= 1 for row in rows)
 
 
 def test_calibration_is_that_of_the_predictions(finished):
@@ -173,7 +174,9 @@ def test_the_summary_proves_the_backbone_frozen(finished, tiny_backbone):
     assert summary["backbone"]["weights_digest"] == summary["backbone"]["digest_after"] == tiny_backbone.weights_digest
     assert sum(part["count"] for part in summary["frozen"]) == summary["backbone"]["parameters"]
     tensors = load_file(finished / "adaptation.safetensors")
-    assert sum(part["count"] for part in summary["parameters"]) == sum(t.numel() for t in tensors.values())
+    kept = ("centre", "target", "offset", "listed", "idf")  # means, and what the n-grams are: nothing is fitted there
+    counted = [tensor.numel() for name, tensor in tensors.items() if not name.endswith(kept)]
+    assert sum(part["count"] for part in summary["parameters"]) == sum(counted)
     assert summary["verification"]["texts"] == 4 * 2 * 8
     assert summary["verification"]["max_difference"] <= 1e-3
 

@@ -29,12 +29,12 @@ def test_a_token_goes_forward_and_once_for_each_gradient(overrides, passes, tmp_
 
 
 def test_seconds_add_up(tiny_backbone):
-    """Operations at the rate, the optimiser for each parameter and step, n-grams for each character and class."""
+    """Operations at the rate, the optimiser for each parameter and step, and what is fitted, by the cube of its texts."""
     counts = {"tokens": 100, "head_tokens": 10, "tokens_read": 5, "steps": 7, "trained": 1_000_000}
-    work = SimpleNamespace(**counts, ngram_characters={"yor-Latn": 1000, "quy-Latn": 500})
+    work = SimpleNamespace(**counts, fitted={"yor-Latn": 1000, "quy-Latn": 10_000})
     each = operations_per_token(tiny_backbone.stack, 1)
-    seconds = trial_seconds(work, tiny_backbone.stack, depth=1, passes=2, classes=3, rate=each)
-    assert seconds == pytest.approx(2 * 100 + 10 + 5 + 7 * 3e-3 + 1500 * 3 * 8e-6)
+    seconds = trial_seconds(work, tiny_backbone.stack, depth=1, passes=2, rate=each)
+    assert seconds == pytest.approx(2 * 100 + 10 + 5 + 7 * 3e-3 + (1000**3 + 3000**3) * 1.5e-9)
 
 
 def test_a_rate_is_measured_on_the_device_and_in_the_precision_asked():

@@ -127,15 +127,15 @@ def test_a_run_does_what_was_counted(case, world, tiny_checkpoint, tmp_path):
         assert work.head_steps == reporter.done.get(f"frozen head {work.trial.name}", 0)
     summary = read_object(folder / "summary.json")
     chosen = next(work for work in counted.trials if work.trial.name == summary["selected_trial"])
-    ngrams = [part for part in summary["parameters"] if "n-gram" in part["name"]]
-    assert chosen.trained == sum(part["count"] for part in summary["parameters"] if part not in ngrams)
+    fitted = [p for p in summary["parameters"] if p["name"] in ("map", "character n-gram classifier", "weights")]
+    assert chosen.trained == sum(part["count"] for part in summary["parameters"] if part not in fitted)
     parts = {part["part"] for part in summary["parameters"] if part["part"].startswith("language:")}
     assert parts <= {f"language:{code}" for code in chosen.languages}
-    assert {part["part"] for part in ngrams} == {f"language:{code}" for code in chosen.ngram_characters}
+    assert {part["part"] for part in fitted} == {f"language:{code}" for code in chosen.fitted}
 
 
 def test_the_cases_differ_where_they_should(world, tiny_checkpoint):
-    """A language that nothing is learnt from gets no part; n-grams are fitted where the pairs are the task's own."""
+    """A language that nothing is learnt from gets no part; a map is fitted where there are ten pairs."""
 
     def counted(case):
         overrides, changes = CASES[case]
@@ -145,8 +145,9 @@ def test_the_cases_differ_where_they_should(world, tiny_checkpoint):
     without, shots = counted("no pairs, and shots in some trials")
     assert (without.languages, shots.languages) == ((), (TARGET,))
     assert without.trained < shots.trained
-    assert [list(work.ngram_characters) for work in counted("n-grams")] == [[TARGET]]
-    assert not any(work.ngram_characters for work in counted("pairs"))
+    assert [list(work.fitted) for work in counted("n-grams")] == [[TARGET]]
+    assert [list(work.fitted) for work in counted("pairs")] == [[TARGET]] * 2
+    assert not any(work.fitted for work in counted("some pairs"))
     assert [work.head_steps > 0 for work in counted("questions")] == [True] * 2
 
 

@@ -1,4 +1,4 @@
-"""What is closed-form in a run: the map and the n-gram classifier of each target language, before training and after."""
+"""What is closed-form in a run: map and n-gram classifier of each target language, before training and after."""
 
 from dataclasses import replace
 from functools import partial

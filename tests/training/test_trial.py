@@ -238,7 +238,7 @@ def test_another_method_is_scored_under_its_name(context, tmp_path):
 
     trained(context(), tmp_path, factory=NetworkFactory("other", build))
     scores = list(read_lines(tmp_path / "trials" / TRIAL.name / "scores.jsonl"))
-    assert {score["method"] for score in scores} == {"frozen-head", "other"}
+    assert {score["method"] for score in scores} == {"frozen-head", "instant", "other"}
     assert seen == [(SOURCE, 1)]
 
 

@@ -15,7 +15,8 @@ from .terminal import Overrides, Quiet, RecipePath, console
 
 if TYPE_CHECKING:
     from ..recipe.settings import Recipe
-    from ..results.findings import Estimate, Result
+    from ..results.findings import Estimate
+    from ..tasks.material import Materials
 
 
 def init(
@@ -47,13 +48,15 @@ def init(
 
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
-    from ..experiments.methods import list_methods
+    from ..experiments.possible import check_comparison, describe_left_out
     from ..recipe.parsing import draft_recipe
     from ..runs.plan import plan
 
-    def compared(settings: Recipe) -> None:
+    left_out: dict[str, str] = {}
+
+    def compared(settings: Recipe, materials: Materials | None) -> None:
         if settings.compare is not None:
-            list_methods(settings)
+            left_out.update(check_comparison(settings, materials))
 
     settings, known = draft_recipe(recipe, overrides or [])
     found = plan(settings, compared, known=known)
@@ -73,6 +76,8 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     print_table(title, columns, found.languages)
     for line in found.lines:
         console.print(line)
+    if left_out:
+        console.print(describe_left_out(left_out))
     for line in found.warnings:
         console.print(as_text("warning:", "yellow"), as_text(line))
 
@@ -121,12 +126,16 @@ def show_results(folder: Path) -> None:
         Column("frozen\nhead", 1),
         Column("95 %", 5),
         Column(f"({names[-1]})", 6),
+        Column("instant", 1),
+        Column("95 %", 5),
         Column("lingraft"),
         Column("95 %", 3),
         Column(f"({names[-1]})", 4),
         Column("saved\ntrial", 1),
         Column("gain"),
         Column("95 %"),
+        Column("over\ninstant", 2),
+        Column("95 %", 4),
         Column("n", 2),
     ]
     everything = results(found)
@@ -135,15 +144,19 @@ def show_results(folder: Path) -> None:
             row.name,
             str(row.shots),
             *_estimate(row.before, row.second_before),
+            *_estimate(row.instant, None)[:2],
             *_estimate(row.after, row.second_after),
             "" if row.saved is None else f"{row.saved:.3f}",
-            *_gain(row),
+            *_gain(row.before, row.after, row.gain),
+            *_gain(row.instant, row.after, row.over_instant),
             str(row.n),
         ]
         for row in everything
     ]
     if rows:
         print_table(f"{found.data.get('task', 'an unnamed task')}: {shown}, 95 % intervals", columns, rows)
+    if any(row.instant is not None for row in everything):
+        console.print("instant: in closed form, nothing trained by gradient (lingraft list presets)")
     if any(row.saved is not None for row in everything):
         console.print(
             f"lingraft: mean over draws and seeds; saved trial: {found.selected_trial}, which `lingraft predict` and "
@@ -162,11 +175,11 @@ def _estimate(estimate: Estimate | None, second: float | None) -> tuple[str, str
     return f"{estimate.value:.3f}", interval, f"({second:.3f})" if second is not None else ""
 
 
-def _gain(row: Result) -> tuple[str, str]:
-    """Return the difference of the two numbers beside it, and its interval."""
+def _gain(before: Estimate | None, after: Estimate | None, gain: Estimate | None) -> tuple[str, str]:
+    """Return the difference of two numbers, and its interval."""
     from ..results.wording import difference
 
-    if row.gain is None or row.before is None or row.after is None:
+    if gain is None or before is None or after is None:
         return "", ""
-    interval = f"[{row.gain.low:+.3f}, {row.gain.high:+.3f}]" if row.gain.low is not None else ""
-    return f"{difference(row.before.value, row.after.value, 3):+f}", interval
+    interval = f"[{gain.low:+.3f}, {gain.high:+.3f}]" if gain.low is not None else ""
+    return f"{difference(before.value, after.value, 3):+f}", interval

@@ -21,12 +21,15 @@ from torch import Tensor, nn
 from ..backbones import LayerStack, Precision
 from ..backbones.checkpoint_files import first_line
 from ..backbones.loading import Backbone
-from ..core.errors import CheckpointError, ConfigError, LingraftError
+from ..core.errors import CheckpointError, ConfigError, LingraftError, shown
+from ..core.files import read_object
 from ..core.outside import open_regular, parse_object, validate
-from ..core.records import IDS
+from ..core.records import IDS, PairExample
 from ..recipe.settings import Block
+from ..results.method_schemas import METHOD
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, build_adaptation
+from .ensembles import SAVED as ENSEMBLES
 from .ensembles import restore_ensembles
 from .heads import build_head
 from .network import shapes_of
@@ -35,10 +38,14 @@ from .tensor_files import write_tensors
 FORMAT = "lingraft-adaptation-2"
 """The form of the file; its number is raised when an older lingraft would misread a newer one's."""
 
+SUFFIX = ".safetensors"
+
 UNFROZEN = "unfrozen."
 """What the names of trained copies of the backbone's own parameters begin with."""
 
 AGAIN = "run the recipe again to train it anew"
+
+SAME = "make the settings of task, prompt and adapter the same"
 
 Text = Annotated[str, Field(max_length=4096)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
@@ -102,6 +109,25 @@ def read_identity(path: Path) -> Identity:
     return _read(path)[1]
 
 
+def adaptation_path(folder: Path | str) -> Path:
+    """Return the file with the trained parts; of a method of a comparison, that of its first training.
+
+    Raises:
+        CheckpointError: It is another file, or the folder of a comparison, which has none of its own.
+    """
+    path = Path(folder).expanduser()
+    if path.suffix == SUFFIX and not path.is_dir():
+        return path
+    if path.is_file():
+        raise CheckpointError(f"{path} is a file, and not one of trained parts; give the folder of a finished run")
+    if methods := sorted(found.parent.name for found in path.glob("*/method.json")):
+        raise CheckpointError(
+            f"{path} holds a comparison; give the folder of one of its methods, which are {', '.join(methods)}"
+        )
+    trained = read_object(path / "method.json", METHOD).get("trials", ())
+    return path.joinpath(*(("trials", trained[0]) if trained else ()), f"adaptation{SUFFIX}")
+
+
 def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identity]:
     """Rebuild a trained adaptation for ``backbone``.
 
@@ -110,19 +136,14 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     """
     tensors, identity = _read(path)
     _check_backbone(path, identity, backbone)
-    for part, described in (("prompt", identity.prompt), ("adapter", identity.adapter)):
-        if described is None and any(name.startswith(f"{part}.") for name in tensors):
-            raise CheckpointError(
-                f"{path} holds a {part} that PEFT made, which only PEFT's own model computes, so it cannot be used for "
-                "predicting or evaluating here; its scores are in the comparison's README.md. To use a method of it, "
-                "give the folder of another one"
-            )
+    _refuse_parts_of_peft(path, tensors, identity)
     try:
         _refuse_broken_promises(path, tensors, identity, backbone)
         adaptation = _build(tensors, identity, backbone.stack)
         for language, ensemble in restore_ensembles(tensors, str(path)).items():
             adaptation.add_ensemble(language, ensemble)
         adaptation.load_state_dict(tensors)
+        _try_ensembles(adaptation, identity, backbone.stack.width)
     except ConfigError as error:
         raise CheckpointError(_misdescribed(path, error)) from None
     except LingraftError:
@@ -133,6 +154,29 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
             f"{path} does not hold the tensors that its recipe promises: {type(error).__name__}: {problem}; {AGAIN}"
         ) from None
     return adaptation.eval(), identity
+
+
+def _refuse_parts_of_peft(path: Path, tensors: Mapping[str, Tensor], identity: Identity) -> None:
+    """Refuse an adaptation of which a part is not ours to compute.
+
+    Raises:
+        CheckpointError: There is one.
+    """
+    for part, described in (("prompt", identity.prompt), ("adapter", identity.adapter)):
+        if described is None and any(name.startswith(f"{part}.") for name in tensors):
+            raise CheckpointError(
+                f"{path} holds a {part} that PEFT made, which only PEFT's own model computes, so it cannot be used for "
+                "predicting or evaluating here, nor to start from; its scores are in the comparison's README.md. To "
+                "use a method of it, give the folder of another one"
+            )
+
+
+def _try_ensembles(adaptation: Adaptation, identity: Identity, width: int) -> None:
+    """Answer an empty text in each language, which fails where a map or a text classifier fits no such backbone."""
+    outputs = kind_of(identity.kind, identity.labels, identity.kind_options).outputs
+    for language in adaptation.ensembles:
+        nothing = PairExample("", "", language)
+        adaptation.ensemble([nothing], [torch.zeros(outputs)], torch.zeros(1, width), language)
 
 
 def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity: Identity, backbone: Backbone) -> None:
@@ -151,6 +195,11 @@ def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise CheckpointError(f"{path}: {name} holds numbers that are not finite; {AGAIN}")
+    known = {f"{UNFROZEN}{name.replace('.', '/')}" for name, _ in backbone.stack.named_parameters()}
+    if strange := [name for name in tensors if name.startswith(UNFROZEN) and name not in known]:
+        raise CheckpointError(
+            f"{path} holds {shown(strange[0])}, a copy of a parameter that {backbone.name} does not have; {AGAIN}"
+        )
     with torch.device("meta"):
         promised = _build(tensors, identity, shapes_of(backbone.stack)).state_dict()
     for name, expected in promised.items():
@@ -160,6 +209,8 @@ def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity:
                 f"{path} does not hold the tensors that its recipe promises: expected {name} of shape "
                 f"{tuple(expected.shape)}, found {found or 'none'}; {AGAIN}"
             )
+    if more := [name for name in tensors if name not in promised and not name.startswith(f"{ENSEMBLES}.")]:
+        raise CheckpointError(f"{path} holds {shown(more[0])}, which no part that its recipe promises has; {AGAIN}")
 
 
 def _build(tensors: Mapping[str, Tensor], identity: Identity, stack: LayerStack) -> Adaptation:
@@ -190,7 +241,7 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     """Give new parts the values that a finished run learned; those of languages that it did not know keep theirs.
 
     Args:
-        folder: The run.
+        folder: The run, or a method's folder of a comparison.
         adaptation: The new parts.
         own: What they are for.
         backbone: The frozen model.
@@ -198,9 +249,10 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     Raises:
         CheckpointError: The run was for something else, or has other parts.
     """
-    path = folder / "adaptation.safetensors"
+    path = adaptation_path(folder)
     tensors, theirs = _read(path)
     _check_backbone(path, theirs, backbone)
+    _refuse_parts_of_peft(path, tensors, theirs)
     for what in ("kind", "labels", "cut", "prompt", "adapter"):
         there, here = getattr(theirs, what), getattr(own, what)
         if there != here:
@@ -211,7 +263,14 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     values = adaptation.state_dict()
     strange = [name for name in values if name not in tensors and not _of_language(name)]
     if strange:
-        raise CheckpointError(f"train.continue_from: {folder} has nothing for {strange[0]}; freeze the same layers")
+        cure = "freeze the same layers" if strange[0].startswith(UNFROZEN) else SAME
+        raise CheckpointError(f"train.continue_from: {folder} has nothing for {strange[0]}; {cure}")
+    for name, value in values.items():
+        if name in tensors and tensors[name].shape != value.shape:
+            raise CheckpointError(
+                f"train.continue_from: {folder} has {name} of shape {tuple(tensors[name].shape)}, and this recipe one "
+                f"of {tuple(value.shape)}; {SAME}"
+            )
     adaptation.load_state_dict({name: tensors.get(name, value) for name, value in values.items()})
 
 

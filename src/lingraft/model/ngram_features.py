@@ -1,4 +1,4 @@
-"""Character n-grams of texts as tf-idf features: counted by scikit-learn when learning, by ourselves when predicting."""
+"""Character n-grams of texts as tf-idf features: by scikit-learn when learning, by ourselves when predicting."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from ..core.errors import RunError
 from ..core.files import Row
-from ..core.records import Score, Shots, order_of_shots
+from ..core.records import Score
+from ..core.shots import Shots, order_of_shots
 from .metrics import Formula, formula, formulas
 from .metrics.calibration import Bin, calibration_bins
 from .resampling import Floats, resample
@@ -26,7 +27,7 @@ from .run_files import COLUMNS, RunFiles, counts_of, is_right, share_right, tria
 from .statistics import interval
 from .words import NEUTRAL, Words, words_of
 
-BEFORE, AFTER = "frozen-head", "lingraft"
+BEFORE, INSTANT, AFTER = "frozen-head", "instant", "lingraft"
 Verdict = Literal["better", "unclear", "worse", "unknown"]
 
 
@@ -49,6 +50,7 @@ class Result:
     before: Estimate | None
     after: Estimate | None
     gain: Estimate | None
+    """Of ``after`` over ``before``."""
     second_before: float | None
     """The run's second metric (macro-F1, for classification), as the first; None without one."""
     second_after: float | None
@@ -64,6 +66,10 @@ class Result:
     """What the saved trial reached, which ``predict`` and ``evaluate`` use; None where it is not among several."""
     words: Words = NEUTRAL
     """What an example and a shot are called."""
+    instant: Estimate | None = None
+    """In closed form, before any training; None where the run has no map, or is no more than that."""
+    over_instant: Estimate | None = None
+    """The gain of ``after`` over ``instant``."""
 
     @property
     def verdict(self) -> Verdict:
@@ -142,8 +148,7 @@ def results(run: RunFiles) -> list[Result]:
 def _result(run: RunFiles, language: str, context: str | None, shots: Shots, scores: Sequence[Score]) -> Result:
     main, *more = metrics_of(run.data)
     second = more[0] if more else ""
-    before = _of(scores, BEFORE, main)
-    after = _of(scores, AFTER, main)
+    before, instant, after = (_of(scores, method, main) for method in (BEFORE, INSTANT, AFTER))
     aligned = _aligned(run, language, context, sorted({trial_of(score) for score in after}))
     resampled = _resampled(aligned, formula_of(run.data))
     draws = sorted({score.draw for score in after})
@@ -152,8 +157,10 @@ def _result(run: RunFiles, language: str, context: str | None, shots: Shots, sco
         name=run.name(language) if context in (None, language) else f"{run.name(language)} about {run.name(context)}",
         shots=shots,
         before=_estimate(before, resampled.get("before")),
+        instant=_estimate(instant, resampled.get("instant")),
         after=_estimate(after, resampled.get("after")),
-        gain=_gain(before, after, resampled),
+        gain=_gain(before, after, resampled, "before"),
+        over_instant=_gain(instant, after, resampled, "instant"),
         second_before=_mean(_of(scores, BEFORE, second)),
         second_after=_mean(_of(scores, AFTER, second)),
         draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
@@ -214,7 +221,7 @@ def answers_of(run: RunFiles, trial: str, language: str, context: str | None) ->
 
 
 def _resampled(aligned: list[list[Row]], made: Formula) -> dict[str, Floats]:
-    """Return the metric ``before`` and ``after`` on each resample, ``[R]``, as far as there are predictions."""
+    """Return the metric of each of :data:`COLUMNS` on each resample, ``[R]``, as far as there are predictions."""
     if not aligned:
         return {}
     groups = [str(row.get("group", row["id"])) for row in aligned[0]]
@@ -241,14 +248,23 @@ def _estimate(scores: Sequence[Score], resampled: Floats | None) -> Estimate | N
     return Estimate(value)
 
 
-def _gain(before: Sequence[Score], after: Sequence[Score], resampled: Mapping[str, Floats]) -> Estimate | None:
-    """Return after minus before, paired by example."""
+def _gain(
+    before: Sequence[Score], after: Sequence[Score], resampled: Mapping[str, Floats], when: str
+) -> Estimate | None:
+    """Return after minus before, paired by example.
+
+    Args:
+        before: Scores of each trial.
+        after: As many.
+        resampled: The metric on each resample.
+        when: Which of it is before.
+    """
     old, new = _mean(before), _mean(after)
     if old is None or new is None:
         return None
-    if "before" not in resampled:
+    if when not in resampled:
         return Estimate(new - old)
-    return Estimate(new - old, *interval(resampled["after"] - resampled["before"]))
+    return Estimate(new - old, *interval(resampled["after"] - resampled[when]))
 
 
 def has_classes(data: Row) -> bool:
@@ -280,12 +296,13 @@ def confusion(predictions: Sequence[Row], labels: Sequence[str], column: str = "
 
 def labels_of(predictions: Sequence[Row], declared: Sequence[str]) -> list[str]:
     """Return the declared labels in their order, then those that only the predictions know."""
-    seen = {str(row[key]) for row in predictions for key in ("gold", "value", "before") if row.get(key) is not None}
+    columns = ("gold", "value", "before", "instant")
+    seen = {str(row[key]) for row in predictions for key in columns if row.get(key) is not None}
     return [*declared, *sorted(seen - set(declared))]
 
 
 def reliability(predictions: Sequence[Row], when: str) -> list[Bin]:
-    """Return the bins of the confidence ``before`` or ``after``, of the predictions that have one."""
+    """Return the bins of the confidence ``before``, ``instant`` or ``after``, of the predictions that have one."""
     column = f"{COLUMNS[when]}confidence"
     confident = [row for row in predictions if row.get(column) is not None]
     return calibration_bins([float(row[column]) for row in confident], [share_right(row, when) for row in confident])

@@ -299,17 +299,23 @@ class PredictionRow(Model):
     right: Share
     before_counts: list[Number] | None = None
     before_right: Share | None = None
+    instant: str | None = None
+    instant_confidence: Share | None = None
+    instant_counts: list[Number] | None = None
+    instant_right: Share | None = None
     alternatives: list[str] | None = None
     language: str | None = None
     context_language: str | None = None
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        if self.before_counts is not None and (
-            len(self.before_counts) != len(self.counts) or self.before_right is None
+        for name, counts, right in (
+            ("before", self.before_counts, self.before_right),
+            ("instant", self.instant_counts, self.instant_right),
         ):
-            raise ValueError("before_counts: expected as many as `counts`, and `before_right` beside them")
-        for number in (self.gold, self.value, self.before) if self.alternatives else ():
+            if counts is not None and (len(counts) != len(self.counts) or right is None):
+                raise ValueError(f"{name}_counts: expected as many as `counts`, and `{name}_right` beside them")
+        for number in (self.gold, self.value, self.before, self.instant) if self.alternatives else ():
             if number is not None and str(number) not in map(str, range(len(self.alternatives or ()))):
                 raise ValueError(f"alternatives: {number!r} is the number of none of them")
         return self

@@ -141,7 +141,7 @@ def _left_out_logits(fitted: FittedMap, head: nn.Module, pooled: Tensor, texts: 
 
 
 def _targets(read: Sequence[Tensor], texts: LanguageTexts, context: Context) -> Tensor:
-    """Return what is to be predicted of each text: what the model makes of its translation, and its label, ``[N, C]``."""
+    """Return the probabilities to learn: what the model makes of a translation, and labels, ``[N, C]``."""
     labels: Sequence[Any] = context.materials.task.labels
     certain, unknown = torch.eye(len(labels)), torch.full((len(labels),), 1 / len(labels))
     shares = {

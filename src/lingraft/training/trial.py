@@ -27,10 +27,10 @@ from ..model.prompts.initialisers import prompt_initialiser
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .cross_validation import Learnt, cross_validate
+from .ensembling import fit_ensembles
 from .evaluation import AFTER, BEFORE, INSTANT, evaluate_trial, validation
 from .finished import note_finished
 from .frozen_head import Before
-from .ensembling import fit_ensembles
 from .head_fits import choose_threshold, fit_frozen_head, retrain_last_layer, weights_of_classes
 from .instant import fit_instant
 from .loop import SAVE_EVERY, Hooks, train

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...core.errors import RunError
 from ...core.files import write_atomically
-from ...core.records import Shots, order_of_shots
+from ...core.shots import Shots, order_of_shots
 from ..findings import Estimate, Result, answers_of, formula_of, metrics_of, results
 from ..resampling import resample_jointly
 from ..run_files import RunFiles, counts_of, read_run
@@ -110,9 +110,10 @@ def _finding(run: RunFiles, targets: Sequence[Result], k: Shots) -> str:
 def _table(run: RunFiles, found: Sequence[Result], k: Shots) -> list[str]:
     second = next(iter(metrics_of(run.data)[1:]), "")
     second = metric_name(second) if second else "–"
+    instant = any(result.instant for result in found)
     lines = [
-        f"| language | frozen head | lingraft | gain | {second} | worst draw | n |",
-        "|---|---|---|---|---|---|---|",
+        f"| language | frozen head |{' instant |' * instant} lingraft | gain | {second} | worst draw | n |",
+        f"|---|---|{'---|' * instant}---|---|---|---|---|",
     ]
     for result in found:
         if result.shots != k:
@@ -121,6 +122,7 @@ def _table(run: RunFiles, found: Sequence[Result], k: Shots) -> list[str]:
         cells = [
             f"{markdown_text(result.name)}{role}",
             _cell(result.before),
+            *([_cell(result.instant)] if instant else []),
             _cell(result.after),
             _gain_cell(result),
             "–" if result.second_before is None else f"{result.second_before:.3f} → {result.second_after:.3f}",
