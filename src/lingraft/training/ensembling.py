@@ -29,8 +29,8 @@ Read = Callable[[Encoded, Sequence[str], str], tuple[list[Tensor], Tensor]]
 """Logits and pooled states of examples, by their ids, in a language; see ``predict_rows``."""
 
 OF_LABEL = 0.9
-"""What a shot's label counts beside what the model predicts of its translation, which has the rest. Of 0.3, 0.6 and
-0.9 none was better on the development languages with five shots a class (74.7, 74.8 and 74.9)."""
+"""What a shot's label counts beside what the model predicts of its translation, which has the rest: nothing is certain
+where logarithms are learnt."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Kernel ridge regression from states and character n-grams to the states of translations.
 
 States and n-grams say different things of a text in a language that the backbone hardly knows: the first are vague
-and the second exact. The kernel is the sum of both, the n-grams' scaled to weigh :data:`NGRAM_SHARE` times the states'.
+and the second exact. The kernel is the sum of both, the n-grams' scaled to have a multiple of the states' trace.
 """
 
 from __future__ import annotations
@@ -9,22 +9,23 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ...core.amounts import Factor
 from ..kernel_ridge import centre_kernel, fit_ridge
 from ..ngram_features import fit_ngrams
 from . import Evidence, FitMap, FittedMap, LanguageMap, head_space, maps, shift_of
-
-NGRAM_SHARE = 2.0
-"""How much the n-grams weigh where the states weigh 1. Of 1, 2 and 4 none was better on the development languages once
-the n-gram classifier was added (74.8, 74.9 and 74.9 on average)."""
 
 MOST_PAIRS = 3_000
 """Of more, the first so many: time grows with their cube, and so many took half a minute."""
 
 
 @maps.register("kernel")
-def kernel() -> FitMap:
-    """Kernel ridge regression on pooled states and character n-grams, onto the states of translations."""
-    return lambda evidence: fit_regression(evidence, NGRAM_SHARE)
+def kernel(*, ngram_share: Factor = 2.0) -> FitMap:
+    """Kernel ridge regression on pooled states and character n-grams, onto the states of translations.
+
+    Args:
+        ngram_share: How much the n-grams weigh where the states weigh 1.
+    """
+    return lambda evidence: fit_regression(evidence, ngram_share)
 
 
 def fit_regression(evidence: Evidence, share: float) -> FittedMap:
