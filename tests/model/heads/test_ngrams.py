@@ -33,7 +33,7 @@ def test_weights_are_those_of_the_regression_onto_centred_logarithms():
     texts, classes = invented_texts(40, 0)
     targets = np.eye(2)[classes] * 0.7 + 0.15
     classifier, left_out = fit_ngram_classifier(texts, targets)
-    features, rows = fit_ngrams(texts)
+    _, rows = fit_ngrams(texts)
     logs = np.log(targets + FLOOR)
     expected = fit_ridge((rows @ rows.T).toarray(), logs - logs.mean(1, keepdims=True))
     assert np.allclose(classifier(texts).detach().numpy(), (rows @ rows.T).toarray() @ expected.dual, atol=1e-4)
@@ -59,7 +59,7 @@ def test_a_text_is_not_among_what_its_own_logits_were_fitted_to():
 
 def test_a_text_of_unknown_n_grams_has_no_opinion():
     """There is no bias that would say which class is more frequent."""
-    texts, classes = invented_texts(60, 7)
+    texts, _ = invented_texts(60, 7)
     uneven = np.eye(2)[np.where(np.arange(len(texts)) < 5, 1, 0)]
     assert fit_ngram_classifier(texts, uneven)[0](["zzz xxx"]).tolist() == [[0.0, 0.0]]
 
