@@ -29,7 +29,7 @@ def test_a_token_goes_forward_and_once_for_each_gradient(overrides, passes, tmp_
 
 
 def test_seconds_add_up(tiny_backbone):
-    """Operations at the rate, the optimiser for each parameter and step, and what is fitted, by the cube of its texts."""
+    """Operations at the rate, the optimiser for each parameter and step, what is fitted by the cube of its texts."""
     counts = {"tokens": 100, "head_tokens": 10, "tokens_read": 5, "steps": 7, "trained": 1_000_000}
     work = SimpleNamespace(**counts, fitted={"yor-Latn": 1000, "quy-Latn": 10_000})
     each = operations_per_token(tiny_backbone.stack, 1)
