@@ -165,7 +165,7 @@ def _estimate(estimate: Estimate | None, second: float | None) -> tuple[str, str
 
 
 def _gain(row: Result) -> tuple[str, str]:
-    """Return the difference of the two numbers beside it, and its interval."""
+    """Return the gain, rounded once, and its interval."""
     from ..results.wording import difference
 
     if row.gain is None or row.before is None or row.after is None:

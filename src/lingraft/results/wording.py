@@ -51,26 +51,26 @@ def interval(estimate: Estimate | None, digits: int = 0) -> str:
 
 
 def difference(before: float, after: float, digits: int) -> Decimal:
-    """Return the difference of two numbers as they are said with ``digits`` behind the point.
+    """Return the difference of two numbers, rounded once, to ``digits`` behind the point.
 
-    Who reads both numbers can subtract them, and finds what is said: not 95 and 92 and a difference of 2.
+    The difference of numbers that are rounded already would be off by up to a whole last digit.
     """
-    return _said(after, digits) - _said(before, digits)
+    return _said(after - before, digits)
 
 
 def change(before: float, after: float, digits: int = 0) -> str:
-    """Say the difference of two shares that are said in percent with ``digits`` behind the point: ``+28 points``."""
+    """Say the difference of two shares, in percent with ``digits`` behind the point: ``+28 points``."""
     apart = difference(100 * before, 100 * after, digits)
     number = _signed(apart, plus=True)
     return f"{number}{NBSP}point{'' if number in ('+1', MINUS + '1') else 's'}"
 
 
 def digits_of(before: float, after: float) -> int:
-    """Return how many digits in percent tell two shares and their difference, each rounded as it should be.
+    """Return how many digits in percent tell two shares and their difference.
 
-    None, if the difference of the rounded shares is the rounded difference; else one, for all three.
+    None, if who subtracts the rounded shares finds the rounded difference; else one, for all three.
     """
-    return int(difference(100 * before, 100 * after, 0) != _said(100 * (after - before), 0))
+    return int(_said(100 * after, 0) - _said(100 * before, 0) != difference(100 * before, 100 * after, 0))
 
 
 def p_value(value: float, resolution: float) -> str:
@@ -103,7 +103,7 @@ def plural(number: Shots, noun: str) -> str:
 
 def _said(value: float, digits: int) -> Decimal:
     """Return a number as it is written with ``digits`` behind the point."""
-    return Decimal(f"{value:.{digits}f}")
+    return Decimal(f"{value:z.{digits}f}")
 
 
 def _signed(number: Decimal, *, plus: bool = False) -> str:

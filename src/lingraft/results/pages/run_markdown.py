@@ -139,7 +139,7 @@ def _cell(estimate: Estimate | None) -> str:
 
 
 def _gain_cell(result: Result) -> str:
-    """Return the difference of the two cells beside it, and its interval."""
+    """Return the gain, rounded once, and its interval."""
     if result.gain is None or result.before is None or result.after is None:
         return "–"
     low, high = result.gain.low, result.gain.high
