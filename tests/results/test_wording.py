@@ -9,14 +9,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lingraft.results.findings import Estimate, Result
+from lingraft.results.metrics.calibration import Bin
 from lingraft.results.wording import (
     change,
+    describe_confidence,
     describe_gain,
     difference,
     digits_of,
     headline,
     interval,
     p_value,
+    results_title,
     sentence,
     trust,
 )
@@ -90,6 +93,55 @@ def test_a_difference_is_rounded_once():
     assert difference(29 / 30, 28 / 30, 3) == Decimal("-0.033")
     assert describe_gain(result(28 / 30, 29 / 30)) == "+3.3\u00a0points"
     assert str(difference(0.3, 0.1 + 0.2 - 1e-9, 1)) == "0.0"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "bounds", "said"),
+    [
+        (28 / 30, 29 / 30, (0.0, 0.1), "No clear gain: 1 of 30 more right (28 → 29)"),
+        (29 / 30, 27 / 30, (-0.2, 0.1), "No gain: 2 of 30 fewer right (29 → 27)"),
+        (0.9, 0.9, (-0.1, 0.1), "No gain: 27 of 30 right before and after"),
+        (0.901, 0.951, (-0.1, 0.1), "No clear gain: +5\u00a0points [\u221210, 10]"),  # examples that count in part
+        (0.5, 0.8, (0.1, 0.5), "A gain: +30\u00a0points [10, 50]"),
+        (0.8, 0.5, (-0.5, -0.1), "A loss: \u221230\u00a0points [\u221250, \u221210]"),
+    ],
+)
+def test_the_title_of_the_results_agrees_with_the_headline(before, after, bounds, said):
+    """What is no clear gain above is none below, and is counted where one trial is a handful of answers."""
+    assert results_title([replace(result(before, after, *bounds), n=30)]) == said
+
+
+def test_over_several_trials_nothing_is_counted():
+    """A mean is no number of right answers."""
+    several = replace(result(28 / 30, 29 / 30, 0.0, 0.1), n=30, seeds=2)
+    assert results_title([several]) == "No clear gain: +3.3\u00a0points [0.0, 10.0]"
+
+
+def test_of_several_languages_the_title_names_a_clear_gain_first():
+    """A larger gain that is not clear is no finding."""
+    clear, large = result(0.5, 0.6, 0.05, 0.15), replace(result(0.5, 0.7, -0.1, 0.4), name="Wolof")
+    assert results_title([large, clear]) == "Yoruba gained most: +10\u00a0points [5, 15]"
+    assert results_title([large, large]) == "No language gained clearly; best is Wolof: +20\u00a0points [\u221210, 40]"
+    assert results_title([]) == "Nothing to compare yet"
+
+
+@pytest.mark.parametrize(
+    ("bins", "said"),
+    [
+        ([Bin(0.77, 0.97, 30)], "Too cautious: it says 77\u00a0% where 97\u00a0% are right"),
+        ([Bin(0.9, 0.6, 10), Bin(0.7, 0.6, 30)], "Too sure: it says 75\u00a0% where 60\u00a0% are right"),
+        ([Bin(0.81, 0.8, 10)], "About as sure as it is right: it says 81\u00a0% where 80\u00a0% are right"),
+        (
+            [Bin(0.4, 0.7, 10), Bin(0.9, 0.6, 10)],
+            "Too sure of some and too cautious of others: 30 points off on average; in all, it says 65\u00a0% where "
+            "65\u00a0% are right",
+        ),
+        ([], ""),
+    ],
+)
+def test_confidences_are_said_with_their_direction(bins, said):
+    """Whether to believe them more or less is what a reader wants to know."""
+    assert describe_confidence(bins) == said
 
 
 def test_signs_and_plurals():
