@@ -110,6 +110,19 @@ def test_predictions_come_as_json_lines_with_confidence(call, finished, tmp_path
     assert rows[0]["confidence"] == pytest.approx(expected[0].confidence, abs=1e-4)
 
 
+def test_which_of_several_trials_answers_is_told(call, finished, tmp_path):
+    """On the way of messages, not among the answers; and in the model card; a damaged summary stops nobody."""
+    seed = json.loads((finished / "summary.json").read_text(encoding="utf-8"))["selected_trial"][-1]
+    said = f"the model of 1 shot per label (draw 1 of 1, seed {seed})"
+    assert f"answering with {said}\n" in call("predict", finished, stdin="bako cora mira\n").err
+    assert said not in call("predict", finished, "--quiet", stdin="bako cora mira\n").err
+    card = (finished / "README.md").read_text(encoding="utf-8")
+    assert f"The model is that of {said.removeprefix('the model of ')}." in card
+    copied = shutil.copytree(finished, tmp_path / "run")
+    (copied / "summary.json").write_text("{", encoding="utf-8")
+    assert json.loads(call("predict", copied, stdin="bako cora mira\n").out)["label"]
+
+
 def test_a_row_keeps_its_place_and_its_columns_and_is_scored_as_it_is(call, finished, tmp_path):
     """What is predicted for a table with ids goes to `score` beside the same table; an empty text is missing."""
     table = tmp_path / "texts.csv"

@@ -24,6 +24,7 @@ from ..findings import Result
 from ..metrics.calibration import expected_calibration_error
 from ..retention_wording import describe_retention
 from ..run_files import RunFiles, is_right
+from ..saved_trial import describe_trial
 from ..words import words_of
 from . import Page, pages
 from .escaping import code_span, identifier, markdown_text, verbatim
@@ -138,6 +139,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "results_title": wording.results_title(main),
         "several_draws": any(len(result.draw_means) > 1 for result in found),
         "words": words_of(run.data),
+        "saved": describe_trial(run.selected_trial, run.summary.get("trials", ()), words_of(run.data)),
         "metrics": [wording.metric_name(metric) for metric in findings.metrics_of(run.data)],
     }
 
