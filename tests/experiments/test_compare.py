@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
 
@@ -565,8 +566,8 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     assert "`prototype`" in (output / "README.md").read_text()
     told = capfd.readouterr().err
     assert "estimated time on this machine, in all" in told
-    assert "prototype: 1 trials" in told
-    assert "frozen-head: 1 trials" not in told
+    assert "prototype: 1 trial, about " in told
+    assert "frozen-head: 1 trial" not in told
 
     quick_compare(small(methods=["frozen-head", "lingraft"]), start=lambda *rest: pytest.fail("all was done"))
     assert "`prototype`" not in (output / "README.md").read_text()
@@ -579,6 +580,43 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     quick_compare(small(methods=["frozen-head", "lingraft"]), quiet=False)
     assert lost.read_bytes() == before
     assert f"{lost} is missing; this trial is made anew" in capfd.readouterr().err
+
+
+class Played:
+    """A worker that says lines that were written before."""
+
+    def __init__(self, *facts):
+        self.stdout = [json.dumps(fact) for fact in facts]
+
+    def wait(self):
+        """It went well."""
+        return 0
+
+
+def test_progress_names_the_method_and_counts_its_trials(world, tiny_checkpoint, tmp_path):
+    """Trials count from 1 in the order they come; what comes before them has its own name; the rest is at the end."""
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "out", "seeds=[1, 2]", methods=["lingraft"])
+    (method,) = list_methods(wanted)
+    shares = [("encoding", 0.9), ("k1-draw0-seed1", 0.5), ("k1-draw0-seed1", 1.0), ("k1-draw0-seed2", 0.6)]
+    told = []
+    played = Played(*({"trial": trial, "share": share} for trial, share in shares))
+    failure = work(
+        method,
+        wanted,
+        QUIET,
+        lambda amount, note: told.append((amount, note)),
+        20,
+        encode_only=False,
+        start=lambda wanted, complaints: nullcontext(played),
+        place="method 2 of 3",
+    )
+    assert failure is None
+    assert told == [
+        (5, "method 2 of 3 (lingraft), trial 1 of 2"),
+        (5, "method 2 of 3 (lingraft), trial 1 of 2"),
+        (6, "method 2 of 3 (lingraft), trial 2 of 2"),
+        (4, "method 2 of 3 (lingraft)"),
+    ]
 
 
 def test_a_method_works_in_a_process_of_its_own(world, tiny_checkpoint, tmp_path):
