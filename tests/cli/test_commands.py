@@ -244,7 +244,7 @@ def test_a_mean_is_shown_only_beside_the_examples_that_it_is_of(call, finished, 
 @pytest.mark.parametrize("width", [44, 60])
 def test_intervals_stay_on_one_line_in_a_narrow_terminal(call, finished, monkeypatch, width):
     """`evaluate` leaves out columns before it breaks an interval over two lines."""
-    monkeypatch.setattr("lingraft.cli.tables.terminal.width", width)
+    monkeypatch.setenv("COLUMNS", str(width))
     lines = call("evaluate", finished, "--languages", "yo", "--quiet").out.splitlines()
     scores = [line for line in lines if "yor-Latn" in line]
     assert len(scores) == 2
@@ -254,7 +254,7 @@ def test_intervals_stay_on_one_line_in_a_narrow_terminal(call, finished, monkeyp
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_table_of_a_check_fits_its_place(call, finished, monkeypatch, tmp_path, width):
     """No row breaks; the columns that matter least are left out."""
-    monkeypatch.setattr("lingraft.cli.tables.terminal.width", width)
+    monkeypatch.setenv("COLUMNS", str(width))
     lines = call("check", finished / "recipe.yaml", f"output_dir={tmp_path / 'other'}").out.splitlines()
     start = next(i for i, line in enumerate(lines) if line.strip().startswith("language"))
     assert max(len(line.rstrip()) for line in lines[start : start + 5]) <= width
