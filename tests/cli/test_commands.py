@@ -217,7 +217,7 @@ def test_the_mean_over_trials_and_the_saved_trial_are_both_shown_and_named(call,
     }
     assert len(of_trials) == 2
     mean, one = f"{sum(of_trials.values()) / 2:.3f}", f"{of_trials[saved]:.3f}"
-    monkeypatch.setattr("lingraft.cli.tables.terminal.width", 160)
+    monkeypatch.setenv("COLUMNS", "160")
 
     evaluated = call("evaluate", finished, "--languages", "sw", "--quiet").out
     ran = call("run", finished / "recipe.yaml", "--quiet").out
