@@ -7,10 +7,13 @@ import json
 import logging
 import re
 import shutil
+from typing import get_args
 
 import pytest
 
 import lingraft
+from lingraft.cli.info import Kind
+from lingraft.cli.listing import KINDS
 from lingraft.cli.starters import starters
 from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
@@ -277,6 +280,15 @@ def test_everything_a_recipe_can_name_is_listed(call, kind):
     """`list` prints names with their options."""
     expected = {"tasks": "sib200", "prompts": "deep", "adapters": "bottleneck", "alignment": "mse"}
     assert expected.get(kind, {"backbones": "bert", "sources": "jsonl"}.get(kind)) in call("list", kind).out
+
+
+def test_without_a_kind_the_kinds_are_listed(call):
+    """Each of them can be listed, and is said with its place in a recipe; nothing else can."""
+    shown = call("list").out
+    assert "task.name" in shown
+    for kind in KINDS:
+        assert re.search(rf"^│ {kind} +│", shown, re.MULTILINE)
+    assert get_args(Kind) == tuple(KINDS)
 
 
 def test_the_cache_tells_its_size_and_empties(call, finished, tmp_path, monkeypatch):
