@@ -100,3 +100,11 @@ def test_a_comparison_fits_eighty_columns():
     assert max(map(len, lines[:5])) <= 80
     assert any(all(cell in line for cell in row[:3]) for line in lines)
     assert any(line.startswith("left out for want of room: ") for line in lines)
+
+
+def test_a_width_that_is_set_is_kept_to():
+    """Also where there is no terminal, at the start or later."""
+    console = Terminal(file=io.StringIO(), width=70)
+    assert console.width == 70
+    console.size = (50, 20)
+    assert console.size == (50, 20)

@@ -17,6 +17,7 @@ LABELS = Words(shot="shot", per=" per label")
         ("k5-draw0-seed1", ["k0-draw0-seed1"], LABELS, "5 shots per label (draw 1 of 1, seed 1)"),
         ("k5-draw2-seed7", ["k5-draw0-seed7", "k5-draw1-seed7"], NEUTRAL, "5 labelled examples (draw 3 of 3, seed 7)"),
         ("kall-draw0-seed1", ["k5-draw0-seed1", "k5-draw1-seed1"], LABELS, "all shots (draw 1 of 1, seed 1)"),
+        ("k0-draw0-seed2", ["k0-draw0-seed1"], LABELS, "no target labels (draw 1 of 1, seed 2)"),
         ("k5-draw0-seed1", [], LABELS, ""),
         ("", ["k5-draw0-seed1", "k0-draw0-seed1"], LABELS, ""),
     ],

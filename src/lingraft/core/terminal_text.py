@@ -42,15 +42,19 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, highlight=False, emoji=False, **options)
-        self.given_width: int | None = options.get("width")
 
     @property
     def size(self) -> ConsoleDimensions:
         """Return width and height."""
         found = super().size
-        if self.is_terminal or self.given_width is not None or os.environ.get("COLUMNS", "").isdigit():
+        if self.is_terminal or self._width is not None or os.environ.get("COLUMNS", "").isdigit():
             return found
         return ConsoleDimensions(UNBOUNDED, found.height)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        """Set both."""
+        self.width, self.height = new_size
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return what is shown of a text, in cells of tables too."""

@@ -38,4 +38,5 @@ def describe_trial(name: str, trials: Iterable[str], words: Words) -> str:
         return ""
     draws = {hit[1] for hit in every if shots_in(hit[0]) == shots_in(name)}
     draw = f"draw {count(int(found[1]) + 1)} of {count(len(draws))}"
-    return f"{describe_shots(shots_in(name), words)} ({draw}, seed {int(found[2])})"
+    shots = shots_in(name)
+    return f"{describe_shots(shots, words) if shots else 'no target labels'} ({draw}, seed {int(found[2])})"
