@@ -19,7 +19,7 @@ from lingraft.core.files import read_lines, read_object, write_json, write_lines
 from lingraft.core.memory import peak_bytes
 from lingraft.core.progress import Advance
 from lingraft.experiments.compare import compare
-from lingraft.experiments.cost import estimates
+from lingraft.experiments.cost import FITTED, estimates
 from lingraft.experiments.methods import built_in_methods, list_methods
 from lingraft.experiments.possible import describe_left_out, settle_methods
 from lingraft.experiments.processes import start_worker, work
@@ -31,6 +31,7 @@ from lingraft.results.method_schemas import COMPARISON
 from lingraft.results.pages.comparison_markdown import finding, page_text, table_rows, write_comparison_page
 from lingraft.results.wording import duration
 from lingraft.runs.folder import open_run_folder
+from lingraft.runs.timing import STARTING
 from lingraft.serving.predictor import load
 from quick_run import QUIET, quick_compare, run
 from tiny import WORDS, random_model, save_checkpoint
@@ -543,7 +544,9 @@ def test_a_folder_without_a_comparison_is_refused(tmp_path):
 def test_estimates_put_cheap_methods_first(world, tiny_checkpoint, tmp_path):
     """Who stops a comparison early should have as many rows as the time allows."""
     found = recipe(world, tiny_checkpoint, tmp_path)
-    order = [estimate.method.name for estimate in estimates(list_methods(found), found)]
+    planned = estimates(list_methods(found), found)
+    order = [estimate.method.name for estimate in planned]
+    assert [round(estimate.seconds) for estimate in planned[:2]] == [round(STARTING + FITTED)] * 2  # each starts anew
     assert set(order[:2]) == {"frozen-head", "prototype"}
     assert set(order) == set(METHODS)
 

@@ -94,13 +94,13 @@ class PlainLines(Advance):
         if now - self.last < LINE_EVERY:
             return
         self.last = now
-        left = _spoken((now - self.started) / self.done * max(0, self.total - self.done))
+        left = roughly((now - self.started) / self.done * max(0, self.total - self.done))
         amounts = [f"{self.done:,} of {self.total:,}", f"{left} left", note]
         said = amounts if self.counted else [note, f"about {left} left"]
         self.console.print(f"{self.title}: {', '.join(filter(None, said))}")
 
 
-def _spoken(seconds: float) -> str:
+def roughly(seconds: float) -> str:
     """Write a time that is not known exactly: ``40 s``, ``3 min``, ``2 h 10 min``."""
     if seconds < 100:
         return f"{seconds:.0f} s"

@@ -13,7 +13,7 @@ from ..backbones.encoding import usual_cut
 from ..backbones.loading import describe_checkpoint
 from ..core.errors import RunError
 from ..core.files import announce, read_lines, read_object, write_json, write_lines, write_text
-from ..core.progress import Advance, Reporter
+from ..core.progress import Advance, Reporter, roughly
 from ..core.records import IDS
 from ..recipe.comparison import OURS, CompareSettings
 from ..recipe.settings import Recipe
@@ -21,7 +21,7 @@ from ..results.comparison import read_comparison
 from ..results.method_schemas import METHOD
 from ..results.pages.comparison_markdown import page_text
 from ..results.schemas import DATA, FORMAT, SCORE
-from ..results.wording import duration, plural
+from ..results.wording import plural
 from ..runs.checks import resolve_cut
 from ..runs.folder import changed_settings, open_run_folder, trials_of
 from ..runs.timing import STARTING
@@ -103,9 +103,9 @@ def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: S
     total = sum(estimate.seconds for estimate in planned) + STARTING * len(encoding)
     for estimate in planned:
         number = len(trials_of(estimate.method.recipe))
-        reporter.say(f"{estimate.method.name}: {plural(number, 'trial')}, about {duration(estimate.seconds)}")
+        reporter.say(f"{estimate.method.name}: {plural(number, 'trial')}, about {roughly(estimate.seconds)}")
     reporter.say(
-        f"estimated time on this machine, in all: about {duration(total)}, and that of the frozen states, which are "
+        f"estimated time on this machine, in all: about {roughly(total)}, and that of the frozen states, which are "
         "computed first where the cache does not have them"
     )
     for first in encoding:
