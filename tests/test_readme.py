@@ -5,12 +5,12 @@ import re
 import tomllib
 from itertools import dropwhile, takewhile
 from statistics import mean
-from typing import get_args, get_type_hints
+from typing import get_args
 
 import pytest
 import typer
 
-from lingraft.cli.info import list_
+from lingraft.cli.info import Kind
 from lingraft.cli.main import app
 from lingraft.core.files import read_lines
 from lingraft.recipe.parsing import read_recipe
@@ -49,7 +49,7 @@ METHODS = {
 """What README calls the methods of ``lingraft compare``."""
 
 
-LISTED = get_args(get_type_hints(list_)["kind"])
+LISTED = get_args(Kind)
 
 
 # ---- The files that the numbers come from -----------------------------------------------------------

@@ -7,10 +7,13 @@ import json
 import logging
 import re
 import shutil
+from typing import get_args
 
 import pytest
 
 import lingraft
+from lingraft.cli.info import Kind
+from lingraft.cli.listing import KINDS
 from lingraft.cli.starters import starters
 from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
@@ -110,6 +113,19 @@ def test_predictions_come_as_json_lines_with_confidence(call, finished, tmp_path
     assert rows[0]["confidence"] == pytest.approx(expected[0].confidence, abs=1e-4)
 
 
+def test_which_of_several_trials_answers_is_told(call, finished, tmp_path):
+    """On the way of messages, not among the answers; and in the model card; a damaged summary stops nobody."""
+    seed = json.loads((finished / "summary.json").read_text(encoding="utf-8"))["selected_trial"][-1]
+    said = f"the model of 1 shot per label (draw 1 of 1, seed {seed})"
+    assert f"answering with {said}\n" in call("predict", finished, stdin="bako cora mira\n").err
+    assert said not in call("predict", finished, "--quiet", stdin="bako cora mira\n").err
+    card = (finished / "README.md").read_text(encoding="utf-8")
+    assert f"The model is that of {said.removeprefix('the model of ')}." in card
+    copied = shutil.copytree(finished, tmp_path / "run")
+    (copied / "summary.json").write_text("{", encoding="utf-8")
+    assert json.loads(call("predict", copied, stdin="bako cora mira\n").out)["label"]
+
+
 def test_a_row_keeps_its_place_and_its_columns_and_is_scored_as_it_is(call, finished, tmp_path):
     """What is predicted for a table with ids goes to `score` beside the same table; an empty text is missing."""
     table = tmp_path / "texts.csv"
@@ -204,7 +220,7 @@ def test_the_mean_over_trials_and_the_saved_trial_are_both_shown_and_named(call,
     }
     assert len(of_trials) == 2
     mean, one = f"{sum(of_trials.values()) / 2:.3f}", f"{of_trials[saved]:.3f}"
-    monkeypatch.setattr("lingraft.cli.tables.terminal.width", 160)
+    monkeypatch.setenv("COLUMNS", "160")
 
     evaluated = call("evaluate", finished, "--languages", "sw", "--quiet").out
     ran = call("run", finished / "recipe.yaml", "--quiet").out
@@ -231,7 +247,7 @@ def test_a_mean_is_shown_only_beside_the_examples_that_it_is_of(call, finished, 
 @pytest.mark.parametrize("width", [44, 60])
 def test_intervals_stay_on_one_line_in_a_narrow_terminal(call, finished, monkeypatch, width):
     """`evaluate` leaves out columns before it breaks an interval over two lines."""
-    monkeypatch.setattr("lingraft.cli.tables.terminal.width", width)
+    monkeypatch.setenv("COLUMNS", str(width))
     lines = call("evaluate", finished, "--languages", "yo", "--quiet").out.splitlines()
     scores = [line for line in lines if "yor-Latn" in line]
     assert len(scores) == 2
@@ -241,7 +257,7 @@ def test_intervals_stay_on_one_line_in_a_narrow_terminal(call, finished, monkeyp
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_table_of_a_check_fits_its_place(call, finished, monkeypatch, tmp_path, width):
     """No row breaks; the columns that matter least are left out."""
-    monkeypatch.setattr("lingraft.cli.tables.terminal.width", width)
+    monkeypatch.setenv("COLUMNS", str(width))
     lines = call("check", finished / "recipe.yaml", f"output_dir={tmp_path / 'other'}").out.splitlines()
     start = next(i for i, line in enumerate(lines) if line.strip().startswith("language"))
     assert max(len(line.rstrip()) for line in lines[start : start + 5]) <= width
@@ -264,6 +280,15 @@ def test_everything_a_recipe_can_name_is_listed(call, kind):
     """`list` prints names with their options."""
     expected = {"tasks": "sib200", "prompts": "deep", "adapters": "bottleneck", "alignment": "mse"}
     assert expected.get(kind, {"backbones": "bert", "sources": "jsonl"}.get(kind)) in call("list", kind).out
+
+
+def test_without_a_kind_the_kinds_are_listed(call):
+    """Each of them can be listed, and is said with its place in a recipe; nothing else can."""
+    shown = call("list").out
+    assert "task.name" in shown
+    for kind in KINDS:
+        assert re.search(rf"^│ {kind} +│", shown, re.MULTILINE)
+    assert get_args(Kind) == tuple(KINDS)
 
 
 def test_the_cache_tells_its_size_and_empties(call, finished, tmp_path, monkeypatch):

@@ -4,6 +4,8 @@ import io
 from functools import partial
 from itertools import count
 
+import pytest
+
 from lingraft.core.progress import LINE_EVERY, Reporter
 from lingraft.core.terminal_text import Terminal
 
@@ -24,6 +26,34 @@ def test_without_a_terminal_plain_lines_tell_amount_time_and_note():
     first, second = stream.getvalue().splitlines()
     assert first == "training: 1 of 4, 30 s left, loss 0.5"
     assert second == "training: 2 of 4, 20 s left"
+
+
+def test_units_that_mean_nothing_to_a_reader_are_not_counted():
+    """The note says where it is, and the time is as rough as it is known."""
+    reporter, stream = captured(terminal=False, seconds=LINE_EVERY)
+    with reporter.task("comparing", 14, counted=False) as advance:
+        advance(1, "method 2 of 3 (lingraft), trial 1 of 1")
+        advance(1)
+    assert stream.getvalue().splitlines() == [
+        "comparing: method 2 of 3 (lingraft), trial 1 of 1, about 2 min left",
+        "comparing: about 2 min left",
+    ]
+    reporter, stream = captured(terminal=True)
+    with reporter.task("comparing", 14, counted=False) as advance:
+        advance(14, "method 3 of 3 (lingraft)")
+    assert "14/14" not in stream.getvalue()
+    assert "method 3 of 3 (lingraft)" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("steps", "left"), [(2, "10 s"), (10, "90 s"), (11, "2 min"), (361, "1 h 0 min"), (1000, "2 h 46 min")]
+)
+def test_the_time_left_has_the_digits_that_it_is_known_to(steps, left):
+    """Nobody reads 5,400 s."""
+    reporter, stream = captured(terminal=False, seconds=LINE_EVERY)
+    with reporter.task("training", steps) as advance:
+        advance()
+    assert stream.getvalue() == f"training: 1 of {steps:,}, {left} left\n"
 
 
 def test_lines_do_not_come_faster_than_one_can_read():

@@ -7,7 +7,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lingraft.core.records import Answer, Batch, ChoiceExample, PairExample, SpanExample, States, TaggedExample
+from lingraft.core.records import (
+    Answer,
+    Batch,
+    ChoiceExample,
+    PairExample,
+    Prediction,
+    SpanExample,
+    States,
+    TaggedExample,
+)
 
 
 def slow_pooled(states):
@@ -126,3 +135,15 @@ def test_a_row_with_one_known_token_is_labelled():
     assert labelled([0, -100, 2]) == [True, False, True]
     assert labelled([[0, 0], [-100, -100], [3, 4]]) == [True, False, True]
     assert labelled([[-100, 1], [-100, -100], [0, -100]]) == [True, False, True]
+
+
+def test_a_prediction_shows_what_it_has():
+    """A label is not followed by what spans and tags have; what is shown makes the same prediction again."""
+    plain = Prediction("0", "yor-Latn", "", 0.0)
+    assert repr(plain) == "Prediction(example_id='0', language='yor-Latn', value='', confidence=0.0)"
+    full = replace(plain, start=0, end=3, words=("ada",), scores=(0.5,), probabilities=(0.0, 1.0), abstained=True)
+    assert repr(full) == (
+        "Prediction(example_id='0', language='yor-Latn', value='', confidence=0.0, start=0, end=3, words=('ada',), "
+        "scores=(0.5,), probabilities=(0.0, 1.0), abstained=True)"
+    )
+    assert [eval(repr(one)) for one in (plain, full)] == [plain, full]

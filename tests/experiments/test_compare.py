@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from lingraft.core.files import read_lines, read_object, write_json, write_lines
 from lingraft.core.memory import peak_bytes
 from lingraft.core.progress import Advance
 from lingraft.experiments.compare import compare
-from lingraft.experiments.cost import estimates
+from lingraft.experiments.cost import FITTED, estimates
 from lingraft.experiments.methods import built_in_methods, list_methods
 from lingraft.experiments.possible import describe_left_out, settle_methods
 from lingraft.experiments.processes import start_worker, work
@@ -30,6 +31,7 @@ from lingraft.results.method_schemas import COMPARISON
 from lingraft.results.pages.comparison_markdown import finding, page_text, table_rows, write_comparison_page
 from lingraft.results.wording import duration
 from lingraft.runs.folder import open_run_folder
+from lingraft.runs.timing import STARTING
 from lingraft.serving.predictor import load
 from quick_run import QUIET, quick_compare, run
 from tiny import WORDS, random_model, save_checkpoint
@@ -548,7 +550,9 @@ def test_a_folder_without_a_comparison_is_refused(tmp_path):
 def test_estimates_put_cheap_methods_first(world, tiny_checkpoint, tmp_path):
     """Who stops a comparison early should have as many rows as the time allows."""
     found = recipe(world, tiny_checkpoint, tmp_path)
-    order = [estimate.method.name for estimate in estimates(list_methods(found), found)]
+    planned = estimates(list_methods(found), found)
+    order = [estimate.method.name for estimate in planned]
+    assert [round(estimate.seconds) for estimate in planned[:2]] == [round(STARTING + FITTED)] * 2  # each starts anew
     assert set(order[:2]) == {"frozen-head", "prototype"}
     assert set(order) == set(METHODS)
 
@@ -571,8 +575,8 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     assert "`prototype`" in (output / "README.md").read_text()
     told = capfd.readouterr().err
     assert "estimated time on this machine, in all" in told
-    assert "prototype: 1 trials" in told
-    assert "frozen-head: 1 trials" not in told
+    assert "prototype: 1 trial, about " in told
+    assert "frozen-head: 1 trial" not in told
 
     quick_compare(small(methods=["frozen-head", "lingraft"]), start=lambda *rest: pytest.fail("all was done"))
     assert "`prototype`" not in (output / "README.md").read_text()
@@ -585,6 +589,43 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     quick_compare(small(methods=["frozen-head", "lingraft"]), quiet=False)
     assert lost.read_bytes() == before
     assert f"{lost} is missing; this trial is made anew" in capfd.readouterr().err
+
+
+class Played:
+    """A worker that says lines that were written before."""
+
+    def __init__(self, *facts):
+        self.stdout = [json.dumps(fact) for fact in facts]
+
+    def wait(self):
+        """It went well."""
+        return 0
+
+
+def test_progress_names_the_method_and_counts_its_trials(world, tiny_checkpoint, tmp_path):
+    """Trials count from 1 in the order they come; what comes before them has its own name; the rest is at the end."""
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "out", "seeds=[1, 2]", methods=["lingraft"])
+    (method,) = list_methods(wanted)
+    shares = [("encoding", 0.9), ("k1-draw0-seed1", 0.5), ("k1-draw0-seed1", 1.0), ("k1-draw0-seed2", 0.6)]
+    told = []
+    played = Played(*({"trial": trial, "share": share} for trial, share in shares))
+    failure = work(
+        method,
+        wanted,
+        QUIET,
+        lambda amount, note: told.append((amount, note)),
+        20,
+        encode_only=False,
+        start=lambda wanted, complaints: nullcontext(played),
+        place="method 2 of 3",
+    )
+    assert failure is None
+    assert told == [
+        (5, "method 2 of 3 (lingraft), trial 1 of 2"),
+        (5, "method 2 of 3 (lingraft), trial 1 of 2"),
+        (6, "method 2 of 3 (lingraft), trial 2 of 2"),
+        (4, "method 2 of 3 (lingraft)"),
+    ]
 
 
 def test_a_method_works_in_a_process_of_its_own(world, tiny_checkpoint, tmp_path):

@@ -1,5 +1,7 @@
 """Short ways to write a setting."""
 
+import json
+
 import pytest
 
 from lingraft.core.errors import ConfigError
@@ -65,3 +67,22 @@ def test_other_shots_are_refused(shots):
     """One line says where."""
     with pytest.raises(ConfigError, match=r"\bshots"):
         parse_recipe({"task": ACROSS, "shots": shots})
+
+
+@pytest.mark.parametrize(
+    ("short", "methods"),
+    [
+        (["lingraft", "peft-lora"], ["lingraft", "peft-lora"]),
+        ("peft-lora", ["peft-lora"]),
+        ({"methods": "peft-lora"}, ["peft-lora"]),
+        ([], "name at least one"),
+    ],
+)
+def test_methods_may_be_compared_without_their_key(short, methods):
+    """The list alone is that of the methods, in the recipe and behind it, and is checked like it."""
+    if isinstance(methods, str):
+        with pytest.raises(ConfigError, match=methods):
+            parse_recipe({"task": ACROSS, "compare": short})
+    else:
+        assert parse_recipe({"task": ACROSS, "compare": short}).compare.methods == methods
+        assert parse_recipe({"task": ACROSS}, [f"compare={json.dumps(short)}"]).compare.methods == methods

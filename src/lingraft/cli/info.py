@@ -12,25 +12,27 @@ from ..core.errors import ConfigError
 from ..core.terminal_text import as_text
 from .terminal import console
 
+Kind = Literal[
+    "tasks",
+    "prompts",
+    "adapters",
+    "maps",
+    "alignment",
+    "augmentation",
+    "freezing",
+    "methods",
+    "presets",
+    "backbones",
+    "sources",
+    "languages",
+]
+
 
 def list_(
     kind: Annotated[
-        Literal[
-            "tasks",
-            "prompts",
-            "adapters",
-            "maps",
-            "alignment",
-            "augmentation",
-            "freezing",
-            "methods",
-            "presets",
-            "backbones",
-            "sources",
-            "languages",
-        ],
-        typer.Argument(help="What to list."),
-    ] = "tasks",
+        Kind | None,
+        typer.Argument(help="What to list; without it, what can be listed."),
+    ] = None,
 ) -> None:
     """List what a recipe can name."""
     from .listing import rows_of

@@ -11,9 +11,26 @@ from ..recipe.presets import preset_text, presets
 
 Rows = tuple[list[str], list[list[str]]]
 
+KINDS = {
+    "tasks": "kinds of task for your own files, and benchmarks with their licences (task.name)",
+    "prompts": "virtual tokens that are trained (prompt.name)",
+    "adapters": "small layers that are trained between the frozen ones (adapter.name)",
+    "alignment": "losses that draw translations together (alignment)",
+    "augmentation": "ways to make further labelled texts (parallel.augmentation.name)",
+    "freezing": "which layers of the pretrained model learn, and when (freezing.name)",
+    "methods": "what `lingraft compare` can run beside lingraft (compare.methods)",
+    "presets": "settings to start from (preset)",
+    "backbones": "architectures of pretrained models (those of backbone.checkpoint)",
+    "sources": "formats of tables (task.files)",
+    "languages": "languages that `lingraft demo` knows",
+}
+"""What can be listed, and where a recipe names it."""
 
-def rows_of(kind: str) -> Rows:
-    """Return headings and rows for ``lingraft list KIND``."""
+
+def rows_of(kind: str | None) -> Rows:
+    """Return headings and rows for ``lingraft list KIND``; without one, the kinds."""
+    if kind is None:
+        return ["lingraft list …", "what it is (where a recipe names it)"], [[*row] for row in KINDS.items()]
     if kind == "languages":
         return _languages()
     if kind == "methods":

@@ -176,7 +176,7 @@ def _estimate(estimate: Estimate | None, second: float | None) -> tuple[str, str
 
 
 def _gain(before: Estimate | None, after: Estimate | None, gain: Estimate | None) -> tuple[str, str]:
-    """Return the difference of two numbers, and its interval."""
+    """Return the gain, rounded once, and its interval."""
     from ..results.wording import difference
 
     if gain is None or before is None or after is None:

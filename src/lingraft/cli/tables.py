@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,13 +10,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..core.terminal_text import as_text
+from ..core.terminal_text import UNBOUNDED, as_text
 from .terminal import console as terminal
 
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, and how early the column is left out: the highest first, 0 never."""
+    """A heading, and how early the column is left out: the highest first, 0 never.
+
+    Columns of one heading belong to the column before them that has a heading of its own.
+    """
 
     heading: str
     dispensable: int = 0
@@ -31,10 +35,10 @@ def print_table(
         title: Above it; empty for none.
         columns: Headings.
         rows: A text for each column.
-        console: Where to; its width is kept to, which is that of the terminal, or ``COLUMNS``.
+        console: Where to; its width is kept to, which is that of the terminal, or ``COLUMNS``; a file has none.
     """
     filled = [i for i in range(len(columns)) if any(row[i] for row in rows)] or list(range(len(columns)))
-    shown, unbounded = list(filled), console.options.update(max_width=10_000)
+    shown, unbounded = list(filled), console.options.update(max_width=UNBOUNDED)
     while True:
         table = _table(title, [columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
         last = max(shown, key=lambda i: (columns[i].dispensable, i))
@@ -42,11 +46,19 @@ def print_table(
             break
         shown.remove(last)
     console.print(table)
-    if left_out := [columns[i].heading.replace("\n", " ") for i in filled if i not in shown]:
+    if left_out := [_name(columns, i) for i in filled if i not in shown]:
         console.print(
-            f"no room for {', '.join(dict.fromkeys(left_out))}; a wider terminal, or COLUMNS=120, shows more",
+            f"left out for want of room: {', '.join(left_out)}; a wider terminal, a file, or COLUMNS=120 shows more",
             style="dim",
         )
+
+
+def _name(columns: Sequence[Column], place: int) -> str:
+    """Return what a column is called where it is not beside the others: ``95 % of lingraft``."""
+    headings = [re.sub(r"-?\n", lambda end: "" if end[0] == "-\n" else " ", column.heading) for column in columns]
+    name = headings[place]
+    owners = [heading for heading in headings[:place] if headings.count(heading) == 1]
+    return f"{name} of {owners[-1]}" if headings.count(name) > 1 and owners else name
 
 
 def _table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:

@@ -32,18 +32,25 @@ class Reporter:
             self.console.print(text)
 
     @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:
-        """Follow ``total`` units of work; yields what to call with each bit of it."""
+    def task(self, title: str, total: int, *, counted: bool = True) -> Iterator[Advance]:
+        """Follow ``total`` units of work; yields what to call with each bit of it.
+
+        Args:
+            title: What is done.
+            total: How much of it there is.
+            counted: Whether the units are things whose number tells a reader something; else the notes alone say
+                where it is.
+        """
         if self.quiet or not total:
             yield Advance()
         elif not self.console.is_terminal:
-            yield PlainLines(self.console, title, total, self.clock)
+            yield PlainLines(self.console, title, total, self.clock, counted=counted)
         else:
             columns = (
                 SpinnerColumn(),
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
-                MofNCompleteColumn(),
+                *([MofNCompleteColumn()] if counted else []),
                 TextColumn("{task.fields[note]}", markup=False),
                 TimeRemainingColumn(),
             )
@@ -73,8 +80,10 @@ class Bar(Advance):
 class PlainLines(Advance):
     """A line every few seconds, for logs and notebooks."""
 
-    def __init__(self, console: Terminal, title: str, total: int, clock: Callable[[], float]) -> None:
-        self.console, self.title, self.total, self.clock = console, title, total, clock
+    def __init__(
+        self, console: Terminal, title: str, total: int, clock: Callable[[], float], *, counted: bool = True
+    ) -> None:
+        self.console, self.title, self.total, self.clock, self.counted = console, title, total, clock, counted
         self.done = 0
         self.started = self.last = clock()
 
@@ -85,8 +94,15 @@ class PlainLines(Advance):
         if now - self.last < LINE_EVERY:
             return
         self.last = now
-        left = (now - self.started) / self.done * (self.total - self.done)
-        text = f"{self.title}: {self.done:,} of {self.total:,}, {left:.0f} s left"
-        self.console.print(
-            f"{text}, {note}" if note else text,
-        )
+        left = roughly((now - self.started) / self.done * max(0, self.total - self.done))
+        amounts = [f"{self.done:,} of {self.total:,}", f"{left} left", note]
+        said = amounts if self.counted else [note, f"about {left} left"]
+        self.console.print(f"{self.title}: {', '.join(filter(None, said))}")
+
+
+def roughly(seconds: float) -> str:
+    """Write a time that is not known exactly: ``40 s``, ``3 min``, ``2 h 10 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -7,7 +7,7 @@ module imports no torch, so that yesterday's scores become a report on any lapto
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -333,6 +333,11 @@ class Prediction:
     entities: tuple[Entity, ...] = ()
     probabilities: tuple[float, ...] = ()
     abstained: bool = False
+
+    def __repr__(self) -> str:
+        """Leave out what this kind of answer does not have."""
+        shown = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]
+        return f"Prediction({', '.join(f'{name}={value!r}' for name, value, default in shown if value != default)})"
 
 
 @dataclass(frozen=True, slots=True)

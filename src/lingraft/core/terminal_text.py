@@ -6,10 +6,11 @@ Titles, labels, paths and messages of other libraries come from people and files
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
 SEQUENCE = re.compile(
@@ -18,6 +19,9 @@ SEQUENCE = re.compile(
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # alone; line ends and tabs are fine
 )
 """Control sequences of terminals, whole, and control characters."""
+
+UNBOUNDED = 10_000
+"""Characters in a line of what is no terminal."""
 
 
 def printable(text: str) -> str:
@@ -31,10 +35,26 @@ def as_text(text: str, style: str = "") -> Text:
 
 
 class Terminal(Console):
-    """A console on which texts are shown as they are; colours come from :func:`as_text` alone."""
+    """A console on which texts are shown as they are; colours come from :func:`as_text` alone.
+
+    A file or a pipe has no width, so nothing is cut or left out there, unless ``COLUMNS`` says how wide it is.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, highlight=False, emoji=False, **options)
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Return width and height."""
+        found = super().size
+        if self.is_terminal or self._width is not None or os.environ.get("COLUMNS", "").isdigit():
+            return found
+        return ConsoleDimensions(UNBOUNDED, found.height)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        """Set both."""
+        self.width, self.height = new_size
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return what is shown of a text, in cells of tables too."""

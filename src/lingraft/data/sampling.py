@@ -106,9 +106,11 @@ def rank(draw: int, purpose: str, identifier: str) -> bytes:
 
 def _too_few(k: int, draw: int, short: dict[str, int], what: str) -> str:
     if list(short) == [""]:
-        return f"draw {draw} needs {k} shots, but there are {short['']} {what}; ask for fewer shots or give more data"
+        return (
+            f"draw {draw + 1} needs {k} shots, but there are {short['']} {what}; ask for fewer shots or give more data"
+        )
     listed = ", ".join(f"{label} {n}" for label, n in sorted(short.items()))
     return (
-        f"draw {draw} needs {k} shots of every class, but these have fewer {what}: {listed}; ask for fewer shots "
+        f"draw {draw + 1} needs {k} shots of every class, but these have fewer {what}: {listed}; ask for fewer shots "
         "or give more data"
     )

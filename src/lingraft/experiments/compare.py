@@ -13,7 +13,7 @@ from ..backbones.encoding import usual_cut
 from ..backbones.loading import describe_checkpoint
 from ..core.errors import RunError
 from ..core.files import announce, read_lines, read_object, write_json, write_lines, write_text
-from ..core.progress import Advance, Reporter
+from ..core.progress import Advance, Reporter, roughly
 from ..core.records import IDS
 from ..recipe.comparison import OURS, CompareSettings
 from ..recipe.settings import Recipe
@@ -21,9 +21,10 @@ from ..results.comparison import read_comparison
 from ..results.method_schemas import METHOD
 from ..results.pages.comparison_markdown import page_text
 from ..results.schemas import DATA, FORMAT, SCORE
-from ..results.wording import duration
+from ..results.wording import plural
 from ..runs.checks import resolve_cut
 from ..runs.folder import changed_settings, open_run_folder, trials_of
+from ..runs.timing import STARTING
 from ..training.finished import is_finished
 from .cost import estimates
 from .methods import Method, built_in_methods, list_methods
@@ -97,23 +98,37 @@ def _is_done(method: Method, tuning_epochs: int, reporter: Reporter) -> bool:
 def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: Start) -> None:
     """Encode what is needed, then each method; all of them are tried before an error is raised."""
     planned = estimates(methods, recipe)
-    total = sum(estimate.seconds for estimate in planned)
+    layers = describe_checkpoint(recipe.backbone.checkpoint).num_layers
+    encoding = list(_one_per_encoding(methods, layers))
+    total = sum(estimate.seconds for estimate in planned) + STARTING * len(encoding)
     for estimate in planned:
         number = len(trials_of(estimate.method.recipe))
-        reporter.say(f"{estimate.method.name}: {number} trials, about {duration(estimate.seconds)}")
-    reporter.say(f"estimated time on this machine, in all: about {duration(total)}")
-    layers = describe_checkpoint(recipe.backbone.checkpoint).num_layers
-    for first in _one_per_encoding(methods, layers):
+        reporter.say(f"{estimate.method.name}: {plural(number, 'trial')}, about {roughly(estimate.seconds)}")
+    reporter.say(
+        f"estimated time on this machine, in all: about {roughly(total)}, and that of the frozen states, which are "
+        "computed first where the cache does not have them"
+    )
+    for first in encoding:
         failure = work(first, recipe, reporter, Advance(), 0, encode_only=True, start=start)
         if failure:
             raise RunError(failure)
     failed = {}
-    with reporter.task("comparing", sum(estimate.share for estimate in planned)) as advance:
-        for estimate in planned:
+    units = sum(estimate.share for estimate in planned)  # seconds, as estimated
+    with reporter.task("comparing", units, counted=False) as advance:
+        for number, estimate in enumerate(planned, start=1):
             name = estimate.method.name
             announce("create", recipe.output_dir / name)  # a worker would make a folder that is gone again
             (estimate.method.recipe.output_dir / "method.json").unlink(missing_ok=True)  # it said why it was impossible
-            failure = work(estimate.method, recipe, reporter, advance, estimate.share, encode_only=False, start=start)
+            failure = work(
+                estimate.method,
+                recipe,
+                reporter,
+                advance,
+                estimate.share,
+                encode_only=False,
+                start=start,
+                place=f"method {number} of {len(planned)}",
+            )
             if failure:
                 reporter.say(f"{name}: {failure}")
                 failed[name] = failure

@@ -41,7 +41,7 @@ class Estimate:
 
 
 def estimates(methods: Sequence[Method], recipe: Recipe) -> list[Estimate]:
-    """Return the seconds of each method on this machine, cheapest first; encoding is left out, for it is shared.
+    """Return the seconds of each method on this machine, fitted heads first, then the cheapest; encoding is left out.
 
     Raises:
         LingraftError: The data or the checkpoint is not as the recipe says.
@@ -60,7 +60,7 @@ def estimates(methods: Sequence[Method], recipe: Recipe) -> list[Estimate]:
     rate = rate_on(device, stack.width, choice.precision, rates) * EFFICIENCY
     tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
     found = [Estimate(method, _seconds(method, tuning_epochs, materials, tokenised, stack, rate)) for method in methods]
-    return sorted(found, key=lambda estimate: estimate.seconds)
+    return sorted(found, key=lambda estimate: (estimate.method.trained, estimate.seconds))
 
 
 def _check_cuts(methods: Sequence[Method], layers: int) -> None:
@@ -81,7 +81,7 @@ def _seconds(
     """Return the seconds of all trials of a method, and of those that choose its learning rate."""
     recipe, layers = method.recipe, stack.num_layers
     if not method.trained and materials.task.kind.class_logits:
-        return FITTED * len(trials_of(recipe))
+        return STARTING + FITTED * len(trials_of(recipe))
     whole = method.trained and method.network != "grafted"  # a library's own forward pass, from ids
     cut = 0 if whole else resolve_cut(recipe, layers)
     if not method.trained:  # a head that is trained alone: nothing comes before it

@@ -44,6 +44,7 @@ def work(
     *,
     encode_only: bool,
     start: Start,
+    place: str = "",
 ) -> str | None:
     """Let a process of its own run one method; returns what went wrong, if anything did.
 
@@ -55,14 +56,15 @@ def work(
         share: What part of the bar is the method's.
         encode_only: Compute the frozen states and nothing else.
         start: Starts the process.
+        place: Where the method stands among all: ``method 2 of 3``.
     """
     wanted = {
         "recipe": recipe.model_dump(mode="json", by_alias=True),
         "name": method.name,
         "encode_only": encode_only,
     }
-    parts = len(trials_of(method.recipe)) + (len(method.rates) if len(method.rates) > 1 else 0)
-    progress, error = _Progress(advance, share, parts, method.name), None
+    trials, rates = len(trials_of(method.recipe)), len(method.rates) if len(method.rates) > 1 else 0
+    progress, error = _Progress(advance, share, trials, rates, f"{place} ({method.name})".strip()), None
     with TemporaryFile("w+", encoding="utf-8") as complaints, start(json.dumps(wanted), complaints) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -116,8 +118,9 @@ def _event(line: str) -> dict[str, Any]:
 class _Progress:
     """The share of the bar that belongs to a method, as its trials get done."""
 
-    def __init__(self, advance: Advance, share: int, parts: int, name: str) -> None:
-        self.advance, self.share, self.parts, self.name = advance, share, max(1, parts), name
+    def __init__(self, advance: Advance, share: int, trials: int, rates: int, name: str) -> None:
+        self.advance, self.share, self.name = advance, share, name
+        self.number, self.parts = trials, max(1, trials + rates)
         self.trials: dict[str, float] = {}
         self.shown = 0
 
@@ -125,7 +128,12 @@ class _Progress:
         """Take note that ``share`` of a trial is done."""
         self.trials[trial] = max(share, self.trials.get(trial, 0.0))
         done = sum(share for name, share in self.trials.items() if name != "encoding")
-        self._show(round(self.share * min(1.0, done / self.parts)), f"{self.name}, {trial}")
+        self._show(round(self.share * min(1.0, done / self.parts)), f"{self.name}, {self._place_of(trial)}")
+
+    def _place_of(self, trial: str) -> str:
+        """Say which trial of how many it is; what comes before the trials has a name of its own."""
+        names = [name for name in self.trials if name.startswith("k")]
+        return f"trial {names.index(trial) + 1} of {self.number}" if trial in names else trial
 
     def end(self) -> None:
         """Go on with the next method: this one is done, or has failed."""

@@ -367,7 +367,7 @@ class Relay(Reporter):
         tell(say=text)
 
     @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:
+    def task(self, title: str, total: int, *, counted: bool = True) -> Iterator[Advance]:
         """Relay the progress of one task."""
         yield _RelayAdvance(self.trial, total)
 

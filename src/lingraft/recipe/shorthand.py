@@ -8,7 +8,7 @@ from ..core.shots import Shots
 
 
 def expand_shorthand(values: dict[str, Any]) -> list[str]:
-    """Write out ``shots: all``, ``task.language`` and the only target's test file of a recipe, in place.
+    """Write out ``shots: all``, ``compare: [lingraft]``, ``task.language`` and the only target's test file, in place.
 
     ``task: {language: twi-Latn}`` is a task in one language: that of the labels and of the tests, without a target.
     What is learnt from there is all that is labelled, unless ``shots`` say how much. ``files: {test: test.es.csv}``
@@ -23,6 +23,11 @@ def expand_shorthand(values: dict[str, Any]) -> list[str]:
     shots = values.get("shots")
     if _is_count(shots):
         values["shots"] = {"k": shots}
+    compared = values.get("compare")
+    if isinstance(compared, str | list):
+        compared = values["compare"] = {"methods": compared}
+    if isinstance(compared, dict) and isinstance(method := compared.get("methods"), str):
+        values["compare"] = {**compared, "methods": [method]}
     task = values.get("task")
     if not isinstance(task, dict):
         return []

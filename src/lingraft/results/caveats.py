@@ -6,13 +6,12 @@ import re
 from collections.abc import Sequence
 
 from ..core.files import Row
-from .findings import Result
+from .findings import Result, reliability
+from .metrics.calibration import expected_calibration_error
 from .run_files import RunFiles
-from .wording import labelled_shots, percent, plural
+from .wording import FEW_TEXTS, POOR_CALIBRATION, describe_confidence, labelled_shots, percent, plural
 
-FEW_TEXTS = 100
 MANY_UNKNOWN = 0.01
-POOR_CALIBRATION = 0.1
 
 
 def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
@@ -20,6 +19,7 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
     found = [str(sentence) for sentence in run.data.get("unscored", [])]
     found += [_baseline_warning(result) for result in results if result.language != run.source_language]
     found += [_majority_warning(result) for result in results]
+    found += [_weak_baseline_warning(result) for result in results]
     found += [
         f"{result.name} has only {plural(result.n, f'test {result.words.example}')}: its interval is wide."
         for result in results
@@ -27,10 +27,7 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
     ]
     for code, facts in run.data.get("languages", {}).items():
         found += _text_warnings(run.name(code), facts, run.data.get("max_length"))
-    for code, error in run.summary.get("calibration", {}).items():
-        if (error.get("after") or 0) > POOR_CALIBRATION:
-            off = f"{100 * error['after']:.0f}"
-            found.append(f"{run.name(code)}: confidences are {off} points off on average; do not read them as chances.")
+    found += [_calibration_warning(run, code) for code in run.languages]
     found.append(_digest_warning(run.summary))
     found.append(_adapters_warning(run.retention.get("adapters_disabled", {})))
     if is_non_commercial(str(run.data.get("licence", ""))):
@@ -51,6 +48,25 @@ def _majority_warning(result: Result) -> str:
     if result.majority is None or result.after is None or result.after.value > result.majority:
         return ""
     return f"{result.name}, {labelled_shots(result)}: always answering the most frequent label does at least as well."
+
+
+def _weak_baseline_warning(result: Result) -> str:
+    """Say where the gain is over less than no model at all."""
+    if result.majority is None or result.before is None or result.before.value >= result.majority:
+        return ""
+    return (
+        f"{result.name}, {labelled_shots(result)}: the frozen head ({percent(result.before.value)}) is below always "
+        f"answering the most frequent label ({percent(result.majority)}), so the gain over it says little."
+    )
+
+
+def _calibration_warning(run: RunFiles, code: str) -> str:
+    """Say how far off the confidences of the saved model are, and in which direction."""
+    bins = reliability(run.predictions(run.selected_trial, code), "after")
+    if (expected_calibration_error(bins) or 0.0) <= POOR_CALIBRATION:
+        return ""
+    said = describe_confidence(bins)
+    return f"{run.name(code)}: {said[:1].lower()}{said[1:]}; do not read its confidences as chances."
 
 
 def _text_warnings(name: str, facts: Row, max_length: int | None) -> list[str]:

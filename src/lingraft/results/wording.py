@@ -6,13 +6,13 @@ is called a gain only if its interval excludes zero; everything else is said as 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 
-from ..core.files import Row
 from ..core.shots import Shots
 from .findings import Estimate, Result
-from .metrics.calibration import Bin
+from .metrics.calibration import Bin, expected_calibration_error
 from .run_files import RunFiles
 from .training_history import Conflict, Noticed, Stage, noticed
 from .words import Words, words_of
@@ -20,6 +20,10 @@ from .words import Words, words_of
 NBSP = "\u00a0"
 MINUS = "\u2212"
 MANY_NOTICED = 8
+POOR_CALIBRATION = 0.1
+"""Expected calibration error from which on confidences are no chances."""
+FEW_TEXTS = 100
+"""Test texts, or pairs, below which an interval is wide whatever happens."""
 
 
 # --- Numbers ----------------------------------------------------------------------------------------
@@ -51,26 +55,26 @@ def interval(estimate: Estimate | None, digits: int = 0) -> str:
 
 
 def difference(before: float, after: float, digits: int) -> Decimal:
-    """Return the difference of two numbers as they are said with ``digits`` behind the point.
+    """Return the difference of two numbers, rounded once, to ``digits`` behind the point.
 
-    Who reads both numbers can subtract them, and finds what is said: not 95 and 92 and a difference of 2.
+    The difference of numbers that are rounded already would be off by up to a whole last digit.
     """
-    return _said(after, digits) - _said(before, digits)
+    return _said(after - before, digits)
 
 
 def change(before: float, after: float, digits: int = 0) -> str:
-    """Say the difference of two shares that are said in percent with ``digits`` behind the point: ``+28 points``."""
+    """Say the difference of two shares, in percent with ``digits`` behind the point: ``+28 points``."""
     apart = difference(100 * before, 100 * after, digits)
     number = _signed(apart, plus=True)
     return f"{number}{NBSP}point{'' if number in ('+1', MINUS + '1') else 's'}"
 
 
 def digits_of(before: float, after: float) -> int:
-    """Return how many digits in percent tell two shares and their difference, each rounded as it should be.
+    """Return how many digits in percent tell two shares and their difference.
 
-    None, if the difference of the rounded shares is the rounded difference; else one, for all three.
+    None, if who subtracts the rounded shares finds the rounded difference; else one, for all three.
     """
-    return int(difference(100 * before, 100 * after, 0) != _said(100 * (after - before), 0))
+    return int(_said(100 * after, 0) - _said(100 * before, 0) != difference(100 * before, 100 * after, 0))
 
 
 def p_value(value: float, resolution: float) -> str:
@@ -103,7 +107,7 @@ def plural(number: Shots, noun: str) -> str:
 
 def _said(value: float, digits: int) -> Decimal:
     """Return a number as it is written with ``digits`` behind the point."""
-    return Decimal(f"{value:.{digits}f}")
+    return Decimal(f"{value:z.{digits}f}")
 
 
 def _signed(number: Decimal, *, plus: bool = False) -> str:
@@ -145,8 +149,7 @@ def headline(results: Sequence[Result]) -> str:
         if only.before is None or only.after is None:
             reached = percent(only.after.value if only.after else None)
             return f"{only.name}: {reached} {metric_name(only.metric)}, without a baseline"
-        unclear = ", no clear gain" if only.gain is not None and only.gain.value > 0 else ", no gain"
-        verdict = {"better": "", "worse": ", a loss", "unclear": unclear, "unknown": ""}[only.verdict]
+        verdict = "" if only.verdict in ("better", "unknown") else f", {_verdict(only)}"
         digits = digits_of(only.before.value, only.after.value)
         before, after = (percent(one.value, digits) for one in (only.before, only.after))
         return f"{only.name}: {before} → {after} {metric_name(only.metric)}{verdict}"
@@ -160,6 +163,43 @@ def headline(results: Sequence[Result]) -> str:
             f"{capital(metric_name(results[0].metric))} rose in {'both' if better == 2 else f'all {better}'} languages"
         )
     return f"{capital(metric_name(results[0].metric))} rose in {better} of {len(results)} languages{lost}"
+
+
+def results_title(results: Sequence[Result]) -> str:
+    """Say the gain itself, with the verdict of the headline; for several languages, the largest that is clear."""
+    gains = [(result, result.gain.value) for result in results if result.gain is not None]
+    if not gains:
+        return "Nothing to compare yet"
+    best, gain = max(gains, key=lambda pair: (pair[0].verdict == "better", pair[1]))
+    if len(gains) == 1:
+        return f"{capital(_verdict(best))}: {_describe_counts(best) or describe_gain(best)}"
+    if best.verdict == "better":
+        return f"{best.name} gained most: {describe_gain(best)}"
+    return f"No language gained{' clearly' if gain > 0 else ''}; best is {best.name}: {describe_gain(best)}"
+
+
+def _verdict(result: Result) -> str:
+    if result.verdict == "unclear":
+        return "no clear gain" if result.gain is not None and result.gain.value > 0 else "no gain"
+    return {"better": "a gain", "worse": "a loss"}.get(result.verdict, "difference")
+
+
+def _describe_counts(result: Result) -> str:
+    """Say how many more are right, where that is what the score of one trial counts and no interval says more."""
+    if result.verdict != "unclear" or result.metric not in COUNTED or len(result.draw_means) * result.seeds != 1:
+        return ""
+    right = [result.n * one.value for one in (result.before, result.after) if one is not None]
+    old, new = map(round, right)
+    if not (math.isclose(old, right[0], abs_tol=1e-6) and math.isclose(new, right[1], abs_tol=1e-6)):
+        return ""  # not every example counts as one
+    if old == new:
+        return f"{count(old)} of {count(result.n)} right before and after"
+    more = "more" if new > old else "fewer"
+    return f"{count(abs(new - old))} of {count(result.n)} {more} right ({count(old)} → {count(new)})"
+
+
+COUNTED = ("accuracy", "exact_match")
+"""Metrics that are shares of right answers."""
 
 
 def sentence(result: Result) -> str:
@@ -225,16 +265,19 @@ def describe_shots(shots: Shots, words: Words) -> str:
 
 
 def describe_confidence(bins: Sequence[Bin]) -> str:
-    """Say whether the adapted model is surer than it should be."""
+    """Say whether the adapted model is surer than it should be, or less sure; empty without predictions."""
     total = sum(part.count for part in bins)
     if not total:
-        return "No confidences to compare"
+        return ""
     sure = sum(part.confidence * part.count for part in bins) / total
     right = sum(part.accuracy * part.count for part in bins) / total
-    numbers = f"{percent(sure)} sure on average, right in {percent(right)}"
-    if abs(sure - right) < 0.03:
-        return f"About as sure as it is right: {numbers}"
-    return f"{'Surer' if sure > right else 'Less sure'} than it is right: {numbers}"
+    numbers = f"it says {percent(sure)} where {percent(right)} are right"
+    if abs(sure - right) >= 0.03:
+        return f"Too {'sure' if sure > right else 'cautious'}: {numbers}"
+    off = expected_calibration_error(bins) or 0.0
+    if off > POOR_CALIBRATION:
+        return f"Too sure of some and too cautious of others: {100 * off:.0f} points off on average; in all, {numbers}"
+    return f"About as sure as it is right: {numbers}"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -297,34 +340,3 @@ def _describe_noticed(one: Noticed, trials: int) -> str:
     epochs = f"epoch{'' if one.epochs[0] == one.epochs[1] else 's'} {span(one.epochs)}"
     where = f"in {one.trials} of {trials} trials, first in {one.trial}, {epochs}" if trials > 1 else epochs
     return f"{one.text[:1].upper()}{one.text[1:].rstrip('.')} ({where})."
-
-
-# --- Retention --------------------------------------------------------------------------------------
-
-
-def describe_retention(run: RunFiles) -> str:
-    """Say in one sentence how much of the model's ability is kept (forgetting); empty where nobody looked."""
-    score, found = run.retention.get("source_score"), run.retention.get("retrieval", {})
-    texts = [_describe_source_score(run.name(run.source_language), score)] if score else []
-    by_verdict: dict[str, list[str]] = {}
-    for language, row in found.items():
-        seen = " (on pairs it was trained on)" if row.get("sentences") == "learn" else ""
-        by_verdict.setdefault(_change(row["difference"]), []).append(run.name(language) + seen)
-    changes = [f"{change} for {listed(by_verdict[change])}" for change in CHANGES if change in by_verdict]
-    texts += [f"compared with the frozen model, translations are found {listed(changes)}"] if changes else []
-    return f"{'; '.join(texts)}." if texts else ""
-
-
-CHANGES = ("less often", "neither clearly more nor less often", "more often")
-
-
-def _change(difference: Row) -> str:
-    return CHANGES[0] if difference["high"] < 0 else CHANGES[2] if difference["low"] > 0 else CHANGES[1]
-
-
-def _describe_source_score(name: str, score: Row) -> str:
-    before, after = score["before"], score["after"]
-    moved = "rose" if after > before else "fell"
-    old, new = percent(before, 1), percent(after, 1)
-    path = f"{moved} from {old} to {new}" if old != new else f"stayed at {new}"
-    return f"{name} {metric_name(score.get('metric', 'accuracy'))} {path} on {plural(score['n'], 'development text')}"

@@ -69,7 +69,7 @@ def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
     kept = precision_of(recipe.output_dir)
     choice = choose_precision(recipe.backbone.precision, device, backbone.stack.width, kept=kept)
     backbone.stack.precision = choice.precision
-    reporter.say(f"matrix products are computed in {choice.precision}: {choice.why}")
+    reporter.say(f"computing in {choice.precision} on {device.type}")
     if recipe.backbone.max_length > backbone.max_length:
         raise ConfigError(
             [f"backbone.max_length: {recipe.backbone.max_length} is more than the checkpoint's {backbone.max_length}"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from ..core.errors import LingraftError
+from ..results.saved_trial import describe_saved
 from .answer_lines import Format, write_answers
 from .inputs import Shape, checked_first, column_names, read_given, shape_of
 from .own_names import own_names
@@ -44,7 +47,7 @@ def open_request(
         folder: The run.
         file: None reads standard input.
         request: How it is to be answered.
-        say: Told what lines are taken for, where they could be something else.
+        say: Told what lines are taken for, where they could be something else, and which of several trials answers.
 
     Raises:
         CheckpointError: There is no finished run, or its backbone is not the one it was trained on.
@@ -67,6 +70,9 @@ def open_request(
     guessed, paired = request.shape is None and file is None, identity.paired
     given = read_given(file, shape, kind, names=names, language=code, paired=paired, guessed=guessed)
     given = checked_first(given, kind, names, paired=paired)
+    with suppress(LingraftError):  # which trial it was is a remark; what is damaged of the summary stops nobody
+        if saved := describe_saved(folder.expanduser(), kind.words):
+            say(f"answering with the model of {saved}")
     form = request.form or ("conll" if shape == "conll" else "jsonl")
     return partial(
         write_answers,

@@ -203,10 +203,10 @@ def _draw(
         labelled = draw_of_one_language(labelled, k, draw, per_class=bool(classes))
     missing = classes - {str(example.gold) for example in labelled}
     if not labelled and not classes:
-        raise DataError(f"draw {draw} leaves no labelled {task.source_language} example; give more examples")
+        raise DataError(f"draw {draw + 1} leaves no labelled {task.source_language} example; give more examples")
     if missing:
         raise DataError(
-            f"draw {draw} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
+            f"draw {draw + 1} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
             f"{len(training)} training examples that are not evaluated on, {len(paired)} went into pairs; give more "
             "examples, ask for fewer parallel.pairs, or set parallel.labelled"
             + (f". Besides, {asked}" if (asked := _ask_of_numbers(task)) else "")
@@ -217,8 +217,8 @@ def _draw(
         pool = [example for example in examples if not paired or example.group in paired]
         if k not in (0, "all") and (gone := classes - {str(example.gold) for example in pool}):
             raise DataError(
-                f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots from; "
-                "add some, or set shots.k to 0"
+                f"draw {draw + 1}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots "
+                "from; add some, or set shots.k to 0"
             )
         shots[language] = tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
     return Draw(k, draw, tuple(labelled), shots, pairs)

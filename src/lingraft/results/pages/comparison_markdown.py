@@ -204,7 +204,7 @@ def _percent(value: float) -> str:
 
 
 def _points(result: Result, reference: Result | None, sign: bool = True) -> str:
-    """Return the difference of the two means as they are said, and its interval: ``+1.2 [+0.3, +2.1]``."""
+    """Return the difference of the two means, rounded once, and its interval: ``+1.2 [+0.3, +2.1]``."""
     if result.difference is None or reference is None:
         return ""
     plus = "+" if sign else ""

@@ -20,7 +20,7 @@ from ..findings import Estimate, Result, answers_of, formula_of, metrics_of, res
 from ..resampling import resample_jointly
 from ..run_files import RunFiles, counts_of, read_run
 from ..statistics import interval
-from ..wording import capital, describe_shots, difference, metric_name, percent
+from ..wording import capital, describe_shots, difference, metric_name, percent, plural
 from ..words import words_of
 from .escaping import describe_command, markdown_text
 
@@ -74,7 +74,8 @@ def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
     lines += [_finding(run, targets, k) for k in shots]
     lines += [
         "",
-        f"{capital(metric_name(metrics_of(run.data)[0]))} on the test set, mean over {draws} draws and {seeds} seeds; "
+        f"{capital(metric_name(metrics_of(run.data)[0]))} on the test set, mean over {plural(draws, 'draw')} and "
+        f"{plural(seeds, 'seed')}; "
         f"in brackets the 95 % bootstrap interval over test {words.example}s. *frozen head* is "
         f"{words.baseline}, with the same labels; *gain* is paired by {words.example}.",
     ]
@@ -110,11 +111,19 @@ def _finding(run: RunFiles, targets: Sequence[Result], k: Shots) -> str:
 def _table(run: RunFiles, found: Sequence[Result], k: Shots) -> list[str]:
     second = next(iter(metrics_of(run.data)[1:]), "")
     second = metric_name(second) if second else "–"
+    several = any(len(result.draw_means) > 1 for result in found if result.shots == k)
     instant = any(result.instant for result in found)
-    lines = [
-        f"| language | frozen head |{' instant |' * instant} lingraft | gain | {second} | worst draw | n |",
-        f"|---|---|{'---|' * instant}---|---|---|---|---|",
+    headings = [
+        "language",
+        "frozen head",
+        *["instant"] * instant,
+        "lingraft",
+        "gain",
+        second,
+        *["worst draw"] * several,
+        "n",
     ]
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for result in found:
         if result.shots != k:
             continue
@@ -126,7 +135,7 @@ def _table(run: RunFiles, found: Sequence[Result], k: Shots) -> list[str]:
             _cell(result.after),
             _gain_cell(result),
             "–" if result.second_before is None else f"{result.second_before:.3f} → {result.second_after:.3f}",
-            f"{min(result.draw_means):.3f}",
+            *[f"{min(result.draw_means):.3f}"] * several,
             str(result.n),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -141,7 +150,7 @@ def _cell(estimate: Estimate | None) -> str:
 
 
 def _gain_cell(result: Result) -> str:
-    """Return the difference of the two cells beside it, and its interval."""
+    """Return the gain, rounded once, and its interval."""
     if result.gain is None or result.before is None or result.after is None:
         return "–"
     low, high = result.gain.low, result.gain.high

@@ -22,7 +22,9 @@ from ...core.terminal_text import printable
 from .. import caveats, charts, findings, wording
 from ..findings import Result
 from ..metrics.calibration import expected_calibration_error
+from ..retention_wording import describe_retention
 from ..run_files import RunFiles, is_right
+from ..saved_trial import describe_trial
 from ..words import words_of
 from . import Page, pages
 from .escaping import code_span, identifier, markdown_text, verbatim
@@ -132,11 +134,13 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "noticed": wording.training_warnings(run),
         "record": record(run),
         "development": wording.describe_development(run),
-        "kept": wording.describe_retention(run),
+        "kept": describe_retention(run),
         "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
-        "results_title": _results_title(main),
+        "results_title": wording.results_title(main),
+        "several_draws": any(len(result.draw_means) > 1 for result in found),
         "words": words_of(run.data),
+        "saved": describe_trial(run.selected_trial, run.summary.get("trials", ()), words_of(run.data)),
         "metrics": [wording.metric_name(metric) for metric in findings.metrics_of(run.data)],
     }
 
@@ -150,18 +154,6 @@ def _main_results(run: RunFiles, targets: list[Result]) -> list[Result]:
         if kept is None or result.shots == saved or kept.shots != saved:
             chosen[result.name] = result
     return list(chosen.values())
-
-
-def _results_title(main: list[Result]) -> str:
-    gains = [result for result in main if result.gain is not None]
-    if not gains:
-        return "Nothing to compare yet"
-    best = max(gains, key=lambda result: result.gain.value if result.gain else 0.0)
-    assert best.gain is not None
-    change = wording.describe_gain(best)
-    if len(gains) == 1:
-        return f"Adaptation changed {wording.metric_name(gains[0].metric)} by {change}"
-    return f"{best.name} gained most: {change}" if best.gain.value > 0 else f"No language gained; {best.name}: {change}"
 
 
 def _states(run: RunFiles) -> Context | None:
@@ -193,7 +185,6 @@ def _predictions(run: RunFiles) -> list[Context]:
         counts = findings.confusion(rows, labels) if labels else []
         baseline = findings.confusion(rows, labels, "before") if labels and rows[0].get("before") is not None else None
         before, after = (findings.reliability(rows, when) for when in ("before", "after"))
-        stated = run.summary.get("calibration", {}).get(language, {})
         sections.append(
             {
                 "name": run.name(language),
@@ -204,10 +195,9 @@ def _predictions(run: RunFiles) -> list[Context]:
                 "confusion_before": Markup(charts.confusion_matrix(baseline, labels)) if baseline else None,
                 "confused": _most_confused(labels, counts),
                 "reliability": Markup(charts.reliability_diagram(before, after)),
-                "confidence": wording.describe_confidence(after),
+                "confidence": wording.describe_confidence(after) or "No confidences to compare",
                 "ece_before": expected_calibration_error(before),
                 "ece_after": expected_calibration_error(after),
-                "ece_of_all": stated if len(run.trials) > 1 else {},
             }
         )
     return sections

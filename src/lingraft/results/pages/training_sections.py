@@ -14,6 +14,7 @@ from ...core.yaml_text import load_yaml
 from .. import charts, wording
 from .. import training_history as training_record
 from ..findings import Estimate
+from ..retention_wording import describe_retention
 from ..run_files import RunFiles
 
 Context = dict[str, Any]
@@ -162,7 +163,7 @@ def retained(run: RunFiles) -> Context | None:
         )
     off = kept.get("adapters_disabled")
     return {
-        "summary": wording.describe_retention(run),
+        "summary": describe_retention(run),
         "scores": scores,
         "similarity": [{"name": run.name(code), **row} for code, row in kept.get("similarity", {}).items()],
         "adapters_disabled": {**off, "same": off["max_difference"] <= off["tolerance"]} if off else None,

@@ -1,0 +1,47 @@
+"""How the report says what is kept of the model's ability (forgetting)."""
+
+from __future__ import annotations
+
+from ..core.files import Row
+from .run_files import RunFiles
+from .wording import FEW_TEXTS, capital, digits_of, listed, metric_name, percent, plural
+
+
+def describe_retention(run: RunFiles) -> str:
+    """Say in one sentence how much of the model's ability is kept (forgetting); empty where nobody looked."""
+    score, found = run.retention.get("source_score"), run.retention.get("retrieval", {})
+    texts = [_describe_source_score(run.name(run.source_language), score)] if score else []
+    by_change: dict[str, list[str]] = {}
+    for language, row in found.items():
+        by_change.setdefault(_change(row["difference"]), []).append(f"{run.name(language)} ({_describe_found(row)})")
+    texts += [f"{change}: {listed(by_change[change])}" for change in CHANGES if change in by_change]
+    return f"{capital('; '.join(texts))}." if texts else ""
+
+
+FEWER, LEVEL, MORE = CHANGES = (
+    "the model recognises fewer translations than before",
+    "the model still recognises translations about as well as before",
+    "the model recognises more translations than before",
+)
+
+
+def _change(difference: Row) -> str:
+    return FEWER if difference["high"] < 0 else MORE if difference["low"] > 0 else LEVEL
+
+
+def _describe_found(row: Row) -> str:
+    """Say how many translations are found: ``92 % → 87 % of 19 pairs; too few to tell``."""
+    before, after = row["before"]["value"], row["after"]["value"]
+    pairs = plural(row["n"], "pair") + (" that it was trained on" if row.get("sentences") == "learn" else "")
+    unclear = before != after and _change(row["difference"]) == LEVEL
+    doubt = f"; {'too few to tell' if row['n'] < FEW_TEXTS else 'no clear difference'}" if unclear else ""
+    digits = digits_of(before, after)
+    return f"{percent(before, digits)} → {percent(after, digits)} of {pairs}{doubt}"
+
+
+def _describe_source_score(name: str, score: Row) -> str:
+    before, after = score["before"], score["after"]
+    moved = "rose" if after > before else "fell"
+    old, new = percent(before, 1), percent(after, 1)
+    path = f"{moved} from {old} to {new}" if old != new else f"stayed at {new}"
+    return f"{name} {metric_name(score.get('metric', 'accuracy'))} {path} on {plural(score['n'], 'development text')}"
