@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -76,14 +75,16 @@ def fitted(run, context):
 
 
 def test_what_is_trained_is_the_same_without_what_is_fitted(runs):
-    """Map and n-grams add tensors of the target language, change its answers, and nothing of the source language."""
+    """Map and n-grams add tensors of the target language and change its answers; beside them the head alone is another.
+
+    Mapped shots count otherwise in it.
+    """
     plain, both = runs("plain", "train.ngram_classifier=false", map=None, **FROM_TASK), runs("both", **FROM_TASK)
-    assert confidences(plain, SOURCE) == confidences(both, SOURCE)
     assert confidences(plain, TARGET) != confidences(both, TARGET)
     theirs, ours = (load_file(adaptation_of(run)[0]) for run in (plain, both))
     assert all(name.startswith(f"ensembles.{TARGET}.") for name in set(ours) - set(theirs))
     assert len(ours) > len(theirs)
-    assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
+    assert all(torch.equal(theirs[name], ours[name]) for name in theirs if not name.startswith("head."))
 
 
 def test_answers_are_the_weighted_sum_of_the_mapped_head_and_the_n_grams(runs):
@@ -235,8 +236,7 @@ def test_a_run_that_trains_nothing_is_not_compared_with_itself(runs):
 
 
 def test_nothing_is_trained_where_no_epochs_are_asked_for(runs):
-    """The head is the frozen head, the history is empty, and the source's answers are those from before."""
+    """The history is empty, and nothing but the head and what is fitted is saved."""
     alone = runs("alone", *NOTHING_TRAINED, **FROM_TASK)
     assert list(read_lines(alone.folder / "trials" / NAME / "training.jsonl")) == []
-    assert confidences(alone, SOURCE) == pytest.approx(confidences(alone, SOURCE, "before_confidence"), abs=1e-5)
-    assert np.ptp(confidences(alone, TARGET)) > 0
+    assert {name.partition(".")[0] for name in load_file(adaptation_of(alone)[0])} == {"head", "ensembles"}

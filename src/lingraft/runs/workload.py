@@ -283,8 +283,10 @@ class Workload:
         for language in (one.language for one in learnt):
             texts, own = texts_of(draw, language, self.materials, self.recipe), self._tokens[language, "learn"]
             if texts:
-                read = (*texts.mapped, *texts.projected)
-                tokens += sum(source[one.id] for one, _ in read) + sum(own[one.id] for _, one in texts.mapped)
+                again = is_last_layer_retrained(self.materials.task.kind, self.recipe.train) and draw.shots[language]
+                mapped = texts.mapped * (2 if again else 1)  # to map the shots, from which the head is fitted
+                tokens += sum(source[one.id] for one, _ in (*mapped, *texts.projected))
+                tokens += sum(own[one.id] for _, one in mapped)
                 tokens += sum(own[example.id] for example in texts.texts.values())
                 fitted[language] = max(len(texts.mapped), len(texts.texts))
         return tokens, fitted

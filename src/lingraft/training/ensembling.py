@@ -23,6 +23,7 @@ from ..model.maps import FEWEST_TEXTS as FEWEST_PAIRS
 from ..model.maps import Evidence, FittedMap, maps
 from ..recipe.settings import Recipe
 from ..tasks.material import Draw, Materials, Pair, is_own
+from .batches import Pool
 from .pools import Context, TrialPools, pairs_to_learn
 
 Read = Callable[[Encoded, Sequence[str], str], tuple[list[Tensor], Tensor]]
@@ -102,7 +103,9 @@ def _fit_language(read: Read, head: nn.Module, texts: LanguageTexts, context: Co
     logits, pooled = read(own, [example.id for example in examples], language)
     of_head = torch.stack(logits)
     if fitted:
-        of_head = _left_out_logits(fitted, head, pooled, texts)
+        states = _left_out_states(fitted, examples, pooled, texts)
+        with torch.no_grad():
+            of_head = head(states.to(next(head.parameters()))).float().cpu()
     parts, classifiers = [of_head.double().numpy()], dict[str, TextClassifier]()
     if of_ngrams := fit_ngram_classifier(list(texts.texts), targets.numpy()):
         classifier, left_out = of_ngrams
@@ -126,18 +129,34 @@ def _fit_map(read: Read, head: nn.Module, texts: LanguageTexts, context: Context
     return fitted
 
 
-def _left_out_logits(fitted: FittedMap, head: nn.Module, pooled: Tensor, texts: LanguageTexts) -> Tensor:
-    """Return the head's logits of texts whose states are mapped by fits that left them out, ``[N, C]``."""
-    examples, own = list(texts.texts.values()), next(head.parameters())
-    states = fitted.map([example.texts[0] for example in examples], pooled)
-    if fitted.left_out is not None:
-        rows = {
-            normalise(target.texts[0]): row for (_, target), row in zip(texts.mapped, fitted.left_out, strict=False)
-        }
-        states = torch.stack([rows.get(text, state) for text, state in zip(texts.texts, states, strict=True)])
+def states_of_shots(read: Read, head: nn.Module, pool: Pool, draw: Draw, context: Context) -> Tensor:
+    """Return pooled states of a language's shots, ``[S, H]``; mapped, where there is a map, by fits that left them out.
+
+    Args:
+        read: Reads texts with the network as it is.
+        head: Says what a map is kept of.
+        pool: Of the language.
+        draw: Pairs and shots.
+        context: What all trials share.
+    """
+    shots = list(pool.targets)
+    states = read(pool.encoded, shots, pool.language)[1]
+    texts = texts_of(draw, pool.language, context.materials, context.recipe)
+    if not texts or not texts.mapped:
+        return states
+    known = {example.id: example for example in draw.shots[pool.language]}
+    fitted = _fit_map(read, head, texts, context)
+    return _left_out_states(fitted, [known[shot] for shot in shots], states, texts)
+
+
+def _left_out_states(fitted: FittedMap, examples: Sequence[Example], pooled: Tensor, texts: LanguageTexts) -> Tensor:
+    """Return states of texts ``[N, H]``, mapped by fits that left them out."""
     with torch.no_grad():
-        found: Tensor = head(states.to(own)).float().cpu()
-    return found
+        states: Tensor = fitted.map([example.texts[0] for example in examples], pooled)
+    if fitted.left_out is None:
+        return states
+    rows = {normalise(target.texts[0]): row for (_, target), row in zip(texts.mapped, fitted.left_out, strict=False)}
+    return torch.stack([rows.get(normalise(e.texts[0]), state) for e, state in zip(examples, states, strict=True)])
 
 
 def _targets(read: Sequence[Tensor], texts: LanguageTexts, context: Context) -> Tensor:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core.progress import Reporter
 from ..core.records import Trial
-from ..model.heads.linear import Labelled, LinearHead, fit_head
+from ..model.heads.linear import STRENGTHS, Labelled, LinearHead, fit_head, join, select
 from ..model.network import Network
 from ..model.prediction import predict_rows
 from ..model.standardiser import Standardiser
@@ -20,9 +20,16 @@ from ..tasks.kinds import Kind
 from ..tasks.kinds.classification import class_weights
 from ..tasks.material import Materials
 from .batches import Order, Pool
+from .ensembling import Read, states_of_shots
 from .evaluation import validation
 from .frozen_head import Before, from_logistic_head, head_settings, is_trained, keep_labelled, train_frozen_head
-from .pools import Context
+from .pools import Context, TrialPools
+
+SHOT_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""How much a mapped shot may count in the head, where a source example counts 1."""
+
+FOLDS = 5
+"""Of the shots, in each of which some are predicted by heads that did not see them."""
 
 
 def fit_frozen_head(
@@ -99,38 +106,87 @@ def weights_of_classes(source: Pool, targets: Sequence[Pool], context: Context) 
     return class_weights(known, len(kind.labels), balanced=context.recipe.train.class_balanced)
 
 
-def retrain_last_layer(
-    model: Network, source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context
-) -> None:
+def retrain_last_layer(model: Network, pools: TrialPools, context: Context) -> None:
     """Fit the head to the adapted states of all labels of the draw (last-layer retraining).
 
     Args:
         model: After training; its head is written to.
-        source: Pool of the source language.
-        targets: Pools of the target languages.
-        standardiser: Of the frozen states of the source language.
+        pools: What the trial learns from.
         context: What all trials share.
     """
-    materials, pools, recipe = context.materials, context.pools, context.recipe
-    strength = recipe.train.last_layer_strength
-    if not is_last_layer_retrained(materials.task.kind, recipe.train) or strength is None:
+    if not is_last_layer_retrained(context.materials.task.kind, context.recipe.train):
         return
-    labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
-    states = [predict_rows(model, pool.encoded, list(known), pool.language)[1] for pool, known in labelled]
-    language = materials.task.source_language
-    dev_ids = [example.id for example in materials.dev]
-    dev = predict_rows(model, pools[language, "dev"], dev_ids, language)[1]
-    head = fit_head(
-        Labelled(torch.cat(states), _classes(labelled)),
-        Labelled(dev, _dev_targets(materials)),
-        standardiser=standardiser,
+    head = fit_last_layer(partial(predict_rows, model), model.adaptation.head, pools, context)
+    head.write_to(model.adaptation.head)
+
+
+def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Context) -> LinearHead:
+    """Fit a head to states of all labels of the draw; those of shots are mapped, where their language has a map.
+
+    How much a mapped shot counts is chosen by cross-validation on the shots themselves.
+
+    Args:
+        read: Reads texts with the network as it is: frozen, or adapted.
+        head: The head as it is, whose weights say what maps are kept of.
+        pools: What the trial learns from.
+        context: What all trials share.
+    """
+    materials, train = context.materials, context.recipe.train
+    language, source = materials.task.source_language, pools.source
+    dev = read(context.pools[language, "dev"], [example.id for example in materials.dev], language)[1]
+    shots = [
+        Labelled(states_of_shots(read, head, pool, pools.draw, context), _classes([(pool, pool.targets)]))
+        for pool in pools.targets
+        if pool.labelled
+    ]
+    fit = partial(
+        fit_head,
+        dev=Labelled(dev, _dev_targets(materials)),
+        standardiser=pools.standardiser,
         classes=len(materials.task.labels),
-        balanced=recipe.train.class_balanced,
-        strengths=(strength,),
-        weights=[1.0 if pool is source else recipe.train.shot_weight for pool, known in labelled for _ in known],
+        balanced=train.class_balanced and train.num_train_epochs > 0,
+        strengths=STRENGTHS if train.last_layer_strength is None else (train.last_layer_strength,),
         calibrated=True,
     )
-    head.write_to(model.adaptation.head)
+    own = Labelled(read(source.encoded, list(source.targets), language)[1], _classes([(source, source.targets)]))
+    weight = train.shot_weight
+    if context.recipe.map and shots:
+        group = {example.id: example.group for examples in pools.draw.shots.values() for example in examples}
+        groups = [group[shot] for pool in pools.targets for shot in pool.targets]
+        weight = choose_shot_weight(fit, own, join(shots), groups)
+    return fit(join([own, *shots]), weights=_weights(own, shots, weight))
+
+
+def choose_shot_weight(
+    fit: Callable[..., LinearHead], source: Labelled, shots: Labelled, groups: Sequence[str]
+) -> float:
+    """Return the weight of a shot with which heads that did not see it predict it best, where a source example has 1.
+
+    Args:
+        fit: As :func:`lingraft.model.heads.linear.fit_head`, with all but the examples and their ``weights``.
+        source: Labelled source-language examples.
+        shots: Those of all target languages.
+        groups: Of the shots; translations of each other have the same, and are held out together.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    count = len(set(groups))
+    folds = list(GroupKFold(min(FOLDS, count)).split(groups, groups=groups)) if count > 1 else []
+
+    def loss(weight: float) -> float:
+        total = 0.0
+        for known, held_out in folds:
+            seen, asked = select(shots, known), select(shots, held_out)
+            head = fit(join([source, seen]), weights=_weights(source, [seen], weight))
+            logits, targets = head.logits(asked.pooled), torch.tensor(asked.targets)
+            total += nn.functional.cross_entropy(logits, targets, reduction="sum").item()
+        return total
+
+    return min(SHOT_WEIGHTS, key=loss) if folds else SHOT_WEIGHTS[0]
+
+
+def _weights(source: Labelled, shots: Sequence[Labelled], weight: float) -> list[float]:
+    return [1.0] * len(source.targets) + [weight for one in shots for _ in one.targets]
 
 
 def choose_threshold(model: Network, context: Context) -> None:
@@ -154,7 +210,8 @@ def choose_threshold(model: Network, context: Context) -> None:
 
 def is_last_layer_retrained(kind: Kind, settings: TrainSettings) -> bool:
     """Return whether the last layer is retrained: where its outputs are logits of classes."""
-    return kind.class_logits and settings.last_layer_strength is not None
+    trained = settings.num_train_epochs > 0
+    return kind.class_logits and (settings.last_layer_strength is not None or not trained)
 
 
 def _dev_targets(materials: Materials) -> list[int]:

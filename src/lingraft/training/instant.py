@@ -6,7 +6,9 @@ Every run that fits maps reports it beside the frozen head, for it takes seconds
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from ..backbones.encoding import Encoded
@@ -15,6 +17,7 @@ from ..model.adaptation import Adaptation
 from ..model.heads import build_head
 from .ensembling import fit_ensembles
 from .frozen_head import Answer, Before
+from .head_fits import fit_last_layer
 from .pools import Context, TrialPools
 
 
@@ -28,7 +31,13 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
     adaptation = Adaptation(None, None, frozen)
 
     def read(encoded: Encoded, ids: Sequence[str], language: str) -> tuple[list[Tensor], Tensor]:
-        return head.logits(encoded, ids, language), encoded.pooled(ids)
+        pooled = encoded.pooled(ids)
+        with torch.no_grad():
+            return list(frozen(pooled)), pooled
+
+    untrained = recipe.train.model_copy(update={"num_train_epochs": 0, "last_layer_strength": None})
+    alone = replace(context, recipe=recipe.model_copy(update={"train": untrained}))
+    fit_last_layer(read, frozen, pools, alone).write_to(frozen)
 
     for language, ensemble in fit_ensembles(read, frozen, pools, context).items():
         adaptation.add_ensemble(language, ensemble)

@@ -174,7 +174,7 @@ def _train(
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
     """Retrain the last layer, and fit the map and the n-gram classifier of each language."""
-    retrain_last_layer(model, pools.source, pools.targets, pools.standardiser, context)
+    retrain_last_layer(model, pools, context)
     choose_threshold(model, context)
     if not isinstance(model.adaptation, Adaptation) or not context.materials.task.kind.class_logits:
         return

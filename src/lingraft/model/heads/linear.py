@@ -14,7 +14,7 @@ sentences of one. A temperature chosen on the development set sets its confidenc
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,17 @@ class Labelled:
 
     pooled: Tensor
     targets: list[int]
+
+
+def join(parts: Sequence[Labelled]) -> Labelled:
+    """Put several one after the other."""
+    return Labelled(torch.cat([one.pooled for one in parts]), [target for one in parts for target in one.targets])
+
+
+def select(labelled: Labelled, rows: Iterable[int]) -> Labelled:
+    """Return some rows, in their order."""
+    chosen = [int(row) for row in rows]
+    return Labelled(labelled.pooled[chosen], [labelled.targets[row] for row in chosen])
 
 
 def fit_head(
