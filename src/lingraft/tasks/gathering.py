@@ -15,16 +15,16 @@ from itertools import product
 from ..core.errors import ConfigError, DataError, Faults
 from ..core.records import GOLD, Example, PairExample, ParallelPair, Shots
 from ..data.augmentation import Generator, augmentation
-from ..data.labels import ask_of_numbers, count_labels
 from ..data.languages import canonical, describe_unlisted
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
-from ..data.sampling import draw_of_one_language, draw_shots, rank, split_groups
+from ..data.sampling import draw_of_one_language, rank, split_groups
 from ..data.text import normalise
 from ..recipe.settings import ParallelSettings, Recipe
 from . import Task, tasks
 from .folds import describe_tests, with_folds
+from .labelled_draws import doubting_labels, refuse_missing_classes, shots_of
 from .material import GIVEN, Draw, Materials, Pair, is_labelled
 from .repeats import refuse_repeats
 
@@ -197,34 +197,17 @@ def _draw(
     labelled = [example for example in training if keep_all or example.group not in paired]
     if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
         labelled = _at_most(recipe.shots.source_examples, labelled, draw)
-    classes = set(task.kind.classes)
-    if not task.target_languages:
-        labelled = draw_of_one_language(labelled, k, draw, per_class=bool(classes))
-    missing = classes - {str(example.gold) for example in labelled}
-    if not labelled and not classes:
-        raise DataError(f"draw {draw} leaves no labelled {task.source_language} example; give more examples")
-    if missing:
-        raise DataError(
-            f"draw {draw} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
-            f"{len(training)} training examples that are not evaluated on, {len(paired)} went into pairs; give more "
-            "examples, ask for fewer parallel.pairs, or set parallel.labelled"
-            + (f". Besides, {asked}" if (asked := _ask_of_numbers(task)) else "")
-        )
-    shots = {}
-    for language, examples in targets.items():
-        # Shots come from B where the task gives the pairs: A is what the source language labels.
-        pool = [example for example in examples if not paired or example.group in paired]
-        if k not in (0, "all") and (gone := classes - {str(example.gold) for example in pool}):
-            raise DataError(
-                f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots from; "
-                "add some, or set shots.k to 0"
-            )
-        shots[language] = tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
+    # Shots come from B where the task gives the pairs: A is what the source language labels.
+    pools = {
+        language: [example for example in examples if not paired or example.group in paired]
+        for language, examples in targets.items()
+    }
+    with doubting_labels(task, targets if k else ()):
+        if not task.target_languages:
+            labelled = draw_of_one_language(labelled, k, draw, per_class=bool(task.kind.classes))
+        refuse_missing_classes(task, labelled, draw, len(training), len(paired))
+        shots = {language: shots_of(task, language, pool, k, draw) for language, pool in pools.items()}
     return Draw(k, draw, tuple(labelled), shots, pairs)
-
-
-def _ask_of_numbers(task: Task) -> str:
-    return ask_of_numbers(count_labels(task.examples(task.source_language, "train")))
 
 
 def _at_most(count: int, examples: Sequence[Example], draw: int) -> list[Example]:
