@@ -13,7 +13,7 @@ from attack.record import record
 from attack.sample import TIMES
 from invented import TARGET, TRANSLATION, write_world
 from lingraft.core.errors import ConfigError
-from lingraft.experiments.methods import list_methods
+from lingraft.experiments.possible import check_comparison
 from lingraft.recipe.parsing import draft_recipe, parse_recipe, read_recipe
 from lingraft.recipe.settings import BackboneSettings
 from lingraft.runs.plan import plan
@@ -107,7 +107,11 @@ def check(recipe, known=(), *, tiny=None):
     if recipe.backbone.checkpoint == BackboneSettings().checkpoint:  # loading its tokenizer takes what it takes
         backbone = recipe.backbone.model_copy(update={"checkpoint": str(tiny)})
         recipe = recipe.model_copy(update={"backbone": backbone})
-    plan(recipe, lambda settings: settings.compare and list_methods(settings), lambda width: RATES, known)
+
+    def measure(width):
+        return RATES
+
+    plan(recipe, lambda settings, found: settings.compare and check_comparison(settings, found), measure, known)
 
 
 def one_by_one(read):

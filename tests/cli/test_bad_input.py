@@ -306,3 +306,16 @@ def test_predicting_without_a_run_says_what_to_give(refused, tmp_path):
     """`lingraft predict` on a folder without a run says so."""
     (tmp_path / "texts.txt").write_text("bako\n", encoding="utf-8")
     assert "folder of a finished run" in refused("predict", tmp_path, tmp_path / "texts.txt")
+
+
+def test_check_says_that_there_is_nothing_to_go_on_from(own_data, refused):
+    """A folder alone is not a finished run; a long run would find that out when all is encoded."""
+    (own_data / "runs").mkdir()
+    said = refused("check", own_data / "recipe.yaml", f"train.continue_from={own_data / 'runs'}")
+    assert f"there is no {own_data / 'runs'}/adaptation.safetensors; give the folder of a finished run" in said
+
+
+def test_the_folder_of_a_comparison_is_told_apart_from_a_run_s(tmp_path, refused):
+    """Its page is made by another command, and its methods have folders of their own."""
+    (tmp_path / "comparison.json").write_text("{}", encoding="utf-8")
+    assert "holds a comparison, whose page is written again by: lingraft compare RECIPE" in refused("report", tmp_path)

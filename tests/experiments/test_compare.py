@@ -20,11 +20,13 @@ from lingraft.core.progress import Advance
 from lingraft.experiments.compare import compare
 from lingraft.experiments.cost import estimates
 from lingraft.experiments.methods import built_in_methods, list_methods
+from lingraft.experiments.possible import describe_left_out, settle_methods
 from lingraft.experiments.processes import start_worker, work
 from lingraft.experiments.worker import chosen_rate, run_method
 from lingraft.recipe.comparison import METHODS, CompareSettings
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.comparison import _sharing, blocks, read_comparison
+from lingraft.results.method_schemas import COMPARISON
 from lingraft.results.pages.comparison_markdown import finding, page_text, table_rows, write_comparison_page
 from lingraft.results.wording import duration
 from lingraft.runs.folder import open_run_folder
@@ -163,15 +165,58 @@ def test_a_variants_preset_lies_over_the_recipe_and_under_its_own_keys(world, ti
 )
 def test_methods_that_align_are_refused_where_nothing_can_be_aligned(world, change):
     """They would train something else under their name; the error has the list of methods to write instead."""
-    found = {"parallel": {"files": str(world / "pairs.{language}.tsv")}, "compare": {}} | change
+    named = ["top-k", "lora+alignment", "full+alignment", "paper", "lingraft"]
+    found = {"parallel": {"files": str(world / "pairs.{language}.tsv")}, "compare": {"methods": named}} | change
     with pytest.raises(ConfigError) as caught:
         list_methods(world_recipe(world, **found))
-    rest = [name for name in METHODS if name not in ("lora+alignment", "full+alignment", "paper")]
     assert caught.value.problems == [
         "compare.methods: lora+alignment, full+alignment, paper need parallel text and an alignment loss; leave them "
-        f"out: methods: [{', '.join(rest)}]"
+        "out: methods: [top-k, lingraft]"
     ]
-    assert [one.name for one in list_methods(world_recipe(world, **found | {"compare": {"methods": rest}}))] == rest
+
+
+@pytest.mark.parametrize("compared", [None, {"variants": {"small": {"prompt": None}}}], ids=["no block", "a variant"])
+def test_who_names_no_methods_gets_those_that_are_possible(world, tiny_checkpoint, compared):
+    """Nothing can be aligned in one language: three methods are left out of all, with the reason in one line."""
+    alone = {"name": "classification", "language": SOURCE, "files": {"train": f"{SOURCE}.train.csv"}}
+    alone |= {"fields": {"text": "sentence", "label": "topic"}, "data_dir": str(world)}
+    found = world_recipe(world, task=alone, compare=compared, backbone={"checkpoint": str(tiny_checkpoint)})
+    settled, left_out = settle_methods(found)
+    aligned = ("lora+alignment", "full+alignment", "paper")
+    assert describe_left_out(left_out) == (
+        "not compared: lora+alignment, full+alignment, paper (needs parallel text and an alignment loss)"
+    )
+    names = [*METHODS[:-1], *(compared or {}).get("variants", ()), METHODS[-1]]
+    assert [one.name for one in list_methods(settled)] == [name for name in names if name not in aligned]
+    assert list_methods(parse_recipe(settled.model_dump(mode="json", by_alias=True)))  # what a worker is given
+
+
+def test_a_method_that_the_checkpoint_does_not_allow_is_left_out(world, tiny_checkpoint):
+    """A loss on low states goes with a prompt at the input; LoRA above the cut has no part in them."""
+    low = {"prompt": {"name": "input", "length": 2}, "adapter": None, "alignment": [{"name": "mse", "layer": 1}]}
+    pairs = {"parallel": {"files": str(world / "pairs.{language}.tsv")}}
+    found = world_recipe(world, **low, **pairs, backbone={"checkpoint": str(tiny_checkpoint)})
+    left_out = settle_methods(found)[1]
+    assert list(left_out) == ["lora+alignment"]
+    assert left_out["lora+alignment"].startswith("alignment.0.layer: states after layer 1 are frozen")
+
+
+def test_who_names_a_method_gets_it_or_an_error(world):
+    """Naming is listing, varying, or giving a learning rate; nothing of that is left out in silence."""
+    named = [{"methods": ["paper"]}, {"variants": {"paper": {"prompt": None}}}, {"learning_rates": {"paper": [0.1]}}]
+    for compared in named:
+        settled, left_out = settle_methods(world_recipe(world, compare=compared))
+        assert "paper" not in left_out
+        with pytest.raises(ConfigError, match="paper"):
+            list_methods(settled)
+
+
+def test_all_methods_are_possible_whatever_balances_the_gradients(world, tiny_checkpoint):
+    """Full fine-tuning that aligns nothing has nothing to balance, and sequential training would refuse to."""
+    found = {"parallel": {"files": str(world / "pairs.{language}.tsv")}, "train": {"balance": 0.5}}
+    settled, left_out = settle_methods(world_recipe(world, **found, backbone={"checkpoint": str(tiny_checkpoint)}))
+    assert left_out == {}
+    assert {one.name: one.recipe.train.balance for one in list_methods(settled)}["full-sequential"] is None
 
 
 def test_a_method_that_takes_the_recipes_losses_needs_some(world, tiny_checkpoint, tmp_path):
@@ -234,7 +279,7 @@ def compared(world, tiny_checkpoint, tmp_path_factory):
         patch.setenv("LINGRAFT_CACHE", str(output / "cache"))
         for one in list_methods(found):
             run_method(one, found)
-    lingraft.experiments.compare._collect(output, found, list_methods(found))
+    lingraft.experiments.compare._collect(output, found, list_methods(found), {})
     return output, found
 
 
@@ -265,6 +310,16 @@ def test_trained_parameters_count_the_head(compared):
     assert trained["peft-prefix"] == 20 * 2 * width * layers + head
     assert trained["peft-lora"] == layers * 2 * 2 * 8 * width + head  # queries and values
     assert trained["full-joint"] == trained["full-sequential"] == trained["full+alignment"] > trained["top-k"]
+
+
+def test_what_is_left_out_is_a_method_without_numbers(compared, tmp_path):
+    """The page says why it is absent, as it does of what was tried in vain."""
+    found = compared[1]
+    lingraft.experiments.compare._collect(tmp_path, found, list_methods(found)[:1], {"paper": "needs translations"})
+    (tried, absent) = read_object(tmp_path / "comparison.json", COMPARISON)["methods"]
+    assert tried["name"] == "frozen-head"
+    about = "one input prompt, mean squared error, everything frozen"
+    assert absent == {"name": "paper", "about": about, "impossible": "needs translations"}
 
 
 def test_steps_are_those_of_the_optimiser(compared):
@@ -629,6 +684,8 @@ def test_a_run_and_a_comparison_do_not_share_a_folder(world, tiny_checkpoint, tm
     """Each says to give it a folder of its own."""
     wanted = small_comparison(world, tiny_checkpoint, tmp_path / "out")
     quick_compare(wanted)
+    with pytest.raises(RunError, match="holds a method of a comparison; give the run a folder of its own"):
+        run(list_methods(wanted)[0].recipe)
     with pytest.raises(RunError, match="holds a comparison; give the run a folder of its own"):
         run(wanted.model_copy(update={"compare": None}))
     other = wanted.model_copy(update={"output_dir": tmp_path / "run"})

@@ -15,8 +15,9 @@ from identities import identity_of
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.walk import states_at
 from lingraft.core.errors import CheckpointError, WriteError
+from lingraft.core.files import write_json
 from lingraft.model.adaptation import build_adaptation
-from lingraft.model.checkpoint import continue_from, load_adaptation, read_identity, save_adaptation
+from lingraft.model.checkpoint import adaptation_path, continue_from, load_adaptation, read_identity, save_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
@@ -105,6 +106,67 @@ def test_a_run_goes_on_from_another(saved, adaptation, identity, tiny_backbone, 
         continue_from(tmp_path, new, replace(identity, cut=2), tiny_backbone)
 
 
+def test_a_method_of_a_comparison_is_a_run_to_go_on_from(saved, adaptation, identity, tiny_backbone, tmp_path):
+    """Its parts are those of its first trial."""
+    method = {"name": "m", "about": "", "trials": ["k1-draw0-seed1"], "trainable_parameters": 1, "peak_bytes": None}
+    method |= {"seconds": {"k1-draw0-seed1": 1.0}, "labels": {"k1-draw0-seed1": "x"}}
+    write_json(
+        tmp_path / "m" / "method.json", method | {"learning_rate": {"setting": None, "value": None, "tried": {}}}
+    )
+    place = tmp_path / "m" / "trials" / "k1-draw0-seed1" / "adaptation.safetensors"
+    place.parent.mkdir(parents=True)
+    saved.rename(place)
+    assert adaptation_path(tmp_path / "m") == place
+    before = {name: value.clone() for name, value in adaptation.state_dict().items()}
+    torch.nn.init.zeros_(adaptation.head.weight)
+
+    continue_from(tmp_path / "m", adaptation, identity, tiny_backbone)
+
+    assert all(torch.equal(value, before[name]) for name, value in adaptation.state_dict().items())
+
+
+def test_what_has_no_trained_parts_of_its_own_is_told_apart(tmp_path):
+    """A comparison names its methods, a recipe is a file; a folder whose name has a dot is a folder."""
+    for name in ("b", "a"):
+        write_json(tmp_path / "compared" / name / "method.json", {})
+    with pytest.raises(CheckpointError, match=r"holds a comparison; give the folder of one of its methods, .* a, b$"):
+        adaptation_path(tmp_path / "compared")
+    (tmp_path / "recipe.yaml").touch()
+    with pytest.raises(CheckpointError, match=r"recipe\.yaml is a file, .*give the folder of a finished run"):
+        adaptation_path(tmp_path / "recipe.yaml")
+    assert adaptation_path(tmp_path / "run.v2") == tmp_path / "run.v2" / "adaptation.safetensors"
+    assert adaptation_path(tmp_path / "a.safetensors") == tmp_path / "a.safetensors"
+
+
+def test_parts_that_peft_made_are_nothing_to_go_on_from(saved, adaptation, identity, tiny_backbone):
+    """Its head alone would be taken, without what it was trained behind."""
+    save_adaptation(saved, adaptation, replace(identity, prompt=None))
+    with pytest.raises(CheckpointError, match="holds a prompt that PEFT made"):
+        continue_from(saved.parent, adaptation, replace(identity, prompt=None), tiny_backbone)
+
+
+@pytest.mark.parametrize(
+    ("part", "cure"), [("head.bias", "make the settings of task, prompt"), ("unfrozen.x", "freeze the same layers")]
+)
+def test_what_a_run_lacks_to_go_on_from_is_said_with_its_cure(
+    saved, adaptation, identity, tiny_backbone, tmp_path, part, cure
+):
+    """Of a part it is the part's settings, of a copy of the backbone's parameters the layers that are trained."""
+    tensors = load_file(saved) | {"unfrozen.x": torch.zeros(1)}
+    with safe_open(saved, framework="pt") as file:
+        save_file({name: one for name, one in tensors.items() if name != part}, saved, metadata=file.metadata())
+    adaptation.unfrozen["x"] = torch.nn.Parameter(torch.zeros(1))
+    with pytest.raises(CheckpointError, match=f"has nothing for {part}; {cure}"):
+        continue_from(saved.parent, adaptation, identity, tiny_backbone)
+
+
+def test_a_run_of_other_shapes_is_nothing_to_go_on_from(saved, adaptation, identity, tiny_backbone, tmp_path):
+    """Whatever made them differ, the tensor is named with both."""
+    adaptation.head = LinearClassifier(24, 4)
+    with pytest.raises(CheckpointError, match=r"head\.weight of shape \(3, 24\), and this recipe one of \(4, 24\)"):
+        continue_from(saved.parent, adaptation, identity, tiny_backbone)
+
+
 def test_only_trained_tensors_are_in_the_file(saved, adaptation, tiny_backbone):
     """Neither a name nor a number of the backbone is stored."""
     tensors = load_file(saved)
@@ -187,6 +249,25 @@ def test_missing_tensors_are_reported(saved, tiny_backbone, adaptation, identity
     save_adaptation(saved, adaptation, identity)
     with pytest.raises(CheckpointError, match=r"(?s)does not hold the tensors that its recipe promises.*head\.bias"):
         load_adaptation(saved, tiny_backbone)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("unfrozen.x", "holds 'unfrozen.x', a copy of a parameter that .* does not have"),
+        ("unfrozen.layers/9/output/weight", "'unfrozen.layers/9/output/weight', a copy of a parameter"),
+        ("head.third", "holds 'head.third', which no part that its recipe promises has"),
+        ("x" * 5000, "holds 'x+…x+', which no part"),
+    ],
+)
+def test_a_tensor_that_nothing_has_is_reported_by_its_name(saved, tiny_backbone, name, said):
+    """One that no parameter of the backbone and no part is called by."""
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+    save_file(load_file(saved) | {name: torch.zeros(2)}, saved, metadata=metadata)
+    with pytest.raises(CheckpointError, match=said) as caught:
+        load_adaptation(saved, tiny_backbone)
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("change", [{"no_such_field": 1}, {"labels": None}, None])

@@ -1,6 +1,9 @@
 """Recipes: read, refused with every mistake at once, and written back."""
 
+import io
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +38,18 @@ def written(folder, content):
 
 
 MINIMAL = "task: {name: cldr_names, target_languages: [yor-Latn]}\n"
+
+
+def test_a_recipe_may_come_from_standard_input(monkeypatch):
+    """What is wrong with it is said of that, and a closed one is no traceback."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(MINIMAL.encode())))
+    assert read_recipe(Path("-"), ["seeds=[7]"]) == parsed(["seeds=[7]"])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"task: {name: cldr_nam}\nseeds: [x\n")))
+    with pytest.raises(ConfigError, match=r"standard input: 1 problem\n.*line 2"):
+        draft_recipe(Path("-"))
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ConfigError, match="standard input is closed; give a recipe file"):
+        read_recipe(Path("-"))
 
 
 def test_defaults_fill_in_what_is_left_out():

@@ -105,3 +105,21 @@ def test_a_comparison_knows_its_languages(tmp_path):
     write_json(tmp_path / "comparison.json", {"data": data, "reference": "m", "epochs": 1, "methods": [method]})
     with pytest.raises(RunError, match=r"comparison\.json: data\.languages: nothing about yor-Latn"):
         read_comparison(tmp_path)
+
+
+@pytest.mark.parametrize("read", [read_run, read_comparison], ids=["a run", "a comparison"])
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("run.json", '{"format": 1, "lingraft": "0.1.0", "mea', "run.json: expected JSON, but EOF while parsing"),
+        ("run.json", {"meaning": 1}, "run.json: lingraft: Field required"),
+        ("recipe.yaml", "%YAML 1.2\n---\nseeds:\n- 1\noutput_dir: ru", "recipe.yaml ends amid the recipe"),
+    ],
+)
+def test_what_says_what_a_folder_is_must_be_whole(tmp_path, read, name, content, said):
+    """Whoever reads the folder notices, and says what can be done: nothing writes it again."""
+    (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    with pytest.raises(RunError) as refused:
+        read(tmp_path)
+    assert str(refused.value).startswith(f"{tmp_path / said}")
+    assert str(refused.value).endswith("put it back from a copy, or run the recipe into another output_dir")

@@ -9,6 +9,7 @@ from invented import SOURCE, TARGET, labelled_texts, world_recipe, write_csv, wr
 from lingraft.core.errors import DataError, LingraftError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.progress import Reporter
+from lingraft.experiments.possible import check_comparison
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.comparison import blocks, read_comparison
 from lingraft.results.pages import write_pages
@@ -182,12 +183,15 @@ def test_nothing_is_scored_again_without_a_test_set(crossed):
 
 
 def test_a_comparison_needs_a_test_set(twi, tiny_checkpoint, tmp_path):
-    """Methods are not cross-validated."""
+    """Methods are not cross-validated; which is said once, before any of them is begun, and by a check."""
     wanted = recipe(
         twi, tiny_checkpoint, tmp_path / "all", "compare.methods=[lingraft]", train="train.csv", dev="dev.csv"
     )
-    with pytest.raises(LingraftError, match="a comparison needs a test set with labels in twi-Latn"):
-        quick_compare(wanted)
+    said = "^a comparison needs a test set with labels in twi-Latn"
+    with pytest.raises(LingraftError, match=said):
+        quick_compare(wanted, start=lambda *rest: pytest.fail("nothing is begun"))
+    with pytest.raises(LingraftError, match=said.removeprefix("^")):
+        plan(wanted, check_comparison)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,11 @@ def test_where_a_run_computes_may_change(tmp_path, override):
     [
         ("train.learning_rate=0.5", "train.learning_rate is 0.002 there and 0.5 now"),
         ("train.num_train_epochs=2", "train.num_train_epochs is 6 there and 2 now"),
-        ("prompt=", "prompt"),
+        ("prompt=", "prompt is {"),
+        ("prompt=", "} there and null now"),
+        ("task.target_languages=[]", "task.target_languages is ['yor-Latn'] there and [] now"),
+        ("task.target_languages=[yor-Latn, ibo-Latn]", "is ['yor-Latn'] there and ['yor-Latn', 'ibo-Latn'] now"),
+        ("task.target_languages=[ibo-Latn]", "task.target_languages.0 is 'yor-Latn' there and 'ibo-Latn' now"),
         ("adapter.width=5", "adapter.width is 32 there and 5 now"),
         ("task.fields.text=other", "task.fields.text is 'sentence' there and 'other' now"),
     ],
@@ -237,7 +241,7 @@ def test_a_recipe_of_an_older_version_is_refused_by_what_it_lacks(tmp_path):
     del older["train"]["warmup_share"]
     YAML(typ="safe", pure=True).dump(older, tmp_path / "recipe.yaml")
 
-    assert changed_settings(tmp_path, now) == ["train.warmup_share is None there and 0.1 now"]
+    assert changed_settings(tmp_path, now) == ["train.warmup_share is null there and 0.1 now"]
 
 
 def test_another_meaning_of_a_training_is_refused(tmp_path):

@@ -346,7 +346,7 @@ WRONG = {
     ],
     "tagging": [
         (["ula", 5], "tagging takes a text or a list of words"),
-        (None, "tagging takes a text or a list of words, got 'None'"),
+        (5, "tagging takes a text or a list of words, got '5'"),
         ({"tokens": ["ula"]}, "text 2 of 2: there is no column 'text' (for `text`); its columns are tokens"),
     ],
     "choice": [

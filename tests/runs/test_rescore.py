@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from identities import identity_of
-from lingraft.core.errors import DataError
+from lingraft.core.errors import DataError, RunError
 from lingraft.core.records import Prediction
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.runs import rescore
@@ -95,6 +95,14 @@ def test_the_run_s_own_task_is_scored_in_all_its_languages(nusax, trained):
     assert {(s.language, part) for part, s in scores} == {
         ("eng-Latn", "task part alone"), ("ace-Latn", "language and task part"),
     }  # fmt: skip
+
+
+def test_what_was_trained_without_its_recipe_is_not_scored(trained):
+    """As in the folder of one trial: what it was tested on stands in the run's."""
+    folder = trained(Stub("classification", ("good", "bad"), lambda example: "good"))
+    (folder / "recipe.yaml").unlink()
+    with pytest.raises(RunError, match=r"no .*recipe\.yaml, which says what to score on; give the folder of the run"):
+        rescore.rescore(folder, None, "test", quiet=True)
 
 
 def test_a_limit_takes_the_same_examples_every_time(nusax, trained):

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SystemExit as end:
         if end.code in EXIT_CODES:
             Terminal(stderr=True, soft_wrap=True).print(
-                "stopped; what a run has finished is kept, and `lingraft run` continues from there"
+                "stopped; what a run or a comparison has finished is kept, and the same command again continues it"
             )
         raise
     except OSError as error:

@@ -21,6 +21,8 @@ def report(
     """Write the report, the model card and other pages of a run again, from its files."""
     from ..results.pages import LAST, pages, write_page
 
+    if (folder / "comparison.json").is_file():
+        raise RunError(f"{folder} holds a comparison, whose page is written again by: lingraft compare RECIPE")
     if not (folder / "summary.json").is_file():
         raise RunError(f"{folder} is no run that came to its end; finish it with: lingraft run RECIPE")
     for name in pages:

@@ -16,6 +16,7 @@ from .terminal import Overrides, Quiet, RecipePath, console
 if TYPE_CHECKING:
     from ..recipe.settings import Recipe
     from ..results.findings import Estimate, Result
+    from ..tasks.material import Materials
 
 
 def init(
@@ -47,13 +48,15 @@ def init(
 
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
-    from ..experiments.methods import list_methods
+    from ..experiments.possible import check_comparison, describe_left_out
     from ..recipe.parsing import draft_recipe
     from ..runs.plan import plan
 
-    def compared(settings: Recipe) -> None:
+    left_out: dict[str, str] = {}
+
+    def compared(settings: Recipe, materials: Materials | None) -> None:
         if settings.compare is not None:
-            list_methods(settings)
+            left_out.update(check_comparison(settings, materials))
 
     settings, known = draft_recipe(recipe, overrides or [])
     found = plan(settings, compared, known=known)
@@ -73,6 +76,8 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     print_table(title, columns, found.languages)
     for line in found.lines:
         console.print(line)
+    if left_out:
+        console.print(describe_left_out(left_out))
     for line in found.warnings:
         console.print(as_text("warning:", "yellow"), as_text(line))
 

@@ -13,7 +13,7 @@ from ..core.terminal_text import Terminal
 
 console = Terminal(soft_wrap=not sys.stdout.isatty())
 
-RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
+RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file; - for standard input.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, e.g. train.learning_rate=1e-3.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and warnings.")]
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `lingraft run` wrote.")]

@@ -6,14 +6,14 @@ module imports no torch, so that yesterday's scores become a report on any lapto
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import TypeAdapter
+
+from .shots import Shots
 
 if TYPE_CHECKING:
     import torch
@@ -335,15 +335,6 @@ class Prediction:
     abstained: bool = False
 
 
-Shots = int | Literal["all"]
-"""Labelled examples per class that are learnt from in a target language; ``all`` that there are, as they are."""
-
-
-def order_of_shots(shots: Shots) -> float:
-    """Return what numbers of shots are sorted by: ``all`` is the most."""
-    return math.inf if shots == "all" else shots
-
-
 @dataclass(frozen=True, slots=True)
 class Score:
     """One number, with all that is needed to compare it with another.
@@ -379,12 +370,6 @@ class Trial:
     def name(self) -> str:
         """Folder name, e.g. ``k5-draw0-seed1``."""
         return f"k{self.k}-draw{self.draw}-seed{self.seed}"
-
-
-def shots_in(trial: str) -> Shots:
-    """Return the shots in a trial's name; 0 where it says none."""
-    found = re.match(r"k(\d+|all)-", trial)
-    return 0 if found is None else "all" if found[1] == "all" else int(found[1])
 
 
 def as_json(example: Example) -> dict[str, Any]:

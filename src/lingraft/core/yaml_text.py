@@ -7,9 +7,11 @@ out are keys and values, lists, texts, numbers, true, false and null.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
@@ -19,6 +21,8 @@ from ruamel.yaml.reader import ReaderError
 
 from .errors import ConfigError, shown
 from .yaml_mistakes import explain_mistake
+
+STANDARD_INPUT = Path("-")
 
 MAX_CHARACTERS = 200_000
 """The longest recipes of ours have four thousand."""
@@ -47,14 +51,17 @@ _PlainConstructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor
 def read_yaml_file(path: Path) -> Any:
     """Return what a file of YAML says, see :func:`load_yaml`; no more of it is read than the bounds allow.
 
+    Args:
+        path: The file; ``-`` is standard input.
+
     Raises:
         ConfigError: It cannot be read, is no UTF-8, or no YAML within the bounds.
     """
     try:
-        with path.open("rb") as stream:
+        with _opened(path) as stream:
             found = stream.read(4 * MAX_CHARACTERS + 1)
         if len(found) > 4 * MAX_CHARACTERS:
-            raise ConfigError([TOO_LONG], str(path))
+            raise ConfigError([TOO_LONG], name_of(path))
         text = found.decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError([f"there is no file {path}; write one with: lingraft init {path}"]) from None
@@ -63,8 +70,26 @@ def read_yaml_file(path: Path) -> Any:
     except OSError as error:
         raise ConfigError([f"{path} cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8"]) from None
-    return load_yaml(text, str(path))
+        raise ConfigError([f"{name_of(path)} is not UTF-8 (byte {error.start}); save it as UTF-8"]) from None
+    return load_yaml(text, name_of(path))
+
+
+def name_of(path: Path) -> str:
+    """Return what messages call a file of YAML."""
+    return "standard input" if path == STANDARD_INPUT else str(path)
+
+
+def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
+    """Open a file, or take standard input, which stays open.
+
+    Raises:
+        ConfigError: Standard input is closed.
+    """
+    if path != STANDARD_INPUT:
+        return path.open("rb")
+    if sys.stdin is None:
+        raise ConfigError(["standard input is closed; give a recipe file"])
+    return nullcontext(sys.stdin.buffer)
 
 
 def load_yaml(text: str, where: str) -> Any:

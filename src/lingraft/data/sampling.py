@@ -13,7 +13,8 @@ from hashlib import sha256
 from typing import TypeVar
 
 from ..core.errors import ConfigError, DataError
-from ..core.records import Example, Shots
+from ..core.records import Example
+from ..core.shots import Shots
 
 E = TypeVar("E", bound=Example)
 

@@ -6,7 +6,7 @@ so a comparison that was killed continues with the training it was at. Cheap met
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..backbones.encoding import usual_cut
@@ -26,12 +26,15 @@ from ..runs.checks import resolve_cut
 from ..runs.folder import changed_settings, open_run_folder, trials_of
 from ..training.finished import is_finished
 from .cost import estimates
-from .methods import Method, list_methods
+from .methods import Method, built_in_methods, list_methods
+from .possible import describe_left_out, settle_methods
 from .processes import Start, start_worker, work
 
 
 def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, start: Start = start_worker) -> Path:
     """Run every method of a recipe's ``compare`` block, or continue where it stopped; returns the folder.
+
+    Without one all methods are run that are possible.
 
     Args:
         recipe: The recipe.
@@ -43,23 +46,24 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
         LingraftError: With one clear message; what was finished stays finished.
     """
     reporter, output = Reporter(quiet=quiet), recipe.output_dir
+    recipe, left_out = settle_methods(recipe)
     methods = list_methods(recipe)
     with open_run_folder(output, recipe.model_copy(update={"compare": None})):
         if (output / "trials").exists():
             raise RunError(
                 f"{output} holds a run; give the comparison a folder of its own: output_dir={output}-compared"
             )
+        if left_out:
+            reporter.say(describe_left_out(left_out))
         tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
         done = [method for method in methods if _is_done(method, tuning_epochs, reporter)]
         if len(done) < len(methods):
             (output / "README.md").unlink(missing_ok=True)  # a folder that has it is finished
             _run([method for method in methods if method not in done], recipe, reporter, start)
-        _collect(output, recipe, methods)
+        _collect(output, recipe, methods, left_out)
         write_text(output / "README.md", page_text(read_comparison(output), command=command))
     return output
 
-
-# ---- Cost ------------------------------------------------------------------------------------------
 
 # ---- Running ---------------------------------------------------------------------------------------
 
@@ -136,8 +140,8 @@ def _one_per_encoding(methods: Sequence[Method], layers: int) -> Iterator[Method
 # ---- Results ---------------------------------------------------------------------------------------
 
 
-def _collect(output: Path, recipe: Recipe, methods: Sequence[Method]) -> None:
-    """Put together what the methods left: ``scores.jsonl`` and ``comparison.json``.
+def _collect(output: Path, recipe: Recipe, methods: Sequence[Method], left_out: Mapping[str, str]) -> None:
+    """Put together what the methods left, and why others were left out: ``scores.jsonl`` and ``comparison.json``.
 
     Raises:
         RunError: No method was possible.
@@ -155,6 +159,8 @@ def _collect(output: Path, recipe: Recipe, methods: Sequence[Method]) -> None:
         if row["method"] == method.name
     ]
     write_lines(output / "scores.jsonl", rows)
+    about = built_in_methods()
+    absent = [{"name": name, "about": about[name]["about"], "impossible": why} for name, why in left_out.items()]
     data = next(filter(None, (read_object(m.recipe.output_dir / "data.json", DATA) for m in reversed(methods))), {})
     write_json(
         output / "comparison.json",
@@ -164,6 +170,6 @@ def _collect(output: Path, recipe: Recipe, methods: Sequence[Method]) -> None:
             "reference": OURS,
             "epochs": recipe.train.num_train_epochs,
             "compare": settings.model_dump(mode="json"),
-            "methods": facts,
+            "methods": [*facts, *absent],
         },
     )

@@ -21,6 +21,7 @@ from ..runs.timing import EFFICIENCY, STARTING, passes_of, rate_on, trial_second
 from ..runs.workload import Tokenised, Workload
 from ..tasks.material import Materials
 from .methods import Method
+from .possible import refuse_untested
 
 FITTED = 2.0
 """Seconds for what is fitted without gradients."""
@@ -50,6 +51,7 @@ def estimates(methods: Sequence[Method], recipe: Recipe) -> list[Estimate]:
     prefix = recipe.backbone.text_prefix
     prefix = usual_prefix(recipe.backbone.checkpoint) if prefix is None else prefix
     materials = gather_checked(recipe)
+    refuse_untested(materials)
     tokenised = tokenise(materials, load_tokenizer(recipe.backbone.checkpoint), prefix, recipe)
     device, rates = find_device(recipe.device), remembered_rates(stack.width)
     choice = choose_precision(

@@ -65,14 +65,14 @@ def list_methods(recipe: Recipe) -> list[Method]:
         ConfigError: A fragment does not fit the recipe; with the problems of all of them.
     """
     settings: CompareSettings = recipe.compare or CompareSettings()
-    unaligned = [name for name in settings.names if _lacks_pairs(name, recipe, settings)]
+    unaligned = [name for name in settings.names if lacks_pairs(name, recipe, settings)]
     problems = [*_unaligned(unaligned, settings), *_rates_for_nothing(settings)]
     found = []
     for name in settings.names:
         if name in unaligned:
             continue
         try:
-            found.append(_method(name, recipe, settings))
+            found.append(make_method(name, recipe, settings))
         except ConfigError as error:
             problems += [f"compare, {name}: {problem}" for problem in error.problems]
     if problems:
@@ -96,7 +96,7 @@ def _built_in(name: str, settings: CompareSettings) -> str:
     return found
 
 
-def _lacks_pairs(name: str, recipe: Recipe, settings: CompareSettings) -> bool:
+def lacks_pairs(name: str, recipe: Recipe, settings: CompareSettings) -> bool:
     """Return whether a method that is nothing without alignment has nothing to align."""
     if _built_in(name, settings) not in ALIGNED:
         return False
@@ -153,7 +153,12 @@ def _values(name: str, recipe: Recipe, settings: CompareSettings) -> dict[str, A
     return values
 
 
-def _method(name: str, recipe: Recipe, settings: CompareSettings) -> Method:
+def make_method(name: str, recipe: Recipe, settings: CompareSettings) -> Method:
+    """Return a method, or a variant of one, on a recipe.
+
+    Raises:
+        ConfigError: It does not fit the recipe.
+    """
     own = {key: value for key, value in settings.variants.get(name, {}).items() if key != "method"}
     built_in = _built_in(name, settings)
     entry = built_in_methods()[built_in]

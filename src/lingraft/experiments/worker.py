@@ -53,6 +53,7 @@ from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
 from .baselines.prototype import prototype_logits
 from .methods import Method, list_methods
+from .possible import refuse_untested
 
 
 class ImpossibleError(LingraftError):
@@ -85,11 +86,7 @@ def run_method(method: Method, whole: Recipe) -> None:
     """
     context, card, _ = prepare(with_shared_lexicon(method, whole), Relay("encoding"))
     task = context.materials.task
-    if untested := [code for code in task.tested_languages if not context.materials.is_scored(code)]:
-        raise RunError(
-            f"a comparison needs a test set with labels in {', '.join(untested)}: give files.test, or run the recipe "
-            "alone, which cross-validates"
-        )
+    refuse_untested(context.materials)
     if method.network == "prototype" and not task.kind.class_logits:
         raise ImpossibleError(f"prototypes score classes, which the outputs of {task.kind.name} are not")
     if method.network in PEFT:

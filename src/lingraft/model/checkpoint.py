@@ -21,12 +21,15 @@ from torch import Tensor, nn
 from ..backbones import LayerStack, Precision
 from ..backbones.checkpoint_files import first_line
 from ..backbones.loading import Backbone
-from ..core.errors import CheckpointError, ConfigError, LingraftError
+from ..core.errors import CheckpointError, ConfigError, LingraftError, shown
+from ..core.files import read_object
 from ..core.outside import open_regular, parse_object, validate
 from ..core.records import IDS
 from ..recipe.settings import Block
+from ..results.method_schemas import METHOD
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, build_adaptation
+from .heads import SAVED as TEXT_CLASSIFIERS
 from .heads import build_head, restore_text_classifiers
 from .network import shapes_of
 from .tensor_files import write_tensors
@@ -34,10 +37,14 @@ from .tensor_files import write_tensors
 FORMAT = "lingraft-adaptation-1"
 """The form of the file; its number is raised when an older lingraft would misread a newer one's."""
 
+SUFFIX = ".safetensors"
+
 UNFROZEN = "unfrozen."
 """What the names of trained copies of the backbone's own parameters begin with."""
 
 AGAIN = "run the recipe again to train it anew"
+
+SAME = "make the settings of task, prompt and adapter the same"
 
 Text = Annotated[str, Field(max_length=4096)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
@@ -101,6 +108,25 @@ def read_identity(path: Path) -> Identity:
     return _read(path)[1]
 
 
+def adaptation_path(folder: Path | str) -> Path:
+    """Return the file with the trained parts; of a method of a comparison, that of its first training.
+
+    Raises:
+        CheckpointError: It is another file, or the folder of a comparison, which has none of its own.
+    """
+    path = Path(folder).expanduser()
+    if path.suffix == SUFFIX and not path.is_dir():
+        return path
+    if path.is_file():
+        raise CheckpointError(f"{path} is a file, and not one of trained parts; give the folder of a finished run")
+    if methods := sorted(found.parent.name for found in path.glob("*/method.json")):
+        raise CheckpointError(
+            f"{path} holds a comparison; give the folder of one of its methods, which are {', '.join(methods)}"
+        )
+    trained = read_object(path / "method.json", METHOD).get("trials", ())
+    return path.joinpath(*(("trials", trained[0]) if trained else ()), f"adaptation{SUFFIX}")
+
+
 def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identity]:
     """Rebuild a trained adaptation for ``backbone``.
 
@@ -109,13 +135,7 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     """
     tensors, identity = _read(path)
     _check_backbone(path, identity, backbone)
-    for part, described in (("prompt", identity.prompt), ("adapter", identity.adapter)):
-        if described is None and any(name.startswith(f"{part}.") for name in tensors):
-            raise CheckpointError(
-                f"{path} holds a {part} that PEFT made, which only PEFT's own model computes, so it cannot be used for "
-                "predicting or evaluating here; its scores are in the comparison's README.md. To use a method of it, "
-                "give the folder of another one"
-            )
+    _refuse_parts_of_peft(path, tensors, identity)
     try:
         _refuse_broken_promises(path, tensors, identity, backbone)
         adaptation = _build(tensors, identity, backbone.stack)
@@ -134,6 +154,21 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     return adaptation.eval(), identity
 
 
+def _refuse_parts_of_peft(path: Path, tensors: Mapping[str, Tensor], identity: Identity) -> None:
+    """Refuse an adaptation of which a part is not ours to compute.
+
+    Raises:
+        CheckpointError: There is one.
+    """
+    for part, described in (("prompt", identity.prompt), ("adapter", identity.adapter)):
+        if described is None and any(name.startswith(f"{part}.") for name in tensors):
+            raise CheckpointError(
+                f"{path} holds a {part} that PEFT made, which only PEFT's own model computes, so it cannot be used for "
+                "predicting or evaluating here, nor to start from; its scores are in the comparison's README.md. To "
+                "use a method of it, give the folder of another one"
+            )
+
+
 def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity: Identity, backbone: Backbone) -> None:
     """Refuse an adaptation that does not fit its backbone, or lacks what its description promises, by shapes alone.
 
@@ -150,6 +185,11 @@ def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise CheckpointError(f"{path}: {name} holds numbers that are not finite; {AGAIN}")
+    known = {f"{UNFROZEN}{name.replace('.', '/')}" for name, _ in backbone.stack.named_parameters()}
+    if strange := [name for name in tensors if name.startswith(UNFROZEN) and name not in known]:
+        raise CheckpointError(
+            f"{path} holds {shown(strange[0])}, a copy of a parameter that {backbone.name} does not have; {AGAIN}"
+        )
     with torch.device("meta"):
         promised = _build(tensors, identity, shapes_of(backbone.stack)).state_dict()
     for name, expected in promised.items():
@@ -159,6 +199,8 @@ def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity:
                 f"{path} does not hold the tensors that its recipe promises: expected {name} of shape "
                 f"{tuple(expected.shape)}, found {found or 'none'}; {AGAIN}"
             )
+    if more := [name for name in tensors if name not in promised and not name.startswith(f"{TEXT_CLASSIFIERS}.")]:
+        raise CheckpointError(f"{path} holds {shown(more[0])}, which no part that its recipe promises has; {AGAIN}")
 
 
 def _build(tensors: Mapping[str, Tensor], identity: Identity, stack: LayerStack) -> Adaptation:
@@ -189,7 +231,7 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     """Give new parts the values that a finished run learned; those of languages that it did not know keep theirs.
 
     Args:
-        folder: The run.
+        folder: The run, or a method's folder of a comparison.
         adaptation: The new parts.
         own: What they are for.
         backbone: The frozen model.
@@ -197,9 +239,10 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     Raises:
         CheckpointError: The run was for something else, or has other parts.
     """
-    path = folder / "adaptation.safetensors"
+    path = adaptation_path(folder)
     tensors, theirs = _read(path)
     _check_backbone(path, theirs, backbone)
+    _refuse_parts_of_peft(path, tensors, theirs)
     for what in ("kind", "labels", "cut", "prompt", "adapter"):
         there, here = getattr(theirs, what), getattr(own, what)
         if there != here:
@@ -210,7 +253,14 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     values = adaptation.state_dict()
     strange = [name for name in values if name not in tensors and not _of_language(name)]
     if strange:
-        raise CheckpointError(f"train.continue_from: {folder} has nothing for {strange[0]}; freeze the same layers")
+        cure = "freeze the same layers" if strange[0].startswith(UNFROZEN) else SAME
+        raise CheckpointError(f"train.continue_from: {folder} has nothing for {strange[0]}; {cure}")
+    for name, value in values.items():
+        if name in tensors and tensors[name].shape != value.shape:
+            raise CheckpointError(
+                f"train.continue_from: {folder} has {name} of shape {tuple(tensors[name].shape)}, and this recipe one "
+                f"of {tuple(value.shape)}; {SAME}"
+            )
     adaptation.load_state_dict({name: tensors.get(name, value) for name, value in values.items()})
 
 

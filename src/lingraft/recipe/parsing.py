@@ -18,9 +18,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError
 
-from ..core.errors import ConfigError, RunError, shown
+from ..core.errors import ConfigError, shown
 from ..core.registry import Registry, unknown
-from ..core.yaml_text import MAX_DEPTH, load_yaml, read_yaml_file
+from ..core.yaml_text import MAX_DEPTH, load_yaml, name_of, read_yaml_file
 from .presets import with_preset
 from .renamed import take_renamed
 from .settings import Block, ParallelSettings, Recipe
@@ -36,7 +36,7 @@ def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         ConfigError: With all problems at once.
     """
-    return _beside(parse_recipe(read_yaml_file(path), overrides, where=str(path)), path.parent)
+    return _beside(parse_recipe(read_yaml_file(path), overrides, where=name_of(path)), path.parent)
 
 
 def draft_recipe(path: Path, overrides: Iterable[str] = ()) -> tuple[Recipe, list[str]]:
@@ -49,9 +49,9 @@ def draft_recipe(path: Path, overrides: Iterable[str] = ()) -> tuple[Recipe, lis
         ConfigError: Too much is wrong for anything else to be checked.
     """
     values = read_yaml_file(path)
-    recipe, problems = _draft(values, list(overrides), str(path))
+    recipe, problems = _draft(values, list(overrides), name_of(path))
     if recipe is None:
-        raise ConfigError(problems, where=str(path))
+        raise ConfigError(problems, where=name_of(path))
     return _beside(recipe, path.parent), problems
 
 
@@ -62,23 +62,6 @@ def _beside(recipe: Recipe, folder: Path) -> Recipe:
         return recipe
     found = recipe.backbone.model_copy(update={"checkpoint": str(folder / named)})
     return recipe.model_copy(update={"backbone": found})
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read the recipe of a run folder as plain data, as it was written.
-
-    Raises:
-        RunError: It cannot be read.
-    """
-    try:
-        written = read_yaml_file(path)
-        if not isinstance(written, dict):
-            raise ConfigError([f"expected keys and values, got {type(written).__name__}"])
-    except ConfigError as error:
-        raise RunError(
-            f"{path} cannot be read ({error.problems[0]}); choose another output_dir, or delete that folder"
-        ) from None
-    return written
 
 
 def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recipe") -> Recipe:

@@ -30,7 +30,7 @@ from ..core.amounts import (
     Share,
 )
 from ..core.errors import shown
-from ..core.records import Shots, order_of_shots
+from ..core.shots import Shots, order_of_shots
 from .comparison import CompareSettings
 
 
@@ -223,8 +223,9 @@ class TrainSettings(Settings):
     warm_start: bool = True
     """Start from the head that was fitted on frozen states; if not, from a random one."""
     continue_from: Path | None = None
-    """A finished run of the same kind of task, with the same backbone, cut and parts: start from what it learned. Parts
-    of languages that it did not know start anew, and so do n-gram classifiers."""
+    """A finished run, or a method's folder of a comparison, of the same kind of task, with the same backbone, cut and
+    parts: start from what it learned. Parts of languages that it did not know start anew, and so do n-gram
+    classifiers."""
     balance: Factor | None = None
     """Weigh each alignment loss such that its gradient is this share of the task's, times its own weight; null keeps
     the weights fixed."""

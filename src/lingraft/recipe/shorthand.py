@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.records import Shots
+from ..core.shots import Shots
 
 
 def expand_shorthand(values: dict[str, Any]) -> list[str]:

@@ -12,11 +12,12 @@ import numpy as np
 from ..core.errors import RunError
 from ..core.files import Row, read_object
 from ..core.outside import refuse_links
-from ..core.records import Shots, order_of_shots, shots_in
+from ..core.shots import Shots, order_of_shots, shots_in
+from ..core.written_recipe import read_written_recipe
 from .findings import Estimate, formula_of
 from .method_schemas import COMPARISON
 from .resampling import RESAMPLES, Floats, resample_jointly
-from .run_files import counts_of, read_predictions
+from .run_files import counts_of, read_mark, read_predictions
 from .statistics import Difference, difference, holm, interval, resamples_for
 
 Tested = tuple[str, str, str]
@@ -120,6 +121,8 @@ def read_comparison(folder: Path) -> Comparison:
         RunError: There is none, or its files are not what a comparison leaves.
     """
     refuse_links(folder)
+    read_mark(folder)
+    read_written_recipe(folder)
     about = read_object(folder / "comparison.json", COMPARISON)
     if not about:
         raise RunError(f"{folder} is no comparison that came to its end; finish it with: lingraft compare RECIPE")

@@ -18,7 +18,8 @@ import numpy as np
 
 from ..core.errors import RunError
 from ..core.files import Row
-from ..core.records import Score, Shots, order_of_shots
+from ..core.records import Score
+from ..core.shots import Shots, order_of_shots
 from .metrics import Formula, formula, formulas
 from .metrics.calibration import Bin, calibration_bins
 from .resampling import Floats, resample

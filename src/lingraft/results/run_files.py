@@ -11,11 +11,17 @@ from pathlib import Path
 
 from ..core.errors import RunError
 from ..core.files import Row, read_lines, read_object
-from ..core.outside import refuse_links, validate
+from ..core.outside import parse_object, read_bytes, refuse_links, validate
 from ..core.records import Score
+from ..core.written_recipe import CURE, read_written_recipe
+from ..core.written_recipe import NAME as RECIPE
+from . import schemas
 from .schemas import DATA, EPOCH, PREDICTION, RETENTION, SCORE, STATES, SUMMARY
 
 SCORE_FIELDS = {column.name for column in fields(Score)}
+
+MARK = "run.json"
+"""The file that proves a folder to be a run's; written first."""
 
 COLUMNS = {"before": "before_", "after": ""}
 """How the columns of a prediction begin that report it before and after adaptation."""
@@ -74,6 +80,23 @@ def trial_of(score: Score) -> str:
     return f"k{score.shots}-draw{score.draw}-seed{score.seed}"
 
 
+def read_mark(folder: Path) -> Row:
+    """Return what marks a folder as a run's, a comparison's or a method's; nothing where nothing does.
+
+    Raises:
+        RunError: It is damaged, or of a newer lingraft.
+    """
+    path = folder / MARK
+    try:
+        found = parse_object(read_bytes(path, cure=CURE), str(path), cure=CURE)
+    except FileNotFoundError:
+        return {}
+    if not found.get("meaning"):
+        return {}
+    validate(schemas.MARK, found, str(path), cure=CURE)
+    return found
+
+
 def read_run(folder: Path) -> RunFiles:
     """Read a run folder.
 
@@ -83,10 +106,11 @@ def read_run(folder: Path) -> RunFiles:
     if not folder.is_dir():
         raise RunError(f"{folder}: expected a run folder (the output of 'lingraft run'), found no such folder")
     refuse_links(folder)
-    recipe = folder / "recipe.yaml"
+    read_mark(folder)
+    written = bool(read_written_recipe(folder))
     return RunFiles(
         folder=folder,
-        recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
+        recipe=(folder / RECIPE).read_text(encoding="utf-8") if written else "",
         data=read_object(folder / "data.json", DATA),
         scores=tuple(
             Score(**{key: value for key, value in row.items() if key in SCORE_FIELDS})

@@ -1,4 +1,4 @@
-"""How the report says numbers: formats, the headline, what to trust, what to beware of.
+"""How the report says numbers: formats, the headline, what to trust.
 
 Kept apart from the page, because a sentence that claims something deserves tests of its own. A gain
 is called a gain only if its interval excludes zero; everything else is said as plainly as a gain.
@@ -6,12 +6,11 @@ is called a gain only if its interval excludes zero; everything else is said as 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 
 from ..core.files import Row
-from ..core.records import Shots
+from ..core.shots import Shots
 from .findings import Estimate, Result
 from .metrics.calibration import Bin
 from .run_files import RunFiles
@@ -20,9 +19,6 @@ from .words import Words, words_of
 
 NBSP = "\u00a0"
 MINUS = "\u2212"
-FEW_TEXTS = 100
-MANY_UNKNOWN = 0.01
-POOR_CALIBRATION = 0.1
 MANY_NOTICED = 8
 
 
@@ -206,10 +202,10 @@ def trust(result: Result) -> str:
         return ""
     if len(draws) * result.seeds == 1:
         return (
-            f"One draw of {_shots(result)} and one seed: other examples or another seed would give "
+            f"One draw of {labelled_shots(result)} and one seed: other examples or another seed would give "
             "another number, and nothing here says how different."
         )
-    over = f"Mean over {plural(len(draws), 'draw')} × {plural(result.seeds, 'seed')} at {_shots(result)}"
+    over = f"Mean over {plural(len(draws), 'draw')} × {plural(result.seeds, 'seed')} at {labelled_shots(result)}"
     if result.saved is not None and result.after is not None:
         digits = digits_of(result.before.value, result.after.value) if result.before is not None else 0
         over += f"; the saved trial, which predictions come from, reached {percent(result.saved, digits)}"
@@ -218,7 +214,8 @@ def trust(result: Result) -> str:
     return f"{over}; the worst draw reached {percent(min(draws))}, the best {percent(max(draws))}."
 
 
-def _shots(result: Result) -> str:
+def labelled_shots(result: Result) -> str:
+    """Say how much was labelled in the language of a result."""
     return "no shots" if result.shots == 0 else describe_shots(result.shots, result.words)
 
 
@@ -331,77 +328,3 @@ def _describe_source_score(name: str, score: Row) -> str:
     old, new = percent(before, 1), percent(after, 1)
     path = f"{moved} from {old} to {new}" if old != new else f"stayed at {new}"
     return f"{name} {metric_name(score.get('metric', 'accuracy'))} {path} on {plural(score['n'], 'development text')}"
-
-
-# --- Warnings ---------------------------------------------------------------------------------------
-
-
-def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
-    """Warn of everything that a reader must know before believing the headline."""
-    found = [str(sentence) for sentence in run.data.get("unscored", [])]
-    found += [_baseline_warning(result) for result in results if result.language != run.source_language]
-    found += [_majority_warning(result) for result in results]
-    found += [
-        f"{result.name} has only {plural(result.n, f'test {result.words.example}')}: its interval is wide."
-        for result in results
-        if 0 < result.n < FEW_TEXTS
-    ]
-    for code, facts in run.data.get("languages", {}).items():
-        found += _text_warnings(run.name(code), facts, run.data.get("max_length"))
-    for code, error in run.summary.get("calibration", {}).items():
-        if (error.get("after") or 0) > POOR_CALIBRATION:
-            off = f"{100 * error['after']:.0f}"
-            found.append(f"{run.name(code)}: confidences are {off} points off on average; do not read them as chances.")
-    found.append(_digest_warning(run.summary))
-    found.append(_adapters_warning(run.retention.get("adapters_disabled", {})))
-    if is_non_commercial(str(run.data.get("licence", ""))):
-        found.append(f"The data may not be used commercially ({run.data['licence']}).")
-    return list(dict.fromkeys(filter(None, found)))
-
-
-def _baseline_warning(result: Result) -> str:
-    if result.gain is None or result.verdict in ("better", "unknown"):
-        return ""
-    than = "worse than" if result.verdict == "worse" else "not shown to be better than"
-    return f"{result.name}, {_shots(result)}: the adapted model is {than} the frozen head. " + (
-        "Prefer the frozen head." if result.verdict == "worse" else "The simpler frozen head may serve as well."
-    )
-
-
-def _majority_warning(result: Result) -> str:
-    if result.majority is None or result.after is None or result.after.value > result.majority:
-        return ""
-    return f"{result.name}, {_shots(result)}: always answering the most frequent label does at least as well."
-
-
-def _text_warnings(name: str, facts: Row, max_length: int | None) -> list[str]:
-    found = []
-    if facts.get("truncated"):
-        limit = f" {max_length}" if max_length else ""
-        found.append(f"{plural(facts['truncated'], f'{name} text')} did not fit into{limit} tokens and were truncated.")
-    if facts.get("unknown_rate", 0) > MANY_UNKNOWN:
-        found.append(f"The tokenizer does not know {percent(facts['unknown_rate'], 1)} of the {name} tokens.")
-    return found
-
-
-def _digest_warning(summary: Row) -> str:
-    backbone = summary.get("backbone", {})
-    before, after = backbone.get("weights_digest"), backbone.get("digest_after")
-    if not (before and after) or before == after:
-        return ""
-    return "The backbone's weights changed during training, although they should be frozen: do not trust this run."
-
-
-def _adapters_warning(adapters_disabled: Row) -> str:
-    if not adapters_disabled or adapters_disabled["max_difference"] <= adapters_disabled["tolerance"]:
-        return ""
-    return (
-        "With the adapters disabled, states differ from the base model's by "
-        f"{adapters_disabled['max_difference']:.2g}, which is more than rounding: what was trained does not come off "
-        "again."
-    )
-
-
-def is_non_commercial(licence: str) -> bool:
-    """Return whether a licence's name forbids commercial use."""
-    return re.search(r"\bnc\b|non-?commercial", licence, re.IGNORECASE) is not None

@@ -9,6 +9,7 @@ from ..core.errors import ConfigError
 from ..core.records import IDS
 from ..data.languages import canonical
 from ..data.nearest_file import nearest_file
+from ..model.checkpoint import adaptation_path, read_identity
 from ..model.freezing import freezing
 from ..recipe.settings import Recipe
 from ..tasks import Task
@@ -75,6 +76,7 @@ def refuse_missing_folders(recipe: Recipe) -> None:
 
     Raises:
         ConfigError: Some are not.
+        CheckpointError: There is no finished run to go on from in the folder that the recipe names.
     """
     options = recipe.adapter.options if recipe.adapter else {}
     folders = options.get("folders")
@@ -88,6 +90,8 @@ def refuse_missing_folders(recipe: Recipe) -> None:
         raise ConfigError(
             [f"{key}: there is no folder {place}; {nearest_file([place])}" for key, place in missing.items()]
         )
+    if recipe.train.continue_from is not None:
+        read_identity(adaptation_path(recipe.train.continue_from))
 
 
 def resolve_cut(recipe: Recipe, num_layers: int) -> int:

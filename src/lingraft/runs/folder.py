@@ -7,28 +7,27 @@ draws or shots. A folder that goes away while its run works, or becomes another'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from ..core.errors import RunError
-from ..core.files import TEMPORARY, Row, locked_or_refused, read_object, write_json, write_text
-from ..core.outside import refuse_links, validate
+from ..core.errors import RunError, shown
+from ..core.files import TEMPORARY, locked_or_refused, write_json, write_text
+from ..core.outside import refuse_links
 from ..core.records import Trial
 from ..core.version import __version__
-from ..recipe.parsing import read_yaml
+from ..core.written_recipe import NAME as RECIPE
+from ..core.written_recipe import read_written_recipe
 from ..recipe.settings import Recipe
 from ..results import schemas
 from ..results.pages import LAST
+from ..results.run_files import MARK, read_mark
 from .growth import earlier_place
 from .held_folder import held_folder
 from .identity import MEANING, deciding_settings
-
-MARK = "run.json"
-"""The file that proves a folder to be a run's; written first."""
 
 LOCK = ".lock"
 """The file that whoever writes there holds."""
@@ -75,27 +74,14 @@ def open_run_folder(
         _refuse_other_recipe(folder, recipe)
         _claim(folder, recipe)
         _sweep(folder)
-        proofs, kept = (folder / MARK, folder / LOCK), (folder / "recipe.yaml",)
+        proofs, kept = (folder / MARK, folder / LOCK), (folder / RECIPE,)
         stack.enter_context(held_folder(folder, proofs=proofs, kept=kept, last=folder / LAST))
         yield folder
 
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is proven to be a run's, a comparison's or a method's."""
-    return bool(_mark(folder))
-
-
-def _mark(folder: Path) -> Row:
-    """Return what marks a folder as a run's; nothing where nothing does.
-
-    Raises:
-        RunError: It is damaged, or of a newer lingraft.
-    """
-    found = read_object(folder / MARK)
-    if not found.get("meaning"):
-        return {}
-    validate(schemas.MARK, found, str(folder / MARK), cure="choose another output_dir, or delete that folder")
-    return found
+    return bool(read_mark(folder))
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -104,7 +90,7 @@ def _refuse_foreign(folder: Path) -> None:
     Raises:
         RunError: It has files, and none that marks it as a run's; or its mark is of another meaning.
     """
-    if mark := _mark(folder):
+    if mark := read_mark(folder):
         if mark["meaning"] != MEANING:
             raise RunError(
                 f"{folder} was trained by lingraft {mark['lingraft']}, whose trials mean something else (version "
@@ -136,11 +122,11 @@ def _claim(folder: Path, recipe: Recipe) -> None:
     """Mark the folder as a run's and write the recipe; with other trials than before, it is not finished any more."""
     if not is_run(folder):
         write_json(folder / MARK, {"format": schemas.FORMAT, "lingraft": __version__, "meaning": MEANING})
-    path, text = folder / "recipe.yaml", recipe.to_yaml()
+    path, text = folder / RECIPE, recipe.to_yaml()
     if not path.exists():
         write_text(path, text)
     elif path.read_text(encoding="utf-8") != text:
-        if _trials(read_yaml(path)) != _trials(recipe.model_dump(mode="json", by_alias=True)):
+        if _trials(read_written_recipe(folder)) != _trials(recipe.model_dump(mode="json", by_alias=True)):
             (folder / LAST).unlink(missing_ok=True)  # which marks a run as finished
         write_text(path, text)
 
@@ -193,12 +179,35 @@ def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
     Raises:
         RunError: The folder's recipe cannot be read.
     """
-    path = folder / "recipe.yaml"
     begun = next(chain(folder.glob("trials/*"), folder.glob("*/trials/*")), None)  # its own, or its methods'
-    if begun is None or not path.exists():
+    if begun is None or not (folder / RECIPE).exists():
         return []
-    ours, theirs = (
-        deciding_settings(values) for values in (recipe.model_dump(mode="json", by_alias=True), read_yaml(path))
-    )
-    changed = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-    return [f"{key} is {theirs.get(key)!r} there and {ours.get(key)!r} now" for key in changed]
+    theirs, ours = read_written_recipe(folder), recipe.model_dump(mode="json", by_alias=True)
+    before, now = deciding_settings(theirs), deciding_settings(ours)
+    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    return list(dict.fromkeys(_describe_change(key, theirs, ours) for key in changed))
+
+
+def _describe_change(key: str, theirs: Any, ours: Any) -> str:
+    """Say what a setting is in two recipes, or the block or the list that it is in, where only one of them has that."""
+    path = list[str]()
+    for part in key.split("."):
+        if not _are_alike(theirs, ours):
+            break
+        path.append(part)
+        theirs, ours = _within(theirs, part), _within(ours, part)
+    return f"{'.'.join(path)} is {_as_written(theirs)} there and {_as_written(ours)} now"
+
+
+def _are_alike(one: Any, other: Any) -> bool:
+    """Return whether two values have keys, or as many items."""
+    lists = isinstance(one, list) and isinstance(other, list)
+    return len(one) == len(other) if lists else isinstance(one, Mapping) and isinstance(other, Mapping)
+
+
+def _within(value: Any, part: str) -> Any:
+    return value[int(part)] if isinstance(value, list) else value.get(part)
+
+
+def _as_written(value: Any) -> str:
+    return "null" if value is None else shown(value)

@@ -15,8 +15,8 @@ from typing import Any
 
 from ..core.errors import LingraftError
 from ..core.files import write_atomically
+from ..core.written_recipe import read_written_recipe
 from ..data.languages import canonical
-from ..recipe.parsing import read_yaml
 from ..recipe.settings import Recipe
 from .identity import deciding_settings
 
@@ -36,13 +36,12 @@ def earlier_place(folder: Path, recipe: Recipe) -> Path | None:
         folder: Perhaps of a run.
         recipe: What is to be run there.
     """
-    path = folder / "recipe.yaml"
-    if not path.is_file() or not any((folder / name).exists() for name in ("trials", EARLIER)):
+    if not any((folder / name).exists() for name in ("trials", EARLIER)):
         return None
     try:
-        theirs, ours = read_yaml(path), recipe.model_dump(mode="json", by_alias=True)
+        theirs, ours = read_written_recipe(folder), recipe.model_dump(mode="json", by_alias=True)
         before, now = ({canonical(code) for code in _targets(values)} for values in (theirs, ours))
-    except (LingraftError, AttributeError, TypeError):
+    except (LingraftError, LookupError, AttributeError, TypeError):
         return None  # whatever it holds, it is no run of fewer languages
     if not before < now or not _is_grown(_other_settings(theirs), _other_settings(ours)):
         return None

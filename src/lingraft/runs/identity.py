@@ -19,6 +19,7 @@ from ..backbones.loading import Backbone
 from ..core.errors import RunError
 from ..core.files import read_object, write_json
 from ..core.records import Example, Trial, as_json
+from ..model.checkpoint import adaptation_path
 from ..recipe.settings import Recipe
 from ..tasks.material import Draw, Materials
 
@@ -174,7 +175,8 @@ def _digest(content: object) -> str:
 
 def _folders(recipe: Recipe) -> dict[str, Path]:
     """Return what training starts from, where that was made elsewhere: setting to folder."""
-    named: dict[str, Any] = {"train.continue_from": recipe.train.continue_from}
+    begun = recipe.train.continue_from
+    named: dict[str, Any] = {"train.continue_from": None if begun is None else adaptation_path(begun).parent}
     if recipe.adapter is not None:
         named["adapter.start"] = recipe.adapter.options.get("start")
         folders = recipe.adapter.options.get("folders")

@@ -59,8 +59,7 @@ def run(
             reporter.say(f"languages are learnt together, so all are trained anew; the run of fewer is in {place}")
 
     with open_run_folder(recipe.output_dir, recipe, make_room) as folder:
-        if next(folder.glob("*/method.json"), None) or (folder / "comparison.json").exists():
-            raise RunError(f"{folder} holds a comparison; give the run a folder of its own: output_dir=…")
+        _refuse_comparison(folder)
         trials = trials_of(recipe)
         written = (folder / "README.md").exists()  # last, after the check of what was saved
         if written and all(is_finished(folder, trial) for trial in trials):
@@ -89,6 +88,18 @@ def run(
         _refuse_incomplete(folder, trials)
         pages(folder)
     return folder
+
+
+def _refuse_comparison(folder: Path) -> None:
+    """Refuse the folder of a comparison, or of one of its methods, whose trials may be of another network.
+
+    Raises:
+        RunError: It is one.
+    """
+    methods = next(folder.glob("*/method.json"), None) or (folder / "comparison.json").exists()
+    if methods or (folder / "method.json").exists():
+        what = "a comparison" if methods else "a method of a comparison"
+        raise RunError(f"{folder} holds {what}; give the run a folder of its own: output_dir=…")
 
 
 def _refuse_incomplete(folder: Path, trials: Sequence[Trial]) -> None:

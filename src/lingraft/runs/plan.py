@@ -15,7 +15,7 @@ from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
 from ..data.languages import display_name
 from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, coverage
 from ..recipe.settings import Recipe
-from ..results.wording import is_non_commercial
+from ..results.caveats import is_non_commercial
 from ..tasks.material import Draw, Materials
 from .checks import gather_checked, refuse_missing_folders, resolve_cut
 from .data_quality import describe_classes, describe_limits, warn_of_data
@@ -43,7 +43,7 @@ class Plan:
 
 def plan(
     recipe: Recipe,
-    also: Callable[[Recipe], object] = lambda recipe: None,
+    also: Callable[[Recipe, Materials | None], object] = lambda recipe, materials: None,
     measure: Callable[[int], Rates] = remembered_rates,
     known: Sequence[str] = (),
 ) -> Plan:
@@ -51,7 +51,8 @@ def plan(
 
     Args:
         recipe: The recipe.
-        also: Something else to check; its problems are reported with the others.
+        also: Something else to check, given what was gathered, if it could be; its problems are reported with the
+            others.
         measure: Gives FLOP/s of matrix products in either precision for a width.
         known: What is known to be wrong with its settings; reported with what else is wrong.
 
@@ -117,7 +118,7 @@ def plan(
 
 
 def _read(
-    recipe: Recipe, also: Callable[[Recipe], object], known: Sequence[str]
+    recipe: Recipe, also: Callable[[Recipe, Materials | None], object], known: Sequence[str]
 ) -> tuple[CheckpointFacts, int, Materials]:
     """Read checkpoint and data, with all that is wrong of any said at once."""
     faults, cut, facts, materials = Faults("recipe"), 0, None, None
@@ -135,7 +136,7 @@ def _read(
         find_device(recipe.device)
     if not known:  # half of what is compared may be among what was left out
         with faults:
-            also(recipe)
+            also(recipe, materials)
     problems = [*known, *faults.problems]
     problems += [f"output_dir: {one}" for one in folder_problems(recipe.output_dir, None if known else recipe)]
     if problems or facts is None or materials is None:

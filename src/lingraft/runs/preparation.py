@@ -18,7 +18,7 @@ from ..core.errors import CheckpointError, ConfigError
 from ..core.progress import Reporter
 from ..core.records import Example, Features, ParallelPair
 from ..recipe.settings import Recipe
-from ..results.wording import is_non_commercial
+from ..results.caveats import is_non_commercial
 from ..tasks.material import Materials
 from ..training.pools import Context, Pools
 from .checks import gather_checked, resolve_cut

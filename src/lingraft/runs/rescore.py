@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from ..core.errors import DataError
+from ..core.errors import DataError, RunError
 from ..core.files import read_lines, read_object
 from ..core.progress import Reporter
 from ..core.records import Example, Score, Trial
+from ..core.written_recipe import NAME as RECIPE
 from ..data.languages import among, canonical
 from ..data.sampling import rank
 from ..model.checkpoint import Identity
@@ -62,7 +63,7 @@ def rescore(
     """
     reporter = Reporter(quiet=quiet)
     adapted = load(folder, backbone=backbone)
-    recipe = read_recipe(folder / "recipe.yaml")
+    recipe = _recipe_of(folder)
     if task_name is not None:
         sources = _sources(recipe)
         known = {one.name for one in sources} | {recipe.task.name}
@@ -122,6 +123,17 @@ def _predict(adapted: Adapted, examples: Sequence[Example], language: str, advan
         predicted += [prediction.value for prediction in adapted.predict_examples(some, language)]
         advance(len(some))
     return predicted
+
+
+def _recipe_of(folder: Path) -> Recipe:
+    """Return the recipe of a run.
+
+    Raises:
+        RunError: There is none, as in the folder of one trial.
+    """
+    if not (folder / RECIPE).is_file():
+        raise RunError(f"there is no {folder / RECIPE}, which says what to score on; give the folder of the run")
+    return read_recipe(folder / RECIPE)
 
 
 def _was_learned(recipe: Recipe, name: str, split: str) -> bool:

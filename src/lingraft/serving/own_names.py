@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..core.written_recipe import read_written_recipe
 from ..data.languages import canonical
-from ..recipe.parsing import read_yaml
 from ..tasks.kinds import Kind
 
 
@@ -49,8 +49,7 @@ def own_names(folder: Path) -> OwnNames:
     Raises:
         RunError: It cannot be read.
     """
-    path = folder / "recipe.yaml"
-    task = read_yaml(path).get("task") if path.is_file() else None
+    task = read_written_recipe(folder).get("task")
     if not isinstance(task, Mapping):
         return OwnNames()
     targets, fields, columns = (task.get(key) for key in ("target_languages", "fields", "columns"))

@@ -21,14 +21,13 @@ from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import CheckpointError, DataError, shown
-from ..core.files import read_object
 from ..core.records import Example, Features, Prediction, States
+from ..core.written_recipe import read_written_recipe
 from ..data.languages import among, canonical
-from ..model.checkpoint import Identity, load_adaptation, read_identity
+from ..model.checkpoint import Identity, adaptation_path, load_adaptation, read_identity
 from ..model.network import GraftedModel
 from ..model.prediction import predict_in_batches
-from ..recipe.parsing import read_yaml
-from ..results.method_schemas import METHOD
+from ..results.run_files import read_mark
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
 from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
@@ -286,15 +285,6 @@ def _kind_of(identity: Identity) -> Kind:
     return kind_of(identity.kind, identity.labels, identity.kind_options)
 
 
-def adaptation_path(folder: Path | str) -> Path:
-    """Return the file with the trained parts; of a method of a comparison, that of its first training."""
-    path = Path(folder)
-    if path.suffix and not path.is_dir():
-        return path
-    trained = read_object(path / "method.json", METHOD).get("trials", ())
-    return path.joinpath(*(("trials", trained[0]) if trained else ()), "adaptation.safetensors")
-
-
 def load(
     folder: Path | str,
     *,
@@ -314,9 +304,11 @@ def load(
     Raises:
         CheckpointError: There is no adaptation, or it belongs to another backbone.
         ConfigError: This machine has no such device.
+        RunError: What says what the folder is, or what its recipe was, is damaged.
     """
     check_folder(folder)
     path = adaptation_path(folder)
+    read_mark(Path(folder))
     wanted = read_identity(path)
     if not isinstance(backbone, Backbone):
         found = find_device(device) if device is not None else device_of(Path(folder))
@@ -330,6 +322,5 @@ def load(
 
 def device_of(folder: Path) -> torch.device:
     """Return the device that a run's recipe asks for, or the best there is where this machine does not have it."""
-    recipe = folder / "recipe.yaml"
-    wanted = str(read_yaml(recipe).get("device", "auto")) if recipe.is_file() else "auto"
+    wanted = str(read_written_recipe(folder).get("device", "auto"))
     return find_device(wanted if wanted in list_devices() else "auto")

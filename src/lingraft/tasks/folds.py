@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ..core.records import Example, Shots
+from ..core.records import Example
+from ..core.shots import Shots
 from ..data.languages import display_name
 from ..data.leakage import identity_of
 from ..data.sampling import rank

@@ -13,7 +13,8 @@ from dataclasses import replace
 from itertools import product
 
 from ..core.errors import ConfigError, DataError, Faults
-from ..core.records import GOLD, Example, PairExample, ParallelPair, Shots
+from ..core.records import GOLD, Example, PairExample, ParallelPair
+from ..core.shots import Shots
 from ..data.augmentation import Generator, augmentation
 from ..data.languages import canonical, describe_unlisted
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..core.records import GOLD, Example, PairExample, Shots
+from ..core.records import GOLD, Example, PairExample
+from ..core.shots import Shots
 from . import Task
 
 Pair = tuple[PairExample, PairExample]

@@ -559,9 +559,17 @@ def test_weights_that_moved_are_reported(run):
     assert "Factors in front of" not in plain(write_report(run))
 
 
-def test_a_recipe_that_is_no_yaml_does_not_stop_the_report(run):
-    """The losses are numbered then."""
+def test_a_recipe_that_is_no_yaml_is_refused(run):
+    """The page shows the recipe, so it must be one."""
     (run / "recipe.yaml").write_text("alignment: [{name: mse\n", encoding="utf-8")
+
+    with pytest.raises(RunError, match=r"recipe\.yaml cannot be read .*line 1.*put it back from a copy"):
+        write_report(run)
+
+
+def test_losses_without_a_recipe_are_numbered(run):
+    """Their names stand in the recipe alone."""
+    (run / "recipe.yaml").unlink()
     enrich(run, weights=lambda row: [float(row["epoch"])])
 
     assert "loss 1 0.00 → 8.00" in plain(write_report(run))

@@ -14,7 +14,7 @@ from pathlib import Path
 from shutil import copyfile
 
 from ...core.files import write_atomically
-from ...core.records import Shots
+from ...core.shots import Shots
 from ..comparison import Block, Comparison, Result, blocks, read_comparison
 from ..findings import metrics_of
 from ..wording import capital, count, describe_shots, difference, duration, metric_name, p_value, plural

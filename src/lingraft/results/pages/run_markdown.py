@@ -15,7 +15,7 @@ import numpy as np
 
 from ...core.errors import RunError
 from ...core.files import write_atomically
-from ...core.records import Shots, order_of_shots
+from ...core.shots import Shots, order_of_shots
 from ..findings import Estimate, Result, answers_of, formula_of, metrics_of, results
 from ..resampling import resample_jointly
 from ..run_files import RunFiles, counts_of, read_run

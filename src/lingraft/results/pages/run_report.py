@@ -17,9 +17,9 @@ from markupsafe import Markup
 from ruamel.yaml import YAML
 
 from ...core.files import Row
-from ...core.records import shots_in
+from ...core.shots import shots_in
 from ...core.terminal_text import printable
-from .. import charts, findings, wording
+from .. import caveats, charts, findings, wording
 from ..findings import Result
 from ..metrics.calibration import expected_calibration_error
 from ..run_files import RunFiles, is_right
@@ -127,7 +127,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "main": [
             {"result": result, "sentence": wording.sentence(result), "trust": wording.trust(result)} for result in main
         ],
-        "warnings": wording.warnings(run, targets),
+        "warnings": caveats.warnings(run, targets),
         "noticed": wording.training_warnings(run),
         "record": record(run),
         "development": wording.describe_development(run),
@@ -249,7 +249,7 @@ def _data(run: RunFiles) -> Context:
     licence = str(run.data.get("licence") or "not stated")
     return {
         "licence": licence,
-        "non_commercial": wording.is_non_commercial(licence),
+        "non_commercial": caveats.is_non_commercial(licence),
         "citation": run.data.get("citation", ""),
         "labels": run.data.get("labels", []),
         "languages": run.data.get("languages", {}),

@@ -9,7 +9,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ...core.errors import ConfigError
 from ...core.files import Row
 from ...core.yaml_text import load_yaml
 from .. import charts, wording
@@ -78,11 +77,8 @@ def record(run: RunFiles) -> Context:
 
 
 def _alignment_names(recipe: str) -> list[str]:
-    """Return the names of the alignment losses in a recipe; none where it is not to be read."""
-    try:
-        found = load_yaml(recipe, "recipe.yaml")
-    except ConfigError:
-        return []
+    """Return the names of the alignment losses in a recipe."""
+    found = load_yaml(recipe, "recipe.yaml")
     blocks = found.get("alignment") if isinstance(found, Mapping) else None
     return [str(block["name"]) for block in blocks or () if isinstance(block, Mapping) and "name" in block]
 

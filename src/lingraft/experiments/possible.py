@@ -1,0 +1,93 @@
+"""What can be compared: of all methods, where a recipe names none, those that its data and checkpoint allow."""
+
+from __future__ import annotations
+
+from ..backbones.loading import describe_checkpoint
+from ..core.errors import CheckpointError, ConfigError, RunError
+from ..recipe.comparison import METHODS, OURS, CompareSettings
+from ..recipe.settings import Recipe
+from ..runs.checks import resolve_cut
+from ..tasks.material import Materials
+from .methods import lacks_pairs, list_methods, make_method
+
+
+def settle_methods(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
+    """Leave out of all methods those that are impossible; whoever names some gets these, or an error.
+
+    Args:
+        recipe: The recipe; a method that it varies or tunes is one that it names.
+
+    Returns:
+        The recipe with the methods to compare, and for each that is left out why.
+    """
+    settings = recipe.compare or CompareSettings()
+    if settings.methods != list(METHODS):
+        return recipe, {}
+    named = {OURS, *settings.variants, *settings.learning_rates}
+    layers = _layers(recipe)
+    reasons = {name: _why_impossible(name, recipe, settings, layers) for name in METHODS if name not in named}
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    rest = settings.model_copy(update={"methods": [name for name in METHODS if name not in left_out]})
+    return recipe.model_copy(update={"compare": rest}), left_out
+
+
+def check_comparison(recipe: Recipe, materials: Materials | None) -> dict[str, str]:
+    """Refuse what could not be compared, before anything is computed.
+
+    Args:
+        recipe: The recipe.
+        materials: What it learns from and is tested on, where that could be gathered.
+
+    Returns:
+        For each method that is left out why.
+
+    Raises:
+        LingraftError: A method does not fit the recipe, or there is nothing to compare on.
+    """
+    settled, left_out = settle_methods(recipe)
+    list_methods(settled)
+    if materials is not None:
+        refuse_untested(materials)
+    return left_out
+
+
+def refuse_untested(materials: Materials) -> None:
+    """Refuse to compare where there is nothing to compare on.
+
+    Raises:
+        RunError: A language has no test set with labels.
+    """
+    if untested := [code for code in materials.task.tested_languages if not materials.is_scored(code)]:
+        raise RunError(
+            f"a comparison needs a test set with labels in {', '.join(untested)}: give files.test, or run the recipe "
+            "alone, which cross-validates"
+        )
+
+
+def describe_left_out(left_out: dict[str, str]) -> str:
+    """Say in one line what is not compared, and why."""
+    names: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        names.setdefault(reason, []).append(name)
+    return "not compared: " + "; ".join(f"{', '.join(found)} ({reason})" for reason, found in names.items())
+
+
+def _why_impossible(name: str, recipe: Recipe, settings: CompareSettings, layers: int | None) -> str:
+    """Return why a recipe cannot be run by a method; empty where it can, as far as is known before anything is read."""
+    if lacks_pairs(name, recipe, settings):
+        return "needs parallel text and an alignment loss"
+    try:
+        method = make_method(name, recipe, settings)
+        if layers is not None:
+            resolve_cut(method.recipe, layers)
+    except ConfigError as error:
+        return "; ".join(error.problems)
+    return ""
+
+
+def _layers(recipe: Recipe) -> int | None:
+    """Return how many layers the checkpoint has; None where it cannot be read, which is said when it is needed."""
+    try:
+        return describe_checkpoint(recipe.backbone.checkpoint).num_layers
+    except CheckpointError:
+        return None

@@ -1,0 +1,86 @@
+"""What a reader must know before believing the headline of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..core.files import Row
+from .findings import Result
+from .run_files import RunFiles
+from .wording import labelled_shots, percent, plural
+
+FEW_TEXTS = 100
+MANY_UNKNOWN = 0.01
+POOR_CALIBRATION = 0.1
+
+
+def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
+    """Warn of everything that a reader must know before believing the headline."""
+    found = [str(sentence) for sentence in run.data.get("unscored", [])]
+    found += [_baseline_warning(result) for result in results if result.language != run.source_language]
+    found += [_majority_warning(result) for result in results]
+    found += [
+        f"{result.name} has only {plural(result.n, f'test {result.words.example}')}: its interval is wide."
+        for result in results
+        if 0 < result.n < FEW_TEXTS
+    ]
+    for code, facts in run.data.get("languages", {}).items():
+        found += _text_warnings(run.name(code), facts, run.data.get("max_length"))
+    for code, error in run.summary.get("calibration", {}).items():
+        if (error.get("after") or 0) > POOR_CALIBRATION:
+            off = f"{100 * error['after']:.0f}"
+            found.append(f"{run.name(code)}: confidences are {off} points off on average; do not read them as chances.")
+    found.append(_digest_warning(run.summary))
+    found.append(_adapters_warning(run.retention.get("adapters_disabled", {})))
+    if is_non_commercial(str(run.data.get("licence", ""))):
+        found.append(f"The data may not be used commercially ({run.data['licence']}).")
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def _baseline_warning(result: Result) -> str:
+    if result.gain is None or result.verdict in ("better", "unknown"):
+        return ""
+    than = "worse than" if result.verdict == "worse" else "not shown to be better than"
+    return f"{result.name}, {labelled_shots(result)}: the adapted model is {than} the frozen head. " + (
+        "Prefer the frozen head." if result.verdict == "worse" else "The simpler frozen head may serve as well."
+    )
+
+
+def _majority_warning(result: Result) -> str:
+    if result.majority is None or result.after is None or result.after.value > result.majority:
+        return ""
+    return f"{result.name}, {labelled_shots(result)}: always answering the most frequent label does at least as well."
+
+
+def _text_warnings(name: str, facts: Row, max_length: int | None) -> list[str]:
+    found = []
+    if facts.get("truncated"):
+        limit = f" {max_length}" if max_length else ""
+        found.append(f"{plural(facts['truncated'], f'{name} text')} did not fit into{limit} tokens and were truncated.")
+    if facts.get("unknown_rate", 0) > MANY_UNKNOWN:
+        found.append(f"The tokenizer does not know {percent(facts['unknown_rate'], 1)} of the {name} tokens.")
+    return found
+
+
+def _digest_warning(summary: Row) -> str:
+    backbone = summary.get("backbone", {})
+    before, after = backbone.get("weights_digest"), backbone.get("digest_after")
+    if not (before and after) or before == after:
+        return ""
+    return "The backbone's weights changed during training, although they should be frozen: do not trust this run."
+
+
+def _adapters_warning(adapters_disabled: Row) -> str:
+    if not adapters_disabled or adapters_disabled["max_difference"] <= adapters_disabled["tolerance"]:
+        return ""
+    return (
+        "With the adapters disabled, states differ from the base model's by "
+        f"{adapters_disabled['max_difference']:.2g}, which is more than rounding: what was trained does not come off "
+        "again."
+    )
+
+
+def is_non_commercial(licence: str) -> bool:
+    """Return whether a licence's name forbids commercial use."""
+    return re.search(r"\bnc\b|non-?commercial", licence, re.IGNORECASE) is not None
