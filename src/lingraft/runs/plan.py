@@ -9,6 +9,7 @@ from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
 from ..backbones.precision import Choice, Rates, choose_precision, remembered_rates
+from ..core.counted import counted
 from ..core.errors import ConfigError, Faults
 from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
@@ -212,9 +213,9 @@ def _mining(recipe: Recipe, materials: Materials) -> list[str]:
 
 def _warnings(recipe: Recipe, materials: Materials) -> list[str]:
     found = []
-    removed = {kind: n for kind, n in materials.overlap.items() if n}
-    for kind, n in removed.items():
-        found.append(f"{n} {kind} texts occur in an evaluation set and are left out")
+    if removed := materials.overlap["train"]:  # of other texts it is said with what was read
+        are = "occurs in an evaluation set and is" if removed == 1 else "occur in an evaluation set and are"
+        found.append(f"{counted(removed, 'training text')} {are} left out")
     if recipe.alignment and recipe.train.max_pairs == 0:
         found.append("train.max_pairs is 0, so nothing is aligned; leave it out, or set `alignment: []`")
     for draw in materials.draws[:1]:

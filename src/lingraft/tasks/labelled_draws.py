@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..core.errors import DataError
-from ..core.records import Example, Shots
+from ..core.records import Example
+from ..core.shots import Shots
 from ..data.sampling import draw_shots
 from . import Task
 from .label_doubts import doubt_labels
