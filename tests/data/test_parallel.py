@@ -252,7 +252,7 @@ def test_faulty_files_are_named(tmp_path, name, content, message):
     [
         ({"sorce": "a", "target": "b"}, "unknown field 'sorce'; did you mean 'source'"),
         ({"source": "a"}, "`target` is missing"),
-        ({"source": "a", "target": "c"}, r"line 2: there is no column 'c' \(for `target`\)"),
+        ({"source": "a", "target": "c"}, r"line 1: there is no column 'c' \(for `target`\)"),
     ],
 )
 def test_faulty_field_maps(tmp_path, fields, message):

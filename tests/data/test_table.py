@@ -162,7 +162,7 @@ def test_csv_line_numbers_survive_quoted_line_breaks(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.tsv", "sentense\ttopic\none\ta\n", r"line 2: there is no column 'sentence' \(for `text`\); did you mean "
+        ("a.tsv", "sentense\ttopic\none\ta\n", r"line 1: there is no column 'sentence' \(for `text`\); did you mean "
          "'sentense'\\? its columns are sentense, topic"),
         ("a.tsv", "sentence\ttopic\n \ta\n", "line 2: column 'sentence' has no text"),
         ("a.tsv", "sentence\ttopic\none\t \n", "line 2: column 'topic' has no label"),

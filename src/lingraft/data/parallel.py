@@ -18,6 +18,7 @@ from ..core.records import ParallelPair
 from ..core.registry import unknown
 from . import languages
 from .cells import described, is_missing, written
+from .columns import place_of_columns
 from .gettext_catalogues import catalogue_entries
 from .memory import SUFFIX
 from .table import cell_of, read_table
@@ -226,8 +227,8 @@ def _columns(path: Path, source: str, target: str, fields: Fields | None) -> Ite
             found = _direction(names, source, target)
             if found is None:
                 raise DataError(
-                    f"{where}: cannot tell which columns hold {source} and {target}; its columns are "
-                    f"{', '.join(names)}; name two with fields, {{source: …, target: …}}"
+                    f"{place_of_columns(row, where)}: cannot tell which columns hold {source} and {target}; its "
+                    f"columns are {', '.join(names)}; name two with fields, {{source: …, target: …}}"
                 )
             columns = {"source": names[found[0]], "target": names[found[1]]}
         group = written(cell_of(row, columns["group"], "group", where)) if "group" in columns else str(number)

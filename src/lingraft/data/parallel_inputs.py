@@ -60,7 +60,7 @@ def read_given(
     texts: dict[str, Sequence[str]] = {}
     dropped = 0
     notes: list[str] = []
-    faults = Faults("parallel")
+    faults = Faults()
     for language in pairs:
         if settings and settings.files:
             with faults:

@@ -7,19 +7,19 @@ with what to do about it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
+from ..core.nearest_file import nearest_file
 from ..core.records import PairExample
 from ..core.registry import unknown
 from . import Row, Source, languages, sources, spreadsheets
 from .cells import ClassNumber, Unreadable, described, holds_one, is_missing, written
+from .columns import describe_missing
 from .labels import strip_label
 from .memory import SUFFIX, is_lent
-from .nearest_file import nearest_file
 from .stored_names import named
 from .table_formats import HUB
 from .text import suffix_of, whole_characters
@@ -199,12 +199,7 @@ def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> objec
     """
     if column in row:
         return readable(row[column], column, where)
-    known = [str(key) for key in row]
-    nearest = difflib.get_close_matches(column, known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise DataError(
-        f"{where}: there is no column {column!r} (for `{name}`); {hint}its columns are {', '.join(known) or 'none'}"
-    )
+    raise DataError(describe_missing(row, column, where, f"(for `{name}`)"))
 
 
 def readable(value: object, column: str, where: str) -> object:

@@ -122,7 +122,7 @@ def _read(
     recipe: Recipe, also: Callable[[Recipe, Materials | None], object], known: Sequence[str]
 ) -> tuple[CheckpointFacts, int, Materials]:
     """Read checkpoint and data, with all that is wrong of any said at once."""
-    faults, cut, facts, materials = Faults("recipe"), 0, None, None
+    faults, cut, facts, materials = Faults(), 0, None, None
     with faults:
         facts = describe_checkpoint(recipe.backbone.checkpoint)
     with faults:

@@ -112,7 +112,7 @@ def _read_training(read: Read, source: str, targets: Sequence[str]) -> list[Exam
     Raises:
         LingraftError: They cannot be read.
     """
-    faults = Faults("data")
+    faults = Faults()
     with faults:
         return list(read(source, "train"))
     for language, split in [(source, "dev"), *((language, "test") for language in targets)]:

@@ -116,7 +116,7 @@ def _build_task(recipe: Recipe) -> Task:
     Raises:
         LingraftError: They are; with what is wrong of all.
     """
-    faults, options = Faults("data"), recipe.task.options
+    faults, options = Faults(), recipe.task.options
     with faults:
         task: Task = tasks.build(recipe.task.name, options)
         return task
@@ -151,7 +151,7 @@ def _read_all(task: Task, recipe: Recipe) -> None:
     wanted += [(task.source_language, "dev"), (task.source_language, "train")]
     if _needs_target_training(recipe):
         wanted += [(language, "train") for language in task.target_languages]
-    faults = Faults("data")
+    faults = Faults()
     for language, split in wanted:
         with faults:
             task.examples(language, split)
