@@ -43,7 +43,7 @@ def test_what_is_wrong_with_a_recipe_is_said_to_be_in_its_file():
     with pytest.raises(ConfigError) as caught, problems_in("a.yaml"):
         raise ConfigError(["seeds: none"])
     assert str(caught.value) == "a.yaml: 1 problem\n  - seeds: none"
-    with pytest.raises(ConfigError, match="^method paper: 1 problem"), problems_in("a.yaml"):
+    with pytest.raises(ConfigError, match=r"^method paper: 1 problem"), problems_in("a.yaml"):
         raise ConfigError(["seeds: none"], "method paper")
-    with pytest.raises(DataError, match="^b.csv: has no rows"), problems_in("a.yaml"):
+    with pytest.raises(DataError, match=r"^b\.csv: has no rows"), problems_in("a.yaml"):
         raise DataError("b.csv: has no rows")
