@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from ..core.counted import counted
 from .tables import Column, print_table
 from .terminal import Quiet, RunFolder, TrainedOn, console
 
@@ -157,9 +158,9 @@ def score(
     shown = [Column("metric", justify="left"), Column("value"), Column("95 % interval")]
     rows = [[one.metric, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}"] for one in found.scores]
     print_table("", shown, rows)
-    drawn = "" if found.groups == found.examples else f", drawn in {found.groups:,} groups for the intervals"
+    drawn = "" if found.groups == found.examples else f", drawn in {counted(found.groups, 'group')} for the intervals"
     missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
-    console.print(f"{found.examples:,} examples{drawn}{missed}")
+    console.print(f"{counted(found.examples, 'example')}{drawn}{missed}")
     if found.read_as:
         _say("read as the same label: " + ", ".join(f"{one!r} as {other!r}" for one, other in found.read_as))
     for note in found.notes:

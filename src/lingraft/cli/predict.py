@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..core.counted import counted
 from .terminal import Quiet, RunFolder, TrainedOn
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def with_pace(reporter: Reporter, work: Callable[[Callable[[int], None]], None])
 
     def pace() -> str:
         seconds = max(reporter.clock() - started, 1e-9)
-        return f"{lines:,} line{'' if lines == 1 else 's'}, {lines / seconds:,.1f} lines per second"
+        return f"{counted(lines, 'line')}, {lines / seconds:,.1f} lines per second"
 
     def advance(more: int) -> None:
         nonlocal lines, last

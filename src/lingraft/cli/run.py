@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.counted import counted
 from ..core.errors import DataError, problems_in
 from ..core.progress import Reporter
 from ..core.terminal_text import as_text
@@ -62,18 +63,18 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     with problems_in(name_of(recipe)):
         settings, known = draft_recipe(recipe, overrides or [])
         found = plan(settings, compared, known=known)
-    title = f"{found.task}, {found.trials} trial{'s' if found.trials > 1 else ''}"
+    title = f"{found.task}, {counted(found.trials, 'trial')}"
     columns = [
         Column("language", justify="left"),
         Column("labels"),
         Column("pairs"),
-        Column("pair\ntokens", 7),
+        Column("tokens in pairs", 7),
         Column("dev", 3),
         Column("test"),
         Column("tokens", 4),
-        Column("trun-\ncated", 2),
+        Column("cut short", 2),
         Column("unknown", 5),
-        Column("pieces\n/word", 6),
+        Column("tokens per word", 6),
     ]
     print_table(title, columns, found.languages)
     for line in found.lines:

@@ -17,7 +17,7 @@ from ..core.errors import ConfigError, DataError, Faults
 from ..core.records import GOLD, Example, PairExample, ParallelPair
 from ..core.shots import Shots
 from ..data.augmentation import Generator, augmentation
-from ..data.languages import canonical, describe_unlisted
+from ..data.languages import canonical, describe_unlisted, display_name
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
@@ -70,7 +70,9 @@ def gather(
     if not dev:
         training, held_out = _hold_out(training)
         dev = held_out
-        notes.append(f"no {source} development set: {len(dev)} training examples were held out as one")
+        whole = counted(len(training) + len(dev), f"labelled {task.kind.words.example}")
+        held = "is held out" if len(dev) == 1 else "are held out"
+        notes.append(f"{display_name(source)}: {len(dev):,} of {whole} {held} to choose settings by (no dev set)")
     evaluation = [*dev, *(example for examples in test.values() for example in examples)]
     known = evaluation if task.global_groups else held_out
     training, leaked = _clean(training, evaluation, {example.group for example in known})
@@ -349,10 +351,10 @@ def _copies_notes(lexicons: Mapping[str, Lexicon], training: Sequence[Example], 
     texts = [example.texts[0] for example in training[:COUNTED]]
     for language, lexicon in lexicons.items():
         origins = Counter(made.origin for _, made in draw.pairs[language] if made.origin != GOLD)
-        copies = [f"{count} copies by {origin}" for origin, count in origins.items()]
+        copies = [f"{counted(count, 'copy', 'copies')} by {origin}" for origin, count in origins.items()]
         known = (
-            f"the lexicon has {len(lexicon)} entries, which cover {known_share(texts, lexicon):.0%} of the words in "
-            "the training sentences"
+            f"the lexicon has {counted(len(lexicon), 'entry', 'entries')}, covering "
+            f"{known_share(texts, lexicon):.0%} of the words in the training sentences"
         )
         if found := [*([known] if len(lexicon) else []), *copies]:
             notes.append(f"{language}: {'; '.join(found)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+from ..core.counted import counted
 from ..core.errors import DataError
 from ..core.records import Example
 from ..core.shots import Shots
@@ -72,9 +73,9 @@ def shots_of(task: Task, language: str, pool: Sequence[Example], k: Shots, draw:
         DataError: A class has too few.
     """
     classes = set(task.kind.classes)
-    if k not in (0, "all") and (gone := classes - {str(example.gold) for example in pool}):
+    if k != "all" and k and (gone := classes - {str(example.gold) for example in pool}):
         raise DataError(
-            f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots from; "
-            "add some, or set shots.k to 0"
+            f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw "
+            f"{counted(k, 'shot')} from; add some, or set shots.k to 0"
         )
     return tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
