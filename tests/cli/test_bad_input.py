@@ -321,6 +321,13 @@ def test_the_file_of_a_recipe_is_named_whatever_is_wrong_with_it(own_data, refus
     assert f"error {recipe}: 1 problem" in refused("check", recipe, "backbone.max_length=999")
 
 
+def test_a_metric_that_is_not_given_is_told_with_all_that_there_are(refused, tmp_path):
+    """As any other mistake is; the files are not looked at."""
+    said = refused("score", tmp_path / "p.csv", tmp_path / "g.csv")
+    assert "error --metric: 1 problem" in said
+    assert "- is missing; known are accuracy, macro_f1, " in said
+
+
 def test_a_recipe_that_is_not_there_is_told_with_the_nearest(own_data, refused):
     """Or with how to write one."""
     said = refused("check", own_data / "recpie.yaml")

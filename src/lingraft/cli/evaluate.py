@@ -124,9 +124,10 @@ def score(
     metric: Annotated[
         str,
         typer.Option(
-            help="squad, squad_v2, mlqa:LANGUAGE (of the context), span_f1, tag_accuracy, accuracy or macro_f1."
+            show_default=False,
+            help="Needed: accuracy, macro_f1, span_f1, tag_accuracy, squad, squad_v2 or mlqa:LANGUAGE (of contexts).",
         ),
-    ],
+    ] = "",
     missing_is_wrong: Annotated[
         bool, typer.Option("--missing-is-wrong", help="Count what has no prediction as wrong.")
     ] = False,
