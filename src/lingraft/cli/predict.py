@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..core.counted import counted
-from .terminal import Quiet, RunFolder, TrainedOn
+from .terminal import Quiet, RunFolder, TrainedOn, print_warning
 
 if TYPE_CHECKING:
     from ..core.progress import Reporter
@@ -61,7 +61,7 @@ def predict(
     from ..serving.answer_file import Request, open_request
 
     reporter = Reporter(quiet=quiet)
-    warnings.showwarning = lambda message, *rest, **more: reporter.console.print(str(message))
+    warnings.showwarning = lambda message, *rest, **more: print_warning(str(message), reporter.console)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's is: so are the files that are read
     request = Request(

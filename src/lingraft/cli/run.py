@@ -10,9 +10,8 @@ import typer
 from ..core.counted import counted
 from ..core.errors import DataError, problems_in
 from ..core.progress import Reporter
-from ..core.terminal_text import as_text
 from .tables import Column, print_table
-from .terminal import Overrides, Quiet, RecipePath, console
+from .terminal import Overrides, Quiet, RecipePath, console, print_warning
 
 if TYPE_CHECKING:
     from ..recipe.settings import Recipe
@@ -82,7 +81,7 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     if left_out:
         console.print(describe_left_out(left_out))
     for line in found.warnings:
-        console.print(as_text("warning:", "yellow"), as_text(line))
+        print_warning(line)
 
 
 def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -> None:
