@@ -81,6 +81,26 @@ def test_a_written_recipe_is_one_that_can_be_read(call, tmp_path, task):
     assert recipe.task.options["target_languages"] == ["yor-Latn", "quy-Latn"]
 
 
+@pytest.mark.parametrize("task", ["choice", "classification", "span_qa", "tagging"])
+def test_a_written_recipe_speaks_of_the_language_that_was_chosen(call, tmp_path, task):
+    """What its files may be called, and the line that makes it a task in that language alone."""
+    path = tmp_path / "recipe.yaml"
+    call("init", path, "--task", task, "--language", "sw")
+    text = path.read_text(encoding="utf-8")
+    assert "{language} becomes swh-Latn, swh, sw …" in text
+    assert "yor" not in text.partition("\ntask:")[2]
+    alone = re.sub(r"  source_language: .*\n  target_languages: .*\n  # language:", "  language:", text)
+    recipe = read_recipe_text(alone.partition("\nparallel:")[0], tmp_path)
+    assert (recipe.task.options["source_language"], recipe.task.options["target_languages"]) == ("swh-Latn", [])
+    assert recipe.shots.ks == ["all"]
+
+
+def read_recipe_text(text, folder):
+    """Read a recipe that somebody wrote."""
+    (folder / "written.yaml").write_text(text, encoding="utf-8")
+    return read_recipe(folder / "written.yaml")
+
+
 def test_every_kind_of_task_has_a_recipe_to_start_from():
     """Whoever brings their own data finds a task block to fill in."""
     assert {"classification", "span_qa", "tagging", "choice"} < set(starters())

@@ -237,6 +237,7 @@ def test_gettext_mo(tmp_path):
         ),
         ("wide.tsv", "1\ta b\t2\tc d\n", r"line 1: has 4 cells; .* by number, \{source: 1, target: 2\}"),
         ("a.docx", "x", r"cannot tell the format from \.docx"),
+        ("a.xls", "x", r"cannot tell the format from \.xls; expected .*line by line; save it as \.xlsx or \.csv$"),
     ],
 )
 def test_faulty_files_are_named(tmp_path, name, content, message):

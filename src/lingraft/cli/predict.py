@@ -24,7 +24,9 @@ def predict(
     folder: RunFolder,
     file: Annotated[
         Path | None,
-        typer.Argument(help=".txt (one text a line), .jsonl, .csv, .tsv, .parquet, .conll; default: standard input."),
+        typer.Argument(
+            help=".txt (one text a line), .csv, .tsv, .xlsx, .jsonl, .parquet, .conll; default: standard input."
+        ),
     ] = None,
     language: Annotated[
         str | None, typer.Option(help="Language of the texts; default: the run's only target language.")

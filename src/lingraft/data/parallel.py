@@ -23,7 +23,7 @@ from .gettext_catalogues import catalogue_entries
 from .memory import SUFFIX
 from .table import cell_of, read_table
 from .table_formats import read_cells
-from .text import normalise, read_lines, suffix_of, whole_characters
+from .text import OTHER_SPREADSHEETS, normalise, read_lines, suffix_of, unknown_format, whole_characters
 from .translation_memories import translation_units
 
 Entry = tuple[str, str, str]
@@ -108,8 +108,8 @@ def _entries(path: Path, source: str, target: str, fields: Fields | None) -> tup
     if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", ".xlsx", SUFFIX) or str(path).startswith("hub:"):
         kind = "jsonl" if suffix == ".ndjson" else suffix.removeprefix(".") or "hub"
         return _or_lexicon(kind, list(_columns(path, source, target, fields)))
-    if fields is not None:
-        raise DataError(f"{path}: fields are for tables (.tsv, .csv, .jsonl, .parquet); leave them out here")
+    if fields is not None and suffix not in OTHER_SPREADSHEETS:
+        raise DataError(f"{path}: fields are for tables (.tsv, .csv, .xlsx, .jsonl, .parquet); leave them out here")
     if suffix == ".tmx":
         return "tmx", list(
             translation_units(path, lambda names: _sides(names, source, target), f"{source} and {target}")
@@ -118,10 +118,8 @@ def _entries(path: Path, source: str, target: str, fields: Fields | None) -> tup
         return "gettext", list(catalogue_entries(path))
     if suffix == ".txt":
         return _or_lexicon("lines", list(_words(path)))
-    raise DataError(
-        f"{path}: cannot tell the format from {suffix or 'no suffix'}; expected .tsv, .csv, .jsonl, .parquet, .tmx, "
-        ".po, .mo or .txt, or a second file with the other side, line by line"
-    )
+    formats = ".tsv, .csv, .xlsx, .jsonl, .parquet, .tmx, .po, .mo or .txt"
+    raise DataError(unknown_format(path, f"{formats}, or a second file with the other side, line by line"))
 
 
 def _collect(entries: Sequence[Entry], kind: str, source: str, target: str, where: str) -> ParallelText:

@@ -22,7 +22,7 @@ from .labels import strip_label
 from .memory import SUFFIX, is_lent
 from .stored_names import named
 from .table_formats import HUB
-from .text import suffix_of, whole_characters
+from .text import suffix_of, unknown_format, whole_characters
 
 FIELDS = ("text", "text_b", "label", "id", "group")
 """Our names, the keys of a field map; ``text_a`` is accepted for ``text``."""
@@ -104,10 +104,7 @@ def read_table(path: Path | str, format: str | None = None) -> Iterator[Row]:
     suffix = suffix_of(Path(path))
     name = format or SUFFIXES.get(suffix, suffix.removeprefix("."))
     if name not in sources:
-        raise DataError(
-            f"{path}: cannot tell the format from {suffix or 'no suffix'}; expected one of {', '.join(SUFFIXES)}, "
-            "also followed by .gz"
-        )
+        raise DataError(unknown_format(path, f"one of {', '.join(SUFFIXES)}, also followed by .gz"))
     source = sources.build(name)
     return source(path if isinstance(path, Path) else Path(path))
 
