@@ -11,7 +11,7 @@ import shutil
 import pytest
 
 import lingraft
-from lingraft.cli.starters import starters
+from lingraft.cli.starters import recipe_text, starters
 from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.pages.run_markdown import write_results_page
@@ -89,6 +89,7 @@ def test_a_written_recipe_speaks_of_the_language_that_was_chosen(call, tmp_path,
     text = path.read_text(encoding="utf-8")
     assert "{language} becomes swh-Latn, swh, sw …" in text
     assert "yor" not in text.partition("\ntask:")[2]
+    assert "yor" not in recipe_text("sib200", ["sw"], path)
     alone = re.sub(r"  source_language: .*\n  target_languages: .*\n  # language:", "  language:", text)
     recipe = read_recipe_text(alone.partition("\nparallel:")[0], tmp_path)
     assert (recipe.task.options["source_language"], recipe.task.options["target_languages"]) == ("swh-Latn", [])

@@ -88,7 +88,7 @@ def test_near_duplicates_between_training_and_test_are_warned_of(tmp_path):
     train = rows(["market"] * 10 + ["health"] * 10)
     test = [*rows(["market", "health"], TARGET, first=40), {"text": train[3]["text"] + " !", "label": "market"}]
     (warning,) = warn_of_data(gathered(tmp_path, train, test))
-    assert warning.startswith("1 of 3 yor-Latn test texts are nearly the same as a training text")
+    assert warning.startswith("1 of 3 yor-Latn test texts is nearly the same as a training text")
     assert f"“{short(train[3]['text'])}”" in warning
 
 

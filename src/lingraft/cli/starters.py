@@ -62,7 +62,7 @@ def recipe_text(task: str, languages: Sequence[str], path: Path) -> str:
     codes = [canonical(language) for language in languages]
     names = [name for name in aliases(codes[0]) if "_" not in name][:3]
     blocks = Template(_folder().joinpath(f"{task}.yaml").read_text(encoding="utf-8")).substitute(
-        languages=", ".join(codes), first=codes[0], names=f"{', '.join(names)} …"
+        languages=", ".join(codes), first=codes[0], flores=codes[0].replace("-", "_"), names=f"{', '.join(names)} …"
     )
     return Template(RECIPE).substitute(path=shlex.quote(" ".join(printable(str(path)).split())), blocks=blocks)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ..core.counted import counted
 from ..core.records import Example, Features
 from ..data.labels import count_labels, samples_of, visible
 from ..data.near_duplicates import near_duplicates
@@ -90,8 +91,9 @@ def _warn_of_near_duplicates(materials: Materials) -> list[str]:
         near = near_duplicates(known, texts)
         if near:
             first = max(near, key=lambda one: one.similarity)
+            are = f"{counted(len(texts), f'{language} test text')} {'is' if len(near) == 1 else 'are'}"
             found.append(
-                f"{len(near):,} of {len(texts):,} {language} test texts are nearly the same as a training text, so the "
+                f"{len(near):,} of {are} nearly the same as a training text, so the "
                 f"score may be too good: “{_short(texts[first.text])}” and “{_short(known[first.known])}”; take one of "
                 "each two out if they should not be in both"
             )
