@@ -79,7 +79,7 @@ def test_numbers_as_labels_are_asked_about(tmp_path):
     (warning,) = warn_of_data(gathered(tmp_path, train, test))
     assert warning.startswith(asked)
     assert "no kind of task takes numbers yet" in warning
-    with pytest.raises(DataError, match=r"draw 0 leaves no labelled .*Besides, " + re.escape(asked)):
+    with pytest.raises(DataError, match=r"draw 1 leaves no labelled .*Besides, " + re.escape(asked)):
         gathered(tmp_path, train[:59], test)
 
 

@@ -198,7 +198,7 @@ def test_pairs_that_leave_no_labels_are_refused(world):
 
 def test_too_few_shots_are_refused(world):
     """More shots than a class has examples is an error that names the classes."""
-    with pytest.raises(DataError, match=r"draw 0 needs 30 shots of every class.*bird 8, river 8, stone 8"):
+    with pytest.raises(DataError, match=r"draw 1 needs 30 shots of every class.*bird 8, river 8, stone 8"):
         materials(world, shots={"k": 30})
 
 

@@ -106,7 +106,7 @@ def rank(draw: int, purpose: str, identifier: str) -> bytes:
 
 
 def _too_few(k: int, draw: int, short: dict[str, int], what: str) -> str:
-    needs = f"draw {draw} needs {counted(k, 'shot')}"
+    needs = f"draw {draw + 1} needs {counted(k, 'shot')}"
     if list(short) == [""]:
         return f"{needs}, but there are {short['']} {what}; ask for fewer shots or give more data"
     listed = ", ".join(f"{label} {n}" for label, n in sorted(short.items()))

@@ -50,10 +50,10 @@ def refuse_missing_classes(task: Task, labelled: Sequence[Example], draw: int, t
     classes = set(task.kind.classes)
     missing = classes - {str(example.gold) for example in labelled}
     if not labelled and not classes:
-        raise DataError(f"draw {draw} leaves no labelled {task.source_language} example; give more examples")
+        raise DataError(f"draw {draw + 1} leaves no labelled {task.source_language} example; give more examples")
     if missing:
         raise DataError(
-            f"draw {draw} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
+            f"draw {draw + 1} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
             f"{training} training examples that are not evaluated on, {paired} went into pairs; give more "
             "examples, ask for fewer parallel.pairs, or set parallel.labelled"
         )
@@ -75,7 +75,7 @@ def shots_of(task: Task, language: str, pool: Sequence[Example], k: Shots, draw:
     classes = set(task.kind.classes)
     if k != "all" and k and (gone := classes - {str(example.gold) for example in pool}):
         raise DataError(
-            f"draw {draw}: {language} has no training example of {', '.join(sorted(gone))} to draw "
+            f"draw {draw + 1}: {language} has no training example of {', '.join(sorted(gone))} to draw "
             f"{counted(k, 'shot')} from; add some, or set shots.k to 0"
         )
     return tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
