@@ -41,7 +41,7 @@ def run(
     Raises:
         LingraftError: With one message that says what was expected, what came, where, and what to do.
     """
-    from .core.errors import ConfigError, shown
+    from .core.errors import RECIPE, ConfigError, problems_in, shown
     from .core.progress import Reporter
     from .recipe.parsing import parse_recipe, read_recipe
     from .runs.given import given_data
@@ -54,8 +54,9 @@ def run(
     with given_data(data) as settings:
         changed = (*settings, *overrides)
         values = isinstance(recipe, Mapping)
-        parsed = parse_recipe(recipe, changed) if values else read_recipe(Path(str(recipe)), changed)
-        return run_recipe(parsed, reporter=Reporter(quiet=quiet))
+        with problems_in(RECIPE if values else str(recipe)):
+            parsed = parse_recipe(recipe, changed) if values else read_recipe(Path(str(recipe)), changed)
+            return run_recipe(parsed, reporter=Reporter(quiet=quiet))
 
 
 def load(folder: Path | str) -> Adapted:

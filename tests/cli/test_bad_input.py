@@ -3,15 +3,18 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from lingraft.core.errors import RunError
 from lingraft.core.files import watch_writes
 from lingraft.core.progress import Reporter
 from lingraft.recipe.parsing import read_recipe
+from lingraft.results.run_files import read_run
 from lingraft.training.state import load_training_state
 from quick_run import run
 
@@ -306,6 +309,44 @@ def test_predicting_without_a_run_says_what_to_give(refused, tmp_path):
     """`lingraft predict` on a folder without a run says so."""
     (tmp_path / "texts.txt").write_text("bako\n", encoding="utf-8")
     assert "folder of a finished run" in refused("predict", tmp_path, tmp_path / "texts.txt")
+
+
+def test_the_file_of_a_recipe_is_named_whatever_is_wrong_with_it(own_data, refused):
+    """Its settings, its data, one problem or several, in check, run and compare alike."""
+    recipe = own_data / "recipe.yaml"
+    for command in ("check", "run", "compare"):
+        assert f"error {recipe}: 2 problems" in refused(command, recipe, "seeds=0", "device=tpu")
+        lost = refused(command, recipe, "task.files.test=none.{language}.csv", "parallel.files=no.{language}.csv")
+        assert f"error {recipe}: 2 problems" in lost
+    assert f"error {recipe}: 1 problem" in refused("check", recipe, "backbone.max_length=999")
+
+
+def test_a_metric_that_is_not_given_is_told_with_all_that_there_are(refused, tmp_path):
+    """As any other mistake is; the files are not looked at."""
+    said = refused("score", tmp_path / "p.csv", tmp_path / "g.csv")
+    assert "error --metric: 1 problem" in said
+    assert "- is missing; known are accuracy, macro_f1, " in said
+
+
+def test_a_recipe_that_is_not_there_is_told_with_the_nearest(own_data, refused):
+    """Or with how to write one."""
+    said = refused("check", own_data / "recpie.yaml")
+    assert f"error {own_data / 'recpie.yaml'}: 1 problem" in said
+    assert f"; did you mean {own_data / 'recipe.yaml'}? Or write one with: lingraft init" in said
+    assert "; write one with: lingraft init" in refused("run", own_data / "zzzz")
+
+
+def test_a_run_folder_that_is_not_there_is_told_with_the_nearest(tmp_path, refused):
+    """Whatever wants one."""
+    (tmp_path / "runs" / "my-run").mkdir(parents=True)
+    (tmp_path / "runs" / "my-run" / "run.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "texts.txt").write_text("bako\n", encoding="utf-8")
+    near = f"; did you mean {tmp_path / 'runs' / 'my-run'}?"
+    for folder in ("my-rnu", ""):
+        assert near in refused("predict", tmp_path / "runs" / folder, tmp_path / "texts.txt")
+        assert near in refused("report", tmp_path / "runs" / folder)
+    with pytest.raises(RunError, match=re.escape(near)):
+        read_run(tmp_path / "runs" / "my-rnu")
 
 
 def test_check_says_that_there_is_nothing_to_go_on_from(own_data, refused):

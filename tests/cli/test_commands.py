@@ -14,7 +14,7 @@ import pytest
 import lingraft
 from lingraft.cli.info import Kind
 from lingraft.cli.listing import KINDS
-from lingraft.cli.starters import starters
+from lingraft.cli.starters import recipe_text, starters
 from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.pages.run_markdown import write_results_page
@@ -82,6 +82,27 @@ def test_a_written_recipe_is_one_that_can_be_read(call, tmp_path, task):
     recipe = read_recipe(path)
     assert recipe.task.name == task
     assert recipe.task.options["target_languages"] == ["yor-Latn", "quy-Latn"]
+
+
+@pytest.mark.parametrize("task", ["choice", "classification", "span_qa", "tagging"])
+def test_a_written_recipe_speaks_of_the_language_that_was_chosen(call, tmp_path, task):
+    """What its files may be called, and the line that makes it a task in that language alone."""
+    path = tmp_path / "recipe.yaml"
+    call("init", path, "--task", task, "--language", "sw")
+    text = path.read_text(encoding="utf-8")
+    assert "{language} becomes swh-Latn, swh, sw …" in text
+    assert "yor" not in text.partition("\ntask:")[2]
+    assert "yor" not in recipe_text("sib200", ["sw"], path)
+    alone = re.sub(r"  source_language: .*\n  target_languages: .*\n  # language:", "  language:", text)
+    recipe = read_recipe_text(alone.partition("\nparallel:")[0], tmp_path)
+    assert (recipe.task.options["source_language"], recipe.task.options["target_languages"]) == ("swh-Latn", [])
+    assert recipe.shots.ks == ["all"]
+
+
+def read_recipe_text(text, folder):
+    """Read a recipe that somebody wrote."""
+    (folder / "written.yaml").write_text(text, encoding="utf-8")
+    return read_recipe(folder / "written.yaml")
 
 
 def test_every_kind_of_task_has_a_recipe_to_start_from():
@@ -194,7 +215,9 @@ def test_predictions_read_standard_input_and_write_csv(call, finished):
 def test_an_untrained_language_uses_the_task_part_and_says_so(call, finished):
     """For a language without a language part the task part is used, with a warning."""
     printed = call("predict", finished, "--language", "Wolof", stdin="bako beli\n")
-    assert "task part alone" in printed.err
+    assert (
+        "warning: this run learnt no Wolof; answering with the part that all languages share (trained on" in printed.err
+    )
     adapted = lingraft.load(finished)
     (row,) = map(json.loads, printed.out.splitlines())
     (source,) = adapted.predict(["bako beli"], language="eng-Latn")
@@ -313,7 +336,7 @@ def test_warnings_of_the_package_do_not_steer_the_terminal(call, capfd):
     """A path may hold anything."""
     call("--version")
     logging.getLogger("lingraft.core.files").warning("waiting for %s", "[/b]\x1b[31m.lock")
-    assert capfd.readouterr().err == "waiting for [/b].lock\n"
+    assert capfd.readouterr().err == "warning: waiting for [/b].lock\n"
 
 
 def test_a_results_page_names_its_command_and_its_scores(finished, tmp_path):

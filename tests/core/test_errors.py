@@ -2,7 +2,9 @@
 
 import pickle
 
-from lingraft.core.errors import DataError, one_line
+import pytest
+
+from lingraft.core.errors import ConfigError, DataError, one_line, problems_in
 
 
 def test_an_error_of_data_is_one_line():
@@ -32,3 +34,16 @@ def test_words_of_any_script_stay_as_they_are():
 def test_an_error_of_data_survives_another_process():
     """Workers send errors as pickles."""
     assert str(pickle.loads(pickle.dumps(DataError("a\nb")))) == r"a\nb"
+    several = ConfigError(["seeds: none", "device: tpu"], "a.yaml")
+    assert str(pickle.loads(pickle.dumps(several))) == "a.yaml: 2 problems\n  - seeds: none\n  - device: tpu"
+
+
+def test_what_is_wrong_with_a_recipe_is_said_to_be_in_its_file():
+    """Whoever found it, and did not know the file; what names its own place keeps it."""
+    with pytest.raises(ConfigError) as caught, problems_in("a.yaml"):
+        raise ConfigError(["seeds: none"])
+    assert str(caught.value) == "a.yaml: 1 problem\n  - seeds: none"
+    with pytest.raises(ConfigError, match=r"^method paper: 1 problem"), problems_in("a.yaml"):
+        raise ConfigError(["seeds: none"], "method paper")
+    with pytest.raises(DataError, match=r"^b\.csv: has no rows"), problems_in("a.yaml"):
+        raise DataError("b.csv: has no rows")

@@ -237,6 +237,7 @@ def test_gettext_mo(tmp_path):
         ),
         ("wide.tsv", "1\ta b\t2\tc d\n", r"line 1: has 4 cells; .* by number, \{source: 1, target: 2\}"),
         ("a.docx", "x", r"cannot tell the format from \.docx"),
+        ("a.xls", "x", r"cannot tell the format from \.xls; expected .*line by line; save it as \.xlsx or \.csv$"),
     ],
 )
 def test_faulty_files_are_named(tmp_path, name, content, message):
@@ -252,7 +253,7 @@ def test_faulty_files_are_named(tmp_path, name, content, message):
     [
         ({"sorce": "a", "target": "b"}, "unknown field 'sorce'; did you mean 'source'"),
         ({"source": "a"}, "`target` is missing"),
-        ({"source": "a", "target": "c"}, r"line 2: there is no column 'c' \(for `target`\)"),
+        ({"source": "a", "target": "c"}, r"line 1: there is no column 'c' \(for `target`\)"),
     ],
 )
 def test_faulty_field_maps(tmp_path, fields, message):

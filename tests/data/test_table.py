@@ -162,7 +162,7 @@ def test_csv_line_numbers_survive_quoted_line_breaks(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.tsv", "sentense\ttopic\none\ta\n", r"line 2: there is no column 'sentence' \(for `text`\); did you mean "
+        ("a.tsv", "sentense\ttopic\none\ta\n", r"line 1: there is no column 'sentence' \(for `text`\); did you mean "
          "'sentense'\\? its columns are sentense, topic"),
         ("a.tsv", "sentence\ttopic\n \ta\n", "line 2: column 'sentence' has no text"),
         ("a.tsv", "sentence\ttopic\none\t \n", "line 2: column 'topic' has no label"),
@@ -183,7 +183,9 @@ def test_csv_line_numbers_survive_quoted_line_breaks(tmp_path):
         ("a.tsv", "", "is empty"),
         ("a.tsv", b"sentence\ttopic\ncaf\xe9\ta\n", "line 2: is not UTF-8.*iconv -f LATIN1 -t UTF-8"),
         ("a.jsonl", "x" * 2_000_000, "line 1: is longer than"),
-        ("a.ods", "", "cannot tell the format from .ods; expected one of .jsonl"),
+        ("a.ods", "", "cannot tell the format from .ods; expected one of .jsonl.*; save it as .xlsx or .csv$"),
+        ("a.xls", b"\xd0\xcf\x11\xe0", "cannot tell the format from .xls; expected .*; save it as .xlsx or .csv$"),
+        ("a.doc", "", "cannot tell the format from .doc; expected .*, also followed by .gz$"),
     ],
 )  # fmt: skip
 def test_faulty_files_name_file_line_and_cure(tmp_path, name, content, message):

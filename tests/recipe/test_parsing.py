@@ -542,3 +542,11 @@ def test_a_draft_of_a_good_recipe_is_the_recipe(tmp_path):
     """Nothing is wrong with it."""
     path = written(tmp_path, MINIMAL)
     assert draft_recipe(path) == (read_recipe(path), [])
+
+
+def test_an_unknown_key_of_a_small_block_is_told_with_what_its_keys_mean():
+    """Where none is near: who writes `n` for the number of labels learns that it is `k`."""
+    shots, backbone = sorted(problems(shots={"n": 5}, backbone={"zzzz": 1}), reverse=True)
+    assert shots.startswith("shots.n: unknown key 'n'; known: draws (how many different draws of labels), folds (")
+    assert ", k (labelled target examples per class), source_examples (at most this many labelled" in shots
+    assert "known: checkpoint (`bundled:NAME`, a folder, or a Hub id), cut (layers below the cut are" in backbone

@@ -146,7 +146,7 @@ def test_test_texts_without_labels_are_predicted(tiny_checkpoint, tmp_path):
     folder = run(world_recipe(world, small, backbone=backbone))
     answers = list(read_lines(folder / f"answers.{TARGET}.jsonl"))
     assert [(row["id"], row["text"]) for row in answers] == [("a", "tolu ula"), ("b", "vero")]
-    with pytest.warns(UserWarning, match="using the task part alone"):
+    with pytest.warns(UserWarning, match="the part that all languages share"):
         predicted = load(folder).predict(["tolu ula", "vero"])
     assert [row["value"] for row in answers] == [one.value for one in predicted]
     assert {score.language for score in read_run(folder).scores} == {SOURCE}

@@ -25,14 +25,16 @@ def rows(labels, language=SOURCE, first=0):
     return [{"text": sentence(first + i, language), "label": label} for i, label in enumerate(labels)]
 
 
-def gathered(folder, train, test, **task):
-    """The materials of a classification with these rows."""
-    for split, language, found in (("train", SOURCE, train), ("test", TARGET, test)):
+def gathered(folder, train, test, shots=None, **task):
+    """The materials of a classification with these rows; of the target's training rows five of each class are drawn."""
+    given = [("train", SOURCE, train), ("test", TARGET, test), ("train", TARGET, shots)]
+    for split, language, found in given[: 2 if shots is None else 3]:
         lines = "".join(json.dumps(row) + "\n" for row in found)
         (folder / f"{split}.{language}.jsonl").write_text(lines, encoding="utf-8")
     block = {"name": "classification", "source_language": SOURCE, "target_languages": [TARGET], **task}
     files = {split: split + ".{language}.jsonl" for split in ("train", "test")}
-    return gather(parse_recipe({"task": {**block, "data_dir": str(folder), "files": files}}))
+    task = {**block, "data_dir": str(folder), "files": files}
+    return gather(parse_recipe({"task": task, "shots": 0 if shots is None else 5}))
 
 
 def test_classes_are_listed_with_counts_and_examples(tmp_path):
@@ -86,7 +88,7 @@ def test_near_duplicates_between_training_and_test_are_warned_of(tmp_path):
     train = rows(["market"] * 10 + ["health"] * 10)
     test = [*rows(["market", "health"], TARGET, first=40), {"text": train[3]["text"] + " !", "label": "market"}]
     (warning,) = warn_of_data(gathered(tmp_path, train, test))
-    assert warning.startswith("1 of 3 yor-Latn test texts are nearly the same as a training text")
+    assert warning.startswith("1 of 3 yor-Latn test texts is nearly the same as a training text")
     assert f"“{short(train[3]['text'])}”" in warning
 
 
@@ -108,3 +110,39 @@ def test_what_any_answer_can_be_has_no_limit(tmp_path):
     found = gathered(tmp_path, rows(["market"] * 9 + ["health"] * 9), rows(["health"], TARGET, first=30))
     features = dict.fromkeys([(SOURCE, "test"), (TARGET, "test"), (SOURCE, "dev")], ())
     assert describe_limits(found, features) == []
+
+
+def test_a_misspelt_label_is_warned_of(tmp_path):
+    """Wherever it is learnt from or scored; corrected, there is nothing to say."""
+    train = rows(["market"] * 9 + ["health"] * 16 + ["marktet"])
+    test = rows(["market"] * 2, TARGET)
+    (warning,) = warn_of_data(gathered(tmp_path, train, test))
+    assert warning == (
+        "'marktet' (1 example, none in the tests) is nearly 'market' (11); a slip? correct it in the file, for each is "
+        "a class of its own"
+    )
+    train[-1]["label"] = "market"
+    assert warn_of_data(gathered(tmp_path, train, test)) == []
+
+
+def test_a_test_label_that_is_misspelt_is_told_with_what_it_may_be(tmp_path):
+    """The nearest label of the training set, rather than all of them."""
+    train = rows(["market"] * 9 + ["health"] * 16)
+    with pytest.raises(DataError, match=r"'marktet' does not occur .* set; did you mean 'market'\? correct it, add"):
+        gathered(tmp_path, train, rows(["marktet"], TARGET))
+    with pytest.raises(DataError, match=r"'sport' does not occur .* set, which has health, market; correct it, add"):
+        gathered(tmp_path, train, rows(["sport"], TARGET))
+
+
+def test_a_class_without_examples_to_draw_is_told_with_what_may_be_wrong_with_labels(tmp_path):
+    """Held out, drawn as shots, or too few of them: mixed spellings and slips are shown with their cure."""
+    mixed = rows(["market"] * 9 + ["health"] * 16 + ["Health"] * 4)
+    test, shots = rows(["market", "health"], TARGET), rows(["market", "health"] * 6, TARGET, first=50)
+    cure = r"Besides, labels that differ only in case, .*'health' \(23\), 'Health' \(4\); .*`labels: normalise`"
+    with pytest.raises(DataError, match=r"no training example of Health to draw 5 shots from; .*" + cure):
+        gathered(tmp_path, mixed, test, shots=shots)
+    with pytest.raises(DataError, match=r"needs 5 shots of every class, .*: Health 1; .*Besides, labels that differ"):
+        gathered(tmp_path, mixed, test, shots=[*shots, *rows(["Health"], TARGET, first=80)])
+    slip = rows(["market"] * 9 + ["health"] * 16 + ["marktet"])
+    with pytest.raises(DataError, match=r"no training example of marktet .* Besides, 'marktet' \(1 example, none in"):
+        gathered(tmp_path, slip, test, shots=shots)

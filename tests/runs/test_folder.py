@@ -1,8 +1,10 @@
 """A run folder has one recipe, one writer, and no half-written file."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
@@ -13,7 +15,7 @@ from lingraft.core.errors import RunError, WriteError
 from lingraft.core.files import write_json, write_lines, write_text
 from lingraft.core.records import Trial
 from lingraft.recipe.parsing import read_recipe
-from lingraft.runs.folder import changed_settings, open_run_folder, trials_of
+from lingraft.runs.folder import changed_settings, folder_problems, open_run_folder, trials_of
 from lingraft.runs.identity import MEANING
 
 HOLDER = """
@@ -78,7 +80,7 @@ def test_where_a_run_computes_may_change(tmp_path, override):
         ("train.learning_rate=0.5", "train.learning_rate is 0.002 there and 0.5 now"),
         ("train.num_train_epochs=2", "train.num_train_epochs is 6 there and 2 now"),
         ("prompt=", "prompt is {"),
-        ("prompt=", "} there and null now"),
+        ("prompt=", "} there and not set now"),
         ("task.target_languages=[]", "task.target_languages is ['yor-Latn'] there and [] now"),
         ("task.target_languages=[yor-Latn, ibo-Latn]", "is ['yor-Latn'] there and ['yor-Latn', 'ibo-Latn'] now"),
         ("task.target_languages=[ibo-Latn]", "task.target_languages.0 is 'yor-Latn' there and 'ibo-Latn' now"),
@@ -97,8 +99,34 @@ def test_another_recipe_is_refused_by_its_key(tmp_path, override, told):
     ):
         pass
     assert told in str(caught.value)
-    assert "choose another output_dir" in str(caught.value)
+    assert f"give this one another folder: output_dir={tmp_path / 'a'}-2" in str(caught.value)
     assert (tmp_path / "a" / "recipe.yaml").read_bytes() == before
+
+
+def test_check_says_of_another_recipe_what_run_says(tmp_path):
+    """One setting, how many more differ, and a folder that is free."""
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
+        begin_trial(folder)
+    (tmp_path / "a-2").mkdir()
+    others = ("task.files={test: other.csv}", "train.batch_size=3", "seeds=[7]")
+    (problem,) = folder_problems(folder, recipe(tmp_path, *others))
+    assert problem.startswith(f"{folder} holds a run of another recipe: task.files.")
+    assert f"; give this one another folder: output_dir={folder}-3, or delete that folder" in problem
+    assert " now (" in problem and "None" not in problem and len(problem) < 400
+    with pytest.raises(RunError, match=re.escape(problem)), open_run_folder(folder, recipe(tmp_path, *others)):
+        pass
+
+
+def test_a_folder_of_something_else_is_left_alone_and_a_free_one_offered(tmp_path, monkeypatch):
+    """Beside it; nothing stands beside the working folder."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "thesis.txt").write_text("x", encoding="utf-8")
+    (problem,) = folder_problems(tmp_path / "a", None)
+    assert problem.endswith(f"(it has thesis.txt); give this one another folder: output_dir={tmp_path / 'a'}-2")
+    monkeypatch.chdir(tmp_path / "a")
+    assert folder_problems(Path(), None)[0].endswith(
+        "(it has thesis.txt); give this one another folder with output_dir=…"
+    )
 
 
 def test_a_recipe_may_be_mended_until_a_trial_has_begun(tmp_path):
@@ -241,7 +269,7 @@ def test_a_recipe_of_an_older_version_is_refused_by_what_it_lacks(tmp_path):
     del older["train"]["warmup_share"]
     YAML(typ="safe", pure=True).dump(older, tmp_path / "recipe.yaml")
 
-    assert changed_settings(tmp_path, now) == ["train.warmup_share is null there and 0.1 now"]
+    assert changed_settings(tmp_path, now) == ["train.warmup_share is not set there and 0.1 now"]
 
 
 def test_another_meaning_of_a_training_is_refused(tmp_path):

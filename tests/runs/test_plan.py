@@ -41,6 +41,34 @@ def test_pairs_and_their_tokens_are_counted(checked, world):
     assert (row["pairs"], row["pair tokens"]) == ("24", str(words + 2 * 24))
 
 
+def test_what_headings_of_the_table_mean_is_said_below_it(checked):
+    """With the bound that texts are cut at; and draws are counted as one says it."""
+    lines = checked()[0].lines
+    assert lines[0] == (
+        "labels, pairs: what is learnt from; cut short: texts that have more tokens than backbone.max_length (32); "
+        "unknown: share of tokens that the tokenizer has only a stand-in for; tokens per word: few where it knows the "
+        "language well, above 4 where it hardly does"
+    )
+    assert any(line.startswith("trials: ") and "1 draw ×" in line for line in lines)
+
+
+def test_training_texts_that_are_tested_are_warned_of_once(checked, world):
+    """Texts of the files of pairs are counted where it is said what was read of them."""
+    train, test = world / "eng-Latn.train.csv", world / f"{TARGET}.test.csv"
+    text = train.read_text(encoding="utf-8").splitlines()[1].split(",")[1]
+    with test.open("a", encoding="utf-8") as file:
+        file.write(f"copy,{text},bird\n")
+    pairs = world / f"pairs.{TARGET}.tsv"
+    tested = test.read_text(encoding="utf-8").splitlines()[1].split(",")[1]
+    with pairs.open("a", encoding="utf-8") as file:
+        file.write(f"ada ada ada ada\t{tested}\n")
+    found, _ = checked(parallel={"files": str(world / "pairs.{language}.tsv")})
+    assert "1 training text occurs in an evaluation set and is left out" in found.warnings
+    assert not any("parallel" in warning for warning in found.warnings)
+    (note,) = (line for line in found.lines if " pairs from " in line)
+    assert "left out because a side is in the" in note
+
+
 def test_copies_are_counted(checked, world):
     """A lexicon's code-switched copies are pairs."""
     found, row = checked(parallel={"lexicon": str(world / "words.{language}.tsv")})

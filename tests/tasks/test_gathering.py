@@ -242,7 +242,7 @@ def test_without_a_development_set_one_is_held_out(world):
     found = materials(world, splits=("train", "test"))
     assert (len(found.dev), len(found.draws[0].labelled)) == (3, 21)
     assert not groups(found.dev) & groups(found.draws[0].labelled)
-    assert any("3 training examples were held out" in note for note in found.notes)
+    assert "English: 3 of 24 labelled texts are held out to choose settings by (no dev set)" in found.notes
 
 
 def test_held_out_sentences_are_held_out_in_every_language(world):
@@ -347,7 +347,7 @@ def test_a_lexicon_switches_the_labelled_sentences(world, lexicon):
         assert all(b in (a, TRANSLATION[a]) for a, b in zip(source.text_a.split(), target.text_a.split(), strict=True))
         assert len(replaced) == max(1, round(0.5 * len(words)))
         assert (source.language, target.language, source.group) == (SOURCE, TARGET, target.group)
-    assert any("the lexicon has 16 entries, which cover 100%" in note for note in found.notes)
+    assert any("the lexicon has 16 entries, covering 100%" in note for note in found.notes)
 
 
 def test_copies_are_different_texts(world, lexicon):

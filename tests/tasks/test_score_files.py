@@ -212,9 +212,20 @@ def test_squad_v2_scores_questions_without_an_answer(file):
 
 
 def test_unknown_metric_lists_all(file, gold):
-    """Metrics of all kinds, or the normalisers."""
-    with pytest.raises(ConfigError, match=r"unknown metric 'bleu'; known: squad, mlqa:ar, .*span_f1.*macro_f1"):
-        score_files(file("p.json", ANSWERS), gold, "bleu")
+    """The plainest first, once each, with the nearest; or the normalisers."""
+    listed = (
+        "known are accuracy, macro_f1, span_f1, tag_accuracy, squad, squad_v2 and mlqa:LANGUAGE (the language of the "
+        "context)"
+    )
+    for metric, said in {
+        "zzzz": "unknown metric 'zzzz'; ",
+        "acc": "unknown metric 'acc'; did you mean 'accuracy'? ",
+        "F1_macro": "unknown metric 'F1_macro'; did you mean 'macro_f1'? ",
+        "": "is missing; ",
+    }.items():
+        with pytest.raises(ConfigError) as caught:
+            score_files(file("p.json", ANSWERS), gold, metric)
+        assert caught.value.problems == [said + listed]
     with pytest.raises(ConfigError, match=r"'mlqa:ru'; known: squad, mlqa:ar"):
         score_files(file("p.json", ANSWERS), gold, "mlqa:ru")
 

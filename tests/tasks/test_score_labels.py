@@ -146,7 +146,7 @@ def test_groups_are_drawn_together(file):
     alone, drawn = (score_files(given, gold, "accuracy", columns=FileColumns(group=one)) for one in (None, "doc"))
     assert (drawn.groups, drawn.scores[0].low, drawn.scores[0].high) == (2, 0.5, 0.5)
     assert (alone.groups, alone.scores[0].low) == (4, 0.0)
-    with pytest.raises(DataError, match="no column 'page', for --group; there are id, label, doc"):
+    with pytest.raises(DataError, match=r"no column 'page' .for --group.; its columns are id, label, doc"):
         score_files(given, gold, "accuracy", columns=FileColumns(group="page"))
 
 

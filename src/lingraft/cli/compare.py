@@ -24,6 +24,8 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Compare methods on a recipe's data and draws, for as many epochs; `compare:` in the recipe says which."""
+    from ..core.errors import problems_in
+    from ..core.yaml_text import name_of
     from ..recipe.parsing import read_recipe
 
     settings = read_recipe(recipe, overrides or [])
@@ -32,7 +34,8 @@ def compare(
     from ..results.pages.comparison_markdown import HEADINGS, finding, table_rows, write_comparison_page
 
     command = shlex.join(["lingraft", "compare", str(recipe), *(overrides or [])])
-    folder = compare_methods(settings, quiet=quiet, command=command)
+    with problems_in(name_of(recipe)):
+        folder = compare_methods(settings, quiet=quiet, command=command)
     found = read_comparison(folder)
     shown = {HEADINGS.index(heading): dispensable for heading, dispensable in SHOWN.items()}
     for block in blocks(found):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from ..core.counted import counted
 from .tables import Column, print_table
 from .terminal import Quiet, RunFolder, TrainedOn, console
 
@@ -123,9 +124,10 @@ def score(
     metric: Annotated[
         str,
         typer.Option(
-            help="squad, squad_v2, mlqa:LANGUAGE (of the context), span_f1, tag_accuracy, accuracy or macro_f1."
+            show_default=False,
+            help="Needed: accuracy, macro_f1, span_f1, tag_accuracy, squad, squad_v2 or mlqa:LANGUAGE (of contexts).",
         ),
-    ],
+    ] = "",
     missing_is_wrong: Annotated[
         bool, typer.Option("--missing-is-wrong", help="Count what has no prediction as wrong.")
     ] = False,
@@ -157,9 +159,9 @@ def score(
     shown = [Column("metric", justify="left"), Column("value"), Column("95 % interval")]
     rows = [[one.metric, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}"] for one in found.scores]
     print_table("", shown, rows)
-    drawn = "" if found.groups == found.examples else f", drawn in {found.groups:,} groups for the intervals"
+    drawn = "" if found.groups == found.examples else f", drawn in {counted(found.groups, 'group')} for the intervals"
     missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
-    console.print(f"{found.examples:,} examples{drawn}{missed}")
+    console.print(f"{counted(found.examples, 'example')}{drawn}{missed}")
     if found.read_as:
         _say("read as the same label: " + ", ".join(f"{one!r} as {other!r}" for one, other in found.read_as))
     for note in found.notes:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .terminal import Quiet, RunFolder, TrainedOn
+from ..core.counted import counted
+from .terminal import Quiet, RunFolder, TrainedOn, print_warning
 
 if TYPE_CHECKING:
     from ..core.progress import Reporter
@@ -23,7 +24,9 @@ def predict(
     folder: RunFolder,
     file: Annotated[
         Path | None,
-        typer.Argument(help=".txt (one text a line), .jsonl, .csv, .tsv, .parquet, .conll; default: standard input."),
+        typer.Argument(
+            help=".txt (one text a line), .csv, .tsv, .xlsx, .jsonl, .parquet, .conll; default: standard input."
+        ),
     ] = None,
     language: Annotated[
         str | None, typer.Option(help="Language of the texts; default: the run's only target language.")
@@ -60,7 +63,7 @@ def predict(
     from ..serving.answer_file import Request, open_request
 
     reporter = Reporter(quiet=quiet)
-    warnings.showwarning = lambda message, *rest, **more: reporter.console.print(str(message))
+    warnings.showwarning = lambda message, *rest, **more: print_warning(str(message), reporter.console)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's is: so are the files that are read
     request = Request(
@@ -91,7 +94,7 @@ def with_pace(reporter: Reporter, work: Callable[[Callable[[int], None]], None])
 
     def pace() -> str:
         seconds = max(reporter.clock() - started, 1e-9)
-        return f"{lines:,} line{'' if lines == 1 else 's'}, {lines / seconds:,.1f} lines per second"
+        return f"{counted(lines, 'line')}, {lines / seconds:,.1f} lines per second"
 
     def advance(more: int) -> None:
         nonlocal lines, last

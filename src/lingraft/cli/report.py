@@ -19,11 +19,16 @@ def report(
     command: Annotated[str | None, typer.Option(help="The command that the page names.")] = None,
 ) -> None:
     """Write the report, the model card and other pages of a run again, from its files."""
+    from ..core.nearest_file import suggest_folder
     from ..results.pages import LAST, pages, write_page
+    from ..results.run_files import MARK
 
     if (folder / "comparison.json").is_file():
         raise RunError(f"{folder} holds a comparison, whose page is written again by: lingraft compare RECIPE")
     if not (folder / "summary.json").is_file():
+        near = suggest_folder(folder, MARK)
+        if near or not folder.is_dir():
+            raise RunError(f"{folder} is no run; give the folder of one{near}")
         raise RunError(f"{folder} is no run that came to its end; finish it with: lingraft run RECIPE")
     for name in pages:
         if name != LAST or (folder / LAST).is_file():  # it marks a run as finished: only a finished one gets it again

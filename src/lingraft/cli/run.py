@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import DataError
+from ..core.counted import counted
+from ..core.errors import DataError, problems_in
 from ..core.progress import Reporter
-from ..core.terminal_text import as_text
 from .tables import Column, print_table
-from .terminal import Overrides, Quiet, RecipePath, console
+from .terminal import Overrides, Quiet, RecipePath, console, print_warning
 
 if TYPE_CHECKING:
     from ..recipe.settings import Recipe
@@ -48,6 +48,7 @@ def init(
 
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
+    from ..core.yaml_text import name_of
     from ..experiments.possible import check_comparison, describe_left_out
     from ..recipe.parsing import draft_recipe
     from ..runs.plan import plan
@@ -58,20 +59,21 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
         if settings.compare is not None:
             left_out.update(check_comparison(settings, materials))
 
-    settings, known = draft_recipe(recipe, overrides or [])
-    found = plan(settings, compared, known=known)
-    title = f"{found.task}, {found.trials} trial{'s' if found.trials > 1 else ''}"
+    with problems_in(name_of(recipe)):
+        settings, known = draft_recipe(recipe, overrides or [])
+        found = plan(settings, compared, known=known)
+    title = f"{found.task}, {counted(found.trials, 'trial')}"
     columns = [
         Column("language", justify="left"),
         Column("labels"),
         Column("pairs"),
-        Column("pair\ntokens", 7),
+        Column("tokens in pairs", 7),
         Column("dev", 3),
         Column("test"),
         Column("tokens", 4),
-        Column("trun-\ncated", 2),
+        Column("cut short", 2),
         Column("unknown", 5),
-        Column("pieces\n/word", 6),
+        Column("tokens per word", 6),
     ]
     print_table(title, columns, found.languages)
     for line in found.lines:
@@ -79,17 +81,20 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     if left_out:
         console.print(describe_left_out(left_out))
     for line in found.warnings:
-        console.print(as_text("warning:", "yellow"), as_text(line))
+        print_warning(line)
 
 
 def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -> None:
     """Run a recipe to its report, or continue where it stopped."""
+    from ..core.yaml_text import name_of
     from ..recipe.parsing import read_recipe
 
     settings = read_recipe(recipe, overrides or [])
     from ..runs.pipeline import run as run_recipe
 
-    show_results(run_recipe(settings, reporter=Reporter(quiet=quiet)))
+    with problems_in(name_of(recipe)):
+        folder = run_recipe(settings, reporter=Reporter(quiet=quiet))
+    show_results(folder)
 
 
 def demo(

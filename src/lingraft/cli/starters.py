@@ -14,7 +14,7 @@ from ..core.errors import ConfigError, DataError
 from ..core.registry import unknown
 from ..core.terminal_text import printable
 from ..data.cldr import coverage
-from ..data.languages import canonical, display_name
+from ..data.languages import aliases, canonical, display_name
 from ..recipe.parsing import parse_recipe
 from ..recipe.settings import Recipe
 
@@ -60,8 +60,11 @@ def recipe_text(task: str, languages: Sequence[str], path: Path) -> str:
     """
     if task not in starters():
         raise ConfigError([unknown(task, starters(), what="task to start from")], where="init")
-    codes = ", ".join(canonical(language) for language in languages)
-    blocks = Template(_folder().joinpath(f"{task}.yaml").read_text(encoding="utf-8")).substitute(languages=codes)
+    codes = [canonical(language) for language in languages]
+    names = [name for name in aliases(codes[0]) if "_" not in name][:3]
+    blocks = Template(_folder().joinpath(f"{task}.yaml").read_text(encoding="utf-8")).substitute(
+        languages=", ".join(codes), first=codes[0], flores=codes[0].replace("-", "_"), names=f"{', '.join(names)} …"
+    )
     return Template(RECIPE).substitute(path=shlex.quote(" ".join(printable(str(path)).split())), blocks=blocks)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..core.terminal_text import Terminal
+from ..core.terminal_text import Terminal, as_text
 
 console = Terminal(soft_wrap=not sys.stdout.isatty())
 
@@ -23,9 +23,14 @@ TrainedOn = Annotated[
 ]
 
 
+def print_warning(text: str, to: Terminal = console) -> None:
+    """Print a warning, which is called so."""
+    to.print(as_text("warning:", "yellow"), as_text(text))
+
+
 class LogOnTerminal(logging.Handler):
     """Prints warnings of the package as everything else is printed."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one."""
-        Terminal(stderr=True, soft_wrap=True).print(record.getMessage())
+        print_warning(record.getMessage(), Terminal(stderr=True, soft_wrap=True))

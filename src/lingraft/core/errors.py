@@ -9,11 +9,16 @@ from __future__ import annotations
 import re
 import reprlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 ENDS = re.compile(r"\s*[\r\n]\s*")
 """Of lines, with the indentation of the next."""
+
+
+RECIPE = "recipe"
+"""What is wrong where nobody knows yet how its file is called."""
 
 
 class LingraftError(Exception):
@@ -23,10 +28,31 @@ class LingraftError(Exception):
 class ConfigError(LingraftError):
     """A recipe is wrong; carries *every* problem, so that one round of editing is enough."""
 
-    def __init__(self, problems: Sequence[str], where: str = "recipe") -> None:
+    def __init__(self, problems: Sequence[str], where: str = RECIPE) -> None:
+        self.where = where
         self.problems = [one_line(ENDS.sub(" ", problem)) for problem in problems]
         heading = f"{where}: {len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[list[str], str]]:
+        """Say what makes it again in another process."""
+        return type(self), (self.problems, self.where)
+
+
+@contextmanager
+def problems_in(where: str) -> Iterator[None]:
+    """Name the file of a recipe in what is said to be wrong with it while it is carried out.
+
+    Args:
+        where: The file.
+
+    Raises:
+        ConfigError: Something is wrong.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(error.problems, error.where if error.where != RECIPE else where) from error
 
 
 class DataError(LingraftError):
@@ -46,7 +72,7 @@ class Faults:
         where: What they are of: the heading of several.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str = RECIPE) -> None:
         self.where = where
         self.found: list[LingraftError] = []
 

@@ -20,6 +20,7 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 from ruamel.yaml.reader import ReaderError
 
 from .errors import ConfigError, shown
+from .nearest_file import suggest_file
 from .yaml_mistakes import explain_mistake
 
 STANDARD_INPUT = Path("-")
@@ -64,13 +65,16 @@ def read_yaml_file(path: Path) -> Any:
             raise ConfigError([TOO_LONG], name_of(path))
         text = found.decode("utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError([f"there is no file {path}; write one with: lingraft init {path}"]) from None
+        near = suggest_file(path)
+        cure = f"{near} Or write one with" if near else "write one with"
+        raise ConfigError([f"there is no file {path}; {cure}: lingraft init {path}"], name_of(path)) from None
     except IsADirectoryError:
-        raise ConfigError([f"{path} is a folder; give the recipe file itself"]) from None
+        raise ConfigError([f"{path} is a folder; give the recipe file itself"], name_of(path)) from None
     except OSError as error:
-        raise ConfigError([f"{path} cannot be read: {error.strerror}"]) from None
+        raise ConfigError([f"{path} cannot be read: {error.strerror}"], name_of(path)) from None
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{name_of(path)} is not UTF-8 (byte {error.start}); save it as UTF-8"]) from None
+        problem = f"{name_of(path)} is not UTF-8 (byte {error.start}); save it as UTF-8"
+        raise ConfigError([problem], name_of(path)) from None
     return load_yaml(text, name_of(path))
 
 
@@ -88,7 +92,7 @@ def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
     if path != STANDARD_INPUT:
         return path.open("rb")
     if sys.stdin is None:
-        raise ConfigError(["standard input is closed; give a recipe file"])
+        raise ConfigError(["standard input is closed; give a recipe file"], name_of(path))
     return nullcontext(sys.stdin.buffer)
 
 

@@ -18,11 +18,12 @@ from ..core.records import ParallelPair
 from ..core.registry import unknown
 from . import languages
 from .cells import described, is_missing, written
+from .columns import place_of_columns
 from .gettext_catalogues import catalogue_entries
 from .memory import SUFFIX
 from .table import cell_of, read_table
 from .table_formats import read_cells
-from .text import normalise, read_lines, suffix_of, whole_characters
+from .text import OTHER_SPREADSHEETS, normalise, read_lines, suffix_of, unknown_format, whole_characters
 from .translation_memories import translation_units
 
 Entry = tuple[str, str, str]
@@ -107,8 +108,8 @@ def _entries(path: Path, source: str, target: str, fields: Fields | None) -> tup
     if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", ".xlsx", SUFFIX) or str(path).startswith("hub:"):
         kind = "jsonl" if suffix == ".ndjson" else suffix.removeprefix(".") or "hub"
         return _or_lexicon(kind, list(_columns(path, source, target, fields)))
-    if fields is not None:
-        raise DataError(f"{path}: fields are for tables (.tsv, .csv, .jsonl, .parquet); leave them out here")
+    if fields is not None and suffix not in OTHER_SPREADSHEETS:
+        raise DataError(f"{path}: fields are for tables (.tsv, .csv, .xlsx, .jsonl, .parquet); leave them out here")
     if suffix == ".tmx":
         return "tmx", list(
             translation_units(path, lambda names: _sides(names, source, target), f"{source} and {target}")
@@ -117,10 +118,8 @@ def _entries(path: Path, source: str, target: str, fields: Fields | None) -> tup
         return "gettext", list(catalogue_entries(path))
     if suffix == ".txt":
         return _or_lexicon("lines", list(_words(path)))
-    raise DataError(
-        f"{path}: cannot tell the format from {suffix or 'no suffix'}; expected .tsv, .csv, .jsonl, .parquet, .tmx, "
-        ".po, .mo or .txt, or a second file with the other side, line by line"
-    )
+    formats = ".tsv, .csv, .xlsx, .jsonl, .parquet, .tmx, .po, .mo or .txt"
+    raise DataError(unknown_format(path, f"{formats}, or a second file with the other side, line by line"))
 
 
 def _collect(entries: Sequence[Entry], kind: str, source: str, target: str, where: str) -> ParallelText:
@@ -226,8 +225,8 @@ def _columns(path: Path, source: str, target: str, fields: Fields | None) -> Ite
             found = _direction(names, source, target)
             if found is None:
                 raise DataError(
-                    f"{where}: cannot tell which columns hold {source} and {target}; its columns are "
-                    f"{', '.join(names)}; name two with fields, {{source: …, target: …}}"
+                    f"{place_of_columns(row, where)}: cannot tell which columns hold {source} and {target}; its "
+                    f"columns are {', '.join(names)}; name two with fields, {{source: …, target: …}}"
                 )
             columns = {"source": names[found[0]], "target": names[found[1]]}
         group = written(cell_of(row, columns["group"], "group", where)) if "group" in columns else str(number)

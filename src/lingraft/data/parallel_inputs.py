@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.counted import counted
 from ..core.errors import DataError, Faults
 from ..core.records import Example, ParallelPair
 from ..recipe.settings import ParallelSettings
+from .languages import display_name
 from .leakage import remove_overlapping_pairs
-from .parallel import read_parallel
+from .parallel import ParallelText, read_parallel
 from .sampling import rank
 from .table import locate
 from .text import strip_blanks
@@ -58,7 +60,7 @@ def read_given(
     texts: dict[str, Sequence[str]] = {}
     dropped = 0
     notes: list[str] = []
-    faults = Faults("parallel")
+    faults = Faults()
     for language in pairs:
         if settings and settings.files:
             with faults:
@@ -70,7 +72,7 @@ def read_given(
                 dropped, notes = dropped + leaked, [*notes, note]
         if settings and settings.text:
             with faults:
-                texts[language], leaked, note = _texts(settings.text, language, evaluation)
+                texts[language], leaked, note = _texts(settings.text, source, language, evaluation)
                 dropped, notes = dropped + leaked, [*notes, note]
     faults.refuse()
     return Given(pairs, entries, texts, dropped, tuple(notes))
@@ -85,13 +87,13 @@ def _pairs(
         path, source_language=source, target_language=language, target_path=other, fields=settings.fields
     )
     kept, leaked = remove_overlapping_pairs(text.pairs, evaluation)
+    left, gone = len(kept), _left_out(text.pairs, kept, evaluation, source)
     if settings.pairs and settings.pairs < len(kept) and not settings.from_:
         # Not the head of the file: lexicons are sorted by the alphabet.
         kept = sorted(kept, key=lambda pair: rank(0, "pairs", pair.source + "\n" + pair.target))[: settings.pairs]
-    note = (
-        f"{language}: {len(kept)} pairs from {path.name} ({KINDS.get(text.kind, text.kind)}; {text.read} read, "
-        f"{text.duplicates} duplicates, {text.empty} with an empty side)"
-    )
+        gone.append(f"{len(kept):,} of {left:,} drawn")
+    note = f"{language}: {counted(len(kept), 'pair')} from {path.name}"
+    note += _in_brackets([KINDS.get(text.kind, text.kind), *_describe_read(text, gone)])
     if text.kind == "lexicon":
         note += (
             ". Sentences or words? `parallel: {files: …}`, as here, pairs them as they are; if they are words, "
@@ -106,15 +108,50 @@ def _entries(
     path = locate(pattern, language, Path())
     text = read_parallel(path, source_language=source, target_language=language)
     kept, leaked = remove_overlapping_pairs(text.pairs, evaluation)
-    return kept, leaked, f"{language}: {len(kept)} entries of a lexicon from {path.name}"
+    gone = _left_out(text.pairs, kept, evaluation, source)
+    read = _in_brackets(_describe_read(text, gone))
+    return kept, leaked, f"{language}: {counted(len(kept), 'entry', 'entries')} of a lexicon from {path.name}{read}"
 
 
-def _texts(pattern: str, language: str, evaluation: Sequence[Example]) -> tuple[Sequence[str], int, str]:
+def _texts(pattern: str, source: str, language: str, evaluation: Sequence[Example]) -> tuple[Sequence[str], int, str]:
     path = locate(pattern, language, Path())
-    found = read_texts(path)
+    found = list(dict.fromkeys(read_texts(path)))
     forbidden = {strip_blanks(text) for example in evaluation for text in example.texts}
-    kept = [text for text in dict.fromkeys(found) if strip_blanks(text) not in forbidden]
+    kept = [text for text in found if strip_blanks(text) not in forbidden]
     if not kept:
         raise DataError(f"{path}: every text in it is evaluated on, so nothing can be learnt from it; give other texts")
-    leaked = len(dict.fromkeys(found)) - len(kept)
-    return kept, leaked, f"{language}: {len(kept)} unlabelled texts from {path.name}"
+    gone = _in_brackets(_left_out(found, kept, evaluation, source))
+    return kept, len(found) - len(kept), f"{language}: {counted(len(kept), 'unlabelled text')} from {path.name}{gone}"
+
+
+def _describe_read(text: ParallelText, gone: Sequence[str]) -> list[str]:
+    """Say how many pairs were read, where not all of them are used, and what became of the others."""
+    lost = {"repeated": text.duplicates, "with an empty side": text.empty}
+    said = [*(f"{number:,} {why}" for why, number in lost.items() if number), *gone]
+    return [", ".join([f"{text.read:,} read", *said])] if said else []
+
+
+def _left_out(
+    read: Sequence[str | ParallelPair], kept: Iterable[str | ParallelPair], evaluation: Sequence[Example], source: str
+) -> list[str]:
+    """Say how many texts, or pairs, are left out because they are evaluated on, and where; nothing where none are.
+
+    Args:
+        read: Texts, or pairs of them.
+        kept: Those that are learnt from.
+        evaluation: What no pair or text may contain.
+        source: The source language, whose development set is evaluated on, too.
+    """
+    gone = set(read).difference(kept)
+    if not gone:
+        return []
+    sides = [(one,) if isinstance(one, str) else (one.source, one.target) for one in gone]
+    texts = {strip_blanks(side) for pair in sides for side in pair}
+    found = {e.language: None for e in evaluation if any(strip_blanks(text) in texts for text in e.texts)}
+    sets = [f"{display_name(code)} {'development or test' if code == source else 'test'} set" for code in found]
+    what = "it is" if all(len(pair) == 1 for pair in sides) else "a side is"
+    return [f"{len(gone):,} left out because {what} in the {' or the '.join(sets)}"]
+
+
+def _in_brackets(parts: Sequence[str]) -> str:
+    return f" ({'; '.join(parts)})" if parts else ""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import TypeVar
 
+from ..core.counted import counted
 from ..core.errors import ConfigError, DataError
 from ..core.records import Example
 from ..core.shots import Shots
@@ -105,12 +106,8 @@ def rank(draw: int, purpose: str, identifier: str) -> bytes:
 
 
 def _too_few(k: int, draw: int, short: dict[str, int], what: str) -> str:
+    needs = f"draw {draw + 1} needs {counted(k, 'shot')}"
     if list(short) == [""]:
-        return (
-            f"draw {draw + 1} needs {k} shots, but there are {short['']} {what}; ask for fewer shots or give more data"
-        )
+        return f"{needs}, but there are {short['']} {what}; ask for fewer shots or give more data"
     listed = ", ".join(f"{label} {n}" for label, n in sorted(short.items()))
-    return (
-        f"draw {draw + 1} needs {k} shots of every class, but these have fewer {what}: {listed}; ask for fewer shots "
-        "or give more data"
-    )
+    return f"{needs} of every class, but these have fewer {what}: {listed}; ask for fewer shots or give more data"

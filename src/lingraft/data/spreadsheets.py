@@ -17,6 +17,7 @@ from ..core.errors import DataError
 from . import Row, Source, sources
 from .bounds import COLUMNS, read_whole
 from .cells import Unreadable, refuse_twice, written
+from .columns import HeadedRow
 from .sheet_gaps import Gaps, gaps_of
 from .text import open_bytes
 
@@ -94,7 +95,7 @@ def _rows(sheet: Any, path: Path) -> Iterator[Row]:
         if all(cell.value is None for cell in cells) and not (gaps and number in gaps.rows):
             continue
         values = [_value(cell, sheet, number, column, gaps) for column, cell in enumerate(there, 1)]
-        yield number, dict(zip(header, values, strict=True))
+        yield number, HeadedRow(dict(zip(header, values, strict=True)), 1)
 
 
 def _value(cell: Any, sheet: Any, row: int, column: int, gaps: Gaps | None) -> Any:

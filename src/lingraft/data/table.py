@@ -7,22 +7,22 @@ with what to do about it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
+from ..core.nearest_file import nearest_file
 from ..core.records import PairExample
 from ..core.registry import unknown
 from . import Row, Source, languages, sources, spreadsheets
 from .cells import ClassNumber, Unreadable, described, holds_one, is_missing, written
+from .columns import describe_missing
 from .labels import strip_label
 from .memory import SUFFIX, is_lent
-from .nearest_file import nearest_file
 from .stored_names import named
 from .table_formats import HUB
-from .text import suffix_of, whole_characters
+from .text import suffix_of, unknown_format, whole_characters
 
 FIELDS = ("text", "text_b", "label", "id", "group")
 """Our names, the keys of a field map; ``text_a`` is accepted for ``text``."""
@@ -104,10 +104,7 @@ def read_table(path: Path | str, format: str | None = None) -> Iterator[Row]:
     suffix = suffix_of(Path(path))
     name = format or SUFFIXES.get(suffix, suffix.removeprefix("."))
     if name not in sources:
-        raise DataError(
-            f"{path}: cannot tell the format from {suffix or 'no suffix'}; expected one of {', '.join(SUFFIXES)}, "
-            "also followed by .gz"
-        )
+        raise DataError(unknown_format(path, f"one of {', '.join(SUFFIXES)}, also followed by .gz"))
     source = sources.build(name)
     return source(path if isinstance(path, Path) else Path(path))
 
@@ -199,12 +196,7 @@ def cell_of(row: Mapping[str, Any], column: str, name: str, where: str) -> objec
     """
     if column in row:
         return readable(row[column], column, where)
-    known = [str(key) for key in row]
-    nearest = difflib.get_close_matches(column, known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise DataError(
-        f"{where}: there is no column {column!r} (for `{name}`); {hint}its columns are {', '.join(known) or 'none'}"
-    )
+    raise DataError(describe_missing(row, column, where, f"(for `{name}`)"))
 
 
 def readable(value: object, column: str, where: str) -> object:

@@ -22,6 +22,7 @@ from ..core.errors import DataError
 from . import Row, Source, sources
 from .bounds import COLUMNS, LINE_BYTES, read_whole
 from .cells import Unreadable, refuse_twice
+from .columns import HeadedRow
 from .standard_input import STANDARD_INPUT
 from .stored_names import names_of_features, names_of_schema, with_names
 from .text import open_bytes, read_lines, suffix_of
@@ -140,12 +141,13 @@ def tab_separated() -> Source:
 
 def _rows_below_header(path: Path, usual: str) -> Iterator[Row]:
     header: list[str] | None = None
+    header_line = 0
     separator, rows = _cells_of(path, usual)
     for number, cells in rows:
         if header is None:
-            header = _checked_header(cells, path, number)
+            header, header_line = _checked_header(cells, path, number), number
         elif len(cells) == len(header):
-            yield number, dict(zip(header, cells, strict=True))
+            yield number, HeadedRow(dict(zip(header, cells, strict=True)), header_line)
         else:
             tabs = separator == usual == "\t"
             quotes = "put" if len(cells) > len(header) else "leave no cell out, and put"

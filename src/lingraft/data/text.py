@@ -43,6 +43,10 @@ OTHER_FILES = {
 """What files begin with that are no text, and what to do about them."""
 
 
+OTHER_SPREADSHEETS = (".xls", ".xlsb", ".xlsm", ".xlt", ".ods", ".fods", ".numbers")
+"""Suffixes of those that only their own programs read."""
+
+
 def normalise(text: str) -> str:
     """Return ``text`` as it is compared for duplicates and leakage.
 
@@ -62,6 +66,18 @@ def suffix_of(path: Path) -> str:
     """Return the suffix that tells the format, without ``.gz`` and in lower case: ``.tsv`` for ``a.TSV.gz``."""
     inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     return inner.suffix.lower()
+
+
+def unknown_format(path: Path | str, expected: str) -> str:
+    """Say that a file's suffix is that of no format which is read here.
+
+    Args:
+        path: The file.
+        expected: The suffixes that are.
+    """
+    suffix = suffix_of(Path(path))
+    cure = "; save it as .xlsx or .csv" if suffix in OTHER_SPREADSHEETS else ""
+    return f"{path}: cannot tell the format from {suffix or 'no suffix'}; expected {expected}{cure}"
 
 
 @contextmanager

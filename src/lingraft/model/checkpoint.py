@@ -23,10 +23,12 @@ from ..backbones.checkpoint_files import first_line
 from ..backbones.loading import Backbone
 from ..core.errors import CheckpointError, ConfigError, LingraftError, shown
 from ..core.files import read_object
+from ..core.nearest_file import suggest_folder
 from ..core.outside import open_regular, parse_object, validate
 from ..core.records import IDS, PairExample
 from ..recipe.settings import Block
 from ..results.method_schemas import METHOD
+from ..results.run_files import MARK
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, build_adaptation
 from .ensembles import SAVED as ENSEMBLES
@@ -298,7 +300,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Identity]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise CheckpointError(f"there is no {path}; give the folder of a finished run") from None
+        near = suggest_folder(path.parent, MARK)
+        raise CheckpointError(f"there is no {path}; give the folder of a finished run{near}") from None
     except (OSError, SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({first_line(error)}); {AGAIN}") from None
     return tensors, _identity_of(path, metadata.get("lingraft", "{}"))

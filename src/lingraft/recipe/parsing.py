@@ -7,7 +7,9 @@ collected before anything is loaded, so one round of editing is enough.
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ from .presets import with_preset
 from .renamed import take_renamed
 from .settings import Block, ParallelSettings, Recipe
 from .shorthand import expand_shorthand
+
+FEW_KEYS = 6
+"""Of a block with no more, all are explained to whoever gives one that is none of them."""
 
 MOST_TRIALS = 2_000
 """Of one recipe; ten seeds of ten draws of ten numbers of shots are half of it."""
@@ -228,25 +233,38 @@ def _explain(error: dict[str, Any]) -> str:
     """Return a pydantic error as one sentence, with the nearest key where one was misspelt."""
     location = ".".join(str(part) for part in error["loc"] if part not in ("function-after", "int", "list[int]"))
     if error["type"] == "extra_forbidden":
-        parent = error["loc"][:-1]
-        return f"{location}: {unknown(str(error['loc'][-1]), _keys(parent), what='key')}"
+        return f"{location}: {_unknown_key(str(error['loc'][-1]), _fields(error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"{location}: is missing"
     return f"{location}: {error['msg']} (got {shown(error['input'])})"
 
 
-def _keys(path: tuple[Any, ...]) -> list[str]:
+def _unknown_key(key: str, known: Mapping[str, str]) -> str:
+    """Refuse a key; of few others that it may have meant, what each means is said."""
+    explained = {f"{name} ({about})": about for name, about in known.items()} if len(known) <= FEW_KEYS else known
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return unknown(key, known if near else explained, what="key")
+
+
+def _fields(path: tuple[Any, ...]) -> dict[str, str]:
+    """Return the keys of a block of a recipe, and how what is said of each begins."""
     model: Any = Recipe
     for part in path:
         field = model.model_fields.get(part)
         if field is None:
-            return []
+            return {}
         arguments = getattr(field.annotation, "__args__", ())
         candidates = [field.annotation, *arguments]
         model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
         if model is None:
-            return []
-    return [field.alias or name for name, field in model.model_fields.items()]
+            return {}
+    return {field.alias or name: _beginning(field.description or "") for name, field in model.model_fields.items()}
+
+
+def _beginning(description: str) -> str:
+    """Return the first part of a sentence, as it stands in another one."""
+    first = re.split(r"[.;:]\s|[.]$| \(", description)[0]
+    return first[:1].lower() + first[1:]
 
 
 def _apply(values: dict[str, Any], override: str) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..core.errors import RunError
 from ..core.files import Row, read_lines, read_object
+from ..core.nearest_file import suggest_folder
 from ..core.outside import parse_object, read_bytes, refuse_links, validate
 from ..core.records import Score
 from ..core.written_recipe import CURE, read_written_recipe
@@ -104,7 +105,8 @@ def read_run(folder: Path) -> RunFiles:
         RunError: There is none, or a file of it is not what a run leaves.
     """
     if not folder.is_dir():
-        raise RunError(f"{folder}: expected a run folder (the output of 'lingraft run'), found no such folder")
+        near = suggest_folder(folder, MARK)
+        raise RunError(f"there is no folder {folder}; give one that `lingraft run` wrote{near}")
     refuse_links(folder)
     read_mark(folder)
     written = bool(read_written_recipe(folder))

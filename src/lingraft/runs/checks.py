@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ..backbones.encoding import usual_cut
 from ..core.errors import ConfigError
+from ..core.nearest_file import nearest_file
 from ..core.records import IDS
 from ..data.languages import canonical
-from ..data.nearest_file import nearest_file
 from ..model.checkpoint import adaptation_path, read_identity
 from ..model.freezing import freezing
 from ..recipe.settings import Recipe

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ..core.counted import counted
 from ..core.records import Example, Features
-from ..data.labels import ask_of_numbers, count_labels, describe_variants, samples_of, spelling_variants, visible
+from ..data.labels import count_labels, samples_of, visible
 from ..data.near_duplicates import near_duplicates
+from ..tasks.label_doubts import doubt_labels
 from ..tasks.material import Materials
 from ..tasks.repeats import describe_repeats
 
@@ -43,7 +45,9 @@ def describe_classes(materials: Materials) -> list[str]:
 
 def warn_of_data(materials: Materials) -> list[str]:
     """Return what is likely not meant: spellings of one class, numbers as classes, texts on both sides of a split."""
-    return [*_warn_of_labels(materials), *_warn_of_repeats(materials), *_warn_of_near_duplicates(materials)]
+    learnt = {code for draw in materials.draws for code, shots in draw.shots.items() if shots}
+    doubts = doubt_labels(materials.task, learnt)
+    return [*doubts, *_warn_of_repeats(materials), *_warn_of_near_duplicates(materials)]
 
 
 def describe_limits(materials: Materials, features: Mapping[tuple[str, str], Sequence[Features]]) -> list[str]:
@@ -60,22 +64,6 @@ def describe_limits(materials: Materials, features: Mapping[tuple[str, str], Seq
     for language, purpose, examples in sets:
         if examples and (limit := task.kind.limit_of(examples, features[language, purpose])):
             found.append(f"{language} {purpose} set: {limit}")
-    return found
-
-
-def _warn_of_labels(materials: Materials) -> list[str]:
-    task = materials.task
-    training = count_labels(task.examples(task.source_language, "train"))
-    tested = [one for found in materials.test.values() for one in found]
-    counts = training + count_labels([*task.examples(task.source_language, "dev"), *tested])
-    found = []
-    if variants := spelling_variants(counts):
-        found.append(
-            "labels that differ only in case, blanks, Unicode form or invisible characters are different classes: "
-            f"{describe_variants(variants, counts)}; spell them alike, or set `labels: normalise` in the task block"
-        )
-    if task.kind.classes and (question := ask_of_numbers(training)):
-        found.append(question)
     return found
 
 
@@ -103,8 +91,9 @@ def _warn_of_near_duplicates(materials: Materials) -> list[str]:
         near = near_duplicates(known, texts)
         if near:
             first = max(near, key=lambda one: one.similarity)
+            are = f"{counted(len(texts), f'{language} test text')} {'is' if len(near) == 1 else 'are'}"
             found.append(
-                f"{len(near):,} of {len(texts):,} {language} test texts are nearly the same as a training text, so the "
+                f"{len(near):,} of {are} nearly the same as a training text, so the "
                 f"score may be too good: “{_short(texts[first.text])}” and “{_short(known[first.known])}”; take one of "
                 "each two out if they should not be in both"
             )

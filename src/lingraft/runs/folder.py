@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -94,13 +94,13 @@ def _refuse_foreign(folder: Path) -> None:
         if mark["meaning"] != MEANING:
             raise RunError(
                 f"{folder} was trained by lingraft {mark['lingraft']}, whose trials mean something else (version "
-                f"{mark['meaning']}, now {MEANING}); choose another output_dir, or delete that folder"
+                f"{mark['meaning']}, now {MEANING}); {_give_another(folder)}, or delete that folder"
             )
         refuse_links(folder)
         return
     if foreign := sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
         raise RunError(
-            f"{folder} is not empty and not a run folder (it has {', '.join(foreign[:3])}); choose another output_dir"
+            f"{folder} is not empty and not a run folder (it has {', '.join(foreign[:3])}); {_give_another(folder)}"
         )
 
 
@@ -110,12 +110,24 @@ def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
     Raises:
         RunError: They do.
     """
-    if changed := changed_settings(folder, recipe):
-        count = f"{len(changed)} settings differ, e.g." if len(changed) > 1 else "one setting differs:"
-        raise RunError(
-            f"{folder} holds a run of another recipe: {count} {changed[0]}; choose another output_dir, or delete that "
-            "folder"
-        )
+    if problem := _describe_other_recipe(folder, recipe):
+        raise RunError(problem)
+
+
+def _describe_other_recipe(folder: Path, recipe: Recipe) -> str:
+    """Say in what a recipe is not that of a folder's trials, and where it may run; nothing where none has begun."""
+    if not (changed := changed_settings(folder, recipe)):
+        return ""
+    more = f" ({len(changed) - 1} more differ{'s' if len(changed) == 2 else ''})" if len(changed) > 1 else ""
+    return f"{folder} holds a run of another recipe: {changed[0]}{more}; {_give_another(folder)}, or delete that folder"
+
+
+def _give_another(folder: Path) -> str:
+    """Say which folder is free, beside one that is not."""
+    if not folder.name.strip("."):  # the working folder, one above it, or the root
+        return "give this one another folder with output_dir=…"
+    free = next(place for n in count(2) if not (place := folder.with_name(f"{folder.name}-{n}")).exists())
+    return f"give this one another folder: output_dir={free}"
 
 
 def _claim(folder: Path, recipe: Recipe) -> None:
@@ -159,9 +171,9 @@ def folder_problems(folder: Path, recipe: Recipe | None) -> list[str]:
             pass
         if folder not in made:
             _refuse_foreign(folder)
-        changed = []
+        other = ""
         if recipe is not None and not earlier_place(folder, recipe):
-            changed = changed_settings(folder, recipe)
+            other = _describe_other_recipe(folder, recipe)
     except OSError as error:
         return [f"cannot write to {folder}: {error.strerror}; choose another output_dir"]
     except RunError as error:
@@ -170,7 +182,7 @@ def folder_problems(folder: Path, recipe: Recipe | None) -> list[str]:
         for place in reversed(made):
             with suppress(OSError):  # meanwhile another process has put something there
                 place.rmdir()
-    return [f"{folder} holds a run of another recipe: {'; '.join(changed[:3])}"] if changed else []
+    return [other] if other else []
 
 
 def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
@@ -210,4 +222,4 @@ def _within(value: Any, part: str) -> Any:
 
 
 def _as_written(value: Any) -> str:
-    return "null" if value is None else shown(value)
+    return "not set" if value is None else shown(value)

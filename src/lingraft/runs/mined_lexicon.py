@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, at_layer, states_at
+from ..core.counted import counted
 from ..core.files import write_text
 from ..core.records import ParallelPair, States
 from ..data.augmentation.lexicon_mining import mine_lexicon
@@ -53,10 +54,10 @@ def mined_entries(
     for language, unlabelled in materials.unlabelled.items():
         file = folder / "mined" / f"{language}.tsv"
         if not file.exists():
-            say(f"mining a lexicon of {language} from {len(unlabelled)} texts")
+            say(f"mining a lexicon of {language} from {counted(len(unlabelled), 'text')}")
             pairs = mine_lexicon(texts, unlabelled, partial(word_vectors, backbone=backbone, device=device))
             write_text(file, "".join(f"{pair.source}\t{pair.target}\t{pair.score:.4f}\n" for pair in pairs))
-            say(f"{language}: {len(pairs)} pairs of words, see {file}")
+            say(f"{language}: {counted(len(pairs), 'pair')} of words, see {file}")
     return mined_before(materials, folder)
 
 

@@ -9,6 +9,7 @@ from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
 from ..backbones.precision import Choice, Rates, choose_precision, remembered_rates
+from ..core.counted import counted
 from ..core.errors import ConfigError, Faults
 from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
@@ -82,13 +83,14 @@ def plan(
     needs = work.needs
     refuse_too_large(needs, device)
     lines = [
+        _explain_table(recipe),
         f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, "
         + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
         + (f"layers 1–{cut} are computed once, " if cut > 0 else "")
         + f"layers {max(0, cut) + 1}–{facts.num_layers} are computed at every step",
         _parts(recipe, work),
-        f"trials: {len(trials_of(recipe))} (k [{', '.join(map(str, recipe.shots.ks))}] × {recipe.shots.draws} draws × "
-        f"seeds {recipe.seeds})",
+        f"trials: {len(trials_of(recipe))} (shots.k [{', '.join(map(str, recipe.shots.ks))}] × "
+        f"{counted(recipe.shots.draws, 'draw')} × seeds {recipe.seeds})",
         f"tokens: {work.tokens_encoded:,} to encode once; {sum(one.tokens for one in work.trials):,} to train on, in "
         f"{sum(one.steps for one in work.trials):,} steps; cache: {size / 1e6:,.0f} MB",
         f"precision of matrix products: {choice.precision} ({choice.why})",
@@ -121,7 +123,7 @@ def _read(
     recipe: Recipe, also: Callable[[Recipe, Materials | None], object], known: Sequence[str]
 ) -> tuple[CheckpointFacts, int, Materials]:
     """Read checkpoint and data, with all that is wrong of any said at once."""
-    faults, cut, facts, materials = Faults("recipe"), 0, None, None
+    faults, cut, facts, materials = Faults(), 0, None, None
     with faults:
         facts = describe_checkpoint(recipe.backbone.checkpoint)
     with faults:
@@ -142,6 +144,15 @@ def _read(
     if problems or facts is None or materials is None:
         raise ConfigError(problems)
     return facts, cut, materials
+
+
+def _explain_table(recipe: Recipe) -> str:
+    """Say what the columns of the table are that their headings do not explain."""
+    return (
+        "labels, pairs: what is learnt from; cut short: texts that have more tokens than backbone.max_length "
+        f"({recipe.backbone.max_length}); unknown: share of tokens that the tokenizer has only a stand-in for; tokens "
+        f"per word: few where it knows the language well, above {MANY_PIECES:g} where it hardly does"
+    )
 
 
 def _room(recipe: Recipe) -> str:
@@ -203,8 +214,8 @@ def _mining(recipe: Recipe, materials: Materials) -> list[str]:
     ours = len(frequent_words(texts, max_words=MAX_WORDS))
     copies = recipe.parallel.copies if recipe.parallel else 1
     return [
-        f"{language}: a lexicon is mined during the run, {ours:,} words against {theirs:,}; it gives at most {copies} "
-        "more pairs per source sentence, which are not counted here"
+        f"{language}: a lexicon is mined during the run, {ours:,} words against {theirs:,}; it gives at most "
+        f"{counted(copies, 'more pair')} per source sentence, which are not counted here"
         for language, unlabelled in materials.unlabelled.items()
         for theirs in [len(frequent_words(unlabelled, max_words=MAX_WORDS))]
     ]
@@ -212,9 +223,9 @@ def _mining(recipe: Recipe, materials: Materials) -> list[str]:
 
 def _warnings(recipe: Recipe, materials: Materials) -> list[str]:
     found = []
-    removed = {kind: n for kind, n in materials.overlap.items() if n}
-    for kind, n in removed.items():
-        found.append(f"{n} {kind} texts occur in an evaluation set and are left out")
+    if removed := materials.overlap["train"]:  # of other texts it is said with what was read
+        are = "occurs in an evaluation set and is" if removed == 1 else "occur in an evaluation set and are"
+        found.append(f"{counted(removed, 'training text')} {are} left out")
     if recipe.alignment and recipe.train.max_pairs == 0:
         found.append("train.max_pairs is 0, so nothing is aligned; leave it out, or set `alignment: []`")
     for draw in materials.draws[:1]:

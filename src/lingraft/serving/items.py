@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 from ..core.errors import DataError, LingraftError
 from ..data.cells import ClassNumber, described, plain
+from ..data.columns import describe_missing
 from ..data.table import readable
 from ..data.text import whole_characters
 from ..tasks.kinds import Kind
@@ -142,7 +142,7 @@ def _item_of_row(row: Mapping[str, Any], where: str, kind: Kind, names: OwnNames
                 column = names.fields[name]
                 several = [column] if isinstance(column, str) else list(map(str, column))
                 absent = next(one for one in several if one not in row)
-                raise DataError(f"{where}: {_no_column(row, name, absent)}")
+                raise DataError(_no_column(row, name, absent, where))
         return dict(row) | {name: value for name, value in mapped.items() if value is not _ABSENT}
     text = _text_of_row(row, where, kind, names)
     if not paired:
@@ -175,7 +175,7 @@ def _text_at(row: Mapping[str, Any], name: str, names: OwnNames, where: str) -> 
     """Return the text of our field ``name``; an empty one where its cell is empty."""
     column = names.column_of(name, row)
     if column is None:
-        raise DataError(f"{where}: {_no_column(row, name, str(names.fields.get(name, name)))}")
+        raise DataError(_no_column(row, name, str(names.fields.get(name, name)), where))
     value = readable(row[column], column, where)
     if isinstance(value, ClassNumber):
         return value.name
@@ -184,13 +184,10 @@ def _text_at(row: Mapping[str, Any], name: str, names: OwnNames, where: str) -> 
     return value or ""
 
 
-def _no_column(row: Mapping[str, Any], name: str, wanted: str) -> str:
-    known = [str(key) for key in row]
-    nearest = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+def _no_column(row: Mapping[str, Any], name: str, wanted: str, where: str) -> str:
     options = {"text": "--text", "text_b": "--text-b"}
     cure = f"say which with {options[name]} COLUMN (in Python, call it {name!r})" if name in options else "add it"
-    return f"there is no column {wanted!r} (for `{name}`); {hint}its columns are {', '.join(known) or 'none'}; {cure}"
+    return f"{describe_missing(row, wanted, where, f'(for `{name}`)')}; {cure}"
 
 
 def _is_empty(item: Any, needed: Sequence[str]) -> bool:

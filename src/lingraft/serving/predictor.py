@@ -23,7 +23,7 @@ from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import CheckpointError, DataError, shown
 from ..core.records import Example, Features, Prediction, States
 from ..core.written_recipe import read_written_recipe
-from ..data.languages import among, canonical
+from ..data.languages import among, canonical, display_name
 from ..model.checkpoint import Identity, adaptation_path, load_adaptation, read_identity
 from ..model.network import GraftedModel
 from ..model.prediction import predict_in_batches
@@ -155,22 +155,23 @@ class Adapted:
         language = language or None
         if language is None and len(self.targets) != 1:
             if self.targets:
-                known = ", ".join(self.targets)
-                warnings.warn(f"no language given, the run knows {known}: using the task part alone", stacklevel=4)
+                known = ", ".join(f"{display_name(code)} ({code})" for code in self.targets)
+                warnings.warn(f"no language given; {self._shared_part()}; name one of {known}", stacklevel=4)
             return self.identity.source_language
         asked = canonical(language or self.targets[0])
         code = among(asked, self._trained)
         if code != asked:
             warnings.warn(f"{asked} is answered with what was trained for {code}: the scripts overlap", stacklevel=4)
         if code not in self._trained:
-            trained = ", ".join(self._trained)
-            own = "had no translations or labels to learn from" if code in self.targets else "is not one of the run's"
-            warnings.warn(
-                f"nothing was trained for {language or code} alone, which {own}: using the task part alone, which all "
-                f"languages share and which was trained with {trained}",
-                stacklevel=4,
-            )
+            name, lacking = display_name(code), code in self.targets
+            learnt = f"had no translations or labels of {name} to learn from" if lacking else f"learnt no {name}"
+            warnings.warn(f"this run {learnt}; {self._shared_part()}", stacklevel=4)
         return code
+
+    def _shared_part(self) -> str:
+        """Say what answers where nothing was trained for a language alone."""
+        trained = ", ".join(map(display_name, self._trained))
+        return f"answering with the part that all languages share (trained on {trained})"
 
     def _examples(self, items: Iterable[Named], code: str) -> Iterator[tuple[Any, Example | None]]:
         """Yield items as the task's kind reads them, with the example of each that has a text."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.errors import DataError, Faults
 from ..core.records import Example
+from ..data.label_slips import nearest_label
 from ..data.labels import label_key, visible
 from . import Task, checked_languages
 from .kinds import kind_of
@@ -111,7 +112,7 @@ def _read_training(read: Read, source: str, targets: Sequence[str]) -> list[Exam
     Raises:
         LingraftError: They cannot be read.
     """
-    faults = Faults("data")
+    faults = Faults()
     with faults:
         return list(read(source, "train"))
     for language, split in [(source, "dev"), *((language, "test") for language in targets)]:
@@ -132,8 +133,10 @@ def _check_labels(
                         f"{source} training set, which is another class; spell them alike, or set `labels: normalise` "
                         "in the task block"
                     )
+                near = nearest_label(label, labels)
+                meant = f"; did you mean {visible(near)}?" if near else f", which has {', '.join(labels)};"
                 cure = ", or set task.allow_unseen_labels, and it counts as missed" if with_cure else ""
                 raise DataError(
-                    f"{where}, {noun} {example.id}: label {label!r} does not occur in the {source} training set, which "
-                    f"has {', '.join(labels)}; correct it, add training examples{cure}"
+                    f"{where}, {noun} {example.id}: label {label!r} does not occur in the {source} training set"
+                    f"{meant} correct it, add training examples{cure}"
                 )

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from ..core.counted import counted
 from ..core.records import Example
 from ..core.shots import Shots
 from ..data.languages import display_name
@@ -119,7 +120,7 @@ def _way(draw: Draw, code: str, task: Task) -> str:
 
 
 def _shots(k: Shots) -> str:
-    return "all shots" if k == "all" else f"{k} shots"
+    return "all shots" if k == "all" else counted(k, "shot")
 
 
 def _too_few(examples: Sequence[Example], task: Task, draw: int) -> str:

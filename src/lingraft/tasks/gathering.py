@@ -12,20 +12,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
+from ..core.counted import counted
 from ..core.errors import ConfigError, DataError, Faults
 from ..core.records import GOLD, Example, PairExample, ParallelPair
 from ..core.shots import Shots
 from ..data.augmentation import Generator, augmentation
-from ..data.labels import ask_of_numbers, count_labels
-from ..data.languages import canonical, describe_unlisted
+from ..data.languages import canonical, describe_unlisted, display_name
 from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given, read_given
-from ..data.sampling import draw_of_one_language, draw_shots, rank, split_groups
+from ..data.sampling import draw_of_one_language, rank, split_groups
 from ..data.text import normalise
 from ..recipe.settings import ParallelSettings, Recipe
 from . import Task, tasks
 from .folds import describe_tests, with_folds
+from .labelled_draws import doubting_labels, refuse_missing_classes, shots_of
 from .material import GIVEN, Draw, Materials, Pair, is_labelled
 from .repeats import refuse_repeats
 
@@ -69,7 +70,9 @@ def gather(
     if not dev:
         training, held_out = _hold_out(training)
         dev = held_out
-        notes.append(f"no {source} development set: {len(dev)} training examples were held out as one")
+        whole = counted(len(training) + len(dev), f"labelled {task.kind.words.example}")
+        held = "is held out" if len(dev) == 1 else "are held out"
+        notes.append(f"{display_name(source)}: {len(dev):,} of {whole} {held} to choose settings by (no dev set)")
     evaluation = [*dev, *(example for examples in test.values() for example in examples)]
     known = evaluation if task.global_groups else held_out
     training, leaked = _clean(training, evaluation, {example.group for example in known})
@@ -103,6 +106,7 @@ def gather(
         lexicons = _lexicons(given, mine(found) if found.unlabelled else {}, evaluation)
         draws, leaked = _with_copies(draws, lexicons, recipe.parallel, evaluation)
         overlap["parallel"] += leaked
+        notes += [f"{counted(leaked, 'copy', 'copies')} left out: made, they are evaluation texts"] if leaked else []
         notes += _copies_notes(lexicons, training, draws[0])
         found = replace(found, draws=draws, overlap=overlap, notes=tuple(notes))
     return found
@@ -114,7 +118,7 @@ def _build_task(recipe: Recipe) -> Task:
     Raises:
         LingraftError: They are; with what is wrong of all.
     """
-    faults, options = Faults("data"), recipe.task.options
+    faults, options = Faults(), recipe.task.options
     with faults:
         task: Task = tasks.build(recipe.task.name, options)
         return task
@@ -149,7 +153,7 @@ def _read_all(task: Task, recipe: Recipe) -> None:
     wanted += [(task.source_language, "dev"), (task.source_language, "train")]
     if _needs_target_training(recipe):
         wanted += [(language, "train") for language in task.target_languages]
-    faults = Faults("data")
+    faults = Faults()
     for language, split in wanted:
         with faults:
             task.examples(language, split)
@@ -198,34 +202,17 @@ def _draw(
     labelled = [example for example in training if keep_all or example.group not in paired]
     if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
         labelled = _at_most(recipe.shots.source_examples, labelled, draw)
-    classes = set(task.kind.classes)
-    if not task.target_languages:
-        labelled = draw_of_one_language(labelled, k, draw, per_class=bool(classes))
-    missing = classes - {str(example.gold) for example in labelled}
-    if not labelled and not classes:
-        raise DataError(f"draw {draw + 1} leaves no labelled {task.source_language} example; give more examples")
-    if missing:
-        raise DataError(
-            f"draw {draw + 1} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
-            f"{len(training)} training examples that are not evaluated on, {len(paired)} went into pairs; give more "
-            "examples, ask for fewer parallel.pairs, or set parallel.labelled"
-            + (f". Besides, {asked}" if (asked := _ask_of_numbers(task)) else "")
-        )
-    shots = {}
-    for language, examples in targets.items():
-        # Shots come from B where the task gives the pairs: A is what the source language labels.
-        pool = [example for example in examples if not paired or example.group in paired]
-        if k not in (0, "all") and (gone := classes - {str(example.gold) for example in pool}):
-            raise DataError(
-                f"draw {draw + 1}: {language} has no training example of {', '.join(sorted(gone))} to draw {k} shots "
-                "from; add some, or set shots.k to 0"
-            )
-        shots[language] = tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
+    # Shots come from B where the task gives the pairs: A is what the source language labels.
+    pools = {
+        language: [example for example in examples if not paired or example.group in paired]
+        for language, examples in targets.items()
+    }
+    with doubting_labels(task, targets if k else ()):
+        if not task.target_languages:
+            labelled = draw_of_one_language(labelled, k, draw, per_class=bool(task.kind.classes))
+        refuse_missing_classes(task, labelled, draw, len(training), len(paired))
+        shots = {language: shots_of(task, language, pool, k, draw) for language, pool in pools.items()}
     return Draw(k, draw, tuple(labelled), shots, pairs)
-
-
-def _ask_of_numbers(task: Task) -> str:
-    return ask_of_numbers(count_labels(task.examples(task.source_language, "train")))
 
 
 def _at_most(count: int, examples: Sequence[Example], draw: int) -> list[Example]:
@@ -364,10 +351,10 @@ def _copies_notes(lexicons: Mapping[str, Lexicon], training: Sequence[Example], 
     texts = [example.texts[0] for example in training[:COUNTED]]
     for language, lexicon in lexicons.items():
         origins = Counter(made.origin for _, made in draw.pairs[language] if made.origin != GOLD)
-        copies = [f"{count} copies by {origin}" for origin, count in origins.items()]
+        copies = [f"{counted(count, 'copy', 'copies')} by {origin}" for origin, count in origins.items()]
         known = (
-            f"the lexicon has {len(lexicon)} entries, which cover {known_share(texts, lexicon):.0%} of the words in "
-            "the training sentences"
+            f"the lexicon has {counted(len(lexicon), 'entry', 'entries')}, covering "
+            f"{known_share(texts, lexicon):.0%} of the words in the training sentences"
         )
         if found := [*([known] if len(lexicon) else []), *copies]:
             notes.append(f"{language}: {'; '.join(found)}")

@@ -10,6 +10,7 @@ out in silence: what is in one file only is an error, unless the caller wants it
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError, DataError, shown
 from ..core.records import PairExample, TaggedExample
 from ..results.metrics import Metric, accuracy, macro_f1
 from ..results.metrics.answers import NORMALISERS, SQUAD_V2, answer_metrics
@@ -36,6 +37,8 @@ __all__ = ["FileColumns", "FileScore", "ScoreReport", "score_files"]
 
 TAG_METRICS: Mapping[str, Metric] = {"span_f1": span_f1, "tag_accuracy": tag_accuracy}
 LABEL_METRICS = ("accuracy", "macro_f1")
+METRICS = (*LABEL_METRICS, *TAG_METRICS, "squad", SQUAD_V2, "mlqa:LANGUAGE")
+"""As people are told of them, the plainest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +102,17 @@ def score_files(
     if metric in LABEL_METRICS:
         return _score_labels(predictions, gold, metric, columns, missing_is_wrong, labels)
     if metric.partition(":")[0].strip().lower() not in {SQUAD_V2, *(name.partition(":")[0] for name in NORMALISERS)}:
-        known = ", ".join([*NORMALISERS, SQUAD_V2, *TAG_METRICS, *LABEL_METRICS])
-        raise ConfigError([f"unknown metric {metric!r}; known: {known}"], where="metric")
+        raise ConfigError([_unknown_metric(metric)], where="--metric")
     return _score_answers(predictions, gold, metric, columns, missing_is_wrong)
+
+
+def _unknown_metric(metric: str) -> str:
+    """Say which metrics there are, and which is nearest to one that there is not."""
+    listed = f"known are {', '.join(METRICS[:-1])} and {METRICS[-1]} (the language of the context)"
+    if not metric:
+        return f"is missing; {listed}"
+    near = difflib.get_close_matches(metric.lower(), METRICS, 1, 0.5)
+    return f"unknown metric {shown(metric)}; {f'did you mean {near[0]!r}? ' if near else ''}{listed}"
 
 
 # ---- Answers ---------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.errors import DataError
 from ..data.bounds import LINE_BYTES, read_whole
+from ..data.columns import describe_missing
 from ..data.example_tables import chosen_alternative
 from ..data.labels import strip_label
 from ..data.stored_names import named
@@ -137,7 +138,7 @@ def read_groups(path: Path, column: str, key: str | None) -> dict[str, str]:
     for number, (line, row) in enumerate(read_table(path), start=1):
         where = f"{path}, line {line}"
         if column not in row:
-            raise DataError(f"{where}: there is no column {column!r}, for --group; there are {', '.join(row)}")
+            raise DataError(describe_missing(row, column, where, "(for --group)"))
         name = id_of(row, key, number, where)
         value = row[column]
         groups[name] = name if is_missing(value) else f"{column}={value}"
@@ -153,7 +154,7 @@ def id_of(row: Mapping[str, Any], column: str | None, number: int, where: str) -
     if column is None:
         return str(number)
     if column not in row:
-        raise DataError(f"{where}: there is no column {column!r}; there are {', '.join(row)}; say which with --id")
+        raise DataError(f"{describe_missing(row, column, where, '(for --id)')}; say which with --id")
     return str(row[column]).strip()
 
 

@@ -1,4 +1,4 @@
-"""Where a file is not, which one may have been meant."""
+"""Where a file or a folder is not, which one may have been meant."""
 
 from __future__ import annotations
 
@@ -33,6 +33,40 @@ def nearest_file(names: Sequence[Path]) -> str:
         return f"did you mean {folder / best}?"
     more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
     return f"{folder} has {', '.join(entries[:3])}{more}"
+
+
+def suggest_file(path: Path) -> str:
+    """Return the question whether the file was meant whose name is nearest to a missing one; nothing where none is."""
+    said = nearest_file([path])
+    return said.rpartition("; ")[2] if said.endswith("?") else ""
+
+
+def suggest_folder(folder: Path, mark: str) -> str:
+    """Say which folders that have a certain file may have been meant, as the end of a sentence.
+
+    Args:
+        folder: One that is not there, or has no such file; of one that has it nothing is said.
+        mark: Name of the file.
+    """
+    if not folder.is_dir() and not folder.parent.is_dir():
+        question = suggest_file(folder)
+        return question and f"; {question}"
+    if (folder / mark).is_file():
+        return ""
+    within, beside = _holding(folder, mark), _holding(folder.parent, mark)
+    near = difflib.get_close_matches(folder.name, [place.name for place in beside], 1, 0.5)
+    if len(within) == 1 or (near and not within):
+        return f"; did you mean {within[0] if within else folder.parent / near[0]}?"
+    some = ", ".join(map(str, [*within, *beside][:3]))
+    return some and f"; there are {some}{', …' if len(within) + len(beside) > 3 else ''}"
+
+
+def _holding(folder: Path, mark: str) -> list[Path]:
+    """Return the folders in another that have a file of some name."""
+    try:
+        return sorted(entry for entry in islice(folder.iterdir(), LOOKED_AT) if (entry / mark).is_file())
+    except OSError:
+        return []
 
 
 def _or_rather(folder: Path, there: Path) -> str:

@@ -1,0 +1,81 @@
+"""Labelled examples of a draw, of which every class must have some; what may be wrong with labels is said where not.
+
+A class that is spelt in two ways, or with a slip of the pen, shows first as one that has too few examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+from ..core.counted import counted
+from ..core.errors import DataError
+from ..core.records import Example
+from ..core.shots import Shots
+from ..data.sampling import draw_shots
+from . import Task
+from .label_doubts import doubt_labels
+
+
+@contextmanager
+def doubting_labels(task: Task, languages: Collection[str]) -> Iterator[None]:
+    """Add to what is said of classes that lack examples what may be wrong with the labels.
+
+    Args:
+        task: What has the labels.
+        languages: Targets whose training examples are learnt from.
+
+    Raises:
+        DataError: What is done within raises one.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise DataError(". Besides, ".join([str(error), *doubt_labels(task, languages)])) from error
+
+
+def refuse_missing_classes(task: Task, labelled: Sequence[Example], draw: int, training: int, paired: int) -> None:
+    """Refuse a draw that has no labelled example of the source language, or none of some class.
+
+    Args:
+        task: What has the classes.
+        labelled: What the draw has labels of.
+        draw: Its number.
+        training: How many training examples are not evaluated on.
+        paired: How many of them went into pairs.
+
+    Raises:
+        DataError: It has none.
+    """
+    classes = set(task.kind.classes)
+    missing = classes - {str(example.gold) for example in labelled}
+    if not labelled and not classes:
+        raise DataError(f"draw {draw + 1} leaves no labelled {task.source_language} example; give more examples")
+    if missing:
+        raise DataError(
+            f"draw {draw + 1} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
+            f"{training} training examples that are not evaluated on, {paired} went into pairs; give more "
+            "examples, ask for fewer parallel.pairs, or set parallel.labelled"
+        )
+
+
+def shots_of(task: Task, language: str, pool: Sequence[Example], k: Shots, draw: int) -> tuple[Example, ...]:
+    """Draw the labelled examples of a target language.
+
+    Args:
+        task: What has the classes.
+        language: The target.
+        pool: What may be drawn.
+        k: Shots per class.
+        draw: Number of the draw.
+
+    Raises:
+        DataError: A class has too few.
+    """
+    classes = set(task.kind.classes)
+    if k != "all" and k and (gone := classes - {str(example.gold) for example in pool}):
+        raise DataError(
+            f"draw {draw + 1}: {language} has no training example of {', '.join(sorted(gone))} to draw "
+            f"{counted(k, 'shot')} from; add some, or set shots.k to 0"
+        )
+    return tuple(draw_shots(pool, k, draw, per_class=bool(classes))) if k else ()
