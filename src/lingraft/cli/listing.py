@@ -15,6 +15,7 @@ KINDS = {
     "tasks": "kinds of task for your own files, and benchmarks with their licences (task.name)",
     "prompts": "virtual tokens that are trained (prompt.name)",
     "adapters": "small layers that are trained between the frozen ones (adapter.name)",
+    "maps": "closed-form maps of a language's states to those of the source language (map.name)",
     "alignment": "losses that draw translations together (alignment)",
     "augmentation": "ways to make further labelled texts (parallel.augmentation.name)",
     "freezing": "which layers of the pretrained model learn, and when (freezing.name)",
