@@ -42,6 +42,7 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, highlight=False, emoji=False, **options)
+        self._width = options.get("width")  # not what COLUMNS was when the console was made
 
     @property
     def size(self) -> ConsoleDimensions:
