@@ -1,9 +1,12 @@
-"""The page ``docs/results/knowledge-transfer.md``, from the comparisons of ``examples/knowledge_transfer``.
+"""Pages of ``docs/results`` that are made of comparisons: ``knowledge-transfer.md`` and ``closed-form.md``.
 
 Each comparison is run by the command at the head of its recipe (minutes to an hour on two cores, resumable);
 what is finished becomes a section: who wins, the table, the methods. All scores go to one ``scores.jsonl``.
 
-    python benchmarks/knowledge_transfer.py
+    python benchmarks/comparison_pages.py knowledge_transfer
+    python benchmarks/comparison_pages.py closed_form
+
+The texts that stand above the tables are ``NAME.md`` in this folder.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from lingraft.core.files import read_lines, write_atomically
 from lingraft.results.comparison import blocks, read_comparison
 from lingraft.results.pages.comparison_markdown import finding, page_text
 
-SECTIONS = {
+KNOWLEDGE_TRANSFER = {
     "sib200": "Topics (SIB-200), five labels a class",
     "second_seed": "Topics (SIB-200), five labels a class, another seed",
     "zero_shot": "Topics (SIB-200), no labels in the target language",
@@ -31,7 +34,15 @@ SECTIONS = {
     "cuts": "Where to cut (Hausa, Guarani)",
     "tuning": "Learning rates (Hausa, four epochs)",
 }
-EXAMPLES = "examples/knowledge_transfer"
+CLOSED_FORM = {
+    "sib200": "Topics (SIB-200), eight languages that nothing was chosen on",
+    "choices": "What a map is made of, and how many pairs (six development languages)",
+}
+SECTIONS = {"knowledge_transfer": KNOWLEDGE_TRANSFER, "closed_form": CLOSED_FORM}
+TITLES = {
+    "knowledge_transfer": "Does it transfer? lingraft beside other methods",
+    "closed_form": "Closed form: what a map gives before any training, and after it",
+}
 NEWS = "../shared/data/ntrex/newstest2019"
 SETTINGS = {
     "nusax": ["task.data_dir=../shared/data/nusax"],
@@ -48,35 +59,35 @@ SETTINGS = {
 def main() -> None:
     """Write the page from what is finished."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs/knowledge_transfer"))
-    parser.add_argument("--page", type=Path, default=Path("docs/results/knowledge-transfer.md"))
-    parser.add_argument("--introduction", type=Path, default=Path(__file__).with_suffix(".md"))
-    options = parser.parse_args()
-    finished = {name: options.runs / name for name in SECTIONS if (options.runs / name / "comparison.json").is_file()}
-    parts, scores = [_head(finished, options.introduction)], []
-    for name, folder in finished.items():
-        settings = SETTINGS.get(name, ["task.data_dir=../shared/data/sib200"])
-        command = " ".join(["lingraft compare", f"{EXAMPLES}/{name}.yaml", *settings])
+    parser.add_argument("name", choices=SECTIONS)
+    name = parser.parse_args().name
+    runs, page = Path("runs") / name, Path("docs/results") / f"{name.replace('_', '-')}.md"
+    sections = SECTIONS[name]
+    finished = {part: runs / part for part in sections if (runs / part / "comparison.json").is_file()}
+    parts, scores = [_head(name, finished)], []
+    for part, folder in finished.items():
+        settings = SETTINGS.get(part, ["task.data_dir=../shared/data/sib200"])
+        command = " ".join(["lingraft compare", f"examples/{name}/{part}.yaml", *settings])
         _, _, body = page_text(read_comparison(folder), command=command).partition("\n")
-        parts.append(f"# {SECTIONS[name]}\n{body.replace(chr(10) + '## ', chr(10) + '### ')}".replace("\n# ", "\n## "))
-        scores += [{"comparison": name, **row} for row in read_lines(folder / "scores.jsonl")]
-    text = "\n".join([parts[0], *(f"#{part}" for part in parts[1:])])
+        parts.append(f"# {sections[part]}\n{body.replace(chr(10) + '## ', chr(10) + '### ')}".replace("\n# ", "\n## "))
+        scores += [{"comparison": part, **row} for row in read_lines(folder / "scores.jsonl")]
+    text = "\n".join([parts[0], *(f"#{text}" for text in parts[1:])])
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores)
-    where = options.page.with_suffix("") / "scores.jsonl"
+    where = page.with_suffix("") / "scores.jsonl"
     where.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(options.page, lambda path: _write(path, text))
+    write_atomically(page, lambda path: _write(path, text))
     write_atomically(where, lambda path: _write(path, lines))
-    print(f"{options.page}: {', '.join(finished)}")
+    print(f"{page}: {', '.join(finished)}")
 
 
-def _head(finished: dict[str, Path], introduction: Path) -> str:
+def _head(name: str, finished: dict[str, Path]) -> str:
     """Who wins, comparison by comparison, then what is written by hand."""
-    lines = ["# Does it transfer? lingraft beside other methods", ""]
-    for name, folder in finished.items():
+    lines, introduction = [f"# {TITLES[name]}", ""], Path(__file__).with_name(f"{name}.md")
+    for part, folder in finished.items():
         comparison = read_comparison(folder)
         for block in blocks(comparison):
             trials = f" ({len(block.trials)} trials a method)" if len(block.trials) > 1 else ""
-            lines.append(f"- {SECTIONS[name]}{trials}. {finding(block, comparison)}")
+            lines.append(f"- {SECTIONS[name][part]}{trials}. {finding(block, comparison)}")
     written = introduction.read_text(encoding="utf-8") if introduction.is_file() else ""
     return "\n".join([*lines, "", written])
 
