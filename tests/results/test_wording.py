@@ -39,6 +39,18 @@ def numbers(text):
     return [Decimal(number) for number in re.findall(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?= %| point)", text)]
 
 
+def test_what_closed_form_alone_gives_is_said():
+    """With its interval, and whether training gave more than that."""
+    plain = result(0.5, 0.74, 0.2, 0.3)
+    base = replace(plain, instant=Estimate(0.70, 0.64, 0.76))
+    clear = replace(base, over_instant=Estimate(0.04, 0.01, 0.08))
+    unclear = replace(base, over_instant=Estimate(0.04, -0.01, 0.08))
+    said = [sentence(one).replace("\u00a0", " ").replace("\u2212", "-") for one in (plain, clear, unclear)]
+    assert "closed form" not in said[0]
+    assert said[1].endswith("; in closed form alone 70 % [64, 76], to which training adds +4 points [1, 8].")
+    assert said[2].endswith("to which training adds nothing clear: +4 points [-1, 8].")
+
+
 @given(SHARES, SHARES)
 @example(0.945, 0.92)  # 94 or 95, and 92, and 2.5 points
 @example(0.9549, 0.9251)

@@ -212,7 +212,8 @@ def sentence(result: Result) -> str:
     reached = " ".join(filter(None, parts))
     if result.before is None:
         return f"{result.name}: {reached}; there is no baseline to compare with."
-    return f"{result.name}: {percent(result.before.value, digits)} → {reached}{_compared(result)}."
+    compared = f"{_compared(result)}{_over_instant(result)}"
+    return f"{result.name}: {percent(result.before.value, digits)} → {reached}{compared}."
 
 
 def describe_gain(result: Result) -> str:
@@ -233,6 +234,18 @@ def _compared(result: Result) -> str:
     if result.verdict == "worse":
         return f": worse than the frozen head ({difference})"
     return f": {'no clear gain over' if result.gain.value > 0 else 'no better than'} the frozen head ({difference})"
+
+
+def _over_instant(result: Result) -> str:
+    """Say what closed form alone gives, and whether training gave more; empty where that was not computed."""
+    instant, after, gain = result.instant, result.after, result.over_instant
+    if instant is None or after is None or gain is None:
+        return ""
+    digits = digits_of(instant.value, after.value)
+    alone = " ".join(filter(None, [percent(instant.value, digits), interval(instant, digits)]))
+    more = " ".join(filter(None, [change(instant.value, after.value, digits), interval(gain, digits)]))
+    clear = gain.low is None or gain.low > 0 or (gain.high is not None and gain.high < 0)
+    return f"; in closed form alone {alone}, to which training {'adds' if clear else 'adds nothing clear:'} {more}"
 
 
 def trust(result: Result) -> str:
