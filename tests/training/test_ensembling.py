@@ -174,6 +174,13 @@ def test_two_texts_have_neither_map_nor_words(runs):
     assert fitted(run, context_of(run, materials=pairs)) == {}
 
 
+def test_a_language_without_a_test_set_has_a_map_too(runs):
+    """What is saved answers as what is cross-validated, or will be tested elsewhere."""
+    run = runs("both", **FROM_TASK)
+    untested = replace(run.materials, test=dict.fromkeys(run.materials.test, ()))
+    assert list(fitted(run, context_of(run, materials=untested))) == [TARGET]
+
+
 def test_code_switched_copies_and_given_text_are_not_the_task_s_own():
     """Only a pair of two examples of the task is."""
     own = (PairExample("train/1/text", "1", SOURCE), PairExample("train/1/text", "1", TARGET))

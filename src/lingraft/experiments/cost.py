@@ -91,7 +91,7 @@ def _seconds(
     )
     works = list(Workload(recipe, materials, tokenised, stack, cut).trials)
     if len(method.rates) > 1:
-        tried = method.at_rate(None, num_train_epochs=tuning_epochs)
+        tried = method.at_rate(None, num_train_epochs=tuning_epochs).network_alone()
         blind = replace(materials, test=dict.fromkeys(materials.test, ()))
         first = Workload(tried, blind, tokenised, stack, cut).trials[0]
         works += [first] * len(method.rates)

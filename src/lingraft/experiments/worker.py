@@ -145,7 +145,7 @@ def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[
     found: dict[float, float | None] = {}
     for rate in method.rates:
         folder = output / "tuning" / method.name / f"{rate:g}"
-        recipe = method.at_rate(rate, num_train_epochs=epochs)
+        recipe = method.at_rate(rate, num_train_epochs=epochs).network_alone()
         trial = trials_of(recipe)[0]
         result = folder / "trials" / trial.name / "trial.json"
         with open_run_folder(folder, recipe.model_copy(update={"output_dir": folder})):

@@ -281,6 +281,11 @@ class Recipe(Settings):
         exact = self.cache.dtype == "float32" and precision == "float32"
         return 1e-3 if exact else 0.1  # half precision rounds at the third digit
 
+    def network_alone(self) -> Recipe:
+        """Return the recipe without what is fitted in closed form after training."""
+        train = self.train.model_copy(update={"ngram_classifier": False})
+        return self.model_copy(update={"map": None, "train": train})
+
     def to_yaml(self) -> str:
         """Return the resolved recipe: every default written out."""
         stream = io.StringIO()
