@@ -15,7 +15,7 @@ from ..backbones.encoding import Encoded
 from ..core.records import Example
 from ..model.adaptation import Adaptation
 from ..model.heads import build_head
-from .ensembling import fit_ensembles
+from .ensembling import fit_ensembles, texts_of
 from .frozen_head import Answer, Before
 from .head_fits import fit_last_layer
 from .pools import Context, TrialPools
@@ -25,6 +25,8 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
     """Return what answers in closed form; None where the run itself is no more than that, or has nothing to map by."""
     kind, recipe = context.materials.task.kind, context.recipe
     if head is None or not kind.class_logits or recipe.train.num_train_epochs == 0:
+        return None
+    if not any(texts_of(pools.draw, pool.language, context.materials, recipe) for pool in pools.targets):
         return None
     frozen = build_head(kind, context.backbone.stack)
     head.write_to(frozen)
@@ -45,4 +47,4 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
     def answer(encoded: Encoded, examples: Sequence[Example], language: str) -> list[Tensor]:
         return adaptation.ensemble(examples, *read(encoded, [example.id for example in examples], language), language)
 
-    return answer if adaptation.ensembles else None
+    return answer if adaptation.ensembles else None  # n-grams may have nothing in common
