@@ -149,8 +149,11 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
         calibrated=True,
     )
     own = Labelled(read(source.encoded, list(source.targets), language)[1], _classes([(source, source.targets)]))
-    weight = train.shot_weight
-    if context.recipe.map and shots:
+    alone = fit(own)
+    if not shots:
+        return alone
+    fit, weight = partial(fit, strengths=(alone.strength,)), train.shot_weight
+    if context.recipe.map:
         group = {example.id: example.group for examples in pools.draw.shots.values() for example in examples}
         groups = [group[shot] for pool in pools.targets for shot in pool.targets]
         weight = choose_shot_weight(fit, own, join(shots), groups)
