@@ -75,10 +75,11 @@ def _methods():
 
 
 def _demo_rows():
-    for name, row in _table(RESULTS / "demo.md", "## 0 labelled examples per class in the target language").items():
+    for name, row in _table(RESULTS / "demo.md", "## 0 shots per label in the target language").items():
         (before, *around), (after, *about) = (row[key].split(" ", 1) for key in ("frozen head", "lingraft"))
         first, second = row["macro-F1"].split(" → ")
-        cells = (f"{before} ({first}) {around[0]}", f"{after} ({second}) {about[0]}", row["gain"], row["n"])
+        instant = row["instant"].partition(" ")[0]
+        cells = (f"{before} ({first}) {around[0]}", instant, f"{after} ({second}) {about[0]}", row["gain"], row["n"])
         yield f"{name.removesuffix(' (source)')} 0 {' '.join(cells)}"
 
 
@@ -182,7 +183,7 @@ def test_means_of_the_demo_are_those_of_its_scores():
     """The page's means over seeds, from ``scores.jsonl`` beside it."""
     rows = list(read_lines(RESULTS / "demo" / "scores.jsonl"))
     for name, language in (("Yoruba", "yor-Latn"), ("English (source)", "eng-Latn")):
-        shown = _table(RESULTS / "demo.md", "## 0 labelled examples per class in the target language")[name]
+        shown = _table(RESULTS / "demo.md", "## 0 shots per label in the target language")[name]
         for column, method in (("frozen head", "frozen-head"), ("lingraft", "lingraft")):
             wanted = {"method": method, "language": language, "metric": "accuracy"}
             found = [row["value"] for row in rows if wanted.items() <= row.items()]
