@@ -1,6 +1,7 @@
 """Charts are deterministic, well-formed SVG that shows the numbers it was given."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -42,6 +43,18 @@ CALLS = {
 def texts(svg):
     """Everything written in a chart."""
     return ["".join(element.itertext()) for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def test_what_closed_form_gives_stands_between_before_and_after():
+    """Where it is known; a row without it has two dots."""
+    with_instant = replace(result(), instant=Estimate(0.4, 0.35, 0.45))
+    shown = [one.replace("\u00a0", " ") for one in texts(results(with_instant))]
+    assert [one for one in shown if one.endswith(("before", "instant", "after"))] == [
+        "24 % before",
+        "40 % instant",
+        "52 % after",
+    ]
+    assert not any("instant" in one for one in texts(results(result())))
 
 
 @pytest.fixture(params=CALLS)

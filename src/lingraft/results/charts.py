@@ -147,12 +147,12 @@ def _spread(heights: Sequence[float], gap: float) -> list[float]:
 
 @_as_svg
 def before_after(rows: Sequence[Result]) -> Figure:
-    """Draw one row per result: the score of the frozen head above that of the adapted model, with intervals."""
+    """Draw one row per result: the scores of the frozen head, in closed form where known, and after adaptation."""
     several_shots = len({row.shots for row in rows}) > 1
     metric = metric_name(rows[0].metric) if rows else "score"
     figure = _figure(540, 62 * len(rows) + 62, f"{capital(metric)} before and after adaptation, with 95 % intervals")
     axes = _axes(figure, left=9.2 * max((len(row.name) for row in rows), default=0) + 18, right=76, top=24, bottom=38)
-    ends = [estimate.high or estimate.value for row in rows for estimate in (row.before, row.after) if estimate]
+    ends = [one.high or one.value for row in rows for one in (row.before, row.instant, row.after) if one]
     axes.set_xlim(0, min(1.0, max([*ends, 0.2]) * 1.08))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks([])
@@ -166,13 +166,15 @@ def before_after(rows: Sequence[Result]) -> Figure:
             _label(axes, row.name, 0, height - 0.13 * several_shots, right=-14, ha="right", size=14, weight="bold")
         if several_shots:
             _label(axes, f"{row.shots} shots", 0, height + 0.2 * first, right=-14, ha="right", color=MUTED)
+        apart = 0.26 if row.instant else 0.17
         if row.before and row.after:
-            axes.plot([row.before.value, row.after.value], [height - 0.17, height + 0.17], color=LINE, linewidth=1.5)
+            axes.plot([row.before.value, row.after.value], [height - apart, height + apart], color=LINE, linewidth=1.5)
         digits = digits_of(row.before.value, row.after.value) if row.before and row.after else 0  # as the text has
-        for estimate, side, when, ink in ((row.before, -1, BEFORE, MUTED), (row.after, 1, AFTER, AFTER)):
+        shown = ((row.before, -1, BEFORE, MUTED), (row.instant, 0, ACCENT, ACCENT), (row.after, 1, AFTER, AFTER))
+        for estimate, side, when, ink in shown:
             if estimate is not None:
                 text = percent(estimate.value, digits) + (NOTES[side] if height == 0 else "")
-                _dot(axes, estimate, height + 0.17 * side, (when, ink), text)
+                _dot(axes, estimate, height + apart * side, (when, ink), text)
         if row.majority is not None:
             axes.plot([row.majority] * 2, [height - 0.4, height + 0.4], color=MUTED, linewidth=1, dashes=(2, 2))
     if rows and rows[0].majority is not None:
@@ -181,8 +183,8 @@ def before_after(rows: Sequence[Result]) -> Figure:
     return figure
 
 
-NOTES = {-1: " before", 1: " after"}
-"""What the first row's labels add, above and below its line."""
+NOTES = {-1: " before", 0: " instant", 1: " after"}
+"""What the first row's labels add, above, on and below its line."""
 
 
 def _dot(axes: Axes, estimate: Estimate, height: float, colours: tuple[str, str], text: str) -> None:
