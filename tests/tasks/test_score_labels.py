@@ -139,6 +139,15 @@ def test_an_array_of_objects_is_a_table(file):
     assert score_files(given, file("o.json", '{"1": true, "2": true}'), "accuracy").scores[0].value == 0.5
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_a_single_group_gives_no_interval(file, metric):
+    """Every resample would be the same, and an interval of no width would say that the score is certain."""
+    gold, given = file("g.csv", "id,label,doc\n1,a,x\n2,b,x\n"), file("p.csv", "id,label\n1,a\n2,a\n")
+    report = score_files(given, gold, metric, columns=FileColumns(group="doc"))
+    assert (report.groups, report.scores[0].low, report.scores[0].high) == (1, None, None)
+    assert report.scores[0].value == {"accuracy": 0.5, "macro_f1": 1 / 3}[metric]
+
+
 def test_groups_are_drawn_together(file):
     """Both have one right label of two, so no resample differs."""
     gold = file("g.csv", "id,label,doc\n1,a,x\n2,b,x\n3,a,y\n4,b,y\n")

@@ -25,7 +25,7 @@ from ..results.metrics import Metric, accuracy, macro_f1
 from ..results.metrics.answers import NORMALISERS, SQUAD_V2, answer_metrics
 from ..results.metrics.spans import check_tag, repair_tags, span_f1, tag_accuracy
 from ..results.resampling import resample
-from ..results.statistics import interval
+from ..results.statistics import bounds
 from .labelling import Labels, checked_names, labelling_of
 from .score_labels import describe_spellings, match_labels
 from .score_questions import read_questions
@@ -43,12 +43,12 @@ METRICS = (*LABEL_METRICS, *TAG_METRICS, "squad", SQUAD_V2, "mlqa:LANGUAGE")
 
 @dataclass(frozen=True, slots=True)
 class FileScore:
-    """One number; ``low`` and ``high`` bound its 95 % bootstrap interval."""
+    """One number; ``low`` and ``high`` bound its 95 % bootstrap interval, which a single group does not give."""
 
     metric: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +152,7 @@ def _scores(
     """Score counts ``[N, K]`` of the same examples by each metric; ``groups`` are drawn once for all."""
     drawn = resample(groups)
     return tuple(
-        FileScore(
-            name,
-            one.of_table(tables[name]),
-            *interval(drawn.metric(one.of_sums, tables[name][None])),
-        )
+        FileScore(name, one.of_table(tables[name]), *bounds(drawn, one.of_sums, tables[name]))
         for name, one in metrics.items()
     )
 
