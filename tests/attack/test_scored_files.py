@@ -83,7 +83,9 @@ def test_mutated_predictions_are_scored_or_refused(tmp_path, metric):
         wrong, labels = rng.random() < 0.5, rng.choice(LABELS)
         try:
             report = score_files(guess, right, metric, missing_is_wrong=wrong, columns=columns, labels=labels)
-            assert all(0 <= one.low <= one.high <= 1 for one in report.scores)
+            ends = [(one.value, one.value) if one.low is None else (one.low, one.high) for one in report.scores]
+            assert all(0 <= low <= high <= 1 for low, high in ends)
+            assert all((one.low is None) == (report.groups == 1) for one in report.scores)
         except LingraftError as error:
             assert "\n" not in str(error)
     record("mutated files for `score`", tried=tried, held=tried)

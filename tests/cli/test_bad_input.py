@@ -1,20 +1,26 @@
 """Bad input ends in one clear block that says what, where and what to do, never in a traceback."""
 
 import errno
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from lingraft.__main__ import main
 from lingraft.core.errors import RunError
 from lingraft.core.files import watch_writes
 from lingraft.core.progress import Reporter
+from lingraft.core.records import Prediction
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.run_files import read_run
+from lingraft.serving.answer_lines import write_answers
+from lingraft.serving.inputs import Given
 from lingraft.training.state import load_training_state
 from quick_run import run
 
@@ -284,6 +290,51 @@ def test_a_full_disk_while_saving_keeps_what_was_saved(own_data, refused, capfd)
     run(read_recipe(own_data / "recipe.yaml"), reporter=Reporter())
     assert "continuing at step 1" in capfd.readouterr().err
     assert (own_data / "run" / "README.md").exists()
+
+
+class Full(io.StringIO):
+    """Standard output on a disk without room."""
+
+    def flush(self):
+        """Refuse, as the system does: without a name."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("arguments", [["list", "tasks"], ["schema"], ["--version"]])
+def test_an_output_that_is_full_is_named(monkeypatch, command, arguments):
+    """What has no file's name could be any file."""
+    monkeypatch.setattr(sys, "stdout", Full())
+    done = command(*arguments)
+    assert done.code == 1
+    assert done.err == "error standard output: No space left on device\n"
+
+
+def test_answers_that_find_no_room_name_the_output():
+    """As what other commands print does."""
+    answers = SimpleNamespace(
+        answers=lambda named: (Prediction("1", "swh", "a", 0.5) for _ in named), kind=SimpleNamespace()
+    )
+    answers.kind.details, answers.identity = lambda answer: {}, SimpleNamespace(labels=())
+    with pytest.raises(OSError, match="No space left") as told:
+        write_answers(Full(), [Given("line 1", "bako", {})], answers, "jsonl")
+    assert told.value.filename == "standard output"
+
+
+def test_who_stops_while_modules_are_read_gets_a_line(monkeypatch, capsys):
+    """Imports take a while, and what interrupts them is no mistake to be traced."""
+
+    class Interrupted:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == "lingraft.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "lingraft.cli.main", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "stopped before anything was begun\n"
 
 
 def test_a_second_run_into_the_same_folder_is_refused(own_data, refused):

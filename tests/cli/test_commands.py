@@ -167,6 +167,15 @@ def test_a_row_keeps_its_place_and_its_columns_and_is_scored_as_it_is(call, fini
         assert "1 without a prediction" in scored.out
 
 
+def test_a_score_of_a_single_group_has_no_interval_and_says_why(call, tmp_path):
+    """A dash in its place, and a sentence."""
+    (tmp_path / "g.csv").write_text("id,label,doc\n1,a,x\n2,b,x\n", encoding="utf-8")
+    (tmp_path / "p.csv").write_text("id,label\n1,a\n2,a\n", encoding="utf-8")
+    printed = call("score", tmp_path / "p.csv", tmp_path / "g.csv", "--metric", "accuracy", "--group", "doc").out
+    assert re.search(r"accuracy +0\.5000 +–", printed)
+    assert "2 examples, drawn in 1 group for the intervals\nno interval: all that is scored is one group" in printed
+
+
 def test_python_and_the_command_line_answer_alike(call, finished):
     """Without a language: in the run's only target, and nothing is said of it."""
     printed = call("predict", finished, "--quiet", "--probabilities", stdin="bako beli\n\n")

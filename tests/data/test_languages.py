@@ -186,6 +186,22 @@ def test_a_slip_of_the_pen_is_no_language_of_one_s_own(spelling):
 
 
 @pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("x-toolongsubtagname", r"'toolongsubtagname' after x- has 17 characters; expected 1 to 8"),
+        ("swh-x-coast-farfarnorth", r"'farfarnorth' after x- has 11 characters; expected 1 to 8"),
+        ("qaa_x_é", r"'é' after x- has 1 character; expected 1 to 8, letters a to z or digits, of each part"),
+        ("en-x-", r"'' after x- has 0 characters"),
+        ("mylanguagename", r"x-NAME, such as x-mine, with 1 to 8 letters or digits"),
+    ],
+)
+def test_how_long_a_name_of_one_s_own_may_be_is_told(code, said):
+    """Whoever is only told to write x-NAME has done so."""
+    with pytest.raises(DataError, match=said):
+        canonical(code)
+
+
+@pytest.mark.parametrize(
     ("code", "listed"), [("yor-Latn", True), ("sr-Latn", True), ("quy", True), ("qaa-Latn", False)]
 )
 def test_what_lists_have_is_known(code, listed):

@@ -140,6 +140,18 @@ def test_what_trains_is_pefts_parameters_and_the_head(method):
     assert weights_digest(net.stack) == before  # also where LoRA's targets share its memory
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_head_whose_logits_cancel_is_no_reason_to_refuse(method):
+    """Two classes warm-started by logistic regression have the rows w and -w, so their logits always sum to 0."""
+    head = LinearClassifier(24, 2)
+    with torch.no_grad():
+        row = torch.randn(24, generator=torch.Generator().manual_seed(1))
+        head.weight.copy_(torch.stack([row, -row]))
+        head.bias.zero_()
+    logits = network(method, head=head)(States(TOKENS, MASK, IDS), "")[1]
+    assert logits.sum(-1).abs().max() < 1e-5 < logits.abs().min()
+
+
 def test_prompts_start_from_the_vocabulary():
     """Each virtual token is the embedding of some word: random ones are known to learn worse."""
     net = network("peft-prompt")

@@ -531,6 +531,38 @@ def test_a_comparison_without_ours_has_no_differences(tmp_path):
     assert all(row[3] == "" for row in table_rows(blocks(found)[0], found))
 
 
+def test_equals_without_ours_share_the_highest_mean(tmp_path):
+    """The first of them would otherwise be called the best, which it is not."""
+    found = fake(tmp_path, {"top-k": [1, 0], "paper": [0, 1], "flat": [0, 0], "half": [1, 0]})
+    assert finding(blocks(found)[0], found) == (
+        "**k = 0: `top-k`, `paper` and `half` share the highest mean, 50.0 %.**"
+    )
+
+
+def test_equals_are_next_together(tmp_path):
+    """Two that are second are both named."""
+    found = fake(tmp_path, {"lingraft": [1, 1], "top-k": [1, 0], "paper": [0, 1]})
+    assert "Next are `top-k` and `paper` (-50.0 [" in finding(blocks(found)[0], found)
+
+
+def test_a_comparison_in_one_language_without_pairs_speaks_of_neither(tmp_path):
+    """There is no target and there are no pairs to be the same; what has no row is not counted as if it had one."""
+    fake(tmp_path, {"lingraft": [1], "top-k": [1]}, impossible=["paper"])
+    about = read_object(tmp_path / "comparison.json")
+    about["data"] |= {"source_language": "yor-Latn", "target_languages": []}
+    about["data"]["languages"] = {"yor-Latn": {"name": "Yoruba", "pairs": 0}}
+    for method in about["methods"][:2]:
+        method["pairs"] = dict.fromkeys(method["pairs"], "none")
+    write_json(tmp_path / "comparison.json", about)
+    page = page_text(read_comparison(tmp_path))
+    assert page.startswith("# t: 2 methods, 1 more not possible\n")
+    assert "\n## 0 labelled examples in Yoruba: 1 trial a method\n" in page
+    assert "n: k0-draw0-seed1; 1 language, 1 test example.\n" in page
+    assert "All methods had the same labelled examples in every trial they share." in page
+    assert "An epoch is over the labelled examples. *Steps*" in page
+    assert "pairs" not in page
+
+
 def test_methods_are_compared_on_what_they_share():
     """A mean over other draws is not comparable, so methods with fewer trials do not pull the others down to theirs."""
     held = {"a": {"1", "2"}, "b": {"1"}, "c": {"1", "2", "3"}, "d": {"9"}}

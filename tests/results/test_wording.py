@@ -13,6 +13,7 @@ from lingraft.results.metrics.calibration import Bin
 from lingraft.results.wording import (
     change,
     describe_confidence,
+    describe_few,
     describe_gain,
     difference,
     digits_of,
@@ -193,3 +194,16 @@ def test_a_p_value_is_said_as_a_bound_only_where_it_is_one(comparisons, resample
 
     assert said.startswith("< ") == (others == 0)
     assert float(said.removeprefix("< ")) >= (resolution if others == 0 else 0)
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (1, "no interval: all that is scored is one group, which says nothing of how another would have scored"),
+        (9, "the intervals come from 9 groups only; from fewer than 10 they are mostly too narrow"),
+        (10, ""),
+    ],
+)
+def test_few_groups_are_said_to_be_few(groups, said):
+    """The percentile bootstrap of few units is too narrow, and of one it has no width."""
+    assert describe_few(groups, "group") == said

@@ -283,7 +283,7 @@ def test_tags_by_hand(file):
     [
         (GOLD_TAGS.replace("Beli", "beli"), r"sentence 1, word 4: expected 'Beli', found 'beli'; predict one tag"),
         (GOLD_TAGS.replace("Eli I-PER\n", ""), r"sentence 2 \(Cora Eli\): expected 2 words, found 1"),
-        (GOLD_TAGS.replace("\n\n", "\n"), r"has 1 sentences, .*gold\.txt has 2; .*sentence 1 .*4 words, found 6"),
+        (GOLD_TAGS.replace("\n\n", "\n"), r"has 1 sentence, .*gold\.txt has 2; .*sentence 1 .*4 words, found 6"),
         (GOLD_TAGS + "\nAda O\n", r"has 3 sentences, .* has 2; .*part at the end of the shorter file"),
         (GOLD_TAGS.replace("B-LOC", "NOUN"), r"p\.txt, line 4, word 'Beli': 'NOUN' is not a BIO tag"),
         (GOLD_TAGS.replace("Ada B-PER", "Ada\tB PER"), r"p\.txt, line 1, word 'Ada': the tag 'B PER' has a blank"),

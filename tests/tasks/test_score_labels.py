@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lingraft.core.errors import DataError
+from lingraft.core.errors import ConfigError, DataError
 from lingraft.tasks.score_files import FileColumns, score_files
 from lingraft.tasks.score_labels import match_labels
 
@@ -139,6 +139,15 @@ def test_an_array_of_objects_is_a_table(file):
     assert score_files(given, file("o.json", '{"1": true, "2": true}'), "accuracy").scores[0].value == 0.5
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_a_single_group_gives_no_interval(file, metric):
+    """Every resample would be the same, and an interval of no width would say that the score is certain."""
+    gold, given = file("g.csv", "id,label,doc\n1,a,x\n2,b,x\n"), file("p.csv", "id,label\n1,a\n2,a\n")
+    report = score_files(given, gold, metric, columns=FileColumns(group="doc"))
+    assert (report.groups, report.scores[0].low, report.scores[0].high) == (1, None, None)
+    assert report.scores[0].value == {"accuracy": 0.5, "macro_f1": 1 / 3}[metric]
+
+
 def test_groups_are_drawn_together(file):
     """Both have one right label of two, so no resample differs."""
     gold = file("g.csv", "id,label,doc\n1,a,x\n2,b,x\n3,a,y\n4,b,y\n")
@@ -245,7 +254,7 @@ def test_tags_are_read_from_the_last_column_and_from_json_lines(file):
     [
         ({"label": "O"}, "expected `words`, a list"),
         ({"words": ["Ada"]}, "and their tags in `label`; there are words"),
-        ({"words": ["Ada"], "label": "O O"}, "has 1 words, 'label' is 'O O'; expected a tag for each"),
+        ({"words": ["Ada"], "label": "O O"}, "has 1 word, 'label' is 'O O'; expected a tag for each"),
         ({"words": ["Ada"], "label": "PER"}, "line 1, word 'Ada': 'PER' is not a BIO tag"),
     ],
 )
@@ -253,3 +262,88 @@ def test_lines_of_another_shape_are_told(file, row, told):
     """With file and line."""
     with pytest.raises(DataError, match=r"p\.jsonl, line 1.*" + told.removeprefix("line 1")):
         score_files(file("p.jsonl", lines(row)), file("g.conll", "Ada O\n"), "span_f1")
+
+
+# ---- Ids, alternatives and options -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "gold"),
+    [
+        ({"id": 1, "label": "a"}, {"id": 1.0, "label": "a"}),
+        ({"id": 1.0, "label": "a"}, {"id": "1", "label": "a"}),
+        ({"id": "1.00", "label": "a"}, {"id": 1, "label": "a"}),
+    ],
+)
+def test_an_id_is_the_same_whole_number_however_it_is_written(file, given, gold):
+    """Libraries of tables make 1.0 of 1 where another row has no id."""
+    others = [{"id": "x", "label": "b"}]
+    report = score_files(file("p.jsonl", lines(given, *others)), file("g.jsonl", lines(gold, *others)), "accuracy")
+    assert report.scores[0].value == 1.0
+
+
+def test_ids_that_differ_as_written_stay_apart_where_the_gold_file_has_both(file):
+    """Sections 1 and 1.0 are two; two predictions for one id are refused."""
+    gold = file("g.json", '{"1": "a", "1.0": "b"}')
+    assert score_files(file("p.json", '{"1.0": "b", "1": "a"}'), gold, "accuracy").scores[0].value == 1.0
+    with pytest.raises(DataError, match=r"p\.json: the id '1' occurs twice, written in two ways"):
+        score_files(file("p.json", '{"1.0": "b", "1": "a"}'), file("g.json", '{"1": "a"}'), "accuracy")
+
+
+def test_floats_have_the_names_of_whole_numbers(file):
+    """A column of labels with a gap is one of floats."""
+    gold, given = file("g.jsonl", lines({"label": 0.0}, {"label": 1.0})), file("p.csv", "label\nsport\nsport\n")
+    assert score_files(given, gold, "accuracy", labels=["sport", "trade"]).scores[0].value == 0.5
+
+
+def test_names_that_are_not_different_are_refused_as_the_option_that_they_are(file):
+    """There is no recipe here."""
+    gold = file("g.csv", "label\n0\n1\n")
+    with pytest.raises(ConfigError, match=r"^--labels: 1 problem\n  - names: \['a', 'a'\] are not two or more") as told:
+        score_files(gold, gold, "accuracy", labels=["a", "a"])
+    assert "task." not in str(told.value)
+
+
+def test_alternatives_may_be_predicted_by_their_text(file):
+    """Of the gold file's row; numbers stay numbers, and a text that is none is never right."""
+    gold = file("g.csv", "id,a,b,label\n1,ada,beli,beli\n2,cora,eli,0\n3,ada,dune,1\n4,ada,dune,1\n")
+    given = file("p.csv", "id,label\n1,beli\n2,eli\n3,1.0\n4,goma\n")
+    report = score_files(given, gold, "accuracy", columns=FileColumns(alternatives=("a", "b")))
+    assert (report.scores[0].value, report.never_right) == (0.5, ("goma",))
+
+
+def test_a_text_of_two_alternatives_is_not_guessed(file):
+    """It is said what to write."""
+    gold = file("g.csv", "id,a,b,label\n1,ada,ada,0\n")
+    with pytest.raises(DataError, match=r"p\.json: predicts 'ada' of '1', which several alternatives are; write the"):
+        score_files(file("p.json", '{"1": "ada"}'), gold, "accuracy", columns=FileColumns(alternatives=("a", "b")))
+
+
+@pytest.mark.parametrize(
+    ("metric", "columns", "options", "unused"),
+    [
+        ("accuracy", FileColumns(words=(0, 1)), {}, ["--columns changes nothing: 'accuracy' scores labels"]),
+        ("accuracy", FileColumns(id="id", label="label"), {"missing_is_wrong": True}, []),
+        ("accuracy", FileColumns(prediction="label", label="label"), {"given": "p.json"}, ["--prediction changes"]),
+        (
+            "squad",
+            FileColumns(alternatives=("a",)),
+            {"labels": "normalise"},
+            ["--labels changes nothing: 'squad' scores answers to questions", "--alternatives changes nothing"],
+        ),
+        (
+            "tag_accuracy",
+            FileColumns(group="g", words=("words", "label")),
+            {"missing_is_wrong": True},
+            ["--missing-is-wrong changes nothing: 'tag_accuracy' scores tags", "--group changes nothing"],
+        ),
+    ],
+)
+def test_an_option_in_vain_is_said_to_be(file, metric, columns, options, unused):
+    """Who gave it believes that it was used."""
+    gold = file("g.jsonl", lines({"id": "1", "words": "ada", "context": "ada", "label": "ada"}))
+    file("p.json", '{"1": "ada"}')
+    given = gold.with_name(options.pop("given", "g.jsonl"))
+    notes = score_files(given, gold, metric, columns=columns, **options).notes
+    assert len(notes) == len(unused)
+    assert all(note.startswith(start) for note, start in zip(notes, unused, strict=True))

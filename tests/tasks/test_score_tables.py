@@ -147,3 +147,39 @@ def test_spellings_of_tags_are_one_where_one_says_so(file):
     apart = score_files(given, gold, "tag_accuracy")
     assert (apart.scores[0].value, "'noun' (2), 'NOUN' (1)" in apart.notes[0]) == (0.5, True)
     assert score_files(given, gold, "tag_accuracy", labels="normalise").scores[0].value == 1.0
+
+
+# ---- Tags by their ids -----------------------------------------------------------------------------
+
+SENTENCES = [
+    {"id": 1, "words": ["Ada", "lives"], "tags": ["B-PER", "O"]},
+    {"id": 2, "words": ["in", "Beli"], "tags": ["O", "B-LOC"]},
+    {"id": 3, "words": ["in", "Cora"], "tags": ["O", "B-LOC"]},
+]
+
+
+def predicted_tags(*ids):
+    """Lines of `predict` in this order; of the third sentence it finds nothing."""
+    told = {row["id"]: {**row, "label": row["tags"] if row["id"] < 3 else ["O", "O"]} for row in SENTENCES}
+    return [{"id": float(name), "words": told[name]["words"], "label": told[name]["label"]} for name in ids]
+
+
+def test_sentences_with_ids_may_be_in_another_order(file):
+    """Ids pair them, as they pair labels and questions."""
+    given = file("p.jsonl", predicted_tags(3, 1, 2))
+    assert score_files(given, file("g.jsonl", SENTENCES), "tag_accuracy").scores[0].value == 5 / 6
+
+
+def test_ids_that_are_those_of_documents_pair_nothing(file):
+    """Several sentences have the same, so their order counts as before."""
+    rows = [row | {"id": "doc"} for row in SENTENCES]
+    given = file("p.jsonl", [row | {"label": row["tags"]} for row in rows])
+    assert score_files(given, file("g.jsonl", rows), "tag_accuracy").scores[0].value == 1.0
+    with pytest.raises(DataError, match=r"g\.jsonl: the id 'doc' occurs twice"):
+        score_files(given, file("g.jsonl", rows), "tag_accuracy", columns=FileColumns(id="id"))
+
+
+def test_a_sentence_without_prediction_is_told_by_its_id(file):
+    """Its order would tell which words differ, not which sentence is missing."""
+    with pytest.raises(DataError, match=r"p\.jsonl: 1 of 3 ids in .*g\.jsonl have no prediction: '2'; predict each"):
+        score_files(file("p.jsonl", predicted_tags(1, 3)), file("g.jsonl", SENTENCES), "tag_accuracy")

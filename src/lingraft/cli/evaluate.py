@@ -15,6 +15,7 @@ from .terminal import Quiet, RunFolder, TrainedOn, console
 if TYPE_CHECKING:
     from ..core.records import Score
     from ..tasks.labelling import Labels
+    from ..tasks.score_files import FileScore
 
 
 def evaluate(
@@ -107,7 +108,7 @@ def _show(folder: Path, scores: Sequence[tuple[str, Score]], split: str, *, besi
             part,
             s.metric,
             f"{s.value:.3f}",
-            f"{s.low:.3f} to {s.high:.3f}",
+            _interval(s, 3),
             "" if mean is None else f"{mean[0]:.3f}",
             str(s.n),
         ]
@@ -149,6 +150,7 @@ def score(
     ] = None,
 ) -> None:
     """Score anybody's predictions by the official rules, with intervals; what `predict` writes is read as it is."""
+    from ..results.wording import describe_few
     from ..tasks.score_files import FileColumns, score_files
 
     one_of = tuple(alternatives.split(",")) if alternatives else ()
@@ -157,17 +159,26 @@ def score(
         predictions, gold, metric, missing_is_wrong=missing_is_wrong, columns=named, labels=_labels_of(labels)
     )
     shown = [Column("metric", justify="left"), Column("value"), Column("95 % interval")]
-    rows = [[one.metric, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}"] for one in found.scores]
+    rows = [[one.metric, f"{one.value:.4f}", _interval(one, 4)] for one in found.scores]
     print_table("", shown, rows)
     drawn = "" if found.groups == found.examples else f", drawn in {counted(found.groups, 'group')} for the intervals"
     missed = f"; {found.missing:,} without a prediction count as wrong" if found.missing else ""
     console.print(f"{counted(found.examples, 'example')}{drawn}{missed}")
+    if doubt := describe_few(found.groups, "example" if found.groups == found.examples else "group"):
+        _say(doubt)
     if found.read_as:
         _say("read as the same label: " + ", ".join(f"{one!r} as {other!r}" for one, other in found.read_as))
     for note in found.notes:
         _say(note)
     if found.never_right:
         _say(f"predicted, but nowhere in the gold file: {', '.join(map(repr, found.never_right))}")
+
+
+def _interval(score: Score | FileScore, digits: int) -> str:
+    """Return both ends; a dash where there is none, so that the column stays."""
+    if score.low is None or score.high is None:
+        return "–"
+    return f"{score.low:.{digits}f} to {score.high:.{digits}f}"
 
 
 def _say(text: str) -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ..core.amounts import MOST_GIGABYTES
 from ..core.errors import ConfigError
-from ..core.terminal_text import as_text
+from ..core.terminal_text import as_text, naming_output
 from .terminal import console
 
 Kind = Literal[
@@ -50,7 +50,8 @@ def schema() -> None:
 
     from ..recipe.parsing import schema as recipe_schema
 
-    typer.echo(json.dumps(recipe_schema(), indent=2))
+    with naming_output():
+        typer.echo(json.dumps(recipe_schema(), indent=2))
 
 
 def cache_info() -> None:

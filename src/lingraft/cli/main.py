@@ -16,7 +16,7 @@ import typer
 
 from ..core.errors import LingraftError
 from ..core.signals import EXIT_CODES, ending_in_order
-from ..core.terminal_text import Terminal, as_text
+from ..core.terminal_text import Terminal, as_text, naming_output
 from . import compare, evaluate, info, predict, report, run
 from .terminal import LogOnTerminal
 
@@ -99,5 +99,6 @@ def version(
     if show:
         from ..core.version import __version__
 
-        typer.echo(__version__)
+        with naming_output():
+            typer.echo(__version__)
         raise typer.Exit

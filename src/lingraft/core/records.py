@@ -345,7 +345,7 @@ class Score:
     """One number, with all that is needed to compare it with another.
 
     ``low`` and ``high`` bound the 95 % bootstrap interval over examples (groups, where examples
-    share one).
+    share one); None where there is a single group.
     """
 
     task: str

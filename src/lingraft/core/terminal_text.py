@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, ConsoleDimensions
@@ -34,6 +36,24 @@ def as_text(text: str, style: str = "") -> Text:
     return Text(printable(text), style=style)
 
 
+@contextmanager
+def naming_output(name: str = "standard output") -> Iterator[None]:
+    """Name what is written to in what the system says when it refuses, as it does where that is a file's name.
+
+    Args:
+        name: Of a stream.
+
+    Raises:
+        OSError: It refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = name
+        raise
+
+
 class Terminal(Console):
     """A console on which texts are shown as they are; colours come from :func:`as_text` alone.
 
@@ -43,6 +63,11 @@ class Terminal(Console):
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, highlight=False, emoji=False, **options)
         self._width = options.get("width")  # not what COLUMNS was when the console was made
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does."""
+        with naming_output("standard error" if self.stderr else "standard output"):
+            super().print(*objects, **options)
 
     @property
     def size(self) -> ConsoleDimensions:

@@ -207,7 +207,13 @@ def _listed(row: Mapping[str, Any], fields: Fields, name: str, where: str) -> li
     return list(cell)
 
 
-def tag_of(tag: object, names: Sequence[str], where: str, check: Callable[[str], None] | None) -> str:
+def tag_of(
+    tag: object,
+    names: Sequence[str],
+    where: str,
+    check: Callable[[str], None] | None,
+    setting: str = "tags: [O, B-PER, I-PER] in the task block",
+) -> str:
     """Return a tag, by its name where it is a number.
 
     Args:
@@ -215,6 +221,7 @@ def tag_of(tag: object, names: Sequence[str], where: str, check: Callable[[str],
         names: Of the numbers, from 0; none where tags are no numbers.
         where: File, line and word, for messages.
         check: Refuses a tag that is not of the scheme, by raising a ``DataError``.
+        setting: What names would be given by, for messages.
 
     Raises:
         DataError: It is no tag.
@@ -229,8 +236,7 @@ def tag_of(tag: object, names: Sequence[str], where: str, check: Callable[[str],
             raise DataError(f"{where}: the tag is {tag!r}; expected the number of one of {len(names)} tags, from 0")
         elif not isinstance(tag, str):
             raise DataError(
-                f"{where}: the tag is the number {tag!r}; say what the numbers mean, from 0, as in "
-                "tags: [O, B-PER, I-PER] in the task block"
+                f"{where}: the tag is the number {tag!r}; say what the numbers mean, from 0, as in {setting}"
             )
     if not isinstance(tag, str) or tag.split() != [tag]:
         raise DataError(f"{where}: the tag is {tag!r}; expected one word")
@@ -325,8 +331,12 @@ def chosen_alternative(row: Mapping[str, Any], columns: Sequence[str], label: ob
     Raises:
         DataError: It names none, or there are no such columns.
     """
-    alternatives = _alternatives(row, columns[0] if len(columns) == 1 else columns, where)
-    return str(_chosen(label, alternatives, where, required=True))
+    return str(_chosen(label, alternatives_in(row, columns, where), where, required=True))
+
+
+def alternatives_in(row: Mapping[str, Any], columns: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return the texts to choose from; arguments and errors as for :func:`chosen_alternative`."""
+    return _alternatives(row, columns[0] if len(columns) == 1 else columns, where)
 
 
 def _chosen(value: object, alternatives: Sequence[str], where: str, *, required: bool) -> int | None:

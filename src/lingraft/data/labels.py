@@ -20,6 +20,8 @@ INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 
 NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?")
 
+WHOLE = re.compile(r"(-?\d+)\.0+")
+
 MANY_NUMBERS = 10
 """So many different numbers look like measurements; fewer may be grades, such as one to five stars."""
 
@@ -32,6 +34,12 @@ def strip_label(label: str) -> str:
     while first < last and _unseen(label[last - 1]):
         last -= 1
     return label[first:last]
+
+
+def whole_number(text: str) -> str:
+    """Return ``1.0``, as libraries of tables write a whole number beside a gap, as ``1``; any other text as it is."""
+    found = WHOLE.fullmatch(text)
+    return found[1] if found else text
 
 
 def label_key(label: str) -> str:

@@ -19,8 +19,9 @@ from babel import Locale, localedata
 from babel.core import get_global
 from langcodes import Language
 
+from ..core.counted import counted
 from ..core.errors import DataError
-from .private_tags import LISTED, NAME, TAG, is_private, private_spellings
+from .private_tags import LISTED, NAME, TAG, is_private, private_spellings, wrong_part
 from .text import normalise
 
 INDIVIDUAL = {
@@ -96,8 +97,14 @@ def canonical(code: str) -> str:
     if (own := NAME.fullmatch(text)) and not _is_nearly_known(own["name"]):
         script = _checked_script(own["script"], text) if own["script"] else None
         return "-".join(filter(None, [own["name"].lower(), script]))
+    if (part := wrong_part(text)) is not None:
+        raise DataError(
+            f"language {code!r}: {part!r} after x- has {counted(len(part), 'character')}; expected 1 to 8, letters a "
+            "to z or digits, of each part, such as x-mine or x-mine-north"
+        )
     raise DataError(
-        f"unknown language {code!r}; {_nearest(text)} A language that no list has is written x-NAME, such as x-mine"
+        f"unknown language {code!r}; {_nearest(text)} A language that no list has is written x-NAME, such as x-mine, "
+        "with 1 to 8 letters or digits"
     )
 
 

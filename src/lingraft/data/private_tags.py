@@ -17,6 +17,13 @@ LISTED = re.compile(r"[a-z]{3}-[A-Z][a-z]{3}")
 """A code as lists have them."""
 
 
+def wrong_part(text: str) -> str | None:
+    """Return the part after an ``x`` that makes a text no private tag; None where there is no such part."""
+    _, mark, own = re.sub("[-_]", "-", f"-{text.lower()}").partition("-x-")
+    parts = own.split("-") if mark else []
+    return next((part for part in parts if not re.fullmatch("[a-z0-9]{1,8}", part)), None)
+
+
 def is_private(code: str) -> bool:
     """Return whether a canonical code is one of somebody's own."""
     return LISTED.fullmatch(code) is None

@@ -225,6 +225,8 @@ def _resampled(aligned: list[list[Row]], made: Formula) -> dict[str, Floats]:
     if not aligned:
         return {}
     groups = [str(row.get("group", row["id"])) for row in aligned[0]]
+    if len(set(groups)) == 1:  # every resample would be the same
+        return {}
     drawn = resample(groups if len(set(groups)) < len(groups) else len(groups))
     return {
         when: drawn.metric(made, np.array([[counts_of(row, when) for row in trial] for trial in aligned]))  # [U, N, K]

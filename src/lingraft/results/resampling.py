@@ -41,6 +41,11 @@ class Resampling:
     times: NDArray[np.uint8]
     """``[R, G]``. A byte is enough: one group of many comes 256 times with a chance of 1e-500."""
 
+    @property
+    def groups(self) -> int:
+        """Return how many groups are drawn from; of one alone, each resample is the same."""
+        return int(self.times.shape[1])
+
     def sums(self, table: ArrayLike) -> Floats:
         """Return the sums ``[R, K]`` of what each example adds, ``[N, K]``.
 

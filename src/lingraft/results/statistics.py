@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .resampling import RESAMPLES, Floats
+from .metrics import Formula
+from .resampling import RESAMPLES, Floats, Resampling
 
-__all__ = ["LEVEL", "Difference", "difference", "holm", "interval", "resamples_for"]
+__all__ = ["LEVEL", "Difference", "bounds", "difference", "holm", "interval", "resamples_for"]
 
 LEVEL = 0.05
 """Where a p-value, corrected for how many there are, is called small."""
@@ -34,6 +36,17 @@ def interval(resampled: Floats, level: float = 1 - LEVEL) -> tuple[float, float]
         raise ValueError(f"a level lies between 0 and 1, not {level}")
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def bounds(drawn: Resampling, formula: Formula, table: ArrayLike) -> tuple[float, float] | tuple[None, None]:
+    """Return the interval of a metric; none from a single group, of which every resample is the same.
+
+    Args:
+        drawn: Groups of examples.
+        formula: Sums ``[K]`` to the metric.
+        table: What each example adds to the sums, ``[N, K]``.
+    """
+    return interval(drawn.metric(formula, np.asarray(table)[None])) if drawn.groups > 1 else (None, None)
 
 
 # ---- Differences -----------------------------------------------------------------------------------

@@ -298,6 +298,24 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+FEW_GROUPS = 10
+"""From fewer, an interval is rough: the resamples have too few different ones to be drawn from."""
+
+
+def describe_few(groups: int, noun: str) -> str:
+    """Say that an interval rests on few groups of examples, or that one alone gives none; empty where there are enough.
+
+    Args:
+        groups: How many there are.
+        noun: What one is called.
+    """
+    if groups == 1:
+        return f"no interval: all that is scored is one {noun}, which says nothing of how another would have scored"
+    if groups >= FEW_GROUPS:
+        return ""
+    return f"the intervals come from {groups} {noun}s only; from fewer than {FEW_GROUPS} they are mostly too narrow"
+
+
 # --- Training ---------------------------------------------------------------------------------------
 
 

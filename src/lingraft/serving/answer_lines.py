@@ -10,6 +10,7 @@ from typing import Any, Literal, TextIO
 from ..core.errors import DataError
 from ..core.json_text import finite, to_json
 from ..core.records import Prediction
+from ..core.terminal_text import naming_output
 from ..tasks.kinds import Kind
 from .inputs import Given
 from .predictor import Adapted
@@ -48,8 +49,9 @@ def write_answers(
     answers = adapted.answers(((one.where, one.item) for one in for_answers), **options)
     write = writer_of(stream, form, adapted, columns, options)
     for one, answer in zip(for_lines, answers, strict=True):
-        write(one, answer)
-        stream.flush()
+        with naming_output():
+            write(one, answer)
+            stream.flush()
         advance(1)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..core.errors import ConfigError, DataError
+from ..core.errors import RECIPE, ConfigError, DataError
 from ..core.records import E, Example
-from ..data.labels import count_labels, describe_variants, label_key, spelling_variants, strip_label
+from ..data.labels import count_labels, describe_variants, label_key, spelling_variants, strip_label, whole_number
 
 Labels = Literal["as_written", "normalise"] | list[str]
 """What a recipe says of labels: merge their spellings, or the names of labels that are numbers, from 0."""
@@ -67,11 +67,16 @@ def labelling_of(labels: Labels) -> FitLabelling:
         return as_written
     if labels == "normalise":
         return merge_spellings
-    return names_of(checked_names(labels, "labels"))
+    return names_of(checked_names(labels, "task.labels"))
 
 
-def checked_names(names: Sequence[str], setting: str) -> tuple[str, ...]:
+def checked_names(names: Sequence[str], setting: str, where: str = RECIPE) -> tuple[str, ...]:
     """Return names of labels that are numbers.
+
+    Args:
+        names: From 0.
+        setting: What gives them.
+        where: It is in.
 
     Raises:
         ConfigError: They are not at least two different ones.
@@ -79,7 +84,8 @@ def checked_names(names: Sequence[str], setting: str) -> tuple[str, ...]:
     stripped = tuple(map(strip_label, names))
     if len(stripped) < 2 or len(set(stripped)) != len(stripped) or not all(stripped):
         raise ConfigError(
-            [f"task.{setting}: {list(names)} are not two or more different names; give the name of each number, from 0"]
+            [f"{setting}: {list(names)} are not two or more different names; give the name of each number, from 0"],
+            where,
         )
     return stripped
 
@@ -122,6 +128,8 @@ def names_of(names: Sequence[str]) -> FitLabelling:
             return numbers[label]
         if label in names:
             return label
+        if (number := whole_number(label)) in numbers:
+            return numbers[number]
         raise DataError(
             f"the label {label!r} is neither a name in `labels` nor the number of one, 0 to {len(names) - 1}; "
             "correct the label, or add its name"

@@ -201,7 +201,7 @@ def tagging(
         citation: Of the data.
     """
     mapped, apart = own_fields(fields, {"words": "words", "tags": "tags"})
-    names = checked_names(tags, "tags") if tags is not None else None
+    names = checked_names(tags, "task.tags") if tags is not None else None
     read_tags = tag_reader(scheme)
 
     def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:

@@ -25,12 +25,25 @@ from ..results.metrics import Metric, accuracy, macro_f1
 from ..results.metrics.answers import NORMALISERS, SQUAD_V2, answer_metrics
 from ..results.metrics.spans import check_tag, repair_tags, span_f1, tag_accuracy
 from ..results.resampling import resample
-from ..results.statistics import interval
+from ..results.statistics import bounds
 from .labelling import Labels, checked_names, labelling_of
 from .score_labels import describe_spellings, match_labels
+from .score_options import ANSWERS, LABELS, TAGS, describe_unused, given_options
 from .score_questions import read_questions
-from .score_tables import PREDICTED, RIGHT, FileColumns, Wanted, check_ids, read_groups, read_values, same_ids
-from .score_tags import ANY, read_tags
+from .score_tables import (
+    PREDICTED,
+    RIGHT,
+    FileColumns,
+    Wanted,
+    align_ids,
+    check_ids,
+    is_object,
+    number_chosen,
+    read_groups,
+    read_values,
+    same_ids,
+)
+from .score_tags import ANY, is_table_of_tags, read_tags
 from .tag_schemes import BIO, PLAIN, find_scheme
 
 __all__ = ["FileColumns", "FileScore", "ScoreReport", "score_files"]
@@ -43,12 +56,12 @@ METRICS = (*LABEL_METRICS, *TAG_METRICS, "squad", SQUAD_V2, "mlqa:LANGUAGE")
 
 @dataclass(frozen=True, slots=True)
 class FileScore:
-    """One number; ``low`` and ``high`` bound its 95 % bootstrap interval."""
+    """One number; ``low`` and ``high`` bound its 95 % bootstrap interval, which a single group does not give."""
 
     metric: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +110,27 @@ def score_files(
         ConfigError: The metric is unknown.
         DataError: A file is not in the shape that the metric needs, or the two do not belong together.
     """
+    if isinstance(labels, list):
+        labels = list(checked_names(labels, "names", "--labels"))
+    given = given_options(columns, labels=labels != "as_written", missing_is_wrong=missing_is_wrong)
     if metric in TAG_METRICS:
-        return _score_tags(predictions, gold, metric, columns, labels)
+        report, scored = _score_tags(predictions, gold, metric, columns, labels), TAGS
+        tables = is_table_of_tags(predictions, columns), is_table_of_tags(gold, columns)
+    else:
+        report, scored = _score_by_ids(predictions, gold, metric, columns, missing_is_wrong, labels)
+        tables = not is_object(predictions), not is_object(gold)
+    return replace(report, notes=(*report.notes, *describe_unused(given, scored, metric, tables)))
+
+
+def _score_by_ids(
+    predictions: Path, gold: Path, metric: str, columns: FileColumns, missing_is_wrong: bool, labels: Labels
+) -> tuple[ScoreReport, str]:
+    """Score what has ids: labels, or answers; and return which of them."""
     if metric in LABEL_METRICS:
-        return _score_labels(predictions, gold, metric, columns, missing_is_wrong, labels)
+        return _score_labels(predictions, gold, metric, columns, missing_is_wrong, labels), LABELS
     if metric.partition(":")[0].strip().lower() not in {SQUAD_V2, *(name.partition(":")[0] for name in NORMALISERS)}:
         raise ConfigError([_unknown_metric(metric)], where="--metric")
-    return _score_answers(predictions, gold, metric, columns, missing_is_wrong)
+    return _score_answers(predictions, gold, metric, columns, missing_is_wrong), ANSWERS
 
 
 def _unknown_metric(metric: str) -> str:
@@ -133,6 +160,7 @@ def _score_answers(
         )
     named = (columns.prediction,) if columns.prediction else PREDICTED
     given = read_values(predictions, Wanted("answer", named, key, "--prediction", only_text=True))
+    given = align_ids(given, [one.id for one in asked], predictions)
     missing = check_ids(
         [one.id for one in asked], given, predictions, gold, missing_is_wrong=missing_is_wrong, empty=True
     )
@@ -152,11 +180,7 @@ def _scores(
     """Score counts ``[N, K]`` of the same examples by each metric; ``groups`` are drawn once for all."""
     drawn = resample(groups)
     return tuple(
-        FileScore(
-            name,
-            one.of_table(tables[name]),
-            *interval(drawn.metric(one.of_sums, tables[name][None])),
-        )
+        FileScore(name, one.of_table(tables[name]), *bounds(drawn, one.of_sums, tables[name]))
         for name, one in metrics.items()
     )
 
@@ -165,7 +189,7 @@ def _scores(
 
 
 def _score_tags(predictions: Path, gold: Path, metric: str, columns: FileColumns, labels: Labels) -> ScoreReport:
-    names = checked_names(labels, "labels") if isinstance(labels, list) else ()
+    names = labels if isinstance(labels, list) else ()
     right, guessed = read_tags(predictions, gold, check_tag if metric == "span_f1" else None, columns, names)
     notes: list[str] = []
     if labels == "normalise":
@@ -207,7 +231,10 @@ def _score_labels(
     right = read_values(gold, Wanted("label", of_gold, key, alternatives=columns.alternatives))
     named = (columns.prediction,) if columns.prediction else PREDICTED
     given = read_values(predictions, Wanted("label", named, key, "--prediction", may_be_empty=True))
+    given = align_ids(given, right, predictions)
     missing = check_ids(right, given, predictions, gold, missing_is_wrong=missing_is_wrong)
+    if columns.alternatives and not is_object(gold):
+        given = number_chosen(given, gold, columns.alternatives, key, predictions)
     right, given, notes = _read_labels(right, given, labels, predictions, gold)
     known = set(right.values())
     meant = match_labels({label for label in given.values() if label}, known, f"{predictions} and {gold}")

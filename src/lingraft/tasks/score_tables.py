@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ..core.counted import counted
 from ..core.errors import DataError
 from ..data.bounds import LINE_BYTES, read_whole
 from ..data.columns import describe_missing
-from ..data.example_tables import chosen_alternative
-from ..data.labels import strip_label
+from ..data.example_tables import alternatives_in, chosen_alternative
+from ..data.labels import strip_label, whole_number
 from ..data.stored_names import named
 from ..data.table import read_table
 from ..data.text import open_bytes, suffix_of
@@ -25,6 +27,9 @@ RIGHT = ("label", "gold", "answer", "value")
 
 OF_PREDICT = {"label": "confidence", "prediction": "prediction_confidence"}
 """What stands side by side in the lines that ``lingraft predict`` writes: the answer and its probability."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ def check_ids(
     *,
     missing_is_wrong: bool,
     empty: bool = False,
+    cure: str = "add them, or count them as wrong, as the official scripts do, with --missing-is-wrong",
 ) -> int:
     """Count the ids that have no prediction.
 
@@ -75,6 +81,7 @@ def check_ids(
         gold: The file of the others.
         missing_is_wrong: Whether there may be such.
         empty: Whether an empty prediction is one.
+        cure: What to do about those without a prediction.
 
     Raises:
         DataError: There are such and they are not wanted to be wrong, or there are predictions of other ids.
@@ -94,10 +101,33 @@ def check_ids(
         )
     if missing and not missing_is_wrong:
         raise DataError(
-            f"{predictions}: {len(missing)} of {len(known)} ids in {gold} have no prediction: {_some(missing)}; add "
-            "them, or count them as wrong, as the official scripts do, with --missing-is-wrong"
+            f"{predictions}: {len(missing)} of {len(known)} ids in {gold} have no prediction: {_some(missing)}; {cure}"
         )
     return len(missing)
+
+
+def align_ids(given: Mapping[str, T], wanted: Collection[str], predictions: Path) -> dict[str, T]:
+    """Return what was predicted by the ids of the gold file, where these write whole numbers otherwise: ``1.0`` is 1.
+
+    Args:
+        given: What was predicted, by id.
+        wanted: The ids of the gold file.
+        predictions: The file of it.
+
+    Raises:
+        DataError: Two ids are then the same.
+    """
+    known, by_number = set(wanted), defaultdict[str, list[str]](list)
+    for key in wanted:
+        by_number[whole_number(key)].append(key)
+    found: dict[str, T] = {}
+    for key, value in given.items():
+        same = by_number.get(whole_number(key), [])
+        name = same[0] if key not in known and len(same) == 1 else key
+        if name in found:
+            raise DataError(f"{predictions}: the id {name!r} occurs twice, written in two ways; keep one of the two")
+        found[name] = value
+    return found
 
 
 def _some(keys: Sequence[str], most: int = 3) -> str:
@@ -143,6 +173,39 @@ def read_groups(path: Path, column: str, key: str | None) -> dict[str, str]:
         value = row[column]
         groups[name] = name if is_missing(value) else f"{column}={value}"
     return groups
+
+
+def number_chosen(
+    given: Mapping[str, str], path: Path, columns: Sequence[str], key: str | None, predictions: Path
+) -> dict[str, str]:
+    """Return what was predicted of a choice as the number of an alternative, also where its text was predicted.
+
+    Args:
+        given: What was predicted, by id: numbers, as ``predict`` writes them, or texts.
+        path: The gold file, whose rows have the alternatives.
+        columns: Of these.
+        key: Column of the ids; None where rows have none.
+        predictions: The file of what was predicted.
+
+    Raises:
+        DataError: The text is that of several alternatives.
+    """
+    found = dict(given)
+    for number, (line, row) in enumerate(read_table(path), start=1):
+        where = f"{path}, line {line}"
+        name = id_of(row, key, number, where)
+        texts = [text.strip() for text in alternatives_in(row, columns, where)]
+        said = given.get(name, "")
+        if whole_number(said) in map(str, range(len(texts))):
+            found[name] = whole_number(said)
+        elif said in texts:
+            if texts.count(said) > 1:
+                raise DataError(
+                    f"{predictions}: predicts {said!r} of {name!r}, which several alternatives are; write the number "
+                    "of one, from 0"
+                )
+            found[name] = str(texts.index(said))
+    return found
 
 
 def id_of(row: Mapping[str, Any], column: str | None, number: int, where: str) -> str:
@@ -200,8 +263,8 @@ def same_ids(predictions: Path, gold: Path, column: str | None) -> str | None:
     rows = [sum(1 for _ in read_table(path)) for path in tables]
     if rows[0] != rows[1]:
         raise DataError(
-            f"{predictions}: has {rows[0]} rows and {gold} has {rows[1]}; without a column of ids (`id`, or the one "
-            "named with --id) they must have the same, in the same order"
+            f"{predictions}: has {counted(rows[0], 'row')} and {gold} has {rows[1]:,}; without a column of ids (`id`, "
+            "or the one named with --id) they must have the same, in the same order"
         )
     _check_order(predictions, gold)
     return None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..core.counted import counted
 from ..core.errors import DataError
 from ..core.records import TaggedExample
 from ..data.conll import tagged_examples, untagged_sentences
@@ -15,7 +18,7 @@ from ..data.example_tables import tag_of
 from ..data.table import SUFFIXES, read_table
 from ..data.table_formats import read_cells
 from ..data.text import suffix_of
-from .score_tables import PREDICTED, RIGHT, FileColumns, answer_column
+from .score_tables import PREDICTED, RIGHT, FileColumns, align_ids, answer_column, check_ids, id_of
 
 ANY = "eng"
 """Readers want to know a language; scores do not depend on it."""
@@ -41,12 +44,15 @@ def read_tags(
     Raises:
         DataError: A file is not laid out so, or they are not the same sentences.
     """
-    right = _tagged(gold, check, columns, names, predicted=False)
-    guessed = _tagged(predictions, check, columns, names, predicted=True)
+    key = id_column(predictions, gold, columns)
+    right = _tagged(gold, check, columns, names, key, predicted=False)
+    guessed = _tagged(predictions, check, columns, names, key, predicted=True)
+    if key and (columns.id or len({one.id for one in right}) == len(right)):  # what is no id tells none apart
+        guessed = _in_order_of(right, guessed, predictions, gold)
     if len(right) != len(guessed):
         raise DataError(
-            f"{predictions}: has {len(guessed)} sentences, {gold} has {len(right)}; expected the same sentences in the "
-            f"same order, parted by one empty line. They part at {_first_difference(right, guessed)}"
+            f"{predictions}: has {counted(len(guessed), 'sentence')}, {gold} has {len(right):,}; expected the same "
+            f"sentences in the same order, parted by one empty line. They part at {_first_difference(right, guessed)}"
         )
     for one, other in zip(right, guessed, strict=True):
         if one.words != other.words:
@@ -57,15 +63,28 @@ def read_tags(
     return right, guessed
 
 
+def id_column(predictions: Path, gold: Path, columns: FileColumns) -> str | None:
+    """Return the column of ids of two tables; None where one has none, or is no table: then sentences go by order."""
+    if not all(is_table_of_tags(path, columns) for path in (predictions, gold)):
+        return None
+    rows = [row for path in (predictions, gold) for _, row in islice(read_table(path), 1)]
+    return columns.id or ("id" if rows and all("id" in row for row in rows) else None)
+
+
+def is_table_of_tags(path: Path, columns: FileColumns) -> bool:
+    """Return whether a file has a row for each sentence, not one for each word."""
+    return _is_table(path, [one for one in columns.words or () if isinstance(one, str)][:1])
+
+
 def _tagged(
-    path: Path, check: Check, columns: FileColumns, names: Sequence[str], *, predicted: bool
+    path: Path, check: Check, columns: FileColumns, names: Sequence[str], key: str | None, *, predicted: bool
 ) -> list[TaggedExample]:
     named = [one for one in columns.words or () if isinstance(one, str)]
-    if _is_table(path, named[:1]):
+    if is_table_of_tags(path, columns):
         of_words = (*named[:1], WORDS) if predicted or not named else named[:1]
         right = (*named[1:], *filter(None, [columns.label])) or (TAGS, *RIGHT)
         guess = (columns.prediction,) if columns.prediction else (TAGS, *PREDICTED)
-        return list(_tagged_rows(path, check, of_words, guess if predicted else right, names))
+        return list(_tagged_rows(path, check, of_words, guess if predicted else right, names, key))
     numbers = [one for one in columns.words or () if isinstance(one, int)]
     places = ((numbers[0], -1) if predicted else (numbers[0], numbers[1])) if numbers else None
     if places is None and suffix_of(path) != ".conllu":
@@ -93,7 +112,12 @@ def _width(path: Path) -> int:
 
 
 def _tagged_rows(
-    path: Path, check: Check, of_words: Sequence[str], of_tags: Sequence[str], names: Sequence[str]
+    path: Path,
+    check: Check,
+    of_words: Sequence[str],
+    of_tags: Sequence[str],
+    names: Sequence[str],
+    key: str | None,
 ) -> Iterator[TaggedExample]:
     """Yield the sentences of a table, but those without words."""
     for number, row in read_table(path):
@@ -109,15 +133,34 @@ def _tagged_rows(
         tags = _listed(row[column])
         if tags is None or len(tags) != len(words):
             raise DataError(
-                f"{where}: has {len(words)} words, {column!r} is {row[column]!r:.60}; expected a tag for each"
+                f"{where}: has {counted(len(words), 'word')}, {column!r} is {row[column]!r:.60}; expected a tag for "
+                "each"
             )
         read = tuple(
-            tag_of(tag, names, f"{where}, word {word!r}", check) for word, tag in zip(words, tags, strict=True)
+            tag_of(tag, names, f"{where}, word {word!r}", check, "--labels O,B-PER,I-PER")
+            for word, tag in zip(words, tags, strict=True)
         )
         if words:
-            yield TaggedExample(
-                id=str(number), group=str(number), language=ANY, words=tuple(map(str, words)), tags=read
-            )
+            named = id_of(row, key, number, where)
+            yield TaggedExample(id=named, group=str(number), language=ANY, words=tuple(map(str, words)), tags=read)
+
+
+def _in_order_of(
+    right: Sequence[TaggedExample], guessed: Sequence[TaggedExample], predictions: Path, gold: Path
+) -> list[TaggedExample]:
+    """Return what was predicted for the sentences that are right, by their ids.
+
+    Raises:
+        DataError: An id occurs twice, or in one of the files only.
+    """
+    for path, examples in ((gold, right), (predictions, guessed)):
+        if len(ids := Counter(one.id for one in examples)) < len(examples):
+            raise DataError(f"{path}: the id {ids.most_common(1)[0][0]!r} occurs twice; keep one of the two")
+    wanted = [one.id for one in right]
+    given = align_ids({one.id: one for one in guessed}, wanted, predictions)
+    cure = "predict each sentence of the gold file"
+    check_ids(wanted, dict.fromkeys(given, "tags"), predictions, gold, missing_is_wrong=False, cure=cure)
+    return [given[name] for name in wanted]
 
 
 def _listed(value: Any) -> list[Any] | None:
@@ -137,7 +180,8 @@ def _first_difference(right: Sequence[TaggedExample], guessed: Sequence[TaggedEx
             if word != found:
                 return f"sentence {one.id}, word {place}: expected {word!r}, found {found!r}"
         if len(one.words) != len(other.words):
-            return f"sentence {one.id} ({_start_of(one)}): expected {len(one.words)} words, found {len(other.words)}"
+            expected = counted(len(one.words), "word")
+            return f"sentence {one.id} ({_start_of(one)}): expected {expected}, found {len(other.words):,}"
     return "the end of the shorter file"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..core.records import Example, Score, Trial
 from ..results.metrics import Metric
 from ..results.resampling import resample
-from ..results.statistics import interval
+from ..results.statistics import bounds
 from . import Task
 
 
@@ -26,7 +26,7 @@ def score(
     context_language: str | None = None,
     metrics: Mapping[str, Metric] | None = None,
 ) -> list[Score]:
-    """Return one :class:`Score` per metric of the task, with its bootstrap interval over groups of examples.
+    """Return one :class:`Score` per metric of the task, with its bootstrap interval over groups, if several.
 
     Args:
         gold: ``N`` right answers.
@@ -46,7 +46,7 @@ def score(
     resampling, scores = resample(groups), []
     for name, metric in (metrics or task.kind.metrics).items():
         table = metric.table(gold, predicted)
-        low, high = interval(resampling.metric(metric.of_sums, table[None]))
+        low, high = bounds(resampling, metric.of_sums, table)
         scores.append(
             Score(
                 task=task.name,

@@ -182,7 +182,9 @@ def _try_out(network: PeftNetwork) -> None:
     final, logits = network(States(tokens=mask.clone(), mask=mask, layer=IDS), "")
     if final.tokens.shape[1] != mask.shape[1]:
         raise RuntimeError(f"{mask.shape[1]} tokens came out as {final.tokens.shape[1]}")
-    logits.sum().backward()
+    # Their sum would not do: of two rows w and -w, as a head on two classes has them, it is the same for every text.
+    weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0)).to(logits)
+    (logits * weights).sum().backward()
     parts = network.adaptation.prompt or network.adaptation.adapter
     gradients = [parameter.grad for parameter in parts.parameters()] if parts is not None else []
     if not any(gradient is not None and bool(gradient.any()) for gradient in gradients):

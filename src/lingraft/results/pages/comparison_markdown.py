@@ -17,7 +17,17 @@ from ...core.files import write_atomically
 from ...core.shots import Shots
 from ..comparison import Block, Comparison, Result, blocks, read_comparison
 from ..findings import metrics_of
-from ..wording import capital, count, describe_shots, difference, duration, metric_name, p_value, plural
+from ..wording import (
+    capital,
+    count,
+    describe_shots,
+    difference,
+    duration,
+    listed,
+    metric_name,
+    p_value,
+    plural,
+)
 from ..words import Words, words_of
 from .escaping import code_span, describe_command, markdown_text
 
@@ -46,7 +56,7 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
         command: How the page came about; None where nobody knows.
     """
     found, name = blocks(comparison), comparison.about["data"]["task"]
-    lines = [f"# {markdown_text(name)}: {len(comparison.methods)} methods", ""]
+    lines = [f"# {markdown_text(name)}: {_number_of_methods(comparison)}", ""]
     seen = set[Shots]()
     for block in found:
         if block.shots not in seen:
@@ -58,9 +68,8 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
         lines += ["", *describe_command(command), ""]
     lines += [
         f"{capital(metric_name(metrics_of(comparison.about['data'])[0]))} on the test sets after "
-        f"{plural(comparison.about['epochs'], 'epoch')} for every method that is trained. An epoch is "
-        "over the pairs (over the labelled examples where there are more of these, or no pairs): methods with pairs "
-        "repeat the labelled source examples to fill it, so they take more steps. *Steps* says how many. Brackets: "
+        f"{plural(comparison.about['epochs'], 'epoch')} for every method that is trained. "
+        f"{_epoch(comparison)} *Steps* says how many. Brackets: "
         f"95 % bootstrap interval over test {_words(comparison).example}s, which are drawn once for all languages, "
         "draws and seeds where the test sets share them. "
         f"*Difference* is paired, method minus `{comparison.reference}`; *p* is two-sided, "
@@ -73,7 +82,7 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
     for block in found:
         lines += [
             "",
-            f"## {_heading(block, found, _words(comparison))}",
+            f"## {_heading(block, found, comparison)}",
             "",
             *_table(block, comparison),
             "",
@@ -86,26 +95,56 @@ def _words(comparison: Comparison) -> Words:
     return words_of(comparison.about["data"])
 
 
+def _number_of_methods(comparison: Comparison) -> str:
+    """Count the methods that have a row, and those that are not possible."""
+    absent = sum("impossible" in method for method in comparison.methods)
+    told = plural(len(comparison.methods) - absent, "method")
+    return f"{told}, {absent:,} more not possible" if absent else told
+
+
+def _epoch(comparison: Comparison) -> str:
+    """Say what an epoch is over."""
+    if not _has_pairs(comparison):
+        return "An epoch is over the labelled examples."
+    return (
+        "An epoch is over the pairs (over the labelled examples where there are more of these, or no pairs): methods "
+        "with pairs repeat the labelled source examples to fill it, so they take more steps."
+    )
+
+
+def _has_pairs(comparison: Comparison) -> bool:
+    """Return whether a language has pairs; older folders do not say."""
+    return any(language.get("pairs") != 0 for language in comparison.about["data"]["languages"].values())
+
+
 def finding(block: Block, comparison: Comparison) -> str:
     """Return one sentence or two on who is best."""
     best, k = block.results[0], f"k = {block.shots}"
     ours = _reference(block, comparison)
     if ours is None:
-        return f"**{k}: `{best.name}` has the highest mean, {_percent(best.mean.value)}.**"
+        names = [f"`{name}`" for name in _level(block.results)]
+        share = "has" if len(names) == 1 else "share"
+        return f"**{k}: {listed(names)} {share} the highest mean, {_percent(best.mean.value)}.**"
     others = [result for result in block.results if result is not ours]
     above = [result for result in others if result.mean.value > ours.mean.value]
     if above:
         better = ", ".join(f"`{result.name}` by {_points(result, ours, sign=False)}" for result in above)
         return f"**{k}: `{ours.name}` ({_percent(ours.mean.value)}) does not win: above it are {better} points.**"
-    level = [result for result in others if result.mean.value == ours.mean.value]
-    shared = f"shares the highest mean with {', '.join(f'`{result.name}`' for result in level)}"
+    level = [f"`{name}`" for name in _level(block.results) if name != ours.name]
+    shared = f"shares the highest mean with {listed(level)}"
     text = f"**{k}: `{ours.name}` {shared if level else 'has the highest mean'}, {_percent(ours.mean.value)}.**"
     if others and not level:
-        text += f" Next is `{others[0].name}` ({_points(others[0], ours)} points)."
+        *before, last = [f"`{name}`" for name in _level(others)]
+        text += f" Next {'are' if before else 'is'} {listed([*before, last])} ({_points(others[0], ours)} points)."
     unclear = [r.name for r in others if r.difference and r.difference.low <= 0 <= r.difference.high]
     if unclear:
         text += f" The interval of the difference includes 0 for {', '.join(f'`{name}`' for name in unclear)}."
     return text
+
+
+def _level(results: Sequence[Result]) -> list[str]:
+    """Return the names of those that share the mean of the first, which is the best."""
+    return [result.name for result in results if result.mean.value == results[0].mean.value]
 
 
 def _reference(block: Block, comparison: Comparison) -> Result | None:
@@ -133,12 +172,18 @@ def table_rows(block: Block, comparison: Comparison) -> list[list[str]]:
 HEADINGS = ("method", "mean", "worst language", "difference", "p", "trained", "steps", "time", "memory")
 
 
-def _heading(block: Block, found: Sequence[Block], words: Words) -> str:
-    shots = f"{describe_shots(block.shots, words)} in the target language"
-    trials = f"{len(block.trials)} trial{'s' if len(block.trials) > 1 else ''}"
+def _heading(block: Block, found: Sequence[Block], comparison: Comparison) -> str:
+    where = "the target language" if _has_targets(comparison) else comparison.language(comparison.targets[0])
+    shots = f"{describe_shots(block.shots, _words(comparison))} in {markdown_text(where)}"
+    trials = plural(len(block.trials), "trial")
     first = next(one for one in found if one.shots == block.shots)
     more = "" if block is first else ", the methods with more draws or seeds"
     return f"{shots}: {trials} a method{more}"
+
+
+def _has_targets(comparison: Comparison) -> bool:
+    """Return whether another language is learnt than the source."""
+    return bool(comparison.about["data"]["target_languages"])
 
 
 def _table(block: Block, comparison: Comparison) -> list[str]:
@@ -146,7 +191,8 @@ def _table(block: Block, comparison: Comparison) -> list[str]:
     return [
         *_markdown(HEADINGS, rows),
         "",
-        f"n: {', '.join(block.trials)}; {len(block.languages)} languages, {block.examples:,} test examples.",
+        f"n: {', '.join(block.trials)}; {plural(len(block.languages), 'language')}, "
+        f"{plural(block.examples, 'test example')}.",
     ]
 
 
@@ -184,7 +230,9 @@ def _notes(comparison: Comparison) -> list[str]:
             labels.setdefault(trial, set()).add(digest)
         for trial, digest in method.get("pairs", {}).items():  # older folders do not have it
             pairs.setdefault(trial, set()).add(digest)
-    return lines + _material("labelled examples, source and target,", labels) + _material("pairs, used or not,", pairs)
+    lines += _material("labelled examples" + (", source and target," if _has_targets(comparison) else ""), labels)
+    differ = any(len(found) > 1 for found in pairs.values())
+    return lines + (_material("pairs, used or not,", pairs) if differ or _has_pairs(comparison) else [])
 
 
 def _material(what: str, digests: dict[str, set[str]]) -> list[str]:

@@ -101,10 +101,10 @@ def _finding(run: RunFiles, targets: Sequence[Result], k: Shots) -> str:
     gain = mean_gain(run, here, k)
     bounds = "" if gain is None else f" [{100 * gain[0]:+.1f}, {100 * gain[1]:+.1f}]"
     if not any(result.before for result in here):
-        return f"- **k = {k}: {percent(after)}, without a baseline** (mean of {len(here)} languages)."
+        return f"- **k = {k}: {percent(after)}, without a baseline** (mean of {plural(len(here), 'language')})."
     return (
         f"- **k = {k}: {percent(before, 1)} → {percent(after, 1)}, "
-        f"{difference(100 * before, 100 * after, 1):+f} points{bounds}** (mean of {len(here)} languages)."
+        f"{difference(100 * before, 100 * after, 1):+f} points{bounds}** (mean of {plural(len(here), 'language')})."
     )
 
 
