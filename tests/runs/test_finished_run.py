@@ -4,12 +4,16 @@ import json
 import shutil
 
 import pytest
+from pydantic import ValidationError
 
 from invented import world_recipe, write_world
-from lingraft.core.errors import CheckpointError, RunError
+from lingraft.core.errors import CheckpointError, ConfigError, RunError
+from lingraft.recipe.settings import TrainSettings
 from lingraft.results.finished_run import NAME, is_as_left
 from lingraft.results.pages import write_page
 from lingraft.results.run_files import read_run
+from lingraft.runs.folder import changed_settings
+from lingraft.runs.plan import plan
 from lingraft.serving.predictor import load
 from quick_run import run
 
@@ -109,3 +113,40 @@ def test_a_run_from_before_there_were_digests_is_read(folder):
     """There is nothing to compare."""
     (folder / NAME).unlink()
     assert read_run(folder).selected_trial == "k0-draw0-seed1"
+
+
+# ---- Where another run goes on from it -------------------------------------------------------------
+
+
+def onwards(wanted, width):
+    """A recipe that goes on from the finished run, with an adapter of a width."""
+    values = wanted.model_dump(mode="json", by_alias=True)
+    values["adapter"]["width"], values["train"]["continue_from"] = width, str(wanted.output_dir)
+    return type(wanted).model_validate(values | {"output_dir": str(wanted.output_dir.with_name(f"next-{width}"))})
+
+
+def test_the_check_refuses_what_the_run_refuses(wanted):
+    """A run of other parts is nothing to go on from; one of the same is."""
+    with pytest.raises(ConfigError) as caught:
+        plan(onwards(wanted, 3))
+    assert [problem.partition(" with ")[0] for problem in caught.value.problems] == [
+        f"train.continue_from: {wanted.output_dir} was trained"
+    ]
+    assert plan(onwards(wanted, wanted.adapter.options["width"])).trials == 1
+
+
+def test_a_refused_start_is_no_run(wanted):
+    """Nothing was trained, so the corrected recipe may have the folder."""
+    with pytest.raises(CheckpointError, match="was trained with adapter"):
+        run(onwards(wanted, 3))
+    corrected = onwards(wanted, wanted.adapter.options["width"]).model_copy(
+        update={"output_dir": wanted.output_dir.with_name("next-3")}
+    )
+    assert changed_settings(corrected.output_dir, corrected) == []
+
+
+@pytest.mark.parametrize("given", ["", "  ", 5])
+def test_what_names_no_folder_is_refused(given):
+    """Nothing at all would be the working folder."""
+    with pytest.raises(ValidationError, match="expected the name of a folder"):
+        TrainSettings.model_validate({"continue_from": given})

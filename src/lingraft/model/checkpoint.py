@@ -47,6 +47,9 @@ SUFFIX = ".safetensors"
 UNFROZEN = "unfrozen."
 """What the names of trained copies of the backbone's own parameters begin with."""
 
+SAME_PARTS = ("kind", "labels", "cut", "prompt", "adapter")
+"""What a run and what goes on from it have alike, by the names that an identity has for it."""
+
 SAME = "make the settings of task, prompt and adapter the same"
 
 Text = Annotated[str, Field(max_length=4096)]
@@ -259,13 +262,7 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     tensors, theirs = _read(path)
     _check_backbone(path, theirs, backbone)
     _refuse_parts_of_peft(path, tensors, theirs)
-    for what in ("kind", "labels", "cut", "prompt", "adapter"):
-        there, here = getattr(theirs, what), getattr(own, what)
-        if there != here:
-            raise CheckpointError(
-                f"train.continue_from: {folder} was trained with {what} {there!r}, this recipe has {here!r}; make them "
-                "the same"
-            )
+    refuse_other_parts(folder, theirs, {what: getattr(own, what) for what in SAME_PARTS})
     values = adaptation.state_dict()
     strange = [name for name in values if name not in tensors and not _of_language(name)]
     if strange:
@@ -278,6 +275,26 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
                 f"of {tuple(value.shape)}; {SAME}"
             )
     adaptation.load_state_dict({name: tensors.get(name, value) for name, value in values.items()})
+
+
+def refuse_other_parts(folder: Path, theirs: Identity, own: Mapping[str, Any]) -> None:
+    """Refuse to go on from a run that was for something else than what is to be trained.
+
+    Args:
+        folder: Of the run.
+        theirs: What it was for.
+        own: What is to be trained: values by the names in ``SAME_PARTS``.
+
+    Raises:
+        CheckpointError: With the first that differs.
+    """
+    for what in SAME_PARTS:
+        there, here = getattr(theirs, what), own[what]
+        if there != here:
+            raise CheckpointError(
+                f"train.continue_from: {folder} was trained with {what} {there!r}, this recipe has {here!r}; make them "
+                "the same"
+            )
 
 
 def _of_language(parameter: str) -> bool:
