@@ -68,11 +68,11 @@ def run(
             refuse_changed(folder, trials, trial_identities(trials, recipe, _as_before(recipe)))
             reporter.say(f"{folder} is finished already; delete it to run the recipe anew")
             return folder
-        for name in (LAST, FINISHED):
-            (folder / name).unlink(missing_ok=True)
+        (folder / LAST).unlink(missing_ok=True)
         context, card, encoding = prepare(recipe, reporter)
         identities = trial_identities(trials, recipe, context.materials, context.backbone)
         refuse_changed(folder, trials, identities)
+        (folder / FINISHED).unlink(missing_ok=True)
         write_json(folder / "data.json", card)
         for trial in trials:
             if is_finished(folder, trial, reporter.say):
