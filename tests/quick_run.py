@@ -53,13 +53,13 @@ class Stopping(Reporter):
 def content(folder):
     """Every file of a run folder with its bytes, the folder's own path and name taken out; locks are left out.
 
-    So are the digests of such files in a ``trial.json``.
+    So are the digests of such files in a ``trial.json`` and in ``finished.json``.
     """
     place, name = str(folder).encode(), folder.name.encode()
 
     def plain(path):
         found = path.read_bytes().replace(place, b"RUN").replace(name, b"RUN")
-        return re.sub(rb'"[0-9a-f]{64}"', b"DIGEST", found) if path.name == "trial.json" else found
+        return re.sub(rb'"[0-9a-f]{64}"', b"DIGEST", found) if path.name in ("trial.json", "finished.json") else found
 
     return {
         str(path.relative_to(folder)): plain(path)

@@ -10,6 +10,7 @@ import pyarrow
 import pytest
 
 from lingraft.core.errors import DataError
+from lingraft.data.cells import Unreadable
 from lingraft.data.example_tables import tagged_rows
 from lingraft.data.memory import CONVERTERS, lend, name_tables, rows_of
 from lingraft.data.parallel import read_parallel
@@ -222,3 +223,25 @@ def test_a_language_has_one_table():
     """In whatever spellings it is named: neither table is left out in silence."""
     with pytest.raises(DataError, match="names a language twice, in two spellings: swh, sw"):
         name_tables("train", {"swh": [{"text": "ada"}], "sw": [{"text": "beli"}]})
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, r"data\.test: names no language; give a table, or tables by language, or leave it out"),
+        (
+            {"text": ["a", "b"], "label": [1, 0]},
+            r"data\.test: a dict of columns \(text, label\) is no table; give a list",
+        ),
+    ],
+)
+def test_what_is_given_instead_of_a_table_is_said(given, told):
+    """Neither nothing at all nor columns are taken for tables by language."""
+    with pytest.raises(DataError, match=told):
+        name_tables("test", given)
+
+
+def test_a_number_that_nobody_can_write_is_no_cell():
+    """Python refuses to write it out, so no message could either."""
+    (row,) = rows_of([{"label": 10**5000}], "train")
+    assert row["label"] == Unreadable("a whole number of more than 4,000 digits")

@@ -188,3 +188,23 @@ def test_without_the_library_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(DataError, match=r"pip install 'lingraft\[xlsx\]'"):
         list(read_table(tmp_path / "a.xlsx"))
+
+
+def test_a_sheet_for_a_chart_is_passed_over(tmp_path):
+    """Even one that has no chart yet."""
+    book = openpyxl.Workbook()
+    book.active.append(["message", "topic"])
+    book.active.append(["Bei", "market"])
+    book.create_chartsheet("chart", 0)
+    book.save(tmp_path / "a.xlsx")
+    assert [dict(row) for _, row in read_table(tmp_path / "a.xlsx")] == [{"message": "Bei", "topic": "market"}]
+
+
+def test_an_empty_first_sheet_names_itself_and_the_next(tmp_path):
+    """The table may be on that."""
+    book = openpyxl.Workbook()
+    book.active.append(["message", "topic"])
+    book.create_sheet("cover", 0)
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(DataError, match=r"the sheet 'cover' has no rows, and only .*there is also 'Sheet'"):
+        list(read_table(tmp_path / "a.xlsx"))

@@ -622,6 +622,12 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     assert lost.read_bytes() == before
     assert f"{lost} is missing; this trial is made anew" in capfd.readouterr().err
 
+    (output / "lingraft" / "method.json").write_bytes(b"")
+    written = trial.stat().st_mtime_ns
+    quick_compare(small(methods=["frozen-head", "lingraft"]))
+    assert read_object(output / "lingraft" / "method.json")["name"] == "lingraft"
+    assert trial.stat().st_mtime_ns == written
+
 
 class Played:
     """A worker that says lines that were written before."""

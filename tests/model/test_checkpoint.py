@@ -160,6 +160,23 @@ def test_what_a_run_lacks_to_go_on_from_is_said_with_its_cure(
         continue_from(saved.parent, adaptation, identity, tiny_backbone)
 
 
+@pytest.mark.parametrize(
+    ("form", "cure"),
+    [
+        ("lingraft-adaptation-1", "an older lingraft wrote it: run the recipe again into another output_dir"),
+        ("lingraft-adaptation-3", "a newer lingraft wrote it: load it with that"),
+        ("lingraft-adaptation-x", "run the recipe again: lingraft run RECIPE"),
+    ],
+)
+def test_another_form_is_told_by_its_number(tmp_path, form, cure):
+    """What an older lingraft wrote is not called newer, and what none wrote is neither."""
+    path = tmp_path / "adaptation.safetensors"
+    save_file({"head.bias": torch.zeros(1)}, path, metadata={"lingraft": json.dumps({"format": form})})
+    with pytest.raises(CheckpointError) as caught:
+        read_identity(path)
+    assert str(caught.value) == f"{path}: expected the format lingraft-adaptation-2, found {form}; {cure}"
+
+
 def test_a_run_of_other_shapes_is_nothing_to_go_on_from(saved, adaptation, identity, tiny_backbone, tmp_path):
     """Whatever made them differ, the tensor is named with both."""
     adaptation.head = LinearClassifier(24, 4)

@@ -37,8 +37,8 @@ def recipe(folder, *overrides):
 
 
 def begin_trial(folder):
-    """Leave what the first thing that a trial does leaves."""
-    write_json(folder / "trials" / "k0-draw0-seed1" / "identity.json", {})
+    """Leave something that a trial has learnt."""
+    write_json(folder / "trials" / "k0-draw0-seed1" / "trial.json", {})
 
 
 def test_units_are_shots_draws_and_seeds(tmp_path):
@@ -272,12 +272,13 @@ def test_a_recipe_of_an_older_version_is_refused_by_what_it_lacks(tmp_path):
     assert changed_settings(tmp_path, now) == ["train.warmup_share is not set there and 0.1 now"]
 
 
-def test_another_meaning_of_a_training_is_refused(tmp_path):
+@pytest.mark.parametrize(("step", "age"), [(1, "a newer"), (-1, "an older")])
+def test_another_meaning_of_a_training_is_refused(tmp_path, step, age):
     """A folder of a version that trained something else under the same recipe is left as it is."""
     with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
-        write_json(folder / "run.json", {"lingraft": "0.0.9", "meaning": MEANING + 1})
+        write_json(folder / "run.json", {"lingraft": "0.0.9", "meaning": MEANING + step})
     with (
-        pytest.raises(RunError, match=r"was trained by lingraft 0\.0\.9"),
+        pytest.raises(RunError, match=f"was trained by {age} lingraft, which gives other numbers for the same recipe"),
         open_run_folder(tmp_path / "a", recipe(tmp_path)),
     ):
         pass

@@ -102,3 +102,11 @@ def test_a_setting_is_a_text(override):
     """As on the command line."""
     with pytest.raises(ConfigError, match=r"expected settings such as 'seeds=\[1\]' after the recipe, got "):
         lingraft.run({"task": {"name": "classification"}}, override)
+
+
+def test_a_recipe_without_files_and_data_is_told_of_both():
+    """Whoever goes on with a run of data in memory gives them again."""
+    with pytest.raises(ConfigError) as caught:
+        lingraft.run({"task": {"name": "classification", "target_languages": [TARGET]}}, quiet=True)
+    (problem,) = caught.value.problems
+    assert problem.startswith("task.files: is missing; classification needs it; data in Python are given at every call")

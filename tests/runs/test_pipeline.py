@@ -72,12 +72,12 @@ def finished(world, tiny_checkpoint, tmp_path_factory):
 
 
 def test_a_run_folder_is_complete(finished):
-    """Recipe, data card, adaptation, predictions, scores, curves, summary, picture, report and model card."""
+    """Recipe, data card, adaptation, predictions, scores, curves, summary, digests, picture, report and model card."""
     names = {path.name for path in finished.iterdir()}
     assert names == {
         ".lock", "recipe.yaml", "data.json", "adaptation.safetensors", "predictions", "scores.jsonl",
         "training.jsonl", "summary.json", "states.json", "retention.json", "report.html", "README.md", "trials",
-        "run.json",
+        "run.json", "finished.json",
     }  # fmt: skip
     trials = ["k0-draw0-seed1", "k0-draw0-seed2", "k1-draw0-seed1", "k1-draw0-seed2"]
     for folder in ("trials", "predictions"):

@@ -314,3 +314,17 @@ def test_a_threshold_is_checked_before_anything_is_read(tmp_path):
     """A command line takes `nan` for a number."""
     with pytest.raises(DataError, match=r"^abstain: expected a probability from 0 to 1, got nan$"):
         open_request(tmp_path / "absent", None, Request(abstain=float("nan")))
+
+
+@pytest.mark.parametrize("value", ["1" * 5_000, "[" * 100_000 + "]" * 100_000], ids=["digits", "lists"])
+def test_an_object_that_cannot_be_held_is_no_text(standard_input, tmp_path, value):
+    """It is JSON all the same, and refused with the words that are said of a file."""
+    line = '{"text": ' + value + "}\n"
+    (tmp_path / "a.jsonl").write_text(line, encoding="utf-8")
+    standard_input(line)
+    told = []
+    for path in (tmp_path / "a.jsonl", None):
+        with pytest.raises(DataError) as caught:
+            read(path)
+        told.append(str(caught.value).replace(str(tmp_path / "a.jsonl"), "standard input"))
+    assert told[0] == told[1]

@@ -20,11 +20,13 @@ def report(
 ) -> None:
     """Write the report, the model card and other pages of a run again, from its files."""
     from ..core.nearest_file import suggest_folder
+    from ..results.finished_run import refuse_changed
     from ..results.pages import LAST, pages, write_page
     from ..results.run_files import MARK
 
     if (folder / "comparison.json").is_file():
         raise RunError(f"{folder} holds a comparison, whose page is written again by: lingraft compare RECIPE")
+    refuse_changed(folder)
     if not (folder / "summary.json").is_file():
         near = suggest_folder(folder, MARK)
         if near or not folder.is_dir():

@@ -8,6 +8,7 @@ may refuse one, is told by :func:`watch_writes`.
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 import shutil
@@ -25,6 +26,7 @@ from pydantic import TypeAdapter
 from .errors import RunError, WriteError
 from .json_text import to_json
 from .outside import OBJECT_BYTES, kind_of_file, open_regular, parse_object, read_bytes
+from .written_recipe import run_again
 
 log = logging.getLogger(__name__)
 
@@ -195,6 +197,12 @@ def _usual_mode() -> int:
     return 0o666 & ~mask
 
 
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` atomically."""
     write_atomically(path, lambda temporary: _write(temporary, text))
@@ -224,10 +232,10 @@ def read_object(path: Path, schema: TypeAdapter[Any] | None = None) -> Row:
         RunError: It is something else than that.
     """
     try:
-        text = read_bytes(path, cure=REWRITE)
+        text = read_bytes(path, cure=run_again(path))
     except FileNotFoundError:
         return {}
-    return parse_object(text, str(path), schema, cure=REWRITE)
+    return parse_object(text, str(path), schema, cure=run_again(path))
 
 
 def read_lines(path: Path, schema: TypeAdapter[Any] | None = None) -> Iterator[Row]:
@@ -237,7 +245,7 @@ def read_lines(path: Path, schema: TypeAdapter[Any] | None = None) -> Iterator[R
         RunError: A line is something else than that.
     """
     try:
-        file = open_regular(path, cure=REWRITE)
+        file = open_regular(path, cure=run_again(path))
     except FileNotFoundError:
         return
     with file as lines:
@@ -245,9 +253,6 @@ def read_lines(path: Path, schema: TypeAdapter[Any] | None = None) -> Iterator[R
         while line := lines.readline(OBJECT_BYTES + 1):
             number += 1
             if len(line) > OBJECT_BYTES:
-                raise RunError(f"{path}:{number}: a line has more than {OBJECT_BYTES:,} bytes; {REWRITE}")
+                raise RunError(f"{path}:{number}: a line has more than {OBJECT_BYTES:,} bytes; {run_again(path)}")
             if line.strip():
-                yield parse_object(line, f"{path}:{number}", schema, cure=REWRITE)
-
-
-REWRITE = "run the stage that writes this file again"
+                yield parse_object(line, f"{path}:{number}", schema, cure=run_again(path))

@@ -74,7 +74,7 @@ def parse_object(
     schema: TypeAdapter[Any] | None = None,
     *,
     error: type[LingraftError] = RunError,
-    cure: str = "run the stage that writes this file again",
+    cure: str = "run the recipe again",
 ) -> dict[str, Any]:
     """Return the JSON object that a text is, as it is written there, once it fits a schema.
 

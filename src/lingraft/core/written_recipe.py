@@ -24,6 +24,19 @@ CURE = "put it back from a copy, or run the recipe into another output_dir"
 """What to do about what says what a folder is, and is damaged; nothing makes that again."""
 
 
+def run_again(path: Path) -> str:
+    """Say how a file that a run or a comparison left in its folder is made again.
+
+    Args:
+        path: The file, in the folder or below it.
+    """
+    places = [place for place in path.parents[:4] if place != Path()]
+    if any((place / name).exists() for place in places for name in ("comparison.json", "method.json")):
+        return "run the comparison again: lingraft compare RECIPE"
+    own = next((place for place in places if all((place / name).is_file() for name in (NAME, "run.json"))), None)
+    return f"run the recipe again: lingraft run {'RECIPE' if own is None else own / NAME}"
+
+
 def read_written_recipe(folder: Path) -> dict[str, Any]:
     """Return the recipe of a run folder as plain data, as it was written; empty where there is none.
 

@@ -19,6 +19,9 @@ from ..core.errors import DataError
 EXACT = 2**53
 """Whole numbers from here on are no longer told apart as fractions."""
 
+LONGEST = 10**4000
+"""Whole numbers from here on are not written out; Python itself refuses to from 4,300 digits on."""
+
 
 class ClassNumber(int):
     """The number of a class, which has a name: what stands for a class in data sets of the Hub."""
@@ -51,6 +54,8 @@ class Unreadable:
 
 def plain(value: Any) -> Any:
     """Return a cell as plain data: what is missing as None, arrays as lists, all that is in it likewise."""
+    if isinstance(value, int) and not -LONGEST < value < LONGEST:
+        return Unreadable("a whole number of more than 4,000 digits")
     if type(value) in PLAIN:
         return value
     if hasattr(value, "tolist"):  # of numpy

@@ -146,6 +146,12 @@ REPEATING = {"pandas": "columns", "pyarrow": "column_names"}
 """What the names of columns are called by libraries whose tables may have two of one name."""
 
 
+def _is_column(given: Any) -> bool:
+    """Return whether something has cells where a table has rows."""
+    cells = given.tolist() if hasattr(given, "tolist") else given
+    return isinstance(cells, list | tuple) and bool(cells) and isinstance(cells[0], str | int | float | None)
+
+
 def name_tables(split: str, given: Table) -> tuple[dict[str, Table], str | dict[str, str]]:
     """Name the tables of a split: one, or one for each language.
 
@@ -157,10 +163,17 @@ def name_tables(split: str, given: Table) -> tuple[dict[str, Table], str | dict[
         The tables by name, and the name, or the names by language, as a recipe's ``files`` has them.
 
     Raises:
-        DataError: Two tables are of one language.
+        DataError: Two tables are of one language; or there is none, or columns are given instead.
     """
     if not isinstance(given, Mapping):
         return {f"{split}{SUFFIX}": given}, f"{split}{SUFFIX}"
+    if not given:
+        raise DataError(f"data.{split}: names no language; give a table, or tables by language, or leave it out")
+    if all(map(_is_column, given.values())):
+        raise DataError(
+            f"data.{split}: a dict of columns ({', '.join(map(str, given))}) is no table; give a list of rows, each a "
+            "dict, or a DataFrame"
+        )
     names = {str(code): f"{split}-{canonical(str(code))}{SUFFIX}" for code in given}
     if len(set(names.values())) < len(given):
         raise DataError(f"data.{split}: names a language twice, in two spellings: {', '.join(names)}; join its tables")

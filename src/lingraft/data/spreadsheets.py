@@ -37,10 +37,18 @@ def xlsx() -> Source:
             content = io.BytesIO(read_whole(stream, path))
         _check_unpacked(content, path)
         try:
-            book = openpyxl.load_workbook(content, read_only=True, data_only=True, keep_links=False)
-            if not book.worksheets:
+            sheets = _sheets(openpyxl, content)
+            if not sheets:
                 raise DataError(f"{path}: has no sheet with cells, only charts; put the table on a sheet")
-            yield from _rows(book.worksheets[0], path)
+            found = False
+            for row in _rows(sheets[0], path):
+                found = True
+                yield row
+            if not found and len(sheets) > 1:
+                raise DataError(
+                    f"{path}: the sheet {sheets[0].title!r} has no rows, and only the first sheet is read; move the "
+                    f"one with the table to the front (there is also {sheets[1].title!r})"
+                )
         except DataError:
             raise
         # The library lets through whatever faulty archives and faulty XML raise in its many layers.
@@ -59,6 +67,14 @@ def _library(path: Path) -> Any:
             f"{path}: reading spreadsheets needs openpyxl; pip install 'lingraft[xlsx]', or save the sheet as .csv"
         ) from error
     return openpyxl
+
+
+def _sheets(openpyxl: Any, content: io.BytesIO) -> list[Any]:
+    """Return the sheets that have cells, without those of charts: openpyxl stumbles over one that has no chart."""
+    reader = openpyxl.reader.excel.ExcelReader(content, read_only=True, data_only=True, keep_links=False)
+    reader.read_chartsheet = lambda sheet, rel: None
+    reader.read()
+    return list(reader.wb.worksheets)
 
 
 def _check_unpacked(content: io.BytesIO, path: Path) -> None:

@@ -76,7 +76,11 @@ def _is_done(method: Method, tuning_epochs: int, reporter: Reporter) -> bool:
         RunError: It holds the results of another recipe.
     """
     folder = method.recipe.output_dir
-    facts = read_object(folder / "method.json", METHOD)
+    try:
+        facts = read_object(folder / "method.json", METHOD)
+    except RunError:
+        reporter.say(f"{folder / 'method.json'} is damaged; this method is put together anew")
+        return False
     if not facts or "impossible" in facts:  # another release of PEFT may be able to
         return False
     rate = facts["learning_rate"]["value"] if method.rates else None

@@ -26,7 +26,9 @@ from ..core.files import read_object
 from ..core.nearest_file import suggest_folder
 from ..core.outside import open_regular, parse_object, validate
 from ..core.records import IDS, PairExample
+from ..core.written_recipe import run_again
 from ..recipe.settings import Block
+from ..results.finished_run import refuse_changed
 from ..results.method_schemas import METHOD
 from ..results.run_files import MARK
 from ..tasks.kinds import kind_of
@@ -45,7 +47,8 @@ SUFFIX = ".safetensors"
 UNFROZEN = "unfrozen."
 """What the names of trained copies of the backbone's own parameters begin with."""
 
-AGAIN = "run the recipe again to train it anew"
+SAME_PARTS = ("kind", "labels", "cut", "prompt", "adapter")
+"""What a run and what goes on from it have alike, by the names that an identity has for it."""
 
 SAME = "make the settings of task, prompt and adapter the same"
 
@@ -153,7 +156,8 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     except Exception as error:  # what does not fit fails wherever it is first read, in parts of other packages too
         problem = " ".join(str(error).split())[:500]
         raise CheckpointError(
-            f"{path} does not hold the tensors that its recipe promises: {type(error).__name__}: {problem}; {AGAIN}"
+            f"{path} does not hold the tensors that its recipe promises: {type(error).__name__}: {problem}; "
+            f"{run_again(path)}"
         ) from None
     return adaptation.eval(), identity
 
@@ -192,15 +196,16 @@ def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity:
     if identity.cut > backbone.stack.num_layers or identity.max_length > backbone.max_length:
         raise CheckpointError(
             f"{path} was trained above layer {identity.cut} on texts of {identity.max_length} tokens; {backbone.name} "
-            f"has {backbone.stack.num_layers} layers and reads {backbone.max_length} tokens; {AGAIN}"
+            f"has {backbone.stack.num_layers} layers and reads {backbone.max_length} tokens; {run_again(path)}"
         )
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise CheckpointError(f"{path}: {name} holds numbers that are not finite; {AGAIN}")
+            raise CheckpointError(f"{path}: {name} holds numbers that are not finite; {run_again(path)}")
     known = {f"{UNFROZEN}{name.replace('.', '/')}" for name, _ in backbone.stack.named_parameters()}
     if strange := [name for name in tensors if name.startswith(UNFROZEN) and name not in known]:
         raise CheckpointError(
-            f"{path} holds {shown(strange[0])}, a copy of a parameter that {backbone.name} does not have; {AGAIN}"
+            f"{path} holds {shown(strange[0])}, a copy of a parameter that {backbone.name} does not have; "
+            f"{run_again(path)}"
         )
     with torch.device("meta"):
         promised = _build(tensors, identity, shapes_of(backbone.stack)).state_dict()
@@ -209,10 +214,12 @@ def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity:
         if found != tuple(expected.shape):
             raise CheckpointError(
                 f"{path} does not hold the tensors that its recipe promises: expected {name} of shape "
-                f"{tuple(expected.shape)}, found {found or 'none'}; {AGAIN}"
+                f"{tuple(expected.shape)}, found {found or 'none'}; {run_again(path)}"
             )
     if more := [name for name in tensors if name not in promised and not name.startswith(f"{ENSEMBLES}.")]:
-        raise CheckpointError(f"{path} holds {shown(more[0])}, which no part that its recipe promises has; {AGAIN}")
+        raise CheckpointError(
+            f"{path} holds {shown(more[0])}, which no part that its recipe promises has; {run_again(path)}"
+        )
 
 
 def _build(tensors: Mapping[str, Tensor], identity: Identity, stack: LayerStack) -> Adaptation:
@@ -255,13 +262,7 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
     tensors, theirs = _read(path)
     _check_backbone(path, theirs, backbone)
     _refuse_parts_of_peft(path, tensors, theirs)
-    for what in ("kind", "labels", "cut", "prompt", "adapter"):
-        there, here = getattr(theirs, what), getattr(own, what)
-        if there != here:
-            raise CheckpointError(
-                f"train.continue_from: {folder} was trained with {what} {there!r}, this recipe has {here!r}; make them "
-                "the same"
-            )
+    refuse_other_parts(folder, theirs, {what: getattr(own, what) for what in SAME_PARTS})
     values = adaptation.state_dict()
     strange = [name for name in values if name not in tensors and not _of_language(name)]
     if strange:
@@ -274,6 +275,26 @@ def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: 
                 f"of {tuple(value.shape)}; {SAME}"
             )
     adaptation.load_state_dict({name: tensors.get(name, value) for name, value in values.items()})
+
+
+def refuse_other_parts(folder: Path, theirs: Identity, own: Mapping[str, Any]) -> None:
+    """Refuse to go on from a run that was for something else than what is to be trained.
+
+    Args:
+        folder: Of the run.
+        theirs: What it was for.
+        own: What is to be trained: values by the names in ``SAME_PARTS``.
+
+    Raises:
+        CheckpointError: With the first that differs.
+    """
+    for what in SAME_PARTS:
+        there, here = getattr(theirs, what), own[what]
+        if there != here:
+            raise CheckpointError(
+                f"train.continue_from: {folder} was trained with {what} {there!r}, this recipe has {here!r}; make them "
+                "the same"
+            )
 
 
 def _of_language(parameter: str) -> bool:
@@ -295,27 +316,30 @@ def _check_backbone(path: Path, identity: Identity, backbone: Backbone) -> None:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Identity]:
     try:
-        open_regular(path, error=CheckpointError, cure=AGAIN).close()
+        open_regular(path, error=CheckpointError, cure=run_again(path)).close()
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
+        refuse_changed(path.parent, path.name, error=CheckpointError)
         near = suggest_folder(path.parent, MARK)
         raise CheckpointError(f"there is no {path}; give the folder of a finished run{near}") from None
     except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({first_line(error)}); {AGAIN}") from None
+        raise CheckpointError(f"{path} cannot be read ({first_line(error)}); {run_again(path)}") from None
+    refuse_changed(path.parent, path.name, error=CheckpointError)
     return tensors, _identity_of(path, metadata.get("lingraft", "{}"))
 
 
 def _identity_of(path: Path, text: str) -> Identity:
     """Return what the description of an adaptation says."""
-    about = parse_object(text, str(path), error=CheckpointError, cure=AGAIN)
+    about = parse_object(text, str(path), error=CheckpointError, cure=run_again(path))
     form = about.get("format")
     if form != FORMAT:
-        newer = isinstance(form, str) and re.fullmatch(r"lingraft-adaptation-[0-9]{1,9}", form)
-        cure = "a newer lingraft wrote it: load it with that" if newer else AGAIN
+        cure = _describe_version(form) or run_again(path)
         raise CheckpointError(f"{path}: expected the format {FORMAT}, found {str(form)[:100]}; {cure}")
-    found = validate(_schema, about.get("identity"), f"{path}, its description", error=CheckpointError, cure=AGAIN)
+    found = validate(
+        _schema, about.get("identity"), f"{path}, its description", error=CheckpointError, cure=run_again(path)
+    )
     try:
         kind_of(found.kind, found.labels, found.kind_options)
     except ConfigError as error:
@@ -323,7 +347,17 @@ def _identity_of(path: Path, text: str) -> Identity:
     return found
 
 
+def _describe_version(form: object) -> str:
+    """Say which lingraft wrote another form, and what to do; nothing where it is none of ours."""
+    other = re.fullmatch(r"lingraft-adaptation-([0-9]{1,9})", form) if isinstance(form, str) else None
+    if other is None:
+        return ""
+    if int(other[1]) > int(FORMAT.rpartition("-")[2]):
+        return "a newer lingraft wrote it: load it with that"
+    return "an older lingraft wrote it: run the recipe again into another output_dir"
+
+
 def _misdescribed(path: Path, error: ConfigError) -> str:
     """Say in one line what a part was described with that it does not take."""
     problem = " ".join("; ".join(error.problems).split())
-    return f"{path}, its description: {problem[:500]}; {AGAIN}"
+    return f"{path}, its description: {problem[:500]}; {run_again(path)}"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     field_validator,
@@ -178,6 +179,16 @@ class ParallelSettings(BaseModel):
         return self.generator is not None
 
 
+def _named_folder(given: Any) -> Any:
+    """Refuse what names no folder; nothing at all would be the working folder."""
+    if not isinstance(given, Path) and not (isinstance(given, str) and given.strip()):
+        raise ValueError("expected the name of a folder")
+    return given
+
+
+Folder = Annotated[Path, BeforeValidator(_named_folder)]
+
+
 class TrainSettings(Settings):
     """How the trained parts learn."""
 
@@ -226,7 +237,7 @@ class TrainSettings(Settings):
     be compared."""
     warm_start: bool = True
     """Start from the head that was fitted on frozen states; if not, from a random one."""
-    continue_from: Path | None = None
+    continue_from: Folder | None = None
     """A finished run, or a method's folder of a comparison, of the same kind of task, with the same backbone, cut and
     parts: start from what it learned. Parts of languages that it did not know start anew, and so do n-gram
     classifiers."""
@@ -251,7 +262,7 @@ class Recipe(Settings):
 
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[1, 2], min_length=1, max_length=1_000)
     """One trial per seed; results are means with intervals."""
-    output_dir: Path = Path("runs/lingraft")
+    output_dir: Folder = Path("runs/lingraft")
     """The run folder."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""

@@ -14,9 +14,10 @@ from ..core.files import Row, read_lines, read_object
 from ..core.nearest_file import suggest_folder
 from ..core.outside import parse_object, read_bytes, refuse_links, validate
 from ..core.records import Score
-from ..core.written_recipe import CURE, read_written_recipe
+from ..core.written_recipe import CURE, read_written_recipe, run_again
 from ..core.written_recipe import NAME as RECIPE
 from . import schemas
+from .finished_run import refuse_changed
 from .schemas import DATA, EPOCH, PREDICTION, RETENTION, SCORE, STATES, SUMMARY
 
 SCORE_FIELDS = {column.name for column in fields(Score)}
@@ -109,6 +110,7 @@ def read_run(folder: Path) -> RunFiles:
         raise RunError(f"there is no folder {folder}; give one that `lingraft run` wrote{near}")
     refuse_links(folder)
     read_mark(folder)
+    refuse_changed(folder)
     written = bool(read_written_recipe(folder))
     return RunFiles(
         folder=folder,
@@ -139,11 +141,10 @@ def read_predictions(path: Path) -> list[Row]:
                 f"{where}: expected the columns `counts` and `right`, found {', '.join(row)}; an older version "
                 "wrote it: run the recipe again, into another folder"
             )
-        validate(PREDICTION, row, where, cure="run the stage that writes this file again")
+        validate(PREDICTION, row, where, cure=run_again(path))
         if rows and _columns(row) != _columns(rows[0]):
             raise RunError(
-                f"{where}: expected the columns and counts of the first line, found others; run the stage that writes "
-                "this file again"
+                f"{where}: expected the columns and counts of the first line, found others; {run_again(path)}"
             )
         rows.append(row)
     return rows

@@ -49,6 +49,8 @@ class File(Model):
         if not 1 <= number <= FORMAT:
             raise ValueError(
                 f"expected at most {FORMAT}, found {number}: a newer lingraft wrote this file; read it with that"
+                if number > FORMAT
+                else f"expected 1 to {FORMAT}, found {number}, which no lingraft wrote"
             )
         return number
 

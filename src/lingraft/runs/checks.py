@@ -9,7 +9,7 @@ from ..core.errors import ConfigError
 from ..core.nearest_file import nearest_file
 from ..core.records import IDS
 from ..data.languages import canonical
-from ..model.checkpoint import adaptation_path, read_identity
+from ..model.checkpoint import adaptation_path, read_identity, refuse_other_parts
 from ..model.freezing import freezing
 from ..recipe.settings import Recipe
 from ..tasks import Task
@@ -92,6 +92,25 @@ def refuse_missing_folders(recipe: Recipe) -> None:
         )
     if recipe.train.continue_from is not None:
         read_identity(adaptation_path(recipe.train.continue_from))
+
+
+def refuse_other_start(recipe: Recipe, task: Task, cut: int) -> None:
+    """Refuse to go on from a run that was for something else, before anything is computed.
+
+    Raises:
+        CheckpointError: The run that the recipe names has another kind, other labels, or other parts.
+    """
+    begun = recipe.train.continue_from
+    if begun is None:
+        return
+    own = {
+        "kind": task.kind.name,
+        "labels": task.labels,
+        "cut": cut,
+        "prompt": recipe.prompt.model_dump() if recipe.prompt else None,
+        "adapter": recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
+    }
+    refuse_other_parts(begun, read_identity(adaptation_path(begun)), own)
 
 
 def resolve_cut(recipe: Recipe, num_layers: int) -> int:

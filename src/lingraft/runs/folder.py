@@ -27,7 +27,7 @@ from ..results.pages import LAST
 from ..results.run_files import MARK, read_mark
 from .growth import earlier_place
 from .held_folder import held_folder
-from .identity import MEANING, deciding_settings
+from .identity import MEANING, deciding_settings, has_begun
 
 LOCK = ".lock"
 """The file that whoever writes there holds."""
@@ -92,9 +92,10 @@ def _refuse_foreign(folder: Path) -> None:
     """
     if mark := read_mark(folder):
         if mark["meaning"] != MEANING:
+            age = "an older" if mark["meaning"] < MEANING else "a newer"
             raise RunError(
-                f"{folder} was trained by lingraft {mark['lingraft']}, whose trials mean something else (version "
-                f"{mark['meaning']}, now {MEANING}); {_give_another(folder)}, or delete that folder"
+                f"{folder} was trained by {age} lingraft, which gives other numbers for the same recipe, so the two do "
+                f"not mix; {_give_another(folder)}, or delete that folder"
             )
         refuse_links(folder)
         return
@@ -191,8 +192,8 @@ def changed_settings(folder: Path, recipe: Recipe) -> list[str]:
     Raises:
         RunError: The folder's recipe cannot be read.
     """
-    begun = next(chain(folder.glob("trials/*"), folder.glob("*/trials/*")), None)  # its own, or its methods'
-    if begun is None or not (folder / RECIPE).exists():
+    begun = any(map(has_begun, chain(folder.glob("trials/*"), folder.glob("*/trials/*"))))  # its own, or its methods'
+    if not begun or not (folder / RECIPE).exists():
         return []
     theirs, ours = read_written_recipe(folder), recipe.model_dump(mode="json", by_alias=True)
     before, now = deciding_settings(theirs), deciding_settings(ours)

@@ -14,6 +14,11 @@ from ..tasks.files import SPLITS
 
 PARALLEL = "parallel"
 
+MISSING = "task.files: is missing"
+
+HINT = '; data in Python are given at every call: lingraft.run(recipe, data={"train": …, "test": …})'
+"""For whoever goes on with a run of data in memory, and gives none."""
+
 
 @contextmanager
 def given_data(data: Mapping[str, Any] | None) -> Iterator[list[str]]:
@@ -24,7 +29,7 @@ def given_data(data: Mapping[str, Any] | None) -> Iterator[list[str]]:
             :func:`lingraft.data.memory.rows_of`, or tables by language. None gives nothing.
 
     Raises:
-        ConfigError: There are other keys.
+        ConfigError: There are other keys; or, of the recipe, that it names no files, where none are given either.
         DataError: Something is no table.
     """
     if not isinstance(data, Mapping | None):
@@ -44,4 +49,10 @@ def given_data(data: Mapping[str, Any] | None) -> Iterator[list[str]]:
     if files:
         settings.append(f"task.files={json.dumps(files)}")
     with lend(tables):
-        yield settings
+        try:
+            yield settings
+        except ConfigError as error:
+            if files or not any(problem.startswith(MISSING) for problem in error.problems):
+                raise
+            told = [f"{one}{HINT if one.startswith(MISSING) else ''}" for one in error.problems]
+            raise ConfigError(told, where=error.where) from None

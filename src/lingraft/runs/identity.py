@@ -17,7 +17,7 @@ from typing import Any
 from ..backbones import Precision
 from ..backbones.loading import Backbone
 from ..core.errors import RunError
-from ..core.files import read_object, write_json
+from ..core.files import TEMPORARY, read_object, write_json
 from ..core.records import Example, Trial, as_json
 from ..model.checkpoint import adaptation_path
 from ..recipe.settings import Recipe
@@ -114,9 +114,9 @@ def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[T
     """
     for trial in trials:
         place, now = folder / "trials" / trial.name, identity_of[trial]
+        if not has_begun(place):
+            continue
         before = _noted(place / "identity.json")
-        if not before and not any((place / name).exists() for name in ("trial.json", "training.safetensors")):
-            continue  # not begun
         if not before:
             raise RunError(
                 f"{place} does not say what it was made of (identity.json is missing or damaged); choose another "
@@ -130,6 +130,12 @@ def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[T
                 f"would not belong with those of now. Choose another output_dir, where train.continue_from={folder} "
                 "would start from what was learnt here, or delete that folder"
             )
+
+
+def has_begun(place: Path) -> bool:
+    """Return whether there is more in a trial's folder than what it was to be made of, which is written before."""
+    left = (path for path in place.rglob("*") if path.is_file() and not path.name.startswith(TEMPORARY))
+    return any(path.name != "identity.json" for path in left)
 
 
 def _noted(path: Path) -> Mapping[str, Any]:

@@ -15,7 +15,9 @@ from ..core.files import read_object, write_json
 from ..core.progress import Reporter
 from ..core.records import Trial
 from ..recipe.settings import Recipe
-from ..results.pages import write_pages
+from ..results.finished_run import NAME as FINISHED
+from ..results.finished_run import is_as_left, note_digests
+from ..results.pages import LAST, write_pages
 from ..results.schemas import SUMMARY
 from ..tasks.material import Materials
 from ..training.finished import drop_state, is_finished
@@ -61,15 +63,16 @@ def run(
     with open_run_folder(recipe.output_dir, recipe, make_room) as folder:
         _refuse_comparison(folder)
         trials = trials_of(recipe)
-        written = (folder / "README.md").exists()  # last, after the check of what was saved
-        if written and all(is_finished(folder, trial) for trial in trials):
+        written = (folder / LAST).exists()  # last, after the check of what was saved
+        if written and all(is_finished(folder, trial) for trial in trials) and is_as_left(folder):
             refuse_changed(folder, trials, trial_identities(trials, recipe, _as_before(recipe)))
             reporter.say(f"{folder} is finished already; delete it to run the recipe anew")
             return folder
-        (folder / "README.md").unlink(missing_ok=True)
+        (folder / LAST).unlink(missing_ok=True)
         context, card, encoding = prepare(recipe, reporter)
         identities = trial_identities(trials, recipe, context.materials, context.backbone)
         refuse_changed(folder, trials, identities)
+        (folder / FINISHED).unlink(missing_ok=True)
         write_json(folder / "data.json", card)
         for trial in trials:
             if is_finished(folder, trial, reporter.say):
@@ -86,6 +89,7 @@ def run(
         verified = {"verification": dict(verify(folder))}
         write_json(folder / "summary.json", read_object(folder / "summary.json", SUMMARY) | verified)
         _refuse_incomplete(folder, trials)
+        note_digests(folder)
         pages(folder)
     return folder
 

@@ -18,7 +18,7 @@ from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, cover
 from ..recipe.settings import Recipe
 from ..results.caveats import is_non_commercial
 from ..tasks.material import Draw, Materials
-from .checks import gather_checked, refuse_missing_folders, resolve_cut
+from .checks import gather_checked, refuse_missing_folders, refuse_other_start, resolve_cut
 from .data_quality import describe_classes, describe_limits, warn_of_data
 from .folder import folder_problems, trials_of
 from .growth import earlier_place
@@ -134,6 +134,8 @@ def _read(
         materials = gather_checked(recipe)
     with faults:
         refuse_missing_folders(recipe)
+        if facts and materials:
+            refuse_other_start(recipe, materials.task, cut)
     with faults:
         find_device(recipe.device)
     if not known:  # half of what is compared may be among what was left out

@@ -21,7 +21,7 @@ from ..recipe.settings import Recipe
 from ..results.caveats import is_non_commercial
 from ..tasks.material import Materials
 from ..training.pools import Context, Pools
-from .checks import gather_checked, resolve_cut
+from .checks import gather_checked, refuse_other_start, resolve_cut
 from .data_card import data_card
 from .identity import precision_of
 from .mined_lexicon import mined_entries
@@ -50,6 +50,7 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any]
         reporter.say(sentence)
     backbone, device = backbone_there()
     cut = resolve_cut(recipe, backbone.stack.num_layers)
+    refuse_other_start(recipe, materials.task, cut)
     features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
     with suppress(CheckpointError):  # a folder that parts begin with may be gone since, and what was saved has them
         counted = Workload(recipe, materials, features, empty_stack(recipe.backbone.checkpoint), cut)

@@ -37,6 +37,10 @@ SEEN = 1_000
 """Lines of a file by which it is decided whether each is a sentence or a word."""
 
 
+UNREADABLE = object()
+"""In the place of an object that is JSON, and that is read no further: its reader says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """Something to predict on."""
@@ -111,15 +115,17 @@ def _shape_of_lines(lines: list[str], kind: Kind, *, json_lines: bool = True) ->
 def _is_object(line: str) -> bool:
     """Return whether a line is a JSON object with something in it."""
     value = _json_of(line)
-    return isinstance(value, dict) and bool(value)
+    return value is UNREADABLE or (isinstance(value, dict) and bool(value))
 
 
 def _json_of(line: str) -> Any:
-    """Return the object or array that a line is; None where it is none."""
+    """Return the object or array that a line is; None where it is none, ``UNREADABLE`` where Python cannot hold it."""
     try:
         return json.loads(line) if line.startswith(("{", "[")) else None
-    except (ValueError, RecursionError):
+    except json.JSONDecodeError:
         return None
+    except (ValueError, RecursionError):  # of a number with thousands of digits, of lists in lists
+        return UNREADABLE if line.startswith("{") else None
 
 
 def read_given(

@@ -16,7 +16,7 @@ from ..backbones.checkpoint_files import first_line
 from ..core.errors import CheckpointError, LingraftError
 from ..core.files import read_object
 from ..core.records import from_json
-from ..model.checkpoint import AGAIN
+from ..core.written_recipe import run_again
 from ..results.method_schemas import PROBES
 from ..results.schemas import SUMMARY
 from .predictor import device_of, load
@@ -43,10 +43,12 @@ def verify(folder: Path) -> dict[str, float]:
                 examples = [from_json(row["example"], adapted.kind.example) for row in rows]
                 expected = torch.cat([torch.tensor(one).flatten() for row in rows for one in row["logits"]])
             except (ValueError, TypeError, RuntimeError) as error:
-                raise CheckpointError(f"{written}, {language}: {first_line(error)}; {AGAIN}") from None
+                raise CheckpointError(f"{written}, {language}: {first_line(error)}; {run_again(written)}") from None
             found = torch.cat([one.flatten() for one in adapted.logits(examples, language)])
             if found.shape != expected.shape:
-                raise CheckpointError(f"{written}, {language}: {len(found)} logits for {len(expected)}; {AGAIN}")
+                raise CheckpointError(
+                    f"{written}, {language}: {len(found)} logits for {len(expected)}; {run_again(written)}"
+                )
             difference = (found - expected).abs().max().item()
             if not difference <= probe["tolerance"] * max(1.0, expected.abs().max().item()):
                 raise CheckpointError(

@@ -6,13 +6,12 @@ mean without a word.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import RunError
-from ..core.files import TEMPORARY, read_object, write_json
+from ..core.files import TEMPORARY, digest_of, read_object, write_json
 from ..core.records import Trial
 from ..results.method_schemas import TRIAL
 from ..results.schemas import FORMAT
@@ -32,7 +31,7 @@ def note_finished(folder: Path, trial: Trial, facts: Mapping[str, Any]) -> None:
         for path in sorted(place.glob("*"))
         if path.is_file() and path.name not in _NOT_LEFT and not path.name.startswith(TEMPORARY)
     ]
-    files = {path.relative_to(folder).as_posix(): _digest(path) for path in left}
+    files = {path.relative_to(folder).as_posix(): digest_of(path) for path in left}
     write_json(_record(folder, trial), {"format": FORMAT, **facts, "files": files})
 
 
@@ -69,7 +68,7 @@ def is_finished(folder: Path, trial: Trial, say: Callable[[str], None] = lambda 
 
 
 def _is_still(path: Path, digest: str) -> bool:
-    return path.is_file() and _digest(path) == digest
+    return path.is_file() and digest_of(path) == digest
 
 
 def _record(folder: Path, trial: Trial) -> Path:
@@ -78,8 +77,3 @@ def _record(folder: Path, trial: Trial) -> Path:
 
 def _places(folder: Path, trial: Trial) -> tuple[Path, Path]:
     return folder / "trials" / trial.name, folder / "predictions" / trial.name
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
