@@ -107,6 +107,8 @@ def test_a_setting_is_a_text(override):
 def test_a_recipe_without_files_and_data_is_told_of_both():
     """Whoever goes on with a run of data in memory gives them again."""
     with pytest.raises(ConfigError) as caught:
-        lingraft.run({"task": {"name": "classification", "target_languages": [TARGET]}}, quiet=True)
+        lingraft.run(
+            {"task": {"name": "classification", "source_language": SOURCE, "target_languages": [TARGET]}}, quiet=True
+        )
     (problem,) = caught.value.problems
     assert problem.startswith("task.files: is missing; classification needs it; data in Python are given at every call")
