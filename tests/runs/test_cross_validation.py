@@ -225,4 +225,4 @@ def test_methods_are_compared_in_one_language(twi, tiny_checkpoint, tmp_path):
     made = quick_compare(recipe(folder, tiny_checkpoint, tmp_path / "all", methods, **files))
     (block,) = blocks(read_comparison(made))
     assert (block.shots, block.languages, block.examples) == ("all", ("twi-Latn",), 8)
-    assert "all shots in the target language" in (made / "README.md").read_text(encoding="utf-8")
+    assert "all shots in Twi" in (made / "README.md").read_text(encoding="utf-8")
