@@ -152,9 +152,11 @@ def test_a_pattern_without_a_language_is_refused(own_data, refused):
 
 def test_a_report_of_an_unfinished_run_is_refused(refused, tmp_path):
     """`report` writes into finished run folders only, never over somebody's README."""
-    (tmp_path / "README.md").write_text("mine", encoding="utf-8")
-    assert "came to its end" in refused("report", tmp_path)
-    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "mine"
+    folder = tmp_path / "alone" / "mine"  # beside no run that could have been meant
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text("mine", encoding="utf-8")
+    assert "came to its end" in refused("report", folder)
+    assert (folder / "README.md").read_text(encoding="utf-8") == "mine"
 
 
 def test_an_empty_standard_input_is_reported(own_data, refused):
