@@ -103,7 +103,7 @@ def demo(
     ] = "yo",
     output_dir: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
     instant: Annotated[
-        bool, typer.Option("--instant", help="Train nothing by gradient: all in closed form, in seconds.")
+        bool, typer.Option("--instant", help="Train nothing by gradient: all in closed form.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
