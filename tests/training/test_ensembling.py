@@ -21,7 +21,7 @@ from lingraft.runs.plan import plan
 from lingraft.runs.summary import trained_parts
 from lingraft.serving.predictor import load
 from lingraft.tasks.material import GIVEN, is_own
-from lingraft.training.ensembling import OF_LABEL, fit_ensembles
+from lingraft.training.ensembling import OF_LABEL, fit_ensembles, read_once
 from lingraft.training.pools import Context, pools_of
 from trained_run import PARTS, trained_run
 
@@ -71,7 +71,7 @@ def fitted(run, context):
     """The ensembles that are fitted to a run's network."""
     model = GraftedModel(run.backbone.stack, adaptation_of(run)[1])
     pools = pools_of(Trial(1, 0, 1), context)
-    return fit_ensembles(partial(predict_rows, model), model.adaptation.head, pools, context)
+    return fit_ensembles(lambda *asked: predict_rows(model, *asked)[1], model.adaptation.head, pools, context)
 
 
 def test_what_is_trained_is_the_same_without_what_is_fitted(runs):
@@ -164,6 +164,27 @@ def test_what_is_fitted_depends_on_the_translations(runs, name, overrides, chang
     ensembles = adaptation_of(runs(name, *overrides, **changes))[1].ensembles
     found = [(one.map is not None, "ngrams" in one.classifiers) for one in ensembles.values()]
     assert found == ([has] if has else [])
+
+
+def test_each_text_is_read_once_however_often_it_is_asked_for():
+    """In each language of each set; what comes back is in the order that was asked."""
+    asked = []
+
+    def compute(encoded, ids, language):
+        asked.append((encoded[0], tuple(ids), language))
+        return torch.tensor([[float(i)] for i in ids])
+
+    first, second = ["first"], ["second"]
+    read = read_once(compute)
+    assert read(first, ["1", "2", "1"], "a").flatten().tolist() == [1.0, 2.0, 1.0]
+    assert read(first, ["3", "2"], "a").flatten().tolist() == [3.0, 2.0]
+    assert read(first, ["2"], "b").flatten().tolist() == read(second, ["2"], "a").flatten().tolist() == [2.0]
+    assert asked == [
+        ("first", ("1", "2"), "a"),
+        ("first", ("3",), "a"),
+        ("first", ("2",), "b"),
+        ("second", ("2",), "a"),
+    ]
 
 
 def test_two_texts_have_neither_map_nor_words(runs):

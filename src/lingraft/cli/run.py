@@ -102,9 +102,7 @@ def demo(
         str, typer.Option(help="Any of 143 languages: yo, Quechua, zul-Latn … (lingraft list languages)")
     ] = "yo",
     output_dir: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
-    instant: Annotated[
-        bool, typer.Option("--instant", help="Train nothing by gradient: all in closed form.")
-    ] = False,
+    instant: Annotated[bool, typer.Option("--instant", help="Train nothing by gradient: all in closed form.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Watch a pretrained model learn a language: names of countries, languages, currencies, scripts and cities."""

@@ -227,7 +227,8 @@ class TrainSettings(Settings):
     translations, and ensembled with the model."""
     shot_weight: Factor = 0.2
     """How much a labelled target example counts, where a source example counts 1. A few labels pull the head to where
-    these few sentences are: on Hausa and Guarani a weight of 1 was 1.2 points [-0.5, 3.0] worse than 0.2."""
+    these few sentences are: on Hausa and Guarani a weight of 1 was 1.2 points [-0.5, 3.0] worse than 0.2. With a `map`
+    this is for training alone: in the last layer it is chosen by cross-validation on the shots."""
     average_last: Rounds = 3
     """The result is the mean of the parameters after each of the last so many epochs."""
     order: Literal["joint", "sequential"] = "joint"

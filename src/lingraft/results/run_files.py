@@ -133,7 +133,7 @@ def read_predictions(path: Path) -> list[Row]:
     Raises:
         RunError: A line lacks what it adds to the sums of the metric, is damaged, or has other columns than the first.
     """
-    rows: list[Row] = []
+    rows, cure = list[Row](), run_again(path)
     for number, row in enumerate(read_lines(path), start=1):
         where = f"{path}:{number}"
         if "counts" not in row or "right" not in row:
@@ -141,11 +141,9 @@ def read_predictions(path: Path) -> list[Row]:
                 f"{where}: expected the columns `counts` and `right`, found {', '.join(row)}; an older version "
                 "wrote it: run the recipe again, into another folder"
             )
-        validate(PREDICTION, row, where, cure=run_again(path))
+        validate(PREDICTION, row, where, cure=cure)
         if rows and _columns(row) != _columns(rows[0]):
-            raise RunError(
-                f"{where}: expected the columns and counts of the first line, found others; {run_again(path)}"
-            )
+            raise RunError(f"{where}: expected the columns and counts of the first line, found others; {cure}")
         rows.append(row)
     return rows
 

@@ -193,7 +193,7 @@ class Workload:
         source, targets = self._source_texts(draw), tuple(self._target_texts(one) for one in learnt)
         steps, tokens, by_teacher = self._count_training(trial, source, targets)
         head_steps, head_tokens = self._count_frozen_head(trial, source, targets)
-        closed_form, fitted = self._count_closed_form(draw, learnt)
+        fits, fitted = self._count_fits(draw, learnt)
         epochs = count_epochs(targets, train)
         languages = tuple(one.language for one in learnt)
         mined = tuple(code for code in self.materials.unlabelled if code not in languages)
@@ -204,7 +204,7 @@ class Workload:
             tokens=tokens,
             head_steps=head_steps,
             head_tokens=head_tokens,
-            tokens_read=by_teacher + closed_form + self._count_scoring(epochs, [source, *targets], tested),
+            tokens_read=by_teacher + fits + self._count_scoring(epochs, tested),
             trained=self.trained_parameters((*languages, *mined)),
             fitted=fitted,
         )
@@ -265,7 +265,7 @@ class Workload:
         tokens = sum(texts.count(ids) for composition in composed for texts, ids in composition)
         return round(len(composed) * scale), round(tokens * scale)
 
-    def _count_scoring(self, epochs: int, learnt: Sequence[Texts], test: int) -> int:
+    def _count_scoring(self, epochs: int, test: int) -> int:
         """Count tokens that development scores, last-layer retraining and test predictions read."""
         kind, train = self.materials.task.kind, self.recipe.train
         dev = sum(self._tokens[self.materials.task.source_language, "dev"].values())
@@ -273,23 +273,24 @@ class Workload:
         if is_trained(kind, train):  # the frozen head is scored as well, and has no cached logits
             count += dev + test
         if is_last_layer_retrained(kind, train):
-            count += dev + sum(texts.count(known) for texts, known in only_labelled(learnt))
+            count += dev
         return count
 
-    def _count_closed_form(self, draw: Draw, learnt: Sequence[Learnt]) -> tuple[int, dict[str, int]]:
-        """Count tokens that are read for maps and n-gram classifiers, and the texts that they are fitted to."""
-        tokens, fitted = 0, dict[str, int]()
+    def _count_fits(self, draw: Draw, learnt: Sequence[Learnt]) -> tuple[int, dict[str, int]]:
+        """Count tokens that last layer, maps and n-grams are fitted to, each text once; and the texts of each language."""
+        retrained = is_last_layer_retrained(self.materials.task.kind, self.recipe.train)
+        fitted, tokens = dict[str, int](), 0
+        of_source = {example.id for example in draw.labelled} if retrained else set[str]()
+        for one in learnt:
+            of_language = set(one.labelled) if retrained else set[str]()
+            if texts := texts_of(draw, one.language, self.materials, self.recipe):
+                of_source |= {source.id for source, _ in (*texts.mapped, *texts.projected)}
+                of_language |= {target.id for _, target in texts.mapped}
+                of_language |= {example.id for example in texts.texts.values()}
+                fitted[one.language] = max(len(texts.mapped), len(texts.texts))
+            tokens += sum(self._tokens[one.language, "learn"][i] for i in of_language)
         source = self._tokens[self.materials.task.source_language, "learn"]
-        for language in (one.language for one in learnt):
-            texts, own = texts_of(draw, language, self.materials, self.recipe), self._tokens[language, "learn"]
-            if texts:
-                again = is_last_layer_retrained(self.materials.task.kind, self.recipe.train) and draw.shots[language]
-                mapped = texts.mapped * (2 if again else 1)  # to map the shots, from which the head is fitted
-                tokens += sum(source[one.id] for one, _ in (*mapped, *texts.projected))
-                tokens += sum(own[one.id] for _, one in mapped)
-                tokens += sum(own[example.id] for example in texts.texts.values())
-                fitted[language] = max(len(texts.mapped), len(texts.texts))
-        return tokens, fitted
+        return tokens + sum(source[i] for i in of_source), fitted
 
     def trained_parameters(self, languages: tuple[str, ...]) -> int:
         """Return how many parameters learn by gradient, counted on the parts themselves."""

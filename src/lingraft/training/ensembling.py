@@ -1,6 +1,6 @@
 """Fit what is closed-form: the map of each target language, its n-gram classifier, and how much they count.
 
-It is done twice: on frozen states and the frozen head, before any training (``instant``, which takes seconds), and on
+It is done twice: on frozen states and the frozen head, before any training (``instant``), and on
 adapted states after it.
 """
 
@@ -26,8 +26,8 @@ from ..tasks.material import Draw, Materials, Pair, is_own
 from .batches import Pool
 from .pools import Context, TrialPools, pairs_to_learn
 
-Read = Callable[[Encoded, Sequence[str], str], tuple[list[Tensor], Tensor]]
-"""Logits and pooled states of examples, by their ids, in a language; see ``predict_rows``."""
+Read = Callable[[Encoded, Sequence[str], str], Tensor]
+"""Pooled states ``[N, H]`` of examples, by their ids, in a language."""
 
 OF_LABEL = 0.9
 """What a shot's label counts beside what the model predicts of its translation, which has the rest: nothing is certain
@@ -45,6 +45,30 @@ class LanguageTexts:
     """Those of them that are texts of the task, whose source side is predicted for the n-grams of the target side."""
     texts: Mapping[str, Example]
     """What the n-gram classifier learns from, by what it is once normalised; empty where there is none."""
+
+
+def read_once(compute: Read) -> Read:
+    """Return what reads each text once, however often it is asked for: pairs share their source sides.
+
+    Args:
+        compute: Reads texts that were not asked for before.
+    """
+    known: dict[tuple[int, str], dict[str, Tensor]] = {}
+
+    def read(encoded: Encoded, ids: Sequence[str], language: str) -> Tensor:
+        rows = known.setdefault((id(encoded), language), {})
+        if new := [i for i in dict.fromkeys(ids) if i not in rows]:
+            rows.update(zip(new, compute(encoded, new, language), strict=True))
+        return torch.stack([rows[i] for i in ids])
+
+    return read
+
+
+def logits_of(head: nn.Module, states: Tensor) -> Tensor:
+    """Return the logits ``[N, C]`` that a head gives pooled states ``[N, H]``, on the CPU."""
+    with torch.no_grad():
+        found: Tensor = head(states.to(next(head.parameters()))).float().cpu()
+    return found
 
 
 def fit_ensembles(read: Read, head: nn.Module, pools: TrialPools, context: Context) -> dict[str, LanguageEnsemble]:
@@ -99,14 +123,12 @@ def _fit_language(read: Read, head: nn.Module, texts: LanguageTexts, context: Co
     if not texts.texts:
         return LanguageEnsemble(torch.ones(1), fitted.map, {}) if fitted else None
     examples = list(texts.texts.values())
-    targets = _targets(read(source, [one.id for one, _ in texts.projected], task.source_language)[0], texts, context)
-    logits, pooled = read(own, [example.id for example in examples], language)
-    of_head = torch.stack(logits)
+    of_source = read(source, [one.id for one, _ in texts.projected], task.source_language)
+    targets = _targets(logits_of(head, of_source), texts, context)
+    states = read(own, [example.id for example in examples], language)
     if fitted:
-        states = _left_out_states(fitted, examples, pooled, texts)
-        with torch.no_grad():
-            of_head = head(states.to(next(head.parameters()))).float().cpu()
-    parts, classifiers = [of_head.double().numpy()], dict[str, TextClassifier]()
+        states = _left_out_states(fitted, examples, states, texts)
+    parts, classifiers = [logits_of(head, states).double().numpy()], dict[str, TextClassifier]()
     if of_ngrams := fit_ngram_classifier(list(texts.texts), targets.numpy()):
         classifier, left_out = of_ngrams
         classifiers[classifier.name] = classifier
@@ -125,7 +147,7 @@ def _fit_map(read: Read, head: nn.Module, texts: LanguageTexts, context: Context
     target = read(context.pools[texts.language, "learn"], [one.id for _, one in texts.mapped], texts.language)
     told = [one.texts[0] for _, one in texts.mapped]
     fit = maps.build(block.name, block.options)
-    fitted: FittedMap = fit(Evidence(told, target[1], source[1], True, head.get_parameter("weight").detach().cpu()))
+    fitted: FittedMap = fit(Evidence(told, target, source, True, head.get_parameter("weight").detach().cpu()))
     return fitted
 
 
@@ -140,7 +162,7 @@ def states_of_shots(read: Read, head: nn.Module, pool: Pool, draw: Draw, context
         context: What all trials share.
     """
     shots = list(pool.targets)
-    states = read(pool.encoded, shots, pool.language)[1]
+    states = read(pool.encoded, shots, pool.language)
     texts = texts_of(draw, pool.language, context.materials, context.recipe)
     if not texts or not texts.mapped:
         return states
@@ -159,7 +181,7 @@ def _left_out_states(fitted: FittedMap, examples: Sequence[Example], pooled: Ten
     return torch.stack([rows.get(normalise(e.texts[0]), state) for e, state in zip(examples, states, strict=True)])
 
 
-def _targets(read: Sequence[Tensor], texts: LanguageTexts, context: Context) -> Tensor:
+def _targets(read: Tensor, texts: LanguageTexts, context: Context) -> Tensor:
     """Return the probabilities to learn: what the model makes of a translation, and labels, ``[N, C]``."""
     labels: Sequence[Any] = context.materials.task.labels
     certain, unknown = torch.eye(len(labels)), torch.full((len(labels),), 1 / len(labels))

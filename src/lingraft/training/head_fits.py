@@ -106,18 +106,18 @@ def weights_of_classes(source: Pool, targets: Sequence[Pool], context: Context) 
     return class_weights(known, len(kind.labels), balanced=context.recipe.train.class_balanced)
 
 
-def retrain_last_layer(model: Network, pools: TrialPools, context: Context) -> None:
+def retrain_last_layer(read: Read, model: Network, pools: TrialPools, context: Context) -> None:
     """Fit the head to the adapted states of all labels of the draw (last-layer retraining).
 
     Args:
+        read: Reads texts with the network.
         model: After training; its head is written to.
         pools: What the trial learns from.
         context: What all trials share.
     """
     if not is_last_layer_retrained(context.materials.task.kind, context.recipe.train):
         return
-    head = fit_last_layer(partial(predict_rows, model), model.adaptation.head, pools, context)
-    head.write_to(model.adaptation.head)
+    fit_last_layer(read, model.adaptation.head, pools, context).write_to(model.adaptation.head)
 
 
 def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Context) -> LinearHead:
@@ -133,7 +133,7 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
     """
     materials, train = context.materials, context.recipe.train
     language, source = materials.task.source_language, pools.source
-    dev = read(context.pools[language, "dev"], [example.id for example in materials.dev], language)[1]
+    dev = read(context.pools[language, "dev"], [example.id for example in materials.dev], language)
     shots = [
         Labelled(states_of_shots(read, head, pool, pools.draw, context), _classes([(pool, pool.targets)]))
         for pool in pools.targets
@@ -148,7 +148,7 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
         strengths=STRENGTHS if train.last_layer_strength is None else (train.last_layer_strength,),
         calibrated=True,
     )
-    own = Labelled(read(source.encoded, list(source.targets), language)[1], _classes([(source, source.targets)]))
+    own = Labelled(read(source.encoded, list(source.targets), language), _classes([(source, source.targets)]))
     alone = fit(own)
     if not shots:
         return alone
@@ -213,7 +213,7 @@ def choose_threshold(model: Network, context: Context) -> None:
 
 def is_last_layer_retrained(kind: Kind, settings: TrainSettings) -> bool:
     """Return whether the last layer is retrained: where its outputs are logits of classes."""
-    trained = settings.num_train_epochs > 0
+    trained = settings.num_train_epochs > 0  # an untrained network's head is fitted anew, now that shots are mapped
     return kind.class_logits and (settings.last_layer_strength is not None or not trained)
 
 

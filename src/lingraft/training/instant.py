@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..core.records import Example
 from ..model.adaptation import Adaptation
 from ..model.heads import build_head
-from .ensembling import fit_ensembles, texts_of
+from .ensembling import fit_ensembles, logits_of, texts_of
 from .frozen_head import Answer, Before
 from .head_fits import fit_last_layer
 from .pools import Context, TrialPools
@@ -32,10 +31,8 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
     head.write_to(frozen)
     adaptation = Adaptation(None, None, frozen)
 
-    def read(encoded: Encoded, ids: Sequence[str], language: str) -> tuple[list[Tensor], Tensor]:
-        pooled = encoded.pooled(ids)
-        with torch.no_grad():
-            return list(frozen(pooled)), pooled
+    def read(encoded: Encoded, ids: Sequence[str], language: str) -> Tensor:
+        return encoded.pooled(ids)
 
     untrained = recipe.train.model_copy(update={"num_train_epochs": 0, "last_layer_strength": None})
     alone = replace(context, recipe=recipe.model_copy(update={"train": untrained}))
@@ -45,6 +42,7 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
         adaptation.add_ensemble(language, ensemble)
 
     def answer(encoded: Encoded, examples: Sequence[Example], language: str) -> list[Tensor]:
-        return adaptation.ensemble(examples, *read(encoded, [example.id for example in examples], language), language)
+        states = encoded.pooled([example.id for example in examples])
+        return adaptation.ensemble(examples, list(logits_of(frozen, states)), states, language)
 
     return answer if adaptation.ensembles else None  # n-grams may have nothing in common

@@ -27,7 +27,7 @@ from ..model.prompts.initialisers import prompt_initialiser
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .cross_validation import Learnt, cross_validate
-from .ensembling import fit_ensembles
+from .ensembling import fit_ensembles, read_once
 from .evaluation import AFTER, BEFORE, INSTANT, evaluate_trial, validation
 from .finished import note_finished
 from .frozen_head import Before
@@ -174,11 +174,12 @@ def _train(
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
     """Retrain the last layer, and fit the map and the n-gram classifier of each language."""
-    retrain_last_layer(model, pools, context)
+    read = read_once(lambda encoded, ids, language: predict_rows(model, encoded, ids, language)[1])
+    retrain_last_layer(read, model, pools, context)
     choose_threshold(model, context)
     if not isinstance(model.adaptation, Adaptation) or not context.materials.task.kind.class_logits:
         return
-    found = fit_ensembles(partial(predict_rows, model), model.adaptation.head, pools, context)
+    found = fit_ensembles(read, model.adaptation.head, pools, context)
     for language, ensemble in found.items():
         model.adaptation.add_ensemble(language, ensemble)
         reporter.say(f"{pools.trial.name}: {language}: {ensemble.describe()}")
