@@ -277,7 +277,7 @@ class Workload:
         return count
 
     def _count_fits(self, draw: Draw, learnt: Sequence[Learnt]) -> tuple[int, dict[str, int]]:
-        """Count tokens that last layer, maps and n-grams are fitted to, each text once; and the texts of each language."""
+        """Count tokens that heads, maps and n-grams are fitted to, each text once; and the texts of each language."""
         retrained = is_last_layer_retrained(self.materials.task.kind, self.recipe.train)
         fitted, tokens = dict[str, int](), 0
         of_source = {example.id for example in draw.labelled} if retrained else set[str]()
