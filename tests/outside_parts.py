@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import toy_kind
 from lingraft.backbones import Family, LayerStack, backbones
 from lingraft.backbones.bert import BertStack
-from lingraft.core.records import PairExample, States
+from lingraft.core.records import Example, PairExample, States
 from lingraft.data import Source, sources
 from lingraft.data.augmentation import Generator, augmentation
 from lingraft.data.lexicon import Lexicon
@@ -27,6 +27,9 @@ from lingraft.model.heads import BuildHead, Head, TextClassifier, heads, text_cl
 from lingraft.model.maps import Evidence, FitMap, FittedMap, maps, shift_of
 from lingraft.model.prompts import Build as BuildPrompt
 from lingraft.model.prompts import Initial, prompts
+from lingraft.pseudo import Sources
+from lingraft.pseudo.generators import Generator as PseudoGenerator
+from lingraft.pseudo.generators import generators
 from lingraft.results.metrics import Formula, Metric, formulas
 from lingraft.results.pages import Page, pages
 from lingraft.results.run_files import RunFiles
@@ -171,6 +174,17 @@ def reversal(*, least: PositiveInt = 2) -> Generator:
         )
 
     return Generator(make)
+
+
+@generators.register("outside_echo")
+def echo() -> PseudoGenerator:
+    """The shots, once more."""
+
+    def generate(sources: Sources) -> Iterator[Example]:
+        for shot in sources.shots:
+            yield replace(shot, id=f"echo/{sources.draw}/{shot.id}", origin="outside_echo", weight=0.1)
+
+    return PseudoGenerator(generate, needs=frozenset({"shots"}))
 
 
 @formulas.register("outside_geometric")

@@ -19,6 +19,7 @@ ADDED = {
     "lingraft.freezing": "outside_all_frozen",
     "lingraft.data": "stars",
     "lingraft.augmentation": "outside_reversal",
+    "lingraft.generators": "outside_echo",
     "lingraft.backbones": "outside-bert",
     "lingraft.pages": "scores.html",
     "lingraft.heads": "outside_tanh",
@@ -39,6 +40,7 @@ from lingraft.model.freezing import freezing
 from lingraft.model.heads import heads, text_classifiers
 from lingraft.model.maps import maps
 from lingraft.model.prompts import prompts
+from lingraft.pseudo.generators import generators
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.metrics import formulas
 from lingraft.results.pages import pages
@@ -50,7 +52,7 @@ from lingraft.training.alignment import alignment
 
 run(read_recipe(Path(sys.argv[1])), reporter=Reporter(quiet=True), verify=verify)
 registries = adapters, alignment, augmentation, backbones, formulas, freezing, heads, kinds, maps, pages, prompts
-registries += sources, tasks, text_classifiers
+registries += generators, sources, tasks, text_classifiers
 print(json.dumps({registry.group: registry.names() for registry in registries}))
 """
 

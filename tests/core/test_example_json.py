@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from lingraft.core.records import Answer, ChoiceExample, PairExample, SpanExample, TaggedExample, as_json, from_json
 
 TEXT = st.text(max_size=12)
-NAMES = {"id": TEXT, "group": TEXT, "language": st.sampled_from(["eng-Latn", "yor-Latn"])}
+NAMES = {
+    "id": TEXT,
+    "group": TEXT,
+    "language": st.sampled_from(["eng-Latn", "yor-Latn"]),
+    "weight": st.sampled_from([0.25, 1.0, 2.0]),
+}
 ANSWERS = st.lists(st.builds(Answer, TEXT, st.integers(0, 9)), max_size=3).map(tuple)
 WORDS = st.lists(st.tuples(TEXT, st.sampled_from(["O", "B-PER"])), min_size=1, max_size=4)
 KINDS = {

@@ -29,13 +29,15 @@ class Example:
     """Something to learn from or to be tested on; the classes below say what.
 
     ``group`` names what must stay on one side of a split (a paragraph, a parallel sentence);
-    ``origin`` is :data:`GOLD` or the name of the generator that made it up.
+    ``origin`` is :data:`GOLD` or the name of the generator that made it up; ``weight`` how much it counts in what is
+    learnt, where what people labelled counts 1.
     """
 
     id: str
     group: str
     language: str
     origin: str = GOLD
+    weight: float = 1.0
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -378,8 +380,13 @@ class Trial:
 
 
 def as_json(example: Example) -> dict[str, Any]:
-    """Write an example as plain data; what is empty is left out."""
-    return {key: value for key, value in asdict(example).items() if value not in (None, ()) and value is not False}
+    """Write an example as plain data; what is empty is left out, and a weight of 1."""
+    usual = {"weight": 1.0}
+    return {
+        key: value
+        for key, value in asdict(example).items()
+        if value not in (None, ()) and value is not False and value != usual.get(key)
+    }
 
 
 def from_json(values: Mapping[str, Any], example: type[E]) -> E:

@@ -1,0 +1,62 @@
+"""Pseudo-data: labelled examples of a target language that nobody labelled, made from what is there.
+
+A generator gets what a draw has (:class:`Sources`) and yields examples with a label, an ``origin`` (its name) and a
+``weight``; filters take out what looks wrong; what is left is learnt from beside what people labelled. Nothing here
+knows a model: what needs one receives a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from ..core.records import Example, Prediction
+from ..data.lexicon import Lexicon
+from ..tasks import Task
+from ..tasks.material import Pair
+
+Weight = Annotated[float, Field(gt=0, le=10)]
+"""How much a made example counts, where one that people labelled counts 1."""
+
+Predict = Callable[[Sequence[Example], str], Sequence[Prediction]]
+"""What a trained model says of examples in a language, with the probabilities of all classes where there are some."""
+
+WordAlignment = Sequence[tuple[int, int]]
+"""Which words of two texts, numbered from 0 as :func:`str.split` gives them, translate each other."""
+
+Align = Callable[[Sequence[tuple[str, str]]], Sequence[WordAlignment]]
+"""Pairs of texts to the alignment of the words of each."""
+
+
+def say_nothing(sentence: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a generator may use for one language and draw."""
+
+    task: Task
+    language: str
+    """Of what is made."""
+    draw: int
+    """Number of the draw; the same one gives the same examples."""
+    labelled: Sequence[Example] = ()
+    """Of the source language, with labels."""
+    pairs: Sequence[Pair] = ()
+    """Translations, source side first, without labels."""
+    shots: Sequence[Example] = ()
+    """Of the language, with labels."""
+    texts: Sequence[str] = ()
+    """Text of the language that nobody labelled or translated."""
+    lexicon: Lexicon | None = None
+    """Words of the source language with their translations."""
+    predict: Predict | None = None
+    align: Align | None = None
+    drop: Callable[[str], None] = say_nothing
+    """Called once for each example that cannot be made, with the reason: reasons are counted, so they name no text."""
+    say: Callable[[str], None] = say_nothing
+    """Tells the user a sentence."""

@@ -1,0 +1,44 @@
+"""Generators of pseudo-data, one file and one registration each.
+
+A factory takes options and returns a :class:`Generator`; which ones a recipe wants is said in ``pseudo.generators``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...core.records import Example
+from ...core.registry import Registry
+from .. import Sources
+
+
+class Generate(Protocol):
+    """What makes examples."""
+
+    def __call__(self, sources: Sources) -> Iterator[Example]:
+        """Yield labelled examples of ``sources.language``, the same for the same sources.
+
+        Each has an id of its own among all that the generator makes, the group of what it was made from (so that
+        what is held out for evaluation takes it along), the generator's name as ``origin``, and a ``weight``.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Generator:
+    """What makes examples, and what it needs for it.
+
+    ``needs`` names fields of :class:`Sources` that must not be empty; ``kinds`` the kinds of task that it can make
+    examples of, all if empty. What waits for a model or a service is ``costly``: it is made in a run, but never to be
+    counted alone.
+    """
+
+    generate: Generate
+    needs: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    costly: bool = False
+
+
+generators = Registry("lingraft.generators", "lingraft.pseudo.generators")
