@@ -9,6 +9,8 @@ from lingraft.core.errors import RunError
 from lingraft.core.files import read_object, write_json
 from lingraft.recipe.settings import Recipe
 from lingraft.runs.folder import trials_of
+from lingraft.runs.identity import trial_identities
+from lingraft.tasks.gathering import gather
 from quick_run import content, differing, run
 from tiny import random_model, save_checkpoint
 
@@ -153,6 +155,15 @@ def test_a_trial_of_another_meaning_is_refused(trained, tiny_checkpoint):
     write_json(path, read_object(path) | {"meaning of a training": "0"})
     with pytest.raises(RunError, match="these have changed: meaning of a training;"):
         run(recipe(world, tiny_checkpoint, folder, "seeds=[1,2]"))
+
+
+def test_the_way_words_are_aligned_is_part_of_what_compares_words(world, tiny_checkpoint, tmp_path):
+    """Trials of other losses know nothing of it, and go on when it changes."""
+    materials = gather(recipe(world, tiny_checkpoint, tmp_path / "run"))
+    for loss, told in (("words", True), ("mse", False)):
+        wanted = recipe(world, tiny_checkpoint, tmp_path / "run", f"alignment=[{{name: {loss}}}]")
+        (found,) = trial_identities(trials_of(wanted), wanted, materials).values()
+        assert ("way to align words" in found) is told
 
 
 @pytest.mark.parametrize(

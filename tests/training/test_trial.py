@@ -10,7 +10,7 @@ import torch
 
 from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft.backbones.digests import weights_digest
-from lingraft.backbones.walk import frozen_pooled, states_at
+from lingraft.backbones.walk import frozen_pooled
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.progress import Reporter
 from lingraft.core.records import Trial
@@ -21,7 +21,7 @@ from lingraft.model.standardiser import Standardiser
 from lingraft.runs.checks import resolve_cut
 from lingraft.runs.preparation import encode_all, tokenise
 from lingraft.tasks.gathering import gather
-from lingraft.training.alignment.word_alignment import align_words
+from lingraft.training.alignment.word_aligner import token_aligner
 from lingraft.training.batches import Order
 from lingraft.training.ema_teacher import Teacher
 from lingraft.training.evaluation import validation
@@ -120,23 +120,21 @@ def test_without_pairs_and_shots_the_source_is_alone(context):
 
 @pytest.mark.parametrize("freezing", ["frozen", "full"])
 def test_aligned_words_are_each_pair_s_own(context, freezing):
-    """Of the batch that a pair is in, its own row; at two thirds of the depth, also where batches are ids."""
+    """As its two rows of tokens are aligned by themselves, also where batches are ids."""
     made = context(f"freezing.name={freezing}")
     draw = made.materials.draws[0]
     _, (target,) = learning_pools(draw, made)
     pairs = {theirs.id: mine.id for mine, theirs in draw.pairs[TARGET]}
-    english, stack = made.pools[SOURCE, "learn"], made.backbone.stack
+    english = made.pools[SOURCE, "learn"]
     found = align_words_of_pairs(replace(target, source=english, translations=pairs), made)
     assert list(found) == list(pairs)
-    texts = (
-        [english.features[english.row[i]].input_ids for i in pairs.values()],
-        [target.encoded.features[target.encoded.row[i]].input_ids for i in pairs],
-    )
-    links = align_words(*(states_at(ids, stack, 2, CPU) for ids in texts), prefix_tokens=1)
-    assert torch.cat([torch.nn.functional.pad(f, (1, 0), value=i) for i, f in enumerate(found.values())]).tolist() == (
-        links.tolist()
-    )
-    assert len(links) > 0
+    texts = [
+        (english.features[english.row[mine]].input_ids, target.encoded.features[target.encoded.row[theirs]].input_ids)
+        for theirs, mine in pairs.items()
+    ]
+    expected = token_aligner(made.backbone, CPU)(texts)
+    assert [aligned.tolist() for aligned in found.values()] == [aligned.tolist() for aligned in expected]
+    assert sum(map(len, expected)) > 0
 
 
 @pytest.mark.parametrize("count", ["null", "2", "1"])

@@ -22,6 +22,8 @@ from ..core.records import Example, Trial, as_json
 from ..model.checkpoint import adaptation_path
 from ..recipe.settings import Recipe
 from ..tasks.material import Draw, Materials
+from ..training.alignment import alignment
+from ..training.alignment.word_aligner import METHOD
 
 MEANING = 2
 """Raised whenever the same recipe on the same data would learn or score something else than before."""
@@ -90,6 +92,9 @@ def _of_settings_and_data(recipe: Recipe, materials: Materials) -> dict[str, str
     """Return what all trials have in common, the backbone apart."""
     found = {"settings": _digest(deciding_settings(recipe.model_dump(mode="json", by_alias=True)))}
     found["meaning of a training"] = str(MEANING)
+    losses = [alignment.build(block.name, block.options) for block in recipe.alignment]
+    if any("word_alignment" in loss.needs for loss in losses):
+        found["way to align words"] = METHOD
     found["development set"] = _of_examples(materials.dev)
     for language, examples in materials.test.items():
         found[f"test set of {language}"] = _of_examples(examples)

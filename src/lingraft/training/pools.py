@@ -10,16 +10,15 @@ from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
-from ..backbones.walk import at_layer
 from ..core.records import Example, Trial
 from ..data.sampling import rank
 from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe
 from ..tasks import Task
 from ..tasks.material import Draw, Materials, Pair
-from .alignment.word_alignment import align_words
+from .alignment.word_aligner import token_aligner
 from .alignment_terms import AlignmentTerms
-from .batches import Pool, batched
+from .batches import Pool
 
 Pools = Mapping[tuple[str, str], Encoded]
 """Frozen states by language and purpose: ``learn``, ``dev`` (source language only), ``test``."""
@@ -62,11 +61,6 @@ def draw_of(trial: Trial, context: Context) -> Draw:
     return next(draw for draw in context.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
 
 
-def count_prefix_tokens(context: Context) -> int:
-    """Count the tokens that come before the content of each text: what opens it, and the checkpoint's prefix."""
-    return len(context.backbone.tokenizer(context.backbone.text_prefix.strip())["input_ids"]) - 1
-
-
 def with_translations(pool: Pool, draw: Draw, alignment: AlignmentTerms, context: Context) -> Pool:
     """Add the source side of its pairs to a target's pool, for losses that compare words or predictions.
 
@@ -89,22 +83,12 @@ def with_translations(pool: Pool, draw: Draw, alignment: AlignmentTerms, context
 
 
 def align_words_of_pairs(pool: Pool, context: Context) -> dict[str, Tensor]:
-    """Align the words of each pair, from frozen states at two thirds of the depth: ``[K, 2]`` each."""
-    stack, device, found = context.backbone.stack, context.device, dict[str, Tensor]()
+    """Align the tokens of each pair, from frozen states: target id to ``[K, 2]`` (source position, target position)."""
     assert pool.source is not None
-    layer, english = max(round(2 / 3 * stack.num_layers), context.cut), pool.source
-    prefix_tokens = count_prefix_tokens(context)
-    for ids in batched(pool.translations, 32):
-        sides = (
-            english.table.batch([english.row[pool.translations[i]] for i in ids]).to(device),
-            pool.encoded.table.batch([pool.encoded.row[i] for i in ids]).to(device),
-        )
-        with torch.no_grad():
-            source, target = (at_layer(stack, states, layer) for states in sides)
-            aligned = align_words(source, target, prefix_tokens=prefix_tokens).cpu()
-        for row, i in enumerate(ids):
-            found[i] = aligned[aligned[:, 0] == row, 1:]
-    return found
+    sides = ((pool.source, list(pool.translations.values())), (pool.encoded, list(pool.translations)))
+    ids = ([side.features[side.row[i]].input_ids for i in names] for side, names in sides)
+    align = token_aligner(context.backbone, context.device, max_bytes=int(context.recipe.cache.max_gigabytes * 1e9))
+    return dict(zip(pool.translations, align(list(zip(*ids, strict=True))), strict=True))
 
 
 def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:

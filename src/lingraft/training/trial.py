@@ -24,6 +24,7 @@ from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..model.prediction import predict_rows
 from ..model.prompts.initialisers import prompt_initialiser
+from .alignment.word_aligner import count_prefix_tokens
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .cross_validation import Learnt, cross_validate
@@ -35,7 +36,7 @@ from .head_fits import choose_threshold, fit_frozen_head, retrain_last_layer, we
 from .instant import fit_instant
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
-from .pools import Context, TrialPools, count_prefix_tokens, pools_of, with_translations
+from .pools import Context, TrialPools, pools_of, with_translations
 from .state import TrainingState, load_training_state, save_training_state
 
 
@@ -211,7 +212,9 @@ def build_alignment_terms(model: Any, pools: TrialPools, context: Context) -> Al
         ]
         standardisers |= fit_standardisers(model, batches, [layer for layer in layers if layer is not None])
     standardisers = {layer: found.to(device) for layer, found in standardisers.items()}
-    return AlignmentTerms(recipe.alignment, standardisers, source.language, prefix_tokens=count_prefix_tokens(context))
+    return AlignmentTerms(
+        recipe.alignment, standardisers, source.language, prefix_tokens=count_prefix_tokens(context.backbone)
+    )
 
 
 def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedModel:

@@ -10,7 +10,7 @@ from . import AlignmentLoss, View, alignment
 
 @alignment.register("words")
 def words() -> AlignmentLoss:
-    """One minus the cosine of aligned tokens, mean over them (Cao et al., 2020); aligned as by AWESOME-align."""
+    """One minus the cosine of aligned tokens, mean over them (Cao et al., 2020); aligned by frozen states."""
 
     def loss(source: View, target: View) -> Tensor:
         assert target.word_alignment is not None  # AlignmentLoss has looked
