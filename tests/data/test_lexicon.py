@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.records import PairExample, ParallelPair
-from lingraft.data.augmentation.code_switching import CODE_SWITCHING, switch_words
+from lingraft.data.augmentation.switching import CODE_SWITCHING, switch_example
 from lingraft.data.lexicon import known_share, lexicon_of, matches, words_of
 from lingraft.data.parallel import read_parallel
 from tiny import WORDS
@@ -40,7 +40,7 @@ LEXICON = lexicon_of(pairs(ENTRIES))
 def copied(text, text_b=None, *, lexicon=LEXICON, ratio=1.0, draw=0, copy=0, identifier="train/1"):
     """A code-switched copy of a text."""
     example = PairExample(identifier, "1", "eng-Latn", text_a=text, text_b=text_b, label="a")
-    return switch_words(example, lexicon, "yor-Latn", ratio=ratio, draw=draw, copy=copy)
+    return switch_example(example, lexicon, "yor-Latn", ratio=ratio, draw=draw, copy=copy)
 
 
 def test_entries_are_words_with_their_translations():
@@ -82,9 +82,9 @@ def test_words_are_replaced_where_they_stand(text, expected):
 
 
 def test_a_copy_belongs_to_the_target_language():
-    """It has no label, its source's group, and says where it comes from."""
+    """It keeps its source's label and group, and says where it comes from."""
     found = copied("the water")
-    assert (found.language, found.label, found.group, found.origin) == ("yor-Latn", None, "1", CODE_SWITCHING)
+    assert (found.language, found.label, found.group, found.origin) == ("yor-Latn", "a", "1", CODE_SWITCHING)
     assert found.id == "switched/0/yor-Latn/0/train/1"
 
 

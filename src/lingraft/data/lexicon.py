@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby, pairwise
 
 from ..core.records import ParallelPair
+from .inflections import base_forms
 from .text import normalise
 
 MAX_WORDS = 4
@@ -56,31 +57,56 @@ def lexicon_of(*sources: Iterable[ParallelPair]) -> Lexicon:
         found: dict[Words, dict[str, str]] = {}
         for pair in source:
             words = tuple(normalise(word) for word, _, _ in _words(pair.source))
-            short = 0 < len(words) <= MAX_WORDS and len(pair.target.split()) <= MAX_WORDS
+            short = 0 < len(words) <= MAX_WORDS and 0 < len(pair.target.split()) <= MAX_WORDS
             if short and normalise(pair.source) != normalise(pair.target):
                 found.setdefault(words, {}).setdefault(normalise(pair.target), pair.target.strip())
         entries = {words: tuple(found[words].values()) for words in found} | entries
     return Lexicon(entries, max((len(words) for words in entries), default=0))
 
 
-def matches(text: str, lexicon: Lexicon) -> list[Match]:
+def anywhere(start: int, end: int) -> bool:
+    """Allow an entry at every place."""
+    return True
+
+
+def matches(
+    text: str, lexicon: Lexicon, *, inflected: bool = False, allowed: Callable[[int, int], bool] = anywhere
+) -> list[Match]:
     """Return the entries that occur in ``text``, from left to right, longest first, without overlap.
 
     Case does not matter; a phrase matches where nothing but blanks separates its words.
+
+    Args:
+        text: Of the lexicon's source language.
+        lexicon: What is looked for.
+        inflected: Whether an English word, or the last one of a phrase, that is no entry stands for one that it is
+            a form of (:func:`lingraft.data.inflections.base_forms`).
+        allowed: Whether an entry may be found from one character to another (exclusive); a shorter one may be where
+            a longer one may not.
     """
     words = [(normalise(word), start, end) for word, start, end in _words(text)]
     found, at = [], 0
     while at < len(words):
         for length in range(min(lexicon.longest, len(words) - at), 0, -1):
             run = words[at : at + length]
-            key = tuple(word for word, _, _ in run)
-            if key in lexicon.entries and _only_blanks_between(text, run):
+            key = _entry(tuple(word for word, _, _ in run), lexicon, inflected=inflected)
+            if key and _only_blanks_between(text, run) and allowed(run[0][1], run[-1][2]):
                 found.append(Match(run[0][1], run[-1][2], key))
                 at += length
                 break
         else:
             at += 1
     return found
+
+
+def _entry(words: Words, lexicon: Lexicon, *, inflected: bool) -> Words | None:
+    """Return the entry that words are, or, ``inflected``, are a form of."""
+    if words in lexicon.entries:
+        return words
+    if not inflected:
+        return None
+    forms = ((*words[:-1], base) for base in base_forms(words[-1]))
+    return next((form for form in forms if form in lexicon.entries), None)
 
 
 def words_of(text: str) -> list[str]:

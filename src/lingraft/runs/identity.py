@@ -36,8 +36,9 @@ GROWS = ("seeds", "seeds.", "shots.k", "shots.k.", "shots.draws")
 
 OF_BACKBONE = ("backbone", "tokenizer", "precision")
 
-LATER = ("shots.folds",)
-"""Settings that there were not from the first; where none is given they are left out, for older trials know none."""
+LATER = ("shots.folds", "parallel.augmentation.inflections")
+"""Settings that there were not from the first; where none is given, or they are off, they are left out, for older
+trials know none."""
 
 Identity = Mapping[str, str]
 """What decides a trial's numbers, by what people call it, to its digest."""
@@ -48,7 +49,7 @@ def deciding_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in flatten(values).items()
-        if not _is_among(key, (*FREE, *GROWS)) and not (value is None and key in LATER)
+        if not _is_among(key, (*FREE, *GROWS)) and not (value in (None, False) and key in LATER)
     }
 
 

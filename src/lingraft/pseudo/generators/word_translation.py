@@ -12,8 +12,8 @@ from dataclasses import replace
 from itertools import product
 
 from ...core.amounts import Copies
-from ...core.records import Example, PairExample
-from ...data.augmentation.code_switching import switch_words
+from ...core.records import Example
+from ...data.augmentation.switching import switch_example
 from .. import Sources, Weight
 from . import Generator, generators
 
@@ -28,12 +28,11 @@ def word_translation(*, copies: Copies = 1, weight: Weight = 0.5) -> Generator:
     def generate(sources: Sources) -> Iterator[Example]:
         assert sources.lexicon is not None
         for copy, example in product(range(copies), sources.labelled):
-            assert isinstance(example, PairExample)
-            made = switch_words(example, sources.lexicon, sources.language, ratio=1.0, draw=sources.draw, copy=copy)
+            made = switch_example(example, sources.lexicon, sources.language, ratio=1.0, draw=sources.draw, copy=copy)
             if made is None:
                 sources.drop("the lexicon knows no word of it")
                 continue
             place = f"{WORD_TRANSLATION}/{sources.draw}/{sources.language}/{copy}/{example.id}"
-            yield replace(made, id=place, label=example.label, origin=WORD_TRANSLATION, weight=weight)
+            yield replace(made, id=place, origin=WORD_TRANSLATION, weight=weight)
 
     return Generator(generate, needs=frozenset({"labelled", "lexicon"}), kinds=frozenset({"classification"}))
