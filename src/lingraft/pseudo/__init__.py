@@ -55,6 +55,8 @@ class Sources:
     lexicon: Lexicon | None = None
     """Words of the source language with their translations."""
     predict: Predict | None = None
+    second_view: Predict | None = None
+    """What the same model says without the language's map and n-grams, where it has some."""
     align: Align | None = None
     drop: Callable[[str], None] = say_nothing
     """Called once for each example that cannot be made, with the reason: reasons are counted, so they name no text."""
