@@ -1,5 +1,7 @@
 """Something of everything that a generator of pseudo-data may use."""
 
+import sys
+
 from lingraft.core.records import PairExample, ParallelPair, Prediction
 from lingraft.data.lexicon import lexicon_of
 from lingraft.pseudo import Sources
@@ -18,6 +20,15 @@ LEXICON = lexicon_of(
         for source, target in (("fast", "yára"), ("fast", "kíákíá"), ("water", "omi"), ("New York", "Niu Yoki"))
     ]
 )
+OPTIONS = {
+    "translation": {
+        "translator": {
+            "name": "command",
+            "command": [sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read().upper())"],
+        }
+    }
+}
+"""Of generators that need some."""
 
 
 def classification_task():

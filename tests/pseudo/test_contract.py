@@ -7,18 +7,24 @@ import pytest
 from lingraft.core.records import GOLD
 from lingraft.pseudo import Sources
 from lingraft.pseudo.generators import Generator, generators
-from pseudo.sources import LABELS, TARGET, classification_sources
+from pseudo.sources import LABELS, OPTIONS, TARGET, classification_sources
+
+
+def built(name):
+    """A generator, with the options that it needs."""
+    return generators.build(name, OPTIONS.get(name))
+
 
 FREE = [
     name
     for name in generators.names()
-    if not generators.build(name).costly and generators.build(name).kinds <= {"classification"}
+    if (name in OPTIONS or not built(name).costly) and (not built(name).kinds or "classification" in built(name).kinds)
 ]
 
 
 def made(name, **changed):
     """What a generator makes of sources that have everything."""
-    return list(generators.build(name).generate(classification_sources(**changed)))
+    return list(built(name).generate(classification_sources(**changed)))
 
 
 @pytest.mark.parametrize("name", FREE)
@@ -44,7 +50,7 @@ def test_the_same_sources_give_the_same_examples_and_another_draw_has_other_ids(
 @pytest.mark.parametrize("name", FREE)
 def test_what_a_generator_needs_are_fields_of_its_sources(name):
     """Without them nothing is promised; with them alone it makes the same."""
-    generator: Generator = generators.build(name)
+    generator: Generator = built(name)
     assert generator.needs <= set(Sources.__dataclass_fields__)
     assert generator.kinds <= {"classification", "span_qa", "tagging", "choice"}
     bare = Sources(task=classification_sources().task, language=TARGET, draw=0)

@@ -176,7 +176,7 @@ def empty_stack(checkpoint: str) -> LayerStack:
         CheckpointError: As :func:`describe_checkpoint`.
     """
     try:
-        with _quiet(), torch.device("meta"):
+        with quiet(), torch.device("meta"):
             config = _configuration(checkpoint)
             return _stacked(config.model_type, _from_config(config))
     except CheckpointError:
@@ -211,7 +211,7 @@ def _load_encoder(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.
     narrow = stored_in_16_bit(files) if mapped else None
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
-        with _quiet():
+        with quiet():
             config = AutoConfig.from_pretrained(folder, **options)
             _refuse_promises(config, files, checkpoint)
             model, info = AutoModel.from_pretrained(
@@ -325,7 +325,7 @@ def _load_tokenizer(folder: Path, checkpoint: str) -> PreTrainedTokenizerBase:
 
     check_tokenizer_files(folder, checkpoint)
     try:
-        with _quiet():
+        with quiet():
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True
             )
@@ -378,7 +378,7 @@ def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, config: dict[str, Any]
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence transformers' progress bars and load reports; what matters of them we check ourselves."""
     from transformers.utils import logging as verbose
 

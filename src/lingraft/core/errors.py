@@ -122,6 +122,10 @@ class RunError(LingraftError):
     """A run folder is in use, unfinished, or belongs to another recipe."""
 
 
+class ServiceError(LingraftError):
+    """A command or an address that a recipe names is absent, or did not answer as it should."""
+
+
 class WriteError(LingraftError):
     """A file could not be written; what was there before is untouched."""
 

@@ -1,0 +1,163 @@
+"""Translation: source examples brought into the language, with their labels.
+
+Texts are translated a sentence at a time, which is what models read best, and every translation is kept on disk, so
+a job that was stopped continues. The answer to a question is carried by marks around it; see
+:mod:`lingraft.pseudo.answer_marks`. Tagged sentences are not translated: their tags would have to find their words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Annotated
+
+from pydantic import Field
+
+from ...core.counted import counted
+from ...core.errors import ConfigError
+from ...core.files import cache_root
+from ...core.records import ChoiceExample, Example, PairExample, SpanExample
+from ...data.languages import display_name
+from ...recipe.settings import Block
+from .. import Sources, Weight
+from ..answer_marks import Marks, is_as_long
+from ..kept_answers import KeptAnswers
+from ..sentences import Place, sentences
+from ..translators import AT_ONCE, Translator, translate_kept, translators
+from . import Generator, generators
+
+TRANSLATION = "translation"
+"""The origin of what is translated."""
+
+WITHOUT_BLANKS = ("Hans", "Hant", "Jpan", "Hani")
+"""Scripts that write none between sentences."""
+
+Pair = Annotated[str, Field(pattern=r"^\S+ \S+$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is translated of an example: texts, each with a piece that stays whole; and what is made of them.
+
+    ``join`` returns why, where nothing can be made.
+    """
+
+    texts: tuple[tuple[str, Place | None], ...]
+    join: Callable[[Sequence[str]], Example | str]
+
+
+@generators.register(TRANSLATION)
+def translation(*, translator: Block, marks: Pair = "[ ]", weight: Weight = 0.5) -> Generator:
+    """Labelled source examples, translated; answers to questions are carried by marks.
+
+    Args:
+        translator: What translates, with its options: `{name: apertium}`; see `lingraft list translators`.
+        marks: What is put before and behind an answer, with a blank between the two.
+        weight: How much each counts, where what people labelled counts 1.
+    """
+    if problems := translators.check(translator.name, translator.options, "translator"):
+        raise ConfigError(problems)
+    chosen: Translator = translators.build(translator.name, translator.options)
+    opening, closing = marks.split(" ")
+    if opening == closing:
+        raise ConfigError([f"marks: expected two different marks, got {marks!r}; e.g. '[ ]'"])
+
+    def generate(sources: Sources) -> Iterator[Example]:
+        source, target = sources.task.source_language, sources.language
+        kept = KeptAnswers(cache_root() / "translations")
+        sources.say(
+            f"translating {counted(len(sources.labelled), sources.task.kind.words.example)} from "
+            f"{display_name(source)} to {display_name(target)}"
+        )
+        queue = iter(sources.labelled)
+        while examples := list(islice(queue, AT_ONCE)):
+            parts = [parts_of(example, target, Marks(opening, closing)) for example in examples]
+            texts = [text for one in parts if not isinstance(one, str) for text in one.texts]
+            whole = iter(_translate(texts, source, target, chosen, kept))
+            for example, one in zip(examples, parts, strict=True):
+                made = one if isinstance(one, str) else one.join(list(islice(whole, len(one.texts))))
+                if isinstance(made, str):
+                    sources.drop(made)
+                else:
+                    place = f"{TRANSLATION}/{sources.draw}/{target}/{example.id}"
+                    yield replace(made, id=place, language=target, origin=TRANSLATION, weight=weight)
+
+    return Generator(
+        generate,
+        needs=frozenset({"labelled"}),
+        kinds=frozenset({"classification", "span_qa", "choice"}),
+        costly=True,
+    )
+
+
+def parts_of(example: Example, language: str, marks: Marks) -> Parts | str:
+    """Return what is translated of an example, or why it cannot be.
+
+    Args:
+        example: With its label.
+        language: Of the translation.
+        marks: For the answer to a question.
+    """
+    match example:
+        case PairExample():
+            return Parts(tuple((text, None) for text in example.texts), lambda texts: _pair(example, texts))
+        case ChoiceExample():
+            return Parts(tuple((text, None) for text in example.texts), lambda texts: _choice(example, texts))
+        case SpanExample() if not example.answers:
+            return Parts(
+                ((example.question, None), (example.context, None)), lambda texts: _question(example, language, texts)
+            )
+        case SpanExample() if marks.occur_in(example.context):
+            return "its context has a mark in it already"
+        case SpanExample():
+            answer = example.answers[0]
+            place = answer.start, answer.start + len(marks.opening + answer.text + marks.closing)
+            return Parts(
+                ((example.question, None), (marks.put(example.context, answer), place)),
+                lambda texts: _answered(example, language, texts, marks),
+            )
+    return "it is of no shape that can be translated"
+
+
+def _pair(example: PairExample, texts: Sequence[str]) -> Example | str:
+    if not all(texts):
+        return "its translation is empty"
+    return replace(example, text_a=texts[0], text_b=texts[1] if len(texts) > 1 else None)
+
+
+def _choice(example: ChoiceExample, texts: Sequence[str]) -> Example | str:
+    if not all(texts):
+        return "its translation is empty"
+    if len(set(texts[1:])) < len(texts) - 1:
+        return "two of its alternatives have the same translation"
+    return replace(example, text=texts[0], alternatives=tuple(texts[1:]))
+
+
+def _question(example: SpanExample, language: str, texts: Sequence[str]) -> SpanExample | str:
+    if not all(texts):
+        return "its translation is empty"
+    return replace(example, question=texts[0], context=texts[1], context_language=language)
+
+
+def _answered(example: SpanExample, language: str, texts: Sequence[str], marks: Marks) -> Example | str:
+    read = marks.read(texts[1])
+    if isinstance(read, str):
+        return read
+    context, answer = read
+    if not is_as_long(answer.text, example.answers[0].text):
+        return "what stands between the marks is far longer or shorter than the answer"
+    made = _question(example, language, (texts[0], context))
+    return made if isinstance(made, str) else replace(made, answers=(answer,))
+
+
+def _translate(
+    texts: Sequence[tuple[str, Place | None]], source: str, target: str, translator: Translator, kept: KeptAnswers
+) -> Iterator[str]:
+    """Yield the translation of each text, put together from those of its sentences."""
+    places = [sentences(text, whole) for text, whole in texts]
+    pieces = [text[start:end] for (text, _), found in zip(texts, places, strict=True) for start, end in found]
+    made = iter(translate_kept(pieces, source, target, translator, kept))
+    blank = "" if target.partition("-")[2].partition("-")[0] in WITHOUT_BLANKS else " "
+    for found in places:
+        yield blank.join(text for text in islice(made, len(found)) if text)

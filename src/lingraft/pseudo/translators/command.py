@@ -1,0 +1,87 @@
+"""Translation by a command of the user's: a text a line goes in, a translation a line comes out."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ...core.counted import counted
+from ...core.errors import ServiceError, one_line, shown
+from . import Translator, translators
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+@translators.register("command")
+def command(*, command: Annotated[list[str], Field(min_length=1)], timeout: Seconds = 600) -> Translator:
+    """Your own command, without a shell: lines in, as many lines out.
+
+    Args:
+        command: Program and arguments; `{source}` and `{target}` in them become the languages.
+        timeout: Seconds that it may take for 64 texts.
+    """
+
+    def filled(source: str, target: str) -> list[str]:
+        return [part.replace("{source}", source).replace("{target}", target) for part in command]
+
+    def translate(texts: Sequence[str], source: str, target: str) -> list[str]:
+        out = filter_text(filled(source, target), "".join(f"{text}\n" for text in texts), timeout)
+        return as_many(out.removesuffix("\n").split("\n"), texts, command[0])
+
+    def identity(source: str, target: str) -> Mapping[str, Any]:
+        return {"translator": "command", "command": filled(source, target)}
+
+    return Translator(translate, identity)
+
+
+def filter_text(command: Sequence[str], text: str, timeout: float) -> str:
+    """Return what a command writes when it reads a text.
+
+    Args:
+        command: Program and arguments.
+        text: What it reads from standard input.
+        timeout: Seconds that it may take.
+
+    Raises:
+        ServiceError: It is not installed, takes too long, fails, or writes no UTF-8.
+    """
+    try:
+        done = subprocess.run(list(command), input=text.encode(), capture_output=True, timeout=timeout, check=False)
+    except FileNotFoundError:
+        raise ServiceError(f"{command[0]}: no such command; install it, or give its whole path") from None
+    except OSError as error:
+        raise ServiceError(f"{command[0]} cannot be started: {error.strerror or error}") from None
+    except subprocess.TimeoutExpired:
+        raise ServiceError(
+            f"{command[0]} had not finished after {timeout:g} seconds; what was translated before is kept, so give it "
+            "more time (`timeout`) and run the same command again"
+        ) from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ServiceError(
+            f"{one_line(' '.join(command), 200)} ended with status {done.returncode}: "
+            f"{one_line(said[-1], 300) if said else 'it said nothing'}"
+        )
+    try:
+        return done.stdout.decode()
+    except UnicodeDecodeError as error:
+        raise ServiceError(
+            f"{command[0]} wrote something that is not UTF-8 (byte {error.start + 1}); make it write UTF-8"
+        ) from None
+
+
+def as_many(translations: list[str], texts: Sequence[str], name: str) -> list[str]:
+    """Return the translations, if there is one for each text.
+
+    Raises:
+        ServiceError: There is not.
+    """
+    if len(translations) == len(texts):
+        return translations
+    raise ServiceError(
+        f"{name} answered {counted(len(texts), 'text')} with {counted(len(translations), 'line')}, the first of them "
+        f"{shown(translations[0])}; it must write exactly one line for each that it reads"
+    )
