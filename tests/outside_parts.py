@@ -30,6 +30,7 @@ from lingraft.model.prompts import Initial, prompts
 from lingraft.pseudo import Sources
 from lingraft.pseudo.generators import Generator as PseudoGenerator
 from lingraft.pseudo.generators import generators
+from lingraft.pseudo.translators import Translator, translators
 from lingraft.results.metrics import Formula, Metric, formulas
 from lingraft.results.pages import Page, pages
 from lingraft.results.run_files import RunFiles
@@ -185,6 +186,15 @@ def echo() -> PseudoGenerator:
             yield replace(shot, id=f"echo/{sources.draw}/{shot.id}", origin="outside_echo", weight=0.1)
 
     return PseudoGenerator(generate, needs=frozenset({"shots"}))
+
+
+@translators.register("outside_backwards")
+def backwards() -> Translator:
+    """Texts from their end."""
+    return Translator(
+        lambda texts, source, target: [text[::-1] for text in texts],
+        lambda source, target: {"translator": "outside_backwards"},
+    )
 
 
 @formulas.register("outside_geometric")
