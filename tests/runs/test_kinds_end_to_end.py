@@ -132,7 +132,7 @@ def world(tmp_path_factory):
 
 
 def recipe(kind, world, checkpoint, output, *overrides, **changes):
-    """A small recipe; mse and word alignment on the pairs."""
+    """A small recipe; mse and both losses on aligned words, one of which holds the source's tokens."""
     fields = {"text": "premise", "alternatives": ["one", "two"], "label": "label", "id": "key"}
     values = {
         "task": {
@@ -146,7 +146,11 @@ def recipe(kind, world, checkpoint, output, *overrides, **changes):
         },
         "backbone": {"checkpoint": str(checkpoint), "max_length": MAX_LENGTH, "text_prefix": "ada "},
         "parallel": {"files": str(world / "pairs.{language}.tsv")},
-        "alignment": [{"name": "mse"}, {"name": "words", "layer": 3}],
+        "alignment": [
+            {"name": "mse"},
+            {"name": "words", "layer": 3},
+            {"name": "contrastive_words", "layer": 2, "anchor": 0.5},
+        ],
     }
     return parse_recipe(values | changes, [*SMALL, f"output_dir={output}", *overrides])
 

@@ -133,6 +133,21 @@ def test_pairs_that_are_not_passed_are_warned_of(checked, world):
     assert not any(told in w for w in checked(parallel=files)[0].warnings)
 
 
+def test_words_that_are_aligned_in_a_language_s_own_parts_are_warned_of(checked, world):
+    """The task's own texts never pass these; shared parts, and losses on sentences, are as they should be."""
+    files, words = {"files": str(world / "pairs.{language}.tsv")}, [{"name": "words"}]
+    own = {"prompt": {"name": "deep", "length": 2, "language_length": 3}, "adapter": None, "parallel": files}
+    shared = own | {"prompt": {"name": "deep", "length": 2, "language_length": 0}}
+
+    def told(*overrides, **changes):
+        return [w for w in checked(overrides, **changes)[0].warnings if "a language's own" in w]
+
+    (warning,) = told(**own, alignment=words)
+    assert "words moves 144 parameters" in warning  # three virtual tokens of width 24 in each of two layers
+    assert told(**shared, alignment=words) == told(**own, alignment=[{"name": "mse"}]) == []
+    assert told("train.max_pairs=0", **own, alignment=words) == []
+
+
 @pytest.mark.parametrize("layer", [0, 1])
 def test_a_loss_on_frozen_states_is_refused(checked, world, layer):
     """At the cut and below it, the embeddings too, there is no gradient."""

@@ -298,6 +298,39 @@ def test_the_source_batch_knows_losses_on_states_only(stack, world, model):
         torch.testing.assert_close(spy.shown[i][0].states.pooled(), (pooled - standardiser.mean) / standardiser.scale)
 
 
+def test_a_source_batch_s_tokens_are_held_to_its_frozen_ones(stack, world, model):
+    """Where a loss on words has an anchor, at its layer: by hand, and its forward pass is counted."""
+    block = {"name": "words", "layer": 2, "anchor": 0.5}
+    terms, free, source = (
+        small_transfer(stack, world, block),
+        small_transfer(stack, world, block | {"anchor": 0}),
+        world[0][0],
+    )
+    visited = {}
+    _, logits = model(source.states, SOURCE, visited)
+    assert free(model, source, visited, logits, None) == [None]
+    (found,) = terms(model, source, visited, logits, None)
+    mean = terms.standardisers[2].mean
+    with torch.no_grad():
+        frozen = at_layer(stack, source.states, 2).tokens[:, 1:-1] - mean
+    ours = visited[2].tokens[:, 1:-1] - mean  # all texts have six tokens
+    torch.testing.assert_close(found, 0.5 * (1 - torch.cosine_similarity(ours, frozen, dim=-1)).mean())
+    assert (terms.source_passes, free.source_passes) == (1, 0)
+    assert found.requires_grad
+
+
+def test_an_anchor_at_the_last_layer_needs_the_frozen_forward_pass(stack, world, model):
+    """The cached pooled state says nothing of tokens."""
+    terms, source, visited = small_transfer(stack, world, {"name": "words", "anchor": 1.0}), world[0][0], {}
+    _, logits = model(source.states, SOURCE, visited)
+    (found,) = terms(model, source, visited, logits, None)
+    with torch.no_grad():
+        frozen = stack.finish(at_layer(stack, source.states, 3).tokens)[:, 1:-1] - terms.standardisers[3].mean
+    ours = visited[3].tokens[:, 1:-1] - terms.standardisers[3].mean
+    torch.testing.assert_close(found, (1 - torch.cosine_similarity(ours, frozen, dim=-1)).mean())
+    assert terms.source_passes == 1
+
+
 def test_rows_without_a_teacher_are_left_out_of_a_source_batch(stack, world, model):
     """Labelled texts that are not regularised are not computed either."""
     spy, source = Spy(stack, world, (2, ())), world[0][0]

@@ -22,7 +22,7 @@ from ..core.records import Example, Trial, as_json
 from ..model.checkpoint import adaptation_path
 from ..recipe.settings import Recipe
 from ..tasks.material import Draw, Materials
-from ..training.alignment import alignment
+from ..training.alignment import names_that_need
 from ..training.alignment.word_aligner import METHOD
 
 MEANING = 2
@@ -93,8 +93,7 @@ def _of_settings_and_data(recipe: Recipe, materials: Materials) -> dict[str, str
     """Return what all trials have in common, the backbone apart."""
     found = {"settings": _digest(deciding_settings(recipe.model_dump(mode="json", by_alias=True)))}
     found["meaning of a training"] = str(MEANING)
-    losses = [alignment.build(block.name, block.options) for block in recipe.alignment]
-    if any("word_alignment" in loss.needs for loss in losses):
+    if names_that_need("word_alignment", recipe.alignment):
         found["way to align words"] = METHOD
     found["development set"] = _of_examples(materials.dev)
     for language, examples in materials.test.items():

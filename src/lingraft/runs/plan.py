@@ -18,6 +18,7 @@ from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, cover
 from ..recipe.settings import Recipe
 from ..results.caveats import is_non_commercial
 from ..tasks.material import Draw, Materials
+from ..training.alignment import names_that_need
 from .checks import gather_checked, refuse_missing_folders, refuse_other_start, resolve_cut
 from .data_quality import describe_classes, describe_limits, warn_of_data
 from .folder import folder_problems, trials_of
@@ -109,6 +110,7 @@ def plan(
         _rows(materials, features, covered),
         lines,
         _warnings(recipe, materials)
+        + _warn_of_own_parts(recipe, work)
         + warn_of_data(materials)
         + describe_limits(materials, features)
         + _coverage_warnings(covered, materials.task.target_languages)
@@ -237,6 +239,20 @@ def _warnings(recipe: Recipe, materials: Materials) -> list[str]:
     if is_non_commercial(materials.task.licence):
         found.append(f"licence of {materials.task.name}: {materials.task.licence}")
     return found
+
+
+def _warn_of_own_parts(recipe: Recipe, work: Workload) -> list[str]:
+    """Say where words are aligned in parts that the source language's texts never pass."""
+    losses = names_that_need("word_alignment", recipe.alignment)
+    aligned = tuple(language for language, pairs in work.materials.draws[0].pairs.items() if pairs)
+    own = work.trained_parameters(aligned) - work.trained_parameters(())
+    if not losses or not own or recipe.train.max_pairs == 0:
+        return []
+    return [
+        f"alignment: {losses[0]} moves {own:,} parameters that are a language's own, too; the source language's texts "
+        "never pass these, so nothing holds them to the task. Where answers are read from tokens leave them out "
+        "(prompt.language_length: 0, adapter.language_width: 0, or the adapter lora)"
+    ]
 
 
 def _coverage_warnings(covered: dict[str, Coverage], targets: Iterable[str]) -> list[str]:

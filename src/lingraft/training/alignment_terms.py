@@ -64,7 +64,10 @@ class AlignmentTerms:
     @property
     def needs_teacher_forward(self) -> bool:
         """Whether the teacher's own states are needed, beyond the cached pooled ones of the last layer."""
-        return self.needs("tokens") or any(term.layer != self.last for term in self.terms)
+        return any(self._needs_forward(term.loss, term.layer) for term in self.terms)
+
+    def _needs_forward(self, loss: AlignmentLoss, layer: int) -> bool:
+        return "tokens" in loss.needs or layer != self.last
 
     @property
     def pair_passes(self) -> int:
@@ -74,7 +77,8 @@ class AlignmentTerms:
     @property
     def source_passes(self) -> int:
         """How often a step's teacher reads the source-language batch, which is compared with itself."""
-        return int(any(not term.loss.needs and term.layer != self.last for term in self.terms))
+        own = ((term.layer, term.loss.of_source) for term in self.terms)
+        return int(any(loss is not None and self._needs_forward(loss, layer) for layer, loss in own))
 
     @property
     def needs_inner_layers(self) -> bool:
@@ -100,18 +104,19 @@ class AlignmentTerms:
         """
         rows = None if bool(batch.has_teacher.all()) else batch.has_teacher.nonzero().squeeze(1)
         # Source regularisation: the source batch is its own translation, so it learns to keep its frozen states.
-        terms = [term for term in self.terms if not (batch.is_source and term.loss.needs)]
+        losses = [term.loss.of_source if batch.is_source else term.loss for term in self.terms]
+        applied = [(loss, term.layer) for loss, term in zip(losses, self.terms, strict=True) if loss is not None]
         beside = _rows(batch.states, rows) if batch.is_source else batch.source
         teacher = {self.last: as_states(batch.teacher if rows is None else batch.teacher[rows], self.last)}
-        if beside is not None and any("tokens" in t.loss.needs or t.layer != self.last for t in terms):
+        if beside is not None and any(self._needs_forward(loss, layer) for loss, layer in applied):
             with torch.no_grad():
                 states: dict[int, States] = {}
                 model.run_layers(beside, batch.language, adapters_enabled=False, visited=states)
             teacher = states
         found: list[Tensor | None] = []
-        for term in self.terms:
-            if term not in terms:
-                found.append(None)  # needs tokens or predictions of a translation
+        for term, loss in zip(self.terms, losses, strict=True):
+            if loss is None:
+                found.append(None)  # it compares words or predictions of a translation, and has no anchor
                 continue
             standardiser, state = self.standardisers[term.layer], _rows(student[term.layer], rows)
             source = View(standardiser(teacher[term.layer]), prefix_tokens=self.prefix_tokens)
@@ -119,9 +124,9 @@ class AlignmentTerms:
             target = View(
                 standardiser(state), logits=own, word_alignment=batch.word_alignment, prefix_tokens=self.prefix_tokens
             )
-            if "predictions" in term.loss.needs and beside is not None:
+            if "predictions" in loss.needs and beside is not None:
                 source = replace(source, logits=predict(beside).detach())
-            found.append(term.loss(source, target))
+            found.append(loss(source, target))
         return found
 
 

@@ -114,6 +114,25 @@ def plain_words(source, target):
     return sum(costs) / len(costs)
 
 
+def plain_contrastive_words(source, target, temperature=0.1):
+    """InfoNCE over all aligned words of the batch, from targets to sources and back, one word at a time."""
+    ours, theirs = plain_tokens(target.states), plain_tokens(source.states)
+    pairs = [(theirs[row][a], ours[row][b]) for row, a, b in target.word_alignment.tolist()]
+    total = 0.0
+    for one, other in ((0, 1), (1, 0)):
+        for i, pair in enumerate(pairs):
+            weights = [math.exp(plain_cosine(pair[one], negative[other]) / temperature) for negative in pairs]
+            total -= math.log(weights[i] / sum(weights))
+    return total / (2 * len(pairs))
+
+
+def plain_distance_from_start(source, target):
+    """Mean of one minus the cosine over content tokens: without the first and the last, where that leaves any."""
+    frozen, ours = ([t[1:-1] or t for t in plain_tokens(side.states)] for side in (source, target))
+    costs = [1 - plain_cosine(a, b) for x, y in zip(ours, frozen, strict=True) for a, b in zip(x, y, strict=True)]
+    return sum(costs) / len(costs)
+
+
 def plain_cka(source, target):
     """One minus |X'Y|² / (|X'X| |Y'Y|) of the centred matrices, as Kornblith et al. write it."""
     x, y = (numpy.array(plain_pooled(side.states)) for side in (source, target))
@@ -165,6 +184,7 @@ REFERENCES = {
     "contrastive": plain_contrastive,
     "prediction": plain_prediction,
     "words": plain_words,
+    "contrastive_words": plain_contrastive_words,
     "cka": plain_cka,
     "mmd": plain_mmd,
     "transport": plain_transport,
@@ -295,7 +315,7 @@ def test_virtual_tokens_are_no_words(name, random_states):
     torch.testing.assert_close(loss(source, view(prompted, target.word_alignment)), loss(source, target))
 
 
-@pytest.mark.parametrize("name", sorted(set(REFERENCES) - {"contrastive", "cka", "mmd", "words"}))
+@pytest.mark.parametrize("name", sorted(set(REFERENCES) - {"contrastive", "cka", "mmd", "words", "contrastive_words"}))
 def test_a_mean_over_pairs_is_that_of_the_pairs_alone(name, random_states):
     """Losses without neighbours do not depend on who else is in the batch."""
     source, target = random_states(5, seed=0), random_states(5, seed=1)
@@ -331,6 +351,7 @@ def test_a_loss_says_what_it_needs():
     assert {name: need for name, need in needs.items() if need} == {
         "prediction": {"predictions"},
         "words": {"tokens", "word_alignment"},
+        "contrastive_words": {"tokens", "word_alignment"},
         "transport": {"tokens"},
     }
 
@@ -356,6 +377,7 @@ def test_contrastive_is_log_of_the_batch_where_all_look_alike(random_states):
     ("name", "options"),
     [
         ("contrastive", {"temperature": 0.5}),
+        ("contrastive_words", {"temperature": 0.5}),
         ("prediction", {"temperature": 1.0}),
         ("mmd", {"multiples": [0.5, 3.0]}),
         ("transport", {"epsilon": 0.2, "iterations": 3}),
@@ -373,6 +395,8 @@ def test_a_loss_takes_its_options(name, options, random_states):
     ("name", "option", "value"),
     [
         ("contrastive", "temperature", 0),
+        ("contrastive_words", "temperature", 0),
+        ("words", "anchor", -1),
         ("contrastive", "temperature", float("nan")),
         ("prediction", "temperature", -1),
         ("mmd", "multiples", []),
@@ -408,14 +432,51 @@ def test_softer_predictions_keep_the_size_of_the_gradient():
     assert sizes[1] == pytest.approx(sizes[0], rel=0.05)
 
 
-def test_no_aligned_words_cost_nothing_and_can_be_differentiated(random_states):
+@pytest.mark.parametrize("name", ["words", "contrastive_words"])
+def test_no_aligned_words_cost_nothing_and_can_be_differentiated(name, random_states):
     """A batch in which nothing was aligned is no reason to stop."""
     source, target = random_states(), random_states(seed=1)
     target.tokens.requires_grad_()
-    value = alignment.build("words")(View(source), View(target, word_alignment=torch.zeros(0, 3, dtype=torch.long)))
+    value = alignment.build(name)(View(source), View(target, word_alignment=torch.zeros(0, 3, dtype=torch.long)))
     value.backward()
     assert value.item() == 0.0
     assert (target.tokens.grad == 0).all()
+
+
+def test_contrastive_words_is_cross_entropy_of_cosines():
+    """Two aligned words in two rows by hand: a right angle between the teachers, each student on its teacher."""
+    teachers = States(torch.eye(2).unsqueeze(1), torch.ones(2, 1, dtype=torch.long), layer=0)
+    aligned = torch.tensor([[0, 0, 0], [1, 0, 0]])
+    loss = alignment.build("contrastive_words", {"temperature": 1.0})
+    value = loss(View(teachers), View(teachers, word_alignment=aligned))
+    assert value.item() == pytest.approx(math.log(1 + math.exp(-1.0)), rel=1e-5)
+    swapped = replace(teachers, tokens=teachers.tokens.flip(0))
+    value = loss(View(teachers), View(swapped, word_alignment=aligned))
+    assert value.item() == pytest.approx(math.log(1 + math.exp(1.0)), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["words", "contrastive_words"])
+def test_an_anchor_holds_each_token_of_the_source_where_it_was(name, random_states):
+    """Content tokens alone, padding left out, times its weight; what does not move costs nothing."""
+    frozen = random_states(5, seed=0)
+    moved = replace(frozen, tokens=frozen.tokens + random_states(5, seed=1).tokens)
+    anchor = alignment.build(name, {"anchor": 2.5}).of_source
+    both = View(frozen), View(moved)
+    assert anchor.needs == {"tokens"}
+    assert anchor(*both).item() == pytest.approx(2.5 * plain_distance_from_start(*both), rel=1e-4)
+    assert anchor(View(frozen), View(frozen)).item() == pytest.approx(0.0, abs=1e-6)
+    moved.tokens.requires_grad_()
+    anchor(View(frozen), View(moved)).backward()
+    assert (moved.tokens.grad[~moved.mask.bool()] == 0).all()
+    assert moved.tokens.grad[:, 1].abs().sum() > 0
+
+
+def test_the_source_s_own_texts_have_the_loss_on_pooled_states_or_an_anchor():
+    """What compares words or predictions of a translation leaves them alone, unless it is told to hold them."""
+    own = {name: alignment.build(name).of_source for name in REFERENCES}
+    pooled = {"mse", "cosine", "contrastive", "cka", "mmd"}
+    assert {name for name, loss in own.items() if loss is not None} == pooled
+    assert all(own[name].compute is not None and not own[name].needs for name in pooled)
 
 
 @settings(deadline=None, max_examples=20)

@@ -8,7 +8,7 @@ beyond the pooled states, so that nothing is computed that no loss of the recipe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ...core.records import States
 from ...core.registry import Registry
+from ...recipe.settings import Block
 
 Need: TypeAlias = Literal["tokens", "predictions", "word_alignment"]
 
@@ -59,10 +60,20 @@ class View:
 
 @dataclass(frozen=True)
 class AlignmentLoss:
-    """What a factory returns: ``compute(source, target)`` is a scalar whose gradient reaches the target only."""
+    """What a factory returns: ``compute(source, target)`` is a scalar whose gradient reaches the target only.
+
+    The source language's own texts are their own translations: a loss on pooled states holds them to their frozen
+    states (source regularisation). One that ``needs`` more has an ``anchor`` for them, or leaves them alone.
+    """
 
     compute: Callable[[View, View], Tensor]
     needs: frozenset[Need] = frozenset()
+    anchor: AlignmentLoss | None = None
+
+    @property
+    def of_source(self) -> AlignmentLoss | None:
+        """The loss of the source language's texts against their own frozen states; None where there is none."""
+        return self.anchor if self.needs else self
 
     def __call__(self, source: View, target: View) -> Tensor:
         """Compute the loss of ``target`` against ``source``, whose gradient is stopped here for every loss.
@@ -78,3 +89,8 @@ class AlignmentLoss:
 
 
 alignment = Registry("lingraft.alignment", "lingraft.training.alignment")
+
+
+def names_that_need(what: Need, blocks: Iterable[Block]) -> list[str]:
+    """Return the names of the losses of a recipe that need ``what``."""
+    return [block.name for block in blocks if what in alignment.build(block.name, block.options).needs]
