@@ -387,7 +387,9 @@ def lingraft(method: str, context: Context) -> tuple[Run, int]:
         train(
             model,
             Steps(steps, recipe.train),
-            Objective(lambda logits, targets, mask: cross_entropy(logits, targets, mask, weights), alignment),
+            Objective(
+                lambda logits, targets, mask, rows: cross_entropy(logits, targets, mask, weights, rows), alignment
+            ),
             hooks=Hooks(advance=lambda progress: ends.append(time.perf_counter())),
         )
         return durations(ends)

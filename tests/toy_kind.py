@@ -98,12 +98,15 @@ def probabilities(scores: Tensor, count: int, steepness: float) -> Tensor:
     return edges[:, :-1] - edges[:, 1:]
 
 
-def rating_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor, *, steepness: float) -> Tensor:
+def rating_loss(
+    logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor, rows: Tensor, *, steepness: float
+) -> Tensor:
     """Weighted negative log-likelihood of the right stars: scores ``[R, 1]`` and classes ``[R]`` to a scalar."""
     known = targets >= 0
     gold = targets[known]
+    counts = weights[gold] * rows[known]
     right = probabilities(logits[known], len(weights), steepness).gather(1, gold[:, None]).squeeze(1)
-    return -(weights[gold] * right.clamp(min=1e-9).log()).sum() / weights[gold].sum().clamp(min=1e-9)
+    return -(counts * right.clamp(min=1e-9).log()).sum() / counts.sum().clamp(min=1e-9)
 
 
 def decode_ratings(

@@ -195,6 +195,32 @@ def test_scores_are_those_of_the_predictions(finished):
         assert score.value == pytest.approx(float(made(sums)))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_translated_source_examples_are_learnt_from(kind, world, tiny_checkpoint, tmp_path):
+    """Words of the target language, with the answers, tags and numbers of what they were made from."""
+    entries = [f"{word}\t{translated(word)}" for word in WORDS[:16]]
+    (tmp_path / f"lexicon.{TARGET}.tsv").write_text("\n".join(entries) + "\n", encoding="utf-8")
+    pseudo = {
+        "generators": [{"name": "word-translation", "weight": 0.5}],
+        "lexicon": str(tmp_path / "lexicon.{language}.tsv"),
+    }
+    folder = run(recipe(kind, world, tiny_checkpoint, tmp_path / "run", pseudo=pseudo))
+    made = list(read_lines(folder / "pseudo.jsonl"))
+    assert len(made) == SIZES["train"]
+    said = {word for row in made for text in (row.get("context"), row.get("text"), *row.get("words", ())) if text
+            for word in text.split()}  # fmt: skip
+    kept = set(WORDS[:16]) if kind == "span_qa" else set()  # words that are questions of the test set are no entries
+    assert said & set(WORDS[16:])
+    assert said - set(WORDS[16:]) <= kept
+    for row in made:
+        assert [row["context"][a["start"] :].startswith(a["text"]) for a in row.get("answers", ())] == [
+            True for _ in row.get("answers", ())
+        ]
+        assert len(row.get("tags", ())) == len(row.get("words", ()))
+    trained = {row["language"] for row in read_lines(folder / "scores.jsonl")}
+    assert trained == {SOURCE, TARGET}
+
+
 def check_span_qa(row):
     """A piece of the context; a question names its answer."""
     assert row["gold"] == [row["text"]]

@@ -284,15 +284,14 @@ def test_cross_entropy_equals_its_definition(batch, classes, seed):
         p = torch.softmax(torch.tensor(row), 0)[target].item()
         total += weights[target].item()
         cost -= weights[target].item() * torch.log(torch.tensor(p)).item()
-    assert cross_entropy(logits, targets, torch.ones(0), weights).item() == pytest.approx(
-        cost / total, rel=1e-4, abs=1e-5
-    )
+    found = cross_entropy(logits, targets, torch.ones(0), weights, torch.ones(batch))
+    assert found.item() == pytest.approx(cost / total, rel=1e-4, abs=1e-5)
 
 
 def test_rows_without_label_have_no_gradient():
     """They take no part in the loss."""
     logits = torch.randn(3, 2, requires_grad=True)
-    cross_entropy(logits, torch.tensor([0, NO_LABEL, 1]), torch.ones(0), torch.ones(2)).backward()
+    cross_entropy(logits, torch.tensor([0, NO_LABEL, 1]), torch.ones(0), torch.ones(2), torch.ones(3)).backward()
     assert (logits.grad[1] == 0).all()
     assert (logits.grad[[0, 2]] != 0).all()
 

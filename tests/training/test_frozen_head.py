@@ -52,7 +52,7 @@ def pool_of(backbone, kind, examples, *, labelled=None, source=True, language="e
     ids = tuple(example.id for example in examples)
     return Pool(
         language, states_of(backbone, kind, examples), ids, frozenset(ids if labelled is None else labelled), {},
-        is_source=source, collate=kind.collate,
+        is_source=source, collate=kind.collate, gold_weight=1.0 if source else TrainSettings().shot_weight,
     )  # fmt: skip
 
 
@@ -78,7 +78,8 @@ def slow_training(backbone, kind, order):
                 final = at_layer(stack, batch.states, stack.num_layers)
                 tokens = stack.finish(final.tokens)
             read = tokens if kind.per_token else (tokens * final.mask[..., None]).sum(1) / final.mask.sum(1)[:, None]
-            losses.append(kind.loss(head(read), batch.targets, final.mask, torch.ones(max(1, len(kind.labels)))))
+            rows = torch.ones(len(final.mask))
+            losses.append(kind.loss(head(read), batch.targets, final.mask, torch.ones(max(1, len(kind.labels))), rows))
             shares.append(int(batch.labelled.sum()) * (1.0 if batch.is_source else wanted.shot_weight))
         loss = sum(share / sum(shares) * one for share, one in zip(shares, losses, strict=True))
         adam.zero_grad()

@@ -41,7 +41,7 @@ def gradient(model, loss):
 
 def step_losses(model, world, terms, step=0):
     """The losses of a step."""
-    return Objective(task_loss, terms, 1.0, 0.2).losses(model, world[step % len(world)])
+    return Objective(task_loss, terms, 1.0).losses(model, world[step % len(world)])
 
 
 def test_cosine_and_ratio_by_hand(model, world, terms):

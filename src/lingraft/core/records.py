@@ -270,7 +270,8 @@ class Batch:
     agree with, where ``has_teacher [B]`` says it has one. For losses that need more of the teacher, ``source``
     holds the states at the cut of the translations of the rows with a teacher, ``[B', S, H]``, and
     ``word_alignment [K, 3]`` which of their words translate each other (row among these, source position, target
-    position). ``is_source`` marks the source language's batch.
+    position). ``is_source`` marks the source language's batch. ``weights [B]`` says how much each row counts in the
+    task loss; all count 1 where it is None.
     """
 
     states: States
@@ -281,6 +282,12 @@ class Batch:
     is_source: bool = False
     source: States | None = None
     word_alignment: Tensor | None = None
+    weights: Tensor | None = None
+
+    @property
+    def row_weights(self) -> Tensor:
+        """How much each row counts: ``[B]``."""
+        return self.teacher.new_ones(len(self.teacher)) if self.weights is None else self.weights
 
     @property
     def labelled(self) -> Tensor:
@@ -297,6 +304,7 @@ class Batch:
             has_teacher=self.has_teacher.to(device),
             source=None if self.source is None else self.source.to(device),
             word_alignment=None if self.word_alignment is None else self.word_alignment.to(device),
+            weights=None if self.weights is None else self.weights.to(device),
         )
 
 

@@ -68,7 +68,7 @@ def read_given(
                 dropped, notes = dropped + leaked, [*notes, note]
         if settings and settings.lexicon:
             with faults:
-                entries[language], leaked, note = _entries(settings.lexicon, source, language, evaluation)
+                entries[language], leaked, note = read_entries(settings.lexicon, source, language, evaluation)
                 dropped, notes = dropped + leaked, [*notes, note]
         if settings and settings.text:
             with faults:
@@ -102,9 +102,23 @@ def _pairs(
     return kept, leaked, note
 
 
-def _entries(
+def read_entries(
     pattern: str, source: str, language: str, evaluation: Sequence[Example]
 ) -> tuple[Sequence[ParallelPair], int, str]:
+    """Read a lexicon.
+
+    Args:
+        pattern: Path with ``{language}`` in it.
+        source: The source language.
+        language: The target language.
+        evaluation: What no entry may be.
+
+    Returns:
+        Its entries, how many were left out because they are evaluated on, and what was read, in a sentence.
+
+    Raises:
+        DataError: The file is missing or faulty.
+    """
     path = locate(pattern, language, Path())
     text = read_parallel(path, source_language=source, target_language=language)
     kept, leaked = remove_overlapping_pairs(text.pairs, evaluation)

@@ -122,11 +122,12 @@ def run_method(method: Method, whole: Recipe) -> None:
 
 
 def with_shared_lexicon(method: Method, whole: Recipe) -> Recipe:
-    """Return the method's recipe, with the folder that a lexicon is mined into: one for all of the same texts."""
+    """Return the method's recipe, with the folder that lexicons and pseudo-data are made in: one for the same texts."""
     own = method.recipe
 
     def decides(recipe: Recipe) -> tuple[object, ...]:
-        return recipe.task, recipe.shots, recipe.parallel, recipe.backbone.checkpoint, recipe.backbone.text_prefix
+        texts = recipe.task, recipe.shots, recipe.parallel, recipe.pseudo
+        return *texts, recipe.backbone.checkpoint, recipe.backbone.text_prefix
 
     folder = whole.output_dir if decides(own) == decides(whole) else whole.output_dir / "mined" / method.name
     return own.model_copy(update={"output_dir": folder})

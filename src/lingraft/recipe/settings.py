@@ -179,6 +179,18 @@ class ParallelSettings(BaseModel):
         return self.generator is not None
 
 
+class PseudoSettings(Settings):
+    """Labelled examples of the target languages that nobody labelled: what makes them, and from what."""
+
+    generators: list[Block] = Field(default=[], max_length=100)
+    """What makes them, e.g. `{name: word-translation, copies: 2, weight: 0.5}`; see `lingraft list generators`."""
+    lexicon: str | None = None
+    """Path with `{language}` in it, formats as `parallel.files`: word pairs, for generators that need them; by default
+    the lexicon of `parallel`."""
+    gold: bool = True
+    """Learn from the source language's labels beside them."""
+
+
 def _named_folder(given: Any) -> Any:
     """Refuse what names no folder; nothing at all would be the working folder."""
     if not isinstance(given, Path) and not (isinstance(given, str) and given.strip()):
@@ -275,6 +287,7 @@ class Recipe(Settings):
     map: Block | None = Block.model_validate({"name": "kernel"})
     freezing: Block = Block.model_validate({"name": "frozen"})
     parallel: ParallelSettings | None = None
+    pseudo: PseudoSettings | None = None
     train: TrainSettings = TrainSettings()
     alignment: list[WeightedBlock] = [WeightedBlock.model_validate({"name": "mse"})]
     cache: CacheSettings = CacheSettings()

@@ -72,6 +72,7 @@ class Language(Model):
     texts: dict[str, Count] = {}
     shots: Count | None = None
     pairs: Count | None = None
+    pseudo: Count | None = None
     truncated: Count | None = None
     tokens: Count | None = None
     unknown_rate: Share = 0.0

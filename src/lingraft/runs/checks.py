@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ..backbones.encoding import usual_cut
@@ -16,14 +17,21 @@ from ..tasks import Task
 from ..tasks.gathering import Mine, gather, mine_nothing
 from ..tasks.material import Materials
 from ..training.alignment import alignment
+from .pseudo_data import preview_pseudo_data
+from .pseudo_needs import refuse_generators
 
 
-def gather_checked(recipe: Recipe, mine: Mine = mine_nothing) -> Materials:
+def gather_checked(
+    recipe: Recipe,
+    mine: Mine = mine_nothing,
+    pseudo: Callable[[Materials, Recipe], Materials] = preview_pseudo_data,
+) -> Materials:
     """Gather what a recipe learns from and is tested on, once its parts are known to suit its task.
 
     Args:
         recipe: The recipe.
         mine: See :func:`lingraft.tasks.gathering.gather`.
+        pseudo: Adds pseudo-data to what was gathered.
 
     Raises:
         LingraftError: See there; or a loss or an adapter does not suit the task.
@@ -31,9 +39,10 @@ def gather_checked(recipe: Recipe, mine: Mine = mine_nothing) -> Materials:
 
     def check(task: Task) -> list[str]:
         _refuse_losses(recipe, task)
+        refuse_generators(recipe, task)
         return _imported_adapters(recipe, task)
 
-    return gather(recipe, check=check, mine=mine)
+    return pseudo(gather(recipe, check=check, mine=mine), recipe)
 
 
 def _refuse_losses(recipe: Recipe, task: Task) -> None:

@@ -59,6 +59,7 @@ def data_card(
             "shots": 0 if source else max(len(draw.shots[code]) for draw in materials.draws),
             "pairs": len(pairs),
             "made": sum(pair[1].origin != GOLD for pair in pairs),
+            "pseudo": len(first.pseudo.get(code, ())),
             "truncated": sum(f.truncated > 0 for f in found),
             "tokens": tokens,
             "unknown_rate": covered.unknown_rate,

@@ -36,7 +36,7 @@ GROWS = ("seeds", "seeds.", "shots.k", "shots.k.", "shots.draws")
 
 OF_BACKBONE = ("backbone", "tokenizer", "precision")
 
-LATER = ("shots.folds", "parallel.augmentation.inflections")
+LATER = ("shots.folds", "parallel.augmentation.inflections", "pseudo")
 """Settings that there were not from the first; where none is given, or they are off, they are left out, for older
 trials know none."""
 
@@ -173,6 +173,8 @@ def _of_draw(draw: Draw) -> dict[str, str]:
         found[f"shots of {language}"] = _of_examples(shots)
     for language, pairs in draw.pairs.items():
         found[f"pairs of {language}"] = _of_examples([example for pair in pairs for example in pair])
+    for language, made in draw.pseudo.items():
+        found[f"pseudo-data of {language}"] = _of_examples(made)
     return found
 
 

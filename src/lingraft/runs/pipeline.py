@@ -29,6 +29,8 @@ from .growth import set_aside
 from .identity import note_identity, refuse_changed, trial_identities
 from .mined_lexicon import mined_before
 from .preparation import prepare
+from .pseudo_data import NAME as PSEUDO
+from .pseudo_data import read_pseudo_data
 from .retention import retention
 from .state_picture import picture_states
 from .summary import summarise, verify_in_fresh_process
@@ -120,5 +122,10 @@ def _refuse_incomplete(folder: Path, trials: Sequence[Trial]) -> None:
 
 
 def _as_before(recipe: Recipe) -> Materials:
-    """Gather what a finished run would read now; its mined lexicon is in its folder, so no backbone is needed."""
-    return gather_checked(recipe, lambda materials: mined_before(materials, recipe.output_dir))
+    """Gather what a finished run would read now; what it mined and made is in its folder, so no backbone is needed."""
+    folder = recipe.output_dir
+    return gather_checked(
+        recipe,
+        lambda materials: mined_before(materials, folder),
+        lambda materials, recipe: read_pseudo_data(materials, recipe, folder / PSEUDO),
+    )

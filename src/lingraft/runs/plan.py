@@ -234,7 +234,8 @@ def _warnings(recipe: Recipe, materials: Materials) -> list[str]:
         found.append("train.max_pairs is 0, so nothing is aligned; leave it out, or set `alignment: []`")
     for draw in materials.draws[:1]:
         for language, pairs in draw.pairs.items():
-            if not pairs and not draw.shots[language] and language not in materials.unlabelled:
+            labelled = draw.shots[language] or recipe.pseudo
+            if not pairs and not labelled and language not in materials.unlabelled:
                 found.append(f"{language}: neither pairs nor shots, so only the task part will be trained for it")
     if is_non_commercial(materials.task.licence):
         found.append(f"licence of {materials.task.name}: {materials.task.licence}")

@@ -26,6 +26,8 @@ from .data_card import data_card
 from .identity import precision_of
 from .mined_lexicon import mined_entries
 from .needs import refuse_too_large
+from .pseudo_data import NAME as PSEUDO
+from .pseudo_data import make_pseudo_data
 from .workload import Workload
 
 
@@ -43,7 +45,10 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any]
     def mine(materials: Materials) -> dict[str, list[ParallelPair]]:
         return mined_entries(materials, *backbone_there(), recipe.output_dir, reporter.say)
 
-    materials = gather_checked(recipe, mine)
+    def make(materials: Materials, recipe: Recipe) -> Materials:
+        return make_pseudo_data(materials, recipe, recipe.output_dir / PSEUDO, reporter.say)
+
+    materials = gather_checked(recipe, mine, make)
     if is_non_commercial(materials.task.licence):
         reporter.say(f"the data of {materials.task.name} may not be used commercially: {materials.task.licence}")
     for sentence in materials.unscored:

@@ -61,7 +61,8 @@ def without_fold(draw: Draw, fold: Fold, task: Task) -> Draw:
     held = [example for examples in fold.values() for example in examples]
     ids = {code: {example.id for example in examples} for code, examples in fold.items()}
     same = {identity_of(example) for example in held}
-    groups = {example.group for example in held} if task.parallel else set[str]()
+    held_groups = {example.group for example in held}  # what was made of an example has its group
+    groups = held_groups if task.parallel else set[str]()
     texts = {strip_blanks(text) for example in held for text in example.texts}
 
     def kept(examples: Iterable[Example], code: str) -> tuple[Example, ...]:
@@ -80,6 +81,9 @@ def without_fold(draw: Draw, fold: Fold, task: Task) -> Draw:
         labelled=kept(draw.labelled, task.source_language),
         shots={code: kept(shots, code) for code, shots in draw.shots.items()},
         pairs={code: tuple(filter(apart, pairs)) for code, pairs in draw.pairs.items()},
+        pseudo={
+            code: tuple(e for e in kept(made, code) if e.group not in held_groups) for code, made in draw.pseudo.items()
+        },
         folds=(),
     )
 

@@ -30,6 +30,8 @@ class Draw:
     labelled: tuple[Example, ...]
     shots: Mapping[str, tuple[Example, ...]]
     pairs: Mapping[str, tuple[Pair, ...]]
+    pseudo: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
+    """Labelled examples that nobody labelled, by target language; see :mod:`lingraft.pseudo`."""
     folds: tuple[Fold, ...] = ()
     """In which the labels of languages without a test set are cross-validated."""
 
@@ -37,7 +39,7 @@ class Draw:
         """Return everything of one language that this draw learns from, what is labelled last."""
         if language == source:
             return [*(pair[0] for pairs in self.pairs.values() for pair in pairs), *self.labelled]
-        return [*(pair[1] for pair in self.pairs[language]), *self.shots[language]]
+        return [*(pair[1] for pair in self.pairs[language]), *self.pseudo.get(language, ()), *self.shots[language]]
 
 
 @dataclass(frozen=True)

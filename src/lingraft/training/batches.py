@@ -65,6 +65,8 @@ class Pool:
     state ``[H]`` of those that have one (``[rows, H]``, one for each of several rows). Where a loss needs
     more of the teacher, ``source`` are the source language's states, ``translations`` the id of each
     pair's source side and ``word_alignments`` the aligned words ``[K, 2]`` (source position, target position).
+
+    In the task loss an example counts ``weights[id]`` or, where people labelled it, ``gold_weight``.
     """
 
     language: str
@@ -77,6 +79,8 @@ class Pool:
     translations: Mapping[str, str] = field(default_factory=dict)
     word_alignments: Mapping[str, Tensor] = field(default_factory=dict)
     collate: Callable[[Sequence[Target | None], int], Tensor] = collate_classes
+    weights: Mapping[str, float] = field(default_factory=dict)
+    gold_weight: float = 1.0
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -123,6 +127,7 @@ class Pool:
             is_source=self.is_source,
             source=beside,
             word_alignment=torch.cat(aligned) if aligned else None,
+            weights=torch.tensor([self.weights.get(i, self.gold_weight) for i in ids]),
         ).to(device)
 
     def _teacher_state(self, row: int) -> Tensor:

@@ -151,24 +151,24 @@ def _fit_map(read: Read, head: nn.Module, texts: LanguageTexts, context: Context
     return fitted
 
 
-def states_of_shots(read: Read, head: nn.Module, pool: Pool, draw: Draw, context: Context) -> Tensor:
-    """Return pooled states of a language's shots, ``[S, H]``; mapped, where there is a map, by fits that left them out.
+def states_of_labelled(read: Read, head: nn.Module, pool: Pool, draw: Draw, context: Context) -> Tensor:
+    """Return pooled states of a language's labelled texts, ``[S, H]``; mapped, if it has a map, by fits without them.
 
     Args:
         read: Reads texts with the network as it is.
         head: Says what a map is kept of.
         pool: Of the language.
-        draw: Pairs and shots.
+        draw: Pairs, shots and pseudo-data.
         context: What all trials share.
     """
-    shots = list(pool.targets)
-    states = read(pool.encoded, shots, pool.language)
+    labelled = list(pool.targets)
+    states = read(pool.encoded, labelled, pool.language)
     texts = texts_of(draw, pool.language, context.materials, context.recipe)
     if not texts or not texts.mapped:
         return states
-    known = {example.id: example for example in draw.shots[pool.language]}
+    known = {e.id: e for e in (*draw.shots[pool.language], *draw.pseudo.get(pool.language, ()))}
     fitted = _fit_map(read, head, texts, context)
-    return _left_out_states(fitted, [known[shot] for shot in shots], states, texts)
+    return _left_out_states(fitted, [known[i] for i in labelled], states, texts)
 
 
 def _left_out_states(fitted: FittedMap, examples: Sequence[Example], pooled: Tensor, texts: LanguageTexts) -> Tensor:

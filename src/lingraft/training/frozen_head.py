@@ -88,10 +88,7 @@ def train_frozen_head(
     train(
         model,
         replace(order, settings=order.settings.model_copy(update=rate)),
-        Objective(
-            lambda logits, labels, mask: kind.loss(logits, labels, mask, ones),
-            shot_weight=order.settings.shot_weight,
-        ),
+        Objective(lambda logits, labels, mask, rows: kind.loss(logits, labels, mask, ones, rows)),
         hooks=Hooks(advance=advance),
     )
     finish(model)
@@ -119,7 +116,4 @@ def is_trained(kind: Kind, settings: TrainSettings) -> bool:
 
 def keep_labelled(pools: Sequence[Pool]) -> tuple[Pool, ...]:
     """Keep of each pool the texts that have a label, without teachers; pools with nothing left are left out."""
-    return tuple(
-        Pool(pool.language, pool.encoded, ids=known, labelled=pool.labelled, teacher={}, collate=pool.collate)
-        for pool, known in only_labelled(pools)
-    )
+    return tuple(replace(pool, ids=known, teacher={}) for pool, known in only_labelled(pools))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..tasks.kinds import Kind
 from ..tasks.kinds.classification import class_weights
 from ..tasks.material import Materials
 from .batches import Order, Pool
-from .ensembling import Read, states_of_shots
+from .ensembling import Read, states_of_labelled
 from .evaluation import validation
 from .frozen_head import Before, from_logistic_head, head_settings, is_trained, keep_labelled, train_frozen_head
 from .pools import Context, TrialPools
@@ -81,14 +82,15 @@ def logistic_head(
     """
     materials, pools = context.materials, context.pools
     labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
+    weights = [pool.weights.get(i, 1.0 if pool is source else shot_weight) for pool, known in labelled for i in known]
+    states = torch.cat([pool.encoded.pooled(list(known)) for pool, known in labelled])
     dev = pools[materials.task.source_language, "dev"]
     return fit_head(
-        Labelled(torch.cat([pool.encoded.pooled(list(known)) for pool, known in labelled]), _classes(labelled)),
+        Labelled(states, _classes(labelled), weights),
         Labelled(dev.pooled([example.id for example in materials.dev]), _dev_targets(materials)),
         standardiser=standardiser,
         classes=len(materials.task.labels),
         balanced=False,
-        weights=[1.0 if pool is source else shot_weight for pool, known in labelled for _ in known],
         calibrated=True,
     )
 
@@ -121,9 +123,10 @@ def retrain_last_layer(read: Read, model: Network, pools: TrialPools, context: C
 
 
 def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Context) -> LinearHead:
-    """Fit a head to states of all labels of the draw; those of shots are mapped, where their language has a map.
+    """Fit a head to states of all labels of the draw; those of a target language are mapped, where it has a map.
 
-    How much a mapped shot counts is chosen by cross-validation on the shots themselves.
+    How much a mapped shot counts is chosen by cross-validation on the shots themselves; what nobody labelled has its
+    own weight.
 
     Args:
         read: Reads texts with the network as it is: frozen, or adapted.
@@ -134,11 +137,20 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
     materials, train = context.materials, context.recipe.train
     language, source = materials.task.source_language, pools.source
     dev = read(context.pools[language, "dev"], [example.id for example in materials.dev], language)
-    shots = [
-        Labelled(states_of_shots(read, head, pool, pools.draw, context), _classes([(pool, pool.targets)]))
-        for pool in pools.targets
-        if pool.labelled
-    ]
+    shots, own = list[Labelled](), list[Labelled]()
+    if source.labelled:
+        states = read(source.encoded, list(source.targets), language)
+        own.append(Labelled(states, _classes([(source, source.targets)])))
+    for pool in pools.targets:
+        if pool.labelled:
+            labelled = Labelled(
+                states_of_labelled(read, head, pool, pools.draw, context),
+                _classes([(pool, pool.targets)]),
+                [pool.weights.get(i, 1.0) for i in pool.targets],
+            )
+            made = [i in pool.weights for i in pool.targets]
+            own.append(select(labelled, [row for row, is_made in enumerate(made) if is_made]))
+            shots.append(select(labelled, [row for row, is_made in enumerate(made) if not is_made]))
     fit = partial(
         fit_head,
         dev=Labelled(dev, _dev_targets(materials)),
@@ -148,16 +160,16 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
         strengths=STRENGTHS if train.last_layer_strength is None else (train.last_layer_strength,),
         calibrated=True,
     )
-    own = Labelled(read(source.encoded, list(source.targets), language), _classes([(source, source.targets)]))
-    alone = fit(own)
-    if not shots:
+    known, count = join(own), sum(len(one.targets) for one in shots)
+    alone = fit(known)
+    if not count:
         return alone
     fit, weight = partial(fit, strengths=(alone.strength,)), train.shot_weight
     if context.recipe.map:
         group = {example.id: example.group for examples in pools.draw.shots.values() for example in examples}
-        groups = [group[shot] for pool in pools.targets for shot in pool.targets]
-        weight = choose_shot_weight(fit, own, join(shots), groups)
-    return fit(join([own, *shots]), weights=_weights(own, shots, weight))
+        groups = [group[shot] for pool in pools.targets for shot in pool.targets if shot not in pool.weights]
+        weight = choose_shot_weight(fit, known, join(shots), groups)
+    return fit(join([known, _weighed(join(shots), weight)]))
 
 
 def choose_shot_weight(
@@ -167,7 +179,7 @@ def choose_shot_weight(
 
     Args:
         fit: As :func:`lingraft.model.heads.linear.fit_head`, with all but the examples and their ``weights``.
-        source: Labelled source-language examples.
+        source: Labelled source-language examples, and what else has a weight of its own.
         shots: Those of all target languages.
         groups: Of the shots; translations of each other have the same, and are held out together.
     """
@@ -180,7 +192,7 @@ def choose_shot_weight(
         total = 0.0
         for known, held_out in folds:
             seen, asked = select(shots, known), select(shots, held_out)
-            head = fit(join([source, seen]), weights=_weights(source, [seen], weight))
+            head = fit(join([source, _weighed(seen, weight)]))
             logits, targets = head.logits(asked.pooled), torch.tensor(asked.targets)
             total += nn.functional.cross_entropy(logits, targets, reduction="sum").item()
         return total
@@ -188,8 +200,8 @@ def choose_shot_weight(
     return min(SHOT_WEIGHTS, key=loss) if folds else SHOT_WEIGHTS[0]
 
 
-def _weights(source: Labelled, shots: Sequence[Labelled], weight: float) -> list[float]:
-    return [1.0] * len(source.targets) + [weight for one in shots for _ in one.targets]
+def _weighed(labelled: Labelled, weight: float) -> Labelled:
+    return replace(labelled, weights=[weight] * len(labelled.targets))
 
 
 def choose_threshold(model: Network, context: Context) -> None:

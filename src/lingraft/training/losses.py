@@ -14,8 +14,8 @@ from ..core.records import Batch, States
 from ..model.network import GraftedModel, Network
 from .alignment_terms import AlignmentTerms
 
-TaskLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Logits ``[B, C]`` (or ``[B, T, C]``), targets ``[B, ...]`` and mask ``[B, T]`` to a scalar."""
+TaskLoss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Logits ``[B, C]`` (or ``[B, T, C]``), targets ``[B, ...]``, mask ``[B, T]``, weights of rows ``[B]`` to a scalar."""
 
 
 class PredictionTeacher(Protocol):
@@ -52,13 +52,11 @@ class Objective:
         source_weight: Source regularisation: the source language's batch is compared with its own frozen states
             with this share of the alignment losses (self-distillation), so that the space in which the target
             is aligned stays where it is.
-        shot_weight: How much a labelled target example counts, where a source example counts 1.
     """
 
     task_loss: TaskLoss
     alignment: AlignmentTerms | None = None
     source_weight: float = 1.0
-    shot_weight: float = 1.0
 
     def losses(self, model: Network, batches: Sequence[Batch], teacher: PredictionTeacher | None = None) -> Losses:
         """Compute the losses of one step's batches.
@@ -77,8 +75,9 @@ class Objective:
             final, logits = model(*given) if visited is None else model(*given, visited)
             labelled = batch.labelled
             if labelled.any():
-                task_terms.append(self.task_loss(logits, batch.targets, batch.states.mask))
-                counts.append(int(labelled.sum()) * (1.0 if batch.is_source else self.shot_weight))
+                rows = batch.row_weights
+                task_terms.append(self.task_loss(logits, batch.targets, batch.states.mask, rows))
+                counts.append(float(rows[labelled].sum()))
             weight = self.source_weight if batch.is_source else 1.0
             if alignment is None or not weight or not batch.has_teacher.any():
                 continue

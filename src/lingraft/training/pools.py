@@ -96,11 +96,12 @@ def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
     task, pools = context.materials.task, context.pools
     english = pools[task.source_language, "learn"]
     labelled = [example.id for example in draw.labelled]
+    pseudo = context.recipe.pseudo
     source = Pool(
         language=task.source_language,
         encoded=english,
         ids=tuple(labelled),
-        labelled=frozenset(labelled),
+        labelled=frozenset(labelled if pseudo is None or pseudo.gold else ()),
         collate=task.kind.collate,
         teacher=_own_states(english, labelled),
         is_source=True,
@@ -116,6 +117,8 @@ def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
                 labelled=learnt.labelled,
                 collate=task.kind.collate,
                 teacher={pair[1].id: vector for pair, vector in zip(learnt.pairs, teacher, strict=True)},
+                weights={example.id: example.weight for example in learnt.pseudo},
+                gold_weight=context.recipe.train.shot_weight,
             )
         )
     return source, targets
@@ -128,16 +131,18 @@ class Learnt:
     language: str
     pairs: tuple[Pair, ...]
     shots: tuple[Example, ...]
+    pseudo: tuple[Example, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids that are learnt from once an epoch: target sides of pairs, then shots that are none."""
-        return tuple(dict.fromkeys([*(pair[1].id for pair in self.pairs), *(shot.id for shot in self.shots)]))
+        """The ids that are learnt from once an epoch: target sides of pairs, then what has labels and is none."""
+        labelled = (example.id for example in (*self.shots, *self.pseudo))
+        return tuple(dict.fromkeys([*(pair[1].id for pair in self.pairs), *labelled]))
 
     @property
     def labelled(self) -> frozenset[str]:
         """The ids whose label is known here."""
-        return frozenset(shot.id for shot in self.shots)
+        return frozenset(example.id for example in (*self.shots, *self.pseudo))
 
 
 def learnt_languages(draw: Draw, task: Task, max_pairs: int | None) -> list[Learnt]:
@@ -146,10 +151,10 @@ def learnt_languages(draw: Draw, task: Task, max_pairs: int | None) -> list[Lear
     These alone get parts of their own; the others are read with the task's.
     """
     found = [
-        Learnt(language, pairs_to_learn(draw, language, max_pairs), draw.shots[language])
+        Learnt(language, pairs_to_learn(draw, language, max_pairs), draw.shots[language], draw.pseudo.get(language, ()))
         for language in task.target_languages
     ]
-    return [learnt for learnt in found if learnt.pairs or learnt.shots]
+    return [learnt for learnt in found if learnt.ids]
 
 
 def _own_states(encoded: Encoded, ids: Sequence[str]) -> dict[str, Tensor]:

@@ -152,10 +152,9 @@ def _train(
         targets = tuple(with_translations(pool, pools.draw, alignment, context) for pool in targets)
     order = Order(pools.source, targets, recipe.train, pools.trial.seed, context.device)
     objective = Objective(
-        task_loss=lambda logits, labels, mask: kind.loss(logits, labels, mask, weights),
+        task_loss=lambda logits, labels, mask, rows: kind.loss(logits, labels, mask, weights, rows),
         alignment=alignment,
         source_weight=recipe.train.source_regularisation,
-        shot_weight=recipe.train.shot_weight,
     )
     with reporter.task(f"training {pools.trial.name}", order.steps) as advance:
         if state:

@@ -31,7 +31,7 @@ def words(feature):
 
 def loss(logits, targets):
     """The loss of rows with these scores."""
-    return choice_cross_entropy(logits, targets, torch.ones(len(logits), 1), NOTHING)
+    return choice_cross_entropy(logits, targets, torch.ones(len(logits), 1), NOTHING, torch.ones(len(logits)))
 
 
 # ---- Rows ------------------------------------------------------------------------------------------

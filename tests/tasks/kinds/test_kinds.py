@@ -3,11 +3,12 @@
 from dataclasses import asdict, replace
 
 import pytest
+import torch
 
 from lingraft.core.errors import CheckpointError, DataError
 from lingraft.core.records import ChoiceExample, PairExample, SpanExample, TaggedExample
 from lingraft.results.words import Words, words_of
-from lingraft.tasks.kinds import kind_of, kinds
+from lingraft.tasks.kinds import NO_LABEL, kind_of, kinds
 from lingraft.tasks.kinds.items import Asked
 
 LABELS = {"classification": ("no", "yes"), "tagging": ("B-PER", "O"), "span_qa": (), "choice": ()}
@@ -47,6 +48,35 @@ def test_an_item_becomes_an_example_of_the_kind(name):
     assert found == READ[name]
     assert type(found) is kind.example
     assert all(column in SAID[name] for column in kind.item_columns)
+
+
+TARGETS = {
+    "classification": [1, 0, None],
+    "tagging": [(0, NO_LABEL, 1), (1, 1, 0), None],
+    "span_qa": [(0, 2), (1, 1), None],
+    "choice": [(0, 1), (1, 0), (0, 0), (1, 1), None],  # two items of two alternatives
+}
+
+
+@pytest.mark.parametrize("name", kinds.names())
+def test_what_counts_twice_is_learnt_from_like_two(name):
+    """The loss of rows with weights is that of as many copies; rows without a target take no part."""
+    kind, targets = built(name), TARGETS[name]
+    example = 2 if name == "choice" else 1
+    rows, first = len(targets), list(range(example))
+    shape = (rows, 3, kind.outputs) if kind.per_token else (rows, kind.outputs)
+    logits = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    counts = torch.tensor([3.0] * example + [1.0] * example + [9.0] * (rows - 2 * example))
+    copies = [*first, *first, *range(rows)]
+
+    def loss(chosen, counts):
+        """Of some of the rows."""
+        collated = kind.collate([targets[row] for row in chosen], 3)
+        return kind.loss(logits[chosen], collated, torch.ones(len(chosen), 3), torch.ones(len(kind.labels)), counts)
+
+    found = loss(list(range(rows)), counts)
+    torch.testing.assert_close(found, loss(copies, torch.ones(len(copies))))
+    assert not torch.isclose(found, loss(list(range(rows)), torch.ones(rows)))
 
 
 @pytest.mark.parametrize("name", kinds.names())

@@ -296,7 +296,7 @@ def test_the_loss_is_the_mean_of_two_cross_entropies():
         for side in (0, 1):
             exponentials = [math.exp(x) for x in logits[row, :length, side].tolist()]
             parts.append(-math.log(exponentials[int(targets[row, side])] / sum(exponentials)))
-    loss = KIND.loss(logits, targets, mask, torch.ones(0))
+    loss = KIND.loss(logits, targets, mask, torch.ones(0), torch.ones(3))
     assert loss.item() == pytest.approx(sum(parts) / 4, rel=1e-5)
     loss.backward()
     assert torch.isfinite(logits.grad).all()
@@ -306,7 +306,7 @@ def test_the_loss_is_the_mean_of_two_cross_entropies():
 def test_no_known_target_is_no_loss():
     """Zero, with a gradient of zero."""
     logits = torch.randn(2, 4, 2, requires_grad=True)
-    loss = KIND.loss(logits, KIND.collate([None, None], 4), torch.ones(2, 4), torch.ones(0))
+    loss = KIND.loss(logits, KIND.collate([None, None], 4), torch.ones(2, 4), torch.ones(0), torch.ones(2))
     loss.backward()
     assert loss.item() == logits.grad.abs().sum().item() == 0.0
 

@@ -215,17 +215,18 @@ def test_loss_is_the_weighted_mean_over_first_pieces():
     targets = collate_tags([(NO_LABEL, 2, 4, 4), None, (0, NO_LABEL)], 4)
     weights = torch.tensor([0.5, 1.0, 2.0, 1.0, 0.25])
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 0, 0]])
-    found = tag_cross_entropy(logits, targets, mask, weights)
+    found = tag_cross_entropy(logits, targets, mask, weights, torch.ones(3))
     assert found.item() == pytest.approx(plain_loss(logits, targets, weights), rel=1e-5)
     logits[mask == 0] = float("nan")
-    assert tag_cross_entropy(logits, targets, mask, weights).item() == found.item()
+    assert tag_cross_entropy(logits, targets, mask, weights, torch.ones(3)).item() == found.item()
 
 
 @pytest.mark.parametrize("target", [None, (0, 4, NO_LABEL)], ids=["nothing known", "something"])
 def test_gradients_are_finite(target):
     """Also where nothing has a target, and the loss is 0."""
     logits = (torch.randn(2, 3, 5) * 1e3).requires_grad_()
-    loss = tag_cross_entropy(logits, collate_tags([target, None], 3), torch.ones(2, 3), torch.ones(5))
+    targets = collate_tags([target, None], 3)
+    loss = tag_cross_entropy(logits, targets, torch.ones(2, 3), torch.ones(5), torch.ones(2))
     loss.backward()
     assert loss.isfinite()
     assert logits.grad.isfinite().all()

@@ -77,21 +77,31 @@ class LinearHead:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pooled states ``[N, H]`` with their classes."""
+    """Pooled states ``[N, H]`` with their classes, and how much each counts; all alike where there are no weights."""
 
     pooled: Tensor
     targets: list[int]
+    weights: Sequence[float] = ()
+
+    @property
+    def counts(self) -> list[float]:
+        """How much each counts."""
+        return list(self.weights) or [1.0] * len(self.targets)
 
 
 def join(parts: Sequence[Labelled]) -> Labelled:
     """Put several one after the other."""
-    return Labelled(torch.cat([one.pooled for one in parts]), [target for one in parts for target in one.targets])
+    return Labelled(
+        torch.cat([one.pooled for one in parts]),
+        [target for one in parts for target in one.targets],
+        [count for one in parts for count in one.counts],
+    )
 
 
 def select(labelled: Labelled, rows: Iterable[int]) -> Labelled:
     """Return some rows, in their order."""
-    chosen = [int(row) for row in rows]
-    return Labelled(labelled.pooled[chosen], [labelled.targets[row] for row in chosen])
+    chosen, counts = [int(row) for row in rows], labelled.counts
+    return Labelled(labelled.pooled[chosen], [labelled.targets[row] for row in chosen], [counts[row] for row in chosen])
 
 
 def fit_head(
@@ -102,19 +112,17 @@ def fit_head(
     classes: int,
     balanced: bool,
     strengths: Sequence[float] = STRENGTHS,
-    weights: Sequence[float] | None = None,
     calibrated: bool = False,
 ) -> LinearHead:
     """Fit on ``train``, choosing the strength by log-loss on ``dev``.
 
     Args:
-        train: Labelled examples, target shots included.
+        train: Labelled examples, those of target languages included.
         dev: The source language's development set.
         standardiser: Centres and scales the states, so that a strength means the same for any backbone.
         classes: ``C``.
         balanced: Weigh classes by inverse frequency.
         strengths: Values of scikit-learn's ``C`` to choose from.
-        weights: Of the training examples; 1 by default.
         calibrated: Divide the logits by the temperature that is best on ``dev``.
     """
     from sklearn.exceptions import ConvergenceWarning
@@ -128,7 +136,7 @@ def fit_head(
         model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced" if balanced else None)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(features, train.targets, sample_weight=weights)
+            model.fit(features, train.targets, sample_weight=train.counts)
         loss = log_loss(dev.targets, model.predict_proba(dev_features), labels=range(classes))
         fitted.append((loss, strength, model))
     _, strength, model = min(fitted, key=lambda found: found[:2])

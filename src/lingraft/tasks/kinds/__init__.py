@@ -71,9 +71,9 @@ class Kind:
     Any kind reads a :class:`PairExample` without a label as plain text, as parallel sentences come."""
     collate: Callable[[Sequence[Target | None], int], Tensor]
     """Targets of ``R`` rows, and ``T``, to a tensor ``[R, ...]``; ``NO_LABEL`` where none is known."""
-    loss: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-    """Logits ``[R, C]`` or ``[R, T, C]``, targets, mask ``[R, T]`` and class weights ``[len(labels)]`` to a scalar: a
-    mean over what has a target."""
+    loss: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+    """Logits ``[R, C]`` or ``[R, T, C]``, targets, mask ``[R, T]``, class weights ``[len(labels)]`` and weights of the
+    rows ``[R]`` to a scalar: a weighted mean over what has a target."""
     decode: Callable[[Sequence[Example], Sequence[Features], Sequence[Tensor]], list[Prediction]]
     """Examples, all their rows in order, and the logits of each row (``[C]``, or ``[T_row, C]`` of its real tokens) to
     one prediction for each example, in order, under the example's language."""

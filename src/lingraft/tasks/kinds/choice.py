@@ -98,7 +98,7 @@ def collate_alternatives(targets: Sequence[Target | None], length: int) -> Tenso
     return torch.tensor([target if isinstance(target, tuple) else (NO_LABEL, NO_LABEL) for target in targets])
 
 
-def choice_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+def choice_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
     """Return cross-entropy of the right alternative among those of its item.
 
     Args:
@@ -106,9 +106,10 @@ def choice_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights:
         targets: ``[R, 2]``, see :func:`collate_alternatives`.
         mask: ``[R, T]``, not needed.
         weights: ``[0]``, not needed: there are no classes.
+        rows: Weights of the rows, ``[R]``; those of an item are the same.
 
     Returns:
-        The mean over items whose answer is known; 0 if there is none.
+        The weighted mean over items whose answer is known; 0 if there is none.
     """
     known = targets[:, 0] != NO_LABEL
     part, right = targets[known].unbind(-1)
@@ -116,7 +117,9 @@ def choice_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights:
     item = (part == 0).cumsum(0) - 1
     table = _side_by_side(scores, item, part)  # [I, A]
     chosen = right == 1
-    loss: Tensor = (table.logsumexp(-1)[item[chosen]] - scores[chosen]).sum() / chosen.sum().clamp(min=1)
+    counts = rows[known][chosen]
+    losses = table.logsumexp(-1)[item[chosen]] - scores[chosen]
+    loss: Tensor = (counts * losses).sum() / counts.sum().clamp(min=torch.finfo(counts.dtype).tiny)
     return loss
 
 

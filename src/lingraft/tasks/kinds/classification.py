@@ -78,16 +78,20 @@ def collate_classes(targets: Sequence[Any], length: int) -> Tensor:
     return torch.tensor([NO_LABEL if target is None else target for target in targets])
 
 
-def cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
-    """Return class-weighted cross-entropy: ``[R, C]``, ``[R]`` (``NO_LABEL`` left out), ``[C]`` to a scalar.
+def cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
+    """Return weighted cross-entropy: ``[R, C]``, ``[R]`` (``NO_LABEL`` left out), ``[C]``, ``[R]`` to a scalar.
 
     Args:
         logits: ``[R, C]``.
         targets: ``[R]``, ``NO_LABEL`` where not known.
         mask: Not looked at.
         weights: Of the classes, ``[C]``.
+        rows: Weights of the rows, ``[R]``.
     """
-    return F.cross_entropy(logits, targets, weight=weights, ignore_index=NO_LABEL)
+    known = targets != NO_LABEL
+    counts = weights[targets[known]] * rows[known]
+    losses = F.cross_entropy(logits[known], targets[known], reduction="none")
+    return (counts * losses).sum() / counts.sum()
 
 
 def decode_labels(

@@ -293,7 +293,7 @@ def collate_spans(targets: Sequence[Target | None], length: int) -> Tensor:
     return torch.tensor([(NO_LABEL, NO_LABEL) if target is None else target for target in targets]).view(-1, 2)
 
 
-def span_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+def span_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
     """Average the two cross-entropies over the tokens: ``[R, T, 2]``, ``[R, 2]``, mask ``[R, T]`` to a scalar.
 
     Rows without a target are left out; ``weights`` are those of classes, of which there are none.
@@ -303,12 +303,14 @@ def span_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) ->
         targets: ``[R, 2]``, ``NO_LABEL`` where not known.
         mask: ``[R, T]``.
         weights: Not looked at.
+        rows: Weights of the rows, ``[R]``.
     """
     known = targets[:, 0] != NO_LABEL
     if not known.any():
         return logits.sum() * 0.0
     scores = logits[known].masked_fill(mask[known].unsqueeze(-1) == 0, -torch.inf)  # [K, T, 2]
-    return F.cross_entropy(scores, targets[known])  # tokens are the classes; over both positions of all rows
+    losses = F.cross_entropy(scores, targets[known], reduction="none").mean(1)  # tokens are the classes
+    return (rows[known] * losses).sum() / rows[known].sum()
 
 
 # ---- From logits to answers ----------------------------------------------------------------------------

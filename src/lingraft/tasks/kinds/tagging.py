@@ -222,22 +222,24 @@ def collate_tags(targets: Sequence[Target | None], length: int) -> Tensor:
     return collated
 
 
-def tag_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
-    """Return class-weighted cross-entropy over first pieces.
+def tag_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
+    """Return weighted cross-entropy over first pieces.
 
     Args:
         logits: ``[R, T, C]``.
         targets: ``[R, T]``, ``NO_LABEL`` where there is nothing to learn, padding included.
         mask: ``[R, T]``; not needed, as padding has no target.
         weights: ``[C]``.
+        rows: Weights of the rows, ``[R]``.
 
     Returns:
         The weighted mean; 0 where nothing has a target (a sentence whose tags are all unseen).
     """
     known = targets != NO_LABEL
     gold = targets[known]  # [K]
-    total = F.cross_entropy(logits[known], gold, weight=weights, reduction="sum")
-    return total / weights[gold].sum().clamp(min=torch.finfo(weights.dtype).tiny)
+    counts = weights[gold] * rows[:, None].expand_as(targets)[known]
+    total = (counts * F.cross_entropy(logits[known], gold, reduction="none")).sum()
+    return total / counts.sum().clamp(min=torch.finfo(counts.dtype).tiny)
 
 
 # ---- Rows to tags ----------------------------------------------------------------------------------

@@ -1,0 +1,100 @@
+"""Pseudo-data on disk: ``NAME.jsonl`` with an example a line, ``NAME.json`` with what was made of what.
+
+Each language and draw is a lot, made and kept by itself, so what was stopped goes on with the next lot. The examples
+of a lot have a digest in the second file, which is written last: what is not in it is not finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..core.errors import RunError
+from ..core.files import read_lines, read_object, write_json, write_lines
+from ..core.json_text import to_json
+from ..core.records import Example, as_json, from_json
+from ..core.shots import Shots
+from .making import Made
+
+FORMAT = 1
+
+
+class Lot(NamedTuple):
+    """What is made together: for a language in a draw; ``k`` where shots were asked for, of which there are others."""
+
+    language: str
+    draw: int
+    k: Shots | None = None
+
+
+def write_lots(path: Path, lots: Mapping[Lot, Made]) -> None:
+    """Write all lots, examples first.
+
+    Args:
+        path: Of the examples, with the suffix ``.jsonl``.
+        lots: What was made, in order.
+    """
+    rows = {lot: [_row(lot, example) for example in made.examples] for lot, made in lots.items()}
+    write_lines(path, [row for own in rows.values() for row in own])
+    about = [_about(lot, made) | {"digest": _digest(rows[lot])} for lot, made in lots.items()]
+    write_json(path.with_suffix(".json"), {"format": FORMAT, "lots": about})
+
+
+def read_lots(path: Path, example: type[Example]) -> dict[Lot, Made]:
+    """Read the lots that are finished; none where there is no file.
+
+    Args:
+        path: Of the examples.
+        example: What each of them is.
+
+    Raises:
+        RunError: A lot is not what was written.
+    """
+    about = read_object(path.with_suffix(".json")).get("lots", [])
+    if not about:
+        return {}
+    rows: dict[Lot, list[dict[str, Any]]] = {}
+    for row in read_lines(path):
+        rows.setdefault(_lot(row), []).append(row)
+    found = {}
+    for one in about:
+        lot = _lot(one)
+        if _digest(rows.get(lot, [])) != one.get("digest"):
+            raise RunError(
+                f"{path}: what was made for {lot.language} in draw {lot.draw} is not there any more as it was made; to "
+                f"learn from your own version, name a copy of it in pseudo.files; or delete {path}, and it is made anew"
+            )
+        examples = tuple(_example(row, example, path) for row in rows.get(lot, []))
+        found[lot] = Made(examples, Counter(one.get("dropped", {})))
+    return found
+
+
+def _row(lot: Lot, example: Example) -> dict[str, Any]:
+    return as_json(example) | _named(lot)
+
+
+def _named(lot: Lot) -> dict[str, Any]:
+    return {"draw": lot.draw} | ({} if lot.k is None else {"k": lot.k})
+
+
+def _lot(row: Mapping[str, Any]) -> Lot:
+    return Lot(str(row.get("language")), int(row.get("draw", 0)), row.get("k"))
+
+
+def _about(lot: Lot, made: Made) -> dict[str, Any]:
+    counts = Counter(example.origin for example in made.examples)
+    return {"language": lot.language, **_named(lot), "made": dict(counts), "dropped": dict(made.dropped)}
+
+
+def _example(row: Mapping[str, Any], example: type[Example], path: Path) -> Example:
+    try:
+        return from_json({key: value for key, value in row.items() if key not in ("draw", "k")}, example)
+    except ValueError as error:
+        raise RunError(f"{path}: {row.get('id')!r} is no example of this task: {error}; delete the file") from None
+
+
+def _digest(rows: Sequence[Mapping[str, Any]]) -> str:
+    return hashlib.sha256("".join(to_json(row) + "\n" for row in rows).encode()).hexdigest()

@@ -1,0 +1,172 @@
+"""The pseudo-data of a run: made once for each language and draw, and kept in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..core.counted import counted
+from ..core.records import Example
+from ..data.leakage import identity_of
+from ..data.lexicon import Lexicon, lexicon_of
+from ..data.parallel_inputs import read_entries
+from ..pseudo import Sources, say_nothing
+from ..pseudo.generators import Generator, generators
+from ..pseudo.kept import Lot, read_lots, write_lots
+from ..pseudo.making import Made, make
+from ..recipe.settings import Recipe
+from ..tasks.material import Draw, Materials
+
+NAME = "pseudo.jsonl"
+"""The file in a run's folder; what was made of what is beside it, in ``pseudo.json``."""
+
+
+def make_pseudo_data(
+    materials: Materials, recipe: Recipe, path: Path, say: Callable[[str], None] = say_nothing
+) -> Materials:
+    """Return materials with their pseudo-data, which are made where they are not kept already.
+
+    Args:
+        materials: What was gathered.
+        recipe: Whose ``pseudo`` block says what makes them.
+        path: Where they are kept.
+        say: Told what is made.
+    """
+    if recipe.pseudo is None:
+        return materials
+    built, maker = build_generators(recipe), _Maker(materials, recipe)
+    found = read_lots(path, materials.task.kind.example)
+    for lot, draw in lots_of(materials, built):
+        if lot not in found:
+            say(f"making pseudo-data for {lot.language}, draw {lot.draw}")
+            found[lot] = maker.make(lot, draw, built, say)
+            write_lots(path, found)
+    return _with_lots(materials, found, built, maker.notes)
+
+
+def read_pseudo_data(materials: Materials, recipe: Recipe, path: Path) -> Materials:
+    """Return materials with the pseudo-data that a run has made, which are kept; nothing is made."""
+    if recipe.pseudo is None:
+        return materials
+    return _with_lots(materials, read_lots(path, materials.task.kind.example), build_generators(recipe), ())
+
+
+def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
+    """Return materials with the pseudo-data that take neither a model nor a service to make, in memory."""
+    if recipe.pseudo is None:
+        return materials
+    built, maker = build_generators(recipe), _Maker(materials, recipe)
+    cheap = [generator for generator in built if not generator.costly]
+    found = {lot: maker.make(lot, draw, cheap, say_nothing) for lot, draw in lots_of(materials, built)}
+    waits = [
+        f"pseudo-data by {block.name} are made in the run, and not counted here"
+        for block, generator in zip(recipe.pseudo.generators, built, strict=True)
+        if generator.costly
+    ]
+    return _with_lots(materials, found, built, (*maker.notes, *waits))
+
+
+def build_generators(recipe: Recipe) -> list[Generator]:
+    """Return the generators of a recipe, in its order."""
+    blocks = recipe.pseudo.generators if recipe.pseudo else []
+    return [generators.build(block.name, block.options) for block in blocks]
+
+
+def lots_of(materials: Materials, built: Sequence[Generator]) -> Iterator[tuple[Lot, Draw]]:
+    """Yield what is made together, each with a draw that it is made for; shots make a difference only if asked for."""
+    by_shots, seen = any("shots" in generator.needs for generator in built), set[Lot]()
+    for draw in materials.draws:
+        for language in materials.task.target_languages:
+            lot = _lot_of(draw, language, by_shots)
+            if lot not in seen:
+                seen.add(lot)
+                yield lot, draw
+
+
+def _lot_of(draw: Draw, language: str, by_shots: bool) -> Lot:
+    return Lot(language, draw.draw, draw.k if by_shots else None)
+
+
+class _Maker:
+    """Makes lots, from what they share: evaluation texts and lexicons."""
+
+    def __init__(self, materials: Materials, recipe: Recipe) -> None:
+        self.materials = materials
+        evaluation = [*materials.dev, *(example for examples in materials.test.values() for example in examples)]
+        self.forbidden = {identity_of(example) for example in evaluation}
+        self.lexicons, self.notes = _read_lexicons(materials, recipe, evaluation)
+
+    def make(self, lot: Lot, draw: Draw, built: Sequence[Generator], say: Callable[[str], None]) -> Made:
+        """Make a lot."""
+        sources = Sources(
+            task=self.materials.task,
+            language=lot.language,
+            draw=lot.draw,
+            labelled=draw.labelled,
+            pairs=draw.pairs[lot.language],
+            shots=draw.shots[lot.language],
+            texts=self.materials.unlabelled.get(lot.language, ()),
+            lexicon=self.lexicons.get(lot.language),
+            say=say,
+        )
+        where = "/".join(str(part) for part in lot if part is not None)
+        return make(built, sources, self.forbidden, where)
+
+
+def lexicon_pattern(recipe: Recipe) -> str | None:
+    """Return where the lexicons are that generators use; None where the recipe names none."""
+    named = recipe.pseudo.lexicon if recipe.pseudo else None
+    return named or (recipe.parallel.lexicon if recipe.parallel else None)
+
+
+def _read_lexicons(
+    materials: Materials, recipe: Recipe, evaluation: Sequence[Example]
+) -> tuple[dict[str, Lexicon], tuple[str, ...]]:
+    """Return the lexicon of each target language, and what was read."""
+    pattern, found, notes = lexicon_pattern(recipe), dict[str, Lexicon](), list[str]()
+    if pattern is None:
+        return {}, ()
+    for language in materials.task.target_languages:
+        entries, _, note = read_entries(pattern, materials.task.source_language, language, evaluation)
+        found[language] = lexicon_of(entries)
+        notes += [note] if recipe.parallel is None or recipe.parallel.lexicon != pattern else []
+    return found, tuple(notes)
+
+
+def _with_lots(
+    materials: Materials, lots: Mapping[Lot, Made], built: Sequence[Generator], notes: Sequence[str]
+) -> Materials:
+    """Return materials whose draws have their lots, with what is told of them."""
+    by_shots = any("shots" in generator.needs for generator in built)
+    draws, told = list[Draw](), dict[Lot, str]()
+    for draw in materials.draws:
+        pseudo = {}
+        for language in materials.task.target_languages:
+            lot = _lot_of(draw, language, by_shots)
+            if lot in lots:
+                pseudo[language] = lots[lot].examples
+                told[lot] = describe_lot(lot, lots[lot])
+        draws.append(replace(draw, pseudo=pseudo))
+    first = [sentence for lot, sentence in told.items() if lot.draw == 0]
+    return replace(materials, draws=tuple(draws), notes=(*materials.notes, *notes, *first))
+
+
+def describe_lot(lot: Lot, made: Made) -> str:
+    """Say what was made for a language, and what was not."""
+    origins: dict[str, list[Example]] = {}
+    for example in made.examples:
+        origins.setdefault(example.origin, []).append(example)
+    counts = [
+        f"{counted(len(examples), 'example')} by {origin}, of weight {_mean_weight(examples):.2g}"
+        for origin, examples in origins.items()
+    ]
+    line = f"{lot.language}: pseudo-data: {', '.join(counts) or 'none'}"
+    if made.dropped:
+        reasons = "; ".join(f"{reason}: {count:,}" for reason, count in made.dropped.most_common())
+        line += f" ({made.dropped.total():,} not made or left out: {reasons})"
+    return line
+
+
+def _mean_weight(examples: Sequence[Example]) -> float:
+    return sum(example.weight for example in examples) / len(examples)

@@ -1,0 +1,55 @@
+"""What generators of pseudo-data need, and where a recipe says it: found missing before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ..core.errors import ConfigError
+from ..recipe.settings import Recipe
+from ..tasks import Task
+from .pseudo_data import build_generators, lexicon_pattern
+
+Need = tuple[Callable[[Recipe], object], str]
+
+NEEDS: dict[str, Need] = {
+    "lexicon": (lexicon_pattern, "a lexicon; name its files in pseudo.lexicon (or parallel.lexicon)"),
+    "pairs": (
+        lambda recipe: recipe.parallel and (recipe.parallel.files or recipe.parallel.from_),
+        "translations; name them in parallel.files, or say parallel.from: task",
+    ),
+    "shots": (lambda recipe: any(k != 0 for k in recipe.shots.ks), "labelled examples of the language; set shots.k"),
+    "texts": (
+        lambda recipe: recipe.parallel and recipe.parallel.text,
+        "text of the language; name it in parallel.text",
+    ),
+}
+"""Fields of :class:`lingraft.pseudo.Sources` that not every recipe fills: whether this one does, and how to."""
+
+
+def refuse_generators(recipe: Recipe, task: Task) -> None:
+    """Refuse generators that make nothing for this kind of task, or lack what they are made from.
+
+    Raises:
+        ConfigError: There are some; with all that is wrong of them.
+    """
+    if problems := list(_problems(recipe, task)):
+        raise ConfigError(problems)
+
+
+def _problems(recipe: Recipe, task: Task) -> Iterator[str]:
+    if recipe.pseudo is None:
+        return
+    if not task.target_languages:
+        yield "pseudo: is made for target languages, of which the task has none; leave it out"
+        return
+    blocks = zip(recipe.pseudo.generators, build_generators(recipe), strict=True)
+    for number, (block, generator) in enumerate(blocks):
+        path = f"pseudo.generators.{number}: {block.name}"
+        if generator.kinds and task.kind.name not in generator.kinds:
+            yield f"{path} makes examples of {' and '.join(sorted(generator.kinds))}; {task.name} is {task.kind.name}"
+        for what in sorted(generator.needs & NEEDS.keys()):
+            given, said = NEEDS[what]
+            if not given(recipe):
+                yield f"{path} needs {said}"
+        for what in sorted(generator.needs - NEEDS.keys() - {"labelled"}):
+            yield f"{path} needs {what}, which a run does not give to generators"

@@ -1,0 +1,173 @@
+"""Pseudo-data in a run: made once, kept, learnt from with their weights, and never evaluation texts."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from invented import SOURCE, TARGET, TRANSLATION, world_recipe, write_world
+from lingraft.core.errors import ConfigError, RunError
+from lingraft.core.files import read_lines, read_object
+from lingraft.core.records import Trial
+from lingraft.recipe.parsing import read_recipe
+from lingraft.runs.checks import gather_checked
+from lingraft.runs.plan import plan
+from lingraft.runs.preparation import prepare
+from lingraft.training.pools import learning_pools
+from quick_run import QUIET, Stopping, differing, run
+
+SMALL = [
+    *("train.num_train_epochs=3", "train.batch_size=8", "train.learning_rate=1e-2", "seeds=[1]", "device=cpu"),
+    *("prompt.name=deep", "prompt.length=2", "prompt.language_length=1"),
+    *("adapter.name=bottleneck", "adapter.width=4", "adapter.language_width=2"),
+]
+WORD_TRANSLATION = {"name": "word-translation", "weight": 0.5}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """The invented tables, and a lexicon of half of the words, all of whose entries but one are right."""
+    folder = write_world(tmp_path_factory.mktemp("world"))
+    entries = [f"{source}\t{target}" for source, target in TRANSLATION.items()]
+    (folder / f"lexicon.{TARGET}.tsv").write_text("\n".join(entries) + "\n", encoding="utf-8")
+    return folder
+
+
+def recipe(world, checkpoint, output, *overrides, pseudo=(), only=None):
+    """A small recipe that learns from word-translated examples, without pairs."""
+    lexicon = str(world / "lexicon.{language}.tsv")
+    block = None if pseudo is None else {"generators": [WORD_TRANSLATION], "lexicon": lexicon} | dict(pseudo)
+    return world_recipe(
+        world,
+        [*SMALL, f"output_dir={output}", *overrides],
+        backbone={"checkpoint": str(checkpoint), "max_length": 32},
+        pseudo=only or block,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(world, tiny_checkpoint, tmp_path_factory):
+    """A run of 0 shots and 1."""
+    return run(recipe(world, tiny_checkpoint, tmp_path_factory.mktemp("runs") / "run", "shots.k=[0,1]"))
+
+
+def test_what_is_made_is_kept_with_its_counts(finished):
+    """Every word is translated: each source example has one text of the target, which counts half."""
+    rows, about = list(read_lines(finished / "pseudo.jsonl")), read_object(finished / "pseudo.json")
+    assert len(rows) == 24
+    assert {(row["language"], row["origin"], row["weight"], row["draw"]) for row in rows} == {
+        (TARGET, "word-translation", 0.5, 0)
+    }
+    assert set(TRANSLATION.values()) >= {word for row in rows for word in row["text_a"].split()}
+    assert [lot["made"] for lot in about["lots"]] == [{"word-translation": 24}]  # for both numbers of shots
+    assert read_object(finished / "data.json")["languages"][TARGET]["pseudo"] == 24
+
+
+def test_a_finished_run_knows_what_it_made_and_refuses_another_version_of_it(finished, tmp_path):
+    """Nothing is made again; an example that was taken away is missed."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    text = (folder / "recipe.yaml").read_text(encoding="utf-8").replace(str(finished), str(folder))
+    (folder / "recipe.yaml").write_text(text, encoding="utf-8")
+    wanted = recipe_of(folder)
+    before = (folder / "pseudo.jsonl").read_bytes()
+    assert run(wanted) == folder
+    assert (folder / "pseudo.jsonl").read_bytes() == before
+    (folder / "pseudo.jsonl").write_bytes(before.partition(b"\n")[2])
+    with pytest.raises(RunError, match=r"what was made for yor-Latn in draw 0 is not there any more"):
+        run(wanted)
+
+
+def recipe_of(folder):
+    """The recipe that lies in a run's folder."""
+    return read_recipe(folder / "recipe.yaml")
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_a_stopped_run_equals_an_uninterrupted_one(world, tiny_checkpoint, tmp_path, step):
+    """In every file, what was made among them."""
+    whole = run(recipe(world, tiny_checkpoint, tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe(world, tiny_checkpoint, tmp_path / "parts"), reporter=Stopping(step), save_every=-1.0)
+    assert differing(whole, run(recipe(world, tiny_checkpoint, tmp_path / "parts"))) == []
+
+
+def test_what_is_made_is_learnt_from_by_its_weight_and_shots_by_theirs(world, tiny_checkpoint, tmp_path):
+    """In the pool of the language both have labels; without gold labels the source language has none."""
+    context, _, _ = prepare(recipe(world, tiny_checkpoint, tmp_path / "run", "shots.k=2"), QUIET)
+    (draw,) = context.materials.draws
+    source, (target,) = learning_pools(draw, context)
+    assert len(draw.pseudo[TARGET]) == len(target.weights) == 24
+    assert len(target.labelled) == 24 + 6
+    batch = target.batch(target.ids, context.device)
+    shots = {example.id for example in draw.shots[TARGET]}
+    assert batch.weights.tolist() == pytest.approx([0.2 if i in shots else 0.5 for i in target.ids])
+    assert bool(batch.labelled.all())
+    assert source.batch(source.ids, context.device).weights.tolist() == [1.0] * 24
+    alone = replace(
+        context, recipe=recipe(world, tiny_checkpoint, tmp_path / "run", "shots.k=2", pseudo={"gold": False})
+    )
+    without, _ = learning_pools(draw, alone)
+    assert (without.ids, without.labelled) == (source.ids, frozenset())
+
+
+@pytest.mark.parametrize("changes", [["train.num_train_epochs=0"], []], ids=["closed form", "trained"])
+def test_labelled_words_of_the_language_are_learnt(world, tiny_checkpoint, tmp_path, changes):
+    """Unknown words otherwise: with translated examples alone the topics are told, without them they are guessed."""
+    strong = {"generators": [WORD_TRANSLATION | {"weight": 1.0}], "gold": False}
+    scores = {}
+    for name, wanted in {
+        "with": recipe(world, tiny_checkpoint, tmp_path / "with", *changes, pseudo=strong),
+        "without": recipe(world, tiny_checkpoint, tmp_path / "without", *changes, pseudo=None),
+    }.items():
+        rows = read_lines(run(wanted) / "scores.jsonl")
+        scores[name] = {row["method"]: row["value"] for row in rows if row["language"] == TARGET}
+    assert scores["with"]["lingraft"] > scores["without"]["lingraft"] + 0.1
+    assert scores["with"]["frozen-head"] > scores["without"]["frozen-head"]
+
+
+def test_texts_that_are_evaluated_on_are_not_made(world, tiny_checkpoint, tmp_path):
+    """A source example whose translation is a test text is left out, and counted."""
+    folder = write_world(tmp_path, train=24)
+    test = (folder / f"{TARGET}.test.csv").read_text(encoding="utf-8")
+    lines = (folder / f"{SOURCE}.train.csv").read_text(encoding="utf-8").splitlines()
+    text = " ".join(TRANSLATION[word] for word in lines[1].split(",")[1].split())
+    (folder / f"{TARGET}.test.csv").write_text(f"{test}extra,{text},bird\n", encoding="utf-8")
+    shutil.copy(world / f"lexicon.{TARGET}.tsv", folder)
+    found = gather_checked(recipe(folder, tiny_checkpoint, tmp_path / "run"))
+    assert len(found.draws[0].pseudo[TARGET]) == 23
+    assert [note for note in found.notes if "pseudo-data" in note] == [
+        "yor-Latn: pseudo-data: 23 examples by word-translation, of weight 0.5 (1 not made or left out: it is an "
+        "evaluation text: 1)"
+    ]
+
+
+def test_a_check_counts_what_a_run_makes(world, tiny_checkpoint, tmp_path):
+    """It writes nothing, and says the same; the trial's steps are those of the run."""
+    found = plan(recipe(world, tiny_checkpoint, tmp_path / "run"))
+    assert "yor-Latn: pseudo-data: 24 examples by word-translation, of weight 0.5" in found.lines
+    assert not (tmp_path / "run").exists()
+    assert not any("neither pairs nor shots" in line for line in found.warnings)
+    folder = run(recipe(world, tiny_checkpoint, tmp_path / "run"))
+    (trial,) = found.work.trials
+    assert trial.steps == list(read_lines(folder / "training.jsonl"))[-1]["step"]
+    assert trial.trial == Trial(0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"generators": [WORD_TRANSLATION]}, "pseudo.generators.0: word-translation needs a lexicon"),
+        ({"generators": []}, "pseudo: needs `generators`"),
+        ({"generators": [{"name": "word-translations"}]}, "did you mean 'word-translation'"),
+        (
+            {"generators": [{"name": "word-translation", "weight": 0}]},
+            "pseudo.generators.0.weight: Input should be greater than 0",
+        ),
+    ],
+)
+def test_a_recipe_that_cannot_make_any_is_refused(world, tiny_checkpoint, tmp_path, changes, said):
+    """Before anything is read."""
+    with pytest.raises(ConfigError) as caught:
+        gather_checked(recipe(world, tiny_checkpoint, tmp_path / "run", only=changes))
+    assert said in str(caught.value)
