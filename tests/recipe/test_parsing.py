@@ -458,7 +458,9 @@ def test_a_lexicon_means_code_switching():
     """A resolved recipe says what makes the copies, with its options; where there are none, nothing is said."""
     parallel = {"lexicon": "words.{language}.tsv"}
     values = {"task": {"name": "cldr_names", "target_languages": ["yor-Latn"]}, "parallel": parallel}
-    assert parse_recipe(values).model_dump()["parallel"]["augmentation"] == {"name": "code-switching", "ratio": 0.5}
+    assert parse_recipe(values).model_dump()["parallel"]["augmentation"] == {
+        "name": "code-switching", "ratio": 0.5, "inflections": False,
+    }  # fmt: skip
     assert parse_recipe(values | {"parallel": {"from": "task"}}).parallel.augmentation is None
 
 
