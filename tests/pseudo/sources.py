@@ -21,12 +21,13 @@ LEXICON = lexicon_of(
     ]
 )
 OPTIONS = {
+    "templates": {"templates": [{"text": "omi {what}", "label": "nature"}], "words": {"what": ["yára", "pọ̀"]}},
     "translation": {
         "translator": {
             "name": "command",
             "command": [sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read().upper())"],
         }
-    }
+    },
 }
 """Of generators that need some."""
 

@@ -56,7 +56,7 @@ def lexicon_of(*sources: Iterable[ParallelPair]) -> Lexicon:
     for source in sources:
         found: dict[Words, dict[str, str]] = {}
         for pair in source:
-            words = tuple(normalise(word) for word, _, _ in _words(pair.source))
+            words = tuple(normalise(word) for word, _, _ in placed_words(pair.source))
             short = 0 < len(words) <= MAX_WORDS and 0 < len(pair.target.split()) <= MAX_WORDS
             if short and normalise(pair.source) != normalise(pair.target):
                 found.setdefault(words, {}).setdefault(normalise(pair.target), pair.target.strip())
@@ -84,7 +84,7 @@ def matches(
         allowed: Whether an entry may be found from one character to another (exclusive); a shorter one may be where
             a longer one may not.
     """
-    words = [(normalise(word), start, end) for word, start, end in _words(text)]
+    words = [(normalise(word), start, end) for word, start, end in placed_words(text)]
     found, at = [], 0
     while at < len(words):
         for length in range(min(lexicon.longest, len(words) - at), 0, -1):
@@ -111,19 +111,19 @@ def _entry(words: Words, lexicon: Lexicon, *, inflected: bool) -> Words | None:
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text, without punctuation."""
-    return [word for word, _, _ in _words(text)]
+    return [word for word, _, _ in placed_words(text)]
 
 
 def known_share(texts: Iterable[str], lexicon: Lexicon) -> float:
     """Return the share of the words of ``texts`` that are part of an entry."""
     words = known = 0
     for text in texts:
-        words += sum(1 for _ in _words(text))
+        words += sum(1 for _ in placed_words(text))
         known += sum(len(match.words) for match in matches(text, lexicon))
     return known / max(1, words)
 
 
-def _words(text: str) -> Iterator[tuple[str, int, int]]:
+def placed_words(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield words with their places: letters, marks and digits, joined by apostrophes and hyphens."""
     for found in _pattern().finditer(text):
         yield found.group(), found.start(), found.end()
