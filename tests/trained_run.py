@@ -14,6 +14,7 @@ from lingraft.runs.folder import trials_of
 from lingraft.runs.preparation import encode_all, tokenise
 from lingraft.tasks.gathering import gather
 from lingraft.tasks.material import Materials
+from lingraft.training.legs import as_trained
 from lingraft.training.pools import Context, Pools
 from lingraft.training.trial import run_trial
 
@@ -54,4 +55,4 @@ def trained_run(world, backbone, folder, *overrides, cut=1, **changes) -> Traine
     context = Context(recipe, materials, backbone, cut, pools, CPU)
     for trial in trials_of(recipe):
         run_trial(trial, folder, context, reporter)
-    return TrainedRun(folder, recipe, materials, backbone, pools)
+    return TrainedRun(folder, recipe, materials, backbone, as_trained(context).pools)

@@ -15,7 +15,7 @@ from lingraft.backbones.walk import states_at
 from lingraft.core.errors import ConfigError
 from lingraft.core.records import IDS
 from lingraft.model.checkpoint import load_adaptation, save_adaptation
-from lingraft.model.freezing import Phase, describe_phase, freezing, of_layers, phase_at, unfrozen_names
+from lingraft.model.freezing import Phase, WholeDepth, describe_phase, freezing, of_layers, phase_at, unfrozen_names
 from small_training import (
     CPU,
     EPOCHS,
@@ -38,6 +38,7 @@ EVERY = [
     ("gradual", {"layers": 2}),
     ("head_first", {"share": 0.5, "layers": 1}),
     ("biases_and_norms", {"layers": 2}),
+    ("frozen_then_lora", {"share": 0.5}),
 ]
 every_strategy = pytest.mark.parametrize(("name", "options"), EVERY, ids=lambda value: str(value))
 
@@ -84,6 +85,7 @@ def test_a_strategy_cuts_below_all_that_it_unfreezes(stack, name, options):
         ("gradual", {"layers": 2}, [(0, (), False), (1 / 3, (2,), False), (2 / 3, (1, 2), False)]),
         ("head_first", {"share": 0.4, "layers": 1}, [(0, (), True), (0.4, (2,), False)]),
         ("head_first", {}, [(0, (), True), (0.25, (), False)]),
+        ("frozen_then_lora", {}, [(0, (), False)]),
     ],
 )
 def test_schedules_by_hand(stack, name, options, expected):
@@ -121,6 +123,14 @@ def test_phases_follow_one_another(layers, total, share):
         assert all(phase.start * total <= step for step, phase in enumerate(found))
         begun = [(phase, p) for step, phase in enumerate(found) for p in phases if p.start * total <= step]
         assert all(p.start <= phase.start for phase, p in begun)
+
+
+@given(st.integers(2, 10_000), st.floats(1e-6, 1, exclude_max=True))
+def test_the_whole_depth_has_some_of_the_epochs(epochs, share):
+    """As many as its share says, to half an epoch; yet one at least, and never all."""
+    found = WholeDepth(share, 0.3, 8).epochs_of(epochs)
+    assert 1 <= found < epochs
+    assert abs(found - min(max(share * epochs, 1), epochs - 1)) <= 0.5
 
 
 def test_a_phase_knows_its_parts():

@@ -189,6 +189,15 @@ def test_layer_strip_tells_what_is_not_frozen():
     assert "12 frozen layers; everything trained sits above layer 8" in charts.layer_strip(12, 8, [], 0)
 
 
+def test_layer_strip_tells_of_lora_in_all_layers():
+    """It has a row of its own, and what lies below the cut is not said to have been computed once."""
+    svg = charts.layer_strip(12, 6, [("task", 10)], 0, lora=1_234)
+    said = texts(svg)
+
+    assert {"LoRA in all layers, last epochs · 1,234", "task · 10", "frozen, cached at first"} <= set(said)
+    assert "everything trained sits above layer 6, in the last epochs LoRA in all layers too" in svg
+
+
 def test_empty_slices_make_no_curve():
     """Slices of confidence with too few texts are left out, even if all are."""
     assert "after" not in texts(charts.reliability_diagram([], [Bin(0.5, 0.0, 1)]))

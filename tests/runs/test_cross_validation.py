@@ -70,8 +70,11 @@ def test_every_label_is_predicted_once_and_scored(crossed):
         assert (found.value, found.n) == (sum(row[column] == row["gold"] for row in rows) / 24, 24)
 
 
-def test_a_fold_is_predicted_as_by_a_run_that_has_it_as_its_test_set(crossed, twi, tiny_checkpoint, tmp_path):
-    """Trained on the other folds alone, to the last digit."""
+@pytest.mark.parametrize("changes", [[], ["freezing.name=frozen_then_lora", "train.num_train_epochs=2"]])
+def test_a_fold_is_predicted_as_by_a_run_that_has_it_as_its_test_set(changes, twi, tiny_checkpoint, tmp_path):
+    """Trained on the other folds alone, to the last digit; also where all layers are adapted in the end."""
+    given = ["shots.folds=3", *changes]
+    crossed = run(recipe(twi, tiny_checkpoint, tmp_path / "crossed", *given, train="train.csv", dev="dev.csv"))
     rows = list(read_lines(crossed / "predictions" / TRIAL / "twi-Latn.jsonl"))
     table = {row["id"]: (row["id"].removeprefix("train/"), row["text"], row["gold"]) for row in rows}
     held = {row["id"] for row in rows if row["fold"] == 1}
@@ -79,7 +82,7 @@ def test_a_fold_is_predicted_as_by_a_run_that_has_it_as_its_test_set(crossed, tw
         write(tmp_path / f"{name}.csv", [one for key, one in table.items() if key in wanted])
     (tmp_path / "dev.csv").write_bytes((twi / "dev.csv").read_bytes())
     files = {split: f"{split}.csv" for split in ("train", "dev", "test")}
-    alone = run(recipe(tmp_path, tiny_checkpoint, tmp_path / "run", **files))
+    alone = run(recipe(tmp_path, tiny_checkpoint, tmp_path / "run", *changes, **files))
     found = {row["text"]: row for row in read_lines(alone / "predictions" / TRIAL / "twi-Latn.jsonl")}
     for row in rows:
         if row["fold"] == 1:

@@ -371,8 +371,17 @@ def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, monkeypatch):
         ["freezing.name=full", "alignment=[{name: mse, layer: 1}, {name: mse}]"],
         ["freezing.name=gradual", "freezing.layers=2", "prompt.name=gated", "alignment=[{name: prediction}]"],
         ["train.order=sequential", "alignment=[{name: words, layer: 3}]", "adapter={name: lora}"],
+        ["freezing.name=frozen_then_lora", "train.num_train_epochs=2", "alignment=[{name: mse}, {name: words}]"],
     ],
-    ids=["input-half-from-task", "head-alone", "no-cut-two-losses", "full", "gradual", "sequential-lora"],
+    ids=[
+        "input-half-from-task",
+        "head-alone",
+        "no-cut-two-losses",
+        "full",
+        "gradual",
+        "sequential-lora",
+        "whole-depth",
+    ],
 )
 def test_other_recipes_run_and_verify(world, tiny_checkpoint, tmp_path, overrides):
     """Whatever is switched on or off, the saved run gives back the logits that its training ended with."""
@@ -443,6 +452,7 @@ def test_the_cut_becomes_a_number(cut, prompt, expected):
         ({"name": "top_layers", "layers": 2}, "input", 0),
         ({"name": "full"}, "deep", IDS),
         ({"name": "full"}, "input", IDS),
+        ({"name": "frozen_then_lora"}, "deep", 6),
     ],
 )
 def test_the_cut_is_below_all_that_learns(freezing, prompt, expected):

@@ -31,10 +31,19 @@ def test_a_token_goes_forward_and_once_for_each_gradient(overrides, passes, tmp_
 def test_seconds_add_up(tiny_backbone):
     """Operations at the rate, the optimiser for each parameter and step, what is fitted by the cube of its texts."""
     counts = {"tokens": 100, "head_tokens": 10, "tokens_read": 5, "steps": 7, "trained": 1_000_000}
+    counts["whole_depth_tokens"] = 0
     work = SimpleNamespace(**counts, fitted={"yor-Latn": 1000, "quy-Latn": 10_000})
     each = operations_per_token(tiny_backbone.stack, 1)
     seconds = trial_seconds(work, tiny_backbone.stack, depth=1, passes=2, rate=each)
     assert seconds == pytest.approx(2 * 100 + 10 + 5 + 7 * 3e-3 + (1000**3 + 3000**3) * 1.5e-9)
+
+
+def test_what_goes_through_all_layers_takes_as_much_longer(tiny_backbone):
+    """Forty of a hundred tokens go through three layers instead of one, and so does what the network reads besides."""
+    counts = {"tokens": 100, "whole_depth_tokens": 40, "head_tokens": 10, "tokens_read": 5, "steps": 0, "trained": 0}
+    each = operations_per_token(tiny_backbone.stack, 1)
+    seconds = trial_seconds(SimpleNamespace(**counts, fitted={}), tiny_backbone.stack, depth=1, passes=2, rate=each)
+    assert seconds == pytest.approx(2 * 60 + 10 + 3 * (2 * 40 + 5))
 
 
 def test_a_rate_is_measured_on_the_device_and_in_the_precision_asked():

@@ -98,6 +98,7 @@ CASES = {
     "one language after the other": ([*PARTS, "train.order=sequential", "shots.k=[0,2]"], parallel),
     "n-grams": (PARTS, lambda world: FROM_TASK),
     "layers that learn": (["prompt=null", "adapter=null", "freezing.name=top_layers", "freezing.layers=1"], parallel),
+    "LoRA in all layers at the end": ([*PARTS, "freezing.name=frozen_then_lora", "freezing.rank=3"], parallel),
     "questions": ([*PARTS, "shots.k=[0,2]"], lambda world: questions(world) | parallel(world)),
     "questions from a random head": (
         [*PARTS, "train.warm_start=false"],
@@ -164,6 +165,14 @@ FORWARD = {
         lambda world: {"parallel": None},
     ),
     "questions": (["shots.k=1"], lambda world: questions(world) | parallel(world)),
+    "LoRA in all layers at the end": (
+        ["freezing.name=frozen_then_lora"],
+        lambda world: parallel(world) | {"alignment": TEACHERS},
+    ),
+    "questions, and LoRA in all layers at the end": (
+        ["freezing.name=frozen_then_lora", "shots.k=1"],
+        lambda world: questions(world) | parallel(world),
+    ),
     "sequential": (["train.order=sequential", "shots.k=1"], lambda world: {}),
 }
 TEACHERS = [{"name": "mse", "layer": 2}, {"name": "prediction"}, {"name": "transport"}]

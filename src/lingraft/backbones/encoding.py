@@ -62,6 +62,12 @@ class Encoded:
         """``H``."""
         return self.table.width
 
+    def from_ids(self, padding_id: int) -> Encoded:
+        """Return the same texts with batches of token ids, for what adapts the layers below the cut as well."""
+        if isinstance(self.table, IdTable):
+            return self
+        return Encoded(self.features, IdTable(_ids_of(self.features), self.table, padding_id))
+
     def pooled(self, ids: Sequence[str]) -> Tensor:
         """Return the mean states after the frozen last layer: ``[N, H]``."""
         return self.table.pooled_rows([self.row[i] for i in ids])
@@ -113,8 +119,12 @@ def encode(
                 found |= add_texts(space, table, chosen, max_bytes=max_bytes)
     view = StateView([found[digest] for digest in digests], stack.width, cut)
     if whole:
-        return Encoded(tuple(features), IdTable(tuple(f.input_ids for f in features), view, stack.padding_id))
+        return Encoded(tuple(features), view).from_ids(stack.padding_id)
     return Encoded(tuple(features), view)
+
+
+def _ids_of(features: Sequence[Features]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(feature.input_ids) for feature in features)
 
 
 def usual_cut(num_layers: int) -> int:

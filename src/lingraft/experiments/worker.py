@@ -21,13 +21,11 @@ from typing import Any, TextIO
 import torch
 
 from ..backbones import loading
-from ..backbones.encoding import Encoded
-from ..backbones.state_table import IdTable, StateView
 from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.memory import forget_peak, peak_bytes
 from ..core.progress import Advance, Reporter
-from ..core.records import IDS, Example, Trial
+from ..core.records import Example, Trial
 from ..core.signals import ending_in_order
 from ..model.heads import build_head
 from ..model.prediction import predictions_of
@@ -90,7 +88,7 @@ def run_method(method: Method, whole: Recipe) -> None:
     if method.network == "prototype" and not task.kind.class_logits:
         raise ImpossibleError(f"prototypes score classes, which the outputs of {task.kind.name} are not")
     if method.network in PEFT:
-        context = _from_ids(context)
+        context = context.from_ids()
     tuning_epochs = whole.compare.tuning_epochs if whole.compare else 1
     tried = _tried(method, whole.output_dir, tuning_epochs, context)
     rate = chosen_rate(method, tried)
@@ -207,18 +205,6 @@ def _peft(method: Method, context: Context, pools: TrialPools, head: Before | No
     network = peft_network(method.network, method.options, encoder, stack, new)
     forget_peak()  # the encoder was in memory twice for a moment
     return network
-
-
-def _from_ids(context: Context) -> Context:
-    """Return the same pools as batches of token ids."""
-    padding = context.backbone.stack.padding_id
-
-    def as_ids(encoded: Encoded) -> Encoded:
-        assert isinstance(encoded.table, StateView)
-        ids = tuple(tuple(feature.input_ids) for feature in encoded.features)
-        return Encoded(encoded.features, IdTable(ids, encoded.table, padding))
-
-    return replace(context, cut=IDS, pools={key: as_ids(encoded) for key, encoded in context.pools.items()})
 
 
 # ---- Methods without training ----------------------------------------------------------------------

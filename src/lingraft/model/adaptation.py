@@ -1,9 +1,9 @@
-"""All that is learned: prompt, adapter, head, ensembles of languages, copies of the backbone's own parameters."""
+"""All that is learned: prompt, adapter, head, ensembles of languages, LoRA in all layers, copies of parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from ..backbones import LayerStack
 from ..core.errors import ConfigError
 from ..core.records import Example
 from ..recipe.settings import Block
-from .adapters import Adapter, adapters
+from .adapters import Adapter, adapters, linear_layers, parameter_name
 from .ensembles import LanguageEnsemble
 from .heads import Head
 from .prompts import Initial, prompts
@@ -36,6 +36,7 @@ class Adaptation(nn.Module):
         # A parameter's name has dots, a module's attribute must not.
         copies = {name.replace(".", "/"): nn.Parameter(tensor.clone()) for name, tensor in (unfrozen or {}).items()}
         self.unfrozen = nn.ParameterDict(copies)
+        self.lora: Adapter | None = None  # in all layers, from the last epochs on, see `add_lora`
         self.ensembles = nn.ModuleDict()  # by language, fitted when all else is trained
 
     def add_ensemble(self, language: str, ensemble: LanguageEnsemble) -> None:
@@ -65,7 +66,7 @@ class Adaptation(nn.Module):
 
     def weights_state(self) -> tuple[object, ...]:
         """Return what changes whenever something that takes the place of the stack's parameters does."""
-        trained = [*self.unfrozen.values(), *(self.adapter.parameters() if self.adapter is not None else ())]
+        trained = [*self.unfrozen.values(), *(p for part in self._adapters() for p in part.parameters())]
         return tuple((id(tensor), tensor._version, tensor.device, tensor.data_ptr()) for tensor in trained)
 
     @contextmanager
@@ -75,11 +76,18 @@ class Adaptation(nn.Module):
         In training, inside the context, adapters that can work beside the weights instead, unless asked to ``merge``.
         """
         weights = {name.replace("/", "."): tensor for name, tensor in self.unfrozen.items()}
-        beside = self.adapter.beside(stack) if self.adapter is not None and self.training and not merge else None
-        with beside or nullcontext():
-            if self.adapter is not None and beside is None:
-                weights |= self.adapter.weights(stack, language)
+        with ExitStack() as inside:
+            for adapter in self._adapters():
+                beside = adapter.beside(stack) if self.training and not merge else None
+                if beside is None:
+                    weights |= adapter.weights(stack, language)
+                else:
+                    inside.enter_context(beside)
             yield weights
+
+    def _adapters(self) -> list[Adapter]:
+        """Return those that there are; what they do to the weights can be added up."""
+        return [adapter for adapter in (self.adapter, self.lora) if adapter is not None]
 
 
 def build_adaptation(
@@ -118,13 +126,40 @@ def build_adaptation(
         head=head,
         unfrozen={name: parameters[name].detach().float() for name in sorted(unfrozen)},
     )
-    if adapter and adaptation.adapter is not None:
-        with torch.no_grad():
-            twice = {name.replace("/", ".") for name in adaptation.unfrozen} & set(
-                adaptation.adapter.weights(stack, "")
-            )
-        if twice:
-            raise ConfigError(
-                [f"adapter: {adapter.name} and freezing would both change {min(twice)}; choose one of the two"]
-            )
+    if adapter:
+        _refuse_twice(adapter.name, adaptation, {name.replace("/", ".") for name in adaptation.unfrozen}, stack)
     return adaptation
+
+
+def add_lora(adaptation: Adaptation, lora: Block, adapter: Block | None, stack: LayerStack) -> None:
+    """Add LoRA in all layers, also in those below the cut; it begins with no effect.
+
+    Args:
+        adaptation: Whose forward pass must begin with token ids from now on.
+        lora: Block for the LoRA.
+        adapter: Block that the adaptation's adapter was made from.
+        stack: The frozen layers; on the meta device for counting.
+
+    Raises:
+        ConfigError: The adapter replaces weights itself.
+    """
+    layers = range(stack.num_layers)
+    if adapter:
+        changed = {parameter_name(*place) for place in linear_layers(stack, layers)}
+        _refuse_twice(adapter.name, adaptation, changed, stack)
+    build: Callable[..., Adapter] = adapters.build(lora.name, lora.options)
+    adaptation.lora = build(stack, layers, ()).to(next(adaptation.head.parameters()).device)
+
+
+def _refuse_twice(adapter: str, adaptation: Adaptation, changed: set[str], stack: LayerStack) -> None:
+    """Refuse an adapter that replaces a parameter of the stack that freezing changes as well.
+
+    Raises:
+        ConfigError: It does.
+    """
+    if adaptation.adapter is None:
+        return
+    with torch.no_grad():
+        twice = changed & set(adaptation.adapter.weights(stack, ""))
+    if twice:
+        raise ConfigError([f"adapter: {adapter} and freezing would both change {min(twice)}; choose one of the two"])

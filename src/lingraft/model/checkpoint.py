@@ -32,7 +32,7 @@ from ..results.finished_run import refuse_changed
 from ..results.method_schemas import METHOD
 from ..results.run_files import MARK
 from ..tasks.kinds import kind_of
-from .adaptation import Adaptation, build_adaptation
+from .adaptation import Adaptation, add_lora, build_adaptation
 from .ensembles import SAVED as ENSEMBLES
 from .ensembles import restore_ensembles
 from .heads import build_head
@@ -92,6 +92,13 @@ class Identity:
     """What the kind of task is built with, beside the labels."""
     precision: Precision = "float32"
     """Of the backbone's matrix products."""
+    lora: Described | None = None
+    """What is in all layers, also below the cut."""
+
+    @property
+    def begins(self) -> int:
+        """Layer whose states the network reads: the cut, or token ids where layers below it are adapted too."""
+        return self.cut if self.lora is None else IDS
 
 
 _schema = TypeAdapter(Identity)
@@ -224,9 +231,10 @@ def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity:
 
 def _build(tensors: Mapping[str, Tensor], identity: Identity, stack: LayerStack) -> Adaptation:
     """Return the parts that an adaptation describes, with any values."""
-    return build_adaptation(
+    adapter, lora = _block(identity.adapter), _block(identity.lora)
+    adaptation = build_adaptation(
         prompt=_block(identity.prompt),
-        adapter=_block(identity.adapter),
+        adapter=adapter,
         stack=stack,
         cut=identity.cut,
         languages=identity.languages,
@@ -234,6 +242,9 @@ def _build(tensors: Mapping[str, Tensor], identity: Identity, stack: LayerStack)
         initial=lambda how, layer, count: torch.zeros(count, stack.width),
         unfrozen=[name.removeprefix(UNFROZEN).replace("/", ".") for name in tensors if name.startswith(UNFROZEN)],
     )
+    if lora is not None:
+        add_lora(adaptation, lora, adapter, stack)
+    return adaptation
 
 
 def _block(described: Mapping[str, Any] | None) -> Block | None:
@@ -288,6 +299,11 @@ def refuse_other_parts(folder: Path, theirs: Identity, own: Mapping[str, Any]) -
     Raises:
         CheckpointError: With the first that differs.
     """
+    if theirs.lora is not None:
+        raise CheckpointError(
+            f"train.continue_from: {folder} ended with LoRA in all layers, which a training that caches states cannot "
+            "begin with; give a run whose layers below the cut stayed frozen"
+        )
     for what in SAME_PARTS:
         there, here = getattr(theirs, what), own[what]
         if there != here:

@@ -242,7 +242,9 @@ def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
 
 
 @_as_svg
-def layer_strip(layers: int, cut: int, parts: Sequence[tuple[str, int]], head: int, *, frozen: bool = True) -> Figure:
+def layer_strip(
+    layers: int, cut: int, parts: Sequence[tuple[str, int]], head: int, *, lora: int = 0, frozen: bool = True
+) -> Figure:
     """Draw the network from left to right in grey, what was trained above it in blue; a cut below 0 is no cut.
 
     Args:
@@ -250,6 +252,7 @@ def layer_strip(layers: int, cut: int, parts: Sequence[tuple[str, int]], head: i
         cut: Below it everything is frozen.
         parts: Name and parameter count of each trained part.
         head: Parameters of the head.
+        lora: Parameters of LoRA in all layers, which was there in the last epochs.
         frozen: Whether no layer was unfrozen.
     """
     box, gap, wide = 38.0 if layers <= 13 else 494.0 / layers, 4.0, 70.0
@@ -257,28 +260,35 @@ def layer_strip(layers: int, cut: int, parts: Sequence[tuple[str, int]], head: i
     end = start + layers * (box + gap)
     where = f"sits above layer {cut}" if cut >= 0 else "may sit anywhere"
     what = f"{layers} {'frozen ' * frozen}layers; everything trained {where}"
-    figure = _figure(end + wide + 2, 34 * len(parts) + 104, what)
+    what += ", in the last epochs LoRA in all layers too" if lora else ""
+    rows = [*((*part, cut) for part in parts), *([("LoRA in all layers, last epochs", lora, 0)] if lora else [])]
+    figure = _figure(end + wide + 2, 34 * len(rows) + 104, what)
     axes = _axes(figure)
     axes.set_axis_off()
     axes.set_xlim(-1, end + wide + 1)
-    axes.set_ylim(-52, 34 * len(parts) + 52)
-    top = start + cut * (box + gap) if cut >= 0 else 0.0  # where training begins
+    axes.set_ylim(-52, 34 * len(rows) + 52)
+
+    def left_of(layer: int) -> float:
+        return start + layer * (box + gap) if layer >= 0 else 0.0
+
+    top = left_of(cut)  # where training begins
 
     _block(axes, 0, 0, wide, 40, "embed", FROZEN)
     for layer in range(1, layers + 1):
         shown = layers <= 13 or layer == 1 or layer % 4 == 0
         _block(axes, start + (layer - 1) * (box + gap), 0, box, 40, str(layer) if shown else "", FROZEN)
     _block(axes, end, 0, wide, 40, f"head\n{head:,}" if head else "head", AFTER)
-    for row, (name, count) in enumerate(parts):
-        text, height = f"{name} · {count:,}", 50 + 34 * row
-        _block(axes, top, height, end - gap - top, 26, "", AFTER)
-        if 7.5 * len(text) < end - gap - top:
-            axes.text((top + end - gap) / 2, height + 13, text, va="center", ha="center", color=PAPER)
+    for row, (name, count, layer) in enumerate(rows):
+        text, height, left = f"{name} · {count:,}", 50 + 34 * row, left_of(layer)
+        _block(axes, left, height, end - gap - left, 26, "", AFTER)
+        if 7.5 * len(text) < end - gap - left:
+            axes.text((left + end - gap) / 2, height + 13, text, va="center", ha="center", color=PAPER)
         else:
-            axes.text(top - 10, height + 13, text, va="center", ha="right", color=AFTER)
-    axes.plot([top - gap / 2] * 2, [-34, 50 + 34 * len(parts)], color=ACCENT, linewidth=1.4, dashes=(3, 2))
+            axes.text(left - 10, height + 13, text, va="center", ha="right", color=AFTER)
+    axes.plot([top - gap / 2] * 2, [-34, 50 + 34 * len(rows)], color=ACCENT, linewidth=1.4, dashes=(3, 2))
     axes.text(top - gap / 2, -38, f"cut {cut}" if cut >= 0 else "no cut", ha="center", va="top", color=ACCENT)
-    below, above = "frozen, computed once", "frozen, run every step" if frozen else "run every step"
+    below = "frozen, cached at first" if lora else "frozen, computed once"
+    above = "frozen, run every step" if frozen else "run every step"
     if 7.5 * len(below) < top:
         axes.text(0, -8, below, va="top", color=MUTED)
     axes.text(top + 6, -8, above, va="top", color=MUTED)

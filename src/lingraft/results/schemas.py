@@ -152,6 +152,10 @@ class Backbone(Model):
     cut: Annotated[int, Field(ge=-1, le=1000)] = 0
 
 
+ALL_LAYERS = "all layers"
+"""The ``part`` of what is in all layers, those below the cut as well."""
+
+
 class Part(Model):
     """What was trained, or stayed frozen, and how much it is."""
 

@@ -11,7 +11,7 @@ from ..core.nearest_file import nearest_file
 from ..core.records import IDS
 from ..data.languages import canonical
 from ..model.checkpoint import adaptation_path, read_identity, refuse_other_parts
-from ..model.freezing import freezing
+from ..model.freezing import strategy_of
 from ..recipe.settings import Recipe
 from ..tasks import Task
 from ..tasks.gathering import Mine, gather, mine_nothing
@@ -129,7 +129,10 @@ def resolve_cut(recipe: Recipe, num_layers: int) -> int:
         ConfigError: What the recipe lets learn lies below it, nothing is left above it, or an alignment
             loss looks where nothing learns.
     """
-    highest = freezing.build(recipe.freezing.name, recipe.freezing.options).highest_cut(num_layers)
+    strategy = strategy_of(recipe.freezing)
+    highest = strategy.highest_cut(num_layers)
+    if strategy.whole_depth is not None and recipe.train.num_train_epochs == 1:
+        raise ConfigError([f"train.num_train_epochs: freezing {recipe.freezing.name} needs two at least"])
     if recipe.train.num_train_epochs == 0 and recipe.backbone.cut == "auto":
         return num_layers  # nothing above is ever computed twice
     usual = 0 if recipe.prompt and recipe.prompt.name == "input" else usual_cut(num_layers)

@@ -21,6 +21,7 @@ from ..results.pages import LAST, write_pages
 from ..results.schemas import SUMMARY
 from ..tasks.material import Materials
 from ..training.finished import drop_state, is_finished
+from ..training.legs import as_trained
 from ..training.loop import SAVE_EVERY
 from ..training.trial import run_trial
 from .checks import gather_checked
@@ -85,7 +86,7 @@ def run(
         _refuse_incomplete(folder, trials)
         summarise(folder, recipe, context.backbone, context.cut, encoding)
         reporter.say("comparing with the frozen model, and loading in a fresh process what was saved")
-        shown = (folder, recipe, context.materials, context.backbone, context.pools, context.device)
+        shown = (folder, recipe, context.materials, context.backbone, as_trained(context).pools, context.device)
         write_json(folder / "states.json", picture_states(*shown))
         write_json(folder / "retention.json", retention(*shown))
         verified = {"verification": dict(verify(folder))}

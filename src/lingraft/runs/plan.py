@@ -19,6 +19,7 @@ from ..recipe.settings import Recipe
 from ..results.caveats import is_non_commercial
 from ..tasks.material import Draw, Materials
 from ..training.alignment import names_that_need
+from ..training.legs import legs_of, lora_of
 from .checks import gather_checked, refuse_missing_folders, refuse_other_start, resolve_cut
 from .data_quality import describe_classes, describe_limits, warn_of_data
 from .folder import folder_problems, trials_of
@@ -88,7 +89,7 @@ def plan(
         f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, "
         + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
         + (f"layers 1–{cut} are computed once, " if cut > 0 else "")
-        + f"layers {max(0, cut) + 1}–{facts.num_layers} are computed at every step",
+        + f"layers {max(0, cut) + 1}–{facts.num_layers} are computed at every step{_whole_depth(recipe)}",
         _parts(recipe, work),
         f"trials: {len(trials_of(recipe))} (shots.k [{', '.join(map(str, recipe.shots.ks))}] × "
         f"{counted(recipe.shots.draws, 'draw')} × seeds {recipe.seeds})",
@@ -148,6 +149,12 @@ def _read(
     if problems or facts is None or materials is None:
         raise ConfigError(problems)
     return facts, cut, materials
+
+
+def _whole_depth(recipe: Recipe) -> str:
+    """Say how long all layers are computed at every step, where the training ends so."""
+    epochs = [leg.settings.num_train_epochs for leg in legs_of(recipe) if leg.lora is not None]
+    return f", and all in the last {counted(epochs[0], 'epoch')}, with LoRA in each" if epochs else ""
 
 
 def _explain_table(recipe: Recipe) -> str:
@@ -297,7 +304,8 @@ def _estimated_seconds(recipe: Recipe, work: Workload, rate: float) -> float:
     passes = passes_of(recipe, stack.num_layers)
     trials = sum(trial_seconds(one, stack, depth=depth, passes=passes, rate=rate) for one in work.trials)
     encoding = work.tokens_encoded * operations_per_token(stack, stack.num_layers) / rate
-    ending = work.tokens_at_the_end * operations_per_token(stack, depth) / rate
+    at_the_end = depth if lora_of(recipe) is None else stack.num_layers
+    ending = work.tokens_at_the_end * operations_per_token(stack, at_the_end) / rate
     return 2 * STARTING + encoding + trials + ending  # the second process verifies what was saved
 
 

@@ -31,7 +31,7 @@ from ..recipe.settings import Recipe
 from ..results.findings import reliability
 from ..results.metrics.calibration import expected_calibration_error
 from ..results.run_files import read_predictions
-from ..results.schemas import EPOCH, FORMAT, SCORE
+from ..results.schemas import ALL_LAYERS, EPOCH, FORMAT, SCORE
 from ..training.finished import read_facts
 from .folder import trials_of
 from .selection import select_trial
@@ -119,6 +119,8 @@ def _part(parameter: str) -> tuple[str, str]:
     kind, *inner = parameter.split(".")
     if kind == "head":
         return "head", "head"
+    if kind == "lora":
+        return ALL_LAYERS, "lora"
     if kind == ENSEMBLES:
         of_map = inner[1] == "map"
         title = text_classifiers.build(inner[2]).title if inner[1] == "classifiers" else "map" if of_map else "weights"
@@ -139,7 +141,8 @@ def frozen_parts(stack: LayerStack, cut: int, adaptation: nn.Module) -> list[dic
     """Count parameters of the frozen backbone: embeddings, layers below and above the cut; without unfrozen ones."""
     unfrozen = {_backbone_name(name) for name, _ in adaptation.named_parameters() if name.startswith("unfrozen.")}
     layers, cut = len(stack.layers), max(0, cut)
-    below, above = f"layers 1–{cut}, computed once", f"layers {cut + 1}–{layers}, computed at every step"
+    until = " until the last epochs" if getattr(adaptation, "lora", None) is not None else ""
+    below, above = f"layers 1–{cut}, computed once{until}", f"layers {cut + 1}–{layers}, computed at every step"
     counts: Counter[str] = Counter()
     for name, parameter in stack.named_parameters():
         of_layer = name.startswith("layers.")

@@ -9,7 +9,7 @@ import torch
 
 from ..backbones import LayerStack, Precision
 from ..backbones.precision import Rates
-from ..model.freezing import freezing
+from ..model.freezing import strategy_of
 from ..model.maps.kernel import MOST_PAIRS
 from ..recipe.settings import Recipe
 from .workload import TrialWork
@@ -33,13 +33,16 @@ def trial_seconds(work: TrialWork, stack: LayerStack, *, depth: int, passes: int
     Args:
         work: What it does.
         stack: The layers of the backbone.
-        depth: How many of them its tokens go through.
+        depth: How many of them its tokens go through, those apart that go through all.
         passes: How often a token in training does: forward is one, each gradient another (see :func:`passes_of`).
         rate: Floating-point operations per second.
     """
-    tokens = passes * work.tokens + work.head_tokens + work.tokens_read
+    whole = passes * work.whole_depth_tokens
+    tokens = passes * work.tokens - whole + work.head_tokens
+    # With layers below the cut adapted, most of what is only read goes through all of them as well.
+    tokens, whole = (tokens, whole + work.tokens_read) if whole else (tokens + work.tokens_read, whole)
     return (
-        tokens * operations_per_token(stack, depth) / rate
+        (tokens * operations_per_token(stack, depth) + whole * operations_per_token(stack, stack.num_layers)) / rate
         + work.steps * work.trained * STEP_PER_PARAMETER
         + sum(min(count, MOST_PAIRS) ** 3 for count in work.fitted.values()) * CUBE_SECONDS
     )
@@ -47,7 +50,7 @@ def trial_seconds(work: TrialWork, stack: LayerStack, *, depth: int, passes: int
 
 def passes_of(recipe: Recipe, layers: int) -> int:
     """Return how often a token goes through the layers in training: forward, for states, and for weights."""
-    if freezing.build(recipe.freezing.name, recipe.freezing.options).highest_cut(layers) < layers:
+    if strategy_of(recipe.freezing).highest_cut(layers) < layers:
         return 3
     return 2 if recipe.prompt is not None or recipe.adapter is not None else 1
 

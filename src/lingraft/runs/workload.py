@@ -15,8 +15,8 @@ import torch
 
 from ..backbones import LayerStack
 from ..core.records import Features, Trial
-from ..model.adaptation import build_adaptation
-from ..model.freezing import freezing, unfrozen_names
+from ..model.adaptation import add_lora, build_adaptation
+from ..model.freezing import strategy_of, unfrozen_names
 from ..model.heads import build_head
 from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe
@@ -27,6 +27,7 @@ from ..training.batches import compose_epoch, count_epochs, only_labelled
 from ..training.ensembling import texts_of
 from ..training.frozen_head import head_settings, is_trained
 from ..training.head_fits import is_last_layer_retrained
+from ..training.legs import Leg, legs_of, lora_of
 from ..training.pools import Learnt, learnt_languages
 from .folder import trials_of
 from .needs import Needs, estimate_needs
@@ -50,6 +51,7 @@ class TrialWork:
         languages: Target languages that get parts of their own.
         steps: Of the optimiser.
         tokens: In the batches of these steps, which go forward and backward.
+        whole_depth_tokens: Of these, those that go through the layers below the cut, too.
         head_steps: Of the frozen head's own training, where it has one.
         head_tokens: In the batches of those; with nothing to train below the head, they go forward only.
         tokens_read: What goes forward besides: teachers, development and test sets, last-layer retraining, label
@@ -62,6 +64,7 @@ class TrialWork:
     languages: tuple[str, ...]
     steps: int
     tokens: int
+    whole_depth_tokens: int
     head_steps: int
     head_tokens: int
     tokens_read: int
@@ -69,7 +72,17 @@ class TrialWork:
     fitted: Mapping[str, int]
 
 
-ADDED_UP = ("steps", "tokens", "head_steps", "head_tokens", "tokens_read")
+@dataclass(frozen=True)
+class LegWork:
+    """Steps of one leg of a training, and tokens in their batches: of both sides, and of the targets' translations."""
+
+    steps: int
+    source: int
+    targets: int
+    translations: int
+
+
+ADDED_UP = ("steps", "tokens", "whole_depth_tokens", "head_steps", "head_tokens", "tokens_read")
 """What the models of a cross-validation do besides."""
 
 
@@ -146,7 +159,7 @@ class Workload:
             self.recipe,
             self.tokenised,
             self.stack,
-            cut=self.cut,
+            cut=self.cut if lora_of(self.recipe) is None else 0,
             trained=self.trained_parameters(targets),
             trials=len(trials_of(self.recipe)),
         )
@@ -191,10 +204,10 @@ class Workload:
         train = self.recipe.train
         learnt = learnt_languages(draw, self.materials.task, train.max_pairs)
         source, targets = self._source_texts(draw), tuple(self._target_texts(one) for one in learnt)
-        steps, tokens, by_teacher = self._count_training(trial, source, targets)
+        steps, tokens, whole_depth_tokens, by_teacher = self._count_training(trial, source, targets)
         head_steps, head_tokens = self._count_frozen_head(trial, source, targets)
         fits, fitted = self._count_fits(draw, learnt)
-        epochs = count_epochs(targets, train)
+        epochs = sum(count_epochs(targets, leg.settings) for leg in legs_of(self.recipe))
         languages = tuple(one.language for one in learnt)
         mined = tuple(code for code in self.materials.unlabelled if code not in languages)
         return TrialWork(
@@ -202,6 +215,7 @@ class Workload:
             languages=languages,
             steps=steps,
             tokens=tokens,
+            whole_depth_tokens=whole_depth_tokens,
             head_steps=head_steps,
             head_tokens=head_tokens,
             tokens_read=by_teacher + fits + self._count_scoring(epochs, tested),
@@ -220,8 +234,8 @@ class Workload:
         translations = {target.id: ours[source.id] for source, target in learnt.pairs}
         return Texts(learnt.ids, learnt.labelled, self._longest[key], self._tokens[key], translations)
 
-    def _count_training(self, trial: Trial, source: Texts, targets: Sequence[Texts]) -> tuple[int, int, int]:
-        """Return steps, tokens in their batches, and tokens that the teachers of the alignment losses read."""
+    def _count_training(self, trial: Trial, source: Texts, targets: Sequence[Texts]) -> tuple[int, int, int, int]:
+        """Return steps, tokens in their batches, those of them that go through all layers, and those of teachers."""
         train = self.recipe.train
         on_pairs = on_source = standardising = 0
         if self.recipe.alignment and any(texts.translations for texts in targets):
@@ -229,17 +243,28 @@ class Workload:
             terms = AlignmentTerms(self.recipe.alignment, {self.stack.num_layers: unfitted})
             on_pairs, on_source = terms.pair_passes, terms.source_passes if train.source_regularisation else 0
             standardising = source.count(source.ids) if terms.needs_inner_layers else 0
-        steps = tokens = read = 0
-        chosen, scale = self._some_epochs(count_epochs(targets, train))
+        steps = tokens = whole = read = 0
+        for leg in legs_of(self.recipe):
+            read += standardising
+            counted = self._count_leg(leg, trial, source, targets)
+            steps += counted.steps
+            tokens += counted.source + counted.targets
+            whole += counted.source + counted.targets if leg.lora is not None else 0
+            read += on_source * counted.source + on_pairs * counted.translations
+        return steps, tokens, whole, read
+
+    def _count_leg(self, leg: Leg, trial: Trial, source: Texts, targets: Sequence[Texts]) -> LegWork:
+        """Count the steps of a leg, and the tokens in their batches."""
+        steps = in_source = in_targets = translations = 0
+        chosen, scale = self._some_epochs(count_epochs(targets, leg.settings))
         for epoch in chosen:
-            for composition in compose_epoch(source, targets, train, seed=trial.seed, epoch=epoch):
+            for composition in compose_epoch(source, targets, leg.settings, seed=leg.seed(trial.seed), epoch=epoch):
                 steps += 1
                 for texts, ids in composition:
-                    count = texts.count(ids)
-                    tokens += count
-                    read += on_source * count if texts is source else 0
-                    read += on_pairs * sum(texts.translations.get(i, 0) for i in ids)
-        return round(steps * scale), round(tokens * scale), standardising + round(read * scale)
+                    in_source += texts.count(ids) if texts is source else 0
+                    in_targets += texts.count(ids) if texts is not source else 0
+                    translations += sum(texts.translations.get(i, 0) for i in ids)
+        return LegWork(*(round(scale * count) for count in (steps, in_source, in_targets, translations)))
 
     def _some_epochs(self, epochs: int) -> tuple[list[int], float]:
         """Return the epochs that are counted, and how many times as many there are; all, unless that takes minutes."""
@@ -296,7 +321,7 @@ class Workload:
         """Return how many parameters learn by gradient, counted on the parts themselves."""
         if languages not in self._trained:
             recipe, stack = self.recipe, self.stack
-            phases = freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)
+            phases = strategy_of(recipe.freezing).phases(stack)
             with torch.device("meta"), torch.random.fork_rng(devices=[]):  # counted, and not made
                 adaptation = build_adaptation(
                     prompt=recipe.prompt,
@@ -308,6 +333,8 @@ class Workload:
                     initial=lambda how, layer, count: torch.zeros(count, stack.width),
                     unfrozen=unfrozen_names(phases),
                 )
+                if (lora := lora_of(recipe)) is not None:
+                    add_lora(adaptation, lora, recipe.adapter, stack)
             self._trained[languages] = sum(p.numel() for p in adaptation.parameters() if p.requires_grad)
         return self._trained[languages]
 

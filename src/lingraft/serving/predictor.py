@@ -233,7 +233,7 @@ class Adapted:
         stack, device = self.backbone.stack, next(self.model.parameters()).device
 
         def compute(rows: list[int]) -> tuple[States, Tensor]:
-            states = states_at([ids[row] for row in rows], stack, self.identity.cut, device)
+            states = states_at([ids[row] for row in rows], stack, self.identity.begins, device)
             final, logits = self.model(states, language)
             return final, logits
 

@@ -24,6 +24,7 @@ from ..tasks.material import Draw, Fold
 from ..tasks.scores import score_by_language
 from .evaluation import AFTER, COLUMNS, predict_examples, prediction_rows
 from .frozen_head import Answer, Before
+from .legs import as_trained
 from .pools import Context, draw_of
 
 
@@ -99,9 +100,9 @@ def _held_out(context: Context, draw: Draw, fold: Fold) -> Context:
 
 def _predict_fold(learnt: Learnt, context: Context, fold: Fold) -> dict[str, list[dict[str, Any]]]:
     """Return the lines of predictions of a fold's examples, by language."""
-    task, found = context.materials.task, {}
+    task, pools, found = context.materials.task, as_trained(context).pools, {}
     for language, examples in fold.items():
-        encoded = context.pools[language, "learn"]
+        encoded = pools[language, "learn"]
         after, before, _ = predict_examples(learnt.model, learnt.befores, encoded, examples, language, task)
         found[language] = prediction_rows(examples, after, before, task)
     return found

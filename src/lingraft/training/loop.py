@@ -216,7 +216,8 @@ class _Training:
         if not all(bool(parameter.isfinite().all()) for parameter in trained.values()):
             raise _diverged("parameters are no longer numbers", state.step, self.total, self.settings)
         _average(state, trained, epoch, self.course.epochs, self.settings.average_last)
-        row: dict[str, Any] = {"epoch": epoch + 1, "step": state.step, **self.meter.means()}
+        row: dict[str, Any] = {"epoch": len(state.history) + 1, "step": state.steps_before + state.step}
+        row |= self.meter.means()
         row |= {"languages": sorted(self.meter.languages), "learning_rate": self.meter.learning_rate}
         row["tokens"] = self.meter.tokens
         self._watch_losses(row)

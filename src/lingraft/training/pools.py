@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
-from ..core.records import Example, Trial
+from ..core.records import IDS, Example, Trial
 from ..data.sampling import rank
 from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe
@@ -34,6 +34,11 @@ class Context:
     cut: int
     pools: Pools
     device: torch.device
+
+    def from_ids(self) -> Context:
+        """Return the same pools as batches of token ids, which go through all layers."""
+        padding = self.backbone.stack.padding_id
+        return replace(self, cut=IDS, pools={key: encoded.from_ids(padding) for key, encoded in self.pools.items()})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,12 @@ from ..model.tensor_files import write_tensors
 class TrainingState:
     """Where training stands: all that a resumed run needs, tensors and plain data."""
 
+    leg: int = 0
+    """Which of the legs of the training, see :mod:`lingraft.training.legs`."""
+    steps_before: int = 0
+    """Of the legs that are done."""
     step: int = 0
+    """Of the leg."""
     parameters: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     averaged: dict[str, Tensor] = field(default_factory=dict)
@@ -41,6 +46,8 @@ class PlainState(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
+    leg: NonNegativeInt = 0
+    steps_before: NonNegativeInt = 0
     step: NonNegativeInt
     history: list[dict[str, Any]]
     meter: dict[str, Any]
@@ -51,8 +58,18 @@ class PlainState(BaseModel):
 
 _plain: TypeAdapter[PlainState] = TypeAdapter(PlainState)
 
-PLAIN = ("step", "history", "meter", "balance", "monitor", "seconds")
+PLAIN = ("leg", "steps_before", "step", "history", "meter", "balance", "monitor", "seconds")
 """What of a state is no tensor."""
+
+
+def next_leg(state: TrainingState) -> TrainingState:
+    """Return where the leg after a finished one begins: with a new optimiser, and the record so far."""
+    return TrainingState(
+        leg=state.leg + 1,
+        steps_before=state.steps_before + state.step,
+        history=state.history,
+        seconds=state.seconds,
+    )
 
 
 def take_snapshot(
@@ -120,9 +137,8 @@ def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if saved["sha256"] != _digest(saved["state"], tensors):
             raise ValueError("its checksum differs")
-        about = json.loads(saved["state"])
-        _plain.validate_python(about)
-        state = TrainingState(**{name: about[name] for name in PLAIN})
+        about = _plain.validate_python(json.loads(saved["state"]))
+        state = TrainingState(**{name: getattr(about, name) for name in PLAIN})
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError, RunError) as error:
         say(f"{path} is damaged ({error}); this training starts anew")
         return None

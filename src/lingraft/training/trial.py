@@ -17,9 +17,9 @@ from ..core.files import write_lines
 from ..core.progress import Reporter
 from ..core.records import Trial
 from ..core.version import __version__
-from ..model.adaptation import Adaptation, build_adaptation
+from ..model.adaptation import Adaptation, add_lora, build_adaptation
 from ..model.checkpoint import Identity, continue_from, save_adaptation
-from ..model.freezing import freezing, unfrozen_names
+from ..model.freezing import strategy_of, unfrozen_names
 from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..model.prediction import predict_rows
@@ -34,10 +34,11 @@ from .finished import note_finished
 from .frozen_head import Before
 from .head_fits import choose_threshold, fit_frozen_head, retrain_last_layer, weights_of_classes
 from .instant import fit_instant
+from .legs import Leg, as_trained, legs_of, lora_of
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .pools import Context, TrialPools, pools_of, with_translations
-from .state import TrainingState, load_training_state, save_training_state
+from .state import TrainingState, load_training_state, next_leg, save_training_state
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def run_trial(
     learnt = learn(context, place)
     model, head = learnt.model, learnt.head
     save_adaptation(place / "adaptation.safetensors", *factory.saved(model, identity(context, learnt.languages)))
+    context = as_trained(context)
     scores += evaluate_trial(trial, folder, model, learnt.befores, context, reporter, factory.name)
     write_lines(place / "scores.jsonl", [asdict(score) for score in scores])
     write_lines(place / "training.jsonl", [{"trial": trial.name, **row} for row in learnt.history])
@@ -121,13 +123,13 @@ def _learn(
     before = state.seconds if state else 0.0  # what was spent before a stop counts too
     hooks = Hooks(
         save=partial(save_training_state, place / "training.safetensors"),
-        validate=partial(validation, context=context),
         say=lambda sentence: reporter.say(f"{trial.name}: {sentence}"),
         clock=reporter.clock,
         save_every=save_every,
     )
-    history = _train(model, pools, context, state, hooks, reporter)
-    _fit_after_training(model, pools, context, reporter)
+    history = _train(model, pools, context, state or TrainingState(), hooks, reporter)
+    context = as_trained(context)
+    _fit_after_training(model, pools_of(trial, context), context, reporter)
     languages = tuple(pool.language for pool in pools.targets)
     compared = {name: answer for name, answer in befores.items() if answer is not None}
     return Learnt(model, head, compared, languages, history, before + reporter.clock() - started)
@@ -137,39 +139,58 @@ def _train(
     model: Any,
     pools: TrialPools,
     context: Context,
-    state: TrainingState | None,
+    state: TrainingState,
     hooks: Hooks,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
-    """Run the loop, with its objective, its order and its bar; returns a row for each epoch."""
-    recipe, kind = context.recipe, context.materials.task.kind
-    if recipe.train.num_train_epochs == 0:
+    """Train the legs that are not done, under one bar; returns a row for each epoch."""
+    legs, trial = legs_of(context.recipe), pools.trial
+    if not legs:
         return []
+    steps = sum(_order(leg, pools, context).steps for leg in legs)
+    with reporter.task(f"training {trial.name}", steps) as advance:
+        if done := state.steps_before + state.step:
+            reporter.say(f"{trial.name}: continuing at step {done}")
+            advance(done)
+        hooks = replace(hooks, advance=lambda p: advance(1, f"loss {p.loss:.3f}, {p.tokens_per_second:,.0f} tokens/s"))
+        for leg in legs:
+            if leg.lora is not None:
+                torch.manual_seed(leg.seed(trial.seed))
+                add_lora(model.adaptation, leg.lora, context.recipe.adapter, context.backbone.stack)
+                context = context.from_ids()
+                pools = pools_of(trial, context)
+            if leg.number > state.leg:
+                state = next_leg(state)
+            if leg.number == state.leg:
+                _train_leg(leg, model, pools, context, state, hooks)
+    return state.history
+
+
+def _train_leg(leg: Leg, model: Any, pools: TrialPools, context: Context, state: TrainingState, hooks: Hooks) -> None:
+    """Run the loop for the epochs of a leg, with its objective and its order."""
+    recipe, kind = context.recipe, context.materials.task.kind
     weights = weights_of_classes(pools.source, pools.targets, context).to(context.device)
     alignment = build_alignment_terms(model, pools, context) if any(pool.teacher for pool in pools.targets) else None
-    targets = pools.targets
     if alignment:
-        targets = tuple(with_translations(pool, pools.draw, alignment, context) for pool in targets)
-    order = Order(pools.source, targets, recipe.train, pools.trial.seed, context.device)
-    objective = Objective(
-        task_loss=lambda logits, labels, mask, rows: kind.loss(logits, labels, mask, weights, rows),
-        alignment=alignment,
-        source_weight=recipe.train.source_regularisation,
+        targets = tuple(with_translations(pool, pools.draw, alignment, context) for pool in pools.targets)
+        pools = replace(pools, targets=targets)
+    train(
+        model,
+        _order(leg, pools, context),
+        Objective(
+            task_loss=lambda logits, labels, mask, rows: kind.loss(logits, labels, mask, weights, rows),
+            alignment=alignment,
+            source_weight=recipe.train.source_regularisation,
+        ),
+        phases=strategy_of(recipe.freezing).phases(context.backbone.stack),
+        state=state,
+        hooks=replace(hooks, validate=partial(validation, context=context)),
     )
-    with reporter.task(f"training {pools.trial.name}", order.steps) as advance:
-        if state:
-            reporter.say(f"{pools.trial.name}: continuing at step {state.step}")
-            advance(state.step)
-        return train(
-            model,
-            order,
-            objective,
-            phases=freezing.build(recipe.freezing.name, recipe.freezing.options).phases(context.backbone.stack),
-            state=state,
-            hooks=replace(
-                hooks, advance=lambda p: advance(1, f"loss {p.loss:.3f}, {p.tokens_per_second:,.0f} tokens/s")
-            ),
-        )
+
+
+def _order(leg: Leg, pools: TrialPools, context: Context) -> Order:
+    """Return what the steps of a leg read."""
+    return Order(pools.source, pools.targets, leg.settings, leg.seed(pools.trial.seed), context.device)
 
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
@@ -235,7 +256,7 @@ def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedMo
         languages=languages,
         head=new,
         initial=prompt_initialiser(context.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
-        unfrozen=unfrozen_names(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(stack)),
+        unfrozen=unfrozen_names(strategy_of(recipe.freezing).phases(stack)),
     )
     if recipe.train.continue_from is not None:
         continue_from(recipe.train.continue_from, adaptation, identity(context, languages), context.backbone)
@@ -245,6 +266,7 @@ def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedMo
 def identity(context: Context, languages: tuple[str, ...]) -> Identity:
     """Describe an adaptation with parts for ``languages``: what using it needs, and what refuses another backbone."""
     recipe, backbone, task = context.recipe, context.backbone, context.materials.task
+    lora = lora_of(recipe)
     return Identity(
         checkpoint=lasting_name(recipe.backbone.checkpoint),
         weights_digest=backbone.weights_digest,
@@ -263,4 +285,5 @@ def identity(context: Context, languages: tuple[str, ...]) -> Identity:
         paired=any(len(e.texts) > 1 for e in context.materials.dev),
         kind_options=dict(task.kind.options),
         precision=backbone.stack.precision,
+        lora=lora.model_dump() if lora else None,
     )

@@ -1,8 +1,8 @@
 """Which parameters of the backbone learn, and when; by default none ever does.
 
 A strategy says below which layer nothing moves (so that states there can be cached) and which
-parameters learn from which share of the steps on. What is unfrozen is trained as a copy: the backbone
-itself is never written to, whatever the strategy.
+parameters learn from which share of the steps on; and whether the last epochs adapt the whole depth.
+What is unfrozen is trained as a copy: the backbone itself is never written to, whatever the strategy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ...backbones import LayerStack
 from ...core.registry import Registry
+from ...recipe.settings import Block
 
 freezing = Registry("lingraft.freezing", "lingraft.model.freezing")
 
@@ -33,11 +34,45 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class WholeDepth:
+    """The last ``share`` of the epochs, in which LoRA of ``rank`` in all layers learns beside the parts.
+
+    They are a training of their own: its optimiser starts anew, at ``learning_rate_factor`` times the learning rates.
+    """
+
+    share: float
+    learning_rate_factor: float
+    rank: int
+
+    def epochs_of(self, epochs: int) -> int:
+        """Return how many of all ``epochs`` they are: one at least, and not the first."""
+        return min(max(1, round(self.share * epochs)), epochs - 1)
+
+    @property
+    def lora(self) -> Block:
+        """What is added, as a recipe's block for an adapter."""
+        return Block.model_validate({"name": "lora", "rank": self.rank, "alpha": 2.0 * self.rank})
+
+
+@dataclass(frozen=True)
 class Strategy:
-    """``highest_cut(L)`` is the last layer at which states may be cached; ``phases(stack)`` the schedule."""
+    """What of the backbone learns.
+
+    Attributes:
+        highest_cut: Of the number of layers: the last layer at which states may be cached.
+        phases: Of the stack: the schedule.
+        whole_depth: How it ends, where it ends with what learns below the cut too.
+    """
 
     highest_cut: Callable[[int], int]
     phases: Callable[[LayerStack], tuple[Phase, ...]]
+    whole_depth: WholeDepth | None = None
+
+
+def strategy_of(block: Block) -> Strategy:
+    """Return the strategy that a recipe's block names."""
+    strategy: Strategy = freezing.build(block.name, block.options)
+    return strategy
 
 
 def phase_at(phases: Collection[Phase], step: int, total: int) -> Phase:
@@ -62,7 +97,7 @@ def describe_phase(phase: Phase, parts: Collection[str], stack: LayerStack) -> l
         found.append(span if whole else f"biases and norms of {span}")
     if any(not name.startswith("layers.") for name in phase.parameters):
         found.append("embeddings")
-    return found
+    return found + (["LoRA in all layers"] if "lora" in parts and not phase.head_only else [])
 
 
 def of_layers(stack: LayerStack, count: int) -> frozenset[str]:

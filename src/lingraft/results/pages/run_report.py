@@ -25,6 +25,7 @@ from ..metrics.calibration import expected_calibration_error
 from ..retention_wording import describe_retention
 from ..run_files import RunFiles, is_right
 from ..saved_trial import describe_trial
+from ..schemas import ALL_LAYERS
 from ..words import words_of
 from . import Page, pages
 from .escaping import code_span, identifier, markdown_text, verbatim
@@ -135,6 +136,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "record": record(run),
         "development": wording.describe_development(run),
         "kept": describe_retention(run),
+        "lora": any(part["part"] == ALL_LAYERS for part in run.summary.get("parameters", ())),
         "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
         "results_title": wording.results_title(main),

@@ -16,6 +16,7 @@ from .. import training_history as training_record
 from ..findings import Estimate
 from ..retention_wording import describe_retention
 from ..run_files import RunFiles
+from ..schemas import ALL_LAYERS
 
 Context = dict[str, Any]
 
@@ -98,12 +99,12 @@ def network(run: RunFiles) -> Context | None:
     parts: dict[str, int] = {}
     for part in trained:
         parts[part["part"]] = parts.get(part["part"], 0) + part["count"]
-    head = parts.pop("head", 0)
+    head, lora = parts.pop("head", 0), parts.pop(ALL_LAYERS, 0)
     shown = [(_part_name(run, part), number) for part, number in parts.items()]
     strip = ""
     if "layers" in backbone:
         cut, frozen = backbone.get("cut", 0), "backbone" not in parts
-        strip = charts.layer_strip(backbone["layers"], cut, shown, head, frozen=frozen)
+        strip = charts.layer_strip(backbone["layers"], cut, shown, head, lora=lora, frozen=frozen)
     share = (
         f"{wording.percent(total / whole, 2)} of the backbone's {wording.size(whole)}" if whole else "nothing frozen"
     )

@@ -1,0 +1,55 @@
+"""The legs of a training: runs of its epochs, each with an order, an optimiser and learning rates of its own.
+
+Most trainings are one leg. Where the freezing schedule ends with the whole depth, there is a second: its LoRA is in
+all layers, so no cached states will do, and it reads token ids, as does all that comes after it. A leg begins with
+the averaged parameters that the one before has left, and whatever a killed leg was about to do, it does again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..model.freezing import strategy_of
+from ..recipe.settings import Block, Recipe, TrainSettings
+from .pools import Context
+
+RATES = ("learning_rate", "prompt_learning_rate", "backbone_learning_rate")
+
+
+@dataclass(frozen=True)
+class Leg:
+    """Some epochs, with the settings that they are trained by; in the last leg ``lora`` may be added to all layers."""
+
+    number: int
+    settings: TrainSettings
+    lora: Block | None = None
+
+    def seed(self, seed: int) -> int:
+        """Return the leg's own seed of a trial's: the first has the trial's, and no leg repeats another's order."""
+        return seed if self.number == 0 else int(np.random.SeedSequence([seed, self.number]).generate_state(1)[0])
+
+
+def legs_of(recipe: Recipe) -> tuple[Leg, ...]:
+    """Return the legs of a recipe's trainings; none where nothing is trained by gradient."""
+    train, last = recipe.train, strategy_of(recipe.freezing).whole_depth
+    epochs = train.num_train_epochs
+    if last is None or epochs < 2:
+        return (Leg(0, train),) if epochs else ()
+    count = last.epochs_of(epochs)
+    rates = {name: last.learning_rate_factor * getattr(train, name) for name in RATES}
+    return (
+        Leg(0, train.model_copy(update={"num_train_epochs": epochs - count})),
+        Leg(1, train.model_copy(update={"num_train_epochs": count, **rates}), last.lora),
+    )
+
+
+def lora_of(recipe: Recipe) -> Block | None:
+    """Return the LoRA that a training ends with in all layers; None where what lies below the cut stays frozen."""
+    return next((leg.lora for leg in legs_of(recipe) if leg.lora is not None), None)
+
+
+def as_trained(context: Context) -> Context:
+    """Return what a trained network reads: token ids where it has LoRA in all layers."""
+    return context if lora_of(context.recipe) is None else context.from_ids()
