@@ -25,7 +25,7 @@ from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.memory import forget_peak, peak_bytes
 from ..core.progress import Advance, Reporter
-from ..core.records import Example, Trial
+from ..core.records import GOLD, Example, Trial
 from ..core.signals import ending_in_order
 from ..model.heads import build_head
 from ..model.prediction import predictions_of
@@ -315,10 +315,10 @@ def _labels_digest(draw: Draw) -> str:
 
 
 def _pairs_digest(draw: Draw) -> str:
-    """Digest the translations that a draw offers, as texts: what was mined or switched has ids that do not tell."""
+    """Digest the translations that a draw offers, as texts; copies that were made of them are a method's own."""
     return _digest(
         {
-            code: [(e.id, e.text_a, e.text_b) for pair in pairs for e in pair]
+            code: [(e.id, e.text_a, e.text_b) for pair in pairs if pair[1].origin == GOLD for e in pair]
             for code, pairs in sorted(draw.pairs.items())
         }
     )

@@ -281,6 +281,10 @@ class Recipe(Settings):
     """Where to train."""
     backbone: BackboneSettings = BackboneSettings()
     task: Block
+    further_sources: list[Annotated[str, Field(min_length=1)]] = Field(default=[], max_length=100)
+    """Languages besides the source language whose labelled examples are all learnt from, as those of the source are;
+    `source_language: [eng-Latn, fra-Latn]` in the task block says the same. Pairs and the development set are of the
+    first."""
     shots: ShotSettings = ShotSettings()
     prompt: Block | None = Block.model_validate({"name": "deep"})
     adapter: Block | None = Block.model_validate({"name": "bottleneck"})

@@ -12,7 +12,8 @@ def expand_shorthand(values: dict[str, Any]) -> list[str]:
 
     ``task: {language: twi-Latn}`` is a task in one language: that of the labels and of the tests, without a target.
     What is learnt from there is all that is labelled, unless ``shots`` say how much. ``files: {test: test.es.csv}``
-    is the file of the only target, whose name stays with it when the run is scored in other languages.
+    is the file of the only target, whose name stays with it when the run is scored in other languages. Of several in
+    ``source_language`` the first is the source, and the others are ``further_sources``.
 
     Args:
         values: A recipe as plain data.
@@ -32,6 +33,11 @@ def expand_shorthand(values: dict[str, Any]) -> list[str]:
     if not isinstance(task, dict):
         return []
     _name_the_only_target(task)
+    sources = task.get("source_language")
+    if isinstance(sources, list) and sources:
+        if "further_sources" in values:
+            return ["further_sources: task.source_language names several languages already; leave one of the two out"]
+        task["source_language"], *values["further_sources"] = sources
     if "language" not in task:
         return []
     if twice := [key for key in ("source_language", "target_languages") if key in task]:

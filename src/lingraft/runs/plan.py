@@ -27,6 +27,7 @@ from .growth import earlier_place
 from .identity import precision_of
 from .needs import disk_warnings, memory_problems, refuse_too_large, states_size
 from .preparation import tokenise
+from .situation import describe_situation
 from .timing import EFFICIENCY, STARTING, operations_per_token, passes_of, rate_on, trial_seconds
 from .workload import Workload, tokens_by_example
 
@@ -101,6 +102,7 @@ def plan(
         + (f", {_gigabytes(needs.device)} of it on {device}" if device.type != "cpu" else "")
         + f"; disk: {_gigabytes(needs.states)} of states in the cache, {_gigabytes(needs.folder)} in the run folder",
         f"run folder: {recipe.output_dir}{_room(recipe)}",
+        *describe_situation(recipe, materials),
         *materials.notes,
         *_mining(recipe, materials),
         *describe_classes(materials),
@@ -219,7 +221,7 @@ def _pair_tokens(draw: Draw, language: str, features: dict[tuple[str, str], list
 
 def _mining(recipe: Recipe, materials: Materials) -> list[str]:
     """Return what will be tried with unlabelled texts; what it gives shows when the weights are loaded."""
-    if not materials.unlabelled:
+    if not materials.unlabelled or recipe.train.num_train_epochs == 0:
         return []
     texts = [example.texts[0] for example in materials.learn(materials.task.source_language)]
     ours = len(frequent_words(texts, max_words=MAX_WORDS))

@@ -28,7 +28,7 @@ from ..training.ensembling import texts_of
 from ..training.frozen_head import head_settings, is_trained
 from ..training.head_fits import is_last_layer_retrained
 from ..training.legs import Leg, legs_of, lora_of
-from ..training.pools import Learnt, learnt_languages
+from ..training.pools import Learnt, learnt_languages, only_mapped
 from .folder import trials_of
 from .needs import Needs, estimate_needs
 from .retention import first_row_tokens, sentences_by_themselves, sentences_of_both
@@ -202,7 +202,8 @@ class Workload:
     def _count_draw(self, trial: Trial, draw: Draw, tested: int) -> TrialWork:
         """Count what is done to learn a draw and to predict ``tested`` tokens with what was learnt."""
         train = self.recipe.train
-        learnt = learnt_languages(draw, self.materials.task, train.max_pairs)
+        also = only_mapped(self.materials, self.recipe)
+        learnt = learnt_languages(draw, self.materials.task, train.max_pairs, also)
         source, targets = self._source_texts(draw), tuple(self._target_texts(one) for one in learnt)
         steps, tokens, whole_depth_tokens, by_teacher = self._count_training(trial, source, targets)
         head_steps, head_tokens = self._count_frozen_head(trial, source, targets)
@@ -310,9 +311,10 @@ class Workload:
             of_language = set(one.labelled) if retrained else set[str]()
             if texts := texts_of(draw, one.language, self.materials, self.recipe):
                 of_source |= {source.id for source, _ in (*texts.mapped, *texts.projected)}
-                of_language |= {target.id for _, target in texts.mapped}
+                of_source |= {one.id for one in texts.beside} if texts.unpaired else set()
+                of_language |= {one.id for one in (*(target for _, target in texts.mapped), *texts.unpaired)}
                 of_language |= {example.id for example in texts.texts.values()}
-                fitted[one.language] = max(len(texts.mapped), len(texts.texts))
+                fitted[one.language] = max(len(texts.mapped), len(texts.texts), len(texts.unpaired))
             tokens += sum(self._tokens[one.language, "learn"][i] for i in of_language)
         source = self._tokens[self.materials.task.source_language, "learn"]
         return tokens + sum(source[i] for i in of_source), fitted

@@ -13,25 +13,30 @@ from dataclasses import replace
 from itertools import product
 
 from ..core.counted import counted
-from ..core.errors import ConfigError, DataError, Faults
+from ..core.errors import DataError, Faults
 from ..core.records import GOLD, Example, PairExample, ParallelPair
 from ..core.shots import Shots
-from ..data.augmentation import Generator, augmentation
 from ..data.languages import canonical, describe_unlisted, display_name
-from ..data.leakage import identity_of, remove_groups, remove_overlap, remove_overlapping_pairs
-from ..data.lexicon import Lexicon, known_share, lexicon_of
+from ..data.leakage import remove_groups, remove_overlap
 from ..data.parallel_inputs import Given, read_given
 from ..data.sampling import draw_of_one_language, rank, split_groups
 from ..data.text import normalise
 from ..recipe.settings import ParallelSettings, Recipe
 from . import Task, tasks
+from .copies import describe_copies, join_lexicons, with_copies
 from .folds import describe_tests, with_folds
 from .labelled_draws import doubting_labels, refuse_missing_classes, shots_of
-from .material import GIVEN, Draw, Materials, Pair, is_labelled
+from .material import GIVEN, Draw, Materials, Pair, is_labelled, without_label
 from .repeats import refuse_repeats
 
 COUNTED = 1_000
 """The share of words that a lexicon knows is counted on so many sentences."""
+
+UNPAIRED = 500
+"""A language's mean state is taken over at most so many unlabelled texts; a hundred gave the same scores."""
+
+TEXT = "text/"
+"""What the ids of unlabelled texts begin with."""
 
 
 Mine = Callable[[Materials], Mapping[str, Sequence[ParallelPair]]]
@@ -78,12 +83,15 @@ def gather(
     training, leaked = _clean(training, evaluation, {example.group for example in known})
     files = {(source, "dev"): task.examples(source, "dev")} | {(code, "test"): test[code] for code in test}
     refuse_repeats(task, source, task.examples(source, "train"), training, files)
+    further, leaked_further, told = _further_training(task, recipe, evaluation, known)
+    training, leaked = [*training, *further], leaked + leaked_further
     targets = {language: _target_training(task, recipe, language) for language in task.target_languages}
     notes = [
         *describe_unlisted(task.languages),
         *task.notes,
         *checked,
         *notes,
+        *told,
         *_shared_sentences(training, evaluation, task),
     ]
     overlap = {"train": leaked, "parallel": 0}
@@ -102,14 +110,14 @@ def gather(
     unscored = describe_tests(task, test, untested, draws)
     notes += unscored
     found = Materials(task, tuple(dev), test, draws, overlap, tuple(notes), given.texts, tuple(unscored))
-    if recipe.parallel and recipe.parallel.switches:
-        lexicons = _lexicons(given, mine(found) if found.unlabelled else {}, evaluation)
-        draws, leaked = _with_copies(draws, lexicons, recipe.parallel, evaluation)
+    if recipe.parallel and recipe.parallel.switches and recipe.train.num_train_epochs:  # copies are trained on alone
+        lexicons = join_lexicons(given, mine(found) if found.unlabelled else {}, evaluation)
+        draws, leaked = with_copies(draws, lexicons, recipe, evaluation)
         overlap["parallel"] += leaked
         notes += [f"{counted(leaked, 'copy', 'copies')} left out: made, they are evaluation texts"] if leaked else []
-        notes += _copies_notes(lexicons, training, draws[0])
+        notes += describe_copies(lexicons, training, draws[0])
         found = replace(found, draws=draws, overlap=overlap, notes=tuple(notes))
-    return found
+    return replace(found, unpaired=_unpaired(found)) if recipe.map and task.kind.class_logits else found
 
 
 def _build_task(recipe: Recipe) -> Task:
@@ -151,6 +159,7 @@ def _read_all(task: Task, recipe: Recipe) -> None:
     """
     wanted = [(language, "test") for language in task.languages]
     wanted += [(task.source_language, "dev"), (task.source_language, "train")]
+    wanted += [(canonical(spelling), "train") for spelling in recipe.further_sources]
     if _needs_target_training(recipe):
         wanted += [(language, "train") for language in task.target_languages]
     faults = Faults()
@@ -175,6 +184,39 @@ def _clean(
     kept, by_text = remove_overlap(examples, evaluation)
     kept, by_group = remove_groups(kept, groups)
     return kept, by_text + by_group
+
+
+def _further_training(
+    task: Task, recipe: Recipe, evaluation: Sequence[Example], known: Sequence[Example]
+) -> tuple[list[Example], int, list[str]]:
+    """Return labelled examples of further source languages, how many are left out, and what to say of them.
+
+    Raises:
+        DataError: A language is the source or a target, or it has no training examples.
+    """
+    kept, leaked, notes = list[Example](), 0, list[str]()
+    codes = [canonical(spelling) for spelling in recipe.further_sources]
+    for code in codes:
+        if code in task.languages or codes.count(code) > 1:
+            role = "the source language" if code == task.source_language else "a target language"
+            raise DataError(
+                f"further_sources: {code} is {role if code in task.languages else 'named twice'}; name languages that "
+                "are neither source nor target, once each (all labels of a target are learnt from with `shots: all`)"
+            )
+        mine = "" if task.parallel else f"{code}/"  # line numbers of several files are not the same text
+        found = [
+            replace(example, id=f"train/{code}/{example.id}", group=mine + example.group)
+            for example in task.examples(code, "train")
+        ]
+        found, gone = _clean(found, evaluation, {example.group for example in known})
+        if not found:
+            raise DataError(f"further_sources: {code} has no labelled example that is not evaluated on; leave it out")
+        kept, leaked = [*kept, *found], leaked + gone
+        notes.append(
+            f"{display_name(code)}: {counted(len(found), f'labelled {task.kind.words.example}')} learnt from beside "
+            f"those of {display_name(task.source_language)}"
+        )
+    return kept, leaked, notes
 
 
 def _target_training(task: Task, recipe: Recipe, language: str) -> list[Example]:
@@ -259,9 +301,9 @@ def _translations(training: Sequence[Example], translated: Sequence[Example]) ->
     for group, own in sides[0].items():
         other = sides[1].get(group, {})
         if len(own) == len(other) == 1:
-            found[group] = (_unlabelled(*own.values()), _unlabelled(*other.values()))
+            found[group] = (without_label(*own.values()), without_label(*other.values()))
         elif shared := own.keys() & other.keys():
-            found[group] = (_unlabelled(own[min(shared)]), _unlabelled(other[min(shared)]))
+            found[group] = (without_label(own[min(shared)]), without_label(other[min(shared)]))
     return found
 
 
@@ -276,89 +318,17 @@ def _given_pairs(pairs: Sequence[ParallelPair]) -> tuple[Pair, ...]:
     )
 
 
-def _lexicons(
-    given: Given, mined: Mapping[str, Sequence[ParallelPair]], evaluation: Sequence[Example]
-) -> dict[str, Lexicon]:
-    """Join lexicons: what people wrote comes before what was mined."""
-    return {
-        language: lexicon_of(entries, remove_overlapping_pairs(mined.get(language, ()), evaluation)[0])
-        for language, entries in given.entries.items()
-    }
-
-
-def _with_copies(
-    draws: Sequence[Draw],
-    lexicons: Mapping[str, Lexicon],
-    settings: ParallelSettings,
-    evaluation: Sequence[Example],
-) -> tuple[tuple[Draw, ...], int]:
-    """Return the draws with made copies among their pairs, and how many copies are evaluation texts."""
-    generator = _generator(settings)
-    forbidden = {identity_of(example) for example in evaluation}
-    leaked: set[str] = set()
-    found = []
-    for draw in draws:
-        pairs = dict(draw.pairs)
-        for language, lexicon in lexicons.items():
-            copies = []
-            for pair in _copies(draw, language, lexicon, settings, generator):
-                if identity_of(pair[1]) in forbidden:
-                    leaked.add(pair[1].id)
-                else:
-                    copies.append(pair)
-            pairs[language] = (*pairs[language], *copies)
-        found.append(replace(draw, pairs=pairs))
-    return tuple(found), len(leaked)
-
-
-def _generator(settings: ParallelSettings) -> Generator:
-    """Build what makes copies.
-
-    Raises:
-        ConfigError: It needs a lexicon, and there is none.
-    """
-    block = settings.generator
-    assert block is not None
-    made: Generator = augmentation.build(block.name, block.options)
-    if made.needs_lexicon and not (settings.lexicon or settings.text):
-        raise ConfigError([f"parallel.augmentation: {block.name} needs a `lexicon`, or `text` that one is mined from"])
-    return made
-
-
-def _copies(
-    draw: Draw, language: str, lexicon: Lexicon, settings: ParallelSettings, generator: Generator
-) -> list[Pair]:
-    """Return the sentences of the source language that the draw learns from, with the copies that are made of them."""
-    sentences = {e.id: e for e in (*map(_unlabelled, draw.labelled), *(pair[0] for pair in draw.pairs[language]))}
-    order = list(sentences.values())
-    if settings.pairs:  # not the head of the file: it may be sorted by class
-        order.sort(key=lambda example: rank(draw.draw, "copies", example.id))
-    seen = {identity_of(pair[1]) for pair in draw.pairs[language]}
-    found: list[Pair] = []
-    for copy, example in product(range(settings.copies), order):
-        if settings.pairs and len(found) == settings.pairs:
-            break
-        made = generator.make(example, lexicon, language, draw=draw.draw, copy=copy)
-        if made is not None and identity_of(made) not in seen:
-            seen.add(identity_of(made))
-            found.append((example, made))
-    return found
-
-
-def _copies_notes(lexicons: Mapping[str, Lexicon], training: Sequence[Example], draw: Draw) -> list[str]:
-    """Return what lexicons and generators give, in sentences."""
-    notes = []
-    texts = [example.texts[0] for example in training[:COUNTED]]
-    for language, lexicon in lexicons.items():
-        origins = Counter(made.origin for _, made in draw.pairs[language] if made.origin != GOLD)
-        copies = [f"{counted(count, 'copy', 'copies')} by {origin}" for origin, count in origins.items()]
-        known = (
-            f"the lexicon has {counted(len(lexicon), 'entry', 'entries')}, covering "
-            f"{known_share(texts, lexicon):.0%} of the words in the training sentences"
+def _unpaired(materials: Materials) -> dict[str, tuple[PairExample, ...]]:
+    """Return some unlabelled texts of each language that no draw has a translation of, as examples."""
+    found = {}
+    for language, texts in materials.unlabelled.items():
+        if any(pair[1].origin == GOLD for draw in materials.draws for pair in draw.pairs[language]):
+            continue
+        some = sorted(texts, key=lambda text: rank(0, "unpaired", text))[:UNPAIRED]
+        found[language] = tuple(
+            PairExample(f"{TEXT}{language}/{i}", f"{TEXT}{i}", language, text_a=text) for i, text in enumerate(some)
         )
-        if found := [*([known] if len(lexicon) else []), *copies]:
-            notes.append(f"{language}: {'; '.join(found)}")
-    return notes
+    return found
 
 
 def _hold_out(training: list[Example]) -> tuple[list[Example], list[Example]]:
@@ -370,10 +340,3 @@ def _hold_out(training: list[Example]) -> tuple[list[Example], list[Example]]:
 
 def _renamed(example: Example, split: str) -> Example:
     return replace(example, id=f"{split}/{example.id}")
-
-
-def _unlabelled(example: Example) -> PairExample:
-    """Return its text alone; what is not classified has a text beside its labelled form."""
-    if isinstance(example, PairExample):
-        return replace(example, label=None)
-    return PairExample(f"{example.id}/text", example.group, example.language, example.origin, text_a=example.texts[0])

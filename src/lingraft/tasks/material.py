@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..core.records import GOLD, Example, PairExample
 from ..core.shots import Shots
@@ -58,6 +58,8 @@ class Materials:
     notes: tuple[str, ...]
     unlabelled: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unscored: tuple[str, ...] = ()
+    unpaired: Mapping[str, tuple[PairExample, ...]] = field(default_factory=dict)
+    """Some of the unlabelled texts of each language that has no translations: what its mean state is of."""
 
     def is_scored(self, language: str) -> bool:
         """Return whether a language has a test set with labels."""
@@ -66,6 +68,7 @@ class Materials:
     def learn(self, language: str) -> list[Example]:
         """Return all texts of a language that any draw learns from, each once, with its label if any draw has it."""
         found = [example for draw in self.draws for example in draw.texts(language, self.task.source_language)]
+        found += self.unpaired.get(language, ())
         unique = {example.id: example for example in sorted(found, key=lambda example: example.gold is not None)}
         return [unique[key] for key in sorted(unique)]
 
@@ -85,3 +88,10 @@ def is_labelled(examples: Sequence[Example]) -> bool:
 def is_own(pair: Pair) -> bool:
     """Return whether a pair is two examples of the task, not parallel text from elsewhere or a copy."""
     return not pair[0].id.startswith(GIVEN) and pair[1].origin == GOLD
+
+
+def without_label(example: Example) -> PairExample:
+    """Return an example as a text alone; what is not classified has one beside its labelled form."""
+    if isinstance(example, PairExample):
+        return replace(example, label=None)
+    return PairExample(f"{example.id}/text", example.group, example.language, example.origin, text_a=example.texts[0])

@@ -45,6 +45,15 @@ class LanguageTexts:
     """Those of them that are texts of the task, whose source side is predicted for the n-grams of the target side."""
     texts: Mapping[str, Example]
     """What the n-gram classifier learns from, by what it is once normalised; empty where there is none."""
+    unpaired: tuple[Example, ...] = ()
+    """Texts without a translation, where no pairs are mapped: their mean is moved onto the source language's."""
+    beside: tuple[Example, ...] = ()
+    """Texts of the source language that those are moved onto the mean of."""
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether there is anything that a map can be fitted to."""
+        return bool(self.mapped or self.unpaired)
 
 
 def read_once(compute: Read) -> Read:
@@ -106,20 +115,25 @@ def texts_of(draw: Draw, language: str, materials: Materials, recipe: Recipe) ->
     projected = tuple(pair for pair in pairs if is_own(pair)) if recipe.train.ngram_classifier else ()
     examples: list[Example] = [*(target for _, target in projected), *(draw.shots[language] if projected else ())]
     texts = {normalise(example.texts[0]): example for example in examples}
+    if len(mapped) < FEWEST_PAIRS:
+        mapped = ()
+    unpaired = (*materials.unpaired.get(language, ()), *draw.shots[language]) if recipe.map and not mapped else ()
     found = LanguageTexts(
         language,
-        mapped if len(mapped) >= FEWEST_PAIRS else (),
+        mapped,
         projected if len(texts) >= FEWEST_TEXTS else (),
         texts if len(texts) >= FEWEST_TEXTS else {},
+        unpaired if len(unpaired) >= FEWEST_PAIRS else (),
+        draw.labelled,
     )
-    return found if found.mapped or found.projected else None
+    return found if found.is_mapped or found.projected else None
 
 
 def _fit_language(read: Read, head: nn.Module, texts: LanguageTexts, context: Context) -> LanguageEnsemble | None:
     """Fit one language's ensemble, and its weights to what is predicted of the translations."""
     task, language = context.materials.task, texts.language
     source, own = context.pools[task.source_language, "learn"], context.pools[language, "learn"]
-    fitted = _fit_map(read, head, texts, context) if texts.mapped else None
+    fitted = _fit_map(read, head, texts, context) if texts.is_mapped else None
     if not texts.texts:
         return LanguageEnsemble(torch.ones(1), fitted.map, {}) if fitted else None
     examples = list(texts.texts.values())
@@ -138,16 +152,19 @@ def _fit_language(read: Read, head: nn.Module, texts: LanguageTexts, context: Co
 
 
 def _fit_map(read: Read, head: nn.Module, texts: LanguageTexts, context: Context) -> FittedMap:
-    """Fit the map of a language to the states of its pairs."""
-    block, task = context.recipe.map, context.materials.task
+    """Fit the map of a language to the states of its pairs; without pairs, to its texts and the labelled ones."""
+    block, source = context.recipe.map, context.materials.task.source_language
     assert block is not None
-    source = read(
-        context.pools[task.source_language, "learn"], [one.id for one, _ in texts.mapped], task.source_language
+    ours: Sequence[Example] = [one for one, _ in texts.mapped] or texts.beside
+    theirs: Sequence[Example] = [one for _, one in texts.mapped] or texts.unpaired
+    evidence = Evidence(
+        [one.texts[0] for one in theirs],
+        read(context.pools[texts.language, "learn"], [one.id for one in theirs], texts.language),
+        read(context.pools[source, "learn"], [one.id for one in ours], source),
+        bool(texts.mapped),
+        head.get_parameter("weight").detach().cpu(),
     )
-    target = read(context.pools[texts.language, "learn"], [one.id for _, one in texts.mapped], texts.language)
-    told = [one.texts[0] for _, one in texts.mapped]
-    fit = maps.build(block.name, block.options)
-    fitted: FittedMap = fit(Evidence(told, target, source, True, head.get_parameter("weight").detach().cpu()))
+    fitted: FittedMap = maps.build(block.name, block.options)(evidence)
     return fitted
 
 
@@ -164,7 +181,7 @@ def states_of_labelled(read: Read, head: nn.Module, pool: Pool, draw: Draw, cont
     labelled = list(pool.targets)
     states = read(pool.encoded, labelled, pool.language)
     texts = texts_of(draw, pool.language, context.materials, context.recipe)
-    if not texts or not texts.mapped:
+    if not texts or not texts.is_mapped:
         return states
     known = {e.id: e for e in (*draw.shots[pool.language], *draw.pseudo.get(pool.language, ()))}
     fitted = _fit_map(read, head, texts, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -112,8 +112,9 @@ def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
         is_source=True,
     )
     targets = []
-    for learnt in learnt_languages(draw, task, context.recipe.train.max_pairs):
-        teacher = english.pooled([pair[0].id for pair in learnt.pairs])
+    also = only_mapped(context.materials, context.recipe)
+    for learnt in learnt_languages(draw, task, context.recipe.train.max_pairs, also):
+        teacher = english.pooled([pair[0].id for pair in learnt.pairs]) if learnt.pairs else ()
         targets.append(
             Pool(
                 language=learnt.language,
@@ -150,16 +151,27 @@ class Learnt:
         return frozenset(example.id for example in (*self.shots, *self.pseudo))
 
 
-def learnt_languages(draw: Draw, task: Task, max_pairs: int | None) -> list[Learnt]:
+def only_mapped(materials: Materials, recipe: Recipe) -> Collection[str]:
+    """Return languages for which unlabelled texts are enough: where nothing is trained, a map is all they get."""
+    return materials.unpaired if recipe.train.num_train_epochs == 0 else ()
+
+
+def learnt_languages(draw: Draw, task: Task, max_pairs: int | None, also: Collection[str] = ()) -> list[Learnt]:
     """Return the target languages that a draw has something of to learn from, in the order of the task.
 
     These alone get parts of their own; the others are read with the task's.
+
+    Args:
+        draw: Pairs and shots.
+        task: Names the languages.
+        max_pairs: How many pairs of each are learnt from; None for all.
+        also: Languages that neither is needed of.
     """
     found = [
         Learnt(language, pairs_to_learn(draw, language, max_pairs), draw.shots[language], draw.pseudo.get(language, ()))
         for language in task.target_languages
     ]
-    return [learnt for learnt in found if learnt.ids]
+    return [learnt for learnt in found if learnt.ids or learnt.language in also]
 
 
 def _own_states(encoded: Encoded, ids: Sequence[str]) -> dict[str, Tensor]:

@@ -1,0 +1,82 @@
+"""Which situation of data a recipe is in, language by language, and what is done with what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core.counted import counted
+from ..core.records import GOLD
+from ..data.languages import canonical, display_name
+from ..recipe.settings import Recipe
+from ..tasks.material import Materials
+from ..training.ensembling import texts_of
+from ..training.pools import pairs_to_learn
+
+
+def describe_situation(recipe: Recipe, materials: Materials) -> list[str]:
+    """Say of each target language what there is to learn from, and what is done with it; of the largest draw.
+
+    Args:
+        recipe: Says what is trained and fitted.
+        materials: What was gathered.
+    """
+    task, draw = materials.task, materials.draws[-1]
+    source, example = display_name(task.source_language), task.kind.words.example
+    if not task.target_languages:
+        labels = counted(len(draw.labelled), f"labelled {example}")
+        return [
+            f"situation: labels in {source} and no other language ({labels}); the task's part is trained on them and "
+            "nothing is transferred"
+        ]
+    lines = []
+    if recipe.further_sources:
+        names = ", ".join(display_name(canonical(code)) for code in recipe.further_sources)
+        lines.append(
+            f"situation: several source languages; {source} is the one that others are aligned with, and labels of "
+            f"{names} are learnt from as its own"
+        )
+    for language in task.target_languages:
+        there = ", ".join(_there(recipe, materials, language))
+        done = "; ".join(_done(recipe, materials, language))
+        lines.append(f"situation of {display_name(language)}: {there}. {done[:1].upper()}{done[1:]}")
+    return lines
+
+
+def _there(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
+    """Yield what there is of a language; no labels and no translations are said as well."""
+    draw, example = materials.draws[-1], materials.task.kind.words.example
+    shots, texts = len(draw.shots[language]), len(materials.unlabelled.get(language, ()))
+    written = sum(pair[1].origin == GOLD for pair in draw.pairs[language])
+    yield counted(written, "translation") if written else "no translations"
+    yield counted(shots, f"labelled {example}") if shots else "no labels"
+    if recipe.parallel and recipe.parallel.lexicon:
+        yield "a lexicon"
+    if texts:
+        yield counted(texts, "unlabelled text")
+
+
+def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
+    """Yield what is done with it."""
+    draw = materials.draws[-1]
+    pairs, shots = pairs_to_learn(draw, language, recipe.train.max_pairs), draw.shots[language]
+    trains = recipe.train.num_train_epochs > 0
+    if trains and recipe.alignment and any(pair[1].origin == GOLD for pair in pairs):
+        yield "training aligns each translation with its source side"
+    if trains and any(pair[1].origin != GOLD for pair in pairs):
+        yield "training aligns copies of source sentences, in which words are translated, with the originals"
+    elif trains and language in materials.unlabelled:
+        yield "a lexicon is mined from the texts, and training aligns copies of source sentences with the originals"
+    if shots:
+        yield "the labels are learnt from beside the source's"
+    if texts := texts_of(draw, language, materials, recipe):
+        if texts.mapped and recipe.map:
+            yield f"a {recipe.map.name} map is fitted to {counted(len(texts.mapped), 'translation')}"
+        if texts.unpaired:
+            yield (
+                f"the mean state of {counted(len(texts.unpaired), 'text')} is moved onto the source's, which helps "
+                "where they are of the task's own domain"
+            )
+        if texts.texts:
+            yield "a character n-gram classifier learns what the model predicts of the translations"
+    if not pairs and not shots and language not in materials.unlabelled:
+        yield "there is nothing to learn the language from, so it is read with what the source language taught"

@@ -1,0 +1,124 @@
+"""Which situation of data a recipe is in, as `lingraft check` says it; and a mean state without any translation."""
+
+import pytest
+import torch
+
+from invented import SOURCE, TARGET, TRANSLATION, labelled_texts, translated, world_recipe, write_csv, write_world
+from lingraft.backbones.walk import encode_batch
+from lingraft.core.errors import ConfigError, DataError
+from lingraft.core.files import read_lines, read_object
+from lingraft.model.checkpoint import load_adaptation
+from lingraft.recipe.parsing import parse_recipe
+from lingraft.recipe.presets import preset_values
+from lingraft.runs.situation import describe_situation
+from lingraft.serving.predictor import load
+from lingraft.tasks.gathering import gather
+from quick_run import run
+
+FRENCH = "fra-Latn"
+OTHERS = [text for text, _ in labelled_texts(120)][-20:]  # the world's own come before
+
+
+@pytest.fixture
+def world(tmp_path):
+    """The invented tables, unlabelled text, and a further language that speaks as the source does."""
+    write_world(tmp_path)
+    (tmp_path / f"text.{TARGET}.txt").write_text("\n".join(map(translated, OTHERS)), encoding="utf-8")
+    rows = [(f"f{i}", f"{text} {text}", label) for i, (text, label) in enumerate(labelled_texts(9, seed=5))]
+    write_csv(tmp_path / f"{FRENCH}.train.csv", ["key", "sentence", "topic"], rows)
+    return tmp_path
+
+
+def said(world, **changes):
+    """The sentences for a recipe."""
+    recipe = world_recipe(world, **changes)
+    return describe_situation(recipe, gather(recipe))
+
+
+def test_pairs_without_labels_are_aligned_and_mapped(world):
+    """The pairs of a file are not the task's own texts, so they train no n-grams."""
+    assert said(world, parallel={"files": str(world / "pairs.{language}.tsv")}) == [
+        "situation of Yoruba: 24 translations, no labels. Training aligns each translation with its source side; a "
+        "kernel map is fitted to 24 translations"
+    ]
+
+
+def test_text_alone_moves_the_mean_where_nothing_is_trained(world):
+    """No lexicon is mined for a training that there is not."""
+    given = preset_values("instant") | {"parallel": {"text": str(world / "text.{language}.txt")}}
+    assert said(world, **given) == [
+        "situation of Yoruba: no translations, no labels, 20 unlabelled texts. The mean state of 20 texts is moved "
+        "onto the source's, which helps where they are of the task's own domain"
+    ]
+
+
+def test_nothing_of_a_language_is_said_to_be_nothing(world):
+    """It is read with what the source language taught."""
+    (line,) = said(world)
+    assert line.endswith(
+        "There is nothing to learn the language from, so it is read with what the source language taught"
+    )
+
+
+def test_shots_without_pairs_move_the_mean_when_there_are_ten(world):
+    """Of fewer a mean is too far from the language's."""
+    few, many = (said(world, shots={"k": k})[0] for k in (3, 4))
+    assert "mean state" not in few
+    assert "12 labelled texts. The labels are learnt from beside the source's; the mean state of 12 texts" in many
+
+
+def test_the_mean_of_unlabelled_texts_becomes_the_sources(world, tiny_checkpoint):
+    """What is saved subtracts the mean of the 20 texts, and the run is loaded and answers as it was scored."""
+    backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}
+    changes = preset_values("instant") | {"parallel": {"text": str(world / "text.{language}.txt")}}
+    given = ["seeds=[1]", "device=cpu", f"output_dir={world / 'run'}"]
+    folder = run(world_recipe(world, given, backbone=backbone, **changes))
+    answers = load(folder)
+    rows = list(read_lines(folder / "predictions" / "k0-draw0-seed1" / f"{TARGET}.jsonl"))
+    found = answers.predict([row["text"] for row in rows], language=TARGET)
+    assert [answer.value for answer in found] == [row["value"] for row in rows]
+    adaptation, _ = load_adaptation(folder / "adaptation.safetensors", answers.backbone)
+    centre = adaptation.ensembles[TARGET].map.centre
+    one_by_one = [mean_state(answers.backbone, translated(text)) for text in OTHERS]
+    assert centre.tolist() == pytest.approx((sum(one_by_one) / 20).tolist(), abs=1e-4)
+    assert read_object(folder / "data.json")["languages"][TARGET]["pairs"] == 0
+
+
+def mean_state(backbone, text):
+    """The pooled state of a text by itself, with nothing of the cache."""
+    ids = backbone.tokenizer(backbone.text_prefix + text)["input_ids"]
+    return encode_batch([ids], backbone.stack, backbone.stack.num_layers, torch.device("cpu"))[1][0]
+
+
+def test_labels_of_a_further_language_are_the_sources(world):
+    """All that is no evaluation text is learnt from, and named."""
+    found = gather(world_recipe(world, further_sources=["fr"]))
+    (draw,) = found.draws
+    assert sum(example.language == FRENCH for example in draw.labelled) == 9
+    assert len(draw.labelled) == 24 + 9
+    assert "French: 9 labelled texts learnt from beside those of English" in found.notes
+
+
+def test_copies_are_made_of_the_source_language_alone(world):
+    """The lexicon knows no other."""
+    entries = "".join(f"{word}\t{translation}\n" for word, translation in TRANSLATION.items())
+    (world / f"words.{TARGET}.tsv").write_text(entries, encoding="utf-8")
+    parallel = {"lexicon": str(world / "words.{language}.tsv")}
+    found = gather(world_recipe(world, further_sources=[FRENCH], parallel=parallel))
+    assert [pair[0].language for pair in found.draws[0].pairs[TARGET]] == [SOURCE] * 24
+
+
+@pytest.mark.parametrize("code", [SOURCE, TARGET])
+def test_a_further_language_is_neither_source_nor_target(world, code):
+    """Its labels are learnt from another way."""
+    with pytest.raises(DataError, match=f"further_sources: {code} is "):
+        gather(world_recipe(world, further_sources=[code]))
+
+
+def test_several_source_languages_may_be_listed():
+    """The first is the source; saying it twice is refused."""
+    task = {"name": "classification", "source_language": ["en", "fr"], "target_languages": ["yo"], "files": "a.csv"}
+    recipe = parse_recipe({"task": task})
+    assert (recipe.task.options["source_language"], recipe.further_sources) == ("en", ["fr"])
+    with pytest.raises(ConfigError, match="leave one of the two out"):
+        parse_recipe({"task": task, "further_sources": ["fr"]})
