@@ -19,6 +19,8 @@ Kind = Literal[
     "maps",
     "alignment",
     "augmentation",
+    "generators",
+    "translators",
     "freezing",
     "methods",
     "presets",

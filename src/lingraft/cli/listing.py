@@ -18,6 +18,8 @@ KINDS = {
     "maps": "closed-form maps of a language's states to those of the source language (map.name)",
     "alignment": "losses that draw translations together (alignment)",
     "augmentation": "ways to make further labelled texts (parallel.augmentation.name)",
+    "generators": "ways to make labelled examples of the target languages (pseudo.generators)",
+    "translators": "what the generator `translation` translates with (its option translator)",
     "freezing": "which layers of the pretrained model learn, and when (freezing.name)",
     "methods": "what `lingraft compare` can run beside lingraft (compare.methods)",
     "presets": "settings to start from (preset)",
@@ -53,12 +55,17 @@ def _registry(kind: str) -> Registry:
         from ..data import sources
 
         return sources
+    if kind == "translators":
+        from ..pseudo.translators import translators
+
+        return translators
     blocks = {
         "tasks": "task",
         "prompts": "prompt",
         "adapters": "adapter",
         "maps": "map",
         "augmentation": "parallel.augmentation",
+        "generators": "pseudo.generators",
     }
     return registry_of(blocks.get(kind, kind))
 

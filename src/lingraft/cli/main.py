@@ -17,7 +17,7 @@ import typer
 from ..core.errors import LingraftError
 from ..core.signals import EXIT_CODES, ending_in_order
 from ..core.terminal_text import Terminal, as_text, naming_output
-from . import compare, evaluate, info, predict, report, run
+from . import augment, compare, evaluate, info, predict, report, run
 from .terminal import LogOnTerminal
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ for command in (
     run.init,
     run.check,
     run.run,
+    augment.augment,
     compare.compare,
     run.demo,
     evaluate.evaluate,

@@ -18,7 +18,9 @@ from ..data.lexicon import Lexicon
 from ..tasks import Task
 from ..tasks.material import Pair
 
-Weight = Annotated[float, Field(gt=0, le=10)]
+MOST_WEIGHT = 10.0
+
+Weight = Annotated[float, Field(gt=0, le=MOST_WEIGHT)]
 """How much a made example counts, where one that people labelled counts 1."""
 
 Predict = Callable[[Sequence[Example], str], Sequence[Prediction]]

@@ -68,7 +68,7 @@ def read_lots(path: Path, example: type[Example]) -> dict[Lot, Made]:
                 f"learn from your own version, name a copy of it in pseudo.files; or delete {path}, and it is made anew"
             )
         examples = tuple(_example(row, example, path) for row in rows.get(lot, []))
-        found[lot] = Made(examples, Counter(one.get("dropped", {})))
+        found[lot] = Made(examples, Counter(one.get("dropped", {})), str(one.get("made_of", "")))
     return found
 
 
@@ -86,7 +86,8 @@ def _lot(row: Mapping[str, Any]) -> Lot:
 
 def _about(lot: Lot, made: Made) -> dict[str, Any]:
     counts = Counter(example.origin for example in made.examples)
-    return {"language": lot.language, **_named(lot), "made": dict(counts), "dropped": dict(made.dropped)}
+    about = {"made": dict(counts), "dropped": dict(made.dropped), "made_of": made.made_of}
+    return {"language": lot.language, **_named(lot)} | about
 
 
 def _example(row: Mapping[str, Any], example: type[Example], path: Path) -> Example:

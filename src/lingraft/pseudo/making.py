@@ -17,10 +17,14 @@ LEAKED = "it is an evaluation text"
 
 @dataclass(frozen=True)
 class Made:
-    """What is learnt from, and why the rest is not: reasons with how often each was met."""
+    """What is learnt from, why the rest is not (reasons with how often each was met), and of what it was made.
+
+    ``made_of`` is the digest of settings and sources.
+    """
 
     examples: tuple[Example, ...]
     dropped: Counter[str]
+    made_of: str = ""
 
 
 def make(generators: Sequence[Generator], sources: Sources, forbidden: Collection[tuple[str, ...]], where: str) -> Made:

@@ -197,8 +197,8 @@ def _check_together(recipe: Recipe, asked: bool) -> list[str]:
     problems = []
     parallel = recipe.parallel
     problems += _check_parallel(parallel) if parallel else []
-    if recipe.pseudo is not None and not recipe.pseudo.generators:
-        problems.append("pseudo: needs `generators`, e.g. [{name: word-translation}]")
+    if recipe.pseudo is not None and not (recipe.pseudo.generators or recipe.pseudo.files):
+        problems.append("pseudo: needs `generators`, e.g. [{name: word-translation}], or `files`")
     if parallel is not None and recipe.task.options.get("target_languages") == []:
         problems.append("parallel: the task is in one language, so there is nothing to translate into; leave it out")
     if recipe.alignment and asked and parallel is None:

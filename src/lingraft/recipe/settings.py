@@ -184,6 +184,8 @@ class PseudoSettings(Settings):
 
     generators: list[Block] = Field(default=[], max_length=100)
     """What makes them, e.g. `{name: word-translation, copies: 2, weight: 0.5}`; see `lingraft list generators`."""
+    files: list[str] = Field(default=[], max_length=100)
+    """Files that `lingraft augment` wrote, or you: JSON lines, an example each."""
     lexicon: str | None = None
     """Path with `{language}` in it, formats as `parallel.files`: word pairs, for generators that need them; by default
     the lexicon of `parallel`."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,6 +31,9 @@ from .pseudo_data import NAME as PSEUDO
 from .pseudo_data import make_pseudo_data
 from .workload import Workload
 
+Loaded = Callable[[], tuple[Backbone, torch.device]]
+"""Gives the frozen model, and the device where it is."""
+
 
 def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any], float]:
     """Prepare all that the trials of a recipe share: data, backbone, frozen states.
@@ -37,18 +41,7 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any]
     Returns:
         The stage's result, the content of ``data.json``, and the seconds that encoding took.
     """
-
-    @cache
-    def backbone_there() -> tuple[Backbone, torch.device]:
-        return load(recipe, reporter)
-
-    def mine(materials: Materials) -> dict[str, list[ParallelPair]]:
-        return mined_entries(materials, *backbone_there(), recipe.output_dir, reporter.say)
-
-    def make(materials: Materials, recipe: Recipe) -> Materials:
-        return make_pseudo_data(materials, recipe, recipe.output_dir / PSEUDO, reporter.say)
-
-    materials = gather_checked(recipe, mine, make)
+    materials, backbone_there = gather_made(recipe, recipe.output_dir, PSEUDO, reporter)
     if is_non_commercial(materials.task.licence):
         reporter.say(f"the data of {materials.task.name} may not be used commercially: {materials.task.licence}")
     for sentence in materials.unscored:
@@ -65,6 +58,32 @@ def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any]
     encoding = reporter.clock() - started
     card = data_card(materials, features, backbone, recipe)
     return Context(recipe, materials, backbone, cut, pools, device), card, encoding
+
+
+def gather_made(recipe: Recipe, folder: Path, name: str, reporter: Reporter) -> tuple[Materials, Loaded]:
+    """Gather what a recipe learns from, with what is mined and made for it, which is kept.
+
+    Args:
+        recipe: The recipe.
+        folder: Where lexicons and pseudo-data are kept.
+        name: Of the file of pseudo-data in it.
+        reporter: What reports how it goes.
+
+    Returns:
+        The materials, and what gives the frozen model, which is loaded when first asked for.
+    """
+
+    @cache
+    def backbone_there() -> tuple[Backbone, torch.device]:
+        return load(recipe, reporter)
+
+    def mine(materials: Materials) -> dict[str, list[ParallelPair]]:
+        return mined_entries(materials, *backbone_there(), folder, reporter.say)
+
+    def make(materials: Materials, recipe: Recipe) -> Materials:
+        return make_pseudo_data(materials, recipe, folder / name, reporter.say)
+
+    return gather_checked(recipe, mine, make), backbone_there
 
 
 def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:

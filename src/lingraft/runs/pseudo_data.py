@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..core.counted import counted
-from ..core.records import Example
+from ..core.errors import RunError
+from ..core.files import digest_of
+from ..core.json_text import to_json
+from ..core.records import Example, as_json
 from ..data.leakage import identity_of
 from ..data.lexicon import Lexicon, lexicon_of
 from ..data.parallel_inputs import read_entries
 from ..pseudo import Sources, say_nothing
+from ..pseudo.from_files import generators_of_files
 from ..pseudo.generators import Generator, generators
 from ..pseudo.kept import Lot, read_lots, write_lots
 from ..pseudo.making import Made, make
@@ -32,15 +37,24 @@ def make_pseudo_data(
         recipe: Whose ``pseudo`` block says what makes them.
         path: Where they are kept.
         say: Told what is made.
+
+    Raises:
+        RunError: What is kept was made of something else.
     """
     if recipe.pseudo is None:
         return materials
     built, maker = build_generators(recipe), _Maker(materials, recipe)
     found = read_lots(path, materials.task.kind.example)
     for lot, draw in lots_of(materials, built):
+        made_of = maker.digest(lot, draw)
+        if lot in found and found[lot].made_of != made_of:
+            raise RunError(
+                f"{path}: what is there for {lot.language} in draw {lot.draw} was made with other settings, or of "
+                "other examples, pairs, texts or lexicons; choose another name, or delete that file"
+            )
         if lot not in found:
             say(f"making pseudo-data for {lot.language}, draw {lot.draw}")
-            found[lot] = maker.make(lot, draw, built, say)
+            found[lot] = replace(maker.make(lot, draw, built, say), made_of=made_of)
             write_lots(path, found)
     return _with_lots(materials, found, built, maker.notes)
 
@@ -61,16 +75,18 @@ def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
     found = {lot: maker.make(lot, draw, cheap, say_nothing) for lot, draw in lots_of(materials, built)}
     waits = [
         f"pseudo-data by {block.name} are made in the run, and not counted here"
-        for block, generator in zip(recipe.pseudo.generators, built, strict=True)
+        for block, generator in zip(recipe.pseudo.generators, built, strict=False)
         if generator.costly
     ]
     return _with_lots(materials, found, built, (*maker.notes, *waits))
 
 
 def build_generators(recipe: Recipe) -> list[Generator]:
-    """Return the generators of a recipe, in its order."""
-    blocks = recipe.pseudo.generators if recipe.pseudo else []
-    return [generators.build(block.name, block.options) for block in blocks]
+    """Return the generators of a recipe, in its order, and what reads its files."""
+    if recipe.pseudo is None:
+        return []
+    built = [generators.build(block.name, block.options) for block in recipe.pseudo.generators]
+    return [*built, *generators_of_files(recipe.pseudo.files)]
 
 
 def lots_of(materials: Materials, built: Sequence[Generator]) -> Iterator[tuple[Lot, Draw]]:
@@ -92,10 +108,25 @@ class _Maker:
     """Makes lots, from what they share: evaluation texts and lexicons."""
 
     def __init__(self, materials: Materials, recipe: Recipe) -> None:
-        self.materials = materials
+        self.materials, self.settings = materials, recipe.pseudo
         evaluation = [*materials.dev, *(example for examples in materials.test.values() for example in examples)]
         self.forbidden = {identity_of(example) for example in evaluation}
         self.lexicons, self.notes = _read_lexicons(materials, recipe, evaluation)
+
+    def digest(self, lot: Lot, draw: Draw) -> str:
+        """Return the digest of all that a lot is made of, the files of ``pseudo.files`` among it."""
+        assert self.settings is not None
+        lexicon, language = self.lexicons.get(lot.language), lot.language
+        pairs = [[as_json(one), as_json(other)] for one, other in draw.pairs[language]]
+        content = [
+            self.settings.model_dump(mode="json", exclude={"gold"}),
+            [digest_of(Path(file).expanduser()) for file in self.settings.files],
+            [list(map(as_json, examples)) for examples in (draw.labelled, draw.shots[language] if lot.k else ())],
+            pairs,
+            list(self.materials.unlabelled.get(language, ())),
+            [[list(words), list(translations)] for words, translations in lexicon.entries.items()] if lexicon else [],
+        ]
+        return hashlib.sha256(to_json(content).encode()).hexdigest()
 
     def make(self, lot: Lot, draw: Draw, built: Sequence[Generator], say: Callable[[str], None]) -> Made:
         """Make a lot."""

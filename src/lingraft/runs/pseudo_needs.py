@@ -42,7 +42,7 @@ def _problems(recipe: Recipe, task: Task) -> Iterator[str]:
     if not task.target_languages:
         yield "pseudo: is made for target languages, of which the task has none; leave it out"
         return
-    blocks = zip(recipe.pseudo.generators, build_generators(recipe), strict=True)
+    blocks = zip(recipe.pseudo.generators, build_generators(recipe), strict=False)
     for number, (block, generator) in enumerate(blocks):
         path = f"pseudo.generators.{number}: {block.name}"
         if generator.kinds and task.kind.name not in generator.kinds:

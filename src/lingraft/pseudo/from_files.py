@@ -1,0 +1,94 @@
+"""Pseudo-data read back from files that ``lingraft augment`` wrote, or anybody: JSON lines, an example each.
+
+A row has the fields of an example of its kind of task (for a text ``text_a`` and ``label``), its ``language`` and, if
+they are not 1 and "file", its ``weight`` and ``origin``. Rows with a ``draw`` are of that draw alone, for they may have
+been made of labels that another draw does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import DataError
+from ..core.outside import parse_object
+from ..core.records import GOLD, Example, SpanExample, from_json
+from ..data.languages import canonical
+from ..data.text import read_lines
+from ..tasks import Task
+from . import MOST_WEIGHT, Sources
+from .generators import Generator
+
+FILE = "file"
+"""The origin of what does not say where it came from."""
+
+
+def from_file(path: Path) -> Generator:
+    """Return what gives the examples of a file.
+
+    Args:
+        path: A ``.jsonl`` file.
+    """
+    read = cache(lambda: list(_rows(path)))
+
+    def generate(sources: Sources) -> Iterator[Example]:
+        of_language = [(number, row) for number, row in read() if _language(path, number, row) == sources.language]
+        found = [(number, row) for number, row in of_language if row.get("draw", sources.draw) == sources.draw]
+        if of_language and not found:
+            raise DataError(
+                f"{path} has nothing for draw {sources.draw} of {sources.language}, only for others; make it with as "
+                "many shots.draws as there are here"
+            )
+        for number, row in found:
+            yield _example(f"{path}, line {number}", number, row, sources)
+
+    return Generator(generate)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in read_lines(path):
+        if line.strip():
+            yield number, parse_object(line, f"{path}, line {number}", error=DataError, cure="mend that line")
+
+
+def _language(path: Path, number: int, row: dict[str, Any]) -> str:
+    if not isinstance(row.get("language"), str):
+        raise DataError(f"{path}, line {number}: expected the language of the example in `language`")
+    return canonical(row["language"])
+
+
+def _example(where: str, number: int, row: dict[str, Any], sources: Sources) -> Example:
+    values = {"id": "", "group": f"{FILE}/{number}"} | {k: v for k, v in row.items() if k not in ("draw", "k")}
+    try:
+        example: Example = from_json(values | {"language": sources.language}, sources.task.kind.example)
+    except ValueError as error:
+        first = str(error).splitlines()[1:3]
+        raise DataError(
+            f"{where} is no example of {sources.task.kind.name}: {' '.join(map(str.strip, first))}"
+        ) from None
+    if problem := _problem(example, sources.task):
+        raise DataError(f"{where}: {problem}")
+    return replace(example, id=f"{number}/{example.id}", origin=FILE if example.origin == GOLD else example.origin)
+
+
+def _problem(example: Example, task: Task) -> str:
+    """Say what is wrong with an example; nothing if it can be learnt from."""
+    if example.gold is None:
+        return "has no label"
+    if strange := [label for label in example.labels if task.labels and label not in task.labels]:
+        return f"{strange[0]!r} is no label of {task.name}, which has {', '.join(task.labels[:10])}"
+    if isinstance(example, SpanExample) and any(
+        example.context[answer.start : answer.start + len(answer.text)] != answer.text for answer in example.answers
+    ):
+        return "an answer does not stand in the context where it is said to"
+    if not 0 < example.weight <= MOST_WEIGHT:
+        return f"expected a weight above 0, to {MOST_WEIGHT:g}; got {example.weight:g}"
+    return "" if all(text.strip() for text in example.texts) else "a text is empty"
+
+
+def generators_of_files(paths: Sequence[str]) -> list[Generator]:
+    """Return what gives the examples of each file."""
+    return [from_file(Path(path).expanduser()) for path in paths]
