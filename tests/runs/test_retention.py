@@ -153,6 +153,7 @@ def test_a_run_is_compared_with_its_frozen_model(trained):
     fact = json.loads((trained.folder / "trials" / found["trial"] / "trial.json").read_text(encoding="utf-8"))
     assert found["source_score"] == {
         "metric": "accuracy", "n": 9, "before": fact["head_dev_score"], "after": fact["dev_score"],
+        "low": fact["source_change"]["low"], "high": fact["source_change"]["high"],
     }  # fmt: skip
     model = load(
         trained.folder / "trials" / found["trial"] / "adaptation.safetensors", backbone=trained.backbone

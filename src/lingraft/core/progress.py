@@ -31,6 +31,10 @@ class Reporter:
         if not self.quiet:
             self.console.print(text)
 
+    def warn(self, text: str) -> None:
+        """Say in one line what must not be missed."""
+        self.console.print(f"warning: {text}")
+
     @contextmanager
     def task(self, title: str, total: int, *, counted: bool = True) -> Iterator[Advance]:
         """Follow ``total`` units of work; yields what to call with each bit of it.

@@ -353,6 +353,10 @@ class Relay(Reporter):
         """Pass on what would be a line on the terminal."""
         tell(say=text)
 
+    def warn(self, text: str) -> None:
+        """Pass on a warning as a line."""
+        tell(say=f"warning: {text}")
+
     @contextmanager
     def task(self, title: str, total: int, *, counted: bool = True) -> Iterator[Advance]:
         """Relay the progress of one task."""

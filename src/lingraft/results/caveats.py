@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 
 from ..core.files import Row
-from .findings import Result, reliability
+from .findings import Result, metrics_of, reliability
 from .metrics.calibration import expected_calibration_error
 from .run_files import RunFiles
+from .source_falls import warn_of_falls
 from .wording import FEW_TEXTS, POOR_CALIBRATION, describe_confidence, labelled_shots, percent, plural
 
 MANY_UNKNOWN = 0.01
@@ -17,6 +18,7 @@ MANY_UNKNOWN = 0.01
 def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
     """Warn of everything that a reader must know before believing the headline."""
     found = [str(sentence) for sentence in run.data.get("unscored", [])]
+    found.append(warn_of_falls(run, metrics_of(run.data)[0]))
     found += [_baseline_warning(result) for result in results if result.language != run.source_language]
     found += [_majority_warning(result) for result in results]
     found += [_weak_baseline_warning(result) for result in results]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
-from .schemas import Count, Data, File, Model, Name, Number, TrialName
+from .schemas import Count, Data, File, Model, Name, Number, SourceChange, TrialName
 
 Inside = Annotated[str, StringConstraints(pattern=r"^(trials|predictions)(/[^/\\.\x00-\x1f][^/\\\x00-\x1f]*)+$")]
 """A file below a run folder's own folders."""
@@ -23,6 +23,7 @@ class TrialRecord(File):
     dev_score: Number | None = None
     head_strength: Number | None = None
     head_dev_score: Number | None = None
+    source_change: SourceChange | None = None
     error: str | None = None
     files: dict[Inside, Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(default_factory=dict)
 

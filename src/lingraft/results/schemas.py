@@ -179,6 +179,26 @@ class Calibration(Model):
     after: Share | None = None
 
 
+class SourceChange(Model):
+    """The source language's development score after training, against that of where it began.
+
+    ``low`` and ``high`` bound the difference; they are missing where all development examples are one group.
+    """
+
+    n: Count
+    before: Number
+    after: Number
+    low: Number | None = None
+    high: Number | None = None
+
+
+class SourceFall(SourceChange):
+    """One that fell by more than chance explains."""
+
+    low: Number
+    high: Annotated[float, Field(ge=-MOST, lt=0)]
+
+
 class TrialFacts(Model):
     """What a finished trial is said to be."""
 
@@ -188,6 +208,7 @@ class TrialFacts(Model):
     trained: Count = 0
     head_strength: Number | None = None
     head_dev_score: Number | None = None
+    source_change: SourceChange | None = None
 
 
 class Verification(Model):
@@ -207,6 +228,7 @@ class Summary(File):
     seconds: dict[str, Number] = {}
     selected_trial: TrialName | None = None
     trials: dict[TrialName, TrialFacts] = {}
+    source_falls: dict[TrialName, SourceFall] = {}
     verification: Verification | None = None
 
 
@@ -252,6 +274,8 @@ class SourceScore(Model):
     n: Count
     before: Number
     after: Number
+    low: Number | None = None
+    high: Number | None = None
 
 
 class Retrieval(Model):

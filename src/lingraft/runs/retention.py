@@ -89,6 +89,8 @@ def retention(
         found[language] = {"sentences": purpose, **retrieval(*zip(*states, strict=True))}
 
     fact = read_facts(folder, chosen.name)
+    begun_elsewhere = recipe.train.continue_from is not None  # then the change is not that from the frozen head
+    change = {} if begun_elsewhere else fact.get("source_change") or {}
     scale = max(1.0, *(size for _, size in disabled))
     return {
         "format": FORMAT,
@@ -98,6 +100,8 @@ def retention(
             "n": len(materials.dev),
             "before": fact["head_dev_score"],
             "after": fact["dev_score"],
+            "low": change.get("low"),
+            "high": change.get("high"),
         }
         if fact["head_dev_score"] is not None
         else None,

@@ -32,6 +32,7 @@ from ..results.findings import reliability
 from ..results.metrics.calibration import expected_calibration_error
 from ..results.run_files import read_predictions
 from ..results.schemas import ALL_LAYERS, EPOCH, FORMAT, SCORE
+from ..results.source_falls import is_fall
 from ..training.finished import read_facts
 from .folder import trials_of
 from .selection import select_trial
@@ -87,6 +88,11 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
         },
         "selected_trial": chosen.name,
         "trials": facts,
+        "source_falls": {
+            name: fact["source_change"]
+            for name, fact in facts.items()
+            if fact.get("source_change") and is_fall(fact["source_change"])
+        },
     }
     write_json(folder / "summary.json", summary)
 

@@ -297,7 +297,9 @@ class Workload:
         dev = sum(self._tokens[self.materials.task.source_language, "dev"].values())
         count = (epochs + 1) * dev + test
         if is_trained(kind, train):  # the frozen head is scored as well, and has no cached logits
-            count += dev + test
+            count += 2 * dev + test
+        if train.continue_from is not None:  # what training begins with is scored
+            count += dev
         if is_last_layer_retrained(kind, train):
             count += dev
         return count

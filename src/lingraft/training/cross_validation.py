@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class Learnt:
     """The frozen head that it began with."""
     befores: Mapping[str, Answer]
     """What it is compared with, by name."""
+    at_first: Sequence[str] | None
+    """What the development set was answered before training; None where that began at random."""
     languages: tuple[str, ...]
     """Target languages that something was learnt of."""
     history: list[dict[str, Any]]

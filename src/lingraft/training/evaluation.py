@@ -21,6 +21,7 @@ from ..tasks.scores import score_by_language
 from .frozen_head import Answer
 from .loop import Validation
 from .pools import Context, draw_of
+from .source_change import answer_development_set
 
 BEFORE, INSTANT, AFTER = "frozen-head", "instant", "lingraft"
 COLUMNS = {BEFORE: "before", INSTANT: "instant"}
@@ -198,11 +199,8 @@ def prediction_rows(
 
 def validation(model: Network, *, context: Context) -> Validation:
     """Validate the network on the source language's development set."""
-    task, examples = context.materials.task, context.materials.dev
-    encoded = context.pools[task.source_language, "dev"]
-    logits, _ = predict_rows(model, encoded, [example.id for example in examples], task.source_language)
-    predicted = [prediction.value for prediction in predictions_of(logits, examples, encoded, task)]
-    gold = [example.gold for example in examples]
+    task, predicted = context.materials.task, answer_development_set(model, context)
+    gold = [example.gold for example in context.materials.dev]
     main = next(iter(task.kind.metrics.values()))
     answers, right = ([one for value in side for one in task.kind.answers(value)] for side in (predicted, gold))
     return Validation(main(gold, predicted), Counter(answers), len(set(right)))

@@ -17,6 +17,7 @@ from ..core.files import write_lines
 from ..core.progress import Reporter
 from ..core.records import Trial
 from ..core.version import __version__
+from ..data.languages import display_name
 from ..model.adaptation import Adaptation, add_lora, build_adaptation
 from ..model.checkpoint import Identity, continue_from, save_adaptation
 from ..model.freezing import strategy_of, unfrozen_names
@@ -24,6 +25,7 @@ from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..model.prediction import predict_rows
 from ..model.prompts.initialisers import prompt_initialiser
+from ..results.source_falls import describe_fall, is_fall
 from .alignment.word_aligner import count_prefix_tokens
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
@@ -38,6 +40,7 @@ from .legs import Leg, as_trained, legs_of, lora_of
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .pools import Context, TrialPools, pools_of, with_translations
+from .source_change import answer_development_set, compare_answers, development_set, read_answers
 from .state import TrainingState, load_training_state, next_leg, save_training_state
 
 
@@ -83,7 +86,7 @@ def run_trial(
     facts = {
         "name": trial.name,
         "seconds": seconds + learnt.seconds,
-        "dev_score": validation(model, context=context).score,
+        **_score_source(learnt, trial, context, reporter),
         "trained": sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad),
         "head_strength": head.strength if head else None,
         "head_dev_score": head.dev_score if head else None,
@@ -91,6 +94,17 @@ def run_trial(
     shutil.rmtree(place / "folds", ignore_errors=True)
     note_finished(folder, trial, facts)
     (place / "training.safetensors").unlink(missing_ok=True)
+
+
+def _score_source(learnt: Learnt, trial: Trial, context: Context, reporter: Reporter) -> dict[str, Any]:
+    """Return the development score after training and its change from where training began; a clear fall is said."""
+    task, answers = context.materials.task, answer_development_set(learnt.model, context)
+    metric, scores = next(iter(task.kind.metrics.items()))
+    before = answers if learnt.at_first is None else learnt.at_first
+    change = compare_answers(before, answers, context.materials.dev, scores)
+    if is_fall(change):
+        reporter.warn(f"{trial.name}: {describe_fall(display_name(task.source_language), metric, change)}")
+    return {"dev_score": change["after"], "source_change": None if learnt.at_first is None else change}
 
 
 def _learn(
@@ -117,6 +131,7 @@ def _learn(
     befores = {BEFORE: head.answer if head else None, INSTANT: fit_instant(head, pools, context)}
     started = reporter.clock()
     model = built(context, pools, head).to(context.device)
+    at_first = _answer_at_first(model, head, context)
     state = load_training_state(
         place / "training.safetensors", lambda sentence: reporter.say(f"{trial.name}: {sentence}")
     )
@@ -132,7 +147,14 @@ def _learn(
     _fit_after_training(model, pools_of(trial, context), context, reporter)
     languages = tuple(pool.language for pool in pools.targets)
     compared = {name: answer for name, answer in befores.items() if answer is not None}
-    return Learnt(model, head, compared, languages, history, before + reporter.clock() - started)
+    return Learnt(model, head, compared, at_first, languages, history, before + reporter.clock() - started)
+
+
+def _answer_at_first(model: Any, head: Before | None, context: Context) -> list[str] | None:
+    """Answer the development set with what training begins from; None where that is a random head."""
+    if context.recipe.train.continue_from is not None:
+        return answer_development_set(model, context)
+    return read_answers(head.answer(*development_set(context)), context) if head else None
 
 
 def _train(

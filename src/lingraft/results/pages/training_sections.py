@@ -148,7 +148,7 @@ def retained(run: RunFiles) -> Context | None:
                 "language": source,
                 "before": Estimate(score["before"]),
                 "after": Estimate(score["after"]),
-                "difference": Estimate(score["after"] - score["before"]),
+                "difference": Estimate(score["after"] - score["before"], score.get("low"), score.get("high")),
                 "on": f"{wording.plural(score['n'], 'development text')}",
             }
         )
