@@ -31,7 +31,7 @@ POINTS = [[0.0, 0.0], [1.0, 2.0], [2.0, 1.0]]
 CURVE = [(0, 2.0), (10, 1.0), (20, 0.5)]
 CALLS = {
     "results": lambda: results(result(), result("Quechua", after=0.2)),
-    "losses": lambda: charts.losses(CURVE, CURVE, CURVE),
+    "losses": lambda: charts.losses(CURVE, CURVE, CURVE, CURVE),
     "dev": lambda: charts.dev_score([(0, 0.2), (10, 0.5)], [[(0, 0.1), (10, 0.4)]]),
     "layers": lambda: charts.layer_strip(12, 8, [("task", 24_576), ("Yoruba", 98_688)], 1_925),
     "states": lambda: charts.state_pairs("Before", POINTS, POINTS[::-1], ("English", "Yoruba"), POINTS),

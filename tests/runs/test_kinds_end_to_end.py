@@ -430,6 +430,38 @@ def test_a_stopped_run_ends_on_the_same_bits(kind, world, tiny_checkpoint, tmp_p
     assert verify(continued)["texts"] == 2 * SIZES["test"]
 
 
+# ---- The same answers for code-switched copies ----------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_get_the_answers_of_their_originals(kind, world, tiny_checkpoint, tmp_path, monkeypatch):
+    """The heavier the loss, the more alike the answers; a stopped run ends on the same bits; the report shows it."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
+    entries = [f"{word}\t{translated(word)}" for word in WORDS[:12]]
+    (tmp_path / f"lexicon.{TARGET}.tsv").write_text("\n".join(entries) + "\n", encoding="utf-8")
+
+    def wanted(output, weight):
+        copies = {"lexicon": str(tmp_path / "lexicon.{language}.tsv"), "copies": 2, "weight": weight}
+        alone = {"parallel": None, "alignment": [], "consistency": copies}
+        return recipe(kind, world, tiny_checkpoint, tmp_path / output, "train.num_train_epochs=4", **alone)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(wanted("stopped", 5.0), reporter=Stopping(6, of="training"), save_every=-1.0)
+    stopped, whole = run(wanted("stopped", 5.0)), run(wanted("whole", 5.0), pages=write_pages)
+    assert (stopped / "adaptation.safetensors").read_bytes() == (whole / "adaptation.safetensors").read_bytes()
+    rows, light = read_run(whole).training, read_run(run(wanted("light", 1e-3))).training
+    assert 0 < rows[-1]["consistency_loss"] / 5.0 < light[-1]["consistency_loss"] / 1e-3
+    for row in (*rows, *light):
+        assert row["loss"] == pytest.approx(row["task_loss"] + row["consistency_loss"], rel=1e-5)
+        assert row["alignment_loss"] == 0.0
+    assert "consistency" in (whole / "report.html").read_text(encoding="utf-8")
+    (note,) = [one for one in read_run(whole).data["notes"] if "code-switched" in one]
+    count = {"span_qa": 24, "tagging": 22, "choice": 24}[kind]  # a sentence of two fillers has no word to replace
+    assert (
+        note == f"{TARGET}: {count} code-switched copies of 12 labelled examples, to be answered as the originals are"
+    )
+
+
 # ---- Questions without an answer ----------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from lingraft.runs.retention import retention
 from lingraft.runs.state_picture import picture_states
 from lingraft.runs.workload import Workload
 from quick_run import run
+from tiny import WORDS
 from trained_run import trained_run
 
 SMALL = ["train.num_train_epochs=2", "train.batch_size=5", "seeds=[1]", "device=cpu"]
@@ -58,6 +59,8 @@ def world(tmp_path_factory):
             paragraphs = [paragraph(say(context), f"{split}{i}") for i, context in enumerate(contexts)]
             about = {"version": "1.1", "data": [{"title": "invented", "paragraphs": paragraphs}]}
             (folder / f"{language}.{split}.json").write_text(json.dumps(about), encoding="utf-8")
+    entries = [f"{word}\t{number} cire {word}" for number, word in enumerate(WORDS[:16])]
+    (folder / f"lexicon.{TARGET}.tsv").write_text("\n".join(entries) + "\n", encoding="utf-8")
     return folder
 
 
@@ -88,6 +91,11 @@ def parallel(world):
     return {"parallel": {"files": str(world / "pairs.{language}.tsv")}}
 
 
+def copies(world):
+    """Code-switched copies that must get the answers of the originals."""
+    return {"consistency": {"lexicon": str(world / "lexicon.{language}.tsv")}}
+
+
 FROM_TASK = {"parallel": {"from": "task", "labelled": True}}
 CASES = {
     "pairs": ([*PARTS, "seeds=[1,2]"], parallel),
@@ -100,6 +108,11 @@ CASES = {
     "layers that learn": (["prompt=null", "adapter=null", "freezing.name=top_layers", "freezing.layers=1"], parallel),
     "LoRA in all layers at the end": ([*PARTS, "freezing.name=frozen_then_lora", "freezing.rank=3"], parallel),
     "questions": ([*PARTS, "shots.k=[0,2]"], lambda world: questions(world) | parallel(world)),
+    "copies of texts": ([*PARTS, "shots.k=[0,2]"], lambda world: parallel(world) | copies(world)),
+    "copies of questions": (
+        [*PARTS, "train.order=sequential"],
+        lambda world: questions(world) | parallel(world) | copies(world),
+    ),
     "questions from a random head": (
         [*PARTS, "train.warm_start=false"],
         lambda world: questions(world) | parallel(world),
@@ -173,6 +186,7 @@ FORWARD = {
         ["freezing.name=frozen_then_lora", "shots.k=1"],
         lambda world: questions(world) | parallel(world),
     ),
+    "copies of questions": ([], lambda world: questions(world) | copies(world) | {"alignment": []}),
     "sequential": (["train.order=sequential", "shots.k=1"], lambda world: {}),
 }
 TEACHERS = [{"name": "mse", "layer": 2}, {"name": "prediction"}, {"name": "transport"}]

@@ -16,6 +16,7 @@ from lingraft.core.records import IDS, Features
 from lingraft.recipe.settings import TrainSettings
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.training.batches import BUCKET, Order, Pool, batched
+from lingraft.training.copies import Cells
 
 CPU = torch.device("cpu")
 
@@ -242,6 +243,44 @@ def test_a_table_of_ids_gives_ids():
     assert batch.states.tokens.tolist() == [[4, 5, 6], [1, 2, 9]]
     assert batch.states.mask.tolist() == [[1, 1, 1], [1, 1, 0]]
     assert batch.teacher.tolist() == [[102.0] * 2, [100.0] * 2]
+
+
+def copy_pool(originals, language):
+    """Copies ``c0`` … of source texts of these numbers, one row each."""
+    copy_of = {f"s{i}": f"c{i}" for i in originals}
+    cells = {i: Cells((torch.tensor([0]),), (torch.tensor([0]),), 1) for i in copy_of}
+    return Pool(language, encoded(40, "c"), tuple(copy_of.values()), frozenset(), {}, copy_of=copy_of, cells=cells)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(1, 30),
+    st.integers(0, 30),
+    st.integers(1, 7),
+    st.sets(st.integers(0, 29)),
+    st.sampled_from(["joint", "sequential"]),
+)
+def test_copies_are_in_the_step_of_their_originals(sources, pairs, batch_size, copied, kind):
+    """Pools take turns; a step has the copies of all of its source texts that have one, and no other text moves."""
+    targets = [target_pool(pairs)] if pairs else []
+    given = {"batch_size": batch_size, "kind": kind}
+    pools = (copy_pool(copied, "quy-Latn"), copy_pool(range(30), "gug-Latn"))
+    with_copies = replace(order(source_pool(sources), targets, **given), copies=pools)
+    for epoch in range(with_copies.epochs):
+        plain = [step() for step in order(source_pool(sources), targets, **given).epoch(epoch)]
+        for number, (before, step) in enumerate(zip(plain, with_copies.epoch(epoch), strict=True)):
+            after, turn = step(), (epoch + number) % 2
+            assert [(b.language, rows(b)) for b in before] == [(b.language, rows(b)) for b in after[: len(before)]]
+            own = [i for b in before if b.is_source for i in rows(b)]
+            wanted = [i for i in own if turn == 1 or i in copied]
+            assert [(b.language, rows(b)) for b in after[len(before) :]] == (
+                [(pools[turn].language, wanted)] if wanted else []
+            )
+            for batch in after[len(before) :]:
+                cells = batch.matching.originals.squeeze(1).tolist()
+                assert [own[cells.index(cell)] for cell in batch.matching.copies.squeeze(1).tolist()] == wanted
+                assert not batch.labelled.any()
+                assert not batch.has_teacher.any()
 
 
 @given(st.lists(st.text(), max_size=30), st.integers(1, 9))

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from lingraft.core.records import Matching
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.classification import cross_entropy
+from lingraft.training.consistency import Consistency
 from lingraft.training.ema_teacher import Teacher
 from lingraft.training.losses import Losses, Objective
 from small_training import SOURCE, TARGET, shaken, small_model, small_transfer, task_loss
@@ -48,6 +50,25 @@ def test_the_loss_is_task_and_alignment_by_hand(model, world, terms, shot_weight
     torch.testing.assert_close(found.task, task)
     torch.testing.assert_close(found.alignment[0], alignment)
     torch.testing.assert_close(found.total([3.0]), task + 3.0 * alignment)
+
+
+def test_copies_are_compared_with_the_source_batch(model, world):
+    """Both are read with gradient, each in its own language; what they differ in is added to the task's loss."""
+    source, target = world[0]
+    rows = torch.arange(4)[:, None]
+    matching = Matching(torch.cat([rows, torch.full((4, 1), -1)]), rows, torch.arange(4))
+    copies = replace(
+        target, targets=torch.full((4,), NO_LABEL), has_teacher=torch.zeros(4, dtype=torch.bool), matching=matching
+    )
+    consistency = Consistency("outputs", weight=3.0)
+    found = Objective(task_loss, consistency=consistency).losses(model, (source, copies))
+    with torch.no_grad():
+        logits, others = model(source.states, SOURCE)[1], model(copies.states, TARGET)[1]
+        expected = consistency(logits, others, matching)
+        task = nn.functional.cross_entropy(logits, source.targets)
+    torch.testing.assert_close(found.consistency, expected)
+    torch.testing.assert_close(found.total([]), task + expected)
+    assert Objective(task_loss).losses(model, (source, target)).consistency is None
 
 
 def test_target_pairs_count_in_full_even_if_all_are_labelled(model, world, terms):

@@ -262,6 +262,23 @@ class States:
 
 
 @dataclass(frozen=True, slots=True)
+class Matching:
+    """What of a batch of copies corresponds to what of the batch with the originals, in ``U`` cells.
+
+    ``originals [R, T]`` and ``copies [R', T']`` have the cell of each token (``T`` is 1 where rows correspond), -1 for
+    none; every cell has some token on both sides. ``example [U]`` says which example a cell is of, from 0 without gaps.
+    """
+
+    originals: Tensor
+    copies: Tensor
+    example: Tensor
+
+    def to(self, device: torch.device) -> Matching:
+        """Return the same on ``device``."""
+        return Matching(self.originals.to(device), self.copies.to(device), self.example.to(device))
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One step's worth of examples of one language.
 
@@ -270,8 +287,8 @@ class Batch:
     agree with, where ``has_teacher [B]`` says it has one. For losses that need more of the teacher, ``source``
     holds the states at the cut of the translations of the rows with a teacher, ``[B', S, H]``, and
     ``word_alignment [K, 3]`` which of their words translate each other (row among these, source position, target
-    position). ``is_source`` marks the source language's batch. ``weights [B]`` says how much each row counts in the
-    task loss; all count 1 where it is None.
+    position). ``is_source`` marks the source language's batch; a batch of copies of what is in that one has a
+    ``matching``. ``weights [B]`` says how much each row counts in the task loss; all count 1 where it is None.
     """
 
     states: States
@@ -283,6 +300,7 @@ class Batch:
     source: States | None = None
     word_alignment: Tensor | None = None
     weights: Tensor | None = None
+    matching: Matching | None = None
 
     @property
     def row_weights(self) -> Tensor:
@@ -305,6 +323,7 @@ class Batch:
             source=None if self.source is None else self.source.to(device),
             word_alignment=None if self.word_alignment is None else self.word_alignment.to(device),
             weights=None if self.weights is None else self.weights.to(device),
+            matching=None if self.matching is None else self.matching.to(device),
         )
 
 

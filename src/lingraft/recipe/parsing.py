@@ -212,6 +212,8 @@ def _check_together(recipe: Recipe, asked: bool) -> list[str]:
             "train.balance: compares the gradients of task and alignment, which never meet in a step with order: "
             "sequential; leave one of the two out"
         )
+    if recipe.consistency is not None and recipe.train.num_train_epochs == 0:
+        problems.append("consistency: nothing is trained with train.num_train_epochs: 0; leave it out")
     if recipe.prompt and recipe.prompt.name == "input" and recipe.backbone.cut not in ("auto", 0):
         problems.append(f"backbone.cut: an input prompt implies cut 0, got {recipe.backbone.cut}; leave it out")
     return problems

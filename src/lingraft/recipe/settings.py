@@ -193,6 +193,25 @@ class PseudoSettings(Settings):
     """Learn from the source language's labels beside them."""
 
 
+class ConsistencySettings(Settings):
+    """Code-switched copies of the labelled source examples must get the answers that the originals get."""
+
+    lexicon: str
+    """Path with `{language}` in it, formats as `parallel.files`: word pairs, which the copies are made with."""
+    languages: Annotated[list[str], Field(min_length=1, max_length=1_000)] | None = None
+    """The target languages that copies are made in; by default all."""
+    ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the different entries of an example that are replaced."""
+    copies: Copies = 1
+    """How often each example is copied in a language, in another way each time; a step reads one copy of each."""
+    inflections: bool = False
+    """Whether English words that the lexicon lists in another form are replaced too."""
+    weight: Factor = 1.0
+    """Factor in front of the loss."""
+    temperature: Factor = 1.0
+    """What logits are divided by; softer predictions say more about the answers that were not given."""
+
+
 def _named_folder(given: Any) -> Any:
     """Refuse what names no folder; nothing at all would be the working folder."""
     if not isinstance(given, Path) and not (isinstance(given, str) and given.strip()):
@@ -294,6 +313,7 @@ class Recipe(Settings):
     freezing: Block = Block.model_validate({"name": "frozen"})
     parallel: ParallelSettings | None = None
     pseudo: PseudoSettings | None = None
+    consistency: ConsistencySettings | None = None
     train: TrainSettings = TrainSettings()
     alignment: list[WeightedBlock] = [WeightedBlock.model_validate({"name": "mse"})]
     cache: CacheSettings = CacheSettings()

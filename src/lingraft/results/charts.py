@@ -203,11 +203,12 @@ Curve = Sequence[tuple[float, float]]
 
 
 @_as_svg
-def losses(total: Curve, task: Curve, alignment: Curve) -> Figure:
+def losses(total: Curve, task: Curve, alignment: Curve, consistency: Curve = ()) -> Figure:
     """Draw the training loss and its parts by step, each line labelled at its end."""
     figure = _figure(346, 250, "Training loss and its parts by step")
     axes = _axes(figure, left=32, right=76, top=12, bottom=40)
     parts = [("total", total, INK, 1.2), ("task", task, AFTER, 2.2), ("alignment", alignment, ACCENT, 2.2)]
+    parts.append(("consistency", consistency, BEFORE, 2.2))
     drawn = [part for part in parts if part[1]]
     for _, curve, colour, width in drawn:
         axes.plot(*zip(*curve, strict=True), color=colour, linewidth=width)

@@ -124,6 +124,7 @@ class Epoch(Model):
     loss: float | None = None
     task_loss: float | None = None
     alignment_loss: float | None = None
+    consistency_loss: float | None = None
     dev_score: float | None = None
     gradient_cosine: float | None = None
     gradient_ratio: float | None = None
@@ -132,7 +133,9 @@ class Epoch(Model):
     weights: list[Number] | None = None
     warnings: list[str] | None = None
 
-    @field_validator("loss", "task_loss", "alignment_loss", "dev_score", "gradient_cosine", "gradient_ratio")
+    @field_validator(
+        "loss", "task_loss", "alignment_loss", "consistency_loss", "dev_score", "gradient_cosine", "gradient_ratio"
+    )
     @classmethod
     def _drawable(cls, number: float | None) -> float | None:
         if number is not None and MOST**2 < abs(number) < float("inf"):

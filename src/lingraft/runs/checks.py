@@ -9,6 +9,7 @@ from ..backbones.encoding import usual_cut
 from ..core.errors import ConfigError
 from ..core.nearest_file import nearest_file
 from ..core.records import IDS
+from ..data.augmentation.switching import CAN_BE_SWITCHED
 from ..data.languages import canonical
 from ..model.checkpoint import adaptation_path, read_identity, refuse_other_parts
 from ..model.freezing import strategy_of
@@ -16,6 +17,7 @@ from ..recipe.settings import Recipe
 from ..tasks import Task
 from ..tasks.gathering import Mine, gather, mine_nothing
 from ..tasks.material import Materials
+from ..tasks.switched_copies import copied_languages
 from ..training.alignment import alignment
 from .pseudo_data import preview_pseudo_data
 from .pseudo_needs import refuse_generators
@@ -40,6 +42,7 @@ def gather_checked(
     def check(task: Task) -> list[str]:
         _refuse_losses(recipe, task)
         refuse_generators(recipe, task)
+        _refuse_copies(recipe, task)
         return _imported_adapters(recipe, task)
 
     return pseudo(gather(recipe, check=check, mine=mine), recipe)
@@ -56,6 +59,32 @@ def _refuse_losses(recipe: Recipe, task: Task) -> None:
         for i, block in enumerate(recipe.alignment)
         if "predictions" in alignment.build(block.name, block.options).needs
     ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _refuse_copies(recipe: Recipe, task: Task) -> None:
+    """Refuse copies that must get the same answers where there is nothing to copy, or into.
+
+    Raises:
+        ConfigError: The task has examples of a class of its own, or a language is no target of the run.
+    """
+    if recipe.consistency is None:
+        return
+    problems = []
+    if not issubclass(task.kind.example, CAN_BE_SWITCHED):
+        problems.append(
+            f"consistency: {task.name} ({task.kind.name}) has examples that cannot be code-switched; leave it out"
+        )
+    if not task.target_languages:
+        problems.append(
+            "consistency: the task is in one language, so nothing can be switched into another; leave it out"
+        )
+    if strange := [code for code in copied_languages(recipe.consistency, task) if code not in task.target_languages]:
+        problems.append(
+            f"consistency.languages: {strange[0]} is no target language of this run; these are "
+            f"{', '.join(task.target_languages)}"
+        )
     if problems:
         raise ConfigError(problems)
 

@@ -36,7 +36,7 @@ GROWS = ("seeds", "seeds.", "shots.k", "shots.k.", "shots.draws")
 
 OF_BACKBONE = ("backbone", "tokenizer", "precision")
 
-LATER = ("shots.folds", "parallel.augmentation.inflections", "pseudo")
+LATER = ("shots.folds", "parallel.augmentation.inflections", "pseudo", "consistency")
 """Settings that there were not from the first; where none is given, or they are off, they are left out, for older
 trials know none."""
 
@@ -175,6 +175,9 @@ def _of_draw(draw: Draw) -> dict[str, str]:
         found[f"pairs of {language}"] = _of_examples([example for pair in pairs for example in pair])
     for language, made in draw.pseudo.items():
         found[f"pseudo-data of {language}"] = _of_examples(made)
+    for language, rounds in draw.copies.items():
+        copies = [copy.example for copies in rounds for copy in copies]
+        found[f"code-switched copies in {language}"] = _of_examples(copies)
     return found
 
 

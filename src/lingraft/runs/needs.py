@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,8 @@ def estimate_needs(
     lengths = {key: [len(one.input_ids) for one in rows] for key, rows in features.items()}
     states = states_size(features, stack.width, recipe.cache.dtype)
     depth = stack.num_layers - max(0, cut)
-    step = KEPT * stack.width * depth * sum(_largest_batches(lengths, recipe.train.batch_size))
+    batches = 2 if recipe.consistency is None else 3
+    step = KEPT * stack.width * depth * sum(_largest_batches(lengths, recipe.train.batch_size)[:batches])
     weights = 4 * sum(parameter.numel() for parameter in stack.layers.parameters())
     tested = sum(len(rows) for (_, purpose), rows in features.items() if purpose == "test")
     return Needs(
@@ -97,9 +98,9 @@ def states_size(features: Mapping[tuple[str, str], Sequence[Features]], width: i
     )
 
 
-def _largest_batches(lengths: Mapping[tuple[str, str], Sequence[int]], batch_size: int) -> Iterator[int]:
-    """Yield the tokens, padding included, of the largest batch of the source language and of one other."""
-    batches = sorted(
+def _largest_batches(lengths: Mapping[tuple[str, str], Sequence[int]], batch_size: int) -> list[int]:
+    """Return the tokens, padding included, of the largest batch of each language, the largest first."""
+    return sorted(
         (
             min(batch_size, len(rows)) * max(rows)
             for (_, purpose), rows in lengths.items()
@@ -107,7 +108,6 @@ def _largest_batches(lengths: Mapping[tuple[str, str], Sequence[int]], batch_siz
         ),
         reverse=True,
     )
-    yield from batches[:2]
 
 
 def memory_problems(needs: Needs, device: torch.device) -> tuple[list[str], list[str]]:

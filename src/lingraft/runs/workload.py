@@ -24,6 +24,7 @@ from ..tasks.folds import without_fold
 from ..tasks.material import Draw, Materials
 from ..training.alignment_terms import AlignmentTerms
 from ..training.batches import compose_epoch, count_epochs, only_labelled
+from ..training.copies import copies_by_turn
 from ..training.ensembling import texts_of
 from ..training.frozen_head import head_settings, is_trained
 from ..training.head_fits import is_last_layer_retrained
@@ -97,6 +98,8 @@ class Texts:
     """Of all rows of a text."""
     translations: Mapping[str, int] = field(default_factory=dict)
     """Tokens of the source side, by the id of the target side of a pair."""
+    copy_of: Mapping[str, str] = field(default_factory=dict)
+    """The id of each source example's copy, where these are copies."""
 
     def count(self, ids: Iterable[str]) -> int:
         """Return the tokens of some texts."""
@@ -205,7 +208,7 @@ class Workload:
         also = only_mapped(self.materials, self.recipe)
         learnt = learnt_languages(draw, self.materials.task, train.max_pairs, also)
         source, targets = self._source_texts(draw), tuple(self._target_texts(one) for one in learnt)
-        steps, tokens, whole_depth_tokens, by_teacher = self._count_training(trial, source, targets)
+        steps, tokens, whole_depth_tokens, by_teacher = self._count_training(trial, source, targets, self._copies(draw))
         head_steps, head_tokens = self._count_frozen_head(trial, source, targets)
         fits, fitted = self._count_fits(draw, learnt)
         epochs = sum(count_epochs(targets, leg.settings) for leg in legs_of(self.recipe))
@@ -235,7 +238,18 @@ class Workload:
         translations = {target.id: ours[source.id] for source, target in learnt.pairs}
         return Texts(learnt.ids, learnt.labelled, self._longest[key], self._tokens[key], translations)
 
-    def _count_training(self, trial: Trial, source: Texts, targets: Sequence[Texts]) -> tuple[int, int, int, int]:
+    def _copies(self, draw: Draw) -> list[Texts]:
+        """Return the copies that steps take in turn."""
+        found = []
+        for language, copies in copies_by_turn(draw):
+            key, copy_of = (language, "learn"), {i: copy.example.id for i, copy in copies.items()}
+            ids = tuple(copy_of.values())
+            found.append(Texts(ids, frozenset(), self._longest[key], self._tokens[key], copy_of=copy_of))
+        return found
+
+    def _count_training(
+        self, trial: Trial, source: Texts, targets: Sequence[Texts], copies: Sequence[Texts]
+    ) -> tuple[int, int, int, int]:
         """Return steps, tokens in their batches, those of them that go through all layers, and those of teachers."""
         train = self.recipe.train
         on_pairs = on_source = standardising = 0
@@ -247,19 +261,22 @@ class Workload:
         steps = tokens = whole = read = 0
         for leg in legs_of(self.recipe):
             read += standardising
-            counted = self._count_leg(leg, trial, source, targets)
+            counted = self._count_leg(leg, trial, source, targets, copies)
             steps += counted.steps
             tokens += counted.source + counted.targets
             whole += counted.source + counted.targets if leg.lora is not None else 0
             read += on_source * counted.source + on_pairs * counted.translations
         return steps, tokens, whole, read
 
-    def _count_leg(self, leg: Leg, trial: Trial, source: Texts, targets: Sequence[Texts]) -> LegWork:
+    def _count_leg(
+        self, leg: Leg, trial: Trial, source: Texts, targets: Sequence[Texts], copies: Sequence[Texts]
+    ) -> LegWork:
         """Count the steps of a leg, and the tokens in their batches."""
         steps = in_source = in_targets = translations = 0
         chosen, scale = self._some_epochs(count_epochs(targets, leg.settings))
         for epoch in chosen:
-            for composition in compose_epoch(source, targets, leg.settings, seed=leg.seed(trial.seed), epoch=epoch):
+            seed = leg.seed(trial.seed)
+            for composition in compose_epoch(source, targets, leg.settings, seed=seed, epoch=epoch, copies=copies):
                 steps += 1
                 for texts, ids in composition:
                     in_source += texts.count(ids) if texts is source else 0

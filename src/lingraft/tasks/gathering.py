@@ -28,6 +28,7 @@ from .folds import describe_tests, with_folds
 from .labelled_draws import doubting_labels, refuse_missing_classes, shots_of
 from .material import GIVEN, Draw, Materials, Pair, is_labelled, without_label
 from .repeats import refuse_repeats
+from .switched_copies import with_switched_copies
 
 COUNTED = 1_000
 """The share of words that a lexicon knows is counted on so many sentences."""
@@ -117,6 +118,8 @@ def gather(
         notes += [f"{counted(leaked, 'copy', 'copies')} left out: made, they are evaluation texts"] if leaked else []
         notes += describe_copies(lexicons, training, draws[0])
         found = replace(found, draws=draws, overlap=overlap, notes=tuple(notes))
+    if recipe.consistency and recipe.train.num_train_epochs:
+        found = with_switched_copies(found, recipe.consistency, evaluation)
     return replace(found, unpaired=_unpaired(found)) if recipe.map and task.kind.class_logits else found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ..core.records import GOLD, Example, PairExample
 from ..core.shots import Shots
+from ..data.augmentation.switching import Switched
 from . import Task
 
 Pair = tuple[PairExample, PairExample]
@@ -32,6 +33,9 @@ class Draw:
     pairs: Mapping[str, tuple[Pair, ...]]
     pseudo: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     """Labelled examples that nobody labelled, by target language; see :mod:`lingraft.pseudo`."""
+    copies: Mapping[str, tuple[tuple[Switched[Example], ...], ...]] = field(default_factory=dict)
+    """Code-switched copies of the labelled examples, which are to get the same answers: by language, and in it at most
+    one of each example under each number."""
     folds: tuple[Fold, ...] = ()
     """In which the labels of languages without a test set are cross-validated."""
 
@@ -39,7 +43,11 @@ class Draw:
         """Return everything of one language that this draw learns from, what is labelled last."""
         if language == source:
             return [*(pair[0] for pairs in self.pairs.values() for pair in pairs), *self.labelled]
-        return [*(pair[1] for pair in self.pairs[language]), *self.pseudo.get(language, ()), *self.shots[language]]
+        made = (
+            *(copy.example for one in self.copies.get(language, ()) for copy in one),
+            *self.pseudo.get(language, ()),
+        )
+        return [*(pair[1] for pair in self.pairs[language]), *made, *self.shots[language]]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 A step joins labelled source examples with the sentences of one target language: pairs (with the
 teacher's state) and labelled shots, each seen once an epoch: a network that sees a few shots at every step
-soon overfits them. The order is a function of seed and epoch alone, so a resumed
+soon overfits them. Where copies of the source examples are to get the same answers, those in one language are in
+the step that has the originals; languages take turns. The order is a function of seed and epoch alone, so a resumed
 run sees what an uninterrupted one would have seen. Texts of similar length share a batch: padding
 doubled the tokens otherwise.
 """
@@ -10,7 +11,7 @@ doubled the tokens otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, islice
 from typing import Protocol, TypeAlias, TypeVar
@@ -24,6 +25,7 @@ from ..backbones.encoding import Encoded
 from ..core.records import Batch, Target
 from ..recipe.settings import TrainSettings
 from ..tasks.kinds.classification import collate_classes
+from .copies import Cells, match
 
 BUCKET = 8  # batches that are sorted by length together
 
@@ -49,6 +51,11 @@ class Sampled(Protocol):
         """Tokens of the longest row of each id."""
         ...
 
+    @property
+    def copy_of(self) -> Mapping[str, str]:
+        """The id of each source example's copy, where it holds copies."""
+        ...
+
 
 P = TypeVar("P", bound=Sampled)
 
@@ -65,6 +72,8 @@ class Pool:
     state ``[H]`` of those that have one (``[rows, H]``, one for each of several rows). Where a loss needs
     more of the teacher, ``source`` are the source language's states, ``translations`` the id of each
     pair's source side and ``word_alignments`` the aligned words ``[K, 2]`` (source position, target position).
+    Of copies of source examples, ``copy_of`` has the id of each one's copy and ``cells`` what corresponds, both by the
+    id of the original.
 
     In the task loss an example counts ``weights[id]`` or, where people labelled it, ``gold_weight``.
     """
@@ -81,6 +90,8 @@ class Pool:
     collate: Callable[[Sequence[Target | None], int], Tensor] = collate_classes
     weights: Mapping[str, float] = field(default_factory=dict)
     gold_weight: float = 1.0
+    copy_of: Mapping[str, str] = field(default_factory=dict)
+    cells: Mapping[str, Cells] = field(default_factory=dict)
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -148,6 +159,8 @@ class Order:
     settings: TrainSettings
     seed: int
     device: torch.device
+    copies: tuple[Pool, ...] = ()
+    """Copies of the source examples, which take turns."""
 
     @property
     def epochs(self) -> int:
@@ -164,10 +177,19 @@ class Order:
         return [self._read(composition) for composition in self._composed(epoch)]
 
     def _composed(self, epoch: int) -> list[Composition[Pool]]:
-        return compose_epoch(self.source, self.targets, self.settings, seed=self.seed, epoch=epoch)
+        return compose_epoch(self.source, self.targets, self.settings, seed=self.seed, epoch=epoch, copies=self.copies)
 
     def _read(self, composition: Composition[Pool]) -> Step:
-        return lambda: tuple(pool.batch(ids, self.device) for pool, ids in composition)
+        return lambda: tuple(self._batch(pool, ids, composition) for pool, ids in composition)
+
+    def _batch(self, pool: Pool, ids: Sequence[str], composition: Composition[Pool]) -> Batch:
+        batch = pool.batch(ids, self.device)
+        if not pool.copy_of:
+            return batch
+        own = [i for one, together in composition if one is self.source for i in together]
+        sources = [(i, len(self.source.encoded.rows[i])) for i in own]
+        matching = match(sources, [(i, pool.cells[i]) for i in own if i in pool.copy_of])
+        return replace(batch, matching=matching.to(self.device))
 
 
 def count_epochs(targets: Sequence[Sampled], settings: TrainSettings) -> int:
@@ -177,7 +199,7 @@ def count_epochs(targets: Sequence[Sampled], settings: TrainSettings) -> int:
 
 
 def compose_epoch(
-    source: P, targets: Sequence[P], settings: TrainSettings, *, seed: int, epoch: int
+    source: P, targets: Sequence[P], settings: TrainSettings, *, seed: int, epoch: int, copies: Sequence[P] = ()
 ) -> list[Composition[P]]:
     """Return what each step of an epoch reads; nothing is read yet.
 
@@ -187,11 +209,22 @@ def compose_epoch(
         settings: Order and size of batches, number of epochs.
         seed: Of the order.
         epoch: From 0.
+        copies: Copies of source examples, which take turns in the steps that have the originals.
     """
     rng = np.random.default_rng([seed, epoch])
     if settings.order == "joint":
-        return _joined(source, targets, settings.batch_size, rng)
-    return _alone([source] if epoch < settings.num_train_epochs else targets, settings.batch_size, rng)
+        composed = _joined(source, targets, settings.batch_size, rng)
+    else:
+        composed = _alone([source] if epoch < settings.num_train_epochs else targets, settings.batch_size, rng)
+    if not copies:
+        return composed
+    return [_with_copies(one, source, copies[(epoch + step) % len(copies)]) for step, one in enumerate(composed)]
+
+
+def _with_copies(composition: Composition[P], source: P, copies: P) -> Composition[P]:
+    """Add the copies of the source examples that are in a step, in their order."""
+    made = [copies.copy_of[i] for pool, ids in composition if pool is source for i in ids if i in copies.copy_of]
+    return (*composition, (copies, made)) if made else composition
 
 
 def only_labelled(pools: Sequence[P]) -> list[tuple[P, tuple[str, ...]]]:

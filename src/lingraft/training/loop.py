@@ -36,6 +36,7 @@ from .state import TrainingState, restore, take_snapshot
 
 SAVE_EVERY = 20.0  # seconds between two saved training states
 RELEASE_EVERY = 20  # steps between two times that freed memory goes back to the system
+LOSSES = ("loss", "task_loss", "alignment_loss", "consistency_loss")
 GATE_FACTOR = 10.0  # gates learn so much faster than prompts, which have no gradient until the gate moves
 
 
@@ -226,6 +227,8 @@ class _Training:
             self.monitor.watch_predictions(found.predicted, found.classes)
         row["dev_score"] = None if found is None else found.score
         row["trained"] = self._trained_in(range(self.ends[epoch] - len(self.course.epoch(epoch)), self.ends[epoch]))
+        if self.objective.consistency is None:
+            del row["consistency_loss"]
         row |= self.balance.row() if self.objective.alignment else {}
         row |= {"warnings": said} if (said := self.monitor.said[self.said :]) else {}
         state.history.append(row)
@@ -331,6 +334,7 @@ class Meter:
     loss: float = 0.0
     task_loss: float = 0.0
     alignment_loss: float = 0.0
+    consistency_loss: float = 0.0
     steps: int = 0
     tokens: int = 0
     seconds: float = 0.0
@@ -351,9 +355,12 @@ class Meter:
             seconds: That it took.
         """
         last, task = loss.item(), losses.task.item()
-        self.first = self.first or [task, last - task]
+        consistency = 0.0 if losses.consistency is None else losses.consistency.item()
+        aligned = last - task - consistency if any(loss is not None for loss in losses.alignment) else 0.0
+        self.first = self.first or [task, aligned]
         self.loss, self.task_loss, self.steps = self.loss + last, self.task_loss + task, self.steps + 1
-        self.alignment_loss += last - task
+        self.alignment_loss += aligned
+        self.consistency_loss += consistency
         self.languages = sorted({*self.languages, *(batch.language for batch in batches)})
         self.tokens += sum(int(batch.states.mask.sum()) for batch in batches)
         self.seconds += seconds
@@ -367,7 +374,7 @@ class Meter:
     def means(self) -> dict[str, float]:
         """Return losses, mean over the epoch's steps, and speed."""
         steps = max(1, self.steps)
-        means = {name: getattr(self, name) / steps for name in ("loss", "task_loss", "alignment_loss")}
+        means = {name: getattr(self, name) / steps for name in LOSSES}
         return means | {"tokens_per_second": self.tokens_per_second}
 
     def state(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..core.records import Batch, States
 from ..model.network import GraftedModel, Network
 from .alignment_terms import AlignmentTerms
+from .consistency import Consistency
 
 TaskLoss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """Logits ``[B, C]`` (or ``[B, T, C]``), targets ``[B, ...]``, mask ``[B, T]``, weights of rows ``[B]`` to a scalar."""
@@ -28,14 +29,18 @@ class PredictionTeacher(Protocol):
 
 @dataclass(frozen=True)
 class Losses:
-    """The task loss of a step and its alignment losses, in the recipe's order; None for one that did not apply."""
+    """The task loss of a step and its alignment losses, in the recipe's order; None for one that did not apply.
+
+    ``consistency`` is that of source examples with their copies, None without copies.
+    """
 
     task: Tensor
     alignment: tuple[Tensor | None, ...]
+    consistency: Tensor | None = None
 
     def total(self, weights: Sequence[float]) -> Tensor:
         """Add everything up, each alignment loss times its weight."""
-        total = self.task
+        total = self.task if self.consistency is None else self.task + self.consistency
         for weight, loss in zip(weights, self.alignment, strict=True):
             if loss is not None:
                 total = total + weight * loss
@@ -52,11 +57,13 @@ class Objective:
         source_weight: Source regularisation: the source language's batch is compared with its own frozen states
             with this share of the alignment losses (self-distillation), so that the space in which the target
             is aligned stays where it is.
+        consistency: Of the source examples of a step with their copies; None without copies.
     """
 
     task_loss: TaskLoss
     alignment: AlignmentTerms | None = None
     source_weight: float = 1.0
+    consistency: Consistency | None = None
 
     def losses(self, model: Network, batches: Sequence[Batch], teacher: PredictionTeacher | None = None) -> Losses:
         """Compute the losses of one step's batches.
@@ -69,10 +76,14 @@ class Objective:
         alignment, network = self.alignment, cast(GraftedModel, model)  # alignment is a GraftedModel's alone
         task_terms, counts = [], []
         aligned: list[list[Tensor]] = [[] for _ in alignment.terms] if alignment else []
+        originals = consistent = None
         for batch in batches:
             visited: dict[int, States] | None = {} if alignment and alignment.needs_inner_layers else None
             given = (batch.states, batch.language)
             final, logits = model(*given) if visited is None else model(*given, visited)
+            originals = logits if batch.is_source else originals
+            if self.consistency and batch.matching is not None and originals is not None:
+                consistent = self.consistency(originals, logits, batch.matching)
             labelled = batch.labelled
             if labelled.any():
                 rows = batch.row_weights
@@ -90,4 +101,4 @@ class Objective:
         if counts:
             shares = [count / sum(counts) for count in counts]
             task = torch.stack([share * term for share, term in zip(shares, task_terms, strict=True)]).sum()
-        return Losses(task, tuple(torch.stack(found).sum() if found else None for found in aligned))
+        return Losses(task, tuple(torch.stack(found).sum() if found else None for found in aligned), consistent)

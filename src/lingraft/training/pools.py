@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
-from ..core.records import IDS, Example, Trial
+from ..core.records import IDS, Example, Features, Trial
 from ..data.sampling import rank
 from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe
@@ -19,6 +19,7 @@ from ..tasks.material import Draw, Materials, Pair
 from .alignment.word_aligner import token_aligner
 from .alignment_terms import AlignmentTerms
 from .batches import Pool
+from .copies import cells_of, copies_by_turn
 
 Pools = Mapping[tuple[str, str], Encoded]
 """Frozen states by language and purpose: ``learn``, ``dev`` (source language only), ``test``."""
@@ -51,6 +52,8 @@ class TrialPools:
     targets: tuple[Pool, ...]
     standardiser: Standardiser
     """Of the frozen states of the source language's labelled examples."""
+    copies: tuple[Pool, ...] = ()
+    """Code-switched copies of these examples, which are to get the same answers."""
 
 
 def pools_of(trial: Trial, context: Context) -> TrialPools:
@@ -58,7 +61,7 @@ def pools_of(trial: Trial, context: Context) -> TrialPools:
     draw = draw_of(trial, context)
     source, targets = learning_pools(draw, context)
     states = torch.cat([state.view(-1, context.backbone.stack.width) for state in source.teacher.values()])
-    return TrialPools(trial, draw, source, tuple(targets), Standardiser.fit(states))
+    return TrialPools(trial, draw, source, tuple(targets), Standardiser.fit(states), copy_pools(draw, context))
 
 
 def draw_of(trial: Trial, context: Context) -> Draw:
@@ -172,6 +175,35 @@ def learnt_languages(draw: Draw, task: Task, max_pairs: int | None, also: Collec
         for language in task.target_languages
     ]
     return [learnt for learnt in found if learnt.ids or learnt.language in also]
+
+
+def copy_pools(draw: Draw, context: Context) -> tuple[Pool, ...]:
+    """Return the code-switched copies of the source examples, a pool for each language and number."""
+    task, found = context.materials.task, []
+    english = context.pools[task.source_language, "learn"]
+    for language, copies in copies_by_turn(draw):
+        encoded = context.pools[language, "learn"]
+        copy_of = {i: copy.example.id for i, copy in copies.items()}
+        found.append(
+            Pool(
+                language=language,
+                encoded=encoded,
+                ids=tuple(copy_of.values()),
+                labelled=frozenset(),
+                collate=task.kind.collate,
+                teacher={},
+                copy_of=copy_of,
+                cells={
+                    i: cells_of(task.kind, _rows(english, i), _rows(encoded, copy_of[i]), copy.places)
+                    for i, copy in copies.items()
+                },
+            )
+        )
+    return tuple(found)
+
+
+def _rows(encoded: Encoded, example: str) -> list[Features]:
+    return [encoded.features[row] for row in encoded.rows[example]]
 
 
 def _own_states(encoded: Encoded, ids: Sequence[str]) -> dict[str, Tensor]:

@@ -29,6 +29,7 @@ from ..results.source_falls import describe_fall, is_fall
 from .alignment.word_aligner import count_prefix_tokens
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
+from .consistency import Consistency
 from .cross_validation import Learnt, cross_validate
 from .ensembling import fit_ensembles, read_once
 from .evaluation import AFTER, BEFORE, INSTANT, evaluate_trial, validation
@@ -203,6 +204,7 @@ def _train_leg(leg: Leg, model: Any, pools: TrialPools, context: Context, state:
             task_loss=lambda logits, labels, mask, rows: kind.loss(logits, labels, mask, weights, rows),
             alignment=alignment,
             source_weight=recipe.train.source_regularisation,
+            consistency=build_consistency(context) if pools.copies else None,
         ),
         phases=strategy_of(recipe.freezing).phases(context.backbone.stack),
         state=state,
@@ -212,7 +214,7 @@ def _train_leg(leg: Leg, model: Any, pools: TrialPools, context: Context, state:
 
 def _order(leg: Leg, pools: TrialPools, context: Context) -> Order:
     """Return what the steps of a leg read."""
-    return Order(pools.source, pools.targets, leg.settings, leg.seed(pools.trial.seed), context.device)
+    return Order(pools.source, pools.targets, leg.settings, leg.seed(pools.trial.seed), context.device, pools.copies)
 
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
@@ -257,6 +259,14 @@ def build_alignment_terms(model: Any, pools: TrialPools, context: Context) -> Al
     return AlignmentTerms(
         recipe.alignment, standardisers, source.language, prefix_tokens=count_prefix_tokens(context.backbone)
     )
+
+
+def build_consistency(context: Context) -> Consistency | None:
+    """Build the loss of copies that must get the answers of their originals; None where the recipe has none."""
+    settings = context.recipe.consistency
+    if settings is None:
+        return None
+    return Consistency(context.materials.task.kind.softmax_over, settings.weight, settings.temperature)
 
 
 def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedModel:

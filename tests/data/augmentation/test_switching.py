@@ -15,7 +15,7 @@ from lingraft.core.records import (
     SpanExample,
     TaggedExample,
 )
-from lingraft.data.augmentation.switching import CODE_SWITCHING, switch_example
+from lingraft.data.augmentation.switching import CODE_SWITCHING, switch, switch_example
 from lingraft.data.lexicon import lexicon_of
 from lingraft.results.metrics.spans import spans_of
 
@@ -224,6 +224,62 @@ def test_every_word_has_a_tag_and_every_span_its_type(example, ratio, copy):
         for one, own in zip((example, found), spans, strict=True)
     )
     assert before == after
+
+
+def places(example, **options):
+    """What corresponds in a question's context or a tagged sentence and in its copy; nothing where there is none."""
+    found = switch(example, LEXICON, "spa-Latn", **({"ratio": 1.0, "draw": 0, "copy": 0} | options))
+    return [] if found is None else found.places
+
+
+def test_pieces_of_a_context_correspond():
+    """Pieces between blanks, cut where a phrase is replaced, which is one with what replaces it."""
+    example = question("(The water) of New York!", "New York")
+    context = switched(example).context
+    assert context == "(El agua) of Nueva York!"
+    assert [(example.context[slice(*a)], context[slice(*b)]) for a, b in places(example)] == [
+        ("(", "("), ("The", "El"), ("water", "agua"), (")", ")"), ("of", "of"), ("New York", "Nueva York"), ("!", "!"),
+    ]  # fmt: skip
+    assert places(PairExample(**SAME, text_a="the water")) == []
+
+
+def test_pieces_correspond_where_the_question_alone_is_switched():
+    """All of the context is in both, as it is."""
+    example = question("one two", asked="the river?")
+    assert places(example) == [((0, 3), (0, 3)), ((4, 7), (4, 7))]
+    assert places(replace(example, context_language="fra-Latn")) == places(example)
+
+
+@settings(deadline=None)
+@given(questions(), st.floats(0.01, 1.0), st.integers(0, 2))
+def test_every_character_that_is_no_blank_has_one_counterpart(example, ratio, copy):
+    """Places are in order on both sides, and say the same; nothing is left out."""
+    found = switched(example, ratio=ratio, copy=copy)
+    assume(found is not None)
+    pairs = places(example, ratio=ratio, copy=copy)
+    for side, text in ((0, example.context), (1, found.context)):
+        own = [pair[side] for pair in pairs]
+        assert own == sorted(own)
+        assert "".join(text[slice(*place)] for place in own).replace(" ", "") == "".join(text.split())
+    for ours, theirs in pairs:
+        assert switch_back(example.context[slice(*ours)]) == switch_back(found.context[slice(*theirs)])
+
+
+@settings(deadline=None)
+@given(tagged_sentences(), st.floats(0.01, 1.0), st.integers(0, 2))
+def test_words_that_correspond_have_one_tag(example, ratio, copy):
+    """First words of what was replaced, and all others, in order, each once."""
+    found = switched(example, ratio=ratio, copy=copy)
+    assume(found is not None)
+    pairs = places(example, ratio=ratio, copy=copy)
+    assert [pair[0] for pair in pairs] == sorted({pair[0] for pair in pairs})
+    assert [pair[1] for pair in pairs] == sorted({pair[1] for pair in pairs})
+    for (ours, end), (theirs, _) in pairs:
+        assert end == ours + 1
+        assert example.tags[ours] == found.tags[theirs]
+    same = set(example.words) & set(found.words) & {"zeno", "houses", "(water)"}
+    counted = [example.words[ours] for (ours, _), _ in pairs if example.words[ours] in same]
+    assert counted == [word for word in example.words if word in same]
 
 
 @settings(deadline=None)

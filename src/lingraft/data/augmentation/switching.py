@@ -7,10 +7,12 @@ labelled example is a labelled one. What is replaced, and by what, is a hash of 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Generic
 
 from ...core.records import Answer, ChoiceExample, E, Example, PairExample, SpanExample, TaggedExample
 from ..lexicon import Lexicon, Words, anywhere, matches
@@ -18,6 +20,10 @@ from ..sampling import rank
 
 CODE_SWITCHING = "code-switching"
 """The origin of the copies."""
+
+CAN_BE_SWITCHED = (PairExample, SpanExample, TaggedExample, ChoiceExample)
+
+PIECE = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,32 @@ class Edit:
     start: int
     end: int
     text: str
+
+
+Place = tuple[int, int]
+"""First and last (exclusive): characters of a context, or words of a tagged sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switched(Generic[E]):
+    """A code-switched copy of an example."""
+
+    original: E
+    example: E
+    edits: tuple[tuple[Edit, ...], ...]
+    """Of each text of the original that was looked at."""
+
+    @property
+    def places(self) -> list[tuple[Place, Place]]:
+        """What corresponds where each token counts, in the original and in the copy, in the order of both.
+
+        Of a question, the pieces of its context between blanks, and what stands in place of what. Of tagged words,
+        each word and its own; of several in place of one, or one in place of several, the first. Nothing of texts.
+        """
+        original = self.original
+        if isinstance(original, SpanExample):
+            return _corresponding_pieces(original.context, self.edits[1] if len(self.edits) > 1 else ())
+        return _corresponding_words(original, self.edits[0]) if isinstance(original, TaggedExample) else []
 
 
 def switch_example(
@@ -52,21 +84,29 @@ def switch_example(
         The copy, with an id of its own and the group of the original; None where nothing is replaced, or an answer
         does not stand where it is said to.
     """
+    found = switch(example, lexicon, language, ratio=ratio, draw=draw, copy=copy, inflections=inflections)
+    return None if found is None else found.example
+
+
+def switch(
+    example: E, lexicon: Lexicon, language: str, *, ratio: float, draw: int, copy: int, inflections: bool = False
+) -> Switched[E] | None:
+    """Copy an example as :func:`switch_example` does, and say what of it corresponds to what."""
     passages = _passages(example)
     found = [matches(text, lexicon, inflected=inflections, allowed=allowed) for text, allowed in passages]
     known = {match.words for one in found for match in one}
     if not known or ratio <= 0:
         return None
     chosen = _choose(known, lexicon, ratio, draw, f"{language}/{copy}/{example.id}")
-    edits = [
-        [Edit(m.start, m.end, _cased(chosen[m.words], text[m.start : m.end])) for m in one if m.words in chosen]
+    edits = tuple(
+        tuple(Edit(m.start, m.end, _cased(chosen[m.words], text[m.start : m.end])) for m in one if m.words in chosen)
         for (text, _), one in zip(passages, found, strict=True)
-    ]
+    )
     switched = _rebuilt(example, edits, language)
     if switched.texts == example.texts:
         return None
     name = f"switched/{draw}/{language}/{copy}/{example.id}"
-    return replace(switched, id=name, language=language, origin=CODE_SWITCHING)
+    return Switched(example, replace(switched, id=name, language=language, origin=CODE_SWITCHING), edits)
 
 
 def _choose(known: Collection[Words], lexicon: Lexicon, ratio: float, draw: int, where: str) -> dict[Words, str]:
@@ -205,3 +245,35 @@ def _edited_words(example: TaggedExample, edits: Sequence[Edit]) -> tuple[tuple[
         at = after
     words += example.words[at:]
     return tuple(words), None if example.tags is None else (*tags, *example.tags[at:])
+
+
+# ---- What corresponds ------------------------------------------------------------------------------------
+
+
+def _corresponding_pieces(text: str, edits: Sequence[Edit]) -> list[tuple[Place, Place]]:
+    """Return the pieces between blanks, parted where edits begin and end, and where each is after the edits."""
+    places: list[tuple[Place, Place]] = []
+    at = moved = 0
+    for edit in (*edits, Edit(len(text), len(text), "")):
+        for piece in PIECE.finditer(text, at, edit.start):
+            first, last = piece.span()
+            places.append(((first, last), (first + moved, last + moved)))
+        if edit.end > edit.start:
+            start = edit.start + moved
+            places.append(((edit.start, edit.end), (start, start + len(edit.text))))
+        at, moved = edit.end, moved + len(edit.text) - (edit.end - edit.start)
+    return places
+
+
+def _corresponding_words(example: TaggedExample, edits: Sequence[Edit]) -> list[tuple[Place, Place]]:
+    """Return each word that has one of its own in the copy, with that one; of several, the first."""
+    starts, places = _starts(example.words), list[tuple[int, int]]()
+    at = new = 0
+    for edit in (*edits, None):
+        first = len(starts) if edit is None else bisect_left(starts, edit.start)
+        places += [(at + i, new + i) for i in range(first - at)]
+        new += first - at
+        if edit is not None:
+            places.append((first, new))
+            at, new = bisect_left(starts, edit.end), new + len(edit.text.split())
+    return [((ours, ours + 1), (theirs, theirs + 1)) for ours, theirs in places]

@@ -21,6 +21,8 @@ from ..schemas import ALL_LAYERS
 Context = dict[str, Any]
 
 
+LOSSES = ("loss", "task_loss", "alignment_loss", "consistency_loss")
+
 # --- Learning ---------------------------------------------------------------------------------------
 
 
@@ -31,7 +33,7 @@ def learning(run: RunFiles) -> Context | None:
         return None
     selected = _shown(run)
     curves = {trial: _curve(rows, "dev_score") for trial, rows in trials.items()}
-    parts = [_curve(trials[selected], key) for key in ("loss", "task_loss", "alignment_loss")]
+    parts = [_curve(trials[selected], key) for key in LOSSES]
     if not any(value for _, value in parts[2]):
         parts[2] = []  # nothing was aligned
     dev = curves.pop(selected)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
@@ -98,6 +98,10 @@ class Kind:
     logistic regression on pooled states instead of one trained by gradient, the last layer is retrained after
     training, character n-grams and prototypes have classes to speak for, and losses may compare the predictions of
     sentences."""
+    softmax_over: Literal["outputs", "positions"] = "outputs"
+    """What one distribution of answers is over: the outputs of a row or token, as those of classes and tags; or the
+    positions of an example, its tokens or, where it does not read tokens, its rows, each output being one distribution.
+    Copies that must get the same answers are compared by it."""
     choose_threshold: Callable[[Sequence[Example], Sequence[Features], Sequence[Tensor]], float] | None = None
     """Development examples, all their rows and the logits of each, made without a threshold, to the threshold that the
     head then has; for heads that have one."""

@@ -41,6 +41,7 @@ def choice_kind(*, questions: Mapping[str, str] | None = None) -> Kind:
         name="choice",
         example=ChoiceExample,
         outputs=1,
+        softmax_over="positions",
         encode=partial(encode_alternatives, questions=questions),
         collate=collate_alternatives,
         loss=choice_cross_entropy,

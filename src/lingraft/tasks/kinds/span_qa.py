@@ -70,6 +70,7 @@ def span_qa_kind(
         example=SpanExample,
         outputs=2,
         per_token=True,
+        softmax_over="positions",
         encode=partial(encode_questions, stride=stride),
         collate=collate_spans,
         loss=span_loss,

@@ -1,0 +1,103 @@
+"""Code-switched copies of what is learnt from with labels, which are to get the same answers as the originals."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from itertools import product
+
+from ..core.counted import counted
+from ..core.errors import Faults
+from ..core.records import Example
+from ..data.augmentation.switching import Switched, switch
+from ..data.languages import canonical
+from ..data.leakage import identity_of
+from ..data.lexicon import Lexicon, lexicon_of
+from ..data.parallel_inputs import read_entries
+from ..recipe.settings import ConsistencySettings
+from . import Task
+from .material import Draw, Materials
+
+CONSISTENCY = "consistency"
+"""What the ids of the copies begin with."""
+
+
+def copied_languages(settings: ConsistencySettings, task: Task) -> list[str]:
+    """Return the target languages that copies are made in."""
+    return list(task.target_languages if settings.languages is None else map(canonical, settings.languages))
+
+
+def with_switched_copies(
+    materials: Materials, settings: ConsistencySettings, evaluation: Sequence[Example]
+) -> Materials:
+    """Return the materials with copies of the labelled source examples of each draw.
+
+    Args:
+        materials: All that is learnt from and tested on.
+        settings: The recipe's ``consistency`` block.
+        evaluation: What no entry of a lexicon, and no copy, may be.
+
+    Raises:
+        DataError: A lexicon is missing or faulty.
+        ConfigError: Several are.
+    """
+    task, lexicons, notes, faults = materials.task, dict[str, Lexicon](), list[str](), Faults()
+    for language in copied_languages(settings, task):
+        with faults:
+            entries, _, note = read_entries(settings.lexicon, task.source_language, language, evaluation)
+            lexicons[language] = lexicon_of(entries)
+            notes.append(note)
+    faults.refuse()
+    forbidden = {identity_of(example) for example in evaluation}
+    draws = tuple(
+        replace(
+            draw,
+            copies={
+                code: _copies(_switchable(draw, task), draw.draw, code, lexicon, settings, forbidden)
+                for code, lexicon in lexicons.items()
+            },
+        )
+        for draw in materials.draws
+    )
+    notes += _describe(draws[0], task)
+    return replace(materials, draws=draws, notes=(*materials.notes, *notes))
+
+
+def _switchable(draw: Draw, task: Task) -> list[Example]:
+    """Return the labelled examples that are in the lexicons' language: what is learnt from may be in others too."""
+    return [example for example in draw.labelled if example.language == task.source_language]
+
+
+def _copies(
+    examples: Sequence[Example],
+    draw: int,
+    language: str,
+    lexicon: Lexicon,
+    settings: ConsistencySettings,
+    forbidden: Collection[tuple[str, ...]],
+) -> tuple[tuple[Switched[Example], ...], ...]:
+    """Return the copies of some examples in a language, those of each number together."""
+    rounds: list[list[Switched[Example]]] = [[] for _ in range(settings.copies)]
+    for number, example in product(range(settings.copies), examples):
+        made = switch(
+            example,
+            lexicon,
+            language,
+            ratio=settings.ratio,
+            draw=draw,
+            copy=number,
+            inflections=settings.inflections,
+        )
+        if made is not None and identity_of(made.example) not in forbidden:
+            name = f"{CONSISTENCY}/{draw}/{language}/{number}/{example.id}"
+            rounds[number].append(replace(made, example=replace(made.example, id=name)))
+    return tuple(map(tuple, rounds))
+
+
+def _describe(draw: Draw, task: Task) -> list[str]:
+    """Say of how many examples there are copies."""
+    return [
+        f"{language}: {counted(sum(map(len, rounds)), 'code-switched copy', 'code-switched copies')} of "
+        f"{counted(len(_switchable(draw, task)), 'labelled example')}, to be answered as the originals are"
+        for language, rounds in draw.copies.items()
+    ]
