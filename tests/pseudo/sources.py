@@ -21,6 +21,7 @@ LEXICON = lexicon_of(
     ]
 )
 OPTIONS = {
+    "llm": {"url": "http://127.0.0.1:9/v1", "model": "none"},
     "templates": {"templates": [{"text": "omi {what}", "label": "nature"}], "words": {"what": ["yára", "pọ̀"]}},
     "translation": {
         "translator": {
@@ -30,6 +31,8 @@ OPTIONS = {
     },
 }
 """Of generators that need some."""
+SERVED = {"llm"}
+"""What waits for a server, whose tests have one."""
 
 
 def classification_task():

@@ -7,7 +7,7 @@ import pytest
 from lingraft.core.records import GOLD
 from lingraft.pseudo import Sources
 from lingraft.pseudo.generators import Generator, generators
-from pseudo.sources import LABELS, OPTIONS, TARGET, classification_sources
+from pseudo.sources import LABELS, OPTIONS, SERVED, TARGET, classification_sources
 
 
 def built(name):
@@ -18,7 +18,9 @@ def built(name):
 FREE = [
     name
     for name in generators.names()
-    if (name in OPTIONS or not built(name).costly) and (not built(name).kinds or "classification" in built(name).kinds)
+    if (name in OPTIONS or not built(name).costly)
+    and name not in SERVED
+    and (not built(name).kinds or "classification" in built(name).kinds)
 ]
 
 

@@ -7,9 +7,9 @@ knows a model: what needs one receives a function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -35,6 +35,10 @@ Align = Callable[[Sequence[tuple[str, str]]], Sequence[WordAlignment]]
 
 def say_nothing(sentence: str) -> None:
     """Tell nobody."""
+
+
+def record_nothing(facts: Mapping[str, Any]) -> None:
+    """Keep nothing."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +68,5 @@ class Sources:
     """Called once for each example that cannot be made, with the reason: reasons are counted, so they name no text."""
     say: Callable[[str], None] = say_nothing
     """Tells the user a sentence."""
+    record: Callable[[Mapping[str, Any]], None] = record_nothing
+    """Keeps beside the examples what else is to be known of them, as plain data: what wrote them, what that cost."""

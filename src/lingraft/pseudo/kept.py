@@ -68,7 +68,8 @@ def read_lots(path: Path, example: type[Example]) -> dict[Lot, Made]:
                 f"learn from your own version, name a copy of it in pseudo.files; or delete {path}, and it is made anew"
             )
         examples = tuple(_example(row, example, path) for row in rows.get(lot, []))
-        found[lot] = Made(examples, Counter(one.get("dropped", {})), str(one.get("made_of", "")))
+        records = tuple(one.get("records", []))
+        found[lot] = Made(examples, Counter(one.get("dropped", {})), str(one.get("made_of", "")), records)
     return found
 
 
@@ -87,7 +88,8 @@ def _lot(row: Mapping[str, Any]) -> Lot:
 def _about(lot: Lot, made: Made) -> dict[str, Any]:
     counts = Counter(example.origin for example in made.examples)
     about = {"made": dict(counts), "dropped": dict(made.dropped), "made_of": made.made_of}
-    return {"language": lot.language, **_named(lot)} | about
+    records = {"records": list(made.records)} if made.records else {}
+    return {"language": lot.language, **_named(lot)} | about | records
 
 
 def _example(row: Mapping[str, Any], example: type[Example], path: Path) -> Example:

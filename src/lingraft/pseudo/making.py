@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..core.records import Example
 from ..data.leakage import identity_of
@@ -19,12 +20,13 @@ LEAKED = "it is an evaluation text"
 class Made:
     """What is learnt from, why the rest is not (reasons with how often each was met), and of what it was made.
 
-    ``made_of`` is the digest of settings and sources.
+    ``made_of`` is the digest of settings and sources; ``records`` are what generators recorded.
     """
 
     examples: tuple[Example, ...]
     dropped: Counter[str]
     made_of: str = ""
+    records: tuple[Mapping[str, Any], ...] = ()
 
 
 def make(generators: Sequence[Generator], sources: Sources, forbidden: Collection[tuple[str, ...]], where: str) -> Made:
@@ -36,12 +38,12 @@ def make(generators: Sequence[Generator], sources: Sources, forbidden: Collectio
         forbidden: Identities of evaluation texts (:func:`lingraft.data.leakage.identity_of`), in any language.
         where: What the ids begin with; no other language or draw has the same.
     """
-    dropped, examples = Counter[str](), list[Example]()
-    counting = replace(sources, drop=lambda reason: dropped.update([reason]))
+    dropped, examples, records = Counter[str](), list[Example](), list[Mapping[str, Any]]()
+    counting = replace(sources, drop=lambda reason: dropped.update([reason]), record=records.append)
     for number, generator in enumerate(generators):
         for example in generator.generate(counting):
             if identity_of(example) in forbidden:
                 dropped[LEAKED] += 1
             else:
                 examples.append(replace(example, id=f"pseudo/{where}/{number}/{example.id}"))
-    return Made(tuple(examples), dropped)
+    return Made(tuple(examples), dropped, records=tuple(records))
