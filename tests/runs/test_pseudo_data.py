@@ -8,7 +8,8 @@ import pytest
 from invented import SOURCE, TARGET, TRANSLATION, world_recipe, write_world
 from lingraft.core.errors import ConfigError, RunError
 from lingraft.core.files import read_lines, read_object
-from lingraft.core.records import Trial
+from lingraft.core.records import PairExample, Trial
+from lingraft.pseudo.generators import Generator, generators
 from lingraft.recipe.parsing import read_recipe
 from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
@@ -22,6 +23,17 @@ SMALL = [
     *("adapter.name=bottleneck", "adapter.width=4", "adapter.language_width=2"),
 ]
 WORD_TRANSLATION = {"name": "word-translation", "weight": 0.5}
+
+
+@generators.register("raw")
+def raw():
+    """All raw text, labelled alike."""
+
+    def generate(sources):
+        for number, text in enumerate(sources.texts):
+            yield PairExample(f"{number}", f"{number}", sources.language, "raw", text_a=text, label="bird")
+
+    return Generator(generate, needs=frozenset({"texts"}))
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +183,20 @@ def test_a_recipe_that_cannot_make_any_is_refused(world, tiny_checkpoint, tmp_pa
     with pytest.raises(ConfigError) as caught:
         gather_checked(recipe(world, tiny_checkpoint, tmp_path / "run", only=changes))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("named", ["a pattern", "a file of the language"])
+def test_raw_text_is_read_without_what_is_evaluated_on(world, tiny_checkpoint, tmp_path, named):
+    """For generators that need it; from the language's own file, however the language is spelt."""
+    test = list(read_csv(world / f"{TARGET}.test.csv"))
+    (tmp_path / f"raw.{TARGET}.txt").write_text(f"gera hano\n{test[0]}\nquna\n", encoding="utf-8")
+    text = str(tmp_path / "raw.{language}.txt") if named == "a pattern" else {"yo": str(tmp_path / f"raw.{TARGET}.txt")}
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", pseudo={"generators": [{"name": "raw"}], "text": text})
+    made = [example.text_a for example in gather_checked(wanted).draws[0].pseudo[TARGET]]
+    assert made == ["gera hano", "quna"]
+
+
+def read_csv(path):
+    """The sentences of a table."""
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+        yield line.split(",")[1]

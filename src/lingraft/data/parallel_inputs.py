@@ -72,7 +72,7 @@ def read_given(
                 dropped, notes = dropped + leaked, [*notes, note]
         if settings and settings.text:
             with faults:
-                texts[language], leaked, note = _texts(settings.text, source, language, evaluation)
+                texts[language], leaked, note = read_unlabelled(settings.text, source, language, evaluation)
                 dropped, notes = dropped + leaked, [*notes, note]
     faults.refuse()
     return Given(pairs, entries, texts, dropped, tuple(notes))
@@ -127,7 +127,23 @@ def read_entries(
     return kept, leaked, f"{language}: {counted(len(kept), 'entry', 'entries')} of a lexicon from {path.name}{read}"
 
 
-def _texts(pattern: str, source: str, language: str, evaluation: Sequence[Example]) -> tuple[Sequence[str], int, str]:
+def read_unlabelled(
+    pattern: str, source: str, language: str, evaluation: Sequence[Example]
+) -> tuple[Sequence[str], int, str]:
+    """Read unlabelled text of a language, each text once.
+
+    Args:
+        pattern: Path, perhaps with ``{language}`` in it.
+        source: The source language.
+        language: The target language.
+        evaluation: What no text may be.
+
+    Returns:
+        The texts, how many were left out because they are evaluated on, and what was read, in a sentence.
+
+    Raises:
+        DataError: The file is missing or faulty, or nothing of it is left.
+    """
     path = locate(pattern, language, Path())
     found = list(dict.fromkeys(read_texts(path)))
     forbidden = {strip_blanks(text) for example in evaluation for text in example.texts}

@@ -189,6 +189,9 @@ class PseudoSettings(Settings):
     lexicon: str | None = None
     """Path with `{language}` in it, formats as `parallel.files`: word pairs, for generators that need them; by default
     the lexicon of `parallel`."""
+    text: str | dict[str, str] | None = None
+    """Text of the target languages, for generators that need it: a path with `{language}` in it, or a file for each
+    language; by default that of `parallel.text`."""
     gold: bool = True
     """Learn from the source language's labels beside them."""
 

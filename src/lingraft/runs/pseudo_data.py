@@ -12,9 +12,10 @@ from ..core.errors import RunError
 from ..core.files import digest_of
 from ..core.json_text import to_json
 from ..core.records import Example, as_json
+from ..data.languages import canonical
 from ..data.leakage import identity_of
 from ..data.lexicon import Lexicon, lexicon_of
-from ..data.parallel_inputs import read_entries
+from ..data.parallel_inputs import read_entries, read_unlabelled
 from ..pseudo import Sources, say_nothing
 from ..pseudo.from_files import generators_of_files
 from ..pseudo.generators import Generator, generators
@@ -111,7 +112,9 @@ class _Maker:
         self.materials, self.settings = materials, recipe.pseudo
         evaluation = [*materials.dev, *(example for examples in materials.test.values() for example in examples)]
         self.forbidden = {identity_of(example) for example in evaluation}
-        self.lexicons, self.notes = _read_lexicons(materials, recipe, evaluation)
+        self.lexicons, notes = _read_lexicons(materials, recipe, evaluation)
+        self.texts, more = _read_texts(materials, recipe, evaluation)
+        self.notes = (*notes, *more)
 
     def digest(self, lot: Lot, draw: Draw) -> str:
         """Return the digest of all that a lot is made of, the files of ``pseudo.files`` among it."""
@@ -123,7 +126,7 @@ class _Maker:
             [digest_of(Path(file).expanduser()) for file in self.settings.files],
             [list(map(as_json, examples)) for examples in (draw.labelled, draw.shots[language] if lot.k else ())],
             pairs,
-            list(self.materials.unlabelled.get(language, ())),
+            list(self.texts[language]),
             [[list(words), list(translations)] for words, translations in lexicon.entries.items()] if lexicon else [],
         ]
         return hashlib.sha256(to_json(content).encode()).hexdigest()
@@ -137,7 +140,7 @@ class _Maker:
             labelled=draw.labelled,
             pairs=draw.pairs[lot.language],
             shots=draw.shots[lot.language],
-            texts=self.materials.unlabelled.get(lot.language, ()),
+            texts=self.texts[lot.language],
             lexicon=self.lexicons.get(lot.language),
             say=say,
         )
@@ -162,6 +165,28 @@ def _read_lexicons(
         entries, _, note = read_entries(pattern, materials.task.source_language, language, evaluation)
         found[language] = lexicon_of(entries)
         notes += [note] if recipe.parallel is None or recipe.parallel.lexicon != pattern else []
+    return found, tuple(notes)
+
+
+def text_pattern(recipe: Recipe, language: str) -> str | None:
+    """Return where text of a language is that generators use; None where ``pseudo.text`` names none."""
+    named = recipe.pseudo.text if recipe.pseudo else None
+    if isinstance(named, dict):
+        return {canonical(code): file for code, file in named.items()}.get(language)
+    return named
+
+
+def _read_texts(
+    materials: Materials, recipe: Recipe, evaluation: Sequence[Example]
+) -> tuple[dict[str, Sequence[str]], tuple[str, ...]]:
+    """Return unlabelled texts of each target language, and what was read."""
+    found, notes = dict[str, Sequence[str]](), list[str]()
+    for language in materials.task.target_languages:
+        pattern = text_pattern(recipe, language)
+        found[language] = materials.unlabelled.get(language, ())
+        if pattern is not None:
+            found[language], _, note = read_unlabelled(pattern, materials.task.source_language, language, evaluation)
+            notes.append(note)
     return found, tuple(notes)
 
 

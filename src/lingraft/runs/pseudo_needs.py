@@ -19,8 +19,8 @@ NEEDS: dict[str, Need] = {
     ),
     "shots": (lambda recipe: any(k != 0 for k in recipe.shots.ks), "labelled examples of the language; set shots.k"),
     "texts": (
-        lambda recipe: recipe.parallel and recipe.parallel.text,
-        "text of the language; name it in parallel.text",
+        lambda recipe: (recipe.pseudo and recipe.pseudo.text) or (recipe.parallel and recipe.parallel.text),
+        "text of the language; name its files in pseudo.text",
     ),
 }
 """Fields of :class:`lingraft.pseudo.Sources` that not every recipe fills: whether this one does, and how to."""
