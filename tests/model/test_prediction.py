@@ -6,7 +6,7 @@ import torch
 from lingraft.backbones.encoding import encode
 from lingraft.backbones.walk import states_at
 from lingraft.core.records import Answer, ChoiceExample, Features, PairExample, Score, SpanExample, TaggedExample, Trial
-from lingraft.model.adaptation import build_adaptation
+from lingraft.model.adaptation import Adaptation, build_adaptation
 from lingraft.model.heads import build_head
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
@@ -65,6 +65,20 @@ def test_predictions_equal_one_text_at_a_time(model, encoded, language):
         with torch.no_grad():
             final, alone = model(states_at([IDS[i]], model.stack, 1, CPU), language)
         torch.testing.assert_close(row, alone[0], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(pool, final.tokens[0].mean(0), rtol=1e-4, atol=1e-4)
+
+
+def test_a_head_alone_reads_the_cached_pooled_states(encoded, tiny_backbone, monkeypatch):
+    """What a forward pass would give, without one."""
+    model = GraftedModel(tiny_backbone.stack, Adaptation(None, None, LinearClassifier(tiny_backbone.stack.width, 3)))
+    with torch.no_grad():
+        alone = [model(states_at([IDS[i]], model.stack, 1, CPU), "yor-Latn") for i in (4, 0)]
+    monkeypatch.setattr(model, "forward", None)
+
+    logits, pooled = predict_rows(model, encoded, ["id4", "id0"], "yor-Latn")
+
+    for row, pool, (final, expected) in zip(logits, pooled, alone, strict=True):
+        torch.testing.assert_close(row, expected[0], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(pool, final.tokens[0].mean(0), rtol=1e-4, atol=1e-4)
 
 

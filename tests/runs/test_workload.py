@@ -188,6 +188,9 @@ FORWARD = {
     ),
     "copies of questions": ([], lambda world: questions(world) | copies(world) | {"alignment": []}),
     "sequential": (["train.order=sequential", "shots.k=1"], lambda world: {}),
+    "the head alone, which reads cached states": (["adapter=null", "alignment=[]", "shots.k=1"], lambda world: {}),
+    "nothing trained": (["adapter=null", "train.num_train_epochs=0"], lambda world: FROM_TASK),
+    "nothing trained, and shots": (["adapter=null", "train.num_train_epochs=0", "shots.k=1"], lambda world: FROM_TASK),
 }
 TEACHERS = [{"name": "mse", "layer": 2}, {"name": "prediction"}, {"name": "transport"}]
 
@@ -206,10 +209,13 @@ def test_every_token_that_goes_forward_is_counted(case, world, tiny_backbone, tm
     assert sum(passed) == counted.tokens_encoded + work.tokens + work.head_tokens + work.tokens_read
 
 
-@pytest.mark.parametrize("change", [{}, {"parallel": None}])
-def test_what_is_read_after_the_last_trial_is_counted(change, world, tiny_backbone, tmp_path, monkeypatch):
-    """Retention and the picture, with pairs to find translations among and without."""
-    trained = trained_run(world, tiny_backbone, tmp_path, *ADAPTER, "shots.k=[0,1]", **change)
+@pytest.mark.parametrize(
+    ("parts", "change"),
+    [(ADAPTER, {}), (ADAPTER, {"parallel": None}), (["prompt=null", "adapter=null", "alignment=[]"], {})],
+)
+def test_what_is_read_after_the_last_trial_is_counted(parts, change, world, tiny_backbone, tmp_path, monkeypatch):
+    """Retention and the picture, with pairs to find translations among and without, and of a head alone."""
+    trained = trained_run(world, tiny_backbone, tmp_path, *parts, "shots.k=[0,1]", **change)
     features = {key: encoded.features for key, encoded in trained.pools.items()}
     counted = Workload(trained.recipe, trained.materials, features, tiny_backbone.stack, 1)
     passed = watch(tiny_backbone.stack, monkeypatch)

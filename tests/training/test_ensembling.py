@@ -22,6 +22,7 @@ from lingraft.runs.summary import trained_parts
 from lingraft.serving.predictor import load
 from lingraft.tasks.material import GIVEN, is_own
 from lingraft.training.ensembling import OF_LABEL, fit_ensembles, read_once
+from lingraft.training.head_fits import fit_last_layer
 from lingraft.training.pools import Context, pools_of
 from trained_run import PARTS, trained_run
 
@@ -71,7 +72,12 @@ def fitted(run, context):
     """The ensembles that are fitted to a run's network."""
     model = GraftedModel(run.backbone.stack, adaptation_of(run)[1])
     pools = pools_of(Trial(1, 0, 1), context)
-    return fit_ensembles(lambda *asked: predict_rows(model, *asked)[1], model.adaptation.head, pools, context)
+    return fit_ensembles(partial(read_cached, model), model.adaptation.head, pools, context)
+
+
+def read_cached(model, *asked):
+    """Pooled states of examples."""
+    return predict_rows(model, *asked)[1]
 
 
 def test_what_is_trained_is_the_same_without_what_is_fitted(runs):
@@ -261,6 +267,18 @@ def test_a_run_that_trains_nothing_is_not_compared_with_itself(runs):
         {row["method"] for row in read_lines(one.folder / "trials" / NAME / "scores.jsonl")} for one in (alone, plain)
     ]
     assert methods == [{"frozen-head", "lingraft"}] * 2
+
+
+def test_a_head_is_not_fitted_again_where_that_changes_nothing(runs):
+    """Without shots, and with nothing trained, the frozen head is what a fit would give."""
+    run = runs("no shots", *NOTHING_TRAINED, "shots.k=0", **FROM_TASK)
+    saved, _ = load_adaptation(run.folder / "trials" / "k0-draw0-seed1" / "adaptation.safetensors", run.backbone)
+    model = GraftedModel(run.backbone.stack, saved)
+    context = context_of(run)
+    read = partial(read_cached, model)
+    again = fit_last_layer(read, saved.head, pools_of(Trial(0, 0, 1), context), context)
+    torch.testing.assert_close(saved.head.weight, again.weight)
+    torch.testing.assert_close(saved.head.bias, again.bias)
 
 
 def test_nothing_is_trained_where_no_epochs_are_asked_for(runs):

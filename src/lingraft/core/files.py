@@ -249,10 +249,10 @@ def read_lines(path: Path, schema: TypeAdapter[Any] | None = None) -> Iterator[R
     except FileNotFoundError:
         return
     with file as lines:
-        number = 0
+        number, cure = 0, run_again(path)
         while line := lines.readline(OBJECT_BYTES + 1):
             number += 1
             if len(line) > OBJECT_BYTES:
-                raise RunError(f"{path}:{number}: a line has more than {OBJECT_BYTES:,} bytes; {run_again(path)}")
+                raise RunError(f"{path}:{number}: a line has more than {OBJECT_BYTES:,} bytes; {cure}")
             if line.strip():
-                yield parse_object(line, f"{path}:{number}", schema, cure=run_again(path))
+                yield parse_object(line, f"{path}:{number}", schema, cure=cure)

@@ -39,6 +39,11 @@ class Adaptation(nn.Module):
         self.lora: Adapter | None = None  # in all layers, from the last epochs on, see `add_lora`
         self.ensembles = nn.ModuleDict()  # by language, fitted when all else is trained
 
+    @property
+    def leaves_states(self) -> bool:
+        """Whether final states are the frozen backbone's: there is nothing below the head."""
+        return self.prompt is None and self.adapter is None and not self.unfrozen
+
     def add_ensemble(self, language: str, ensemble: LanguageEnsemble) -> None:
         """Answer by ``ensemble`` from now on, for texts in ``language``."""
         self.ensembles[language] = ensemble

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
+from ..core.threads import one_thread
 from .heads import TextClassifier, text_classifiers
 from .maps import LanguageMap
 
@@ -82,7 +83,8 @@ def stack_logits(parts: Sequence[Numbers], targets: Numbers) -> Numbers:
         return float(-(targets * log_softmax(np.tensordot(weights, logits, 1), axis=1)).sum(1).mean())
 
     start = np.full(len(logits), 1 / len(logits))
-    return np.asarray(minimize(loss, start, bounds=[(0.0, LARGEST_WEIGHT)] * len(logits)).x)
+    with one_thread():
+        return np.asarray(minimize(loss, start, bounds=[(0.0, LARGEST_WEIGHT)] * len(logits)).x)
 
 
 def restore_ensembles(tensors: Mapping[str, Tensor], where: str) -> dict[str, LanguageEnsemble]:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.threads import one_thread
+
 Numbers = NDArray[Any]
 
 STRENGTHS = 10.0 ** np.arange(-4.0, 3.01, 0.25)
@@ -47,6 +49,11 @@ def fit_ridge(kernel: Numbers, targets: Numbers, *, centred: bool = False) -> Ri
         centred: Whether the means over all rows were taken from both.
     """
     kernel, targets = np.asarray(kernel, dtype=np.float64), np.asarray(targets, dtype=np.float64)
+    with one_thread():
+        return _fit(kernel, targets, centred)
+
+
+def _fit(kernel: Numbers, targets: Numbers, centred: bool) -> Ridge:
     values, vectors = np.linalg.eigh(kernel)
     values, turned, squares = values.clip(min=0.0), vectors.T @ targets, vectors**2
     size = values.mean() or 1.0  # all rows alike: whatever is added, nothing is predicted

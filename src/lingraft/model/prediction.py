@@ -62,6 +62,8 @@ def predict_rows(
 ) -> tuple[list[Tensor], Tensor]:
     """Predict all rows of some examples from their cached states, on the device of the model.
 
+    Where nothing is learnt below a head that reads pooled states, the cached ones are those; nothing is computed again.
+
     Args:
         model: Put into eval mode.
         encoded: States at the cut.
@@ -75,6 +77,13 @@ def predict_rows(
     device = next(model.adaptation.head.parameters()).device
     rows, every = [row for i in ids for row in encoded.rows[i]], encoded.lengths
     model.eval()
+    if model.adaptation.leaves_states:
+        pooled = encoded.table.pooled_rows(rows)
+        with torch.no_grad():
+            logits = model.adaptation.head.read_pooled(pooled.to(device))
+        if logits is not None:
+            advance(len(rows))
+            return list(logits.float().cpu()), pooled
     return predict_in_batches(
         [every[row] for row in rows],
         lambda batch: model(encoded.table.batch([rows[i] for i in batch]).to(device), language),
@@ -95,6 +104,8 @@ def adapted_states(
         language: Whose parts are used.
         adapters_enabled: As :meth:`GraftedModel.run_layers` takes it.
     """
+    if adapters_enabled and model.adaptation.leaves_states:
+        return encoded.pooled(ids)
     device = next(model.parameters()).device
     rows, every = [encoded.row[i] for i in ids], encoded.lengths
 

@@ -7,6 +7,7 @@ done is not repeated: the cache keeps the states, and each trial keeps its folde
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,11 @@ def run(
         summarise(folder, recipe, context.backbone, context.cut, encoding)
         reporter.say("comparing with the frozen model, and loading in a fresh process what was saved")
         shown = (folder, recipe, context.materials, context.backbone, as_trained(context).pools, context.device)
-        write_json(folder / "states.json", picture_states(*shown))
-        write_json(folder / "retention.json", retention(*shown))
-        verified = {"verification": dict(verify(folder))}
+        with ThreadPoolExecutor(1) as beside:
+            proof = beside.submit(verify, folder)
+            write_json(folder / "states.json", picture_states(*shown))
+            write_json(folder / "retention.json", retention(*shown))
+            verified = {"verification": dict(proof.result())}
         write_json(folder / "summary.json", read_object(folder / "summary.json", SUMMARY) | verified)
         _refuse_incomplete(folder, trials)
         note_digests(folder)

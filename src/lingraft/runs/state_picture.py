@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
+from ..core.threads import one_thread
 from ..model.prediction import predict_rows
 from ..recipe.settings import Recipe
 from ..results.schemas import FORMAT
@@ -63,8 +64,9 @@ def picture_states(
 
 def _in_one_plane(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> dict[str, dict[str, Any]]:
     clouds = [cloud.numpy() for cloud in (*before, *after)]
-    plane = PCA(n_components=2, svd_solver="full").fit(np.concatenate(clouds))
-    points = [np.round(plane.transform(cloud), 4).tolist() for cloud in clouds]
+    with one_thread():
+        plane = PCA(n_components=2, svd_solver="full").fit(np.concatenate(clouds))
+        points = [np.round(plane.transform(cloud), 4).tolist() for cloud in clouds]
     return {
         "before": {"source": points[0], "target": points[1]},
         "after": {"source": points[2], "target": points[3]},

@@ -141,7 +141,10 @@ class Workload:
         first = {key: first_row_tokens(rows) for key, rows in self.tokenised.items()}
         count = 0
         for language, (purpose, ids) in sentences_by_themselves(materials, first).items():
-            count += 2 * sum(first[language, purpose][i] for i in ids)  # adapted, and with its parts switched off
+            read = sum(first[language, purpose][i] for i in ids)
+            count += read if self._reads_cached else 2 * read  # with its parts switched off, and adapted
+        if self._reads_cached:
+            return count
         chosen = trials_of(self.recipe)[-1]
         for language in materials.task.target_languages:
             if compared := sentences_of_both(materials, chosen, language, first):
@@ -186,6 +189,19 @@ class Workload:
 
     def _draw(self, trial: Trial) -> Draw:
         return next(draw for draw in self.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
+
+    @cached_property
+    def _reads_cached(self) -> bool:
+        """Whether all that is learnt is a head that reads pooled states, which are in the cache."""
+        recipe = self.recipe
+        unfrozen = unfrozen_names(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(self.stack))
+        return not (recipe.prompt or recipe.adapter or unfrozen) and self._head_reads_pooled
+
+    @cached_property
+    def _head_reads_pooled(self) -> bool:
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            head = build_head(self.materials.task.kind, self.stack)
+            return head.read_pooled(torch.zeros(1, self.stack.width)) is not None
 
     def _count_trial(self, trial: Trial) -> TrialWork:
         draw, materials = self._draw(trial), self.materials
@@ -311,9 +327,11 @@ class Workload:
     def _count_scoring(self, epochs: int, test: int) -> int:
         """Count tokens that development scores, last-layer retraining and test predictions read."""
         kind, train = self.materials.task.kind, self.recipe.train
+        if self._reads_cached:
+            return 0
         dev = sum(self._tokens[self.materials.task.source_language, "dev"].values())
         count = (epochs + 1) * dev + test
-        if is_trained(kind, train):  # the frozen head is scored as well, and has no cached logits
+        if is_trained(kind, train) and not self._head_reads_pooled:  # the frozen head is scored as well
             count += 2 * dev + test
         if train.continue_from is not None:  # what training begins with is scored
             count += dev
@@ -335,6 +353,8 @@ class Workload:
                 of_language |= {example.id for example in texts.texts.values()}
                 fitted[one.language] = max(len(texts.mapped), len(texts.texts), len(texts.unpaired))
             tokens += sum(self._tokens[one.language, "learn"][i] for i in of_language)
+        if self._reads_cached:
+            return 0, fitted
         source = self._tokens[self.materials.task.source_language, "learn"]
         return tokens + sum(source[i] for i in of_source), fitted
 

@@ -190,12 +190,18 @@ def states_of_labelled(read: Read, head: nn.Module, pool: Pool, draw: Draw, cont
 
 def _left_out_states(fitted: FittedMap, examples: Sequence[Example], pooled: Tensor, texts: LanguageTexts) -> Tensor:
     """Return states of texts ``[N, H]``, mapped by fits that left them out."""
-    with torch.no_grad():
-        states: Tensor = fitted.map([example.texts[0] for example in examples], pooled)
-    if fitted.left_out is None:
-        return states
-    rows = {normalise(target.texts[0]): row for (_, target), row in zip(texts.mapped, fitted.left_out, strict=False)}
-    return torch.stack([rows.get(normalise(e.texts[0]), state) for e, state in zip(examples, states, strict=True)])
+    left_out = fitted.left_out if fitted.left_out is not None else ()
+    known = {normalise(target.texts[0]): row for (_, target), row in zip(texts.mapped, left_out, strict=False)}
+    states, new = pooled.clone(), list[int]()
+    for i, example in enumerate(examples):
+        if (row := known.get(normalise(example.texts[0]))) is None:
+            new.append(i)
+        else:
+            states[i] = row
+    if new:
+        with torch.no_grad():
+            states[new] = fitted.map([examples[i].texts[0] for i in new], pooled[new])
+    return states
 
 
 def _targets(read: Tensor, texts: LanguageTexts, context: Context) -> Tensor:

@@ -111,7 +111,12 @@ def head_settings(settings: TrainSettings) -> TrainSettings:
 
 def is_trained(kind: Kind, settings: TrainSettings) -> bool:
     """Return whether a frozen head is trained by gradient: where none can be fitted, and training starts from it."""
-    return not kind.class_logits and settings.warm_start and settings.continue_from is None
+    return not kind.class_logits and is_start(settings)
+
+
+def is_start(settings: TrainSettings) -> bool:
+    """Return whether training starts from the frozen head."""
+    return settings.warm_start and settings.continue_from is None
 
 
 def keep_labelled(pools: Sequence[Pool]) -> tuple[Pool, ...]:

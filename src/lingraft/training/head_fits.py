@@ -23,7 +23,15 @@ from ..tasks.material import Materials
 from .batches import Order, Pool
 from .ensembling import Read, states_of_labelled
 from .evaluation import validation
-from .frozen_head import Before, from_logistic_head, head_settings, is_trained, keep_labelled, train_frozen_head
+from .frozen_head import (
+    Before,
+    from_logistic_head,
+    head_settings,
+    is_start,
+    is_trained,
+    keep_labelled,
+    train_frozen_head,
+)
 from .pools import Context, TrialPools
 
 SHOT_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -117,9 +125,18 @@ def retrain_last_layer(read: Read, model: Network, pools: TrialPools, context: C
         pools: What the trial learns from.
         context: What all trials share.
     """
-    if not is_last_layer_retrained(context.materials.task.kind, context.recipe.train):
+    train = context.recipe.train
+    if not is_last_layer_retrained(context.materials.task.kind, train):
         return
+    unmoved = train.num_train_epochs == 0 and is_start(train) and model.adaptation.leaves_states
+    if unmoved and not has_shots(pools):
+        return  # it would become what it is
     fit_last_layer(read, model.adaptation.head, pools, context).write_to(model.adaptation.head)
+
+
+def has_shots(pools: TrialPools) -> bool:
+    """Return whether any target language has labels."""
+    return any(pool.labelled for pool in pools.targets)
 
 
 def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Context) -> LinearHead:

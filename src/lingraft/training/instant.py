@@ -16,7 +16,7 @@ from ..model.adaptation import Adaptation
 from ..model.heads import build_head
 from .ensembling import fit_ensembles, logits_of, texts_of
 from .frozen_head import Answer, Before
-from .head_fits import fit_last_layer
+from .head_fits import fit_last_layer, has_shots
 from .pools import Context, TrialPools
 
 
@@ -36,7 +36,8 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
 
     untrained = recipe.train.model_copy(update={"num_train_epochs": 0, "last_layer_strength": None})
     alone = replace(context, recipe=recipe.model_copy(update={"train": untrained}))
-    fit_last_layer(read, frozen, pools, alone).write_to(frozen)
+    if has_shots(pools):
+        fit_last_layer(read, frozen, pools, alone).write_to(frozen)
 
     for language, ensemble in fit_ensembles(read, frozen, pools, context).items():
         adaptation.add_ensemble(language, ensemble)

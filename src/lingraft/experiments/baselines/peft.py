@@ -34,6 +34,8 @@ class PeftUnsupportedError(CheckpointError):
 class PeftParts(nn.Module):
     """What trains: PEFT's parameters and the head; soft prompts and prefixes are named ``prompt.…``."""
 
+    leaves_states = False
+
     def __init__(self, method: str, model: nn.Module, head: Head) -> None:
         super().__init__()
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -26,6 +26,10 @@ class Head(nn.Module, ABC):
     def read(self, final: States) -> Tensor:
         """Return logits of each text, ``[B, C]``, or of each of its tokens, ``[B, T, C]``."""
 
+    def read_pooled(self, pooled: Tensor) -> Tensor | None:
+        """Return logits ``[B, C]`` of pooled states ``[B, H]``; None where these are not all that the head reads."""
+        return None
+
 
 class TextClassifier(nn.Module, ABC):
     """Logits of the texts of one language alone, ensembled with the logits of the network.

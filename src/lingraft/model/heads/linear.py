@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from ...backbones import LayerStack
 from ...core.records import States
+from ...core.threads import one_thread
 from ..standardiser import Standardiser
 from . import BuildHead, Head, heads
 
@@ -45,6 +46,10 @@ class LinearClassifier(nn.Linear, Head):
         """Return logits ``[B, C]``, or ``[B, T, C]`` of each token."""
         logits: Tensor = self(final.tokens if self.per_token else final.pooled())
         return logits
+
+    def read_pooled(self, pooled: Tensor) -> Tensor | None:
+        """Return logits ``[B, C]`` of pooled states ``[B, H]``; None where each token is read."""
+        return None if self.per_token else self(pooled)
 
 
 @heads.register("linear")
@@ -134,7 +139,7 @@ def fit_head(
     fitted = []
     for strength in strengths:
         model = LogisticRegression(C=strength, max_iter=2000, class_weight="balanced" if balanced else None)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), one_thread():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(features, train.targets, sample_weight=train.counts)
         loss = log_loss(dev.targets, model.predict_proba(dev_features), labels=range(classes))
