@@ -42,7 +42,7 @@ class Adaptation(nn.Module):
     @property
     def leaves_states(self) -> bool:
         """Whether final states are the frozen backbone's: there is nothing below the head."""
-        return self.prompt is None and self.adapter is None and not self.unfrozen
+        return self.prompt is None and not self._adapters() and not self.unfrozen
 
     def add_ensemble(self, language: str, ensemble: LanguageEnsemble) -> None:
         """Answer by ``ensemble`` from now on, for texts in ``language``."""

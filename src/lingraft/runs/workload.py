@@ -194,8 +194,9 @@ class Workload:
     def _reads_cached(self) -> bool:
         """Whether all that is learnt is a head that reads pooled states, which are in the cache."""
         recipe = self.recipe
-        unfrozen = unfrozen_names(freezing.build(recipe.freezing.name, recipe.freezing.options).phases(self.stack))
-        return not (recipe.prompt or recipe.adapter or unfrozen) and self._head_reads_pooled
+        unfrozen = unfrozen_names(strategy_of(recipe.freezing).phases(self.stack))
+        below = recipe.prompt or recipe.adapter or unfrozen or lora_of(recipe)
+        return not below and self._head_reads_pooled
 
     @cached_property
     def _head_reads_pooled(self) -> bool:
