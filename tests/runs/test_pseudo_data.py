@@ -31,7 +31,8 @@ def raw():
 
     def generate(sources):
         for number, text in enumerate(sources.texts):
-            yield PairExample(f"{number}", f"{number}", sources.language, "raw", text_a=text, label="bird")
+            place = f"{sources.draw}/{number}"
+            yield PairExample(place, place, sources.language, "raw", 0.5, text_a=text, label=sources.task.labels[0])
 
     return Generator(generate, needs=frozenset({"texts"}))
 
@@ -88,6 +89,28 @@ def test_a_finished_run_knows_what_it_made_and_refuses_another_version_of_it(fin
     (folder / "pseudo.jsonl").write_bytes(before.partition(b"\n")[2])
     with pytest.raises(RunError, match=r"what was made for yor-Latn in draw 0 is not there any more"):
         run(wanted)
+
+
+def test_filters_take_what_is_made_twice_and_say_so(world, tiny_checkpoint, tmp_path):
+    """A lexicon with one translation of each word makes the second copy of an example the first one again."""
+    twice = {"generators": [WORD_TRANSLATION | {"copies": 2}]}
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "preset=instant", pseudo=twice)
+    found = gather_checked(wanted)
+    assert "yor-Latn: pseudo-data: 24 examples by word-translation, of weight 0.5; filters took 24 by duplicates" in (
+        found.notes
+    )
+    (lot,) = read_object(run(wanted) / "pseudo.json")["lots"]
+    assert lot["funnel"] == [
+        {"filter": name, "came": came, "taken": taken}
+        for name, came, taken in (
+            ("length", 48, 0), ("duplicates", 48, 24), ("overlap", 24, 0), ("language", 24, 0),
+            ("source-copies", 24, 0),
+        )
+    ]  # fmt: skip
+    assert len(lot["survivors"]) == len(lot["rejected"]) == 10
+    assert {(one["filter"], one["reason"]) for one in lot["rejected"]} == {("duplicates", "made twice")}
+    without = recipe(world, tiny_checkpoint, tmp_path / "all", pseudo=twice | {"filters": []})
+    assert len(gather_checked(without).draws[0].pseudo[TARGET]) == 48
 
 
 def recipe_of(folder):
@@ -170,6 +193,14 @@ def test_a_check_counts_what_a_run_makes(world, tiny_checkpoint, tmp_path):
     ("changes", "said"),
     [
         ({"generators": [WORD_TRANSLATION]}, "pseudo.generators.0: word-translation needs a lexicon"),
+        (
+            {"generators": [{"name": "raw"}], "text": "x.txt", "filters": [{"name": "confidence"}]},
+            "pseudo.filters.0: confidence needs predict",
+        ),
+        (
+            {"generators": [{"name": "raw"}], "text": "x.txt", "filters": [{"name": "lengths"}]},
+            "did you mean 'length'",
+        ),
         ({"generators": []}, "pseudo: needs `generators`"),
         ({"generators": [{"name": "word-translations"}]}, "did you mean 'word-translation'"),
         (
@@ -189,11 +220,11 @@ def test_a_recipe_that_cannot_make_any_is_refused(world, tiny_checkpoint, tmp_pa
 def test_raw_text_is_read_without_what_is_evaluated_on(world, tiny_checkpoint, tmp_path, named):
     """For generators that need it; from the language's own file, however the language is spelt."""
     test = list(read_csv(world / f"{TARGET}.test.csv"))
-    (tmp_path / f"raw.{TARGET}.txt").write_text(f"gera hano\n{test[0]}\nquna\n", encoding="utf-8")
+    (tmp_path / f"raw.{TARGET}.txt").write_text(f"gera hano\n{test[0]}\nquna tolu\n", encoding="utf-8")
     text = str(tmp_path / "raw.{language}.txt") if named == "a pattern" else {"yo": str(tmp_path / f"raw.{TARGET}.txt")}
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run", pseudo={"generators": [{"name": "raw"}], "text": text})
     made = [example.text_a for example in gather_checked(wanted).draws[0].pseudo[TARGET]]
-    assert made == ["gera hano", "quna"]
+    assert made == ["gera hano", "quna tolu"]
 
 
 def read_csv(path):

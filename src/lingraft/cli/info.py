@@ -20,6 +20,7 @@ Kind = Literal[
     "alignment",
     "augmentation",
     "generators",
+    "filters",
     "translators",
     "freezing",
     "methods",

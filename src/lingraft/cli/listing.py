@@ -19,6 +19,7 @@ KINDS = {
     "alignment": "losses that draw translations together (alignment)",
     "augmentation": "ways to make further labelled texts (parallel.augmentation.name)",
     "generators": "ways to make labelled examples of the target languages (pseudo.generators)",
+    "filters": "what takes away pseudo-data that look wrong (pseudo.filters)",
     "translators": "what the generator `translation` translates with (its option translator)",
     "freezing": "which layers of the pretrained model learn, and when (freezing.name)",
     "methods": "what `lingraft compare` can run beside lingraft (compare.methods)",
@@ -65,6 +66,7 @@ def _registry(kind: str) -> Registry:
         "adapters": "adapter",
         "maps": "map",
         "augmentation": "parallel.augmentation",
+        "filters": "pseudo.filters",
         "generators": "pseudo.generators",
     }
     return registry_of(blocks.get(kind, kind))

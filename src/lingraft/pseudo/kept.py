@@ -17,6 +17,7 @@ from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.json_text import to_json
 from ..core.records import Example, as_json, from_json
 from ..core.shots import Shots
+from .filtering import Rejected, Step
 from .making import Made
 
 FORMAT = 1
@@ -68,8 +69,15 @@ def read_lots(path: Path, example: type[Example]) -> dict[Lot, Made]:
                 f"learn from your own version, name a copy of it in pseudo.files; or delete {path}, and it is made anew"
             )
         examples = tuple(_example(row, example, path) for row in rows.get(lot, []))
-        records = tuple(one.get("records", []))
-        found[lot] = Made(examples, Counter(one.get("dropped", {})), str(one.get("made_of", "")), records)
+        steps = tuple(Step(step["filter"], step["came"], step["taken"]) for step in one.get("funnel", ()))
+        survivors = tuple(_example(row, example, path) for row in one.get("survivors", ()))
+        rejected = tuple(
+            Rejected(_example(row["example"], example, path), row["filter"], row["reason"])
+            for row in one.get("rejected", ())
+        )
+        dropped = Counter(one.get("dropped", {}))
+        records = tuple(one.get("records", ()))
+        found[lot] = Made(examples, dropped, steps, survivors, rejected, str(one.get("made_of", "")), records)
     return found
 
 
@@ -87,9 +95,18 @@ def _lot(row: Mapping[str, Any]) -> Lot:
 
 def _about(lot: Lot, made: Made) -> dict[str, Any]:
     counts = Counter(example.origin for example in made.examples)
-    about = {"made": dict(counts), "dropped": dict(made.dropped), "made_of": made.made_of}
-    records = {"records": list(made.records)} if made.records else {}
-    return {"language": lot.language, **_named(lot)} | about | records
+    rejected = [{"filter": o.filter, "reason": o.reason, "example": as_json(o.example)} for o in made.rejected]
+    return {
+        "language": lot.language,
+        **_named(lot),
+        "made": dict(counts),
+        "dropped": dict(made.dropped),
+        "funnel": [{"filter": step.name, "came": step.came, "taken": step.taken} for step in made.steps],
+        "survivors": [as_json(example) for example in made.survivors],
+        "rejected": rejected,
+        "made_of": made.made_of,
+        **({"records": list(made.records)} if made.records else {}),
+    }
 
 
 def _example(row: Mapping[str, Any], example: type[Example], path: Path) -> Example:

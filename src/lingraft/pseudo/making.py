@@ -1,15 +1,17 @@
-"""Make the pseudo-data of one language and draw: each generator's examples, what is evaluated on left out."""
+"""Make the pseudo-data of one language and draw: what generators give, less evaluation texts and what filters take."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.records import Example
 from ..data.leakage import identity_of
 from . import Sources
+from .filtering import Rejected, Step, run_chain, some_rejected, some_survivors
+from .filters import Filter, Setting
 from .generators import Generator
 
 LEAKED = "it is an evaluation text"
@@ -18,32 +20,54 @@ LEAKED = "it is an evaluation text"
 
 @dataclass(frozen=True)
 class Made:
-    """What is learnt from, why the rest is not (reasons with how often each was met), and of what it was made.
+    """What is learnt from, and how it came about.
 
-    ``made_of`` is the digest of settings and sources; ``records`` are what generators recorded.
+    Attributes:
+        examples: What is learnt from.
+        dropped: Why examples could not be made, or must not be learnt from, and how often.
+        steps: What each filter took of the others.
+        survivors: Some examples, to be read.
+        rejected: Some that filters took, to be read.
+        made_of: Digest of settings and sources.
+        records: What generators recorded.
     """
 
     examples: tuple[Example, ...]
     dropped: Counter[str]
+    steps: tuple[Step, ...] = ()
+    survivors: tuple[Example, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
     made_of: str = ""
     records: tuple[Mapping[str, Any], ...] = ()
 
 
-def make(generators: Sequence[Generator], sources: Sources, forbidden: Collection[tuple[str, ...]], where: str) -> Made:
-    """Make examples with all generators of a recipe.
+def make(
+    generators: Sequence[Generator],
+    chain: Sequence[tuple[str, Filter]],
+    sources: Sources,
+    evaluation: Sequence[Example],
+    where: str,
+) -> Made:
+    """Make examples with all generators of a recipe, and filter them.
 
     Args:
         generators: In the order of the recipe.
-        sources: What they may use; reasons for what cannot be made are counted.
-        forbidden: Identities of evaluation texts (:func:`lingraft.data.leakage.identity_of`), in any language.
+        chain: Names and filters, in their order.
+        sources: What both may use; reasons for what cannot be made are counted.
+        evaluation: Evaluation texts, in any language.
         where: What the ids begin with; no other language or draw has the same.
     """
-    dropped, examples, records = Counter[str](), list[Example](), list[Mapping[str, Any]]()
+    dropped, examples, mixed = Counter[str](), list[Example](), set[str]()
+    records = list[Mapping[str, Any]]()
     counting = replace(sources, drop=lambda reason: dropped.update([reason]), record=records.append)
+    forbidden = {identity_of(example) for example in evaluation}
     for number, generator in enumerate(generators):
         for example in generator.generate(counting):
+            mixed |= {example.origin} if generator.mixes else set()
             if identity_of(example) in forbidden:
                 dropped[LEAKED] += 1
             else:
                 examples.append(replace(example, id=f"pseudo/{where}/{number}/{example.id}"))
-    return Made(tuple(examples), dropped, records=tuple(records))
+    funnel = run_chain(chain, examples, Setting(sources, evaluation, frozenset(mixed)))
+    survivors, rejected = some_survivors(funnel), some_rejected(funnel)
+    return Made(funnel.examples, dropped, funnel.steps, survivors, rejected, records=tuple(records))

@@ -57,4 +57,4 @@ class WordCopies:
 
     def generator(self) -> Generator:
         """Return what makes them, of labelled examples and a lexicon."""
-        return Generator(self.generate, frozenset({"labelled", "lexicon"}), KINDS)
+        return Generator(self.generate, frozenset({"labelled", "lexicon"}), KINDS, mixes=True)

@@ -151,6 +151,7 @@ def schema() -> dict[str, Any]:
 BLOCKS = {
     "task": ("lingraft.tasks", "tasks"),
     "parallel.augmentation": ("lingraft.data.augmentation", "augmentation"),
+    "pseudo.filters": ("lingraft.pseudo.filters", "filters"),
     "pseudo.generators": ("lingraft.pseudo.generators", "generators"),
     "prompt": ("lingraft.model.prompts", "prompts"),
     "adapter": ("lingraft.model.adapters", "adapters"),

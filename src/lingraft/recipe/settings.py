@@ -184,6 +184,9 @@ class PseudoSettings(Settings):
 
     generators: list[Block] = Field(default=[], max_length=100)
     """What makes them, e.g. `{name: word-translation, copies: 2, weight: 0.5}`; see `lingraft list generators`."""
+    filters: Annotated[list[Block], Field(max_length=100)] | None = None
+    """What takes away examples that look wrong, one after the other, e.g. `[{name: length}, {name: duplicates}]`; by
+    default all that need no model (see `lingraft list filters`); `[]` for none."""
     files: list[str] = Field(default=[], max_length=100)
     """Files that `lingraft augment` wrote, or you: JSON lines, an example each."""
     lexicon: str | None = None

@@ -13,10 +13,10 @@ from ..core.files import digest_of
 from ..core.json_text import to_json
 from ..core.records import Example, as_json
 from ..data.languages import canonical
-from ..data.leakage import identity_of
 from ..data.lexicon import Lexicon, lexicon_of
 from ..data.parallel_inputs import read_entries, read_unlabelled
 from ..pseudo import Sources, say_nothing
+from ..pseudo.filters import Filter, filters
 from ..pseudo.from_files import generators_of_files
 from ..pseudo.generators import Generator, generators
 from ..pseudo.kept import Lot, read_lots, write_lots
@@ -26,6 +26,9 @@ from ..tasks.material import Draw, Materials
 
 NAME = "pseudo.jsonl"
 """The file in a run's folder; what was made of what is beside it, in ``pseudo.json``."""
+
+USUAL = ("length", "duplicates", "overlap", "language", "source-copies")
+"""The filters of a recipe that names none, in their order: those that need no model."""
 
 
 def make_pseudo_data(
@@ -44,7 +47,7 @@ def make_pseudo_data(
     """
     if recipe.pseudo is None:
         return materials
-    built, maker = build_generators(recipe), _Maker(materials, recipe)
+    built, maker = build_generators(recipe), _Maker(materials, recipe, build_chain(recipe))
     found = read_lots(path, materials.task.kind.example)
     for lot, draw in lots_of(materials, built):
         made_of = maker.digest(lot, draw)
@@ -71,13 +74,19 @@ def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
     """Return materials with the pseudo-data that take neither a model nor a service to make, in memory."""
     if recipe.pseudo is None:
         return materials
-    built, maker = build_generators(recipe), _Maker(materials, recipe)
+    chain = [(name, one) for name, one in build_chain(recipe) if not one.costly]
+    built, maker = build_generators(recipe), _Maker(materials, recipe, chain)
     cheap = [generator for generator in built if not generator.costly]
     found = {lot: maker.make(lot, draw, cheap, say_nothing) for lot, draw in lots_of(materials, built)}
     waits = [
         f"pseudo-data by {block.name} are made in the run, and not counted here"
         for block, generator in zip(recipe.pseudo.generators, built, strict=False)
         if generator.costly
+    ]
+    waits += [
+        f"pseudo-data are filtered by {name} in the run, and not here"
+        for name, one in build_chain(recipe)
+        if one.costly
     ]
     return _with_lots(materials, found, built, (*maker.notes, *waits))
 
@@ -88,6 +97,15 @@ def build_generators(recipe: Recipe) -> list[Generator]:
         return []
     built = [generators.build(block.name, block.options) for block in recipe.pseudo.generators]
     return [*built, *generators_of_files(recipe.pseudo.files)]
+
+
+def build_chain(recipe: Recipe) -> list[tuple[str, Filter]]:
+    """Return the filters of a recipe with their names, in its order; the usual ones where it names none."""
+    if recipe.pseudo is None:
+        return []
+    if recipe.pseudo.filters is not None:
+        return [(block.name, filters.build(block.name, block.options)) for block in recipe.pseudo.filters]
+    return [(name, filters.build(name)) for name in USUAL]
 
 
 def lots_of(materials: Materials, built: Sequence[Generator]) -> Iterator[tuple[Lot, Draw]]:
@@ -106,12 +124,12 @@ def _lot_of(draw: Draw, language: str, by_shots: bool) -> Lot:
 
 
 class _Maker:
-    """Makes lots, from what they share: evaluation texts and lexicons."""
+    """Makes lots, from what they share: evaluation texts, filters, lexicons and texts."""
 
-    def __init__(self, materials: Materials, recipe: Recipe) -> None:
+    def __init__(self, materials: Materials, recipe: Recipe, chain: Sequence[tuple[str, Filter]]) -> None:
         self.materials, self.settings = materials, recipe.pseudo
         evaluation = [*materials.dev, *(example for examples in materials.test.values() for example in examples)]
-        self.forbidden = {identity_of(example) for example in evaluation}
+        self.evaluation, self.chain = evaluation, chain
         self.lexicons, notes = _read_lexicons(materials, recipe, evaluation)
         self.texts, more = _read_texts(materials, recipe, evaluation)
         self.notes = (*notes, *more)
@@ -139,13 +157,13 @@ class _Maker:
             draw=lot.draw,
             labelled=draw.labelled,
             pairs=draw.pairs[lot.language],
-            shots=draw.shots[lot.language],
+            shots=draw.shots[lot.language] if lot.k else (),  # otherwise all numbers of shots share what is made
             texts=self.texts[lot.language],
             lexicon=self.lexicons.get(lot.language),
             say=say,
         )
         where = "/".join(str(part) for part in lot if part is not None)
-        return make(built, sources, self.forbidden, where)
+        return make(built, self.chain, sources, self.evaluation, where)
 
 
 def lexicon_pattern(recipe: Recipe) -> str | None:
@@ -218,6 +236,8 @@ def describe_lot(lot: Lot, made: Made) -> str:
         for origin, examples in origins.items()
     ]
     line = f"{lot.language}: pseudo-data: {', '.join(counts) or 'none'}"
+    if taken := [f"{step.taken:,} by {step.name}" for step in made.steps if step.taken]:
+        line += f"; filters took {', '.join(taken)}"
     if made.dropped:
         reasons = "; ".join(f"{reason}: {count:,}" for reason, count in made.dropped.most_common())
         line += f" ({made.dropped.total():,} not made or left out: {reasons})"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from ..core.errors import ConfigError
 from ..recipe.settings import Recipe
 from ..tasks import Task
-from .pseudo_data import build_generators, lexicon_pattern
+from .pseudo_data import build_chain, build_generators, lexicon_pattern
 
 Need = tuple[Callable[[Recipe], object], str]
 
@@ -24,6 +24,8 @@ NEEDS: dict[str, Need] = {
     ),
 }
 """Fields of :class:`lingraft.pseudo.Sources` that not every recipe fills: whether this one does, and how to."""
+
+NEVER: Need = (lambda recipe: False, "{what}, which a run does not give")
 
 
 def refuse_generators(recipe: Recipe, task: Task) -> None:
@@ -42,14 +44,17 @@ def _problems(recipe: Recipe, task: Task) -> Iterator[str]:
     if not task.target_languages:
         yield "pseudo: is made for target languages, of which the task has none; leave it out"
         return
+    for number, (name, one) in enumerate(build_chain(recipe)):
+        for what in sorted(one.needs):
+            given, said = NEEDS.get(what, NEVER)
+            if not given(recipe):
+                yield f"pseudo.filters.{number}: {name} needs {said.format(what=what)}"
     blocks = zip(recipe.pseudo.generators, build_generators(recipe), strict=False)
     for number, (block, generator) in enumerate(blocks):
         path = f"pseudo.generators.{number}: {block.name}"
         if generator.kinds and task.kind.name not in generator.kinds:
             yield f"{path} makes examples of {' and '.join(sorted(generator.kinds))}; {task.name} is {task.kind.name}"
-        for what in sorted(generator.needs & NEEDS.keys()):
-            given, said = NEEDS[what]
+        for what in sorted(generator.needs - {"labelled"}):
+            given, said = NEEDS.get(what, NEVER)
             if not given(recipe):
-                yield f"{path} needs {said}"
-        for what in sorted(generator.needs - NEEDS.keys() - {"labelled"}):
-            yield f"{path} needs {what}, which a run does not give to generators"
+                yield f"{path} needs {said.format(what=what)}"

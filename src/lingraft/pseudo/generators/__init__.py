@@ -32,13 +32,14 @@ class Generator:
 
     ``needs`` names fields of :class:`Sources` that must not be empty; ``kinds`` the kinds of task that it can make
     examples of, all if empty. What waits for a model or a service is ``costly``: it is made in a run, but never to be
-    counted alone.
+    counted alone. What ``mixes`` languages within a text is not judged by which one it is in.
     """
 
     generate: Generate
     needs: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
     costly: bool = False
+    mixes: bool = False
 
 
 generators = Registry("lingraft.generators", "lingraft.pseudo.generators")
