@@ -60,6 +60,16 @@ def test_nothing_of_a_language_is_said_to_be_nothing(world):
     )
 
 
+def test_a_lexicon_for_copies_that_get_the_same_answers_is_something(world):
+    """Nothing else of the language is needed for it."""
+    entries = [f"{word}\t{meaning}" for word, meaning in TRANSLATION.items()]
+    (world / f"lexicon.{TARGET}.tsv").write_text("\n".join(entries), encoding="utf-8")
+    assert said(world, consistency={"lexicon": str(world / "lexicon.{language}.tsv")}) == [
+        "situation of Yoruba: no translations, no labels, a lexicon. Code-switched copies of the source's labelled "
+        "texts must get the answers of their originals"
+    ]
+
+
 def test_shots_without_pairs_move_the_mean_when_there_are_ten(world):
     """Of fewer a mean is too far from the language's."""
     few, many = (said(world, shots={"k": k})[0] for k in (3, 4))

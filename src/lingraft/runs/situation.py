@@ -49,7 +49,7 @@ def _there(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]
     written = sum(pair[1].origin == GOLD for pair in draw.pairs[language])
     yield counted(written, "translation") if written else "no translations"
     yield counted(shots, f"labelled {example}") if shots else "no labels"
-    if recipe.parallel and recipe.parallel.lexicon:
+    if (recipe.parallel and recipe.parallel.lexicon) or language in draw.copies:
         yield "a lexicon"
     if texts:
         yield counted(texts, "unlabelled text")
@@ -57,7 +57,7 @@ def _there(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]
 
 def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
     """Yield what is done with it."""
-    draw = materials.draws[-1]
+    draw, example = materials.draws[-1], materials.task.kind.words.example
     pairs, shots = pairs_to_learn(draw, language, recipe.train.max_pairs), draw.shots[language]
     trains = recipe.train.num_train_epochs > 0
     if trains and recipe.alignment and any(pair[1].origin == GOLD for pair in pairs):
@@ -66,17 +66,26 @@ def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
         yield "training aligns copies of source sentences, in which words are translated, with the originals"
     elif trains and language in materials.unlabelled:
         yield "a lexicon is mined from the texts, and training aligns copies of source sentences with the originals"
+    if language in draw.copies:
+        yield f"code-switched copies of the source's labelled {example}s must get the answers of their originals"
     if shots:
         yield "the labels are learnt from beside the source's"
-    if texts := texts_of(draw, language, materials, recipe):
-        if texts.mapped and recipe.map:
-            yield f"a {recipe.map.name} map is fitted to {counted(len(texts.mapped), 'translation')}"
-        if texts.unpaired:
-            yield (
-                f"the mean state of {counted(len(texts.unpaired), 'text')} is moved onto the source's, which helps "
-                "where they are of the task's own domain"
-            )
-        if texts.texts:
-            yield "a character n-gram classifier learns what the model predicts of the translations"
-    if not pairs and not shots and language not in materials.unlabelled:
+    yield from _fitted(recipe, materials, language)
+    if not pairs and not shots and language not in (*materials.unlabelled, *draw.copies):
         yield "there is nothing to learn the language from, so it is read with what the source language taught"
+
+
+def _fitted(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
+    """Yield what is fitted in closed form."""
+    texts = texts_of(materials.draws[-1], language, materials, recipe)
+    if not texts:
+        return
+    if texts.mapped and recipe.map:
+        yield f"a {recipe.map.name} map is fitted to {counted(len(texts.mapped), 'translation')}"
+    if texts.unpaired:
+        yield (
+            f"the mean state of {counted(len(texts.unpaired), 'text')} is moved onto the source's, which helps "
+            "where they are of the task's own domain"
+        )
+    if texts.texts:
+        yield "a character n-gram classifier learns what the model predicts of the translations"
