@@ -102,6 +102,14 @@ def test_biases_and_norms_are_vectors_of_the_blocks(stack):
     assert phase.parameters == {n for n in block(stack, 0, 1, 2) if n.endswith(".bias") or "LayerNorm" in n}
 
 
+def test_what_is_extracted_are_matrices_of_the_blocks(stack):
+    """Those that low rank can stand for: no bias, norm or embedding learns."""
+    (phase,) = phases_of(stack, "extract")
+    parameters = dict(stack.named_parameters())
+    assert phase.parameters == {n for n in block(stack, 0, 1, 2) if parameters[n].ndim == 2}
+    assert len(phase.parameters) == 3 * 6
+
+
 def test_full_is_everything(stack):
     """Embeddings included; no state can be cached."""
     (phase,) = phases_of(stack, "full")
@@ -159,6 +167,7 @@ def test_a_phase_knows_its_parts():
         ("biases_and_norms", {"layers": 2}, [["head", "prompt", "adapter", "biases and norms of layers 2-3"]]),
         ("biases_and_norms", {}, [["head", "prompt", "adapter", "biases and norms of layers 1-3"]]),
         ("full", {}, [["head", "prompt", "adapter", "layers 1-3", "embeddings"]]),
+        ("extract", {}, [["head", "prompt", "adapter", "matrices of layers 1-3"]]),
     ],
 )
 def test_what_learns_is_said(stack, name, options, expected):
@@ -264,11 +273,16 @@ def fine_tuned(plain, world, settings, learns):
     ("name", "options", "learns"),
     [
         ("full", {}, lambda n: True),
+        (
+            "extract",
+            {},
+            lambda n: n.startswith("body.encoder.layer.") and n.endswith("weight") and "LayerNorm" not in n,
+        ),
         ("top_layers", {"layers": 1}, lambda n: n.startswith("body.encoder.layer.2.")),
         ("top_layers", {"layers": 2}, lambda n: n.startswith(("body.encoder.layer.1.", "body.encoder.layer.2."))),
         ("biases_and_norms", {}, lambda n: ".encoder." in n and ("LayerNorm" in n or n.endswith("bias"))),
     ],
-    ids=["full", "top-1", "top-2", "biases"],
+    ids=["full", "matrices", "top-1", "top-2", "biases"],
 )
 def test_unfrozen_layers_learn_as_in_ordinary_fine_tuning(stack, tiny_checkpoint, name, options, learns):
     """Parameters and logits are those of a plain loop over the Hugging Face model."""

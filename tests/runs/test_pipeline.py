@@ -372,6 +372,7 @@ def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, monkeypatch):
         ["freezing.name=gradual", "freezing.layers=2", "prompt.name=gated", "alignment=[{name: prediction}]"],
         ["train.order=sequential", "alignment=[{name: words, layer: 3}]", "adapter={name: lora}"],
         ["freezing.name=frozen_then_lora", "train.num_train_epochs=2", "alignment=[{name: mse}, {name: words}]"],
+        ["freezing={name: extract, rank: 30}", "adapter=", "backbone.cut=auto"],
     ],
     ids=[
         "input-half-from-task",
@@ -380,7 +381,8 @@ def test_seeds_share_the_cache(world, tiny_checkpoint, tmp_path, monkeypatch):
         "full",
         "gradual",
         "sequential-lora",
-        "whole-depth",
+        "thaw",
+        "extract",
     ],
 )
 def test_other_recipes_run_and_verify(world, tiny_checkpoint, tmp_path, overrides):

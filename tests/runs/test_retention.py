@@ -223,10 +223,11 @@ def test_pairs_of_the_training_are_called_that(world, tiny_backbone, tmp_path):
     assert (found["sentences"], found["n"]) == ("learn", 24)
 
 
-@pytest.mark.parametrize("strategy", ["top_layers", "full", "frozen_then_lora"])
+@pytest.mark.parametrize("strategy", ["top_layers", "full", "frozen_then_lora", "extract"])
 def test_unfrozen_layers_come_off_again(world, tiny_backbone, tmp_path, strategy):
     """What was trained as a copy moves the states; with adapters disabled it is the base model to the last digit."""
-    run = trained_run(world, tiny_backbone, tmp_path, f"freezing.name={strategy}", *PARTS, cut="auto")
+    parts = [*PARTS, "adapter=null"] if strategy == "extract" else PARTS
+    run = trained_run(world, tiny_backbone, tmp_path, f"freezing.name={strategy}", *parts, cut="auto")
 
     found = retention(*run.given)
 

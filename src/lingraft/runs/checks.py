@@ -12,7 +12,7 @@ from ..core.records import IDS
 from ..data.augmentation.switching import CAN_BE_SWITCHED
 from ..data.languages import canonical
 from ..model.checkpoint import adaptation_path, read_identity, refuse_other_parts
-from ..model.freezing import strategy_of
+from ..model.freezing import Strategy, strategy_of
 from ..recipe.settings import Recipe
 from ..tasks import Task
 from ..tasks.gathering import Mine, gather, mine_nothing
@@ -160,8 +160,8 @@ def resolve_cut(recipe: Recipe, num_layers: int) -> int:
     """
     strategy = strategy_of(recipe.freezing)
     highest = strategy.highest_cut(num_layers)
-    if strategy.whole_depth is not None and recipe.train.num_train_epochs == 1:
-        raise ConfigError([f"train.num_train_epochs: freezing {recipe.freezing.name} needs two at least"])
+    if problems := _of_schedule(recipe, strategy):
+        raise ConfigError(problems)
     if recipe.train.num_train_epochs == 0 and recipe.backbone.cut == "auto":
         return num_layers  # nothing above is ever computed twice
     usual = 0 if recipe.prompt and recipe.prompt.name == "input" else usual_cut(num_layers)
@@ -183,6 +183,19 @@ def resolve_cut(recipe: Recipe, num_layers: int) -> int:
     if problems := _without_gradient(recipe, max(0, cut), highest, num_layers) if trains else []:
         raise ConfigError(problems)
     return cut
+
+
+def _of_schedule(recipe: Recipe, strategy: Strategy) -> list[str]:
+    """Find what does not go with the freezing schedule."""
+    name, problems = recipe.freezing.name, []
+    if strategy.whole_depth is not None and recipe.train.num_train_epochs == 1:
+        problems.append(f"train.num_train_epochs: freezing {name} needs two at least")
+    if strategy.extracted is not None and recipe.adapter is not None:
+        problems.append(
+            f"adapter: freezing {name} makes an adapter of what the layers have learnt, and there can be one; set "
+            f"adapter: null, not {recipe.adapter.name}"
+        )
+    return problems
 
 
 def _without_gradient(recipe: Recipe, cut: int, unfrozen: int, num_layers: int) -> list[str]:

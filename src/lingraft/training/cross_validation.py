@@ -44,6 +44,8 @@ class Learnt:
     history: list[dict[str, Any]]
     """A row for each epoch."""
     seconds: float
+    trained: int
+    """Parameters that learnt by gradient, also those of which less is kept."""
 
 
 Learn = Callable[[Context, Path], Learnt]

@@ -50,6 +50,11 @@ def lora_of(recipe: Recipe) -> Block | None:
     return next((leg.lora for leg in legs_of(recipe) if leg.lora is not None), None)
 
 
+def extracted_of(recipe: Recipe) -> Block | None:
+    """Return the adapter that is kept of what has learnt; None where it is kept as it is, or nothing learns."""
+    return strategy_of(recipe.freezing).extracted if recipe.train.num_train_epochs else None
+
+
 def as_trained(context: Context) -> Context:
     """Return what a trained network reads: token ids where it has LoRA in all layers."""
     return context if lora_of(context.recipe) is None else context.from_ids()

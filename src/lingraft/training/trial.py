@@ -20,6 +20,7 @@ from ..core.version import __version__
 from ..data.languages import display_name
 from ..model.adaptation import Adaptation, add_lora, build_adaptation
 from ..model.checkpoint import Identity, continue_from, save_adaptation
+from ..model.extraction import extract_lora
 from ..model.freezing import strategy_of, unfrozen_names
 from ..model.heads import build_head
 from ..model.network import GraftedModel
@@ -37,7 +38,7 @@ from .finished import note_finished
 from .frozen_head import Before
 from .head_fits import choose_threshold, fit_frozen_head, retrain_last_layer, weights_of_classes
 from .instant import fit_instant
-from .legs import Leg, as_trained, legs_of, lora_of
+from .legs import Leg, as_trained, extracted_of, legs_of, lora_of
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .pools import Context, TrialPools, pools_of, with_translations
@@ -88,7 +89,7 @@ def run_trial(
         "name": trial.name,
         "seconds": seconds + learnt.seconds,
         **_score_source(learnt, trial, context, reporter),
-        "trained": sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad),
+        "trained": learnt.trained,
         "head_strength": head.strength if head else None,
         "head_dev_score": head.dev_score if head else None,
     }
@@ -144,11 +145,13 @@ def _learn(
         save_every=save_every,
     )
     history = _train(model, pools, context, state or TrainingState(), hooks, reporter)
+    learnt = sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad)
     context = as_trained(context)
     _fit_after_training(model, pools_of(trial, context), context, reporter)
     languages = tuple(pool.language for pool in pools.targets)
     compared = {name: answer for name, answer in befores.items() if answer is not None}
-    return Learnt(model, head, compared, at_first, languages, history, before + reporter.clock() - started)
+    seconds = before + reporter.clock() - started
+    return Learnt(model, head, compared, at_first, languages, history, seconds, learnt)
 
 
 def _answer_at_first(model: Any, head: Before | None, context: Context) -> list[str] | None:
@@ -218,7 +221,11 @@ def _order(leg: Leg, pools: TrialPools, context: Context) -> Order:
 
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
-    """Retrain the last layer, and fit the map and the n-gram classifier of each language."""
+    """Extract LoRA where that is wanted; fit the last layer, and map and n-gram classifier of each language."""
+    if lora := extracted_of(context.recipe):
+        rank = lora.options["rank"]
+        kept = extract_lora(model.adaptation, context.backbone.stack, rank)
+        reporter.say(f"{pools.trial.name}: LoRA of rank {rank} keeps {kept:.0%} of what was learnt (squared norm)")
     read = read_once(lambda encoded, ids, language: predict_rows(model, encoded, ids, language)[1])
     retrain_last_layer(read, model, pools, context)
     choose_threshold(model, context)
@@ -298,7 +305,7 @@ def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedMo
 def identity(context: Context, languages: tuple[str, ...]) -> Identity:
     """Describe an adaptation with parts for ``languages``: what using it needs, and what refuses another backbone."""
     recipe, backbone, task = context.recipe, context.backbone, context.materials.task
-    lora = lora_of(recipe)
+    lora, adapter = lora_of(recipe), recipe.adapter or extracted_of(recipe)
     return Identity(
         checkpoint=lasting_name(recipe.backbone.checkpoint),
         weights_digest=backbone.weights_digest,
@@ -312,7 +319,7 @@ def identity(context: Context, languages: tuple[str, ...]) -> Identity:
         source_language=task.source_language,
         languages=languages,
         prompt=recipe.prompt.model_dump() if recipe.prompt else None,
-        adapter=recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
+        adapter=adapter.model_dump(mode="json") if adapter else None,
         version=__version__,
         paired=any(len(e.texts) > 1 for e in context.materials.dev),
         kind_options=dict(task.kind.options),

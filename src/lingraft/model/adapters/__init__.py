@@ -107,6 +107,12 @@ def is_counted_only(stack: LayerStack) -> bool:
     return next(stack.parameters()).is_meta
 
 
+def parameter_place(parameter: str) -> tuple[int, str]:
+    """Return the block and the linear layer within it that a parameter's name in the stack stands for."""
+    _, layer, name = parameter.removesuffix(".weight").split(".", 2)
+    return int(layer), name
+
+
 def parameter_name(layer: int, name: str, kind: str = "weight") -> str:
     """Return what a linear layer's parameter is called in the stack."""
     return f"layers.{layer}.{name}.{kind}"

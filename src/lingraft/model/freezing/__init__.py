@@ -62,11 +62,13 @@ class Strategy:
         highest_cut: Of the number of layers: the last layer at which states may be cached.
         phases: Of the stack: the schedule.
         whole_depth: How it ends, where it ends with what learns below the cut too.
+        extracted: Block of the adapter that is kept of what has learnt, where it is not kept as it is.
     """
 
     highest_cut: Callable[[int], int]
     phases: Callable[[LayerStack], tuple[Phase, ...]]
     whole_depth: WholeDepth | None = None
+    extracted: Block | None = None
 
 
 def strategy_of(block: Block) -> Strategy:
@@ -93,11 +95,18 @@ def describe_phase(phase: Phase, parts: Collection[str], stack: LayerStack) -> l
     layers = sorted({int(name.split(".")[1]) for name in phase.parameters if name.startswith("layers.")})
     if layers:
         span = f"layers {layers[0] + 1}-{layers[-1] + 1}" if len(layers) > 1 else f"layer {layers[0] + 1}"
-        whole = all(name in phase.parameters for name in of_layers(stack, stack.num_layers - layers[0]))
-        found.append(span if whole else f"biases and norms of {span}")
+        found.append(_which(phase, of_layers(stack, stack.num_layers - layers[0]), stack) + span)
     if any(not name.startswith("layers.") for name in phase.parameters):
         found.append("embeddings")
     return found + (["LoRA in all layers"] if "lora" in parts and not phase.head_only else [])
+
+
+def _which(phase: Phase, every: Collection[str], stack: LayerStack) -> str:
+    """Say which of the parameters of some layers learn: all, matrices, or what is none."""
+    if phase.parameters.issuperset(every):
+        return ""
+    matrices = all(stack.get_parameter(name).ndim > 1 for name in phase.parameters.intersection(every))
+    return "matrices of " if matrices else "biases and norms of "
 
 
 def of_layers(stack: LayerStack, count: int) -> frozenset[str]:

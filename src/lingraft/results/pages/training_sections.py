@@ -110,8 +110,12 @@ def network(run: RunFiles) -> Context | None:
     share = (
         f"{wording.percent(total / whole, 2)} of the backbone's {wording.size(whole)}" if whole else "nothing frozen"
     )
+    learnt = run.summary.get("trials", {}).get(run.selected_trial, {}).get("trained", 0)
+    trained_and_kept = f"{wording.size(total)} parameters were trained"
+    if learnt > total:
+        trained_and_kept = f"{wording.size(learnt)} parameters were trained and {wording.size(total)} kept of them"
     return {
-        "title": f"{wording.size(total)} parameters were trained: {share}",
+        "title": f"{trained_and_kept}: {share}",
         "strip": Markup(strip),
         "trained": [{**part, "part": _part_name(run, part["part"])} for part in trained],
         "total": total,
