@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lingraft.experiments.possible import check_comparison
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.run_files import read_run
 from lingraft.runs.identity import flatten
@@ -29,8 +30,17 @@ def test_token_alignment_is_all_that_is_changed(name, also):
     plain, tokens = (read_recipe(FOLDER / f"{name}{more}.yaml", []).model_dump(mode="json") for more in ("", "_tokens"))
     one, other = flatten(plain), flatten(tokens)
     changed = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
-    assert {key.split(".")[0] for key in changed} == {"output_dir", "alignment", "train"} | also
+    assert {key.split(".")[0] for key in changed} == {"output_dir", "alignment", "train", "compare"} | also
     assert {key for key in changed if key.startswith("train.")} == {"train.source_regularisation"}
+
+
+@pytest.mark.parametrize("name", ["xquad_tokens", "masakhaner_tokens"])
+def test_what_token_alignment_is_compared_with_is_possible(name):
+    """All that is compared differs from the recipe in its losses alone, and nothing of it is left out."""
+    recipe = read_recipe(FOLDER / f"{name}.yaml", [])
+    assert check_comparison(recipe, None) == {}
+    assert {key for variant in recipe.compare.variants.values() for key in variant} == {"alignment", "train"}
+    assert recipe.compare.variants["without"] == {"alignment": []}
 
 
 @pytest.mark.shared
