@@ -201,18 +201,29 @@ class Adapted:
                     yield self.kind.finish(item, next(found), abstain)
             done += len(chunk)
 
-    def _predicted(self, examples: Sequence[Example], code: str, *, probabilities: bool) -> list[Prediction]:
+    def _predicted(
+        self, examples: Sequence[Example], code: str, *, probabilities: bool, ensembled: bool = True
+    ) -> list[Prediction]:
         features = self._features(examples)
-        logits = self._both(examples, features, code)
+        logits = self._both(examples, features, code) if ensembled else self._computed(features, code)[0]
         found = self.kind.decode(examples, features, logits)
         if not probabilities or self.kind.probabilities is None:
             return found
         every = self.kind.probabilities(features, logits)
         return [replace(one, probabilities=tuple(p)) for one, p in zip(found, every, strict=True)]
 
-    def predict_examples(self, examples: Sequence[Example], language: str) -> list[Prediction]:
-        """Predict answers for examples of the task, with the parts of ``language``."""
-        return self._predicted(examples, language, probabilities=False)
+    def predict_examples(
+        self, examples: Sequence[Example], language: str, *, probabilities: bool = False, ensembled: bool = True
+    ) -> list[Prediction]:
+        """Predict answers for examples of the task, with the parts of ``language``.
+
+        Args:
+            examples: Each with an id of its own.
+            language: Which parts are used.
+            probabilities: Give those of all classes as well, where there are some.
+            ensembled: Answer with the language's map and n-grams, where it has some; else with the network alone.
+        """
+        return self._predicted(examples, language, probabilities=probabilities, ensembled=ensembled)
 
     def logits(self, examples: Sequence[Example], language: str) -> list[Tensor]:
         """Compute logits of all rows of the examples, from the tokens up, nothing cached."""
