@@ -11,7 +11,7 @@ from lingraft.core.progress import Reporter
 from lingraft.recipe.settings import Recipe
 from lingraft.runs.checks import resolve_cut
 from lingraft.runs.folder import trials_of
-from lingraft.runs.preparation import encode_all, tokenise
+from lingraft.runs.frozen_states import encode_all, tokenise
 from lingraft.tasks.gathering import gather
 from lingraft.tasks.material import Materials
 from lingraft.training.legs import as_trained

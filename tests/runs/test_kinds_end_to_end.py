@@ -624,7 +624,7 @@ def test_the_frozen_head_of_a_comparison_is_the_one_before(world, tiny_checkpoin
 def test_every_window_is_held_to_its_own_state(world, tiny_checkpoint, tiny_backbone, tmp_path):
     """The source's windows keep their own frozen states; sentences of pairs have one."""
     from lingraft.runs.checks import resolve_cut
-    from lingraft.runs.preparation import encode_all, tokenise
+    from lingraft.runs.frozen_states import encode_all, tokenise
     from lingraft.training.pools import Context, learning_pools
 
     wanted = recipe("span_qa", world, tiny_checkpoint, tmp_path / "run")

@@ -19,7 +19,7 @@ from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.run_files import read_run
 from lingraft.runs.checks import resolve_cut
 from lingraft.runs.folder import trials_of
-from lingraft.runs.preparation import tokenise
+from lingraft.runs.frozen_states import tokenise
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather

@@ -19,7 +19,7 @@ from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows
 from lingraft.model.standardiser import Standardiser
 from lingraft.runs.checks import resolve_cut
-from lingraft.runs.preparation import encode_all, tokenise
+from lingraft.runs.frozen_states import encode_all, tokenise
 from lingraft.tasks.gathering import gather
 from lingraft.training.alignment.word_aligner import token_aligner
 from lingraft.training.batches import Order

@@ -15,8 +15,8 @@ from ..recipe.comparison import CompareSettings
 from ..recipe.settings import Recipe
 from ..runs.checks import gather_checked, resolve_cut
 from ..runs.folder import trials_of
+from ..runs.frozen_states import tokenise
 from ..runs.identity import precision_of
-from ..runs.preparation import tokenise
 from ..runs.timing import EFFICIENCY, STARTING, passes_of, rate_on, trial_seconds
 from ..runs.workload import Tokenised, Workload
 from ..tasks.material import Materials

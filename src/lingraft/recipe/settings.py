@@ -179,6 +179,16 @@ class ParallelSettings(BaseModel):
         return self.generator is not None
 
 
+def _named_folder(given: Any) -> Any:
+    """Refuse what names no folder; nothing at all would be the working folder."""
+    if not isinstance(given, Path) and not (isinstance(given, str) and given.strip()):
+        raise ValueError("expected the name of a folder")
+    return given
+
+
+Folder = Annotated[Path, BeforeValidator(_named_folder)]
+
+
 class PseudoSettings(Settings):
     """Labelled examples of the target languages that nobody labelled: what makes them, and from what."""
 
@@ -195,6 +205,9 @@ class PseudoSettings(Settings):
     text: str | dict[str, str] | None = None
     """Text of the target languages, for generators that need it: a path with `{language}` in it, or a file for each
     language; by default that of `parallel.text`."""
+    predictor: Folder | None = None
+    """A finished run of the same task that gives labels, where a generator asks a model; by default one is fitted to
+    the source language's labels first."""
     gold: bool = True
     """Learn from the source language's labels beside them."""
 
@@ -216,16 +229,6 @@ class ConsistencySettings(Settings):
     """Factor in front of the loss."""
     temperature: Factor = 1.0
     """What logits are divided by; softer predictions say more about the answers that were not given."""
-
-
-def _named_folder(given: Any) -> Any:
-    """Refuse what names no folder; nothing at all would be the working folder."""
-    if not isinstance(given, Path) and not (isinstance(given, str) and given.strip()):
-        raise ValueError("expected the name of a folder")
-    return given
-
-
-Folder = Annotated[Path, BeforeValidator(_named_folder)]
 
 
 class TrainSettings(Settings):

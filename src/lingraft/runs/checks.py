@@ -120,6 +120,7 @@ def refuse_missing_folders(recipe: Recipe) -> None:
     folders = options.get("folders")
     named = {
         "train.continue_from": recipe.train.continue_from,
+        "pseudo.predictor": recipe.pseudo.predictor if recipe.pseudo else None,
         "adapter.start": options.get("start"),
         **{f"adapter.folders.{code}": place for code, place in (folders.items() if isinstance(folders, dict) else ())},
     }

@@ -23,10 +23,10 @@ from ..training.legs import legs_of, lora_of
 from .checks import gather_checked, refuse_missing_folders, refuse_other_start, resolve_cut
 from .data_quality import describe_classes, describe_limits, warn_of_data
 from .folder import folder_problems, trials_of
+from .frozen_states import tokenise
 from .growth import earlier_place
 from .identity import precision_of
 from .needs import disk_warnings, memory_problems, refuse_too_large, states_size
-from .preparation import tokenise
 from .situation import describe_situation
 from .timing import EFFICIENCY, STARTING, operations_per_token, passes_of, rate_on, trial_seconds
 from .workload import Workload, tokens_by_example

@@ -1,30 +1,30 @@
-"""What all trials of a recipe share: data, backbone, tokenised texts, frozen states."""
+"""What all trials of a recipe share: data, backbone, frozen states."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from ..backbones.devices import find_device
-from ..backbones.encoding import encode
 from ..backbones.loading import Backbone, empty_stack, load_backbone
 from ..backbones.precision import choose_precision
 from ..core.errors import CheckpointError, ConfigError
 from ..core.progress import Reporter
-from ..core.records import Example, Features, ParallelPair
+from ..core.records import ParallelPair
 from ..recipe.settings import Recipe
 from ..results.caveats import is_non_commercial
 from ..tasks.material import Materials
-from ..training.pools import Context, Pools
+from ..training.pools import Context
 from .checks import gather_checked, refuse_other_start, resolve_cut
 from .data_card import data_card
+from .frozen_states import encode_all, tokenise
 from .identity import precision_of
+from .labelling_model import asked_of_models
 from .mined_lexicon import mined_entries
 from .needs import refuse_too_large
 from .pseudo_data import NAME as PSEUDO
@@ -81,7 +81,8 @@ def gather_made(recipe: Recipe, folder: Path, name: str, reporter: Reporter) -> 
         return mined_entries(materials, *backbone_there(), folder, reporter.say)
 
     def make(materials: Materials, recipe: Recipe) -> Materials:
-        return make_pseudo_data(materials, recipe, folder / name, reporter.say)
+        of_model = asked_of_models(recipe, backbone_there, reporter)
+        return make_pseudo_data(materials, recipe, folder / name, reporter.say, of_model)
 
     return gather_checked(recipe, mine, make), backbone_there
 
@@ -101,61 +102,3 @@ def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
         )
     backbone.stack.to(device)
     return backbone, device
-
-
-def tokenise(
-    materials: Materials, tokenizer: PreTrainedTokenizerBase, text_prefix: str, recipe: Recipe
-) -> dict[tuple[str, str], list[Features]]:
-    """Return features of every text that a run needs, by language and purpose.
-
-    Args:
-        materials: All that is learnt from and tested on.
-        tokenizer: Of the checkpoint.
-        text_prefix: Put before each text.
-        recipe: Of the run.
-    """
-    task = materials.task
-    wanted: dict[tuple[str, str], Sequence[Example]] = {}
-    for language in task.languages:
-        wanted[language, "learn"] = materials.learn(language)
-        wanted[language, "test"] = materials.test[language]
-    wanted[task.source_language, "dev"] = materials.dev
-    return {
-        key: task.kind.encode(examples, tokenizer, recipe.backbone.max_length, text_prefix)
-        for key, examples in wanted.items()
-    }
-
-
-def encode_all(
-    features: Mapping[tuple[str, str], Sequence[Features]],
-    backbone: Backbone,
-    recipe: Recipe,
-    cut: int,
-    device: torch.device,
-    reporter: Reporter,
-) -> Pools:
-    """Return frozen states of all texts, computed once.
-
-    Args:
-        features: Token ids by language and purpose.
-        backbone: The frozen model.
-        recipe: Of the run, with the cache's settings.
-        cut: Layer whose states are kept.
-        device: Where to compute.
-        reporter: What reports how it goes.
-    """
-    total = sum(len(f.input_ids) for group in features.values() for f in group)
-    with reporter.task("encoding", total) as advance:
-        return {
-            key: encode(
-                group,
-                backbone,
-                cut=cut,
-                dtype=recipe.cache.dtype,
-                max_bytes=int(recipe.cache.max_gigabytes * 1e9),
-                device=device,
-                advance=advance,
-            )
-            for key, group in features.items()
-            if group
-        }

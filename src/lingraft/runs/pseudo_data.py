@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..core.counted import counted
 from ..core.errors import RunError
@@ -15,13 +16,14 @@ from ..core.records import Example, as_json
 from ..data.languages import canonical
 from ..data.lexicon import Lexicon, lexicon_of
 from ..data.parallel_inputs import read_entries, read_unlabelled
+from ..model.checkpoint import adaptation_path
 from ..pseudo import Sources, say_nothing
 from ..pseudo.filters import Filter, filters
 from ..pseudo.from_files import generators_of_files
 from ..pseudo.generators import Generator, generators
 from ..pseudo.kept import Lot, read_lots, write_lots
 from ..pseudo.making import Made, make
-from ..recipe.settings import Recipe
+from ..recipe.settings import PseudoSettings, Recipe
 from ..tasks.material import Draw, Materials
 
 NAME = "pseudo.jsonl"
@@ -31,8 +33,21 @@ USUAL = ("length", "duplicates", "overlap", "language", "source-copies")
 """The filters of a recipe that names none, in their order: those that need no model."""
 
 
+OfModel = Callable[[Materials, Draw], Mapping[str, Any]]
+"""Gives what generators ask a model for: fields of :class:`lingraft.pseudo.Sources` that are functions."""
+
+
+def no_model(materials: Materials, draw: Draw) -> dict[str, Any]:
+    """Return nothing: there is no model to ask."""
+    return {}
+
+
 def make_pseudo_data(
-    materials: Materials, recipe: Recipe, path: Path, say: Callable[[str], None] = say_nothing
+    materials: Materials,
+    recipe: Recipe,
+    path: Path,
+    say: Callable[[str], None] = say_nothing,
+    of_model: OfModel = no_model,
 ) -> Materials:
     """Return materials with their pseudo-data, which are made where they are not kept already.
 
@@ -41,13 +56,14 @@ def make_pseudo_data(
         recipe: Whose ``pseudo`` block says what makes them.
         path: Where they are kept.
         say: Told what is made.
+        of_model: What generators ask a model for.
 
     Raises:
         RunError: What is kept was made of something else.
     """
     if recipe.pseudo is None:
         return materials
-    built, maker = build_generators(recipe), _Maker(materials, recipe, build_chain(recipe))
+    built, maker = build_generators(recipe), _Maker(materials, recipe, build_chain(recipe), of_model)
     found = read_lots(path, materials.task.kind.example)
     for lot, draw in lots_of(materials, built):
         made_of = maker.digest(lot, draw)
@@ -126,8 +142,14 @@ def _lot_of(draw: Draw, language: str, by_shots: bool) -> Lot:
 class _Maker:
     """Makes lots, from what they share: evaluation texts, filters, lexicons and texts."""
 
-    def __init__(self, materials: Materials, recipe: Recipe, chain: Sequence[tuple[str, Filter]]) -> None:
-        self.materials, self.settings = materials, recipe.pseudo
+    def __init__(
+        self,
+        materials: Materials,
+        recipe: Recipe,
+        chain: Sequence[tuple[str, Filter]],
+        of_model: OfModel = no_model,
+    ) -> None:
+        self.materials, self.settings, self.of_model = materials, recipe.pseudo, of_model
         evaluation = [*materials.dev, *(example for examples in materials.test.values() for example in examples)]
         self.evaluation, self.chain = evaluation, chain
         self.lexicons, notes = _read_lexicons(materials, recipe, evaluation)
@@ -141,7 +163,7 @@ class _Maker:
         pairs = [[as_json(one), as_json(other)] for one, other in draw.pairs[language]]
         content = [
             self.settings.model_dump(mode="json", exclude={"gold"}),
-            [digest_of(Path(file).expanduser()) for file in self.settings.files],
+            [digest_of(path) for path in _files_of(self.settings)],
             [list(map(as_json, examples)) for examples in (draw.labelled, draw.shots[language] if lot.k else ())],
             pairs,
             list(self.texts[language]),
@@ -161,9 +183,16 @@ class _Maker:
             texts=self.texts[lot.language],
             lexicon=self.lexicons.get(lot.language),
             say=say,
+            **self.of_model(self.materials, draw),
         )
         where = "/".join(str(part) for part in lot if part is not None)
         return make(built, self.chain, sources, self.evaluation, where)
+
+
+def _files_of(settings: PseudoSettings) -> list[Path]:
+    """Return the files that pseudo-data are made of: examples, and the adaptation of the run that labels."""
+    labels = [] if settings.predictor is None else [adaptation_path(settings.predictor.expanduser())]
+    return [*(Path(file).expanduser() for file in settings.files), *labels]
 
 
 def lexicon_pattern(recipe: Recipe) -> str | None:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 
 from ..core.errors import ConfigError
+from ..model.checkpoint import adaptation_path, read_identity
 from ..recipe.settings import Recipe
 from ..tasks import Task
 from .pseudo_data import build_chain, build_generators, lexicon_pattern
 
 Need = tuple[Callable[[Recipe], object], str]
 
+ALWAYS: Need = (lambda recipe: True, "")
+
 NEEDS: dict[str, Need] = {
+    "predict": ALWAYS,
+    "align": ALWAYS,
     "lexicon": (lexicon_pattern, "a lexicon; name its files in pseudo.lexicon (or parallel.lexicon)"),
     "pairs": (
         lambda recipe: recipe.parallel and (recipe.parallel.files or recipe.parallel.from_),
         "translations; name them in parallel.files, or say parallel.from: task",
     ),
     "shots": (lambda recipe: any(k != 0 for k in recipe.shots.ks), "labelled examples of the language; set shots.k"),
+    "second_view": (
+        lambda recipe: recipe.map or recipe.train.ngram_classifier or (recipe.pseudo and recipe.pseudo.predictor),
+        "a map or n-grams, whose answers are compared with the network's; leave `map: null` out",
+    ),
     "texts": (
         lambda recipe: (recipe.pseudo and recipe.pseudo.text) or (recipe.parallel and recipe.parallel.text),
         "text of the language; name its files in pseudo.text",
@@ -44,17 +54,35 @@ def _problems(recipe: Recipe, task: Task) -> Iterator[str]:
     if not task.target_languages:
         yield "pseudo: is made for target languages, of which the task has none; leave it out"
         return
+    if recipe.pseudo.predictor is not None:
+        yield from _problems_of_predictor(recipe.pseudo.predictor.expanduser(), task)
     for number, (name, one) in enumerate(build_chain(recipe)):
-        for what in sorted(one.needs):
-            given, said = NEEDS.get(what, NEVER)
-            if not given(recipe):
-                yield f"pseudo.filters.{number}: {name} needs {said.format(what=what)}"
+        yield from _lacking(recipe, one.needs, f"pseudo.filters.{number}: {name}")
     blocks = zip(recipe.pseudo.generators, build_generators(recipe), strict=False)
     for number, (block, generator) in enumerate(blocks):
         path = f"pseudo.generators.{number}: {block.name}"
         if generator.kinds and task.kind.name not in generator.kinds:
             yield f"{path} makes examples of {' and '.join(sorted(generator.kinds))}; {task.name} is {task.kind.name}"
-        for what in sorted(generator.needs - {"labelled"}):
-            given, said = NEEDS.get(what, NEVER)
-            if not given(recipe):
-                yield f"{path} needs {said.format(what=what)}"
+        yield from _lacking(recipe, generator.needs - {"labelled"}, path)
+
+
+def _lacking(recipe: Recipe, needs: Collection[str], path: str) -> Iterator[str]:
+    """Yield what a recipe lacks of what one of its blocks needs."""
+    for what in sorted(needs):
+        given, said = NEEDS.get(what, NEVER)
+        if not given(recipe):
+            yield f"{path} needs {said.format(what=what)}"
+
+
+def _problems_of_predictor(folder: Path, task: Task) -> Iterator[str]:
+    """Yield why a run cannot give labels of the task.
+
+    Raises:
+        CheckpointError: There is no finished run.
+    """
+    found = read_identity(adaptation_path(folder))
+    strange = sorted(set(found.labels) - set(task.labels))
+    if found.kind != task.kind.name:
+        yield f"pseudo.predictor: {folder} is a run of {found.kind}, and {task.name} is {task.kind.name}; name another"
+    elif strange:
+        yield f"pseudo.predictor: {folder} gives {strange[0]!r}, which is no label of {task.name}; name another run"

@@ -144,7 +144,7 @@ def _learn(
         clock=reporter.clock,
         save_every=save_every,
     )
-    history = _train(model, pools, context, state or TrainingState(), hooks, reporter)
+    history = train_network(model, pools, context, state or TrainingState(), hooks, reporter)
     learnt = sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad)
     context = as_trained(context)
     _fit_after_training(model, pools_of(trial, context), context, reporter)
@@ -161,7 +161,7 @@ def _answer_at_first(model: Any, head: Before | None, context: Context) -> list[
     return read_answers(head.answer(*development_set(context)), context) if head else None
 
 
-def _train(
+def train_network(
     model: Any,
     pools: TrialPools,
     context: Context,
@@ -169,7 +169,16 @@ def _train(
     hooks: Hooks,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
-    """Train the legs that are not done, under one bar; returns a row for each epoch."""
+    """Train the legs that are not done, under one bar; return a row for each epoch.
+
+    Args:
+        model: At its start.
+        pools: What it learns from.
+        context: What all trials share.
+        state: Where an earlier training stopped.
+        hooks: What is done on the way.
+        reporter: What reports how it goes.
+    """
     legs, trial = legs_of(context.recipe), pools.trial
     if not legs:
         return []

@@ -1,0 +1,74 @@
+"""The texts of a run as tokens, and their frozen states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from ..backbones.encoding import encode
+from ..backbones.loading import Backbone
+from ..core.progress import Reporter
+from ..core.records import Example, Features
+from ..recipe.settings import Recipe
+from ..tasks.material import Materials
+from ..training.pools import Pools
+
+
+def tokenise(
+    materials: Materials, tokenizer: PreTrainedTokenizerBase, text_prefix: str, recipe: Recipe
+) -> dict[tuple[str, str], list[Features]]:
+    """Return features of every text that a run needs, by language and purpose.
+
+    Args:
+        materials: All that is learnt from and tested on.
+        tokenizer: Of the checkpoint.
+        text_prefix: Put before each text.
+        recipe: Of the run.
+    """
+    task = materials.task
+    wanted: dict[tuple[str, str], Sequence[Example]] = {}
+    for language in task.languages:
+        wanted[language, "learn"] = materials.learn(language)
+        wanted[language, "test"] = materials.test[language]
+    wanted[task.source_language, "dev"] = materials.dev
+    return {
+        key: task.kind.encode(examples, tokenizer, recipe.backbone.max_length, text_prefix)
+        for key, examples in wanted.items()
+    }
+
+
+def encode_all(
+    features: Mapping[tuple[str, str], Sequence[Features]],
+    backbone: Backbone,
+    recipe: Recipe,
+    cut: int,
+    device: torch.device,
+    reporter: Reporter,
+) -> Pools:
+    """Return frozen states of all texts, computed once.
+
+    Args:
+        features: Token ids by language and purpose.
+        backbone: The frozen model.
+        recipe: Of the run, with the cache's settings.
+        cut: Layer whose states are kept.
+        device: Where to compute.
+        reporter: What reports how it goes.
+    """
+    total = sum(len(f.input_ids) for group in features.values() for f in group)
+    with reporter.task("encoding", total) as advance:
+        return {
+            key: encode(
+                group,
+                backbone,
+                cut=cut,
+                dtype=recipe.cache.dtype,
+                max_bytes=int(recipe.cache.max_gigabytes * 1e9),
+                device=device,
+                advance=advance,
+            )
+            for key, group in features.items()
+            if group
+        }
