@@ -193,10 +193,7 @@ def test_a_check_counts_what_a_run_makes(world, tiny_checkpoint, tmp_path):
     ("changes", "said"),
     [
         ({"generators": [WORD_TRANSLATION]}, "pseudo.generators.0: word-translation needs a lexicon"),
-        (
-            {"generators": [{"name": "raw"}], "text": "x.txt", "filters": [{"name": "confidence"}]},
-            "pseudo.filters.0: confidence needs predict",
-        ),
+        ({"generators": [{"name": "label-projection"}]}, "pseudo.generators.0: label-projection needs translations"),
         (
             {"generators": [{"name": "raw"}], "text": "x.txt", "filters": [{"name": "lengths"}]},
             "did you mean 'length'",
