@@ -28,6 +28,7 @@ from lingraft.model.maps import Evidence, FitMap, FittedMap, maps, shift_of
 from lingraft.model.prompts import Build as BuildPrompt
 from lingraft.model.prompts import Initial, prompts
 from lingraft.pseudo import Sources
+from lingraft.pseudo.filters import Filter, Setting, filters
 from lingraft.pseudo.generators import Generator as PseudoGenerator
 from lingraft.pseudo.generators import generators
 from lingraft.pseudo.translators import Translator, translators
@@ -195,6 +196,16 @@ def backwards() -> Translator:
         lambda texts, source, target: [text[::-1] for text in texts],
         lambda source, target: {"translator": "outside_backwards"},
     )
+
+
+@filters.register("outside_shouting")
+def shouting() -> Filter:
+    """Texts in capitals."""
+
+    def judge(examples: Sequence[Example], setting: Setting) -> list[str]:
+        return ["shouts" if any(text.isupper() for text in one.texts) else "" for one in examples]
+
+    return Filter(judge)
 
 
 @formulas.register("outside_geometric")

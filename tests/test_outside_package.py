@@ -20,6 +20,7 @@ ADDED = {
     "lingraft.data": "stars",
     "lingraft.augmentation": "outside_reversal",
     "lingraft.generators": "outside_echo",
+    "lingraft.filters": "outside_shouting",
     "lingraft.translators": "outside_backwards",
     "lingraft.backbones": "outside-bert",
     "lingraft.pages": "scores.html",
@@ -41,6 +42,7 @@ from lingraft.model.freezing import freezing
 from lingraft.model.heads import heads, text_classifiers
 from lingraft.model.maps import maps
 from lingraft.model.prompts import prompts
+from lingraft.pseudo.filters import filters
 from lingraft.pseudo.generators import generators
 from lingraft.pseudo.translators import translators
 from lingraft.recipe.parsing import read_recipe
@@ -54,7 +56,7 @@ from lingraft.training.alignment import alignment
 
 run(read_recipe(Path(sys.argv[1])), reporter=Reporter(quiet=True), verify=verify)
 registries = adapters, alignment, augmentation, backbones, formulas, freezing, heads, kinds, maps, pages, prompts
-registries += generators, sources, tasks, text_classifiers, translators
+registries += filters, generators, sources, tasks, text_classifiers, translators
 print(json.dumps({registry.group: registry.names() for registry in registries}))
 """
 

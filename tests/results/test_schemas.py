@@ -35,6 +35,7 @@ def refusal_of(folder, name, content):
         ("training.jsonl", {"trial": "..", "epoch": 1, "step": 1}, "training.jsonl:1: trial: String should match"),
         ("summary.json", {"selected_trial": "../x"}, "summary.json: selected_trial: String should match pattern"),
         ("states.json", {"languages": {"x": 5}}, "states.json: languages.x: Input should be"),
+        ("pseudo.json", {"lots": [{}]}, "pseudo.json: lots.0.language: Field required"),
         ("retention.json", {"retrieval": []}, "retention.json: retrieval: Input should be a valid dictionary"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from html import unescape
 
 import pytest
 
@@ -11,6 +12,7 @@ from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import PairExample, Trial
 from lingraft.pseudo.generators import Generator, generators
 from lingraft.recipe.parsing import read_recipe
+from lingraft.results.pages import write_page
 from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
 from lingraft.runs.preparation import prepare
@@ -74,6 +76,18 @@ def test_what_is_made_is_kept_with_its_counts(finished):
     assert set(TRANSLATION.values()) >= {word for row in rows for word in row["text_a"].split()}
     assert [lot["made"] for lot in about["lots"]] == [{"word-translation": 24}]  # for both numbers of shots
     assert read_object(finished / "data.json")["languages"][TARGET]["pseudo"] == 24
+
+
+def test_pages_tell_what_was_made_and_what_the_source_language_lost(finished):
+    """From the folder alone; the frozen head was fitted without what was made, too, to compare with."""
+    summary = read_object(finished / "summary.json")
+    facts = summary["trials"][summary["selected_trial"]]
+    page = unescape(write_page(finished, "report.html").read_text(encoding="utf-8")).replace("\xa0", " ")
+    assert "<h2>Yoruba: 24 made, 24 learnt from</h2>" in page
+    assert 0 <= facts["head_dev_score_without_pseudo"] <= 1
+    assert f"{100 * facts['head_dev_score_without_pseudo']:.1f} % without." in page
+    card = write_page(finished, "README.md").read_text(encoding="utf-8")
+    assert "yor-Latn: pseudo-data: 24 examples by word-translation, of weight 0.5" in card
 
 
 def test_a_finished_run_knows_what_it_made_and_refuses_another_version_of_it(finished, tmp_path):

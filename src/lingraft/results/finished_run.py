@@ -22,6 +22,7 @@ NAME = "finished.json"
 LEFT = (
     *("adaptation.safetensors", "data.json", "summary.json", "scores.jsonl", "training.jsonl"),
     *("states.json", "retention.json", "answers.*.jsonl", "peft_lora/*"),
+    *("pseudo.jsonl", "pseudo.json"),
 )
 """Patterns of what the end of a run leaves; its pages are made of these, and may be written again at any time."""
 

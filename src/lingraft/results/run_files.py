@@ -18,7 +18,7 @@ from ..core.written_recipe import CURE, read_written_recipe, run_again
 from ..core.written_recipe import NAME as RECIPE
 from . import schemas
 from .finished_run import refuse_changed
-from .schemas import DATA, EPOCH, PREDICTION, RETENTION, SCORE, STATES, SUMMARY
+from .schemas import DATA, EPOCH, PREDICTION, PSEUDO, RETENTION, SCORE, STATES, SUMMARY
 
 SCORE_FIELDS = {column.name for column in fields(Score)}
 
@@ -41,6 +41,7 @@ class RunFiles:
     summary: Row
     states: Row
     retention: Row = field(default_factory=dict)
+    pseudo: Row = field(default_factory=dict)
 
     def predictions(self, trial: str, language: str) -> list[Row]:
         """Return predictions of one trial in one language; empty where the file is missing."""
@@ -124,6 +125,7 @@ def read_run(folder: Path) -> RunFiles:
         summary=read_object(folder / "summary.json", SUMMARY),
         states=read_object(folder / "states.json", STATES),
         retention=read_object(folder / "retention.json", RETENTION),
+        pseudo=read_object(folder / "pseudo.json", PSEUDO),
     )
 
 

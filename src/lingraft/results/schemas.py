@@ -211,7 +211,65 @@ class TrialFacts(Model):
     trained: Count = 0
     head_strength: Number | None = None
     head_dev_score: Number | None = None
+    head_dev_score_without_pseudo: Number | None = None
     source_change: SourceChange | None = None
+
+
+class FunnelStep(Model):
+    """What a filter of pseudo-data did."""
+
+    filter: str
+    came: Count
+    taken: Count
+
+
+class PseudoAnswer(Model):
+    """An answer in an example."""
+
+    text: str
+
+
+class PseudoExample(Model):
+    """An example that was made, of any kind of task."""
+
+    origin: str = ""
+    weight: Number = 1.0
+    text_a: str = ""
+    text_b: str | None = None
+    question: str | None = None
+    context: str = ""
+    text: str = ""
+    words: list[str] = []
+    alternatives: list[str] = []
+    answers: list[PseudoAnswer] = []
+    tags: list[str] = []
+    label: str | int | None = None
+
+
+class RejectedExample(Model):
+    """One that a filter took away."""
+
+    filter: str
+    reason: str
+    example: PseudoExample
+
+
+class PseudoLot(Model):
+    """What was made for a language in a draw."""
+
+    language: Name
+    draw: Count
+    made: dict[str, Count]
+    dropped: dict[str, Count]
+    funnel: list[FunnelStep]
+    survivors: list[PseudoExample]
+    rejected: list[RejectedExample]
+
+
+class Pseudo(File):
+    """``pseudo.json``."""
+
+    lots: list[PseudoLot] = []
 
 
 class Verification(Model):
@@ -357,6 +415,7 @@ class PredictionRow(Model):
 
 MARK: TypeAdapter[Mark] = TypeAdapter(Mark)
 DATA: TypeAdapter[Data] = TypeAdapter(Data)
+PSEUDO: TypeAdapter[Pseudo] = TypeAdapter(Pseudo)
 SCORE: TypeAdapter[ScoreRow] = TypeAdapter(ScoreRow)
 EPOCH: TypeAdapter[Epoch] = TypeAdapter(Epoch)
 SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)

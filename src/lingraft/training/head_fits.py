@@ -103,6 +103,19 @@ def logistic_head(
     )
 
 
+def score_without_pseudo(pools: TrialPools, context: Context) -> float | None:
+    """Return the source development score of a frozen head that did not learn from pseudo-data.
+
+    None where there are none, no other labels are learnt from, or no head can be fitted in closed form.
+    """
+    if not context.materials.task.kind.class_logits or not any(pool.weights for pool in pools.targets):
+        return None
+    targets = [replace(pool, labelled=frozenset(pool.labelled) - pool.weights.keys()) for pool in pools.targets]
+    if not any(pool.labelled for pool in (pools.source, *targets)):
+        return None
+    return logistic_head(pools.source, targets, pools.standardiser, context).dev_score
+
+
 def _classes(labelled: Sequence[tuple[Pool, Mapping[str, Any]]]) -> list[int]:
     return [int(target) for _, known in labelled for target in known.values()]
 

@@ -625,6 +625,45 @@ def test_trained_copies_of_the_backbone_are_named(run):
     assert "trained copies of some of the backbone's" in card
 
 
+def invented_pseudo(draw):
+    """What a run made in a draw, with a text that looks like markup."""
+    made = {"text_a": "omi <b>náà</b>", "label": "weather", "origin": "word-translation", "weight": 0.5}
+    question = {"question": "Ta ni?", "context": "Ọba ni", "answers": [{"text": "Ọba"}], "origin": "translation"}
+    return {
+        "language": "yor-Latn", "draw": draw, "made": {"word-translation": 90, "translation": 10},
+        "dropped": {"the lexicon knows no word of it": 7, "it is an evaluation text": 9},
+        "funnel": [{"filter": "length", "came": 120, "taken": 15}, {"filter": "duplicates", "came": 105, "taken": 5}],
+        "survivors": [made, question],
+        "rejected": [{"filter": "length", "reason": "too short", "example": made | {"text_a": "omi"}}],
+    }  # fmt: skip
+
+
+def test_pseudo_data_have_their_section(run):
+    """The funnel of the saved trial's draw, examples as they are written, reasons, and what the source lost."""
+    lots = [invented_pseudo(0) | {"made": {"word-translation": 1}}, invented_pseudo(2)]
+    write_object(run / "pseudo.json", {"lots": lots})
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    saved = {summary["selected_trial"]: {"head_dev_score": 0.83, "head_dev_score_without_pseudo": 0.858}}
+    change(run / "summary.json", trials=saved)
+
+    page = unescape(plain(write_report(run)))
+
+    assert "<h2>Yoruba: 120 made, 100 learnt from</h2>" in page
+    assert "<h3>Yoruba: 90 by word-translation, 10 by translation</h3>" in page
+    assert "English development score of the frozen head: 83.0 % with pseudo-data, 85.8 % without." in page
+    assert "it is an evaluation text (9); the lexicon knows no word of it (7)." in page
+    for cells in (("length", "120", "15", "105"), ("duplicates", "105", "5", "100")):
+        name, *numbers = cells
+        assert f"<td>{name}</td>" + "".join(f'<td class="number">{number}</td>' for number in numbers) in page
+    assert "Ta ni?<br>Ọba ni" in page
+    assert "<td>Ọba</td>" in page
+    assert "<td>too short</td>" in page
+    assert parsed(run / "report.html").open == []
+    assert "omi &lt;b&gt;náà&lt;/b&gt;" in (run / "report.html").read_text(encoding="utf-8")
+    write_object(run / "pseudo.json", {"lots": []})
+    assert "Pseudo-data" not in plain(write_report(run))
+
+
 def test_retention_has_its_section(run):
     """Scores, retrieval, similarity and the model with adapters disabled."""
     write_object(run / "retention.json", invented_retention())

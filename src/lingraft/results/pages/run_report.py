@@ -29,6 +29,7 @@ from ..schemas import ALL_LAYERS
 from ..words import words_of
 from . import Page, pages
 from .escaping import code_span, identifier, markdown_text, verbatim
+from .pseudo_section import pseudo_data
 from .training_sections import learning, network, record, retained
 
 Context = dict[str, Any]
@@ -47,6 +48,7 @@ def report() -> Page:
             "network": network(run),
             "states": _states(run),
             "retention": retained(run),
+            "pseudo": pseudo_data(run),
             "predictions": _predictions(run),
             "data": _data(run),
         }
