@@ -202,6 +202,8 @@ class PseudoSettings(Settings):
     lexicon: str | None = None
     """Path with `{language}` in it, formats as `parallel.files`: word pairs, for generators that need them; by default
     the lexicon of `parallel`."""
+    languages: Annotated[list[str], Field(min_length=1, max_length=1_000)] | None = None
+    """The target languages that examples are made of; by default all."""
     text: str | dict[str, str] | None = None
     """Text of the target languages, for generators that need it: a path with `{language}` in it, or a file for each
     language; by default that of `parallel.text`."""

@@ -36,7 +36,7 @@ GROWS = ("seeds", "seeds.", "shots.k", "shots.k.", "shots.draws")
 
 OF_BACKBONE = ("backbone", "tokenizer", "precision")
 
-LATER = ("shots.folds", "parallel.augmentation.inflections", "pseudo", "consistency")
+LATER = ("shots.folds", "parallel.augmentation.inflections", "pseudo", "consistency", "pseudo.languages")
 """Settings that there were not from the first; where none is given, or they are off, they are left out, for older
 trials know none."""
 
