@@ -153,13 +153,13 @@ def _learn(
         save_every=save_every,
     )
     history = train_network(model, pools, context, state or TrainingState(), hooks, reporter)
-    learnt = sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad)
+    not_kept = _extract(model, context, lambda sentence: reporter.say(f"{trial.name}: {sentence}"))
     context = as_trained(context)
     _fit_after_training(model, pools_of(trial, context), context, reporter)
     languages = tuple(pool.language for pool in pools.targets)
     compared = {name: answer for name, answer in befores.items() if answer is not None}
     seconds = before + reporter.clock() - started
-    return Learnt(model, head, compared, at_first, languages, history, seconds, learnt)
+    return Learnt(model, head, compared, at_first, languages, history, seconds, _count(model) + not_kept)
 
 
 def _answer_at_first(model: Any, head: Before | None, context: Context) -> list[str] | None:
@@ -237,12 +237,24 @@ def _order(leg: Leg, pools: TrialPools, context: Context) -> Order:
     return Order(pools.source, pools.targets, leg.settings, leg.seed(pools.trial.seed), context.device, pools.copies)
 
 
+def _extract(model: Any, context: Context, say: Callable[[str], None]) -> int:
+    """Keep what has learnt as LoRA where that is wanted; returns how many more parameters have learnt than are kept."""
+    lora = extracted_of(context.recipe)
+    if lora is None:
+        return 0
+    learnt, rank = _count(model), lora.options["rank"]
+    kept = extract_lora(model.adaptation, context.backbone.stack, rank)
+    say(f"LoRA of rank {rank} keeps {kept:.0%} of what was learnt (squared norm)")
+    return learnt - _count(model)
+
+
+def _count(model: Any) -> int:
+    """Count parameters that are trained, by gradient or in closed form."""
+    return sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad)
+
+
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
-    """Extract LoRA where that is wanted; fit the last layer, and map and n-gram classifier of each language."""
-    if lora := extracted_of(context.recipe):
-        rank = lora.options["rank"]
-        kept = extract_lora(model.adaptation, context.backbone.stack, rank)
-        reporter.say(f"{pools.trial.name}: LoRA of rank {rank} keeps {kept:.0%} of what was learnt (squared norm)")
+    """Retrain the last layer, and fit the map and the n-gram classifier of each language."""
     read = read_once(lambda encoded, ids, language: predict_rows(model, encoded, ids, language)[1])
     retrain_last_layer(read, model, pools, context)
     choose_threshold(model, context)
