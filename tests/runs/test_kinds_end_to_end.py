@@ -462,6 +462,32 @@ def test_copies_get_the_answers_of_their_originals(kind, world, tiny_checkpoint,
     )
 
 
+CARRIED = {
+    "span_qa": lambda row: (
+        [row["context"][a["start"] :][: len(a["text"])] == a["text"] for a in row["answers"]] == [True]
+    ),
+    "tagging": lambda row: len(row["tags"]) == len(row["words"]) > 0,
+    "choice": lambda row: (len(row["alternatives"]), row["label"]) in ((2, 0), (2, 1)),
+}
+"""Whether an example that was made has its answer where it should be."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_are_learnt_from_with_their_answers(kind, world, tiny_checkpoint, tmp_path, monkeypatch):
+    """Code-switched examples of every kind are made, kept, and seen in training as labelled ones of the target."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
+    entries = [f"{word}\t{translated(word)}" for word in WORDS[:12]]
+    (tmp_path / f"lexicon.{TARGET}.tsv").write_text("\n".join(entries) + "\n", encoding="utf-8")
+    made = {"generators": [{"name": "code-switching"}], "lexicon": str(tmp_path / "lexicon.{language}.tsv")}
+    alone = {"parallel": None, "alignment": [], "pseudo": made | {"filters": []}}
+    folder = run(recipe(kind, world, tiny_checkpoint, tmp_path / "run", **alone))
+
+    rows = list(read_lines(folder / "pseudo.jsonl"))
+    assert len(rows) == {"span_qa": 12, "tagging": 11, "choice": 12}[kind]
+    assert all(CARRIED[kind](row) for row in rows)
+    assert all(TARGET in row["languages"] for row in read_lines(folder / "training.jsonl"))
+
+
 # ---- Questions without an answer ----------------------------------------------------------------
 
 

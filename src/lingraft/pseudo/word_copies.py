@@ -14,6 +14,7 @@ from .generators import Generator
 KINDS = frozenset({"classification", "span_qa", "tagging", "choice"})
 """Whose examples can be copied word by word."""
 
+OTHER_LANGUAGE = "it is not in the language of the lexicon"
 UNKNOWN = "the lexicon knows no word of it"
 
 
@@ -38,8 +39,12 @@ class WordCopies:
     def generate(self, sources: Sources) -> Iterator[Example]:
         """Yield the copies of all labelled source examples, the first of each before the second of any."""
         assert sources.lexicon is not None
-        inflections = self.inflections and sources.task.source_language.startswith("eng")
+        source = sources.task.source_language
+        inflections = self.inflections and source.startswith("eng")
         for copy, example in product(range(self.copies), sources.labelled):
+            if example.language != source:  # of a further source language, whose words the lexicon does not list
+                sources.drop(OTHER_LANGUAGE)
+                continue
             made = switch_example(
                 example,
                 sources.lexicon,

@@ -1,5 +1,7 @@
 """Source examples, some of whose known words are translated."""
 
+from dataclasses import replace
+
 import pytest
 
 from lingraft.core.records import PairExample
@@ -44,3 +46,13 @@ def test_inflected_english_words_find_their_entry():
         for name in ("code-switching", "word-translation"):
             found = generators.build(name, options).generate(classification_sources(labelled=(example,)))
             assert [made.text_a for made in found] == expected
+
+
+@pytest.mark.parametrize("name", ["code-switching", "word-translation"])
+def test_words_of_a_further_source_language_are_left_alone(name):
+    """The lexicon lists those of the first, whatever looks alike in another."""
+    dropped = []
+    example = PairExample("p", "p", "deu-Latn", text_a="fast fertig", label="sport")
+    sources = replace(classification_sources(labelled=(example,)), drop=dropped.append)
+    assert list(generators.build(name).generate(sources)) == []
+    assert dropped == ["it is not in the language of the lexicon"]
