@@ -16,7 +16,7 @@ def test_what_generators_record_and_drop_stands_beside_the_examples_and_is_read_
         sources.drop("too long")
         sources.record({"generator": "one", "calls": 3})
 
-    made = make([Generator(generate)], classification_sources(), set(), "here")
+    made = make([Generator(generate)], [], classification_sources(), [], "here")
     write_lots(tmp_path / "pseudo.jsonl", {Lot(TARGET, 0): made})
     (lot,) = read_object(tmp_path / "pseudo.json")["lots"]
     assert (lot["records"], lot["dropped"], lot["made"]) == (
