@@ -23,7 +23,7 @@ def cut(text, whole=None):
          ["It cost 3.5 dollars. in all.", "Then the war.", "It ended."]),
         ("你好。他来了！真的？", ["你好。", "他来了！", "真的？"]),
         ("यह है। वह है।", ["यह है।", "वह है।"]),
-        (" a line \n\n and another ", ["a line", "and another"]),
+        (" a line \n\n and Mr.\nanother ", ["a line", "and Mr.", "another"]),
         ("", []),
     ],
 )  # fmt: skip

@@ -57,7 +57,13 @@ def test_all_matrices_learn_and_low_rank_is_kept(finished, world, tiny_checkpoin
     tensors = load_file(folder / "adaptation.safetensors")
     assert {name.split(".")[0] for name in tensors} == {"head", "adapter", "ensembles"}
     assert sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("adapter.task.")) == lora
-    assert read_object(folder / "trials" / TRIAL / "trial.json")["trained"] == MATRICES + HEAD
+    parts = read_object(folder / "summary.json")["parameters"]
+    fitted = sum(part["count"] for part in parts if part["part"] == f"language:{TARGET}")
+    assert {part["name"]: part["count"] for part in parts if part["part"] != f"language:{TARGET}"} == {
+        "head": HEAD,
+        "adapter.task": lora,
+    }
+    assert read_object(folder / "trials" / TRIAL / "trial.json")["trained"] == MATRICES + HEAD + fitted
     (work,) = plan(recipe(world, tiny_checkpoint, tmp_path / "other")).work.trials
     assert work.trained == MATRICES + HEAD
     rows = list(read_lines(folder / "training.jsonl"))

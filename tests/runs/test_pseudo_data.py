@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from invented import SOURCE, TARGET, TRANSLATION, world_recipe, write_world
-from lingraft.core.errors import ConfigError, RunError
+from lingraft.core.errors import ConfigError, DataError, RunError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import PairExample, Trial
 from lingraft.pseudo.generators import Generator, generators
@@ -191,6 +191,17 @@ def test_texts_that_are_evaluated_on_are_not_made(world, tiny_checkpoint, tmp_pa
     ]
 
 
+def test_examples_are_made_of_the_languages_that_are_named(world, tiny_checkpoint, tmp_path):
+    """Others need no lexicon, and are learnt as they were."""
+    for split in ("train", "dev", "test"):
+        shutil.copy(world / f"{TARGET}.{split}.csv", world / f"quy-Latn.{split}.csv")
+    both = ["task.target_languages=[yor-Latn, quy-Latn]"]
+    materials = gather_checked(recipe(world, tiny_checkpoint, tmp_path / "run", *both, pseudo={"languages": ["yor"]}))
+    assert {code: len(made) for code, made in materials.draws[0].pseudo.items()} == {TARGET: 24}
+    with pytest.raises(DataError, match=r"lexicon\.quy-Latn\.tsv"):
+        gather_checked(recipe(world, tiny_checkpoint, tmp_path / "run", *both))
+
+
 def test_a_check_counts_what_a_run_makes(world, tiny_checkpoint, tmp_path):
     """It writes nothing, and says the same; the trial's steps are those of the run."""
     found = plan(recipe(world, tiny_checkpoint, tmp_path / "run"))
@@ -213,6 +224,10 @@ def test_a_check_counts_what_a_run_makes(world, tiny_checkpoint, tmp_path):
             "did you mean 'length'",
         ),
         ({"generators": []}, "pseudo: needs `generators`"),
+        (
+            {"generators": [{"name": "raw"}], "text": "x.txt", "languages": ["quy"]},
+            "pseudo.languages: quy-Latn is no target language of this run; these are yor-Latn",
+        ),
         ({"generators": [{"name": "word-translations"}]}, "did you mean 'word-translation'"),
         (
             {"generators": [{"name": "word-translation", "weight": 0}]},

@@ -10,6 +10,7 @@ from lingraft.core.files import read_lines, read_object
 from lingraft.model.checkpoint import load_adaptation
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.recipe.presets import preset_values
+from lingraft.runs.checks import gather_checked
 from lingraft.runs.situation import describe_situation
 from lingraft.serving.predictor import load
 from lingraft.tasks.gathering import gather
@@ -68,6 +69,17 @@ def test_a_lexicon_for_copies_that_get_the_same_answers_is_something(world):
         "situation of Yoruba: no translations, no labels, a lexicon. Code-switched copies of the source's labelled "
         "texts must get the answers of their originals"
     ]
+
+
+def test_pseudo_data_are_something(world):
+    """What is made with a lexicon alone is learnt from; a language that none is made of has nothing."""
+    entries = [f"{word}\t{meaning}" for word, meaning in TRANSLATION.items()]
+    (world / f"lexicon.{TARGET}.tsv").write_text("\n".join(entries), encoding="utf-8")
+    made = {"generators": [{"name": "word-translation"}], "lexicon": str(world / "lexicon.{language}.tsv")}
+    recipe = world_recipe(world, pseudo=made | {"languages": ["yor"]})
+    (line,) = describe_situation(recipe, gather_checked(recipe))
+    assert line.startswith("situation of Yoruba: no translations, no labels, a lexicon. ")
+    assert line.endswith(" made texts (pseudo-data) are learnt from by their weight")
 
 
 def test_shots_without_pairs_move_the_mean_when_there_are_ten(world):

@@ -38,7 +38,7 @@ def sentences(text: str, whole: Place | None = None) -> list[Place]:
 
 
 def _is_end(text: str, found: re.Match[str]) -> bool:
-    if found.end() == len(text):
+    if found.end() == len(text) or "\n" in found[0]:
         return True
     if text[found.end()].islower():
         return False

@@ -202,6 +202,8 @@ class PseudoSettings(Settings):
     lexicon: str | None = None
     """Path with `{language}` in it, formats as `parallel.files`: word pairs, for generators that need them; by default
     the lexicon of `parallel`."""
+    languages: Annotated[list[str], Field(min_length=1, max_length=1_000)] | None = None
+    """The target languages that examples are made of; by default all."""
     text: str | dict[str, str] | None = None
     """Text of the target languages, for generators that need it: a path with `{language}` in it, or a file for each
     language; by default that of `parallel.text`."""
@@ -267,10 +269,6 @@ class TrainSettings(Settings):
     """Fit a character n-gram classifier for each language (classification of single texts, with pairs from the task): a
     ridge regression on a language's character n-grams, trained by label projection from the model's predictions for the
     translations, and ensembled with the model."""
-    comparison_classifier: bool = True
-    """Fit a comparison classifier (classification of pairs of texts, with at least 50 labelled ones and as many in the
-    development set): boosted trees on what corresponds in the two texts, how alike it is and in which order it stands,
-    by frozen states; ensembled with the model by weights that the development set decides."""
     shot_weight: Factor = 0.2
     """How much a labelled target example counts, where a source example counts 1. A few labels pull the head to where
     these few sentences are: on Hausa and Guarani a weight of 1 was 1.2 points [-0.5, 3.0] worse than 0.2. With a `map`
@@ -347,7 +345,7 @@ class Recipe(Settings):
 
     def network_alone(self) -> Recipe:
         """Return the recipe without what is fitted in closed form after training."""
-        train = self.train.model_copy(update={"ngram_classifier": False, "comparison_classifier": False})
+        train = self.train.model_copy(update={"ngram_classifier": False})
         return self.model_copy(update={"map": None, "train": train})
 
     def to_yaml(self) -> str:

@@ -25,7 +25,7 @@ from ..tasks.material import Draw, Materials
 from ..training.alignment import names_that_need
 from ..training.alignment.word_aligner import METHOD
 
-MEANING = 4
+MEANING = 3
 """Raised whenever the same recipe on the same data would learn or score something else than before."""
 
 FREE = ("compare.", "device", "output_dir", "cache.max_gigabytes")
@@ -36,7 +36,7 @@ GROWS = ("seeds", "seeds.", "shots.k", "shots.k.", "shots.draws")
 
 OF_BACKBONE = ("backbone", "tokenizer", "precision")
 
-LATER = ("shots.folds", "parallel.augmentation.inflections", "pseudo", "consistency")
+LATER = ("shots.folds", "parallel.augmentation.inflections", "pseudo", "consistency", "pseudo.languages")
 """Settings that there were not from the first; where none is given, or they are off, they are left out, for older
 trials know none."""
 

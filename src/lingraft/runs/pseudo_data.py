@@ -24,6 +24,7 @@ from ..pseudo.generators import Generator, generators
 from ..pseudo.kept import Lot, read_lots, write_lots
 from ..pseudo.making import Made, make
 from ..recipe.settings import PseudoSettings, Recipe
+from ..tasks import Task
 from ..tasks.material import Draw, Materials
 
 NAME = "pseudo.jsonl"
@@ -65,7 +66,7 @@ def make_pseudo_data(
         return materials
     built, maker = build_generators(recipe), _Maker(materials, recipe, build_chain(recipe), of_model)
     found = read_lots(path, materials.task.kind.example)
-    for lot, draw in lots_of(materials, built):
+    for lot, draw in lots_of(materials, recipe, built):
         made_of = maker.digest(lot, draw)
         if lot in found and found[lot].made_of != made_of:
             raise RunError(
@@ -93,7 +94,7 @@ def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
     chain = [(name, one) for name, one in build_chain(recipe) if not one.costly]
     built, maker = build_generators(recipe), _Maker(materials, recipe, chain)
     cheap = [generator for generator in built if not generator.costly]
-    found = {lot: maker.make(lot, draw, cheap, say_nothing) for lot, draw in lots_of(materials, built)}
+    found = {lot: maker.make(lot, draw, cheap, say_nothing) for lot, draw in lots_of(materials, recipe, built)}
     waits = [
         f"pseudo-data by {block.name} are made in the run, and not counted here"
         for block, generator in zip(recipe.pseudo.generators, built, strict=False)
@@ -124,11 +125,17 @@ def build_chain(recipe: Recipe) -> list[tuple[str, Filter]]:
     return [(name, filters.build(name)) for name in USUAL]
 
 
-def lots_of(materials: Materials, built: Sequence[Generator]) -> Iterator[tuple[Lot, Draw]]:
+def made_languages(recipe: Recipe, task: Task) -> list[str]:
+    """Return the target languages that examples are made of."""
+    named = recipe.pseudo.languages if recipe.pseudo else None
+    return list(task.target_languages if named is None else map(canonical, named))
+
+
+def lots_of(materials: Materials, recipe: Recipe, built: Sequence[Generator]) -> Iterator[tuple[Lot, Draw]]:
     """Yield what is made together, each with a draw that it is made for; shots make a difference only if asked for."""
     by_shots, seen = any("shots" in generator.needs for generator in built), set[Lot]()
     for draw in materials.draws:
-        for language in materials.task.target_languages:
+        for language in made_languages(recipe, materials.task):
             lot = _lot_of(draw, language, by_shots)
             if lot not in seen:
                 seen.add(lot)
@@ -162,7 +169,7 @@ class _Maker:
         lexicon, language = self.lexicons.get(lot.language), lot.language
         pairs = [[as_json(one), as_json(other)] for one, other in draw.pairs[language]]
         content = [
-            self.settings.model_dump(mode="json", exclude={"gold"}),
+            self.settings.model_dump(mode="json", exclude={"gold", "languages"}),
             [digest_of(path) for path in _files_of(self.settings)],
             [list(map(as_json, examples)) for examples in (draw.labelled, draw.shots[language] if lot.k else ())],
             pairs,
@@ -208,7 +215,7 @@ def _read_lexicons(
     pattern, found, notes = lexicon_pattern(recipe), dict[str, Lexicon](), list[str]()
     if pattern is None:
         return {}, ()
-    for language in materials.task.target_languages:
+    for language in made_languages(recipe, materials.task):
         entries, _, note = read_entries(pattern, materials.task.source_language, language, evaluation)
         found[language] = lexicon_of(entries)
         notes += [note] if recipe.parallel is None or recipe.parallel.lexicon != pattern else []
@@ -228,7 +235,7 @@ def _read_texts(
 ) -> tuple[dict[str, Sequence[str]], tuple[str, ...]]:
     """Return unlabelled texts of each target language, and what was read."""
     found, notes = dict[str, Sequence[str]](), list[str]()
-    for language in materials.task.target_languages:
+    for language in made_languages(recipe, materials.task):
         pattern = text_pattern(recipe, language)
         found[language] = materials.unlabelled.get(language, ())
         if pattern is not None:

@@ -9,7 +9,7 @@ from ..core.errors import ConfigError
 from ..model.checkpoint import adaptation_path, read_identity
 from ..recipe.settings import Recipe
 from ..tasks import Task
-from .pseudo_data import build_chain, build_generators, lexicon_pattern
+from .pseudo_data import build_chain, build_generators, lexicon_pattern, made_languages
 
 Need = tuple[Callable[[Recipe], object], str]
 
@@ -58,6 +58,7 @@ def _problems(recipe: Recipe, task: Task) -> Iterator[str]:
         yield from _problems_of_predictor(recipe.pseudo.predictor.expanduser(), task)
     for number, (name, one) in enumerate(build_chain(recipe)):
         yield from _lacking(recipe, one.needs, f"pseudo.filters.{number}: {name}")
+    yield from _strange_languages(recipe, task)
     blocks = zip(recipe.pseudo.generators, build_generators(recipe), strict=False)
     for number, (block, generator) in enumerate(blocks):
         path = f"pseudo.generators.{number}: {block.name}"
@@ -86,3 +87,9 @@ def _problems_of_predictor(folder: Path, task: Task) -> Iterator[str]:
         yield f"pseudo.predictor: {folder} is a run of {found.kind}, and {task.name} is {task.kind.name}; name another"
     elif strange:
         yield f"pseudo.predictor: {folder} gives {strange[0]!r}, which is no label of {task.name}; name another run"
+
+
+def _strange_languages(recipe: Recipe, task: Task) -> Iterator[str]:
+    if strange := [code for code in made_languages(recipe, task) if code not in task.target_languages]:
+        known = ", ".join(task.target_languages)
+        yield f"pseudo.languages: {strange[0]} is no target language of this run; these are {known}"

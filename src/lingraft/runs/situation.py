@@ -11,6 +11,7 @@ from ..recipe.settings import Recipe
 from ..tasks.material import Materials
 from ..training.ensembling import texts_of
 from ..training.pools import pairs_to_learn
+from .pseudo_data import made_languages
 
 
 def describe_situation(recipe: Recipe, materials: Materials) -> list[str]:
@@ -49,15 +50,20 @@ def _there(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]
     written = sum(pair[1].origin == GOLD for pair in draw.pairs[language])
     yield counted(written, "translation") if written else "no translations"
     yield counted(shots, f"labelled {example}") if shots else "no labels"
-    if (recipe.parallel and recipe.parallel.lexicon) or language in draw.copies:
+    if (recipe.parallel and recipe.parallel.lexicon) or language in (*draw.copies, *_switched(recipe, materials)):
         yield "a lexicon"
     if texts:
         yield counted(texts, "unlabelled text")
 
 
+def _switched(recipe: Recipe, materials: Materials) -> list[str]:
+    """Return the languages that have a lexicon for pseudo-data."""
+    return made_languages(recipe, materials.task) if recipe.pseudo and recipe.pseudo.lexicon else []
+
+
 def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
     """Yield what is done with it."""
-    draw, example = materials.draws[-1], materials.task.kind.words.example
+    draw = materials.draws[-1]
     pairs, shots = pairs_to_learn(draw, language, recipe.train.max_pairs), draw.shots[language]
     trains = recipe.train.num_train_epochs > 0
     if trains and recipe.alignment and any(pair[1].origin == GOLD for pair in pairs):
@@ -66,13 +72,22 @@ def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
         yield "training aligns copies of source sentences, in which words are translated, with the originals"
     elif trains and language in materials.unlabelled:
         yield "a lexicon is mined from the texts, and training aligns copies of source sentences with the originals"
-    if language in draw.copies:
-        yield f"code-switched copies of the source's labelled {example}s must get the answers of their originals"
+    yield from _made(materials, language)
     if shots:
         yield "the labels are learnt from beside the source's"
     yield from _fitted(recipe, materials, language)
-    if not pairs and not shots and language not in (*materials.unlabelled, *draw.copies):
+    learnt = pairs or shots or draw.pseudo.get(language)
+    if not learnt and language not in (*materials.unlabelled, *draw.copies):
         yield "there is nothing to learn the language from, so it is read with what the source language taught"
+
+
+def _made(materials: Materials, language: str) -> Iterator[str]:
+    """Yield what is done with labelled examples that nobody wrote in the language."""
+    draw, example = materials.draws[-1], materials.task.kind.words.example
+    if made := draw.pseudo.get(language):
+        yield f"{counted(len(made), f'made {example}')} (pseudo-data) are learnt from by their weight"
+    if language in draw.copies:
+        yield f"code-switched copies of the source's labelled {example}s must get the answers of their originals"
 
 
 def _fitted(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:

@@ -45,7 +45,7 @@ class Learnt:
     """A row for each epoch."""
     seconds: float
     trained: int
-    """Parameters that learnt by gradient, also those of which less is kept."""
+    """Parameters that learnt, also those of which less is kept."""
 
 
 Learn = Callable[[Context, Path], Learnt]

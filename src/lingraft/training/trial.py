@@ -26,8 +26,8 @@ from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..model.prediction import predict_rows
 from ..model.prompts.initialisers import prompt_initialiser
-from ..model.word_alignment import count_prefix_tokens
 from ..results.source_falls import describe_fall, is_fall
+from .alignment.word_aligner import count_prefix_tokens
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .consistency import Consistency
@@ -41,7 +41,6 @@ from .instant import fit_instant
 from .legs import Leg, as_trained, extracted_of, legs_of, lora_of
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
-from .pair_comparison import compared_examples, fit_comparison
 from .pools import Context, TrialPools, draw_of, pools_of, with_translations
 from .source_change import answer_development_set, compare_answers, development_set, read_answers
 from .state import TrainingState, load_training_state, next_leg, save_training_state
@@ -154,13 +153,13 @@ def _learn(
         save_every=save_every,
     )
     history = train_network(model, pools, context, state or TrainingState(), hooks, reporter)
-    learnt = sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad)
+    not_kept = _extract(model, context, lambda sentence: reporter.say(f"{trial.name}: {sentence}"))
     context = as_trained(context)
     _fit_after_training(model, pools_of(trial, context), context, reporter)
     languages = tuple(pool.language for pool in pools.targets)
     compared = {name: answer for name, answer in befores.items() if answer is not None}
     seconds = before + reporter.clock() - started
-    return Learnt(model, head, compared, at_first, languages, history, seconds, learnt)
+    return Learnt(model, head, compared, at_first, languages, history, seconds, _count(model) + not_kept)
 
 
 def _answer_at_first(model: Any, head: Before | None, context: Context) -> list[str] | None:
@@ -238,23 +237,29 @@ def _order(leg: Leg, pools: TrialPools, context: Context) -> Order:
     return Order(pools.source, pools.targets, leg.settings, leg.seed(pools.trial.seed), context.device, pools.copies)
 
 
+def _extract(model: Any, context: Context, say: Callable[[str], None]) -> int:
+    """Keep what has learnt as LoRA where that is wanted; returns how many more parameters have learnt than are kept."""
+    lora = extracted_of(context.recipe)
+    if lora is None:
+        return 0
+    learnt, rank = _count(model), lora.options["rank"]
+    kept = extract_lora(model.adaptation, context.backbone.stack, rank)
+    say(f"LoRA of rank {rank} keeps {kept:.0%} of what was learnt (squared norm)")
+    return learnt - _count(model)
+
+
+def _count(model: Any) -> int:
+    """Count parameters that are trained, by gradient or in closed form."""
+    return sum(p.numel() for p in model.adaptation.parameters() if p.requires_grad)
+
+
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
-    """Extract LoRA where that is wanted; fit the last layer, and what answers beside the network."""
-    if lora := extracted_of(context.recipe):
-        rank = lora.options["rank"]
-        kept = extract_lora(model.adaptation, context.backbone.stack, rank)
-        reporter.say(f"{pools.trial.name}: LoRA of rank {rank} keeps {kept:.0%} of what was learnt (squared norm)")
+    """Retrain the last layer, and fit the map and the n-gram classifier of each language."""
     read = read_once(lambda encoded, ids, language: predict_rows(model, encoded, ids, language)[1])
     retrain_last_layer(read, model, pools, context)
     choose_threshold(model, context)
     if not isinstance(model.adaptation, Adaptation) or not context.materials.task.kind.class_logits:
         return
-    if compared_examples(pools.draw, context.materials, context.recipe):
-        encoded, examples, language = development_set(context)
-        logits, _ = predict_rows(model, encoded, [example.id for example in examples], language)
-        comparison = fit_comparison(logits, pools.draw, context)
-        model.adaptation.comparison = comparison
-        reporter.say(f"{pools.trial.name}: {comparison.describe()}")
     found = fit_ensembles(read, model.adaptation.head, pools, context)
     for language, ensemble in found.items():
         model.adaptation.add_ensemble(language, ensemble)
@@ -345,7 +350,7 @@ def identity(context: Context, languages: tuple[str, ...]) -> Identity:
         prompt=recipe.prompt.model_dump() if recipe.prompt else None,
         adapter=adapter.model_dump(mode="json") if adapter else None,
         version=__version__,
-        paired=context.materials.paired,
+        paired=any(len(e.texts) > 1 for e in context.materials.dev),
         kind_options=dict(task.kind.options),
         precision=backbone.stack.precision,
         lora=lora.model_dump() if lora else None,

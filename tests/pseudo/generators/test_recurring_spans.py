@@ -73,8 +73,8 @@ def test_stop_words_are_those_of_many_passages_and_few_passages_do_not_tell():
 
 
 def test_neighbouring_texts_become_passages():
-    """A line may be a sentence or a paragraph."""
-    assert passages(["a b", "c\td", "e", "f g h i j", "k"], 4) == ["a b c d", "e f g h i j", "k"]
+    """A line may be a sentence or a paragraph; its end is one, as a headline has no full stop."""
+    assert passages(["a b", "c\td", "e", "f g h i j", "k"], 4) == ["a b\nc d", "e\nf g h i j", "k"]
 
 
 def sources(texts):

@@ -37,6 +37,7 @@ CHECKED = 20
 
 Few = Annotated[int, Field(ge=0, le=100)]
 AtOnce = Annotated[int, Field(ge=1, le=64)]
+Address = Annotated[str, Field(pattern=r"^https?://\S+$")]
 OfClass = Annotated[int, Field(ge=1, le=100_000)]
 
 
@@ -65,7 +66,7 @@ class Call:
 @generators.register(LLM)
 def llm(
     *,
-    url: Annotated[str, Field(pattern=r"^https?://\S+$")],
+    url: Address,
     model: str,
     key: str | None = None,
     about: str = "a text of the class",

@@ -97,15 +97,15 @@ def recurring_spans(
 
 
 def passages(texts: Sequence[str], words: int) -> list[str]:
-    """Join neighbouring texts until each passage has so many words; a longer text is a passage."""
+    """Join neighbouring texts, a line each, until each passage has so many words; a longer text is a passage."""
     found, parts, length = list[str](), list[str](), 0
     for text in texts:
         parts.append(" ".join(text.split()))
         length += len(text.split())
         if length >= words:
-            found.append(" ".join(parts))
+            found.append("\n".join(parts))
             parts, length = [], 0
-    return [*found, " ".join(parts)] if length else found
+    return [*found, "\n".join(parts)] if length else found
 
 
 def stop_words(passages: Sequence[str]) -> frozenset[str]:

@@ -56,11 +56,15 @@ class Template(Settings):
         return [text for text in (self.text, self.text_b, self.question, self.context) if text is not None]
 
 
+Templates = Annotated[list[Template], Field(min_length=1)]
+WordLists = dict[str, Annotated[list[str], Field(min_length=1)]]
+
+
 @generators.register(TEMPLATES)
 def templates(
     *,
-    templates: Annotated[list[Template], Field(min_length=1)],
-    words: dict[str, Annotated[list[str], Field(min_length=1)]] | None = None,
+    templates: Templates,
+    words: WordLists | None = None,
     slot_tags: dict[str, str] | None = None,
     language: str | None = None,
     most: Count = 100,

@@ -34,6 +34,10 @@ WITHOUT_BLANKS = ("Hans", "Hant", "Jpan", "Hani")
 """Scripts that write none between sentences."""
 
 Pair = Annotated[str, Field(pattern=r"^\S+ \S+$")]
+Pairs = Annotated[list[Pair], Field(min_length=1)]
+
+MARKS = ["[ ]", "{ }", "< >"]
+"""Apertium lost no brackets in any context of XQuAD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +52,21 @@ class Parts:
 
 
 @generators.register(TRANSLATION)
-def translation(*, translator: Block, marks: Pair = "[ ]", weight: Weight = 0.5) -> Generator:
+def translation(*, translator: Block, marks: Pairs = MARKS, weight: Weight = 0.5) -> Generator:
     """Labelled source examples, translated; answers to questions are carried by marks.
 
     Args:
         translator: What translates, with its options: `{name: apertium}`; see `lingraft list translators`.
-        marks: What is put before and behind an answer, with a blank between the two.
+        marks: What is put before and behind an answer, with a blank between the two; of several, the first that the
+            context has none of.
         weight: How much each counts, where what people labelled counts 1.
     """
     if problems := translators.check(translator.name, translator.options, "translator"):
         raise ConfigError(problems)
     chosen: Translator = translators.build(translator.name, translator.options)
-    opening, closing = marks.split(" ")
-    if opening == closing:
-        raise ConfigError([f"marks: expected two different marks, got {marks!r}; e.g. '[ ]'"])
+    put = [Marks(*pair.split(" ")) for pair in marks]
+    if alike := [pair for pair, one in zip(marks, put, strict=True) if one.opening == one.closing]:
+        raise ConfigError([f"marks: expected two different marks, got {alike[0]!r}; e.g. '[ ]'"])
 
     def generate(sources: Sources) -> Iterator[Example]:
         source, target = sources.task.source_language, sources.language
@@ -72,7 +77,7 @@ def translation(*, translator: Block, marks: Pair = "[ ]", weight: Weight = 0.5)
         )
         queue = iter(sources.labelled)
         while examples := list(islice(queue, AT_ONCE)):
-            parts = [parts_of(example, target, Marks(opening, closing)) for example in examples]
+            parts = [parts_of(example, target, put) for example in examples]
             texts = [text for one in parts if not isinstance(one, str) for text in one.texts]
             whole = iter(_translate(texts, source, target, chosen, kept))
             for example, one in zip(examples, parts, strict=True):
@@ -91,13 +96,13 @@ def translation(*, translator: Block, marks: Pair = "[ ]", weight: Weight = 0.5)
     )
 
 
-def parts_of(example: Example, language: str, marks: Marks) -> Parts | str:
+def parts_of(example: Example, language: str, marks: Sequence[Marks]) -> Parts | str:
     """Return what is translated of an example, or why it cannot be.
 
     Args:
         example: With its label.
         language: Of the translation.
-        marks: For the answer to a question.
+        marks: For the answer to a question; the first that its context has none of.
     """
     match example:
         case PairExample():
@@ -108,14 +113,14 @@ def parts_of(example: Example, language: str, marks: Marks) -> Parts | str:
             return Parts(
                 ((example.question, None), (example.context, None)), lambda texts: _question(example, language, texts)
             )
-        case SpanExample() if marks.occur_in(example.context):
-            return "its context has a mark in it already"
         case SpanExample():
-            answer = example.answers[0]
-            place = answer.start, answer.start + len(marks.opening + answer.text + marks.closing)
+            answer, free = example.answers[0], [one for one in marks if not one.occur_in(example.context)]
+            if not free:
+                return "its context has all marks in it already"
+            place = answer.start, answer.start + len(free[0].opening + answer.text + free[0].closing)
             return Parts(
-                ((example.question, None), (marks.put(example.context, answer), place)),
-                lambda texts: _answered(example, language, texts, marks),
+                ((example.question, None), (free[0].put(example.context, answer), place)),
+                lambda texts: _answered(example, language, texts, free[0]),
             )
     return "it is of no shape that can be translated"
 

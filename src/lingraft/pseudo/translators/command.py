@@ -13,10 +13,12 @@ from ...core.errors import ServiceError, one_line, shown
 from . import Translator, translators
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Program = Annotated[list[str], Field(min_length=1)]
+"""Its name and its arguments."""
 
 
 @translators.register("command")
-def command(*, command: Annotated[list[str], Field(min_length=1)], timeout: Seconds = 600) -> Translator:
+def command(*, command: Program, timeout: Seconds = 600) -> Translator:
     """Your own command, without a shell: lines in, as many lines out.
 
     Args:
