@@ -29,6 +29,8 @@ from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.comparison import _sharing, blocks, read_comparison
 from lingraft.results.method_schemas import COMPARISON
 from lingraft.results.pages.comparison_markdown import finding, page_text, table_rows, write_comparison_page
+from lingraft.results.resampling import resample
+from lingraft.results.source_comparison import source_scores
 from lingraft.results.wording import duration
 from lingraft.runs.folder import open_run_folder
 from lingraft.runs.timing import STARTING
@@ -409,7 +411,7 @@ def test_the_table_is_what_a_loop_over_predictions_says(compared):
 
 def test_the_page_says_who_wins_in_its_first_paragraph(compared, tmp_path):
     """Nobody should have to search a table for it, least of all where it is not us."""
-    output, _ = compared
+    output, found = compared
     comparison = read_comparison(output)
     first = blocks(comparison)[0]
     page = write_comparison_page(output, tmp_path / "page.md", command="lingraft compare x.yaml")
@@ -422,6 +424,13 @@ def test_the_page_says_who_wins_in_its_first_paragraph(compared, tmp_path):
     assert (tmp_path / "page" / "scores.jsonl").read_text() == (output / "scores.jsonl").read_text()
     assert all(f"`{name}`" in text for name in METHODS)
     assert "same labelled examples" in text
+    for method in found.compare.names:
+        (trial,) = first.trials
+        rows = read_lines(output / method / "trials" / trial / "development.jsonl")
+        right = np.mean([row["counts"][0] for row in rows])
+        facts = read_object(output / method / "trials" / trial / "trial.json")
+        assert facts.get("dev_score", right) == pytest.approx(right)
+        assert f"| `{method}` | {100 * right:.1f} [" in text
 
 
 # ---- The table on invented predictions -------------------------------------------------------------
@@ -498,6 +507,49 @@ def test_a_folder_of_an_older_release_has_no_steps(tmp_path):
     found = read_comparison(tmp_path)
     assert table_rows(blocks(found)[0], found)[0][6] == "–"
     assert "the same pairs" not in page_text(found)
+
+
+def answer_development(folder, answers, trials=("k0-draw0-seed1",)):
+    """Write down, in an invented comparison, which development examples a method gets right."""
+    for (name, right), trial in product(answers.items(), trials):
+        rows = [{"id": f"d{i}", "group": f"d{i}", "counts": [r, 1]} for i, r in enumerate(right)]
+        write_lines(folder / name / "trials" / trial / "development.jsonl", rows)
+    about = read_object(folder / "comparison.json")
+    about["data"]["source_language"] = "eng-Latn"
+    about["data"]["languages"]["eng-Latn"] = {"name": "English"}
+    write_json(folder / "comparison.json", about)
+    return read_comparison(folder)
+
+
+def test_what_methods_cost_the_source_language_is_said(tmp_path):
+    """Its development score, and the difference to ours, paired: by hand, and with its interval on the page."""
+    fake(tmp_path, {"lingraft": [1] * 8, "costly": [1] * 8, "even": [1] * 8})
+    right = {"lingraft": [1, 1, 1, 0] * 10, "costly": [1, 0, 1, 0] * 10, "even": [1, 1, 0, 1] * 10}
+    found = answer_development(tmp_path, right)
+    scores = {one.name: one for one in source_scores(found, blocks(found)[0])}
+    drawn = resample(40).times
+    ours, theirs = (drawn @ np.array(right[name]) / 40 for name in ("lingraft", "costly"))
+    assert {name: one.mean.value for name, one in scores.items()} == {"lingraft": 0.75, "costly": 0.5, "even": 0.75}
+    costly = scores["costly"].difference
+    assert (costly.low, costly.high) == pytest.approx(tuple(np.quantile(theirs - ours, [0.025, 0.975])))
+    assert scores["even"].difference.low < 0 < scores["even"].difference.high
+    assert scores["lingraft"].difference is None
+    page = page_text(found)
+    assert "English, which the task is learnt in" in page
+    assert "Clearly below `lingraft`: `costly`." in page
+    assert f"| `costly` | 50.0 [35.0, 65.0] | -25.0 [{100 * costly.low:+.1f}, {100 * costly.high:+.1f}] |" in page
+
+
+def test_a_method_of_an_older_release_is_left_out_of_what_is_said_of_the_source(tmp_path):
+    """Its trials wrote no development answers down; other examples than the others had are refused."""
+    found = fake(tmp_path, {"lingraft": [1] * 8, "older": [1] * 8})
+    assert source_scores(found, blocks(found)[0]) == []
+    assert "which the task is learnt in" not in page_text(found)
+    found = answer_development(tmp_path, {"lingraft": [1, 0]})
+    assert [one.name for one in source_scores(found, blocks(found)[0])] == ["lingraft"]
+    found = answer_development(tmp_path, {"older": [1, 0, 1]})
+    with pytest.raises(RunError, match="same development examples"):
+        page_text(found)
 
 
 def test_p_values_are_corrected_for_the_number_of_methods(tmp_path):

@@ -85,6 +85,7 @@ def test_a_run_folder_is_complete(finished):
     for trial in trials:
         assert {path.name for path in (finished / "trials" / trial).iterdir()} == {
             "adaptation.safetensors", "identity.json", "probe.json", "scores.jsonl", "training.jsonl", "trial.json",
+            "development.jsonl",
         }  # fmt: skip
         assert {path.stem for path in (finished / "predictions" / trial).iterdir()} == {SOURCE, TARGET}
 

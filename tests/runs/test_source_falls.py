@@ -3,7 +3,7 @@
 import pytest
 
 from invented import world_recipe, write_world
-from lingraft.core.files import read_object
+from lingraft.core.files import read_lines, read_object
 from lingraft.core.progress import Reporter
 from lingraft.results.pages import write_pages
 from quick_run import run
@@ -46,6 +46,9 @@ def test_a_fall_of_the_source_is_said_everywhere(trained):
     assert f"warning: {trial}: training cost English" in printed
     for page in ("report.html", "README.md"):
         assert "Training cost English, which the task is learnt in" in (folder / page).read_text(encoding="utf-8")
+    rows = list(read_lines(folder / "trials" / trial / "development.jsonl"))
+    assert len({row["id"] for row in rows}) == change["n"] == 30
+    assert sum(row["counts"][0] for row in rows) / 30 == pytest.approx(change["after"])
     kept = read_object(folder / "retention.json")["source_score"]
     assert (kept["low"], kept["high"]) == (change["low"], change["high"])
 

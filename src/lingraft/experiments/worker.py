@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -21,11 +21,12 @@ from typing import Any, TextIO
 import torch
 
 from ..backbones import loading
+from ..backbones.encoding import Encoded
 from ..core.errors import LingraftError, RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.memory import forget_peak, peak_bytes
 from ..core.progress import Advance, Reporter
-from ..core.records import GOLD, Example, Trial
+from ..core.records import GOLD, Example, Prediction, Trial
 from ..core.signals import ending_in_order
 from ..model.heads import build_head
 from ..model.prediction import predictions_of
@@ -46,6 +47,7 @@ from ..training.finished import drop_state, is_finished, note_finished
 from ..training.frozen_head import HEAD_FACTOR, Before
 from ..training.head_fits import logistic_head
 from ..training.pools import Context, TrialPools, learning_pools
+from ..training.source_change import write_development
 from ..training.trial import NetworkFactory, run_trial
 from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
@@ -220,26 +222,18 @@ def run_untrained(trial: Trial, folder: Path, context: Context, method: Method) 
         method: ``frozen-head`` or ``prototype``.
     """
     materials, task, scores, started = context.materials, context.materials.task, [], time.monotonic()
-    source, targets = learning_pools(_draw(context, trial), context)
-    standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
-    head = logistic_head(source, targets, standardiser, context, context.recipe.train.shot_weight)
-    learnt = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
-    labelled = torch.cat([pool.encoded.pooled(list(known)) for pool, known in learnt])
-    classes = torch.tensor([int(str(target)) for _, known in learnt for target in known.values()])
+    answer, trained = _fit_untrained(trial, context, method)
     seconds = time.monotonic() - started
+
+    def predict(encoded: Encoded, examples: Sequence[Example]) -> list[Prediction]:
+        logits = answer(encoded.pooled([example.id for example in examples]))
+        return predictions_of(list(logits), examples, encoded, task)
+
     for language in task.languages:
         examples = materials.test[language]
         if not examples:
             continue
-        encoded = context.pools[language, "test"]
-        pooled = encoded.pooled([example.id for example in examples])
-        if method.network == "frozen-head":
-            logits = head.logits(pooled)
-        else:
-            logits = prototype_logits(
-                labelled, classes, pooled, classes=len(task.labels), centre=standardiser.mean, **method.options
-            )
-        predicted = predictions_of(list(logits), examples, encoded, task)
+        predicted = predict(context.pools[language, "test"], examples)
         write_lines(
             folder / "predictions" / trial.name / f"{language}.jsonl", prediction_rows(examples, predicted, {}, task)
         )
@@ -247,8 +241,25 @@ def run_untrained(trial: Trial, folder: Path, context: Context, method: Method) 
         scores += score_by_language(examples, [prediction.value for prediction in predicted], task, **where)
     place = folder / "trials" / trial.name
     write_lines(place / "scores.jsonl", [asdict(one) for one in scores])
-    trained = head.weight.numel() + head.bias.numel() if method.network == "frozen-head" else 0
+    answers = [one.value for one in predict(context.pools[task.source_language, "dev"], materials.dev)]
+    write_development(place, materials.dev, answers, next(iter(task.kind.metrics.values())))
     note_finished(folder, trial, {"name": trial.name, "seconds": seconds, "trained": trained})
+
+
+def _fit_untrained(
+    trial: Trial, context: Context, method: Method
+) -> tuple[Callable[[torch.Tensor], torch.Tensor], int]:
+    """Return what makes logits ``[N, C]`` of pooled frozen states ``[N, H]``, and how many parameters it has."""
+    source, targets = learning_pools(_draw(context, trial), context)
+    standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
+    if method.network == "frozen-head":
+        head = logistic_head(source, targets, standardiser, context, context.recipe.train.shot_weight)
+        return head.logits, head.weight.numel() + head.bias.numel()
+    learnt = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
+    labelled = torch.cat([pool.encoded.pooled(list(known)) for pool, known in learnt])
+    classes = torch.tensor([int(str(target)) for _, known in learnt for target in known.values()])
+    of_classes = {"classes": len(context.materials.task.labels), "centre": standardiser.mean, **method.options}
+    return lambda pooled: prototype_logits(labelled, classes, pooled, **of_classes), 0
 
 
 # ---- What a method leaves --------------------------------------------------------------------------

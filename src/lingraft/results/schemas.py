@@ -413,6 +413,14 @@ class PredictionRow(Model):
         return self
 
 
+class DevelopmentRow(Model):
+    """A line of a trial's ``development.jsonl``: what the answer to a development example adds to the metric's sums."""
+
+    id: str | int
+    group: str | int
+    counts: Annotated[list[Number], Field(min_length=1, max_length=100_000)]
+
+
 MARK: TypeAdapter[Mark] = TypeAdapter(Mark)
 DATA: TypeAdapter[Data] = TypeAdapter(Data)
 PSEUDO: TypeAdapter[Pseudo] = TypeAdapter(Pseudo)
@@ -422,3 +430,4 @@ SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)
 STATES: TypeAdapter[States] = TypeAdapter(States)
 RETENTION: TypeAdapter[Retention] = TypeAdapter(Retention)
 PREDICTION: TypeAdapter[PredictionRow] = TypeAdapter(PredictionRow)
+DEVELOPMENT: TypeAdapter[DevelopmentRow] = TypeAdapter(DevelopmentRow)

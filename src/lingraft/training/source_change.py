@@ -7,11 +7,13 @@ the source something. That is measured in every trial, with an interval, and sai
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ..backbones.encoding import Encoded
+from ..core.files import write_lines
 from ..core.records import Example
 from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
@@ -63,3 +65,19 @@ def compare_answers(
         return found | {"low": None, "high": None}
     low, high = interval(drawn.metric(metric.of_sums, new[None]) - drawn.metric(metric.of_sums, old[None]))
     return found | {"low": low, "high": high}
+
+
+def write_development(folder: Path, examples: Sequence[Example], answers: Sequence[str], metric: Metric) -> None:
+    """Write ``development.jsonl``: what each answer to the development set adds to the sums of the metric.
+
+    Args:
+        folder: Of the trial.
+        examples: ``N``, with gold answers.
+        answers: To these.
+        metric: What scores them.
+    """
+    rows = [
+        {"id": one.id, "group": one.group, "counts": metric.counts(one.gold, answer)}
+        for one, answer in zip(examples, answers, strict=True)
+    ]
+    write_lines(folder / "development.jsonl", rows)

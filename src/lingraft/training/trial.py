@@ -42,7 +42,13 @@ from .legs import Leg, as_trained, extracted_of, legs_of, lora_of
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .pools import Context, TrialPools, draw_of, pools_of, with_translations
-from .source_change import answer_development_set, compare_answers, development_set, read_answers
+from .source_change import (
+    answer_development_set,
+    compare_answers,
+    development_set,
+    read_answers,
+    write_development,
+)
 from .state import TrainingState, load_training_state, next_leg, save_training_state
 
 
@@ -95,7 +101,7 @@ def run_trial(
     facts = {
         "name": trial.name,
         "seconds": seconds + learnt.seconds,
-        **_score_source(learnt, trial, context, reporter),
+        **_score_source(learnt, trial, place, context, reporter),
         "trained": learnt.trained,
         "head_strength": head.strength if head else None,
         "head_dev_score": head.dev_score if head else None,
@@ -106,12 +112,16 @@ def run_trial(
     (place / "training.safetensors").unlink(missing_ok=True)
 
 
-def _score_source(learnt: Learnt, trial: Trial, context: Context, reporter: Reporter) -> dict[str, Any]:
-    """Return the development score after training and its change from where training began; a clear fall is said."""
+def _score_source(learnt: Learnt, trial: Trial, place: Path, context: Context, reporter: Reporter) -> dict[str, Any]:
+    """Score the source language's development set: after training, and by how much it differs from where that began.
+
+    What each answer adds to the score is written down; a clear fall is said.
+    """
     task, answers = context.materials.task, answer_development_set(learnt.model, context)
     metric, scores = next(iter(task.kind.metrics.items()))
     before = answers if learnt.at_first is None else learnt.at_first
     change = compare_answers(before, answers, context.materials.dev, scores)
+    write_development(place, context.materials.dev, answers, scores)
     if is_fall(change):
         reporter.warn(f"{trial.name}: {describe_fall(display_name(task.source_language), metric, change)}")
     return {"dev_score": change["after"], "source_change": None if learnt.at_first is None else change}

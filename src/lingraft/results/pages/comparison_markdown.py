@@ -16,7 +16,8 @@ from shutil import copyfile
 from ...core.files import write_atomically
 from ...core.shots import Shots
 from ..comparison import Block, Comparison, Result, blocks, read_comparison
-from ..findings import metrics_of
+from ..findings import Estimate, metrics_of
+from ..source_comparison import source_scores
 from ..wording import (
     capital,
     count,
@@ -87,6 +88,7 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
             *_table(block, comparison),
             "",
             *_languages(block, comparison),
+            *_source(block, comparison),
         ]
     return "\n".join([*lines, "", *_notes(comparison)]) + "\n"
 
@@ -202,6 +204,32 @@ def _languages(block: Block, comparison: Comparison) -> list[str]:
         names,
         [[f"`{r.name}`", *(_number(r.languages[code]) for code in block.languages)] for r in block.results],
     )
+
+
+def _source(block: Block, comparison: Comparison) -> list[str]:
+    """Return what methods keep of the source language; nothing where older folders do not say."""
+    found = source_scores(comparison, block)
+    if not found:
+        return []
+    code = str(comparison.about["data"]["source_language"])
+    costly = [f"`{one.name}`" for one in found if one.difference and (one.difference.high or 0.0) < 0]
+    told = f" Clearly below `{comparison.reference}`: {listed(costly)}." if costly else ""
+    rows = [[f"`{one.name}`", _bounded(one.mean), _bounded(one.difference, "+")] for one in found]
+    return [
+        "",
+        f"{markdown_text(comparison.language(code))}, which the task is learnt in: development score, and the "
+        f"difference to `{comparison.reference}`, paired.{told}",
+        "",
+        *_markdown(["method", "development score", "difference"], rows),
+    ]
+
+
+def _bounded(estimate: Estimate | None, sign: str = "") -> str:
+    """Write a share in percent with its interval: ``64.7 [60.1, 69.0]``."""
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return ""
+    low, high = (f"{100 * bound:{sign}.1f}" for bound in (estimate.low, estimate.high))
+    return f"{100 * estimate.value:{sign}.1f} [{low}, {high}]"
 
 
 def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
