@@ -18,6 +18,7 @@ from ..data.lexicon import Lexicon, lexicon_of
 from ..data.parallel_inputs import read_entries, read_unlabelled
 from ..model.checkpoint import adaptation_path
 from ..pseudo import Sources, say_nothing
+from ..pseudo.aligned_lexicon import aligned_lexicon
 from ..pseudo.filters import Filter, filters
 from ..pseudo.from_files import generators_of_files
 from ..pseudo.generators import Generator, generators
@@ -93,12 +94,13 @@ def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
         return materials
     chain = [(name, one) for name, one in build_chain(recipe) if not one.costly]
     built, maker = build_generators(recipe), _Maker(materials, recipe, chain)
-    cheap = [generator for generator in built if not generator.costly]
+    by_model = [one.costly or ("lexicon" in one.needs and not maker.lexicons) for one in built]
+    cheap = [generator for generator, waits in zip(built, by_model, strict=True) if not waits]
     found = {lot: maker.make(lot, draw, cheap, say_nothing) for lot, draw in lots_of(materials, recipe, built)}
     waits = [
         f"pseudo-data by {block.name} are made in the run, and not counted here"
-        for block, generator in zip(recipe.pseudo.generators, built, strict=False)
-        if generator.costly
+        for block, is_later in zip(recipe.pseudo.generators, by_model, strict=False)
+        if is_later
     ]
     waits += [
         f"pseudo-data are filtered by {name} in the run, and not here"
@@ -179,7 +181,12 @@ class _Maker:
         return hashlib.sha256(to_json(content).encode()).hexdigest()
 
     def make(self, lot: Lot, draw: Draw, built: Sequence[Generator], say: Callable[[str], None]) -> Made:
-        """Make a lot."""
+        """Make a lot; without a lexicon of people, those who need one get that of the aligned words of the pairs."""
+        asked, lexicon = self.of_model(self.materials, draw), self.lexicons.get(lot.language)
+        if lexicon is None and "align" in asked and any("lexicon" in generator.needs for generator in built):
+            lexicon = aligned_lexicon(draw.pairs[lot.language], asked["align"], self.evaluation)
+            size = counted(len(lexicon), "entry", "entries")
+            say(f"{lot.language}: the aligned words of the pairs give a lexicon of {size}")
         sources = Sources(
             task=self.materials.task,
             language=lot.language,
@@ -188,9 +195,9 @@ class _Maker:
             pairs=draw.pairs[lot.language],
             shots=draw.shots[lot.language] if lot.k else (),  # otherwise all numbers of shots share what is made
             texts=self.texts[lot.language],
-            lexicon=self.lexicons.get(lot.language),
+            lexicon=lexicon,
             say=say,
-            **self.of_model(self.materials, draw),
+            **asked,
         )
         where = "/".join(str(part) for part in lot if part is not None)
         return make(built, self.chain, sources, self.evaluation, where)

@@ -18,9 +18,12 @@ ALWAYS: Need = (lambda recipe: True, "")
 NEEDS: dict[str, Need] = {
     "predict": ALWAYS,
     "align": ALWAYS,
-    "lexicon": (lexicon_pattern, "a lexicon; name its files in pseudo.lexicon (or parallel.lexicon)"),
+    "lexicon": (
+        lambda recipe: lexicon_pattern(recipe) or has_pairs(recipe),
+        "a lexicon; name its files in pseudo.lexicon (or parallel.lexicon), or translations that give one in parallel",
+    ),
     "pairs": (
-        lambda recipe: recipe.parallel and (recipe.parallel.files or recipe.parallel.from_),
+        lambda recipe: has_pairs(recipe),
         "translations; name them in parallel.files, or say parallel.from: task",
     ),
     "shots": (lambda recipe: any(k != 0 for k in recipe.shots.ks), "labelled examples of the language; set shots.k"),
@@ -36,6 +39,11 @@ NEEDS: dict[str, Need] = {
 """Fields of :class:`lingraft.pseudo.Sources` that not every recipe fills: whether this one does, and how to."""
 
 NEVER: Need = (lambda recipe: False, "{what}, which a run does not give")
+
+
+def has_pairs(recipe: Recipe) -> bool:
+    """Return whether there are translations."""
+    return recipe.parallel is not None and bool(recipe.parallel.files or recipe.parallel.from_)
 
 
 def refuse_generators(recipe: Recipe, task: Task) -> None:

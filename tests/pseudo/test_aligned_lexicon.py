@@ -1,0 +1,37 @@
+"""A lexicon from the alignments of translated sentences."""
+
+from lingraft.core.records import PairExample
+from lingraft.pseudo.aligned_lexicon import aligned_lexicon
+from pseudo.sources import SOURCE, TARGET
+
+
+def pairs(*texts, origin="gold"):
+    """Translations."""
+    return [
+        (PairExample(str(i), str(i), SOURCE, text_a=source), PairExample(str(i), str(i), TARGET, origin, text_a=target))
+        for i, (source, target) in enumerate(texts)
+    ]
+
+
+def in_order(texts):
+    """The first word with the first, and so on."""
+    return [[(i, i) for i in range(min(len(a.split()), len(b.split())))] for a, b in texts]
+
+
+TEXTS = [("Water flows.", "Omi ń-sàn."), ("Clean water", "Mímọ́ omi!"), ("water is", "omi ni"), ("the water", "ọwọ́ odò"),
+         ("clean the", "mímọ́ náà"), ("once only", "ẹ̀ẹ̀kan péré")]  # fmt: skip
+
+
+def test_words_that_are_mostly_aligned_with_one_are_entries():
+    """Water three times of four, clean twice; all else once, or with others."""
+    found = aligned_lexicon(pairs(*TEXTS), in_order)
+    assert found.entries == {("water",): ("omi",), ("clean",): ("mímọ́",)}
+    assert found.longest == 1
+
+
+def test_copies_and_evaluation_texts_give_no_entries():
+    """A copy is no translation; a word that is a test text stays unknown."""
+    assert len(aligned_lexicon(pairs(*TEXTS, origin="code-switching"), in_order)) == 0
+    test = [PairExample("t", "t", TARGET, text_a="Omi", label="nature")]
+    assert aligned_lexicon(pairs(*TEXTS), in_order, test).entries == {("clean",): ("mímọ́",)}
+    assert len(aligned_lexicon([], in_order)) == 0
