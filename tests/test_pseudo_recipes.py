@@ -46,6 +46,16 @@ def test_a_recipe_is_short_and_has_a_section(name):
     assert f"[recipe](../examples/pseudo/{name}.yaml)" in PAGE
 
 
+@pytest.mark.shared
+def test_sentences_are_translated_word_by_word(tmp_path):
+    """Each of the 701 that passes the filters."""
+    rows, (lot,) = made("word_translation", tmp_path)
+    assert len(rows) == lot["made"]["word-translation"]
+    assert len(rows) == 701 - sum(step["taken"] for step in lot["funnel"])
+    assert 690 < len(rows) < 701
+    assert {(row["weight"], row["language"]) for row in rows} == {(0.5, "grn-Latn")}
+
+
 def test_templates_are_filled_and_learnt_from(tiny_checkpoint, tmp_path):
     """In a whole run."""
     small = [*SMALL, f"backbone.checkpoint={tiny_checkpoint}", f"output_dir={tmp_path / 'run'}"]

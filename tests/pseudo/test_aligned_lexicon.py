@@ -18,12 +18,20 @@ def in_order(texts):
     return [[(i, i) for i in range(min(len(a.split()), len(b.split())))] for a, b in texts]
 
 
-TEXTS = [("Water flows.", "Omi ń-sàn."), ("Clean water", "Mímọ́ omi!"), ("water is", "omi ni"), ("the water", "ọwọ́ odò"),
-         ("clean the", "mímọ́ náà"), ("once only", "ẹ̀ẹ̀kan péré")]  # fmt: skip
+TEXTS = [
+    ("Water flows.", "Omi ń-sàn."),
+    ("Clean water", "Mímọ́ omi!"),
+    ("water is", "omi ni"),
+    ("the water", "ọwọ́ odò"),
+    ("clean the", "mímọ́ náà"),
+    ("clean as", "mímọ́ bí"),
+    *((f"flows {where}", f"omi {how}") for where, how in (("by", "kọjá"), ("on", "lọ"), ("fast", "yára"))),
+    ("once only", "ẹ̀ẹ̀kan péré"),
+]
 
 
 def test_words_that_are_mostly_aligned_with_one_are_entries():
-    """Water three times of four, clean twice; all else once, or with others."""
+    """Water and clean three times. Flows, too, with omi, which is aligned with water as often, and first."""
     found = aligned_lexicon(pairs(*TEXTS), in_order)
     assert found.entries == {("water",): ("omi",), ("clean",): ("mímọ́",)}
     assert found.longest == 1

@@ -253,6 +253,22 @@ def test_raw_text_is_read_without_what_is_evaluated_on(world, tiny_checkpoint, t
     assert made == ["gera hano", "quna tolu"]
 
 
+def test_without_a_lexicon_the_pairs_give_one(world, tiny_checkpoint, tmp_path):
+    """By the aligned words of the model, so a check says that it does not count; without pairs there is none."""
+    wanted = world_recipe(
+        world,
+        [*SMALL, f"output_dir={tmp_path / 'run'}", "preset=instant"],
+        backbone={"checkpoint": str(tiny_checkpoint), "max_length": 32},
+        pseudo={"generators": [WORD_TRANSLATION]},
+        parallel={"from": "task", "pairs": 12},
+    )
+    assert "pseudo-data by word-translation are made in the run, and not counted here" in gather_checked(wanted).notes
+    (lot,) = read_object(run(wanted) / "pseudo.json")["lots"]
+    assert (
+        sum(lot["made"].values()) + sum(lot["dropped"].values()) + sum(step["taken"] for step in lot["funnel"]) == 12
+    )  # labelled source examples
+
+
 def read_csv(path):
     """The sentences of a table."""
     for line in path.read_text(encoding="utf-8").splitlines()[1:]:

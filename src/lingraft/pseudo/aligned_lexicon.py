@@ -1,7 +1,11 @@
 """A bilingual lexicon from translated sentences: words that are aligned with each other again and again.
 
-Where nobody has a word list, the pairs themselves give one. A word is an entry if it was aligned often enough and
-mostly with one word; what is aligned once, or with many, is as likely an accident of word order.
+Where nobody has a word list, the pairs themselves give one. Two words are an entry if each is what the other is aligned
+with most, and often enough; what is aligned once, or with many, is as likely an accident of word order.
+
+How right that is depends on what the aligning model knows of the language. Of 351 pairs of SIB-200 and the frozen
+multilingual-e5-small, of the entries that GATITOS has, too, it has the same translation for 68 % in Minangkabau
+(58 of 85), 30 % in Balinese (24 of 79) and 35 % in Guarani (13 of 37); other forms of the same word count as wrong.
 """
 
 from __future__ import annotations
@@ -16,10 +20,10 @@ from ..data.text import normalise
 from ..tasks.material import Pair
 from . import Align
 
-LEAST_COUNT = 2
-"""How often two words must be aligned."""
+LEAST_COUNT = 3
+"""How often two words must be aligned. With 2 it was 64 %, 28 % and 19 %, of twice as many entries."""
 
-LEAST_SHARE = 0.5
+LEAST_SHARE = 0.3
 """Of all alignments of a word, those with its translation."""
 
 
@@ -35,22 +39,25 @@ def aligned_lexicon(pairs: Sequence[Pair], align: Align, evaluation: Sequence[Ex
     if not own:
         return lexicon_of()
     texts = [(source.texts[0], target.texts[0]) for source, target in own]
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    forward: dict[str, Counter[str]] = defaultdict(Counter)
+    backward: dict[str, Counter[str]] = defaultdict(Counter)
     for (source, target), links in zip(texts, align(texts), strict=True):
         words, translations = source.split(), target.split()
         for one, other in links:
             if (word := _bare(words[one])) and (translation := _bare(translations[other])):
-                counts[word][translation] += 1
+                forward[word][translation] += 1
+                backward[translation][word] += 1
     languages = own[0][0].language, own[0][1].language
-    entries = [ParallelPair(word, translation, *languages) for word, translation in _trusted(counts)]
+    entries = [ParallelPair(word, translation, *languages) for word, translation in _trusted(forward, backward)]
     return lexicon_of(remove_overlapping_pairs(entries, evaluation)[0])
 
 
-def _trusted(counts: dict[str, Counter[str]]) -> Iterator[tuple[str, str]]:
-    """Yield the words that are mostly aligned with one, and often enough."""
-    for word, translations in counts.items():
+def _trusted(forward: dict[str, Counter[str]], backward: dict[str, Counter[str]]) -> Iterator[tuple[str, str]]:
+    """Yield words and translations that are aligned with each other most, and often enough."""
+    for word, translations in forward.items():
         translation, count = translations.most_common(1)[0]
-        if count >= LEAST_COUNT and count >= LEAST_SHARE * translations.total():
+        mutual = backward[translation].most_common(1)[0][0] == word
+        if mutual and count >= LEAST_COUNT and count >= LEAST_SHARE * translations.total():
             yield word, translation
 
 
