@@ -100,6 +100,20 @@ def test_translations_of_a_fold_are_not_learnt_from(tmp_path):
         assert groups.isdisjoint(e.group for e in learnt)
 
 
+def test_labels_of_a_fold_do_not_come_back_by_its_translations(tmp_path):
+    """What the source side of a pair is known to be is forgotten with the target side."""
+    task = gather(world_recipe(write_world(tmp_path))).task
+    shots = tuple(PairExample(f"t{i}", f"{i}", TARGET, text_a=f"ta {i}", label="bird") for i in range(2))
+    pairs = tuple(
+        (PairExample(f"s{i}", f"{i}", SOURCE, text_a=f"sa {i}"), replace(shot, label=None))
+        for i, shot in enumerate(shots)
+    )
+    draw = Draw("all", 0, (), {TARGET: shots}, {TARGET: pairs})
+    assert [one.id for one in draw.labelled_sides(draw.pairs)] == ["s0", "s1"]
+    left = without_fold(draw, {TARGET: shots[:1]}, task)
+    assert [one.id for one in left.labelled_sides(left.pairs)] == ["s1"]
+
+
 def test_pairs_with_a_text_of_a_fold_are_not_learnt_from(tmp_path):
     """They have no labels, but they would no longer be new."""
     rows = [(translated(text), topic) for text, topic in labelled_texts(40, seed=5)]

@@ -172,6 +172,33 @@ def test_what_is_fitted_depends_on_the_translations(runs, name, overrides, chang
     assert found == ([has] if has else [])
 
 
+def test_a_shot_that_has_a_translation_is_learnt_from_in_the_source_language(runs):
+    """With its label; its mapped state has no part in the head, which the source language's states alone give."""
+    run = runs("instant", *NOTHING_TRAINED, **FROM_TASK)
+    context, (draw,) = context_of(run), run.materials.draws
+    pools = pools_of(Trial(1, 0, 1), context)
+    side = {target.id: source.id for source, target in draw.pairs[TARGET]}
+    index = run.materials.task.labels.index
+    added = {side[shot.id]: index(shot.label) for shot in draw.shots[TARGET]}
+    assert len(added) == len(draw.shots[TARGET]) > 0
+    assert pools.source.targets == {e.id: index(e.label) for e in draw.labelled} | added
+
+    without = replace(pools, targets=tuple(replace(pool, labelled=frozenset()) for pool in pools.targets))
+    model = GraftedModel(run.backbone.stack, adaptation_of(run)[1])
+    found, alone = (
+        fit_last_layer(partial(read_cached, model), model.adaptation.head, some, context) for some in (pools, without)
+    )
+    assert torch.equal(found.weight, alone.weight)
+
+
+def test_pairs_that_are_not_learnt_from_give_no_labels(runs):
+    """Their number is bounded by ``train.max_pairs``."""
+    run = runs("both", **FROM_TASK)
+    recipe = run.recipe.model_copy(update={"train": run.recipe.train.model_copy(update={"max_pairs": 0})})
+    pools = pools_of(Trial(1, 0, 1), context_of(run, recipe=recipe))
+    assert list(pools.source.targets) == [example.id for example in run.materials.draws[0].labelled]
+
+
 def test_each_text_is_read_once_however_often_it_is_asked_for():
     """In each language of each set; what comes back is in the order that was asked."""
     asked = []

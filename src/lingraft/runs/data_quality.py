@@ -81,7 +81,7 @@ def _warn_of_near_duplicates(materials: Materials) -> list[str]:
     labelled = {
         example.id: example
         for draw in materials.draws
-        for examples in (draw.labelled, *draw.shots.values())
+        for examples in (draw.labelled, draw.labelled_sides(draw.pairs), *draw.shots.values())
         for example in examples
     }
     known = ["\n".join(example.identity) for example in labelled.values()]

@@ -29,7 +29,7 @@ from ..training.ensembling import texts_of
 from ..training.frozen_head import head_settings, is_trained
 from ..training.head_fits import is_last_layer_retrained
 from ..training.legs import Leg, legs_of, lora_of
-from ..training.pools import Learnt, learnt_languages, only_mapped
+from ..training.pools import Learnt, labelled_in_source, learnt_languages, only_mapped
 from .folder import trials_of
 from .needs import Needs, estimate_needs
 from .retention import first_row_tokens, sentences_by_themselves, sentences_of_both
@@ -246,7 +246,7 @@ class Workload:
 
     def _source_texts(self, draw: Draw) -> Texts:
         key = self.materials.task.source_language, "learn"
-        ids = tuple(example.id for example in draw.labelled)
+        ids = tuple(example.id for example in labelled_in_source(draw, self.recipe.train.max_pairs))
         return Texts(ids, frozenset(ids), self._longest[key], self._tokens[key])
 
     def _target_texts(self, learnt: Learnt) -> Texts:
@@ -344,7 +344,7 @@ class Workload:
         """Count tokens that heads, maps and n-grams are fitted to, each text once; and the texts of each language."""
         retrained = is_last_layer_retrained(self.materials.task.kind, self.recipe.train)
         fitted, tokens = dict[str, int](), 0
-        of_source = {example.id for example in draw.labelled} if retrained else set[str]()
+        of_source = set(self._source_texts(draw).ids) if retrained else set[str]()
         for one in learnt:
             of_language = set(one.labelled) if retrained else set[str]()
             if texts := texts_of(draw, one.language, self.materials, self.recipe):

@@ -42,12 +42,27 @@ class Draw:
     def texts(self, language: str, source: str) -> list[Example]:
         """Return everything of one language that this draw learns from, what is labelled last."""
         if language == source:
-            return [*(pair[0] for pairs in self.pairs.values() for pair in pairs), *self.labelled]
+            sides = (pair[0] for pairs in self.pairs.values() for pair in pairs)
+            return [*sides, *self.labelled, *self.labelled_sides(self.pairs)]
         made = (
             *(copy.example for one in self.copies.get(language, ()) for copy in one),
             *self.pseudo.get(language, ()),
         )
         return [*(pair[1] for pair in self.pairs[language]), *made, *self.shots[language]]
+
+    def labelled_sides(self, pairs: Mapping[str, Sequence[Pair]]) -> tuple[PairExample, ...]:
+        """Return the source sides of labelled translations, with their labels: a sentence and its translation agree.
+
+        Args:
+            pairs: Those that are learnt from, by target language.
+        """
+        found, own = dict[str, PairExample](), {example.id for example in self.labelled}
+        for language, shots in self.shots.items():
+            label = {shot.id: shot.label for shot in shots if isinstance(shot, PairExample)}
+            for source, target in pairs.get(language, ()):
+                if target.id in label and source.id not in own:
+                    found.setdefault(source.id, replace(source, label=label[target.id]))
+        return tuple(found.values())
 
 
 @dataclass(frozen=True)

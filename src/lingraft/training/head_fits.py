@@ -32,7 +32,7 @@ from .frozen_head import (
     keep_labelled,
     train_frozen_head,
 )
-from .pools import Context, TrialPools
+from .pools import Context, TrialPools, pairs_to_learn
 
 SHOT_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """How much a mapped shot may count in the head, where a source example counts 1."""
@@ -155,8 +155,9 @@ def has_shots(pools: TrialPools) -> bool:
 def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Context) -> LinearHead:
     """Fit a head to states of all labels of the draw; those of a target language are mapped, where it has a map.
 
-    How much a mapped shot counts is chosen by cross-validation on the shots themselves; what nobody labelled has its
-    own weight.
+    A shot whose translation is learnt from is left to that, which has its label: a mapped state is less than the state
+    itself. How much another mapped shot counts is chosen by cross-validation on these shots; what nobody labelled has
+    its own weight.
 
     Args:
         read: Reads texts with the network as it is: frozen, or adapted.
@@ -165,22 +166,9 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
         context: What all trials share.
     """
     materials, train = context.materials, context.recipe.train
-    language, source = materials.task.source_language, pools.source
+    language = materials.task.source_language
     dev = read(context.pools[language, "dev"], [example.id for example in materials.dev], language)
-    shots, own = list[Labelled](), list[Labelled]()
-    if source.labelled:
-        states = read(source.encoded, list(source.targets), language)
-        own.append(Labelled(states, _classes([(source, source.targets)])))
-    for pool in pools.targets:
-        if pool.labelled:
-            labelled = Labelled(
-                states_of_labelled(read, head, pool, pools.draw, context),
-                _classes([(pool, pool.targets)]),
-                [pool.weights.get(i, 1.0) for i in pool.targets],
-            )
-            made = [i in pool.weights for i in pool.targets]
-            own.append(select(labelled, [row for row, is_made in enumerate(made) if is_made]))
-            shots.append(select(labelled, [row for row, is_made in enumerate(made) if not is_made]))
+    known, shots, groups = _states_with_labels(read, head, pools, context)
     fit = partial(
         fit_head,
         dev=Labelled(dev, _dev_targets(materials)),
@@ -190,16 +178,44 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
         strengths=STRENGTHS if train.last_layer_strength is None else (train.last_layer_strength,),
         calibrated=True,
     )
-    known, count = join(own), sum(len(one.targets) for one in shots)
     alone = fit(known)
-    if not count:
+    if not shots.targets:
         return alone
     fit, weight = partial(fit, strengths=(alone.strength,)), train.shot_weight
     if context.recipe.map:
-        group = {example.id: example.group for examples in pools.draw.shots.values() for example in examples}
-        groups = [group[shot] for pool in pools.targets for shot in pool.targets if shot not in pool.weights]
-        weight = choose_shot_weight(fit, known, join(shots), groups)
-    return fit(join([known, _weighed(join(shots), weight)]))
+        weight = choose_shot_weight(fit, known, shots, groups)
+    return fit(join([known, _weighed(shots, weight)]))
+
+
+def _states_with_labels(
+    read: Read, head: nn.Module, pools: TrialPools, context: Context
+) -> tuple[Labelled, Labelled, list[str]]:
+    """Return what has a weight of its own, and the shots that nothing stands for, with the groups of these."""
+    source, of_shot = pools.source, {e.id: e.group for shots in pools.draw.shots.values() for e in shots}
+    own, shots, groups = list[Labelled](), list[Labelled](), list[str]()
+    if source.labelled:
+        states = read(source.encoded, list(source.targets), source.language)
+        own.append(Labelled(states, _classes([(source, source.targets)])))
+    for pool in pools.targets:
+        if not pool.labelled:
+            continue
+        states, ids = states_of_labelled(read, head, pool, pools.draw, context), list(pool.targets)
+        labelled = Labelled(states, _classes([(pool, pool.targets)]), [pool.weights.get(i, 1.0) for i in ids])
+        stood_for = _shots_with_translations(pool, pools, context)
+        chosen = [row for row, i in enumerate(ids) if i not in pool.weights and i not in stood_for]
+        own.append(select(labelled, [row for row, i in enumerate(ids) if i in pool.weights]))
+        shots.append(select(labelled, chosen))
+        groups += [of_shot[ids[row]] for row in chosen]
+    known = join(own)
+    return known, join([select(known, ()), *shots]), groups
+
+
+def _shots_with_translations(pool: Pool, pools: TrialPools, context: Context) -> set[str]:
+    """Return the shots that would be mapped, though the state that they would be mapped to is learnt from itself."""
+    if context.recipe.map is None:
+        return set()
+    pairs = pairs_to_learn(pools.draw, pool.language, context.recipe.train.max_pairs)
+    return {target.id for source, target in pairs if source.id in pools.source.labelled}
 
 
 def choose_shot_weight(

@@ -103,7 +103,7 @@ def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
     """Gather what each language learns from in a draw; the teacher is the frozen source side of a pair."""
     task, pools = context.materials.task, context.pools
     english = pools[task.source_language, "learn"]
-    labelled = [example.id for example in draw.labelled]
+    labelled = [example.id for example in labelled_in_source(draw, context.recipe.train.max_pairs)]
     pseudo = context.recipe.pseudo
     source = Pool(
         language=task.source_language,
@@ -131,6 +131,12 @@ def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
             )
         )
     return source, targets
+
+
+def labelled_in_source(draw: Draw, max_pairs: int | None) -> tuple[Example, ...]:
+    """Return what the source language has labels of: its labelled examples, and the translations of shots."""
+    pairs = {language: pairs_to_learn(draw, language, max_pairs) for language in draw.pairs}
+    return (*draw.labelled, *draw.labelled_sides(pairs))
 
 
 @dataclass(frozen=True)
