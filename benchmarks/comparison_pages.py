@@ -37,6 +37,7 @@ KNOWLEDGE_TRANSFER = {
 CLOSED_FORM = {
     "sib200": "Topics (SIB-200), eight languages that nothing was chosen on",
     "choices": "What a map is made of, and how many pairs (six development languages)",
+    "shots": "What labels in the target language add (six development languages)",
 }
 SECTIONS = {"knowledge_transfer": KNOWLEDGE_TRANSFER, "closed_form": CLOSED_FORM}
 TITLES = {

@@ -105,6 +105,7 @@ CASES = {
     "no pair is learnt from": ([*PARTS, "train.max_pairs=0", "shots.k=1", "alignment=[]"], parallel),
     "one language after the other": ([*PARTS, "train.order=sequential", "shots.k=[0,2]"], parallel),
     "n-grams": (PARTS, lambda world: FROM_TASK),
+    "members": ([*PARTS, "train.ensemble=2"], parallel),
     "layers that learn": (["prompt=null", "adapter=null", "freezing.name=top_layers", "freezing.layers=1"], parallel),
     "LoRA in all layers at the end": ([*PARTS, "freezing.name=frozen_then_lora", "freezing.rank=3"], parallel),
     "questions": ([*PARTS, "shots.k=[0,2]"], lambda world: questions(world) | parallel(world)),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft.backbones.digests import weights_digest
@@ -28,7 +29,7 @@ from lingraft.training.evaluation import validation
 from lingraft.training.frozen_head import from_logistic_head
 from lingraft.training.head_fits import logistic_head
 from lingraft.training.pools import Context, align_words_of_pairs, learning_pools, pools_of, with_translations
-from lingraft.training.state import load_training_state, save_training_state
+from lingraft.training.state import TrainingState, load_training_state, save_training_state
 from lingraft.training.trial import NetworkFactory, build_alignment_terms, describe_epochs, graft, run_trial
 
 CPU = torch.device("cpu")
@@ -96,7 +97,10 @@ def test_pools_hold_labels_pairs_and_shots(context):
 
 @pytest.mark.parametrize("parallel", [None, {"from": "task"}], ids=["files", "task"])
 def test_pairs_that_are_not_passed_are_kept_apart_all_the_same(context, parallel):
-    """`max_pairs` learns from the same labelled texts and shots; more pairs are those of fewer and some others."""
+    """`max_pairs` learns from the same labelled texts and shots; more pairs are those of fewer and some others.
+
+    Translations of shots have their labels where the pair is learnt from.
+    """
     changes = {"parallel": parallel} if parallel else {}
     found = {}
     for count in ("null", "0", "2", "4", "99"):
@@ -104,7 +108,11 @@ def test_pairs_that_are_not_passed_are_kept_apart_all_the_same(context, parallel
         found[count] = learning_pools(made.materials.draws[0], made)
     whole, (all_pairs,) = found["null"]
     for count, (source, (target,)) in found.items():
-        assert (source.ids, source.targets, target.targets) == (whole.ids, whole.targets, all_pairs.targets)
+        own = [example.id for example in made.materials.draws[0].labelled]
+        sides = {one.id: other.id for other, one in made.materials.draws[0].pairs[TARGET]}
+        assert list(source.ids[: len(own)]) == own
+        assert {*source.ids[len(own) :]} == {sides[shot] for shot in target.targets if shot in target.teacher}
+        assert (whole.targets | source.targets, target.targets) == (whole.targets, all_pairs.targets)
         assert len(target.teacher) == min(len(all_pairs.teacher), 99 if count == "null" else int(count))
         assert Counter(target.ids) == Counter(target.teacher.keys() | target.targets.keys())
         assert all(torch.equal(vector, all_pairs.teacher[name]) for name, vector in target.teacher.items())
@@ -326,6 +334,46 @@ def test_a_damaged_state_is_told_and_the_trial_starts_anew(context, tmp_path):
     telling.say = said.append
     run_trial(TRIAL, tmp_path / "stopped", made, telling)
     assert any("is damaged" in sentence and "starts anew" in sentence for sentence in said)
+    ends = [tmp_path / name / "trials" / TRIAL.name / "adaptation.safetensors" for name in ("whole", "stopped")]
+    assert ends[0].read_bytes() == ends[1].read_bytes()
+
+
+# ---- Members ---------------------------------------------------------------------------------------
+
+ALONE = ["map=null", "train.ngram_classifier=false", "train.last_layer_strength=null"]
+
+
+def parts(folder):
+    """What a trial saved."""
+    return load_file(folder / "trials" / TRIAL.name / "adaptation.safetensors")
+
+
+def test_what_is_saved_is_the_mean_of_the_members(context, tmp_path):
+    """The first of two is what one alone gives; the second's share shows where the first's is said to be zero."""
+    trained(context(*ALONE), tmp_path / "one")
+    facts, rows = trained(context(*ALONE, "train.ensemble=2"), tmp_path / "two")
+    zero = {name: torch.zeros_like(tensor) for name, tensor in parts(tmp_path / "one").items()}
+    state = tmp_path / "second" / "trials" / TRIAL.name / "training.safetensors"
+    save_training_state(state, TrainingState(member=1, members=zero))
+    trained(context(*ALONE, "train.ensemble=2"), tmp_path / "second")
+
+    one, two, half = (parts(tmp_path / name) for name in ("one", "two", "second"))
+    assert one.keys() == two.keys()
+    for name, tensor in two.items():
+        torch.testing.assert_close(tensor, one[name] / 2 + half[name], atol=1e-6, rtol=1e-5)
+    assert any(not torch.allclose(one[name], 2 * half[name], atol=1e-4) for name in one)
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert facts["trained"] == sum(tensor.numel() for tensor in one.values())
+
+
+@pytest.mark.parametrize("stop_at", [3, 5, 7])
+def test_a_stopped_member_continues_as_if_it_had_not(context, tmp_path, stop_at):
+    """In the first, and in the second, whose order is another."""
+    made = context("train.ensemble=2")
+    run_trial(TRIAL, tmp_path / "whole", made, Reporter(quiet=True))
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(TRIAL, tmp_path / "stopped", made, Ticking(stop_at=stop_at), save_every=-1.0)
+    run_trial(TRIAL, tmp_path / "stopped", made, Reporter(quiet=True))
     ends = [tmp_path / name / "trials" / TRIAL.name / "adaptation.safetensors" for name in ("whole", "stopped")]
     assert ends[0].read_bytes() == ends[1].read_bytes()
 

@@ -36,9 +36,16 @@ GROWS = ("seeds", "seeds.", "shots.k", "shots.k.", "shots.draws")
 
 OF_BACKBONE = ("backbone", "tokenizer", "precision")
 
-LATER = ("shots.folds", "parallel.augmentation.inflections", "pseudo", "consistency", "pseudo.languages")
-"""Settings that there were not from the first; where none is given, or they are off, they are left out, for older
-trials know none."""
+OFF = (None, False)
+
+LATER = {
+    **dict.fromkeys(
+        ("shots.folds", "parallel.augmentation.inflections", "pseudo", "consistency", "pseudo.languages"), OFF
+    ),
+    "train.ensemble": (1,),
+}
+"""Settings that there were not from the first, with the values that change nothing; with these they are left out, for
+older trials know none."""
 
 Identity = Mapping[str, str]
 """What decides a trial's numbers, by what people call it, to its digest."""
@@ -49,7 +56,7 @@ def deciding_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in flatten(values).items()
-        if not _is_among(key, (*FREE, *GROWS)) and not (value in (None, False) and key in LATER)
+        if not _is_among(key, (*FREE, *GROWS)) and value not in LATER.get(key, ())
     }
 
 
@@ -169,6 +176,8 @@ def note_identity(folder: Path, trial: Trial, identity: Identity) -> None:
 
 def _of_draw(draw: Draw) -> dict[str, str]:
     found = {"labelled examples": _of_examples(draw.labelled)}
+    if sides := draw.labelled_sides(draw.pairs):
+        found["labels of translations"] = _of_examples(sides)
     for language, shots in draw.shots.items():
         found[f"shots of {language}"] = _of_examples(shots)
     for language, pairs in draw.pairs.items():

@@ -82,12 +82,13 @@ def estimate_needs(
     batches = 2 if recipe.consistency is None else 3
     step = KEPT * stack.width * depth * sum(_largest_batches(lengths, recipe.train.batch_size)[:batches])
     weights = 4 * sum(parameter.numel() for parameter in stack.layers.parameters())
+    members = 4 * trained if recipe.train.ensemble > 1 else 0  # where they begin, and their mean
     tested = sum(len(rows) for (_, purpose), rows in features.items() if purpose == "test")
     return Needs(
         host=PROCESS + 2 * states,
-        device=weights + LEARNT * trained + step,
+        device=weights + LEARNT * trained + 2 * members + step,
         states=states,
-        folder=trials * (4 * trained + PREDICTED * tested) + LEARNT * trained,
+        folder=trials * (4 * trained + PREDICTED * tested) + LEARNT * trained + members,
     )
 
 

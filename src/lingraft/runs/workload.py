@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 
 import torch
 
@@ -228,7 +229,7 @@ class Workload:
         steps, tokens, whole_depth_tokens, by_teacher = self._count_training(trial, source, targets, self._copies(draw))
         head_steps, head_tokens = self._count_frozen_head(trial, source, targets)
         fits, fitted = self._count_fits(draw, learnt)
-        epochs = sum(count_epochs(targets, leg.settings) for leg in legs_of(self.recipe))
+        epochs = train.ensemble * sum(count_epochs(targets, leg.settings) for leg in legs_of(self.recipe))
         languages = tuple(one.language for one in learnt)
         mined = tuple(code for code in self.materials.unlabelled if code not in languages)
         return TrialWork(
@@ -276,9 +277,9 @@ class Workload:
             on_pairs, on_source = terms.pair_passes, terms.source_passes if train.source_regularisation else 0
             standardising = source.count(source.ids) if terms.needs_inner_layers else 0
         steps = tokens = whole = read = 0
-        for leg in legs_of(self.recipe):
+        for member, leg in product(range(train.ensemble), legs_of(self.recipe)):
             read += standardising
-            counted = self._count_leg(leg, trial, source, targets, copies)
+            counted = self._count_leg(leg, leg.seed(trial.seed, member), source, targets, copies)
             steps += counted.steps
             tokens += counted.source + counted.targets
             whole += counted.source + counted.targets if leg.lora is not None else 0
@@ -286,13 +287,12 @@ class Workload:
         return steps, tokens, whole, read
 
     def _count_leg(
-        self, leg: Leg, trial: Trial, source: Texts, targets: Sequence[Texts], copies: Sequence[Texts]
+        self, leg: Leg, seed: int, source: Texts, targets: Sequence[Texts], copies: Sequence[Texts]
     ) -> LegWork:
         """Count the steps of a leg, and the tokens in their batches."""
         steps = in_source = in_targets = translations = 0
         chosen, scale = self._some_epochs(count_epochs(targets, leg.settings))
         for epoch in chosen:
-            seed = leg.seed(trial.seed)
             for composition in compose_epoch(source, targets, leg.settings, seed=seed, epoch=epoch, copies=copies):
                 steps += 1
                 for texts, ids in composition:

@@ -26,9 +26,10 @@ class Leg:
     settings: TrainSettings
     lora: Block | None = None
 
-    def seed(self, seed: int) -> int:
-        """Return the leg's own seed of a trial's: the first has the trial's, and no leg repeats another's order."""
-        return seed if self.number == 0 else int(np.random.SeedSequence([seed, self.number]).generate_state(1)[0])
+    def seed(self, seed: int, member: int = 0) -> int:
+        """Return the leg's own seed of a trial's, in a member: the first has the trial's, and no two have one order."""
+        numbers = [self.number, member] if member else [self.number] if self.number else []
+        return int(np.random.SeedSequence([seed, *numbers]).generate_state(1)[0]) if numbers else seed
 
 
 def legs_of(recipe: Recipe) -> tuple[Leg, ...]:

@@ -23,16 +23,20 @@ from ..model.tensor_files import write_tensors
 class TrainingState:
     """Where training stands: all that a resumed run needs, tensors and plain data."""
 
+    member: int = 0
+    """Which of the members of the training, see :mod:`lingraft.training.members`."""
     leg: int = 0
     """Which of the legs of the training, see :mod:`lingraft.training.legs`."""
     steps_before: int = 0
-    """Of the legs that are done."""
+    """Of the members and legs that are done."""
     step: int = 0
     """Of the leg."""
     parameters: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     averaged: dict[str, Tensor] = field(default_factory=dict)
     teacher: dict[str, Tensor] = field(default_factory=dict)
+    members: dict[str, Tensor] = field(default_factory=dict)
+    """The mean of the trained parts of the members that are done."""
     history: list[dict[str, Any]] = field(default_factory=list)
     meter: dict[str, Any] = field(default_factory=dict)
     """Of the epoch that was interrupted."""
@@ -46,6 +50,7 @@ class PlainState(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
+    member: NonNegativeInt = 0
     leg: NonNegativeInt = 0
     steps_before: NonNegativeInt = 0
     step: NonNegativeInt
@@ -58,15 +63,17 @@ class PlainState(BaseModel):
 
 _plain: TypeAdapter[PlainState] = TypeAdapter(PlainState)
 
-PLAIN = ("leg", "steps_before", "step", "history", "meter", "balance", "monitor", "seconds")
+PLAIN = ("member", "leg", "steps_before", "step", "history", "meter", "balance", "monitor", "seconds")
 """What of a state is no tensor."""
 
 
 def next_leg(state: TrainingState) -> TrainingState:
     """Return where the leg after a finished one begins: with a new optimiser, and the record so far."""
     return TrainingState(
+        member=state.member,
         leg=state.leg + 1,
         steps_before=state.steps_before + state.step,
+        members=state.members,
         history=state.history,
         seconds=state.seconds,
     )
@@ -119,6 +126,7 @@ def save_training_state(path: Path, state: TrainingState) -> None:
     tensors = {f"parameter/{name}": tensor for name, tensor in state.parameters.items()}
     tensors |= {f"averaged/{name}": tensor for name, tensor in state.averaged.items()}
     tensors |= {f"teacher/{name}": tensor for name, tensor in state.teacher.items()}
+    tensors |= {f"members/{name}": tensor for name, tensor in state.members.items()}
     for name, moments in state.optimizer.items():
         tensors |= {f"optimizer/{key}/{name}": tensor for key, tensor in moments.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -150,6 +158,8 @@ def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence
             state.averaged[rest] = tensor
         elif kind == "teacher":
             state.teacher[rest] = tensor
+        elif kind == "members":
+            state.members[rest] = tensor
         else:
             key, _, parameter = rest.partition("/")
             state.optimizer.setdefault(parameter, {})[key] = tensor

@@ -41,6 +41,7 @@ from .instant import fit_instant
 from .legs import Leg, as_trained, extracted_of, legs_of, lora_of
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
+from .members import add_member, begin_again, next_member, put_mean, start_of
 from .pools import Context, TrialPools, draw_of, pools_of, with_translations
 from .source_change import (
     answer_development_set,
@@ -187,7 +188,7 @@ def train_network(
     hooks: Hooks,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
-    """Train the legs that are not done, under one bar; return a row for each epoch.
+    """Train the members that are not done to their mean, under one bar; return a row for each epoch.
 
     Args:
         model: At its start.
@@ -197,26 +198,40 @@ def train_network(
         hooks: What is done on the way.
         reporter: What reports how it goes.
     """
-    legs, trial = legs_of(context.recipe), pools.trial
+    legs, trial, members = legs_of(context.recipe), pools.trial, context.recipe.train.ensemble
     if not legs:
         return []
-    steps = sum(_order(leg, pools, context).steps for leg in legs)
+    steps, start = members * sum(_order(leg, pools, context).steps for leg in legs), start_of(model)
     with reporter.task(f"training {trial.name}", steps) as advance:
         if done := state.steps_before + state.step:
             reporter.say(f"{trial.name}: continuing at step {done}")
             advance(done)
         hooks = replace(hooks, advance=lambda p: advance(1, f"loss {p.loss:.3f}, {p.tokens_per_second:,.0f} tokens/s"))
-        for leg in legs:
-            if leg.lora is not None:
-                torch.manual_seed(leg.seed(trial.seed))
-                add_lora(model.adaptation, leg.lora, context.recipe.adapter, context.backbone.stack)
-                context = context.from_ids()
-                pools = pools_of(trial, context)
-            if leg.number > state.leg:
-                state = next_leg(state)
-            if leg.number == state.leg:
-                _train_leg(leg, model, pools, context, state, hooks)
+        for member in range(state.member, members):
+            if member > state.member:
+                begin_again(model, start)
+                state = next_member(state)
+            state = _train_legs(legs, model, pools, context, state, hooks)
+            add_member(state, model)
+    put_mean(state, model)
     return state.history
+
+
+def _train_legs(
+    legs: Sequence[Leg], model: Any, pools: TrialPools, context: Context, state: TrainingState, hooks: Hooks
+) -> TrainingState:
+    """Train the legs of a member that are not done; returns where it ends."""
+    for leg in legs:
+        if leg.lora is not None:
+            torch.manual_seed(leg.seed(pools.trial.seed))
+            add_lora(model.adaptation, leg.lora, context.recipe.adapter, context.backbone.stack)
+            context = context.from_ids()
+            pools = pools_of(pools.trial, context)
+        if leg.number > state.leg:
+            state = next_leg(state)
+        if leg.number == state.leg:
+            _train_leg(leg, model, pools, context, state, hooks)
+    return state
 
 
 def _train_leg(leg: Leg, model: Any, pools: TrialPools, context: Context, state: TrainingState, hooks: Hooks) -> None:
@@ -229,7 +244,7 @@ def _train_leg(leg: Leg, model: Any, pools: TrialPools, context: Context, state:
         pools = replace(pools, targets=targets)
     train(
         model,
-        _order(leg, pools, context),
+        _order(leg, pools, context, state.member),
         Objective(
             task_loss=lambda logits, labels, mask, rows: kind.loss(logits, labels, mask, weights, rows),
             alignment=alignment,
@@ -242,9 +257,10 @@ def _train_leg(leg: Leg, model: Any, pools: TrialPools, context: Context, state:
     )
 
 
-def _order(leg: Leg, pools: TrialPools, context: Context) -> Order:
+def _order(leg: Leg, pools: TrialPools, context: Context, member: int = 0) -> Order:
     """Return what the steps of a leg read."""
-    return Order(pools.source, pools.targets, leg.settings, leg.seed(pools.trial.seed), context.device, pools.copies)
+    seed = leg.seed(pools.trial.seed, member)
+    return Order(pools.source, pools.targets, leg.settings, seed, context.device, pools.copies)
 
 
 def _extract(model: Any, context: Context, say: Callable[[str], None]) -> int:
