@@ -53,7 +53,7 @@ def test_entries_are_words_with_their_translations():
         ("fast",): ("kíákíá", "yára"),
         ("house",): ("Haus",),
     }
-    assert LEXICON.longest == 2
+    assert LEXICON.longest == {"water": 1, "new": 2, "the": 1, "fast": 1, "house": 1}
 
 
 def test_what_one_source_knows_a_later_one_does_not_add_to():

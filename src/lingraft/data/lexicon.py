@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from itertools import groupby, pairwise
 
 from ..core.records import ParallelPair
@@ -31,10 +31,17 @@ class Lexicon:
     """Words, or short phrases, of the source language with their translations."""
 
     entries: Mapping[Words, Words]
-    longest: int
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @cached_property
+    def longest(self) -> Mapping[str, int]:
+        """How many words the longest entry has that begins with a word."""
+        found: dict[str, int] = {}
+        for first, *rest in self.entries:
+            found[first] = max(found.get(first, 1), 1 + len(rest))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ def lexicon_of(*sources: Iterable[ParallelPair]) -> Lexicon:
             if short and normalise(pair.source) != normalise(pair.target):
                 found.setdefault(words, {}).setdefault(normalise(pair.target), pair.target.strip())
         entries = {words: tuple(found[words].values()) for words in found} | entries
-    return Lexicon(entries, max((len(words) for words in entries), default=0))
+    return Lexicon(entries)
 
 
 def anywhere(start: int, end: int) -> bool:
@@ -84,10 +91,11 @@ def matches(
         allowed: Whether an entry may be found from one character to another (exclusive); a shorter one may be where
             a longer one may not.
     """
-    words = [(normalise(word), start, end) for word, start, end in placed_words(text)]
+    words = _normalised_words(text)
     found, at = [], 0
     while at < len(words):
-        for length in range(min(lexicon.longest, len(words) - at), 0, -1):
+        longest = lexicon.longest.get(words[at][0], 1)  # else a word alone, which may be inflected
+        for length in range(min(longest, len(words) - at), 0, -1):
             run = words[at : at + length]
             key = _entry(tuple(word for word, _, _ in run), lexicon, inflected=inflected)
             if key and _only_blanks_between(text, run) and allowed(run[0][1], run[-1][2]):
@@ -129,7 +137,13 @@ def placed_words(text: str) -> Iterator[tuple[str, int, int]]:
         yield found.group(), found.start(), found.end()
 
 
-def _only_blanks_between(text: str, run: list[tuple[str, int, int]]) -> bool:
+@lru_cache(maxsize=256)
+def _normalised_words(text: str) -> tuple[tuple[str, int, int], ...]:
+    """Return words as they are compared, with their places; what is asked about a context comes one after the other."""
+    return tuple((normalise(word), start, end) for word, start, end in placed_words(text))
+
+
+def _only_blanks_between(text: str, run: Sequence[tuple[str, int, int]]) -> bool:
     return all(text[left[2] : right[1]].isspace() for left, right in pairwise(run))
 
 
