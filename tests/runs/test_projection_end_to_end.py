@@ -116,6 +116,11 @@ def test_a_model_labels_texts_itself_where_its_views_agree(world, tiny_checkpoin
 
 
 def test_check_says_that_they_are_made_in_the_run(world, tiny_checkpoint, tmp_path):
-    """A model is asked, and check loads none."""
-    found = plan(recipe("tagging", world, tiny_checkpoint, tmp_path / "run"))
-    assert any("label-projection are made in the run" in line for line in [*found.lines, *found.warnings])
+    """A model is asked, and check loads none; of none made it says nothing."""
+    lines = plan(recipe("tagging", world, tiny_checkpoint, tmp_path / "run")).lines
+    assert "pseudo-data by label-projection are made in the run, and not counted here" in lines
+    (situation,) = [line for line in lines if line.startswith("situation of")]
+    assert "what label-projection will make is learnt from" in situation.lower()
+    fitted = [line for line in lines if line.startswith("the model that labels pseudo-data is fitted")]
+    assert fitted[0].endswith("by a training of its own, whose time is not counted here")
+    assert not [line for line in lines if "pseudo-data: none" in line]

@@ -96,7 +96,8 @@ def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
     built, maker = build_generators(recipe), _Maker(materials, recipe, chain)
     by_model = [one.costly or ("lexicon" in one.needs and not maker.lexicons) for one in built]
     cheap = [generator for generator, waits in zip(built, by_model, strict=True) if not waits]
-    found = {lot: maker.make(lot, draw, cheap, say_nothing) for lot, draw in lots_of(materials, recipe, built)}
+    lots = lots_of(materials, recipe, built) if cheap else ()
+    found = {lot: maker.make(lot, draw, cheap, say_nothing) for lot, draw in lots}
     waits = [
         f"pseudo-data by {block.name} are made in the run, and not counted here"
         for block, is_later in zip(recipe.pseudo.generators, by_model, strict=False)
@@ -107,6 +108,12 @@ def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
         for name, one in build_chain(recipe)
         if one.costly
     ]
+    asked = any("predict" in one.needs for one in (*built, *(one for _, one in build_chain(recipe))))
+    if asked and recipe.pseudo.predictor is None:
+        waits.append(
+            "the model that labels pseudo-data is fitted to the source language's labels first"
+            + ("" if materials.task.kind.class_logits else ", by a training of its own, whose time is not counted here")
+        )
     return _with_lots(materials, found, built, (*maker.notes, *waits))
 
 

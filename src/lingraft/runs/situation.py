@@ -11,7 +11,7 @@ from ..recipe.settings import Recipe
 from ..tasks.material import Materials
 from ..training.ensembling import texts_of
 from ..training.pools import pairs_to_learn
-from .pseudo_data import made_languages
+from .pseudo_data import build_generators, made_languages
 
 
 def describe_situation(recipe: Recipe, materials: Materials) -> list[str]:
@@ -75,8 +75,10 @@ def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
     yield from _made(materials, language)
     if shots:
         yield "the labels are learnt from beside the source's"
+    if later := _later(recipe, materials, language):
+        yield f"what {' and '.join(later)} will make is learnt from"
     yield from _fitted(recipe, materials, language)
-    learnt = pairs or shots or draw.pseudo.get(language)
+    learnt = pairs or shots or draw.pseudo.get(language) or _later(recipe, materials, language)
     if not learnt and language not in (*materials.unlabelled, *draw.copies):
         yield "there is nothing to learn the language from, so it is read with what the source language taught"
 
@@ -88,6 +90,14 @@ def _made(materials: Materials, language: str) -> Iterator[str]:
         yield f"{counted(len(made), f'made {example}')} (pseudo-data) are learnt from by their weight"
     if language in draw.copies:
         yield f"code-switched copies of the source's labelled {example}s must get the answers of their originals"
+
+
+def _later(recipe: Recipe, materials: Materials, language: str) -> list[str]:
+    """Return the generators that make examples of a language in the run, and not where it is only checked."""
+    if recipe.pseudo is None or language not in made_languages(recipe, materials.task):
+        return []
+    built = zip(recipe.pseudo.generators, build_generators(recipe), strict=False)
+    return [block.name for block, generator in built if generator.costly]
 
 
 def _fitted(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
