@@ -108,8 +108,8 @@ def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
         for name, one in build_chain(recipe)
         if one.costly
     ]
-    asked = any("predict" in one.needs for one in (*built, *(one for _, one in build_chain(recipe))))
-    if asked and recipe.pseudo.predictor is None:
+    needs = [*(generator.needs for generator in built), *(one.needs for _, one in build_chain(recipe))]
+    if any("predict" in needed for needed in needs) and recipe.pseudo.predictor is None:
         waits.append(
             "the model that labels pseudo-data is fitted to the source language's labels first"
             + ("" if materials.task.kind.class_logits else ", by a training of its own, whose time is not counted here")
