@@ -98,6 +98,15 @@ def test_methods_differ_in_what_they_say_and_in_nothing_else(world, tiny_checkpo
     assert ours.model_copy(update={"output_dir": base.output_dir, "compare": base.compare}) == base
 
 
+def test_copies_that_get_the_same_answers_are_ours_alone(world, tiny_checkpoint, tmp_path):
+    """Who learns from labelled examples alone has no copies, and who trains nothing by gradient has no loss."""
+    copies = {"lexicon": "words.{language}.tsv"}
+    base = recipe(world, tiny_checkpoint, tmp_path)
+    with_copies = parse_recipe(base.model_dump(mode="json", by_alias=True) | {"consistency": copies})
+    found = {one.name for one in list_methods(with_copies) if one.recipe.consistency is not None}
+    assert found == {"lora+alignment", "full+alignment", "lingraft"}
+
+
 def test_a_variant_starts_from_a_method_and_may_take_its_place(world, tiny_checkpoint, tmp_path):
     """A name of one's own is a further row; that of a built-in method replaces its row, and keeps its learning rate."""
     own = {

@@ -595,14 +595,24 @@ def test_a_cache_that_is_too_small_is_refused(world, tiny_checkpoint, tmp_path):
 
 
 def test_methods_are_compared_on_questions(world, tiny_checkpoint, tmp_path, monkeypatch):
-    """Frozen head, PEFT and ours on the same questions; prototypes are those of classes, of which there are none."""
+    """Frozen head, PEFT and ours on the same questions; prototypes are those of classes, of which there are none.
+
+    Ours alone has copies that must get the same answers.
+    """
+    entries = [f"{word}\t{translated(word)}" for word in WORDS[:12]]
+    (tmp_path / f"lexicon.{TARGET}.tsv").write_text("\n".join(entries) + "\n", encoding="utf-8")
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
     names = ["frozen-head", "prototype", *(["peft-lora"] if find_spec("peft") else []), "lingraft"]
     wanted = recipe(
         "span_qa", world, tiny_checkpoint, tmp_path / "out", "shots.k=2", "train.num_train_epochs=1",
-        compare={"methods": names},
+        compare={"methods": names}, consistency={"lexicon": str(tmp_path / "lexicon.{language}.tsv")},
     )  # fmt: skip
     folder = quick_compare(wanted)
+    losses = {
+        name: "consistency_loss" in next(read_lines(folder / name / "trials" / TRIALS[1] / "training.jsonl"))
+        for name in names[2:]
+    }
+    assert losses == {name: name == "lingraft" for name in names[2:]}
     methods = {facts["name"]: facts for facts in read_object(folder / "comparison.json")["methods"]}
     assert methods["prototype"]["impossible"] == "prototypes score classes, which the outputs of span_qa are not"
     assert methods["frozen-head"]["trainable_parameters"] == 2 * 24 + 2

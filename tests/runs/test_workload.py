@@ -110,6 +110,14 @@ CASES = {
     "LoRA in all layers at the end": ([*PARTS, "freezing.name=frozen_then_lora", "freezing.rank=3"], parallel),
     "questions": ([*PARTS, "shots.k=[0,2]"], lambda world: questions(world) | parallel(world)),
     "copies of texts": ([*PARTS, "shots.k=[0,2]"], lambda world: parallel(world) | copies(world)),
+    "copies of texts, and LoRA in all layers at the end": (
+        [*PARTS, "shots.k=[0,2]", "freezing.name=frozen_then_lora"],
+        lambda world: parallel(world) | copies(world),
+    ),
+    "one language after the other, twice": (
+        [*PARTS, "train.order=sequential", "freezing.name=frozen_then_lora"],
+        parallel,
+    ),
     "copies of questions": (
         [*PARTS, "train.order=sequential"],
         lambda world: questions(world) | parallel(world) | copies(world),

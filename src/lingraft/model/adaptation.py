@@ -14,6 +14,7 @@ from ..core.errors import ConfigError
 from ..core.records import Example
 from ..recipe.settings import Block
 from .adapters import Adapter, adapters, linear_layers, parameter_name
+from .comparison.classifier import ComparisonClassifier
 from .ensembles import LanguageEnsemble
 from .heads import Head
 from .prompts import Initial, prompts
@@ -37,6 +38,7 @@ class Adaptation(nn.Module):
         copies = {name.replace(".", "/"): nn.Parameter(tensor.clone()) for name, tensor in (unfrozen or {}).items()}
         self.unfrozen = nn.ParameterDict(copies)
         self.lora: Adapter | None = None  # in all layers, from the last epochs on, see `add_lora`
+        self.comparison: ComparisonClassifier | None = None  # of pairs of texts, fitted when all else is trained
         self.ensembles = nn.ModuleDict()  # by language, fitted when all else is trained
 
     @property
@@ -51,14 +53,18 @@ class Adaptation(nn.Module):
     def ensemble(
         self, examples: Sequence[Example], logits: list[Tensor], pooled: Tensor, language: str
     ) -> list[Tensor]:
-        """Return the network's logits of examples, or what the language's ensemble makes of them.
+        """Return the network's logits of examples, or what the comparison or the language's ensemble makes of them.
 
         Args:
-            examples: Those with two texts are left to the network, and with them all others of the call.
+            examples: Those with two texts are compared, where that was learnt; no language has an ensemble for them.
             logits: ``[C]`` of each example, where the language has an ensemble.
             pooled: States of the network, ``[N, H]``.
             language: What the examples are read as.
         """
+        if self.comparison is not None and logits:
+            pairs = [(example.texts[0], example.texts[1]) for example in examples]
+            with torch.no_grad():
+                return list(self.comparison(pairs, torch.stack(logits)))
         if language not in self.ensembles or not logits or any(len(example.texts) > 1 for example in examples):
             return logits
         texts, of_language = [example.texts[0] for example in examples], self.ensembles[language]

@@ -33,6 +33,9 @@ from ..results.method_schemas import METHOD
 from ..results.run_files import MARK
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, add_lora, build_adaptation
+from .comparison.classifier import SAVED as COMPARISON
+from .comparison.classifier import restore_comparison
+from .comparison.reader import pair_reader
 from .ensembles import SAVED as ENSEMBLES
 from .ensembles import restore_ensembles
 from .heads import build_head
@@ -154,6 +157,9 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
         adaptation = _build(tensors, identity, backbone.stack)
         for language, ensemble in restore_ensembles(tensors, str(path)).items():
             adaptation.add_ensemble(language, ensemble)
+        outputs = kind_of(identity.kind, identity.labels, identity.kind_options).outputs
+        read = pair_reader(backbone, identity.max_length)
+        adaptation.comparison = restore_comparison(tensors, read, outputs, str(path))
         adaptation.load_state_dict(tensors)
         _try_ensembles(adaptation, identity, backbone.stack.width)
     except ConfigError as error:
@@ -223,7 +229,9 @@ def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity:
                 f"{path} does not hold the tensors that its recipe promises: expected {name} of shape "
                 f"{tuple(expected.shape)}, found {found or 'none'}; {run_again(path)}"
             )
-    if more := [name for name in tensors if name not in promised and not name.startswith(f"{ENSEMBLES}.")]:
+    if more := [
+        name for name in tensors if name not in promised and not name.startswith((f"{ENSEMBLES}.", f"{COMPARISON}."))
+    ]:
         raise CheckpointError(
             f"{path} holds {shown(more[0])}, which no part that its recipe promises has; {run_again(path)}"
         )

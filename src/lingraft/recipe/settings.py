@@ -269,6 +269,10 @@ class TrainSettings(Settings):
     """Fit a character n-gram classifier for each language (classification of single texts, with pairs from the task): a
     ridge regression on a language's character n-grams, trained by label projection from the model's predictions for the
     translations, and ensembled with the model."""
+    comparison_classifier: bool = True
+    """Fit a comparison classifier (classification of pairs of texts, with at least 50 labelled ones and as many in the
+    development set): boosted trees on what corresponds in the two texts, how alike it is and in which order it stands,
+    by frozen states; ensembled with the model by weights that the development set decides."""
     shot_weight: Factor = 0.2
     """How much a labelled target example counts, where a source example counts 1. A few labels pull the head to where
     these few sentences are: on Hausa and Guarani a weight of 1 was 1.2 points [-0.5, 3.0] worse than 0.2. With a `map`
@@ -350,7 +354,7 @@ class Recipe(Settings):
 
     def network_alone(self) -> Recipe:
         """Return the recipe without what is fitted in closed form after training."""
-        train = self.train.model_copy(update={"ngram_classifier": False})
+        train = self.train.model_copy(update={"ngram_classifier": False, "comparison_classifier": False})
         return self.model_copy(update={"map": None, "train": train})
 
     def to_yaml(self) -> str:

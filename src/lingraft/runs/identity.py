@@ -25,7 +25,7 @@ from ..tasks.material import Draw, Materials
 from ..training.alignment import names_that_need
 from ..training.alignment.word_aligner import METHOD
 
-MEANING = 3
+MEANING = 4
 """Raised whenever the same recipe on the same data would learn or score something else than before."""
 
 FREE = ("compare.", "device", "output_dir", "cache.max_gigabytes")

@@ -294,6 +294,8 @@ def _parts(recipe: Recipe, work: Workload) -> str:
         parts = [f"a {recipe.map.name} map"] if recipe.map else []
         parts += ["a character n-gram classifier"] if recipe.train.ngram_classifier else []
         line += f"; in closed form: {' and '.join(parts)} for {' and '.join(map(display_name, languages))}"
+    elif work.compares:
+        line += "; a comparison classifier is fitted to the labelled pairs"
     elif recipe.train.num_train_epochs == 0:
         line += "; a head on frozen states is all: a map needs a task with classes, single texts and translations"
     return line

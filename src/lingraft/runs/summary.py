@@ -25,6 +25,7 @@ from ..core.version import __version__
 from ..model.adapters.lora import LoraAdapter
 from ..model.adapters.peft_files import export_peft
 from ..model.checkpoint import load_adaptation
+from ..model.comparison.classifier import SAVED as COMPARISON
 from ..model.ensembles import SAVED as ENSEMBLES
 from ..model.heads import text_classifiers
 from ..recipe.settings import Recipe
@@ -127,6 +128,8 @@ def _part(parameter: str) -> tuple[str, str]:
         return "head", "head"
     if kind == "lora":
         return ALL_LAYERS, "lora"
+    if kind == COMPARISON:
+        return "task", "comparison classifier"
     if kind == ENSEMBLES:
         of_map = inner[1] == "map"
         title = text_classifiers.build(inner[2]).title if inner[1] == "classifiers" else "map" if of_map else "weights"

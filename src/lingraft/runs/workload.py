@@ -30,6 +30,7 @@ from ..training.ensembling import texts_of
 from ..training.frozen_head import head_settings, is_trained
 from ..training.head_fits import is_last_layer_retrained
 from ..training.legs import Leg, legs_of, lora_of
+from ..training.pair_comparison import EXTENT, compared_examples
 from ..training.pools import Learnt, labelled_in_source, learnt_languages, only_mapped
 from .folder import trials_of
 from .needs import Needs, estimate_needs
@@ -132,8 +133,14 @@ class Workload:
 
     @property
     def tokens_encoded(self) -> int:
-        """Count tokens that go through all layers once, before the first trial."""
-        return sum(len(feature.input_ids) for rows in self.tokenised.values() for feature in rows)
+        """Count tokens that go through all layers once: before the first trial, and for pairs that are compared."""
+        once = sum(len(feature.input_ids) for rows in self.tokenised.values() for feature in rows)
+        return once + (round(EXTENT * once) if self.compares else 0)
+
+    @cached_property
+    def compares(self) -> bool:
+        """Whether pairs of texts are compared."""
+        return any(compared_examples(draw, self.materials, self.recipe) for draw in self.materials.draws)
 
     @cached_property
     def tokens_at_the_end(self) -> int:

@@ -84,6 +84,11 @@ class Materials:
     unpaired: Mapping[str, tuple[PairExample, ...]] = field(default_factory=dict)
     """Some of the unlabelled texts of each language that has no translations: what its mean state is of."""
 
+    @property
+    def paired(self) -> bool:
+        """Whether the task compares two texts."""
+        return any(len(example.texts) > 1 for example in self.dev)
+
     def is_scored(self, language: str) -> bool:
         """Return whether a language has a test set with labels."""
         return is_labelled(self.test[language])

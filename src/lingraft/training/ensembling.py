@@ -107,8 +107,7 @@ def texts_of(draw: Draw, language: str, materials: Materials, recipe: Recipe) ->
         materials: The task, development and test sets.
         recipe: Whether a map and an n-gram classifier are wanted, and how many pairs are learnt from.
     """
-    paired = any(len(example.texts) > 1 for example in materials.dev)
-    if not materials.task.kind.class_logits or paired:
+    if not materials.task.kind.class_logits or materials.paired:
         return None
     pairs = pairs_to_learn(draw, language, recipe.train.max_pairs)
     mapped = tuple(pair for pair in pairs if pair[1].origin == GOLD) if recipe.map else ()

@@ -1,6 +1,7 @@
-"""What closed form alone gives, before any training: the frozen head on mapped states, with n-gram classifiers.
+"""What is fitted without a gradient, before any training, on frozen states.
 
-Every run that fits maps reports it beside the frozen head, for it takes seconds: training has to beat it.
+The frozen head on mapped states, with n-gram classifiers; of pairs of texts, the head with a comparison classifier.
+Every run that fits one of these reports it beside the frozen head, for it takes seconds: training has to beat it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from ..model.heads import build_head
 from .ensembling import fit_ensembles, logits_of, texts_of
 from .frozen_head import Answer, Before
 from .head_fits import fit_last_layer, has_shots
+from .pair_comparison import compared_examples, fit_comparison
 from .pools import Context, TrialPools
+from .source_change import development_set
 
 
 def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Answer | None:
@@ -25,7 +28,9 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
     kind, recipe = context.materials.task.kind, context.recipe
     if head is None or not kind.class_logits or recipe.train.num_train_epochs == 0:
         return None
-    if not any(texts_of(pools.draw, pool.language, context.materials, recipe) for pool in pools.targets):
+    compared = compared_examples(pools.draw, context.materials, recipe)
+    fitted = (texts_of(pools.draw, pool.language, context.materials, recipe) for pool in pools.targets)
+    if not compared and not any(fitted):
         return None
     frozen = build_head(kind, context.backbone.stack)
     head.write_to(frozen)
@@ -39,6 +44,10 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
     if has_shots(pools):
         fit_last_layer(read, frozen, pools, alone).write_to(frozen)
 
+    if compared:
+        dev, examples, language = development_set(context)
+        logits = logits_of(frozen, dev.pooled([example.id for example in examples]))
+        adaptation.comparison = fit_comparison(list(logits), pools.draw, context)
     for language, ensemble in fit_ensembles(read, frozen, pools, context).items():
         adaptation.add_ensemble(language, ensemble)
 
@@ -46,4 +55,4 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
         states = encoded.pooled([example.id for example in examples])
         return adaptation.ensemble(examples, list(logits_of(frozen, states)), states, language)
 
-    return answer if adaptation.ensembles else None  # n-grams may have nothing in common
+    return answer if adaptation.ensembles or compared else None  # n-grams may have nothing in common

@@ -26,8 +26,8 @@ from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..model.prediction import predict_rows
 from ..model.prompts.initialisers import prompt_initialiser
+from ..model.word_alignment import count_prefix_tokens
 from ..results.source_falls import describe_fall, is_fall
-from .alignment.word_aligner import count_prefix_tokens
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .consistency import Consistency
@@ -42,6 +42,7 @@ from .legs import Leg, as_trained, extracted_of, legs_of, lora_of
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .members import add_member, begin_again, next_member, put_mean, start_of
+from .pair_comparison import compared_examples, fit_comparison
 from .pools import Context, TrialPools, draw_of, pools_of, with_translations
 from .source_change import (
     answer_development_set,
@@ -280,12 +281,18 @@ def _count(model: Any) -> int:
 
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
-    """Retrain the last layer, and fit the map and the n-gram classifier of each language."""
+    """Retrain the last layer, and fit what answers beside the network: of pairs, of each language."""
     read = read_once(lambda encoded, ids, language: predict_rows(model, encoded, ids, language)[1])
     retrain_last_layer(read, model, pools, context)
     choose_threshold(model, context)
     if not isinstance(model.adaptation, Adaptation) or not context.materials.task.kind.class_logits:
         return
+    if compared_examples(pools.draw, context.materials, context.recipe):
+        encoded, examples, language = development_set(context)
+        logits, _ = predict_rows(model, encoded, [example.id for example in examples], language)
+        comparison = fit_comparison(logits, pools.draw, context)
+        model.adaptation.comparison = comparison
+        reporter.say(f"{pools.trial.name}: {comparison.describe()}")
     found = fit_ensembles(read, model.adaptation.head, pools, context)
     for language, ensemble in found.items():
         model.adaptation.add_ensemble(language, ensemble)
@@ -376,7 +383,7 @@ def identity(context: Context, languages: tuple[str, ...]) -> Identity:
         prompt=recipe.prompt.model_dump() if recipe.prompt else None,
         adapter=adapter.model_dump(mode="json") if adapter else None,
         version=__version__,
-        paired=any(len(e.texts) > 1 for e in context.materials.dev),
+        paired=context.materials.paired,
         kind_options=dict(task.kind.options),
         precision=backbone.stack.precision,
         lora=lora.model_dump() if lora else None,

@@ -9,12 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lingraft.backbones.kept_rows import pair_digest
 from lingraft.backbones.walk import states_at
 from lingraft.core.stored_states import all_shards, states_folder
+from lingraft.model.word_alignment import align_tokens, aligned_layer
 from lingraft.tasks.kinds.word_splitting import split_words
-from lingraft.training.alignment.kept_alignments import keep_alignments, pair_digest
-from lingraft.training.alignment.word_aligner import aligned_layer, token_aligner, word_aligner
-from lingraft.training.alignment.word_alignment import align_tokens
+from lingraft.training.alignment.kept_alignments import keep_alignments
+from lingraft.training.alignment.word_aligner import token_aligner, word_aligner
 from tiny import WORDS
 
 CPU = torch.device("cpu")

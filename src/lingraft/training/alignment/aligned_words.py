@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...core.amounts import Factor, FactorOrNone
+from ...model.word_alignment import content
 from . import AlignmentLoss, Need, View, alignment
 from .contrastive import cosine_matrix
-from .word_alignment import content
 
 NEEDS: frozenset[Need] = frozenset({"tokens", "word_alignment"})
 

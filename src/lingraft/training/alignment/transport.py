@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ...core.amounts import Factor, Rounds, TokensOrNone
+from ...model.word_alignment import content
 from . import AlignmentLoss, View, alignment
 from .contrastive import cosine_matrix
-from .word_alignment import content
 
 
 @alignment.register("transport")

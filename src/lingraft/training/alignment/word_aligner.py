@@ -15,14 +15,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ...backbones.kept_rows import Ids
 from ...backbones.loading import Backbone
 from ...backbones.state_cache import space_key
 from ...backbones.walk import length_batches, states_at
 from ...core.stored_states import states_folder
+from ...model.word_alignment import align_tokens, aligned_layer, content, count_prefix_tokens
 from ...recipe.settings import CacheSettings
 from ...tasks.kinds.word_splitting import Place, split_words
-from .kept_alignments import Ids, keep_alignments
-from .word_alignment import align_tokens, content
+from .kept_alignments import keep_alignments
 
 METHOD = "mutual argmax"
 """Named in the space of what is kept; another name is another way to align, and finds none of it."""
@@ -111,16 +112,6 @@ def word_aligner(backbone: Backbone, device: torch.device, *, max_bytes: int = M
         return found
 
     return words_aligned
-
-
-def aligned_layer(num_layers: int) -> int:
-    """Return the layer whose states words are aligned by: two thirds of the depth."""
-    return max(1, round(2 / 3 * num_layers))
-
-
-def count_prefix_tokens(backbone: Backbone) -> int:
-    """Count the tokens that come before the content of each text: what opens it, and the checkpoint's prefix."""
-    return len(backbone.tokenizer(backbone.text_prefix.strip())["input_ids"]) - 1
 
 
 def _tokenise(texts: Sequence[Words], backbone: Backbone) -> list[tuple[list[int], list[int | None]]]:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.training.alignment.word_alignment import align_tokens, content
+from lingraft.model.word_alignment import align_tokens, content
 
 
 def plain_alignment(source, target):

@@ -10,9 +10,10 @@ alignment then depends on the pair alone, and can be kept.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .contrastive import cosine_matrix
+from ..backbones.loading import Backbone
 
 
 def align_tokens(source: Tensor, target: Tensor) -> Tensor:
@@ -32,7 +33,8 @@ def align_tokens(source: Tensor, target: Tensor) -> Tensor:
     """
     if not len(source) or not len(target):
         return torch.zeros(0, 2, dtype=torch.long, device=source.device)
-    similarity = cosine_matrix(source - source.mean(0), target - target.mean(0))  # [S, T]
+    ours, theirs = (F.normalize(side - side.mean(0), dim=-1) for side in (source, target))
+    similarity = ours @ theirs.mT  # [S, T]
     forth, back = similarity.argmax(1), similarity.argmax(0)
     rows = torch.arange(len(source), device=source.device)
     mutual = back[forth] == rows
@@ -48,3 +50,13 @@ def content(mask: Tensor, *, prefix_tokens: int) -> Tensor:
     position = torch.arange(mask.shape[1], device=mask.device)
     inner = (position >= prefix_tokens) & (position < real.sum(1, keepdim=True) - 1)
     return torch.where(inner.any(1, keepdim=True), inner, real)
+
+
+def aligned_layer(num_layers: int) -> int:
+    """Return the layer whose states words are aligned by: two thirds of the depth."""
+    return max(1, round(2 / 3 * num_layers))
+
+
+def count_prefix_tokens(backbone: Backbone) -> int:
+    """Count the tokens that come before the content of each text: what opens it, and the checkpoint's prefix."""
+    return len(backbone.tokenizer(backbone.text_prefix.strip())["input_ids"]) - 1

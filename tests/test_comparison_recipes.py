@@ -1,0 +1,30 @@
+"""The recipes of ``examples`` that compare: each method of each can be made, on the checkpoint that it is for."""
+
+import pytest
+
+from lingraft.experiments.methods import list_methods
+from lingraft.recipe.parsing import read_recipe
+from lingraft.runs.checks import resolve_cut
+from tiny import REPOSITORY
+
+FOLDER = REPOSITORY / "examples"
+COMPARISONS = sorted(path for path in FOLDER.rglob("*.yaml") if "\ncompare:" in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", COMPARISONS, ids=lambda path: path.relative_to(FOLDER).as_posix())
+def test_every_method_fits_its_recipe(path):
+    """Its changes are settings that there are, its schedule and its losses go with where the layers are cut."""
+    for method in list_methods(read_recipe(path)):
+        assert resolve_cut(method.recipe, 12) <= 12, method.name
+
+
+def test_best_reaches_below_the_cut():
+    """Cached states first, or matrices of all layers: each at the rates of what it is compared with."""
+    methods = {method.name: method for method in list_methods(read_recipe(FOLDER / "closed_form" / "best.yaml"))}
+    cuts = {name: resolve_cut(method.recipe, 12) for name, method in methods.items()}
+    assert {cuts[name] for name in ("lingraft", "frozen-then-lora-25", "frozen-then-lora-50")} == {6}
+    assert {cuts[name] for name in ("extract-16", "extract-64", "extract-384")} == {0}
+    plain = methods["full+alignment"].recipe
+    for name in ("extract-16", "extract-64", "extract-384"):
+        assert methods[name].recipe.train == plain.train
+        assert methods[name].recipe.alignment == plain.alignment
