@@ -1,6 +1,7 @@
 """What is asked of a loaded run from Python: which iterables, which language, which answers."""
 
 import warnings
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import lingraft
 from answering import LABELS, adapted_of
+from lingraft.backbones.walk import states_at
 from lingraft.core.errors import CheckpointError, DataError
 from lingraft.data.cells import Unreadable
 from lingraft.serving.items import HEAVIEST, LARGEST, chunks_of
@@ -59,6 +61,23 @@ def adapted(tiny_backbone):
 def test_any_iterable_of_texts_will_do(adapted, form):
     """A generator, an array or a column of a table gives what a list gives."""
     assert adapted.predict(form(TEXTS)) == adapted.predict(TEXTS)
+
+
+def test_a_head_alone_asks_for_frozen_states_of_the_last_layer(of_kind):
+    """Which whatever is on the same backbone may share; the answers are those of a walk through all layers."""
+    (adapted, items), asked = of_kind, []
+
+    def given_at(layer):
+        def give(texts, stack, wanted, device):
+            asked.append(wanted)
+            return states_at(texts, stack, wanted if layer is None else layer, device)
+
+        return replace(adapted, frozen=give)
+
+    ours, theirs = given_at(None).predict(items), given_at(0).predict(items)
+    assert [one.value for one in ours] == [one.value for one in theirs]
+    assert [one.confidence for one in ours] == pytest.approx([one.confidence for one in theirs], abs=1e-5)
+    assert {*asked} == {adapted.backbone.stack.num_layers}
 
 
 def test_a_column_of_arrow_will_do(adapted):

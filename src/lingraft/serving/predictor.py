@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..backbones import LayerStack
 from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
@@ -49,6 +50,10 @@ class Probabilities:
     classes: tuple[str, ...]
 
 
+Texts = tuple[tuple[int, ...], ...]
+"""Token ids of each text."""
+
+
 @dataclass(frozen=True)
 class Adapted:
     """A backbone with a trained adaptation, ready to answer."""
@@ -60,6 +65,8 @@ class Adapted:
     """Held while texts become tokens."""
     names: OwnNames = field(default_factory=OwnNames)
     """Languages and columns as the run's recipe has them."""
+    frozen: Callable[[Texts, LayerStack, int, torch.device], States] = field(default=states_at, repr=False)
+    """Gives the frozen states of texts at the layer where something is learnt."""
 
     def knows(self, language: str) -> bool:
         """Return whether there is something trained for ``language``: a language part, or it is the source.
@@ -242,9 +249,10 @@ class Adapted:
         """Return the network's logits and pooled states of rows."""
         ids = [feature.input_ids for feature in features]
         stack, device = self.backbone.stack, next(self.model.parameters()).device
+        begins = stack.num_layers if self.model.adaptation.leaves_states else self.identity.begins
 
         def compute(rows: list[int]) -> tuple[States, Tensor]:
-            states = states_at([ids[row] for row in rows], stack, self.identity.begins, device)
+            states = self.frozen(tuple(tuple(ids[row]) for row in rows), stack, begins, device)
             final, logits = self.model(states, language)
             return final, logits
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from ..backbones.checkpoint_files import first_line
+from ..backbones.walk import states_at
 from ..core.errors import CheckpointError, LingraftError
 from ..core.files import read_object
 from ..core.records import from_json
@@ -29,6 +32,7 @@ def verify(folder: Path) -> dict[str, float]:
         CheckpointError: They differ by more than rounding.
     """
     backbone, largest, texts, device = None, 0.0, 0, device_of(folder)
+    frozen = cache(states_at)  # those of the probes are the same in all trials
     asked = read_object(folder / "summary.json", SUMMARY).get(
         "trials"
     )  # others may lie beside, of seeds that were taken back
@@ -37,7 +41,7 @@ def verify(folder: Path) -> dict[str, float]:
         if asked is not None and place.name not in asked:
             continue
         adapted = load(place / "adaptation.safetensors", backbone=backbone, device=device.type, trusting=False)
-        backbone = adapted.backbone
+        adapted, backbone = replace(adapted, frozen=frozen), adapted.backbone
         for language, rows in probe["languages"].items():
             try:
                 examples = [from_json(row["example"], adapted.kind.example) for row in rows]
