@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -70,17 +71,23 @@ def fit_ngrams(texts: Sequence[str]) -> tuple[NgramFeatures, Any] | None:
     Returns:
         The features, and those of the texts, a sparse ``[N, V]``; None where no two texts have an n-gram in common.
     """
+    if (found := _vectorise(tuple(map(normalise, texts)))) is None:
+        return None
+    listed, idf, rows = found
+    return NgramFeatures(listed, torch.tensor(idf).float()), rows
+
+
+@lru_cache(maxsize=1)  # a language's map and its classifier are fitted to the same texts, one after the other
+def _vectorise(texts: tuple[str, ...]) -> tuple[list[str], Numbers, Any] | None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(
-        preprocessor=normalise, analyzer="char_wb", ngram_range=SIZES, sublinear_tf=True, min_df=2
-    )
+    vectorizer = TfidfVectorizer(lowercase=False, analyzer="char_wb", ngram_range=SIZES, sublinear_tf=True, min_df=2)
     try:
         found = vectorizer.fit_transform(texts)
     except ValueError:  # no n-gram is in two texts
         return None
     listed = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
-    return NgramFeatures(listed, torch.tensor(vectorizer.idf_).float()), found
+    return listed, vectorizer.idf_, found
 
 
 def cut_ngrams(text: str) -> list[str]:

@@ -199,10 +199,12 @@ def _states_with_labels(
     for pool in pools.targets:
         if not pool.labelled:
             continue
-        states, ids = states_of_labelled(read, head, pool, pools.draw, context), list(pool.targets)
-        labelled = Labelled(states, _classes([(pool, pool.targets)]), [pool.weights.get(i, 1.0) for i in ids])
-        stood_for = _shots_with_translations(pool, pools, context)
+        ids, stood_for = list(pool.targets), _shots_with_translations(pool, pools, context)
         chosen = [row for row, i in enumerate(ids) if i not in pool.weights and i not in stood_for]
+        if not chosen and not pool.weights:
+            continue
+        states = states_of_labelled(read, head, pool, pools.draw, context)
+        labelled = Labelled(states, _classes([(pool, pool.targets)]), [pool.weights.get(i, 1.0) for i in ids])
         own.append(select(labelled, [row for row, i in enumerate(ids) if i in pool.weights]))
         shots.append(select(labelled, chosen))
         groups += [of_shot[ids[row]] for row in chosen]
