@@ -211,7 +211,6 @@ class TrialFacts(Model):
     trained: Count = 0
     head_strength: Number | None = None
     head_dev_score: Number | None = None
-    head_dev_score_without_pseudo: Number | None = None
     source_change: SourceChange | None = None
 
 

@@ -234,7 +234,9 @@ class Workload:
         learnt = learnt_languages(draw, self.materials.task, train.max_pairs, also)
         source, targets = self._source_texts(draw), tuple(self._target_texts(one) for one in learnt)
         steps, tokens, whole_depth_tokens, by_teacher = self._count_training(trial, source, targets, self._copies(draw))
-        head_steps, head_tokens = self._count_frozen_head(trial, source, targets)
+        gold = self.recipe.pseudo is None or self.recipe.pseudo.gold
+        by_people = tuple(self._target_texts(replace(one, pseudo=())) for one in learnt) if gold else targets
+        head_steps, head_tokens = self._count_frozen_head(trial, source, by_people)
         fits, fitted = self._count_fits(draw, learnt)
         epochs = train.ensemble * sum(count_epochs(targets, leg.settings) for leg in legs_of(self.recipe))
         languages = tuple(one.language for one in learnt)

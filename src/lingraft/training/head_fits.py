@@ -51,6 +51,9 @@ def fit_frozen_head(
 ) -> Before | None:
     """Fit the head on frozen states; where one must be trained for it, only if training is to start from it.
 
+    It learns from what people labelled, so that a run shows what pseudo-data give; from these where there is nothing
+    else (``pseudo.gold: false``).
+
     Args:
         source: Pool of the source language.
         targets: Pools of the target languages.
@@ -60,6 +63,7 @@ def fit_frozen_head(
         reporter: What reports how it goes.
     """
     task, recipe = context.materials.task, context.recipe
+    targets = labelled_by_people(targets) if source.labelled else targets
     if task.kind.class_logits:
         return from_logistic_head(logistic_head(source, targets, standardiser, context))
     if not is_trained(task.kind, recipe.train):
@@ -103,17 +107,9 @@ def logistic_head(
     )
 
 
-def score_without_pseudo(pools: TrialPools, context: Context) -> float | None:
-    """Return the source development score of a frozen head that did not learn from pseudo-data.
-
-    None where there are none, no other labels are learnt from, or no head can be fitted in closed form.
-    """
-    if not context.materials.task.kind.class_logits or not any(pool.weights for pool in pools.targets):
-        return None
-    targets = [replace(pool, labelled=frozenset(pool.labelled) - pool.weights.keys()) for pool in pools.targets]
-    if not any(pool.labelled for pool in (pools.source, *targets)):
-        return None
-    return logistic_head(pools.source, targets, pools.standardiser, context).dev_score
+def labelled_by_people(pools: Sequence[Pool]) -> list[Pool]:
+    """Return pools in which nothing has a label that nobody gave it."""
+    return [replace(pool, labelled=frozenset(pool.labelled) - pool.weights.keys()) for pool in pools]
 
 
 def _classes(labelled: Sequence[tuple[Pool, Mapping[str, Any]]]) -> list[int]:

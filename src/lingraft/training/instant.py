@@ -29,8 +29,9 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
     if head is None or not kind.class_logits or recipe.train.num_train_epochs == 0:
         return None
     compared = compared_examples(pools.draw, context.materials, recipe)
+    made = any(pool.weights for pool in pools.targets)
     fitted = (texts_of(pools.draw, pool.language, context.materials, recipe) for pool in pools.targets)
-    if not compared and not any(fitted):
+    if not (compared or made or any(fitted)):
         return None
     frozen = build_head(kind, context.backbone.stack)
     head.write_to(frozen)
@@ -55,4 +56,4 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
         states = encoded.pooled([example.id for example in examples])
         return adaptation.ensemble(examples, list(logits_of(frozen, states)), states, language)
 
-    return answer if adaptation.ensembles or compared else None  # n-grams may have nothing in common
+    return answer if adaptation.ensembles or compared or made else None  # n-grams may have nothing in common

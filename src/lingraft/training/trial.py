@@ -36,14 +36,14 @@ from .ensembling import fit_ensembles, read_once
 from .evaluation import AFTER, BEFORE, INSTANT, evaluate_trial, validation
 from .finished import note_finished
 from .frozen_head import Before
-from .head_fits import choose_threshold, fit_frozen_head, retrain_last_layer, score_without_pseudo, weights_of_classes
+from .head_fits import choose_threshold, fit_frozen_head, retrain_last_layer, weights_of_classes
 from .instant import fit_instant
 from .legs import Leg, as_trained, extracted_of, legs_of, lora_of
 from .loop import SAVE_EVERY, Hooks, train
 from .losses import Objective
 from .members import add_member, begin_again, next_member, put_mean, start_of
 from .pair_comparison import compared_examples, fit_comparison
-from .pools import Context, TrialPools, draw_of, pools_of, with_translations
+from .pools import Context, TrialPools, pools_of, with_translations
 from .source_change import (
     answer_development_set,
     compare_answers,
@@ -87,13 +87,6 @@ def run_trial(
     learnt = learn(context, place)
     model, head = learnt.model, learnt.head
     save_adaptation(place / "adaptation.safetensors", *factory.saved(model, identity(context, learnt.languages)))
-    made = any(draw_of(trial, context).pseudo.values())
-    alone = score_without_pseudo(pools_of(trial, context), context) if made else None
-    if head and alone is not None:
-        reporter.say(
-            f"{trial.name}: source development score of the frozen head: {head.dev_score:.3f} with pseudo-data, "
-            f"{alone:.3f} without"
-        )
     context = as_trained(context)
     scores += evaluate_trial(trial, folder, model, learnt.befores, context, reporter, factory.name)
     write_lines(place / "scores.jsonl", [asdict(score) for score in scores])
@@ -107,7 +100,6 @@ def run_trial(
         "trained": learnt.trained,
         "head_strength": head.strength if head else None,
         "head_dev_score": head.dev_score if head else None,
-        **({} if alone is None else {"head_dev_score_without_pseudo": alone}),
     }
     shutil.rmtree(place / "folds", ignore_errors=True)
     note_finished(folder, trial, facts)

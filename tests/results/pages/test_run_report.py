@@ -643,14 +643,14 @@ def test_pseudo_data_have_their_section(run):
     lots = [invented_pseudo(0) | {"made": {"word-translation": 1}}, invented_pseudo(2)]
     write_object(run / "pseudo.json", {"lots": lots})
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    saved = {summary["selected_trial"]: {"head_dev_score": 0.83, "head_dev_score_without_pseudo": 0.858}}
+    saved = {summary["selected_trial"]: {"source_change": {"n": 99, "before": 0.858, "after": 0.83}}}
     change(run / "summary.json", trials=saved)
 
     page = unescape(plain(write_report(run)))
 
     assert "<h2>Yoruba: 120 made, 100 learnt from</h2>" in page
     assert "<h3>Yoruba: 90 by word-translation, 10 by translation</h3>" in page
-    assert "English development score of the frozen head: 83.0 % with pseudo-data, 85.8 % without." in page
+    assert "English development score: 85.8 % before they were learnt from, 83.0 % after." in page
     assert "it is an evaluation text (9); the lexicon knows no word of it (7)." in page
     for cells in (("length", "120", "15", "105"), ("duplicates", "105", "5", "100")):
         name, *numbers = cells

@@ -57,12 +57,9 @@ def _example(row: Context) -> Context:
 
 
 def _source_cost(run: RunFiles) -> str:
-    """Say what the labels that nobody gave cost the source language: its development score with and without them."""
-    facts = run.summary.get("trials", {}).get(run.selected_trial, {})
-    without, with_them = facts.get("head_dev_score_without_pseudo"), facts.get("head_dev_score")
-    if without is None or with_them is None:
+    """Say what the source language scores before anything that nobody labelled is learnt from, and after."""
+    change = run.summary.get("trials", {}).get(run.selected_trial, {}).get("source_change")
+    if not change:
         return ""
-    return (
-        f"{run.name(run.source_language)} development score of the frozen head: {wording.percent(with_them, 1)} with "
-        f"pseudo-data, {wording.percent(without, 1)} without."
-    )
+    before, after = (wording.percent(change[moment], 1) for moment in ("before", "after"))
+    return f"{run.name(run.source_language)} development score: {before} before they were learnt from, {after} after."
