@@ -94,12 +94,18 @@ def test_it_says_what_a_run_without_training_says(finished):
         assert [one.value for one in alone] == answers(folder, language, "before")
 
 
-def test_names_are_found_by_what_the_recipe_trains_on_the_source_language_alone(world, tiny_checkpoint, tmp_path):
-    """As by a run that has no translations to learn from."""
+@pytest.mark.parametrize(
+    "freezing", [{"name": "frozen"}, {"name": "frozen_then_lora", "share": 0.4, "rank": 2}], ids=lambda one: one["name"]
+)
+def test_names_are_found_by_what_the_recipe_trains_on_the_source_language_alone(
+    world, tiny_checkpoint, tmp_path, freezing
+):
+    """As by a run that has no translations to learn from, also where the last epochs adapt all layers."""
     parts = {
         "train": {"num_train_epochs": 3, "batch_size": 8, "learning_rate": 1e-2},
         "prompt": {"name": "deep", "length": 2, "language_length": 1},
         "adapter": {"name": "bottleneck", "width": 4, "language_width": 2},
+        "freezing": freezing,
     }
     alone = recipe_of("tagging", world, tiny_checkpoint, tmp_path / "run", **parts, parallel=None, alignment=[])
     model, materials = fitted(recipe_of("tagging", world, tiny_checkpoint, tmp_path / "other", **parts))
