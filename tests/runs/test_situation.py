@@ -89,6 +89,12 @@ def test_shots_without_pairs_move_the_mean_when_there_are_ten(world):
     assert "12 labelled texts. The labels are learnt from beside the source's; the mean state of 12 texts" in many
 
 
+def test_labels_say_what_translations_are(world):
+    """Of the shots that are in a pair, which come from the pairs' half of the task's texts."""
+    (line,) = said(world, shots={"k": 2}, parallel={"from": "task"})
+    assert "the labels are learnt from beside the source's, and are those of 6 translations in it" in line
+
+
 def test_the_mean_of_unlabelled_texts_becomes_the_sources(world, tiny_checkpoint):
     """What is saved subtracts the mean of the 20 texts, and the run is loaded and answers as it was scored."""
     backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}

@@ -74,7 +74,9 @@ def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
         yield "a lexicon is mined from the texts, and training aligns copies of source sentences with the originals"
     yield from _made(materials, language)
     if shots:
-        yield "the labels are learnt from beside the source's"
+        sides = draw.labelled_sides({language: pairs})
+        also = f", and are those of {counted(len(sides), 'translation')} in it" if sides else ""
+        yield f"the labels are learnt from beside the source's{also}"
     if later := _later(recipe, materials, language):
         yield f"what {' and '.join(later)} will make is learnt from"
     yield from _fitted(recipe, materials, language)
