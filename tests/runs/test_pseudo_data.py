@@ -17,7 +17,7 @@ from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
 from lingraft.runs.preparation import prepare
 from lingraft.training.pools import learning_pools
-from quick_run import QUIET, Stopping, differing, run
+from quick_run import QUIET, Stopping, differing, quick_compare, run
 
 SMALL = [
     *("train.num_train_epochs=3", "train.batch_size=8", "train.learning_rate=1e-2", "seeds=[1]", "device=cpu"),
@@ -284,3 +284,26 @@ def read_csv(path):
     """The sentences of a table."""
     for line in path.read_text(encoding="utf-8").splitlines()[1:]:
         yield line.split(",")[1]
+
+
+def test_a_comparison_makes_them_once_and_knows_a_variant_without(world, tiny_checkpoint, tmp_path):
+    """What is made lies in the folder of the comparison; the variant learns from people's labels alone."""
+    lexicon = str(world / "lexicon.{language}.tsv")
+    wanted = world_recipe(
+        world,
+        [*SMALL, f"output_dir={tmp_path / 'compared'}", "train.num_train_epochs=0"],
+        backbone={"checkpoint": str(tiny_checkpoint), "max_length": 32},
+        pseudo={"generators": [WORD_TRANSLATION | {"weight": 1.0}], "lexicon": lexicon},
+        compare={"methods": ["lingraft"], "variants": {"without": {"pseudo": None}}},
+    )
+    folder = quick_compare(wanted)
+    assert len(list(folder.rglob("pseudo.jsonl"))) == 1
+    scores = {
+        name: {
+            row["method"]: row["value"]
+            for row in read_lines(folder / name / "trials" / "k0-draw0-seed1" / "scores.jsonl")
+            if (row["language"], row["metric"]) == (TARGET, "accuracy")
+        }
+        for name in ("lingraft", "without")
+    }
+    assert scores["lingraft"]["lingraft"] > scores["without"]["without"] + 0.1
