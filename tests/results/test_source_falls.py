@@ -36,7 +36,7 @@ def test_a_fall_is_told_with_its_interval():
     assert describe_fall("English", "span_f1", FALL).replace("\u00a0", " ") == (
         "training cost English, which the task is learnt in: development span F1 fell from 60.0 % to 56.3 % "
         "(−3.7 points [−6.1, −1.6], n = 300). Lower train.learning_rate, or the weight of what is learnt beside its "
-        "labels, such as alignment losses and shots"
+        "labels, such as alignment losses, shots and pseudo-data"
     )
 
 
