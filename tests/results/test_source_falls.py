@@ -48,7 +48,7 @@ def test_the_worst_of_several_trials_is_told():
     assert "from 60.0 % to 50.0 % (−10.0 points" in said
     alone = warn_of_falls(run_of({"k0-draw0-seed1": FALL}), "f1")
     assert alone.startswith("Training cost English, ")
-    assert alone.endswith("shots.")
+    assert alone.endswith("pseudo-data.")
 
 
 def test_pages_warn_of_a_fall_first():

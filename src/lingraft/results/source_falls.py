@@ -32,7 +32,8 @@ def describe_fall(language: str, metric: str, change: Row) -> str:
     return (
         f"training cost {language}, which the task is learnt in: development {metric_name(metric)} fell from "
         f"{percent(before, 1)} to {percent(after, 1)} ({points} points [{low}, {high}], n = {change['n']:,}). Lower "
-        "train.learning_rate, or the weight of what is learnt beside its labels, such as alignment losses, shots and pseudo-data"
+        "train.learning_rate, or the weight of what is learnt beside its labels, such as alignment losses, shots and "
+        "pseudo-data"
     )
 
 
