@@ -212,6 +212,8 @@ class PseudoSettings(Settings):
     the source language's labels first."""
     gold: bool = True
     """Learn from the source language's labels beside them."""
+    label_noise: Share = 0.0
+    """Share of them that get another class, at random, after the filters: for studies of how much noise they bear."""
 
 
 class ConsistencySettings(Settings):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.counted import counted
-from ..core.errors import RunError
+from ..core.errors import ConfigError, RunError
 from ..core.files import digest_of
 from ..core.json_text import to_json
 from ..core.records import Example, as_json
@@ -23,6 +23,7 @@ from ..pseudo.filters import Filter, filters
 from ..pseudo.from_files import generators_of_files
 from ..pseudo.generators import Generator, generators
 from ..pseudo.kept import Lot, read_lots, write_lots
+from ..pseudo.label_noise import add_label_noise
 from ..pseudo.making import Made, make
 from ..recipe.settings import PseudoSettings, Recipe
 from ..tasks import Task
@@ -65,6 +66,9 @@ def make_pseudo_data(
     """
     if recipe.pseudo is None:
         return materials
+    if recipe.pseudo.label_noise and not materials.task.kind.classes:
+        what = f"{materials.task.name} ({materials.task.kind.name}) has none"
+        raise ConfigError([f"pseudo.label_noise: is for examples with one class each, and {what}; leave it out"])
     built, maker = build_generators(recipe), _Maker(materials, recipe, build_chain(recipe), of_model)
     found = read_lots(path, materials.task.kind.example)
     for lot, draw in lots_of(materials, recipe, built):
@@ -207,7 +211,11 @@ class _Maker:
             **asked,
         )
         where = "/".join(str(part) for part in lot if part is not None)
-        return make(built, self.chain, sources, self.evaluation, where)
+        made = make(built, self.chain, sources, self.evaluation, where)
+        noise = self.settings.label_noise if self.settings else 0
+        classes = self.materials.task.kind.classes
+        noisy = add_label_noise(made.examples, noise, classes, lot.draw) if noise else made.examples
+        return replace(made, examples=tuple(noisy))
 
 
 def _files_of(settings: PseudoSettings) -> list[Path]:
