@@ -97,6 +97,16 @@ def test_other_settings_need_another_file(world, tiny_checkpoint, tmp_path):
         augment(recipe(world, tiny_checkpoint, tmp_path / "run", **heavier), tmp_path / "pseudo.jsonl", QUIET)
 
 
+def test_a_file_that_is_there_is_not_written_over(world, tiny_checkpoint, tmp_path):
+    """The examples that a recipe reads, say, under the name of what it makes."""
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text(json.dumps(GOOD) + "\n", encoding="utf-8")
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", files=[str(mine)])
+    with pytest.raises(RunError, match=r"mine.jsonl is there already"):
+        augment(wanted, mine, QUIET)
+    assert json.loads(mine.read_text(encoding="utf-8")) == GOOD
+
+
 def test_there_must_be_something_to_make_and_a_name_to_read_it_by(world, tiny_checkpoint, tmp_path):
     """A recipe without the block, and a file that pseudo.files would not read."""
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run")

@@ -225,31 +225,37 @@ def _write(path: Path, text: str) -> None:
 Row = dict[str, Any]
 
 
-def read_object(path: Path, schema: TypeAdapter[Any] | None = None) -> Row:
+def read_object(path: Path, schema: TypeAdapter[Any] | None = None, *, cure: str = "") -> Row:
     """Return a JSON object that fits a schema; empty where the file is missing.
+
+    Args:
+        path: The file.
+        schema: What the object must be; without one, any.
+        cure: What to do about a file that is refused; by default, to run again what wrote it.
 
     Raises:
         RunError: It is something else than that.
     """
+    cure = cure or run_again(path)
     try:
-        text = read_bytes(path, cure=run_again(path))
+        text = read_bytes(path, cure=cure)
     except FileNotFoundError:
         return {}
-    return parse_object(text, str(path), schema, cure=run_again(path))
+    return parse_object(text, str(path), schema, cure=cure)
 
 
-def read_lines(path: Path, schema: TypeAdapter[Any] | None = None) -> Iterator[Row]:
+def read_lines(path: Path, schema: TypeAdapter[Any] | None = None, *, cure: str = "") -> Iterator[Row]:
     """Yield the objects of a JSONL file that fit a schema, one by one; none where the file is missing.
 
-    Raises:
-        RunError: A line is something else than that.
+    Arguments and errors are those of :func:`read_object`; what is refused is a line.
     """
+    cure = cure or run_again(path)
     try:
-        file = open_regular(path, cure=run_again(path))
+        file = open_regular(path, cure=cure)
     except FileNotFoundError:
         return
     with file as lines:
-        number, cure = 0, run_again(path)
+        number = 0
         while line := lines.readline(OBJECT_BYTES + 1):
             number += 1
             if len(line) > OBJECT_BYTES:

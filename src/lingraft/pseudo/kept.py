@@ -1,7 +1,8 @@
 """Pseudo-data on disk: ``NAME.jsonl`` with an example a line, ``NAME.json`` with what was made of what.
 
 Each language and draw is a lot, made and kept by itself, so what was stopped goes on with the next lot. The examples
-of a lot have a digest in the second file, which is written last: what is not in it is not finished.
+of a lot have a digest in the second file, which is written last: what is not in it is not finished. Before anything is
+made it is there without a lot, so that files without one are known to be somebody else's.
 """
 
 from __future__ import annotations
@@ -10,17 +11,31 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from pydantic import TypeAdapter
 
 from ..core.errors import RunError
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.json_text import to_json
 from ..core.records import Example, as_json, from_json
 from ..core.shots import Shots
+from ..results.schemas import PSEUDO, Count, Model
 from .filtering import Rejected, Step
 from .making import Made
 
 FORMAT = 1
+
+
+class Row(Model):
+    """What a line says beside its example."""
+
+    language: str
+    draw: Count = 0
+    k: Count | Literal["all"] | None = None
+
+
+ROW: TypeAdapter[Row] = TypeAdapter(Row)
 
 
 class Lot(NamedTuple):
@@ -39,9 +54,22 @@ def write_lots(path: Path, lots: Mapping[Lot, Made]) -> None:
         lots: What was made, in order.
     """
     rows = {lot: [_row(lot, example) for example in made.examples] for lot, made in lots.items()}
-    write_lines(path, [row for own in rows.values() for row in own])
     about = [_about(lot, made) | {"digest": _digest(rows[lot])} for lot, made in lots.items()]
+    if not path.with_suffix(".json").exists():
+        write_json(path.with_suffix(".json"), {"format": FORMAT, "lots": []})
+    write_lines(path, [row for own in rows.values() for row in own])
     write_json(path.with_suffix(".json"), {"format": FORMAT, "lots": about})
+
+
+def refuse_others(path: Path) -> None:
+    """Refuse to write where something is that :func:`write_lots` has not written.
+
+    Raises:
+        RunError: There is such a file, under the name of the examples or beside it.
+    """
+    there = [one for one in (path, path.with_suffix(".json")) if one.exists()]
+    if there and "lots" not in read_object(path.with_suffix(".json")):
+        raise RunError(f"{there[0]} is there already, and no pseudo-data were written there; choose another name")
 
 
 def read_lots(path: Path, example: type[Example]) -> dict[Lot, Made]:
@@ -54,11 +82,12 @@ def read_lots(path: Path, example: type[Example]) -> dict[Lot, Made]:
     Raises:
         RunError: A lot is not what was written.
     """
-    about = read_object(path.with_suffix(".json")).get("lots", [])
+    cure = f"delete {path.with_suffix('.json')} and {path.name}, and both are made anew"
+    about = read_object(path.with_suffix(".json"), PSEUDO, cure=cure).get("lots", [])
     if not about:
         return {}
     rows: dict[Lot, list[dict[str, Any]]] = {}
-    for row in read_lines(path):
+    for row in read_lines(path, ROW, cure=cure):
         rows.setdefault(_lot(row), []).append(row)
     found = {}
     for one in about:

@@ -7,7 +7,7 @@ was written before there was one, and is read like the first.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -263,6 +263,10 @@ class PseudoLot(Model):
     funnel: list[FunnelStep]
     survivors: list[PseudoExample]
     rejected: list[RejectedExample]
+    k: Count | Literal["all"] | None = None
+    digest: str = ""
+    made_of: str = ""
+    records: list[dict[str, Any]] = []
 
 
 class Pseudo(File):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..core.errors import ConfigError
 from ..core.progress import Reporter
+from ..pseudo.kept import refuse_others
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
 from .preparation import gather_made
@@ -23,11 +24,12 @@ def augment(recipe: Recipe, path: Path, reporter: Reporter | None = None) -> Mat
         What was gathered, with the pseudo-data.
 
     Raises:
-        LingraftError: The recipe makes none, or ``path`` holds what was made of something else.
+        LingraftError: The recipe makes none, or ``path`` holds what was made of something else, or anything else.
     """
     if recipe.pseudo is None:
         raise ConfigError(["pseudo: is missing, so nothing is made; add `pseudo: {generators: [{name: …}]}`"])
     if path.suffix != ".jsonl":
         raise ConfigError([f"expected a file that ends in .jsonl, got {path}"], where="--output")
+    refuse_others(path)
     materials, _ = gather_made(recipe, path.parent, path.name, reporter or Reporter())
     return materials
