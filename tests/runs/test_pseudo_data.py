@@ -105,6 +105,34 @@ def test_a_finished_run_knows_what_it_made_and_refuses_another_version_of_it(fin
         run(wanted)
 
 
+def test_a_finished_run_refuses_other_files_of_what_was_made(world, tiny_checkpoint, tmp_path):
+    """A line more in a file that a run learnt from would not be learnt from, and not be missed either."""
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"language": "yo", "text_a": "pira hano", "label": "bird"}\n', encoding="utf-8")
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "preset=instant", pseudo={"files": [str(file)]})
+    assert run(wanted) == run(wanted)
+    file.write_text(2 * file.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(RunError, match="was made with other settings, or of other examples"):
+        run(wanted)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ('{"language": "yo", "text_a": "pira hano", "label": "bird"}', "expects examples of two classes; got 'bird'"),
+        ('{"language": "ha", "text_a": "pira hano", "label": "bird"}', "expects examples of two classes; got none"),
+    ],
+)
+def test_what_is_made_must_be_enough_where_nothing_else_is_learnt_from(world, tiny_checkpoint, tmp_path, rows, said):
+    """A head needs two classes; a check finds it too."""
+    (tmp_path / "mine.jsonl").write_text(f"{rows}\n", encoding="utf-8")
+    alone = {"files": [str(tmp_path / "mine.jsonl")], "filters": [], "gold": False}
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "preset=instant", only=alone)
+    for attempt in (gather_checked, run):
+        with pytest.raises(ConfigError, match=said):
+            attempt(wanted)
+
+
 def test_filters_take_what_is_made_twice_and_say_so(world, tiny_checkpoint, tmp_path):
     """A lexicon with one translation of each word makes the second copy of an example the first one again."""
     twice = {"generators": [WORD_TRANSLATION | {"copies": 2}]}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.counted import counted
-from ..core.errors import ConfigError, RunError
+from ..core.errors import ConfigError, RunError, shown
 from ..core.files import digest_of
 from ..core.json_text import to_json
 from ..core.records import Example, as_json
@@ -73,23 +73,59 @@ def make_pseudo_data(
     found = read_lots(path, materials.task.kind.example)
     for lot, draw in lots_of(materials, recipe, built):
         made_of = maker.digest(lot, draw)
-        if lot in found and found[lot].made_of != made_of:
-            raise RunError(
-                f"{path}: what is there for {lot.language} in draw {lot.draw} was made with other settings, or of "
-                "other examples, pairs, texts or lexicons; choose another name, or delete that file"
-            )
+        _refuse_other(path, lot, found, made_of)
         if lot not in found:
             say(f"making pseudo-data for {lot.language}, draw {lot.draw}")
             found[lot] = replace(maker.make(lot, draw, built, say), made_of=made_of)
             write_lots(path, found)
-    return _with_lots(materials, found, built, maker.notes)
+    made = _with_lots(materials, found, built, maker.notes)
+    _refuse_too_little(made, recipe)
+    return made
 
 
 def read_pseudo_data(materials: Materials, recipe: Recipe, path: Path) -> Materials:
-    """Return materials with the pseudo-data that a run has made, which are kept; nothing is made."""
+    """Return materials with the pseudo-data that a run has made, which are kept; nothing is made.
+
+    Raises:
+        RunError: They were made of something else than what there is now.
+    """
     if recipe.pseudo is None:
         return materials
-    return _with_lots(materials, read_lots(path, materials.task.kind.example), build_generators(recipe), ())
+    built, maker = build_generators(recipe), _Maker(materials, recipe, build_chain(recipe))
+    found = read_lots(path, materials.task.kind.example)
+    for lot, draw in lots_of(materials, recipe, built):
+        _refuse_other(path, lot, found, maker.digest(lot, draw))
+    return _with_lots(materials, found, built, ())
+
+
+def _refuse_other(path: Path, lot: Lot, found: Mapping[Lot, Made], made_of: str) -> None:
+    """Refuse a lot that is kept and was made of something else."""
+    if lot in found and found[lot].made_of != made_of:
+        raise RunError(
+            f"{path}: what is there for {lot.language} in draw {lot.draw} was made with other settings, or of other "
+            "examples, pairs, texts or lexicons; choose another name, or another output_dir, or delete what is there"
+        )
+
+
+def _refuse_too_little(materials: Materials, recipe: Recipe) -> None:
+    """Refuse to learn from what was made alone where that is nothing, or of one class.
+
+    Raises:
+        ConfigError: A draw has nothing else.
+    """
+    if recipe.pseudo is None or recipe.pseudo.gold:
+        return
+    for draw in materials.draws:
+        found = [one for part in (draw.pseudo, draw.shots) for examples in part.values() for one in examples]
+        classes = {label for example in found for label in example.labels}
+        if not found or (materials.task.kind.class_logits and len(classes) < 2):
+            wanted = "examples of two classes" if materials.task.kind.class_logits else "examples"
+            raise ConfigError(
+                [
+                    f"pseudo.gold: false leaves what is made, and shots, to learn from, and expects {wanted}; got "
+                    f"{', '.join(sorted(map(shown, classes))) or 'none'}"
+                ]
+            )
 
 
 def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
@@ -118,7 +154,10 @@ def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
             "the model that labels pseudo-data is fitted to the source language's labels first"
             + ("" if materials.task.kind.class_logits else ", by a training of its own, whose time is not counted here")
         )
-    return _with_lots(materials, found, built, (*maker.notes, *waits))
+    made = _with_lots(materials, found, built, (*maker.notes, *waits))
+    if not any(by_model):
+        _refuse_too_little(made, recipe)
+    return made
 
 
 def build_generators(recipe: Recipe) -> list[Generator]:
