@@ -1,10 +1,12 @@
-"""Pages of ``docs/results`` that are made of comparisons: ``knowledge-transfer.md`` and ``closed-form.md``.
+"""Pages of ``docs/results`` that are made of comparisons, such as ``knowledge-transfer.md``.
 
 Each comparison is run by the command at the head of its recipe (minutes to an hour on two cores, resumable);
 what is finished becomes a section: who wins, the table, the methods. All scores go to one ``scores.jsonl``.
 
     python benchmarks/comparison_pages.py knowledge_transfer
     python benchmarks/comparison_pages.py closed_form
+    python benchmarks/comparison_pages.py pairs
+    python benchmarks/comparison_pages.py pseudo
 
 The texts that stand above the tables are ``NAME.md`` in this folder.
 """
@@ -39,14 +41,27 @@ CLOSED_FORM = {
     "choices": "What a map is made of, and how many pairs (six development languages)",
     "shots": "What labels in the target language add (six development languages)",
 }
-SECTIONS = {"knowledge_transfer": KNOWLEDGE_TRANSFER, "closed_form": CLOSED_FORM}
+PAIRS = {
+    "pawsx": "Paraphrases (PAWS-X), 1,600 English pairs",
+    "pawsx_400": "Paraphrases (PAWS-X), 400 English pairs",
+}
+PSEUDO = {
+    "study_topics": "Word-translated topics (SIB-200: Acehnese, Guarani)",
+    "study_sentiment": "Word-translated sentiment (NusaX: Acehnese, Balinese)",
+}
+SECTIONS = {"knowledge_transfer": KNOWLEDGE_TRANSFER, "closed_form": CLOSED_FORM, "pairs": PAIRS, "pseudo": PSEUDO}
 TITLES = {
     "knowledge_transfer": "Does it transfer? lingraft beside other methods",
     "closed_form": "Closed form: what a map gives before any training, and after it",
+    "pairs": "Pairs of texts: what comparing them adds to reading them",
+    "pseudo": "Pseudo-data: what made examples are worth",
 }
 NEWS = "../shared/data/ntrex/newstest2019"
 SETTINGS = {
     "nusax": ["task.data_dir=../shared/data/nusax"],
+    "study_sentiment": ["task.data_dir=../shared/data/nusax"],
+    "pawsx": [],
+    "pawsx_400": [],
     "more_pairs": [
         "task.data_dir=../shared/data/sib200",
         f"parallel.files={NEWS}-src.eng.txt.gz",
