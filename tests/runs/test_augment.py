@@ -116,6 +116,14 @@ def test_there_must_be_something_to_make_and_a_name_to_read_it_by(world, tiny_ch
         augment(wanted.model_copy(update={"pseudo": None}), tmp_path / "pseudo.jsonl", QUIET)
 
 
+def test_a_file_in_other_languages_is_refused(world, tiny_checkpoint, tmp_path):
+    """Nothing of it would be learnt."""
+    file = tmp_path / "own.jsonl"
+    file.write_text(json.dumps(GOOD | {"language": "ha"}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"has examples of hau-Latn, and of none of the target languages \(yor-Latn\)"):
+        gather_checked(recipe(world, tiny_checkpoint, tmp_path / "run", files=[str(file)]))
+
+
 def test_the_command_says_what_it_made(world, tiny_checkpoint, tmp_path, command):
     """And where it is; `lingraft list` knows what makes it."""
     (tmp_path / "recipe.yaml").write_text(recipe(world, tiny_checkpoint, tmp_path / "run").to_yaml(), encoding="utf-8")
@@ -140,6 +148,9 @@ GOOD = {"id": "1", "language": "yo", "text_a": "pira hano", "label": "bird"}
         ({"weight": -1}, "expected a weight above 0, to 10; got -1"),
         ({"text_a": " "}, "a text is empty"),
         ({"text_a": ["pira"]}, "is no example of classification: text_a"),
+        ({"text_b": "hano"}, "has two texts, other than the examples of classification"),
+        ({"wieght": 0.5}, "unknown key 'wieght'; did you mean 'weight'?"),
+        ({"language": "!!"}, "unknown language '!!'"),
     ],
 )
 def test_a_row_that_cannot_be_learnt_from_is_named_with_its_line(world, tiny_checkpoint, tmp_path, row, said):

@@ -7,20 +7,22 @@ been made of labels that another draw does not have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
 from ..core.outside import parse_object
-from ..core.records import GOLD, Example, SpanExample, from_json
+from ..core.records import GOLD, ChoiceExample, Example, SpanExample, TaggedExample, from_json
+from ..core.registry import unknown
 from ..data.languages import canonical
 from ..data.text import read_lines
 from ..tasks import Task
 from . import MOST_WEIGHT, Sources
 from .generators import Generator
+from .making import has_texts_of_task
 
 FILE = "file"
 """The origin of what does not say where it came from."""
@@ -35,7 +37,9 @@ def from_file(path: Path) -> Generator:
     read = cache(lambda: list(_rows(path)))
 
     def generate(sources: Sources) -> Iterator[Example]:
-        of_language = [(number, row) for number, row in read() if _language(path, number, row) == sources.language]
+        languages = {number: _language(path, number, row) for number, row in read()}
+        _refuse_other_languages(path, set(languages.values()), sources.task)
+        of_language = [(number, row) for number, row in read() if languages[number] == sources.language]
         found = [(number, row) for number, row in of_language if row.get("draw", sources.draw) == sources.draw]
         if of_language and not found:
             raise DataError(
@@ -57,11 +61,26 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _language(path: Path, number: int, row: dict[str, Any]) -> str:
     if not isinstance(row.get("language"), str):
         raise DataError(f"{path}, line {number}: expected the language of the example in `language`")
-    return canonical(row["language"])
+    try:
+        return canonical(row["language"])
+    except DataError as error:
+        raise DataError(f"{path}, line {number}: {error}") from None
+
+
+def _refuse_other_languages(path: Path, languages: Collection[str], task: Task) -> None:
+    """Refuse a file of which no language learns anything."""
+    if languages and not set(languages).intersection(task.target_languages):
+        raise DataError(
+            f"{path} has examples of {', '.join(sorted(languages))}, and of none of the target languages "
+            f"({', '.join(task.target_languages)})"
+        )
 
 
 def _example(where: str, number: int, row: dict[str, Any], sources: Sources) -> Example:
     values = {"id": "", "group": f"{FILE}/{number}"} | {k: v for k, v in row.items() if k not in ("draw", "k")}
+    known = [field.name for field in fields(sources.task.kind.example)]
+    if strange := [key for key in values if key not in known]:
+        raise DataError(f"{where}: {unknown(strange[0], known, what='key')}")
     try:
         example: Example = from_json(values | {"language": sources.language}, sources.task.kind.example)
     except ValueError as error:
@@ -69,13 +88,20 @@ def _example(where: str, number: int, row: dict[str, Any], sources: Sources) -> 
         raise DataError(
             f"{where} is no example of {sources.task.kind.name}: {' '.join(map(str.strip, first))}"
         ) from None
-    if problem := _problem(example, sources.task):
+    if problem := _problem(example, sources):
         raise DataError(f"{where}: {problem}")
     return replace(example, id=f"{number}/{example.id}", origin=FILE if example.origin == GOLD else example.origin)
 
 
-def _problem(example: Example, task: Task) -> str:
+def _problem(example: Example, sources: Sources) -> str:
     """Say what is wrong with an example; nothing if it can be learnt from."""
+    task = sources.task
+    if not has_texts_of_task(example, sources):
+        return f"has {'one text' if len(example.texts) == 1 else 'two texts'}, other than the examples of {task.name}"
+    if isinstance(example, TaggedExample) and example.tags and len(example.tags) != len(example.words):
+        return f"has {len(example.words)} words and {len(example.tags)} tags"
+    if isinstance(example, ChoiceExample) and example.label not in (None, *range(len(example.alternatives))):
+        return f"its label is {example.label}, and there are {len(example.alternatives)} alternatives, numbered from 0"
     if example.gold is None:
         return "has no label"
     if strange := [label for label in example.labels if task.labels and label not in task.labels]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core.records import Example
+from ..core.records import Example, PairExample
 from ..data.leakage import identity_of
 from . import Sources
 from .filtering import Rejected, Step, run_chain, some_rejected, some_survivors
@@ -15,6 +15,8 @@ from .filters import Filter, Setting
 from .generators import Generator
 
 LEAKED = "it is an evaluation text"
+EMPTY = "a text of it is empty"
+OTHER_SHAPE = "it has another number of texts than the examples of the task"
 """Why what was made is not learnt from, whatever the recipe says."""
 
 
@@ -64,10 +66,23 @@ def make(
     for number, generator in enumerate(generators):
         for example in generator.generate(counting):
             mixed |= {example.origin} if generator.mixes else set()
-            if identity_of(example) in forbidden:
-                dropped[LEAKED] += 1
+            if reason := _unfit(example, sources) or (LEAKED if identity_of(example) in forbidden else ""):
+                dropped[reason] += 1
             else:
                 examples.append(replace(example, id=f"pseudo/{where}/{number}/{example.id}"))
     funnel = run_chain(chain, examples, Setting(sources, evaluation, frozenset(mixed)))
     survivors, rejected = some_survivors(funnel), some_rejected(funnel)
     return Made(funnel.examples, dropped, funnel.steps, survivors, rejected, records=tuple(records))
+
+
+def _unfit(example: Example, sources: Sources) -> str:
+    """Say why an example is none of the task; nothing if it may be learnt from."""
+    if not all(text.strip() for text in example.texts):
+        return EMPTY
+    return "" if has_texts_of_task(example, sources) else OTHER_SHAPE
+
+
+def has_texts_of_task(example: Example, sources: Sources) -> bool:
+    """Return whether an example is one text, or two, as those of the task are."""
+    wanted = {len(one.texts) for one in sources.labelled}
+    return not (isinstance(example, PairExample) and wanted) or len(example.texts) in wanted

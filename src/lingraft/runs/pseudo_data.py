@@ -66,9 +66,6 @@ def make_pseudo_data(
     """
     if recipe.pseudo is None:
         return materials
-    if recipe.pseudo.label_noise and not materials.task.kind.classes:
-        what = f"{materials.task.name} ({materials.task.kind.name}) has none"
-        raise ConfigError([f"pseudo.label_noise: is for examples with one class each, and {what}; leave it out"])
     built, maker = build_generators(recipe), _Maker(materials, recipe, build_chain(recipe), of_model)
     found = read_lots(path, materials.task.kind.example)
     for lot, draw in lots_of(materials, recipe, built):

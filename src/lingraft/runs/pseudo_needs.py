@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from ..core.errors import ConfigError
+from ..data.languages import canonical
 from ..model.checkpoint import adaptation_path, read_identity
 from ..recipe.settings import Recipe
 from ..tasks import Task
@@ -28,8 +29,9 @@ NEEDS: dict[str, Need] = {
     ),
     "shots": (lambda recipe: any(k != 0 for k in recipe.shots.ks), "labelled examples of the language; set shots.k"),
     "second_view": (
-        lambda recipe: recipe.map or recipe.train.ngram_classifier or (recipe.pseudo and recipe.pseudo.predictor),
-        "a map or n-grams, whose answers are compared with the network's; leave `map: null` out",
+        lambda recipe: (recipe.pseudo and recipe.pseudo.predictor) or _fits_second_view(recipe),
+        "a map or n-grams, whose answers are compared with the network's; name translations or text that these can be "
+        "fitted to in `parallel`, and leave `map: null` out",
     ),
     "texts": (
         lambda recipe: (recipe.pseudo and recipe.pseudo.text) or (recipe.parallel and recipe.parallel.text),
@@ -37,6 +39,16 @@ NEEDS: dict[str, Need] = {
     ),
 }
 """Fields of :class:`lingraft.pseudo.Sources` that not every recipe fills: whether this one does, and how to."""
+
+
+def _fits_second_view(recipe: Recipe) -> bool:
+    """Return whether a model that is fitted first gets a map or n-grams of the language."""
+    parallel = recipe.parallel
+    if parallel is None:
+        return False
+    mapped = recipe.map is not None and bool(has_pairs(recipe) or parallel.text)
+    return mapped or (recipe.train.ngram_classifier and parallel.from_ is not None)
+
 
 NEVER: Need = (lambda recipe: False, "{what}, which a run does not give")
 
@@ -62,6 +74,9 @@ def _problems(recipe: Recipe, task: Task) -> Iterator[str]:
     if not task.target_languages:
         yield "pseudo: is made for target languages, of which the task has none; leave it out"
         return
+    if recipe.pseudo.label_noise and not task.kind.classes:
+        what = f"{task.name} ({task.kind.name}) has none"
+        yield f"pseudo.label_noise: is for examples with one class each, and {what}; leave it out"
     if recipe.pseudo.predictor is not None:
         yield from _problems_of_predictor(recipe.pseudo.predictor.expanduser(), task)
     for number, (name, one) in enumerate(build_chain(recipe)):
@@ -101,3 +116,7 @@ def _strange_languages(recipe: Recipe, task: Task) -> Iterator[str]:
     if strange := [code for code in made_languages(recipe, task) if code not in task.target_languages]:
         known = ", ".join(task.target_languages)
         yield f"pseudo.languages: {strange[0]} is no target language of this run; these are {known}"
+    texts = recipe.pseudo.text if recipe.pseudo and isinstance(recipe.pseudo.text, dict) else ()
+    if strange := [code for code in map(canonical, texts) if code not in task.target_languages]:
+        known = ", ".join(task.target_languages)
+        yield f"pseudo.text: {strange[0]} is no target language of this run; these are {known}"

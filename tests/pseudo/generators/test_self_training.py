@@ -3,6 +3,9 @@
 from collections import Counter
 from dataclasses import replace
 
+import pytest
+
+from lingraft.core.errors import ConfigError
 from lingraft.core.records import PairExample, Prediction
 from lingraft.pseudo.generators import generators
 from lingraft.pseudo.generators.self_training import take_in_steps
@@ -90,3 +93,11 @@ def test_where_it_stopped_is_said():
 def test_nothing_comes_of_nothing():
     """No texts, no steps."""
     assert take_in_steps([], [], [], **LIMITS).numbers == ()
+
+
+def test_a_task_of_pairs_of_texts_is_refused_before_the_model_is_asked():
+    """Its model has no map, so no second view; and raw text is no pair."""
+    pair = PairExample("train/1", "g1", SOURCE, text_a="water", text_b="fire", label="nature")
+    sources = classification_sources(labelled=(pair,), predict=view({}), second_view=view({}))
+    with pytest.raises(ConfigError, match="self-training takes single texts"):
+        list(generators.build("self-training", {}).generate(sources))

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ...core.counted import counted
+from ...core.errors import ConfigError
 from ...core.records import GOLD, Example, PairExample
 from .. import Sources, Weight
 from ..class_shares import drift, surest_of_each
@@ -54,6 +55,10 @@ def self_training(
     def generate(sources: Sources) -> Iterator[Example]:
         assert sources.predict is not None
         assert sources.second_view is not None
+        if any(len(example.texts) > 1 for example in sources.labelled):
+            raise ConfigError(
+                [f"{SELF_TRAINING} takes single texts, and examples of {sources.task.name} are pairs of texts"]
+            )
         texts, language = _texts_of(sources), sources.language
         first, second = sources.predict(texts, language), sources.second_view(texts, language)
         classes = [one.value for one in first]
