@@ -150,3 +150,10 @@ def test_a_task_in_one_language_has_nothing_to_switch_into(world):
     )
     with pytest.raises(ConfigError, match="consistency: the task is in one language, so nothing can be switched"):
         gather_checked(recipe)
+
+
+def test_a_lexicon_of_other_words_is_refused(world, tmp_path):
+    """There would be no copy, and nothing would be said of it."""
+    (tmp_path / f"other.{TARGET}.tsv").write_text("zebra\tketenyanyan\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="consistency: the lexicon of yor-Latn knows no word of what is labelled"):
+        gather_checked(wanted(world, lexicon=str(tmp_path / "other.{language}.tsv")))

@@ -89,7 +89,8 @@ def _made(materials: Materials, language: str) -> Iterator[str]:
     """Yield what is done with labelled examples that nobody wrote in the language."""
     draw, example = materials.draws[-1], materials.task.kind.words.example
     if made := draw.pseudo.get(language):
-        yield f"{counted(len(made), f'made {example}')} (pseudo-data) are learnt from by their weight"
+        verb, whose = ("is", "its") if len(made) == 1 else ("are", "their")
+        yield f"{counted(len(made), f'made {example}')} (pseudo-data) {verb} learnt from by {whose} weight"
     if language in draw.copies:
         yield f"code-switched copies of the source's labelled {example}s must get the answers of their originals"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 
 from ..core.counted import counted
-from ..core.errors import Faults
+from ..core.errors import ConfigError, Faults
 from ..core.records import Example
 from ..data.augmentation.switching import Switched, switch
 from ..data.languages import canonical
@@ -59,6 +59,14 @@ def with_switched_copies(
         )
         for draw in materials.draws
     )
+    nothing = list[str]()
+    for code in lexicons:
+        if not any(rounds for draw in draws for rounds in draw.copies[code]):
+            nothing.append(
+                f"consistency: the lexicon of {code} knows no word of what is labelled, so nothing is copied"
+            )
+    if nothing:
+        raise ConfigError(nothing)
     notes += _describe(draws[0], task)
     return replace(materials, draws=draws, notes=(*materials.notes, *notes))
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from lingraft.core.errors import ConfigError
 from lingraft.core.records import PairExample, Prediction
 from lingraft.pseudo.filters import Filter, Setting, filters
 from lingraft.pseudo.filters.language import CharacterModel
@@ -121,3 +122,9 @@ def test_a_round_trip_must_come_back_to_the_original():
     """A translator that changes nothing: what is the original comes back as it, anything else does not."""
     made = [*texts("The fast water in New York", "ohun mìíràn", group="g1"), *texts("ohun mìíràn")]
     assert reasons("round-trip", made) == ["", "translated back it says something else", ""]
+
+
+def test_lengths_between_which_nothing_is_are_refused():
+    """Every example would be taken."""
+    with pytest.raises(ConfigError, match="expected least < most, got 3 and 1"):
+        filters.build("length", {"least": 3, "most": 1})

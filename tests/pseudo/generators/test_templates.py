@@ -85,6 +85,8 @@ def test_the_answer_to_a_question_is_a_slot_of_its_context():
         ({"question": "a", "context": "b {thing}", "answer": "b"}, "span_qa",
          r"templates.0.answer: expected a slot of the context \(thing\), got 'b'"),
         ({"txt": "a"}, "classification", "templates: "),
+        ({"text": "a", "label": "PER"}, "tagging", "templates.0.label: one is tagging, which has text, tags"),
+        ({"text": "a", "label": "sport", "tags": "O"}, "classification", "templates.0.tags: one is classification"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_with_their_place(template, kind, why):
@@ -104,3 +106,10 @@ def test_templates_are_in_one_language_which_must_be_said_where_there_are_severa
         made(options | {"language": "ibo"}, targets=targets)
     assert len(made(options | {"language": "yo"}, targets=targets)) == 1
     assert made(options | {"language": "hau"}, targets=targets) == []
+
+
+def test_a_tag_for_a_slot_that_there_is_not_is_refused():
+    """The slot that was meant would be outside of every span."""
+    options = {"templates": [{"text": "{who} ya tafi"}], "words": {"who": ["Musa"]}, "slot_tags": {"whom": "PER"}}
+    with pytest.raises(ConfigError, match="slot_tags: unknown slot 'whom'; did you mean 'who'"):
+        made(options, "tagging", TAGS)

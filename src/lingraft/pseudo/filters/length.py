@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ...core.errors import ConfigError
 from ...core.records import Example
 from . import Filter, Setting, filters
 
@@ -22,6 +23,8 @@ def length(*, least: Ratio = 0.3, most: Ratio = 3.0) -> Filter:
         least: Times the median.
         most: Times the median.
     """
+    if least >= most:
+        raise ConfigError([f"expected least < most, got {least:g} and {most:g}, between which no text is"])
 
     def judge(examples: Sequence[Example], setting: Setting) -> list[str]:
         originals = [*setting.sources.labelled, *setting.sources.shots]

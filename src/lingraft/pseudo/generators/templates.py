@@ -88,6 +88,7 @@ def templates(
         for slot in slots_of(*template.texts)
         if slot not in lists
     ]
+    problems += [f"slot_tags: {unknown(slot, lists, what='slot')}" for slot in slot_tags or {} if slot not in lists]
     if problems:
         raise ConfigError(problems)
 
@@ -95,6 +96,7 @@ def templates(
         if not _is_theirs(language, sources):
             return
         for number, template in enumerate(templates):
+            _refuse_other_keys(template, f"templates.{number}", sources.task)
             make = OF_KINDS[sources.task.kind.name](template, f"templates.{number}", sources, slot_tags or {})
             ways = fillings(slots_of(*template.texts), lists, most, sources.draw, f"{TEMPLATES}/{number}")
             for count, filling in enumerate(ways):
@@ -170,6 +172,21 @@ def _questions(template: Template, where: str, sources: Sources, slot_tags: Mapp
 
 OF_KINDS = {"classification": _texts, "tagging": _sentences, "span_qa": _questions}
 """What makes examples of each kind of task."""
+
+
+KEYS = {
+    "classification": ("text", "text_b", "label"),
+    "tagging": ("text", "tags"),
+    "span_qa": ("question", "context", "answer"),
+}
+"""What a template of each kind of task says."""
+
+
+def _refuse_other_keys(template: Template, where: str, task: Task) -> None:
+    """Refuse what a kind of task would read past, e.g. the label of a sentence whose words are tagged."""
+    known = KEYS[task.kind.name]
+    if strange := [key for key in Template.model_fields if key in template.model_fields_set and key not in known]:
+        raise ConfigError([f"{where}.{strange[0]}: {task.name} is {task.kind.name}, which has {', '.join(known)}"])
 
 
 def _needed(value: str | None, where: str, key: str) -> str:
