@@ -20,7 +20,8 @@ from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.json_text import to_json
 from ..core.records import Example, as_json, from_json
 from ..core.shots import Shots
-from ..results.schemas import PSEUDO, Count, Model
+from ..results.pseudo_schemas import PSEUDO
+from ..results.schemas import Count, Model
 from .filtering import Rejected, Step
 from .making import Made
 

@@ -18,7 +18,8 @@ from ..core.written_recipe import CURE, read_written_recipe, run_again
 from ..core.written_recipe import NAME as RECIPE
 from . import schemas
 from .finished_run import refuse_changed
-from .schemas import DATA, EPOCH, PREDICTION, PSEUDO, RETENTION, SCORE, STATES, SUMMARY
+from .pseudo_schemas import PSEUDO
+from .schemas import DATA, EPOCH, PREDICTION, RETENTION, SCORE, STATES, SUMMARY
 
 SCORE_FIELDS = {column.name for column in fields(Score)}
 

@@ -7,7 +7,7 @@ was written before there was one, and is read like the first.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -214,67 +214,6 @@ class TrialFacts(Model):
     source_change: SourceChange | None = None
 
 
-class FunnelStep(Model):
-    """What a filter of pseudo-data did."""
-
-    filter: str
-    came: Count
-    taken: Count
-
-
-class PseudoAnswer(Model):
-    """An answer in an example."""
-
-    text: str
-
-
-class PseudoExample(Model):
-    """An example that was made, of any kind of task."""
-
-    origin: str = ""
-    weight: Number = 1.0
-    text_a: str = ""
-    text_b: str | None = None
-    question: str | None = None
-    context: str = ""
-    text: str = ""
-    words: list[str] = []
-    alternatives: list[str] = []
-    answers: list[PseudoAnswer] = []
-    tags: list[str] = []
-    label: str | int | None = None
-
-
-class RejectedExample(Model):
-    """One that a filter took away."""
-
-    filter: str
-    reason: str
-    example: PseudoExample
-
-
-class PseudoLot(Model):
-    """What was made for a language in a draw."""
-
-    language: Name
-    draw: Count
-    made: dict[str, Count]
-    dropped: dict[str, Count]
-    funnel: list[FunnelStep]
-    survivors: list[PseudoExample]
-    rejected: list[RejectedExample]
-    k: Count | Literal["all"] | None = None
-    digest: str = ""
-    made_of: str = ""
-    records: list[dict[str, Any]] = []
-
-
-class Pseudo(File):
-    """``pseudo.json``."""
-
-    lots: list[PseudoLot] = []
-
-
 class Verification(Model):
     """How far what was saved is from what was trained."""
 
@@ -426,7 +365,6 @@ class DevelopmentRow(Model):
 
 MARK: TypeAdapter[Mark] = TypeAdapter(Mark)
 DATA: TypeAdapter[Data] = TypeAdapter(Data)
-PSEUDO: TypeAdapter[Pseudo] = TypeAdapter(Pseudo)
 SCORE: TypeAdapter[ScoreRow] = TypeAdapter(ScoreRow)
 EPOCH: TypeAdapter[Epoch] = TypeAdapter(Epoch)
 SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)
