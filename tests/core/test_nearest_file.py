@@ -1,5 +1,7 @@
 """What is offered where a file is missing."""
 
+import os
+
 import pytest
 
 from lingraft.core.nearest_file import nearest_file, suggest_file, suggest_folder
@@ -19,6 +21,13 @@ def test_the_nearest_name_is_offered(folder):
     assert (
         nearest_file([folder / "tset.yor.csv", folder / "tset.eng.csv"]) == f"did you mean {folder / 'test.eng.csv'}?"
     )
+
+
+def test_what_is_no_regular_file_is_not_offered_for_itself(folder):
+    """A pipe or a folder of that name is there, but cannot be read as a file."""
+    os.mkfifo(folder / "train.yor.csv")
+    for name in ("train.yor.csv", "data"):
+        assert nearest_file([folder / name]) == f"what is there under this name is no regular file ({folder / name})"
 
 
 def test_where_nothing_is_like_it_some_are_listed(folder):

@@ -113,7 +113,12 @@ def test_the_message_counts_and_lists(tmp_path):
         ),
         ({"alignment": [{"name": "mse"}]}, "alignment: needs parallel text"),
         ({"alignment": [{"weight": 1}], "parallel": {"from": "task"}}, "alignment.0.name: is missing"),
-        ({"prompt": "deep"}, "prompt: Input should be a valid dictionary"),
+        ({"prompt": "deep"}, "prompt: expected {name: deep}, with its options beside the name, got 'deep'"),
+        (
+            {"pseudo": {"generators": ["self-training"]}},
+            "pseudo.generators.0: expected {name: self-training}, with its options beside the name",
+        ),
+        ({"shots": {"k": 0}, "parallel": "pairs.tsv"}, "parallel: expected a block of keys (files, "),
         ({"prompt": {"name": "input"}, "backbone": {"cut": 2}}, "backbone.cut: an input prompt implies cut 0, got 2"),
         ({"train": {"order": "one by one"}}, "train.order: Input should be 'joint' or 'sequential'"),
         ({"train": {"balance": 0}}, "train.balance: Input should be greater than 0"),
@@ -126,7 +131,7 @@ def test_the_message_counts_and_lists(tmp_path):
         ({"freezing": {"name": "top_layers", "layers": 0}}, "freezing.layers: Input should be greater than 0"),
         ({"freezing": {"name": "head_first", "share": 1}}, "freezing.share: Input should be less than 1"),
         ({"freezing": {"name": "full", "layers": 2}}, "freezing.layers: unknown option of full 'layers'"),
-        ({"freezing": None}, "freezing: Input should be a valid dictionary"),
+        ({"freezing": None}, "freezing: expected {name: …}, got None"),
         (
             {"alignment": [{"name": "mse", "layer": -1}], "parallel": {"from": "task"}},
             "alignment.0.layer: Input should be greater than or equal to 0",

@@ -11,6 +11,7 @@ from lingraft.model.checkpoint import load_adaptation
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.recipe.presets import preset_values
 from lingraft.runs.checks import gather_checked
+from lingraft.runs.plan import plan
 from lingraft.runs.situation import describe_situation
 from lingraft.serving.predictor import load
 from lingraft.tasks.gathering import gather
@@ -51,6 +52,25 @@ def test_text_alone_moves_the_mean_where_nothing_is_trained(world):
         "situation of Yoruba: no translations, no labels, 20 unlabelled texts. The mean state of 20 texts is moved "
         "onto the source's, which helps where they are of the task's own domain"
     ]
+
+
+def test_one_translation_is_said_to_be_too_few(world):
+    """Where nothing is trained by gradient, nothing is done with it."""
+    pairs = (world / f"pairs.{TARGET}.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (world / f"few.{TARGET}.tsv").write_text("".join(pairs[:2]), encoding="utf-8")
+    (line,) = said(world, **preset_values("instant") | {"parallel": {"files": str(world / "few.{language}.tsv")}})
+    assert line == (
+        "situation of Yoruba: 1 translation, no labels. That is too little to fit anything to, so the language is read "
+        "with what the source language taught"
+    )
+
+
+def test_check_says_that_text_alone_shifts_the_mean_and_that_no_layer_is_computed_again(world, tiny_checkpoint):
+    """It promises neither a map nor n-grams, which need translations."""
+    given = preset_values("instant") | {"parallel": {"text": str(world / "text.{language}.txt")}}
+    lines = plan(world_recipe(world, **given, backbone={"checkpoint": str(tiny_checkpoint), "max_length": 32})).lines
+    assert "trained by gradient: nothing; in closed form: a shift of the mean for Yoruba" in lines
+    assert any(line.endswith("all frozen; all 3 layers are computed once") for line in lines), lines
 
 
 def test_nothing_of_a_language_is_said_to_be_nothing(world):

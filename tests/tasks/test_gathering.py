@@ -61,6 +61,16 @@ def test_without_parallel_text_all_labels_are_kept(world):
     assert found.learn(TARGET) == []
 
 
+def test_a_class_without_examples_is_not_blamed_on_pairs_that_there_are_not(world):
+    """Without parallel text the cure is more examples, and no setting of pairs."""
+    for split in ("train", "dev"):
+        rewrite(world, SOURCE, split, lambda rows: [*rows, ("rare", "a text of a class that is rare", "sport")])
+    with pytest.raises(DataError, match=r"draw 1 leaves no labelled eng-Latn example of sport: 24 training") as caught:
+        materials(world)
+    assert "more examples of each class, or join rare classes" in str(caught.value)
+    assert "pairs" not in str(caught.value)
+
+
 def test_labels_and_pairs_come_from_different_sentences(world):
     """A (labelled) and B (pairs) share no group; together they are the training set."""
     for draw in materials(world, parallel=FROM_TASK, shots={"draws": 4}).draws:

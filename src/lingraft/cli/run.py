@@ -25,7 +25,7 @@ def init(
         str, typer.Option(help="What to start from: your own data of a kind, or sib200 or cldr_names.")
     ] = "classification",
     language: Annotated[list[str] | None, typer.Option(help="Target language; may be given several times.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Settings to start from: fast, best or paper.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Settings to start from: fast, instant, best or paper.")] = None,
 ) -> None:
     """Write a commented recipe to start from."""
     from ..recipe.presets import presets, with_preset

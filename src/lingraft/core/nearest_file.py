@@ -29,6 +29,8 @@ def nearest_file(names: Sequence[Path]) -> str:
         return f"the folder {folder} is empty"
     near = [found[0] for name in names for found in [difflib.get_close_matches(name.name, entries, 1, 0.5)] if found]
     best = max(near, key=lambda entry: max(_likeness(name.name, entry) for name in names), default=None)
+    if best is not None and folder / best in names:
+        return f"what is there under this name is no regular file ({folder / best})"
     if best is not None:
         return f"did you mean {folder / best}?"
     more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""

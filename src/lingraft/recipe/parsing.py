@@ -242,7 +242,18 @@ def _explain(error: dict[str, Any]) -> str:
         return f"{location}: {_unknown_key(str(error['loc'][-1]), _fields(error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"{location}: is missing"
+    if error["type"] == "model_type":
+        return f"{location}: {_no_block(error)}"
     return f"{location}: {error['msg']} (got {shown(error['input'])})"
+
+
+def _no_block(error: Mapping[str, Any]) -> str:
+    """Say how a block is written where something else stands."""
+    given, named = error["input"], error["ctx"]["class_name"].endswith("Block")
+    keys = "{name: …}" if named else f"a block of keys ({', '.join(_fields(error['loc'])) or 'key: value'})"
+    if named and isinstance(given, str) and given:
+        keys = f"{{name: {given}}}, with its options beside the name"
+    return f"expected {keys}, got {shown(given)}"
 
 
 def _unknown_key(key: str, known: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ from ..recipe.settings import Recipe
 from ..results.caveats import is_non_commercial
 from ..tasks.material import Draw, Materials
 from ..training.alignment import names_that_need
+from ..training.ensembling import texts_of
 from ..training.legs import legs_of, lora_of
 from .checks import gather_checked, refuse_missing_folders, refuse_other_start, resolve_cut
 from .data_quality import describe_classes, describe_limits, warn_of_data
@@ -89,8 +90,7 @@ def plan(
         _explain_table(recipe),
         f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, "
         + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
-        + (f"layers 1–{cut} are computed once, " if cut > 0 else "")
-        + f"layers {max(0, cut) + 1}–{facts.num_layers} are computed at every step{_whole_depth(recipe)}",
+        + _depth(recipe, cut, facts.num_layers),
         _parts(recipe, work),
         f"trials: {len(trials_of(recipe))} (shots.k [{', '.join(map(str, recipe.shots.ks))}] × "
         f"{counted(recipe.shots.draws, 'draw')} × seeds {recipe.seeds})",
@@ -151,6 +151,14 @@ def _read(
     if problems or facts is None or materials is None:
         raise ConfigError(problems)
     return facts, cut, materials
+
+
+def _depth(recipe: Recipe, cut: int, layers: int) -> str:
+    """Say which layers are computed once, and which at every step."""
+    if cut >= layers:
+        return f"all {layers} layers are computed once"
+    below = f"layers 1–{cut} are computed once, " if cut > 0 else ""
+    return f"{below}layers {max(0, cut) + 1}–{layers} are computed at every step{_whole_depth(recipe)}"
 
 
 def _whole_depth(recipe: Recipe) -> str:
@@ -289,16 +297,29 @@ def _parts(recipe: Recipe, work: Workload) -> str:
     line = f"trained: {most} parameters (prompt: {_name(recipe.prompt)}, adapter: {_name(recipe.adapter)}, head)"
     if recipe.train.num_train_epochs == 0:
         line = "trained by gradient: nothing" + (", but the head" if work.trials[0].head_steps else "")
-    languages = [code for code in work.materials.task.target_languages if any(code in t.fitted for t in work.trials)]
-    if languages:
-        parts = [f"a {recipe.map.name} map"] if recipe.map else []
-        parts += ["a character n-gram classifier"] if recipe.train.ngram_classifier else []
-        line += f"; in closed form: {' and '.join(parts)} for {' and '.join(map(display_name, languages))}"
+    by_parts: dict[str, list[str]] = {}
+    for language in work.materials.task.target_languages:
+        if parts := _closed_form(recipe, work.materials, language):
+            by_parts.setdefault(" and ".join(parts), []).append(display_name(language))
+    if by_parts:
+        said = (f"{parts} for {' and '.join(languages)}" for parts, languages in by_parts.items())
+        line += f"; in closed form: {', '.join(said)}"
     elif work.compares:
         line += "; a comparison classifier is fitted to the labelled pairs"
     elif recipe.train.num_train_epochs == 0:
-        line += "; a head on frozen states is all: a map needs a task with classes, single texts and translations"
+        line += "; a head on frozen states is all: a map needs a task with classes, single texts and translations or "
+        line += "unlabelled text"
     return line
+
+
+def _closed_form(recipe: Recipe, materials: Materials, language: str) -> list[str]:
+    """Return what is fitted to the texts of a language in closed form, of any draw."""
+    found = [texts for draw in materials.draws if (texts := texts_of(draw, language, materials, recipe))]
+    return [
+        *([f"a {recipe.map.name} map"] if recipe.map and any(texts.mapped for texts in found) else []),
+        *(["a shift of the mean"] if any(texts.unpaired for texts in found) else []),
+        *(["a character n-gram classifier"] if any(texts.texts for texts in found) else []),
+    ]
 
 
 def _estimated_seconds(recipe: Recipe, work: Workload, rate: float) -> float:

@@ -13,6 +13,8 @@ from ..training.ensembling import texts_of
 from ..training.pools import pairs_to_learn
 from .pseudo_data import build_generators, made_languages
 
+TOO_LITTLE = "that is too little to fit anything to, so the language is read with what the source language taught"
+
 
 def describe_situation(recipe: Recipe, materials: Materials) -> list[str]:
     """Say of each target language what there is to learn from, and what is done with it; of the largest draw.
@@ -38,7 +40,7 @@ def describe_situation(recipe: Recipe, materials: Materials) -> list[str]:
         )
     for language in task.target_languages:
         there = ", ".join(_there(recipe, materials, language))
-        done = "; ".join(_done(recipe, materials, language))
+        done = "; ".join(_done(recipe, materials, language)) or TOO_LITTLE
         lines.append(f"situation of {display_name(language)}: {there}. {done[:1].upper()}{done[1:]}")
     return lines
 

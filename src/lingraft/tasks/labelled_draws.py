@@ -52,11 +52,13 @@ def refuse_missing_classes(task: Task, labelled: Sequence[Example], draw: int, t
     if not labelled and not classes:
         raise DataError(f"draw {draw + 1} leaves no labelled {task.source_language} example; give more examples")
     if missing:
-        raise DataError(
-            f"draw {draw + 1} leaves no labelled {task.source_language} example of {', '.join(sorted(missing))}: of "
-            f"{training} training examples that are not evaluated on, {paired} went into pairs; give more "
-            "examples, ask for fewer parallel.pairs, or set parallel.labelled"
-        )
+        lacks = f"no labelled {task.source_language} example of {', '.join(sorted(missing))}"
+        why = f"of {training} training examples that are not evaluated on, {paired} went into pairs; give more "
+        cure = "examples, ask for fewer parallel.pairs, or set parallel.labelled"
+        if not paired:
+            why = f"{training} training examples are neither evaluated on nor held out to choose settings by; give "
+            cure = "more examples of each class, or join rare classes or leave them out"
+        raise DataError(f"draw {draw + 1} leaves {lacks}: {why}{cure}")
 
 
 def shots_of(task: Task, language: str, pool: Sequence[Example], k: Shots, draw: int) -> tuple[Example, ...]:
