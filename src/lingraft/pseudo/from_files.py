@@ -77,8 +77,10 @@ def _refuse_other_languages(path: Path, languages: Collection[str], task: Task) 
 
 
 def _example(where: str, number: int, row: dict[str, Any], sources: Sources) -> Example:
-    values = {"id": "", "group": f"{FILE}/{number}"} | {k: v for k, v in row.items() if k not in ("draw", "k")}
     known = [field.name for field in fields(sources.task.kind.example)]
+    values = {"id": "", "group": f"{FILE}/{number}"} | {k: v for k, v in row.items() if k not in ("draw", "k")}
+    if "context_language" in known:
+        values.setdefault("context_language", sources.language)
     if strange := [key for key in values if key not in known]:
         raise DataError(f"{where}: {unknown(strange[0], known, what='key')}")
     try:
@@ -110,6 +112,8 @@ def _problem(example: Example, sources: Sources) -> str:
         example.context[answer.start : answer.start + len(answer.text)] != answer.text for answer in example.answers
     ):
         return "an answer does not stand in the context where it is said to"
+    if isinstance(example, SpanExample) and not all(answer.text.strip() for answer in example.answers):
+        return "an answer is empty"
     if not 0 < example.weight <= MOST_WEIGHT:
         return f"expected a weight above 0, to {MOST_WEIGHT:g}; got {example.weight:g}"
     return "" if all(text.strip() for text in example.texts) else "a text is empty"

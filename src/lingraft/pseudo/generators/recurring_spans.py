@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ...core.amounts import Count
+from ...core.counted import counted
 from ...core.records import Answer, Example, SpanExample
 from ...data.lexicon import placed_words
 from ...data.sampling import rank
@@ -69,7 +70,8 @@ def recurring_spans(
         found = passages(sources.texts, passage_words)
         if len(found) < LEAST_PASSAGES:
             sources.say(
-                f"{RECURRING_SPANS}: {len(found)} passages do not tell which words are stop words; none is used"
+                f"{RECURRING_SPANS}: {counted(len(found), 'passage')} cannot tell which words are stop words; none is "
+                "used"
             )
         stop, count = stop_words(found), 0
         order = sorted(range(len(found)), key=lambda number: rank(sources.draw, RECURRING_SPANS, found[number]))
