@@ -12,6 +12,7 @@ import typer
 
 from lingraft.cli.info import Kind
 from lingraft.cli.main import app
+from lingraft.cli.starters import starters
 from lingraft.core.files import read_lines
 from lingraft.recipe.parsing import read_recipe
 from tiny import REPOSITORY
@@ -253,6 +254,14 @@ def _is_command(name, *words):
     options = {option for param in command.params for option in param.opts}
     named = words[0] if name == "list" and words else "tasks"
     return {word.partition("=")[0] for word in words if word.startswith("--")} <= options and named in LISTED
+
+
+def test_the_readme_names_every_kind_of_own_data_that_a_recipe_is_written_for():
+    """Who has questions cannot guess that their task is called span_qa."""
+    own = set(starters()) - {"sib200", "cldr_names"}
+    (sentence,) = (line for line in README.splitlines() if "lingraft init --task" in line)
+    assert len(own) == 4
+    assert [name for name in own if f"{name}`" not in sentence and name.capitalize() not in sentence] == []
 
 
 def test_layers_of_the_architecture_are_those_that_are_checked():

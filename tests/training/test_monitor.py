@@ -133,6 +133,7 @@ def test_one_answer_for_all_is_told_once(stack, world):
     seen = iter([{"a": 5, "b": 4}, {"b": 9}, {"b": 9}, {"a": 9}])
     said, history = watched(small_model(stack), world, validate=lambda model: Validation(0.5, next(seen), 2))
     assert [sentence.split(":")[0] for sentence in said] == ["collapsed"]
+    assert said[0].endswith("or give more labelled examples of the language that the task is learnt in")
     assert "'b'" in said[0]
     assert [row.get("warnings") for row in history] == [None, said, None, None]
 

@@ -61,7 +61,7 @@ class Monitor:
             (label,) = counts
             self._found(
                 f"collapsed: every development example is called {label!r}; lower the learning rates, or give more "
-                "labelled source examples"
+                "labelled examples of the language that the task is learnt in"
             )
 
     def watch_loss(
