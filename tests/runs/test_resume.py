@@ -89,3 +89,15 @@ def test_a_run_stopped_between_any_two_steps_ends_the_same(world, tiny_checkpoin
 def test_a_run_stopped_again_and_again_ends_the_same(world, tiny_checkpoint, whole, tmp_path):
     """Also amid what was continued."""
     assert differing(stopped_and_continued(world, tiny_checkpoint, tmp_path / "one-run", [3, 5, 9]), whole) == []
+
+
+def test_what_safetensors_left_half_written_is_no_part_of_the_run(world, whole, tiny_checkpoint, tmp_path):
+    """A kill in the middle of saving: the library has a temporary file of its own beside ours."""
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe(world, tiny_checkpoint, tmp_path / "two-run"), reporter=Stopping(3), save_every=-1.0)
+    place = tmp_path / "two-run" / "trials" / "k0-draw0-seed1"
+    for name in (".tmpA0Dc2X", ".lingraft-training-abc.safetensors"):
+        (place / name).write_bytes(b"half")
+    folder = run(recipe(world, tiny_checkpoint, tmp_path / "two-run"))
+    assert not list(place.glob(".*"))
+    assert differing(whole, folder) == []

@@ -16,6 +16,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +34,21 @@ log = logging.getLogger(__name__)
 PATIENCE = 2.0  # seconds before a waiting process says what it waits for
 
 TEMPORARY = ".lingraft-"
-"""What the name of a file begins with while it is being written; whatever has another name is not ours to remove."""
+"""What the name of a file begins with while it is being written."""
+
+OF_SAFETENSORS = ".tmp??????"
+"""What safetensors calls a file while it writes it, in the same folder; it is then renamed to the name that we gave."""
+
+
+def is_leftover(path: Path) -> bool:
+    """Return whether a file is being written, or was when its process was killed; no other is ours to remove."""
+    return path.name.startswith(TEMPORARY) or fnmatchcase(path.name, OF_SAFETENSORS)
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Yield such files directly in a folder."""
+    for pattern in (f"{TEMPORARY}*", OF_SAFETENSORS):
+        yield from folder.glob(pattern)
 
 
 def cache_root() -> Path:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .errors import CacheError
-from .files import TEMPORARY, cache_root, locked, locked_or_refused
+from .files import cache_root, leftovers, locked, locked_or_refused
 
 ABANDONED = 24 * 3600.0
 """Seconds after which nobody writes a temporary file any more."""
@@ -97,7 +97,7 @@ def leftover_bytes(folder: Path) -> int:
     """Return what files take that are being written, or that a killed process left half written."""
     total = 0
     for place in (folder, *list_spaces(folder)):
-        for path in place.glob(f"{TEMPORARY}*"):
+        for path in leftovers(place):
             with suppress(FileNotFoundError):
                 total += path.lstat().st_size
     return total
@@ -161,7 +161,7 @@ def prune(
 
 def sweep(folder: Path) -> None:
     """Remove what is half written; whoever writes into ``folder`` holds the lock that we hold."""
-    for leftover in folder.glob(f"{TEMPORARY}*"):
+    for leftover in leftovers(folder):
         leftover.unlink(missing_ok=True)
 
 
@@ -176,7 +176,7 @@ def sweep_abandoned(folder: Path) -> None:
 
 
 def _sweep_old(space: Path) -> None:
-    for leftover in space.glob(f"{TEMPORARY}*"):
+    for leftover in leftovers(space):
         with suppress(OSError):
             if time.time() - leftover.lstat().st_mtime > ABANDONED:
                 leftover.unlink()

@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from ..core.errors import RunError, shown
-from ..core.files import TEMPORARY, locked_or_refused, write_json, write_text
+from ..core.files import is_leftover, locked_or_refused, write_json, write_text
 from ..core.outside import refuse_links
 from ..core.records import Trial
 from ..core.version import __version__
@@ -151,8 +151,8 @@ def _trials(values: Any) -> tuple[Any, ...]:
 
 def _sweep(folder: Path) -> None:
     """Remove the temporary files of a run that was killed while it wrote them; of a run's own folder only."""
-    for path in folder.rglob(f"{TEMPORARY}*"):
-        if path.is_file():
+    for path in folder.rglob(".*"):
+        if is_leftover(path) and path.is_file():
             path.unlink(missing_ok=True)
 
 

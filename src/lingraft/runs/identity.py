@@ -17,7 +17,7 @@ from typing import Any
 from ..backbones import Precision
 from ..backbones.loading import Backbone
 from ..core.errors import RunError
-from ..core.files import TEMPORARY, read_object, write_json
+from ..core.files import is_leftover, read_object, write_json
 from ..core.records import Example, Trial, as_json
 from ..model.checkpoint import adaptation_path
 from ..recipe.settings import Recipe
@@ -146,7 +146,7 @@ def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[T
 
 def has_begun(place: Path) -> bool:
     """Return whether there is more in a trial's folder than what it was to be made of, which is written before."""
-    left = (path for path in place.rglob("*") if path.is_file() and not path.name.startswith(TEMPORARY))
+    left = (path for path in place.rglob("*") if path.is_file() and not is_leftover(path))
     return any(path.name != "identity.json" for path in left)
 
 

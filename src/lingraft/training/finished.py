@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import RunError
-from ..core.files import TEMPORARY, digest_of, read_object, write_json
+from ..core.files import digest_of, is_leftover, read_object, write_json
 from ..core.records import Trial
 from ..results.method_schemas import TRIAL
 from ..results.schemas import FORMAT
@@ -29,7 +29,7 @@ def note_finished(folder: Path, trial: Trial, facts: Mapping[str, Any]) -> None:
         path
         for place in _places(folder, trial)
         for path in sorted(place.glob("*"))
-        if path.is_file() and path.name not in _NOT_LEFT and not path.name.startswith(TEMPORARY)
+        if path.is_file() and path.name not in _NOT_LEFT and not is_leftover(path)
     ]
     files = {path.relative_to(folder).as_posix(): digest_of(path) for path in left}
     write_json(_record(folder, trial), {"format": FORMAT, **facts, "files": files})
