@@ -65,7 +65,7 @@ def compare_texts(first: TextStates, second: TextStates) -> Tensor:
         *_cosines(first, second, aligned),
         *_cosines(first, second, once),
         share_of_inversions(once[:, 1]),
-        *_in_common(first.ids, second.ids),
+        *in_common(first.ids, second.ids),
     ]
     return torch.tensor(found, dtype=torch.float32)
 
@@ -95,8 +95,13 @@ def _cosines(first: TextStates, second: TextStates, places: Tensor) -> list[floa
     return [*cosines.mean(1).tolist(), *cosines.amin(1).tolist()]
 
 
-def _in_common(first: Sequence[int], second: Sequence[int]) -> list[float]:
-    """Return what two sequences of tokens have in common, whatever the model makes of them."""
+def in_common(first: Sequence[int], second: Sequence[int]) -> list[float]:
+    """Return what two sequences of tokens have in common, whatever the model makes of them: the last five features.
+
+    Args:
+        first: Token ids of a text.
+        second: Those of the other one.
+    """
     pieces = SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
     sizes = [piece.size for piece in pieces if piece.size]
     return [
