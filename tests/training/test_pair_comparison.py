@@ -86,6 +86,11 @@ def test_what_a_head_does_not_see_a_comparison_does(folder):
     assert min(score(folder, SOURCE), score(folder, TARGET)) > 0.95
 
 
+def test_the_development_score_is_that_of_all_that_answers(folder):
+    """So what is said to have been lost in the source language is not the network's alone."""
+    assert read_object(folder / "trials" / NAME / "trial.json")["dev_score"] > 0.95
+
+
 def test_it_is_counted_as_the_tasks(folder):
     """No language has one of its own."""
     parts = {(part["part"], part["name"]) for part in read_object(folder / "summary.json")["parameters"]}

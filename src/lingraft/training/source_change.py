@@ -30,10 +30,10 @@ def development_set(context: Context) -> tuple[Encoded, Sequence[Example], str]:
 
 
 def answer_development_set(model: Network, context: Context) -> list[str]:
-    """Return what a network answers to each example of the development set."""
+    """Return what a network answers to each example of the development set, with what answers beside it."""
     encoded, examples, language = development_set(context)
-    logits, _ = predict_rows(model, encoded, [example.id for example in examples], language)
-    return read_answers(logits, context)
+    read = predict_rows(model, encoded, [example.id for example in examples], language)
+    return read_answers(model.ensemble(examples, *read, language), context)
 
 
 def read_answers(logits: Sequence[Tensor], context: Context) -> list[str]:
