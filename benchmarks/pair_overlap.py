@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lingraft.backbones.loading import load_tokenizer
-from lingraft.core.records import Example
+from lingraft.core.examples import Example
 from lingraft.model.comparison.features import in_common, share_of_inversions
 from lingraft.tasks import tasks
 

@@ -55,7 +55,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from lingraft.core.errors import LingraftError
-from lingraft.core.records import Features, PairExample
+from lingraft.core.examples import PairExample
+from lingraft.core.records import Features
 
 if TYPE_CHECKING:
     from lingraft.backbones import Precision

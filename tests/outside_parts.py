@@ -16,7 +16,8 @@ from torch import Tensor, nn
 import toy_kind
 from lingraft.backbones import Family, LayerStack, backbones
 from lingraft.backbones.bert import BertStack
-from lingraft.core.records import Example, PairExample, States
+from lingraft.core.examples import Example, PairExample
+from lingraft.core.records import States
 from lingraft.data import Source, sources
 from lingraft.data.augmentation import Generator, augmentation
 from lingraft.data.lexicon import Lexicon

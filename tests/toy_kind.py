@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lingraft.core.records import Example, Features, Prediction
+from lingraft.core.examples import Example
+from lingraft.core.records import Features, Prediction
 from lingraft.data.table import read_table
 from lingraft.results.metrics import mean_of
 from lingraft.results.words import Words

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.core.records import Answer, ChoiceExample, PairExample, SpanExample, TaggedExample, as_json, from_json
+from lingraft.core.examples import Answer, ChoiceExample, PairExample, SpanExample, TaggedExample, as_json, from_json
 
 TEXT = st.text(max_size=12)
 NAMES = {

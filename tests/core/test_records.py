@@ -7,16 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lingraft.core.records import (
-    Answer,
-    Batch,
-    ChoiceExample,
-    PairExample,
-    Prediction,
-    SpanExample,
-    States,
-    TaggedExample,
-)
+from lingraft.core.examples import Answer, ChoiceExample, PairExample, SpanExample, TaggedExample
+from lingraft.core.records import Batch, Prediction, States
 
 
 def slow_pooled(states):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.core.records import TaggedExample
+from lingraft.core.examples import TaggedExample
 from lingraft.data.conll import describe_comments, tagged_examples
 from lingraft.results.metrics.spans import check_tag
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from lingraft.core.errors import DataError
-from lingraft.core.records import Answer, ChoiceExample, SpanExample
+from lingraft.core.examples import Answer, ChoiceExample, SpanExample
 from lingraft.data.example_tables import choice_examples, span_rows, tagged_rows
 
 COPA = {

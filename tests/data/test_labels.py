@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.core.records import PairExample, TaggedExample
+from lingraft.core.examples import PairExample, TaggedExample
 from lingraft.data.labels import (
     INVISIBLE,
     are_measurements,

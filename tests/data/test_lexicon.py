@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.core.records import PairExample, ParallelPair
+from lingraft.core.examples import PairExample, ParallelPair
 from lingraft.data.augmentation.switching import CODE_SWITCHING, switch_example
 from lingraft.data.lexicon import known_share, lexicon_of, matches, words_of
 from lingraft.data.parallel import read_parallel

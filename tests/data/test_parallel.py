@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lingraft.core.errors import ConfigError, DataError
-from lingraft.core.records import ParallelPair
+from lingraft.core.examples import ParallelPair
 from lingraft.data.parallel import read_parallel
 from lingraft.recipe.parsing import parse_recipe
 from tiny import SHARED_DATA

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.data.parallel_inputs import read_given
 from lingraft.recipe.settings import ParallelSettings
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.core.records import PairExample, ParallelPair, TaggedExample
+from lingraft.core.examples import PairExample, ParallelPair, TaggedExample
 from lingraft.data.leakage import remove_groups, remove_overlap, remove_overlapping_pairs
 from lingraft.data.sampling import draw_shots, split_groups
 

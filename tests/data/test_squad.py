@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.core.records import Answer, SpanExample
+from lingraft.core.examples import Answer, SpanExample
 from lingraft.data.squad import answer_in, answers_in, read_squad, shared_groups, squad_examples
 
 CONTEXT = "Ìlú Èkó 🦁 wà ní Nàìjíríà. Èkó tóbi."

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.data import sources
 from lingraft.data.bounds import COLUMNS
 from lingraft.data.example_tables import tagged_rows

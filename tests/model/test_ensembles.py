@@ -10,7 +10,7 @@ from torch import nn
 
 from identities import identity_of
 from lingraft.core.errors import CheckpointError
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.model.adaptation import Adaptation
 from lingraft.model.checkpoint import load_adaptation, save_adaptation
 from lingraft.model.ensembles import LanguageEnsemble, restore_ensembles, stack_logits

@@ -5,7 +5,8 @@ import torch
 
 from lingraft.backbones.encoding import encode
 from lingraft.backbones.walk import states_at
-from lingraft.core.records import Answer, ChoiceExample, Features, PairExample, Score, SpanExample, TaggedExample, Trial
+from lingraft.core.examples import Answer, ChoiceExample, PairExample, SpanExample, TaggedExample
+from lingraft.core.records import Features, Score, Trial
 from lingraft.model.adaptation import Adaptation, build_adaptation
 from lingraft.model.heads import build_head
 from lingraft.model.heads.linear import LinearClassifier

@@ -2,7 +2,8 @@
 
 import sys
 
-from lingraft.core.records import PairExample, ParallelPair, Prediction
+from lingraft.core.examples import PairExample, ParallelPair
+from lingraft.core.records import Prediction
 from lingraft.data.lexicon import lexicon_of
 from lingraft.pseudo import Sources
 from lingraft.tasks import Task

@@ -1,6 +1,6 @@
 """A lexicon from the alignments of translated sentences."""
 
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.pseudo.aligned_lexicon import aligned_lexicon
 from pseudo.sources import SOURCE, TARGET
 

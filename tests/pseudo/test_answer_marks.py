@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.core.records import Answer
+from lingraft.core.examples import Answer
 from lingraft.pseudo.answer_marks import Marks, is_as_long
 
 MARKS = Marks()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lingraft.core.records import GOLD
+from lingraft.core.examples import GOLD
 from lingraft.pseudo import Sources
 from lingraft.pseudo.generators import Generator, generators
 from pseudo.sources import LABELS, OPTIONS, SERVED, TARGET, classification_sources

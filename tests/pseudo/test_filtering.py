@@ -1,6 +1,6 @@
 """A chain of filters counts what each takes of what the one before it left."""
 
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.pseudo.filtering import SHOWN, Step, run_chain, some_rejected, some_survivors
 from lingraft.pseudo.filters import Filter, Setting
 from pseudo.sources import TARGET, classification_sources

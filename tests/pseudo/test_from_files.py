@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lingraft.core.errors import DataError
-from lingraft.core.records import Answer, SpanExample
+from lingraft.core.examples import Answer, SpanExample
 from lingraft.pseudo.from_files import from_file
 from lingraft.tasks import Task
 from lingraft.tasks.kinds import kind_of

@@ -3,8 +3,8 @@
 import pytest
 
 from lingraft.core.errors import RunError
+from lingraft.core.examples import PairExample
 from lingraft.core.files import read_object, watch_writes
-from lingraft.core.records import PairExample
 from lingraft.pseudo.generators import Generator
 from lingraft.pseudo.kept import Lot, read_lots, refuse_others, write_lots
 from lingraft.pseudo.making import make

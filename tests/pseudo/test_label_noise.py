@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.pseudo.label_noise import add_label_noise
 
 CLASSES = ("bird", "river", "stone")

@@ -1,6 +1,6 @@
 """What generators give is learnt from only where it is an example of the task."""
 
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.pseudo.generators import Generator
 from lingraft.pseudo.making import EMPTY, LEAKED, OTHER_SHAPE, make
 from pseudo.sources import TARGET, classification_sources

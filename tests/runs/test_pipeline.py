@@ -12,8 +12,9 @@ from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_r
 from killed_run import killed_run
 from lingraft.backbones.loading import load_backbone
 from lingraft.core.errors import CheckpointError, ConfigError, RunError
+from lingraft.core.examples import PairExample
 from lingraft.core.files import read_lines, read_object
-from lingraft.core.records import IDS, PairExample, Score
+from lingraft.core.records import IDS, Score
 from lingraft.core.stored_states import info
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.run_files import read_run

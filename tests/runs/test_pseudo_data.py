@@ -8,8 +8,9 @@ import pytest
 
 from invented import SOURCE, TARGET, TRANSLATION, world_recipe, write_world
 from lingraft.core.errors import ConfigError, DataError, RunError
+from lingraft.core.examples import PairExample
 from lingraft.core.files import read_lines, read_object
-from lingraft.core.records import PairExample, Trial
+from lingraft.core.records import Trial
 from lingraft.pseudo.generators import Generator, generators
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.pages import write_page

@@ -11,7 +11,8 @@ from torch import nn
 from invented import SOURCE, TARGET, write_world
 from lingraft.backbones.loading import load_backbone
 from lingraft.core.errors import RunError
-from lingraft.core.records import PairExample, Trial
+from lingraft.core.examples import PairExample
+from lingraft.core.records import Trial
 from lingraft.runs.folder import trials_of
 from lingraft.runs.selection import shared_sentences
 from lingraft.runs.state_picture import picture_states

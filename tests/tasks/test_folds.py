@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.data.leakage import identity_of
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.tasks.folds import FEWEST, labelled_of, units_of, with_folds, without_fold

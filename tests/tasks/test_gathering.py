@@ -17,7 +17,7 @@ from invented import (
     write_world,
 )
 from lingraft.core.errors import ConfigError, DataError
-from lingraft.core.records import SpanExample
+from lingraft.core.examples import SpanExample
 from lingraft.data.augmentation.code_switching import CODE_SWITCHING
 from lingraft.tasks.gathering import _translations, gather
 from tiny import WORDS

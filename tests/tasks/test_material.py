@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from invented import SOURCE, TARGET
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.tasks.material import Draw
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from lingraft.core.errors import ConfigError, DataError
-from lingraft.core.records import Answer, ChoiceExample, SpanExample, TaggedExample
+from lingraft.core.examples import Answer, ChoiceExample, SpanExample, TaggedExample
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.tasks import tasks
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lingraft.core.records import SpanExample
+from lingraft.core.examples import SpanExample
 from lingraft.recipe.parsing import read_recipe
 from lingraft.runs.checks import gather_checked
 from tiny import REPOSITORY

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.errors import DataError
-from lingraft.core.records import TaggedExample
+from lingraft.core.examples import TaggedExample
 from lingraft.results.metrics.spans import repair_tags, span_f1, spans_of
 from lingraft.tasks.tag_schemes import find_scheme, fit_scheme, tag_reader
 

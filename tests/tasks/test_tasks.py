@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from lingraft.core.errors import ConfigError, DataError
-from lingraft.core.records import Features, PairExample
+from lingraft.core.examples import PairExample
+from lingraft.core.records import Features
 from lingraft.tasks import tasks
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.classification import class_weights, cross_entropy, decode_labels, encode_pairs

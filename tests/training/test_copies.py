@@ -3,14 +3,7 @@
 import pytest
 import torch
 
-from lingraft.core.records import (
-    Answer,
-    ChoiceExample,
-    PairExample,
-    ParallelPair,
-    SpanExample,
-    TaggedExample,
-)
+from lingraft.core.examples import Answer, ChoiceExample, PairExample, ParallelPair, SpanExample, TaggedExample
 from lingraft.data.augmentation.switching import switch
 from lingraft.data.lexicon import lexicon_of
 from lingraft.tasks.kinds import kinds

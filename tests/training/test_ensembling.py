@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from invented import SOURCE, TARGET, write_world
+from lingraft.core.examples import PairExample, from_json
 from lingraft.core.files import read_lines, read_object
-from lingraft.core.records import PairExample, Trial, from_json
+from lingraft.core.records import Trial
 from lingraft.data.augmentation.code_switching import CODE_SWITCHING
 from lingraft.model.checkpoint import load_adaptation
 from lingraft.model.ensembles import stack_logits

@@ -7,7 +7,8 @@ from torch import nn
 
 from lingraft.backbones.encoding import encode
 from lingraft.backbones.walk import at_layer, states_at
-from lingraft.core.records import ChoiceExample, Features, PairExample, TaggedExample
+from lingraft.core.examples import ChoiceExample, PairExample, TaggedExample
+from lingraft.core.records import Features
 from lingraft.model.heads.linear import Labelled, fit_head
 from lingraft.model.standardiser import Standardiser
 from lingraft.recipe.settings import TrainSettings

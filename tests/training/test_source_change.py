@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.results.metrics import accuracy, macro_f1
 from lingraft.results.resampling import resample
 from lingraft.training.source_change import compare_answers

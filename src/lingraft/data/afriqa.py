@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
-from ..core.records import Answer, SpanExample
+from ..core.examples import Answer, SpanExample
 from . import sources
 from .languages import canonical
 from .squad import context_group

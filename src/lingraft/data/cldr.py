@@ -26,7 +26,7 @@ from babel import localedata
 from babel.core import get_global
 
 from ..core.errors import DataError
-from ..core.records import PairExample
+from ..core.examples import PairExample
 from . import languages as codes
 from .text import normalise
 

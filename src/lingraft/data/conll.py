@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import DataError
-from ..core.records import TaggedExample
+from ..core.examples import TaggedExample
 from . import languages
 from .text import read_lines, suffix_of
 

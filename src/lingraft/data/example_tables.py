@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import DataError
-from ..core.records import Answer, ChoiceExample, SpanExample, TaggedExample
+from ..core.examples import Answer, ChoiceExample, SpanExample, TaggedExample
 from ..core.registry import unknown
 from . import languages
 from .cells import ClassNumber, described, holds_one, is_missing, written

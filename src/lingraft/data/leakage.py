@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ..core.records import Example, ParallelPair
+from ..core.examples import Example, ParallelPair
 from .sampling import E
 from .text import normalise, strip_blanks
 

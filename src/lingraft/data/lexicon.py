@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from itertools import groupby, pairwise
 
-from ..core.records import ParallelPair
+from ..core.examples import ParallelPair
 from .inflections import base_forms
 from .text import normalise
 

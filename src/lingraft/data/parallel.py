@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ..core.errors import DataError
-from ..core.records import ParallelPair
+from ..core.examples import ParallelPair
 from ..core.registry import unknown
 from . import languages
 from .cells import described, is_missing, written

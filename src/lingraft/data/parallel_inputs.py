@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..core.counted import counted
 from ..core.errors import DataError, Faults
-from ..core.records import Example, ParallelPair
+from ..core.examples import Example, ParallelPair
 from ..recipe.settings import ParallelSettings
 from .languages import display_name
 from .leakage import remove_overlapping_pairs

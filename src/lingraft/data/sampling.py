@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from ..core.counted import counted
 from ..core.errors import ConfigError, DataError
-from ..core.records import Example
+from ..core.examples import Example
 from ..core.shots import Shots
 
 E = TypeVar("E", bound=Example)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ..core.errors import DataError
-from ..core.records import Answer, SpanExample
+from ..core.examples import Answer, SpanExample
 from . import languages
 from .bounds import read_whole
 from .text import normalise, open_bytes, whole_characters

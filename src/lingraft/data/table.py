@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
+from ..core.examples import PairExample
 from ..core.nearest_file import nearest_file
-from ..core.records import PairExample
 from ..core.registry import unknown
 from . import Row, Source, languages, sources, spreadsheets
 from .cells import ClassNumber, Unreadable, described, holds_one, is_missing, written

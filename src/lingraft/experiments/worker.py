@@ -23,10 +23,11 @@ import torch
 from ..backbones import loading
 from ..backbones.encoding import Encoded
 from ..core.errors import LingraftError, RunError
+from ..core.examples import GOLD, Example
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.memory import forget_peak, peak_bytes
 from ..core.progress import Advance, Reporter
-from ..core.records import GOLD, Example, Prediction, Trial
+from ..core.records import Prediction, Trial
 from ..core.signals import ending_in_order
 from ..model.heads import build_head
 from ..model.prediction import predictions_of

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..backbones import LayerStack
 from ..core.errors import ConfigError
-from ..core.records import Example
+from ..core.examples import Example
 from ..recipe.settings import Block
 from .adapters import Adapter, adapters, linear_layers, parameter_name
 from .comparison.classifier import ComparisonClassifier

@@ -22,10 +22,11 @@ from ..backbones import LayerStack, Precision
 from ..backbones.checkpoint_files import first_line
 from ..backbones.loading import Backbone
 from ..core.errors import CheckpointError, ConfigError, LingraftError, shown
+from ..core.examples import PairExample
 from ..core.files import read_object
 from ..core.nearest_file import suggest_folder
 from ..core.outside import open_regular, parse_object, validate
-from ..core.records import IDS, PairExample
+from ..core.records import IDS
 from ..core.written_recipe import run_again
 from ..recipe.settings import Block
 from ..results.finished_run import refuse_changed

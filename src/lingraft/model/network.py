@@ -19,7 +19,8 @@ from torch.func import functional_call
 
 from ..backbones import LayerStack
 from ..backbones.walk import step
-from ..core.records import IDS, Example, States
+from ..core.examples import Example
+from ..core.records import IDS, States
 from .adaptation import Adaptation
 from .prompts import insert
 

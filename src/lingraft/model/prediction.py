@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..backbones.walk import length_batches
-from ..core.records import Example, Prediction, States
+from ..core.examples import Example
+from ..core.records import Prediction, States
 from ..tasks import Task
 from .network import GraftedModel, Network
 

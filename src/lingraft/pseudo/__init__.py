@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ..core.records import Example, Prediction
+from ..core.examples import Example
+from ..core.records import Prediction
 from ..data.lexicon import Lexicon
 from ..tasks import Task
 from ..tasks.material import Pair

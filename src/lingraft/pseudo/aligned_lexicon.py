@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from ..core.records import GOLD, Example, ParallelPair
+from ..core.examples import GOLD, Example, ParallelPair
 from ..data.leakage import remove_overlapping_pairs
 from ..data.lexicon import Lexicon, lexicon_of, words_of
 from ..data.text import normalise

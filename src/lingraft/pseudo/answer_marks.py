@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.records import Answer
+from ..core.examples import Answer
 
 LONGEST, SLACK = 4, 20
 """An answer becomes at most so many times as long or short in another language, beside so many letters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..core.records import Example
+from ..core.examples import Example
 from ..data.sampling import rank
 from .filters import Filter, Setting
 

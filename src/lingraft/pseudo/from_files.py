@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
+from ..core.examples import GOLD, ChoiceExample, Example, SpanExample, TaggedExample, from_json
 from ..core.outside import parse_object
-from ..core.records import GOLD, ChoiceExample, Example, SpanExample, TaggedExample, from_json
 from ..core.registry import unknown
 from ..data.languages import canonical
 from ..data.text import read_lines

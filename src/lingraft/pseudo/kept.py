@@ -16,9 +16,9 @@ from typing import Any, Literal, NamedTuple
 from pydantic import TypeAdapter
 
 from ..core.errors import RunError
+from ..core.examples import Example, as_json, from_json
 from ..core.files import read_lines, read_object, write_json, write_lines
 from ..core.json_text import to_json
-from ..core.records import Example, as_json, from_json
 from ..core.shots import Shots
 from ..results.pseudo_schemas import PSEUDO
 from ..results.schemas import Count, Model

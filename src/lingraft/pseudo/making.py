@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core.records import Example, PairExample
+from ..core.examples import Example, PairExample
 from ..data.leakage import identity_of
 from . import Sources
 from .filtering import Rejected, Step, run_chain, some_rejected, some_survivors

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
-from ..core.records import Example
+from ..core.examples import Example
 from ..data.augmentation.switching import switch_example
 from . import Sources
 from .generators import Generator

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ..backbones.loading import Backbone
-from ..core.records import GOLD, Features
+from ..core.examples import GOLD
+from ..core.records import Features
 from ..recipe.settings import Recipe
 from ..results.schemas import FORMAT
 from ..tasks.material import Materials

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ..core.counted import counted
-from ..core.records import Example, Features
+from ..core.examples import Example
+from ..core.records import Features
 from ..data.labels import count_labels, samples_of, visible
 from ..data.near_duplicates import near_duplicates
 from ..tasks.label_doubts import doubt_labels

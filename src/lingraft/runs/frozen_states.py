@@ -9,8 +9,9 @@ from transformers import PreTrainedTokenizerBase
 
 from ..backbones.encoding import encode
 from ..backbones.loading import Backbone
+from ..core.examples import Example
 from ..core.progress import Reporter
-from ..core.records import Example, Features
+from ..core.records import Features
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
 from ..training.pools import Pools

@@ -17,8 +17,9 @@ from typing import Any
 from ..backbones import Precision
 from ..backbones.loading import Backbone
 from ..core.errors import RunError
+from ..core.examples import Example, as_json
 from ..core.files import is_leftover, read_object, write_json
-from ..core.records import Example, Trial, as_json
+from ..core.records import Trial
 from ..model.checkpoint import adaptation_path
 from ..recipe.settings import Recipe
 from ..tasks.material import Draw, Materials

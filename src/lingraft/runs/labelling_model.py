@@ -19,8 +19,9 @@ from torch import Tensor
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
 from ..core.errors import ConfigError
+from ..core.examples import Example
 from ..core.progress import Reporter
-from ..core.records import Example, Prediction, Trial
+from ..core.records import Prediction, Trial
 from ..model.adaptation import Adaptation
 from ..model.checkpoint import adaptation_path, read_identity
 from ..model.heads import build_head

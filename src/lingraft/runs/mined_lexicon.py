@@ -13,8 +13,9 @@ from torch import Tensor
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, at_layer, states_at
 from ..core.counted import counted
+from ..core.examples import ParallelPair
 from ..core.files import write_text
-from ..core.records import ParallelPair, States
+from ..core.records import States
 from ..data.augmentation.lexicon_mining import mine_lexicon
 from ..model.prediction import predict_in_batches
 from ..tasks.material import Materials

@@ -14,8 +14,8 @@ from ..backbones.devices import find_device
 from ..backbones.loading import Backbone, empty_stack, load_backbone
 from ..backbones.precision import choose_precision
 from ..core.errors import CheckpointError, ConfigError
+from ..core.examples import ParallelPair
 from ..core.progress import Reporter
-from ..core.records import ParallelPair
 from ..recipe.settings import Recipe
 from ..results.caveats import is_non_commercial
 from ..tasks.material import Materials

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..core.counted import counted
 from ..core.errors import ConfigError, RunError, shown
+from ..core.examples import Example, as_json
 from ..core.files import digest_of
 from ..core.json_text import to_json
-from ..core.records import Example, as_json
 from ..data.languages import canonical
 from ..data.lexicon import Lexicon, lexicon_of
 from ..data.parallel_inputs import read_entries, read_unlabelled

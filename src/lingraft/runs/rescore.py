@@ -8,9 +8,10 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ..core.errors import DataError, RunError
+from ..core.examples import Example
 from ..core.files import read_lines, read_object
 from ..core.progress import Reporter
-from ..core.records import Example, Score, Trial
+from ..core.records import Score, Trial
 from ..core.written_recipe import NAME as RECIPE
 from ..data.languages import among, canonical
 from ..data.sampling import rank

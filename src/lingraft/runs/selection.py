@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from ..backbones.loading import Backbone
-from ..core.records import Example, Trial
+from ..core.examples import Example
+from ..core.records import Trial
 from ..core.shots import order_of_shots
 from ..model.checkpoint import load_adaptation
 from ..model.network import GraftedModel

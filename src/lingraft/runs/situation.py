@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.counted import counted
-from ..core.records import GOLD
+from ..core.examples import GOLD
 from ..data.languages import canonical, display_name
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials

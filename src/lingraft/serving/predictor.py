@@ -22,7 +22,8 @@ from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import CheckpointError, DataError, shown
-from ..core.records import Example, Features, Prediction, States
+from ..core.examples import Example
+from ..core.records import Features, Prediction, States
 from ..core.written_recipe import read_written_recipe
 from ..data.languages import among, canonical, display_name
 from ..model.checkpoint import Identity, adaptation_path, load_adaptation, read_identity

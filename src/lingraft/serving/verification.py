@@ -17,8 +17,8 @@ import torch
 from ..backbones.checkpoint_files import first_line
 from ..backbones.walk import states_at
 from ..core.errors import CheckpointError, LingraftError
+from ..core.examples import from_json
 from ..core.files import read_object
-from ..core.records import from_json
 from ..core.written_recipe import run_again
 from ..results.method_schemas import PROBES
 from ..results.schemas import SUMMARY

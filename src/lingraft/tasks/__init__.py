@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import DataError
-from ..core.records import Example
+from ..core.examples import Example
 from ..core.registry import Registry
 from ..data.languages import canonical
 from .kinds import Kind

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from ..core.errors import DataError, Faults
-from ..core.records import Example
+from ..core.examples import Example
 from ..data.label_slips import nearest_label
 from ..data.labels import label_key, visible
 from . import Task, checked_languages

@@ -9,7 +9,7 @@ from itertools import product
 
 from ..core.counted import counted
 from ..core.errors import ConfigError
-from ..core.records import GOLD, Example, PairExample, ParallelPair
+from ..core.examples import GOLD, Example, PairExample, ParallelPair
 from ..data.augmentation import Generator, augmentation
 from ..data.languages import canonical
 from ..data.leakage import identity_of, remove_overlapping_pairs

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator
 
 from ..core.errors import DataError
-from ..core.records import Example
+from ..core.examples import Example
 from ..data.conll import describe_comments
 from ..data.example_tables import Wanted
 from ..data.languages import canonical, display_name, related

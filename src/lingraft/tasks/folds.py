@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..core.counted import counted
-from ..core.records import Example
+from ..core.examples import Example
 from ..core.shots import Shots
 from ..data.languages import display_name
 from ..data.leakage import identity_of

@@ -14,7 +14,7 @@ from itertools import product
 
 from ..core.counted import counted
 from ..core.errors import DataError, Faults
-from ..core.records import GOLD, Example, PairExample, ParallelPair
+from ..core.examples import GOLD, Example, PairExample, ParallelPair
 from ..core.shots import Shots
 from ..data.languages import canonical, describe_unlisted, display_name
 from ..data.leakage import remove_groups, remove_overlap

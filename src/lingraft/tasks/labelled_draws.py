@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from ..core.counted import counted
 from ..core.errors import DataError
-from ..core.records import Example
+from ..core.examples import Example
 from ..core.shots import Shots
 from ..data.sampling import draw_shots
 from . import Task

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..core.errors import RECIPE, ConfigError, DataError
-from ..core.records import E, Example
+from ..core.examples import E, Example
 from ..data.labels import count_labels, describe_variants, label_key, spelling_variants, strip_label, whole_number
 
 Labels = Literal["as_written", "normalise"] | list[str]

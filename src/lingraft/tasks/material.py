@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..core.records import GOLD, Example, PairExample
+from ..core.examples import GOLD, Example, PairExample
 from ..core.shots import Shots
 from ..data.augmentation.switching import Switched
 from . import Task

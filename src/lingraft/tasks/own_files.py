@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..core.amounts import Column, CountOrNone
 from ..core.errors import ConfigError
-from ..core.records import Example
+from ..core.examples import Example
 from ..data.conll import tagged_examples
 from ..data.example_tables import Wanted, choice_examples, span_rows, tagged_rows
 from ..data.languages import canonical

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..core.errors import DataError
-from ..core.records import Example
+from ..core.examples import Example
 from ..data.leakage import identity_of
 from . import Task
 

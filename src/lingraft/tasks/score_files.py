@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ConfigError, DataError, shown
-from ..core.records import PairExample, TaggedExample
+from ..core.examples import PairExample, TaggedExample
 from ..results.metrics import Metric, accuracy, macro_f1
 from ..results.metrics.answers import NORMALISERS, SQUAD_V2, answer_metrics
 from ..results.metrics.spans import check_tag, repair_tags, span_f1, tag_accuracy

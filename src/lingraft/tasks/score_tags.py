@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.counted import counted
 from ..core.errors import DataError
-from ..core.records import TaggedExample
+from ..core.examples import TaggedExample
 from ..data.conll import tagged_examples, untagged_sentences
 from ..data.example_tables import tag_of
 from ..data.table import SUFFIXES, read_table

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from ..core.records import Example, Score, Trial
+from ..core.examples import Example
+from ..core.records import Score, Trial
 from ..results.metrics import Metric
 from ..results.resampling import resample
 from ..results.statistics import bounds

@@ -8,7 +8,7 @@ from itertools import product
 
 from ..core.counted import counted
 from ..core.errors import ConfigError, Faults
-from ..core.records import Example
+from ..core.examples import Example
 from ..data.augmentation.switching import Switched, switch
 from ..data.languages import canonical
 from ..data.leakage import identity_of

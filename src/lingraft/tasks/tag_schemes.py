@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from ..core.records import Example, TaggedExample
+from ..core.examples import Example, TaggedExample
 from ..results.metrics.spans import SPAN_LETTERS, UNTYPED, repair_tags
 from .kinds.tagging import Scheme, check_of
 from .labelling import FitLabelling, Labelling

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ..core.records import Example, Features, Matching
+from ..core.examples import Example
+from ..core.records import Features, Matching
 from ..data.augmentation.switching import Place, Switched
 from ..tasks.kinds import Kind
 from ..tasks.material import Draw

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones.encoding import Encoded
-from ..core.records import GOLD, Example
+from ..core.examples import GOLD, Example
 from ..data.text import normalise
 from ..model.ensembles import LanguageEnsemble, stack_logits
 from ..model.heads import TextClassifier

@@ -10,9 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from ..backbones.encoding import Encoded
+from ..core.examples import Example, as_json
 from ..core.files import write_json, write_lines
 from ..core.progress import Reporter
-from ..core.records import Example, Prediction, Score, Trial, as_json
+from ..core.records import Prediction, Score, Trial
 from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
 from ..tasks import Task

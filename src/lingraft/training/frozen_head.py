@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones.encoding import Encoded
-from ..core.records import Example
+from ..core.examples import Example
 from ..model.adaptation import Adaptation
 from ..model.heads import build_head
 from ..model.heads.linear import LinearHead

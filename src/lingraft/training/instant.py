@@ -12,7 +12,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from ..backbones.encoding import Encoded
-from ..core.records import Example
+from ..core.examples import Example
 from ..model.adaptation import Adaptation
 from ..model.heads import build_head
 from .ensembling import fit_ensembles, logits_of, texts_of

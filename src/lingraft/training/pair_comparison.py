@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..core.records import Example
+from ..core.examples import Example
 from ..model.comparison.classifier import ComparisonClassifier
 from ..model.comparison.reader import Pairs, pair_reader
 from ..model.comparison.trees import fit_trees

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone
-from ..core.records import IDS, Example, Features, Trial
+from ..core.examples import Example
+from ..core.records import IDS, Features, Trial
 from ..data.sampling import rank
 from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe

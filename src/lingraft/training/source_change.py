@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from ..backbones.encoding import Encoded
+from ..core.examples import Example
 from ..core.files import write_lines
-from ..core.records import Example
 from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
 from ..results.metrics import Metric

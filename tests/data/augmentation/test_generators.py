@@ -2,7 +2,7 @@
 
 import pytest
 
-from lingraft.core.records import GOLD, PairExample, ParallelPair
+from lingraft.core.examples import GOLD, PairExample, ParallelPair
 from lingraft.data.augmentation import augmentation
 from lingraft.data.lexicon import lexicon_of
 

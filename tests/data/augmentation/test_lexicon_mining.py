@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from invented import SOURCE, TARGET, TRANSLATION, world_recipe, write_world
-from lingraft.core.records import ParallelPair
+from lingraft.core.examples import ParallelPair
 from lingraft.data.augmentation.code_switching import CODE_SWITCHING
 from lingraft.data.augmentation.lexicon_mining import frequent_words, mine_lexicon, mutual_neighbours
 from lingraft.runs.mined_lexicon import mined_entries, word_vectors

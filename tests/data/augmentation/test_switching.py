@@ -6,15 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lingraft.core.records import (
-    Answer,
-    ChoiceExample,
-    Example,
-    PairExample,
-    ParallelPair,
-    SpanExample,
-    TaggedExample,
-)
+from lingraft.core.examples import Answer, ChoiceExample, Example, PairExample, ParallelPair, SpanExample, TaggedExample
 from lingraft.data.augmentation.switching import CODE_SWITCHING, switch, switch_example
 from lingraft.data.lexicon import lexicon_of
 from lingraft.results.metrics.spans import spans_of

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from lingraft.core.errors import ConfigError
-from lingraft.core.records import PairExample, Prediction
+from lingraft.core.examples import PairExample
+from lingraft.core.records import Prediction
 from lingraft.pseudo.filters import Filter, Setting, filters
 from lingraft.pseudo.filters.language import CharacterModel
 from pseudo.sources import SOURCE, TARGET, classification_sources

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.pseudo.generators import generators
 from pseudo.sources import SOURCE, classification_sources
 

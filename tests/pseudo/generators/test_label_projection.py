@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from lingraft.core.records import PairExample, Prediction, TaggedExample
+from lingraft.core.examples import PairExample, TaggedExample
+from lingraft.core.records import Prediction
 from lingraft.pseudo.generators import generators
 from lingraft.tasks.kinds import kind_of
 from pseudo.sources import SOURCE, TARGET, classification_sources

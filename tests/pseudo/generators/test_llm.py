@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 
 from lingraft.core.errors import ConfigError, ServiceError
-from lingraft.core.records import PairExample
+from lingraft.core.examples import PairExample
 from lingraft.pseudo.generators import generators
 from pseudo.fake_model import lines, numbered, serving
 from pseudo.sources import LABELLED, LABELS, SOURCE, TARGET, classification_sources

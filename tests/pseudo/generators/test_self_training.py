@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from lingraft.core.errors import ConfigError
-from lingraft.core.records import PairExample, Prediction
+from lingraft.core.examples import PairExample
+from lingraft.core.records import Prediction
 from lingraft.pseudo.generators import generators
 from lingraft.pseudo.generators.self_training import take_in_steps
 from pseudo.sources import SOURCE, TARGET, classification_sources

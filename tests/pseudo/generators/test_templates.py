@@ -3,7 +3,7 @@
 import pytest
 
 from lingraft.core.errors import ConfigError
-from lingraft.core.records import Answer
+from lingraft.core.examples import Answer
 from lingraft.pseudo.generators import generators
 from lingraft.tasks import Task
 from lingraft.tasks.kinds import kind_of

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from lingraft.core.errors import ConfigError
-from lingraft.core.records import Answer, ChoiceExample, PairExample, SpanExample
+from lingraft.core.examples import Answer, ChoiceExample, PairExample, SpanExample
 from lingraft.data.squad import read_squad
 from lingraft.pseudo.generators import generators
 from lingraft.pseudo.translators.apertium import installed_modes

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.core.errors import CheckpointError, ConfigError
-from lingraft.core.records import ChoiceExample, Features, PairExample, TaggedExample
+from lingraft.core.examples import ChoiceExample, PairExample, TaggedExample
+from lingraft.core.records import Features
 from lingraft.data.example_tables import choice_examples
 from lingraft.tasks.kinds import NO_LABEL, kind_of
 from lingraft.tasks.kinds.choice import COPA, choice_cross_entropy, choice_kind, collate_alternatives

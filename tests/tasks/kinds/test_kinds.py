@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lingraft.core.errors import CheckpointError, DataError
-from lingraft.core.records import ChoiceExample, PairExample, SpanExample, TaggedExample
+from lingraft.core.examples import ChoiceExample, PairExample, SpanExample, TaggedExample
 from lingraft.results.words import Words, words_of
 from lingraft.tasks.kinds import NO_LABEL, kind_of, kinds
 from lingraft.tasks.kinds.items import Asked

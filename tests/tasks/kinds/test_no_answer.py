@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.core.records import Answer, Features, SpanExample, States
+from lingraft.core.examples import Answer, SpanExample
+from lingraft.core.records import Features, States
 from lingraft.model.heads.no_answer import NoAnswerClassifier
 from lingraft.results.metrics.answers import answer_metrics
 from lingraft.tasks.kinds.no_answer import best_threshold, null_scores

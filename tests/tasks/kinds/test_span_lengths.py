@@ -2,7 +2,8 @@
 
 import pytest
 
-from lingraft.core.records import Answer, Features, SpanExample
+from lingraft.core.examples import Answer, SpanExample
+from lingraft.core.records import Features
 from lingraft.tasks.kinds.span_lengths import describe_long_answers, shortest_answer
 
 CONTEXT = "one two three four five"

@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lingraft.core.errors import ConfigError
-from lingraft.core.records import Answer, Features, PairExample, SpanExample, TaggedExample
+from lingraft.core.examples import Answer, PairExample, SpanExample, TaggedExample
+from lingraft.core.records import Features
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.span_qa import _spans, span_qa_kind
 from tiny import WORDS, random_tokenizer

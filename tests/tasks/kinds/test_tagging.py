@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.core.errors import CheckpointError, DataError
-from lingraft.core.records import Features, PairExample, TaggedExample
+from lingraft.core.examples import PairExample, TaggedExample
+from lingraft.core.records import Features
 from lingraft.data.conll import tagged_examples
 from lingraft.results.metrics.spans import repair_tags
 from lingraft.tasks.kinds import NO_LABEL

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...core.records import PairExample
+from ...core.examples import PairExample
 from ...core.registry import Registry
 from ..lexicon import Lexicon
 

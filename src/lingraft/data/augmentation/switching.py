@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Generic
 
-from ...core.records import Answer, ChoiceExample, E, Example, PairExample, SpanExample, TaggedExample
+from ...core.examples import Answer, ChoiceExample, E, Example, PairExample, SpanExample, TaggedExample
 from ..lexicon import Lexicon, Words, anywhere, matches
 from ..sampling import rank
 

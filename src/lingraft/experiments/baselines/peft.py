@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from ...backbones import LayerStack
 from ...core.errors import CheckpointError, ConfigError
-from ...core.records import IDS, Example, States
+from ...core.examples import Example
+from ...core.records import IDS, States
 from ...model.adaptation import Adaptation
 from ...model.adapters.lora import LoraAdapter, LowRank
 from ...model.adapters.peft_files import PLAIN, halves_by_place

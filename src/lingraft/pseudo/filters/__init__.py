@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...core.records import Example
+from ...core.examples import Example
 from ...core.registry import Registry
 from .. import Sources
 

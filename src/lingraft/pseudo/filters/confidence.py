@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...core.records import Example, Prediction
+from ...core.examples import Example
+from ...core.records import Prediction
 from ...tasks import Task
 from ..class_shares import surest_of_each
 from . import Filter, Setting, filters

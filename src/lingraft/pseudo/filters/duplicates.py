@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core.records import Example
+from ...core.examples import Example
 from ...data.text import normalise
 from . import Filter, Setting, filters
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from ...core.records import Example
+from ...core.examples import Example
 from ...data.text import normalise
 from . import Filter, Setting, filters
 

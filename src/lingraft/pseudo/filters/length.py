@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ...core.errors import ConfigError
-from ...core.records import Example
+from ...core.examples import Example
 from . import Filter, Setting, filters
 
 Ratio = Annotated[float, Field(ge=0, le=1_000)]

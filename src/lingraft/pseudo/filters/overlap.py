@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...core.records import Example
+from ...core.examples import Example
 from ...data.lexicon import words_of
 from ...data.text import normalise
 from . import Filter, Setting, filters

@@ -10,8 +10,8 @@ from typing import Annotated
 from pydantic import Field
 
 from ...core.errors import ConfigError
+from ...core.examples import Example
 from ...core.files import cache_root
-from ...core.records import Example
 from ...recipe.settings import Block
 from ..chrf import chrf
 from ..kept_answers import KeptAnswers

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from ...core.amounts import Share
-from ...core.records import Example
+from ...core.examples import Example
 from ...data.lexicon import words_of
 from ...data.text import normalise
 from . import Filter, Setting, filters

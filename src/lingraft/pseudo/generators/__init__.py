@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...core.records import Example
+from ...core.examples import Example
 from ...core.registry import Registry
 from .. import Sources
 

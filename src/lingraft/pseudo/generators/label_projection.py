@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...core.records import GOLD, Example, TaggedExample
+from ...core.examples import GOLD, Example, TaggedExample
 from ...results.metrics.spans import spans_of
 from ...tasks import Task
 from ...tasks.kinds.word_splitting import split_words

@@ -17,8 +17,8 @@ from pydantic import Field
 
 from ...core.amounts import FactorOrNone
 from ...core.errors import ConfigError, ServiceError, shown
+from ...core.examples import GOLD, Example, PairExample
 from ...core.files import cache_root
-from ...core.records import GOLD, Example, PairExample
 from ...data.languages import display_name
 from ...data.sampling import rank
 from ...data.text import normalise

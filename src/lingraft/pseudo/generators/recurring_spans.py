@@ -16,7 +16,7 @@ from pydantic import Field
 
 from ...core.amounts import Count
 from ...core.counted import counted
-from ...core.records import Answer, Example, SpanExample
+from ...core.examples import Answer, Example, SpanExample
 from ...data.lexicon import placed_words
 from ...data.sampling import rank
 from ...data.text import normalise

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from ...core.counted import counted
 from ...core.errors import ConfigError
-from ...core.records import GOLD, Example, PairExample
+from ...core.examples import GOLD, Example, PairExample
 from .. import Sources, Weight
 from ..class_shares import drift, surest_of_each
 from . import Generator, generators

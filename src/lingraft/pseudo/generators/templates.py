@@ -16,7 +16,7 @@ from pydantic import Field
 
 from ...core.amounts import Count
 from ...core.errors import ConfigError, shown
-from ...core.records import Answer, Example, PairExample, SpanExample, TaggedExample
+from ...core.examples import Answer, Example, PairExample, SpanExample, TaggedExample
 from ...core.registry import unknown
 from ...data.languages import canonical
 from ...recipe.settings import Settings

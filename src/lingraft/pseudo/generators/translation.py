@@ -16,8 +16,8 @@ from pydantic import Field
 
 from ...core.counted import counted
 from ...core.errors import ConfigError
+from ...core.examples import ChoiceExample, Example, PairExample, SpanExample
 from ...core.files import cache_root
-from ...core.records import ChoiceExample, Example, PairExample, SpanExample
 from ...data.languages import display_name
 from ...recipe.settings import Block
 from .. import Sources, Weight

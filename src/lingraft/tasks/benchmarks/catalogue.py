@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from ...core.amounts import Count, CountOrNone
 from ...core.errors import DataError
-from ...core.records import Example
+from ...core.examples import Example
 from ...core.registry import unknown
 from ...data.languages import canonical
 from ...data.sampling import rank

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import DataError
-from ...core.records import Example, PairExample, SpanExample
+from ...core.examples import Example, PairExample, SpanExample
 from ...data.afriqa import answered_by_spans
 from ...data.conll import tagged_examples
 from ...data.example_tables import choice_examples, span_rows, tagged_rows

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...core.errors import DataError
-from ...core.records import Example
+from ...core.examples import Example
 from ...data.cldr import cldr_examples
 from ...data.languages import canonical
 from .. import Task, tasks

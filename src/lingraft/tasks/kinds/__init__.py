@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import Tensor
 
 from ...core.errors import CheckpointError
-from ...core.records import Example, Features, Prediction, Target
+from ...core.examples import Example
+from ...core.records import Features, Prediction, Target
 from ...core.registry import Registry
 from ...results.metrics import Metric
 from ...results.words import NEUTRAL, Words

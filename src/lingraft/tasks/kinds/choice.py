@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core.records import ChoiceExample, Example, Features, PairExample, Prediction, Target
+from ...core.examples import ChoiceExample, Example, PairExample
+from ...core.records import Features, Prediction, Target
 from ...results.metrics import mean_of
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds

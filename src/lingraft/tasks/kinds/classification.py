@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...core.errors import DataError
-from ...core.records import Example, Features, PairExample, Prediction
+from ...core.examples import Example, PairExample
+from ...core.records import Features, Prediction
 from ...results.metrics import accuracy, macro_f1
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds

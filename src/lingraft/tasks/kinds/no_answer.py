@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from torch import Tensor
 
-from ...core.records import Example, Features, Prediction
+from ...core.examples import Example
+from ...core.records import Features, Prediction
 from ...results.metrics import Metric
 
 

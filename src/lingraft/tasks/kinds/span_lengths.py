@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ...core.records import Answer, Example, Features, SpanExample
+from ...core.examples import Answer, Example, SpanExample
+from ...core.records import Features
 
 
 def describe_long_answers(examples: Sequence[Example], features: Sequence[Features], *, max_answer_length: int) -> str:

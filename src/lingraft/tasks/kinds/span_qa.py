@@ -20,7 +20,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from ...core.errors import ConfigError
-from ...core.records import Example, Features, PairExample, Prediction, SpanExample, Target
+from ...core.examples import Example, PairExample, SpanExample
+from ...core.records import Features, Prediction, Target
 from ...results.metrics import Metric
 from ...results.metrics.answers import answer_metrics
 from ...results.words import Words

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...core.errors import DataError
-from ...core.records import Example, Features, PairExample, Prediction, TaggedExample, Target
+from ...core.examples import Example, PairExample, TaggedExample
+from ...core.records import Features, Prediction, Target
 from ...results.metrics.spans import check_tag, repair_tags, span_f1, tag_accuracy
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...core.records import Example, Features
+from ...core.examples import Example
+from ...core.records import Features
 
 
 def encode_texts(examples: Sequence[Example], tokenizer: Any, max_length: int, prefix: str) -> list[Features]:
