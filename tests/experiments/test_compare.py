@@ -549,6 +549,14 @@ def test_what_methods_cost_the_source_language_is_said(tmp_path):
     assert f"| `costly` | 50.0 [35.0, 65.0] | -25.0 [{100 * costly.low:+.1f}, {100 * costly.high:+.1f}] |" in page
 
 
+def test_without_ours_the_source_language_has_scores_and_no_differences(tmp_path):
+    """There is nothing to take them to."""
+    fake(tmp_path, {"top-k": [1] * 8, "paper": [1] * 8})
+    page = page_text(answer_development(tmp_path, {"top-k": [1, 0] * 8, "paper": [1, 1] * 8}))
+    assert "English, which the task is learnt in: development score." in page
+    assert "| method | development score |\n" in page
+
+
 def test_a_method_of_an_older_release_is_left_out_of_what_is_said_of_the_source(tmp_path):
     """Its trials wrote no development answers down; other examples than the others had are refused."""
     found = fake(tmp_path, {"lingraft": [1] * 8, "older": [1] * 8})

@@ -190,3 +190,13 @@ def test_a_folder_of_something_else_is_refused(checked, world):
     """As the run would."""
     with pytest.raises(ConfigError, match=r"output_dir: .* is not empty and not a run folder"):
         checked([f"output_dir={world}"])
+
+
+def test_what_does_nothing_without_training_is_said(checked, world):
+    """Settings of a training that there is not; and no advice on parts that nothing trains."""
+    given = {"alignment": [{"name": "mse"}], "parallel": {"files": str(world / "pairs.{language}.tsv")}}
+    untrained = ("train.num_train_epochs=0", "train.last_layer_strength=null", "train.ensemble=2")
+    found, _ = checked(untrained, prompt=None, adapter=None, **given)
+    (warning,) = (line for line in found.warnings if "no effect" in line)
+    assert warning.startswith("nothing is trained by gradient, so alignment and train.ensemble have no effect")
+    assert not any("only the task part will be trained" in line for line in found.warnings)

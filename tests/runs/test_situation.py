@@ -144,7 +144,14 @@ def test_labels_of_a_further_language_are_the_sources(world):
     (draw,) = found.draws
     assert sum(example.language == FRENCH for example in draw.labelled) == 9
     assert len(draw.labelled) == 24 + 9
-    assert "French: 9 labelled texts learnt from beside those of English" in found.notes
+    assert "French: 9 labelled texts added to those of English" in found.notes
+
+
+def test_a_bound_on_labels_is_of_all_sources_together(world):
+    """And is said to be."""
+    found = gather(world_recipe(world, further_sources=["fr"], shots={"source_examples": 12}))
+    assert len(found.draws[0].labelled) <= 12
+    assert "of all source languages together, 12 labels at most are learnt from" in found.notes
 
 
 def test_copies_are_made_of_the_source_language_alone(world):
@@ -168,5 +175,6 @@ def test_several_source_languages_may_be_listed():
     task = {"name": "classification", "source_language": ["en", "fr"], "target_languages": ["yo"], "files": "a.csv"}
     recipe = parse_recipe({"task": task})
     assert (recipe.task.options["source_language"], recipe.further_sources) == ("en", ["fr"])
-    with pytest.raises(ConfigError, match="leave one of the two out"):
+    with pytest.raises(ConfigError, match="leave one of the two out") as error:
         parse_recipe({"task": task, "further_sources": ["fr"]})
+    assert len(error.value.problems) == 1

@@ -36,6 +36,7 @@ def expand_shorthand(values: dict[str, Any]) -> list[str]:
     sources = task.get("source_language")
     if isinstance(sources, list) and sources:
         if "further_sources" in values:
+            task["source_language"] = sources[0]
             return ["further_sources: task.source_language names several languages already; leave one of the two out"]
         task["source_language"], *values["further_sources"] = sources
     if "language" not in task:

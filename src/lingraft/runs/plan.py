@@ -249,14 +249,33 @@ def _warnings(recipe: Recipe, materials: Materials) -> list[str]:
         found.append(f"{counted(removed, 'training text')} {are} left out")
     if recipe.alignment and recipe.train.max_pairs == 0:
         found.append("train.max_pairs is 0, so nothing is aligned; leave it out, or set `alignment: []`")
-    for draw in materials.draws[:1]:
+    for draw in materials.draws[:1] if recipe.train.num_train_epochs else ():
         for language, pairs in draw.pairs.items():
             labelled = draw.shots[language] or recipe.pseudo
             if not pairs and not labelled and language not in materials.unlabelled:
                 found.append(f"{language}: neither pairs nor shots, so only the task part will be trained for it")
+    found += _without_effect(recipe)
     if is_non_commercial(materials.task.licence):
         found.append(f"licence of {materials.task.name}: {materials.task.licence}")
     return found
+
+
+def _without_effect(recipe: Recipe) -> list[str]:
+    """Say which settings do nothing because nothing is trained by gradient."""
+    if recipe.train.num_train_epochs:
+        return []
+    set_to = {
+        "freezing": recipe.freezing.name != "frozen",
+        "alignment": bool(recipe.alignment),
+        "train.ensemble": recipe.train.ensemble > 1,
+    }
+    names = [name for name, is_set in set_to.items() if is_set]
+    if not names:
+        return []
+    return [
+        f"nothing is trained by gradient, so {' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect; "
+        "leave it out, or give train.num_train_epochs"
+    ]
 
 
 def _warn_of_own_parts(recipe: Recipe, work: Workload) -> list[str]:

@@ -216,8 +216,12 @@ def _further_training(
             raise DataError(f"further_sources: {code} has no labelled example that is not evaluated on; leave it out")
         kept, leaked = [*kept, *found], leaked + gone
         notes.append(
-            f"{display_name(code)}: {counted(len(found), f'labelled {task.kind.words.example}')} learnt from beside "
-            f"those of {display_name(task.source_language)}"
+            f"{display_name(code)}: {counted(len(found), f'labelled {task.kind.words.example}')} added to those of "
+            f"{display_name(task.source_language)}"
+        )
+    if codes and recipe.shots.source_examples:
+        notes.append(
+            f"of all source languages together, {recipe.shots.source_examples:,} labels at most are learnt from"
         )
     return kept, leaked, notes
 

@@ -1,4 +1,4 @@
-"""Fit the comparison classifier of a task on pairs of texts, and how much it counts beside the network."""
+"""Fit the comparison classifier of a task on pairs of texts, and the weights that ensemble it with the network."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def development_set(context: Context) -> tuple[Encoded, Sequence[Example], str]:
 
 
 def answer_development_set(model: Network, context: Context) -> list[str]:
-    """Return what a network answers to each example of the development set, with what answers beside it."""
+    """Return what a network answers to each example of the development set, ensembled as it will be."""
     encoded, examples, language = development_set(context)
     read = predict_rows(model, encoded, [example.id for example in examples], language)
     return read_answers(model.ensemble(examples, *read, language), context)

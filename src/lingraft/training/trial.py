@@ -273,7 +273,7 @@ def _count(model: Any) -> int:
 
 
 def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporter: Reporter) -> None:
-    """Retrain the last layer, and fit what answers beside the network: of pairs, of each language."""
+    """Retrain the last layer, and fit what is ensembled with the network, for pairs of texts or for each language."""
     read = read_once(lambda encoded, ids, language: predict_rows(model, encoded, ids, language)[1])
     retrain_last_layer(read, model, pools, context)
     choose_threshold(model, context)

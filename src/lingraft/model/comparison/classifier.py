@@ -1,4 +1,4 @@
-"""What is learnt of compared pairs: trees on their features, added to the network's logits."""
+"""A classifier of compared pairs: gradient-boosted trees on their features, ensembled with the network."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...core.amounts import Count
+from ...core.amounts import Rounds
 from ...core.errors import ConfigError, shown
 from ...core.examples import Answer, Example, PairExample, SpanExample, TaggedExample
 from ...core.registry import unknown
@@ -67,7 +67,7 @@ def templates(
     words: WordLists | None = None,
     slot_tags: dict[str, str] | None = None,
     language: str | None = None,
-    most: Count = 100,
+    most: Rounds = 100,
     weight: Weight = 0.5,
 ) -> Generator:
     """Your own sentences with slots, filled with your own words: texts, pairs, tagged sentences, questions.

@@ -215,12 +215,14 @@ def _source(block: Block, comparison: Comparison) -> list[str]:
     costly = [f"`{one.name}`" for one in found if one.difference and (one.difference.high or 0.0) < 0]
     told = f" Clearly below `{comparison.reference}`: {listed(costly)}." if costly else ""
     rows = [[f"`{one.name}`", _bounded(one.mean), _bounded(one.difference, "+")] for one in found]
+    headings, said = ["method", "development score"], "development score"
+    if any(one.difference for one in found):
+        headings, said = [*headings, "difference"], f"{said}, and the difference to `{comparison.reference}`, paired"
     return [
         "",
-        f"{markdown_text(comparison.language(code))}, which the task is learnt in: development score, and the "
-        f"difference to `{comparison.reference}`, paired.{told}",
+        f"{markdown_text(comparison.language(code))}, which the task is learnt in: {said}.{told}",
         "",
-        *_markdown(["method", "development score", "difference"], rows),
+        *_markdown(headings, [row[: len(headings)] for row in rows]),
     ]
 
 
