@@ -1,6 +1,7 @@
 """The comparison classifier in a run: fitted, weighed, saved, and the same for every language."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,8 +15,11 @@ from lingraft.model.checkpoint import load_adaptation
 from lingraft.model.comparison.reader import pair_reader
 from lingraft.model.tensor_files import write_tensors
 from lingraft.recipe.presets import preset_values
+from lingraft.recipe.settings import PseudoSettings
 from lingraft.runs.plan import plan
 from lingraft.serving.predictor import load
+from lingraft.tasks.gathering import gather
+from lingraft.training.pair_comparison import MOST_PAIRS, compared_examples
 from quick_run import run
 
 NAME = "k0-draw0-seed1"
@@ -113,6 +117,33 @@ def test_what_is_trained_has_it_too_and_may_be_without(recipe, tmp_path):
     ours, theirs = (load(folder).model.adaptation.state_dict() for folder in (both, alone))
     assert {name.partition(".")[0] for name in ours.keys() - theirs.keys()} == {"comparison"}
     assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+
+
+def test_what_is_compared_is_what_is_learnt_from(recipe, tmp_path):
+    """Without the gold labels of the source language, what was made alone; nothing where a class has no example."""
+    wanted = recipe(tmp_path / "it")
+    found = gather(wanted)
+    (draw,) = found.draws
+    made = tuple(replace(e, id=f"made/{e.id}", language=TARGET, weight=0.5) for e in draw.labelled)
+    one_class = tuple(e for e in made if e.label == "same") * 2
+    with_made, of_one_class = (replace(draw, pseudo={TARGET: lot}) for lot in (made, one_class))
+    without_gold = wanted.model_copy(update={"pseudo": PseudoSettings(gold=False)})
+    assert compared_examples(draw, found, wanted) == list(draw.labelled)
+    assert compared_examples(with_made, found, wanted) == [*draw.labelled, *made]
+    assert compared_examples(with_made, found, without_gold) == list(made)
+    assert compared_examples(of_one_class, found, without_gold) == []
+
+
+def test_of_many_pairs_a_sample_is_compared(recipe, tmp_path):
+    """Of a file that is sorted by class, examples of both."""
+    wanted = recipe(tmp_path / "it")
+    found = gather(wanted)
+    (draw,) = found.draws
+    many = [replace(e, id=f"{e.id}/{i}") for e in draw.labelled for i in range(60)]
+    sorted_by_class = replace(draw, labelled=tuple(sorted(many, key=lambda e: e.label)))
+    chosen = compared_examples(sorted_by_class, found, wanted)
+    assert len(chosen) == MOST_PAIRS
+    assert 2_300 < sum(e.label == "same" for e in chosen) < 2_700
 
 
 def test_features_of_a_pair_are_the_same_in_any_company_and_kept(tiny_backbone):

@@ -358,7 +358,7 @@ class Workload:
             of_language = set(one.labelled) if retrained else set[str]()
             if texts := texts_of(draw, one.language, self.materials, self.recipe):
                 of_source |= {source.id for source, _ in (*texts.mapped, *texts.projected)}
-                of_source |= {one.id for one in texts.beside} if texts.unpaired else set()
+                of_source |= {one.id for one in texts.of_source} if texts.unpaired else set()
                 of_language |= {one.id for one in (*(target for _, target in texts.mapped), *texts.unpaired)}
                 of_language |= {example.id for example in texts.texts.values()}
                 fitted[one.language] = max(len(texts.mapped), len(texts.texts), len(texts.unpaired))

@@ -47,7 +47,7 @@ class LanguageTexts:
     """What the n-gram classifier learns from, by what it is once normalised; empty where there is none."""
     unpaired: tuple[Example, ...] = ()
     """Texts without a translation, where no pairs are mapped: their mean is moved onto the source language's."""
-    beside: tuple[Example, ...] = ()
+    of_source: tuple[Example, ...] = ()
     """Texts of the source language that those are moved onto the mean of."""
 
     @property
@@ -154,7 +154,7 @@ def _fit_map(read: Read, head: nn.Module, texts: LanguageTexts, context: Context
     """Fit the map of a language to the states of its pairs; without pairs, to its texts and the labelled ones."""
     block, source = context.recipe.map, context.materials.task.source_language
     assert block is not None
-    ours: Sequence[Example] = [one for one, _ in texts.mapped] or texts.beside
+    ours: Sequence[Example] = [one for one, _ in texts.mapped] or texts.of_source
     theirs: Sequence[Example] = [one for _, one in texts.mapped] or texts.unpaired
     evidence = Evidence(
         [one.texts[0] for one in theirs],

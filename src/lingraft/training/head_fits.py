@@ -186,7 +186,7 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
 def _states_with_labels(
     read: Read, head: nn.Module, pools: TrialPools, context: Context
 ) -> tuple[Labelled, Labelled, list[str]]:
-    """Return what has a weight of its own, and the shots that nothing stands for, with the groups of these."""
+    """Return what has a weight of its own, and the other shots that are learnt from, with the groups of these."""
     source, of_shot = pools.source, {e.id: e.group for shots in pools.draw.shots.values() for e in shots}
     own, shots, groups = list[Labelled](), list[Labelled](), list[str]()
     if source.labelled:
@@ -195,8 +195,8 @@ def _states_with_labels(
     for pool in pools.targets:
         if not pool.labelled:
             continue
-        ids, stood_for = list(pool.targets), _shots_with_translations(pool, pools, context)
-        chosen = [row for row, i in enumerate(ids) if i not in pool.weights and i not in stood_for]
+        ids, translated = list(pool.targets), _shots_with_translations(pool, pools, context)
+        chosen = [row for row, i in enumerate(ids) if i not in pool.weights and i not in translated]
         if not chosen and not pool.weights:
             continue
         states = states_of_labelled(read, head, pool, pools.draw, context)

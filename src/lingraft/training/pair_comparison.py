@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor
 
 from ..core.examples import Example
+from ..data.sampling import rank
 from ..model.comparison.classifier import ComparisonClassifier
 from ..model.comparison.reader import Pairs, pair_reader
 from ..model.comparison.trees import fit_trees
@@ -20,19 +22,30 @@ FEWEST_PAIRS = 50
 """With fewer labelled pairs there is little to learn comparing from, and with fewer to weigh by, no weights."""
 
 MOST_PAIRS = 5_000
-"""Of more labelled pairs, the first so many: more trees' time than they gain."""
+"""Of more labelled pairs, so many of the draw: what more would gain does not pay for the time of the trees."""
 
 EXTENT = 2 / 3
 """Share of a forward pass that reading a pair takes besides."""
 
 
 def compared_examples(draw: Draw, materials: Materials, recipe: Recipe) -> list[Example]:
-    """Return the labelled pairs of all languages that are compared; none where the recipe or the task has it not."""
+    """Return the labelled pairs of all languages that are compared: those that the network learns from.
+
+    None where the recipe or the task has no comparison, where there are too few, or none of some class.
+
+    Args:
+        draw: What the trial learns from.
+        materials: With the development set.
+        recipe: Says what is fitted.
+    """
     if not (recipe.train.comparison_classifier and materials.task.kind.class_logits and materials.paired):
         return []
-    found = [*draw.labelled, *(shot for shots in draw.shots.values() for shot in shots)]
+    own = draw.labelled if recipe.pseudo is None or recipe.pseudo.gold else ()
+    found = [*own, *chain.from_iterable((*draw.shots.values(), *draw.pseudo.values()))]
+    if len(found) > MOST_PAIRS:  # not the head of the file: it may be sorted by class
+        found = sorted(found, key=lambda example: rank(draw.draw, "compared", example.id))[:MOST_PAIRS]
     enough = len(found) >= FEWEST_PAIRS <= len(materials.dev)
-    return found[:MOST_PAIRS] if enough else []
+    return found if enough and {str(one.gold) for one in found} == set(materials.task.labels) else []
 
 
 def fit_comparison(network: Sequence[Tensor], draw: Draw, context: Context) -> ComparisonClassifier:
