@@ -285,7 +285,7 @@ class TrainSettings(Settings):
     ensemble: Annotated[int, Field(gt=0, le=100)] = 1
     """Members of a training: so many trainings from one start, in different orders and with different dropout, whose
     mean is what is saved (a model soup). It takes so many times as long, and predicting takes no longer; on Hausa,
-    Guarani and Balinese three were no better than one (+0.2 points [-0.2, 0.6])."""
+    Guarani and Balinese three were no better than one."""
     order: Literal["joint", "sequential"] = "joint"
     """Source and target in every step, or all epochs on the source first and then as many on the targets."""
     max_pairs: CountOrNone | None = None

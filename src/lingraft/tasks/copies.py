@@ -11,12 +11,12 @@ from ..core.counted import counted
 from ..core.errors import ConfigError
 from ..core.examples import GOLD, Example, PairExample, ParallelPair
 from ..data.augmentation import Generator, augmentation
-from ..data.languages import canonical
 from ..data.leakage import identity_of, remove_overlapping_pairs
 from ..data.lexicon import Lexicon, known_share, lexicon_of
 from ..data.parallel_inputs import Given
 from ..data.sampling import rank
-from ..recipe.settings import ParallelSettings, Recipe
+from ..recipe.settings import ParallelSettings
+from . import Task
 from .material import Draw, Pair, without_label
 
 COUNTED = 1_000
@@ -36,7 +36,8 @@ def join_lexicons(
 def with_copies(
     draws: Sequence[Draw],
     lexicons: Mapping[str, Lexicon],
-    recipe: Recipe,
+    settings: ParallelSettings,
+    task: Task,
     evaluation: Sequence[Example],
 ) -> tuple[tuple[Draw, ...], int]:
     """Return the draws with made copies among their pairs, and how many copies are evaluation texts.
@@ -44,21 +45,20 @@ def with_copies(
     Args:
         draws: What is learnt from so far.
         lexicons: Of each target language, see :func:`join_lexicons`.
-        recipe: Says what makes copies, and how many.
+        settings: The recipe's ``parallel`` block: what makes copies, and how many.
+        task: Names the source language, whose words the lexicons list; labelled examples in another are not copied.
         evaluation: What no copy may be.
 
     Raises:
         ConfigError: What makes copies needs a lexicon, and there is none.
     """
-    settings = recipe.parallel
-    assert settings is not None
-    generator, further = _generator(settings), set(map(canonical, recipe.further_sources))
+    generator = _generator(settings)
     forbidden = {identity_of(example) for example in evaluation}
     leaked: set[str] = set()
     found = []
     for draw in draws:
         pairs = dict(draw.pairs)
-        sentences = [without_label(example) for example in draw.labelled if example.language not in further]
+        sentences = [without_label(example) for example in draw.labelled_in(task.source_language)]
         for language, lexicon in lexicons.items():
             copies = []
             for pair in _copies(sentences, draw, language, lexicon, settings, generator):

@@ -113,7 +113,7 @@ def gather(
     found = Materials(task, tuple(dev), test, draws, overlap, tuple(notes), given.texts, tuple(unscored))
     if recipe.parallel and recipe.parallel.switches and recipe.train.num_train_epochs:  # copies are trained on alone
         lexicons = join_lexicons(given, mine(found) if found.unlabelled else {}, evaluation)
-        draws, leaked = with_copies(draws, lexicons, recipe, evaluation)
+        draws, leaked = with_copies(draws, lexicons, recipe.parallel, task, evaluation)
         overlap["parallel"] += leaked
         notes += [f"{counted(leaked, 'copy', 'copies')} left out: made, they are evaluation texts"] if leaked else []
         notes += describe_copies(lexicons, training, draws[0])

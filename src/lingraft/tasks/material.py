@@ -39,6 +39,10 @@ class Draw:
     folds: tuple[Fold, ...] = ()
     """In which the labels of languages without a test set are cross-validated."""
 
+    def labelled_in(self, language: str) -> list[Example]:
+        """Return the labelled examples that are in a language: those of the source may be in several."""
+        return [example for example in self.labelled if example.language == language]
+
     def texts(self, language: str, source: str) -> list[Example]:
         """Return everything of one language that this draw learns from, what is labelled last."""
         if language == source:

@@ -53,7 +53,7 @@ def with_switched_copies(
         replace(
             draw,
             copies={
-                code: _copies(_switchable(draw, task), draw.draw, code, lexicon, settings, forbidden)
+                code: _copies(draw.labelled_in(task.source_language), draw.draw, code, lexicon, settings, forbidden)
                 for code, lexicon in lexicons.items()
             },
         )
@@ -69,11 +69,6 @@ def with_switched_copies(
         raise ConfigError(nothing)
     notes += _describe(draws[0], task)
     return replace(materials, draws=draws, notes=(*materials.notes, *notes))
-
-
-def _switchable(draw: Draw, task: Task) -> list[Example]:
-    """Return the labelled examples that are in the lexicons' language: what is learnt from may be in others too."""
-    return [example for example in draw.labelled if example.language == task.source_language]
 
 
 def _copies(
@@ -104,8 +99,9 @@ def _copies(
 
 def _describe(draw: Draw, task: Task) -> list[str]:
     """Say of how many examples there are copies."""
+    originals = counted(len(draw.labelled_in(task.source_language)), "labelled example")
     return [
-        f"{language}: {counted(sum(map(len, rounds)), 'code-switched copy', 'code-switched copies')} of "
-        f"{counted(len(_switchable(draw, task)), 'labelled example')}, to be answered as the originals are"
+        f"{language}: {counted(sum(map(len, rounds)), 'code-switched copy', 'code-switched copies')} of {originals}, "
+        "to be answered as the originals are"
         for language, rounds in draw.copies.items()
     ]
