@@ -7,6 +7,7 @@ what is finished becomes a section: who wins, the table, the methods. All scores
     python benchmarks/comparison_pages.py closed_form
     python benchmarks/comparison_pages.py pairs
     python benchmarks/comparison_pages.py pseudo
+    python benchmarks/comparison_pages.py tokens
 
 The texts that stand above the tables are ``NAME.md`` in this folder.
 """
@@ -49,18 +50,31 @@ PSEUDO = {
     "study_topics": "Word-translated topics (SIB-200: Acehnese, Guarani)",
     "study_sentiment": "Word-translated sentiment (NusaX: Acehnese, Balinese)",
 }
-SECTIONS = {"knowledge_transfer": KNOWLEDGE_TRANSFER, "closed_form": CLOSED_FORM, "pairs": PAIRS, "pseudo": PSEUDO}
+TOKENS = {
+    "xquad": "Questions (XQuAD), 17 English articles",
+    "masakhaner": "Names in news (MasakhaNER: Hausa, Yoruba), 2,000 English titles and sentences of Wikipedia",
+    "ud": "Parts of speech (Universal Dependencies: Marathi, Telugu)",
+    "pawsx": "Paraphrases (PAWS-X), 1,600 English pairs, the network alone",
+}
+SECTIONS = {
+    "knowledge_transfer": KNOWLEDGE_TRANSFER,
+    "closed_form": CLOSED_FORM,
+    "pairs": PAIRS,
+    "pseudo": PSEUDO,
+    "tokens": TOKENS,
+}
 TITLES = {
     "knowledge_transfer": "Does it transfer? lingraft beside other methods",
     "closed_form": "Closed form: what a map gives before any training, and after it",
     "pairs": "Pairs of texts: what comparing them adds to reading them",
     "pseudo": "Pseudo-data: what made examples are worth",
+    "tokens": "Questions, tags and pairs: words aligned, switched, projected",
 }
 NEWS = "../shared/data/ntrex/newstest2019"
-SETTINGS = {
+SETTINGS: dict[str, list[str]] = {
+    **dict.fromkeys(TOKENS, []),
     "nusax": ["task.data_dir=../shared/data/nusax"],
     "study_sentiment": ["task.data_dir=../shared/data/nusax"],
-    "pawsx": [],
     "pawsx_400": [],
     "more_pairs": [
         "task.data_dir=../shared/data/sib200",
