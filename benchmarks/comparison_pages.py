@@ -72,7 +72,7 @@ TITLES = {
 }
 NEWS = "../shared/data/ntrex/newstest2019"
 SETTINGS: dict[str, list[str]] = {
-    **dict.fromkeys(TOKENS, []),
+    **{name: [] for name in TOKENS},
     "nusax": ["task.data_dir=../shared/data/nusax"],
     "study_sentiment": ["task.data_dir=../shared/data/nusax"],
     "pawsx_400": [],
