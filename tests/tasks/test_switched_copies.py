@@ -1,5 +1,7 @@
 """Code-switched copies of the benchmarks that the examples learn from."""
 
+import json
+
 import pytest
 
 from lingraft.core.examples import SpanExample
@@ -7,19 +9,23 @@ from lingraft.recipe.parsing import read_recipe
 from lingraft.runs.checks import gather_checked
 from tiny import REPOSITORY
 
-EXAMPLES = REPOSITORY / "examples" / "tasks"
+EXAMPLES = REPOSITORY / "examples" / "tokens"
 
 
 def gathered(name, monkeypatch, *overrides):
-    """What an example's recipe learns from, gathered from the shared data."""
+    """What the variant of a comparison with consistency learns from, gathered from the shared data."""
     monkeypatch.chdir(REPOSITORY)
-    return gather_checked(read_recipe(EXAMPLES / f"{name}.yaml", overrides))
+    path = EXAMPLES / f"{name}.yaml"
+    consistency = json.dumps(read_recipe(path).compare.variants["consistent"]["consistency"])
+    return gather_checked(
+        read_recipe(path, ["compare=null", "parallel=null", f"consistency={consistency}", *overrides])
+    )
 
 
 @pytest.mark.shared
 def test_questions_are_copied_with_their_answers(monkeypatch, shared_data):
     """Nearly every question of SQuAD has a copy in Spanish and in Hindi; answers stand where they are said to."""
-    materials = gathered("xquad_consistency", monkeypatch, "task.target_languages=[spa-Latn, hin-Deva, deu-Latn]")
+    materials = gathered("xquad", monkeypatch, "task.target_languages=[spa-Latn, hin-Deva, deu-Latn]")
     (draw,) = materials.draws
     assert sorted(draw.copies) == ["hin-Deva", "spa-Latn"]
     assert draw.texts("deu-Latn", "eng-Latn") == []
@@ -44,7 +50,7 @@ def test_only_what_is_in_the_lexicons_language_is_copied(monkeypatch, shared_dat
         "task.train_from=[{name: pawsx, data_dir: ../shared/data/pawsx, split: dev, hold_out: 400}, "
         "{name: paws_wiki_id, data_dir: ../shared/data/paws_wiki_id, language: ind-Latn}]"
     )
-    (draw,) = gathered("pawsx_consistency", monkeypatch, given).draws
+    (draw,) = gathered("pawsx", monkeypatch, given).draws
     languages = {example.language for example in draw.labelled}
     assert languages == {"eng-Latn", "ind-Latn"}
     for (copies,) in draw.copies.values():
