@@ -181,3 +181,11 @@ def test_defaults_of_ours_fit_their_annotations(kind):
     for name in kind:
         problems = kind.check(name, kind.defaults(name))
         assert [p for p in problems if "is missing" not in p] == [], name
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("question-answering", "span_qa"), ("NER", "tagging"), ("multiple_choice", "choice")]
+)
+def test_the_names_of_other_libraries_lead_to_ours(theirs, ours):
+    """Which are not spelled alike."""
+    assert tasks.check(theirs, {}, "task") == [f"task.name: unknown task '{theirs}'; did you mean '{ours}'?"]

@@ -1,8 +1,11 @@
 """Whole runs that learn from labels that a model gives: projected ones of topics and of names, and its own."""
 
+from shutil import rmtree
+
 import pytest
 
 from invented import SOURCE, TARGET, TOPICS, translated, world_recipe, write_world
+from lingraft.core.errors import LingraftError
 from lingraft.core.files import read_lines, read_object
 from lingraft.recipe.settings import ParallelSettings
 from lingraft.runs.checks import gather_checked
@@ -124,3 +127,15 @@ def test_check_says_that_they_are_made_in_the_run(world, tiny_checkpoint, tmp_pa
     fitted = [line for line in lines if line.startswith("the model that labels pseudo-data is fitted")]
     assert fitted[0].endswith("by a training of its own, whose time is not counted here")
     assert not [line for line in lines if "pseudo-data: none" in line]
+
+
+def test_a_finished_run_does_without_the_model_that_labelled(world, tiny_checkpoint, tmp_path):
+    """What it made is kept; a run that is to make more says that the model is gone."""
+    first = recipe("classification", world, tiny_checkpoint, tmp_path / "first")
+    first = run(first.model_copy(update={"pseudo": None}))
+    wanted = recipe("classification", world, tiny_checkpoint, tmp_path / "run", f"pseudo.predictor={first}")
+    run(wanted)
+    rmtree(first)
+    assert run(wanted) == tmp_path / "run"
+    with pytest.raises(LingraftError, match=r"there is no .*first"):
+        run(wanted.model_copy(update={"output_dir": tmp_path / "other"}))

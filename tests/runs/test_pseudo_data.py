@@ -1,5 +1,6 @@
 """Pseudo-data in a run: made once, kept, learnt from with their weights, and never evaluation texts."""
 
+import re
 import shutil
 from dataclasses import replace
 from html import unescape
@@ -346,3 +347,45 @@ def test_labels_may_be_made_wrong_for_a_study(world, tiny_checkpoint, tmp_path):
     right, noisy = (prepare(one, QUIET)[0].materials.draws[0].pseudo[TARGET] for one in recipes)
     assert [example.texts for example in noisy] == [example.texts for example in right]
     assert sum(a.gold != b.gold for a, b in zip(right, noisy, strict=True)) == round(len(right) / 4)
+
+
+@pytest.mark.parametrize(
+    ("translator", "why"),
+    [
+        ({"name": "command", "command": ["no-such-translator"]}, "no-such-translator: no such command"),
+        (
+            {"name": "ctranslate2", "model": "nowhere", "tokenizer": "x"},
+            "(ctranslate2 is not installed|has no model.bin)",
+        ),
+        ({"name": "transformers", "model": "./nowhere"}, "there is no folder './nowhere'"),
+        ({"name": "apertium"}, "(apertium is not installed|no mode of Apertium translates)"),
+    ],
+)
+def test_an_absent_translator_is_refused_before_anything_is_made(world, tiny_checkpoint, tmp_path, translator, why):
+    """Of a generator and of a filter, in one go; a finished run needs none."""
+    pseudo = {
+        "generators": [{"name": "translation", "translator": translator}],
+        "filters": [{"name": "round-trip", "translator": translator}],
+    }
+    recipe = world_recipe(
+        world, [*SMALL, f"output_dir={tmp_path}"], pseudo=pseudo, backbone={"checkpoint": str(tiny_checkpoint)}
+    )
+    with pytest.raises(ConfigError) as refused:
+        gather_checked(recipe)
+    generator, judge = refused.value.problems
+    assert re.match(rf"pseudo\.generators\.0: translation: .*{why}", generator)
+    assert re.match(rf"pseudo\.filters\.0: round-trip: .*{why}", judge)
+    assert gather_checked(recipe, pseudo=lambda materials, recipe: materials, finished=True).draws
+
+
+def test_a_lexicon_that_one_of_two_languages_lacks_is_asked_for_or_the_other_named(world, tiny_checkpoint, tmp_path):
+    """With the setting that leaves a language out."""
+    for name in ("train", "dev", "test"):
+        shutil.copy(world / f"{TARGET}.{name}.csv", world / f"hau-Latn.{name}.csv")
+    pseudo = {"generators": [WORD_TRANSLATION], "lexicon": str(world / "lexicon.{language}.tsv")}
+    settings = [*SMALL, f"output_dir={tmp_path}", f"task.target_languages=[{TARGET}, hau-Latn]"]
+    both = world_recipe(world, settings, pseudo=pseudo, backbone={"checkpoint": str(tiny_checkpoint)})
+    with pytest.raises(
+        DataError, match=r"no file for Hausa.*; or name the target languages that have one in pseudo\.languages"
+    ):
+        gather_checked(both)

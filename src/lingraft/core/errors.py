@@ -65,6 +65,10 @@ class DataError(LingraftError):
         super().__init__(one_line(message))
 
 
+class MissingFileError(DataError):
+    """A data file is not there."""
+
+
 class Faults:
     """Collects the errors of several things that are tried, each in a ``with`` block, so that all are said at once.
 

@@ -16,11 +16,15 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import PydanticInvalidForJsonSchema, TypeAdapter, ValidationError
 
 from .errors import ConfigError, shown
+
+NEAR = 0.5
+"""How alike two names are, of 1, for one to be offered for the other."""
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -32,10 +36,14 @@ class Registry:
         group: Entry-point group that outside packages register under, e.g. ``lingraft.alignment``.
         package: Import path whose modules, and those of its sub-packages, hold the factories; by default
             named as the group.
+        elsewhere: What other libraries call some of them, to our names: what is offered for it.
     """
 
-    def __init__(self, group: str, package: str | None = None) -> None:
+    def __init__(
+        self, group: str, package: str | None = None, elsewhere: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.group = group
+        self.elsewhere = elsewhere
         self.package = package or group
         self._factories: dict[str, Callable[..., Any]] = {}
         self._complete = False
@@ -75,7 +83,7 @@ class Registry:
         """
         self._find_siblings()
         if name not in self._factories:
-            raise ConfigError([unknown(name, self._factories, what=self.kind)])
+            raise ConfigError([self._unknown(name)])
         return self._factories[name]
 
     def build(self, name: str, options: Mapping[str, Any] | None = None) -> Any:
@@ -112,7 +120,7 @@ class Registry:
         dot = f"{path}." if path else ""
         self._find_siblings()
         if name not in self._factories:
-            return [f"{dot}name: {unknown(name, self._factories, what=self.kind)}"], {}
+            return [f"{dot}name: {self._unknown(name)}"], {}
         parameters, adapters = _schema(self._factories[name])
         problems, values = [], {}
         for key, value in options.items():
@@ -129,6 +137,10 @@ class Registry:
             if parameter.default is inspect.Parameter.empty and key not in options:
                 problems.append(f"{dot}{key}: is missing; {name} needs it")
         return problems, values
+
+    def _unknown(self, name: str) -> str:
+        ours = self.elsewhere.get(str(name).lower().replace("-", "_"))
+        return unknown(name, [ours] if ours else self._factories, what=self.kind, cutoff=0 if ours else NEAR)
 
     def _find_siblings(self) -> None:
         if self._complete:
@@ -175,8 +187,8 @@ def _bounds(schema: Mapping[str, Any]) -> str:
     return f"{low} to {high}"
 
 
-def unknown(name: str, known: Mapping[str, Any] | list[str], what: str) -> str:
-    """Refuse ``name`` in one sentence, which offers the nearest known one."""
-    nearest = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+def unknown(name: str, known: Mapping[str, Any] | list[str], what: str, cutoff: float = NEAR) -> str:
+    """Refuse ``name`` in one sentence, which offers the nearest known one, if it is as near as ``cutoff``."""
+    nearest = difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(sorted(known)) or 'none'}"
     return f"unknown {what} {shown(name)}; {hint}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import DataError
+from ..core.errors import DataError, MissingFileError
 from ..core.examples import PairExample
 from ..core.nearest_file import nearest_file
 from ..core.registry import unknown
@@ -121,7 +121,7 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
         notes: Where it is noted that the script of a file is another.
 
     Raises:
-        DataError: No such file; the nearest that is there is offered.
+        MissingFileError: No such file; the nearest that is there is offered.
     """
     tried = _spellings(pattern, language)
     if pattern.startswith(HUB):
@@ -141,7 +141,7 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
     code = languages.canonical(language)
     name = Path(pattern.replace("{language}", code)).name
     spelled = f", as {name} or in another spelling" if "{language}" in pattern else ""
-    raise DataError(
+    raise MissingFileError(
         f"no file for {languages.display_name(language)} ({code}): {Path(folder) / pattern} is not there{spelled}; "
         f"{nearest_file([Path(folder) / name for name in tried[:6:2]])}"
     )

@@ -27,6 +27,8 @@ def gather_checked(
     recipe: Recipe,
     mine: Mine = mine_nothing,
     pseudo: Callable[[Materials, Recipe], Materials] = preview_pseudo_data,
+    *,
+    finished: bool = False,
 ) -> Materials:
     """Gather what a recipe learns from and is tested on, once its parts are known to suit its task.
 
@@ -34,6 +36,7 @@ def gather_checked(
         recipe: The recipe.
         mine: See :func:`lingraft.tasks.gathering.gather`.
         pseudo: Adds pseudo-data to what was gathered.
+        finished: Whether all that was to be made is there, so that what makes it may be gone.
 
     Raises:
         LingraftError: See there; or a loss or an adapter does not suit the task.
@@ -41,7 +44,7 @@ def gather_checked(
 
     def check(task: Task) -> list[str]:
         _refuse_losses(recipe, task)
-        refuse_generators(recipe, task)
+        refuse_generators(recipe, task, finished=finished)
         _refuse_copies(recipe, task)
         return _imported_adapters(recipe, task)
 

@@ -132,4 +132,5 @@ def _as_before(recipe: Recipe) -> Materials:
         recipe,
         lambda materials: mined_before(materials, folder),
         lambda materials, recipe: read_pseudo_data(materials, recipe, folder / PSEUDO),
+        finished=True,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.counted import counted
-from ..core.errors import ConfigError, RunError, shown
+from ..core.errors import ConfigError, DataError, MissingFileError, RunError, shown
 from ..core.examples import Example, as_json
 from ..core.files import digest_of
 from ..core.json_text import to_json
@@ -90,8 +90,10 @@ def read_pseudo_data(materials: Materials, recipe: Recipe, path: Path) -> Materi
         return materials
     built, maker = build_generators(recipe), _Maker(materials, recipe, build_chain(recipe))
     found = read_lots(path, materials.task.kind.example)
-    for lot, draw in lots_of(materials, recipe, built):
-        _refuse_other(path, lot, found, maker.digest(lot, draw))
+    predictor = recipe.pseudo.predictor
+    if predictor is None or adaptation_path(predictor.expanduser()).exists():  # what is gone cannot have changed
+        for lot, draw in lots_of(materials, recipe, built):
+            _refuse_other(path, lot, found, maker.digest(lot, draw))
     return _with_lots(materials, found, built, ())
 
 
@@ -274,7 +276,12 @@ def _read_lexicons(
     if pattern is None:
         return {}, ()
     for language in made_languages(recipe, materials.task):
-        entries, _, note = read_entries(pattern, materials.task.source_language, language, evaluation)
+        try:
+            entries, _, note = read_entries(pattern, materials.task.source_language, language, evaluation)
+        except MissingFileError as error:
+            others = len(materials.task.target_languages) > 1
+            cure = "; or name the target languages that have one in pseudo.languages" if others else ""
+            raise DataError(f"{error}{cure}") from None
         found[language] = lexicon_of(entries)
         notes += [note] if recipe.parallel is None or recipe.parallel.lexicon != pattern else []
     return found, tuple(notes)

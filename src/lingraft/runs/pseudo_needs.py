@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, LingraftError
 from ..data.languages import canonical
 from ..model.checkpoint import adaptation_path, read_identity
+from ..pseudo.filters import Filter
+from ..pseudo.generators import Generator
 from ..recipe.settings import Recipe
 from ..tasks import Task
 from .pseudo_data import build_chain, build_generators, lexicon_pattern, made_languages
@@ -58,13 +60,18 @@ def has_pairs(recipe: Recipe) -> bool:
     return recipe.parallel is not None and bool(recipe.parallel.files or recipe.parallel.from_)
 
 
-def refuse_generators(recipe: Recipe, task: Task) -> None:
+def refuse_generators(recipe: Recipe, task: Task, *, finished: bool = False) -> None:
     """Refuse generators that make nothing for this kind of task, or lack what they are made from.
+
+    Args:
+        recipe: Whose ``pseudo`` block names them.
+        task: What examples are made for.
+        finished: Whether all is made: models and programs are no longer needed then.
 
     Raises:
         ConfigError: There are some; with all that is wrong of them.
     """
-    if problems := list(_problems(recipe, task)):
+    if problems := [*_problems(recipe, task), *(() if finished else _absent(recipe, task))]:
         raise ConfigError(problems)
 
 
@@ -77,8 +84,6 @@ def _problems(recipe: Recipe, task: Task) -> Iterator[str]:
     if recipe.pseudo.label_noise and not task.kind.classes:
         what = f"{task.name} ({task.kind.name}) has none"
         yield f"pseudo.label_noise: is for examples with one class each, and {what}; leave it out"
-    if recipe.pseudo.predictor is not None:
-        yield from _problems_of_predictor(recipe.pseudo.predictor.expanduser(), task)
     for number, (name, one) in enumerate(build_chain(recipe)):
         yield from _lacking(recipe, one.needs, f"pseudo.filters.{number}: {name}")
     yield from _strange_languages(recipe, task)
@@ -96,6 +101,25 @@ def _lacking(recipe: Recipe, needs: Collection[str], path: str) -> Iterator[str]
         given, said = NEEDS.get(what, NEVER)
         if not given(recipe):
             yield f"{path} needs {said.format(what=what)}"
+
+
+def _absent(recipe: Recipe, task: Task) -> Iterator[str]:
+    """Yield what generators and filters lack on this machine: models and programs."""
+    if recipe.pseudo is None:
+        return
+    if recipe.pseudo.predictor is not None:
+        yield from _problems_of_predictor(recipe.pseudo.predictor.expanduser(), task)
+    blocks = zip(recipe.pseudo.generators, build_generators(recipe), strict=False)
+    named: list[tuple[str, Generator | Filter]] = [
+        *((f"generators.{number}: {block.name}", one) for number, (block, one) in enumerate(blocks)),
+        *((f"filters.{number}: {name}", one) for number, (name, one) in enumerate(build_chain(recipe))),
+    ]
+    for path, part in named:
+        try:
+            for language in made_languages(recipe, task):
+                part.refuse_absent(task.source_language, language)
+        except LingraftError as error:
+            yield f"pseudo.{path}: {error}"
 
 
 def _problems_of_predictor(folder: Path, task: Task) -> Iterator[str]:

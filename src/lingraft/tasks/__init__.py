@@ -17,7 +17,22 @@ from ..core.registry import Registry
 from ..data.languages import canonical
 from .kinds import Kind
 
-tasks = Registry("lingraft.tasks")
+ELSEWHERE = {
+    "question_answering": "span_qa",
+    "extractive_qa": "span_qa",
+    "qa": "span_qa",
+    "token_classification": "tagging",
+    "ner": "tagging",
+    "pos": "tagging",
+    "text_classification": "classification",
+    "sequence_classification": "classification",
+    "sentiment": "classification",
+    "nli": "classification",
+    "multiple_choice": "choice",
+}
+"""What others call a kind of task, to the task that reads one's own files of it."""
+
+tasks = Registry("lingraft.tasks", elsewhere=ELSEWHERE)
 
 
 @dataclass(frozen=True)

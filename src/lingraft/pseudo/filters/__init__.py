@@ -40,12 +40,14 @@ class Filter:
     """What takes examples away.
 
     ``needs`` names fields of :class:`lingraft.pseudo.Sources` without which it cannot judge. What waits for a model or
-    a service is ``costly``, and is left out where examples are only counted.
+    a service is ``costly``, and is left out where examples are only counted; ``refuse_absent`` raises, for source and
+    target language, what ``judge`` would where it is not there.
     """
 
     judge: Judge
     needs: frozenset[str] = frozenset()
     costly: bool = False
+    refuse_absent: Callable[[str, str], object] = lambda source, target: None
 
 
 filters = Registry("lingraft.filters", "lingraft.pseudo.filters")

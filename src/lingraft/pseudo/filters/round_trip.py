@@ -45,7 +45,7 @@ def round_trip(*, translator: Block, least: Percent = 30.0) -> Filter:
             for example in examples
         ]
 
-    return Filter(judge, costly=True)
+    return Filter(judge, costly=True, refuse_absent=lambda source, target: chosen.refuse_absent(target, source))
 
 
 def originals_of(setting: Setting) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ A factory takes options and returns a :class:`Generator`; which ones a recipe wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,7 +32,8 @@ class Generator:
 
     ``needs`` names fields of :class:`Sources` that must not be empty; ``kinds`` the kinds of task that it can make
     examples of, all if empty. What waits for a model or a service is ``costly``: it is made in a run, but never to be
-    counted alone. What ``mixes`` languages within a text is not judged by which one it is in.
+    counted alone. What ``mixes`` languages within a text is not judged by which one it is in. ``refuse_absent`` raises,
+    for source and target language, what ``generate`` would where a program or a model is not there.
     """
 
     generate: Generate
@@ -40,6 +41,7 @@ class Generator:
     kinds: frozenset[str] = frozenset()
     costly: bool = False
     mixes: bool = False
+    refuse_absent: Callable[[str, str], object] = lambda source, target: None
 
 
 generators = Registry("lingraft.generators", "lingraft.pseudo.generators")

@@ -93,6 +93,7 @@ def translation(*, translator: Block, marks: Pairs = MARKS, weight: Weight = 0.5
         needs=frozenset({"labelled"}),
         kinds=frozenset({"classification", "span_qa", "choice"}),
         costly=True,
+        refuse_absent=chosen.refuse_absent,
     )
 
 

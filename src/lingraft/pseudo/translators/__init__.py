@@ -40,6 +40,8 @@ class Translator:
     translate: Translate
     identity: Callable[[str, str], Mapping[str, Any]]
     """Source and target language to what a translation depends on besides its text."""
+    refuse_absent: Callable[[str, str], object] = lambda source, target: None
+    """Raises what ``translate`` would where the program or the model is not there; loads nothing."""
 
 
 translators = Registry("lingraft.translators", "lingraft.pseudo.translators")

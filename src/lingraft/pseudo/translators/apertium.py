@@ -26,15 +26,18 @@ def apertium(*, mode: str | None = None, timeout: Seconds = 600) -> Translator:
         timeout: Seconds that it may take for 64 texts.
     """
 
+    def chosen(source: str, target: str) -> str:
+        modes = installed_modes()
+        return mode or mode_of(source, target, modes)
+
     def translate(texts: Sequence[str], source: str, target: str) -> list[str]:
-        chosen = mode or mode_of(source, target, installed_modes())
-        out = filter_text(["apertium", "-u", chosen], "\n\n".join(texts), timeout)
+        out = filter_text(["apertium", "-u", chosen(source, target)], "\n\n".join(texts), timeout)
         return as_many(out.strip("\n").split("\n\n"), texts, "apertium")
 
     def identity(source: str, target: str) -> Mapping[str, Any]:
         return {"translator": "apertium", "mode": mode}
 
-    return Translator(translate, identity)
+    return Translator(translate, identity, chosen)
 
 
 def installed_modes() -> list[str]:

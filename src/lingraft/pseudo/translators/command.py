@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -36,7 +37,17 @@ def command(*, command: Program, timeout: Seconds = 600) -> Translator:
     def identity(source: str, target: str) -> Mapping[str, Any]:
         return {"translator": "command", "command": filled(source, target)}
 
-    return Translator(translate, identity)
+    def refuse_absent(source: str, target: str) -> None:
+        program = filled(source, target)[0]
+        if shutil.which(program) is None:
+            raise absent(program)
+
+    return Translator(translate, identity, refuse_absent)
+
+
+def absent(program: str) -> ServiceError:
+    """Return the error of a program that is not installed."""
+    return ServiceError(f"{program}: no such command; install it, or give its whole path")
 
 
 def filter_text(command: Sequence[str], text: str, timeout: float) -> str:
@@ -53,7 +64,7 @@ def filter_text(command: Sequence[str], text: str, timeout: float) -> str:
     try:
         done = subprocess.run(list(command), input=text.encode(), capture_output=True, timeout=timeout, check=False)
     except FileNotFoundError:
-        raise ServiceError(f"{command[0]}: no such command; install it, or give its whole path") from None
+        raise absent(command[0]) from None
     except OSError as error:
         raise ServiceError(f"{command[0]} cannot be started: {error.strerror or error}") from None
     except subprocess.TimeoutExpired:

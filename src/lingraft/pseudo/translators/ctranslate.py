@@ -73,7 +73,11 @@ def ctranslate2(
     def identity(_source: str, _target: str) -> Mapping[str, Any]:
         return {"translator": "ctranslate2", "model": digest(), **options}
 
-    return Translator(translate, identity)
+    def refuse_absent(_source: str, _target: str) -> None:
+        _engine()
+        _weights(model)
+
+    return Translator(translate, identity, refuse_absent)
 
 
 def load_converted(folder: Path) -> Any:
@@ -83,17 +87,22 @@ def load_converted(folder: Path) -> Any:
         ServiceError: CTranslate2 is not installed.
         CheckpointError: The folder holds no converted model.
     """
-    try:
-        from ctranslate2 import Translator as Engine
-    except ImportError:
-        raise ServiceError("ctranslate2 is not installed; pip install 'lingraft[translation]'") from None
+    engine = _engine()
     _weights(folder)
     try:
-        return Engine(str(folder))
+        return engine(str(folder))
     except (RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"{folder} cannot be loaded by CTranslate2: {first_line(error)}; convert it again"
         ) from None
+
+
+def _engine() -> Any:
+    try:
+        from ctranslate2 import Translator as Engine
+    except ImportError:
+        raise ServiceError("ctranslate2 is not installed; pip install 'lingraft[translation]'") from None
+    return Engine
 
 
 def _weights(folder: Path) -> Path:

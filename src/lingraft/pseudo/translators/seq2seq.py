@@ -66,7 +66,13 @@ def transformers(
 
         return longest_first(lines, generate, batch_size)
 
-    return Translator(translate, lambda _source, _target: {"translator": "transformers", "model": digest(), **options})
+    def identity(_source: str, _target: str) -> Mapping[str, Any]:
+        return {"translator": "transformers", "model": digest(), **options}
+
+    def refuse_absent(_source: str, _target: str) -> None:
+        local_folder(model) or download(model, only=["config.json"])
+
+    return Translator(translate, identity, refuse_absent)
 
 
 def languages_of(
