@@ -7,8 +7,8 @@ import traceback
 
 from lingraft.core.errors import LingraftError
 
-SECONDS = 5.0
-"""Of processor time."""
+SECONDS = 60.0
+"""Of processor time: what reads in more than linear time takes far longer, and a run that may go on is quick."""
 BYTES = 500 * 10**6
 """Above what the process held before."""
 
