@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from statistics import fmean
 
-from lingraft.core.files import read_lines, write_atomically
+from lingraft.core.files import Row, read_lines, write_atomically
+from lingraft.data.languages import display_name
 from lingraft.results.comparison import blocks, read_comparison
 from lingraft.results.pages.comparison_markdown import finding, page_text
 
@@ -99,6 +102,7 @@ def main() -> None:
         settings = SETTINGS.get(part, ["task.data_dir=../shared/data/sib200"])
         command = " ".join(["lingraft compare", f"examples/{name}/{part}.yaml", *settings])
         _, _, body = page_text(read_comparison(folder), command=command).partition("\n")
+        body += "".join(f"{line}\n" for line in _elsewhere(folder))
         parts.append(f"# {sections[part]}\n{body.replace(chr(10) + '## ', chr(10) + '### ')}".replace("\n# ", "\n## "))
         scores += [{"comparison": part, **row} for row in read_lines(folder / "scores.jsonl")]
     text = "\n".join([parts[0], *(f"#{text}" for text in parts[1:])])
@@ -120,6 +124,38 @@ def _head(name: str, finished: dict[str, Path]) -> str:
             lines.append(f"- {SECTIONS[name][part]}{trials}. {finding(block, comparison)}")
     written = introduction.read_text(encoding="utf-8") if introduction.is_file() else ""
     return "\n".join([*lines, "", written])
+
+
+def _elsewhere(folder: Path) -> Iterator[str]:
+    """Tables of methods that were scored on another benchmark: F1, all questions there, one row for two languages."""
+    for path in sorted({path.name for path in folder.glob("*/*.evaluated.jsonl")}):
+        benchmark, split, _ = path.split(".", 2)
+        files = {file.parent.name: list(read_lines(file)) for file in sorted(folder.glob(f"*/{path}"))}
+        found = {name: _by_languages(rows) for name, rows in files.items()}
+        yield from ("", f"## The same trainings on {benchmark.upper()} ({split}), all questions", "")
+        yield f"    lingraft evaluate {folder}/METHOD --task {benchmark} --split {split} \\"
+        yield f"      --data-dir ../shared/data/{benchmark} --output {folder}/METHOD/{path}"
+        yield ""
+        yield f"| question | context | {' | '.join(f'`{name}`' for name in found)} | n |"
+        yield "|---|---|" + "---|" * len(found) + "--:|"
+        pairs = sorted(next(iter(found.values())), key=lambda pair: (pair[0] != pair[1], pair))
+        for question, context in pairs:
+            rows = [one[question, context] for one in found.values()]
+            cells = [f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" for row in rows]
+            names = f"{display_name(question)} | {display_name(context)}"
+            yield f"| {names} | {' | '.join(cells)} | {rows[0]['n']:,} |"
+        for what, chosen in (
+            ("one language, not English", [pair for pair in pairs if pair[0] == pair[1] != "eng-Latn"]),
+            ("two languages", [pair for pair in pairs if pair[0] != pair[1]]),
+        ):
+            means = [f"{100 * fmean(one[pair]['value'] for pair in chosen):.1f}" for one in found.values()]
+            yield f"| mean of {what} | | {' | '.join(means)} | |"
+
+
+def _by_languages(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
+    """F1 by the languages of question and context."""
+    f1 = [row for row in rows if row["metric"] == "f1"]
+    return {(row["language"], row.get("context_language") or row["language"]): row for row in f1}
 
 
 def _write(path: Path, text: str) -> None:
