@@ -207,17 +207,29 @@ class Score:
     context_language: str | None = None
     low: float | None = None
     high: float | None = None
+    order: int | None = None
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial: a number of shots, a draw, a seed."""
+    """One trial: a number of shots, a draw, a seed; and a seed of the order, where that is not the same."""
 
     k: Shots
     draw: int
     seed: int
+    order: int | None = None
+
+    @property
+    def seed_of_order(self) -> int:
+        """Where the order of examples and dropout start; ``seed`` is where new parameters do."""
+        return self.seed if self.order is None else self.order
 
     @property
     def name(self) -> str:
-        """Folder name, e.g. ``k5-draw0-seed1``."""
-        return f"k{self.k}-draw{self.draw}-seed{self.seed}"
+        """Folder name, e.g. ``k5-draw0-seed1``, ``k5-draw0-seed1-order2``."""
+        return name_of_trial(self.k, self.draw, self.seed, self.order)
+
+
+def name_of_trial(shots: Shots, draw: int, seed: int, order: int | None = None) -> str:
+    """Return what the folder of a trial is called."""
+    return f"k{shots}-draw{draw}-seed{seed}" + ("" if order is None else f"-order{order}")

@@ -204,10 +204,13 @@ def _check_together(recipe: Recipe, asked: bool) -> list[str]:
         problems.append("parallel: the task is in one language, so there is nothing to translate into; leave it out")
     if recipe.alignment and asked and parallel is None:
         problems.append("alignment: needs parallel text; add a `parallel` block or set `alignment: []`")
-    if (trials := len(recipe.seeds) * len(recipe.shots.ks) * recipe.shots.draws) > MOST_TRIALS:
-        problems.append(f"seeds × shots.k × shots.draws: are {trials:,} trials; at most {MOST_TRIALS:,} are run")
-    if len(set(recipe.seeds)) != len(recipe.seeds):
-        problems.append(f"seeds: {shown(recipe.seeds)} names a seed twice")
+    orders = recipe.orders or [0]
+    if (trials := len(recipe.seeds) * len(orders) * len(recipe.shots.ks) * recipe.shots.draws) > MOST_TRIALS:
+        crossed = "seeds × shots.k × shots.draws" + (" × orders" if recipe.orders else "")
+        problems.append(f"{crossed}: are {trials:,} trials; at most {MOST_TRIALS:,} are run")
+    for key, seeds in (("seeds", recipe.seeds), ("orders", orders)):
+        if len(set(seeds)) != len(seeds):
+            problems.append(f"{key}: {shown(seeds)} names a seed twice")
     if recipe.train.balance is not None and recipe.train.order == "sequential":
         problems.append(
             "train.balance: compares the gradients of task and alignment, which never meet in a step with order: "

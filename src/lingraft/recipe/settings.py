@@ -313,11 +313,17 @@ class CacheSettings(Settings):
     """The least recently used states go when the store grows beyond this."""
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
 class Recipe(Settings):
     """Everything that decides a run."""
 
-    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[1, 2], min_length=1, max_length=1_000)
+    seeds: list[Seed] = Field(default=[1, 2], min_length=1, max_length=1_000)
     """One trial per seed; results are means with intervals."""
+    orders: list[Seed] | None = Field(default=None, min_length=1, max_length=1_000)
+    """Seeds of the order of examples and of dropout, each with each of `seeds`, which then are those of new parameters
+    alone; by default a seed is both."""
     output_dir: Folder = Path("runs/lingraft")
     """The run folder."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -164,7 +164,7 @@ def _result(run: RunFiles, language: str, context: str | None, shots: Shots, sco
         second_before=_mean(_of(scores, BEFORE, second)),
         second_after=_mean(_of(scores, AFTER, second)),
         draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
-        seeds=len({score.seed for score in after}),
+        seeds=len({(score.seed, score.order) for score in after}),
         n=min((score.n for score in after or scores), default=0),
         majority=_majority(aligned) if has_classes(run.data) else None,
         metric=main,

@@ -13,7 +13,7 @@ from ..core.errors import RunError
 from ..core.files import Row, read_lines, read_object
 from ..core.nearest_file import suggest_folder
 from ..core.outside import parse_object, read_bytes, refuse_links, validate
-from ..core.records import Score
+from ..core.records import Score, name_of_trial
 from ..core.written_recipe import CURE, read_written_recipe, run_again
 from ..core.written_recipe import NAME as RECIPE
 from . import schemas
@@ -81,7 +81,7 @@ class RunFiles:
 
 def trial_of(score: Score) -> str:
     """Return shots, draw and seed, as folders of predictions are named."""
-    return f"k{score.shots}-draw{score.draw}-seed{score.seed}"
+    return name_of_trial(score.shots, score.draw, score.seed, score.order)
 
 
 def read_mark(folder: Path) -> Row:

@@ -12,7 +12,7 @@ from .schemas import SUMMARY
 from .wording import count, describe_shots
 from .words import Words
 
-NAME = re.compile(r"k(?:\d+|all)-draw(\d+)-seed(\d+)")
+NAME = re.compile(r"k(?:\d+|all)-draw(\d+)-seed(\d+)(?:-order(\d+))?")
 
 
 def describe_saved(folder: Path, words: Words) -> str:
@@ -39,4 +39,5 @@ def describe_trial(name: str, trials: Iterable[str], words: Words) -> str:
     draws = {hit[1] for hit in every if shots_in(hit[0]) == shots_in(name)}
     draw = f"draw {count(int(found[1]) + 1)} of {count(len(draws))}"
     shots = shots_in(name)
-    return f"{describe_shots(shots, words) if shots else 'no target labels'} ({draw}, seed {int(found[2])})"
+    order = f", order {int(found[3])}" if found[3] else ""
+    return f"{describe_shots(shots, words) if shots else 'no target labels'} ({draw}, seed {int(found[2])}{order})"

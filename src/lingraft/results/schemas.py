@@ -29,7 +29,9 @@ Count = Annotated[int, Field(ge=0, le=int(MOST))]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(pattern=r"^[^/\\.\x00-\x1f][^/\\\x00-\x1f]*$", max_length=200)]
 """A language or a method, which names a file or a folder: nothing that leads elsewhere."""
-TrialName = Annotated[str, StringConstraints(pattern=r"^k([0-9]{1,9}|all)-draw[0-9]{1,9}-seed-?[0-9]{1,20}$")]
+TrialName = Annotated[
+    str, StringConstraints(pattern=r"^k([0-9]{1,9}|all)-draw[0-9]{1,9}-seed-?[0-9]{1,20}(-order[0-9]{1,10})?$")
+]
 
 
 class Model(BaseModel):
@@ -113,6 +115,7 @@ class ScoreRow(Model):
     context_language: Name | None = None
     low: Number | None = None
     high: Number | None = None
+    order: int | None = None
 
 
 class Epoch(Model):

@@ -7,9 +7,9 @@ draws or shots. A folder that goes away while its run works, or becomes another'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import chain, count
+from itertools import chain, count, product
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -35,9 +35,8 @@ LOCK = ".lock"
 
 def trials_of(recipe: Recipe) -> list[Trial]:
     """Return all trials of a recipe, in order."""
-    return [
-        Trial(k, draw, seed) for k in recipe.shots.ks for draw in range(recipe.shots.draws) for seed in recipe.seeds
-    ]
+    orders: Sequence[int | None] = recipe.orders or [None]
+    return [Trial(*one) for one in product(recipe.shots.ks, range(recipe.shots.draws), recipe.seeds, orders)]
 
 
 @contextmanager
@@ -146,7 +145,7 @@ def _claim(folder: Path, recipe: Recipe) -> None:
 
 def _trials(values: Any) -> tuple[Any, ...]:
     """Return the settings that say which trials there are."""
-    return values.get("seeds"), values.get("shots")
+    return values.get("seeds"), values.get("orders"), values.get("shots")
 
 
 def _sweep(folder: Path) -> None:

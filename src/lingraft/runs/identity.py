@@ -32,7 +32,7 @@ MEANING = 4
 FREE = ("compare.", "device", "output_dir", "cache.max_gigabytes")
 """Settings that decide no number: where a run computes, what is kept, what else it is compared with."""
 
-GROWS = ("seeds", "seeds.", "shots.k", "shots.k.", "shots.draws")
+GROWS = ("seeds", "seeds.", "orders", "orders.", "shots.k", "shots.k.", "shots.draws")
 """Settings that say which trials there are."""
 
 OF_BACKBONE = ("backbone", "tokenizer", "precision")

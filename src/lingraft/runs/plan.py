@@ -93,7 +93,8 @@ def plan(
         + _depth(recipe, cut, facts.num_layers),
         _parts(recipe, work),
         f"trials: {len(trials_of(recipe))} (shots.k [{', '.join(map(str, recipe.shots.ks))}] × "
-        f"{counted(recipe.shots.draws, 'draw')} × seeds {recipe.seeds})",
+        f"{counted(recipe.shots.draws, 'draw')} × seeds {recipe.seeds}"
+        + (f" × orders {recipe.orders})" if recipe.orders else ")"),
         f"tokens: {work.tokens_encoded:,} to encode once; {sum(one.tokens for one in work.trials):,} to train on, in "
         f"{sum(one.steps for one in work.trials):,} steps; cache: {size / 1e6:,.0f} MB",
         f"precision of matrix products: {choice.precision} ({choice.why})",

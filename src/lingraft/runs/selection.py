@@ -26,9 +26,9 @@ PICTURED = 60
 def select_trial(folder: Path, done: list[Trial]) -> Trial:
     """Return the trial to use: most shots, then the best source-language development score; never a target score."""
 
-    def key(trial: Trial) -> tuple[float, float, int, int]:
+    def key(trial: Trial) -> tuple[float, float, int, int, int]:
         fact = read_facts(folder, trial.name)
-        return order_of_shots(trial.k), fact["dev_score"], -trial.draw, -trial.seed
+        return order_of_shots(trial.k), fact["dev_score"], -trial.draw, -trial.seed, -trial.seed_of_order
 
     return max(done, key=key)
 

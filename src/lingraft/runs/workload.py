@@ -288,7 +288,7 @@ class Workload:
         steps = tokens = whole = read = 0
         for member, leg in product(range(train.ensemble), legs_of(self.recipe)):
             read += standardising
-            counted = self._count_leg(leg, leg.seed(trial.seed, member), source, targets, copies)
+            counted = self._count_leg(leg, leg.seed(trial.seed_of_order, member), source, targets, copies)
             steps += counted.steps
             tokens += counted.source + counted.targets
             whole += counted.source + counted.targets if leg.lora is not None else 0
@@ -329,7 +329,7 @@ class Workload:
         composed = [
             composition
             for epoch in chosen
-            for composition in compose_epoch(source, labelled, train, seed=trial.seed, epoch=epoch)
+            for composition in compose_epoch(source, labelled, train, seed=trial.seed_of_order, epoch=epoch)
         ]
         tokens = sum(texts.count(ids) for composition in composed for texts, ids in composition)
         return round(len(composed) * scale), round(tokens * scale)

@@ -63,6 +63,7 @@ def score(
                 context_language=context_language,
                 low=low,
                 high=high,
+                order=trial.order,
             )
         )
     return scores

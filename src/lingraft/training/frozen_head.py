@@ -65,6 +65,7 @@ def train_frozen_head(
     stack: Any,
     order: Order,
     *,
+    seed: int,
     validate: Callable[[Any], Validation],
     finish: Callable[[Any], None] = lambda model: None,
     advance: Callable[[Any], None] = lambda progress: None,
@@ -75,12 +76,13 @@ def train_frozen_head(
         kind: What the head must give.
         stack: The frozen layers.
         order: Labelled examples of all languages (see :func:`keep_labelled`), with the settings of the parts'
-            training; its seed is also the head's.
+            training.
+        seed: Where the new head's parameters start.
         validate: Development score of a network.
         finish: Called with the network when its head is trained.
         advance: Called after each step.
     """
-    torch.manual_seed(order.seed)
+    torch.manual_seed(seed)
     head = build_head(kind, stack)
     model = GraftedModel(stack, Adaptation(None, None, head)).to(order.device)
     ones = torch.ones(max(1, len(kind.labels)), device=order.device)

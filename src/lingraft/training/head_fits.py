@@ -68,12 +68,14 @@ def fit_frozen_head(
         return from_logistic_head(logistic_head(source, targets, standardiser, context))
     if not is_trained(task.kind, recipe.train):
         return None
-    order = Order(source, keep_labelled(targets), head_settings(recipe.train), trial.seed, context.device)
+    seed, settings = trial.seed_of_order, head_settings(recipe.train)
+    order = Order(source, keep_labelled(targets), settings, seed, context.device)
     with reporter.task(f"frozen head {trial.name}", order.steps) as advance:
         return train_frozen_head(
             task.kind,
             context.backbone.stack,
             order,
+            seed=trial.seed,
             validate=partial(validation, context=context),
             finish=partial(choose_threshold, context=context),
             advance=lambda p: advance(1, f"loss {p.loss:.3f}"),

@@ -69,7 +69,7 @@ def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
     words = words_of(run.data)
     shots = sorted({result.shots for result in targets}, key=order_of_shots)
     draws = len({score.draw for score in run.scores})
-    seeds = len({score.seed for score in run.scores})
+    seeds = len({(score.seed, score.order) for score in run.scores})
     lines = [f"# {markdown_text(run.data['task'])}", "", *describe_command(command), ""]
     lines += [_finding(run, targets, k) for k in shots]
     lines += [
