@@ -17,7 +17,7 @@ import typer
 from ..core.errors import LingraftError
 from ..core.signals import EXIT_CODES, ending_in_order
 from ..core.terminal_text import Terminal, as_text, naming_output
-from . import augment, compare, evaluate, info, predict, report, run
+from . import augment, compare, evaluate, info, predict, report, run, stability
 from .terminal import LogOnTerminal
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ for command in (
     run.run,
     augment.augment,
     compare.compare,
+    stability.stability,
     run.demo,
     evaluate.evaluate,
     evaluate.score,

@@ -34,6 +34,7 @@ from ..core.amounts import (
 from ..core.errors import shown
 from ..core.shots import Shots, order_of_shots
 from .comparison import CompareSettings
+from .stability import StabilitySettings
 
 
 class Settings(BaseModel):
@@ -347,6 +348,8 @@ class Recipe(Settings):
     cache: CacheSettings = CacheSettings()
     preset: str | None = None
     """Settings to start from: `fast` (the default), `instant`, `best`, `paper`; the recipe's own keys come first."""
+    stability: StabilitySettings | None = None
+    """What `lingraft stability` crosses."""
     compare: CompareSettings | None = None
     """What `lingraft compare` runs on this recipe's data."""
 

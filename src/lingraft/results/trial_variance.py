@@ -26,6 +26,9 @@ __all__ = ["Component", "Mean", "mean_of_method", "variance_components"]
 
 Factors = tuple[str, ...]
 
+ROUNDING = 1e-24
+"""A variance below so much of the square of the largest score is what rounding leaves of nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -76,7 +79,8 @@ def variance_components(scores: ArrayLike, factors: Sequence[str]) -> list[Compo
     for chosen in reversed(sets):
         above = sum(solved[other] * _scores_of_a_level(levels, other) for other in sets if set(chosen) < set(other))
         solved[chosen] = (squares[chosen] - above) / _scores_of_a_level(levels, chosen)
-    variances = {chosen: max(0.0, solved[chosen]) for chosen in sets}
+    rounding = ROUNDING * max(1.0, float(np.abs(grid).max())) ** 2
+    variances = {chosen: solved[chosen] if solved[chosen] > rounding else 0.0 for chosen in sets}
     total = sum(variances.values())
     return [
         Component(

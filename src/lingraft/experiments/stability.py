@@ -1,0 +1,91 @@
+"""How much depends on the draw of the labels, the seed and the order: ``lingraft stability``.
+
+A study is a comparison whose trials cross draws, seeds and orders, each with each, so that the spread can be split by
+what causes it. It lies in the folder of a comparison, continues like one, and adds a page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.errors import ConfigError
+from ..core.files import write_text
+from ..core.progress import roughly
+from ..recipe.comparison import CompareSettings
+from ..recipe.settings import Recipe
+from ..recipe.stability import METHODS, StabilitySettings
+from ..results.comparison import read_comparison
+from ..results.pages.stability_markdown import stability_page
+from ..results.stability import read_stability
+from ..results.wording import plural
+from ..runs.folder import trials_of
+from .compare import compare
+from .cost import estimates
+from .methods import list_methods
+from .possible import settle_methods
+from .processes import Start, start_worker
+
+PAGE = "stability.md"
+
+
+def study_stability(
+    recipe: Recipe, *, quiet: bool = False, command: str | None = None, start: Start = start_worker
+) -> Path:
+    """Run all trials of a stability study, or continue where it stopped; returns the folder.
+
+    Args:
+        recipe: Whose ``stability`` block says what is crossed, and ``compare`` which methods are studied.
+        quiet: Say nothing but warnings.
+        command: What was typed, for the pages.
+        start: Starts a process that runs one method.
+
+    Raises:
+        LingraftError: With one clear message; what was finished stays finished.
+    """
+    folder = compare(crossed(recipe), quiet=quiet, command=command, start=start)
+    found = read_comparison(folder)
+    write_text(folder / PAGE, stability_page(read_stability(found), found, command=command))
+    return folder
+
+
+def crossed(recipe: Recipe) -> Recipe:
+    """Return the comparison that a study is: all draws, seeds and orders, and a variant for each varied setting.
+
+    Raises:
+        ConfigError: Nothing would vary, or the recipe compares a variant of the same name.
+    """
+    asked = recipe.stability or StabilitySettings()
+    if asked.draws * asked.seeds * asked.orders == 1:
+        raise ConfigError(
+            ["stability: one draw, one seed and one order are a single trial; ask for two of one of them"]
+        )
+    compared = recipe.compare or CompareSettings.model_validate({"methods": METHODS})
+    varied = asked.variants()
+    if twice := sorted(compared.variants.keys() & varied.keys()):
+        raise ConfigError([f"stability.settings: compare.variants has {twice[0]} already; leave one of the two out"])
+    settings = compared.model_dump() | {"variants": compared.variants | varied}
+    return recipe.model_copy(
+        update={
+            "shots": recipe.shots.model_copy(update={"draws": asked.draws}),
+            "seeds": list(range(1, asked.seeds + 1)),
+            "orders": list(range(1, asked.orders + 1)) if asked.orders > 1 else None,
+            "compare": CompareSettings.model_validate(settings),
+            "stability": None,
+        }
+    )
+
+
+def describe_study(recipe: Recipe) -> list[str]:
+    """Say what a study would run, and what that costs on this machine; nothing is trained.
+
+    Raises:
+        LingraftError: The recipe, the data or the checkpoint does not allow it.
+    """
+    settled, _ = settle_methods(crossed(recipe))
+    methods = list_methods(settled)
+    lines, seconds = list[str](), 0.0
+    for estimate in estimates(methods, settled):
+        trials = len(trials_of(estimate.method.recipe))
+        lines.append(f"{estimate.method.name}: {plural(trials, 'trial')}, about {roughly(estimate.seconds)}")
+        seconds += estimate.seconds
+    return [*lines, f"in all about {roughly(seconds)}, and the frozen states, where the cache does not have them"]

@@ -1,0 +1,140 @@
+"""The page of a stability study: how good on average, how bad at worst, and what the spread comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..comparison import Comparison
+from ..findings import metrics_of
+from ..stability import Stability, Study
+from ..trial_variance import Component
+from ..wording import describe_shots, listed, metric_name, plural
+from ..words import words_of
+from .escaping import code_span, describe_command, markdown_text
+
+PLURALS = {"draw": "draws", "seed": "seeds", "order": "orders"}
+
+
+def stability_page(studies: Sequence[Study], comparison: Comparison, *, command: str | None = None) -> str:
+    """Return a study in Markdown; the first lines compare the spread of ours with that of the others.
+
+    Args:
+        studies: One for each number of shots.
+        comparison: What was run.
+        command: How the page came about; None where nobody knows.
+    """
+    data = comparison.about["data"]
+    lines = [f"# How much depends on chance: {markdown_text(data['task'])}", ""]
+    lines += [f"- {stability_finding(study, comparison)}" for study in studies]
+    lines += ["", *(describe_command(command) if command else []), ""]
+    languages = listed([comparison.language(code) for code in comparison.targets])
+    lines += [
+        f"{metric_name(metrics_of(data)[0]).capitalize()}, mean of {languages}, in percent. Each draw of the labels is "
+        "trained with each seed (and each order), so that the spread can be split by its cause: a random-effects "
+        "analysis of variance, interactions named. Brackets: 95 % interval for other draws and seeds and other test "
+        "examples together (Satterthwaite's degrees of freedom). *Failed*: at most two points above always giving the "
+        "most frequent class. *Middle*: mean of the middle half of the trials. *Ours better*: how probable it is that "
+        f"a trial of `{comparison.reference}` is better than one of the method. What has one level of a factor says "
+        "nothing of others.",
+    ]
+    for study in studies:
+        lines += ["", f"## {describe_shots(study.shots, words_of(data))}: {_trials(study)}", "", *_summary(study)]
+        lines += ["", "### What the spread comes from", "", *_components(study)]
+        lines += ["", "### What more trials would buy", "", *_more(study)]
+    return "\n".join(lines) + "\n"
+
+
+def stability_finding(study: Study, comparison: Comparison) -> str:
+    """Say in a sentence how ours spreads beside the others, and whether any trial failed."""
+    ours = next((one for one in study.methods if one.name == comparison.reference), None)
+    said = f"k = {study.shots}, {_trials(study)} a method"
+    if ours is None:
+        return f"{said}."
+    beside = [f"{code_span(one.name)} {_points(seed_deviation(one))}" for one in study.methods if one is not ours]
+    text = (
+        f"{said}: over seeds alone {code_span(ours.name)} has a standard deviation of {_points(seed_deviation(ours))}"
+    )
+    text += f" points; {', '.join(beside)}." if beside else " points."
+    if ours.failures is not None:
+        failed = [code_span(one.name) for one in study.methods if one.failures]
+        text += f" Trials failed of {listed(failed)}." if failed else " No trial failed."
+    return text
+
+
+def seed_deviation(method: Stability) -> float:
+    """Return the standard deviation of a trial that training alone causes: all components without the draw alone."""
+    return float(sum(one.variance for one in method.components if one.factors != ("draw",)) ** 0.5)
+
+
+def _trials(study: Study) -> str:
+    return " × ".join(plural(count, factor) for factor, count in study.levels.items() if count > 1)
+
+
+SHOWN = {
+    "method": 0,
+    "mean": 0,
+    "worst trial": 0,
+    "best": 3,
+    "middle": 2,
+    "standard deviation": 0,
+    "failed": 1,
+    "ours better": 1,
+}
+"""Headings of the table, and how early each is left out where there is no room."""
+
+
+def summary_rows(study: Study) -> Iterator[list[str]]:
+    """Yield the cells of each method, under the headings of ``SHOWN``."""
+    for one in study.methods:
+        failed = "" if one.failures is None else f"{one.failures:.0%}"
+        better = "" if one.better is None else f"{one.better:.2f}"
+        mean = f"{_percent(one.mean.value)} [{_percent(one.mean.low)}, {_percent(one.mean.high)}]"
+        cells = [mean, *map(_percent, (one.worst, one.best, one.interquartile)), _points(one.deviation), failed, better]
+        yield [code_span(one.name), *cells]
+
+
+def _summary(study: Study) -> Iterator[str]:
+    yield f"| {' | '.join(SHOWN)} |"
+    yield "|---|---|" + "--:|" * (len(SHOWN) - 2)
+    yield from (f"| {' | '.join(row)} |" for row in summary_rows(study))
+    if study.majority is not None:
+        yield ""
+        yield f"Always the most frequent class: {_percent(study.majority)}."
+    if study.reliability is not None:
+        yield ""
+        yield (
+            f"Of all variance between trained methods and trials, {study.reliability:.0%} lies between the methods "
+            "(reliability): what a single trial tells of its method."
+        )
+
+
+def _components(study: Study) -> Iterator[str]:
+    every = study.methods[0].components
+    yield f"| method | {' | '.join(map(_named, every))} |"
+    yield "|---|" + "--:|" * len(every)
+    for one in study.methods:
+        cells = [f"{_points(part.deviation)} ({part.share:.0%})" for part in one.components]
+        yield f"| {code_span(one.name)} | {' | '.join(cells)} |"
+    yield ""
+    yield "Standard deviation in points, and the share of the variance of one trial."
+
+
+def _named(part: Component) -> str:
+    return " × ".join(PLURALS[name] for name in part.factors)
+
+
+def _more(study: Study) -> Iterator[str]:
+    factors = list(study.methods[0].more)
+    yield f"| method | standard error now | {' | '.join(f'one {name} more' for name in factors)} | examples alone |"
+    yield "|---|--:|" + "--:|" * (len(factors) + 1)
+    for one in study.methods:
+        cells = [one.mean.error, *one.more.values(), one.of_examples]
+        yield f"| {code_span(one.name)} | {' | '.join(map(_points, cells))} |"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.2f}"
