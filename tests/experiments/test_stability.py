@@ -69,8 +69,8 @@ def test_every_draw_meets_every_seed_and_order_in_every_method(studied):
 def test_numbers_are_those_of_the_scores(studied):
     """Mean, worst, best, and the spread of a trial's parts, written out for this grid."""
     (study,) = read_stability(read_comparison(studied))
-    assert dict(study.levels) == {"draw": 2, "seed": 3, "order": 2}
     for method in study.methods:
+        assert dict(method.levels) == {"draw": 2, "seed": 3, "order": 2}
         scores = scores_of(studied)[method.name]
         grid = np.array([[[scores[d, s, o] for o in (1, 2)] for s in (1, 2, 3)] for d in (0, 1)])
         assert method.mean.value == pytest.approx(grid.mean())
@@ -185,3 +185,29 @@ def test_the_command_shows_the_table(studied, world, tiny_checkpoint, tmp_path):
     assert str(PAGE) in shown.output.replace("\n", "")
     dry = CliRunner().invoke(app, ["stability", str(path), "--dry-run"])
     assert "12 trials" in dry.output
+
+
+def test_methods_may_have_trials_of_their_own(world, tiny_checkpoint, tmp_path):
+    """Dear ones fewer: each is split by what it has, and the reliability is that of those with as many as ours."""
+    compared = {
+        "methods": ["lingraft", "frozen-head"],
+        "variants": {
+            "frozen-head": {"shots": {"draws": 1}, "seeds": [1]},
+            "shorter": {"prompt": {"length": 1}},
+            "few": {"shots": {"draws": 2}, "seeds": [1], "adapter": None},
+        },
+    }
+    recipe = recipe_of(world, tiny_checkpoint, tmp_path / "study", stability={"draws": 2, "seeds": 2}, compare=compared)
+    folder = study_stability(recipe, quiet=True, start=start_here)
+    (study,) = read_stability(read_comparison(folder))
+    found = {method.name: method for method in study.methods}
+    assert {name: tuple(one.levels.values()) for name, one in found.items()} == {
+        "lingraft": (2, 2, 1), "shorter": (2, 2, 1), "few": (2, 1, 1), "frozen-head": (1, 1, 1),
+    }  # fmt: skip
+    assert [one.factors for one in found["few"].components] == [("draw",)]
+    assert found["frozen-head"].components == ()
+    assert study.reliability is not None
+    page = (folder / PAGE).read_text(encoding="utf-8")
+    assert "| `frozen-head` | 1 trial |" in page
+    assert "| `few` | 2 draws |" in page
+    assert "| `lingraft` | 2 draws × 2 seeds |" in page

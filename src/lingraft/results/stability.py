@@ -19,7 +19,7 @@ from ..core.errors import RunError
 from ..core.shots import Shots, order_of_shots, shots_in
 from .comparison import Comparison, Tested
 from .findings import formula_of, has_classes
-from .resampling import Floats, Resampling, resample_jointly
+from .resampling import Floats, resample_jointly
 from .trial_summary import failure_rate, interquartile_mean, probability_of_improvement
 from .trial_variance import Component, Mean, mean_of_method, variance_components
 
@@ -32,6 +32,8 @@ class Stability:
     """A method on one number of shots; scores are between 0 and 1."""
 
     name: str
+    levels: Mapping[str, int]
+    """How many draws, seeds and orders were crossed."""
     mean: Mean
     deviation: float
     """The standard deviation of a trial, all components together."""
@@ -51,14 +53,14 @@ class Stability:
 
 @dataclass(frozen=True)
 class Study:
-    """All methods on one number of shots, the most stable first."""
+    """All methods on one number of shots, the best on average first."""
 
     shots: Shots
-    levels: Mapping[str, int]
     majority: float | None
     methods: tuple[Stability, ...]
     reliability: float | None
-    """Share of all variance, methods apart and trials, that lies between the methods; None for one method."""
+    """Share of all variance, of methods and of trials, that lies between methods with the same trials as the reference;
+    None where there are no two."""
 
 
 def read_stability(comparison: Comparison) -> list[Study]:
@@ -75,17 +77,23 @@ def read_stability(comparison: Comparison) -> list[Study]:
 
 def _study(comparison: Comparison, methods: Sequence[str], trials: Mapping[str, Sequence[str]], shots: Shots) -> Study:
     chosen = {name: [trial for trial in trials[name] if shots_in(trial) == shots] for name in methods}
-    levels, cells = _grid(comparison, next(iter(chosen.values())))
-    if any(set(found) != set(cells) for found in chosen.values()):
-        raise RunError(f"{comparison.folder}: not all methods have the same trials; run the study again to its end")
-    scored, drawn, majority = _scores(comparison, methods, list(cells))
-    grids = {name: _in_cells(found[0], cells, levels) for name, found in scored.items()}
+    chosen = {name: found for name, found in chosen.items() if found}
+    placed = {name: _grid(comparison, found) for name, found in chosen.items()}
+    scored = {name: _scores(comparison, name, found) for name, found in chosen.items()}
+    grids = {name: _in_cells(scored[name].of_trials, cells, levels) for name, (levels, cells) in placed.items()}
     reference = grids.get(comparison.reference)
-    found = [_stability(name, grids[name], scored[name][1], drawn, majority, levels, reference) for name in methods]
-    several = [grids[name] for name in methods if _is_trained(grids[name])]
-    apart = variance_components(np.stack(several), ("method", *levels)) if len(several) > 1 else []
-    reliability = next((one.share for one in apart if one.factors == ("method",)), None)
-    return Study(shots, levels, majority, tuple(sorted(found, key=lambda one: -one.mean.value)), reliability)
+    found = [_stability(name, grids[name], levels, scored[name], reference) for name, (levels, _) in placed.items()]
+    majority = next(iter(scored.values())).majority
+    return Study(shots, majority, tuple(sorted(found, key=lambda one: -one.mean.value)), _reliability(grids, reference))
+
+
+def _reliability(grids: Mapping[str, Floats], reference: Floats | None) -> float | None:
+    alike = [grid for grid in grids.values() if _is_trained(grid) and reference is not None]
+    alike = [grid for grid in alike if reference is not None and grid.shape == reference.shape]
+    if len(alike) < 2:
+        return None
+    apart = variance_components(np.stack(alike), ("method", *FACTORS))
+    return next(one.share for one in apart if one.factors == ("method",))
 
 
 def _is_trained(grid: Floats) -> bool:
@@ -120,26 +128,30 @@ def _in_cells(scores: Sequence[float], cells: Mapping[str, tuple[int, ...]], lev
     return grid
 
 
-Scored = tuple[list[float], Floats]
-"""A method's score of each trial, and the resampled mean of all of them ``[R]``."""
+@dataclass(frozen=True)
+class _Scored:
+    """A method's score of each trial, the mean of all on ``R`` resamples of so many groups, and the majority score."""
+
+    of_trials: list[float]
+    resampled: Floats
+    groups: int
+    majority: float | None
 
 
-def _scores(
-    comparison: Comparison, methods: Sequence[str], trials: Sequence[str]
-) -> tuple[dict[str, Scored], list[Resampling], float | None]:
-    """Return the methods' scores, how test examples were resampled, and the score of the most frequent class."""
-    data, languages = comparison.about["data"], comparison.targets
-    made, drawn, shares = formula_of(data), list[Resampling](), list[float]()
-    found: dict[str, Scored] = {}
-    for name in methods:
-        answers = [comparison.answers(name, trials, code) for code in languages]
-        if not drawn:
-            drawn = resample_jointly([[group for _, group, _ in tested] for _, tested in answers])
-            shares = [_most_frequent(tested) for _, tested in answers]
-        by_language = np.array([made(counts.sum(1)) for counts, _ in answers])  # [languages, U]
-        resampled = [one.metric(made, counts) for one, (counts, _) in zip(drawn, answers, strict=True)]
-        found[name] = [float(score) for score in by_language.mean(0)], np.mean(resampled, axis=0)
-    return found, drawn, float(np.mean(shares)) if has_classes(data) else None
+def _scores(comparison: Comparison, method: str, trials: Sequence[str]) -> _Scored:
+    data = comparison.about["data"]
+    made = formula_of(data)
+    answers = [comparison.answers(method, trials, code) for code in comparison.targets]
+    drawn = resample_jointly([[group for _, group, _ in tested] for _, tested in answers])
+    by_language = np.array([made(counts.sum(1)) for counts, _ in answers])  # [languages, U]
+    resampled = [one.metric(made, counts) for one, (counts, _) in zip(drawn, answers, strict=True)]
+    shares = [_most_frequent(tested) for _, tested in answers]
+    return _Scored(
+        [float(score) for score in by_language.mean(0)],
+        np.asarray(np.mean(resampled, axis=0)),
+        min(one.groups for one in drawn),
+        float(np.mean(shares)) if has_classes(data) else None,
+    )
 
 
 def _most_frequent(tested: Sequence[Tested]) -> float:
@@ -147,21 +159,15 @@ def _most_frequent(tested: Sequence[Tested]) -> float:
 
 
 def _stability(
-    name: str,
-    grid: Floats,
-    resampled: Floats,
-    drawn: Sequence[Resampling],
-    majority: float | None,
-    levels: Mapping[str, int],
-    reference: Floats | None,
+    name: str, grid: Floats, levels: Mapping[str, int], scored: _Scored, reference: Floats | None
 ) -> Stability:
-    of_examples = float(resampled.var(ddof=1))
-    components = tuple(variance_components(grid, tuple(levels)))
-    groups = min(one.groups for one in drawn)
-    mean = mean_of_method(grid, tuple(levels), of_examples=of_examples, groups=groups)
-    now = of_examples + _error(components, levels)
+    of_examples, factors = float(scored.resampled.var(ddof=1)), tuple(levels)
+    components = tuple(variance_components(grid, factors)) if grid.size > 1 else ()
+    mean = mean_of_method(grid, factors, of_examples=of_examples, groups=scored.groups)
+    now, majority = of_examples + _error(components, levels), scored.majority
     return Stability(
         name=name,
+        levels=levels,
         mean=mean,
         deviation=sqrt(sum(one.variance for one in components)),
         components=components,

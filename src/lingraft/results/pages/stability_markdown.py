@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from ..comparison import Comparison
 from ..findings import metrics_of
 from ..stability import Stability, Study
-from ..trial_variance import Component
 from ..wording import describe_shots, listed, metric_name, plural
 from ..words import words_of
 from .escaping import code_span, describe_command, markdown_text
@@ -38,7 +37,7 @@ def stability_page(studies: Sequence[Study], comparison: Comparison, *, command:
         "nothing of others.",
     ]
     for study in studies:
-        lines += ["", f"## {describe_shots(study.shots, words_of(data))}: {_trials(study)}", "", *_summary(study)]
+        lines += ["", f"## {describe_shots(study.shots, words_of(data)).capitalize()}", "", *_summary(study)]
         lines += ["", "### What the spread comes from", "", *_components(study)]
         lines += ["", "### What more trials would buy", "", *_more(study)]
     return "\n".join(lines) + "\n"
@@ -47,9 +46,9 @@ def stability_page(studies: Sequence[Study], comparison: Comparison, *, command:
 def stability_finding(study: Study, comparison: Comparison) -> str:
     """Say in a sentence how ours spreads beside the others, and whether any trial failed."""
     ours = next((one for one in study.methods if one.name == comparison.reference), None)
-    said = f"k = {study.shots}, {_trials(study)} a method"
+    said = f"k = {study.shots}"
     if ours is None:
-        return f"{said}."
+        return f"{said}: `{comparison.reference}` is not among the methods."
     beside = [f"{code_span(one.name)} {_points(seed_deviation(one))}" for one in study.methods if one is not ours]
     text = (
         f"{said}: over seeds alone {code_span(ours.name)} has a standard deviation of {_points(seed_deviation(ours))}"
@@ -66,12 +65,14 @@ def seed_deviation(method: Stability) -> float:
     return float(sum(one.variance for one in method.components if one.factors != ("draw",)) ** 0.5)
 
 
-def _trials(study: Study) -> str:
-    return " × ".join(plural(count, factor) for factor, count in study.levels.items() if count > 1)
+def _trials(method: Stability) -> str:
+    crossed = [plural(count, factor) for factor, count in method.levels.items() if count > 1]
+    return " × ".join(crossed) or "1 trial"
 
 
 SHOWN = {
     "method": 0,
+    "trials": 2,
     "mean": 0,
     "worst trial": 0,
     "best": 3,
@@ -89,13 +90,20 @@ def summary_rows(study: Study) -> Iterator[list[str]]:
         failed = "" if one.failures is None else f"{one.failures:.0%}"
         better = "" if one.better is None else f"{one.better:.2f}"
         mean = f"{_percent(one.mean.value)} [{_percent(one.mean.low)}, {_percent(one.mean.high)}]"
-        cells = [mean, *map(_percent, (one.worst, one.best, one.interquartile)), _points(one.deviation), failed, better]
+        cells = [
+            _trials(one),
+            mean,
+            *map(_percent, (one.worst, one.best, one.interquartile)),
+            _points(one.deviation),
+            failed,
+            better,
+        ]
         yield [code_span(one.name), *cells]
 
 
 def _summary(study: Study) -> Iterator[str]:
     yield f"| {' | '.join(SHOWN)} |"
-    yield "|---|---|" + "--:|" * (len(SHOWN) - 2)
+    yield "|---|---|---|" + "--:|" * (len(SHOWN) - 3)
     yield from (f"| {' | '.join(row)} |" for row in summary_rows(study))
     if study.majority is not None:
         yield ""
@@ -109,27 +117,29 @@ def _summary(study: Study) -> Iterator[str]:
 
 
 def _components(study: Study) -> Iterator[str]:
-    every = study.methods[0].components
+    there = {part.factors for one in study.methods for part in one.components}
+    every = sorted(there, key=lambda factors: (len(factors), [list(PLURALS).index(name) for name in factors]))
     yield f"| method | {' | '.join(map(_named, every))} |"
     yield "|---|" + "--:|" * len(every)
     for one in study.methods:
-        cells = [f"{_points(part.deviation)} ({part.share:.0%})" for part in one.components]
-        yield f"| {code_span(one.name)} | {' | '.join(cells)} |"
+        told = {part.factors: f"{_points(part.deviation)} ({part.share:.0%})" for part in one.components}
+        yield f"| {code_span(one.name)} | {' | '.join(told.get(factors, '') for factors in every)} |"
     yield ""
     yield "Standard deviation in points, and the share of the variance of one trial."
 
 
-def _named(part: Component) -> str:
-    return " × ".join(PLURALS[name] for name in part.factors)
+def _named(factors: Sequence[str]) -> str:
+    return " × ".join(PLURALS[name] for name in factors)
 
 
 def _more(study: Study) -> Iterator[str]:
-    factors = list(study.methods[0].more)
+    factors = [name for name in PLURALS if any(name in one.more for one in study.methods)]
     yield f"| method | standard error now | {' | '.join(f'one {name} more' for name in factors)} | examples alone |"
     yield "|---|--:|" + "--:|" * (len(factors) + 1)
     for one in study.methods:
-        cells = [one.mean.error, *one.more.values(), one.of_examples]
-        yield f"| {code_span(one.name)} | {' | '.join(map(_points, cells))} |"
+        more = [_points(one.more[name]) if name in one.more else "" for name in factors]
+        cells = [_points(one.mean.error), *more, _points(one.of_examples)]
+        yield f"| {code_span(one.name)} | {' | '.join(cells)} |"
 
 
 def _percent(value: float) -> str:
