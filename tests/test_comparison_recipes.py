@@ -3,8 +3,10 @@
 import pytest
 
 from lingraft.experiments.methods import list_methods
+from lingraft.experiments.stability import crossed
 from lingraft.recipe.parsing import read_recipe
 from lingraft.runs.checks import resolve_cut
+from lingraft.runs.folder import trials_of
 from tiny import REPOSITORY
 
 FOLDER = REPOSITORY / "examples"
@@ -20,6 +22,14 @@ def test_every_method_fits_its_recipe(path):
         assert resolve_cut(method.recipe, 12) <= 12, method.name
 
 
+def test_the_preset_best_is_the_schedule_that_was_measured():
+    """To the last setting."""
+    path = FOLDER / "closed_form" / "best.yaml"
+    measured = next(one.recipe for one in list_methods(read_recipe(path)) if one.name == "frozen-then-lora-25")
+    preset = read_recipe(path, ["preset=best", "compare=null", f"output_dir={measured.output_dir}"])
+    assert preset.model_copy(update={"preset": None}) == measured
+
+
 def test_best_reaches_below_the_cut():
     """Cached states first, or matrices of all layers: each at the rates of what it is compared with."""
     methods = {method.name: method for method in list_methods(read_recipe(FOLDER / "closed_form" / "best.yaml"))}
@@ -30,3 +40,12 @@ def test_best_reaches_below_the_cut():
     plain = next(one.recipe for one in list_methods(read_recipe(FOLDER / "closed_form" / "best.yaml", FULL)))
     assert extracted.train == plain.train
     assert extracted.alignment == plain.alignment
+
+
+def test_a_stability_study_has_as_many_trials_as_it_says():
+    """The dear methods fewer."""
+    methods = list_methods(crossed(read_recipe(FOLDER / "stability" / "sib200.yaml")))
+    assert {method.name: len(trials_of(method.recipe)) for method in methods} == {
+        "frozen-head": 20, "instant": 20, "peft-prompt": 20, "lingraft": 20, "peft-lora": 6, "full-joint": 6,
+        "paper": 6,
+    }  # fmt: skip

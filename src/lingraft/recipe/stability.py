@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from .comparison import OURS
 
 Levels = Annotated[int, Field(ge=1, le=100)]
-Value = str | int | float | bool | None
+Whole = Annotated[int, Field(ge=-(10**9), le=10**9)]
+Number = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+Value = str | bool | Whole | Number | None
 Values = Annotated[list[Value], Field(min_length=1, max_length=20)]
 
 
