@@ -3,6 +3,7 @@
 import pytest
 
 from lingraft.experiments.methods import list_methods
+from lingraft.experiments.shot_curve import with_shots
 from lingraft.experiments.stability import crossed
 from lingraft.recipe.parsing import read_recipe
 from lingraft.runs.checks import resolve_cut
@@ -49,3 +50,11 @@ def test_a_stability_study_has_as_many_trials_as_it_says():
         "frozen-head": 20, "instant": 20, "peft-prompt": 20, "lingraft": 20, "peft-lora": 6, "full-joint": 6,
         "paper": 6,
     }  # fmt: skip
+
+
+def test_a_curve_has_three_draws_of_what_is_cheap():
+    """And ours with fewer translations."""
+    methods = list_methods(with_shots(read_recipe(FOLDER / "shot_curve" / "sib200.yaml")))
+    trials = {method.name: len(trials_of(method.recipe)) for method in methods}
+    assert (trials["lingraft"], trials["lingraft-50-pairs"], trials["lingraft-0-pairs"]) == (18, 18, 18)
+    assert (trials["peft-lora"], trials["full-joint"]) == (6, 6)

@@ -34,6 +34,7 @@ from ..core.amounts import (
 from ..core.errors import shown
 from ..core.shots import Shots, order_of_shots
 from .comparison import CompareSettings
+from .shot_curve import ShotCurveSettings
 from .stability import StabilitySettings
 
 
@@ -348,6 +349,8 @@ class Recipe(Settings):
     cache: CacheSettings = CacheSettings()
     preset: str | None = None
     """Settings to start from: `fast` (the default), `instant`, `best`, `paper`; the recipe's own keys come first."""
+    shot_curve: ShotCurveSettings | None = None
+    """What `lingraft shots` tries."""
     stability: StabilitySettings | None = None
     """What `lingraft stability` crosses."""
     compare: CompareSettings | None = None

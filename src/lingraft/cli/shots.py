@@ -1,0 +1,33 @@
+"""``shots``: what labels are worth, with and without translations."""
+
+from __future__ import annotations
+
+import shlex
+
+from .tables import Column, print_table
+from .terminal import Overrides, Quiet, RecipePath, console
+
+
+def shots(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -> None:
+    """Train with more and more labels, and say what they and the translations are worth; `shot_curve:` says which."""
+    from ..core.errors import problems_in
+    from ..core.yaml_text import name_of
+    from ..recipe.parsing import read_recipe
+
+    settings = read_recipe(recipe, overrides or [])
+    from ..experiments.shot_curve import PAGE, draw_shot_curve
+    from ..results.comparison import read_comparison
+    from ..results.pages.shot_curve_markdown import findings
+    from ..results.shot_curve import read_shot_curve
+
+    command = shlex.join(["lingraft", "shots", str(recipe), *(overrides or [])])
+    with problems_in(name_of(recipe)):
+        folder = draw_shot_curve(settings, quiet=quiet, command=command)
+    comparison = read_comparison(folder)
+    found = read_shot_curve(comparison)
+    columns = [Column("method", 0, "left"), *(Column(str(count)) for count in found.shots)]
+    rows = [[curve.name, *(f"{100 * one.value:.1f}" for one in curve.points.values())] for curve in found.curves]
+    print_table("by labels of each class", columns, rows)
+    for line in findings(found, comparison):
+        console.print(line.replace("`", ""))
+    console.print(f"with intervals: {folder / PAGE}")

@@ -1,0 +1,99 @@
+"""What labels are worth, with and without translations: ``lingraft shots``.
+
+A curve is a comparison whose trials have more and more labels, the same ones for all methods; ours have fewer
+translations besides, as variants. It lies in the folder of a comparison, continues like one, and adds a page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.errors import ConfigError, DataError
+from ..core.files import write_text
+from ..recipe.comparison import CompareSettings
+from ..recipe.settings import Recipe
+from ..recipe.shot_curve import METHODS, SHOTS, WITH_PAIRS, ShotCurveSettings, name_with_pairs
+from ..results.comparison import read_comparison
+from ..results.pages.shot_curve_markdown import shot_curve_page
+from ..results.shot_curve import read_shot_curve
+from ..runs.checks import gather_checked
+from .compare import compare
+from .processes import Start, start_worker
+
+PAGE = "shots.md"
+
+
+def draw_shot_curve(
+    recipe: Recipe, *, quiet: bool = False, command: str | None = None, start: Start = start_worker
+) -> Path:
+    """Run all trials of a curve, or continue where it stopped; returns the folder.
+
+    Args:
+        recipe: Whose ``shot_curve`` block says what is tried, and ``compare`` which methods are compared.
+        quiet: Say nothing but warnings.
+        command: What was typed, for the pages.
+        start: Starts a process that runs one method.
+
+    Raises:
+        LingraftError: With one clear message; what was finished stays finished.
+    """
+    folder = compare(with_shots(recipe), quiet=quiet, command=command, start=start)
+    found = read_comparison(folder)
+    write_text(folder / PAGE, shot_curve_page(read_shot_curve(found), found, command=command))
+    return folder
+
+
+def with_shots(recipe: Recipe) -> Recipe:
+    """Return the comparison that a curve is: all numbers of labels, and ours with fewer translations as variants.
+
+    Raises:
+        ConfigError: The recipe compares a variant of the same name.
+        DataError: There are no labels to draw.
+    """
+    asked = recipe.shot_curve or ShotCurveSettings()
+    compared = recipe.compare or CompareSettings.model_validate({"methods": METHODS})
+    fewer = _with_fewer_pairs(recipe, compared, asked)
+    if twice := sorted(compared.variants.keys() & fewer.keys()):
+        raise ConfigError([f"shot_curve.pairs: compare.variants has {twice[0]} already; leave one of the two out"])
+    settings = compared.model_dump() | {"variants": compared.variants | fewer}
+    drawn = recipe.model_copy(
+        update={
+            "shots": recipe.shots.model_copy(update={"k": asked.k or [0], "draws": asked.draws}),
+            "compare": CompareSettings.model_validate(settings),
+            "shot_curve": None,
+        }
+    )
+    return drawn if asked.k else _as_many_as_there_are(drawn)
+
+
+def _with_fewer_pairs(
+    recipe: Recipe, compared: CompareSettings, asked: ShotCurveSettings
+) -> dict[str, dict[str, object]]:
+    """Return variants of the compared methods that learn from translations, for each number of them."""
+    if recipe.parallel is None:
+        return {}
+    methods = [name for name in WITH_PAIRS if name in compared.names and name not in compared.variants]
+    return {
+        name_with_pairs(name, pairs): {"method": name, "train": {"max_pairs": pairs}}
+        for name in methods
+        for pairs in asked.pairs
+        if pairs != "all"
+    }
+
+
+def _as_many_as_there_are(recipe: Recipe) -> Recipe:
+    """Return the recipe with the usual numbers of labels, up to what every class has in every draw.
+
+    Raises:
+        DataError: Not even one.
+    """
+    for count in range(len(SHOTS), 1, -1):
+        shots = recipe.shots.model_copy(update={"k": SHOTS[:count]})
+        try:
+            gather_checked(recipe.model_copy(update={"shots": shots, "pseudo": None}))
+        except DataError:
+            if count == 2:
+                raise
+            continue
+        return recipe.model_copy(update={"shots": shots})
+    raise AssertionError  # the last attempt returned or raised

@@ -1,0 +1,109 @@
+"""The page of a curve over labels: each method by number of labels, where they cross, what translations are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from math import isinf
+
+from ..comparison import Comparison
+from ..findings import metrics_of
+from ..shot_curve import Curve, ShotCurve, Worth
+from ..wording import listed, metric_name
+from ..words import Words, words_of
+from .escaping import code_span, describe_command, markdown_text
+
+
+def shot_curve_page(found: ShotCurve, comparison: Comparison, *, command: str | None = None) -> str:
+    """Return a curve in Markdown; the first lines say against whom ours is ahead, and what translations are worth.
+
+    Args:
+        found: The curve.
+        comparison: What was run.
+        command: How the page came about; None where nobody knows.
+    """
+    data = comparison.about["data"]
+    metric, counted = metric_name(metrics_of(data)[0]).capitalize(), words_of(data).shots_title.lower()
+    languages = listed([comparison.language(code) for code in comparison.targets])
+    lines = [f"# What labels are worth: {markdown_text(data['task'])}", ""]
+    lines += [f"- {finding}" for finding in findings(found, comparison)]
+    lines += ["", *(describe_command(command) if command else []), ""]
+    lines += [
+        f"{metric}, mean of {languages}, in percent, by {counted}; 95 % bootstrap intervals over test examples, "
+        f"which all points share. A name that ends in `-50-pairs` has so many translations, one that ends in no number "
+        "all of them.",
+        "",
+        *_table(found),
+        "",
+        f"## `{comparison.reference}` less the method, in points",
+        "",
+        *_differences(found),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def findings(found: ShotCurve, comparison: Comparison) -> Iterator[str]:
+    """Yield what there is to say, a sentence each."""
+    for curve in found.curves:
+        if curve.ahead:
+            yield _crossing(curve, comparison.reference)
+    words = words_of(comparison.about["data"])
+    yield from (_worth(one, words) for one in found.worths)
+
+
+def _crossing(curve: Curve, reference: str) -> str:
+    above = [shots for shots, one in curve.ahead.items() if one.low > 0]
+    below = [shots for shots, one in curve.ahead.items() if one.high < 0]
+    said = f"{code_span(reference)} beside {code_span(curve.name)}: "
+    parts = [f"clearly above with {_numbers(above)}"] if above else []
+    parts += [f"clearly below with {_numbers(below)}"] if below else []
+    crossed = _crossed(curve)
+    parts += [f"they cross {crossed}"] if crossed else []
+    return said + ("; ".join(parts) if parts else "nowhere clearly apart") + "."
+
+
+def _crossed(curve: Curve) -> str:
+    """Say between which numbers of labels the sign of the difference changes."""
+    points = list(curve.ahead.items())
+    changes = [
+        f"between {less} and {more}" for (less, one), (more, other) in pairwise(points) if one.mean * other.mean < 0
+    ]
+    return listed(changes) if changes else ""
+
+
+def _numbers(shots: list[int]) -> str:
+    return listed([str(one) for one in shots])
+
+
+def _worth(worth: Worth, words: Words) -> str:
+    pairs = "all translations are" if worth.pairs is None else f"{worth.pairs} translations are"
+    return (
+        f"Without any label {pairs} worth {_labels(worth.labels)} [{_labels(worth.low)}, {_labels(worth.high)}] "
+        f"{words.shots_title.lower()} to {code_span(worth.name)}."
+    )
+
+
+def _labels(value: float) -> str:
+    return "more than were tried" if isinf(value) else f"{value:.1f}".removesuffix(".0")
+
+
+def _table(found: ShotCurve) -> Iterator[str]:
+    yield f"| method | {' | '.join(map(str, found.shots))} |"
+    yield "|---|" + "---|" * len(found.shots)
+    for curve in found.curves:
+        cells = [
+            f"{100 * one.value:.1f} [{100 * (one.low or 0):.1f}, {100 * (one.high or 0):.1f}]"
+            for one in curve.points.values()
+        ]
+        yield f"| {code_span(curve.name)} | {' | '.join(cells)} |"
+
+
+def _differences(found: ShotCurve) -> Iterator[str]:
+    yield f"| method | {' | '.join(map(str, found.shots))} |"
+    yield "|---|" + "---|" * len(found.shots)
+    for curve in found.curves:
+        if curve.ahead:
+            cells = [
+                f"{100 * one.mean:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}]" for one in curve.ahead.values()
+            ]
+            yield f"| {code_span(curve.name)} | {' | '.join(cells)} |"

@@ -1,0 +1,142 @@
+"""What a curve over labels found: where methods cross, and how many labels the translations are worth.
+
+A point is the mean over draws, seeds and languages at one number of labels; all points share their test examples, so
+resamples of these are paired across methods and numbers of labels. The module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
+
+import numpy as np
+
+from ..core.errors import RunError
+from ..core.shots import shots_in
+from ..recipe.shot_curve import name_with_pairs
+from .comparison import Comparison
+from .findings import Estimate, formula_of
+from .resampling import Floats, resample_jointly
+from .statistics import Difference, difference, interval
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A method's scores by number of labels, and each less that of the reference at the same number."""
+
+    name: str
+    points: Mapping[int, Estimate]
+    ahead: Mapping[int, Difference]
+    """The reference less the method; empty for the reference."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """How many labels of each class a method without translations needs for what they give without any label."""
+
+    name: str
+    pairs: int | None
+    """How many translations; None for all."""
+    labels: float
+    """Infinite where no number that was tried is enough."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ShotCurve:
+    """All methods by number of labels."""
+
+    shots: tuple[int, ...]
+    curves: tuple[Curve, ...]
+    worths: tuple[Worth, ...]
+
+
+def read_shot_curve(comparison: Comparison) -> ShotCurve:
+    """Analyse the trials of a comparison by number of labels.
+
+    Raises:
+        RunError: A method lacks a number of labels that another has, or ``all`` labels are among them.
+    """
+    trials = {str(m["name"]): tuple(m["trials"]) for m in comparison.methods if m.get("trials")}
+    every = sorted({shots for names in trials.values() for shots in map(shots_in, names) if shots != "all"})
+    grids = {name: _points(comparison, name, found, every) for name, found in trials.items()}
+    ours = grids.get(comparison.reference)
+    curves = [_curve(name, grid, ours if name != comparison.reference else None) for name, grid in grids.items()]
+    return ShotCurve(tuple(every), tuple(curves), tuple(_worths(grids, comparison)))
+
+
+_Point = tuple[float, Floats]
+"""A score, and the same on each resample ``[R]``."""
+
+
+def _points(comparison: Comparison, name: str, trials: Sequence[str], every: Sequence[int]) -> dict[int, _Point]:
+    made, found = formula_of(comparison.about["data"]), dict[int, _Point]()
+    for shots in every:
+        chosen = [trial for trial in trials if shots_in(trial) == shots]
+        if not chosen:
+            raise RunError(f"{comparison.folder}: {name} has no trial with {shots} labels; run the curve to its end")
+        answers = [comparison.answers(name, chosen, code) for code in comparison.targets]
+        drawn = resample_jointly([[group for _, group, _ in tested] for _, tested in answers])
+        resampled = [one.metric(made, counts) for one, (counts, _) in zip(drawn, answers, strict=True)]
+        score = float(np.mean([made(counts.sum(1)).mean() for counts, _ in answers]))
+        found[shots] = score, np.asarray(np.mean(resampled, axis=0))
+    return found
+
+
+def _curve(name: str, grid: Mapping[int, _Point], ours: Mapping[int, _Point] | None) -> Curve:
+    points = {shots: Estimate(score, *interval(resampled)) for shots, (score, resampled) in grid.items()}
+    ahead = {
+        shots: difference(ours[shots][0] - score, ours[shots][1] - resampled)
+        for shots, (score, resampled) in grid.items()
+        if ours is not None
+    }
+    return Curve(name, points, ahead)
+
+
+def _worths(grids: Mapping[str, Mapping[int, _Point]], comparison: Comparison) -> list[Worth]:
+    """Compare what methods give without labels with their own curve without translations."""
+    found = []
+    for name in grids:
+        without = grids.get(name_with_pairs(name, 0))
+        if without is None or 0 not in grids[name]:
+            continue
+        prefix, suffix = name_with_pairs(name, 0).split("0")
+        fewer = [other for other in grids if other.startswith(prefix) and other.endswith(suffix)]
+        for other in [*fewer, name]:
+            if other == name_with_pairs(name, 0):
+                continue
+            pairs = None if other == name else int(other.removeprefix(prefix).removesuffix(suffix))
+            found.append(_worth(name, pairs, grids[other][0], without))
+    return found
+
+
+def _worth(name: str, pairs: int | None, reached: _Point, without: Mapping[int, _Point]) -> Worth:
+    shots = list(without)
+    curves = np.stack([resampled for _, resampled in without.values()])  # [shots, R]
+    resampled = [labels_for(shots, curve, aim) for curve, aim in zip(curves.T, reached[1], strict=True)]
+    low, high = np.quantile(resampled, [0.025, 0.975], method="nearest")  # between two of them may lie infinity
+    labels = labels_for(shots, [score for score, _ in without.values()], reached[0])
+    return Worth(name, pairs, labels, float(low), float(high))
+
+
+def labels_for(shots: Sequence[int], scores: Sequence[float] | Floats, aim: float) -> float:
+    """Return the least number of labels at which a curve reaches a score, between its points on a scale of log(1 + k).
+
+    Args:
+        shots: Numbers of labels, rising.
+        scores: The curve at these.
+        aim: What is to be reached.
+
+    Returns:
+        The first number where it is first reached from the start, infinity where it never is.
+    """
+    if scores[0] >= aim:
+        return float(shots[0])
+    for (less, below), (more, above) in pairwise(zip(shots, scores, strict=True)):
+        if below < aim <= above:
+            part = (aim - below) / (above - below)
+            return float(np.expm1(np.log1p(less) + part * (np.log1p(more) - np.log1p(less))))
+    return inf
