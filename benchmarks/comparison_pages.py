@@ -1,7 +1,8 @@
 """Pages of ``docs/results`` that are made of comparisons, such as ``knowledge-transfer.md``.
 
 Each comparison is run by the command at the head of its recipe (minutes to an hour on two cores, resumable);
-what is finished becomes a section: who wins, the table, the methods. All scores go to one ``scores.jsonl``.
+what is finished becomes a section: who wins, the table, the methods. All scores go to one ``scores.jsonl``. Sections
+whose folder is not there stay as they were; each says which revision it is of.
 
     python benchmarks/comparison_pages.py knowledge_transfer
     python benchmarks/comparison_pages.py closed_form
@@ -44,6 +45,7 @@ CLOSED_FORM = {
     "sib200": "Topics (SIB-200), eight languages that nothing was chosen on",
     "choices": "What a map is made of, and how many pairs (six development languages)",
     "shots": "What labels in the target language add (six development languages)",
+    "best": "What reaches below the cut (three development languages)",
 }
 PAIRS = {
     "pawsx": "Paraphrases (PAWS-X), 1,600 English pairs",
@@ -97,8 +99,17 @@ def main() -> None:
     runs, page = Path("runs") / name, Path("docs/results") / f"{name.replace('_', '-')}.md"
     sections = SECTIONS[name]
     finished = {part: runs / part for part in sections if (runs / part / "comparison.json").is_file()}
-    parts, scores = [_head(name, finished)], []
-    for part, folder in finished.items():
+    before = _sections(page.read_text(encoding="utf-8")) if page.is_file() else {}
+    where = page.with_suffix("") / "scores.jsonl"
+    noted = list(read_lines(where)) if where.is_file() else []
+    parts, scores = [_head(name, finished, before)], list[Row]()
+    for part, title in sections.items():
+        if part not in finished and title in before:
+            parts.append(f"# {title}\n{before[title]}")
+            scores += [row for row in noted if row["comparison"] == part]
+        if part not in finished:
+            continue
+        folder = finished[part]
         settings = SETTINGS.get(part, ["task.data_dir=../shared/data/sib200"])
         command = " ".join(["lingraft compare", f"examples/{name}/{part}.yaml", *settings])
         _, _, body = page_text(read_comparison(folder), command=command).partition("\n")
@@ -107,21 +118,30 @@ def main() -> None:
         scores += [{"comparison": part, **row} for row in read_lines(folder / "scores.jsonl")]
     text = "\n".join([parts[0], *(f"#{text}" for text in parts[1:])])
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores)
-    where = page.with_suffix("") / "scores.jsonl"
     where.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(page, lambda path: _write(path, text))
     write_atomically(where, lambda path: _write(path, lines))
     print(f"{page}: {', '.join(finished)}")
 
 
-def _head(name: str, finished: dict[str, Path]) -> str:
+def _sections(page: str) -> dict[str, str]:
+    """What stands under each title of a page, and under the empty title what stands before the first."""
+    head, *rest = page.split("\n## ")
+    return {"": head} | {title: f"{text.rstrip()}\n" for title, _, text in (one.partition("\n") for one in rest)}
+
+
+def _head(name: str, finished: dict[str, Path], before: dict[str, str]) -> str:
     """Who wins, comparison by comparison, then what is written by hand."""
     lines, introduction = [f"# {TITLES[name]}", ""], Path(__file__).with_name(f"{name}.md")
-    for part, folder in finished.items():
-        comparison = read_comparison(folder)
+    for part, title in SECTIONS[name].items():
+        if part not in finished:
+            said = before.get("", "").splitlines()
+            lines += [line for line in said if line.startswith((f"- {title}. ", f"- {title} ("))]
+            continue
+        comparison = read_comparison(finished[part])
         for block in blocks(comparison):
             trials = f" ({len(block.trials)} trials a method)" if len(block.trials) > 1 else ""
-            lines.append(f"- {SECTIONS[name][part]}{trials}. {finding(block, comparison)}")
+            lines.append(f"- {title}{trials}. {finding(block, comparison)}")
     written = introduction.read_text(encoding="utf-8") if introduction.is_file() else ""
     return "\n".join([*lines, "", written])
 

@@ -16,7 +16,6 @@ from invented import FILLER, SOURCE, TARGET, TOPICS, labelled_texts, translated
 from lingraft.core.errors import CheckpointError, ConfigError, DataError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.progress import Reporter
-from lingraft.core.records import Score
 from lingraft.experiments import worker as compare_worker
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.findings import formula_of
@@ -179,7 +178,7 @@ def lines(folder, trial, language):
 def test_scores_are_those_of_the_predictions(finished):
     """Every metric, before and after, both languages, each in its interval; the first one is made of the counts."""
     kind, folder = finished
-    scores = [Score(**row) for row in read_lines(folder / "scores.jsonl")]
+    scores = read_run(folder).scores
     made = formula_of(read_object(folder / "data.json"))
     assert len(scores) == len(set(scores)) == 2 * 2 * 2 * len(METRICS[kind])
     assert {score.metric for score in scores} == set(METRICS[kind])

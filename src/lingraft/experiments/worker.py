@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -48,6 +48,7 @@ from ..training.finished import drop_state, is_finished, note_finished
 from ..training.frozen_head import HEAD_FACTOR, Before
 from ..training.head_fits import logistic_head
 from ..training.pools import Context, TrialPools, learning_pools
+from ..training.provenance import write_scores
 from ..training.source_change import write_development
 from ..training.trial import NetworkFactory, run_trial
 from .baselines.peft import METHODS as PEFT
@@ -241,7 +242,7 @@ def run_untrained(trial: Trial, folder: Path, context: Context, method: Method) 
         where: dict[str, Any] = {"method": method.name, "language": language, "trial": trial, "run": folder.name}
         scores += score_by_language(examples, [prediction.value for prediction in predicted], task, **where)
     place = folder / "trials" / trial.name
-    write_lines(place / "scores.jsonl", [asdict(one) for one in scores])
+    write_scores(place, scores, context)
     answers = [one.value for one in predict(context.pools[task.source_language, "dev"], materials.dev)]
     write_development(place, materials.dev, answers, next(iter(task.kind.metrics.values())))
     note_finished(folder, trial, {"name": trial.name, "seconds": seconds, "trained": trained})

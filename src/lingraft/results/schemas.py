@@ -116,6 +116,14 @@ class ScoreRow(Model):
     low: Number | None = None
     high: Number | None = None
     order: int | None = None
+    version: str | None = None
+    revision: str | None = None
+    recipe: str | None = None
+    data: str | None = None
+    backbone: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    threads: Count | None = None
 
 
 class Epoch(Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from .losses import Objective
 from .members import add_member, begin_again, next_member, put_mean, start_of
 from .pair_comparison import compared_examples, fit_comparison
 from .pools import Context, TrialPools, pools_of, with_translations
+from .provenance import write_scores
 from .source_change import (
     answer_development_set,
     compare_answers,
@@ -89,7 +90,7 @@ def run_trial(
     save_adaptation(place / "adaptation.safetensors", *factory.saved(model, identity(context, learnt.languages)))
     context = as_trained(context)
     scores += evaluate_trial(trial, folder, model, learnt.befores, context, reporter, factory.name)
-    write_lines(place / "scores.jsonl", [asdict(score) for score in scores])
+    write_scores(place, scores, context)
     write_lines(place / "training.jsonl", [{"trial": trial.name, **row} for row in learnt.history])
     for line in describe_epochs(learnt.history):
         reporter.say(f"{trial.name}: {line}")

@@ -8,6 +8,7 @@ from math import isinf
 
 from ..comparison import Comparison
 from ..findings import metrics_of
+from ..revisions import describe_revisions
 from ..shot_curve import Curve, ShotCurve, Worth
 from ..wording import listed, metric_name
 from ..words import Words, words_of
@@ -28,6 +29,7 @@ def shot_curve_page(found: ShotCurve, comparison: Comparison, *, command: str | 
     lines = [f"# What labels are worth: {markdown_text(data['task'])}", ""]
     lines += [f"- {finding}" for finding in findings(found, comparison)]
     lines += ["", *(describe_command(command) if command else []), ""]
+    lines += describe_revisions(comparison.folder)
     lines += [
         f"{metric}, mean of {languages}, in percent, by {counted}; 95 % bootstrap intervals over test examples, "
         f"which all points share. A name that ends in `-50-pairs` has so many translations, one that ends in no number "

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..comparison import Comparison
 from ..findings import metrics_of
+from ..revisions import describe_revisions
 from ..stability import Stability, Study
 from ..wording import describe_shots, listed, metric_name, plural
 from ..words import words_of
@@ -26,6 +27,7 @@ def stability_page(studies: Sequence[Study], comparison: Comparison, *, command:
     lines = [f"# How much depends on chance: {markdown_text(data['task'])}", ""]
     lines += [f"- {stability_finding(study, comparison)}" for study in studies]
     lines += ["", *(describe_command(command) if command else []), ""]
+    lines += describe_revisions(comparison.folder)
     languages = listed([comparison.language(code) for code in comparison.targets])
     lines += [
         f"{metric_name(metrics_of(data)[0]).capitalize()}, mean of {languages}, in percent. Each draw of the labels is "
