@@ -146,3 +146,7 @@ def test_the_command_shows_the_table(drawn, world, tiny_checkpoint, tmp_path):
     assert shown.exit_code == 0, shown.output
     assert "lingraft-6-pairs" in shown.output
     assert "translations are worth" in " ".join(shown.output.split())
+    dry = CliRunner().invoke(app, ["shots", str(path), "--dry-run"])
+    assert "lingraft-6-pairs: 6 trials, about" in dry.output
+    plain = CliRunner().invoke(app, ["compare", str(path), "--dry-run"])
+    assert "lingraft: 1 trial, about" in plain.output

@@ -11,8 +11,9 @@ from invented import world_recipe, write_world
 from lingraft.cli.main import app
 from lingraft.core.errors import ConfigError, RunError
 from lingraft.core.files import read_lines, read_object, write_json
+from lingraft.experiments.dry_run import describe_costs
 from lingraft.experiments.methods import list_methods
-from lingraft.experiments.stability import PAGE, crossed, describe_study, study_stability
+from lingraft.experiments.stability import PAGE, crossed, study_stability
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.comparison import read_comparison
 from lingraft.results.stability import read_stability
@@ -133,7 +134,7 @@ def test_a_study_that_lacks_a_trial_is_refused(studied, tmp_path):
 
 def test_a_dry_run_counts_trials_and_trains_nothing(world, tiny_checkpoint, tmp_path):
     """A line for each method, and the sum."""
-    lines = describe_study(recipe_of(world, tiny_checkpoint, tmp_path / "none"))
+    lines = describe_costs(crossed(recipe_of(world, tiny_checkpoint, tmp_path / "none")))
     assert len(lines) == 5
     assert all(": 12 trials, about" in line for line in lines[:-1])
     assert lines[-1].startswith("in all about")
@@ -171,7 +172,7 @@ def test_a_setting_that_there_is_not_is_refused_before_anything_runs(world, tiny
     """With its name."""
     recipe = recipe_of(world, tiny_checkpoint, tmp_path, stability={"settings": {"prompt.lenght": [4]}})
     with pytest.raises(ConfigError, match="lenght"):
-        describe_study(recipe)
+        describe_costs(crossed(recipe))
 
 
 def test_the_command_shows_the_table(studied, world, tiny_checkpoint, tmp_path):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .tables import Column, print_table
-from .terminal import Overrides, Quiet, RecipePath, console
+from .terminal import DryRun, Overrides, Quiet, RecipePath, console, say_lines
 
 SHOWN = {"method": 0, "mean": 0, "difference": 0, "p": 2, "trained": 3, "time": 1}
 """Headings of the table, and how early each is left out where there is no room."""
@@ -21,6 +21,7 @@ def compare(
     markdown: Annotated[
         Path | None, typer.Option(help="Also write the table as a Markdown page, scores beside it.")
     ] = None,
+    dry_run: DryRun = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare methods on a recipe's data and draws, for as many epochs; `compare:` in the recipe says which."""
@@ -30,11 +31,15 @@ def compare(
 
     settings = read_recipe(recipe, overrides or [])
     from ..experiments.compare import compare as compare_methods
+    from ..experiments.dry_run import describe_costs
     from ..results.comparison import blocks, read_comparison
     from ..results.pages.comparison_markdown import HEADINGS, finding, table_rows, write_comparison_page
 
     command = shlex.join(["lingraft", "compare", str(recipe), *(overrides or [])])
     with problems_in(name_of(recipe)):
+        if dry_run:
+            say_lines(describe_costs(settings))
+            return
         folder = compare_methods(settings, quiet=quiet, command=command)
     found = read_comparison(folder)
     shown = {HEADINGS.index(heading): dispensable for heading, dispensable in SHOWN.items()}

@@ -5,23 +5,27 @@ from __future__ import annotations
 import shlex
 
 from .tables import Column, print_table
-from .terminal import Overrides, Quiet, RecipePath, console
+from .terminal import DryRun, Overrides, Quiet, RecipePath, console, say_lines
 
 
-def shots(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -> None:
+def shots(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = False, quiet: Quiet = False) -> None:
     """Train with more and more labels, and say what they and the translations are worth; `shot_curve:` says which."""
     from ..core.errors import problems_in
     from ..core.yaml_text import name_of
     from ..recipe.parsing import read_recipe
 
     settings = read_recipe(recipe, overrides or [])
-    from ..experiments.shot_curve import PAGE, draw_shot_curve
+    from ..experiments.dry_run import describe_costs
+    from ..experiments.shot_curve import PAGE, draw_shot_curve, with_shots
     from ..results.comparison import read_comparison
     from ..results.pages.shot_curve_markdown import findings
     from ..results.shot_curve import read_shot_curve
 
     command = shlex.join(["lingraft", "shots", str(recipe), *(overrides or [])])
     with problems_in(name_of(recipe)):
+        if dry_run:
+            say_lines(describe_costs(with_shots(settings)))
+            return
         folder = draw_shot_curve(settings, quiet=quiet, command=command)
     comparison = read_comparison(folder)
     found = read_shot_curve(comparison)

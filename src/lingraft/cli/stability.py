@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
-
-import typer
 
 from .tables import Column, print_table
-from .terminal import Overrides, Quiet, RecipePath, console
+from .terminal import DryRun, Overrides, Quiet, RecipePath, console, say_lines
 
 
 def stability(
     recipe: RecipePath,
     overrides: Overrides = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run and how long it takes.")] = False,
+    dry_run: DryRun = False,
     quiet: Quiet = False,
 ) -> None:
     """Train each draw with each seed, and say what the spread comes from; `stability:` in the recipe says how many."""
@@ -23,15 +20,15 @@ def stability(
     from ..recipe.parsing import read_recipe
 
     settings = read_recipe(recipe, overrides or [])
-    from ..experiments.stability import PAGE, describe_study, study_stability
+    from ..experiments.dry_run import describe_costs
+    from ..experiments.stability import PAGE, crossed, study_stability
     from ..results.comparison import read_comparison
     from ..results.pages.stability_markdown import SHOWN, stability_finding, summary_rows
     from ..results.stability import read_stability
 
     with problems_in(name_of(recipe)):
         if dry_run:
-            for line in describe_study(settings):
-                console.print(line, markup=False, highlight=False)
+            say_lines(describe_costs(crossed(settings)))
             return
         command = shlex.join(["lingraft", "stability", str(recipe), *(overrides or [])])
         folder = study_stability(settings, quiet=quiet, command=command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ console = Terminal(soft_wrap=not sys.stdout.isatty())
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file; - for standard input.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, e.g. train.learning_rate=1e-3.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be run and how long it takes.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and warnings.")]
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `lingraft run` wrote.")]
 TrainedOn = Annotated[
@@ -34,3 +36,9 @@ class LogOnTerminal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one."""
         print_warning(record.getMessage(), Terminal(stderr=True, soft_wrap=True))
+
+
+def say_lines(lines: Iterable[str]) -> None:
+    """Write lines to the terminal as they are."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False)

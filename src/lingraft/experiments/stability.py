@@ -10,19 +10,13 @@ from pathlib import Path
 
 from ..core.errors import ConfigError
 from ..core.files import write_text
-from ..core.progress import roughly
 from ..recipe.comparison import CompareSettings
 from ..recipe.settings import Recipe
 from ..recipe.stability import METHODS, StabilitySettings
 from ..results.comparison import read_comparison
 from ..results.pages.stability_markdown import stability_page
 from ..results.stability import read_stability
-from ..results.wording import plural
-from ..runs.folder import trials_of
 from .compare import compare
-from .cost import estimates
-from .methods import list_methods
-from .possible import settle_methods
 from .processes import Start, start_worker
 
 PAGE = "stability.md"
@@ -73,19 +67,3 @@ def crossed(recipe: Recipe) -> Recipe:
             "stability": None,
         }
     )
-
-
-def describe_study(recipe: Recipe) -> list[str]:
-    """Say what a study would run, and what that costs on this machine; nothing is trained.
-
-    Raises:
-        LingraftError: The recipe, the data or the checkpoint does not allow it.
-    """
-    settled, _ = settle_methods(crossed(recipe))
-    methods = list_methods(settled)
-    lines, seconds = list[str](), 0.0
-    for estimate in estimates(methods, settled):
-        trials = len(trials_of(estimate.method.recipe))
-        lines.append(f"{estimate.method.name}: {plural(trials, 'trial')}, about {roughly(estimate.seconds)}")
-        seconds += estimate.seconds
-    return [*lines, f"in all about {roughly(seconds)}, and the frozen states, where the cache does not have them"]
