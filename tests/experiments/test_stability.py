@@ -18,7 +18,7 @@ from lingraft.recipe.parsing import read_recipe
 from lingraft.results.comparison import read_comparison
 from lingraft.results.stability import read_stability
 from lingraft.runs.folder import trials_of
-from quick_run import start_here
+from quick_run import quick_compare, start_here
 
 SMALL = [
     *("train.num_train_epochs=1", "train.batch_size=8", "train.learning_rate=1e-2", "device=cpu", "shots.k=1"),
@@ -95,7 +95,7 @@ def test_the_frozen_head_does_not_depend_on_seeds(studied):
 def test_the_page_tells_every_method_and_every_cause(studied):
     """In tables; a row each."""
     page = (studied / PAGE).read_text(encoding="utf-8")
-    assert "over seeds alone `lingraft` has a standard deviation of" in page
+    assert "on the same labels `lingraft` has a standard deviation of" in page
     assert "| method | draws | seeds | orders | draws × seeds | draws × orders | seeds × orders |" in page
     for name in ("frozen-head", "lingraft", "prompt.length-1", "train.learning_rate-0.02"):
         assert page.count(f"\n| `{name}` |") == 3
@@ -195,7 +195,7 @@ def test_methods_may_have_trials_of_their_own(world, tiny_checkpoint, tmp_path):
         "variants": {
             "frozen-head": {"shots": {"draws": 1}, "seeds": [1]},
             "shorter": {"prompt": {"length": 1}},
-            "few": {"shots": {"draws": 2}, "seeds": [1], "adapter": None},
+            "few": {"shots": {"draws": 3}, "seeds": [1], "adapter": None},
         },
     }
     recipe = recipe_of(world, tiny_checkpoint, tmp_path / "study", stability={"draws": 2, "seeds": 2}, compare=compared)
@@ -203,12 +203,33 @@ def test_methods_may_have_trials_of_their_own(world, tiny_checkpoint, tmp_path):
     (study,) = read_stability(read_comparison(folder))
     found = {method.name: method for method in study.methods}
     assert {name: tuple(one.levels.values()) for name, one in found.items()} == {
-        "lingraft": (2, 2, 1), "shorter": (2, 2, 1), "few": (2, 1, 1), "frozen-head": (1, 1, 1),
+        "lingraft": (2, 2, 1), "shorter": (2, 2, 1), "few": (3, 1, 1), "frozen-head": (1, 1, 1),
     }  # fmt: skip
     assert [one.factors for one in found["few"].components] == [("draw",)]
     assert found["frozen-head"].components == ()
     assert study.reliability is not None
     page = (folder / PAGE).read_text(encoding="utf-8")
     assert "| `frozen-head` | 1 trial |" in page
-    assert "| `few` | 2 draws |" in page
+    assert "| `few` | 3 draws |" in page
+    finding = page.splitlines()[2].partition(" Trials failed")[0]
+    assert "`shorter`" in finding
+    assert "`few`" not in finding
+    assert "`frozen-head`" not in finding
     assert "| `lingraft` | 2 draws × 2 seeds |" in page
+
+
+def test_another_comparison_in_the_folder_takes_the_page_away(world, tiny_checkpoint, tmp_path):
+    """It would tell of trials that the table no longer has."""
+    place, compared = tmp_path / "study", {"methods": ["frozen-head", "lingraft"]}
+    recipe = recipe_of(world, tiny_checkpoint, place, stability={"draws": 1, "seeds": 2}, compare=compared)
+    folder = study_stability(recipe, quiet=True, start=start_here)
+    assert (folder / PAGE).exists()
+    quick_compare(recipe_of(world, tiny_checkpoint, place, "seeds=[1]", stability=None, compare=compared))
+    assert not (folder / PAGE).exists()
+
+
+@pytest.mark.parametrize("key", ["output_dir", "stability", "_a"])
+def test_a_setting_that_names_no_folder_is_refused_in_a_line(world, tiny_checkpoint, tmp_path, key):
+    """As for the variants of a comparison."""
+    with pytest.raises(ConfigError, match="compare: "):
+        crossed(recipe_of(world, tiny_checkpoint, tmp_path, stability={"settings": {key: [1]}}))

@@ -149,3 +149,14 @@ def test_what_is_no_study_is_refused(scores, names, why):
     """With what was expected."""
     with pytest.raises(ValueError, match=why):
         variance_components(scores, names)
+
+
+def test_few_levels_give_a_wide_interval_and_not_an_absurd_one():
+    """Of two draws and two seeds, where what they do together is taken away: no fewer degrees than the least part."""
+    generator = np.random.default_rng(5)
+    found = [
+        mean_of_method(simulated(generator, (2, 2), {(0,): 1, (1,): 1, (0, 1): 1}), ("draw", "seed"))
+        for _ in range(500)
+    ]
+    assert min(one.degrees for one in found) >= 1
+    assert max(one.high - one.low for one in found) < 200

@@ -31,6 +31,9 @@ from .methods import Method, built_in_methods, list_methods
 from .possible import describe_left_out, settle_methods
 from .processes import Start, start_worker, work
 
+PAGES = ("stability.md", "shots.md")
+"""What other commands write beside the table; of other trials than there are now they would tell lies."""
+
 
 def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, start: Start = start_worker) -> Path:
     """Run every method of a recipe's ``compare`` block, or continue where it stopped; returns the folder.
@@ -61,6 +64,8 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
         if len(done) < len(methods):
             (output / "README.md").unlink(missing_ok=True)  # a folder that has it is finished
             _run([method for method in methods if method not in done], recipe, reporter, start)
+        for page in PAGES:
+            (output / page).unlink(missing_ok=True)
         _collect(output, recipe, methods, left_out)
         write_text(output / "README.md", page_text(read_comparison(output), command=command))
     return output

@@ -50,6 +50,7 @@ def estimates(methods: Sequence[Method], recipe: Recipe) -> list[Estimate]:
     _check_cuts(methods, stack.num_layers)
     prefix = recipe.backbone.text_prefix
     prefix = usual_prefix(recipe.backbone.checkpoint) if prefix is None else prefix
+    recipe = _with_all_trials(recipe, methods)
     materials = gather_checked(recipe)
     refuse_untested(materials)
     tokenised = tokenise(materials, load_tokenizer(recipe.backbone.checkpoint), prefix, recipe)
@@ -61,6 +62,14 @@ def estimates(methods: Sequence[Method], recipe: Recipe) -> list[Estimate]:
     tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
     found = [Estimate(method, _seconds(method, tuning_epochs, materials, tokenised, stack, rate)) for method in methods]
     return sorted(found, key=lambda estimate: (estimate.method.trained, estimate.seconds))
+
+
+def _with_all_trials(recipe: Recipe, methods: Sequence[Method]) -> Recipe:
+    """Return the recipe with every number of labels and as many draws as some method has."""
+    ks = list(dict.fromkeys(k for method in methods for k in method.recipe.shots.ks))
+    draws = max(method.recipe.shots.draws for method in methods)
+    shots = recipe.shots.model_copy(update={"k": ks, "draws": draws})
+    return recipe.model_copy(update={"shots": shots})
 
 
 def _check_cuts(methods: Sequence[Method], layers: int) -> None:

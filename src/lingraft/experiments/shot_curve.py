@@ -6,11 +6,13 @@ translations besides, as variants. It lies in the folder of a comparison, contin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import ConfigError, DataError
 from ..core.files import write_text
-from ..recipe.comparison import CompareSettings
+from ..recipe.comparison import CompareSettings, compare_settings
 from ..recipe.settings import Recipe
 from ..recipe.shot_curve import METHODS, SHOTS, WITH_PAIRS, ShotCurveSettings, name_with_pairs
 from ..results.comparison import read_comparison
@@ -55,15 +57,24 @@ def with_shots(recipe: Recipe) -> Recipe:
     fewer = _with_fewer_pairs(recipe, compared, asked)
     if twice := sorted(compared.variants.keys() & fewer.keys()):
         raise ConfigError([f"shot_curve.pairs: compare.variants has {twice[0]} already; leave one of the two out"])
+    if own := [name for name, keys in compared.variants.items() if _sets_labels(keys)]:
+        raise ConfigError(
+            [f"compare.variants.{own[0]}: sets shots.k, which shot_curve.k says for all methods; leave it out"]
+        )
     settings = compared.model_dump() | {"variants": compared.variants | fewer}
     drawn = recipe.model_copy(
         update={
             "shots": recipe.shots.model_copy(update={"k": asked.k or [0], "draws": asked.draws}),
-            "compare": CompareSettings.model_validate(settings),
+            "compare": compare_settings(settings),
             "shot_curve": None,
         }
     )
     return drawn if asked.k else _as_many_as_there_are(drawn)
+
+
+def _sets_labels(keys: Mapping[str, Any]) -> bool:
+    shots = keys.get("shots")
+    return shots is not None and not (isinstance(shots, Mapping) and "k" not in shots)
 
 
 def _with_fewer_pairs(
@@ -87,12 +98,13 @@ def _as_many_as_there_are(recipe: Recipe) -> Recipe:
     Raises:
         DataError: Not even one.
     """
-    for count in range(len(SHOTS), 1, -1):
-        shots = recipe.shots.model_copy(update={"k": SHOTS[:count]})
+    first = 1 if recipe.task.options.get("target_languages") == [] else 0  # there labels are all that is learnt from
+    for count in range(len(SHOTS), first + 1, -1):
+        shots = recipe.shots.model_copy(update={"k": SHOTS[first:count]})
         try:
             gather_checked(recipe.model_copy(update={"shots": shots, "pseudo": None}))
         except DataError:
-            if count == 2:
+            if count == first + 2:
                 raise
             continue
         return recipe.model_copy(update={"shots": shots})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..core.errors import ConfigError
 from ..core.files import write_text
-from ..recipe.comparison import CompareSettings
+from ..recipe.comparison import CompareSettings, compare_settings
 from ..recipe.settings import Recipe
 from ..recipe.stability import METHODS, StabilitySettings
 from ..results.comparison import read_comparison
@@ -63,7 +63,7 @@ def crossed(recipe: Recipe) -> Recipe:
             "shots": recipe.shots.model_copy(update={"draws": asked.draws}),
             "seeds": list(range(1, asked.seeds + 1)),
             "orders": list(range(1, asked.orders + 1)) if asked.orders > 1 else None,
-            "compare": CompareSettings.model_validate(settings),
+            "compare": compare_settings(settings),
             "stability": None,
         }
     )

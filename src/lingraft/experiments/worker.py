@@ -29,6 +29,7 @@ from ..core.memory import forget_peak, peak_bytes
 from ..core.progress import Advance, Reporter
 from ..core.records import Prediction, Trial
 from ..core.signals import ending_in_order
+from ..core.version import source_revision
 from ..model.heads import build_head
 from ..model.prediction import predictions_of
 from ..model.standardiser import Standardiser
@@ -64,6 +65,7 @@ class ImpossibleError(LingraftError):
 
 def main(asked: TextIO = sys.stdin) -> None:
     """Do what standard input asks for."""
+    source_revision()  # the source that this process runs, whatever is committed while it does
     wanted = json.load(asked)
     try:
         recipe = parse_recipe(wanted["recipe"])

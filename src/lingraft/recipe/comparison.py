@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..core.amounts import Rate, Rounds
+from ..core.errors import ConfigError
 
 METHODS = (
     "frozen-head",
@@ -32,6 +33,9 @@ RESERVED = ("tuning", "mined", "README.md", "scores.jsonl", "comparison.json", "
 
 OURS = "lingraft"
 """What the others are tested against."""
+
+BELONG = ("output_dir", "compare", "stability", "shot_curve")
+"""Settings of the whole, which no variant has of its own."""
 
 
 class CompareSettings(BaseModel):
@@ -65,7 +69,7 @@ class CompareSettings(BaseModel):
                 )
             if fragment.get("method", OURS) not in METHODS:
                 raise ValueError(f"variant {name!r} starts from an unknown method; known: {', '.join(METHODS)}")
-            for key in ("output_dir", "compare"):
+            for key in BELONG:
                 if key in fragment:
                     raise ValueError(f"variant {name!r} sets `{key}`, which belongs to the comparison; leave it out")
         return variants
@@ -81,3 +85,15 @@ class CompareSettings(BaseModel):
         """All methods to run, in the order of the table: ours last."""
         found = list(dict.fromkeys([*self.methods, *self.variants]))
         return sorted(found, key=lambda name: name == OURS)
+
+
+def compare_settings(values: dict[str, Any]) -> CompareSettings:
+    """Return the settings of a comparison that is put together from a recipe.
+
+    Raises:
+        ConfigError: They are none; with every problem.
+    """
+    try:
+        return CompareSettings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError([f"compare: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]) from None

@@ -29,7 +29,9 @@ class ShotCurveSettings(BaseModel):
     @field_validator("k")
     @classmethod
     def _rising(cls, k: list[int] | None) -> list[int] | None:
-        return None if k is None else sorted(set(k))
+        if k is not None and len(set(k)) < len(k):
+            raise ValueError("names a number of labels twice")
+        return None if k is None else sorted(k)
 
 
 def name_with_pairs(method: str, pairs: int) -> str:

@@ -244,3 +244,16 @@ def _result(
         seconds=float(np.mean([method["seconds"][trial] for trial in trials])),
         steps=float(np.mean([steps[trial] for trial in trials])) if steps else None,
     )
+
+
+def shared_languages(comparison: Comparison) -> list[str]:
+    """Return the target languages that all trials of all methods were tested in.
+
+    Raises:
+        RunError: There is none.
+    """
+    tried = [(str(method["name"]), trial) for method in comparison.methods for trial in method.get("trials", ())]
+    found = [code for code in comparison.targets if all(comparison.has(*one, code) for one in tried)]
+    if not found:
+        raise RunError(f"{comparison.folder}: the methods have no target language in common, so there is no table")
+    return found

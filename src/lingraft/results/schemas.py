@@ -34,6 +34,9 @@ TrialName = Annotated[
 ]
 
 
+Said = Annotated[str, StringConstraints(max_length=64)]
+
+
 class Model(BaseModel):
     """Exactly the types that are said; further columns do no harm."""
 
@@ -115,14 +118,14 @@ class ScoreRow(Model):
     context_language: Name | None = None
     low: Number | None = None
     high: Number | None = None
-    order: int | None = None
-    version: str | None = None
-    revision: str | None = None
-    recipe: str | None = None
-    data: str | None = None
-    backbone: str | None = None
-    device: str | None = None
-    precision: str | None = None
+    order: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.+!-]{1,40}$")] | None = None
+    revision: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,40}[+]?$")] | None = None
+    recipe: Said | None = None
+    data: Said | None = None
+    backbone: Said | None = None
+    device: Said | None = None
+    precision: Said | None = None
     threads: Count | None = None
 
 

@@ -6,6 +6,7 @@ resamples of these are paired across methods and numbers of labels. The module i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +17,7 @@ import numpy as np
 from ..core.errors import RunError
 from ..core.shots import shots_in
 from ..recipe.shot_curve import name_with_pairs
-from .comparison import Comparison
+from .comparison import Comparison, shared_languages
 from .findings import Estimate, formula_of
 from .resampling import Floats, resample_jointly
 from .statistics import Difference, difference, interval
@@ -58,7 +59,7 @@ def read_shot_curve(comparison: Comparison) -> ShotCurve:
     """Analyse the trials of a comparison by number of labels.
 
     Raises:
-        RunError: A method lacks a number of labels that another has, or ``all`` labels are among them.
+        RunError: A method lacks a number of labels that another has, or no language is in all methods.
     """
     trials = {str(m["name"]): tuple(m["trials"]) for m in comparison.methods if m.get("trials")}
     every = sorted({shots for names in trials.values() for shots in map(shots_in, names) if shots != "all"})
@@ -78,7 +79,7 @@ def _points(comparison: Comparison, name: str, trials: Sequence[str], every: Seq
         chosen = [trial for trial in trials if shots_in(trial) == shots]
         if not chosen:
             raise RunError(f"{comparison.folder}: {name} has no trial with {shots} labels; run the curve to its end")
-        answers = [comparison.answers(name, chosen, code) for code in comparison.targets]
+        answers = [comparison.answers(name, chosen, code) for code in shared_languages(comparison)]
         drawn = resample_jointly([[group for _, group, _ in tested] for _, tested in answers])
         resampled = [one.metric(made, counts) for one, (counts, _) in zip(drawn, answers, strict=True)]
         score = float(np.mean([made(counts.sum(1)).mean() for counts, _ in answers]))
@@ -103,12 +104,11 @@ def _worths(grids: Mapping[str, Mapping[int, _Point]], comparison: Comparison) -
         without = grids.get(name_with_pairs(name, 0))
         if without is None or 0 not in grids[name]:
             continue
-        prefix, suffix = name_with_pairs(name, 0).split("0")
-        fewer = [other for other in grids if other.startswith(prefix) and other.endswith(suffix)]
-        for other in [*fewer, name]:
-            if other == name_with_pairs(name, 0):
+        for other in [*(one for one in grids if one != name), name]:
+            hit = re.fullmatch(rf"{re.escape(name)}-([0-9]+)-pairs", other)
+            if other != name and (hit is None or int(hit[1]) == 0):
                 continue
-            pairs = None if other == name else int(other.removeprefix(prefix).removesuffix(suffix))
+            pairs = int(hit[1]) if hit else None
             found.append(_worth(name, pairs, grids[other][0], without))
     return found
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.errors import RunError
 from ..core.shots import Shots, order_of_shots, shots_in
-from .comparison import Comparison, Tested
+from .comparison import Comparison, Tested, shared_languages
 from .findings import formula_of, has_classes
 from .resampling import Floats, resample_jointly
 from .trial_summary import failure_rate, interquartile_mean, probability_of_improvement
@@ -88,8 +88,9 @@ def _study(comparison: Comparison, methods: Sequence[str], trials: Mapping[str, 
 
 
 def _reliability(grids: Mapping[str, Floats], reference: Floats | None) -> float | None:
-    alike = [grid for grid in grids.values() if _is_trained(grid) and reference is not None]
-    alike = [grid for grid in alike if reference is not None and grid.shape == reference.shape]
+    if reference is None:
+        return None
+    alike = [grid for grid in grids.values() if grid.shape == reference.shape and _is_trained(grid)]
     if len(alike) < 2:
         return None
     apart = variance_components(np.stack(alike), ("method", *FACTORS))
@@ -98,7 +99,7 @@ def _reliability(grids: Mapping[str, Floats], reference: Floats | None) -> float
 
 def _is_trained(grid: Floats) -> bool:
     """Return whether trials of one draw differ: where nothing is drawn in training, seeds are no trials."""
-    return bool(np.ptp(grid.reshape(grid.shape[0], -1), axis=1).max() > 0)
+    return grid.shape[1:] == (1, 1) or bool(np.ptp(grid.reshape(grid.shape[0], -1), axis=1).max() > 0)
 
 
 def _grid(comparison: Comparison, names: Sequence[str]) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
@@ -141,7 +142,7 @@ class _Scored:
 def _scores(comparison: Comparison, method: str, trials: Sequence[str]) -> _Scored:
     data = comparison.about["data"]
     made = formula_of(data)
-    answers = [comparison.answers(method, trials, code) for code in comparison.targets]
+    answers = [comparison.answers(method, trials, code) for code in shared_languages(comparison)]
     drawn = resample_jointly([[group for _, group, _ in tested] for _, tested in answers])
     by_language = np.array([made(counts.sum(1)) for counts, _ in answers])  # [languages, U]
     resampled = [one.metric(made, counts) for one, (counts, _) in zip(drawn, answers, strict=True)]

@@ -167,5 +167,6 @@ def mean_of_method(
     if not variance:
         return Mean(value, value, value, 0.0, float("inf"))
     degrees = variance**2 / sum(part**2 / freedom for part, freedom in parts)
+    degrees = max(degrees, min(freedom for _, freedom in parts))  # a part that is taken away may bring it near zero
     reach = float(t.ppf((1 + level) / 2, degrees)) * sqrt(variance)
     return Mean(value, value - reach, value + reach, sqrt(variance), degrees)

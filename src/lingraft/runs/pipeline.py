@@ -15,6 +15,7 @@ from ..core.errors import RunError
 from ..core.files import read_object, write_json
 from ..core.progress import Reporter
 from ..core.records import Trial
+from ..core.version import source_revision
 from ..recipe.settings import Recipe
 from ..results.finished_run import NAME as FINISHED
 from ..results.finished_run import is_as_left, note_digests
@@ -59,6 +60,7 @@ def run(
         LingraftError: With one clear message; what was finished stays finished.
     """
     reporter = reporter or Reporter()
+    source_revision()  # the source that this process runs, whatever is committed while it does
 
     def make_room(folder: Path, recipe: Recipe) -> None:
         if place := set_aside(folder, recipe):

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import isinf
 
-from ..comparison import Comparison
+from ..comparison import Comparison, shared_languages
 from ..findings import metrics_of
 from ..revisions import describe_revisions
 from ..shot_curve import Curve, ShotCurve, Worth
-from ..wording import listed, metric_name
+from ..wording import capital, listed, metric_name
 from ..words import Words, words_of
 from .escaping import code_span, describe_command, markdown_text
 
@@ -24,20 +24,20 @@ def shot_curve_page(found: ShotCurve, comparison: Comparison, *, command: str | 
         command: How the page came about; None where nobody knows.
     """
     data = comparison.about["data"]
-    metric, counted = metric_name(metrics_of(data)[0]).capitalize(), words_of(data).shots_title.lower()
-    languages = listed([comparison.language(code) for code in comparison.targets])
+    metric, counted = capital(metric_name(metrics_of(data)[0])), words_of(data).shots_title.lower()
+    languages = listed([markdown_text(comparison.language(code)) for code in shared_languages(comparison)])
     lines = [f"# What labels are worth: {markdown_text(data['task'])}", ""]
     lines += [f"- {finding}" for finding in findings(found, comparison)]
     lines += ["", *(describe_command(command) if command else []), ""]
     lines += describe_revisions(comparison.folder)
     lines += [
         f"{metric}, mean of {languages}, in percent, by {counted}; 95 % bootstrap intervals over test examples, "
-        f"which all points share. A name that ends in `-50-pairs` has so many translations, one that ends in no number "
-        "all of them.",
+        f"which all points share. A name that ends in `-50-pairs` has so many translations; `lingraft` "
+        "and `instant` have all that the recipe allows.",
         "",
         *_table(found),
         "",
-        f"## `{comparison.reference}` less the method, in points",
+        f"## {code_span(comparison.reference)} less the method, in points",
         "",
         *_differences(found),
     ]
@@ -78,15 +78,15 @@ def _numbers(shots: list[int]) -> str:
 
 
 def _worth(worth: Worth, words: Words) -> str:
-    pairs = "all translations are" if worth.pairs is None else f"{worth.pairs} translations are"
+    pairs = "the translations are" if worth.pairs is None else f"{worth.pairs} translations are"
     return (
         f"Without any label {pairs} worth {_labels(worth.labels)} [{_labels(worth.low)}, {_labels(worth.high)}] "
-        f"{words.shots_title.lower()} to {code_span(worth.name)}."
+        f"{words.shots_title.lower()} to {code_span(worth.name)} (∞: more than were tried)."
     )
 
 
 def _labels(value: float) -> str:
-    return "more than were tried" if isinf(value) else f"{value:.1f}".removesuffix(".0")
+    return "∞" if isinf(value) else f"{value:.1f}".removesuffix(".0")
 
 
 def _table(found: ShotCurve) -> Iterator[str]:

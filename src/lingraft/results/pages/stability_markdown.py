@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..comparison import Comparison
+from ..comparison import Comparison, shared_languages
 from ..findings import metrics_of
 from ..revisions import describe_revisions
 from ..stability import Stability, Study
-from ..wording import describe_shots, listed, metric_name, plural
+from ..wording import capital, describe_shots, listed, metric_name, plural
 from ..words import words_of
 from .escaping import code_span, describe_command, markdown_text
 
@@ -28,18 +28,18 @@ def stability_page(studies: Sequence[Study], comparison: Comparison, *, command:
     lines += [f"- {stability_finding(study, comparison)}" for study in studies]
     lines += ["", *(describe_command(command) if command else []), ""]
     lines += describe_revisions(comparison.folder)
-    languages = listed([comparison.language(code) for code in comparison.targets])
+    languages = listed([markdown_text(comparison.language(code)) for code in shared_languages(comparison)])
     lines += [
-        f"{metric_name(metrics_of(data)[0]).capitalize()}, mean of {languages}, in percent. Each draw of the labels is "
+        f"{capital(metric_name(metrics_of(data)[0]))}, mean of {languages}, in percent. Each draw of the labels is "
         "trained with each seed (and each order), so that the spread can be split by its cause: a random-effects "
         "analysis of variance, interactions named. Brackets: 95 % interval for other draws and seeds and other test "
         "examples together (Satterthwaite's degrees of freedom). *Failed*: at most two points above always giving the "
         "most frequent class. *Middle*: mean of the middle half of the trials. *Ours better*: how probable it is that "
-        f"a trial of `{comparison.reference}` is better than one of the method. What has one level of a factor says "
-        "nothing of others.",
+        f"a trial of {code_span(comparison.reference)} is better than one of the method. What has "
+        "one level of a factor says nothing of others.",
     ]
     for study in studies:
-        lines += ["", f"## {describe_shots(study.shots, words_of(data)).capitalize()}", "", *_summary(study)]
+        lines += ["", f"## {capital(describe_shots(study.shots, words_of(data)))}", "", *_summary(study)]
         lines += ["", "### What the spread comes from", "", *_components(study)]
         lines += ["", "### What more trials would buy", "", *_more(study)]
     return "\n".join(lines) + "\n"
@@ -50,20 +50,25 @@ def stability_finding(study: Study, comparison: Comparison) -> str:
     ours = next((one for one in study.methods if one.name == comparison.reference), None)
     said = f"k = {study.shots}"
     if ours is None:
-        return f"{said}: `{comparison.reference}` is not among the methods."
-    beside = [f"{code_span(one.name)} {_points(seed_deviation(one))}" for one in study.methods if one is not ours]
-    text = (
-        f"{said}: over seeds alone {code_span(ours.name)} has a standard deviation of {_points(seed_deviation(ours))}"
-    )
-    text += f" points; {', '.join(beside)}." if beside else " points."
+        return f"{said}: {code_span(comparison.reference)} is not among the methods."
+    spread = {one.name: deviation for one in study.methods if (deviation := seed_deviation(one)) is not None}
+    if ours.name not in spread:
+        text = f"{said}: {code_span(ours.name)} has one seed, so nothing is said of seeds."
+    else:
+        beside = [f"{code_span(name)} {_points(value)}" for name, value in spread.items() if name != ours.name]
+        text = f"{said}: on the same labels {code_span(ours.name)} has a standard deviation of "
+        text += f"{_points(spread[ours.name])} points over seeds"
+        text += f"; {', '.join(beside)}." if beside else "."
     if ours.failures is not None:
         failed = [code_span(one.name) for one in study.methods if one.failures]
         text += f" Trials failed of {listed(failed)}." if failed else " No trial failed."
     return text
 
 
-def seed_deviation(method: Stability) -> float:
-    """Return the standard deviation of a trial that training alone causes: all components without the draw alone."""
+def seed_deviation(method: Stability) -> float | None:
+    """Return the standard deviation that training causes: all components but the draw alone; None of one seed."""
+    if method.levels["seed"] * method.levels["order"] == 1:
+        return None
     return float(sum(one.variance for one in method.components if one.factors != ("draw",)) ** 0.5)
 
 
@@ -96,7 +101,7 @@ def summary_rows(study: Study) -> Iterator[list[str]]:
             _trials(one),
             mean,
             *map(_percent, (one.worst, one.best, one.interquartile)),
-            _points(one.deviation),
+            _points(one.deviation) if one.components else "",
             failed,
             better,
         ]
@@ -113,8 +118,8 @@ def _summary(study: Study) -> Iterator[str]:
     if study.reliability is not None:
         yield ""
         yield (
-            f"Of all variance between trained methods and trials, {study.reliability:.0%} lies between the methods "
-            "(reliability): what a single trial tells of its method."
+            f"Of all variance of trained methods and their trials, {study.reliability:.0%} lies between the methods "
+            "(dependability, an intraclass correlation): what a single trial tells of its method, among these."
         )
 
 
