@@ -19,3 +19,8 @@ def shots_in(trial: str) -> Shots:
     """Return the shots in a trial's name; 0 where it says none."""
     found = re.match(r"k(\d+|all)-", trial)
     return 0 if found is None else "all" if found[1] == "all" else int(found[1])
+
+
+def name_with_pairs(method: str, pairs: int) -> str:
+    """Return the name of a method that has so many translations: ``lingraft-50-pairs``."""
+    return f"{method}-{pairs}-pairs"

@@ -12,9 +12,10 @@ from typing import Any
 
 from ..core.errors import ConfigError, DataError
 from ..core.files import write_text
+from ..core.shots import name_with_pairs
 from ..recipe.comparison import CompareSettings, compare_settings
 from ..recipe.settings import Recipe
-from ..recipe.shot_curve import METHODS, SHOTS, WITH_PAIRS, ShotCurveSettings, name_with_pairs
+from ..recipe.shot_curve import METHODS, SHOTS, WITH_PAIRS, ShotCurveSettings
 from ..results.comparison import read_comparison
 from ..results.pages.shot_curve_markdown import shot_curve_page
 from ..results.shot_curve import read_shot_curve

@@ -34,11 +34,6 @@ class ShotCurveSettings(BaseModel):
         return None if k is None else sorted(k)
 
 
-def name_with_pairs(method: str, pairs: int) -> str:
-    """Return the name of a method that has so many translations: ``lingraft-50-pairs``."""
-    return f"{method}-{pairs}-pairs"
-
-
 METHODS = ["frozen-head", "instant", "peft-lora", "lingraft"]
 """What is compared where a recipe compares nothing."""
 

@@ -15,8 +15,7 @@ from math import inf
 import numpy as np
 
 from ..core.errors import RunError
-from ..core.shots import shots_in
-from ..recipe.shot_curve import name_with_pairs
+from ..core.shots import name_with_pairs, shots_in
 from .comparison import Comparison, shared_languages
 from .findings import Estimate, formula_of
 from .resampling import Floats, resample_jointly
