@@ -105,7 +105,7 @@ def test_the_page_has_every_method_twice_and_says_who_is_ahead(drawn):
         assert page.count(f"\n| `{name}` |") == 2
         assert f"- `lingraft` beside `{name}`: " in page
     assert page.count(" worth ") == 4
-    assert "shots per label to `instant`." in page
+    assert "shots per label to `instant` (∞: more than were tried)." in page
 
 
 def test_a_finished_curve_trains_nothing(drawn, world, tiny_checkpoint):
