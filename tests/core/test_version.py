@@ -51,7 +51,7 @@ def test_a_folder_that_only_looks_like_a_repository_has_none(checkout, monkeypat
     assert revision_of(checkout) is None
 
 
-@pytest.mark.skipif(not (SOURCE / ".git").exists(), reason="the package is installed")
+@pytest.mark.skipif(not (SOURCE / ".git").exists(), reason="the package runs from no checkout")
 def test_this_package_runs_from_a_commit():
     """Which git knows."""
     assert git(SOURCE, "cat-file", "-t", source_revision().removesuffix("+")) == "commit"

@@ -20,6 +20,7 @@ def shots(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = Fal
     from ..results.comparison import read_comparison
     from ..results.pages.shot_curve_markdown import findings
     from ..results.shot_curve import read_shot_curve
+    from ..results.words import words_of
 
     command = shlex.join(["lingraft", "shots", str(recipe), *(overrides or [])])
     with problems_in(name_of(recipe)):
@@ -31,7 +32,7 @@ def shots(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = Fal
     found = read_shot_curve(comparison)
     columns = [Column("method", 0, "left"), *(Column(str(count)) for count in found.shots)]
     rows = [[curve.name, *(f"{100 * one.value:.1f}" for one in curve.points.values())] for curve in found.curves]
-    print_table("by labels of each class", columns, rows)
+    print_table(f"by {words_of(comparison.about['data']).shots_title.lower()}", columns, rows)
     for line in findings(found, comparison):
         console.print(line.replace("`", ""))
     console.print(f"with intervals: {folder / PAGE}")

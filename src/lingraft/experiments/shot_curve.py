@@ -13,7 +13,7 @@ from typing import Any
 from ..core.errors import ConfigError, DataError
 from ..core.files import write_text
 from ..core.shots import name_with_pairs
-from ..recipe.comparison import CompareSettings, compare_settings
+from ..recipe.comparison import CompareSettings, with_variants
 from ..recipe.settings import Recipe
 from ..recipe.shot_curve import METHODS, SHOTS, WITH_PAIRS, ShotCurveSettings
 from ..results.comparison import read_comparison
@@ -56,17 +56,14 @@ def with_shots(recipe: Recipe) -> Recipe:
     asked = recipe.shot_curve or ShotCurveSettings()
     compared = recipe.compare or CompareSettings.model_validate({"methods": METHODS})
     fewer = _with_fewer_pairs(recipe, compared, asked)
-    if twice := sorted(compared.variants.keys() & fewer.keys()):
-        raise ConfigError([f"shot_curve.pairs: compare.variants has {twice[0]} already; leave one of the two out"])
     if own := [name for name, keys in compared.variants.items() if _sets_labels(keys)]:
         raise ConfigError(
             [f"compare.variants.{own[0]}: sets shots.k, which shot_curve.k says for all methods; leave it out"]
         )
-    settings = compared.model_dump() | {"variants": compared.variants | fewer}
     drawn = recipe.model_copy(
         update={
             "shots": recipe.shots.model_copy(update={"k": asked.k or [0], "draws": asked.draws}),
-            "compare": compare_settings(settings),
+            "compare": with_variants(compared, fewer, "shot_curve.pairs"),
             "shot_curve": None,
         }
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..core.errors import ConfigError
 from ..core.files import write_text
-from ..recipe.comparison import CompareSettings, compare_settings
+from ..recipe.comparison import CompareSettings, with_variants
 from ..recipe.settings import Recipe
 from ..recipe.stability import METHODS, StabilitySettings
 from ..results.comparison import read_comparison
@@ -55,15 +55,12 @@ def crossed(recipe: Recipe) -> Recipe:
         )
     compared = recipe.compare or CompareSettings.model_validate({"methods": METHODS})
     varied = asked.variants()
-    if twice := sorted(compared.variants.keys() & varied.keys()):
-        raise ConfigError([f"stability.settings: compare.variants has {twice[0]} already; leave one of the two out"])
-    settings = compared.model_dump() | {"variants": compared.variants | varied}
     return recipe.model_copy(
         update={
             "shots": recipe.shots.model_copy(update={"draws": asked.draws}),
             "seeds": list(range(1, asked.seeds + 1)),
             "orders": list(range(1, asked.orders + 1)) if asked.orders > 1 else None,
-            "compare": compare_settings(settings),
+            "compare": with_variants(compared, varied, "stability.settings"),
             "stability": None,
         }
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -87,13 +88,20 @@ class CompareSettings(BaseModel):
         return sorted(found, key=lambda name: name == OURS)
 
 
-def compare_settings(values: dict[str, Any]) -> CompareSettings:
-    """Return the settings of a comparison that is put together from a recipe.
+def with_variants(compared: CompareSettings, more: Mapping[str, dict[str, Any]], key: str) -> CompareSettings:
+    """Return a comparison with further variants.
+
+    Args:
+        compared: What the recipe compares.
+        more: Variants by name.
+        key: The setting that they come from, for messages.
 
     Raises:
-        ConfigError: They are none; with every problem.
+        ConfigError: The recipe has a variant of such a name already, or one of them is none.
     """
+    if twice := sorted(compared.variants.keys() & more.keys()):
+        raise ConfigError([f"{key}: compare.variants has {twice[0]} already; leave one of the two out"])
     try:
-        return CompareSettings.model_validate(values)
+        return CompareSettings.model_validate(compared.model_dump() | {"variants": {**compared.variants, **more}})
     except ValidationError as error:
         raise ConfigError([f"compare: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]) from None
