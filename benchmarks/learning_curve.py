@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lingraft.results.charts import ACCENT, AFTER, BEFORE, INK, LINE, STYLE
+from lingraft.results.drawing import ACCENT, AFTER, BEFORE, INK, LINE, STYLE
 from lingraft.results.findings import Estimate
 
 

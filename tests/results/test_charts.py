@@ -8,6 +8,7 @@ import matplotlib as mpl
 import pytest
 
 from lingraft.results import charts
+from lingraft.results.drawing import spread
 from lingraft.results.findings import Bin, Estimate, Result
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -158,7 +159,7 @@ def test_results_without_numbers_are_drawn():
 
 def test_labels_at_one_height_are_moved_apart():
     """Labels keep their order and a minimal gap."""
-    assert charts._spread([1.0, 0.0, 1.1], 0.5) == [1.0, 0.0, 1.5]
+    assert spread([1.0, 0.0, 1.1], 0.5) == [1.0, 0.0, 1.5]
 
 
 def test_confusion_counts_are_written():

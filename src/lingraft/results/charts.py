@@ -1,157 +1,49 @@
-"""Charts of the report: plain data in, an SVG string out, the same bytes for the same data.
-
-Matplotlib draws, through its object-oriented interface, so no global figure is left behind. Text
-stays text: the reader's own fonts shape every script, with all its diacritics, where outlines of
-the one font that ships with matplotlib would show boxes. Colours are CSS variables with a fallback,
-so a chart follows the page into dark mode; grey is before, blue is after, orange asks for attention
-(Okabe & Ito's palette, safe for colour-blind readers).
-"""
+"""Charts of a run's report; :mod:`lingraft.results.drawing` says how they are drawn."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import re
-import warnings
-from collections.abc import Callable, Sequence
-from functools import wraps
-from html import escape
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ParamSpec
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..core.terminal_text import printable
+from .drawing import (
+    ACCENT,
+    AFTER,
+    BEFORE,
+    FROZEN,
+    INK,
+    LINE,
+    MUTED,
+    PAPER,
+    as_svg,
+    new_axes,
+    new_figure,
+    spread,
+    write_label,
+)
+from .metrics.calibration import Bin
 from .wording import capital, digits_of, metric_name, percent
 
 if TYPE_CHECKING:
     from .findings import Estimate, Points, Result
-from .metrics.calibration import Bin
 
-INK, MUTED, LINE, PAPER = "#1c2127", "#67707b", "#dfe3e8", "#fefefd"
-FROZEN, BEFORE, AFTER, ACCENT = "#eceff2", "#8b939d", "#0072b2", "#d55e00"
-VARIABLES = {
-    INK: "ink", MUTED: "muted", LINE: "line", PAPER: "paper",
-    FROZEN: "frozen", BEFORE: "before", AFTER: "after", ACCENT: "accent",
-}  # fmt: skip
-STYLE: Any = {  # matplotlib types its hundreds of keys one by one
-    "svg.hashsalt": "lingraft",
-    "svg.fonttype": "none",
-    "font.family": "DejaVu Sans",
-    "font.size": 12,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "grid.color": LINE,
-    "lines.solid_capstyle": "round",
-}
 FEW = 5  # slices of confidence with fewer texts are noise, and not drawn
-P = ParamSpec("P")
-
-
-def _as_svg(draw: Callable[P, Figure]) -> Callable[P, str]:
-    """Run a drawing function under our style and write its figure; the figure's label describes it."""
-
-    @wraps(draw)
-    def written(*args: P.args, **kwargs: P.kwargs) -> str:
-        with mpl.rc_context(STYLE), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's font has it
-            figure = draw(*args, **kwargs)
-            file = io.StringIO()
-            nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-            figure.savefig(file, format="svg", metadata=nothing)
-        return _for_the_page(file.getvalue(), figure)
-
-    return written
-
-
-def _for_the_page(svg: str, figure: Figure) -> str:
-    """Make a file into an element: no prologue, unique identifiers, the page's colours and font."""
-    svg = printable(svg[svg.index("<svg") :])
-    width, height = (round(side * 72) for side in figure.get_size_inches())
-    svg = re.sub(
-        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
-        rf'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="\1" '
-        rf'width="{width}" height="{height}" role="img" aria-label="{escape(str(figure.get_label()))}">',
-        svg,
-        count=1,
-    )
-    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # numbered names, which other charts use as well
-    prefix = "c" + hashlib.sha256(svg.encode()).hexdigest()[:8]
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{prefix}-", svg)
-    svg = svg.replace("'DejaVu Sans'", "system-ui, sans-serif")
-    return re.sub("#[0-9a-f]{6}", lambda hit: _variable(hit[0]), svg)
-
-
-def _variable(colour: str) -> str:
-    return f"var(--{VARIABLES[colour]}, {colour})" if colour in VARIABLES else colour
-
-
-def _figure(width: float, height: float, description: str) -> Figure:
-    """Return a transparent figure whose unit is one CSS pixel."""
-    figure = Figure(figsize=(width / 72, height / 72), dpi=72, facecolor="none")
-    figure.set_label(description)
-    return figure
-
-
-def _axes(figure: Figure, *, left: float = 0, right: float = 0, top: float = 0, bottom: float = 0) -> Axes:
-    """Return axes with these margins, in pixels."""
-    width, height = (side * 72 for side in figure.get_size_inches())
-    box = (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
-    axes = figure.add_axes(box, facecolor="none")
-    axes.tick_params(length=0)
-    return axes
-
-
-def _label(
-    axes: Axes,
-    text: str,
-    x: float,
-    y: float,
-    *,
-    right: float = 0,
-    up: float = 0,
-    ha: str = "left",
-    color: str = INK,
-    size: float = 12,
-    weight: str = "normal",
-) -> None:
-    """Write text beside a point of the data, moved by so many pixels."""
-    style: Any = {"ha": ha, "va": "center", "color": color, "fontsize": size, "weight": weight}
-    axes.annotate(text, (x, y), (right, up), textcoords="offset points", annotation_clip=False, **style)
-
-
-def _spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Move heights apart, upwards, until labels at them no longer overlap."""
-    placed = list(heights)
-    order = sorted(range(len(placed)), key=placed.__getitem__)
-    for below, above in pairwise(order):
-        placed[above] = max(placed[above], placed[below] + gap)
-    return placed
-
 
 # --- Results ----------------------------------------------------------------------------------------
 
 
-@_as_svg
+@as_svg
 def before_after(rows: Sequence[Result]) -> Figure:
     """Draw one row per result: the scores of the frozen head, in closed form where known, and after adaptation."""
     several_shots = len({row.shots for row in rows}) > 1
     metric = metric_name(rows[0].metric) if rows else "score"
-    figure = _figure(540, 62 * len(rows) + 62, f"{capital(metric)} before and after adaptation, with 95 % intervals")
-    axes = _axes(figure, left=9.2 * max((len(row.name) for row in rows), default=0) + 18, right=76, top=24, bottom=38)
+    figure = new_figure(540, 62 * len(rows) + 62, f"{capital(metric)} before and after adaptation, with 95 % intervals")
+    axes = new_axes(
+        figure, left=9.2 * max((len(row.name) for row in rows), default=0) + 18, right=76, top=24, bottom=38
+    )
     ends = [one.high or one.value for row in rows for one in (row.before, row.instant, row.after) if one]
     axes.set_xlim(0, min(1.0, max([*ends, 0.2]) * 1.08))
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -163,9 +55,9 @@ def before_after(rows: Sequence[Result]) -> Figure:
     for height, row in enumerate(rows):
         first = height == 0 or row.name != rows[height - 1].name
         if first:
-            _label(axes, row.name, 0, height - 0.13 * several_shots, right=-14, ha="right", size=14, weight="bold")
+            write_label(axes, row.name, 0, height - 0.13 * several_shots, right=-14, ha="right", size=14, weight="bold")
         if several_shots:
-            _label(axes, f"{row.shots} shots", 0, height + 0.2 * first, right=-14, ha="right", color=MUTED)
+            write_label(axes, f"{row.shots} shots", 0, height + 0.2 * first, right=-14, ha="right", color=MUTED)
         apart = 0.26 if row.instant else 0.17
         if row.before and row.after:
             axes.plot([row.before.value, row.after.value], [height - apart, height + apart], color=LINE, linewidth=1.5)
@@ -179,7 +71,7 @@ def before_after(rows: Sequence[Result]) -> Figure:
             axes.plot([row.majority] * 2, [height - 0.4, height + 0.4], color=MUTED, linewidth=1, dashes=(2, 2))
     if rows and rows[0].majority is not None:
         text = "always the most frequent label"
-        _label(axes, text, rows[0].majority, -0.4, up=9, ha="center", color=MUTED, size=11)
+        write_label(axes, text, rows[0].majority, -0.4, up=9, ha="center", color=MUTED, size=11)
     return figure
 
 
@@ -194,7 +86,7 @@ def _dot(axes: Axes, estimate: Estimate, height: float, colours: tuple[str, str]
         axes.plot([estimate.low, estimate.high], [height] * 2, color=colour, linewidth=5, alpha=0.35)
         end = estimate.high
     axes.plot([estimate.value], [height], "o", color=colour, markersize=9, clip_on=False)
-    _label(axes, text, end, height, right=10, color=ink, size=13, weight="bold")
+    write_label(axes, text, end, height, right=10, color=ink, size=13, weight="bold")
 
 
 # --- Training ---------------------------------------------------------------------------------------
@@ -202,35 +94,35 @@ def _dot(axes: Axes, estimate: Estimate, height: float, colours: tuple[str, str]
 Curve = Sequence[tuple[float, float]]
 
 
-@_as_svg
+@as_svg
 def losses(total: Curve, task: Curve, alignment: Curve, consistency: Curve = ()) -> Figure:
     """Draw the training loss and its parts by step, each line labelled at its end."""
-    figure = _figure(346, 250, "Training loss and its parts by step")
-    axes = _axes(figure, left=32, right=76, top=12, bottom=40)
+    figure = new_figure(346, 250, "Training loss and its parts by step")
+    axes = new_axes(figure, left=32, right=76, top=12, bottom=40)
     parts = [("total", total, INK, 1.2), ("task", task, AFTER, 2.2), ("alignment", alignment, ACCENT, 2.2)]
     parts.append(("consistency", consistency, BEFORE, 2.2))
     drawn = [part for part in parts if part[1]]
     for _, curve, colour, width in drawn:
         axes.plot(*zip(*curve, strict=True), color=colour, linewidth=width)
     axes.set_ylim(0, max((y for _, curve, *_ in drawn for _, y in curve), default=1) * 1.06 or 1)
-    heights = _spread([curve[-1][1] for _, curve, *_ in drawn], axes.get_ylim()[1] * 0.085)
+    heights = spread([curve[-1][1] for _, curve, *_ in drawn], axes.get_ylim()[1] * 0.085)
     for (name, curve, colour, _), height in zip(drawn, heights, strict=True):
-        _label(axes, name, curve[-1][0], height, right=8, color=colour)
+        write_label(axes, name, curve[-1][0], height, right=8, color=colour)
     axes.grid(axis="y", linewidth=0.8)
     axes.set_xlabel("step")
     return figure
 
 
-@_as_svg
+@as_svg
 def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
     """Draw the development score by step: the trial that was saved, before a grey crowd of the others."""
-    figure = _figure(346, 250, "Dev score by step")
-    axes = _axes(figure, left=44, right=22, top=12, bottom=40)
+    figure = new_figure(346, 250, "Dev score by step")
+    axes = new_axes(figure, left=44, right=22, top=12, bottom=40)
     for curve in others:
         axes.plot(*zip(*curve, strict=True), color=BEFORE, linewidth=1, alpha=0.45)
     axes.plot(*zip(*selected, strict=True), "o-", color=AFTER, linewidth=2.2, markersize=4.5)
     step, best = max(selected, key=lambda point: point[1])
-    _label(axes, f"best {percent(best)}", step, best, up=12, ha="center", color=AFTER, weight="bold")
+    write_label(axes, f"best {percent(best)}", step, best, up=12, ha="center", color=AFTER, weight="bold")
     highest = max(y for curve in (selected, *others) for _, y in curve)
     axes.set_ylim(0, min(1.08, highest * 1.18) or 1)
     axes.yaxis.set_major_formatter(lambda value, _: percent(value))
@@ -242,7 +134,7 @@ def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
 # --- What was trained -------------------------------------------------------------------------------
 
 
-@_as_svg
+@as_svg
 def layer_strip(
     layers: int, cut: int, parts: Sequence[tuple[str, int]], head: int, *, lora: int = 0, frozen: bool = True
 ) -> Figure:
@@ -263,8 +155,8 @@ def layer_strip(
     what = f"{layers} {'frozen ' * frozen}layers; everything trained {where}"
     what += ", in the last epochs LoRA in all layers too" if lora else ""
     rows = [*((*part, cut) for part in parts), *([("LoRA in all layers, last epochs", lora, 0)] if lora else [])]
-    figure = _figure(end + wide + 2, 34 * len(rows) + 104, what)
-    axes = _axes(figure)
+    figure = new_figure(end + wide + 2, 34 * len(rows) + 104, what)
+    axes = new_axes(figure)
     axes.set_axis_off()
     axes.set_xlim(-1, end + wide + 1)
     axes.set_ylim(-52, 34 * len(rows) + 52)
@@ -305,7 +197,7 @@ def _block(axes: Axes, x: float, y: float, width: float, height: float, text: st
 # --- States -----------------------------------------------------------------------------------------
 
 
-@_as_svg
+@as_svg
 def state_pairs(title: str, source: Points, target: Points, names: tuple[str, str], frame: Points) -> Figure:
     """Draw sentences as points, each joined to its translation; ``frame`` must hold both of two charts to compare.
 
@@ -316,8 +208,8 @@ def state_pairs(title: str, source: Points, target: Points, names: tuple[str, st
         names: Of both languages.
         frame: Points that must fit in.
     """
-    figure = _figure(346, 368, f"{title}: sentence states in {names[0]} and {names[1]}, translations joined")
-    axes = _axes(figure, left=1, right=1, top=26, bottom=1)
+    figure = new_figure(346, 368, f"{title}: sentence states in {names[0]} and {names[1]}, translations joined")
+    axes = new_axes(figure, left=1, right=1, top=26, bottom=1)
     for (x0, y0), (x1, y1) in zip(source, target, strict=True):
         axes.plot([x0, x1], [y0, y1], color=MUTED, linewidth=0.7, alpha=0.5)
     for points, colour, marker in ((source, ACCENT, "o"), (target, AFTER, "s")):
@@ -339,14 +231,16 @@ def state_pairs(title: str, source: Points, target: Points, names: tuple[str, st
 # --- Predictions ------------------------------------------------------------------------------------
 
 
-@_as_svg
+@as_svg
 def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Figure:
     """Draw gold labels down, predicted across; depth of colour is the share of the gold label's row."""
     names = [label if len(label) <= 18 else label[:17] + "…" for label in labels]
     size = max(16.0, min(44.0, 300.0 / max(len(names), 1)))
     left, top = 7.2 * max(map(len, names), default=0) + 14, 5.2 * max(map(len, names), default=0) + 30
-    figure = _figure(left + size * len(names) + 60, top + size * len(names) + 22, "Confusion matrix, gold by predicted")
-    axes = _axes(figure, left=left, right=60, top=top, bottom=22)
+    figure = new_figure(
+        left + size * len(names) + 60, top + size * len(names) + 22, "Confusion matrix, gold by predicted"
+    )
+    axes = new_axes(figure, left=left, right=60, top=top, bottom=22)
     axes.set_xlim(0, len(names))
     axes.set_ylim(len(names), 0)
     axes.set_axis_off()
@@ -366,11 +260,11 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> 
     return figure
 
 
-@_as_svg
+@as_svg
 def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin]) -> Figure:
     """Draw accuracy against confidence; on the diagonal, 70 % sure means right in 70 % of cases."""
-    figure = _figure(346, 330, "Accuracy against confidence, before and after adaptation")
-    axes = _axes(figure, left=54, right=56, top=12, bottom=44)
+    figure = new_figure(346, 330, "Accuracy against confidence, before and after adaptation")
+    axes = new_axes(figure, left=60, right=56, top=12, bottom=44)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, dashes=(4, 3))
@@ -378,14 +272,14 @@ def reliability_diagram(before: Sequence[Bin], after: Sequence[Bin]) -> Figure:
     for name, bins, colour, ink in (("before", before, BEFORE, MUTED), ("after", after, AFTER, AFTER)):
         filled = [part for part in bins if part.count >= FEW]
         drawn += [(name, filled, colour, ink)] if filled else []
-    heights = _spread([bins[-1].accuracy for _, bins, *_ in drawn], 0.06)
+    heights = spread([bins[-1].accuracy for _, bins, *_ in drawn], 0.06)
     for (name, filled, colour, ink), height in zip(drawn, heights, strict=True):
         x, y = [part.confidence for part in filled], [part.accuracy for part in filled]
         total = sum(part.count for part in filled)
         areas = [12 + 260 * part.count / total for part in filled]
         axes.plot(x, y, color=colour, linewidth=2)
         axes.scatter(x, y, s=areas, color=colour, alpha=0.8, linewidths=0, clip_on=False)
-        _label(axes, name, x[-1], height, right=12, color=ink, weight="bold")
+        write_label(axes, name, x[-1], height, right=12, color=ink, weight="bold")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: percent(value))
     axes.tick_params(axis="x", pad=7)
