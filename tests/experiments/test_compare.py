@@ -593,6 +593,21 @@ def test_p_values_are_said_as_finely_as_they_are_known(tmp_path):
     assert (close[0].difference.low, close[0].difference.high) == (close[1].difference.low, close[1].difference.high)
 
 
+def test_the_page_says_how_far_a_difference_reaches(tmp_path):
+    """Over the examples, over other draws and seeds, over other languages, and what could have been seen."""
+    trials = ("k0-draw0-seed1", "k0-draw1-seed1")
+    found = fake(tmp_path, {"lingraft": [1] * 20, "top-k": [1, 1, 1, 0] * 5}, trials=trials)
+    (reach,) = [result.reach for result in blocks(found)[0].results if result.name == "top-k"]
+    trials, languages = (
+        f"-25.0 [{100 * one.low:+.1f}, {100 * one.high:+.1f}]" for one in (reach.trials, reach.languages)
+    )
+    page = page_text(found)
+    assert "| method | these trainings | other draws and seeds | other languages, too | could be seen |" in page
+    assert f"] | {trials} | {languages} | {100 * reach.seen:.1f} |" in page
+    assert reach.trials.high < -0.04  # the same in both trials: what the examples say, by Student's distribution
+    assert reach.trials.high == pytest.approx(-0.25 + 2.093 * reach.seen / 2.8016, abs=1e-3)
+
+
 def test_a_comparison_without_ours_has_no_differences(tmp_path):
     """Differences are to our method; without it the page says who is highest and no more."""
     found = fake(tmp_path, {"top-k": [1, 0], "paper": [0, 0]})

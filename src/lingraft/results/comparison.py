@@ -16,6 +16,7 @@ from ..core.shots import Shots, order_of_shots, shots_in
 from ..core.written_recipe import read_written_recipe
 from .findings import Estimate, formula_of
 from .method_schemas import COMPARISON
+from .reach import Reach, reach
 from .resampling import RESAMPLES, Floats, resample_jointly
 from .run_files import counts_of, read_mark, read_predictions
 from .statistics import Difference, difference, holm, interval, resamples_for
@@ -87,6 +88,7 @@ class Result:
     languages: dict[str, float]
     difference: Difference | None
     p_value: float | None
+    reach: Reach | None
     seconds: float
     steps: float | None
 
@@ -177,7 +179,8 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: Shots, trials:
     groups = [[group for _, group, _ in tested] for tested in examples]
     drawn, made = resample_jointly(groups, resamples=resamples_for(others)), formula_of(comparison.about["data"])
     tables = {name: [counts for counts, _ in found] for name, found in answers.items()}
-    reached = {name: [float(made(one.sum(1)).mean()) for one in found] for name, found in tables.items()}
+    of_trials = {name: np.array([made(one.sum(1)) for one in found]) for name, found in tables.items()}
+    reached = {name: [float(row.mean()) for row in found] for name, found in of_trials.items()}
     resampled = {
         name: np.mean([one.metric(made, table) for one, table in zip(drawn, found, strict=True)], axis=0)
         for name, found in tables.items()
@@ -195,7 +198,15 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: Shots, trials:
     for method in methods:
         name = str(method["name"])
         of_languages = dict(zip(languages, reached[name], strict=True))
-        results.append(_result(method, of_languages, resampled[name], apart.get(name), corrected.get(name), trials))
+        beyond = None
+        if name in apart:
+            paired = resampled[name] - resampled[comparison.reference]
+            beyond = reach(
+                of_trials[name] - of_trials[comparison.reference], trials, paired, min(d.groups for d in drawn)
+            )
+        results.append(
+            _result(method, of_languages, resampled[name], apart.get(name), corrected.get(name), beyond, trials)
+        )
     return Block(
         shots=shots,
         trials=tuple(trials),
@@ -231,6 +242,7 @@ def _result(
     resampled: Floats,
     apart: Difference | None,
     p_value: float | None,
+    beyond: Reach | None,
     trials: Sequence[str],
 ) -> Result:
     steps = method.get("steps")  # older folders do not have it
@@ -241,6 +253,7 @@ def _result(
         languages=languages,
         difference=apart,
         p_value=p_value,
+        reach=beyond,
         seconds=float(np.mean([method["seconds"][trial] for trial in trials])),
         steps=float(np.mean([steps[trial] for trial in trials])) if steps else None,
     )

@@ -7,7 +7,6 @@ comparison speaks of examples alone. The module imports no torch.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +19,9 @@ from ..core.shots import Shots, order_of_shots, shots_in
 from .comparison import Comparison, Tested, shared_languages
 from .findings import formula_of, has_classes
 from .resampling import Floats, resample_jointly
+from .trial_grid import FACTORS, in_cells, is_crossed, trial_cells
 from .trial_summary import failure_rate, interquartile_mean, probability_of_improvement
 from .trial_variance import Component, Mean, mean_of_method, variance_components
-
-FACTORS = ("draw", "seed", "order")
-_TRIAL = re.compile(r"k(?:\d+|all)-draw(\d+)-seed(\d+)(?:-order(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def _study(comparison: Comparison, methods: Sequence[str], trials: Mapping[str, 
     chosen = {name: found for name, found in chosen.items() if found}
     placed = {name: _grid(comparison, found) for name, found in chosen.items()}
     scored = {name: _scores(comparison, name, found) for name, found in chosen.items()}
-    grids = {name: _in_cells(scored[name].of_trials, cells, levels) for name, (levels, cells) in placed.items()}
+    grids = {name: in_cells(scored[name].of_trials, cells, levels) for name, (levels, cells) in placed.items()}
     reference = grids.get(comparison.reference)
     found = [_stability(name, grids[name], levels, scored[name], reference) for name, (levels, _) in placed.items()]
     majority = next(iter(scored.values())).majority
@@ -108,25 +105,13 @@ def _grid(comparison: Comparison, names: Sequence[str]) -> tuple[dict[str, int],
     Raises:
         RunError: A cell is empty.
     """
-    hits = {name: hit for name in names if (hit := _TRIAL.fullmatch(name))}
-    values = {name: tuple(int(one or 0) for one in hit.groups()) for name, hit in hits.items()}
-    there = [sorted({value[axis] for value in values.values()}) for axis in range(len(FACTORS))]
-    levels = dict(zip(FACTORS, map(len, there), strict=True))
-    if len(names) != np.prod(list(levels.values())):
+    levels, cells = trial_cells(names)
+    if not is_crossed(names, levels):
         raise RunError(
             f"{comparison.folder}: {len(names)} trials are not all draws with all seeds and orders "
             f"({' × '.join(str(count) for count in levels.values())}); run the study again to its end"
         )
-    return levels, {
-        name: tuple(found.index(one) for found, one in zip(there, value, strict=True)) for name, value in values.items()
-    }
-
-
-def _in_cells(scores: Sequence[float], cells: Mapping[str, tuple[int, ...]], levels: Mapping[str, int]) -> Floats:
-    grid = np.full(tuple(levels.values()), np.nan)
-    for cell, score in zip(cells.values(), scores, strict=True):
-        grid[cell] = score
-    return grid
+    return levels, cells
 
 
 @dataclass(frozen=True)

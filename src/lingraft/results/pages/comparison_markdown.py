@@ -19,6 +19,8 @@ from ..comparison import Block, Comparison, Result, blocks, read_comparison
 from ..findings import Estimate, metrics_of
 from ..revisions import describe_revisions
 from ..source_comparison import source_scores
+from ..statistics import Difference
+from ..trial_variance import Mean
 from ..wording import (
     capital,
     count,
@@ -90,6 +92,7 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
             *_table(block, comparison),
             "",
             *_languages(block, comparison),
+            *_reach(block, comparison),
             *_source(block, comparison),
         ]
     return "\n".join([*lines, "", *_notes(comparison)]) + "\n"
@@ -208,6 +211,32 @@ def _languages(block: Block, comparison: Comparison) -> list[str]:
     )
 
 
+def _reach(block: Block, comparison: Comparison) -> list[str]:
+    """Return how far the differences reach: the same trainings, other trials, other languages."""
+    found = [
+        (result, result.reach, result.difference) for result in block.results if result.reach and result.difference
+    ]
+    trials, languages = any(one.trials for _, one, _ in found), any(one.languages for _, one, _ in found)
+    if not (trials or languages):
+        return []
+    headings = ["method", "these trainings"]
+    headings += ["other draws and seeds"] * trials + ["other languages, too"] * languages + ["could be seen"]
+    rows = []
+    for result, one, shown in found:
+        claims = [shown, *([one.trials] * trials), *([one.languages] * languages)]
+        rows.append([f"`{result.name}`", *(_claim(claim) for claim in claims), f"{100 * one.seen:.1f}"])
+    return [
+        "",
+        f"How far the differences to `{comparison.reference}` reach: 95 % intervals for other test "
+        f"{_words(comparison).example}s alone (bootstrap), and with what else is taken as a sample (random effects, "
+        f"Satterthwaite's degrees of freedom; {plural(len(block.languages), 'language')}, "
+        f"{plural(len(block.trials), 'trial')}). *Could be seen*: the difference between such trainings that four of "
+        "five test sets of this size would have shown.",
+        "",
+        *_markdown(headings, rows),
+    ]
+
+
 def _source(block: Block, comparison: Comparison) -> list[str]:
     """Return what methods keep of the source language; nothing where older folders do not say."""
     found = source_scores(comparison, block)
@@ -226,6 +255,14 @@ def _source(block: Block, comparison: Comparison) -> list[str]:
         "",
         *_markdown(headings, [row[: len(headings)] for row in rows]),
     ]
+
+
+def _claim(claim: Difference | Mean | None) -> str:
+    """Write a difference in points with its interval."""
+    if claim is None:
+        return ""
+    value = claim.mean if isinstance(claim, Difference) else claim.value
+    return _bounded(Estimate(value, claim.low, claim.high), "+")
 
 
 def _bounded(estimate: Estimate | None, sign: str = "") -> str:
