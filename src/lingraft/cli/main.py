@@ -17,7 +17,7 @@ import typer
 from ..core.errors import LingraftError
 from ..core.signals import EXIT_CODES, ending_in_order
 from ..core.terminal_text import Terminal, as_text, naming_output
-from . import augment, compare, evaluate, info, predict, report, run, shots, stability
+from . import augment, compare, evaluate, info, predict, report, run, shots, stability, tune
 from .terminal import LogOnTerminal
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ for command in (
     compare.compare,
     stability.stability,
     shots.shots,
+    tune.tune,
     run.demo,
     evaluate.evaluate,
     evaluate.score,

@@ -30,6 +30,7 @@ from .cost import estimates
 from .methods import Method, built_in_methods, list_methods
 from .possible import describe_left_out, settle_methods
 from .processes import Start, start_worker, work
+from .tuning_study import STUDY
 
 PAGES = ("stability.md", "shots.md")
 """What other commands write beside the table; of other trials than there are now they would tell lies."""
@@ -53,9 +54,10 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
     recipe, left_out = settle_methods(recipe)
     methods = list_methods(recipe)
     with open_run_folder(output, recipe.model_copy(update={"compare": None})):
-        if (output / "trials").exists():
+        if (output / "trials").exists() or (output / STUDY).exists():
+            held = "a search of settings" if (output / STUDY).exists() else "a run"
             raise RunError(
-                f"{output} holds a run; give the comparison a folder of its own: output_dir={output}-compared"
+                f"{output} holds {held}; give the comparison a folder of its own: output_dir={output}-compared"
             )
         if left_out:
             reporter.say(describe_left_out(left_out))

@@ -40,8 +40,13 @@ class Estimate:
         return max(1, round(self.seconds))
 
 
-def estimates(methods: Sequence[Method], recipe: Recipe) -> list[Estimate]:
+def estimates(methods: Sequence[Method], recipe: Recipe, *, tested: bool = True) -> list[Estimate]:
     """Return the seconds of each method on this machine, fitted heads first, then the cheapest; encoding is left out.
+
+    Args:
+        methods: All of them.
+        recipe: Of the comparison.
+        tested: Whether trials are scored on the test sets.
 
     Raises:
         LingraftError: The data or the checkpoint is not as the recipe says.
@@ -52,7 +57,10 @@ def estimates(methods: Sequence[Method], recipe: Recipe) -> list[Estimate]:
     prefix = usual_prefix(recipe.backbone.checkpoint) if prefix is None else prefix
     recipe = _with_all_trials(recipe, methods)
     materials = gather_checked(recipe)
-    refuse_untested(materials)
+    if tested:
+        refuse_untested(materials)
+    else:
+        materials = materials.without_tests()
     tokenised = tokenise(materials, load_tokenizer(recipe.backbone.checkpoint), prefix, recipe)
     device, rates = find_device(recipe.device), remembered_rates(stack.width)
     choice = choose_precision(
@@ -101,8 +109,7 @@ def _seconds(
     works = list(Workload(recipe, materials, tokenised, stack, cut).trials)
     if len(method.rates) > 1:
         tried = method.at_rate(None, num_train_epochs=tuning_epochs).network_alone()
-        blind = replace(materials, test=dict.fromkeys(materials.test, ()))
-        first = Workload(tried, blind, tokenised, stack, cut).trials[0]
+        first = Workload(tried, materials.without_tests(), tokenised, stack, cut).trials[0]
         works += [first] * len(method.rates)
     timed = {
         "depth": layers - max(0, cut),

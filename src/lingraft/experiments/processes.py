@@ -45,6 +45,7 @@ def work(
     encode_only: bool,
     start: Start,
     place: str = "",
+    tested: bool = True,
 ) -> str | None:
     """Let a process of its own run one method; returns what went wrong, if anything did.
 
@@ -57,11 +58,13 @@ def work(
         encode_only: Compute the frozen states and nothing else.
         start: Starts the process.
         place: Where the method stands among all: ``method 2 of 3``.
+        tested: Score trials on the test sets, and not on the source language's development set alone.
     """
     wanted = {
         "recipe": recipe.model_dump(mode="json", by_alias=True),
         "name": method.name,
         "encode_only": encode_only,
+        "tested": tested,
     }
     trials, rates = len(trials_of(method.recipe)), len(method.rates) if len(method.rates) > 1 else 0
     progress, error = _Progress(advance, share, trials, rates, f"{place} ({method.name})".strip()), None

@@ -73,7 +73,7 @@ def main(asked: TextIO = sys.stdin) -> None:
         if wanted["encode_only"]:
             prepare(with_shared_lexicon(method, recipe), Relay("encoding"))
         else:
-            run_method(method, recipe)
+            run_method(method, recipe, tested=wanted["tested"])
     except (PeftUnsupportedError, ImpossibleError) as error:
         tell(impossible=str(error))
     except LingraftError as error:
@@ -81,16 +81,18 @@ def main(asked: TextIO = sys.stdin) -> None:
         sys.exit(1)
 
 
-def run_method(method: Method, whole: Recipe) -> None:
+def run_method(method: Method, whole: Recipe, *, tested: bool = True) -> None:
     """Choose the learning rate, then train and score every trial; ``method.json`` of the folder appears last.
 
     Args:
         method: The method.
         whole: The recipe of the comparison.
+        tested: Whether trials are scored on the test sets, and not on the source language's development set alone.
     """
-    context, card, _ = prepare(with_shared_lexicon(method, whole), Relay("encoding"))
+    context, card, _ = prepare(with_shared_lexicon(method, whole), Relay("encoding"), tested=tested)
     task = context.materials.task
-    refuse_untested(context.materials)
+    if tested:
+        refuse_untested(context.materials)
     if method.network == "prototype" and not task.kind.class_logits:
         raise ImpossibleError(f"prototypes score classes, which the outputs of {task.kind.name} are not")
     if method.network in PEFT:
@@ -144,9 +146,7 @@ def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[
     """Score each learning rate on the source development set, after few epochs; None where the loss diverged."""
     if len(method.rates) < 2 or not method.trained:
         return {}
-    # Without test sets: a trial is not to be scored on them, not even by accident.
-    draws = tuple(replace(draw, folds=()) for draw in context.materials.draws)
-    blind = replace(context.materials, test=dict.fromkeys(context.materials.test, ()), draws=draws)
+    blind = context.materials.without_tests()
     found: dict[float, float | None] = {}
     for rate in method.rates:
         folder = output / "tuning" / method.name / f"{rate:g}"

@@ -35,7 +35,7 @@ RESERVED = ("tuning", "mined", "README.md", "scores.jsonl", "comparison.json", "
 OURS = "lingraft"
 """What the others are tested against."""
 
-BELONG = ("output_dir", "compare", "stability", "shot_curve")
+BELONG = ("output_dir", "compare", "stability", "shot_curve", "tune")
 """Settings of the whole, which no variant has of its own."""
 
 

@@ -36,6 +36,7 @@ from ..core.shots import Shots, order_of_shots
 from .comparison import CompareSettings
 from .shot_curve import ShotCurveSettings
 from .stability import StabilitySettings
+from .tuning import TuneSettings
 
 
 class Settings(BaseModel):
@@ -353,6 +354,8 @@ class Recipe(Settings):
     """What `lingraft shots` tries."""
     stability: StabilitySettings | None = None
     """What `lingraft stability` crosses."""
+    tune: TuneSettings | None = None
+    """Which settings `lingraft tune` searches, and how long."""
     compare: CompareSettings | None = None
     """What `lingraft compare` runs on this recipe's data."""
 
@@ -373,9 +376,14 @@ class Recipe(Settings):
 
     def to_yaml(self) -> str:
         """Return the resolved recipe: every default written out."""
-        stream = io.StringIO()
-        yaml_format().dump(self.model_dump(mode="json", by_alias=True), stream)
-        return stream.getvalue()
+        return as_yaml(self.model_dump(mode="json", by_alias=True))
+
+
+def as_yaml(values: Mapping[str, Any]) -> str:
+    """Return plain data as YAML."""
+    stream = io.StringIO()
+    yaml_format().dump(values, stream)
+    return stream.getvalue()
 
 
 def yaml_format() -> YAML:

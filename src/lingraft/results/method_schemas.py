@@ -123,8 +123,34 @@ class ComparisonFile(File):
         return self
 
 
+# ---- A search of settings --------------------------------------------------------------------------
+
+
+class Combination(Model):
+    """Settings that were tried."""
+
+    name: Name
+    own: bool
+    values: dict[str, str | bool | int | float | None]
+    seconds: Number = 0.0
+    error: str | None = None
+    version: str | None = None
+    revision: str | None = None
+
+
+class TuningFile(File):
+    """``tuning.json``."""
+
+    data: Data
+    settings: dict[str, Any]
+    units: Annotated[list[TrialName], Field(min_length=1, max_length=1000)]
+    importance: dict[str, Number] = Field(default_factory=dict)
+    trials: Annotated[list[Combination], Field(min_length=1, max_length=1000)]
+
+
 TRIAL: TypeAdapter[TrialRecord] = TypeAdapter(TrialRecord)
 PROBES: TypeAdapter[Probes] = TypeAdapter(Probes)
 METHOD: TypeAdapter[MethodFacts] = TypeAdapter(MethodFacts)
 COMPARISON: TypeAdapter[ComparisonFile] = TypeAdapter(ComparisonFile)
 MEMORY: TypeAdapter[Memory] = TypeAdapter(Memory)
+TUNING: TypeAdapter[TuningFile] = TypeAdapter(TuningFile)

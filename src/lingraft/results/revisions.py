@@ -15,7 +15,12 @@ def describe_revisions(folder: Path) -> list[str]:
 
     Trials of several revisions are no fault, but whoever reads the table should know.
     """
-    found = revisions_of(read_lines(folder / "scores.jsonl", SCORE))
+    return say_revisions(read_lines(folder / "scores.jsonl", SCORE))
+
+
+def say_revisions(rows: Iterable[Row]) -> list[str]:
+    """Return the same line of rows that say their ``version`` and ``revision``."""
+    found = revisions_of(rows)
     if not found:
         return []
     if len(found) == 1:

@@ -7,17 +7,13 @@ learning rates where several were tried.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..core.errors import RunError
-from ..core.files import read_lines
 from .comparison import Block, Comparison
+from .development import read_development
 from .findings import Estimate, formula_of
-from .resampling import Floats, resample
-from .schemas import DEVELOPMENT
+from .resampling import resample
 from .statistics import interval
 
 
@@ -38,7 +34,7 @@ def source_scores(comparison: Comparison, block: Block) -> list[SourceScore]:
     Raises:
         RunError: Two methods answered other examples.
     """
-    answers = {result.name: _answers(comparison, result.name, block.trials) for result in block.results}
+    answers = {result.name: read_development(comparison.folder / result.name, block.trials) for result in block.results}
     found = {name: answered for name, answered in answers.items() if answered is not None}
     tables, asked = {name: table for name, (table, _) in found.items()}, {examples for _, examples in found.values()}
     if not found:
@@ -64,15 +60,3 @@ def source_scores(comparison: Comparison, block: Block) -> list[SourceScore]:
         )
         for name, mean in means.items()
     ]
-
-
-def _answers(
-    comparison: Comparison, method: str, trials: Sequence[str]
-) -> tuple[Floats, tuple[tuple[str, str], ...]] | None:
-    """Return counts ``[U, N, K]`` and ids with groups ``[N]``; None where a trial has none, or others."""
-    places = [comparison.folder / method / "trials" / trial / "development.jsonl" for trial in trials]
-    rows = [sorted(read_lines(place, DEVELOPMENT), key=lambda row: str(row["id"])) for place in places]
-    asked = {tuple((str(row["id"]), str(row["group"])) for row in trial) for trial in rows}
-    if len(asked) != 1 or not all(rows):
-        return None
-    return np.array([[row["counts"] for row in trial] for trial in rows], dtype=np.float64), asked.pop()

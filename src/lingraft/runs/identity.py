@@ -29,7 +29,7 @@ from ..training.alignment.word_aligner import METHOD
 MEANING = 4
 """Raised whenever the same recipe on the same data would learn or score something else than before."""
 
-FREE = ("compare.", "stability.", "shot_curve.", "device", "output_dir", "cache.max_gigabytes")
+FREE = ("compare.", "stability.", "shot_curve.", "tune.", "device", "output_dir", "cache.max_gigabytes")
 """Settings that decide no number: where a run computes, what is kept, what else it is compared with."""
 
 GROWS = ("seeds", "seeds.", "orders", "orders.", "shots.k", "shots.k.", "shots.draws")
@@ -49,6 +49,7 @@ LATER = {
             "pseudo.languages",
             "stability",
             "shot_curve",
+            "tune",
         ),
         OFF,
     ),

@@ -35,13 +35,19 @@ Loaded = Callable[[], tuple[Backbone, torch.device]]
 """Gives the frozen model, and the device where it is."""
 
 
-def prepare(recipe: Recipe, reporter: Reporter) -> tuple[Context, dict[str, Any], float]:
+def prepare(recipe: Recipe, reporter: Reporter, *, tested: bool = True) -> tuple[Context, dict[str, Any], float]:
     """Prepare all that the trials of a recipe share: data, backbone, frozen states.
+
+    Args:
+        recipe: The recipe.
+        reporter: What reports how it goes.
+        tested: Whether there are test sets; without them they are not even encoded.
 
     Returns:
         The stage's result, the content of ``data.json``, and the seconds that encoding took.
     """
     materials, backbone_there = gather_made(recipe, recipe.output_dir, PSEUDO, reporter)
+    materials = materials if tested else materials.without_tests()
     if is_non_commercial(materials.task.licence):
         reporter.say(f"the data of {materials.task.name} may not be used commercially: {materials.task.licence}")
     for sentence in materials.unscored:

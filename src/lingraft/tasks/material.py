@@ -97,6 +97,12 @@ class Materials:
         """Return whether a language has a test set with labels."""
         return is_labelled(self.test[language])
 
+    def without_tests(self) -> Materials:
+        """Return what is learnt alone: a choice made with it cannot have seen a test set, not even by accident."""
+        draws = tuple(replace(draw, folds=()) for draw in self.draws)
+        notes = tuple(note for note in self.notes if note not in self.unscored)
+        return replace(self, test=dict.fromkeys(self.test, ()), draws=draws, notes=notes, unscored=())
+
     def learn(self, language: str) -> list[Example]:
         """Return all texts of a language that any draw learns from, each once, with its label if any draw has it."""
         found = [example for draw in self.draws for example in draw.texts(language, self.task.source_language)]

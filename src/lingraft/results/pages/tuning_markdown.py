@@ -1,0 +1,146 @@
+"""The page of a search of settings: what is best, whether that is more than chance, and all that was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..findings import metrics_of
+from ..revisions import say_revisions
+from ..tuning import Tried, Tuned
+from ..wording import capital, interval, listed, metric_name, p_value, percent, plural
+from ..words import words_of
+from .escaping import code_span, describe_command, markdown_text, verbatim
+
+TARGETS_OWN = (
+    *("alignment", "parallel", "pseudo", "consistency", "map", "prompt.language_", "adapter.language_"),
+    *("train.max_pairs", "train.balance", "train.shot_weight", "train.ngram_classifier", "train.source_regularisation"),
+)
+"""How settings begin that serve the target languages: the source language knows what they cost alone."""
+
+
+def tuning_page(found: Tuned, settings: str, *, command: str | None = None) -> str:
+    """Return a search in Markdown; the first line says whether the chosen settings are clearly better.
+
+    Args:
+        found: The search.
+        settings: The chosen ones as YAML.
+        command: How the page came about; None where nobody knows.
+    """
+    data = found.about["data"]
+    lines = [f"# Settings chosen on development data: {markdown_text(data['task'])}", ""]
+    lines += [f"- {markdown_text(said)}" for said in findings(found)]
+    lines += ["", "```yaml", verbatim(settings), "```", "", "`lingraft run tuned.yaml` runs the recipe with them.", ""]
+    lines += [*(describe_command(command) if command else []), ""]
+    lines += say_revisions(found.about["trials"])
+    lines += [
+        f"{capital(metric_name(metrics_of(data)[0]))} on the development set in percent, with a 95 % bootstrap "
+        "interval over its examples; the difference to the recipe's own settings in points is paired by example. "
+        f"*p* is corrected for how many were tried (Holm). Trained with {plural(len(found.about['units']), 'seed')}.",
+        "",
+        *_table(found),
+        *_importance(found.about["importance"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def findings(found: Tuned) -> Iterator[str]:
+    """Yield what there is to say of the choice, a sentence each."""
+    data = found.about["data"]
+    yield _choice(found)
+    if data["target_languages"]:
+        yield (
+            f"The score is of {_language(found)} alone, no test set was read: of the target languages it says little "
+            "where differences are small."
+        )
+    if blind := [key for key in found.about["settings"] if key.startswith(TARGETS_OWN)]:
+        yield f"Of {listed(blind)} it knows what the source language loses, and not what the target languages gain."
+    if failed := [one for one in found.tried if one.error is not None]:
+        yield f"{plural(len(failed), 'trial')} failed: {failed[0].name}: {failed[0].error}"
+
+
+def _choice(found: Tuned) -> str:
+    """Say how good the best settings are beside the recipe's own, and whether that is more than chance."""
+    best, own, data = found.best, found.own, found.about["data"]
+    scored = [one for one in found.tried if one.score is not None]
+    where = f"on {plural(found.examples, f'{_language(found)} development {words_of(data).example}')}"
+    if own is None or own.score is None:
+        return f"The best of {len(scored)} reaches {_score(best)} {where}; the recipe's own settings failed."
+    if best.own:
+        return (
+            f"None of the {len(scored) - 1} other combinations is above the recipe's own settings, which reach "
+            f"{_score(own)} {where}: keep them."
+        )
+    said = f"The best of {len(scored)} reaches {_score(best)} {where}, the recipe's own settings {_score(own)}"
+    if best.difference is None:
+        return f"{said}; from a single group of examples nothing can be said of chance."
+    said += f": {_points(best)}, {_said_p(best, found)} corrected for the choice. "
+    if best.clearly_better:
+        return f"{said}The tuned settings are clearly better than the recipe's on this set."
+    if best.difference.low > 0:
+        return f"{said}The interval lies above zero, but the best of so many would: not clearly better."
+    return f"{said}The interval does not exclude zero: the tuned settings are not clearly better than the recipe's."
+
+
+def _language(found: Tuned) -> str:
+    data = found.about["data"]
+    return str(data["languages"][data["source_language"]]["name"])
+
+
+def describe_values(values: Mapping[str, object]) -> str:
+    """Write settings on one line: ``prompt.length 8, train.learning_rate 0.002``."""
+    return ", ".join(f"{key} {_value(value)}" for key, value in values.items())
+
+
+def _value(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def headings(found: Tuned) -> list[str]:
+    """Return those of the table of all that was tried."""
+    return ["trial", "score", "difference to the recipe's", "p", *found.about["settings"], "time"]
+
+
+def rows(found: Tuned) -> Iterator[list[str]]:
+    """Yield the cells of each combination, the best first."""
+    for one in found.tried:
+        score = f"{_score(one)} {interval(one.score, 1)}".strip() if one.score else "failed"
+        apart = "the recipe's own" if one.own else _points(one)
+        settings = [_value(one.values[key]) if key in one.values else "" for key in found.about["settings"]]
+        yield [one.name, score, apart, _p(one, found), *settings, f"{one.seconds:.0f} s"]
+
+
+def _score(one: Tried) -> str:
+    return percent(one.score.value if one.score else None, 1)
+
+
+def _points(one: Tried) -> str:
+    if (apart := one.difference) is None:
+        return ""
+    return f"{100 * apart.mean:+.1f} points [{100 * apart.low:+.1f}, {100 * apart.high:+.1f}]"
+
+
+def _p(one: Tried, found: Tuned) -> str:
+    return "" if one.p_value is None else p_value(one.p_value, found.resolution)
+
+
+def _said_p(one: Tried, found: Tuned) -> str:
+    said = _p(one, found)
+    return f"p {said}" if said.startswith("<") else f"p = {said}"
+
+
+def _table(found: Tuned) -> Iterator[str]:
+    first, *others = headings(found)
+    shown = [first, *others[:3], *map(code_span, others[3:-1]), others[-1]]
+    yield f"| {' | '.join(shown)} |"
+    yield "|---|---|---|" + "--:|" * (len(shown) - 3)
+    for row in rows(found):
+        yield f"| {' | '.join(markdown_text(cell) for cell in row)} |"
+
+
+def _importance(shares: Mapping[str, float]) -> Iterator[str]:
+    if not shares:
+        return
+    yield from ("", "## What matters", "")
+    yield "Share of each setting in the variance of the scores (fANOVA); a hint, for it rests on few trials."
+    yield from ("", "| setting | share |", "|---|--:|")
+    yield from (f"| {code_span(key)} | {share:.0%} |" for key, share in shares.items())
