@@ -13,7 +13,7 @@ from attack.record import record
 from attack.sample import TIMES
 from invented import TARGET, TRANSLATION, write_world
 from lingraft.core.errors import ConfigError
-from lingraft.experiments.possible import check_comparison
+from lingraft.experiments.planned import check_experiments
 from lingraft.recipe.parsing import draft_recipe, parse_recipe, read_recipe
 from lingraft.recipe.settings import BackboneSettings
 from lingraft.runs.plan import plan
@@ -111,7 +111,7 @@ def check(recipe, known=(), *, tiny=None):
     def measure(width):
         return RATES
 
-    plan(recipe, lambda settings, found: settings.compare and check_comparison(settings, found), measure, known)
+    plan(recipe, check_experiments, measure, known)
 
 
 def one_by_one(read):

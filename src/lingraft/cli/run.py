@@ -49,19 +49,21 @@ def init(
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
     from ..core.yaml_text import name_of
-    from ..experiments.possible import check_comparison, describe_left_out
+    from ..experiments.planned import check_experiments
+    from ..experiments.possible import describe_left_out
     from ..recipe.parsing import draft_recipe
     from ..runs.plan import plan
 
-    left_out: dict[str, str] = {}
+    left_out, planned = dict[str, str](), list[str]()
 
-    def compared(settings: Recipe, materials: Materials | None) -> None:
-        if settings.compare is not None:
-            left_out.update(check_comparison(settings, materials))
+    def experiments(settings: Recipe, materials: Materials | None) -> None:
+        without, lines = check_experiments(settings, materials)
+        left_out.update(without)
+        planned.extend(lines)
 
     with problems_in(name_of(recipe)):
         settings, known = draft_recipe(recipe, overrides or [])
-        found = plan(settings, compared, known=known)
+        found = plan(settings, experiments, known=known)
     title = f"{found.task}, {counted(found.trials, 'trial')}"
     columns = [
         Column("language", justify="left"),
@@ -76,7 +78,7 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
         Column("tokens per word", 6),
     ]
     print_table(title, columns, found.languages)
-    for line in found.lines:
+    for line in [*found.lines, *planned]:
         console.print(line)
     if left_out:
         console.print(describe_left_out(left_out))

@@ -1,0 +1,63 @@
+import pytest
+
+from invented import world_recipe, write_world
+from lingraft.core.errors import ConfigError
+from lingraft.experiments.planned import check_experiments
+from lingraft.runs.checks import gather_checked
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Topics of an invented language."""
+    return write_world(tmp_path_factory.mktemp("world"), train=24, dev=8, test=20)
+
+
+def recipe_of(world, checkpoint, **blocks):
+    """A recipe with blocks of experiments."""
+    parallel = {"files": str(world / "pairs.{language}.tsv")}
+    return world_recipe(world, backbone={"checkpoint": str(checkpoint)}, parallel=parallel, **blocks)
+
+
+def test_a_recipe_without_blocks_has_nothing_to_check(world, tiny_checkpoint):
+    """Not even all methods, which `lingraft compare` would run."""
+    assert check_experiments(recipe_of(world, tiny_checkpoint), None) == ({}, [])
+
+
+def test_each_block_says_how_many_trials_it_means(world, tiny_checkpoint):
+    """Two methods of 2 × 3 trials, and those with one value changed; two numbers of labels, three draws, two seeds."""
+    recipe = recipe_of(
+        world,
+        tiny_checkpoint,
+        compare={"methods": ["frozen-head", "lingraft"]},
+        stability={"draws": 2, "seeds": 3, "settings": {"train.learning_rate": [0.02]}},
+        shot_curve={"k": [1, 2], "pairs": [0, "all"]},
+    )
+    materials = gather_checked(recipe)
+    assert check_experiments(recipe, materials) == (
+        {},
+        [
+            "stability: 18 trials of 3 methods (lingraft stability; how long: --dry-run)",
+            "shot_curve: 36 trials of 3 methods (lingraft shots; how long: --dry-run)",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("blocks", "why"),
+    [
+        ({"stability": {"draws": 1, "seeds": 1}}, "ask for two of one of them"),
+        (
+            {"shot_curve": {"k": [1, 2]}, "compare": {"variants": {"many": {"shots": {"k": 4}}}}},
+            "which shot_curve.k says for all methods",
+        ),
+        (
+            {"stability": {"draws": 2, "seeds": 2, "settings": {"train.learning_rate": [-1.0]}}},
+            "train.learning_rate",
+        ),
+    ],
+    ids=["one trial", "labels of its own", "a value that none can be"],
+)
+def test_what_a_block_could_not_do_is_said_beforehand(world, tiny_checkpoint, blocks, why):
+    """By `lingraft check`, as the command itself would."""
+    with pytest.raises(ConfigError, match=why):
+        check_experiments(recipe_of(world, tiny_checkpoint, **blocks), None)
