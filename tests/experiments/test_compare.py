@@ -20,7 +20,7 @@ from lingraft.core.memory import peak_bytes
 from lingraft.core.progress import Advance
 from lingraft.experiments.compare import compare
 from lingraft.experiments.cost import FITTED, estimates
-from lingraft.experiments.methods import built_in_methods, list_methods
+from lingraft.experiments.methods import PEERS, built_in_methods, list_methods
 from lingraft.experiments.possible import describe_left_out, settle_methods
 from lingraft.experiments.processes import start_worker, work
 from lingraft.experiments.worker import chosen_rate, run_method
@@ -37,6 +37,9 @@ from lingraft.runs.timing import STARTING
 from lingraft.serving.predictor import load
 from quick_run import QUIET, quick_compare, run
 from tiny import WORDS, random_model, save_checkpoint
+
+OWN = [name for name in METHODS if name not in PEERS]
+"""All methods but those of other libraries, which have tests of their own and may not be installed."""
 
 SMALL = [
     "train.num_train_epochs=2",
@@ -83,7 +86,7 @@ def test_every_method_is_described(world, tiny_checkpoint, tmp_path):
 
 def test_methods_differ_in_what_they_say_and_in_nothing_else(world, tiny_checkpoint, tmp_path):
     """Data, draws, epochs and batches are those of the recipe; who aligns has pairs, and who does not has none."""
-    base = recipe(world, tiny_checkpoint, tmp_path)
+    base = recipe(world, tiny_checkpoint, tmp_path, methods=OWN)
     for one in list_methods(base):
         same = ("seeds", "device", "task", "shots", "parallel", "cache")
         assert all(getattr(one.recipe, key) == getattr(base, key) for key in same)
@@ -198,11 +201,12 @@ def test_who_names_no_methods_gets_those_that_are_possible(world, tiny_checkpoin
     found = world_recipe(world, task=alone, compare=compared, backbone={"checkpoint": str(tiny_checkpoint)})
     settled, left_out = settle_methods(found)
     aligned = ("lora+alignment", "full+alignment", "paper")
-    assert describe_left_out(left_out) == (
+    assert describe_left_out({name: why for name, why in left_out.items() if name not in PEERS}) == (
         "not compared: lora+alignment, full+alignment, paper (needs parallel text and an alignment loss)"
     )
     names = [*METHODS[:-1], *(compared or {}).get("variants", ()), METHODS[-1]]
-    assert [one.name for one in list_methods(settled)] == [name for name in names if name not in aligned]
+    assert [one.name for one in list_methods(settled)] == [name for name in names if name not in left_out]
+    assert {name for name in left_out if name not in PEERS} == set(aligned)
     assert list_methods(parse_recipe(settled.model_dump(mode="json", by_alias=True)))  # what a worker is given
 
 
@@ -212,7 +216,7 @@ def test_a_method_that_the_checkpoint_does_not_allow_is_left_out(world, tiny_che
     pairs = {"parallel": {"files": str(world / "pairs.{language}.tsv")}}
     found = world_recipe(world, **low, **pairs, backbone={"checkpoint": str(tiny_checkpoint)})
     left_out = settle_methods(found)[1]
-    assert list(left_out) == ["lora+alignment"]
+    assert [name for name in left_out if name not in PEERS] == ["lora+alignment"]
     assert left_out["lora+alignment"].startswith("alignment.0.layer: states after layer 1 are frozen")
 
 
@@ -230,7 +234,7 @@ def test_all_methods_are_possible_whatever_balances_the_gradients(world, tiny_ch
     """Full fine-tuning that aligns nothing has nothing to balance, and sequential training would refuse to."""
     found = {"parallel": {"files": str(world / "pairs.{language}.tsv")}, "train": {"balance": 0.5}}
     settled, left_out = settle_methods(world_recipe(world, **found, backbone={"checkpoint": str(tiny_checkpoint)}))
-    assert left_out == {}
+    assert left_out.keys() <= set(PEERS)
     assert {one.name: one.recipe.train.balance for one in list_methods(settled)}["full-sequential"] is None
 
 
@@ -289,7 +293,7 @@ def compared(world, tiny_checkpoint, tmp_path_factory):
     """All methods and a variant of two seeds; their folder and variants."""
     output = tmp_path_factory.mktemp("all") / "out"
     own = {"two-seeds": {"seeds": [1, 2]}, "lingraft": {"seeds": [1, 2]}}
-    found = recipe(world, tiny_checkpoint, output, variants=own, learning_rates={"top-k": [1e-4, 1e-2]})
+    found = recipe(world, tiny_checkpoint, output, methods=OWN, variants=own, learning_rates={"top-k": [1e-4, 1e-2]})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINGRAFT_CACHE", str(output / "cache"))
         for one in list_methods(found):
@@ -371,7 +375,7 @@ def test_scores_are_named_by_method(compared):
     """One file for all, whose values are those of the predictions."""
     output, _ = compared
     rows = list(read_lines(output / "scores.jsonl"))
-    assert {row["method"] for row in rows} == {*METHODS, "two-seeds"}
+    assert {row["method"] for row in rows} == {*OWN, "two-seeds"}
     wanted = {"method": "frozen-head", "language": TARGET, "metric": "accuracy"}
     own = next(row for row in rows if wanted.items() <= row.items())
     answers = list(read_lines(output / "frozen-head" / "predictions" / "k1-draw0-seed1" / f"{TARGET}.jsonl"))
@@ -431,7 +435,7 @@ def test_the_page_says_who_wins_in_its_first_paragraph(compared, tmp_path):
     assert ("does not win" in text.splitlines()[2]) == bool(better)
     assert all(f"`{name}`" in text.splitlines()[2] for name in better[:1])
     assert (tmp_path / "page" / "scores.jsonl").read_text() == (output / "scores.jsonl").read_text()
-    assert all(f"`{name}`" in text for name in METHODS)
+    assert all(f"`{name}`" in text for name in OWN)
     assert "same labelled examples" in text
     for method in found.compare.names:
         (trial,) = first.trials

@@ -20,6 +20,9 @@ Rounds = Annotated[int, Field(gt=0, le=10_000)]
 
 RoundsOrNone = Annotated[int, Field(ge=0, le=10_000)]
 
+Steps = Annotated[int, Field(gt=0, le=10**6)]
+"""Steps of an optimiser."""
+
 Copies = Annotated[int, Field(gt=0, le=100)]
 """How often each sentence is copied; all copies are in memory."""
 

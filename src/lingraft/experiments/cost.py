@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..backbones import LayerStack
+from ..backbones import LayerStack, Precision
 from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.devices import find_device
 from ..backbones.loading import empty_stack, load_tokenizer
@@ -21,6 +21,7 @@ from ..runs.timing import EFFICIENCY, STARTING, passes_of, rate_on, trial_second
 from ..runs.workload import Tokenised, Workload
 from ..tasks.material import Materials
 from .methods import Method
+from .peers import count_work
 from .possible import refuse_untested
 
 FITTED = 2.0
@@ -66,9 +67,15 @@ def estimates(methods: Sequence[Method], recipe: Recipe, *, tested: bool = True)
     choice = choose_precision(
         recipe.backbone.precision, device, stack.width, lambda width: rates, precision_of(recipe.output_dir)
     )
-    rate = rate_on(device, stack.width, choice.precision, rates) * EFFICIENCY
+    precisions: dict[bool, Precision] = {method.is_peer: choice.precision for method in methods} | {True: "float32"}
+    speed = {peer: EFFICIENCY * rate_on(device, stack.width, name, rates) for peer, name in precisions.items()}
     tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
-    found = [Estimate(method, _seconds(method, tuning_epochs, materials, tokenised, stack, rate)) for method in methods]
+
+    def estimate(method: Method) -> Estimate:
+        rate = speed[method.is_peer]
+        return Estimate(method, _seconds(method, tuning_epochs, materials, tokenised, stack, rate))
+
+    found = [estimate(method) for method in methods]
     return sorted(found, key=lambda estimate: (estimate.method.trained, estimate.seconds))
 
 
@@ -97,6 +104,8 @@ def _seconds(
 ) -> float:
     """Return the seconds of all trials of a method, and of those that choose its learning rate."""
     recipe, layers = method.recipe, stack.num_layers
+    if method.is_peer:
+        return STARTING + sum(_by_library(method, tuning_epochs, materials, tokenised, stack, rate))
     if not method.trained and materials.task.kind.class_logits:
         return STARTING + FITTED * len(trials_of(recipe))
     whole = method.trained and method.network != "grafted"  # a library's own forward pass, from ids
@@ -116,6 +125,18 @@ def _seconds(
         "passes": 2 if whole else passes_of(recipe, layers),
     }
     return STARTING + sum(trial_seconds(work, stack, rate=rate, **timed) for work in works)
+
+
+def _by_library(
+    method: Method, tuning_epochs: int, materials: Materials, tokenised: Tokenised, stack: LayerStack, rate: float
+) -> Iterator[float]:
+    """Yield the seconds of each trial that another library trains, and of those that choose its learning rate."""
+    works = count_work(method, materials, tokenised, stack)
+    if len(method.rates) > 1:
+        tried = replace(method, recipe=method.at_rate(None, num_train_epochs=tuning_epochs))
+        works += count_work(tried, materials, tokenised, stack)[:1] * len(method.rates)
+    for work in works:
+        yield trial_seconds(work, stack, depth=stack.num_layers, passes=3, rate=rate)
 
 
 def _with_prompt(tokenised: Tokenised, length: int) -> Tokenised:

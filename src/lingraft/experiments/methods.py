@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from ..core.errors import ConfigError
@@ -15,6 +16,9 @@ from ..recipe.settings import Recipe
 
 UNTRAINED = ("frozen-head", "prototype")
 """Networks that nothing is trained in."""
+
+PEERS = ("hf-trainer", "setfit")
+"""Networks of other libraries, which read texts and train by themselves, as their users have them do."""
 
 ALIGNED = ("lora+alignment", "full+alignment", "paper")
 """Methods that would be something else without translations to align."""
@@ -41,6 +45,11 @@ class Method:
         """Whether anything is learnt by gradient."""
         return self.network not in UNTRAINED
 
+    @property
+    def is_peer(self) -> bool:
+        """Whether another library does all of it, so that it needs no frozen states."""
+        return self.network in PEERS
+
     def chosen(self, tuning_epochs: int) -> dict[str, Any]:
         """Return what makes the method beside its recipe, as plain data."""
         tuned = len(self.rates) > 1
@@ -66,7 +75,7 @@ def list_methods(recipe: Recipe) -> list[Method]:
     """
     settings: CompareSettings = recipe.compare or CompareSettings()
     unaligned = [name for name in settings.names if lacks_pairs(name, recipe, settings)]
-    problems = [*_unaligned(unaligned, settings), *_rates_for_nothing(settings)]
+    problems = [*_unaligned(unaligned, settings), *_rates_for_nothing(settings), *_steps_for_nothing(settings)]
     found = []
     for name in settings.names:
         if name in unaligned:
@@ -142,6 +151,27 @@ def _rates_for_nothing(settings: CompareSettings) -> list[str]:
     return problems
 
 
+def _steps_for_nothing(settings: CompareSettings) -> list[str]:
+    """Refuse a number of steps that nobody would count."""
+    problems = []
+    for name in settings.max_steps:
+        if name not in settings.names:
+            why = f"no such method is compared; compared are {', '.join(settings.names)}"
+        elif built_in_methods()[_built_in(name, settings)].get("network") not in PEERS:
+            why = f"of {' and '.join(PEERS)} alone; others have epochs, train.num_train_epochs"
+        else:
+            continue
+        problems.append(f"compare.max_steps.{name}: {why}")
+    return problems
+
+
+def lacks_packages(name: str, settings: CompareSettings) -> str:
+    """Say which packages a method needs that are not installed, and how they are got; empty where all are."""
+    needed = built_in_methods()[_built_in(name, settings)].get("needs", ())
+    missing = [package.replace("_", "-") for package in needed if find_spec(package) is None]
+    return f'needs {", ".join(missing)}: pip install "lingraft[peers]"' if missing else ""
+
+
 def _values(name: str, recipe: Recipe, settings: CompareSettings) -> dict[str, Any]:
     """Return a method's recipe as plain data: the recipe, the built-in method, the variant's preset, its own keys."""
     own = dict(settings.variants.get(name, {}))
@@ -169,6 +199,8 @@ def make_method(name: str, recipe: Recipe, settings: CompareSettings) -> Method:
         options = {"by": settings.prototype, "neighbours": settings.neighbours}
         by = "nearest class centre" if settings.prototype == "centroid" else f"{settings.neighbours} nearest neighbours"
         about = f"{by} of frozen states"
+    if name in settings.max_steps:
+        options["max_steps"] = settings.max_steps[name]
     return Method(
         name=name,
         about=_about(name, built_in, about, _keys(own)),

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..backbones.loading import describe_checkpoint
 from ..core.errors import CheckpointError, ConfigError, RunError
 from ..recipe.comparison import METHODS, OURS, CompareSettings
 from ..recipe.settings import Recipe
 from ..runs.checks import resolve_cut
 from ..tasks.material import Materials
-from .methods import lacks_pairs, list_methods, make_method
+from .methods import lacks_packages, lacks_pairs, list_methods, make_method
 
 
 def settle_methods(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
     """Leave out of all methods those that are impossible; whoever names some gets these, or an error.
 
     Args:
-        recipe: The recipe; a method that it varies or tunes is one that it names.
+        recipe: The recipe; a method that it varies, tunes or bounds is one that it names.
 
     Returns:
         The recipe with the methods to compare, and for each that is left out why.
+
+    Raises:
+        ConfigError: A named one needs a package that is not installed.
     """
     settings = recipe.compare or CompareSettings()
     if settings.methods != list(METHODS):
+        _refuse_missing_packages(settings.names, settings)
         return recipe, {}
-    named = {OURS, *settings.variants, *settings.learning_rates}
+    named = {OURS, *settings.variants, *settings.learning_rates, *settings.max_steps}
+    _refuse_missing_packages([name for name in settings.names if name in named], settings)
     layers = _layers(recipe)
     reasons = {name: _why_impossible(name, recipe, settings, layers) for name in METHODS if name not in named}
     left_out = {name: reason for name, reason in reasons.items() if reason}
     rest = settings.model_copy(update={"methods": [name for name in METHODS if name not in left_out]})
     return recipe.model_copy(update={"compare": rest}), left_out
+
+
+def _refuse_missing_packages(names: Sequence[str], settings: CompareSettings) -> None:
+    """Refuse methods that cannot be run in this environment.
+
+    Raises:
+        ConfigError: There are some; with what to install.
+    """
+    lacks = {name: lacks_packages(name, settings) for name in names}
+    if problems := [f"compare, {name}: {lack}, or leave the method out" for name, lack in lacks.items() if lack]:
+        raise ConfigError(problems)
 
 
 def check_comparison(recipe: Recipe, materials: Materials | None) -> dict[str, str]:
@@ -76,6 +94,8 @@ def _why_impossible(name: str, recipe: Recipe, settings: CompareSettings, layers
     """Return why a recipe cannot be run by a method; empty where it can, as far as is known before anything is read."""
     if lacks_pairs(name, recipe, settings):
         return "needs parallel text and an alignment loss"
+    if lack := lacks_packages(name, settings):
+        return lack
     try:
         method = make_method(name, recipe, settings)
         if layers is not None:

@@ -7,11 +7,10 @@ standard output: ``share`` of a trial that is done, ``error``, ``impossible``.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -21,46 +20,33 @@ from typing import Any, TextIO
 import torch
 
 from ..backbones import loading
-from ..backbones.encoding import Encoded
 from ..core.errors import LingraftError, RunError
-from ..core.examples import GOLD, Example
-from ..core.files import read_lines, read_object, write_json, write_lines
-from ..core.memory import forget_peak, peak_bytes
+from ..core.files import read_object, write_json
+from ..core.memory import forget_peak
 from ..core.progress import Advance, Reporter
-from ..core.records import Prediction, Trial
+from ..core.records import Trial
 from ..core.signals import ending_in_order
 from ..core.version import source_revision
 from ..model.heads import build_head
-from ..model.prediction import predictions_of
-from ..model.standardiser import Standardiser
 from ..recipe.parsing import parse_recipe
 from ..recipe.settings import Recipe
-from ..results.method_schemas import MEMORY, TRIAL
-from ..results.schemas import EPOCH, FORMAT
+from ..results.method_schemas import TRIAL
 from ..runs.folder import open_run_folder, trials_of
 from ..runs.identity import note_identity, refuse_changed, trial_identities
 from ..runs.preparation import prepare
 from ..runs.summary import prove_frozen
-from ..tasks import Task
-from ..tasks.material import Draw
-from ..tasks.scores import score_by_language
-from ..training.evaluation import prediction_rows
-from ..training.finished import drop_state, is_finished, note_finished
+from ..tasks.material import Materials
+from ..training.finished import drop_state, is_finished
 from ..training.frozen_head import HEAD_FACTOR, Before
-from ..training.head_fits import logistic_head
-from ..training.pools import Context, TrialPools, learning_pools
-from ..training.provenance import write_scores
-from ..training.source_change import write_development
+from ..training.pools import Context, TrialPools
 from ..training.trial import NetworkFactory, run_trial
 from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
-from .baselines.prototype import prototype_logits
+from .facts import method_facts, note_memory
 from .methods import Method, list_methods
+from .peers import ImpossibleError, leave_to_library, refuse_impossible, run_peer, without_precision
 from .possible import refuse_untested
-
-
-class ImpossibleError(LingraftError):
-    """A method that is nothing for this kind of task."""
+from .untrained import run_untrained
 
 
 def main(asked: TextIO = sys.stdin) -> None:
@@ -89,12 +75,12 @@ def run_method(method: Method, whole: Recipe, *, tested: bool = True) -> None:
         whole: The recipe of the comparison.
         tested: Whether trials are scored on the test sets, and not on the source language's development set alone.
     """
-    context, card, _ = prepare(with_shared_lexicon(method, whole), Relay("encoding"), tested=tested)
-    task = context.materials.task
+    context, card, _ = prepare(
+        with_shared_lexicon(method, whole), Relay("encoding"), tested=tested, encoded=not method.is_peer
+    )
     if tested:
         refuse_untested(context.materials)
-    if method.network == "prototype" and not task.kind.class_logits:
-        raise ImpossibleError(f"prototypes score classes, which the outputs of {task.kind.name} are not")
+    refuse_kind(method, context.materials)
     if method.network in PEFT:
         context = context.from_ids()
     tuning_epochs = whole.compare.tuning_epochs if whole.compare else 1
@@ -109,6 +95,9 @@ def run_method(method: Method, whole: Recipe, *, tested: bool = True) -> None:
     with open_run_folder(recipe.output_dir, recipe) as folder:
         trials = trials_of(recipe)
         identities = trial_identities(trials, recipe, context.materials, context.backbone)
+        if method.is_peer:
+            identities = {trial: without_precision(identity) for trial, identity in identities.items()}
+            leave_to_library(context)
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
         for trial in trials:
@@ -117,14 +106,35 @@ def run_method(method: Method, whole: Recipe, *, tested: bool = True) -> None:
             else:
                 note_identity(folder, trial, identities[trial])
                 forget_peak()
-                if method.trained or not task.kind.class_logits:
-                    run_trial(trial, folder, context, Relay(trial.name), _network_factory(method))
-                else:
-                    run_untrained(trial, folder, context, method)
-                _note_memory(folder / "memory.json")
+                _run(trial, folder, context, method, Relay(trial.name))
+                note_memory(folder / "memory.json")
             tell(trial=trial.name, share=1.0)
-        prove_frozen(context.backbone)
-        write_json(folder / "method.json", _facts(method, folder, context, rate, tried, tuning_epochs))
+        if not method.is_peer:
+            prove_frozen(context.backbone)
+        write_json(folder / "method.json", method_facts(method, folder, context, tried, rate, tuning_epochs))
+
+
+def refuse_kind(method: Method, materials: Materials) -> None:
+    """Refuse a method that is nothing for a kind of task.
+
+    Raises:
+        ImpossibleError: It is.
+    """
+    kind = materials.task.kind
+    if method.network == "prototype" and not kind.class_logits:
+        raise ImpossibleError(f"prototypes score classes, which the outputs of {kind.name} are not")
+    if method.is_peer:
+        refuse_impossible(method, materials)
+
+
+def _run(trial: Trial, folder: Path, context: Context, method: Method, reporter: Reporter) -> None:
+    """Train or fit, predict and score one trial of whichever method it is."""
+    if method.is_peer:
+        run_peer(trial, folder, context, method, reporter)
+    elif method.trained or not context.materials.task.kind.class_logits:
+        run_trial(trial, folder, context, reporter, _network_factory(method))
+    else:
+        run_untrained(trial, folder, context, method)
 
 
 def with_shared_lexicon(method: Method, whole: Recipe) -> Recipe:
@@ -160,7 +170,7 @@ def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[
                 name = f"rate {rate:g}"
                 try:
                     blind_context = replace(context, recipe=recipe, materials=blind)
-                    run_trial(trial, folder, blind_context, Relay(name), _network_factory(method))
+                    _run(trial, folder, blind_context, method, Relay(name))
                 except RunError as error:
                     write_json(result, {"name": trial.name, "dev_score": None, "error": str(error)})
                 tell(trial=name, share=1.0)
@@ -211,142 +221,6 @@ def _peft(method: Method, context: Context, pools: TrialPools, head: Before | No
     network = peft_network(method.network, method.options, encoder, stack, new)
     forget_peak()  # the encoder was in memory twice for a moment
     return network
-
-
-# ---- Methods without training ----------------------------------------------------------------------
-
-
-def run_untrained(trial: Trial, folder: Path, context: Context, method: Method) -> None:
-    """Fit the frozen head or prototypes, predict, and score; files as after a training.
-
-    Args:
-        trial: Shots, draw and seed.
-        folder: Of the method.
-        context: What all trials share.
-        method: ``frozen-head`` or ``prototype``.
-    """
-    materials, task, scores, started = context.materials, context.materials.task, [], time.monotonic()
-    answer, trained = _fit_untrained(trial, context, method)
-    seconds = time.monotonic() - started
-
-    def predict(encoded: Encoded, examples: Sequence[Example]) -> list[Prediction]:
-        logits = answer(encoded.pooled([example.id for example in examples]))
-        return predictions_of(list(logits), examples, encoded, task)
-
-    for language in task.languages:
-        examples = materials.test[language]
-        if not examples:
-            continue
-        predicted = predict(context.pools[language, "test"], examples)
-        write_lines(
-            folder / "predictions" / trial.name / f"{language}.jsonl", prediction_rows(examples, predicted, {}, task)
-        )
-        where: dict[str, Any] = {"method": method.name, "language": language, "trial": trial, "run": folder.name}
-        scores += score_by_language(examples, [prediction.value for prediction in predicted], task, **where)
-    place = folder / "trials" / trial.name
-    write_scores(place, scores, context)
-    answers = [one.value for one in predict(context.pools[task.source_language, "dev"], materials.dev)]
-    write_development(place, materials.dev, answers, next(iter(task.kind.metrics.values())))
-    note_finished(folder, trial, {"name": trial.name, "seconds": seconds, "trained": trained})
-
-
-def _fit_untrained(
-    trial: Trial, context: Context, method: Method
-) -> tuple[Callable[[torch.Tensor], torch.Tensor], int]:
-    """Return what makes logits ``[N, C]`` of pooled frozen states ``[N, H]``, and how many parameters it has."""
-    source, targets = learning_pools(_draw(context, trial), context)
-    standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
-    if method.network == "frozen-head":
-        head = logistic_head(source, targets, standardiser, context, context.recipe.train.shot_weight)
-        return head.logits, head.weight.numel() + head.bias.numel()
-    learnt = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
-    labelled = torch.cat([pool.encoded.pooled(list(known)) for pool, known in learnt])
-    classes = torch.tensor([int(str(target)) for _, known in learnt for target in known.values()])
-    of_classes = {"classes": len(context.materials.task.labels), "centre": standardiser.mean, **method.options}
-    return lambda pooled: prototype_logits(labelled, classes, pooled, **of_classes), 0
-
-
-# ---- What a method leaves --------------------------------------------------------------------------
-
-
-def _facts(
-    method: Method,
-    folder: Path,
-    context: Context,
-    rate: float | None,
-    tried: dict[float, float | None],
-    tuning_epochs: int,
-) -> dict[str, Any]:
-    """Return the content of ``method.json``."""
-    names = [trial.name for trial in trials_of(context.recipe)]
-    done = {name: read_object(folder / "trials" / name / "trial.json", TRIAL) for name in names}
-    return {
-        "format": FORMAT,
-        "name": method.name,
-        "about": _about(method, context.materials.task),
-        "trials": names,
-        "chosen": method.chosen(tuning_epochs),
-        "trainable_parameters": max(facts["trained"] for facts in done.values()),
-        "seconds": {name: facts["seconds"] for name, facts in done.items()},
-        "peak_bytes": read_object(folder / "memory.json", MEMORY).get("peak_bytes"),
-        "learning_rate": {
-            "setting": method.rate if method.trained else None,
-            "value": rate if rate is not None else _setting(context.recipe, method),
-            "tried": {f"{value:g}": accuracy for value, accuracy in tried.items()},
-        },
-        "steps": {name: _steps(folder / "trials" / name / "training.jsonl") for name in names},
-        "labels": {trial.name: _labels_digest(_draw(context, trial)) for trial in trials_of(context.recipe)},
-        "pairs": {trial.name: _pairs_digest(_draw(context, trial)) for trial in trials_of(context.recipe)},
-    }
-
-
-def _about(method: Method, task: Task) -> str:
-    """Return what the method is; a head that reads tokens or alternatives is no logistic regression."""
-    if method.network != "frozen-head" or task.kind.class_logits:
-        return method.about
-    return "a linear head on frozen states, trained by gradient as long as the others"
-
-
-def _steps(path: Path) -> int:
-    """Count the steps of the optimiser in a training; 0 where there was none."""
-    return max((int(row["step"]) for row in read_lines(path, EPOCH)), default=0) if path.exists() else 0
-
-
-def _setting(recipe: Recipe, method: Method) -> float | None:
-    return getattr(recipe.train, method.rate.partition(".")[2]) if method.trained else None
-
-
-def _draw(context: Context, trial: Trial) -> Draw:
-    return next(draw for draw in context.materials.draws if (draw.k, draw.draw) == (trial.k, trial.draw))
-
-
-def _labels_digest(draw: Draw) -> str:
-    """Digest what a draw has labels of, and the labels: the same for all methods, or they are not comparable."""
-
-    def known(examples: Sequence[Example]) -> list[tuple[object, ...]]:
-        return [(e.id, *e.texts, e.gold) for e in examples]
-
-    return _digest([known(draw.labelled), {code: known(shots) for code, shots in sorted(draw.shots.items())}])
-
-
-def _pairs_digest(draw: Draw) -> str:
-    """Digest the translations that a draw offers, as texts; copies that were made of them are a method's own."""
-    return _digest(
-        {
-            code: [(e.id, e.text_a, e.text_b) for pair in pairs if pair[1].origin == GOLD for e in pair]
-            for code, pairs in sorted(draw.pairs.items())
-        }
-    )
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def _note_memory(path: Path) -> None:
-    before, now = read_object(path, MEMORY).get("peak_bytes") or 0, peak_bytes()
-    if now is not None:
-        write_json(path, {"peak_bytes": max(before, now)})
 
 
 # ---- Telling the parent ----------------------------------------------------------------------------

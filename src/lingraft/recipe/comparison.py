@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..core.amounts import Rate, Rounds
+from ..core.amounts import Rate, Rounds, Steps
 from ..core.errors import ConfigError
 
 METHODS = (
@@ -22,6 +22,8 @@ METHODS = (
     "top-k",
     "full-sequential",
     "full-joint",
+    "hf-trainer",
+    "setfit",
     "lora+alignment",
     "full+alignment",
     "paper",
@@ -55,6 +57,10 @@ class CompareSettings(BaseModel):
     development set is used; the target is not looked at."""
     tuning_epochs: Rounds = 4
     """Epochs for which each learning rate is tried."""
+    max_steps: dict[str, Steps] = {}
+    """By method, `setfit`, `hf-trainer` or a variant of one: steps of the optimiser at most; by default 500 for
+    `setfit`, which would take thousands to see each pair of labelled texts, and as many for `hf-trainer` as its epochs
+    have."""
     prototype: Literal["centroid", "knn"] = "centroid"
     """What `prototype` compares a text with: the centres of the classes, or its nearest labelled texts."""
     neighbours: Rounds = 5

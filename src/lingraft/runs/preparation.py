@@ -35,13 +35,16 @@ Loaded = Callable[[], tuple[Backbone, torch.device]]
 """Gives the frozen model, and the device where it is."""
 
 
-def prepare(recipe: Recipe, reporter: Reporter, *, tested: bool = True) -> tuple[Context, dict[str, Any], float]:
+def prepare(
+    recipe: Recipe, reporter: Reporter, *, tested: bool = True, encoded: bool = True
+) -> tuple[Context, dict[str, Any], float]:
     """Prepare all that the trials of a recipe share: data, backbone, frozen states.
 
     Args:
         recipe: The recipe.
         reporter: What reports how it goes.
         tested: Whether there are test sets; without them they are not even encoded.
+        encoded: Whether frozen states are needed; without them there are no pools.
 
     Returns:
         The stage's result, the content of ``data.json``, and the seconds that encoding took.
@@ -56,13 +59,15 @@ def prepare(recipe: Recipe, reporter: Reporter, *, tested: bool = True) -> tuple
     cut = resolve_cut(recipe, backbone.stack.num_layers)
     refuse_other_start(recipe, materials.task, cut)
     features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
+    card = data_card(materials, features, backbone, recipe)
+    if not encoded:
+        return Context(recipe, materials, backbone, cut, {}, device), card, 0.0
     with suppress(CheckpointError):  # a folder that parts begin with may be gone since, and what was saved has them
         counted = Workload(recipe, materials, features, empty_stack(recipe.backbone.checkpoint), cut)
         refuse_too_large(counted.needs, device)
     started = reporter.clock()
     pools = encode_all(features, backbone, recipe, cut, device, reporter)
     encoding = reporter.clock() - started
-    card = data_card(materials, features, backbone, recipe)
     return Context(recipe, materials, backbone, cut, pools, device), card, encoding
 
 

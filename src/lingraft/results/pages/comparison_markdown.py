@@ -74,7 +74,7 @@ def page_text(comparison: Comparison, *, command: str | None = None) -> str:
     lines += [
         f"{capital(metric_name(metrics_of(comparison.about['data'])[0]))} on the test sets after "
         f"{plural(comparison.about['epochs'], 'epoch')} for every method that is trained. "
-        f"{_epoch(comparison)} *Steps* says how many. Brackets: "
+        f"{_epoch(comparison)}{_of_libraries(comparison)} *Steps* says how many. Brackets: "
         f"95 % bootstrap interval over test {_words(comparison).example}s, which are drawn once for all languages, "
         "draws and seeds where the test sets share them. "
         f"*Difference* is paired, method minus `{comparison.reference}`; *p* is two-sided, "
@@ -117,6 +117,14 @@ def _epoch(comparison: Comparison) -> str:
         "An epoch is over the pairs (over the labelled examples where there are more of these, or no pairs): methods "
         "with pairs repeat the labelled source examples to fill it, so they take more steps."
     )
+
+
+def _of_libraries(comparison: Comparison) -> str:
+    """Say which methods have other epochs, namely those of the libraries that they are run by."""
+    options = {method["name"]: method.get("chosen", {}).get("options", {}) for method in comparison.methods}
+    if not (names := [f"`{name}`" for name, found in options.items() if "max_steps" in found]):
+        return ""
+    return f" {listed(names)} {'have' if len(names) > 1 else 'has'} epochs and batches as their own library does."
 
 
 def _has_pairs(comparison: Comparison) -> bool:
