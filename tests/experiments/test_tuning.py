@@ -4,11 +4,14 @@ import json
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Event, Thread
+from time import sleep
 from types import SimpleNamespace
 from unittest.mock import ANY
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from invented import SOURCE, TARGET, world_recipe, write_world
@@ -182,10 +185,34 @@ def test_a_search_that_was_stopped_goes_on(world, tiny_checkpoint, tmp_path):
     assert read_tuning(tmp_path / "stopped").best == replace(read_tuning(whole).best, seconds=ANY)
 
 
+def test_a_killed_search_that_left_a_process_at_work_is_waited_for(world, tiny_checkpoint, tmp_path):
+    """Two processes in one folder would make a failure of a trial that is none."""
+    recipe, starts = recipe_of(world, tiny_checkpoint, tmp_path, "tune.trials=2"), Invented(stop="trial-001")
+    with pytest.raises(KeyboardInterrupt):
+        tune(recipe, quiet=True, start=starts)
+    lock = FileLock(tmp_path / "trial-001" / ".lock")
+    held = Event()
+
+    def work_on():
+        with lock:
+            held.set()
+            sleep(0.5)
+            starts.names.append("the other process ends")
+
+    (tmp_path / "trial-001").mkdir()
+    beside = Thread(target=work_on)
+    beside.start()
+    held.wait()
+    found = read_tuning(tune(recipe, quiet=True, start=starts))
+    beside.join()
+    assert starts.names == ["trial-000", "trial-001", "the other process ends", "trial-001"]
+    assert {one.error for one in found.tried} == {None}
+
+
 @pytest.mark.parametrize(
     ("right", "said"),
     [
-        (lambda rate: 50 if rate == 1e-2 else 40, "None of the 2 other combinations is above the recipe's own"),
+        (lambda rate: 50 if rate == 1e-2 else 40, "No other of the 3 combinations is above the recipe's own settings"),
         (
             lambda rate: 40 if rate == 1e-2 else 41,
             "The interval does not exclude zero: the tuned settings are not clea",

@@ -20,7 +20,7 @@ def tune(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = Fals
     settings = read_recipe(recipe, overrides or [])
     from ..experiments.tuning import TUNED, describe_search
     from ..experiments.tuning import tune as tune_recipe
-    from ..results.pages.tuning_markdown import findings, headings, rows
+    from ..results.pages.tuning_markdown import describe_values, findings, headings, rows
     from ..results.tuning import PAGE, read_tuning
 
     with problems_in(name_of(recipe)):
@@ -31,9 +31,12 @@ def tune(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = Fals
         folder = tune_recipe(settings, quiet=quiet, command=command)
     found = read_tuning(folder)
     names, every = headings(found), list(rows(found))
-    columns = [Column(name, {"p": 2, "time": 3}.get(name, 0), "right" if i else "left") for i, name in enumerate(names)]
+    columns = [Column(name, 1, "right") for name in names]
+    columns[:3] = [Column(names[0], 0, "left"), Column(names[1]), Column(names[2])]
+    columns[3], columns[-1] = Column("p", 2), Column("time", 3)
     own = [row for row, one in zip(every, found.tried, strict=True) if one.own and row not in every[:MOST_ROWS]]
     print_table("", columns, [*every[:MOST_ROWS], *own])
+    console.print(f"best: {describe_values(found.best.values)}", markup=False, highlight=False)
     for line in findings(found):
         console.print(line, markup=False, highlight=False)
     console.print(f"all trials: {folder / PAGE}; to run: lingraft run {folder / TUNED}")

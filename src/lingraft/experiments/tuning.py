@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigError, RunError
-from ..core.files import announce, read_object, write_json, write_text
+from ..core.files import announce, locked, read_object, write_json, write_text
 from ..core.progress import Advance, Reporter, roughly
 from ..core.version import __version__, source_revision
 from ..recipe.comparison import CompareSettings
@@ -26,7 +26,7 @@ from ..results.pages.tuning_markdown import describe_values, tuning_page
 from ..results.schemas import DATA, FORMAT
 from ..results.tuning import FACTS, PAGE, read_tuning
 from ..results.wording import plural
-from ..runs.folder import open_run_folder, trials_of
+from ..runs.folder import LOCK, open_run_folder, trials_of
 from ..training.finished import read_facts
 from .cost import estimates
 from .methods import Method, make_method
@@ -218,6 +218,9 @@ def _try(
     except ConfigError as wrong:
         return None, "; ".join(wrong.problems)
     folder = method.recipe.output_dir
+    if folder.exists():
+        with locked(folder / LOCK):  # a search that was killed may have left its process at work
+            pass
     announce("create", folder)  # a worker would make a folder that is gone again
     error = work(method, whole, reporter, advance, _SHARE, encode_only=False, start=start, place=place, tested=False)
     if error is not None:

@@ -67,7 +67,7 @@ def _choice(found: Tuned) -> str:
         return f"The best of {len(scored)} reaches {_score(best)} {where}; the recipe's own settings failed."
     if best.own:
         return (
-            f"None of the {len(scored) - 1} other combinations is above the recipe's own settings, which reach "
+            f"No other of the {len(scored)} combinations is above the recipe's own settings, which reach "
             f"{_score(own)} {where}: keep them."
         )
     said = f"The best of {len(scored)} reaches {_score(best)} {where}, the recipe's own settings {_score(own)}"
