@@ -4,6 +4,7 @@ import pytest
 
 from lingraft.experiments.methods import list_methods
 from lingraft.experiments.shot_curve import with_shots
+from lingraft.experiments.source_candidates import gather_candidates
 from lingraft.experiments.stability import crossed
 from lingraft.recipe.parsing import read_recipe
 from lingraft.runs.checks import resolve_cut
@@ -58,3 +59,15 @@ def test_a_curve_has_three_draws_of_what_is_cheap():
     trials = {method.name: len(trials_of(method.recipe)) for method in methods}
     assert (trials["lingraft"], trials["lingraft-50-pairs"], trials["lingraft-0-pairs"]) == (18, 18, 18)
     assert (trials["peft-lora"], trials["full-joint"]) == (6, 6)
+
+
+@pytest.mark.shared
+def test_every_candidate_of_a_choice_has_as_many_labels_and_pairs(shared_data):
+    """Half of the sentences each, the same ones in all languages."""
+    path = FOLDER / "sources" / "sib200.yaml"
+    gathered, left_out = gather_candidates(read_recipe(path, [f"task.data_dir={shared_data / 'sib200'}"]))
+    assert len(gathered) == 8 and not left_out
+    for materials in gathered.values():
+        (draw,) = materials.draws
+        assert (len(draw.labelled), len(materials.dev)) == (350, 99)
+        assert {code: len(pairs) for code, pairs in draw.pairs.items()} == {"hau-Latn": 351, "ban-Latn": 351}

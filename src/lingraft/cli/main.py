@@ -17,7 +17,7 @@ import typer
 from ..core.errors import LingraftError
 from ..core.signals import EXIT_CODES, ending_in_order
 from ..core.terminal_text import Terminal, as_text, naming_output
-from . import augment, compare, evaluate, info, predict, report, run, shots, stability, tune
+from . import augment, compare, evaluate, info, predict, report, run, shots, sources, stability, tune
 from .terminal import LogOnTerminal
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ for command in (
     stability.stability,
     shots.shots,
     tune.tune,
+    sources.sources,
     run.demo,
     evaluate.evaluate,
     evaluate.score,

@@ -63,12 +63,8 @@ def estimates(methods: Sequence[Method], recipe: Recipe, *, tested: bool = True)
     else:
         materials = materials.without_tests()
     tokenised = tokenise(materials, load_tokenizer(recipe.backbone.checkpoint), prefix, recipe)
-    device, rates = find_device(recipe.device), remembered_rates(stack.width)
-    choice = choose_precision(
-        recipe.backbone.precision, device, stack.width, lambda width: rates, precision_of(recipe.output_dir)
-    )
-    precisions: dict[bool, Precision] = {method.is_peer: choice.precision for method in methods} | {True: "float32"}
-    speed = {peer: EFFICIENCY * rate_on(device, stack.width, name, rates) for peer, name in precisions.items()}
+    peers = {method.is_peer for method in methods}
+    speed = {peer: rate_of(recipe, stack, "float32" if peer else None) for peer in peers}
     tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
 
     def estimate(method: Method) -> Estimate:
@@ -77,6 +73,21 @@ def estimates(methods: Sequence[Method], recipe: Recipe, *, tested: bool = True)
 
     found = [estimate(method) for method in methods]
     return sorted(found, key=lambda estimate: (estimate.method.trained, estimate.seconds))
+
+
+def rate_of(recipe: Recipe, stack: LayerStack, precision: Precision | None = None) -> float:
+    """Return the floating-point operations per second of a forward pass, where a recipe computes.
+
+    Args:
+        recipe: The recipe.
+        stack: The layers of the backbone.
+        precision: Of the matrix products, where that is not the recipe's.
+    """
+    device, rates = find_device(recipe.device), remembered_rates(stack.width)
+    choice = choose_precision(
+        recipe.backbone.precision, device, stack.width, lambda width: rates, precision_of(recipe.output_dir)
+    )
+    return EFFICIENCY * rate_on(device, stack.width, precision or choice.precision, rates)
 
 
 def _with_all_trials(recipe: Recipe, methods: Sequence[Method]) -> Recipe:

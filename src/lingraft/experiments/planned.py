@@ -9,6 +9,7 @@ from ..tasks.material import Materials
 from .methods import list_methods
 from .possible import check_comparison, settle_methods
 from .shot_curve import with_shots
+from .source_candidates import list_candidates
 from .stability import crossed
 
 BLOCKS = {"stability": ("lingraft stability", crossed), "shot_curve": ("lingraft shots", with_shots)}
@@ -40,4 +41,7 @@ def check_experiments(recipe: Recipe, materials: Materials | None) -> tuple[dict
         lines.append(
             f"{block}: {counted(trials, 'trial')} of {counted(len(methods), 'method')} ({command}; how long: --dry-run)"
         )
+    if recipe.source_choice is not None:
+        candidates = counted(len(list_candidates(recipe)), "candidate")
+        lines.append(f"source_choice: {candidates} (lingraft sources; how long: --dry-run)")
     return left_out, lines

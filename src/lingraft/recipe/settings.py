@@ -35,6 +35,7 @@ from ..core.errors import shown
 from ..core.shots import Shots, order_of_shots
 from .comparison import CompareSettings
 from .shot_curve import ShotCurveSettings
+from .source_choice import SourceChoiceSettings
 from .stability import StabilitySettings
 from .tuning import TuneSettings
 
@@ -356,6 +357,8 @@ class Recipe(Settings):
     """What `lingraft stability` crosses."""
     tune: TuneSettings | None = None
     """Which settings `lingraft tune` searches, and how long."""
+    source_choice: SourceChoiceSettings | None = None
+    """What `lingraft sources` chooses from."""
     compare: CompareSettings | None = None
     """What `lingraft compare` runs on this recipe's data."""
 

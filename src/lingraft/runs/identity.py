@@ -29,7 +29,10 @@ from ..training.alignment.word_aligner import METHOD
 MEANING = 4
 """Raised whenever the same recipe on the same data would learn or score something else than before."""
 
-FREE = ("compare.", "stability.", "shot_curve.", "tune.", "device", "output_dir", "cache.max_gigabytes")
+FREE = (
+    *("compare.", "stability.", "shot_curve.", "source_choice.", "tune."),
+    *("device", "output_dir", "cache.max_gigabytes"),
+)
 """Settings that decide no number: where a run computes, what is kept, what else it is compared with."""
 
 GROWS = ("seeds", "seeds.", "orders", "orders.", "shots.k", "shots.k.", "shots.draws")
@@ -50,6 +53,7 @@ LATER = {
             "stability",
             "shot_curve",
             "tune",
+            "source_choice",
         ),
         OFF,
     ),

@@ -55,6 +55,8 @@ class Task:
     """Whether the same group is the same sentence in every split, too; line numbers of several files are not."""
     notes: Sequence[str] = ()
     """Told with the data; grows as files are read."""
+    labelled_languages: Callable[[], Sequence[str]] = tuple
+    """The languages whose training examples could be learnt from, as far as names of files and columns say so."""
 
     @property
     def labels(self) -> tuple[str, ...]:

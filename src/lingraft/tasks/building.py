@@ -34,6 +34,7 @@ def task_of(
     notes: Sequence[str] = (),
     file_of: Callable[[str, str], str] = lambda language, split: "",
     labelling: FitLabelling = as_written,
+    labelled_languages: Callable[[], Sequence[str]] = tuple,
 ) -> Task:
     """Build a :class:`Task`.
 
@@ -56,6 +57,7 @@ def task_of(
         file_of: Says where a language's split was read from, as in `` (train.swh.csv)``.
         labelling: Says, of the training examples, how labels are read; blanks and invisible characters at their
             ends are never part of them.
+        labelled_languages: Names the languages with training examples, as far as that is seen without reading them.
 
     Raises:
         DataError: Languages or labels do not fit.
@@ -103,6 +105,7 @@ def task_of(
         parallel=parallel,
         global_groups=global_groups,
         notes=told,
+        labelled_languages=labelled_languages,
     )
 
 

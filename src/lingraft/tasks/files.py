@@ -19,6 +19,7 @@ from ..core.errors import DataError
 from ..core.examples import Example
 from ..data.conll import describe_comments
 from ..data.example_tables import Wanted
+from ..data.language_files import languages_of
 from ..data.languages import canonical, display_name, related
 from ..data.table import cell_of, locate, read_table, text_of
 from ..data.table_formats import describe_delimiter
@@ -136,6 +137,18 @@ class OwnFiles:
         except DataError:
             return []  # what is wrong is told by who reads the labels
         return [] if any(example.gold is not None for example in found) else found
+
+    def labelled_languages(self) -> list[str]:
+        """Return the languages that the training files are said to be of: by their names, or by their column."""
+        known: Mapping[str, str | Mapping[str, str]] = {str(name): one for name, one in self.files.items()}
+        pattern = known["train"]
+        if not isinstance(pattern, str):
+            return sorted(map(canonical, pattern))
+        if "language" not in self.columns:
+            return languages_of(pattern, self.folder) or [self.source]
+        counts = self._count(self._file_of(pattern, self.source, "train"))
+        rows = (one for one, split in counts if not split or SPLITS[split.casefold()] == "train")
+        return sorted({code for one in rows if (code := _code(one))})
 
     def describe(self, language: str, split: str) -> str:
         """Return where a language's split is read from, in brackets; nothing where there is no such file."""

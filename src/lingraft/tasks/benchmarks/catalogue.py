@@ -26,7 +26,7 @@ from ...recipe.merging import read_packaged_yaml
 from .. import Task, tasks
 from ..building import task_of
 from .entries import Benchmark
-from .files import known_languages, read_split
+from .files import known_languages, languages_with_training, read_split
 
 HELD_OUT = 5
 """Of an evaluation set that is learned from, one group in so many is for that."""
@@ -256,6 +256,7 @@ def benchmark_task(
         allow_unseen_labels=allow_unseen_labels,
         notes=data.notes,
         file_of=lambda language, split: f" ({data.folder})",
+        labelled_languages=lambda: languages_with_training(entry, folder),
     )
 
 

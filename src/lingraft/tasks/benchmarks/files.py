@@ -13,6 +13,7 @@ from ...core.examples import Example, PairExample, SpanExample
 from ...data.afriqa import answered_by_spans
 from ...data.conll import tagged_examples
 from ...data.example_tables import choice_examples, span_rows, tagged_rows
+from ...data.language_files import languages_of
 from ...data.languages import aliases, canonical, display_name, related
 from ...data.squad import read_squad, shared_groups, squad_examples
 from ...data.table import pair_examples
@@ -242,6 +243,18 @@ def known_languages(entry: Benchmark, languages: Sequence[str], folder: Path, no
             notes.append(f"{code} is called {others[0]} here, as in {entry.name}: the scripts overlap")
         found.append(others[0] if len(others) == 1 else code)
     return found
+
+
+def languages_with_training(entry: Benchmark, folder: Path) -> list[str]:
+    """Return the languages that a benchmark has, or may have, training examples of.
+
+    Args:
+        entry: The benchmark.
+        folder: With its files; or ``hub``, where those that it lists are meant.
+    """
+    if str(folder) == HUB or any("{language}" not in (layout.train or "") for layout in entry.layouts):
+        return sorted(map(canonical, entry.languages))
+    return sorted({code for layout in entry.layouts for code in languages_of(str(layout.train), folder)})
 
 
 def _has(entry: Benchmark, code: str, folder: Path) -> bool:

@@ -7,12 +7,12 @@ from typing import Literal
 
 from ...core.errors import DataError
 from ...core.examples import Example
-from ...data.cldr import cldr_examples
+from ...data.cldr import cldr_examples, languages
 from ...data.languages import canonical
 from .. import Task, tasks
 from ..building import task_of
 from .catalogue import benchmark
-from .files import known_languages, missing, read_split
+from .files import known_languages, languages_with_training, missing, read_split
 
 
 @tasks.register("sib200")
@@ -59,6 +59,7 @@ def sib200(
         licence=entry.licence,
         citation=entry.citation,
         notes=notes,
+        labelled_languages=lambda: languages_with_training(entry, data_dir),
     )
 
 
@@ -77,5 +78,6 @@ def cldr_names(*, source_language: str = "eng-Latn", target_languages: list[str]
         global_groups=True,
         licence="Unicode-3.0",
         citation="Unicode Consortium: Common Locale Data Repository (CLDR), through Babel.",
+        labelled_languages=lambda: ["eng-Latn", *languages()],
         notes=("Names that equal the English one are left out; keys are split the same way in all languages.",),
     )
