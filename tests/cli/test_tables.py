@@ -36,6 +36,9 @@ def test_what_matters_least_is_left_out_first(width, told):
     table = lines[: lines.index(note)]
     assert max(map(len, table)) <= width
     assert any("Nigerian Fulfulde" in line and "0.612" in line for line in table)
+    enough = int(note.partition("COLUMNS=")[2].split()[0])
+    assert not any("want of room" in line for line in printed(enough))
+    assert any("want of room" in line for line in printed(enough - 1))
 
 
 def test_what_is_left_out_is_named_with_what_it_belongs_to():

@@ -52,6 +52,16 @@ def test_pairs_that_are_all_used_are_counted_once(tmp_path):
     assert one[0] == "swh-Latn: 1 pair from swh.tsv (tsv)"
 
 
+def test_messages_of_a_catalogue_that_are_no_pairs_are_not_said_to_be_empty(tmp_path):
+    """An obsolete one has both sides."""
+    head = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n\n'
+    content = head + 'msgid "The birds sing"\nmsgstr "Ndege huimba"\n\n#~ msgid "Shut it"\n#~ msgstr "Funga"\n'
+    (tmp_path / "swh.po").write_text(content, encoding="utf-8")
+    settings = ParallelSettings(files=str(tmp_path / "{language}.po"))
+    notes = read_given(settings, "eng-Latn", ["swh-Latn"], SCORED).notes
+    assert notes[0] == "swh-Latn: 1 pair from swh.po (gettext; 2 read, 1 without a side, unfinished or obsolete)"
+
+
 def test_what_becomes_of_pairs_that_are_not_used_is_said_in_one_place(tmp_path):
     """How many were read, and why others went: repeats, empty sides, evaluation texts of either language, a draw."""
     content = PAIRS + "Hello to all of you\t\n" + PAIRS + "How are you this morning?\tHabari za leo asubuhi?\n"

@@ -14,7 +14,9 @@ from lingraft.core.files import read_lines, read_object
 from lingraft.experiments.methods import list_methods
 from lingraft.experiments.shot_curve import PAGE, draw_shot_curve, with_shots
 from lingraft.results.comparison import read_comparison
-from lingraft.results.shot_curve import labels_for, read_shot_curve
+from lingraft.results.pages.shot_curve_markdown import findings
+from lingraft.results.shot_curve import Curve, ShotCurve, labels_for, read_shot_curve
+from lingraft.results.statistics import Difference
 from quick_run import start_here
 
 SMALL = [
@@ -167,3 +169,20 @@ def test_the_command_shows_the_table(drawn, world, tiny_checkpoint, tmp_path):
     assert "lingraft-6-pairs: 6 trials, about" in dry.output
     plain = CliRunner().invoke(app, ["compare", str(path), "--dry-run"])
     assert "lingraft: 1 trial, about" in plain.output
+
+
+def test_curves_that_cross_at_a_tie_are_said_to_cross(drawn):
+    """Above with no label, level with one, below with two: between none and two."""
+    ahead = {k: Difference(mean, mean - 1, mean + 1, 1.0, 0.001) for k, mean in ((0, 0.1), (1, 0.0), (2, -0.1))}
+    curve = ShotCurve((0, 1, 2), (Curve("other", {}, ahead),), ())
+    assert list(findings(curve, read_comparison(drawn))) == ["`lingraft` beside `other`: they cross between 0 and 2."]
+
+
+def test_more_translations_than_there_are_are_refused(world, tiny_checkpoint, tmp_path):
+    """A variant of that name would be the method itself; of the usual numbers such are left out."""
+    recipe = recipe_of(world, tiny_checkpoint, tmp_path, shot_curve={"k": [0, 1], "pairs": [10_000]})
+    with pytest.raises(ConfigError, match=r"shot_curve\.pairs: 10,000 is not fewer than all \d+ translations"):
+        with_shots(recipe)
+    usual = with_shots(recipe_of(world, tiny_checkpoint, tmp_path, shot_curve={"k": [0, 1]}))
+    fewer = [name for name in usual.compare.variants if name not in COMPARED["variants"]]
+    assert fewer == ["instant-0-pairs", "lingraft-0-pairs"]

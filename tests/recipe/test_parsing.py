@@ -474,6 +474,10 @@ RENAMES = [
     ("refit_strength", "last_layer_strength", None),
     ("lexical_strength", "ngram_classifier", True),
     ("ngram_classifier_strength", "ngram_classifier", True),
+    ("epochs", "num_train_epochs", 3),
+    ("num_epochs", "num_train_epochs", 3),
+    ("lr", "learning_rate", 0.001),
+    ("per_device_train_batch_size", "batch_size", 16),
 ]
 
 
@@ -481,7 +485,7 @@ RENAMES = [
 def test_the_old_name_of_a_setting_is_answered_with_the_new_one(old, new, value):
     """Wherever it stands: in the recipe, on the command line, in a fragment of a comparison; once each."""
     variants = {"mine": {"train": {old: value}}}
-    sentence = f"is called {new} now; rename it"
+    sentence = f"is called {new} here; rename it"
     assert problems(train={old: value}) == [f"train.{old}: {sentence}"]
     assert problems([f"train.{old}=1"]) == [f"train.{old}: {sentence}"]
     assert problems(compare={"variants": variants}) == [f"compare.variants.mine.train.{old}: {sentence}"]
@@ -492,9 +496,9 @@ def test_the_old_name_of_an_option_is_answered_with_the_new_one():
     """Options of a block in a list are found as well; the same word elsewhere is not a renamed option."""
     losses = [{"name": "mse"}, {"name": "transport", "special": 2}]
     asked = {"parallel": {"from": "task"}, "alignment": losses}
-    assert problems(**asked) == ["alignment.1.special: is called prefix_tokens now; rename it"]
+    assert problems(**asked) == ["alignment.1.special: is called prefix_tokens here; rename it"]
     found = problems(compare={"variants": {"mine": {"alignment": losses}}})
-    assert found == ["compare.variants.mine.alignment.1.special: is called prefix_tokens now; rename it"]
+    assert found == ["compare.variants.mine.alignment.1.special: is called prefix_tokens here; rename it"]
     assert "prefix_tokens" not in problems(prompt={"name": "deep", "special": 2})[0]
 
 

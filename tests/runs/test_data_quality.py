@@ -92,6 +92,13 @@ def test_near_duplicates_between_training_and_test_are_warned_of(tmp_path):
     assert f"“{short(train[3]['text'])}”" in warning
 
 
+def test_near_duplicates_of_texts_that_are_not_scored_are_nobody_s_business(tmp_path):
+    """Without labels there is no score that could be too good."""
+    train = rows(["market"] * 10 + ["health"] * 10)
+    test = [{"text": train[3]["text"] + " !"}, *({"text": row["text"]} for row in rows(["market"], TARGET, first=40))]
+    assert warn_of_data(gathered(tmp_path, train, test)) == []
+
+
 def test_a_test_file_that_repeats_the_training_file_is_told(tmp_path):
     """All of it leaves nothing to learn from; most of it is warned of; a class that is gone is named."""
     train = rows(["market"] * 20 + ["health"] * 20)

@@ -38,17 +38,20 @@ def print_table(
         console: Where to; its width is kept to, which is that of the terminal, or ``COLUMNS``; a file has none.
     """
     filled = [i for i in range(len(columns)) if any(row[i] for row in rows)] or list(range(len(columns)))
-    shown, unbounded = list(filled), console.options.update(max_width=UNBOUNDED)
+    shown, unbounded, needed = list(filled), console.options.update(max_width=UNBOUNDED), 0
     while True:
         table = _table(title, [columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
         last = max(shown, key=lambda i: (columns[i].dispensable, i))
-        if console.measure(table, options=unbounded).maximum <= console.width or not columns[last].dispensable:
+        width = console.measure(table, options=unbounded).maximum
+        needed = max(needed, width)
+        if width <= console.width or not columns[last].dispensable:
             break
         shown.remove(last)
     console.print(table)
     if left_out := [_name(columns, i) for i in filled if i not in shown]:
         console.print(
-            f"left out for want of room: {', '.join(left_out)}; a wider terminal, a file, or COLUMNS=120 shows more",
+            f"left out for want of room: {', '.join(left_out)}; a wider terminal, a file, or COLUMNS={needed} shows "
+            "all",
             style="dim",
         )
 

@@ -156,7 +156,10 @@ def read_unlabelled(
 
 def _describe_read(text: ParallelText, gone: Sequence[str]) -> list[str]:
     """Say how many pairs were read, where not all of them are used, and what became of the others."""
-    lost = {"repeated": text.duplicates, "with an empty side": text.empty}
+    lost = {
+        "repeated": text.duplicates,
+        "without a side, unfinished or obsolete" if text.kind == "gettext" else "with an empty side": text.empty,
+    }
     said = [*(f"{number:,} {why}" for why, number in lost.items() if number), *gone]
     return [", ".join([f"{text.read:,} read", *said])] if said else []
 

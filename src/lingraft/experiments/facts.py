@@ -52,8 +52,8 @@ def method_facts(
         "seconds": {name: facts["seconds"] for name, facts in done.items()},
         "peak_bytes": read_object(folder / "memory.json", MEMORY).get("peak_bytes"),
         "learning_rate": {
-            "setting": method.rate if method.trained else None,
-            "value": rate if rate is not None else _setting(context.recipe, method),
+            "setting": method.rate if _has_rate(context, method) else None,
+            "value": rate if rate is not None else _setting(context, method),
             "tried": {f"{value:g}": accuracy for value, accuracy in tried.items()},
         },
         "steps": {name: _steps(folder / "trials" / name / "training.jsonl") for name in names},
@@ -76,8 +76,14 @@ def _steps(path: Path) -> int:
     return max((int(row["step"]) for row in read_lines(path, EPOCH)), default=0) if path.exists() else 0
 
 
-def _setting(recipe: Recipe, method: Method) -> float | None:
-    return getattr(recipe.train, method.rate.partition(".")[2]) if method.trained else None
+def _setting(context: Context, method: Method) -> float | None:
+    return getattr(context.recipe.train, method.rate.partition(".")[2]) if _has_rate(context, method) else None
+
+
+def _has_rate(context: Context, method: Method) -> bool:
+    """Return whether anything is learnt by gradient: no epochs are no training, but of a head that cannot be fitted."""
+    closed_form = context.recipe.train.num_train_epochs == 0 and context.materials.task.kind.class_logits
+    return method.trained and not closed_form
 
 
 def _labels_digest(draw: Draw) -> str:

@@ -50,12 +50,12 @@ def with_shots(recipe: Recipe) -> Recipe:
     """Return the comparison that a curve is: all numbers of labels, and ours with fewer translations as variants.
 
     Raises:
-        ConfigError: The recipe compares a variant of the same name.
+        ConfigError: The recipe compares a variant of the same name, or names more translations than there are.
         DataError: There are no labels to draw.
     """
     asked = recipe.shot_curve or ShotCurveSettings()
     compared = recipe.compare or CompareSettings.model_validate({"methods": METHODS})
-    fewer = _with_fewer_pairs(recipe, compared, asked)
+    fewer = _with_fewer_pairs(recipe, compared, _pairs_below_all(recipe, asked))
     if own := [name for name, keys in compared.variants.items() if _sets_labels(keys)]:
         raise ConfigError(
             [f"compare.variants.{own[0]}: sets shots.k, which shot_curve.k says for all methods; leave it out"]
@@ -75,18 +75,33 @@ def _sets_labels(keys: Mapping[str, Any]) -> bool:
     return shots is not None and not (isinstance(shots, Mapping) and "k" not in shots)
 
 
-def _with_fewer_pairs(
-    recipe: Recipe, compared: CompareSettings, asked: ShotCurveSettings
-) -> dict[str, dict[str, object]]:
+def _pairs_below_all(recipe: Recipe, asked: ShotCurveSettings) -> list[int]:
+    """Return the numbers of translations that are tried besides all that there are.
+
+    Raises:
+        ConfigError: The recipe names as many as there are, or more; of the usual numbers such are left out.
+    """
+    wanted = [pairs for pairs in asked.pairs if pairs != "all"]
+    if recipe.parallel is None or not any(wanted):
+        return wanted if recipe.parallel is not None else []
+    none = recipe.shots.model_copy(update={"k": 0, "draws": 1})
+    materials = gather_checked(recipe.model_copy(update={"shots": none, "pseudo": None}))
+    there = max((len(pairs) for draw in materials.draws for pairs in draw.pairs.values()), default=0)
+    more = [pairs for pairs in wanted if pairs >= there]
+    if more and asked.pairs != ShotCurveSettings().pairs:
+        raise ConfigError(
+            [f"shot_curve.pairs: {more[0]:,} is not fewer than all {there:,} translations; leave it out, or write all"]
+        )
+    return [pairs for pairs in wanted if pairs < there]
+
+
+def _with_fewer_pairs(recipe: Recipe, compared: CompareSettings, numbers: list[int]) -> dict[str, dict[str, object]]:
     """Return variants of the compared methods that learn from translations, for each number of them."""
-    if recipe.parallel is None:
-        return {}
     methods = [name for name in WITH_PAIRS if name in compared.names and name not in compared.variants]
     return {
         name_with_pairs(name, pairs): {"method": name, "train": {"max_pairs": pairs}}
         for name in methods
-        for pairs in asked.pairs
-        if pairs != "all"
+        for pairs in numbers
     }
 
 

@@ -1,4 +1,4 @@
-"""Settings that had other names: the error for an old one names the new one."""
+"""Settings that have, or had, other names: the error for one names ours."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ RENAMED = {
     "train.lexical_strength": "train.ngram_classifier",
     "train.ngram_classifier_strength": "train.ngram_classifier",
     "alignment.special": "alignment.prefix_tokens",
+    "train.epochs": "train.num_train_epochs",
+    "train.num_epochs": "train.num_train_epochs",
+    "train.lr": "train.learning_rate",
+    "train.per_device_train_batch_size": "train.batch_size",
 }
-"""Old name -> new name, as paths into a recipe; positions in lists are left out."""
+"""An old name, or one of another library -> ours, as paths into a recipe; positions in lists are left out."""
 
 
 def take_renamed(values: Any, location: str = "", path: str = "") -> list[str]:
@@ -34,7 +38,7 @@ def take_renamed(values: Any, location: str = "", path: str = "") -> list[str]:
             old = f"{path}{key}"
             if old in RENAMED:
                 del values[key]
-                problems.append(f"{location}{key}: is called {RENAMED[old].rpartition('.')[2]} now; rename it")
+                problems.append(f"{location}{key}: is called {RENAMED[old].rpartition('.')[2]} here; rename it")
             else:  # a fragment of a comparison is a recipe again
                 problems += take_renamed(
                     values[key], f"{location}{key}.", "" if path == "compare.variants." else f"{old}."

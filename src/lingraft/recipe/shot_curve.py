@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from .stability import Levels
 
-Labels = Annotated[int, Field(ge=0, le=10**6)]
-Pairs = Annotated[int, Field(ge=0, le=10**9)]
+Labels = Annotated[int, Field(strict=True, ge=0, le=10**6)]
+Pairs = Annotated[int, Field(strict=True, ge=0, le=10**9)]
 
 SHOTS = [0, 1, 2, 4, 8, 16, 32, 64, 128]
 

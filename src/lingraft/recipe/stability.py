@@ -7,15 +7,23 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from .comparison import OURS
 
-Levels = Annotated[int, Field(ge=1, le=100)]
+Levels = Annotated[int, Field(strict=True, ge=1, le=100)]
 Whole = Annotated[int, Field(ge=-(10**9), le=10**9)]
 Number = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 Value = str | bool | Whole | Number | None
 Values = Annotated[list[Value], Field(min_length=1, max_length=20)]
+
+CROSSED = {
+    "seeds": "set stability.seeds",
+    "orders": "set stability.orders",
+    "shots.draws": "set stability.draws",
+    "shots.k": "several numbers of labels are for `lingraft shots`",
+}
+"""Settings that no variant of a study has of its own, and what to write."""
 
 
 class StabilitySettings(BaseModel):
@@ -32,6 +40,20 @@ class StabilitySettings(BaseModel):
     settings: dict[str, Values] = {}
     """Settings of the recipe, such as `train.learning_rate`, with values to try one at a time: each makes a variant of
     `lingraft` with the same trials."""
+
+    @field_validator("settings")
+    @classmethod
+    def _others(cls, settings: dict[str, list[Value]]) -> dict[str, list[Value]]:
+        for key, values in settings.items():
+            if not all(key.split(".")):
+                raise ValueError(
+                    f"{key!r} is no setting; expected keys with points between, such as train.learning_rate"
+                )
+            if key in CROSSED:
+                raise ValueError(f"{key} is what trials are made of; {CROSSED[key]}")
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key} has a value twice: {values}")
+        return settings
 
     def variants(self) -> dict[str, dict[str, Any]]:
         """Return a variant for each value of each setting, by its name."""

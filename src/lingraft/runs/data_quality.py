@@ -88,6 +88,8 @@ def _warn_of_near_duplicates(materials: Materials) -> list[str]:
     known = ["\n".join(example.identity) for example in labelled.values()]
     found = []
     for language, examples in materials.test.items():
+        if not materials.is_scored(language):
+            continue
         texts = ["\n".join(example.identity) for example in examples]
         near = near_duplicates(known, texts)
         if near:

@@ -8,7 +8,7 @@ where nobody has labelled anything. Everything is in the recipe:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -22,7 +22,7 @@ from ...data.languages import canonical
 from ...recipe.settings import Settings
 from ...tasks import Task
 from .. import Sources, Weight
-from ..template_filling import fill, fillings, pieces, slots_of
+from ..template_filling import SLOT, fill, fillings, pieces, slots_of
 from . import Generator, generators
 
 TEMPLATES = "templates"
@@ -89,6 +89,7 @@ def templates(
         if slot not in lists
     ]
     problems += [f"slot_tags: {unknown(slot, lists, what='slot')}" for slot in slot_tags or {} if slot not in lists]
+    problems += _left_over([text for template in templates for text in template.texts], lists)
     if problems:
         raise ConfigError(problems)
 
@@ -105,6 +106,17 @@ def templates(
                 yield replace(make(filling), id=place, group=group, origin=TEMPLATES, weight=weight)
 
     return Generator(generate, kinds=frozenset(OF_KINDS))
+
+
+def _left_over(texts: Sequence[str], lists: Mapping[str, Sequence[str]]) -> list[str]:
+    """Find braces that belong to no slot, and words for slots that no template has."""
+    used = set(slots_of(*texts))
+    problems = [
+        f"templates: {shown(text)} has a brace that belongs to no slot; slots are written {{thing}}"
+        for text in texts
+        if set("{}") & set(SLOT.sub("", text))
+    ]
+    return problems + [f"words.{slot}: no template has such a slot" for slot in lists if slot not in used]
 
 
 def _is_theirs(language: str | None, sources: Sources) -> bool:

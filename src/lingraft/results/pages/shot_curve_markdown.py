@@ -65,11 +65,9 @@ def _crossing(curve: Curve, reference: str) -> str:
 
 
 def _crossed(curve: Curve) -> str:
-    """Say between which numbers of labels the sign of the difference changes."""
-    points = list(curve.ahead.items())
-    changes = [
-        f"between {less} and {more}" for (less, one), (more, other) in pairwise(points) if one.mean * other.mean < 0
-    ]
+    """Say between which numbers of labels the sign of the difference changes; a tie in between has none."""
+    points = [(shots, one.mean) for shots, one in curve.ahead.items() if one.mean]
+    changes = [f"between {less} and {more}" for (less, one), (more, other) in pairwise(points) if one * other < 0]
     return listed(changes) if changes else ""
 
 
