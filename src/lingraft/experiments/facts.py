@@ -11,7 +11,6 @@ from typing import Any
 from ..core.examples import GOLD, Example
 from ..core.files import read_lines, read_object, write_json
 from ..core.memory import peak_bytes
-from ..recipe.settings import Recipe
 from ..results.method_schemas import MEMORY, TRIAL
 from ..results.schemas import EPOCH, FORMAT
 from ..runs.folder import trials_of
