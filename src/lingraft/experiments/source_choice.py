@@ -84,7 +84,8 @@ def choose_sources(recipe: Recipe, *, quiet: bool = False, command: str | None =
         backbone, device = load(recipe, reporter)
         put = partial(put_together, recipe=recipe, backbone=backbone, device=device, reporter=reporter)
         sources = put({(code,): materials for code, materials in gathered.items()})
-        found = _with_joint(_choose(recipe, sources, backbone, left_out), recipe, sources, put)
+        found = _choose(recipe, sources, backbone, left_out, reporter)
+        found = _with_joint(found, recipe, sources, put)
         write_json(folder / NUMBERS, as_plain(found))
         write_text(folder / PAGE, sources_page(found, command=command))
     return found
@@ -187,16 +188,18 @@ def _texts(read: Iterable[Tokenised]) -> dict[tuple[int, ...], Features]:
 # ---- Measures --------------------------------------------------------------------------------------
 
 
-def _choose(recipe: Recipe, sources: Sequence[Source], backbone: Backbone, left_out: Mapping[str, str]) -> SourceChoice:
+def _choose(
+    recipe: Recipe, sources: Sequence[Source], backbone: Backbone, left_out: Mapping[str, str], reporter: Reporter
+) -> SourceChoice:
     asked, task = recipe.source_choice or SourceChoiceSettings(), sources[0].materials.task
     own = canonical(str(recipe.task.options.get("source_language", "eng-Latn")))
     elsewhere = {one.language: score_elsewhere(one, sources) for one in sources}
-    rankings = [
-        rank_candidates(
-            target, display_name(target), _measure(sources, target, own, elsewhere, backbone.tokenizer), asked.rank_by
-        )
-        for target in task.target_languages
-    ]
+    rankings = list[Ranking]()
+    with reporter.task("measuring", len(task.target_languages)) as advance:
+        for target in task.target_languages:
+            candidates = _measure(sources, target, own, elsewhere, backbone.tokenizer)
+            rankings.append(rank_candidates(target, display_name(target), candidates, asked.rank_by))
+            advance(1, display_name(target))
     chosen = first_overall(rankings)
     offered = [own, *(code for code in chosen if code != own)] if is_bound(recipe) else chosen
     return SourceChoice(
@@ -208,7 +211,7 @@ def _choose(recipe: Recipe, sources: Sequence[Source], backbone: Backbone, left_
         names={code: display_name(code) for code in (own, *chosen)},
         left_out=left_out,
         notes=tuple(_notes(recipe, classified=task.kind.class_logits)),
-        revision=" ".join(filter(None, [__version__, source_revision()])),
+        revision=", revision ".join(filter(None, [__version__, source_revision()])),
     )
 
 

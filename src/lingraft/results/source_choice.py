@@ -134,8 +134,8 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> tuple[float, float | Non
     """Return Spearman's rank correlation of ``[N]`` and ``[N]`` with a 95 % interval; None where one does not vary.
 
     The interval is Bonett and Wright's (2000) on Fisher's scale, with Student's quantile for so few, and the
-    correlation held at least ``1 / N`` away from 1, where that scale has no end. It is wide: in simulations of 5 to
-    30 normal pairs it held the true value in 96.5 % or more. There is none for fewer than ``FEWEST``.
+    correlation held at least ``1 / N`` away from 1, where that scale has no end. It is wide: of 5 to 20 normal
+    pairs it holds the true value at least as often as it says. There is none for fewer than ``FEWEST``.
     """
     n, ranks = len(x), np.array([rankdata(x), rankdata(y)])
     if n < 3 or not all(ranks.std(axis=1)):
