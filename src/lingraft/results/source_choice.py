@@ -100,9 +100,7 @@ class SourceChoice:
 MEAN_RANK = "mean rank"
 
 
-def rank_candidates(
-    language: str, name: str, candidates: Sequence[Candidate], rank_by: Sequence[str], joint: Sequence[Joint] = ()
-) -> Ranking:
+def rank_candidates(language: str, name: str, candidates: Sequence[Candidate], rank_by: Sequence[str]) -> Ranking:
     """Order the candidates of a target by their mean rank.
 
     Args:
@@ -110,7 +108,6 @@ def rank_candidates(
         name: What it is called.
         candidates: In any order; equal ones stay in it.
         rank_by: Measures to rank by; see the setting of the same name.
-        joint: What several of them give together.
     """
     every = [one for one in _names(candidates) if all(one in candidate.measures for candidate in candidates)]
     used = [one for one in rank_by if one in every] or every
@@ -118,7 +115,7 @@ def rank_candidates(
     places = np.mean(ranks, axis=0) if ranks else np.zeros(len(candidates))
     placed = [replace(one, place=float(place)) for one, place in zip(candidates, places, strict=True)]
     placed.sort(key=lambda one: one.place)
-    return Ranking(language, name, tuple(placed), tuple(used), _correlations(placed, every, used), tuple(joint))
+    return Ranking(language, name, tuple(placed), tuple(used), _correlations(placed, every, used))
 
 
 def first_overall(rankings: Sequence[Ranking]) -> list[str]:
