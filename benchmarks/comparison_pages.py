@@ -112,7 +112,8 @@ def main() -> None:
         folder = finished[part]
         settings = SETTINGS.get(part, ["task.data_dir=../shared/data/sib200"])
         command = " ".join(["lingraft compare", f"examples/{name}/{part}.yaml", *settings])
-        _, _, body = page_text(read_comparison(folder), command=command).partition("\n")
+        comparison = read_comparison(folder)
+        _, _, body = page_text(blocks(comparison), comparison, command=command).partition("\n")
         body += "".join(f"{line}\n" for line in _elsewhere(folder))
         parts.append(f"# {sections[part]}\n{body.replace(chr(10) + '## ', chr(10) + '### ')}".replace("\n# ", "\n## "))
         scores += [{"comparison": part, **row} for row in read_lines(folder / "scores.jsonl")]

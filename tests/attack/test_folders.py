@@ -22,7 +22,7 @@ from invented import TARGET, world_recipe, write_world
 from lingraft.backbones.loading import load_backbone
 from lingraft.cli.run import show_results
 from lingraft.core.errors import LingraftError
-from lingraft.results.comparison import read_comparison
+from lingraft.results.comparison import blocks, read_comparison
 from lingraft.results.pages import write_page
 from lingraft.results.pages.comparison_markdown import page_text
 from lingraft.results.pages.run_markdown import write_results_page
@@ -109,7 +109,7 @@ def test_hostile_comparisons_are_reported_on_or_refused(attack):
     """The page and its tables."""
     outcome = attack(
         "compared",
-        lambda folder: page_text(read_comparison(folder)),
+        lambda folder: page_text(blocks(found := read_comparison(folder)), found),
         450,
         chosen=lambda path: path.name == "comparison.json" or "predictions" in path.parts,
     )

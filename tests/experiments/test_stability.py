@@ -16,6 +16,7 @@ from lingraft.experiments.methods import list_methods
 from lingraft.experiments.stability import PAGE, crossed, study_stability
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.comparison import read_comparison
+from lingraft.results.pages.experiment_report import files_of
 from lingraft.results.stability import read_stability
 from lingraft.runs.folder import trials_of
 from quick_run import quick_compare, start_here
@@ -218,14 +219,16 @@ def test_methods_may_have_trials_of_their_own(world, tiny_checkpoint, tmp_path):
     assert "| `lingraft` | 2 draws × 2 seeds |" in page
 
 
-def test_another_comparison_in_the_folder_takes_the_page_away(world, tiny_checkpoint, tmp_path):
-    """It would tell of trials that the table no longer has."""
+def test_another_comparison_in_the_folder_takes_the_pages_away(world, tiny_checkpoint, tmp_path):
+    """They would tell of trials that the table no longer has."""
     place, compared = tmp_path / "study", {"methods": ["frozen-head", "lingraft"]}
     recipe = recipe_of(world, tiny_checkpoint, place, stability={"draws": 1, "seeds": 2}, compare=compared)
     folder = study_stability(recipe, quiet=True, start=start_here)
-    assert (folder / PAGE).exists()
+    told = [folder / name for name in (PAGE, *files_of("stability"))]
+    assert all(path.exists() for path in told)
+    assert "standard deviation" in (folder / "report.html").read_text(encoding="utf-8")
     quick_compare(recipe_of(world, tiny_checkpoint, place, "seeds=[1]", stability=None, compare=compared))
-    assert not (folder / PAGE).exists()
+    assert not any(path.exists() for path in told)
 
 
 @pytest.mark.parametrize("key", ["output_dir", "stability", "_a"])

@@ -33,7 +33,8 @@ def compare(
     from ..experiments.compare import compare as compare_methods
     from ..experiments.dry_run import describe_costs
     from ..results.comparison import blocks, read_comparison
-    from ..results.pages.comparison_markdown import HEADINGS, finding, table_rows, write_comparison_page
+    from ..results.experiment_tables import COMPARED, comparison_table
+    from ..results.pages.comparison_markdown import finding, write_comparison_page
 
     command = shlex.join(["lingraft", "compare", str(recipe), *(overrides or [])])
     with problems_in(name_of(recipe)):
@@ -42,11 +43,12 @@ def compare(
             return
         folder = compare_methods(settings, quiet=quiet, command=command)
     found = read_comparison(folder)
-    shown = {HEADINGS.index(heading): dispensable for heading, dispensable in SHOWN.items()}
+    headings = [column.heading for column in COMPARED]
+    shown = {headings.index(heading): dispensable for heading, dispensable in SHOWN.items()}
     for block in blocks(found):
         title = f"k = {block.shots}, {len(block.trials)} trial{'s' if len(block.trials) > 1 else ''} a method"
-        columns = [Column(HEADINGS[i], dispensable, "left" if i == 0 else "right") for i, dispensable in shown.items()]
-        print_table(title, columns, [[row[i] for i in shown] for row in table_rows(block, found)])
+        columns = [Column(headings[i], dispensable, "left" if i == 0 else "right") for i, dispensable in shown.items()]
+        print_table(title, columns, [[row[i] for i in shown] for row in comparison_table(block, found).texts])
         console.print(finding(block, found).replace("*", "").replace("`", ""))
     console.print(f"whole table: {folder / 'README.md'}")
     if markdown is not None:

@@ -7,6 +7,9 @@ import shlex
 from .tables import Column, print_table
 from .terminal import DryRun, Overrides, Quiet, RecipePath, console, say_lines
 
+DISPENSABLE = {"trials": 2, "best": 3, "middle": 2, "failed": 1, "ours better": 1}
+"""How early a column is left out where there is no room; the others never."""
+
 
 def stability(
     recipe: RecipePath,
@@ -23,7 +26,8 @@ def stability(
     from ..experiments.dry_run import describe_costs
     from ..experiments.stability import PAGE, crossed, study_stability
     from ..results.comparison import read_comparison
-    from ..results.pages.stability_markdown import SHOWN, stability_finding, summary_rows
+    from ..results.experiment_tables import STABLE, stability_table
+    from ..results.pages.stability_markdown import stability_finding
     from ..results.stability import read_stability
 
     with problems_in(name_of(recipe)):
@@ -34,8 +38,10 @@ def stability(
         folder = study_stability(settings, quiet=quiet, command=command)
     found = read_comparison(folder)
     for study in read_stability(found):
-        columns = [Column(name, order, "left" if name == "method" else "right") for name, order in SHOWN.items()]
-        rows = [[cell.replace("`", "") for cell in row] for row in summary_rows(study)]
-        print_table(f"k = {study.shots}", columns, rows)
+        columns = [
+            Column(one.heading, DISPENSABLE.get(one.heading, 0), "left" if one.kind == "code" else "right")
+            for one in STABLE
+        ]
+        print_table(f"k = {study.shots}", columns, stability_table(study).texts)
         console.print(stability_finding(study, found).replace("`", ""))
     console.print(f"what the spread comes from: {folder / PAGE}")

@@ -21,6 +21,10 @@ def shots_in(trial: str) -> Shots:
     return 0 if found is None else "all" if found[1] == "all" else int(found[1])
 
 
+TRIAL = re.compile(r"k(?P<shots>\d+|all)-draw(?P<draw>\d+)-seed(?P<seed>\d+)(?:-order(?P<order>\d+))?")
+"""The name of a trial: shots, draw, seed and, where orders have seeds of their own, order."""
+
+
 def name_with_pairs(method: str, pairs: int) -> str:
     """Return the name of a method that has so many translations: ``lingraft-50-pairs``."""
     return f"{method}-{pairs}-pairs"

@@ -6,7 +6,7 @@ so a comparison that was killed continues with the training it was at. Cheap met
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..backbones.encoding import usual_cut
@@ -17,9 +17,10 @@ from ..core.progress import Advance, Reporter, roughly
 from ..core.records import IDS
 from ..recipe.comparison import OURS, CompareSettings
 from ..recipe.settings import Recipe
-from ..results.comparison import read_comparison
+from ..results.comparison import Block, Comparison, blocks, read_comparison
 from ..results.method_schemas import METHOD
 from ..results.pages.comparison_markdown import page_text
+from ..results.pages.experiment_report import comparison_report, files_of, write_report
 from ..results.schemas import DATA, FORMAT, SCORE
 from ..results.wording import plural
 from ..runs.checks import resolve_cut
@@ -32,11 +33,21 @@ from .possible import describe_left_out, settle_methods
 from .processes import Start, start_worker, work
 from .tuning_study import STUDY
 
-PAGES = ("stability.md", "shots.md")
-"""What other commands write beside the table; of other trials than there are now they would tell lies."""
+PAGES = ("stability.md", "shots.md", *(file for name in ("compare", "stability", "shots") for file in files_of(name)))
+"""What is written beside the table; of other trials than there are now they would tell lies."""
+
+Tell = Callable[[Sequence[Block], Comparison], None]
+"""Writes what there is to say of a comparison into its folder, beside ``README.md``."""
 
 
-def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, start: Start = start_worker) -> Path:
+def compare(
+    recipe: Recipe,
+    *,
+    quiet: bool = False,
+    command: str | None = None,
+    start: Start = start_worker,
+    tell: Tell | None = None,
+) -> Path:
     """Run every method of a recipe's ``compare`` block, or continue where it stopped; returns the folder.
 
     Without one all methods are run that are possible.
@@ -46,6 +57,7 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
         quiet: Say nothing but warnings.
         command: What was typed, for the page.
         start: Starts a process that runs one method.
+        tell: Writes the pages beside the table; by default the report of the comparison.
 
     Raises:
         LingraftError: With one clear message; what was finished stays finished.
@@ -69,7 +81,13 @@ def compare(recipe: Recipe, *, quiet: bool = False, command: str | None = None, 
         for page in PAGES:
             (output / page).unlink(missing_ok=True)
         _collect(output, recipe, methods, left_out)
-        write_text(output / "README.md", page_text(read_comparison(output), command=command))
+        comparison = read_comparison(output)
+        found = blocks(comparison)
+        write_text(output / "README.md", page_text(found, comparison, command=command))
+        if tell is None:
+            write_report(comparison_report(found, comparison), comparison, command=command)
+        else:
+            tell(found, comparison)
     return output
 
 

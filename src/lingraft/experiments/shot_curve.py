@@ -6,7 +6,7 @@ translations besides, as variants. It lies in the folder of a comparison, contin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from ..core.shots import name_with_pairs
 from ..recipe.comparison import CompareSettings, with_variants
 from ..recipe.settings import Recipe
 from ..recipe.shot_curve import METHODS, SHOTS, WITH_PAIRS, ShotCurveSettings
-from ..results.comparison import read_comparison
+from ..results.comparison import Block, Comparison
+from ..results.pages.experiment_report import shot_curve_report, write_report
 from ..results.pages.shot_curve_markdown import shot_curve_page
 from ..results.shot_curve import read_shot_curve
 from ..runs.checks import gather_checked
@@ -40,10 +41,13 @@ def draw_shot_curve(
     Raises:
         LingraftError: With one clear message; what was finished stays finished.
     """
-    folder = compare(with_shots(recipe), quiet=quiet, command=command, start=start)
-    found = read_comparison(folder)
-    write_text(folder / PAGE, shot_curve_page(read_shot_curve(found), found, command=command))
-    return folder
+
+    def tell(found: Sequence[Block], comparison: Comparison) -> None:
+        curve = read_shot_curve(comparison)
+        write_text(comparison.folder / PAGE, shot_curve_page(curve, comparison, command=command))
+        write_report(shot_curve_report(curve, found, comparison), comparison, command=command)
+
+    return compare(with_shots(recipe), quiet=quiet, command=command, start=start, tell=tell)
 
 
 def with_shots(recipe: Recipe) -> Recipe:

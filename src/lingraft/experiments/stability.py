@@ -6,6 +6,7 @@ what causes it. It lies in the folder of a comparison, continues like one, and a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.errors import ConfigError
@@ -13,7 +14,8 @@ from ..core.files import write_text
 from ..recipe.comparison import CompareSettings, with_variants
 from ..recipe.settings import Recipe
 from ..recipe.stability import METHODS, StabilitySettings
-from ..results.comparison import read_comparison
+from ..results.comparison import Block, Comparison
+from ..results.pages.experiment_report import stability_report, write_report
 from ..results.pages.stability_markdown import stability_page
 from ..results.stability import read_stability
 from .compare import compare
@@ -36,10 +38,13 @@ def study_stability(
     Raises:
         LingraftError: With one clear message; what was finished stays finished.
     """
-    folder = compare(crossed(recipe), quiet=quiet, command=command, start=start)
-    found = read_comparison(folder)
-    write_text(folder / PAGE, stability_page(read_stability(found), found, command=command))
-    return folder
+
+    def tell(found: Sequence[Block], comparison: Comparison) -> None:
+        studies = read_stability(comparison)
+        write_text(comparison.folder / PAGE, stability_page(studies, comparison, command=command))
+        write_report(stability_report(studies, found, comparison), comparison, command=command)
+
+    return compare(crossed(recipe), quiet=quiet, command=command, start=start, tell=tell)
 
 
 def crossed(recipe: Recipe) -> Recipe:

@@ -85,7 +85,9 @@ class Result:
 
     method: Row
     mean: Estimate
-    languages: dict[str, float]
+    languages: dict[str, Estimate]
+    of_trials: dict[str, float]
+    """The score of each trial, mean over languages."""
     difference: Difference | None
     p_value: float | None
     reach: Reach | None
@@ -100,7 +102,7 @@ class Result:
     @property
     def worst(self) -> str:
         """The language with the lowest score."""
-        return min(self.languages, key=lambda code: self.languages[code])
+        return min(self.languages, key=lambda code: self.languages[code].value)
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,24 @@ def _sharing(trials: dict[str, set[str]]) -> Iterator[tuple[set[str], set[str]]]
     yield from _sharing(rest)
 
 
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """A method's scores of languages and trials ``[G, U]``, and of languages on resamples ``[G, R]``."""
+
+    reached: Floats
+    resampled: Floats
+
+    def less(self, other: _Scores) -> Difference:
+        """Return the mean less that of another, paired."""
+        apart = float(self.reached.mean() - other.reached.mean())
+        return difference(apart, self.resampled.mean(0) - other.resampled.mean(0))
+
+    def reach(self, other: _Scores, trials: Sequence[str], groups: int) -> Reach:
+        """Return how far that difference reaches, for these trials and so many groups of examples."""
+        paired = self.resampled.mean(0) - other.resampled.mean(0)
+        return reach(self.reached - other.reached, trials, paired, groups)
+
+
 def _block(comparison: Comparison, methods: Sequence[Row], shots: Shots, trials: Sequence[str]) -> Block:
     languages = [
         code
@@ -179,17 +199,15 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: Shots, trials:
     groups = [[group for _, group, _ in tested] for tested in examples]
     drawn, made = resample_jointly(groups, resamples=resamples_for(others)), formula_of(comparison.about["data"])
     tables = {name: [counts for counts, _ in found] for name, found in answers.items()}
-    of_trials = {name: np.array([made(one.sum(1)) for one in found]) for name, found in tables.items()}
-    reached = {name: [float(row.mean()) for row in found] for name, found in of_trials.items()}
-    resampled = {
-        name: np.mean([one.metric(made, table) for one, table in zip(drawn, found, strict=True)], axis=0)
-        for name, found in tables.items()
-    }  # [R] each
-    apart = {
-        name: difference(
-            float(np.mean(reached[name]) - np.mean(reached[comparison.reference])),
-            resampled[name] - resampled[comparison.reference],
+    scores = {
+        name: _Scores(
+            np.array([made(one.sum(1)) for one in found]),
+            np.array([one.metric(made, table) for one, table in zip(drawn, found, strict=True)]),
         )
+        for name, found in tables.items()
+    }
+    apart = {
+        name: scores[name].less(scores[comparison.reference])
         for name in answers
         if others and name != comparison.reference
     }
@@ -197,16 +215,10 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: Shots, trials:
     results = []
     for method in methods:
         name = str(method["name"])
-        of_languages = dict(zip(languages, reached[name], strict=True))
         beyond = None
         if name in apart:
-            paired = resampled[name] - resampled[comparison.reference]
-            beyond = reach(
-                of_trials[name] - of_trials[comparison.reference], trials, paired, min(d.groups for d in drawn)
-            )
-        results.append(
-            _result(method, of_languages, resampled[name], apart.get(name), corrected.get(name), beyond, trials)
-        )
+            beyond = scores[name].reach(scores[comparison.reference], trials, min(one.groups for one in drawn))
+        results.append(_result(method, scores[name], languages, trials, apart.get(name), corrected.get(name), beyond))
     return Block(
         shots=shots,
         trials=tuple(trials),
@@ -238,19 +250,24 @@ def _shared_examples(
 
 def _result(
     method: Row,
-    languages: dict[str, float],
-    resampled: Floats,
+    scores: _Scores,
+    languages: Sequence[str],
+    trials: Sequence[str],
     apart: Difference | None,
     p_value: float | None,
     beyond: Reach | None,
-    trials: Sequence[str],
 ) -> Result:
     steps = method.get("steps")  # older folders do not have it
+    # The first draws are enough for an interval, which then does not depend on how many methods there are.
+    drawn = scores.resampled[:, :RESAMPLES]
     return Result(
         method=method,
-        # The first draws are enough for an interval, which then does not depend on how many methods there are.
-        mean=Estimate(float(np.mean(list(languages.values()))), *interval(resampled[:RESAMPLES])),
-        languages=languages,
+        mean=Estimate(float(scores.reached.mean()), *interval(drawn.mean(0))),
+        languages={
+            code: Estimate(float(reached.mean()), *interval(resampled))
+            for code, reached, resampled in zip(languages, scores.reached, drawn, strict=True)
+        },
+        of_trials=dict(zip(trials, map(float, scores.reached.mean(0)), strict=True)),
         difference=apart,
         p_value=p_value,
         reach=beyond,

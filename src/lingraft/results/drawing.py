@@ -26,10 +26,11 @@ from matplotlib.figure import Figure
 from ..core.terminal_text import printable
 
 INK, MUTED, LINE, PAPER = "#1c2127", "#67707b", "#dfe3e8", "#fefefd"
-FROZEN, BEFORE, AFTER, ACCENT = "#eceff2", "#8b939d", "#0072b2", "#d55e00"
+FROZEN, BEFORE, AFTER, ACCENT, THIRD = "#eceff2", "#8b939d", "#0072b2", "#d55e00", "#00855f"
 VARIABLES = {
     INK: "ink", MUTED: "muted", LINE: "line", PAPER: "paper",
     FROZEN: "frozen", BEFORE: "before", AFTER: "after", ACCENT: "accent",
+    THIRD: "third",
 }  # fmt: skip
 STYLE: Any = {  # matplotlib types its hundreds of keys one by one
     "svg.hashsalt": "lingraft",

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.files import read_object
-from ..core.shots import shots_in
+from ..core.shots import TRIAL, shots_in
 from .schemas import SUMMARY
 from .wording import count, describe_shots
 from .words import Words
-
-NAME = re.compile(r"k(?:\d+|all)-draw(\d+)-seed(\d+)(?:-order(\d+))?")
 
 
 def describe_saved(folder: Path, words: Words) -> str:
@@ -33,11 +30,11 @@ def describe_trial(name: str, trials: Iterable[str], words: Words) -> str:
         trials: Names of all.
         words: What a shot is called.
     """
-    found, every = NAME.fullmatch(name), [hit for hit in map(NAME.fullmatch, trials) if hit]
+    found, every = TRIAL.fullmatch(name), [hit for hit in map(TRIAL.fullmatch, trials) if hit]
     if found is None or len(every) < 2:
         return ""
-    draws = {hit[1] for hit in every if shots_in(hit[0]) == shots_in(name)}
-    draw = f"draw {count(int(found[1]) + 1)} of {count(len(draws))}"
+    draws = {hit["draw"] for hit in every if shots_in(hit[0]) == shots_in(name)}
+    draw = f"draw {count(int(found['draw']) + 1)} of {count(len(draws))}"
     shots = shots_in(name)
-    order = f", order {int(found[3])}" if found[3] else ""
-    return f"{describe_shots(shots, words) if shots else 'no target labels'} ({draw}, seed {int(found[2])}{order})"
+    order = f", order {int(found['order'])}" if found["order"] else ""
+    return f"{describe_shots(shots, words) if shots else 'no target labels'} ({draw}, seed {int(found['seed'])}{order})"

@@ -30,6 +30,8 @@ class Curve:
     points: Mapping[int, Estimate]
     ahead: Mapping[int, Difference]
     """The reference less the method; empty for the reference."""
+    of_trials: Mapping[str, float]
+    """The score of each trial, by its name."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,13 @@ def read_shot_curve(comparison: Comparison) -> ShotCurve:
     return ShotCurve(tuple(every), tuple(curves), tuple(_worths(grids, comparison)))
 
 
-_Point = tuple[float, Floats]
-"""A score, and the same on each resample ``[R]``."""
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A score, the same on each resample ``[R]``, and that of each trial."""
+
+    score: float
+    resampled: Floats
+    of_trials: Mapping[str, float]
 
 
 def _points(comparison: Comparison, name: str, trials: Sequence[str], every: Sequence[int]) -> dict[int, _Point]:
@@ -81,19 +88,21 @@ def _points(comparison: Comparison, name: str, trials: Sequence[str], every: Seq
         answers = [comparison.answers(name, chosen, code) for code in shared_languages(comparison)]
         drawn = resample_jointly([[group for _, group, _ in tested] for _, tested in answers])
         resampled = [one.metric(made, counts) for one, (counts, _) in zip(drawn, answers, strict=True)]
-        score = float(np.mean([made(counts.sum(1)).mean() for counts, _ in answers]))
-        found[shots] = score, np.asarray(np.mean(resampled, axis=0))
+        reached = np.mean([made(counts.sum(1)) for counts, _ in answers], axis=0)  # [U]
+        of_trials = dict(zip(chosen, map(float, reached), strict=True))
+        found[shots] = _Point(float(reached.mean()), np.asarray(np.mean(resampled, axis=0)), of_trials)
     return found
 
 
 def _curve(name: str, grid: Mapping[int, _Point], ours: Mapping[int, _Point] | None) -> Curve:
-    points = {shots: Estimate(score, *interval(resampled)) for shots, (score, resampled) in grid.items()}
+    points = {shots: Estimate(one.score, *interval(one.resampled)) for shots, one in grid.items()}
     ahead = {
-        shots: difference(ours[shots][0] - score, ours[shots][1] - resampled)
-        for shots, (score, resampled) in grid.items()
+        shots: difference(ours[shots].score - one.score, ours[shots].resampled - one.resampled)
+        for shots, one in grid.items()
         if ours is not None
     }
-    return Curve(name, points, ahead)
+    of_trials = {trial: score for one in grid.values() for trial, score in one.of_trials.items()}
+    return Curve(name, points, ahead, of_trials)
 
 
 def _worths(grids: Mapping[str, Mapping[int, _Point]], comparison: Comparison) -> list[Worth]:
@@ -114,10 +123,10 @@ def _worths(grids: Mapping[str, Mapping[int, _Point]], comparison: Comparison) -
 
 def _worth(name: str, pairs: int | None, reached: _Point, without: Mapping[int, _Point]) -> Worth:
     shots = list(without)
-    curves = np.stack([resampled for _, resampled in without.values()])  # [shots, R]
-    resampled = [labels_for(shots, curve, aim) for curve, aim in zip(curves.T, reached[1], strict=True)]
+    curves = np.stack([one.resampled for one in without.values()])  # [shots, R]
+    resampled = [labels_for(shots, curve, aim) for curve, aim in zip(curves.T, reached.resampled, strict=True)]
     low, high = np.quantile(resampled, [0.025, 0.975], method="nearest")  # between two of them may lie infinity
-    labels = labels_for(shots, [score for score, _ in without.values()], reached[0])
+    labels = labels_for(shots, [one.score for one in without.values()], reached.score)
     return Worth(name, pairs, labels, float(low), float(high))
 
 

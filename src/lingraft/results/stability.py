@@ -35,6 +35,8 @@ class Stability:
     deviation: float
     """The standard deviation of a trial, all components together."""
     components: tuple[Component, ...]
+    of_trials: Mapping[str, float]
+    """The score of each trial, by its name."""
     worst: float
     best: float
     interquartile: float
@@ -79,7 +81,11 @@ def _study(comparison: Comparison, methods: Sequence[str], trials: Mapping[str, 
     scored = {name: _scores(comparison, name, found) for name, found in chosen.items()}
     grids = {name: in_cells(scored[name].of_trials, cells, levels) for name, (levels, cells) in placed.items()}
     reference = grids.get(comparison.reference)
-    found = [_stability(name, grids[name], levels, scored[name], reference) for name, (levels, _) in placed.items()]
+    of_trials = {name: dict(zip(chosen[name], scored[name].of_trials, strict=True)) for name in chosen}
+    found = [
+        _stability(name, grids[name], levels, scored[name], of_trials[name], reference)
+        for name, (levels, _) in placed.items()
+    ]
     majority = next(iter(scored.values())).majority
     return Study(shots, majority, tuple(sorted(found, key=lambda one: -one.mean.value)), _reliability(grids, reference))
 
@@ -145,7 +151,12 @@ def _most_frequent(tested: Sequence[Tested]) -> float:
 
 
 def _stability(
-    name: str, grid: Floats, levels: Mapping[str, int], scored: _Scored, reference: Floats | None
+    name: str,
+    grid: Floats,
+    levels: Mapping[str, int],
+    scored: _Scored,
+    of_trials: Mapping[str, float],
+    reference: Floats | None,
 ) -> Stability:
     of_examples, factors = float(scored.resampled.var(ddof=1)), tuple(levels)
     components = tuple(variance_components(grid, factors)) if grid.size > 1 else ()
@@ -157,6 +168,7 @@ def _stability(
         mean=mean,
         deviation=sqrt(sum(one.variance for one in components)),
         components=components,
+        of_trials=of_trials,
         worst=float(grid.min()),
         best=float(grid.max()),
         interquartile=interquartile_mean(grid),

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
 
+from ..core.shots import TRIAL
 from .resampling import Floats
 
 __all__ = ["FACTORS", "in_cells", "is_crossed", "trial_cells"]
 
 FACTORS = ("draw", "seed", "order")
-_TRIAL = re.compile(r"k(?:\d+|all)-draw(\d+)-seed(\d+)(?:-order(\d+))?")
 
 
 def trial_cells(names: Sequence[str]) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
     """Return how many levels each factor has, and the cell of each trial."""
-    hits = {name: hit for name in names if (hit := _TRIAL.fullmatch(name))}
-    values = {name: tuple(int(one or 0) for one in hit.groups()) for name, hit in hits.items()}
+    hits = {name: hit for name in names if (hit := TRIAL.fullmatch(name))}
+    values = {name: tuple(int(hit[factor] or 0) for factor in FACTORS) for name, hit in hits.items()}
     there = [sorted({value[axis] for value in values.values()}) for axis in range(len(FACTORS))]
     levels = dict(zip(FACTORS, map(len, there), strict=True))
     return levels, {

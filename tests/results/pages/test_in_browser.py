@@ -2,9 +2,19 @@
 
 import pytest
 
-from browser import WIDTHS, chromium
+from browser import WIDTHS, chromium, run
+from invented_comparison import invented_comparison
 from invented_run import write_run
+from lingraft.results.comparison import blocks
 from lingraft.results.pages import write_page
+from lingraft.results.pages.experiment_report import (
+    comparison_report,
+    shot_curve_report,
+    stability_report,
+    write_report,
+)
+from lingraft.results.shot_curve import read_shot_curve
+from lingraft.results.stability import read_stability
 
 
 @pytest.fixture(scope="module")
@@ -17,14 +27,30 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     """Each page by its name."""
-    run = tmp_path_factory.mktemp("run")
-    write_run(run, targets=("yor-Latn", "quy-Latn"), shots=(1, 5))
-    return {"run": write_page(run, "report.html")}
+    folder = tmp_path_factory.mktemp("run")
+    write_run(folder, targets=("yor-Latn", "quy-Latn"), shots=(1, 5))
+    return {"run": write_page(folder, "report.html")} | {
+        name: experiment(name, tmp_path_factory.mktemp(name)) for name in ("compare", "stability", "shots")
+    }
+
+
+def experiment(name, folder):
+    """The report of an invented experiment."""
+    grid = {"compare": {"draws": 2}, "stability": {"draws": 2, "seeds": 2, "orders": 2}, "shots": {"shots": (0, 2, 8)}}
+    found = invented_comparison(folder, texts=24, **grid[name])
+    tables = blocks(found)
+    told = {
+        "compare": lambda: comparison_report(tables, found),
+        "stability": lambda: stability_report(read_stability(found), tables, found),
+        "shots": lambda: shot_curve_report(read_shot_curve(found), tables, found),
+    }
+    write_report(told[name](), found, command=f"lingraft {name} recipe.yaml")
+    return folder / "report.html"
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("page", ["run"])
+@pytest.mark.parametrize("page", ["run", "compare", "stability", "shots"])
 def test_a_page_fits_and_is_quiet(browser, pages, page, width, dark):
     """It asks for nothing, complains of nothing, sticks out nowhere, and can be read."""
     seen = browser.look(pages[page], width=WIDTHS[width], dark=dark)
@@ -34,6 +60,27 @@ def test_a_page_fits_and_is_quiet(browser, pages, page, width, dark):
     assert {what: found for what, found in seen.layout.items() if what not in ("width", "room")} == {
         "wide": [], "clipped": [], "met": [], "pale": [],
     }  # fmt: skip
+
+
+SHOWN = "[...document.querySelector('table.sortable').tBodies[0].rows].map((row) => row.cells[0].textContent)"
+
+
+def test_a_heading_sorts_its_table_from_the_keyboard(browser, pages):
+    """Numbers from the highest, then from the lowest; names from A."""
+
+    def press_enter(ask, heading):
+        focus = f"[...document.querySelectorAll('th button')].find((one) => one.textContent === '{heading}').focus()"
+        run(ask, focus)
+        for kind in ("rawKeyDown", "char", "keyUp"):
+            ask("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\\r", windowsVirtualKeyCode=13)
+        return run(ask, SHOWN)
+
+    with browser.opened(pages["stability"], width=1280, dark=False) as ask:
+        by_mean = run(ask, SHOWN)
+        assert press_enter(ask, "method") == sorted(by_mean)
+        assert press_enter(ask, "mean") == by_mean
+        assert press_enter(ask, "mean") == by_mean[::-1]
+        assert run(ask, "document.querySelector('[aria-sort]').textContent") == "mean"
 
 
 BAD = """<!DOCTYPE html><meta charset="utf-8"><body style="margin: 0; background: #fff">

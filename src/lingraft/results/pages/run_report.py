@@ -8,11 +8,9 @@ script. Each section opens with what was found; a file that is missing costs its
 from __future__ import annotations
 
 import re
-from functools import cache, partial
 from io import StringIO
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from ruamel.yaml import YAML
 
@@ -28,11 +26,10 @@ from ..saved_trial import describe_trial
 from ..schemas import ALL_LAYERS
 from ..words import words_of
 from . import Page, pages
-from .escaping import code_span, identifier, markdown_text, verbatim
+from .escaping import identifier
 from .pseudo_section import pseudo_data
+from .templating import Context, fill_template
 from .training_sections import learning, network, record, retained
-
-Context = dict[str, Any]
 
 
 @pages.register("report.html")
@@ -52,7 +49,7 @@ def report() -> Page:
             "predictions": _predictions(run),
             "data": _data(run),
         }
-        return _filled("report.html.j2", _overview(run, found) | sections)
+        return fill_template("report.html.j2", _overview(run, found) | sections)
 
     return write
 
@@ -66,53 +63,9 @@ def model_card() -> Page:
             "front_matter": Markup(_front_matter(run)),
             "data": _data(run),
         }
-        return _filled("model_card.md.j2", context)
+        return fill_template("model_card.md.j2", context)
 
     return write
-
-
-# --- Templates --------------------------------------------------------------------------------------
-
-
-def _filled(template: str, context: Context) -> str:
-    return _environment(template.endswith(".html.j2")).get_template(template).render(context)
-
-
-@cache
-def _environment(html: bool) -> Environment:
-    """Return templates that escape, in HTML or in Markdown, and refuse to print what nobody gave them."""
-    environment = Environment(
-        loader=PackageLoader("lingraft.results.pages"),
-        autoescape=html,
-        finalize=_printable if html else _as_markdown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    said = (
-        wording.percent,
-        wording.count,
-        wording.size,
-        wording.change,
-        wording.duration,
-        wording.span,
-    )
-    environment.filters |= {function.__name__: function for function in said}
-    environment.filters["interval"] = partial(wording.interval, digits=1)  # as the numbers that they stand beside
-    environment.filters |= {"plural": wording.plural, "capital": wording.capital}
-    environment.filters |= {"code": code_span, "verbatim": verbatim}
-    return environment
-
-
-def _printable(value: object) -> object:
-    """Return a text without control characters, which HTML does not have."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _as_markdown(value: object) -> object:
-    """Return a text as Markdown that shows it, unless it is Markdown."""
-    return markdown_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 # --- Sections ---------------------------------------------------------------------------------------

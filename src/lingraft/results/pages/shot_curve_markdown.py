@@ -7,12 +7,14 @@ from itertools import pairwise
 from math import isinf
 
 from ..comparison import Comparison, shared_languages
+from ..experiment_tables import ahead_table, curve_table
 from ..findings import metrics_of
 from ..revisions import describe_revisions
 from ..shot_curve import Curve, ShotCurve, Worth
 from ..wording import capital, listed, metric_name
 from ..words import Words, words_of
 from .escaping import code_span, describe_command, markdown_text
+from .table_formats import markdown_table
 
 
 def shot_curve_page(found: ShotCurve, comparison: Comparison, *, command: str | None = None) -> str:
@@ -23,25 +25,34 @@ def shot_curve_page(found: ShotCurve, comparison: Comparison, *, command: str | 
         comparison: What was run.
         command: How the page came about; None where nobody knows.
     """
+    lines = [f"# {title(comparison)}", "", *(f"- {finding}" for finding in findings(found, comparison))]
+    lines += ["", *(describe_command(command) if command else []), ""]
+    lines += describe_revisions(comparison.folder)
+    lines += [describe_columns(comparison), "", *markdown_table(curve_table(found))]
+    lines += ["", f"## {ahead_title(comparison)}", "", *markdown_table(ahead_table(found))]
+    return "\n".join(lines) + "\n"
+
+
+def title(comparison: Comparison) -> str:
+    """Name a curve by its task."""
+    return f"What labels are worth: {markdown_text(comparison.about['data']['task'])}"
+
+
+def ahead_title(comparison: Comparison) -> str:
+    """Name the table of differences."""
+    return f"{code_span(comparison.reference)} less the method, in points"
+
+
+def describe_columns(comparison: Comparison) -> str:
+    """Say what the columns of the tables are."""
     data = comparison.about["data"]
     metric, counted = capital(metric_name(metrics_of(data)[0])), words_of(data).shots_title.lower()
     languages = listed([markdown_text(comparison.language(code)) for code in shared_languages(comparison)])
-    lines = [f"# What labels are worth: {markdown_text(data['task'])}", ""]
-    lines += [f"- {finding}" for finding in findings(found, comparison)]
-    lines += ["", *(describe_command(command) if command else []), ""]
-    lines += describe_revisions(comparison.folder)
-    lines += [
+    return (
         f"{metric}, mean of {languages}, in percent, by {counted}; 95 % bootstrap intervals over test examples, "
-        f"which all points share. A name that ends in `-50-pairs` has so many translations; `lingraft` "
-        "and `instant` have all that the recipe allows.",
-        "",
-        *_table(found),
-        "",
-        f"## {code_span(comparison.reference)} less the method, in points",
-        "",
-        *_differences(found),
-    ]
-    return "\n".join(lines) + "\n"
+        "which all points share. A name that ends in `-50-pairs` has so many translations; `lingraft` and `instant` "
+        "have all that the recipe allows."
+    )
 
 
 def findings(found: ShotCurve, comparison: Comparison) -> Iterator[str]:
@@ -85,25 +96,3 @@ def _worth(worth: Worth, words: Words) -> str:
 
 def _labels(value: float) -> str:
     return "∞" if isinf(value) else f"{value:.1f}".removesuffix(".0")
-
-
-def _table(found: ShotCurve) -> Iterator[str]:
-    yield f"| method | {' | '.join(map(str, found.shots))} |"
-    yield "|---|" + "---|" * len(found.shots)
-    for curve in found.curves:
-        cells = [
-            f"{100 * one.value:.1f} [{100 * (one.low or 0):.1f}, {100 * (one.high or 0):.1f}]"
-            for one in curve.points.values()
-        ]
-        yield f"| {code_span(curve.name)} | {' | '.join(cells)} |"
-
-
-def _differences(found: ShotCurve) -> Iterator[str]:
-    yield f"| method | {' | '.join(map(str, found.shots))} |"
-    yield "|---|" + "---|" * len(found.shots)
-    for curve in found.curves:
-        if curve.ahead:
-            cells = [
-                f"{100 * one.mean:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}]" for one in curve.ahead.values()
-            ]
-            yield f"| {code_span(curve.name)} | {' | '.join(cells)} |"
