@@ -31,6 +31,7 @@ def test_each_block_says_how_many_trials_it_means(world, tiny_checkpoint):
         compare={"methods": ["frozen-head", "lingraft"]},
         stability={"draws": 2, "seeds": 3, "settings": {"train.learning_rate": [0.02]}},
         shot_curve={"k": [1, 2], "pairs": [0, "all"]},
+        tune={"trials": 9, "settings": {"prompt.length": [2, 4]}},
     )
     materials = gather_checked(recipe)
     assert check_experiments(recipe, materials) == (
@@ -38,6 +39,7 @@ def test_each_block_says_how_many_trials_it_means(world, tiny_checkpoint):
         [
             "stability: 18 trials of 3 methods (lingraft stability; how long: --dry-run)",
             "shot_curve: 36 trials of 3 methods (lingraft shots; how long: --dry-run)",
+            "tune: 9 trials at most, of 1 setting (lingraft tune; how long: --dry-run)",
         ],
     )
 
@@ -54,8 +56,9 @@ def test_each_block_says_how_many_trials_it_means(world, tiny_checkpoint):
             {"stability": {"draws": 2, "seeds": 2, "settings": {"train.learning_rate": [-1.0]}}},
             "train.learning_rate",
         ),
+        ({"tune": {"settings": {"prompt.lenght": [4]}}}, "tune.settings, prompt.lenght 4: .*lenght"),
     ],
-    ids=["one trial", "labels of its own", "a value that none can be"],
+    ids=["one trial", "labels of its own", "a value that none can be", "a setting that there is not"],
 )
 def test_what_a_block_could_not_do_is_said_beforehand(world, tiny_checkpoint, blocks, why):
     """By `lingraft check`, as the command itself would."""

@@ -11,13 +11,14 @@ from .possible import check_comparison, settle_methods
 from .shot_curve import with_shots
 from .source_candidates import list_candidates
 from .stability import crossed
+from .tuning import plan_search
 
 BLOCKS = {"stability": ("lingraft stability", crossed), "shot_curve": ("lingraft shots", with_shots)}
 """The command that reads a block, and the comparison that it makes of a recipe."""
 
 
 def check_experiments(recipe: Recipe, materials: Materials | None) -> tuple[dict[str, str], list[str]]:
-    """Refuse what could not be compared, studied or drawn, before anything is computed.
+    """Refuse what could not be compared, studied, drawn or searched, before anything is computed.
 
     Args:
         recipe: The recipe.
@@ -44,4 +45,8 @@ def check_experiments(recipe: Recipe, materials: Materials | None) -> tuple[dict
     if recipe.source_choice is not None:
         candidates = counted(len(list_candidates(recipe)), "candidate")
         lines.append(f"source_choice: {candidates} (lingraft sources; how long: --dry-run)")
+    if recipe.tune is not None:
+        search = plan_search(recipe)
+        what = f"{counted(search.asked.trials, 'trial')} at most, of {counted(len(search.space), 'setting')}"
+        lines.append(f"tune: {what} (lingraft tune; how long: --dry-run)")
     return left_out, lines

@@ -61,7 +61,7 @@ class Search:
         """The recipe with the trials that settings are judged by: its fewest labels, first draw, first seeds."""
         shots = self.recipe.shots.model_copy(update={"k": self.recipe.shots.ks[0], "draws": 1})
         orders = self.recipe.orders[:1] if self.recipe.orders else None
-        none = dict.fromkeys(("compare", "stability", "shot_curve", "tune"))
+        none = dict.fromkeys(("compare", "stability", "shot_curve", "source_choice", "tune"))
         trials = {"shots": shots, "orders": orders, "seeds": self.recipe.seeds[: self.asked.seeds]}
         return self.recipe.model_copy(update=none | trials)
 
