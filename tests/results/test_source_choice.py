@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from lingraft.results.findings import Estimate
-from lingraft.results.source_choice import MEAN_RANK, Candidate, first_overall, rank_candidates, spearman
+from lingraft.results.pages.source_choice_markdown import sources_page
+from lingraft.results.source_choice import (
+    MEAN_RANK,
+    Candidate,
+    SourceChoice,
+    first_overall,
+    rank_candidates,
+    spearman,
+)
 
 NUMBERS = st.lists(st.floats(-100, 100, allow_nan=False).map(lambda x: round(x, 3)), min_size=5, max_size=12)
 
@@ -52,6 +60,15 @@ def test_a_measure_is_as_right_as_it_orders_true_scores():
     assert (told["tokens"].first, told["tokens"].lost) == ("A", pytest.approx(0.4))
     assert MEAN_RANK not in told  # all have the same mean rank, which goes along with nothing
     assert told["tokens"].low is None  # of four
+
+
+def test_the_page_says_where_there_is_nothing_to_rank_by():
+    """And leaves the order as it was; of scores that there are not, nothing is said."""
+    ranking = rank_candidates("t", "T", candidates(tokens=[None, None]), ["tokens"])
+    assert [one.language for one in ranking.candidates] == ["a", "b"] and ranking.ranked_by == ()
+    page = sources_page(SourceChoice("task", "accuracy", "a", (ranking,), ("a", "b"), {"a": "A", "b": "B"}, {}))
+    assert "- T: there is nothing to rank by" in page and "source_language: [a, b]" in page
+    assert "Accuracy" not in page
 
 
 def test_over_several_targets_the_mean_place_counts():

@@ -46,6 +46,9 @@ def sources_page(found: SourceChoice, *, command: str | None = None) -> str:
 def findings(ranking: Ranking, found: SourceChoice) -> Iterator[str]:
     """Yield what there is to say of a target, a sentence each."""
     first = [one.name for one in ranking.candidates[:3]]
+    if not ranking.ranked_by:
+        yield f"{markdown_text(ranking.name)}: there is nothing to rank by, so candidates stay as they were named."
+        return
     yield (
         f"{markdown_text(ranking.name)}: {markdown_text(listed(first))} come first by "
         f"{listed([*ranking.ranked_by])}, of {plural(len(ranking.candidates), 'candidate')}."
@@ -168,11 +171,15 @@ def _lines(headings: Sequence[str], cells: Iterator[list[str]]) -> Iterator[str]
 
 def _explanations(found: SourceChoice) -> Iterator[str]:
     used = dict.fromkeys(name for ranking in found.rankings for name in measures_of(ranking))
+    scores = (
+        f" *{capital(metric_name(found.metric))}*: what the candidate's frozen head scores on the target's test set, "
+        "with 95 % bootstrap intervals over test examples; a training by gradient, and a map from translations, may "
+        "change the order."
+    )
+    scored = any(one.score for ranking in found.rankings for one in ranking.candidates)
     yield (
         "In percent, without looking at a test label. *Mean rank*: of the measures that are ranked by; 1 is first in "
-        f"all. *{capital(metric_name(found.metric))}*: what the candidate's frozen head scores on the target's test "
-        "set, with 95 % bootstrap intervals over test examples; a training by gradient, and a map from translations, "
-        "may change the order."
+        f"all.{scores if scored else ''}"
     )
     yield ""
     yield from (f"- *{name}*: {ABOUT[name]}" for name in used)
