@@ -174,7 +174,7 @@ def test_the_command_shows_the_table(drawn, world, tiny_checkpoint, tmp_path):
 def test_curves_that_cross_at_a_tie_are_said_to_cross(drawn):
     """Above with no label, level with one, below with two: between none and two."""
     ahead = {k: Difference(mean, mean - 1, mean + 1, 1.0, 0.001) for k, mean in ((0, 0.1), (1, 0.0), (2, -0.1))}
-    curve = ShotCurve((0, 1, 2), (Curve("other", {}, ahead),), ())
+    curve = ShotCurve((0, 1, 2), (Curve("other", {}, ahead, {}),), ())
     assert list(findings(curve, read_comparison(drawn))) == ["`lingraft` beside `other`: they cross between 0 and 2."]
 
 
