@@ -4,6 +4,8 @@
 # make attack  ten times the mutated inputs that the tests try
 # make crash   kill and refuse a small run at every write and step
 # make robustness   all attacks, and their table in docs/robustness.md
+# make results   every page of comparisons again, from its recipes (hours; the same command continues)
+# make results-quick   one comparison of each, in one language, one draw, one epoch (minutes; no results)
 # make wheel-test   the unit tests again, on the package as users install it
 
 PYTHON ?= python3
@@ -11,7 +13,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
-.PHONY: demo test check lint attack crash robustness wheel-test clean
+.PHONY: demo test check lint attack crash robustness results results-quick wheel-test clean
 
 demo: $(INSTALLED)
 	$(BIN)/lingraft demo
@@ -41,6 +43,13 @@ robustness: $(INSTALLED)
 	rm -f build/attacks.jsonl
 	LINGRAFT_ATTACK_RECORD=$(CURDIR)/build/attacks.jsonl $(PYTEST) -m attack
 	$(BIN)/python tests/attack/page.py build/attacks.jsonl docs/robustness.md
+
+results: $(INSTALLED)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/results.py
+
+results-quick: $(INSTALLED)
+	rm -rf build/results
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/results.py --quick
 
 wheel-test: $(INSTALLED)
 	rm -rf build

@@ -96,13 +96,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=SECTIONS)
     name = parser.parse_args().name
-    runs, page = Path("runs") / name, Path("docs/results") / f"{name.replace('_', '-')}.md"
+    write_page(name, Path("runs") / name, Path("docs/results") / f"{name.replace('_', '-')}.md", introduction(name))
+
+
+def settings_of(part: str) -> list[str]:
+    """Return where the data of a comparison are, as overrides."""
+    return SETTINGS.get(part, ["task.data_dir=../shared/data/sib200"])
+
+
+def introduction(name: str) -> str:
+    """Return what stands above the tables of a page."""
+    written = Path(__file__).with_name(f"{name}.md")
+    return written.read_text(encoding="utf-8") if written.is_file() else ""
+
+
+def write_page(name: str, runs: Path, page: Path, text: str) -> None:
+    """Write a page, and its scores beside it, from the comparisons that came to their end.
+
+    Args:
+        name: Of the page, as its recipes' folder.
+        runs: The folder that has a folder for each comparison.
+        page: Where to write; sections whose folder is not there stay as they are in it.
+        text: What stands above the tables.
+    """
     sections = SECTIONS[name]
     finished = {part: runs / part for part in sections if (runs / part / "comparison.json").is_file()}
     before = _sections(page.read_text(encoding="utf-8")) if page.is_file() else {}
     where = page.with_suffix("") / "scores.jsonl"
     noted = list(read_lines(where)) if where.is_file() else []
-    parts, scores = [_head(name, finished, before)], list[Row]()
+    parts, scores = [_head(name, finished, before, text)], list[Row]()
     for part, title in sections.items():
         if part not in finished and title in before:
             parts.append(f"# {title}\n{before[title]}")
@@ -110,17 +132,16 @@ def main() -> None:
         if part not in finished:
             continue
         folder = finished[part]
-        settings = SETTINGS.get(part, ["task.data_dir=../shared/data/sib200"])
-        command = " ".join(["lingraft compare", f"examples/{name}/{part}.yaml", *settings])
+        command = " ".join(["lingraft compare", f"examples/{name}/{part}.yaml", *settings_of(part)])
         comparison = read_comparison(folder)
         _, _, body = page_text(blocks(comparison), comparison, command=command).partition("\n")
         body += "".join(f"{line}\n" for line in _elsewhere(folder))
         parts.append(f"# {sections[part]}\n{body.replace(chr(10) + '## ', chr(10) + '### ')}".replace("\n# ", "\n## "))
         scores += [{"comparison": part, **row} for row in read_lines(folder / "scores.jsonl")]
-    text = "\n".join([parts[0], *(f"#{text}" for text in parts[1:])])
+    whole = "\n".join([parts[0], *(f"#{part}" for part in parts[1:])])
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores)
     where.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(page, lambda path: _write(path, text))
+    write_atomically(page, lambda path: _write(path, whole))
     write_atomically(where, lambda path: _write(path, lines))
     print(f"{page}: {', '.join(finished)}")
 
@@ -131,9 +152,9 @@ def _sections(page: str) -> dict[str, str]:
     return {"": head} | {title: f"{text.rstrip()}\n" for title, _, text in (one.partition("\n") for one in rest)}
 
 
-def _head(name: str, finished: dict[str, Path], before: dict[str, str]) -> str:
+def _head(name: str, finished: dict[str, Path], before: dict[str, str], text: str) -> str:
     """Who wins, comparison by comparison, then what is written by hand."""
-    lines, introduction = [f"# {TITLES[name]}", ""], Path(__file__).with_name(f"{name}.md")
+    lines = [f"# {TITLES[name]}", ""]
     for part, title in SECTIONS[name].items():
         if part not in finished:
             said = before.get("", "").splitlines()
@@ -143,8 +164,7 @@ def _head(name: str, finished: dict[str, Path], before: dict[str, str]) -> str:
         for block in blocks(comparison):
             trials = f" ({len(block.trials)} trials a method)" if len(block.trials) > 1 else ""
             lines.append(f"- {title}{trials}. {finding(block, comparison)}")
-    written = introduction.read_text(encoding="utf-8") if introduction.is_file() else ""
-    return "\n".join([*lines, "", written])
+    return "\n".join([*lines, "", text])
 
 
 def _elsewhere(folder: Path) -> Iterator[str]:
