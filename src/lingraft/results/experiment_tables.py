@@ -249,6 +249,6 @@ def _values(estimate: Estimate) -> tuple[float | None, ...]:
 
 
 def _scored(estimate: Estimate, *, interval: bool = True, sign: str = "") -> Cell:
-    number = f"{100 * estimate.value:{sign}.1f}"
+    number = f"{difference(0, 100 * estimate.value, 1):{sign}f}"  # as the table of differences rounds the same number
     known = interval and estimate.low is not None
     return Cell(f"{number} {_bounds(estimate, sign)}" if known else number, _values(estimate))
