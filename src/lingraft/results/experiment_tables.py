@@ -14,6 +14,7 @@ from .source_comparison import SourceScore
 from .stability import Stability, Study
 from .statistics import Difference
 from .tables import Cell, Column, Table, name_cell
+from .trial_variance import Mean
 from .wording import count, describe_shots, difference, duration, p_value, percent, plural
 from .words import words_of
 
@@ -76,13 +77,22 @@ def _compared(result: Result, ours: Result | None, block: Block, comparison: Com
     )
 
 
-def points_apart(result: Result, ours: Result | None, *, sign: bool = True) -> str:
-    """Return the difference of two means, rounded once, and its interval: ``+1.2 [+0.3, +2.1]``."""
-    if result.difference is None or ours is None:
+def points_apart(
+    result: Result, ours: Result | None, bounds: Difference | Mean | None = None, *, sign: bool = True
+) -> str:
+    """Return the difference of two means, rounded once, and its interval: ``+1.2 [+0.3, +2.1]``.
+
+    Args:
+        result: Of a method.
+        ours: Of the reference.
+        bounds: What has the interval; by default the difference on these trainings.
+        sign: Whether a plus is written.
+    """
+    if (bounds := bounds or result.difference) is None or ours is None:
         return ""
     plus = "+" if sign else ""
     mean = difference(100 * ours.mean.value, 100 * result.mean.value, 1)
-    return f"{mean:{plus}f} {_bounds(result.difference, plus)}"
+    return f"{mean:{plus}f} {_bounds(bounds, plus)}"
 
 
 def languages_table(block: Block, comparison: Comparison) -> Table:
@@ -105,13 +115,18 @@ def reach_table(block: Block) -> Table:
     columns = [METHOD, Column("these trainings", bounded("difference"))]
     columns += [Column("other draws and seeds", bounded("trials"))] * trials
     columns += [Column("other languages, too", bounded("languages"))] * languages
-    rows = []
+    rows, ours = [], next((one for one in block.results if one.difference is None), None)
     for result, one, shown in found if trials or languages else []:
-        beyond = [*([one.trials] * trials), *([one.languages] * languages)]
-        cells = [_scored(Estimate(shown.mean, shown.low, shown.high), sign="+")]
-        cells += [_scored(Estimate(mean.value, mean.low, mean.high), sign="+") if mean else Cell() for mean in beyond]
+        claims = [shown, *([one.trials] * trials), *([one.languages] * languages)]
+        cells = [_claim(result, ours, claim) if claim else Cell() for claim in claims]
         rows.append((name_cell(result.name), *cells, Cell(f"{100 * one.seen:.1f}", (one.seen,))))
     return Table((*columns, Column("could be seen", ("could_be_seen",))), tuple(rows))
+
+
+def _claim(result: Result, ours: Result | None, claim: Difference | Mean) -> Cell:
+    """Return the difference of two means, rounded as everywhere, with the bounds of a claim about it."""
+    mean = claim.mean if isinstance(claim, Difference) else claim.value
+    return Cell(points_apart(result, ours, claim), (mean, claim.low, claim.high))
 
 
 def source_table(found: Sequence[SourceScore]) -> Table:
@@ -240,7 +255,7 @@ def in_points(value: float) -> str:
     return f"{100 * value:.2f}"
 
 
-def _bounds(estimate: Estimate | Difference, sign: str = "") -> str:
+def _bounds(estimate: Estimate | Difference | Mean, sign: str = "") -> str:
     return f"[{100 * (estimate.low or 0):{sign}.1f}, {100 * (estimate.high or 0):{sign}.1f}]"
 
 
@@ -249,6 +264,6 @@ def _values(estimate: Estimate) -> tuple[float | None, ...]:
 
 
 def _scored(estimate: Estimate, *, interval: bool = True, sign: str = "") -> Cell:
-    number = f"{difference(0, 100 * estimate.value, 1):{sign}f}"  # as the table of differences rounds the same number
+    number = f"{100 * estimate.value:{sign}.1f}"
     known = interval and estimate.low is not None
     return Cell(f"{number} {_bounds(estimate, sign)}" if known else number, _values(estimate))
