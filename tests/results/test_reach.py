@@ -28,6 +28,13 @@ def test_one_language_says_of_other_trials_alone():
     assert found.languages is None
 
 
+def test_two_languages_are_no_sample_of_languages():
+    """Their interval would be twelve standard errors wide."""
+    apart = np.array([[0.03], [0.01], [0.02]])
+    assert reach(apart[:2], ["k0-draw0-seed1"], SURE, 100).languages is None
+    assert reach(apart, ["k0-draw0-seed1"], SURE, 100).languages is not None
+
+
 def test_the_order_in_which_trials_are_named_does_not_matter():
     """A name says which cell a score is of."""
     generator = np.random.default_rng(0)

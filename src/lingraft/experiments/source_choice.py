@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ..backbones.checkpoint_files import usual_prefix
-from ..backbones.encoding import Encoded, encode
+from ..backbones.encoding import Encoded
 from ..backbones.loading import Backbone, empty_stack, load_tokenizer
 from ..core.counted import counted
 from ..core.errors import LingraftError, problems_of
@@ -40,7 +40,7 @@ from ..results.source_choice import (
 )
 from ..runs.checks import gather_checked, resolve_cut
 from ..runs.folder import open_run_folder
-from ..runs.frozen_states import tokenise
+from ..runs.frozen_states import encode_texts, tokenise
 from ..runs.needs import states_size
 from ..runs.preparation import load
 from ..runs.timing import STARTING, operations_per_token
@@ -149,15 +149,7 @@ def put_together(
     with reporter.task("encoding", sum(len(row.input_ids) for row in _texts(read.values()).values())) as advance:
         for rows in (rows for features in read.values() for rows in features.items() if rows[1]):
             if _key(*rows) not in known:
-                known[_key(*rows)] = encode(
-                    rows[1],
-                    backbone,
-                    cut=cut,
-                    dtype=recipe.cache.dtype,
-                    max_bytes=int(recipe.cache.max_gigabytes * 1e9),
-                    device=device,
-                    advance=advance,
-                )
+                known[_key(*rows)] = encode_texts(rows[1], backbone, recipe, cut, device, advance)
     with reporter.task("fitting heads", len(read)) as advance:
         for codes, features in read.items():
             pools = {key: known[_key(key, rows)] for key, rows in features.items() if rows}

@@ -19,7 +19,10 @@ from .trial_grid import FACTORS, in_cells, is_crossed, trial_cells
 from .trial_summary import smallest_difference
 from .trial_variance import Mean, mean_of_method
 
-__all__ = ["Reach", "reach"]
+__all__ = ["LANGUAGES", "Reach", "reach"]
+
+LANGUAGES = 3
+"""Of fewer, an interval for other languages would say nothing: one degree of freedom is a factor of 12.7."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Reach:
     trials: Mean | None
     """For other draws, seeds and orders and other examples, in these languages; None of a single trial."""
     languages: Mean | None
-    """For other languages, too; None of a single one."""
+    """For other languages, too; None of fewer than ``LANGUAGES``."""
     seen: float
     """The true difference that these examples would have shown, for these trainings, in four of five test sets."""
 
@@ -54,6 +57,8 @@ def reach(apart: Floats, trials: Sequence[str], resampled: Floats, groups: int) 
     grid = np.stack([in_cells(list(row), cells, levels) for row in apart])
     return Reach(
         mean_of_method(grid.mean(0), FACTORS, of_examples=of_examples, groups=groups) if len(trials) > 1 else None,
-        mean_of_method(grid, ("language", *FACTORS), of_examples=of_examples, groups=groups) if len(grid) > 1 else None,
+        mean_of_method(grid, ("language", *FACTORS), of_examples=of_examples, groups=groups)
+        if len(grid) >= LANGUAGES
+        else None,
         seen,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from ..backbones.encoding import encode
+from ..backbones.encoding import Advance, Encoded, encode
 from ..backbones.loading import Backbone
 from ..core.examples import Example
 from ..core.progress import Reporter
@@ -61,15 +61,22 @@ def encode_all(
     total = sum(len(f.input_ids) for group in features.values() for f in group)
     with reporter.task("encoding", total) as advance:
         return {
-            key: encode(
-                group,
-                backbone,
-                cut=cut,
-                dtype=recipe.cache.dtype,
-                max_bytes=int(recipe.cache.max_gigabytes * 1e9),
-                device=device,
-                advance=advance,
-            )
-            for key, group in features.items()
-            if group
+            key: encode_texts(group, backbone, recipe, cut, device, advance) for key, group in features.items() if group
         }
+
+
+def encode_texts(
+    features: Sequence[Features], backbone: Backbone, recipe: Recipe, cut: int, device: torch.device, advance: Advance
+) -> Encoded:
+    """Return frozen states of some texts of one language, kept as the recipe's ``cache`` block says.
+
+    Args:
+        features: Tokenised texts.
+        backbone: The frozen model.
+        recipe: Of the run.
+        cut: Layer whose states are kept.
+        device: Where to compute.
+        advance: Told of the tokens that were not in the cache.
+    """
+    dtype, max_bytes = recipe.cache.dtype, int(recipe.cache.max_gigabytes * 1e9)
+    return encode(features, backbone, cut=cut, dtype=dtype, max_bytes=max_bytes, device=device, advance=advance)
