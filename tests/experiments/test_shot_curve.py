@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from invented import world_recipe, write_world
+from invented import TARGET, world_recipe, write_world
 from lingraft.cli.main import app
 from lingraft.core.errors import ConfigError, DataError
 from lingraft.core.files import read_lines, read_object
@@ -129,6 +129,14 @@ def test_without_numbers_there_are_as_many_as_every_class_has(world, tiny_checkp
         draw_shot_curve(
             recipe_of(world, tiny_checkpoint, tmp_path, shot_curve={"k": [0, 9999]}), quiet=True, start=start_here
         )
+
+
+def test_where_the_target_has_no_labels_a_curve_says_what_it_draws_from(tiny_checkpoint, tmp_path):
+    """Beside the file that is missing."""
+    world = write_world(tmp_path, train=24, dev=8, test=20)
+    (world / f"{TARGET}.train.csv").unlink()
+    with pytest.raises(DataError, match=r"draws them from labelled examples of the target"):
+        with_shots(recipe_of(world, tiny_checkpoint, tmp_path / "run", shot_curve={"draws": 1}, parallel=None))
 
 
 def test_without_translations_there_are_curves_alone(world, tiny_checkpoint, tmp_path):

@@ -120,9 +120,11 @@ def _as_many_as_there_are(recipe: Recipe) -> Recipe:
         shots = recipe.shots.model_copy(update={"k": SHOTS[first:count]})
         try:
             gather_checked(recipe.model_copy(update={"shots": shots, "pseudo": None}))
-        except DataError:
+        except DataError as error:
             if count == first + 2:
-                raise
+                raise DataError(
+                    f"{error}. A curve over labels draws them from labelled examples of the target"
+                ) from None
             continue
         return recipe.model_copy(update={"shots": shots})
     raise AssertionError  # the last attempt returned or raised
