@@ -10,7 +10,8 @@ whose folder is not there stay as they were; each says which revision it is of.
     python benchmarks/comparison_pages.py pseudo
     python benchmarks/comparison_pages.py tokens
 
-The texts that stand above the tables are ``NAME.md`` in this folder.
+The remarks above the tables are the ``notes`` of the recipes: edited there, they are new on the page with the next of
+these commands, and nothing runs again.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 from lingraft.core.files import Row, read_lines, write_atomically
 from lingraft.data.languages import display_name
+from lingraft.recipe.parsing import read_recipe
 from lingraft.results.comparison import blocks, read_comparison
 from lingraft.results.pages.comparison_markdown import finding, page_text
+from lingraft.results.pages.escaping import describe_notes
 
 KNOWLEDGE_TRANSFER = {
     "sib200": "Topics (SIB-200), five labels a class",
@@ -105,9 +109,14 @@ def settings_of(part: str) -> list[str]:
 
 
 def introduction(name: str) -> str:
-    """Return what stands above the tables of a page."""
-    written = Path(__file__).with_name(f"{name}.md")
-    return written.read_text(encoding="utf-8") if written.is_file() else ""
+    """Return what stands above the tables of a page: the remarks of its recipes."""
+    return remarks(Path("examples") / name / f"{part}.yaml" for part in SECTIONS[name])
+
+
+def remarks(recipes: Iterable[Path]) -> str:
+    """Return the remarks of recipes as a list in Markdown, in the order of the recipes."""
+    notes = [note for recipe in recipes for note in read_recipe(recipe).notes]
+    return "\n".join(describe_notes(notes, "What is compared, and how far it can be trusted:"))
 
 
 def write_page(name: str, runs: Path, page: Path, text: str) -> None:
@@ -134,7 +143,8 @@ def write_page(name: str, runs: Path, page: Path, text: str) -> None:
         folder = finished[part]
         command = " ".join(["lingraft compare", f"examples/{name}/{part}.yaml", *settings_of(part)])
         comparison = read_comparison(folder)
-        _, _, body = page_text(blocks(comparison), comparison, command=command).partition("\n")
+        told = replace(comparison, notes=())  # above, with those of the others
+        _, _, body = page_text(blocks(comparison), told, command=command).partition("\n")
         body += "".join(f"{line}\n" for line in _elsewhere(folder))
         parts.append(f"# {sections[part]}\n{body.replace(chr(10) + '## ', chr(10) + '### ')}".replace("\n# ", "\n## "))
         scores += [{"comparison": part, **row} for row in read_lines(folder / "scores.jsonl")]
@@ -153,7 +163,7 @@ def _sections(page: str) -> dict[str, str]:
 
 
 def _head(name: str, finished: dict[str, Path], before: dict[str, str], text: str) -> str:
-    """Who wins, comparison by comparison, then what is written by hand."""
+    """Who wins, comparison by comparison, then the remarks."""
     lines = [f"# {TITLES[name]}", ""]
     for part, title in SECTIONS[name].items():
         if part not in finished:

@@ -28,7 +28,7 @@ def test_the_preset_best_is_the_schedule_that_was_measured():
     """To the last setting."""
     path = FOLDER / "closed_form" / "best.yaml"
     measured = next(one.recipe for one in list_methods(read_recipe(path)) if one.name == "frozen-then-lora-25")
-    preset = read_recipe(path, ["preset=best", "compare=null", f"output_dir={measured.output_dir}"])
+    preset = read_recipe(path, ["preset=best", "compare=null", "notes=[]", f"output_dir={measured.output_dir}"])
     assert preset.model_copy(update={"preset": None}) == measured
 
 

@@ -55,3 +55,22 @@ def test_a_page_of_which_nothing_is_made_again_stays_as_it_is(benchmarks, name, 
     assert page.read_text(encoding="utf-8") == there.read_text(encoding="utf-8")
     scores = (page.with_suffix("") / "scores.jsonl").read_text(encoding="utf-8")
     assert scores == (there.with_suffix("") / "scores.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_remark_on_a_page_is_of_one_of_its_recipes(benchmarks, name):
+    """Whole, above the tables, in the order of the recipes; none is written on the page alone."""
+    _, pages = benchmarks
+    page = (REPOSITORY / "docs" / "results" / f"{name.replace('_', '-')}.md").read_text(encoding="utf-8")
+    _, _, said = page.partition("\n## ")[0].partition("What is compared, and how far it can be trusted:\n\n")
+    notes = [note for part in pages.SECTIONS[name] for note in read_recipe(Path(f"examples/{name}/{part}.yaml")).notes]
+    assert notes
+    assert said == "".join("- " + note.replace("\n|", "\n  |") + "\n" for note in notes)
+
+
+def test_the_page_of_tasks_has_the_remarks_of_its_recipes(benchmarks):
+    """Above its tables, after what the numbers are."""
+    tasks = importlib.import_module("tasks")
+    page = (REPOSITORY / "docs" / "results" / "tasks.md").read_text(encoding="utf-8")
+    assert page.startswith(tasks.introduction() + "\n## XQuAD\n")
+    assert "- **XCOPA** from 400 items" in tasks.introduction()

@@ -3,7 +3,7 @@
 import pytest
 
 from lingraft.core.errors import RunError
-from lingraft.core.written_recipe import read_written_recipe
+from lingraft.core.written_recipe import read_notes, read_written_recipe
 from lingraft.recipe.parsing import parse_recipe
 
 RECIPE = parse_recipe({"task": {"name": "cldr_names", "target_languages": ["yor-Latn"]}})
@@ -47,3 +47,20 @@ def test_what_is_no_recipe_is_refused(tmp_path):
     assert "is not UTF-8, byte 1" in refusal_of(tmp_path, b"a\xff: 1\n")
     assert "line 1" in refusal_of(tmp_path, b"a: [b\n")
     assert "expected keys and values, got list" in refusal_of(tmp_path, b"- a\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "notes"), [("seeds: [1]", ()), ("notes: One.", ("One.",)), ("notes: [One., Two.]", ("One.", "Two."))]
+)
+def test_remarks_are_none_or_one_or_several(tmp_path, written, notes):
+    """Whoever wrote the recipe."""
+    (tmp_path / "recipe.yaml").write_text(f"{written}\n", encoding="utf-8")
+    assert read_notes(tmp_path) == notes
+
+
+@pytest.mark.parametrize("notes", ["3", "[[a]]", "{a: b}", "null"])
+def test_remarks_that_are_no_texts_are_refused(tmp_path, notes):
+    """By the file and the key."""
+    (tmp_path / "recipe.yaml").write_text(f"notes: {notes}\n", encoding="utf-8")
+    with pytest.raises(RunError, match=r"recipe\.yaml: notes: expected a list of texts; put it back"):
+        read_notes(tmp_path)

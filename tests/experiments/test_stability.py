@@ -110,8 +110,13 @@ def test_a_finished_study_is_told_again_and_trains_nothing(studied, world, tiny_
     def refuse(wanted, complaints):
         raise AssertionError("a process was started")
 
-    recipe = recipe_of(world, tiny_checkpoint, studied)
+    recipe = recipe_of(world, tiny_checkpoint, studied, "notes=One core.")
     assert study_stability(recipe, quiet=True, start=refuse) == studied
+    for page in (PAGE, "README.md"):
+        assert "\n\nRemarks:\n\nOne core.\n\n" in (studied / page).read_text(encoding="utf-8")
+    assert "<p>One core.</p>" in (studied / "report.html").read_text(encoding="utf-8")
+    assert all(method.recipe.notes == [] for method in list_methods(crossed(recipe)))
+    study_stability(recipe_of(world, tiny_checkpoint, studied), quiet=True, start=refuse)
     assert (studied / PAGE).read_bytes() == before
 
 

@@ -86,3 +86,17 @@ def test_methods_may_be_compared_without_their_key(short, methods):
     else:
         assert parse_recipe({"task": ACROSS, "compare": short}).compare.methods == methods
         assert parse_recipe({"task": ACROSS}, [f"compare={json.dumps(short)}"]).compare.methods == methods
+
+
+def test_a_single_remark_is_a_list_of_one():
+    """Blank lines around it do not count."""
+    assert parse_recipe({"task": ACROSS, "notes": "Tried *twice*.\n\n"}).notes == ["Tried *twice*."]
+    assert parse_recipe({"task": ACROSS, "notes": ["One.", "Two."]}).notes == ["One.", "Two."]
+    assert parse_recipe({"task": ACROSS}).notes == []
+
+
+@pytest.mark.parametrize("notes", ["", [" "], [3], None, {"a": "b"}])
+def test_remarks_that_say_nothing_are_refused(notes):
+    """By their key."""
+    with pytest.raises(ConfigError, match=r"notes[.: ]"):
+        parse_recipe({"task": ACROSS, "notes": notes})

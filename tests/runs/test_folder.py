@@ -65,13 +65,16 @@ def test_the_same_recipe_may_continue(tmp_path):
         assert (folder / "trials").is_dir()
 
 
-@pytest.mark.parametrize("override", ["device=cpu", "cache.max_gigabytes=3", "output_dir=elsewhere"])
-def test_where_a_run_computes_may_change(tmp_path, override):
-    """Device, cache and the folder's own name do not make it another run."""
-    with open_run_folder(tmp_path / "a", recipe(tmp_path)):
-        pass
-    with open_run_folder(tmp_path / "a", recipe(tmp_path, override)):
-        pass
+@pytest.mark.parametrize(
+    "override", ["device=cpu", "cache.max_gigabytes=3", "output_dir=elsewhere", "notes=[One., Two.]"]
+)
+def test_where_a_run_computes_and_what_is_remarked_may_change(tmp_path, override):
+    """Device, cache, the folder's own name and remarks do not make it another run, and it stays finished."""
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
+        begin_trial(folder)
+        (folder / "README.md").write_text("finished", encoding="utf-8")
+    with open_run_folder(tmp_path / "a", recipe(tmp_path, override)) as folder:
+        assert (folder / "README.md").exists()
 
 
 @pytest.mark.parametrize(

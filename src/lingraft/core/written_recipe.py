@@ -58,3 +58,16 @@ def read_written_recipe(folder: Path) -> dict[str, Any]:
     if text.startswith(BEGINS) and not (LAST_KEY in written and text.endswith("\n")):
         raise RunError(f"{path} ends amid the recipe, after {len(text):,} characters; {CURE}")
     return written
+
+
+def read_notes(folder: Path) -> tuple[str, ...]:
+    """Return the remarks of the recipe of a run folder, in Markdown; none where it has none.
+
+    Raises:
+        RunError: The recipe cannot be read, or they are no texts.
+    """
+    found = read_written_recipe(folder).get("notes", [])
+    notes = [found] if isinstance(found, str) else found  # as people may write it
+    if not (isinstance(notes, list) and all(isinstance(note, str) for note in notes)):
+        raise RunError(f"{folder / NAME}: notes: expected a list of texts; {CURE}")
+    return tuple(notes)

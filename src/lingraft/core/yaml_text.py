@@ -1,4 +1,4 @@
-"""YAML from outside: plain data, within bounds that no recipe comes near, or one line that says where it is wrong.
+"""YAML in and out: plain data, within bounds that no recipe comes near, or one line that says where it is wrong.
 
 Text is measured before anything is made of it: aliases count as what they stand for, so that a few lines cannot
 unfold into gigabytes, and none may stand for what it is a part of. Dates stay text, and there are no tags: what comes
@@ -7,8 +7,9 @@ out are keys and values, lists, texts, numbers, true, false and null.
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -181,3 +182,14 @@ def _refuse_large(at: str, depth: int, total: int) -> None:
             f"{at}with this line there are more than {MAX_VALUES:,} values, aliases counted as what they stand for; a "
             "recipe has a hundred"
         )
+
+
+def as_yaml(values: Mapping[str, Any]) -> str:
+    """Return plain data as YAML 1.2, in which `no` is Norwegian and not false."""
+    yaml, stream = YAML(typ="safe", pure=True), io.StringIO()
+    yaml.version = (1, 2)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 120
+    yaml.dump(values, stream)
+    return stream.getvalue()

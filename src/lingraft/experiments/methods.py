@@ -232,7 +232,7 @@ def _fragment(name: str) -> dict[str, Any]:
 def as_plain(recipe: Recipe) -> dict[str, Any]:
     """Return a recipe as plain data that fragments are laid over: resolved, without comparison and preset."""
     values = recipe.model_dump(mode="json", by_alias=True)
-    others = ("compare", "stability", "shot_curve", "source_choice", "tune", "preset")
+    others = ("notes", "compare", "stability", "shot_curve", "source_choice", "tune", "preset")
     return {key: value for key, value in values.items() if key not in others}
 
 

@@ -204,6 +204,7 @@ def _choose(
         left_out=left_out,
         notes=tuple(_notes(recipe, classified=task.kind.class_logits)),
         revision=", revision ".join(filter(None, [__version__, source_revision()])),
+        remarks=tuple(recipe.notes),
     )
 
 

@@ -18,8 +18,9 @@ from ..core.errors import ConfigError, RunError
 from ..core.files import announce, locked, read_object, write_json, write_text
 from ..core.progress import Advance, Reporter, roughly
 from ..core.version import __version__, source_revision
+from ..core.yaml_text import as_yaml
 from ..recipe.comparison import CompareSettings
-from ..recipe.settings import Recipe, as_yaml
+from ..recipe.settings import Recipe
 from ..recipe.stability import Value
 from ..recipe.tuning import Range, Space, TuneSettings, as_fragment, default_space, own_values
 from ..results.pages.tuning_markdown import describe_values, tuning_page

@@ -37,7 +37,7 @@ RESERVED = ("tuning", "mined", "README.md", "scores.jsonl", "comparison.json", "
 OURS = "lingraft"
 """What the others are tested against."""
 
-BELONG = ("output_dir", "compare", "stability", "shot_curve", "source_choice", "tune")
+BELONG = ("output_dir", "notes", "compare", "stability", "shot_curve", "source_choice", "tune")
 """Settings of the whole, which no variant has of its own."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +12,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StringConstraints,
     field_validator,
     model_validator,
 )
-from ruamel.yaml import YAML
 
 from ..core.amounts import (
     MOST_GIGABYTES,
@@ -33,6 +32,7 @@ from ..core.amounts import (
 )
 from ..core.errors import shown
 from ..core.shots import Shots, order_of_shots
+from ..core.yaml_text import as_yaml
 from .comparison import CompareSettings
 from .shot_curve import ShotCurveSettings
 from .source_choice import SourceChoiceSettings
@@ -318,6 +318,7 @@ class CacheSettings(Settings):
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Remark = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Recipe(Settings):
@@ -349,6 +350,8 @@ class Recipe(Settings):
     train: TrainSettings = TrainSettings()
     alignment: list[WeightedBlock] = [WeightedBlock.model_validate({"name": "mse"})]
     cache: CacheSettings = CacheSettings()
+    notes: list[Remark] = Field(default=[], max_length=100)
+    """Remarks in Markdown, one text or a list of them, for the pages of what the recipe runs; they decide no number."""
     preset: str | None = None
     """Settings to start from: `fast` (the default), `instant`, `best`, `paper`; the recipe's own keys come first."""
     shot_curve: ShotCurveSettings | None = None
@@ -380,20 +383,3 @@ class Recipe(Settings):
     def to_yaml(self) -> str:
         """Return the resolved recipe: every default written out."""
         return as_yaml(self.model_dump(mode="json", by_alias=True))
-
-
-def as_yaml(values: Mapping[str, Any]) -> str:
-    """Return plain data as YAML."""
-    stream = io.StringIO()
-    yaml_format().dump(values, stream)
-    return stream.getvalue()
-
-
-def yaml_format() -> YAML:
-    """Return YAML 1.2, in which `no` is Norwegian and not false."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.version = (1, 2)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 120
-    return yaml

@@ -10,6 +10,8 @@ from ..core.shots import Shots
 def expand_shorthand(values: dict[str, Any]) -> list[str]:
     """Write out ``shots: all``, ``compare: [lingraft]``, ``task.language`` and the only target's test file, in place.
 
+    ``notes: text`` is a list of one.
+
     ``task: {language: twi-Latn}`` is a task in one language: that of the labels and of the tests, without a target.
     What is learnt from there is all that is labelled, unless ``shots`` say how much. ``files: {test: test.es.csv}``
     is the file of the only target, whose name stays with it when the run is scored in other languages. Of several in
@@ -21,14 +23,7 @@ def expand_shorthand(values: dict[str, Any]) -> list[str]:
     Returns:
         A problem for what is said twice.
     """
-    shots = values.get("shots")
-    if _is_count(shots):
-        values["shots"] = {"k": shots}
-    compared = values.get("compare")
-    if isinstance(compared, str | list):
-        compared = values["compare"] = {"methods": compared}
-    if isinstance(compared, dict) and isinstance(method := compared.get("methods"), str):
-        values["compare"] = {**compared, "methods": [method]}
+    _expand_values(values)
     task = values.get("task")
     if not isinstance(task, dict):
         return []
@@ -50,6 +45,19 @@ def expand_shorthand(values: dict[str, Any]) -> list[str]:
     if isinstance(given := values.get("shots", {}), dict):
         values["shots"] = {"k": "all", **given}
     return []
+
+
+def _expand_values(values: dict[str, Any]) -> None:
+    """Write out one number of shots, one remark, and the names of methods alone."""
+    if _is_count(shots := values.get("shots")):
+        values["shots"] = {"k": shots}
+    if isinstance(note := values.get("notes"), str):
+        values["notes"] = [note]
+    compared = values.get("compare")
+    if isinstance(compared, str | list):
+        compared = values["compare"] = {"methods": compared}
+    if isinstance(compared, dict) and isinstance(method := compared.get("methods"), str):
+        values["compare"] = {**compared, "methods": [method]}
 
 
 def _name_the_only_target(task: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from ..core.errors import RunError
 from ..core.files import Row, read_object
 from ..core.outside import refuse_links
 from ..core.shots import Shots, order_of_shots, shots_in
-from ..core.written_recipe import read_written_recipe
+from ..core.written_recipe import read_notes
 from .findings import Estimate, formula_of
 from .method_schemas import COMPARISON
 from .reach import Reach, reach
@@ -36,6 +36,8 @@ class Comparison:
     folder: Path
     about: Row
     methods: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    """Remarks of its recipe, in Markdown."""
 
     @property
     def reference(self) -> str:
@@ -126,11 +128,11 @@ def read_comparison(folder: Path) -> Comparison:
     """
     refuse_links(folder)
     read_mark(folder)
-    read_written_recipe(folder)
+    notes = read_notes(folder)
     about = read_object(folder / "comparison.json", COMPARISON)
     if not about:
         raise RunError(f"{folder} is no comparison that came to its end; finish it with: lingraft compare RECIPE")
-    return Comparison(folder, about, tuple(about["methods"]))
+    return Comparison(folder, about, tuple(about["methods"]), notes)
 
 
 def blocks(comparison: Comparison) -> list[Block]:

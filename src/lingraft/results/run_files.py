@@ -14,7 +14,7 @@ from ..core.files import Row, read_lines, read_object
 from ..core.nearest_file import suggest_folder
 from ..core.outside import parse_object, read_bytes, refuse_links, validate
 from ..core.records import Score, name_of_trial
-from ..core.written_recipe import CURE, read_written_recipe, run_again
+from ..core.written_recipe import CURE, read_notes, run_again
 from ..core.written_recipe import NAME as RECIPE
 from . import schemas
 from .finished_run import refuse_changed
@@ -43,6 +43,8 @@ class RunFiles:
     states: Row
     retention: Row = field(default_factory=dict)
     pseudo: Row = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """Remarks of the recipe, in Markdown."""
 
     def predictions(self, trial: str, language: str) -> list[Row]:
         """Return predictions of one trial in one language; empty where the file is missing."""
@@ -113,10 +115,10 @@ def read_run(folder: Path) -> RunFiles:
     refuse_links(folder)
     read_mark(folder)
     refuse_changed(folder)
-    written = bool(read_written_recipe(folder))
+    notes, written = read_notes(folder), folder / RECIPE
     return RunFiles(
         folder=folder,
-        recipe=(folder / RECIPE).read_text(encoding="utf-8") if written else "",
+        recipe=written.read_text(encoding="utf-8") if written.exists() else "",
         data=read_object(folder / "data.json", DATA),
         scores=tuple(
             Score(**{key: value for key, value in row.items() if key in SCORE_FIELDS})
@@ -127,6 +129,7 @@ def read_run(folder: Path) -> RunFiles:
         states=read_object(folder / "states.json", STATES),
         retention=read_object(folder / "retention.json", RETENTION),
         pseudo=read_object(folder / "pseudo.json", PSEUDO),
+        notes=notes,
     )
 
 

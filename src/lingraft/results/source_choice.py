@@ -94,7 +94,10 @@ class SourceChoice:
     left_out: Mapping[str, str]
     """Candidates that cannot be learnt from, with the reason."""
     notes: tuple[str, ...] = ()
+    """What was not measured, and why."""
     revision: str = ""
+    remarks: tuple[str, ...] = ()
+    """Of the recipe, in Markdown."""
 
 
 MEAN_RANK = "mean rank"

@@ -14,6 +14,7 @@ from pathlib import Path
 from ..core.errors import RunError
 from ..core.files import Row, read_object
 from ..core.outside import refuse_links
+from ..core.written_recipe import read_notes
 from .development import Asked, read_development
 from .findings import Estimate, formula_of
 from .method_schemas import TUNING
@@ -60,6 +61,8 @@ class Tuned:
     examples: int
     resolution: float
     """How fine the corrected p-values are."""
+    notes: tuple[str, ...] = ()
+    """Remarks of the recipe, in Markdown."""
 
     @property
     def best(self) -> Tried:
@@ -101,7 +104,8 @@ def read_tuning(folder: Path) -> Tuned:
     scored = _scored(finished, tables, drawn, formula_of(about["data"]))
     ordered = sorted(scored, key=lambda one: (-_value(one), not one.own, one.name))
     resolution = 2 * max(1, len(finished) - 1) / (len(drawn.times) + 1)
-    return Tuned(about, (*ordered, *(one for one in tried if one.error is not None)), len(groups), resolution)
+    every = (*ordered, *(one for one in tried if one.error is not None))
+    return Tuned(about, every, len(groups), resolution, read_notes(folder))
 
 
 def _value(one: Tried) -> float:

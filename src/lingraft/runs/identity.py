@@ -31,9 +31,9 @@ MEANING = 4
 
 FREE = (
     *("compare.", "stability.", "shot_curve.", "source_choice.", "tune."),
-    *("device", "output_dir", "cache.max_gigabytes"),
+    *("device", "output_dir", "cache.max_gigabytes", "notes", "notes."),
 )
-"""Settings that decide no number: where a run computes, what is kept, what else it is compared with."""
+"""Settings that decide no number: where a run computes, what is kept, what else it is compared with, remarks."""
 
 GROWS = ("seeds", "seeds.", "orders", "orders.", "shots.k", "shots.k.", "shots.draws")
 """Settings that say which trials there are."""

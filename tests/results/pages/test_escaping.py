@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from lingraft.core.terminal_text import Terminal, as_text, printable
-from lingraft.results.pages.escaping import code_span, identifier, markdown_text, verbatim
+from lingraft.results.pages.escaping import code_span, describe_notes, identifier, markdown_text, verbatim
 
 COMMONMARK = MarkdownIt("commonmark", {"html": True})
 HOSTILE = [
@@ -122,3 +122,14 @@ def test_a_terminal_shows_brackets_and_names_of_signs():
     assert "\x1b" not in said
     for piece in ("[old]", "radio [2023/24] [/b]", "[bold]a[/bold] :smile:", "warning: [/b] :warning:"):
         assert piece in said
+
+
+def test_one_remark_is_a_paragraph_and_several_are_a_list():
+    """What belongs to an item is indented, so that it stays in it; control sequences go."""
+    assert describe_notes([]) == []
+    assert describe_notes(["One, *so*\x1b[31m."]) == ["Remarks:", "", "One, *so*.", ""]
+    table = "One:\n\n| a |\n|---|\n| 1 |"
+    lines = describe_notes([table, "Two."], "Mind:")
+    assert lines == ["Mind:", "", "- One:", "", "  | a |", "  |---|", "  | 1 |", "- Two.", ""]
+    shown = MarkdownIt("commonmark").enable("table").render("\n".join(lines))
+    assert shown.count("<li>") == 2 and shown.count("<td>1</td>") == 1

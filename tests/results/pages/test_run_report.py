@@ -668,3 +668,16 @@ def test_a_frozen_head_below_the_most_frequent_label_is_told(tmp_path):
         f"the frozen head ({100 * before:.0f} %) is below always answering the most frequent label "
         f"({100 * only.majority:.0f} %), so the gain over it says little." in plain(write_report(folder))
     )
+
+
+def test_remarks_of_the_recipe_are_on_every_page(tmp_path):
+    """In the report, in the model card and on the page of results."""
+    folder = write_run(tmp_path / "run")
+    with (folder / "recipe.yaml").open("a", encoding="utf-8") as recipe:
+        recipe.write("notes: [Run **beside** others., Once.]\n")
+    assert "<li>Run <strong>beside</strong> others.</li>" in write_report(folder).read_text(encoding="utf-8")
+    said = "\n\nRemarks:\n\n- Run **beside** others.\n- Once.\n\n"
+    assert said in write_model_card(folder).read_text(encoding="utf-8")
+    change(folder / "summary.json", trials={"k5-draw0-seed1": {}})
+    page = write_results_page(folder, tmp_path / "page.md", command="lingraft run a.yaml")
+    assert f"{said}Accuracy" in page.read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ from ..tables import Table
 from ..wording import metric_name, plural
 from ..words import words_of
 from . import comparison_markdown, shot_curve_markdown, stability_markdown
-from .escaping import markdown_text
+from .escaping import describe_notes, markdown_text
 from .table_formats import csv_tables, latex_tables
 from .templating import fill_template
 
@@ -93,6 +93,7 @@ def write_report(report: Report, comparison: Comparison, *, command: str | None)
         "report": report,
         "task": comparison.about["data"]["task"],
         "languages": [comparison.language(code) for code in comparison.targets],
+        "notes": "\n".join(describe_notes(comparison.notes)),
         "command": command or f"lingraft {report.name}",
         "revisions": [line for line in describe_revisions(comparison.folder) if line],
         "beside": [csv.name, tex.name],

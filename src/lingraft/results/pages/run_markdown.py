@@ -22,7 +22,7 @@ from ..run_files import RunFiles, counts_of, read_run
 from ..statistics import interval
 from ..wording import capital, describe_shots, difference, metric_name, percent, plural
 from ..words import words_of
-from .escaping import describe_command, markdown_text
+from .escaping import describe_command, describe_notes, markdown_text
 
 
 def write_results_page(folder: Path, page: Path, *, command: str) -> Path:
@@ -74,6 +74,7 @@ def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
     lines += [_finding(run, targets, k) for k in shots]
     lines += [
         "",
+        *describe_notes(run.notes),
         f"{capital(metric_name(metrics_of(run.data)[0]))} on the test set, mean over {plural(draws, 'draw')} and "
         f"{plural(seeds, 'seed')}; "
         f"in brackets the 95 % bootstrap interval over test {words.example}s. *frozen head* is "

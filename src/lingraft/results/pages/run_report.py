@@ -26,7 +26,7 @@ from ..saved_trial import describe_trial
 from ..schemas import ALL_LAYERS
 from ..words import words_of
 from . import Page, pages
-from .escaping import identifier
+from .escaping import describe_notes, identifier
 from .pseudo_section import pseudo_data
 from .templating import Context, fill_template
 from .training_sections import learning, network, record, retained
@@ -78,6 +78,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
     main = _main_results(run, targets)
     return {
         "run": run,
+        "notes": Markup("\n".join(describe_notes(run.notes))),
         "summary": run.summary,
         "backbone": run.summary.get("backbone", {}),
         "task": run.data.get("task", "an unnamed task"),

@@ -13,7 +13,7 @@ from ..revisions import describe_revisions
 from ..shot_curve import Curve, ShotCurve, Worth
 from ..wording import capital, listed, metric_name
 from ..words import Words, words_of
-from .escaping import code_span, describe_command, markdown_text
+from .escaping import code_span, describe_command, describe_notes, markdown_text
 from .table_formats import markdown_table
 
 
@@ -26,7 +26,8 @@ def shot_curve_page(found: ShotCurve, comparison: Comparison, *, command: str | 
         command: How the page came about; None where nobody knows.
     """
     lines = [f"# {title(comparison)}", "", *(f"- {finding}" for finding in findings(found, comparison))]
-    lines += ["", *(describe_command(command) if command else []), ""]
+    lines += ["", *describe_notes(comparison.notes)]
+    lines += [*(describe_command(command) if command else []), ""]
     lines += describe_revisions(comparison.folder)
     lines += [describe_columns(comparison), "", *markdown_table(curve_table(found))]
     lines += ["", f"## {ahead_title(comparison)}", "", *markdown_table(ahead_table(found))]

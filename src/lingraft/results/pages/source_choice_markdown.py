@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..source_choice import MEAN_RANK, Candidate, Correlation, Joint, Ranking, SourceChoice
 from ..statistics import LEVEL, Difference, holm
 from ..wording import capital, count, listed, metric_name, plural
-from .escaping import code_span, describe_command, markdown_text
+from .escaping import code_span, describe_command, describe_notes, markdown_text
 
 ABOUT = {
     "labels": "what the candidate's frozen head scores on the labelled examples of the target that the recipe has "
@@ -33,7 +33,8 @@ def sources_page(found: SourceChoice, *, command: str | None = None) -> str:
     """
     lines = [f"# Which language to transfer from: {markdown_text(found.task)}", ""]
     lines += [f"- {sentence}" for ranking in found.rankings for sentence in findings(ranking, found)]
-    lines += ["", *(describe_command(command) if command else []), "", f"All numbers are of lingraft {found.revision}."]
+    lines += ["", *describe_notes(found.remarks)]
+    lines += [*(describe_command(command) if command else []), "", f"All numbers are of lingraft {found.revision}."]
     lines += ["", "## Into the recipe", "", *recipe_lines(found)]
     for ranking in found.rankings:
         lines += ["", f"## {markdown_text(ranking.name)}", "", *_table(ranking, found)]

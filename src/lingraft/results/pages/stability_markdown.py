@@ -11,7 +11,7 @@ from ..revisions import describe_revisions
 from ..stability import Stability, Study
 from ..wording import capital, describe_shots, listed, metric_name
 from ..words import words_of
-from .escaping import code_span, describe_command, markdown_text
+from .escaping import code_span, describe_command, describe_notes, markdown_text
 from .table_formats import markdown_table
 
 
@@ -25,7 +25,8 @@ def stability_page(studies: Sequence[Study], comparison: Comparison, *, command:
     """
     lines = [f"# {title(comparison)}", ""]
     lines += [f"- {stability_finding(study, comparison)}" for study in studies]
-    lines += ["", *(describe_command(command) if command else []), ""]
+    lines += ["", *describe_notes(comparison.notes)]
+    lines += [*(describe_command(command) if command else []), ""]
     lines += describe_revisions(comparison.folder)
     lines.append(describe_columns(comparison))
     for study in studies:

@@ -63,8 +63,11 @@ def _as_markdown(value: object) -> object:
 
 @cache
 def _commonmark() -> MarkdownIt:
-    """Return what reads our own sentences; tags in them are text, and nothing is loaded or linked to."""
-    return MarkdownIt("commonmark", {"html": False}).disable(["image", "link", "autolink", "reference"])
+    """Return what reads sentences; tags in them are text, nothing is loaded or linked to, wide tables are scrolled."""
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader.add_render_rule("table_open", lambda *_: '<div class="scroll" tabindex="0">\n<table>\n')
+    reader.add_render_rule("table_close", lambda *_: "</table>\n</div>\n")
+    return reader.disable(["image", "link", "autolink", "reference"])
 
 
 def _inline(markdown: str) -> Markup:

@@ -9,7 +9,7 @@ from ..revisions import say_revisions
 from ..tuning import Tried, Tuned
 from ..wording import capital, interval, listed, metric_name, p_value, percent, plural
 from ..words import words_of
-from .escaping import code_span, describe_command, markdown_text, verbatim
+from .escaping import code_span, describe_command, describe_notes, markdown_text, verbatim
 
 TARGETS_OWN = (
     *("alignment", "parallel", "pseudo", "consistency", "map", "prompt.language_", "adapter.language_"),
@@ -30,6 +30,7 @@ def tuning_page(found: Tuned, settings: str, *, command: str | None = None) -> s
     lines = [f"# Settings chosen on development data: {markdown_text(data['task'])}", ""]
     lines += [f"- {markdown_text(said)}" for said in findings(found)]
     lines += ["", "```yaml", verbatim(settings), "```", "", "`lingraft run tuned.yaml` runs the recipe with them.", ""]
+    lines += describe_notes(found.notes)
     lines += [*(describe_command(command) if command else []), ""]
     lines += say_revisions(found.about["trials"])
     lines += [
