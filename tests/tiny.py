@@ -56,6 +56,20 @@ PARTICULAR = {
         "type_vocab_size": 0,
         "layer_norm_eps": 1e-7,
     },
+    "gpt2": {"n_inner": 32},
+    "llama": {"num_key_value_heads": 1},
+    "mistral": {"num_key_value_heads": 1, "sliding_window": 9},
+    "qwen2": {"num_key_value_heads": 1, "use_sliding_window": True, "sliding_window": 9, "max_window_layers": 1},
+    "qwen3": {"num_key_value_heads": 1, "head_dim": 16, "layer_types": ["full_attention"] * 3},
+    "gemma3_text": {
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+        "query_pre_attn_scalar": 20,
+        "sliding_window": 9,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    },
+    "bloom": {"intermediate_size": 96, "seq_length": 64},
+    "xglm": {"ffn_dim": 32},
 }
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NoReturn, Self, TypeAlias
 
 import torch
@@ -36,9 +36,11 @@ class FamilyFacts:
         blocks: Path of the list of blocks in the Hugging Face model, which is ``layers`` in a stack of ours.
         configuration: Keys of the configuration that change what is computed beyond the shapes of the weights and
             :data:`COMMON_KEYS`; those that a checkpoint has are part of its digest.
-        keys_values: Linear layers that make keys and values, each with the share of its rows that make queries: the
-            first ones of a projection that makes all three, else 0.
+        keys_values: Linear layers that make keys and values, each with the share of its rows that make queries: a
+            third of a projection that makes all three, else 0. Which rows, :meth:`LayerStack.queries` says.
         feed_forward: The linear layer that reads the inner states of the feed-forward network.
+        config_names: What ``config.json`` may call depth and width, where it is not ``num_hidden_layers`` and
+            ``hidden_size``: from that name to the usual one.
         adapter_inside: Whether ``block`` takes a ``feed_forward``, the place of AdapterHub's adapters.
         pooling: What the states of a text are pooled to: the mean over its real tokens.
         causal: Whether a token sees only itself and what is before it.
@@ -48,6 +50,7 @@ class FamilyFacts:
     configuration: tuple[str, ...]
     keys_values: Mapping[str, float]
     feed_forward: str
+    config_names: Mapping[str, str] = field(default_factory=dict)
     adapter_inside: bool = False
     pooling: Literal["mean"] = "mean"
     causal: bool = False
@@ -149,7 +152,8 @@ class LayerStack(nn.Module, ABC):
             hidden: ``[B, T, H]``.
             mask: ``[B, T]``, 1 for what may be attended to; of any dtype.
             prompt_length: How many of the first positions are virtual tokens. They are seen from
-                everywhere, and see everything, also in layers that attend within a window.
+                everywhere, and see everything (in a causal family what is before them), also in layers that
+                attend within a window.
             prefixes: What every position attends to besides, each with a softmax and a gate of its own.
             feed_forward: Ends the block instead of its residual connection and norm.
 
@@ -183,6 +187,15 @@ class LayerStack(nn.Module, ABC):
     def finish(self, hidden: Tensor) -> Tensor:
         """Return what the family does after its last block (often nothing): ``[B, T, H]``."""
         return hidden
+
+    def queries(self, name: str, rows: int) -> Tensor:
+        """Return which of a linear layer's rows make queries: ``[rows]`` bool, the first ones in most families.
+
+        Args:
+            name: Of the linear layer within a block.
+            rows: How many it has.
+        """
+        return torch.arange(rows) < round(rows * self.facts.keys_values.get(name, 0))
 
     def refuse_feed_forward(self) -> NoReturn:
         """Say that the family has no place for an adapter inside the block.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +106,7 @@ def download(checkpoint: str, *, only: list[str]) -> Path:
 
 
 def read_config(folder: Path, checkpoint: str) -> dict[str, Any]:
-    """Return the content of ``config.json``, of a supported family."""
+    """Return the content of ``config.json``, of a supported family, depth and width by their usual names too."""
     try:
         text = read_bytes(folder / "config.json", error=CheckpointError, cure=FETCH)
     except FileNotFoundError:
@@ -120,6 +121,8 @@ def read_config(folder: Path, checkpoint: str) -> dict[str, Any]:
             f"{checkpoint} is of the type {model_type!r}, which lingraft cannot run layer by layer; "
             f"supported: {', '.join(backbones.names())}. A new family is one file: see docs/extending.md"
         )
+    own_names: Mapping[str, str] = backbones.build(model_type).facts.config_names
+    config = {own_names[key]: value for key, value in config.items() if key in own_names} | config
     needed = ("num_hidden_layers", "hidden_size", "vocab_size")
     if missing := [key for key in needed if type(config.get(key)) is not int or config[key] < 1]:
         raise CheckpointError(f"config.json of {checkpoint} does not give {', '.join(missing)}; {FETCH}")

@@ -7,23 +7,24 @@ window may hide it: virtual tokens are seen from everywhere and see everything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from . import Family, FamilyFacts, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, visible
+from .rotary import Rotary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-Rotation = tuple[Tensor, Tensor]  # cosines and sines, each [1, T, head width]
 
 
 class ModernBertStack(LayerStack):
     """The encoder of a ``ModernBertModel``.
 
-    Rotary tables and windows depend on the length alone; the last of each kind is kept.
+    A window depends on the length alone; the last one is kept.
     """
 
     facts = FamilyFacts(
@@ -45,11 +46,10 @@ class ModernBertStack(LayerStack):
         parts: Any = model
         self.embeddings: nn.Module = parts.embeddings
         self.layers: nn.ModuleList = parts.layers
-        self.rotary: nn.Module = parts.rotary_emb
+        self.rotary = Rotary(parts.rotary_emb)
         self.norm: nn.Module = parts.final_norm
         self.kinds: list[str] = list(config.layer_types)
         self.reach: int = config.sliding_window
-        self._rotations: dict[str, tuple[tuple[object, ...], Rotation]] = {}
         self._window: tuple[tuple[object, ...], Tensor] | None = None
 
     def embed(self, input_ids: Tensor) -> Tensor:
@@ -74,12 +74,12 @@ class ModernBertStack(LayerStack):
         if self.kinds[i] == "sliding_attention" and length > self.reach + 1:
             window = self._windowed(length, prompt_length, hidden.device)
             seen = window if seen is None else seen & window
-        rotation = self._rotation(self.kinds[i], hidden)
+        rotation = self.rotary.tables(length, hidden.device, self.kinds[i])
         layer: Any = self.layers[i]
         if not prefixes and self.precision == "float32":
             states: Tensor = layer(hidden, attention_mask=seen, position_embeddings=rotation)
             return states
-        hidden = hidden + _attend(layer, hidden, seen, rotation, prefixes)
+        hidden = hidden + _attend(layer, hidden, seen, partial(self.rotary.turn, kind=self.kinds[i]), prefixes)
         widened: Tensor = layer.mlp(layer.mlp_norm(hidden))
         return hidden + widened
 
@@ -87,16 +87,6 @@ class ModernBertStack(LayerStack):
         """Apply the final norm: blocks normalise on their way in."""
         states: Tensor = self.norm(hidden)
         return states
-
-    def _rotation(self, kind: str, hidden: Tensor) -> Rotation:
-        """Return cosines and sines for as many positions as ``hidden`` has."""
-        key = (hidden.shape[1], hidden.dtype, hidden.device)
-        known = self._rotations.get(kind)
-        if known is None or known[0] != key:
-            with torch.inference_mode(False):  # a table made while encoding must still serve training
-                positions = torch.arange(hidden.shape[1], device=hidden.device)[None, :]
-                known = self._rotations[kind] = key, self.rotary(hidden, positions, kind)
-        return known[1]
 
     def _windowed(self, length: int, prompt_length: int, device: torch.device) -> Tensor:
         """Return ``[1, 1, T, T]``: who is within reach of whom."""
@@ -112,15 +102,13 @@ class ModernBertStack(LayerStack):
 
 
 def _attend(
-    layer: Any, hidden: Tensor, seen: Tensor | None, rotation: Rotation, prefixes: tuple[Prefix, ...]
+    layer: Any, hidden: Tensor, seen: Tensor | None, turn: Callable[[Tensor], Tensor], prefixes: tuple[Prefix, ...]
 ) -> Tensor:
     """Compute one block's attention with prefixes: ``[B, T, H]`` to the same, the residual not yet added.
 
     A prefix has no place in the text, so neither its keys nor the queries that meet them are rotated,
     and no window hides it.
     """
-    from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
-
     attention = layer.attn
 
     def project(states: Tensor) -> list[Tensor]:  # queries, keys, values, each [..., heads, T, d]
@@ -132,8 +120,7 @@ def _attend(
         return key, value
 
     query, key, value = project(hidden)
-    turned_query, turned_key = apply_rotary_pos_emb(query, key, *rotation, unsqueeze_dim=1)
-    context = attend(turned_query, turned_key, value, mask=seen)
+    context = attend(turn(query), turn(key), value, mask=seen)
     context = attend_prefixes(context, query, prefixes, keys_and_values, attention.head_dim**-0.5)
     attended: Tensor = attention.out_drop(attention.Wo(context.transpose(1, 2).flatten(2)))
     return attended

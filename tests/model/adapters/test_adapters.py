@@ -248,6 +248,14 @@ def test_impossible_options_are_refused(option, value):
 # ---- Scaling ---------------------------------------------------------------------------------------
 
 
+def query_rows(family, heads, rows, share):
+    """The rows of a fused projection that make queries: in BLOOM a third of each head's, else the first ones."""
+    if family == "bloom":
+        width = rows // heads // 3
+        return [row for head in range(heads) for row in range(3 * head * width, (3 * head + 1) * width)]
+    return list(range(round(rows * share)))
+
+
 def scaled_by_hand(original, facts, adapter, language, ids):
     """(IA)³ as its paper has it, on activations: forward hooks on Hugging Face's modules."""
     parts = [adapter.task, *([adapter.language[language]] if language in adapter.language else [])]
@@ -255,15 +263,18 @@ def scaled_by_hand(original, facts, adapter, language, ids):
     def factors(layer, name):
         return torch.stack([1 + part[str(layer)][name.replace(".", "/")] for part in parts]).prod(dim=0)
 
-    def scale_outputs(_, __, out, by):
-        kept, scaled = out[..., : out.shape[-1] - len(by)], out[..., out.shape[-1] - len(by) :]
-        return torch.cat([kept, scaled * by], dim=-1)
+    def scale_outputs(_, __, out, by, share):
+        queries = query_rows(original.config.model_type, original.config.num_attention_heads, out.shape[-1], share)
+        others = [row for row in range(out.shape[-1]) if row not in queries]
+        scaled = out.clone()
+        scaled[..., others] *= by
+        return scaled
 
     for layer in LAYERS:
         block = original.get_submodule(facts.blocks)[layer]
-        for name in facts.keys_values:
+        for name, share in facts.keys_values.items():
             by = factors(layer, f"{name}/outputs")
-            block.get_submodule(name).register_forward_hook(partial(scale_outputs, by=by))
+            block.get_submodule(name).register_forward_hook(partial(scale_outputs, by=by, share=share))
         by = factors(layer, f"{facts.feed_forward}/inputs")
         block.get_submodule(facts.feed_forward).register_forward_pre_hook(lambda _, given, by=by: (given[0] * by,))
     mask = torch.tensor([[1] * len(text) + [0] * (5 - len(text)) for text in ids])
@@ -284,20 +295,25 @@ def test_scaling_weights_is_scaling_activations(family, language):
 
 @pytest.mark.parametrize("family", backbones.names())
 def test_every_family_has_keys_values_and_inner_states(family):
-    """Per layer two factors of the width and one of the inner width; the rows that make queries stay as they are."""
-    stack = backbones.build(family)(random_model(family))
+    """Per layer a factor for each key, value and inner state; the rows that make queries stay as they are."""
+    model = random_model(family)
+    stack = backbones.build(family)(model)
     adapter = built("scaling", stack)
-    assert sum(parameter.numel() for parameter in adapter.task["1"].parameters()) == 24 + 24 + 32
+    groups = getattr(model.config, "num_key_value_heads", 2)  # of heads, which share keys and values
+    width = getattr(model.config, "head_dim", None) or 12
+    expected = 2 * groups * width + model.config.intermediate_size
+    assert sum(parameter.numel() for parameter in adapter.task["1"].parameters()) == expected
     with torch.no_grad():
         for parameter in adapter.parameters():
             parameter.fill_(1.0)
     changed = adapter.weights(stack, "eng-Latn")
-    for name, queries in stack.facts.keys_values.items():
+    for name, share in stack.facts.keys_values.items():
         before = stack.get_parameter(f"layers.1.{name}.weight")
-        expected = before.clone()
-        expected[round(len(before) * queries) :] *= 2
+        expected, queries = 2 * before, query_rows(family, 2, len(before), share)
+        expected[queries] = before[queries]
         torch.testing.assert_close(changed[f"layers.1.{name}.weight"], expected)
-    assert not any("query" in name for name in changed)
+    layers = {name.rpartition(".")[0] for name in changed if name.startswith("layers.1.")}
+    assert layers == {f"layers.1.{name}" for name in (*stack.facts.keys_values, stack.facts.feed_forward)}
 
 
 def test_scaling_may_leave_out_parts(stack):

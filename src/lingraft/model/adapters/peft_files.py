@@ -40,7 +40,6 @@ PLAIN: dict[str, tuple[object, ...]] = {
     "use_qalora": ABSENT,
     "use_bdlora": ABSENT,
     "lora_bias": ABSENT,
-    "fan_in_fan_out": ABSENT,
     "rank_pattern": ABSENT,
     "alpha_pattern": ABSENT,
     "layer_replication": ABSENT,

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...backbones import LayerStack
@@ -49,7 +48,8 @@ def _places(stack: LayerStack, layers: range, targets: list[str], *, side: int) 
     for layer, name in linear_layers(stack, layers, targets):
         length = stack.get_parameter(parameter_name(layer, name)).shape[side]
         if side == 0:
-            length -= round(length * stack.facts.keys_values.get(name, 0))  # queries are not scaled
+            with torch.device("cpu"):
+                length -= int(stack.queries(name, length).sum())  # they are not scaled
         yield layer, name, side, length
 
 
@@ -88,8 +88,9 @@ class ScalingAdapter(Adapter):
             weight, bias = parameter_name(layer, name), parameter_name(layer, name, "bias")
             deltas: list[Tensor] = [part[str(layer)][_key(name, side)] for part in parts]  # type: ignore[index]
             factors = torch.stack([1 + delta for delta in deltas]).prod(dim=0).to(current(weight).device)
-            # What comes before in a fused projection, the queries, keeps the factor 1.
-            factors = F.pad(factors, (current(weight).shape[side] - length, 0), value=1.0)
+            if side == 0 and length < len(current(weight)):  # a fused projection, whose queries keep the factor 1
+                scaled = ~stack.queries(name, len(current(weight))).to(factors.device)
+                factors = torch.ones_like(scaled, dtype=factors.dtype).masked_scatter(scaled, factors)
             replaced[weight] = current(weight) * (factors[:, None] if side == 0 else factors)
             if side == 0 and stack.get_submodule(f"layers.{layer}.{name}").bias is not None:
                 replaced[bias] = current(bias) * factors

@@ -1,0 +1,42 @@
+"""Rotary positions: pairs of numbers of a head turned by an angle that grows with the position (Su et al., 2021).
+
+The angles are Hugging Face's own (bases, scaling for long texts); they depend on the length alone, so
+the last table of each kind is kept. Only the distance of two positions matters to attention.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+Rotation: TypeAlias = tuple[Tensor, Tensor]
+"""Cosines and sines, each ``[1, T, d]``, in float32."""
+
+
+class Rotary(nn.Module):
+    """Tables of a Hugging Face model's rotary module, made once for each length and kind of layer."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self._kept: dict[str | None, tuple[tuple[object, ...], Rotation]] = {}
+
+    def tables(self, length: int, device: torch.device, kind: str | None = None) -> Rotation:
+        """Return cosines and sines of positions 0 to ``length - 1``; a family may have several kinds of layers."""
+        key = (length, device)
+        known = self._kept.get(kind)
+        if known is None or known[0] != key:
+            with torch.inference_mode(False):  # a table made while encoding must still serve training
+                positions = torch.arange(length, device=device)[None, :]
+                like = torch.empty(0, device=device)  # tells dtype and device
+                known = self._kept[kind] = key, self.module(like, positions, *([] if kind is None else [kind]))
+        return known[1]
+
+    def turn(self, states: Tensor, first: int = 0, kind: str | None = None) -> Tensor:
+        """Turn queries or keys ``[..., T, d]`` of the positions from ``first`` on."""
+        cosines, sines = (table[0, first:] for table in self.tables(first + states.shape[-2], states.device, kind))
+        half = states.shape[-1] // 2
+        quarter_turned = torch.cat([-states[..., half:], states[..., :half]], dim=-1)
+        return (states * cosines + quarter_turned * sines).to(states.dtype)
