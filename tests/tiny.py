@@ -89,35 +89,49 @@ def random_model(model_type, *, seed=0, **options):
 
 def random_tokenizer():
     """A word-level tokenizer over the invented vocabulary, with ``<s>`` and ``</s>`` around a text."""
+    from tokenizers.pre_tokenizers import Whitespace
+
+    special = {"pad_token": "<pad>", "cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
+    return _word_level(VOCABULARY, Whitespace(), "<s> $A </s>", "<s> $A </s> $B </s>", **special)
+
+
+def decoder_tokenizer(opening="<s>"):
+    """As decoders have them: one marker in front or none, nothing between two texts or after them, no padding token.
+
+    A line break is a token, in the place of the mask.
+    """
+    from tokenizers import Regex
+    from tokenizers.pre_tokenizers import Sequence, Split
+
+    vocabulary = {"\n" if word == "<mask>" else word: i for word, i in VOCABULARY.items()}
+    words = Sequence([Split(Regex(" +"), "removed"), Split("\n", "isolated")])
+    return _word_level(vocabulary, words, f"{opening} $A".strip(), f"{opening} $A $B".strip())
+
+
+def _word_level(vocabulary, pre_tokenizer, single, pair, **special):
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
     from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
-    backend = Tokenizer(WordLevel(VOCABULARY, unk_token="<unk>"))
-    backend.pre_tokenizer = Whitespace()
-    backend.add_special_tokens(SPECIAL_TOKENS)
+    backend = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizer
+    backend.add_special_tokens([token for token in SPECIAL_TOKENS if token in vocabulary])
     backend.post_processor = TemplateProcessing(
-        single="<s> $A </s>",
-        pair="<s> $A </s> $B </s>",
-        special_tokens=[(token, VOCABULARY[token]) for token in ("<s>", "</s>")],
+        single=single, pair=pair, special_tokens=[(token, vocabulary[token]) for token in ("<s>", "</s>")]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         model_max_length=COMMON["max_position_embeddings"],
-        pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",
-        cls_token="<s>",
-        sep_token="</s>",
         unk_token="<unk>",
-        mask_token="<mask>",
+        **special,
     )
 
 
-def save_checkpoint(folder, model):
-    """Write a model and the word-level tokenizer the way ``save_pretrained`` does."""
+def save_checkpoint(folder, model, tokenizer=None):
+    """Write a model and a tokenizer, by default the encoders', the way ``save_pretrained`` does."""
     model.save_pretrained(folder)
-    random_tokenizer().save_pretrained(folder)
+    (tokenizer or random_tokenizer()).save_pretrained(folder)
     return folder

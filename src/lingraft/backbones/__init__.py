@@ -42,7 +42,8 @@ class FamilyFacts:
         config_names: What ``config.json`` may call depth and width, where it is not ``num_hidden_layers`` and
             ``hidden_size``: from that name to the usual one.
         adapter_inside: Whether ``block`` takes a ``feed_forward``, the place of AdapterHub's adapters.
-        pooling: What the states of a text are pooled to: the mean over its real tokens.
+        pooling: What the states of a text are pooled to: the mean over its real tokens, or over its ``content``,
+            without the markers that open every text, which in a causal family have seen nothing of it.
         causal: Whether a token sees only itself and what is before it.
     """
 
@@ -52,7 +53,7 @@ class FamilyFacts:
     feed_forward: str
     config_names: Mapping[str, str] = field(default_factory=dict)
     adapter_inside: bool = False
-    pooling: Literal["mean"] = "mean"
+    pooling: Literal["mean", "content"] = "mean"
     causal: bool = False
 
 
@@ -97,6 +98,7 @@ class LayerStack(nn.Module, ABC):
         num_heads: How many attention heads each block has.
         configuration: What the checkpoint's configuration says beyond the shapes of its weights: part of its digest.
         precision: Of the matrix products inside the blocks; states, and all that trains, stay in float32.
+        opening: Markers that open every text and are left out of pooling; who knows the tokenizer says how many.
     """
 
     facts: ClassVar[FamilyFacts]
@@ -108,9 +110,10 @@ class LayerStack(nn.Module, ABC):
         self.width = width
         self.max_length = max_length
         self.precision: Precision = "float32"
+        self.opening = 0
         config: Any = model.config
         self.num_heads: int = config.num_attention_heads
-        self.padding_id: int = getattr(config, "pad_token_id", None) or 0
+        self.padding_id: int = max(0, getattr(config, "pad_token_id", None) or 0)  # -1 stands for none
         keys = (*COMMON_KEYS, *self.facts.configuration)
         self.configuration: dict[str, Any] = {key: getattr(config, key) for key in keys if hasattr(config, key)}
         model.requires_grad_(False).eval()

@@ -31,6 +31,7 @@ class BloomStack(CausalStack):
         keys_values={"self_attention.query_key_value": 1 / 3},
         feed_forward="mlp.dense_4h_to_h",
         config_names={"n_layer": "num_hidden_layers", "n_embed": "hidden_size"},
+        pooling="content",
         causal=True,
     )
 

@@ -117,7 +117,7 @@ def encode(
                 chosen = [missing[row] for row in rows]
                 table = _states([texts[digest] for digest in chosen], stack, cut, dtype, device, advance)
                 found |= add_texts(space, table, chosen, max_bytes=max_bytes)
-    view = StateView([found[digest] for digest in digests], stack.width, cut)
+    view = StateView([found[digest] for digest in digests], stack.width, cut, stack.opening)
     if whole:
         return Encoded(tuple(features), view).from_ids(stack.padding_id)
     return Encoded(tuple(features), view)

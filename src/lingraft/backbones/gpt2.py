@@ -32,6 +32,7 @@ class Gpt2Stack(CausalStack):
         keys_values={"attn.c_attn": 1 / 3},
         feed_forward="mlp.c_proj",
         config_names={"n_layer": "num_hidden_layers", "n_embd": "hidden_size"},
+        pooling="content",
         causal=True,
     )
 

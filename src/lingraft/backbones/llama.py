@@ -27,6 +27,7 @@ class LlamaStack(CausalStack):
         configuration=("hidden_act", "rms_norm_eps", "rope_parameters"),
         keys_values={"self_attn.k_proj": 0.0, "self_attn.v_proj": 0.0},
         feed_forward="mlp.down_proj",
+        pooling="content",
         causal=True,
     )
 

@@ -38,6 +38,7 @@ from .checkpoint_files import (
 )
 from .digests import tokenizer_digest, weights_digest
 from .mapped import widen_all_but_words
+from .markers import markers_of
 from .remembered import note_digests, recall_digests, stamp_files
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ def load_backbone(
     except Exception as error:  # a configuration may say what no layer of the family can do
         raise CheckpointError(_not_loadable(checkpoint, error)) from None
     stack.precision = precision
+    if stack.facts.pooling == "content":
+        stack.opening = len(markers_of(tokenizer).before)
     _check_vocabulary(tokenizer, config, checkpoint)
     digests = recall_digests(folder) if trusting else None
     if digests is None:
@@ -333,6 +336,8 @@ def _load_tokenizer(folder: Path, checkpoint: str) -> PreTrainedTokenizerBase:
         raise CheckpointError(
             f"the tokenizer of {checkpoint} cannot be loaded: {first_line(error)}; download its tokenizer files again"
         ) from None
+    if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
+        tokenizer.pad_token = tokenizer.eos_token  # decoders often have none; what is padding, the mask says
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
         lack = "a padding token (pad_token in tokenizer_config.json)" if tokenizer.is_fast else "a tokenizer.json"
         raise CheckpointError(f"the tokenizer of {checkpoint} lacks {lack}, which lingraft needs; add it")

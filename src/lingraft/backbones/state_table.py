@@ -125,11 +125,13 @@ class StateView:
         places: A table and a row for each of the ``N`` texts.
         width: ``H``.
         layer: Number of blocks that the states of all tables went through.
+        opening: Markers that open every text.
     """
 
     places: Sequence[tuple[StateTable, int]]
     width: int
     layer: int
+    opening: int = 0
 
     def __len__(self) -> int:
         return len(self.places)
@@ -166,7 +168,7 @@ class StateView:
             padded[i, :length] = tokens[start : start + length]
             padded[i, length:] = 0
         mask = (np.arange(longest) < lengths[:, None]).astype(np.int64)
-        return States(torch.from_numpy(padded).float(), torch.from_numpy(mask), self.layer)
+        return States(torch.from_numpy(padded).float(), torch.from_numpy(mask), self.layer, opening=self.opening)
 
     def pooled_rows(self, rows: Sequence[int]) -> Tensor:
         """Gather pooled states after the last layer: ``[B, H]`` in float32.
@@ -213,7 +215,7 @@ class IdTable:
         mask = np.zeros_like(padded)
         for i, text in enumerate(texts):
             padded[i, : len(text)], mask[i, : len(text)] = text, 1
-        return States(torch.from_numpy(padded), torch.from_numpy(mask), IDS)
+        return States(torch.from_numpy(padded), torch.from_numpy(mask), IDS, opening=self.states.opening)
 
     def pooled_rows(self, rows: Sequence[int]) -> Tensor:
         """Gather pooled states after the frozen last layer: ``[B, H]`` in float32."""

@@ -50,7 +50,7 @@ def pad_batch(ids: Sequence[Sequence[int]], stack: LayerStack, device: torch.dev
     for row, text in enumerate(ids):
         tokens[row, : len(text)] = torch.tensor(text)
     mask = torch.arange(length) < torch.tensor([len(text) for text in ids]).unsqueeze(1)
-    return States(tokens=tokens.to(device), mask=mask.to(device, torch.long), layer=IDS)
+    return States(tokens=tokens.to(device), mask=mask.to(device, torch.long), layer=IDS, opening=stack.opening)
 
 
 def encode_batch(

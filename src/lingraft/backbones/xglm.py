@@ -25,6 +25,7 @@ class XglmStack(CausalStack):
         keys_values={"self_attn.k_proj": 0.0, "self_attn.v_proj": 0.0},
         feed_forward="fc2",
         config_names={"num_layers": "num_hidden_layers", "d_model": "hidden_size"},
+        pooling="content",
         causal=True,
     )
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..backbones.loading import Backbone
+from ..backbones.markers import count_opening
 
 
 def align_tokens(source: Tensor, target: Tensor) -> Tensor:
@@ -59,4 +60,4 @@ def aligned_layer(num_layers: int) -> int:
 
 def count_prefix_tokens(backbone: Backbone) -> int:
     """Count the tokens that come before the content of each text: what opens it, and the checkpoint's prefix."""
-    return len(backbone.tokenizer(backbone.text_prefix.strip())["input_ids"]) - 1
+    return count_opening(backbone.tokenizer, backbone.text_prefix)

@@ -120,11 +120,13 @@ def _some(labels: Sequence[str]) -> Sequence[str]:
 
 
 def _sample_tokens(stack: LayerStack, sample: States) -> AtLayer:
-    """Return all real tokens of a sample, at its layer or above."""
+    """Return all real tokens of a sample but what opens each text, at its layer or above."""
     with torch.no_grad():
         states = replace(sample, tokens=stack.embed(sample.tokens), layer=0) if sample.layer == IDS else sample
     at = _lazy_states(stack, states)
-    return lambda layer: at(layer)[states.mask.bool()]
+    keep = states.mask.bool()
+    keep[:, : states.opening] = False  # they are the same in every text
+    return lambda layer: at(layer)[keep]
 
 
 def _text_tokens(backbone: Backbone, texts: Sequence[Pieces]) -> AtLayer:

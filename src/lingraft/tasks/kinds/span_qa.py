@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
+from ...backbones.markers import LINE_BREAK, Markers, markers_of
 from ...core.errors import ConfigError
 from ...core.examples import Example, PairExample, SpanExample
 from ...core.records import Features, Prediction, Target
@@ -190,8 +191,9 @@ def _windows(
     questions: Sequence[SpanExample], tokenizer: Any, max_length: int, prefix: str, stride: int
 ) -> Iterator[list[Features]]:
     """Yield the windows of each question. A context is tokenised once, however much is asked about it."""
-    before, between, after = _frame(tokenizer)
-    budget = max_length - len(before) - len(between) - len(after)
+    frame = _frame(tokenizer)
+    after = frame.after
+    budget = max_length - len(frame.before) - len(frame.between) - len(after)
     if budget < 2:
         raise ConfigError(
             [f"max_length: {max_length} tokens have no room for a question and its context; use 64 or more"], "span_qa"
@@ -201,7 +203,7 @@ def _windows(
     contexts = _pieces(list(dict.fromkeys(example.context for example in questions)), tokenizer)
     for example, whole in zip(questions, asked_ids, strict=True):
         question, context = whole[: budget // 2], contexts[example.context]
-        head = (*before, *question, *between)
+        head = (*frame.before, *question, *frame.between)
         room = budget - len(question)
         answer = _answer_tokens(example, context)
         rows = []
@@ -242,12 +244,11 @@ def _answer_tokens(example: SpanExample, context: Pieces) -> Span | None:
     return context.covering(first, last) if first < last else None
 
 
-def _frame(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
-    """Return the special tokens before, between and after two texts."""
-    pair = tokenizer("a", "b")
-    ids, sides = pair["input_ids"], pair.sequence_ids(0)
-    ends = [len(sides) - sides[::-1].index(side) for side in (0, 1)]
-    return ids[: sides.index(0)], ids[ends[0] : sides.index(1)], ids[ends[1] :]
+def _frame(tokenizer: Any) -> Markers:
+    """Return what is put around question and context; between them a line break, where there is no marker."""
+    found = markers_of(tokenizer)
+    broken: list[int] = tokenizer(LINE_BREAK, add_special_tokens=False)["input_ids"]
+    return replace(found, between=found.between or tuple(broken))
 
 
 def _pieces(contexts: Sequence[str], tokenizer: Any) -> dict[str, Pieces]:

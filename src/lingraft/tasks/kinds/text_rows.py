@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...backbones.markers import LINE_BREAK, markers_of
 from ...core.examples import Example
 from ...core.records import Features
 
 
 def encode_texts(examples: Sequence[Example], tokenizer: Any, max_length: int, prefix: str) -> list[Features]:
     """Tokenise examples of one text or two, without targets; what does not fit is cut from the longer, and counted.
+
+    Two texts that the tokenizer would glue together have a line break between them.
 
     Args:
         examples: What is read.
@@ -24,7 +27,8 @@ def encode_texts(examples: Sequence[Example], tokenizer: Any, max_length: int, p
         if not rows:
             continue
         first = [prefix + examples[i].texts[0] for i in rows]
-        second = [examples[i].texts[1] for i in rows] if paired else None
+        separator = LINE_BREAK if paired and not markers_of(tokenizer).between else ""
+        second = [separator + examples[i].texts[1] for i in rows] if paired else None
         whole = tokenizer(first, second, truncation=False, verbose=False)["input_ids"]
         cut = tokenizer(first, second, truncation="longest_first", max_length=max_length)["input_ids"]
         for i, ids, full in zip(rows, cut, whole, strict=True):

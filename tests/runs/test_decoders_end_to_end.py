@@ -1,0 +1,179 @@
+"""Whole runs on decoders, of every kind of task, with every way to change them: from files to report and back."""
+
+import pytest
+import torch
+
+from invented import SOURCE, TARGET, labelled_texts, translated, write_csv
+from invented_kinds import SIZES, SUFFIXES, write_kinds
+from lingraft.backbones.encoding import encode
+from lingraft.backbones.loading import load_backbone
+from lingraft.backbones.walk import frozen_pooled, states_at
+from lingraft.core.examples import PairExample, SpanExample
+from lingraft.core.files import read_lines, read_object
+from lingraft.core.records import IDS, Features
+from lingraft.recipe.parsing import parse_recipe
+from lingraft.results.run_files import read_run
+from lingraft.serving.predictor import load
+from lingraft.tasks.kinds.span_qa import encode_questions
+from lingraft.tasks.kinds.text_rows import encode_texts
+from quick_run import run
+from tiny import decoder_tokenizer, random_model, save_checkpoint
+
+KINDS = ("classification", "pairs", "span_qa", "tagging", "choice")
+OPENING = {
+    "llama": "<s>",
+    "qwen3": "",
+    "bloom": "",
+}  # the marker in front of a text, as the family's tokenizers have it
+PARTS = {
+    "llama": ["prompt.name=deep", "prompt.length=2", "adapter.name=bottleneck", "adapter.width=4"],
+    "qwen3": ["prompt.name=gated", "prompt.length=2", "adapter.name=lora", "adapter.rank=2"],
+    "bloom": ["prompt.name=deep", "prompt.length=2", "prompt.init=vocabulary", "adapter.name=scaling"],
+}
+SMALL = ["train.num_train_epochs=2", "train.batch_size=4", "train.learning_rate=1e-2", "seeds=[1]", "device=cpu"]
+
+
+@pytest.fixture(scope="module", params=sorted(OPENING))
+def decoder(request, tmp_path_factory):
+    """A family, and a folder with a random checkpoint of it whose tokenizer names no padding."""
+    folder = tmp_path_factory.mktemp(request.param)
+    tokenizer = decoder_tokenizer(OPENING[request.param])
+    return request.param, save_checkpoint(folder, random_model(request.param), tokenizer)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Files of every kind."""
+    folder = write_kinds(tmp_path_factory.mktemp("kinds"))
+    texts = labelled_texts(sum(SIZES.values()) + 1, 7)
+    for kind in ("classification", "pairs"):
+        (folder / kind).mkdir()
+        for language, say in ((SOURCE, str), (TARGET, translated)):
+            first = 0
+            for split, count in SIZES.items():
+                rows = [
+                    (f"{split}{i}", say(texts[i][0]), say(texts[i + 1][0]), texts[i][1])
+                    for i in range(first, first + count)
+                ]
+                header = ["key", "sentence", "other", "topic"]
+                write_csv(folder / kind / f"{language}.{split}.csv", header, rows)
+                first += count
+    return folder
+
+
+def recipe(kind, world, checkpoint, output, *overrides):
+    """A small recipe with shots, pairs and an alignment loss."""
+    fields = {
+        "choice": {"text": "premise", "alternatives": ["one", "two"], "label": "label", "id": "key"},
+        "classification": {"text": "sentence", "label": "topic", "id": "key"},
+        "pairs": {"text": "sentence", "text_b": "other", "label": "topic", "id": "key"},
+    }
+    task = {
+        "name": "classification" if kind == "pairs" else kind,
+        "source_language": SOURCE,
+        "target_languages": [TARGET],
+        "files": {split: f"{{language}}.{split}.{SUFFIXES.get(kind, 'csv')}" for split in SIZES},
+        "data_dir": str(world / kind),
+        **({"fields": fields[kind]} if kind in fields else {}),
+        **({"stride": 4} if kind == "span_qa" else {}),
+    }
+    values = {
+        "task": task,
+        "backbone": {"checkpoint": str(checkpoint), "max_length": 24},
+        "parallel": {"files": str(world / "pairs.{language}.tsv")},
+        "alignment": [{"name": "mse"}, {"name": "words", "layer": 2}],
+    }
+    return parse_recipe(values, [*SMALL, f"output_dir={output}", "shots.k=[1]", *overrides])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_on_a_decoder_is_a_run(decoder, kind, world, tmp_path):
+    """Scores in both languages, a backbone that did not move, adapters that can be disabled, answers when reloaded."""
+    family, checkpoint = decoder
+    folder = run(recipe(kind, world, checkpoint, tmp_path / "run", *PARTS[family]))
+
+    found = read_run(folder)
+    of_run = {(score.language, score.method) for score in found.scores if score.method != "instant"}
+    assert of_run == {(language, method) for language in (SOURCE, TARGET) for method in ("frozen-head", "lingraft")}
+    assert all(score.n == SIZES["test"] for score in found.scores)
+    backbone = found.summary["backbone"]
+    assert backbone["weights_digest"] == backbone["digest_after"] == load_backbone(str(checkpoint)).weights_digest
+    assert found.summary["verification"]["max_difference"] <= 1e-3
+    kept = read_object(folder / "retention.json")["adapters_disabled"]
+    assert kept["max_difference"] <= kept["tolerance"]
+
+
+def test_a_reloaded_decoder_answers_as_its_run_did(decoder, world, tmp_path):
+    """Each text of the test set, and an empty one, in its place."""
+    family, checkpoint = decoder
+    folder = run(recipe("classification", world, checkpoint, tmp_path / "run", *PARTS[family]))
+    rows = list(read_lines(folder / "predictions" / "k1-draw0-seed1" / f"{TARGET}.jsonl"))
+
+    found = load(folder).predict([*(row["text"] for row in rows), ""], language=TARGET)
+
+    assert [one.value for one in found] == [*(row["value"] for row in rows), ""]
+    assert [one.confidence for one in found] == pytest.approx([*(row["confidence"] for row in rows), 0], abs=1e-4)
+
+
+FREEZING = {
+    "full": ["freezing.name=full", "prompt=null"],
+    "top_layers": ["freezing.name=top_layers", "freezing.layers=1", "prompt.name=deep"],
+    "biases_and_norms": ["freezing.name=biases_and_norms", "prompt.name=deep"],
+    "extract": ["freezing.name=extract", "freezing.rank=2", "prompt=null"],
+    "frozen_then_lora": ["freezing.name=frozen_then_lora", "prompt.name=gated"],
+    "input prompt": ["prompt.name=input"],
+}
+
+
+@pytest.mark.parametrize("way", sorted(FREEZING))
+@pytest.mark.parametrize("decoder", ["bloom"], indirect=True)
+def test_what_is_unfrozen_learns_and_reloads(decoder, way, world, tmp_path):
+    """Parameters of the backbone, LoRA from the last epochs, or a prompt below all layers."""
+    _, checkpoint = decoder
+    folder = run(recipe("classification", world, checkpoint, tmp_path / "run", "adapter=null", *FREEZING[way]))
+
+    assert read_run(folder).summary["verification"]["max_difference"] <= 1e-3
+
+
+def test_two_texts_have_a_line_break_between_them(decoder):
+    """Where the tokenizer has no marker for that place, as no decoder's has."""
+    family, checkpoint = decoder
+    tokenizer = load_backbone(str(checkpoint)).tokenizer
+    pair = PairExample("1", "1", SOURCE, text_a="ada beli", text_b="cora")
+    asked = SpanExample(id="2", group="2", language=SOURCE, question="ada beli", context="cora", answers=())
+
+    (texts,) = encode_texts([pair], tokenizer, 24, "")
+    (window,) = encode_questions([asked], tokenizer, 24, "", stride=4)
+
+    assert texts.input_ids == window.input_ids == (*([1] if family == "llama" else []), 5, 6, 4, 7)
+
+
+def test_the_marker_in_front_is_no_content(decoder):
+    """It has seen no word, so the vector of a text is the mean of what comes after it, from ids or from any layer."""
+    family, checkpoint = decoder
+    backbone = load_backbone(str(checkpoint))
+    stack, model = backbone.stack, random_model(family)
+    first = 1 if family == "llama" else 0
+    ids = backbone.tokenizer(["ada beli cora dune", "fara"])["input_ids"]
+    with torch.no_grad():
+        expected = torch.stack([model(torch.tensor([text])).last_hidden_state[0, first:].mean(0) for text in ids])
+
+    for cut in (IDS, 0, 2):
+        found = frozen_pooled(stack, states_at(ids, stack, cut, torch.device("cpu")))
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_cached_states_know_the_marker(decoder, tmp_path, monkeypatch):
+    """What comes out of the cache is pooled as what is computed afresh."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path))
+    _, checkpoint = decoder
+    backbone = load_backbone(str(checkpoint))
+    ids = [tuple(text) for text in backbone.tokenizer(["ada beli cora dune", "fara"])["input_ids"]]
+    features = [Features(str(i), text) for i, text in enumerate(ids)]
+    cpu = torch.device("cpu")
+    for _ in range(2):  # written, read
+        encoded = encode(features, backbone, cut=1, dtype="float32", max_bytes=10**9, device=cpu)
+
+        for table in (encoded.table, encoded.from_ids(0).table):
+            found = frozen_pooled(backbone.stack, table.batch([0, 1]))
+            torch.testing.assert_close(found, table.pooled_rows([0, 1]), atol=1e-5, rtol=0)
