@@ -183,8 +183,8 @@ class LayerStack(nn.Module, ABC):
             ``[B, T, H]``.
         """
         length = len(rows)
-        tokens = torch.cat([rows.to(hidden.dtype).expand(len(hidden), -1, -1), hidden], dim=1)
-        seen = torch.cat([mask.new_ones(len(mask), length), mask], dim=1)
+        tokens = torch.cat([rows.to(hidden.dtype).expand(hidden.shape[0], -1, -1), hidden], dim=1)
+        seen = torch.cat([mask.new_ones(mask.shape[0], length), mask], dim=1)
         return self.block(i, tokens, seen, prompt_length=length, feed_forward=feed_forward)[:, length:]
 
     def finish(self, hidden: Tensor) -> Tensor:
@@ -224,10 +224,10 @@ def visible(mask: Tensor) -> Tensor | None:
     """Return the mask as scaled-dot-product attention wants it, ``[B, 1, 1, T]``; ``None`` where nothing is padding.
 
     Without a mask attention takes its fastest path. On a GPU looking would make the host wait for
-    the device, so there the mask is always kept.
+    the device, so there the mask is always kept, and in a graph for export, which serves any batch.
     """
     keep = mask.bool()
-    if keep.device.type == "cpu" and bool(keep.all()):
+    if keep.device.type == "cpu" and not torch.compiler.is_exporting() and bool(keep.all()):
         return None
     return keep[:, None, None, :]
 
@@ -278,7 +278,7 @@ def attend_prefixes(
         ``[B, heads, T, d]``; ``context`` itself, to the bit, where all gates are zero.
     """
     for prefix in prefixes:
-        key, value = (part.expand(len(query), -1, -1, -1) for part in project(prefix.rows.to(query.dtype)))
+        key, value = (part.expand(query.shape[0], -1, -1, -1) for part in project(prefix.rows.to(query.dtype)))
         attended = attend(query, key, value, scale=scale)
         context = context + torch.tanh(prefix.gate).to(query.dtype)[:, None, None] * attended
     return context

@@ -95,7 +95,7 @@ class BertStack(LayerStack):
         attention = layer.attention.self
 
         def with_rows(projection: nn.Module) -> Tensor:
-            virtual = _by_head(projection(rows), attention).expand(len(hidden), -1, -1, -1)
+            virtual = _by_head(projection(rows), attention).expand(hidden.shape[0], -1, -1, -1)
             return torch.cat([virtual, _by_head(projection(hidden), attention)], dim=2)  # [B, heads, P + T, d]
 
         seen = visible(mask)

@@ -116,7 +116,7 @@ class CausalStack(LayerStack):
         query, *own = self.project(i, hidden)
         _, *virtual = self.project(i, rows)
         key, value = (
-            torch.cat([part.expand(len(hidden), -1, -1, -1), text], dim=-2)
+            torch.cat([part.expand(hidden.shape[0], -1, -1, -1), text], dim=-2)
             for part, text in zip(virtual, own, strict=True)
         )  # [B, groups, P + T, d]
         context = attend(
@@ -139,7 +139,7 @@ def causal_mask(length: int, *, prompt_length: int = 0, window: int | None = Non
     """
     positions = torch.arange(length, device=device)
     distance = positions[:, None] - positions
-    if window is None or window >= length:
+    if window is None or (window >= length and not torch.compiler.is_exporting()):
         return distance >= 0
     return (distance >= 0) & ((distance < window) | (positions < prompt_length))
 

@@ -71,7 +71,7 @@ class ModernBertStack(LayerStack):
             self.refuse_feed_forward()
         seen = visible(mask)
         length = hidden.shape[1]
-        if self.kinds[i] == "sliding_attention" and length > self.reach + 1:
+        if self.kinds[i] == "sliding_attention" and (torch.compiler.is_exporting() or length > self.reach + 1):
             window = self._windowed(length, prompt_length, hidden.device)
             seen = window if seen is None else seen & window
         rotation = self.rotary.tables(length, hidden.device, self.kinds[i])
@@ -90,15 +90,20 @@ class ModernBertStack(LayerStack):
 
     def _windowed(self, length: int, prompt_length: int, device: torch.device) -> Tensor:
         """Return ``[1, 1, T, T]``: who is within reach of whom."""
+        if torch.compiler.is_exporting():
+            return self._near(length, prompt_length, device)
         key = (length, prompt_length, device)
         known = self._window
         if known is None or known[0] != key:
             with torch.inference_mode(False):
-                positions = torch.arange(length, device=device)
-                near = (positions[:, None] - positions[None, :]).abs() <= self.reach  # [T, T]
-                virtual = positions < prompt_length
-                known = self._window = key, (near | virtual[:, None] | virtual[None, :])[None, None]
+                known = self._window = key, self._near(length, prompt_length, device)
         return known[1]
+
+    def _near(self, length: int, prompt_length: int, device: torch.device) -> Tensor:
+        positions = torch.arange(length, device=device)
+        near = (positions[:, None] - positions[None, :]).abs() <= self.reach  # [T, T]
+        virtual = positions < prompt_length
+        return (near | virtual[:, None] | virtual[None, :])[None, None]
 
 
 def _attend(

@@ -25,14 +25,20 @@ class Rotary(nn.Module):
 
     def tables(self, length: int, device: torch.device, kind: str | None = None) -> Rotation:
         """Return cosines and sines of positions 0 to ``length - 1``; a family may have several kinds of layers."""
+        if torch.compiler.is_exporting():  # a graph serves any length
+            return self._compute(length, device, kind)
         key = (length, device)
         known = self._kept.get(kind)
         if known is None or known[0] != key:
             with torch.inference_mode(False):  # a table made while encoding must still serve training
-                positions = torch.arange(length, device=device)[None, :]
-                like = torch.empty(0, device=device)  # tells dtype and device
-                known = self._kept[kind] = key, self.module(like, positions, *([] if kind is None else [kind]))
+                known = self._kept[kind] = key, self._compute(length, device, kind)
         return known[1]
+
+    def _compute(self, length: int, device: torch.device, kind: str | None) -> Rotation:
+        positions = torch.arange(length, device=device)[None, :]
+        like = torch.empty(0, device=device)  # tells dtype and device
+        found: Rotation = self.module(like, positions, *([] if kind is None else [kind]))
+        return found
 
     def turn(self, states: Tensor, first: int = 0, kind: str | None = None) -> Tensor:
         """Turn queries or keys ``[..., T, d]`` of the positions from ``first`` on."""

@@ -24,6 +24,7 @@ KINDS = {
     "freezing": "which layers of the pretrained model learn, and when (freezing.name)",
     "methods": "what `lingraft compare` can run beside lingraft (compare.methods)",
     "presets": "settings to start from (preset)",
+    "formats": "formats that `lingraft export` writes a trained run in (--to)",
     "backbones": "architectures of pretrained models (those of backbone.checkpoint)",
     "sources": "formats of tables (task.files)",
     "languages": "languages that `lingraft demo` knows",
@@ -52,6 +53,10 @@ def _registry(kind: str) -> Registry:
         from ..backbones import backbones
 
         return backbones
+    if kind == "formats":
+        from ..serving.export import formats
+
+        return formats
     if kind == "sources":
         from ..data import sources
 

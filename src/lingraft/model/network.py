@@ -88,12 +88,12 @@ class GraftedModel(nn.Module):
             visited: If given, filled with the states after each layer, virtual tokens removed.
         """
         if not adapters_enabled:
-            return self._steps(self.stack, states, language, adapters_enabled, visited)
+            return self.through(self.stack, states, language, adapters_enabled, visited)
         if not self.training and not torch.is_grad_enabled():
-            return self._steps(self.merged(language), states, language, adapters_enabled, visited)
+            return self.through(self.merged(language), states, language, adapters_enabled, visited)
         with self.adaptation.within(self.stack, language) as weights:
             return with_weights(
-                self.stack, weights, lambda: self._steps(self.stack, states, language, adapters_enabled, visited)
+                self.stack, weights, lambda: self.through(self.stack, states, language, adapters_enabled, visited)
             )
 
     def merged(self, language: str) -> LayerStack:
@@ -110,15 +110,15 @@ class GraftedModel(nn.Module):
                 known = self._merged[key] = state, with_parameters(self.stack, weights)
         return known[1]
 
-    def _steps(
+    def through(
         self,
         stack: LayerStack,
         states: States,
         language: str,
-        adapters_enabled: bool,
-        visited: dict[int, States] | None,
+        adapters_enabled: bool = True,
+        visited: dict[int, States] | None = None,
     ) -> States:
-        """Run a stack through all layers from that of ``states`` upwards."""
+        """Run states through ``stack``, as it is or as :meth:`merged` gives it; else as :meth:`run_layers`."""
         last = states
         for last in self._layers(stack, states, language, adapters_enabled):
             if visited is not None:

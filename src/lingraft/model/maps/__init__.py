@@ -81,10 +81,16 @@ class LanguageMap(nn.Module):
 
     def forward(self, texts: Sequence[str], pooled: Tensor) -> Tensor:
         """Return mapped states ``[N, H]`` of ``N`` texts and their pooled states ``[N, H]``."""
+        if self.ngrams is None or self.ngram_weight is None:
+            return self.move(pooled)
+        return self.move(pooled, self.ngrams.project(texts, self.ngram_weight))
+
+    def move(self, pooled: Tensor, of_ngrams: Tensor | None = None) -> Tensor:
+        """Return mapped states ``[N, H]`` of pooled ones, and of what the texts' n-grams add, ``[N, r]``."""
         moved = pooled - self.centre
         added = moved @ self.states - self.offset
-        if self.ngrams is not None and self.ngram_weight is not None:
-            added = added + self.ngrams.project(texts, self.ngram_weight)
+        if of_ngrams is not None:
+            added = added + of_ngrams
         mapped: Tensor = moved + self.target + added @ self.outputs
         return mapped
 

@@ -138,7 +138,7 @@ def _encode_sentences(
     if not sentences:
         return []
     before = prefix.split()
-    blank = _blank(tokenizer)
+    blank = blank_before_words(tokenizer)
 
     def tokenise(lists: Sequence[Sequence[str]], **options: Any) -> Any:
         spaced = [[blank + word if i else word for i, word in enumerate([*before, *words])] for words in lists]
@@ -190,7 +190,7 @@ def windows(sizes: Sequence[int], room: int) -> list[tuple[int, int]]:
     return [*runs, (start, len(sizes))]
 
 
-def _blank(tokenizer: Any) -> str:
+def blank_before_words(tokenizer: Any) -> str:
     """Return what stands before every word but the first: a blank, if the tokenizer would else glue words together.
 
     SentencePiece and WordPiece mark words themselves; byte-level vocabularies (RoBERTa's, ModernBERT's) know a word

@@ -1,0 +1,193 @@
+"""A run as a graph: onnxruntime and the program beside it give the answers that the run gives."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from answering import LABELS, adapted_of
+from lingraft.backbones.loading import load_backbone
+from lingraft.core.errors import CheckpointError
+from lingraft.core.examples import TaggedExample
+from lingraft.model.adaptation import build_adaptation
+from lingraft.model.ensembles import LanguageEnsemble
+from lingraft.model.heads.ngrams import NgramClassifier
+from lingraft.model.maps import LanguageMap
+from lingraft.model.ngram_features import NgramFeatures, cut_ngrams
+from lingraft.recipe.settings import Block
+from lingraft.results.metrics.spans import repair_tags
+from lingraft.serving.export import Trained
+from lingraft.serving.export.onnx import write_onnx
+from lingraft.serving.export.predict_onnx import Exported, repaired
+from lingraft.serving.export.predict_onnx import cut_ngrams as cut_outside
+from tiny import PARTICULAR, random_model, save_checkpoint
+
+pytest.importorskip("onnxscript", reason="needs the extra onnx")
+
+CODE = "yor-Latn"
+TEXTS = ["ada beli", "Cora dune eli fara goma hilu iva", "fara", "ADA  beli,", "kelo"]
+PROMPTS = {"deep": Block(name="deep", length=2, language_length=1), "none": None}
+ADAPTERS = {
+    "bottleneck": Block(name="bottleneck", width=4, language_width=2),
+    "lora": Block(name="lora", rank=2),
+    "none": None,
+}
+
+
+def grafted(backbone, kind="classification", prompt="deep", adapter="bottleneck", **known):
+    """A loaded run whose parts are random."""
+    adapted = adapted_of(backbone, kind, **known)
+    torch.manual_seed(1)
+    parts = build_adaptation(
+        prompt=PROMPTS[prompt],
+        adapter=ADAPTERS[adapter],
+        stack=backbone.stack,
+        cut=adapted.identity.cut,
+        languages=adapted.identity.languages,
+        head=adapted.model.adaptation.head,
+        initial=lambda how, layer, count: torch.randn(count, backbone.stack.width),
+    )
+    for parameter in parts.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    torch.nn.init.normal_(parts.head.weight)
+    adapted.model.adaptation = parts.eval()
+    return adapted
+
+
+def with_ensemble(adapted):
+    """The same with a map that reads n-grams, and an n-gram classifier with others."""
+    draw, width = torch.Generator().manual_seed(3), adapted.backbone.stack.width
+    of_map = NgramFeatures([" ad", "ada", "beli ", " co"], torch.rand(4, generator=draw) + 1)
+    of_classifier = NgramFeatures(["far", " fara", "eli"], torch.rand(3, generator=draw) + 1)
+    sizes = ((width,), (width,), (width, 2), (2, width), (2,))
+    moving = LanguageMap(
+        *(torch.randn(*size, generator=draw) for size in sizes), of_map, torch.randn(4, 2, generator=draw)
+    )
+    speaking = NgramClassifier(of_classifier, torch.randn(3, 3, generator=draw))
+    weights = torch.tensor([0.6, 1.2])
+    adapted.model.adaptation.add_ensemble(CODE, LanguageEnsemble(weights, moving, {"ngrams": speaking}))
+    return adapted
+
+
+def written(adapted, folder, **options):
+    """The exported model of a loaded run."""
+    write_onnx(Trained(folder / "no run", adapted, CODE, **options), folder)
+    return Exported(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_backbone, tmp_path_factory):
+    """A loaded run with everything, and the folder of its export, with weights in 8 bits besides."""
+    adapted, folder = with_ensemble(grafted(tiny_backbone)), tmp_path_factory.mktemp("whole")
+    written(adapted, folder, int8=True)
+    return adapted, folder
+
+
+def test_map_and_ngrams_are_in_the_graph(whole):
+    """With two vocabularies, for texts of any length, one or several."""
+    adapted, folder = whole
+    expected, exported = adapted.predict_proba(TEXTS, language=CODE).values, Exported(folder)
+    assert np.abs(exported.probabilities(TEXTS) - expected).max() < 1e-5
+    assert np.abs(exported.probabilities(TEXTS[1:2]) - expected[1:2]).max() < 1e-5
+    assert np.ptp(expected, axis=0).max() > 0.01
+
+
+@pytest.mark.parametrize("family", sorted({*PARTICULAR} - {"bert", "roberta"}))
+def test_a_graph_answers_as_the_network_does(family, tmp_path):
+    """In every family, with a prompt and an adapter."""
+    save_checkpoint(tmp_path / "checkpoint", random_model(family))
+    adapted = grafted(load_backbone(str(tmp_path / "checkpoint")))
+    (tmp_path / "out").mkdir()
+    exported = written(adapted, tmp_path / "out")
+    expected = adapted.predict_proba(TEXTS, language=CODE).values
+    assert np.abs(exported.probabilities(TEXTS) - expected).max() < 1e-5
+    assert np.abs(exported.probabilities(TEXTS[1:2]) - expected[1:2]).max() < 1e-5
+    assert np.ptp(expected, axis=0).max() > 0.01
+
+
+def test_lora_is_merged_into_the_graph(tiny_backbone, tmp_path):
+    """Beside a prompt."""
+    adapted = grafted(tiny_backbone, adapter="lora")
+    expected = adapted.predict_proba(TEXTS, language=CODE).values
+    assert np.abs(written(adapted, tmp_path).probabilities(TEXTS) - expected).max() < 1e-5
+
+
+def test_the_network_alone_is_exported_where_that_is_asked_for(tiny_backbone, tmp_path):
+    """Without map and n-grams, and so without other answers."""
+    adapted = with_ensemble(grafted(tiny_backbone, prompt="none", adapter="none"))
+    both = adapted.predict_proba(TEXTS, language=CODE).values
+    alone = written(adapted, tmp_path, ensembled=False).probabilities(TEXTS)
+    adapted.model.adaptation.ensembles.clear()
+    assert np.abs(alone - adapted.predict_proba(TEXTS, language=CODE).values).max() < 1e-5
+    assert np.abs(both - alone).max() > 0.05
+
+
+def test_pairs_are_read_as_pairs(tiny_backbone, tmp_path):
+    """The prefix stands before the first text."""
+    adapted = grafted(tiny_backbone, paired=True, text_prefix="luma ")
+    pairs = [("ada beli", "cora"), ("dune", "eli fara goma")]
+    expected = adapted.predict_proba(pairs, language=CODE).values
+    assert np.abs(written(adapted, tmp_path).probabilities(pairs) - expected).max() < 1e-5
+
+
+def test_words_get_their_tags(tiny_backbone, tmp_path):
+    """One each, in BIO, whatever the prefix."""
+    adapted = grafted(tiny_backbone, "tagging", text_prefix="luma ", kind_options={"scheme": "bio"})
+    sentences = [["ada", "beli", "cora"], ["dune"], ["eli", "fara", "goma", "hilu", "iva"]]
+    examples = [TaggedExample(str(i), str(i), CODE, words=tuple(words)) for i, words in enumerate(sentences)]
+    with torch.no_grad():  # so that no tag is the likeliest of all words
+        adapted.model.adaptation.head.bias -= torch.cat(adapted.logits(examples, CODE)).mean(0)
+    expected = [one.value.split() for one in adapted.predict(sentences, language=CODE)]
+    assert written(adapted, tmp_path).tags(sentences) == expected
+    assert len({tag for tags in expected for tag in tags}) > 1
+
+
+def test_weights_in_8_bits_are_written_beside(whole):
+    """Smaller, and near."""
+    _, folder = whole
+    exact, rough = (Exported(folder, name).probabilities(TEXTS) for name in ("model.onnx", "model.int8.onnx"))
+    assert (folder / "model.int8.onnx").stat().st_size < (folder / "model.onnx").stat().st_size
+    assert 0 < np.abs(rough - exact).max() < 0.2
+
+
+def test_the_program_needs_no_lingraft(whole, tmp_path):
+    """It answers lines of a file, in a process in which lingraft cannot be imported."""
+    adapted, written_to = whole
+    folder = shutil.copytree(written_to, tmp_path / "elsewhere")
+    (folder / "lingraft.py").write_text("raise ImportError('not here')")
+    (folder / "texts.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "predict.py", "texts.txt"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    expected = adapted.predict(TEXTS, language=CODE)
+    assert done.stdout.splitlines() == [f"{one.value}\t{one.confidence:.4f}" for one in expected]
+
+
+@pytest.mark.parametrize("text", ["", "a", "ab", "abc", "abcd ab", "ÀBÇ  déf\tghijkl", "e\u0301a\u0301", "ẹ̀kọ́ ﬁn"])
+def test_the_program_cuts_the_ngrams_that_were_learnt(text):
+    """Of any text, in any order."""
+    assert sorted(cut_outside(text)) == sorted(cut_ngrams(text))
+
+
+@pytest.mark.parametrize("tags", ["O I-PER I-PER O", "B-LOC I-PER I-PER", "I-LOC B-LOC I-LOC", "B-PER O I-PER"])
+def test_the_program_repairs_tags_as_the_run_does(tags):
+    """Each span begins with B."""
+    assert repaired(tags.split()) == repair_tags(tags.split())
+
+
+@pytest.mark.parametrize(("kind", "message"), [("span_qa", "is a run for span_qa"), ("choice", "is a run for choice")])
+def test_a_kind_that_the_program_cannot_answer_is_refused(kind, message, tiny_backbone, tmp_path):
+    """With what can be exported."""
+    with pytest.raises(CheckpointError, match=message):
+        written(adapted_of(tiny_backbone, kind), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_needed_beside_the_graph_is_written_down(whole):
+    """Labels in the order of the logits, and the longest input."""
+    about = json.loads((whole[1] / "about.json").read_text(encoding="utf-8"))
+    assert (tuple(about["labels"]), about["max_length"], about["language"]) == (LABELS["classification"], 32, CODE)
