@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from answering import LABELS, adapted_of
+from invented import TARGET, world_recipe, write_world
 from lingraft.backbones.loading import load_backbone
 from lingraft.core.errors import CheckpointError
 from lingraft.core.examples import TaggedExample
@@ -20,11 +21,13 @@ from lingraft.model.maps import LanguageMap
 from lingraft.model.ngram_features import NgramFeatures, cut_ngrams
 from lingraft.recipe.settings import Block
 from lingraft.results.metrics.spans import repair_tags
+from lingraft.results.run_files import read_run
 from lingraft.serving.export import Trained
 from lingraft.serving.export.onnx import write_onnx
 from lingraft.serving.export.predict_onnx import Exported, repaired
 from lingraft.serving.export.predict_onnx import cut_ngrams as cut_outside
-from tiny import PARTICULAR, random_model, save_checkpoint
+from quick_run import run
+from tiny import random_model, save_checkpoint
 
 pytest.importorskip("onnxscript", reason="needs the extra onnx")
 
@@ -96,7 +99,7 @@ def test_map_and_ngrams_are_in_the_graph(whole):
     assert np.ptp(expected, axis=0).max() > 0.01
 
 
-@pytest.mark.parametrize("family", sorted({*PARTICULAR} - {"bert", "roberta"}))
+@pytest.mark.parametrize("family", ["xlm-roberta", "modernbert", "deberta-v2", "gemma3_text", "bloom"])
 def test_a_graph_answers_as_the_network_does(family, tmp_path):
     """In every family, with a prompt and an adapter."""
     save_checkpoint(tmp_path / "checkpoint", random_model(family))
@@ -191,3 +194,54 @@ def test_what_is_needed_beside_the_graph_is_written_down(whole):
     """Labels in the order of the logits, and the longest input."""
     about = json.loads((whole[1] / "about.json").read_text(encoding="utf-8"))
     assert (tuple(about["labels"]), about["max_length"], about["language"]) == (LABELS["classification"], 32, CODE)
+
+
+# ---- The command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_checkpoint, tmp_path_factory):
+    """A finished run with translations of its texts, so with a map."""
+    world = write_world(tmp_path_factory.mktemp("world"), train=30)
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    settings = ["train.num_train_epochs=1", "seeds=[1]", f"output_dir={folder}"]
+    backbone = {"checkpoint": str(tiny_checkpoint), "cut": 1, "max_length": 20}
+    return run(world_recipe(world, settings, backbone=backbone, parallel={"from": "task"}))
+
+
+def test_the_test_texts_of_a_run_are_answered_as_the_run_did(finished, command, tmp_path):
+    """What is written is tried on them, and the folder is there as a whole."""
+    done = command("export", str(finished), "--to", "onnx", "-o", str(tmp_path / "out"))
+    predictions = read_run(finished).predictions(read_run(finished).selected_trial, TARGET)
+    right = sum(row["value"] == row["gold"] for row in predictions)
+    same = f"{len(predictions)} of {len(predictions)} test texts in Yoruba are answered as by the run, {right} rightly"
+    assert (done.code, done.err) == (0, "")
+    assert same in done.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "about.json", "model.onnx", "predict.py", "tokenizer.json"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--to", "onx"], "unknown format 'onx'; did you mean 'onnx'?"),
+        (["--to", "onnx", "--language", "ha"], "nothing was trained for Hausa; the run has Yoruba (yor-Latn)"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_sentence(options, message, finished, command, tmp_path):
+    """And nothing is written."""
+    done = command("export", str(finished), "-o", str(tmp_path / "out"), *options)
+    assert done.code == 1
+    assert message in done.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_files_is_left_alone(finished, command, tmp_path):
+    """Another name is asked for."""
+    (tmp_path / "mine.txt").write_text("mine")
+    done = command("export", str(finished), "--to", "onnx", "-o", str(tmp_path))
+    assert done.code == 1
+    assert "is there already; name a new folder" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
