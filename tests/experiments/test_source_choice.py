@@ -14,7 +14,9 @@ from lingraft.experiments.planned import check_experiments
 from lingraft.experiments.source_choice import NUMBERS, PAGE, choose_sources
 from lingraft.experiments.source_measures import count_agreement
 from lingraft.recipe.parsing import parse_recipe
+from lingraft.results.pages import pages
 from lingraft.results.pages.source_choice_markdown import recipe_lines
+from lingraft.results.pages.source_choice_report import PAGE as REPORT
 from quick_run import run
 
 ALIKE, NEAR, WRONG = "hau-Latn", "swh-Latn", "fra-Latn"
@@ -250,15 +252,20 @@ def test_the_page_and_the_numbers_say_the_same(found, place):
         assert f"{100 * one['score']['value']:.1f} [" in page
     assert np.isclose(numbers["rankings"][0]["candidates"][0]["place"], by_language(found)[found.offered[0]].place)
     assert "over 4 candidates, which are few" in page
+    assert "over 4 candidates, which are few" in (place / REPORT).read_text(encoding="utf-8")
+    assert (place / "sources.csv").read_text(encoding="utf-8").count("\n") == 5
 
 
 def test_a_run_may_follow_in_the_same_folder(found, place, world, tiny_checkpoint):
-    """From the languages that were chosen."""
+    """From the languages that were chosen; none of its pages takes the place of the report of the choice."""
     recipe = recipe_of(world, tiny_checkpoint, place, "train.num_train_epochs=0")
     chosen = recipe.model_copy(
         update={"task": recipe.task.model_copy(update={"source_language": found.offered[0]}), "source_choice": None}
     )
+    before = (place / REPORT).read_bytes()
     assert (run(chosen) / "scores.jsonl").exists()
+    assert (place / REPORT).read_bytes() == before
+    assert REPORT not in pages
 
 
 def test_the_command_shows_the_ranking_and_the_recipe(world, tiny_checkpoint, tmp_path):

@@ -16,7 +16,7 @@ from lingraft.experiments.methods import list_methods
 from lingraft.experiments.stability import PAGE, crossed, study_stability
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.comparison import read_comparison
-from lingraft.results.pages.experiment_report import files_of
+from lingraft.results.pages.experiment_page import files_of
 from lingraft.results.stability import read_stability
 from lingraft.runs.folder import trials_of
 from quick_run import quick_compare, start_here

@@ -22,6 +22,7 @@ from lingraft.experiments.methods import list_methods
 from lingraft.experiments.tuning import TUNED, describe_search, tune
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.findings import Estimate
+from lingraft.results.pages.experiment_page import files_of
 from lingraft.results.pages.tuning_markdown import findings
 from lingraft.results.statistics import Difference
 from lingraft.results.tuning import PAGE, Tried, read_tuning
@@ -161,7 +162,10 @@ def test_the_page_says_what_was_chosen_and_how_sure_that_is(tuned):
     assert "% on 12 English development texts" in page.replace("\u00a0", " ")
     assert "clearly better" in page or "keep them" in page
     assert "```yaml\ntrain:\n" in page
-    assert page.count("\n| trial-00") == 3
+    assert page.count("\n| `trial-00") == 3
+    report = (tuned / "report.html").read_text(encoding="utf-8")
+    assert "clearly better" in report or "keep them" in report
+    assert all((tuned / name).read_text(encoding="utf-8").count("trial-00") == 3 for name in files_of("tune")[1:])
 
 
 def test_a_finished_search_is_told_again_and_trains_nothing(tuned, world, tiny_checkpoint):
@@ -252,7 +256,8 @@ def test_a_trial_that_fails_takes_no_other_with_it(world, tiny_checkpoint, tmp_p
     assert [one.error for one in found.tried] == [None, None, "the loss diverged"]
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
     assert "1 trial failed: trial-001: the loss diverged" in page
-    assert "| trial-001 | failed |" in page
+    assert "| `trial-001` | failed |" in page
+    assert "crosses failed" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_without_the_recipes_own_settings_there_is_nothing_to_compare_with(world, tiny_checkpoint, tmp_path):

@@ -1,10 +1,8 @@
 """Charts of experiments show the numbers that they were given, at their places."""
 
-import re
-from xml.etree import ElementTree
-
 import pytest
 
+from drawn import lines, marks, parts_of, texts
 from lingraft.results.drawing import ACCENT, AFTER, BEFORE
 from lingraft.results.experiment_charts import (
     Bar,
@@ -16,37 +14,6 @@ from lingraft.results.experiment_charts import (
 )
 from lingraft.results.findings import Estimate
 from lingraft.results.trial_variance import Component
-
-SVG, LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
-
-
-def texts(svg):
-    """Everything written in a chart."""
-    return ["".join(element.itertext()).strip() for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
-
-
-def marks(svg, colour):
-    """Where marks of a colour stand, across and down; a band is none, it begins at 0."""
-    uses = ElementTree.fromstring(svg).iter(f"{SVG}use")
-    return [
-        (float(one.get("x")), float(one.get("y")))
-        for one in uses
-        if f"fill: var({_variable(colour)}" in one.get("style") and float(one.get("x"))
-    ]
-
-
-def lines(svg, colour, width):
-    """Where straight lines of a colour and width begin and end."""
-    found = []
-    for path in ElementTree.fromstring(svg).iter(f"{SVG}path"):
-        style = path.get("style", "")
-        if f"stroke: var({_variable(colour)}" in style and f"stroke-width: {width}" in style:
-            found.append([tuple(map(float, point)) for point in re.findall(r"[ML] ([\d.]+) ([\d.]+)", path.get("d"))])
-    return found
-
-
-def _variable(colour):
-    return {AFTER: "--after", BEFORE: "--before", ACCENT: "--accent"}[colour]
 
 
 def test_whiskers_end_where_the_interval_ends():
@@ -86,16 +53,6 @@ def test_points_of_a_curve_are_on_a_scale_of_logarithms():
     assert {"0", "1", "3"} <= set(texts(svg))
     assert len(marks(svg, AFTER)) == 3
     assert len(marks(learning_curve("ours", beside, "ours", beside, [0.3, 0.7]), AFTER)) == 3
-
-
-def parts_of(svg, colour):
-    """How long the bars of a colour are."""
-    found = []
-    for path in ElementTree.fromstring(svg).iter(f"{SVG}path"):
-        if path.get("style", "").startswith(f"fill: var({_variable(colour)}"):
-            across = [float(x) for x, _ in re.findall(r"[ML] ([\d.]+) ([\d.]+)", path.get("d"))]
-            found.append(max(across) - min(across))
-    return found
 
 
 def test_a_bar_is_as_long_as_the_deviation_and_its_parts_as_the_shares():

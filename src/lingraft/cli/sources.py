@@ -19,8 +19,9 @@ def sources(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = F
 
     settings = read_recipe(recipe, overrides or [])
     from ..experiments.source_choice import PAGE, choose_sources, describe_cost
-    from ..results.pages.source_choice_markdown import correlation, findings, headings, recipe_lines, rows
+    from ..results.pages.source_choice_markdown import findings, recipe_lines
     from ..results.source_choice import MEAN_RANK
+    from ..results.source_choice_tables import describe_correlation, ranking_table
 
     command = shlex.join(["lingraft", "sources", str(recipe), *(overrides or [])])
     with problems_in(name_of(recipe)):
@@ -29,17 +30,18 @@ def sources(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = F
             return
         found = choose_sources(settings, quiet=quiet, command=command)
     for ranking in found.rankings:
-        names = headings(ranking, found)
+        table = ranking_table(ranking, found)
+        names = [column.heading for column in table.columns]
         kept = {*KEPT, *ranking.ranked_by}
         columns = [
             Column(name, 0 if name in kept else 1 + place, "left" if name == "source" else "right")
             for place, name in enumerate(reversed(names))
         ][::-1]
-        print_table(f"to {ranking.name}", columns, list(rows(ranking, found)))
+        print_table(f"to {ranking.name}", columns, table.texts)
         say_lines(sentence.replace("\\", "").replace("`", "") for sentence in findings(ranking, found))
         told = [name for name in (*ranking.ranked_by, MEAN_RANK) if name in ranking.correlations]
         if told:
-            said = ", ".join(f"{name} {correlation(ranking.correlations[name])}" for name in told)
+            said = ", ".join(f"{name} {describe_correlation(ranking.correlations[name])}" for name in told)
             say_lines([f"rank correlation with the true score, of {len(ranking.candidates)} candidates: {said}"])
     say_lines(line for line in recipe_lines(found) if line and not line.startswith("```"))
     console.print(f"all measures, and how right they were: {settings.output_dir / PAGE}")

@@ -20,8 +20,9 @@ def tune(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = Fals
     settings = read_recipe(recipe, overrides or [])
     from ..experiments.tuning import TUNED, describe_search
     from ..experiments.tuning import tune as tune_recipe
-    from ..results.pages.tuning_markdown import describe_values, findings, headings, rows
+    from ..results.pages.tuning_markdown import describe_values, findings
     from ..results.tuning import PAGE, read_tuning
+    from ..results.tuning_tables import tuning_table
 
     with problems_in(name_of(recipe)):
         if dry_run:
@@ -30,7 +31,8 @@ def tune(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = Fals
         command = shlex.join(["lingraft", "tune", str(recipe), *(overrides or [])])
         folder = tune_recipe(settings, quiet=quiet, command=command)
     found = read_tuning(folder)
-    names, every = headings(found), list(rows(found))
+    table = tuning_table(found)
+    names, every = [column.heading for column in table.columns], table.texts
     columns = [Column(name, 1, "right") for name in names]
     columns[:3] = [Column(names[0], 0, "left"), Column(names[1]), Column(names[2])]
     columns[3], columns[-1] = Column("p", 2), Column("time", 3)

@@ -20,7 +20,8 @@ from ..recipe.settings import Recipe
 from ..results.comparison import Block, Comparison, blocks, read_comparison
 from ..results.method_schemas import METHOD
 from ..results.pages.comparison_markdown import page_text
-from ..results.pages.experiment_report import comparison_report, files_of, write_report
+from ..results.pages.experiment_page import files_of, write_report
+from ..results.pages.experiment_report import comparison_report
 from ..results.schemas import DATA, FORMAT, SCORE
 from ..results.wording import plural
 from ..runs.checks import resolve_cut
@@ -85,7 +86,7 @@ def compare(
         found = blocks(comparison)
         write_text(output / "README.md", page_text(found, comparison, command=command))
         if tell is None:
-            write_report(comparison_report(found, comparison), comparison, command=command)
+            write_report(comparison_report(found, comparison), comparison.folder, command=command)
         else:
             tell(found, comparison)
     return output

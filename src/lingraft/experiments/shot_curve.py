@@ -17,7 +17,8 @@ from ..recipe.comparison import CompareSettings, with_variants
 from ..recipe.settings import Recipe
 from ..recipe.shot_curve import METHODS, SHOTS, WITH_PAIRS, ShotCurveSettings
 from ..results.comparison import Block, Comparison
-from ..results.pages.experiment_report import shot_curve_report, write_report
+from ..results.pages.experiment_page import write_report
+from ..results.pages.experiment_report import shot_curve_report
 from ..results.pages.shot_curve_markdown import shot_curve_page
 from ..results.shot_curve import read_shot_curve
 from ..runs.checks import gather_checked
@@ -45,7 +46,7 @@ def draw_shot_curve(
     def tell(found: Sequence[Block], comparison: Comparison) -> None:
         curve = read_shot_curve(comparison)
         write_text(comparison.folder / PAGE, shot_curve_page(curve, comparison, command=command))
-        write_report(shot_curve_report(curve, found, comparison), comparison, command=command)
+        write_report(shot_curve_report(curve, found, comparison), comparison.folder, command=command)
 
     return compare(with_shots(recipe), quiet=quiet, command=command, start=start, tell=tell)
 

@@ -28,7 +28,10 @@ from ..data.languages import canonical, display_name
 from ..data.token_overlap import token_ids
 from ..recipe.settings import Recipe
 from ..recipe.source_choice import SourceChoiceSettings
+from ..results.pages.experiment_page import write_report
 from ..results.pages.source_choice_markdown import sources_page
+from ..results.pages.source_choice_report import PAGE as REPORT
+from ..results.pages.source_choice_report import source_choice_report
 from ..results.source_choice import (
     Candidate,
     Joint,
@@ -88,6 +91,7 @@ def choose_sources(recipe: Recipe, *, quiet: bool = False, command: str | None =
         found = _with_joint(found, recipe, sources, put)
         write_json(folder / NUMBERS, as_plain(found))
         write_text(folder / PAGE, sources_page(found, command=command))
+        write_report(source_choice_report(found), folder, command=command, page=REPORT)
     return found
 
 

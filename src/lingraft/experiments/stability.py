@@ -15,7 +15,8 @@ from ..recipe.comparison import CompareSettings, with_variants
 from ..recipe.settings import Recipe
 from ..recipe.stability import METHODS, StabilitySettings
 from ..results.comparison import Block, Comparison
-from ..results.pages.experiment_report import stability_report, write_report
+from ..results.pages.experiment_page import write_report
+from ..results.pages.experiment_report import stability_report
 from ..results.pages.stability_markdown import stability_page
 from ..results.stability import read_stability
 from .compare import compare
@@ -42,7 +43,7 @@ def study_stability(
     def tell(found: Sequence[Block], comparison: Comparison) -> None:
         studies = read_stability(comparison)
         write_text(comparison.folder / PAGE, stability_page(studies, comparison, command=command))
-        write_report(stability_report(studies, found, comparison), comparison, command=command)
+        write_report(stability_report(studies, found, comparison), comparison.folder, command=command)
 
     return compare(crossed(recipe), quiet=quiet, command=command, start=start, tell=tell)
 

@@ -22,8 +22,10 @@ from ..core.yaml_text import as_yaml
 from ..recipe.comparison import CompareSettings
 from ..recipe.settings import Recipe
 from ..recipe.stability import Value
-from ..recipe.tuning import Range, Space, TuneSettings, as_fragment, default_space, own_values
+from ..recipe.tuning import Range, Searched, Space, TuneSettings, as_fragment, default_space, own_values
+from ..results.pages.experiment_page import write_report
 from ..results.pages.tuning_markdown import describe_values, tuning_page
+from ..results.pages.tuning_report import tuning_report
 from ..results.schemas import DATA, FORMAT
 from ..results.tuning import FACTS, PAGE, read_tuning
 from ..results.wording import plural
@@ -247,7 +249,7 @@ def _collect(search: Search, study: Study, command: str | None) -> None:
     facts = {
         "format": FORMAT,
         "data": read_object(output / finished[0].name / "data.json", DATA),
-        "settings": search.about["settings"],
+        "settings": {key: _searched(one) for key, one in search.space.items()},
         "units": search.about["trials"],
         "importance": importance(study, search.space),
         "trials": [
@@ -261,6 +263,12 @@ def _collect(search: Search, study: Study, command: str | None) -> None:
     write_text(output / TUNED, _tuned(search, {} if found.best.own else best).to_yaml())
     settings = as_yaml(as_fragment(best)).partition("---\n")[2]  # without the version of YAML, which a part has not
     write_text(output / PAGE, tuning_page(found, settings, command=command))
+    write_report(tuning_report(found, settings), output, command=command)
+
+
+def _searched(searched: Searched) -> Any:
+    """Return what was searched of a setting as plain data: a list, or a range with its scale."""
+    return searched.model_dump() | {"log": searched.logarithmic} if isinstance(searched, Range) else searched
 
 
 def _tuned(search: Search, values: Mapping[str, Value]) -> Recipe:

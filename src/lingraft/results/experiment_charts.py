@@ -23,7 +23,7 @@ from .trial_variance import Component
 WIDTH = 335.0
 """Pixels: a phone's 375, without the margins of the page."""
 ROW = 44.0
-MANY = 6.6
+LETTER = 6.6
 """Pixels of a letter, of which the longest name is made."""
 
 
@@ -56,7 +56,7 @@ def intervals(bars: Sequence[Bar], reference: str, said: str, always: float | No
     axes.set_ylim(len(bars) - 0.5, -0.5)
     for row, bar in enumerate(bars):
         colour, ink = (AFTER, AFTER) if bar.name == reference else (BEFORE, INK)
-        _name_row(axes, row, bar.name, in_percent(bar.estimate.value), ink)
+        name_row(axes, row, bar.name, in_percent(bar.estimate.value), ink)
         height = row + 0.1
         if always is not None:  # below the names, which it would cross
             axes.plot([always] * 2, [height - 0.12, height + 0.28], color=MUTED, linewidth=1, dashes=(2, 2))
@@ -81,10 +81,10 @@ def _score_axis(axes: Axes, ends: Sequence[float]) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _name_row(axes: Axes, row: float, name: str, value: str, ink: str) -> None:
+def name_row(axes: Axes, row: float, name: str, value: str, ink: str) -> None:
     """Write a name over a row at the left, and what it comes to at the right."""
     left, right = axes.get_xlim()
-    room = int((WIDTH - 40) / MANY) - len(value)
+    room = int((WIDTH - 40) / LETTER) - len(value)
     shown = name if len(name) <= room else name[: room - 1] + "…"
     write_label(axes, shown, left, row - 0.22, color=ink, size=12)
     write_label(axes, value, right, row - 0.22, ha="right", color=ink, weight="bold")
@@ -150,7 +150,7 @@ def spread_bars(rows: Sequence[tuple[str, float, Sequence[Component]]], said: st
     axes.set_xlim(0, longest * 1.02)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     for row, (name, deviation, parts) in enumerate(rows):
-        _name_row(axes, row, name, in_points(deviation), INK)
+        name_row(axes, row, name, in_points(deviation), INK)
         left = 0.0
         for part in parts:
             width = deviation * part.share
@@ -210,7 +210,7 @@ def specification_curve(trials: Sequence[Placed], reference: str, said: str) -> 
         below.plot([-0.7, len(placed) - 0.3], [row + 0.22] * 2, color=LINE, linewidth=0.8)
         below.plot(has, [row + 0.22] * len(has), "|", color=chosen, markersize=9, markeredgewidth=_width(placed))
         named = value if factor == "method" else f"{factor} {value}"
-        room = int((WIDTH - 40) / MANY)
+        room = int((WIDTH - 40) / LETTER)
         shown = named if len(named) <= room else named[: room - 1] + "…"
         write_label(below, shown, -0.7, row - 0.18, color=chosen if chosen == AFTER else MUTED, size=11)
     return figure

@@ -99,7 +99,7 @@ def languages_table(block: Block, comparison: Comparison) -> Table:
     """Return the score of each method in each language."""
     columns = [Column(comparison.language(code), bounded(code)) for code in block.languages]
     rows = [
-        (name_cell(r.name), *(_scored(r.languages[code], interval=False) for code in block.languages))
+        (name_cell(r.name), *(scored(r.languages[code], interval=False) for code in block.languages))
         for r in block.results
     ]
     return Table((METHOD, *columns), tuple(rows), describe_block(block, comparison))
@@ -135,7 +135,7 @@ def source_table(found: Sequence[SourceScore]) -> Table:
     compared = any(one.difference for one in found)
     columns += [Column("difference", bounded("difference"))] if compared else []
     rows = [
-        (name_cell(one.name), _scored(one.mean), _scored(one.difference, sign="+") if one.difference else Cell())
+        (name_cell(one.name), scored(one.mean), scored(one.difference, sign="+") if one.difference else Cell())
         for one in found
     ]
     return Table(tuple(columns), tuple(row[: len(columns)] for row in rows))
@@ -224,7 +224,7 @@ def more_table(study: Study) -> Table:
 def curve_table(found: ShotCurve) -> Table:
     """Return the score of each method with each number of labels."""
     columns = [Column(str(shots), bounded(f"k{shots}")) for shots in found.shots]
-    rows = [(name_cell(one.name), *map(_scored, one.points.values())) for one in found.curves]
+    rows = [(name_cell(one.name), *map(scored, one.points.values())) for one in found.curves]
     return Table((METHOD, *columns), tuple(rows))
 
 
@@ -234,7 +234,7 @@ def ahead_table(found: ShotCurve) -> Table:
     rows = [
         (
             name_cell(one.name),
-            *(_scored(Estimate(apart.mean, apart.low, apart.high), sign="+") for apart in one.ahead.values()),
+            *(scored(Estimate(apart.mean, apart.low, apart.high), sign="+") for apart in one.ahead.values()),
         )
         for one in found.curves
         if one.ahead
@@ -263,7 +263,8 @@ def _values(estimate: Estimate) -> tuple[float | None, ...]:
     return estimate.value, estimate.low, estimate.high
 
 
-def _scored(estimate: Estimate, *, interval: bool = True, sign: str = "") -> Cell:
+def scored(estimate: Estimate, *, interval: bool = True, sign: str = "") -> Cell:
+    """Return the cell of a share, in percent, with its interval where that is known: ``64.7 [60.1, 69.0]``."""
     number = f"{100 * estimate.value:{sign}.1f}"
     known = interval and estimate.low is not None
     return Cell(f"{number} {_bounds(estimate, sign)}" if known else number, _values(estimate))

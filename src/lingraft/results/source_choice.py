@@ -114,11 +114,21 @@ def rank_candidates(language: str, name: str, candidates: Sequence[Candidate], r
     """
     every = [one for one in _names(candidates) if all(one in candidate.measures for candidate in candidates)]
     used = [one for one in rank_by if one in every] or every
-    ranks = [rankdata([-value for value in _values(one, candidates)]) for one in used]
-    places = np.mean(ranks, axis=0) if ranks else np.zeros(len(candidates))
+    ranks = ranks_of(candidates, used)
+    places = np.mean([*ranks.values()], axis=0) if ranks else np.zeros(len(candidates))
     placed = [replace(one, place=float(place)) for one, place in zip(candidates, places, strict=True)]
     placed.sort(key=lambda one: one.place)
     return Ranking(language, name, tuple(placed), tuple(used), _correlations(placed, every, used))
+
+
+def ranks_of(candidates: Sequence[Candidate], measures: Sequence[str]) -> dict[str, list[float]]:
+    """Return by measure the ranks of candidates, ``[N]`` each, 1 being first; ties share theirs.
+
+    Args:
+        candidates: All of a target.
+        measures: Those that every candidate has.
+    """
+    return {one: rankdata([-value for value in _values(one, candidates)]).tolist() for one in measures}
 
 
 def first_overall(rankings: Sequence[Ranking]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import csv
 from dataclasses import replace
-from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
@@ -11,55 +10,15 @@ from invented_comparison import invented_comparison
 from lingraft.results.comparison import blocks
 from lingraft.results.experiment_tables import comparison_table
 from lingraft.results.pages.comparison_markdown import page_text
+from lingraft.results.pages.experiment_page import files_of, write_report
 from lingraft.results.pages.experiment_report import (
     comparison_report,
-    files_of,
     shot_curve_report,
     stability_report,
-    write_report,
 )
 from lingraft.results.shot_curve import read_shot_curve
 from lingraft.results.stability import read_stability
-
-
-class Page(HTMLParser):
-    """Remembers the sortable tables of a page, by their headings, and what it loads."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.tables, self.loads, self._texts, self._row = [], [], None, None
-        self.text = path.read_text(encoding="utf-8")
-        self.feed(self.text)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        """Open a table, a row or a cell."""
-        told = dict(attributes)
-        self.loads += [value for key, value in told.items() if key in ("src", "href", "xlink:href", "action")]
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("th", "td"):
-            self._texts = []
-            self.tables[-1][-1].append([self._texts, told.get("data-value")])
-
-    def handle_data(self, data):
-        """Keep what is in a cell."""
-        if self._texts is not None:
-            self._texts.append(data)
-
-    def handle_endtag(self, tag):
-        """Close a cell."""
-        if tag in ("th", "td"):
-            self._texts = None
-
-    def values(self, *headings):
-        """The sort keys of the first table with such headings, by the first cell of each row."""
-        for head, *rows in self.tables:
-            if [cell[0][0] for cell in head][: len(headings)] == list(headings):
-                return {row[0][1]: [cell[1] for cell in row] for row in rows}
-        raise AssertionError(headings)
+from report_page import Page
 
 
 def rows_of(path):
@@ -73,7 +32,7 @@ def compared(tmp_path_factory):
     """A comparison with no labels and with five, two draws, told."""
     found = invented_comparison(tmp_path_factory.mktemp("compared"), shots=(0, 5), draws=2, texts=24)
     tables = blocks(found)
-    write_report(comparison_report(tables, found), found, command="lingraft compare a.yaml 'task.name=<x>'")
+    write_report(comparison_report(tables, found), found.folder, command="lingraft compare a.yaml 'task.name=<x>'")
     return SimpleNamespace(
         folder=found.folder, blocks=tables, page=Page(found.folder / "report.html"), comparison=found
     )
@@ -84,7 +43,7 @@ def studied(tmp_path_factory):
     """A study of two draws, two seeds and two orders, told."""
     found = invented_comparison(tmp_path_factory.mktemp("studied"), draws=2, seeds=2, orders=2, texts=24)
     studies = read_stability(found)
-    write_report(stability_report(studies, blocks(found), found), found, command=None)
+    write_report(stability_report(studies, blocks(found), found), found.folder, command=None)
     return SimpleNamespace(folder=found.folder, studies=studies, page=Page(found.folder / "report.html"))
 
 
@@ -94,7 +53,7 @@ def curved(tmp_path_factory):
     methods = {"lingraft": 0.7, "lingraft-0-pairs": 0.5, "frozen-head": 0.6}
     found = invented_comparison(tmp_path_factory.mktemp("curved"), shots=(0, 2, 8), methods=methods, texts=24)
     curve = read_shot_curve(found)
-    write_report(shot_curve_report(curve, blocks(found), found), found, command=None)
+    write_report(shot_curve_report(curve, blocks(found), found), found.folder, command=None)
     return SimpleNamespace(folder=found.folder, curve=curve, page=Page(found.folder / "report.html"))
 
 
@@ -189,7 +148,7 @@ def test_names_are_text_everywhere(tmp_path):
     found = invented_comparison(tmp_path, methods={"lingraft": 0.7, HOSTILE: 0.5}, texts=12, task=f"t {HOSTILE}")
     for language in found.about["data"]["languages"].values():
         language["name"] += HOSTILE
-    write_report(comparison_report(blocks(found), found), found, command=None)
+    write_report(comparison_report(blocks(found), found), found.folder, command=None)
     page = Page(tmp_path / "report.html")
     assert "<b>" not in page.text
     assert "a_&lt;b&gt;&amp;|100%" in page.text
@@ -202,7 +161,7 @@ def test_remarks_of_the_recipe_are_on_the_page_as_markdown(tmp_path):
     """Emphasis, lists and tables; tags are text, links are none, and nothing is loaded."""
     notes = ("Tried **twice**.", "By half:\n\n| half | n |\n|---|--:|\n| first | 12 |", "<b>no</b> [a](http://x.org)")
     found = replace(invented_comparison(tmp_path, texts=12), notes=notes)
-    write_report(comparison_report(blocks(found), found), found, command=None)
+    write_report(comparison_report(blocks(found), found), found.folder, command=None)
     page = Page(tmp_path / "report.html")
     assert "<strong>twice</strong>" in page.text
     assert [["half", None], ["n", None]] in [[["".join(cell), key] for cell, key in t[0]] for t in page.tables]

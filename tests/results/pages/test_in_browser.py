@@ -3,16 +3,19 @@
 import pytest
 
 from browser import WIDTHS, chromium, run
+from invented_choices import SOURCES, invented_choice, invented_search
 from invented_comparison import invented_comparison
 from invented_run import write_run
 from lingraft.results.comparison import blocks
 from lingraft.results.pages import write_page
+from lingraft.results.pages.experiment_page import write_report
 from lingraft.results.pages.experiment_report import (
     comparison_report,
     shot_curve_report,
     stability_report,
-    write_report,
 )
+from lingraft.results.pages.source_choice_report import source_choice_report
+from lingraft.results.pages.tuning_report import tuning_report
 from lingraft.results.shot_curve import read_shot_curve
 from lingraft.results.stability import read_stability
 
@@ -29,9 +32,32 @@ def pages(tmp_path_factory):
     """Each page by its name."""
     folder = tmp_path_factory.mktemp("run")
     write_run(folder, targets=("yor-Latn", "quy-Latn"), shots=(1, 5))
-    return {"run": write_page(folder, "report.html")} | {
-        name: experiment(name, tmp_path_factory.mktemp(name)) for name in ("compare", "stability", "shots")
-    }
+    return (
+        {"run": write_page(folder, "report.html")}
+        | {name: experiment(name, tmp_path_factory.mktemp(name)) for name in ("compare", "stability", "shots")}
+        | {name: choice(name, tmp_path_factory.mktemp(name)) for name in CHOICES}
+    )
+
+
+MANY = SOURCES | {f"x{i:02}-Latn": f"A language of no. {i}" for i in range(25)}
+CHOICES = {
+    "sources": lambda: source_choice_report(invented_choice(remarks=REMARKS)),
+    "many-sources": lambda: source_choice_report(invented_choice(sources=MANY)),
+    "unscored-sources": lambda: source_choice_report(invented_choice(scored=False)),
+    "tune": lambda: tuning_report(invented_search(), "train:\n  learning_rate: 0.002\n"),
+    "long-tune": lambda: tuning_report(invented_search(trials=150), "prompt:\n  length: 4\n"),
+    "short-tune": lambda: tuning_report(invented_search(trials=2, failed=(), shares={}), "prompt:\n  length: 4\n"),
+}
+REMARKS = (
+    "Run **beside** others.",
+    "By half:\n\n| half of the sentences that were tested | n |\n|---|--:|\n| first | 12 |",
+)
+
+
+def choice(name, folder):
+    """The report of an invented choice of sources or settings."""
+    write_report(CHOICES[name](), folder, command=f"lingraft {name} recipe.yaml")
+    return folder / "report.html"
 
 
 def experiment(name, folder):
@@ -44,13 +70,13 @@ def experiment(name, folder):
         "stability": lambda: stability_report(read_stability(found), tables, found),
         "shots": lambda: shot_curve_report(read_shot_curve(found), tables, found),
     }
-    write_report(told[name](), found, command=f"lingraft {name} recipe.yaml")
+    write_report(told[name](), found.folder, command=f"lingraft {name} recipe.yaml")
     return folder / "report.html"
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("page", ["run", "compare", "stability", "shots"])
+@pytest.mark.parametrize("page", ["run", "compare", "stability", "shots", *CHOICES])
 def test_a_page_fits_and_is_quiet(browser, pages, page, width, dark):
     """It asks for nothing, complains of nothing, sticks out nowhere, and can be read."""
     seen = browser.look(pages[page], width=WIDTHS[width], dark=dark)

@@ -1,17 +1,12 @@
-"""The HTML page of an experiment, and its main table as LaTeX and CSV beside it.
+"""The HTML reports of experiments that are comparisons: of methods, of trials, over numbers of labels.
 
-A report is put together of sections from what an experiment found: the same records, tables and sentences as those of
-the Markdown pages. It loads nothing; a few lines of script sort its tables.
+They are put together of the same records, tables and sentences as their Markdown pages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from markupsafe import Markup
-
-from ...core.files import write_text
 from ...core.shots import TRIAL
 from .. import experiment_charts as charts
 from .. import experiment_tables as tables
@@ -25,80 +20,30 @@ from ..tables import Table
 from ..wording import metric_name, plural
 from ..words import words_of
 from . import comparison_markdown, shot_curve_markdown, stability_markdown
-from .escaping import describe_notes, markdown_text
-from .table_formats import csv_tables, latex_tables
-from .templating import fill_template
-
-PAGE = "report.html"
+from .escaping import markdown_text
+from .experiment_page import Chart, Report, Section
 
 
-@dataclass(frozen=True)
-class Chart:
-    """An SVG element, and a line of Markdown below it."""
-
-    svg: str
-    caption: str = ""
-
-    @property
-    def drawn(self) -> Markup:
-        """The element, for a template."""
-        return Markup(self.svg)
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a report; title and notes are Markdown. One that is folded away shows its title alone at first."""
-
-    kicker: str
-    title: str
-    charts: Sequence[Chart] = ()
-    tables: Sequence[Table] = ()
-    notes: Sequence[str] = ()
-    folded: bool = False
-
-
-@dataclass(frozen=True)
-class Report:
-    """A whole page; title and findings are Markdown."""
-
-    name: str
-    """Of the experiment, and of the files of its main table."""
-    title: str
-    findings: Sequence[str]
-    sections: Sequence[Section]
-    main: Sequence[Table]
-    """What goes into LaTeX and CSV."""
-
-
-def files_of(name: str) -> tuple[str, ...]:
-    """Return the names of the files that a report writes."""
-    return PAGE, f"{name}.csv", f"{name}.tex"
-
-
-def write_report(report: Report, comparison: Comparison, *, command: str | None) -> None:
-    """Write a page, and its main table, into the folder of an experiment.
-
-    Args:
-        report: What the page says.
-        comparison: What was run.
-        command: How the page came about; None where nobody knows.
-
-    Raises:
-        WriteError: The system refused.
-    """
-    page, csv, tex = (comparison.folder / name for name in files_of(report.name))
-    write_text(csv, csv_tables(report.main))
-    write_text(tex, latex_tables(report.main))
-    context = {
-        "report": report,
-        "task": comparison.about["data"]["task"],
-        "languages": [comparison.language(code) for code in comparison.targets],
-        "notes": "\n".join(describe_notes(comparison.notes)),
-        "command": command or f"lingraft {report.name}",
-        "revisions": [line for line in describe_revisions(comparison.folder) if line],
-        "beside": [csv.name, tex.name],
-    }
-    write_text(page, fill_template("experiment.html.j2", context))
+def _report(
+    name: str,
+    title: str,
+    findings: Sequence[str],
+    sections: Sequence[Section],
+    main: Sequence[Table],
+    comparison: Comparison,
+) -> Report:
+    """Return a report with what those of all experiments on a comparison have in common."""
+    return Report(
+        name,
+        title,
+        findings,
+        sections,
+        main,
+        task=comparison.about["data"]["task"],
+        languages=[comparison.language(code) for code in comparison.targets],
+        revisions=[line for line in describe_revisions(comparison.folder) if line],
+        remarks=comparison.notes,
+    )
 
 
 # ---- A comparison ----------------------------------------------------------------------------------
@@ -107,12 +52,13 @@ def write_report(report: Report, comparison: Comparison, *, command: str | None)
 def comparison_report(found: Sequence[Block], comparison: Comparison) -> Report:
     """Return the report of a comparison; arguments are those of its Markdown page."""
     sections = [section for block in found for section in _of_block(block, found, comparison)]
-    return Report(
+    return _report(
         "compare",
         comparison_markdown.title(comparison),
         comparison_markdown.comparison_findings(found, comparison),
         [*sections, _methods(comparison)],
         [tables.comparison_table(block, comparison) for block in found],
+        comparison,
     )
 
 
@@ -224,12 +170,13 @@ def stability_report(studies: Sequence[Study], found: Sequence[Block], compariso
         comparison: What was run.
     """
     sections = [section for study in studies for section in _of_study(study, comparison)]
-    return Report(
+    return _report(
         "stability",
         stability_markdown.title(comparison),
         [stability_markdown.stability_finding(study, comparison) for study in studies],
         [*sections, *_as_compared(found, comparison)],
         [tables.stability_table(study, stability_markdown.heading(study, comparison)) for study in studies],
+        comparison,
     )
 
 
@@ -275,7 +222,7 @@ def shot_curve_report(curve: ShotCurve, found: Sequence[Block], comparison: Comp
     """
     main, said = tables.curve_table(curve), shot_curve_markdown.describe_columns(comparison)
     trials = {one.name: one.of_trials for one in curve.curves}
-    return Report(
+    return _report(
         "shots",
         shot_curve_markdown.title(comparison),
         list(shot_curve_markdown.findings(curve, comparison)),
@@ -287,6 +234,7 @@ def shot_curve_report(curve: ShotCurve, found: Sequence[Block], comparison: Comp
             *_as_compared(found, comparison),
         ],
         [main],
+        comparison,
     )  # fmt: skip
 
 

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from ..source_choice import MEAN_RANK, Candidate, Correlation, Joint, Ranking, SourceChoice
-from ..statistics import LEVEL, Difference, holm
-from ..wording import capital, count, listed, metric_name, plural
+from ..source_choice import Ranking, SourceChoice
+from ..source_choice_tables import ABOUT, correlation_table, joint_table, measures_of, ranking_table
+from ..statistics import LEVEL, holm
+from ..wording import capital, listed, metric_name, plural
 from .escaping import code_span, describe_command, describe_notes, markdown_text
+from .table_formats import markdown_table
 
-ABOUT = {
-    "labels": "what the candidate's frozen head scores on the labelled examples of the target that the recipe has "
-    "(`shots`)",
-    "agreement": "how often another candidate's frozen head says the same of a text of the target; no label is needed",
-    "transfer": "what the candidate's frozen head scores on the other candidates' development sets, on average; it is "
-    "the same for all targets",
-    "retrieval": "how often the nearest frozen state of a sentence in the other language is its translation (recall at "
-    "1, mean of both directions)",
-    "tokens": "the share of the target's tokens that occur in the candidate's labelled texts",
-    "genetic": "the share of branches of the family tree that are not common to both (URIEL; less is better)",
-    "geographic": "the distance on the globe, where half the way round is 100 (URIEL; less is better)",
-    "syntactic": "the cosine distance of syntactic features, some of them predicted (URIEL; less is better)",
-}
+JOINT = "The labels of the first ones together:"
 
 
 def sources_page(found: SourceChoice, *, command: str | None = None) -> str:
@@ -31,17 +21,24 @@ def sources_page(found: SourceChoice, *, command: str | None = None) -> str:
         found: What was found.
         command: How the page came about; None where nobody knows.
     """
-    lines = [f"# Which language to transfer from: {markdown_text(found.task)}", ""]
+    lines = [f"# {title(found)}", ""]
     lines += [f"- {sentence}" for ranking in found.rankings for sentence in findings(ranking, found)]
     lines += ["", *describe_notes(found.remarks)]
     lines += [*(describe_command(command) if command else []), "", f"All numbers are of lingraft {found.revision}."]
     lines += ["", "## Into the recipe", "", *recipe_lines(found)]
     for ranking in found.rankings:
-        lines += ["", f"## {markdown_text(ranking.name)}", "", *_table(ranking, found)]
-        lines += ["", *_joint(ranking, found)] if ranking.joint else []
-        lines += ["", *_correlations(ranking)] if ranking.correlations else []
-    lines += ["", "## What is measured", "", *_explanations(found)]
+        lines += ["", f"## {markdown_text(ranking.name)}", "", *markdown_table(ranking_table(ranking, found))]
+        if ranking.joint:
+            lines += ["", JOINT, "", *markdown_table(joint_table(ranking, found))]
+        if ranking.correlations:
+            lines += ["", describe_correlations(ranking), "", *markdown_table(correlation_table(ranking))]
+    lines += ["", "## What is measured", "", *explanations(found)]
     return "\n".join(lines) + "\n"
+
+
+def title(found: SourceChoice) -> str:
+    """Name a choice by its task."""
+    return f"Which language to transfer from: {markdown_text(found.task)}"
 
 
 def findings(ranking: Ranking, found: SourceChoice) -> Iterator[str]:
@@ -89,89 +86,20 @@ def recipe_lines(found: SourceChoice) -> list[str]:
     ]
 
 
-# ---- Tables ----------------------------------------------------------------------------------------
+# ---- Explanations ------------------------------------------------------------------------------------
 
 
-def measures_of(ranking: Ranking) -> list[str]:
-    """Return the measures that some candidate has, in the order of the table."""
-    return [name for name in ABOUT if any(name in one.measures for one in ranking.candidates)]
-
-
-def headings(ranking: Ranking, found: SourceChoice) -> list[str]:
-    """Return the headings of a target's table."""
-    scored = [metric_name(found.metric)] if any(one.score for one in ranking.candidates) else []
-    ahead = [f"less {found.names[found.source]}"] if any(one.ahead for one in ranking.candidates) else []
-    return ["source", "labels", MEAN_RANK, *measures_of(ranking), *scored, *ahead]
-
-
-def rows(ranking: Ranking, found: SourceChoice) -> Iterator[list[str]]:
-    """Yield the cells of each candidate."""
-    scored, compared = (any(getattr(one, name) for one in ranking.candidates) for name in ("score", "ahead"))
-    for one in ranking.candidates:
-        cells = [percent_of(one.measures.get(name)) for name in measures_of(ranking)]
-        cells += [_score(one)] if scored else []
-        cells += [_points(one.ahead)] if compared else []
-        yield [one.name, count(one.labels), f"{one.place:.1f}", *cells]
-
-
-def percent_of(value: float | None) -> str:
-    """Write a share in percent, without the sign that the heading has."""
-    return "" if value is None else f"{100 * value:.1f}"
-
-
-def _score(one: Candidate | Joint) -> str:
-    if one.score is None:
-        return ""
-    bounds = "" if one.score.low is None else f" [{percent_of(one.score.low)}, {percent_of(one.score.high)}]"
-    return percent_of(one.score.value) + bounds
-
-
-def _points(ahead: Difference | None) -> str:
-    if ahead is None:
-        return ""
-    return f"{100 * ahead.mean:+.1f} [{100 * ahead.low:+.1f}, {100 * ahead.high:+.1f}]"
-
-
-def _table(ranking: Ranking, found: SourceChoice) -> Iterator[str]:
-    yield from _lines(headings(ranking, found), rows(ranking, found))
-
-
-def _joint(ranking: Ranking, found: SourceChoice) -> Iterator[str]:
-    yield "The labels of the first ones together:"
-    yield ""
-    cells = (
-        [listed([found.names[code] for code in one.languages]), _score(one), _points(one.ahead)]
-        for one in ranking.joint
-    )
-    yield from _lines(["sources", metric_name(found.metric), f"less {found.names[found.source]}"], cells)
-
-
-def _correlations(ranking: Ranking) -> Iterator[str]:
-    yield (
+def describe_correlations(ranking: Ranking) -> str:
+    """Say what the columns of the table are that says how right the measures were."""
+    return (
         f"How right each measure was, over {plural(len(ranking.candidates), 'candidate')}, which are few: Spearman's "
         "correlation with the true score, with a 95 % interval for other candidates; and how far the candidate that it "
         "puts first is below the best, in points. True scores are themselves known to their intervals only."
     )
-    yield ""
-    yield from _lines(
-        ["measure", "correlation", "puts first", "below the best"],
-        ([name, correlation(one), one.first, f"{100 * one.lost:.1f}"] for name, one in ranking.correlations.items()),
-    )
 
 
-def correlation(one: Correlation) -> str:
-    """Write a correlation with its interval."""
-    return f"{one.value:+.2f}" + ("" if one.low is None else f" [{one.low:+.2f}, {one.high:+.2f}]")
-
-
-def _lines(headings: Sequence[str], cells: Iterator[list[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(map(markdown_text, headings))} |"
-    yield "|---|" + "--:|" * (len(headings) - 1)
-    yield from (f"| {' | '.join(map(markdown_text, row))} |" for row in cells)
-
-
-def _explanations(found: SourceChoice) -> Iterator[str]:
-    used = dict.fromkeys(name for ranking in found.rankings for name in measures_of(ranking))
+def explanations(found: SourceChoice) -> Iterator[str]:
+    """Yield the lines that say what was measured, what was not, and why."""
     scores = (
         f" *{capital(metric_name(found.metric))}*: what the candidate's frozen head scores on the target's test set, "
         "with 95 % bootstrap intervals over test examples; a training by gradient, and a map from translations, may "
@@ -183,7 +111,7 @@ def _explanations(found: SourceChoice) -> Iterator[str]:
         f"all.{scores if scored else ''}"
     )
     yield ""
-    yield from (f"- *{name}*: {ABOUT[name]}" for name in used)
+    yield from (f"- *{name}*: {ABOUT[name]}" for name in measures_of(found))
     if found.notes or found.left_out:
         yield ""
     yield from (f"- {note}" for note in found.notes)

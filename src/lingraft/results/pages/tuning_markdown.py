@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from ..findings import metrics_of
 from ..revisions import say_revisions
 from ..tuning import Tried, Tuned
-from ..wording import capital, interval, listed, metric_name, p_value, percent, plural
+from ..tuning_tables import describe_value, importance_table, tuning_table
+from ..wording import capital, listed, metric_name, p_value, percent, plural
 from ..words import words_of
-from .escaping import code_span, describe_command, describe_notes, markdown_text, verbatim
+from .escaping import describe_command, describe_notes, markdown_text, verbatim
+from .table_formats import markdown_table
 
 TARGETS_OWN = (
     *("alignment", "parallel", "pseudo", "consistency", "map", "prompt.language_", "adapter.language_"),
@@ -26,22 +28,37 @@ def tuning_page(found: Tuned, settings: str, *, command: str | None = None) -> s
         settings: The chosen ones as YAML.
         command: How the page came about; None where nobody knows.
     """
-    data = found.about["data"]
-    lines = [f"# Settings chosen on development data: {markdown_text(data['task'])}", ""]
-    lines += [f"- {markdown_text(said)}" for said in findings(found)]
-    lines += ["", "```yaml", verbatim(settings), "```", "", "`lingraft run tuned.yaml` runs the recipe with them.", ""]
-    lines += describe_notes(found.notes)
+    lines = [f"# {title(found)}", "", *(f"- {markdown_text(said)}" for said in findings(found))]
+    lines += ["", *chosen_lines(settings), "", *describe_notes(found.notes)]
     lines += [*(describe_command(command) if command else []), ""]
     lines += say_revisions(found.about["trials"])
-    lines += [
-        f"{capital(metric_name(metrics_of(data)[0]))} on the development set in percent, with a 95 % bootstrap "
-        "interval over its examples; the difference to the recipe's own settings in points is paired by example. "
-        f"*p* is corrected for how many were tried (Holm). Trained with {plural(len(found.about['units']), 'seed')}.",
-        "",
-        *_table(found),
-        *_importance(found.about["importance"]),
-    ]
+    lines += [describe_columns(found), "", *markdown_table(tuning_table(found))]
+    if (shares := importance_table(found)).rows:
+        lines += ["", "## What matters", "", IMPORTANCE, "", *markdown_table(shares)]
     return "\n".join(lines) + "\n"
+
+
+IMPORTANCE = "Share of each setting in the variance of the scores (fANOVA); a hint, for it rests on few trials."
+
+
+def title(found: Tuned) -> str:
+    """Name a search by its task."""
+    return f"Settings chosen on development data: {markdown_text(found.about['data']['task'])}"
+
+
+def chosen_lines(settings: str) -> list[str]:
+    """Return the lines that show the chosen settings, which are YAML, and say how to run them."""
+    return ["```yaml", verbatim(settings), "```", "", "`lingraft run tuned.yaml` runs the recipe with them."]
+
+
+def describe_columns(found: Tuned) -> str:
+    """Say what the columns of the table are."""
+    metric, seeds = metric_name(metrics_of(found.about["data"])[0]), plural(len(found.about["units"]), "seed")
+    return (
+        f"{capital(metric)} on the development set in percent, with a 95 % bootstrap interval over its examples; the "
+        "difference to the recipe's own settings in points is paired by example. *p* is corrected for how many were "
+        f"tried (Holm). Trained with {seeds}."
+    )
 
 
 def findings(found: Tuned) -> Iterator[str]:
@@ -89,25 +106,7 @@ def _language(found: Tuned) -> str:
 
 def describe_values(values: Mapping[str, object]) -> str:
     """Write settings on one line: ``prompt.length 8, train.learning_rate 0.002``."""
-    return ", ".join(f"{key} {_value(value)}" for key, value in values.items())
-
-
-def _value(value: object) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def headings(found: Tuned) -> list[str]:
-    """Return those of the table of all that was tried."""
-    return ["trial", "score", "difference to the recipe's", "p", *found.about["settings"], "time"]
-
-
-def rows(found: Tuned) -> Iterator[list[str]]:
-    """Yield the cells of each combination, the best first."""
-    for one in found.tried:
-        score = f"{_score(one)} {interval(one.score, 1)}".strip() if one.score else "failed"
-        apart = "the recipe's own" if one.own else _points(one)
-        settings = [_value(one.values[key]) if key in one.values else "" for key in found.about["settings"]]
-        yield [one.name, score, apart, _p(one, found), *settings, f"{one.seconds:.0f} s"]
+    return ", ".join(f"{key} {describe_value(value)}" for key, value in values.items())
 
 
 def _score(one: Tried) -> str:
@@ -127,21 +126,3 @@ def _p(one: Tried, found: Tuned) -> str:
 def _said_p(one: Tried, found: Tuned) -> str:
     said = _p(one, found)
     return f"p {said}" if said.startswith("<") else f"p = {said}"
-
-
-def _table(found: Tuned) -> Iterator[str]:
-    first, *others = headings(found)
-    shown = [first, *others[:3], *map(code_span, others[3:-1]), others[-1]]
-    yield f"| {' | '.join(shown)} |"
-    yield "|---|---|---|" + "--:|" * (len(shown) - 3)
-    for row in rows(found):
-        yield f"| {' | '.join(markdown_text(cell) for cell in row)} |"
-
-
-def _importance(shares: Mapping[str, float]) -> Iterator[str]:
-    if not shares:
-        return
-    yield from ("", "## What matters", "")
-    yield "Share of each setting in the variance of the scores (fANOVA); a hint, for it rests on few trials."
-    yield from ("", "| setting | share |", "|---|--:|")
-    yield from (f"| {code_span(key)} | {share:.0%} |" for key, share in shares.items())
