@@ -64,12 +64,9 @@ def _ranks(ranking: Ranking, found: SourceChoice) -> Chart | None:
         if one in shown
     ]
     said = f"Ranks among {plural(len(ranking.candidates), 'candidate')}, 1 being first"
-    small = f"; small dots are ranks by {listed([*ranks])}" if len(ranks) > 1 else f" by {listed([*ranks])}"
-    caption = (
-        f"{said}: the mean{small}{_drawn(ranking, found)}"
-        if len(ranks) > 1
-        else f"{said}{small}{_drawn(ranking, found)}"
-    )
+    by = listed([*ranks])
+    what = f"the mean; small dots are ranks by {by}" if len(ranks) > 1 else f"by {by}"
+    caption = f"{said}: {what}{_drawn(ranking, found)}"
     return Chart(rank_dots(places, found.names[found.source], said), caption)
 
 
@@ -104,13 +101,11 @@ def _scatter(measure: str, ranking: Ranking, found: SourceChoice) -> Chart:
         Point(one.name, _predicted(measure, one), one.score) for one in ranking.candidates if one.score is not None
     ]
     points.sort(key=lambda point: point.predicted, reverse=not less)
-    said = f"{measure} across, true {metric_name(found.metric)} up"
-    chart = predicted_and_true(points, found.names[found.source], said, share=measure != MEAN_RANK, less_is_better=less)
-    turned = " (better to the right)" if less else ""
+    own, turned = found.names[found.source], " (better to the right)" if less else ""
+    said = f"{measure} across{turned}, true {metric_name(found.metric)} up, in percent"
     right = describe_correlation(ranking.correlations[measure])
-    return Chart(
-        chart, f"*{measure}* across{turned}, true {metric_name(found.metric)} up, in percent: correlation {right}"
-    )
+    chart = predicted_and_true(points, own, said, share=measure != MEAN_RANK, less_is_better=less)
+    return Chart(chart, f"{capital(said)}: correlation {right}")
 
 
 def _predicted(measure: str, one: Candidate) -> float:
