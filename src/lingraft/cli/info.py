@@ -25,6 +25,7 @@ Kind = Literal[
     "freezing",
     "methods",
     "presets",
+    "formats",
     "backbones",
     "sources",
     "languages",

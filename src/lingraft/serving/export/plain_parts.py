@@ -1,0 +1,31 @@
+"""What other libraries' formats can hold of an adaptation: changes to the weights themselves, and a linear head."""
+
+from __future__ import annotations
+
+from ...core.errors import CheckpointError
+from ...model.adapters.lora import LoraAdapter
+from . import Trained, refuse_ensemble
+
+
+def refuse_all_but_weights(trained: Trained, format: str) -> None:
+    """Refuse an adaptation with a part that is neither LoRA, nor trained weights of the model, nor the head.
+
+    Args:
+        trained: What is exported.
+        format: What messages call the format.
+
+    Raises:
+        CheckpointError: With the part, and what to do.
+    """
+    refuse_ensemble(trained, format)
+    identity, adaptation = trained.adapted.identity, trained.adapted.model.adaptation
+    parts = {
+        "prompt": None if adaptation.prompt is None else identity.prompt,
+        "adapter": None if isinstance(adaptation.adapter, LoraAdapter | None) else identity.adapter,
+    }
+    for part, described in parts.items():
+        if described is not None:
+            raise CheckpointError(
+                f"{trained.folder} has the {part} {described['name']}, which {format} cannot hold; train with "
+                "prompt=null and adapter.name=lora, or, for texts and tags, use --to onnx"
+            )
