@@ -36,6 +36,7 @@ from lingraft.pseudo.translators import Translator, translators
 from lingraft.results.metrics import Formula, Metric, formulas
 from lingraft.results.pages import Page, pages
 from lingraft.results.run_files import RunFiles
+from lingraft.serving.export import Trained, Write, formats
 from lingraft.tasks import Task, tasks
 from lingraft.tasks.kinds import Kind, kind_of, kinds
 from lingraft.training.alignment import AlignmentLoss, View, alignment
@@ -252,5 +253,16 @@ def scores() -> Page:
 
     def write(run: RunFiles) -> str:
         return f"<p>{len(run.scores)} scores of {html.escape(run.data['words']['example'])}s</p>"
+
+    return write
+
+
+@formats.register("outside_labels")
+def outside_labels() -> Write:
+    """Labels alone, a line each."""
+
+    def write(trained: Trained, folder: Path) -> list[str]:
+        (folder / "labels.txt").write_text("\n".join(trained.adapted.identity.labels), encoding="utf-8")
+        return [f"labels of {trained.named}"]
 
     return write

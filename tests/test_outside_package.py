@@ -24,6 +24,7 @@ ADDED = {
     "lingraft.translators": "outside_backwards",
     "lingraft.backbones": "outside-bert",
     "lingraft.pages": "scores.html",
+    "lingraft.formats": "outside_labels",
     "lingraft.heads": "outside_tanh",
     "lingraft.text_classifiers": "outside_silent",
     "lingraft.formulas": "outside_geometric",
@@ -49,14 +50,15 @@ from lingraft.recipe.parsing import read_recipe
 from lingraft.results.metrics import formulas
 from lingraft.results.pages import pages
 from lingraft.runs.pipeline import run
+from lingraft.serving.export import formats
 from lingraft.serving.verification import verify
 from lingraft.tasks import tasks
 from lingraft.tasks.kinds import kinds
 from lingraft.training.alignment import alignment
 
 run(read_recipe(Path(sys.argv[1])), reporter=Reporter(quiet=True), verify=verify)
-registries = adapters, alignment, augmentation, backbones, formulas, freezing, heads, kinds, maps, pages, prompts
-registries += filters, generators, sources, tasks, text_classifiers, translators
+registries = adapters, alignment, augmentation, backbones, formats, formulas, freezing, heads, kinds, maps, pages
+registries += prompts, filters, generators, sources, tasks, text_classifiers, translators
 print(json.dumps({registry.group: registry.names() for registry in registries}))
 """
 
