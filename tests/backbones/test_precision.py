@@ -34,7 +34,7 @@ from tiny import random_model
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
 BATCH = States(tokens=torch.tensor([[1, 6, 7, 8, 2], [1, 9, 2, 0, 0]]), mask=MASK, layer=IDS)
-FAMILIES = ["bert", "xlm-roberta", "modernbert", "deberta-v2"]
+FAMILIES = ["bert", "xlm-roberta", "modernbert", "deberta-v2", "gpt2", "llama", "qwen3", "gemma3_text", "bloom", "xglm"]
 PARTS = [
     ({"name": "deep", "length": 2}, {"name": "lora", "rank": 2}),
     ({"name": "gated", "length": 2}, {"name": "bottleneck", "width": 4}),

@@ -93,7 +93,7 @@ def network(method, family="bert", head=None, **options):
     return peft_network(method, SMALL[method] | options, lambda: random_model(family), stack, head)
 
 
-@pytest.mark.parametrize("family", ["bert", "xlm-roberta"])
+@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "llama", "gpt2"])
 @pytest.mark.parametrize("method", METHODS)
 def test_the_network_is_pefts_own_forward_and_a_mean(method, family):
     """What is compared is PEFT as published: called directly, it gives the same states, virtual tokens aside."""

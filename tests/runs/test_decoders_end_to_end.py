@@ -16,7 +16,7 @@ from lingraft.results.run_files import read_run
 from lingraft.serving.predictor import load
 from lingraft.tasks.kinds.span_qa import encode_questions
 from lingraft.tasks.kinds.text_rows import encode_texts
-from quick_run import run
+from quick_run import quick_compare, run
 from tiny import decoder_tokenizer, random_model, save_checkpoint
 
 KINDS = ("classification", "pairs", "span_qa", "tagging", "choice")
@@ -133,6 +133,19 @@ def test_what_is_unfrozen_learns_and_reloads(decoder, way, world, tmp_path):
     folder = run(recipe("classification", world, checkpoint, tmp_path / "run", "adapter=null", *FREEZING[way]))
 
     assert read_run(folder).summary["verification"]["max_difference"] <= 1e-3
+
+
+@pytest.mark.parametrize("decoder", ["llama"], indirect=True)
+def test_other_libraries_are_compared_on_a_decoder(decoder, world, tmp_path):
+    """PEFT and Hugging Face's Trainer, to which a tokenizer without padding is nothing that a recipe must mend."""
+    _, checkpoint = decoder
+    methods = ["frozen-head", "peft-prompt", "peft-prefix", "peft-lora", "hf-trainer"]
+    wanted = recipe("classification", world, checkpoint, tmp_path / "run", f"compare.methods=[{','.join(methods)}]")
+
+    quick_compare(wanted)
+
+    done = {row["method"] for row in read_lines(tmp_path / "run" / "scores.jsonl")}
+    assert done == set(methods)
 
 
 def test_two_texts_have_a_line_break_between_them(decoder):

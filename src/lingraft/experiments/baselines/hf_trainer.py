@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ...core.progress import Advance
-from .libraries import Classifier, Given, Texts, budget, follow, trained_parameters, workplace
+from .libraries import Classifier, Given, Texts, budget, follow, name_padding, trained_parameters, workplace
 
 
 def count_steps(targets: Sequence[int], *, batch_size: int, epochs: int) -> int:
@@ -38,6 +38,8 @@ def train(given: Given, advance: Advance) -> Classifier:
             given.folder, num_labels=given.classes, dtype=torch.float32, use_safetensors=True, **safe
         )
         tokenizer = AutoTokenizer.from_pretrained(given.folder, **safe)
+        name_padding(tokenizer)
+        model.config.pad_token_id = tokenizer.pad_token_id  # a decoder's classifier looks at the last token before it
 
         def rows(texts: Sequence[Texts]) -> list[dict[str, Any]]:
             return [dict(tokenizer(*one, truncation=True, max_length=given.max_length)) for one in texts]

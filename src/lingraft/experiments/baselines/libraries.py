@@ -75,6 +75,12 @@ def trained_parameters(model: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
+def name_padding(tokenizer: Any) -> None:
+    """Let the token that ends a text serve as padding where there is none, as in many decoders."""
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+
+
 def follow(trainer: Any, advance: Advance) -> None:
     """Let a trainer of Hugging Face's say each of its steps to ``advance``, and print nothing."""
     from transformers import PrinterCallback, ProgressCallback, TrainerCallback

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...core.errors import DataError
 from ...core.progress import Advance
-from .libraries import Classifier, Given, Texts, budget, follow, trained_parameters, workplace
+from .libraries import Classifier, Given, Texts, budget, follow, name_padding, trained_parameters, workplace
 
 
 def count_steps(targets: Sequence[int], *, batch_size: int, epochs: int) -> int:
@@ -89,6 +89,7 @@ def sentence_encoder(given: Given) -> Any:
         config_kwargs=safe,
         max_seq_length=given.max_length,
     )
+    name_padding(transformer.processor)
     width = transformer.get_embedding_dimension()
     return SentenceTransformer(modules=[transformer, Pooling(width, "mean")], device=str(given.device))
 
