@@ -49,7 +49,7 @@ def trained(adapted, folder, **options):
     return Trained(folder / "run", adapted, CODE, **options)
 
 
-@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "deberta-v2", "llama", "qwen3"])
+@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "deberta-v2", "llama", "qwen3", "gpt2"])
 def test_tags_come_from_the_merged_checkpoint(family, tmp_path):
     """The token classes of Hugging Face's own model are the run's tags, by their names."""
     from transformers import AutoModelForTokenClassification
@@ -153,9 +153,10 @@ def test_classes_of_texts_are_refused_as_a_checkpoint(tiny_backbone, tmp_path):
         write_hf(trained(grafted(tiny_backbone), tmp_path), tmp_path / "out")
 
 
-def test_a_head_of_several_layers_is_refused(tmp_path):
-    """ModernBERT's token classifier has a layer more than a run's head."""
-    save_checkpoint(tmp_path / "base", random_model("modernbert"))
+@pytest.mark.parametrize("family", ["modernbert", "xglm"])
+def test_a_head_that_is_no_linear_layer_is_refused(family, tmp_path):
+    """ModernBERT's token classifier has a layer more than a run's head, XGLM has none."""
+    save_checkpoint(tmp_path / "base", random_model(family))
     adapted = grafted(load_backbone(str(tmp_path / "base")), "tagging", adapter=None)
-    with pytest.raises(CheckpointError, match="is more than one linear layer for modernbert models"):
+    with pytest.raises(CheckpointError, match=f"is more than one linear layer for {family} models, or there is none"):
         write_hf(trained(adapted, tmp_path), tmp_path / "out")

@@ -44,7 +44,8 @@ class AnswerGraph(nn.Module):
             attention_mask: ``[B, T]``, 1 for a token and 0 for padding.
             ngrams: ``[B, V]``, where an ensemble looks at n-grams.
         """
-        final = self.model.through(self.stack, States(input_ids, attention_mask, IDS), self.language)
+        states = States(input_ids, attention_mask, IDS, opening=self.stack.opening)
+        final = self.model.through(self.stack, states, self.language)
         head = self.model.adaptation.head
         if self.ensemble is None:
             return head.read(final)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...backbones import backbones
 from ...backbones.loading import load_encoder, quiet
@@ -83,9 +83,12 @@ def _merged(trained: Trained) -> Any:
         config.id2label = dict(enumerate(identity.labels))
         config.label2id = {label: number for number, label in enumerate(identity.labels)}
     make: Any = getattr(transformers, CLASSES[identity.kind])
-    with quiet():
-        model = make.from_config(config).eval()
-    missing = model.base_model.load_state_dict(encoder.state_dict(), strict=False).missing_keys
+    try:
+        with quiet():
+            model = make.from_config(config).eval()
+    except ValueError:  # there is no such class for the family
+        raise CheckpointError(_other_head(trained, CLASSES[identity.kind])) from None
+    missing = model.base_model.load_state_dict(_as_stored(encoder, model.base_model), strict=False).missing_keys
     head = next((found for name in HEADS if isinstance(found := getattr(model, name, None), nn.Linear)), None)
     if missing or head is None:
         raise CheckpointError(_other_head(trained, CLASSES[identity.kind]))
@@ -95,6 +98,17 @@ def _merged(trained: Trained) -> Any:
         if head.bias is not None:
             head.bias.copy_(own.bias)
     return model
+
+
+def _as_stored(encoder: nn.Module, theirs: nn.Module) -> dict[str, Tensor]:
+    """Return an encoder's tensors as Hugging Face's model has them, which keeps some matrices turned over (GPT-2's)."""
+    from transformers.pytorch_utils import Conv1D
+
+    tensors = dict(encoder.state_dict())
+    for name, module in theirs.named_modules():
+        if isinstance(module, Conv1D):
+            tensors[f"{name}.weight"] = tensors[f"{name}.weight"].T
+    return tensors
 
 
 def _compare(trained: Trained, model: Any) -> None:
@@ -121,6 +135,6 @@ def _compare(trained: Trained, model: Any) -> None:
 def _other_head(trained: Trained, name: str) -> str:
     family = trained.adapted.backbone.stack.configuration["model_type"]
     return (
-        f"the head of Hugging Face's {name} is more than one linear layer for {family} models, so it cannot answer as "
-        f"{trained.folder} does; use --to onnx for tags"
+        f"the head of Hugging Face's {name} is more than one linear layer for {family} models, or there is none, so it "
+        f"cannot answer as {trained.folder} does; use --to onnx for tags"
     )
