@@ -99,6 +99,7 @@ def copies(world):
 FROM_TASK = {"parallel": {"from": "task", "labelled": True}}
 CASES = {
     "pairs": ([*PARTS, "seeds=[1,2]"], parallel),
+    "shots that are seen again": ([*PARTS, "shots.k=2", "train.shot_repeats=3"], parallel),
     "several shots and draws": ([*PARTS, "shots.k=[0,2]", "shots.draws=2"], parallel),
     "no pairs, and shots in some trials": ([*PARTS, "shots.k=[0,1]"], lambda world: {}),
     "some pairs": ([*PARTS, "train.max_pairs=7"], parallel),

@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 
 from lingraft.backbones.encoding import Encoded
 from lingraft.backbones.state_table import IdTable, StateTable, StateView
+from lingraft.core.examples import Example
 from lingraft.core.records import IDS, Features
 from lingraft.recipe.settings import TrainSettings
-from lingraft.tasks.kinds import NO_LABEL
+from lingraft.tasks.kinds import NO_LABEL, kind_of
 from lingraft.training.batches import BUCKET, Order, Pool, batched
 from lingraft.training.copies import Cells
+from lingraft.training.pools import Learnt, count_repeats
 
 CPU = torch.device("cpu")
+
+LABELS = {"classification": ("yes", "no"), "tagging": ("O", "B-PER", "I-PER")}
 
 
 def encoded(count, prefix, lengths=None, target=lambda i: None):
@@ -92,6 +96,44 @@ def test_shots_are_passed_with_the_pairs(shots, pairs, batch_size):
     """A labelled target example comes as often as a pair: once, where the target is the longer side."""
     made = steps(source_pool(1), [target_pool(pairs, shots)], batch_size=batch_size)
     assert Counter(row for _, target in made for row in rows(target)) == Counter(range(pairs + shots))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 9), st.integers(0, 60), st.integers(0, 20), st.integers(1, 8))
+def test_shots_are_repeated_in_batches_of_their_own(shots, pairs, repeats, batch_size):
+    """So many times more than once; a pair is still seen once, and no repeated batch holds one."""
+    among = replace(target_pool(pairs, shots), repeated=tuple(f"t{pairs + i}" for i in range(shots)), repeats=repeats)
+    made = [rows(target) for _, target in steps(source_pool(1), [among], batch_size=batch_size)]
+    expected = Counter({row: 1 if row < pairs else 1 + repeats for row in range(pairs + shots)})
+    assert Counter(row for batch in made for row in batch) == expected
+    alone = sum(all(row >= pairs for row in batch) for batch in made)
+    assert alone >= repeats * -(-shots // batch_size)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pairs", "pseudo", "shots", "set_to", "repeats"),
+    [
+        ("tagging", 100, 0, 16, None, 7),  # seven batches of the others, one of shots
+        ("tagging", 90, 70, 40, None, 3),  # ten and three
+        ("tagging", 0, 0, 16, None, 0),
+        ("tagging", 100, 0, 0, None, 0),
+        ("tagging", 100, 0, 0, 5, 0),
+        ("tagging", 100, 0, 16, 2, 2),
+        ("classification", 100, 0, 16, None, 0),
+        ("classification", 100, 0, 16, 4, 4),
+    ],
+)
+def test_where_tokens_are_read_half_of_the_batches_are_labelled_by_people(kind, pairs, pseudo, shots, set_to, repeats):
+    """Where nothing was set; a class of a text is seen once an epoch."""
+    texts = [Example(f"x{i}", str(i), "yor-Latn") for i in range(pairs + pseudo + shots)]
+    learnt = Learnt(
+        "yor-Latn",
+        tuple((text, text) for text in texts[:pairs]),
+        tuple(texts[pairs : pairs + shots]),
+        tuple(texts[pairs + shots :]),
+    )
+    train = TrainSettings(batch_size=16, shot_repeats=set_to)
+    assert count_repeats(learnt, kind_of(kind, LABELS[kind], {}), train) == repeats
 
 
 @settings(deadline=None, max_examples=30)

@@ -284,6 +284,10 @@ class TrainSettings(Settings):
     these few sentences are: on Hausa and Guarani a weight of 1 was 1.2 points [-0.5, 3.0] worse than 0.2. With a `map`
     this is for training alone: in the last layer a shot's translation counts in its place, as a source example, or
     where it has none, the weight is chosen by cross-validation on the shots."""
+    shot_repeats: RoundsOrNone | None = None
+    """How many times more than once a labelled target example is seen an epoch. By default never in classification,
+    where a network that sees a few labels again and again soon overfits them, and where tokens are read so often that
+    half of the target language's batches are such examples."""
     average_last: Rounds = 3
     """The result is the mean of the parameters after each of the last so many epochs."""
     ensemble: Annotated[int, Field(gt=0, le=100)] = 1

@@ -31,7 +31,7 @@ from ..training.frozen_head import head_settings, is_trained
 from ..training.head_fits import is_last_layer_retrained
 from ..training.legs import Leg, legs_of, lora_of
 from ..training.pair_comparison import EXTENT, compared_examples
-from ..training.pools import Learnt, labelled_in_source, learnt_languages, only_mapped
+from ..training.pools import Learnt, count_repeats, labelled_in_source, learnt_languages, only_mapped
 from .folder import trials_of
 from .needs import Needs, estimate_needs
 from .retention import first_row_tokens, sentences_by_themselves, sentences_of_both
@@ -102,6 +102,8 @@ class Texts:
     """Tokens of the source side, by the id of the target side of a pair."""
     copy_of: Mapping[str, str] = field(default_factory=dict)
     """The id of each source example's copy, where these are copies."""
+    repeated: tuple[str, ...] = ()
+    repeats: int = 0
 
     def count(self, ids: Iterable[str]) -> int:
         """Return the tokens of some texts."""
@@ -263,7 +265,15 @@ class Workload:
         key = learnt.language, "learn"
         ours = self._tokens[self.materials.task.source_language, "learn"]
         translations = {target.id: ours[source.id] for source, target in learnt.pairs}
-        return Texts(learnt.ids, learnt.labelled, self._longest[key], self._tokens[key], translations)
+        return Texts(
+            learnt.ids,
+            learnt.labelled,
+            self._longest[key],
+            self._tokens[key],
+            translations,
+            repeated=tuple(example.id for example in learnt.shots),
+            repeats=count_repeats(learnt, self.materials.task.kind, self.recipe.train),
+        )
 
     def _copies(self, draw: Draw) -> list[Texts]:
         """Return the copies that steps take in turn."""

@@ -56,6 +56,16 @@ class Sampled(Protocol):
         """The id of each source example's copy, where it holds copies."""
         ...
 
+    @property
+    def repeated(self) -> Sequence[str]:
+        """The ids that are seen again, in batches of their own."""
+        ...
+
+    @property
+    def repeats(self) -> int:
+        """How many times more an epoch."""
+        ...
+
 
 P = TypeVar("P", bound=Sampled)
 
@@ -76,6 +86,7 @@ class Pool:
     id of the original.
 
     In the task loss an example counts ``weights[id]`` or, where people labelled it, ``gold_weight``.
+    Those of ``repeated`` are seen ``repeats`` times more an epoch, in batches of their own.
     """
 
     language: str
@@ -92,6 +103,8 @@ class Pool:
     gold_weight: float = 1.0
     copy_of: Mapping[str, str] = field(default_factory=dict)
     cells: Mapping[str, Cells] = field(default_factory=dict)
+    repeated: tuple[str, ...] = ()
+    repeats: int = 0
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -234,7 +247,7 @@ def only_labelled(pools: Sequence[P]) -> list[tuple[P, tuple[str, ...]]]:
 
 def _joined(source: P, targets: Sequence[P], batch_size: int, rng: np.random.Generator) -> list[Composition[P]]:
     """Join every pair once, or every labelled example, whichever takes longer; the other side begins again."""
-    wanted = [(pool, ids) for pool in targets for ids in _shuffled_batches(pool, batch_size, rng)]
+    wanted = [(pool, ids) for pool in targets for ids in _epoch_of(pool, batch_size, rng)]
     length = max(len(wanted), -(-len(source.ids) // batch_size))
     sources = islice(_endless(source, batch_size, rng), length)
     if not wanted:
@@ -245,13 +258,23 @@ def _joined(source: P, targets: Sequence[P], batch_size: int, rng: np.random.Gen
 
 def _alone(pools: Sequence[P], batch_size: int, rng: np.random.Generator) -> list[Composition[P]]:
     """Take each pool by itself: no step joins two languages."""
-    wanted = [(pool, ids) for pool in pools for ids in _shuffled_batches(pool, batch_size, rng)]
+    wanted = [(pool, ids) for pool in pools for ids in _epoch_of(pool, batch_size, rng)]
     return [(wanted[i],) for i in rng.permutation(len(wanted))]
 
 
-def _shuffled_batches(pool: Sampled, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
-    """Return all ids in batches of similar length, batches in random order."""
-    ids = [pool.ids[i] for i in rng.permutation(len(pool.ids))]
+def _epoch_of(pool: Sampled, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
+    """Return all ids in batches, and those that are seen more often in batches of their own."""
+    once = _shuffled_batches(pool.ids, pool, batch_size, rng)
+    return once + [
+        batch for _ in range(pool.repeats) for batch in _shuffled_batches(pool.repeated, pool, batch_size, rng)
+    ]
+
+
+def _shuffled_batches(
+    among: Sequence[str], pool: Sampled, batch_size: int, rng: np.random.Generator
+) -> list[list[str]]:
+    """Return some ids of a pool in batches of similar length, batches in random order."""
+    ids = [among[i] for i in rng.permutation(len(among))]
     batches = []
     for start in range(0, len(ids), batch_size * BUCKET):
         bucket = sorted(ids[start : start + batch_size * BUCKET], key=pool.longest.__getitem__)
@@ -268,7 +291,7 @@ def batched(ids: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
 
 def _endless(pool: Sampled, batch_size: int, rng: np.random.Generator) -> Iterator[list[str]]:
     while True:
-        yield from _shuffled_batches(pool, batch_size, rng)
+        yield from _shuffled_batches(pool.ids, pool, batch_size, rng)
 
 
 def _repeated_permutation(count: int, length: int, rng: np.random.Generator) -> Iterator[int]:

@@ -122,5 +122,5 @@ def is_start(settings: TrainSettings) -> bool:
 
 
 def keep_labelled(pools: Sequence[Pool]) -> tuple[Pool, ...]:
-    """Keep of each pool the texts that have a label, without teachers; pools with nothing left are left out."""
-    return tuple(replace(pool, ids=known, teacher={}) for pool, known in only_labelled(pools))
+    """Keep of each pool the texts that have a label, once each, without teachers; leave out pools with nothing left."""
+    return tuple(replace(pool, ids=known, teacher={}, repeats=0) for pool, known in only_labelled(pools))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,8 +15,9 @@ from ..core.examples import Example
 from ..core.records import IDS, Features, Trial
 from ..data.sampling import rank
 from ..model.standardiser import Standardiser
-from ..recipe.settings import Recipe
+from ..recipe.settings import Recipe, TrainSettings
 from ..tasks import Task
+from ..tasks.kinds import Kind
 from ..tasks.material import Draw, Materials, Pair
 from .alignment.word_aligner import token_aligner
 from .alignment_terms import AlignmentTerms
@@ -129,6 +131,8 @@ def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
                 teacher={pair[1].id: vector for pair, vector in zip(learnt.pairs, teacher, strict=True)},
                 weights={example.id: example.weight for example in learnt.pseudo},
                 gold_weight=context.recipe.train.shot_weight,
+                repeated=tuple(example.id for example in learnt.shots),
+                repeats=count_repeats(learnt, task.kind, context.recipe.train),
             )
         )
     return source, targets
@@ -159,6 +163,31 @@ class Learnt:
     def labelled(self) -> frozenset[str]:
         """The ids whose label is known here."""
         return frozenset(example.id for example in (*self.shots, *self.pseudo))
+
+
+def count_repeats(learnt: Learnt, kind: Kind, settings: TrainSettings) -> int:
+    """Return how many times more than once an epoch the labelled examples of a language are seen.
+
+    Where nothing was set, a kind that reads tokens sees them in half of the language's batches: its few labelled
+    sentences drown among pairs and examples that nobody labelled (docs/results/tokens.md).
+
+    Args:
+        learnt: What the language is learnt from.
+        kind: Of the task.
+        settings: How it is trained.
+    """
+    if not learnt.shots:
+        return 0
+    if settings.shot_repeats is not None:
+        return settings.shot_repeats
+    others = len(learnt.ids) - len(learnt.shots)
+    batches = partial(count_batches, size=settings.batch_size)
+    return batches(others) // batches(len(learnt.shots)) if kind.per_token else 0
+
+
+def count_batches(examples: int, size: int) -> int:
+    """Return how many batches some examples fill, the last one perhaps in part."""
+    return -(-examples // size)
 
 
 def only_mapped(materials: Materials, recipe: Recipe) -> Collection[str]:
