@@ -130,7 +130,7 @@ def test_the_mistakes_of_all_stages_are_told_at_once(own_data, lingraft):
     )
     lines = [line.strip() for line in said.splitlines()]
     expected = [
-        "- train.batch_size: Input should be greater than 0",
+        "- train.batch_size: expected a number greater than 0",
         "- adapter.widht: unknown option of bottleneck 'widht'; did you mean 'width'?",
         f"- there is no folder '{own_data / 'none'}'",
         f"- no file for English (eng-Latn): {own_data / 'trian'}.{{language}}.csv is not there",

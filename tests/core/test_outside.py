@@ -32,7 +32,7 @@ FACTS = TypeAdapter(Facts)
         (b'{"number": "seven"}', "found 'seven'; do that"),
         (
             b'{"number": 1, "texts": ["a", 5, 6]}',
-            "texts.1: Input should be a valid string, found 5 (1 more such faults)",
+            "texts.1: expected text, found 5 (1 more such faults)",
         ),
     ],
 )

@@ -93,15 +93,15 @@ def test_every_mistake_of_a_block_is_reported(package):
     problems = registry(package).check("hello", {"tims": 2, "tone": "loud", "times": "many"}, "greeting")
     assert len(problems) == 4
     assert problems[0] == "greeting.tims: unknown option of hello 'tims'; did you mean 'times'?"
-    assert problems[1].startswith("greeting.tone: Input should be 'warm' or 'cool' (got 'loud')")
-    assert problems[2].startswith("greeting.times: Input should be a valid integer")
+    assert problems[1].startswith("greeting.tone: expected 'warm' or 'cool' (got 'loud')")
+    assert problems[2].startswith("greeting.times: expected a whole number")
     assert problems[3] == "greeting.to: is missing; hello needs it"
 
 
 def test_bounds_in_the_annotation_count(package):
     """An option annotated as a positive number must be one."""
     (problem,) = registry(package).check("hello", {"to": "you", "times": 0})
-    assert problem.startswith("times: Input should be greater than 0 (got 0)")
+    assert problem.startswith("times: expected a number greater than 0 (got 0)")
 
 
 def test_building_with_wrong_options_tells_them(package):

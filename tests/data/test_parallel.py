@@ -321,7 +321,7 @@ def test_any_gettext_lines_are_pairs_or_a_clear_error(tmp_path, lines):
         ({"lexicon": "a", "fields": {"source": "x"}}, r"parallel\.fields: goes with `files`"),
         (
             {"text": "a", "augmentation": {"name": "code-switching", "ratio": 0}},
-            r"parallel\.augmentation\.ratio: Input should be greater than 0",
+            r"parallel\.augmentation\.ratio: expected a number greater than 0",
         ),
         (
             {"text": "a", "augmentation": {"name": "code-swapping"}},

@@ -58,17 +58,17 @@ def test_a_list_is_a_choice_and_a_block_a_range():
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        ({"settings": {"prompt.length": 4}}, r"prompt.length.choices: Input should be a valid list"),
+        ({"settings": {"prompt.length": 4}}, r"prompt.length.choices: expected a list"),
         ({"settings": {"prompt.length": {"low": 4}}}, r"prompt.length.range.high: is missing"),
         ({"settings": {"prompt.length": {"low": 4, "high": 4}}}, "expected a higher number"),
-        ({"settings": {"prompt.length": {"low": "1e-4", "high": 4}}}, "valid number"),
+        ({"settings": {"prompt.length": {"low": "1e-4", "high": 4}}}, "expected a number"),
         ({"settings": {"train.weight_decay": {"low": 0, "high": 1, "log": True}}}, "has no logarithm"),
         ({"settings": {"prompt.length": [4, 4]}}, "names a value twice"),
         ({"settings": {"prompt": [None], "prompt.length": [4]}}, "'prompt.length' lies in 'prompt'"),
         ({"settings": {"seeds": [1, 2]}}, "'seeds' is no setting of what is trained"),
         ({"settings": {"task.data_dir": ["a", "b"]}}, "no setting of what is trained"),
-        ({"settings": {}}, "at least 1 item"),
-        ({"trials": 1}, "greater than or equal to 2"),
+        ({"settings": {}}, "at least 1 of them"),
+        ({"trials": 1}, "at least 2"),
         ({"minutes": 0}, "greater than 0"),
     ],
 )

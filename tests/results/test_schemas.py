@@ -29,14 +29,14 @@ def refusal_of(folder, name, content):
     ("name", "content", "said"),
     [
         ("scores.jsonl", {"task": "x"}, "scores.jsonl:1: method: Field required (8 more such faults); run the"),
-        ("scores.jsonl", SCORE | {"value": float("nan")}, "scores.jsonl:1: value: Input should be a finite number"),
+        ("scores.jsonl", SCORE | {"value": float("nan")}, "scores.jsonl:1: value: expected a finite number"),
         ("scores.jsonl", SCORE | {"language": "../../x"}, "scores.jsonl:1: language: String should match pattern"),
-        ("data.json", {"task": "t", "labels": "a b"}, "data.json: labels: Input should be a valid list, found 'a b'"),
+        ("data.json", {"task": "t", "labels": "a b"}, "data.json: labels: expected a list, found 'a b'"),
         ("training.jsonl", {"trial": "..", "epoch": 1, "step": 1}, "training.jsonl:1: trial: String should match"),
         ("summary.json", {"selected_trial": "../x"}, "summary.json: selected_trial: String should match pattern"),
-        ("states.json", {"languages": {"x": 5}}, "states.json: languages.x: Input should be"),
+        ("states.json", {"languages": {"x": 5}}, "states.json: languages.x: expected"),
         ("pseudo.json", {"lots": [{}]}, "pseudo.json: lots.0.language: Field required"),
-        ("retention.json", {"retrieval": []}, "retention.json: retrieval: Input should be a valid dictionary"),
+        ("retention.json", {"retrieval": []}, "retention.json: retrieval: expected keys with values"),
     ],
 )
 def test_a_file_that_is_something_else_is_refused_with_its_place(tmp_path, name, content, said):
@@ -68,7 +68,7 @@ def test_files_of_a_newer_form_are_refused_and_those_without_a_number_read(tmp_p
         (ROW | {"counts": [1.0]}, "x.jsonl:2: expected the columns and counts of the first line, found others"),
         (ROW | {"before": "a"}, "x.jsonl:2: expected the columns and counts of the first line, found others"),
         (ROW | {"alternatives": ["b"]}, "x.jsonl:2: alternatives: 'a' is the number of none of them"),
-        (ROW | {"right": 2}, "x.jsonl:2: right: Input should be less than or equal to 1, found 2"),
+        (ROW | {"right": 2}, "x.jsonl:2: right: expected a number of at most 1, found 2"),
     ],
 )
 def test_predictions_are_all_alike(tmp_path, second, said):

@@ -105,8 +105,8 @@ REFUSED = [
         {"languages": ["quy-Latn"]},
         "consistency.languages: quy-Latn is no target language of this run; these are yor-Latn",
     ),
-    ({"ratio": 0}, "consistency.ratio: Input should be greater than 0 (got 0)"),
-    ({"ratio": 1.5}, "consistency.ratio: Input should be less than or equal to 1 (got 1.5)"),
+    ({"ratio": 0}, "consistency.ratio: expected a number greater than 0 (got 0)"),
+    ({"ratio": 1.5}, "consistency.ratio: expected a number of at most 1 (got 1.5)"),
     ({"lexikon": "x"}, "consistency.lexikon: unknown key 'lexikon'; did you mean 'lexicon'?"),
 ]
 

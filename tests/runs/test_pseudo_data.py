@@ -274,7 +274,7 @@ def test_a_check_counts_what_a_run_makes(world, tiny_checkpoint, tmp_path):
         ({"generators": [{"name": "word-translations"}]}, "did you mean 'word-translation'"),
         (
             {"generators": [{"name": "word-translation", "weight": 0}]},
-            "pseudo.generators.0.weight: Input should be greater than 0",
+            "pseudo.generators.0.weight: expected a number greater than 0",
         ),
     ],
 )

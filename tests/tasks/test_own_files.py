@@ -372,9 +372,9 @@ def test_what_the_source_lacks_is_empty_and_what_a_target_lacks_is_named(tmp_pat
     ("block", "told"),
     [
         ({**QUESTIONS, "strid": 3}, "task.strid: unknown option of span_qa 'strid'; did you mean 'stride'"),
-        ({**CHOICE, "fields": None}, "task.fields: Input should be a valid dict"),
-        ({**TAGS, "scheme": "bilou"}, "task.scheme: Input should be 'auto', 'bio' or 'plain'"),
-        ({**TAGS, "files": {"tests": "x"}}, "task.files: Input should be 'train', 'dev' or 'test'"),
+        ({**CHOICE, "fields": None}, "task.fields: expected keys with values"),
+        ({**TAGS, "scheme": "bilou"}, "task.scheme: expected 'auto', 'bio' or 'plain'"),
+        ({**TAGS, "files": {"tests": "x"}}, "task.files: expected 'train', 'dev' or 'test'"),
         ({"name": "tagging"}, "task.files: is missing; tagging needs it"),
     ],
 )

@@ -17,6 +17,7 @@ import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
 from .errors import LingraftError, RunError
+from .wrong_values import say_wrong
 
 OBJECT_BYTES = 1 << 24
 """Of one JSON text, a file or a line: in memory it takes up to thirty times as much."""
@@ -111,12 +112,12 @@ def validate(
 
 def describe_first(problem: ValidationError) -> str:
     """Say in one line what the first fault is, where in the file, and how many more there are."""
-    first, number = problem.errors(include_url=False, include_context=False)[0], problem.error_count()
+    first, number = problem.errors(include_url=False)[0], problem.error_count()
     place = ".".join(_shortened(str(part)) for part in first["loc"])
     found = "" if first["type"] in ("missing", "value_error") else f", found {_shortened(repr(first['input']))}"
     more = f" ({number - 1} more such faults)" if number > 1 else ""
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}{found}{more}" if place else f"{message}{found}{more}"
+    message = f"{say_wrong(first)}{found}{more}"
+    return f"{place}: {message}" if place else message
 
 
 def _shortened(text: str, most: int = 60) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..core.amounts import Rate, Rounds, Steps
 from ..core.errors import ConfigError
+from ..core.wrong_values import say_wrong
 
 METHODS = (
     "frozen-head",
@@ -110,4 +111,4 @@ def with_variants(compared: CompareSettings, more: Mapping[str, dict[str, Any]],
     try:
         return CompareSettings.model_validate(compared.model_dump() | {"variants": {**compared.variants, **more}})
     except ValidationError as error:
-        raise ConfigError([f"compare: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]) from None
+        raise ConfigError([f"compare: {say_wrong(one)}" for one in error.errors()]) from None

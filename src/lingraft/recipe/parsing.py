@@ -22,6 +22,7 @@ from pydantic_core import PydanticSerializationError
 
 from ..core.errors import ConfigError, shown
 from ..core.registry import Registry, unknown
+from ..core.wrong_values import say_wrong
 from ..core.yaml_text import MAX_DEPTH, load_yaml, name_of, read_yaml_file
 from .presets import with_preset
 from .renamed import take_renamed
@@ -247,7 +248,7 @@ def _explain(error: dict[str, Any]) -> str:
         return f"{location}: is missing"
     if error["type"] == "model_type":
         return f"{location}: {_no_block(error)}"
-    return f"{location}: {error['msg']} (got {shown(error['input'])})"
+    return f"{location}: {say_wrong(error)} (got {shown(error['input'])})"
 
 
 def _no_block(error: Mapping[str, Any]) -> str:

@@ -110,7 +110,7 @@ def test_rank_and_targets_are_chosen():
 def test_no_targets_are_refused():
     """An empty list would be found out after the training, when PEFT's folder is written."""
     problems = adapters.check("lora", {"targets": []}, "adapter")
-    assert problems[0].startswith("adapter.targets: List should have at least 1 item")
+    assert problems[0].startswith("adapter.targets: expected at least 1 of them")
 
 
 def test_it_begins_as_peft_does(stack):

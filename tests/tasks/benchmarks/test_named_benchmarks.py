@@ -796,8 +796,8 @@ def test_a_recipe_with_train_from_is_written_and_read_back(tmp_path):
     [
         ({"name": "squad", "hold_uot": 3}, r"task\.train_from: .*key of train_from 'hold_uot'; did you mean 'hold_out"),
         ([{"name": "squad"}, {"name": "squad", "dir": "x"}], r"task\.train_from: .*unknown key of train_from 'dir'"),
-        ({"name": "squad", "hold_out": 0}, r"task\.train_from: Input should be greater than 0"),
-        ({"name": "squad", "split": "validation"}, r"task\.train_from: Input should be 'train', 'dev' or 'test'"),
+        ({"name": "squad", "hold_out": 0}, r"task\.train_from: expected a number greater than 0"),
+        ({"name": "squad", "split": "validation"}, r"task\.train_from: expected 'train', 'dev' or 'test'"),
         ("squad", r"task\.train_from: .*write \{name: squad\}"),
         ({"data_dir": "x"}, r"task\.train_from: Field required"),
     ],

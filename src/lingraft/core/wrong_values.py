@@ -1,0 +1,47 @@
+"""What pydantic finds wrong with a value, in the words of our messages: what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+EXPECTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "keys with values",
+    "finite_number": "a finite number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "a number greater than {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a smaller number",
+    "int_type": "a whole number",
+    "less_than": "a number less than {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "none_required": "nothing",
+    "path_type": "the path of a file or a folder",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} characters",
+    "string_type": "text",
+    "too_long": "at most {max_length} of them",
+    "too_short": "at least {min_length} of them",
+    "tuple_type": "a list",
+}
+"""By pydantic's type of error; the fields are those of its context."""
+
+
+def say_wrong(error: Mapping[str, Any]) -> str:
+    """Return what was expected instead of a value, or what the check that refused it says.
+
+    Args:
+        error: One of ``ValidationError.errors()``, with its context.
+    """
+    if expected := EXPECTED.get(error["type"]):
+        context = {key: f"{at:.12g}" if isinstance(at, float) else at for key, at in error.get("ctx", {}).items()}
+        return f"expected {expected.format(**context)}"
+    message: str = error["msg"]
+    return message.removeprefix("Value error, ").replace("Input should be", "expected")
