@@ -115,6 +115,12 @@ def test_labels_say_what_translations_are(world):
     assert "the labels are learnt from beside the source's, and are those of 6 translations in it" in line
 
 
+def test_labels_that_are_seen_again_are_said_to_be(world):
+    """How often, where that is known."""
+    (line,) = said(world, shots={"k": 2}, train={"shot_repeats": 3})
+    assert "The labels are learnt from beside the source's, each 4 times an epoch" in line
+
+
 def test_the_mean_of_unlabelled_texts_becomes_the_sources(world, tiny_checkpoint):
     """What is saved subtracts the mean of the 20 texts, and the run is loaded and answers as it was scored."""
     backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}

@@ -10,7 +10,7 @@ from ..data.languages import canonical, display_name
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
 from ..training.ensembling import texts_of
-from ..training.pools import pairs_to_learn
+from ..training.pools import count_repeats, learnt_languages, pairs_to_learn
 from .pseudo_data import build_generators, made_languages
 
 TOO_LITTLE = "that is too little to fit anything to, so the language is read with what the source language taught"
@@ -78,13 +78,21 @@ def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
     if shots:
         sides = draw.labelled_sides({language: pairs})
         also = f", and are those of {counted(len(sides), 'translation')} in it" if sides else ""
-        yield f"the labels are learnt from beside the source's{also}"
+        yield f"the labels are learnt from beside the source's{also}{_repeated(recipe, materials, language)}"
     if later := _later(recipe, materials, language):
         yield f"what {' and '.join(later)} will make is learnt from"
     yield from _fitted(recipe, materials, language)
     learnt = pairs or shots or draw.pseudo.get(language) or _later(recipe, materials, language)
     if not learnt and language not in (*materials.unlabelled, *draw.copies):
         yield "there is nothing to learn the language from, so it is read with what the source language taught"
+
+
+def _repeated(recipe: Recipe, materials: Materials, language: str) -> str:
+    """Say how often a labelled example is seen, where that is more than once and all that is learnt from is known."""
+    task, train = materials.task, recipe.train
+    learnt = {one.language: one for one in learnt_languages(materials.draws[-1], task, train.max_pairs)}
+    repeats = count_repeats(learnt[language], task.kind, train) if train.num_train_epochs else 0
+    return f", each {repeats + 1} times an epoch" if repeats and not _later(recipe, materials, language) else ""
 
 
 def _made(materials: Materials, language: str) -> Iterator[str]:
