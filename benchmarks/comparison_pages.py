@@ -60,8 +60,10 @@ PSEUDO = {
     "study_sentiment": "Word-translated sentiment (NusaX: Acehnese, Balinese)",
 }
 TOKENS = {
-    "xquad": "Questions (XQuAD), 17 English articles",
+    "xquad": "Questions (XQuAD), 17 English articles: copies to learn from",
+    "xquad_parts": "Questions (XQuAD), 17 English articles: everything else",
     "masakhaner": "Names in news (MasakhaNER: Hausa, Yoruba), 2,000 English titles and sentences of Wikipedia",
+    "masakhaner_labels": "Names in news with 16 labelled sentences (MasakhaNER: Hausa, Yoruba)",
     "ud": "Parts of speech (Universal Dependencies: Marathi, Telugu)",
     "pawsx": "Paraphrases (PAWS-X), 1,600 English pairs, the network alone",
 }

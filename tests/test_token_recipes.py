@@ -16,6 +16,8 @@ BLOCKS = {
     "switched": {"pseudo"},
     "consistent": {"consistency"},
     "projected": {"pseudo"},
+    "projected-weak": {"pseudo"},
+    "projected-once": {"pseudo"},
     "projected-and-aligned": {"alignment", "pseudo"},
     "all": {"alignment", "pseudo", "consistency"},
 }
@@ -37,7 +39,7 @@ def test_variants_differ_in_what_they_are_named_after(path):
     assert methods
     for name, settings in methods.items():
         changed = {key for key in plain.keys() | settings.keys() if plain.get(key) != settings.get(key)}
-        beside = {"output_dir", "train.num_train_epochs", "train.max_pairs"}
+        beside = {"output_dir", "train.num_train_epochs", "train.max_pairs", "train.shot_repeats"}
         assert {key.split(".")[0] for key in changed - beside} == BLOCKS[name], name
 
 
