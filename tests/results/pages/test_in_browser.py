@@ -43,9 +43,7 @@ MANY = SOURCES | {f"x{i:02}-Latn": f"A language of no. {i}" for i in range(25)}
 CHOICES = {
     "sources": lambda: source_choice_report(invented_choice(remarks=REMARKS)),
     "many-sources": lambda: source_choice_report(invented_choice(sources=MANY)),
-    "unscored-sources": lambda: source_choice_report(invented_choice(scored=False)),
     "tune": lambda: tuning_report(invented_search(), "train:\n  learning_rate: 0.002\n"),
-    "long-tune": lambda: tuning_report(invented_search(trials=150), "prompt:\n  length: 4\n"),
     "short-tune": lambda: tuning_report(invented_search(trials=2, failed=(), shares={}), "prompt:\n  length: 4\n"),
 }
 REMARKS = (
