@@ -77,9 +77,9 @@ class Invented:
     def __call__(self, wanted, complaints):
         """Start one, or not."""
         facts = json.loads(wanted)
-        name, recipe = facts["name"], parse_recipe(facts["recipe"])
+        (name,), recipe = facts["names"], parse_recipe(facts["recipe"])
         self.names.append(name)
-        assert (facts["tested"], facts["encode_only"]) == (False, False)
+        assert (facts["tested"], facts["do"]) == (False, "run")
         if name == self.stop:
             self.stop = None
             raise KeyboardInterrupt

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .tables import Column, print_table
-from .terminal import DryRun, Overrides, Quiet, RecipePath, console, say_lines
+from .terminal import DryRun, OnRay, Overrides, Quiet, RecipePath, console, say_lines, trained_on
 
 SHOWN = {"method": 0, "mean": 0, "difference": 0, "p": 2, "trained": 3, "time": 1}
 """Headings of the table, and how early each is left out where there is no room."""
@@ -22,6 +22,7 @@ def compare(
         Path | None, typer.Option(help="Also write the table as a Markdown page, scores beside it.")
     ] = None,
     dry_run: DryRun = False,
+    ray: OnRay = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare methods on a recipe's data and draws, for as many epochs; `compare:` in the recipe says which."""
@@ -41,7 +42,7 @@ def compare(
         if dry_run:
             say_lines(describe_costs(settings))
             return
-        folder = compare_methods(settings, quiet=quiet, command=command)
+        folder = compare_methods(settings, quiet=quiet, command=command, train=trained_on(ray))
     found = read_comparison(folder)
     headings = [column.heading for column in COMPARED]
     shown = {headings.index(heading): dispensable for heading, dispensable in SHOWN.items()}

@@ -5,10 +5,16 @@ from __future__ import annotations
 import shlex
 
 from .tables import Column, print_table
-from .terminal import DryRun, Overrides, Quiet, RecipePath, console, say_lines
+from .terminal import DryRun, OnRay, Overrides, Quiet, RecipePath, console, say_lines, trained_on
 
 
-def shots(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = False, quiet: Quiet = False) -> None:
+def shots(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    dry_run: DryRun = False,
+    ray: OnRay = False,
+    quiet: Quiet = False,
+) -> None:
     """Train with more and more labels, and say what they and the translations are worth; `shot_curve:` says which."""
     from ..core.errors import problems_in
     from ..core.yaml_text import name_of
@@ -27,7 +33,7 @@ def shots(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = Fal
         if dry_run:
             say_lines(describe_costs(with_shots(settings)))
             return
-        folder = draw_shot_curve(settings, quiet=quiet, command=command)
+        folder = draw_shot_curve(settings, quiet=quiet, command=command, train=trained_on(ray))
     comparison = read_comparison(folder)
     found = read_shot_curve(comparison)
     columns = [Column("method", 0, "left"), *(Column(str(count)) for count in found.shots)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from .tables import Column, print_table
-from .terminal import DryRun, Overrides, Quiet, RecipePath, console, say_lines
+from .terminal import DryRun, OnRay, Overrides, Quiet, RecipePath, console, say_lines, trained_on
 
 DISPENSABLE = {"trials": 2, "best": 3, "middle": 2, "failed": 1, "ours better": 1}
 """How early a column is left out where there is no room; the others never."""
@@ -15,6 +15,7 @@ def stability(
     recipe: RecipePath,
     overrides: Overrides = None,
     dry_run: DryRun = False,
+    ray: OnRay = False,
     quiet: Quiet = False,
 ) -> None:
     """Train each draw with each seed, and say what the spread comes from; `stability:` in the recipe says how many."""
@@ -35,7 +36,7 @@ def stability(
             say_lines(describe_costs(crossed(settings)))
             return
         command = shlex.join(["lingraft", "stability", str(recipe), *(overrides or [])])
-        folder = study_stability(settings, quiet=quiet, command=command)
+        folder = study_stability(settings, quiet=quiet, command=command, train=trained_on(ray))
     found = read_comparison(folder)
     for study in read_stability(found):
         columns = [

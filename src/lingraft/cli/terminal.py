@@ -6,11 +6,14 @@ import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.terminal_text import Terminal, as_text
+
+if TYPE_CHECKING:
+    from ..experiments.compare import Train
 
 console = Terminal(soft_wrap=not sys.stdout.isatty())
 
@@ -18,11 +21,28 @@ RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file; - for
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, e.g. train.learning_rate=1e-3.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be run and how long it takes.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and warnings.")]
+OnRay = Annotated[
+    bool,
+    typer.Option("--ray", help="Work on a Ray cluster: that of RAY_ADDRESS, or one of this machine."),
+]
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `lingraft run` wrote.")]
 TrainedOn = Annotated[
     Path | None,
     typer.Option("--backbone", help="Where the checkpoint is now that the run was trained on; default: where it was."),
 ]
+
+
+def trained_on(ray: bool) -> Train | None:
+    """Return what trains the trials of a comparison elsewhere; None where they are trained here.
+
+    Raises:
+        ServiceError: Ray is asked for, and not installed.
+    """
+    if not ray:
+        return None
+    from ..distributed.trials import on_cluster
+
+    return on_cluster()
 
 
 def print_warning(text: str, to: Terminal = console) -> None:

@@ -223,6 +223,15 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: _write(temporary, text))
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` atomically."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write_atomically(path, write)
+
+
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write one JSON object, atomically."""
     write_text(path, to_json(value, indent=1) + "\n")

@@ -28,7 +28,7 @@ from ..runs.checks import resolve_cut
 from ..runs.folder import changed_settings, open_run_folder, trials_of
 from ..runs.timing import STARTING
 from ..training.finished import is_finished
-from .cost import estimates
+from .cost import Estimate, estimates
 from .methods import Method, built_in_methods, list_methods
 from .possible import describe_left_out, settle_methods
 from .processes import Start, start_worker, work
@@ -40,6 +40,10 @@ PAGES = ("stability.md", "shots.md", *(file for name in ("compare", "stability",
 Tell = Callable[[Sequence[Block], Comparison], None]
 """Writes what there is to say of a comparison into its folder, beside ``README.md``."""
 
+Train = Callable[[Sequence[Estimate], Recipe, Reporter, Advance], Mapping[str, str]]
+"""Trains what is left of some methods' trials into their folders, or notes that a method is impossible; returns what
+went wrong, by the method's name."""
+
 
 def compare(
     recipe: Recipe,
@@ -47,6 +51,7 @@ def compare(
     quiet: bool = False,
     command: str | None = None,
     start: Start = start_worker,
+    train: Train | None = None,
     tell: Tell | None = None,
 ) -> Path:
     """Run every method of a recipe's ``compare`` block, or continue where it stopped; returns the folder.
@@ -58,6 +63,7 @@ def compare(
         quiet: Say nothing but warnings.
         command: What was typed, for the page.
         start: Starts a process that runs one method.
+        train: Trains what is left of the methods' trials elsewhere; by default they are trained here, one by one.
         tell: Writes the pages beside the table; by default the report of the comparison.
 
     Raises:
@@ -78,7 +84,7 @@ def compare(
         done = [method for method in methods if _is_done(method, tuning_epochs, reporter)]
         if len(done) < len(methods):
             (output / "README.md").unlink(missing_ok=True)  # a folder that has it is finished
-            _run([method for method in methods if method not in done], recipe, reporter, start)
+            _run([method for method in methods if method not in done], recipe, reporter, start, train)
         for page in PAGES:
             (output / page).unlink(missing_ok=True)
         _collect(output, recipe, methods, left_out)
@@ -125,36 +131,32 @@ def _is_done(method: Method, tuning_epochs: int, reporter: Reporter) -> bool:
     return same and all(is_finished(folder, trial, reporter.say) for trial in trials)
 
 
-def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: Start) -> None:
-    """Encode what is needed, then each method; all of them are tried before an error is raised."""
+def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: Start, train: Train | None) -> None:
+    """Train and put together each method; all of them are tried before an error is raised."""
     planned = estimates(methods, recipe)
-    layers = describe_checkpoint(recipe.backbone.checkpoint).num_layers
-    encoding = list(_one_per_encoding(methods, layers))
-    total = sum(estimate.seconds for estimate in planned) + STARTING * len(encoding)
     for estimate in planned:
         number = len(trials_of(estimate.method.recipe))
         reporter.say(f"{estimate.method.name}: {plural(number, 'trial')}, about {roughly(estimate.seconds)}")
-    reporter.say(
-        f"estimated time on this machine, in all: about {roughly(total)}, and that of the frozen states, which are "
-        "computed first where the cache does not have them"
-    )
-    for first in encoding:
-        failure = work(first, recipe, reporter, Advance(), 0, encode_only=True, start=start)
-        if failure:
-            raise RunError(failure)
-    failed = {}
+    if train is None:
+        _encode(methods, planned, recipe, reporter, start)
+    for estimate in planned:
+        (estimate.method.recipe.output_dir / "method.json").unlink(missing_ok=True)  # it said why it was impossible
+    failed = dict[str, str]()
     units = sum(estimate.share for estimate in planned)  # seconds, as estimated
     with reporter.task("comparing", units, counted=False) as advance:
+        if train is not None:
+            failed |= train(planned, recipe, reporter, advance)
         for number, estimate in enumerate(planned, start=1):
-            name = estimate.method.name
+            name, folder = estimate.method.name, estimate.method.recipe.output_dir
+            if name in failed or (folder / "method.json").exists():  # impossible
+                continue
             announce("create", recipe.output_dir / name)  # a worker would make a folder that is gone again
-            (estimate.method.recipe.output_dir / "method.json").unlink(missing_ok=True)  # it said why it was impossible
             failure = work(
                 estimate.method,
                 recipe,
                 reporter,
                 advance,
-                estimate.share,
+                estimate.share if train is None else 0,
                 encode_only=False,
                 start=start,
                 place=f"method {number} of {len(planned)}",
@@ -168,6 +170,26 @@ def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: S
             f"{len(failed)} of {len(methods)} methods failed; the others are kept, and the same command continues. "
             f"What cannot work with this recipe can be left out of compare.methods. {reasons}"
         )
+
+
+def _encode(
+    methods: Sequence[Method], planned: Sequence[Estimate], recipe: Recipe, reporter: Reporter, start: Start
+) -> None:
+    """Encode what the methods need, each set of frozen states once.
+
+    Raises:
+        RunError: That went wrong.
+    """
+    encoding = list(_one_per_encoding(methods, describe_checkpoint(recipe.backbone.checkpoint).num_layers))
+    total = sum(estimate.seconds for estimate in planned) + STARTING * len(encoding)
+    reporter.say(
+        f"estimated time on this machine, in all: about {roughly(total)}, and that of the frozen states, which are "
+        "computed first where the cache does not have them"
+    )
+    for first in encoding:
+        failure = work(first, recipe, reporter, Advance(), 0, encode_only=True, start=start)
+        if failure:
+            raise RunError(failure)
 
 
 def _one_per_encoding(methods: Sequence[Method], layers: int) -> Iterator[Method]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from ..core.examples import GOLD, Example
 from ..core.files import read_lines, read_object, write_json
-from ..core.memory import peak_bytes
 from ..results.method_schemas import MEMORY, TRIAL
 from ..results.schemas import EPOCH, FORMAT
 from ..runs.folder import trials_of
@@ -108,8 +107,7 @@ def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def note_memory(path: Path) -> None:
-    """Write down the most that this process has held, over all trials."""
-    before, now = read_object(path, MEMORY).get("peak_bytes") or 0, peak_bytes()
-    if now is not None:
-        write_json(path, {"peak_bytes": max(before, now)})
+def note_memory(path: Path, peak: int | None) -> None:
+    """Write down the most bytes that a method's process has held, over all trials; None where that is not known."""
+    if peak is not None:
+        write_json(path, {"peak_bytes": max(read_object(path, MEMORY).get("peak_bytes") or 0, peak)})

@@ -66,6 +66,10 @@ class Method:
         fragment = {stage: train | ({setting: rate} if rate is not None else {})}
         return parse_recipe(merge_fragments(as_plain(self.recipe), fragment), where=f"method {self.name}")
 
+    def recipe_at(self, rate: float | None) -> Recipe:
+        """Return the recipe that the trials are trained by, at the learning rate that was chosen, if one was."""
+        return self.at_rate(rate) if rate is not None else self.recipe
+
 
 def list_methods(recipe: Recipe) -> list[Method]:
     """Return all methods that a recipe compares, in the order of its table.

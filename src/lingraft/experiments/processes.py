@@ -1,15 +1,16 @@
-"""One method of a comparison in a process of its own: start it, follow it, say how it ended."""
+"""Methods of a comparison in processes of their own: start one, follow it, say how it ended."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from tempfile import TemporaryFile
 from typing import IO, Any, Protocol
 
+from ..core.errors import RunError
 from ..core.files import write_json
 from ..core.progress import Advance, Reporter
 from ..recipe.settings import Recipe
@@ -60,32 +61,76 @@ def work(
         place: Where the method stands among all: ``method 2 of 3``.
         tested: Score trials on the test sets, and not on the source language's development set alone.
     """
-    wanted = {
-        "recipe": recipe.model_dump(mode="json", by_alias=True),
-        "name": method.name,
-        "encode_only": encode_only,
-        "tested": tested,
-    }
+    wanted = {"do": "encode" if encode_only else "run", "names": [method.name], "tested": tested}
     trials, rates = len(trials_of(method.recipe)), len(method.rates) if len(method.rates) > 1 else 0
-    progress, error = _Progress(advance, share, trials, rates, f"{place} ({method.name})".strip()), None
-    with TemporaryFile("w+", encoding="utf-8") as complaints, start(json.dumps(wanted), complaints) as process:
+    progress = _Progress(advance, share, trials, rates, f"{place} ({method.name})".strip())
+
+    def hear(facts: Mapping[str, Any]) -> None:
+        if "share" in facts:
+            progress.at(facts["trial"], facts["share"])
+        if "say" in facts and not encode_only:
+            reporter.say(f"{method.name}: {facts['say']}")
+        if "impossible" in facts:
+            note_impossible(method, facts["impossible"], reporter)
+
+    error = _follow(wanted, recipe, start, hear)
+    progress.end()
+    return error
+
+
+def identify(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: Start) -> dict[str, dict[str, Any]]:
+    """Let a process of its own gather what methods learn from, and say what their trials are made of.
+
+    Args:
+        methods: Those of a comparison.
+        recipe: Of the comparison.
+        reporter: Told what the process says, each thing once.
+        start: Starts the process.
+
+    Returns:
+        For each method, by its name, what each of its trials is made of, by the trial's name.
+
+    Raises:
+        RunError: That went wrong.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    said = set[str]()
+
+    def hear(facts: Mapping[str, Any]) -> None:
+        if "identities" in facts:
+            found[facts["name"]] = facts["identities"]
+        if "say" in facts and facts["say"] not in said:
+            said.add(facts["say"])
+            reporter.say(facts["say"])
+
+    wanted = {"do": "identify", "names": [method.name for method in methods]}
+    if error := _follow(wanted, recipe, start, hear):
+        raise RunError(error)
+    return found
+
+
+def note_impossible(method: Method, reason: str, reporter: Reporter) -> None:
+    """Write down, and say, why a method cannot be run."""
+    note = {"format": FORMAT, "name": method.name, "about": method.about, "impossible": reason}
+    write_json(method.recipe.output_dir / "method.json", note)
+    reporter.say(f"{method.name}: not possible: {reason}")
+
+
+def _follow(
+    wanted: Mapping[str, Any], recipe: Recipe, start: Start, hear: Callable[[Mapping[str, Any]], None]
+) -> str | None:
+    """Start a process, pass on what it says until it ends, and return what went wrong, if anything did."""
+    error = None
+    asked = json.dumps({"recipe": recipe.model_dump(mode="json", by_alias=True), **wanted})
+    with TemporaryFile("w+", encoding="utf-8") as complaints, start(asked, complaints) as process:
         assert process.stdout is not None
         for line in process.stdout:
             facts = _event(line)
-            if "share" in facts:
-                progress.at(facts["trial"], facts["share"])
-            if "say" in facts and not encode_only:
-                reporter.say(f"{method.name}: {facts['say']}")
             error = facts.get("error", error)
-            if "impossible" in facts:
-                folder = method.recipe.output_dir
-                note = {"format": FORMAT, "name": method.name, "about": method.about, "impossible": facts["impossible"]}
-                write_json(folder / "method.json", note)
-                reporter.say(f"{method.name}: not possible: {facts['impossible']}")
+            hear(facts)
         code = process.wait()
         complaints.seek(0)
         last = (complaints.read().strip().splitlines() or [""])[-1]
-    progress.end()
     if code and not error:
         what = f"its process ended with code {code}" if code > 0 else f"its process was killed (signal {-code})"
         return f"{what}: {last}" if last else what

@@ -22,14 +22,19 @@ from ..results.pages.experiment_report import shot_curve_report
 from ..results.pages.shot_curve_markdown import shot_curve_page
 from ..results.shot_curve import read_shot_curve
 from ..runs.checks import gather_checked
-from .compare import compare
+from .compare import Train, compare
 from .processes import Start, start_worker
 
 PAGE = "shots.md"
 
 
 def draw_shot_curve(
-    recipe: Recipe, *, quiet: bool = False, command: str | None = None, start: Start = start_worker
+    recipe: Recipe,
+    *,
+    quiet: bool = False,
+    command: str | None = None,
+    start: Start = start_worker,
+    train: Train | None = None,
 ) -> Path:
     """Run all trials of a curve, or continue where it stopped; returns the folder.
 
@@ -38,6 +43,7 @@ def draw_shot_curve(
         quiet: Say nothing but warnings.
         command: What was typed, for the pages.
         start: Starts a process that runs one method.
+        train: Trains the trials elsewhere.
 
     Raises:
         LingraftError: With one clear message; what was finished stays finished.
@@ -48,7 +54,7 @@ def draw_shot_curve(
         write_text(comparison.folder / PAGE, shot_curve_page(curve, comparison, command=command))
         write_report(shot_curve_report(curve, found, comparison), comparison.folder, command=command)
 
-    return compare(with_shots(recipe), quiet=quiet, command=command, start=start, tell=tell)
+    return compare(with_shots(recipe), quiet=quiet, command=command, start=start, train=train, tell=tell)
 
 
 def with_shots(recipe: Recipe) -> Recipe:

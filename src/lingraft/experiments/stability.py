@@ -19,14 +19,19 @@ from ..results.pages.experiment_page import write_report
 from ..results.pages.experiment_report import stability_report
 from ..results.pages.stability_markdown import stability_page
 from ..results.stability import read_stability
-from .compare import compare
+from .compare import Train, compare
 from .processes import Start, start_worker
 
 PAGE = "stability.md"
 
 
 def study_stability(
-    recipe: Recipe, *, quiet: bool = False, command: str | None = None, start: Start = start_worker
+    recipe: Recipe,
+    *,
+    quiet: bool = False,
+    command: str | None = None,
+    start: Start = start_worker,
+    train: Train | None = None,
 ) -> Path:
     """Run all trials of a stability study, or continue where it stopped; returns the folder.
 
@@ -35,6 +40,7 @@ def study_stability(
         quiet: Say nothing but warnings.
         command: What was typed, for the pages.
         start: Starts a process that runs one method.
+        train: Trains the trials elsewhere.
 
     Raises:
         LingraftError: With one clear message; what was finished stays finished.
@@ -45,7 +51,7 @@ def study_stability(
         write_text(comparison.folder / PAGE, stability_page(studies, comparison, command=command))
         write_report(stability_report(studies, found, comparison), comparison.folder, command=command)
 
-    return compare(crossed(recipe), quiet=quiet, command=command, start=start, tell=tell)
+    return compare(crossed(recipe), quiet=quiet, command=command, start=start, train=train, tell=tell)
 
 
 def crossed(recipe: Recipe) -> Recipe:

@@ -2,7 +2,8 @@
 
 So its peak memory is its own, and whatever it leaves behind is gone when it ends. The process reads
 a recipe and a method's name as JSON from standard input, and reports how it goes in JSON lines on
-standard output: ``share`` of a trial that is done, ``error``, ``impossible``.
+standard output: ``share`` of a trial that is done, ``error``, ``impossible``; or, where nothing is to be trained,
+``identities``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import torch
 
 from ..backbones import loading
 from ..core.errors import LingraftError, RunError
-from ..core.files import read_object, write_json
-from ..core.memory import forget_peak
+from ..core.files import write_json
+from ..core.memory import forget_peak, peak_bytes
 from ..core.progress import Advance, Reporter
 from ..core.records import Trial
 from ..core.signals import ending_in_order
@@ -30,13 +31,13 @@ from ..core.version import source_revision
 from ..model.heads import build_head
 from ..recipe.parsing import parse_recipe
 from ..recipe.settings import Recipe
-from ..results.method_schemas import TRIAL
 from ..runs.folder import open_run_folder, trials_of
-from ..runs.identity import note_identity, refuse_changed, trial_identities
-from ..runs.preparation import prepare
+from ..runs.identity import Identity, note_identity, refuse_changed, trial_identities
+from ..runs.preparation import gather_made, prepare
+from ..runs.pseudo_data import NAME as PSEUDO
 from ..runs.summary import prove_frozen
 from ..tasks.material import Materials
-from ..training.finished import drop_state, is_finished
+from ..training.finished import drop_state, is_finished, read_facts
 from ..training.frozen_head import HEAD_FACTOR, Before
 from ..training.pools import Context, TrialPools
 from ..training.trial import NetworkFactory, run_trial
@@ -55,16 +56,27 @@ def main(asked: TextIO = sys.stdin) -> None:
     wanted = json.load(asked)
     try:
         recipe = parse_recipe(wanted["recipe"])
-        method = next(one for one in list_methods(recipe) if one.name == wanted["name"])
-        if wanted["encode_only"]:
-            prepare(with_shared_lexicon(method, recipe), Relay("encoding"))
-        else:
-            run_method(method, recipe, tested=wanted["tested"])
+        methods = [one for one in list_methods(recipe) if one.name in wanted["names"]]
+        for method in methods:
+            if wanted["do"] == "identify":
+                tell(name=method.name, identities=identify(method, recipe))
+            elif wanted["do"] == "encode":
+                prepare(with_shared_lexicon(method, recipe), Relay("encoding"))
+            else:
+                run_method(method, recipe, tested=wanted["tested"])
     except (PeftUnsupportedError, ImpossibleError) as error:
         tell(impossible=str(error))
     except LingraftError as error:
         tell(error=str(error))
         sys.exit(1)
+
+
+def identify(method: Method, whole: Recipe) -> dict[str, Identity]:
+    """Return what each trial of a method is made of, by its name, once what is mined and made for it is there."""
+    own = with_shared_lexicon(method, whole)
+    materials, backbone_there = gather_made(own, own.output_dir, PSEUDO, Relay("gathering"))
+    found = identities_of(method, method.recipe, materials, backbone_there()[0])
+    return {trial.name: identity for trial, identity in found.items()}
 
 
 def run_method(method: Method, whole: Recipe, *, tested: bool = True) -> None:
@@ -75,43 +87,85 @@ def run_method(method: Method, whole: Recipe, *, tested: bool = True) -> None:
         whole: The recipe of the comparison.
         tested: Whether trials are scored on the test sets, and not on the source language's development set alone.
     """
-    context, card, _ = prepare(
-        with_shared_lexicon(method, whole), Relay("encoding"), tested=tested, encoded=not method.is_peer
-    )
-    if tested:
-        refuse_untested(context.materials)
-    refuse_kind(method, context.materials)
-    if method.network in PEFT:
-        context = context.from_ids()
-    tuning_epochs = whole.compare.tuning_epochs if whole.compare else 1
-    tried = _tried(method, whole.output_dir, tuning_epochs, context)
-    rate = chosen_rate(method, tried)
-    recipe = method.at_rate(rate) if rate is not None else method.recipe
-    if method.network == "frozen-head":  # a head that is trained alone: nothing comes before it
-        alone = {"warm_start": False, "learning_rate": HEAD_FACTOR * recipe.train.learning_rate}
-        context = replace(context, recipe=recipe.model_copy(update={"train": recipe.train.model_copy(update=alone)}))
-    else:
-        context = replace(context, recipe=recipe)
+    encoded = not _is_trained(method, whole)
+    context, card = prepare_method(method, whole, Relay("encoding"), tested=tested, encoded=encoded)
+    for rate in rates_to_try(method):
+        run = tuning_run(method, rate, whole)
+        with open_run_folder(run.output_dir, run) as folder:
+            _continue_rate(rate, run, folder, context, method)
+    tried = scores_of_rates(method, whole)
+    chosen = chosen_rate(method, tried)
+    recipe = method.recipe_at(chosen)
     with open_run_folder(recipe.output_dir, recipe) as folder:
-        trials = trials_of(recipe)
-        identities = trial_identities(trials, recipe, context.materials, context.backbone)
-        if method.is_peer:
-            identities = {trial: without_precision(identity) for trial, identity in identities.items()}
-            leave_to_library(context)
+        trials, context = trials_of(recipe), with_recipe(context, recipe, method)
+        identities = identities_of(method, recipe, context.materials, context.backbone)
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
         for trial in trials:
             if is_finished(folder, trial):
                 drop_state(folder, trial)
             else:
-                note_identity(folder, trial, identities[trial])
-                forget_peak()
-                _run(trial, folder, context, method, Relay(trial.name))
-                note_memory(folder / "memory.json")
+                run_identified(trial, folder, context, method, identities[trial], Relay(trial.name))
+                note_memory(folder / "memory.json", peak_bytes())
             tell(trial=trial.name, share=1.0)
         if not method.is_peer:
             prove_frozen(context.backbone)
-        write_json(folder / "method.json", method_facts(method, folder, context, tried, rate, tuning_epochs))
+        facts = method_facts(method, folder, context, tried, chosen, _epochs_of_rates(whole))
+        write_json(folder / "method.json", facts)
+
+
+def _is_trained(method: Method, whole: Recipe) -> bool:
+    """Return whether a method's rates are tried and its trials are finished, so that no frozen states are needed."""
+    runs = [tuning_run(method, rate, whole) for rate in rates_to_try(method)]
+    tried = all(is_finished(run.output_dir, trials_of(run)[0]) for run in runs)
+    return tried and all(is_finished(method.recipe.output_dir, trial) for trial in trials_of(method.recipe))
+
+
+def prepare_method(
+    method: Method, whole: Recipe, reporter: Reporter, *, tested: bool = True, encoded: bool = True
+) -> tuple[Context, dict[str, Any]]:
+    """Prepare what the trials of a method share.
+
+    Args:
+        method: The method.
+        whole: The recipe of the comparison.
+        reporter: What reports how it goes.
+        tested: Whether there are test sets.
+        encoded: Whether something is to be trained; a library's methods need no frozen states even then.
+
+    Returns:
+        What they share, and the content of ``data.json``.
+
+    Raises:
+        ImpossibleError: The method is nothing for this kind of task.
+        RunError: There is nothing to compare on.
+    """
+    own = with_shared_lexicon(method, whole)
+    context, card, _ = prepare(own, reporter, tested=tested, encoded=encoded and not method.is_peer)
+    if tested:
+        refuse_untested(context.materials)
+    refuse_kind(method, context.materials)
+    if method.network in PEFT:
+        context = context.from_ids()
+    if method.is_peer:
+        leave_to_library(context)
+    return context, card
+
+
+def with_recipe(context: Context, recipe: Recipe, method: Method) -> Context:
+    """Return what trials share, with the recipe that they are trained by."""
+    if method.network == "frozen-head":  # a head that is trained alone: nothing comes before it
+        alone = {"warm_start": False, "learning_rate": HEAD_FACTOR * recipe.train.learning_rate}
+        recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update=alone)})
+    return replace(context, recipe=recipe)
+
+
+def identities_of(
+    method: Method, recipe: Recipe, materials: Materials, backbone: loading.Backbone
+) -> dict[Trial, Identity]:
+    """Return what each trial of a method is made of, by a recipe with its learning rate."""
+    found = trial_identities(trials_of(recipe), recipe, materials, backbone)
+    return {trial: without_precision(one) if method.is_peer else one for trial, one in found.items()}
 
 
 def refuse_kind(method: Method, materials: Materials) -> None:
@@ -125,6 +179,15 @@ def refuse_kind(method: Method, materials: Materials) -> None:
         raise ImpossibleError(f"prototypes score classes, which the outputs of {kind.name} are not")
     if method.is_peer:
         refuse_impossible(method, materials)
+
+
+def run_identified(
+    trial: Trial, folder: Path, context: Context, method: Method, identity: Identity, reporter: Reporter
+) -> None:
+    """Train and score a trial, after what it is made of is written down; memory is measured from here on."""
+    note_identity(folder, trial, identity)
+    forget_peak()
+    _run(trial, folder, context, method, reporter)
 
 
 def _run(trial: Trial, folder: Path, context: Context, method: Method, reporter: Reporter) -> None:
@@ -152,30 +215,46 @@ def with_shared_lexicon(method: Method, whole: Recipe) -> Recipe:
 # ---- Learning rates --------------------------------------------------------------------------------
 
 
-def _tried(method: Method, output: Path, epochs: int, context: Context) -> dict[float, float | None]:
-    """Score each learning rate on the source development set, after few epochs; None where the loss diverged."""
-    if len(method.rates) < 2 or not method.trained:
-        return {}
-    blind = context.materials.without_tests()
-    found: dict[float, float | None] = {}
-    for rate in method.rates:
-        folder = output / "tuning" / method.name / f"{rate:g}"
-        recipe = method.at_rate(rate, num_train_epochs=epochs).network_alone()
-        trial = trials_of(recipe)[0]
-        result = folder / "trials" / trial.name / "trial.json"
-        with open_run_folder(folder, recipe.model_copy(update={"output_dir": folder})):
-            if is_finished(folder, trial):
-                drop_state(folder, trial)
-            else:
-                name = f"rate {rate:g}"
-                try:
-                    blind_context = replace(context, recipe=recipe, materials=blind)
-                    _run(trial, folder, blind_context, method, Relay(name))
-                except RunError as error:
-                    write_json(result, {"name": trial.name, "dev_score": None, "error": str(error)})
-                tell(trial=name, share=1.0)
-        found[rate] = read_object(result, TRIAL).get("dev_score")
-    return found
+def rates_to_try(method: Method) -> tuple[float, ...]:
+    """Return the learning rates to choose from; none where there is no choice."""
+    return method.rates if len(method.rates) > 1 and method.trained else ()
+
+
+def _epochs_of_rates(whole: Recipe) -> int:
+    return whole.compare.tuning_epochs if whole.compare else 1
+
+
+def tuning_run(method: Method, rate: float, whole: Recipe) -> Recipe:
+    """Return the recipe of the few epochs that a learning rate is tried for, in a folder of its own."""
+    tried = method.at_rate(rate, num_train_epochs=_epochs_of_rates(whole)).network_alone()
+    return tried.model_copy(update={"output_dir": whole.output_dir / "tuning" / method.name / f"{rate:g}"})
+
+
+def _continue_rate(rate: float, run: Recipe, folder: Path, context: Context, method: Method) -> None:
+    """Try a learning rate, unless that is done."""
+    trial = trials_of(run)[0]
+    if is_finished(folder, trial):
+        drop_state(folder, trial)
+    else:
+        name = f"rate {rate:g}"
+        try_rate(run, folder, context, method, Relay(name))
+        tell(trial=name, share=1.0)
+
+
+def try_rate(run: Recipe, folder: Path, context: Context, method: Method, reporter: Reporter) -> None:
+    """Score a learning rate on the source development set, after few epochs; a loss that diverged is noted as that."""
+    trial, blind = trials_of(run)[0], context.materials.without_tests()
+    try:
+        _run(trial, folder, replace(context, recipe=run, materials=blind), method, reporter)
+    except RunError as error:
+        note = {"name": trial.name, "dev_score": None, "error": str(error)}
+        write_json(folder / "trials" / trial.name / "trial.json", note)
+
+
+def scores_of_rates(method: Method, whole: Recipe) -> dict[float, float | None]:
+    """Return what each learning rate reached that was tried; None where the loss diverged."""
+    runs = {rate: tuning_run(method, rate, whole) for rate in rates_to_try(method)}
+    return {rate: read_facts(run.output_dir, trials_of(run)[0].name).get("dev_score") for rate, run in runs.items()}
 
 
 def chosen_rate(method: Method, tried: dict[float, float | None]) -> float | None:

@@ -113,7 +113,7 @@ def trial_identities(
 
 def _of_settings_and_data(recipe: Recipe, materials: Materials) -> dict[str, str]:
     """Return what all trials have in common, the backbone apart."""
-    found = {"settings": _digest(deciding_settings(recipe.model_dump(mode="json", by_alias=True)))}
+    found = {"settings": settings_digest(recipe)}
     found["meaning of a training"] = str(MEANING)
     if names_that_need("word_alignment", recipe.alignment):
         found["way to align words"] = METHOD
@@ -126,6 +126,11 @@ def _of_settings_and_data(recipe: Recipe, materials: Materials) -> dict[str, str
         if mined.exists():
             found[f"mined lexicon of {language}"] = hashlib.sha256(mined.read_bytes()).hexdigest()
     return found | {f"files of {name}": _of_folder(folder) for name, folder in _folders(recipe).items()}
+
+
+def settings_digest(recipe: Recipe) -> str:
+    """Return the digest of the settings that decide the numbers of a trial."""
+    return _digest(deciding_settings(recipe.model_dump(mode="json", by_alias=True)))
 
 
 def refuse_changed(folder: Path, trials: Iterable[Trial], identity_of: Mapping[Trial, Identity]) -> None:
