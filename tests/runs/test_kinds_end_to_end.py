@@ -25,7 +25,7 @@ from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
 from lingraft.runs.preparation import prepare
 from lingraft.runs.rescore import rescore
-from lingraft.serving.answer_file import Request, open_request
+from lingraft.serving.answer_file import Request, open_file
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather
@@ -274,7 +274,7 @@ def test_files_of_the_run_are_answered_and_scored_as_they_are(finished, world, t
     gold = world / kind / f"{TARGET}.test.{SUFFIXES[kind]}"
     written = tmp_path / f"answers.{'conll' if kind == 'tagging' else 'jsonl'}"
     with written.open("w", encoding="utf-8") as stream:
-        open_request(folder, gold, Request())(stream)
+        open_file(folder, gold, Request()).answer()(stream)
     rows = lines(folder, TRIALS[1], TARGET)
     text = written.read_text(encoding="utf-8")
     if kind == "tagging":

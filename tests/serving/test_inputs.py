@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from lingraft.core.errors import DataError
-from lingraft.serving.answer_file import Request, open_request
+from lingraft.serving.answer_file import Request, open_file
 from lingraft.serving.inputs import SEEN, column_names, read_given, shape_of
 from lingraft.serving.own_names import OwnNames, own_names
 from lingraft.tasks.kinds import kind_of
@@ -313,7 +313,7 @@ def test_own_columns_of_a_table_are_what_it_shows(tmp_path):
 def test_a_threshold_is_checked_before_anything_is_read(tmp_path):
     """A command line takes `nan` for a number."""
     with pytest.raises(DataError, match=r"^abstain: expected a probability from 0 to 1, got nan$"):
-        open_request(tmp_path / "absent", None, Request(abstain=float("nan")))
+        open_file(tmp_path / "absent", None, Request(abstain=float("nan")))
 
 
 @pytest.mark.parametrize("value", ["1" * 5_000, "[" * 100_000 + "]" * 100_000], ids=["digits", "lists"])

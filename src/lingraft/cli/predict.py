@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..core.counted import counted
-from .terminal import Quiet, RunFolder, TrainedOn, print_warning
+from .terminal import OnRay, Quiet, RunFolder, TrainedOn, print_warning
 
 if TYPE_CHECKING:
     from ..core.progress import Reporter
@@ -48,6 +48,7 @@ def predict(
         bool, typer.Option("--probabilities", help="Also write the probability of every class.")
     ] = False,
     backbone: TrainedOn = None,
+    ray: OnRay = False,
     quiet: Quiet = False,
 ) -> None:
     """Predict texts, or rows of a table, with a trained run: a line for each, in order, with its confidence.
@@ -60,7 +61,7 @@ def predict(
 
     gc.disable()  # a hundred thousand objects are imported now, and none of them is garbage
     from ..core.progress import Reporter
-    from ..serving.answer_file import Request, open_request
+    from ..serving.answer_file import Request, open_file
 
     reporter = Reporter(quiet=quiet)
     warnings.showwarning = lambda message, *rest, **more: print_warning(str(message), reporter.console)
@@ -76,7 +77,13 @@ def predict(
         probabilities=probabilities,
         backbone=backbone,
     )
-    write = open_request(folder, None if file == Path("-") else file, request, reporter.say)
+    read = None if file == Path("-") else file
+    if ray:
+        from ..distributed.predictions import open_on_cluster
+
+        write = open_on_cluster(folder, read, request, reporter.say)
+    else:
+        write = open_file(folder, read, request, reporter.say).answer()
     gc.freeze()
     gc.enable()
     with_pace(reporter, lambda advance: write(sys.stdout, advance=advance))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,8 +11,8 @@ from pathlib import Path
 from ..core.errors import LingraftError
 from ..results.saved_trial import describe_saved
 from .answer_lines import Format, write_answers
-from .inputs import Shape, checked_first, column_names, read_given, shape_of
-from .own_names import own_names
+from .inputs import Given, Shape, checked_first, column_names, read_given, shape_of
+from .own_names import OwnNames, own_names
 from .predictor import checked_threshold, kind_at, load
 
 
@@ -36,12 +36,42 @@ class Request:
     """Where the checkpoint is now that the run was trained on."""
 
 
-def open_request(
-    folder: Path, file: Path | None, request: Request, say: Callable[[str], None] = lambda text: None
-) -> Callable[..., None]:
-    """Return what answers a file: :func:`write_answers`, which wants the stream, and perhaps what counts lines.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A file that is open to be answered by a run; the run's model is not loaded yet."""
 
-    What is wrong with the first row is told before the model is loaded.
+    folder: Path
+    file: Path | None
+    request: Request
+    """What was asked, with how the file is read and written."""
+    given: Iterator[Given]
+    names: OwnNames
+
+    def answer(self) -> Callable[..., None]:
+        """Load the model, and return :func:`write_answers`, which wants the stream, and perhaps what counts lines.
+
+        Raises:
+            CheckpointError: The backbone is not the one that the run was trained on.
+        """
+        asked, columns = self.request, tuple[str, ...]()
+        if asked.form == "csv" and self.file is not None and asked.shape is not None:
+            columns = tuple(column_names(self.file, asked.shape))
+        return partial(
+            write_answers,
+            given=self.given,
+            adapted=replace(load(self.folder, backbone=asked.backbone), names=self.names),
+            form=asked.form or "jsonl",
+            columns=columns,
+            language=asked.language,
+            abstain=asked.abstain,
+            probabilities=asked.probabilities,
+        )
+
+
+def open_file(
+    folder: Path, file: Path | None, request: Request, say: Callable[[str], None] = lambda text: None
+) -> Opened:
+    """Open what a run is to answer; what is wrong with the first row is told before the model is loaded.
 
     Args:
         folder: The run.
@@ -50,7 +80,7 @@ def open_request(
         say: Told what lines are taken for, where they could be something else, and which of several trials answers.
 
     Raises:
-        CheckpointError: There is no finished run, or its backbone is not the one it was trained on.
+        CheckpointError: There is no finished run.
         DataError: The file cannot be read, or its first row is not what the task takes; or the threshold is none.
     """
     checked_threshold(request.abstain)
@@ -74,13 +104,5 @@ def open_request(
         if saved := describe_saved(folder.expanduser(), kind.words):
             say(f"answering with the model of {saved}")
     form = request.form or ("conll" if shape == "conll" else "jsonl")
-    return partial(
-        write_answers,
-        given=given,
-        adapted=replace(load(folder, backbone=request.backbone), names=names),
-        form=form,
-        columns=column_names(file, shape) if form == "csv" and file is not None else (),
-        language=request.language,
-        abstain=request.abstain,
-        probabilities=request.probabilities,
-    )
+    settled = replace(request, shape=shape, form=form)
+    return Opened(folder=folder, file=file, request=settled, given=given, names=names)

@@ -29,6 +29,7 @@ def write_answers(
     *,
     columns: Sequence[str] = (),
     advance: Callable[[int], None] = lambda lines: None,
+    head: TextIO | None = None,
     **options: Any,
 ) -> None:
     """Answer what is given, and write each answer as soon as it is there.
@@ -40,6 +41,7 @@ def write_answers(
         form: Of the lines.
         columns: All that the user's rows have, where they may differ; by default those of the first row.
         advance: Called with the number of lines that were just written.
+        head: Where the head of a CSV goes; by default before the answers.
         options: As :meth:`Adapted.answers` takes them.
 
     Raises:
@@ -47,7 +49,7 @@ def write_answers(
     """
     for_answers, for_lines = tee(given)  # the second is never further behind than one chunk
     answers = adapted.answers(((one.where, one.item) for one in for_answers), **options)
-    write = writer_of(stream, form, adapted, columns, options)
+    write = writer_of(stream, form, adapted, columns, options, head=head)
     for one, answer in zip(for_lines, answers, strict=True):
         with naming_output():
             write(one, answer)
@@ -56,7 +58,13 @@ def write_answers(
 
 
 def writer_of(
-    stream: TextIO, form: Format, adapted: Adapted, columns: Sequence[str], options: Mapping[str, Any]
+    stream: TextIO,
+    form: Format,
+    adapted: Adapted,
+    columns: Sequence[str],
+    options: Mapping[str, Any],
+    *,
+    head: TextIO | None = None,
 ) -> Callable[[Given, Prediction], None]:
     """Return what writes an answer; the arguments are those of :func:`write_answers`."""
     if form == "conll":
@@ -72,7 +80,7 @@ def writer_of(
         return merged(own, found, one.where)
 
     if form == "csv":
-        return _csv_writer(stream, row_of)
+        return _csv_writer(stream, head or stream, row_of)
     # What JSON has no word for (a date in a Parquet file) is written as text.
     return lambda one, answer: print(to_json(row_of(one, answer), default=str), file=stream)
 
@@ -118,7 +126,7 @@ def merged(own: Mapping[str, Any], answer: Mapping[str, Any], where: str) -> dic
 
 
 def _csv_writer(
-    stream: TextIO, row_of: Callable[[Given, Prediction], dict[str, Any]]
+    stream: TextIO, head: TextIO, row_of: Callable[[Given, Prediction], dict[str, Any]]
 ) -> Callable[[Given, Prediction], None]:
     writer = csv.writer(stream)
     header: list[str] = []
@@ -127,7 +135,7 @@ def _csv_writer(
         row = row_of(one, answer)
         if not header:
             header.extend(row)
-            writer.writerow(header)
+            csv.writer(head).writerow(header)
         new = next((name for name in row if name not in header), None)
         if new is not None:
             raise DataError(
