@@ -449,13 +449,17 @@ def test_causality_is_as_stated(family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_pooling_is_as_stated(family):
-    """The vector of a text is the mean of Hugging Face's last states over its real tokens."""
+    """The vector of a text is the mean of Hugging Face's last states over its real tokens, or all but the first."""
     model, stack = build(family)
     ids, mask = texts(9, 4)
     last = model(input_ids=ids, attention_mask=mask).last_hidden_state
-    expected = {"mean": torch.stack([last[0].mean(0), last[1, :4].mean(0)])}
+    expected = {
+        "mean": torch.stack([last[0].mean(0), last[1, :4].mean(0)]),
+        "content": torch.stack([last[0, 1:].mean(0), last[1, 1:4].mean(0)]),
+    }
+    opening = {"mean": 0, "content": 1}[stack.facts.pooling]
 
-    found = frozen_pooled(stack, States(tokens=ids, mask=mask, layer=IDS))
+    found = frozen_pooled(stack, States(tokens=ids, mask=mask, layer=IDS, opening=opening))
 
     torch.testing.assert_close(found, expected[stack.facts.pooling].detach(), atol=1e-5, rtol=0)
 

@@ -161,22 +161,22 @@ def test_two_texts_have_a_line_break_between_them(decoder):
     assert texts.input_ids == window.input_ids == (*([1] if family == "llama" else []), 5, 6, 4, 7)
 
 
-def test_the_marker_in_front_is_no_content(decoder):
-    """It has seen no word, so the vector of a text is the mean of what comes after it, from ids or from any layer."""
+def test_the_first_token_is_no_content(decoder):
+    """The vector of a text is the mean of what comes after it, from ids or from any layer; of one token, that one."""
     family, checkpoint = decoder
     backbone = load_backbone(str(checkpoint))
     stack, model = backbone.stack, random_model(family)
-    first = 1 if family == "llama" else 0
-    ids = backbone.tokenizer(["ada beli cora dune", "fara"])["input_ids"]
+    ids = [*backbone.tokenizer(["ada beli cora dune", "fara goma"])["input_ids"], [7]]
     with torch.no_grad():
-        expected = torch.stack([model(torch.tensor([text])).last_hidden_state[0, first:].mean(0) for text in ids])
+        last = [model(torch.tensor([text])).last_hidden_state[0] for text in ids]
+    expected = torch.stack([last[0][1:].mean(0), last[1][1:].mean(0), last[2][0]])
 
     for cut in (IDS, 0, 2):
         found = frozen_pooled(stack, states_at(ids, stack, cut, torch.device("cpu")))
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
-def test_cached_states_know_the_marker(decoder, tmp_path, monkeypatch):
+def test_cached_states_know_what_is_no_content(decoder, tmp_path, monkeypatch):
     """What comes out of the cache is pooled as what is computed afresh."""
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path))
     _, checkpoint = decoder

@@ -113,7 +113,7 @@ def load_backbone(
         raise CheckpointError(_not_loadable(checkpoint, error)) from None
     stack.precision = precision
     if stack.facts.pooling == "content":
-        stack.opening = len(markers_of(tokenizer).before)
+        stack.opening = max(1, len(markers_of(tokenizer).before))
     _check_vocabulary(tokenizer, config, checkpoint)
     digests = recall_digests(folder) if trusting else None
     if digests is None:

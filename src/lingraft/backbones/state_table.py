@@ -125,7 +125,7 @@ class StateView:
         places: A table and a row for each of the ``N`` texts.
         width: ``H``.
         layer: Number of blocks that the states of all tables went through.
-        opening: Markers that open every text.
+        opening: First tokens of each text that pooling leaves out.
     """
 
     places: Sequence[tuple[StateTable, int]]

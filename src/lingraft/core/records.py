@@ -48,8 +48,8 @@ class States:
 
     ``tokens`` is ``[B, T, H]``, ``mask`` ``[B, T]`` (1 for a token, 0 for padding); the first
     ``prompt_length`` of the ``T`` positions are virtual tokens. At layer :data:`IDS` nothing has been
-    computed: ``tokens`` are the ids themselves, ``[B, T]``. The first ``opening`` tokens of each text are
-    markers that open all texts of a decoder and have seen no word of theirs, so pooling leaves them out.
+    computed: ``tokens`` are the ids themselves, ``[B, T]``. Pooling leaves out the first ``opening``
+    tokens of each text, unless it has no others: see :attr:`lingraft.backbones.LayerStack.opening`.
     """
 
     tokens: Tensor
@@ -59,12 +59,13 @@ class States:
     opening: int = 0
 
     def pooled(self) -> Tensor:
-        """Return the mean over real tokens, virtual and opening ones left out: ``[B, H]``; zeros where none is left."""
+        """Return the mean over real tokens, virtual and opening ones left out: ``[B, H]``."""
         real = self.without_prompt()
         weights = real.mask.unsqueeze(-1).to(real.tokens.dtype)
         if self.opening:
-            weights = weights.clone()
-            weights[:, : self.opening] = 0
+            inner = weights.clone()
+            inner[:, : self.opening] = 0
+            weights = inner + weights * (inner.sum(1, keepdim=True) == 0)
         return (real.tokens * weights).sum(1) / weights.sum(1).clamp(min=1.0)
 
     def without_prompt(self) -> States:

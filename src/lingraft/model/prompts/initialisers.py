@@ -124,8 +124,10 @@ def _sample_tokens(stack: LayerStack, sample: States) -> AtLayer:
     with torch.no_grad():
         states = replace(sample, tokens=stack.embed(sample.tokens), layer=0) if sample.layer == IDS else sample
     at = _lazy_states(stack, states)
-    keep = states.mask.bool()
-    keep[:, : states.opening] = False  # they are the same in every text
+    real = states.mask.bool()
+    inner = real.clone()
+    inner[:, : states.opening] = False  # nearly the same in every text
+    keep = inner if bool(inner.any()) else real
     return lambda layer: at(layer)[keep]
 
 
