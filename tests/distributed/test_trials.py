@@ -1,6 +1,7 @@
 """The trials of a comparison on a Ray cluster of two nodes, of which one is killed in the middle of its work."""
 
 import shutil
+import socket
 import sys
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
@@ -11,9 +12,10 @@ import pytest
 import killing_parts
 from invented import TARGET, world_recipe, write_world
 from lingraft.backbones.shards import read_digests
-from lingraft.core.errors import RunError
+from lingraft.core.errors import RunError, ServiceError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.stored_states import all_shards
+from lingraft.distributed.cluster import cluster
 from lingraft.distributed.trials import on_cluster
 from lingraft.experiments.compare import compare
 from quick_run import start_here
@@ -168,3 +170,14 @@ def test_without_ray_one_line_says_how_to_get_it(world, tiny_checkpoint, tmp_pat
     assert done.code == 1
     assert done.err == 'error --ray needs Ray, which is not installed: pip install "lingraft[ray]"\n'
     assert not (tmp_path / "out").exists()
+
+
+def test_an_address_where_nothing_listens_is_one_line(monkeypatch):
+    """At once, and not after the minutes that Ray tries for."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        told = f"^RAY_ADDRESS={address}: no Ray cluster could be joined .*ray start"
+        with pytest.raises(ServiceError, match=told), cluster():
+            pytest.fail("nothing was joined")

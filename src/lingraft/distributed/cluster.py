@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from ..core.counted import counted
 from ..core.errors import ServiceError, one_line
 
 ADDRESS = "RAY_ADDRESS"
+
+PATIENCE = 20.0  # seconds that the first machine of a cluster may take to answer
 
 
 def require_ray() -> None:
@@ -50,6 +53,7 @@ def cluster() -> Iterator[Any]:
     here = {"include_dashboard": False} if address == "local" else {}
     with _own_signals():
         try:
+            _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
         except (OSError, RuntimeError, ValueError) as error:
             raise ServiceError(
@@ -61,6 +65,17 @@ def cluster() -> Iterator[Any]:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Find out soon whether anything listens at an address as ``10.0.0.1:6379``; Ray would try for minutes.
+
+    Raises:
+        OSError: Nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
 
 
 @contextmanager
