@@ -24,7 +24,7 @@ from lingraft.results.metrics.spans import repair_tags
 from lingraft.results.run_files import read_run
 from lingraft.serving.export import Trained
 from lingraft.serving.export.onnx import write_onnx
-from lingraft.serving.export.predict_onnx import Exported, repaired
+from lingraft.serving.export.predict_onnx import Exported, answer, repaired
 from lingraft.serving.export.predict_onnx import cut_ngrams as cut_outside
 from quick_run import run
 from tiny import random_model, save_checkpoint
@@ -170,6 +170,57 @@ def test_the_program_needs_no_lingraft(whole, tmp_path):
     assert done.stdout.splitlines() == [f"{one.value}\t{one.confidence:.4f}" for one in expected]
 
 
+def test_lines_of_the_program_stay_in_their_place(whole):
+    """Whatever else looks like the end of a line; an empty one has an empty answer."""
+    adapted, folder = whole
+    text = "\ufeffada beli\r\n\n  \ncora\u2028dune\x0celi\u0085fara\n"
+    done = subprocess.run([sys.executable, folder / "predict.py"], input=text.encode(), capture_output=True, check=True)
+    first, last = adapted.predict(["ada beli", "cora\u2028dune\x0celi\u0085fara"], language=CODE)
+    expected = [
+        f"{first.value}\t{first.confidence:.4f}",
+        "\t0.0000",
+        "\t0.0000",
+        f"{last.value}\t{last.confidence:.4f}",
+    ]
+    assert done.stdout.decode().split("\n") == [*expected, ""]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.txt"], "nowhere.txt: [Errno 2] No such file"),
+        (["--model", "other.onnx"], "--model: there is no other.onnx beside this program"),
+        (["latin.txt"], "latin.txt: 'utf-8' codec can't decode byte 0xe9"),
+    ],
+)
+def test_a_slip_is_a_line_of_the_program(arguments, message, whole, tmp_path):
+    """And no traceback."""
+    (tmp_path / "latin.txt").write_bytes("é".encode("latin-1"))
+    given = [str(tmp_path / one) if one == "latin.txt" else one for one in arguments]
+    done = subprocess.run([sys.executable, whole[1] / "predict.py", *given], input="", capture_output=True, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_line_that_is_no_pair_is_named(tiny_backbone, tmp_path):
+    """With its number; the pair before it is answered."""
+    adapted = grafted(tiny_backbone, paired=True, prompt="none", adapter="none")
+    exported = written(adapted, tmp_path)
+    (pair,) = adapted.predict([("ada", "beli")], language=CODE)
+    assert list(answer(exported, ["ada\tbeli", ""])) == [f"{pair.value}\t{pair.confidence:.4f}", "\t0.0000"]
+    with pytest.raises(ValueError, match="line 2: expected two texts with a tab between them"):
+        list(answer(exported, ["ada\tbeli", "cora"]))
+
+
+def test_sentences_that_are_cut_are_counted(tiny_backbone, tmp_path):
+    """Their first words have tags."""
+    adapted = grafted(tiny_backbone, "tagging", prompt="none", adapter="none", kind_options={"scheme": "plain"})
+    exported = written(adapted, tmp_path)
+    assert len(exported.tags([["ada"] * 50, ["beli"]])[0]) == 50
+    assert exported.cut == 1
+
+
 @pytest.mark.parametrize("text", ["", "a", "ab", "abc", "abcd ab", "ÀBÇ  déf\tghijkl", "e\u0301a\u0301", "ẹ̀kọ́ ﬁn"])
 def test_the_program_cuts_the_ngrams_that_were_learnt(text):
     """Of any text, in any order."""
@@ -226,8 +277,11 @@ def test_the_test_texts_of_a_run_are_answered_as_the_run_did(finished, command, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--to", "onx"], "unknown format 'onx'; did you mean 'onnx'?"),
-        (["--to", "onnx", "--language", "ha"], "nothing was trained for Hausa; the run has Yoruba (yor-Latn)"),
+        (["--to", "onx"], "--to: unknown format 'onx'; did you mean 'onnx'?"),
+        (
+            ["--to", "onnx", "--language", "ha"],
+            "--language: nothing was trained for Hausa; the run has Yoruba",
+        ),
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence(options, message, finished, command, tmp_path):
@@ -245,3 +299,14 @@ def test_a_folder_with_files_is_left_alone(finished, command, tmp_path):
     assert done.code == 1
     assert "is there already; name a new folder" in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_target_without_anything_of_its_own_is_answered_by_what_languages_share(tiny_checkpoint, command, tmp_path):
+    """By default, as by predict, and compared on its test texts."""
+    settings = ["train.num_train_epochs=1", "seeds=[1]", f"output_dir={tmp_path / 'run'}"]
+    backbone = {"checkpoint": str(tiny_checkpoint), "cut": 1, "max_length": 20}
+    folder = run(world_recipe(write_world(tmp_path), settings, backbone=backbone))
+    done = command("export", str(folder), "--to", "onnx", "-o", str(tmp_path / "out"))
+    assert done.code == 0
+    assert "nothing was trained for Yoruba alone: what all languages share is exported" in done.out
+    assert "12 of 12 test texts in Yoruba are answered as by the run" in done.out

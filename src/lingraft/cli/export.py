@@ -13,9 +13,9 @@ from .terminal import RunFolder, TrainedOn, console
 def export(
     folder: RunFolder,
     to: Annotated[str, typer.Option("--to", help="The format; see `lingraft list formats`.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder that is written; new, or empty.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder that is written; a new one.")],
     language: Annotated[
-        str | None, typer.Option(help="Language whose parts are exported; default: the run's only target.")
+        str | None, typer.Option(help="Language whose parts are exported; default: the run's only one.")
     ] = None,
     network_alone: Annotated[
         bool,
@@ -28,7 +28,8 @@ def export(
 ) -> None:
     """Write a trained run for other tools: ONNX, a Hugging Face checkpoint, PEFT.
 
-    Answers to the run's test texts are compared before the folder appears. What a format cannot hold is refused.
+    ONNX answers the run's test texts before the folder appears, and a merged checkpoint's logits are compared with the
+    run's. What a format cannot hold is refused.
     """
     from ..serving.export.writing import export_run
 

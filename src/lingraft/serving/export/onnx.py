@@ -81,6 +81,8 @@ def write_onnx(trained: Trained, folder: Path) -> list[str]:
     if trained.int8:
         _quantize(folder)
         said.append(f"{GRAPH_INT8}, weights in 8 bits: {_compare(trained, folder, GRAPH_INT8)}")
+    if identity.kind == "tagging":
+        said.append(f"{PROGRAM} takes words that blanks part, punctuation too; a run parts a text by itself")
     return [*said, f"answer with: python {PROGRAM} texts.txt (needs onnxruntime, tokenizers and numpy)"]
 
 

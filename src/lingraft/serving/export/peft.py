@@ -31,9 +31,12 @@ model = PeftModel.from_pretrained(AutoModel.from_pretrained(BASE), str(HERE)).ev
 head = load_file(HERE / "head.safetensors")
 
 
-def logits(texts):
-    """Return logits of texts, `[N, C]`, or of their tokens, `[N, T, C]`."""
-    given = tokenizer([PREFIX + text for text in texts], padding=True, truncation=True, return_tensors="pt")
+def logits(first, second=None):
+    """Return logits of texts, or of pairs with the texts of `second`: `[N, C]`; of their tokens: `[N, T, C]`."""
+    if isinstance(first, str) or not first:
+        raise ValueError("expected a list of texts")
+    cut = dict(padding=True, truncation=True, max_length={length}, return_tensors="pt")
+    given = tokenizer([PREFIX + text for text in first], second, **cut)
     states, mask = model(**given).last_hidden_state, given["attention_mask"].unsqueeze(-1)
     read = {read}
     return linear(read, head["weight"], head["bias"])
@@ -65,7 +68,7 @@ def write_peft(trained: Trained, folder: Path) -> list[str]:
             f"{trained.folder} has no LoRA above the cut alone, which is what PEFT's format holds; train with "
             "adapter.name=lora, and the freezing strategy that is the default"
         )
-    base = identity.checkpoint
+    base = adapted.backbone.name
     if base.startswith(BUNDLED):
         base = str(checkpoint_folder(base))
     head = {name: tensor.detach().cpu().contiguous() for name, tensor in adaptation.head.state_dict().items()}
@@ -74,8 +77,12 @@ def write_peft(trained: Trained, folder: Path) -> list[str]:
     text = LOADER.format(
         base=base,
         prefix=identity.text_prefix,
+        length=identity.max_length,
         labels=json.dumps(identity.labels, ensure_ascii=False),
         read="states" if adapted.kind.per_token else "(states * mask).sum(1) / mask.sum(1)",
     )
     (folder / PROGRAM).write_text(text, encoding="utf-8")
-    return [f"load with: {PROGRAM}, which reads {base} and {HEAD}"]
+    tokens = (
+        ["logits are those of tokens; reading words or answers off them is yours"] if adapted.kind.per_token else []
+    )
+    return [*tokens, f"load with: {PROGRAM}, which reads {base} and {HEAD}"]

@@ -17,7 +17,6 @@ def refuse_all_but_weights(trained: Trained, format: str) -> None:
     Raises:
         CheckpointError: With the part, and what to do.
     """
-    refuse_ensemble(trained, format)
     identity, adaptation = trained.adapted.identity, trained.adapted.model.adaptation
     parts = {
         "prompt": None if adaptation.prompt is None else identity.prompt,
@@ -29,3 +28,4 @@ def refuse_all_but_weights(trained: Trained, format: str) -> None:
                 f"{trained.folder} has the {part} {described['name']}, which {format} cannot hold; train with "
                 "prompt=null and adapter.name=lora, or, for texts and tags, use --to onnx"
             )
+    refuse_ensemble(trained, format)

@@ -3,7 +3,8 @@
     python predict.py texts.txt > answers.txt     # or standard input; a text a line
 
 A pair of texts is a line with a tab between them; the words of a sentence to tag are parted by blanks. Each line that
-comes out has the answer and its probability, or a tag for each word. ``--model model.int8.onnx`` takes another file.
+comes out has the answer and its probability, or a tag for each word; that of an empty line is empty.
+``--model model.int8.onnx`` takes another file. Words beyond the longest input get no tag of their own, which is said.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Exported:
         from tokenizers import Tokenizer
 
         self.about: dict[str, Any] = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        self.cut = 0
+        """Sentences that were longer than the longest input."""
         self.session = InferenceSession(str(folder / model), providers=["CPUExecutionProvider"])
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.enable_truncation(self.about["max_length"])
@@ -58,7 +61,7 @@ class Exported:
         rows = [[blank + word if i else word for i, word in enumerate([*before, *words])] for words in sentences]
         encodings = self.tokenizer.encode_batch(rows, is_pretokenized=True)
         best = self._logits(encodings, []).argmax(-1)
-        found = []
+        found, self.cut = [], self.cut + sum(bool(one.overflowing) for one in encodings)
         for words, encoding, classes in zip(sentences, encodings, best, strict=True):
             tags, last = ["O" if "O" in labels else labels[0]] * len(words), None
             for word, label in zip(encoding.word_ids, classes, strict=True):
@@ -119,15 +122,30 @@ def softmax(logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def answer(model: Exported, lines: Iterable[str]) -> Iterator[str]:
-    """Yield the answer to each line, as what is printed."""
-    left = iter(lines)
+    """Yield the answer to each line, as what is printed; a :class:`ValueError` names a line that is no pair."""
+    left = enumerate(lines, start=1)
     while some := list(islice(left, BATCH)):
-        if model.about["kind"] == "tagging":
-            yield from (" ".join(tags) for tags in model.tags([line.split() for line in some]))
-            continue
-        texts = [tuple(line.split("\t", 1)) if model.about["paired"] else line for line in some]
-        for row in model.probabilities(texts):
-            yield f"{model.about['labels'][row.argmax()]}\t{row.max():.4f}"
+        asked = [(number, line) for number, line in some if line.split("\t", 1)[0].strip()]
+        found = dict(zip((number for number, _ in asked), _answered(model, asked), strict=True))
+        tags = model.about["kind"] == "tagging"
+        yield from (found.get(number, "" if tags else "\t0.0000") for number, _ in some)
+
+
+def _answered(model: Exported, asked: Sequence[tuple[int, str]]) -> Iterator[str]:
+    """Yield the answers to some lines, none of them empty."""
+    if not asked:
+        return
+    if model.about["kind"] == "tagging":
+        yield from (" ".join(tags) for tags in model.tags([line.split() for _, line in asked]))
+        return
+    texts: list[str | tuple[str, ...]] = []
+    for number, line in asked:
+        pair = tuple(line.split("\t", 1))
+        if model.about["paired"] and len(pair) < 2:
+            raise ValueError(f"line {number}: expected two texts with a tab between them")
+        texts.append(pair if model.about["paired"] else line)
+    for row in model.probabilities(texts):
+        yield f"{model.about['labels'][row.argmax()]}\t{row.max():.4f}"
 
 
 def main() -> None:
@@ -137,10 +155,19 @@ def main() -> None:
     parser.add_argument("--model", default="model.onnx", help="the file with the graph")
     given = parser.parse_args()
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    model = Exported(Path(__file__).parent, given.model)
-    text = given.file.read_text(encoding="utf-8") if given.file else sys.stdin.read()
-    for line in answer(model, text.splitlines()):
-        sys.stdout.write(f"{line}\n")
+    if not (Path(__file__).parent / given.model).is_file():
+        parser.error(f"--model: there is no {given.model} beside this program")
+    try:
+        text = (given.file.read_bytes() if given.file else sys.stdin.buffer.read()).decode("utf-8-sig")
+        model = Exported(Path(__file__).parent, given.model)
+        for line in answer(model, text.removesuffix("\n").replace("\r\n", "\n").split("\n") if text else ()):
+            sys.stdout.write(f"{line}\n")
+    except (OSError, ValueError) as error:  # a file that is not there, is not UTF-8, or has no pairs
+        parser.error(f"{given.file or 'standard input'}: {error}")
+    if model.cut:
+        sys.stderr.write(
+            f"{model.cut} sentences are longer than one input: their last words have no tag of their own\n"
+        )
 
 
 if __name__ == "__main__":

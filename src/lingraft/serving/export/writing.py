@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ...core.errors import CheckpointError, ConfigError
+from ...core.errors import CheckpointError
 from ...core.files import TEMPORARY, publish_folder
+from ...core.registry import unknown
 from ...data.languages import among, canonical, display_name
 from ..predictor import Adapted, load
 from . import Trained, Write, formats
@@ -27,45 +28,50 @@ def export_run(
     Args:
         run: What `lingraft run` wrote, or a method's folder of a comparison.
         format: Name of the format.
-        output: The folder to write; not there, or empty.
+        output: The folder to write; not there yet.
         language: Whose parts are exported; by default the run's only target.
         ensembled: With what the run answers with beside the network.
         int8: With weights of 8 bits besides, where the format has them.
         backbone: Where the checkpoint is now.
 
     Raises:
-        CheckpointError: The run cannot be loaded, or the format cannot hold it.
-        ConfigError: There is no such format, the folder is in use, or the language is none of the run's.
+        CheckpointError: The run cannot be loaded, there is no such format, or it cannot hold the run; or the folder is
+            there already, or the language is none of the run's.
     """
-    write: Write = formats.build(format)
+    if format not in formats:
+        raise CheckpointError(f"--to: {unknown(format, formats.names(), what='format')}")
     if int8 and format != "onnx":
-        raise ConfigError([f"--int8 is for --to onnx; {format} has weights as they are"])
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise ConfigError([f"{output} is there already; name a new folder"])
+        raise CheckpointError(f"--int8 is for --to onnx; {format} has weights as they are")
+    if output.exists():
+        raise CheckpointError(f"--output: {output} is there already; name a new folder")
+    write: Write = formats.build(format)
     adapted = load(run, backbone=backbone, device="cpu")
-    trained = Trained(run, adapted, _language(adapted, language), ensembled, int8)
+    code, said = _language(adapted, language)
+    trained = Trained(run, adapted, code, ensembled, int8)
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent, prefix=TEMPORARY) as scratch:
         made = Path(scratch) / output.name
         made.mkdir()
-        said = write(trained, made)
+        said += write(trained, made)
         publish_folder(made, output)
     return [*said, f"written: {output}"]
 
 
-def _language(adapted: Adapted, asked: str | None) -> str:
-    """Return the language that is exported.
+def _language(adapted: Adapted, asked: str | None) -> tuple[str, list[str]]:
+    """Return the language that is exported, and what is to be said of it.
 
     Raises:
-        CheckpointError: None is named and there are several, or nothing was trained for it.
+        CheckpointError: None is named and there are several, or it is none of the run's.
     """
     trained = (*adapted.identity.languages, adapted.identity.source_language)
-    known = ", ".join(f"{display_name(code)} ({code})" for code in trained)
-    if asked is None:
-        if len(adapted.identity.languages) != 1:
-            raise CheckpointError(f"an export answers in one language; name it with --language: {known}")
-        return adapted.identity.languages[0]
-    code = among(canonical(asked), trained)
-    if code not in trained:
-        raise CheckpointError(f"nothing was trained for {display_name(code)}; the run has {known}")
-    return code
+    known = tuple(dict.fromkeys((*adapted.targets, *trained)))
+    listed = ", ".join(f"{display_name(code)} ({code})" for code in known)
+    targets = adapted.targets or known
+    if asked is None and len(targets) > 1:
+        raise CheckpointError(f"an export answers in one language; name it with --language: {listed}")
+    code = among(canonical(asked or targets[0]), known)
+    if code not in known:
+        raise CheckpointError(f"--language: nothing was trained for {display_name(code)}; the run has {listed}")
+    if code in trained:
+        return code, []
+    return code, [f"nothing was trained for {display_name(code)} alone: what all languages share is exported"]
