@@ -133,3 +133,18 @@ def test_one_remark_is_a_paragraph_and_several_are_a_list():
     assert lines == ["Mind:", "", "- One:", "", "  | a |", "  |---|", "  | 1 |", "- Two.", ""]
     shown = MarkdownIt("commonmark").enable("table").render("\n".join(lines))
     assert shown.count("<li>") == 2 and shown.count("<td>1</td>") == 1
+
+
+@pytest.mark.parametrize(
+    ("note", "shown"),
+    [
+        ("```\ncode", "```\ncode\n```"),
+        ("```py\n# no heading\n```\n# Big ##", "```py\n# no heading\n```\n**Big**"),
+        ("~~~\n```\n~~~", "~~~\n```\n~~~"),
+        ("one <script>x</script> <https://a.org> 1 < 2", "one &lt;script>x&lt;/script> <https://a.org> 1 < 2"),
+        ("`a` and #5, C# too", "`a` and #5, C# too"),
+    ],
+)
+def test_a_remark_changes_nothing_around_it(note, shown):
+    """Code ends with it, a heading is a bold line, HTML is text."""
+    assert describe_notes([note]) == ["Remarks:", "", *shown.split("\n"), ""]

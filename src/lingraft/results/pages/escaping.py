@@ -54,9 +54,28 @@ def describe_notes(notes: Sequence[str], title: str = "Remarks:") -> list[str]:
     """Return the lines of a recipe's remarks, which are Markdown: one as it is, several as a list; none for none."""
     if not notes:
         return []
-    shown = [printable(note) for note in notes]
+    shown = [_contained(printable(note)) for note in notes]
     items = shown if len(shown) == 1 else ["- " + indent(note, "  ").lstrip() for note in shown]
     return [title, "", *"\n".join(items).split("\n"), ""]
+
+
+FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+
+
+def _contained(note: str) -> str:
+    """Return a remark that changes nothing around it: code that ends, headings as bold lines, and no HTML."""
+    lines, fence = list[str](), ""
+    for line in note.split("\n"):
+        marker = FENCE.match(line)
+        if marker and not fence:
+            fence = marker[1]
+        elif marker and line.strip().startswith(fence) and not line.strip().strip(fence[0]):
+            fence = ""
+        elif not fence:
+            line = re.sub(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*$", r"**\1**", line)
+            line = re.sub(r"<(?=[A-Za-z/!?])(?![a-z]+:)", "&lt;", line)
+        lines.append(line)
+    return "\n".join([*lines, fence] if fence else lines)
 
 
 def identifier(text: object) -> str:
