@@ -17,6 +17,7 @@ from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.pages import pages
 from lingraft.results.pages.source_choice_markdown import recipe_lines
 from lingraft.results.pages.source_choice_report import PAGE as REPORT
+from lingraft.results.wording import listed
 from quick_run import run
 
 ALIKE, NEAR, WRONG = "hau-Latn", "swh-Latn", "fra-Latn"
@@ -207,6 +208,20 @@ def test_pairs_of_a_file_keep_the_recipes_own_source_first(world, tiny_checkpoin
     assert found.offered[0] == SOURCE
     assert not any("retrieval" in one.measures for one in found.rankings[0].candidates)
     assert any("parallel: {from: task}" in note for note in found.notes)
+
+
+def test_a_measure_that_cannot_be_ranked_by_is_named(found, world, tiny_checkpoint, tmp_path):
+    """Where the recipe names it, with what took its place; nothing is said of the default."""
+    parallel = {"files": str(world / "pairs.{language}.tsv")}
+    choice = {"rank_by": ["retrieval"]}
+    other = choose_sources(
+        recipe_of(world, tiny_checkpoint, tmp_path / "run", parallel=parallel, source_choice=choice), quiet=True
+    )
+    used = listed(list(other.rankings[0].ranked_by))
+    assert other.notes[0] == (
+        "Yoruba: `source_choice.rank_by` names retrieval, which not every candidate has; the ranks are by " + used + "."
+    )
+    assert not any("rank_by" in note for note in found.notes)
 
 
 def test_a_candidate_without_labels_is_left_out_with_its_reason(world, tiny_checkpoint, tmp_path):

@@ -1,6 +1,7 @@
 """A search of settings: stopped and continued, failures, budgets, what it never reads, and the page that tells it."""
 
 import json
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -360,6 +361,16 @@ def test_a_dry_run_says_what_is_searched_and_trains_nothing(world, tiny_checkpoi
     assert lines[3] == "no further trial begins after 1 h 30 min"
     assert lines[4].startswith("in all about")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_dry_run_counts_no_more_than_there_are_or_than_time_allows(world, tiny_checkpoint, tmp_path):
+    """Two lengths and the recipe's own; and of a moment's budget the first trial alone."""
+    two = ["tune.trials=20", "tune.settings={prompt.length: [5, 6]}"]
+    few = describe_search(recipe_of(world, tiny_checkpoint, tmp_path / "none", *two))
+    assert few[1].startswith("3 trials of 2 trainings, about")
+    short = describe_search(recipe_of(world, tiny_checkpoint, tmp_path / "none", "tune.minutes=0.001"))
+    each, whole = (re.search(r"about ([\d.]+ \w+)", line)[1] for line in (short[2], short[-1]))
+    assert each == whole
 
 
 def test_without_optuna_a_line_says_what_to_install(world, tiny_checkpoint, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ cache, where a run from any of the languages finds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -41,6 +41,7 @@ from ..results.source_choice import (
     first_overall,
     rank_candidates,
 )
+from ..results.wording import listed
 from ..runs.checks import gather_checked, resolve_cut
 from ..runs.folder import open_run_folder
 from ..runs.frozen_states import encode_texts, tokenise
@@ -206,7 +207,7 @@ def _choose(
         offered=tuple(offered[: asked.together]),
         names={code: display_name(code) for code in (own, *chosen)},
         left_out=left_out,
-        notes=tuple(_notes(recipe, classified=task.kind.class_logits)),
+        notes=(*_not_ranked_by(asked, rankings), *_notes(recipe, classified=task.kind.class_logits)),
         revision=", revision ".join(filter(None, [__version__, source_revision()])),
         remarks=tuple(recipe.notes),
     )
@@ -257,6 +258,19 @@ def _with_joint(found: SourceChoice, recipe: Recipe, sources: Sequence[Source], 
         return replace(ranking, joint=tuple(Joint(codes, *scores[codes]) for codes in several if codes in scores))
 
     return replace(found, rankings=tuple(map(add, found.rankings)))
+
+
+def _not_ranked_by(asked: SourceChoiceSettings, rankings: Sequence[Ranking]) -> Iterator[str]:
+    """Yield which of the measures that the recipe names could not be ranked by, and what was instead."""
+    if "rank_by" not in asked.model_fields_set:
+        return
+    for one in rankings:
+        if lacking := [measure for measure in asked.rank_by if measure not in one.ranked_by]:
+            instead = listed(list(one.ranked_by)) if one.ranked_by else "nothing"
+            yield (
+                f"{one.name}: `source_choice.rank_by` names {listed(lacking)}, which not every candidate has; "
+                f"the ranks are by {instead}."
+            )
 
 
 def _notes(recipe: Recipe, *, classified: bool) -> list[str]:

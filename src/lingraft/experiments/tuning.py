@@ -7,6 +7,7 @@ with them. A search that was stopped goes on with the training it was at.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -145,13 +146,22 @@ def describe_search(recipe: Recipe) -> list[str]:
         LingraftError: The recipe, the data or the checkpoint does not allow it.
     """
     search = plan_search(recipe)
-    seconds, trials = _seconds(search), search.asked.trials
+    seconds, trials = _seconds(search), min(search.asked.trials, _combinations(search))
     lines = [f"{key}: {_describe(one)}" for key, one in search.space.items()]
     each = plural(len(trials_of(search.base)), "training")
     lines.append(f"{plural(trials, 'trial')} of {each}, about {roughly(seconds)} each with the recipe's own settings")
     if search.asked.minutes is not None:
         lines.append(f"no further trial begins after {roughly(60 * search.asked.minutes)}")
+        trials = min(trials, int(60 * search.asked.minutes // seconds) + 1)
     return [*lines, f"in all about {roughly(trials * seconds)}, and the frozen states, where the cache lacks them"]
+
+
+def _combinations(search: Search) -> float:
+    """Return how many there are to try, the recipe's own among them; infinitely many of a range."""
+    choices = [one for one in search.space.values() if not isinstance(one, Range)]
+    if len(choices) < len(search.space):
+        return math.inf
+    return math.prod(map(len, choices)) + (len(search.own) < len(choices))
 
 
 def _describe(searched: Any) -> str:
