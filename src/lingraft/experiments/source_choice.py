@@ -262,7 +262,7 @@ def _with_joint(found: SourceChoice, recipe: Recipe, sources: Sequence[Source], 
 
 def _not_ranked_by(asked: SourceChoiceSettings, rankings: Sequence[Ranking]) -> Iterator[str]:
     """Yield which of the measures that the recipe names could not be ranked by, and what was instead."""
-    if "rank_by" not in asked.model_fields_set:
+    if asked.rank_by == SourceChoiceSettings().rank_by:  # of which not every task has all
         return
     for one in rankings:
         if lacking := [measure for measure in asked.rank_by if measure not in one.ranked_by]:
