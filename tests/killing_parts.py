@@ -1,4 +1,7 @@
-"""Parts that kill their process once, in the middle of its work: as often as there are files to be taken away."""
+"""Parts that kill their process once, in the middle of its work: as often as there are files to be taken away.
+
+Importing this registers them, so only the processes of the cluster and the tests of it do.
+"""
 
 import os
 import signal
@@ -9,11 +12,9 @@ from pathlib import Path
 from pydantic import PositiveInt
 from torch import nn
 
+from kill_order import ORDER
 from lingraft.model.adapters import Adapter, adapters
 from lingraft.training.alignment import AlignmentLoss, alignment
-
-ORDER = "kill"
-"""The file in the folder that a part looks into."""
 
 
 def obey(folder: Path) -> None:

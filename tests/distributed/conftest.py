@@ -1,25 +1,43 @@
 """A Ray cluster of two nodes with one processor each, on this machine, each node with a cache of states of its own."""
 
+import importlib
 import os
+import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-import killing_parts
+import kill_order
 import lingraft
+from lingraft.model.adapters import adapters
+from lingraft.training.alignment import alignment
 from outside import install
+
+PARTS = "killing_parts"
 
 MEGABYTES = 80
 """Of each node's object store; Ray wants 75 at least."""
 
 
-@pytest.fixture(scope="session")
-def ray_cluster(tmp_path_factory):
+@pytest.fixture(scope="module")
+def killing():
+    """The parts that kill, known in this process as long as these tests run: no other test is to see them."""
+    importlib.import_module(PARTS)
+    yield
+    for registry in (adapters, alignment):
+        del registry._factories["killing"]
+    del sys.modules[PARTS]
+
+
+@pytest.fixture(scope="module")
+def ray_cluster(tmp_path_factory, killing):
     """What is to be known of the cluster: its caches, and the folder that its processes look for orders in."""
     pytest.importorskip("ray", reason="Ray is not installed (pip install lingraft[ray])")
     folder = tmp_path_factory.mktemp("cluster")
-    packages = install(folder / "packages", killing_parts.__name__, ["lingraft.alignment", "lingraft.adapters"])
+    packages = install(folder / "packages", PARTS, ["lingraft.alignment", "lingraft.adapters"])
+    shutil.copy(kill_order.__file__, packages)
     caches = [folder / f"cache-{name}" for name in ("one", "other")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (Path(lingraft.__file__).parents[1], packages))))

@@ -6,8 +6,8 @@ from io import StringIO
 
 import pytest
 
-import killing_parts
 from invented import labelled_texts, translated, world_recipe, write_world
+from kill_order import ORDER
 from lingraft.core.errors import DataError
 from lingraft.distributed.predictions import SHARD, Answerer, Asked, digests_of, open_on_cluster
 from lingraft.serving.answer_file import Request, open_file
@@ -47,9 +47,9 @@ def texts(tmp_path_factory):
 def test_a_killed_process_loses_no_line_and_doubles_none(finished, texts, ray_cluster, command):
     """Standard output is, line by line, what one process writes; what Ray says of the killed one is elsewhere."""
     alone = command("predict", finished, texts)
-    (ray_cluster.orders / killing_parts.ORDER).touch()
+    (ray_cluster.orders / ORDER).touch()
     together = command("predict", finished, texts, "--ray")
-    assert not (ray_cluster.orders / killing_parts.ORDER).exists()
+    assert not (ray_cluster.orders / ORDER).exists()
     assert (alone.code, together.code) == (0, 0), together.err
     assert together.out.splitlines() == alone.out.splitlines()
     assert len(together.out.splitlines()) == LINES

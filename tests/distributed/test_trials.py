@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-import killing_parts
 from invented import TARGET, world_recipe, write_world
+from kill_order import ORDER
 from lingraft.backbones.shards import read_digests
 from lingraft.core.errors import RunError, ServiceError
 from lingraft.core.files import read_lines, read_object
@@ -64,10 +64,10 @@ def undisturbed(world, tiny_checkpoint, ray_cluster, tmp_path_factory):
 def killed(world, tiny_checkpoint, ray_cluster, tmp_path_factory):
     """The comparison on the cluster, of which a process is killed in the middle of a trial; and what was said."""
     place, said = tmp_path_factory.mktemp("ray"), StringIO()
-    (ray_cluster.orders / killing_parts.ORDER).touch()
+    (ray_cluster.orders / ORDER).touch()
     with redirect_stderr(said):
         folder = on_ray(recipe(world, tiny_checkpoint, place / "out", ray_cluster.orders), quiet=False)
-    assert not (ray_cluster.orders / killing_parts.ORDER).exists()
+    assert not (ray_cluster.orders / ORDER).exists()
     return SimpleNamespace(folder=folder, said=said.getvalue().splitlines())
 
 
@@ -155,7 +155,7 @@ def test_a_node_with_other_data_is_refused(world, tiny_checkpoint, ray_cluster, 
         methods=["frozen-head"],
         learning_rates={},
     )
-    told = rf"k1-draw0-seed1 on \S+: this node has something else .* started: test set of {TARGET}; give every node"
+    told = rf"k1-draw0-seed[12] on \S+: this node has something else .* started: test set of {TARGET}; give every node"
     with pytest.raises(RunError, match=f"frozen-head: {told}"):
         on_ray(wanted, start=start_and_change)
     assert not (tmp_path / "out" / "frozen-head" / "trials").exists()

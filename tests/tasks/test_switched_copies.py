@@ -25,7 +25,7 @@ def gathered(name, monkeypatch, *overrides):
 @pytest.mark.shared
 def test_questions_are_copied_with_their_answers(monkeypatch, shared_data):
     """Nearly every question of SQuAD has a copy in Spanish and in Hindi; answers stand where they are said to."""
-    materials = gathered("xquad", monkeypatch, "task.target_languages=[spa-Latn, hin-Deva, deu-Latn]")
+    materials = gathered("xquad_parts", monkeypatch, "task.target_languages=[spa-Latn, hin-Deva, deu-Latn]")
     (draw,) = materials.draws
     assert sorted(draw.copies) == ["hin-Deva", "spa-Latn"]
     assert draw.texts("deu-Latn", "eng-Latn") == []
