@@ -146,7 +146,8 @@ def describe_search(recipe: Recipe) -> list[str]:
         LingraftError: The recipe, the data or the checkpoint does not allow it.
     """
     search = plan_search(recipe)
-    seconds, trials = _seconds(search), min(search.asked.trials, _combinations(search))
+    seconds, most = _seconds(search), _combinations(search)
+    trials = search.asked.trials if most is None else min(search.asked.trials, most)
     lines = [f"{key}: {_describe(one)}" for key, one in search.space.items()]
     each = plural(len(trials_of(search.base)), "training")
     lines.append(f"{plural(trials, 'trial')} of {each}, about {roughly(seconds)} each with the recipe's own settings")
@@ -156,11 +157,11 @@ def describe_search(recipe: Recipe) -> list[str]:
     return [*lines, f"in all about {roughly(trials * seconds)}, and the frozen states, where the cache lacks them"]
 
 
-def _combinations(search: Search) -> float:
-    """Return how many there are to try, the recipe's own among them; infinitely many of a range."""
+def _combinations(search: Search) -> int | None:
+    """Return how many there are to try, the recipe's own among them; None where a range has no end of them."""
     choices = [one for one in search.space.values() if not isinstance(one, Range)]
     if len(choices) < len(search.space):
-        return math.inf
+        return None
     return math.prod(map(len, choices)) + (len(search.own) < len(choices))
 
 
