@@ -1,6 +1,7 @@
 """A run as a merged checkpoint, and as PEFT's LoRA: loaded by those who will use it."""
 
 import runpy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -102,10 +103,11 @@ def test_answers_come_from_the_merged_checkpoint(tiny_backbone, tmp_path):
     )
 
 
-def test_peft_loads_the_adapter_and_the_lines_beside_it_the_head(tmp_path):
-    """Logits of texts are the run's, prefix included."""
+@pytest.mark.parametrize("family", ["bert", "llama", "gpt2"])
+def test_peft_loads_the_adapter_and_the_lines_beside_it_the_head(family, tmp_path):
+    """Logits of texts and of pairs are the run's, prefix included; a decoder's mean leaves out what opens a text."""
     pytest.importorskip("peft")
-    save_checkpoint(tmp_path / "base", random_model("bert"))
+    save_checkpoint(tmp_path / "base", random_model(family))
     adapted = grafted(load_backbone(str(tmp_path / "base")), text_prefix="luma ")
     write_peft(trained(adapted, tmp_path), tmp_path / "out")
     texts = ["ada beli", "cora dune eli fara"]
@@ -114,6 +116,10 @@ def test_peft_loads_the_adapter_and_the_lines_beside_it_the_head(tmp_path):
     with torch.no_grad():
         found = loaded["logits"](texts)
     assert (found - torch.stack(adapted.logits(examples, CODE))).abs().max() < 1e-4
+    pairs = [PairExample(one.id, one.group, CODE, text_a=one.text_a, text_b="goma iva") for one in examples]
+    with torch.no_grad():
+        found = loaded["logits"](texts, ["goma iva"] * 2)
+    assert (found - torch.stack(adapted.logits(pairs, CODE))).abs().max() < 1e-4
     assert tuple(loaded["LABELS"]) == adapted.identity.labels
 
 
@@ -127,9 +133,9 @@ def test_peft_loads_the_adapter_and_the_lines_beside_it_the_head(tmp_path):
 )
 def test_a_part_that_a_format_cannot_hold_is_refused(write, parts, message, tiny_backbone, tmp_path):
     """By its name, never left out."""
-    known = {name: {"name": block.name} for name, block in parts.items()}
+    described = {name: {"name": block.name} for name, block in parts.items()}
     adapted = grafted(tiny_backbone, "tagging", **parts)
-    object.__setattr__(adapted.identity, next(iter(known)), next(iter(known.values())))
+    adapted = replace(adapted, identity=replace(adapted.identity, **described))
     with pytest.raises(CheckpointError, match=message):
         write(trained(adapted, tmp_path), tmp_path / "out")
 
@@ -141,7 +147,7 @@ def test_what_answers_beside_the_network_is_refused_unless_it_may_be_left_out(ti
     sizes = ((width,), (width,), (width, 2), (2, width), (2,))
     moving = LanguageMap(*(torch.randn(*size) for size in sizes))
     adapted.model.adaptation.add_ensemble(CODE, LanguageEnsemble(torch.ones(1), moving, {}))
-    with pytest.raises(CheckpointError, match="with a map or character n-grams beside the network"):
+    with pytest.raises(CheckpointError, match="ensembles a map or character n-grams with the network"):
         write_peft(trained(adapted, tmp_path), tmp_path / "out")
     write_peft(trained(adapted, tmp_path, ensembled=False), tmp_path / "out")
     assert (tmp_path / "out" / "adapter_model.safetensors").is_file()

@@ -19,7 +19,7 @@ def export(
     ] = None,
     network_alone: Annotated[
         bool,
-        typer.Option("--network-alone", help="Without what the run answers with beside the network (map, n-grams)."),
+        typer.Option("--network-alone", help="Without what the run ensembles with the network (map, n-grams)."),
     ] = False,
     int8: Annotated[
         bool, typer.Option("--int8", help="ONNX: also with weights in 8 bits, and what that costs.")

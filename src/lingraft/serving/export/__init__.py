@@ -54,13 +54,13 @@ def refuse_comparison(trained: Trained) -> None:
     """
     if trained.ensembled and trained.adapted.model.adaptation.comparison is not None:
         raise CheckpointError(
-            f"{trained.folder} answers with a comparison classifier beside the network, which cannot be exported; "
+            f"{trained.folder} ensembles a comparison classifier with the network, which cannot be exported; "
             "--network-alone exports the network without it, whose answers are others"
         )
 
 
 def refuse_ensemble(trained: Trained, format: str) -> None:
-    """Refuse what works beside the network, where a format holds the network alone.
+    """Refuse what is ensembled with the network, where a format holds the network alone.
 
     Raises:
         CheckpointError: The answers are not the network's alone, and nobody said that these will do.
@@ -68,7 +68,7 @@ def refuse_ensemble(trained: Trained, format: str) -> None:
     refuse_comparison(trained)
     if trained.ensembled and trained.language in trained.adapted.model.adaptation.ensembles:
         raise CheckpointError(
-            f"{trained.folder} answers {trained.named} with a map or character n-grams beside the network, which "
+            f"{trained.folder} ensembles a map or character n-grams with the network in {trained.named}, which "
             f"{format} cannot hold; --to onnx can, or --network-alone exports the network without them, whose answers "
             "are others"
         )

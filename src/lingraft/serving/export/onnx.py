@@ -1,9 +1,9 @@
 """ONNX: one graph of all that a run computes, for onnxruntime on any machine, and a short program that answers with it.
 
-The graph is traced from the parts of one language; batch and length may be any. What the run learnt beside the network
-(a language's map, its character n-gram classifier) is part of it; only cutting texts into tokens and n-grams is left to
-the program, :mod:`.predict_onnx`, which is written beside. The test texts of the run are answered by it before anything
-is written, and how many answers are the run's own is said.
+The graph is traced from the parts of one language; batch and length may be any. What the run ensembles with the
+network (a language's map, its character n-gram classifier) is part of it; only cutting texts into tokens and n-grams is
+left to the program, :mod:`.predict_onnx`, which is written beside. The test texts of the run are answered by it before
+anything is written, and how many answers are the run's own is said.
 """
 
 from __future__ import annotations

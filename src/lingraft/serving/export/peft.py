@@ -10,6 +10,8 @@ from ...core.errors import CheckpointError
 from ...model.adapters.lora import LoraAdapter
 from ...model.adapters.peft_files import export_peft
 from ...model.tensor_files import write_tensors
+from ...tasks.kinds.text_rows import separator_of
+from ..predictor import Adapted
 from . import Trained, Write, formats
 from .plain_parts import refuse_all_but_weights
 
@@ -26,7 +28,8 @@ from transformers import AutoModel, AutoTokenizer
 
 HERE, BASE, PREFIX = Path(__file__).parent, {base!r}, {prefix!r}
 LABELS = {labels}
-tokenizer = AutoTokenizer.from_pretrained(BASE)
+tokenizer = AutoTokenizer.from_pretrained(BASE, padding_side="right")
+tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
 model = PeftModel.from_pretrained(AutoModel.from_pretrained(BASE), str(HERE)).eval()
 head = load_file(HERE / "head.safetensors")
 
@@ -36,7 +39,8 @@ def logits(first, second=None):
     if isinstance(first, str) or not first:
         raise ValueError("expected a list of texts")
     cut = dict(padding=True, truncation=True, max_length={length}, return_tensors="pt")
-    given = tokenizer([PREFIX + text for text in first], second, **cut)
+    pairs = second and [{separator!r} + text for text in second]
+    given = tokenizer([PREFIX + text for text in first], pairs, **cut)
     states, mask = model(**given).last_hidden_state, given["attention_mask"].unsqueeze(-1)
     read = {read}
     return linear(read, head["weight"], head["bias"])
@@ -79,10 +83,18 @@ def write_peft(trained: Trained, folder: Path) -> list[str]:
         prefix=identity.text_prefix,
         length=identity.max_length,
         labels=json.dumps(identity.labels, ensure_ascii=False),
-        read="states" if adapted.kind.per_token else "(states * mask).sum(1) / mask.sum(1)",
+        separator=separator_of(adapted.backbone.tokenizer),
+        read=_read(adapted),
     )
     (folder / PROGRAM).write_text(text, encoding="utf-8")
-    tokens = (
-        ["logits are those of tokens; reading words or answers off them is yours"] if adapted.kind.per_token else []
-    )
-    return [*tokens, f"load with: {PROGRAM}, which reads {base} and {HEAD}"]
+    said = ["logits are those of tokens; reading words or answers off them is yours"] if adapted.kind.per_token else []
+    return [*said, f"load with: {PROGRAM}, which reads {base} and {HEAD}"]
+
+
+def _read(adapted: Adapted) -> str:
+    """Return what of the last states the head reads, in Python: each token's, or the mean that pooling gives."""
+    if adapted.kind.per_token:
+        return "states"
+    opening = adapted.backbone.stack.opening  # a text of nothing else has the mean of all; none that is asked is
+    weights = f"(mask * (mask.cumsum(1) > {opening}))" if opening else "mask"
+    return f"(states * {weights}).sum(1) / {weights}.sum(1).clamp(min=1)"

@@ -30,7 +30,7 @@ def export_run(
         format: Name of the format.
         output: The folder to write; not there yet.
         language: Whose parts are exported; by default the run's only target.
-        ensembled: With what the run answers with beside the network.
+        ensembled: With what the run ensembles with the network.
         int8: With weights of 8 bits besides, where the format has them.
         backbone: Where the checkpoint is now.
 

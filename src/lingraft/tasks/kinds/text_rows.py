@@ -27,10 +27,15 @@ def encode_texts(examples: Sequence[Example], tokenizer: Any, max_length: int, p
         if not rows:
             continue
         first = [prefix + examples[i].texts[0] for i in rows]
-        separator = LINE_BREAK if paired and not markers_of(tokenizer).between else ""
+        separator = separator_of(tokenizer) if paired else ""
         second = [separator + examples[i].texts[1] for i in rows] if paired else None
         whole = tokenizer(first, second, truncation=False, verbose=False)["input_ids"]
         cut = tokenizer(first, second, truncation="longest_first", max_length=max_length)["input_ids"]
         for i, ids, full in zip(rows, cut, whole, strict=True):
             features[i] = Features(examples[i].id, tuple(ids), truncated=len(full) - len(ids))
     return [features[i] for i in range(len(examples))]
+
+
+def separator_of(tokenizer: Any) -> str:
+    """Return what stands before the second of two texts: a line break where the tokenizer would glue them together."""
+    return "" if markers_of(tokenizer).between else LINE_BREAK
