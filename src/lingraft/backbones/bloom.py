@@ -42,7 +42,7 @@ class BloomStack(CausalStack):
         self.words: nn.Module = parts.word_embeddings
         self.words_norm: nn.Module = parts.word_embeddings_layernorm
         self.layers: nn.ModuleList = parts.h
-        self.norm: nn.Module = parts.ln_f
+        self.norm = parts.ln_f
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Return words, normalised."""
@@ -82,11 +82,6 @@ class BloomStack(CausalStack):
         attended = layer.self_attention.dense(context) + (layer.input_layernorm(hidden) if on_norm else hidden)
         normalised = layer.post_attention_layernorm(attended)
         states: Tensor = layer.mlp(normalised, normalised if on_norm else attended)
-        return states
-
-    def finish(self, hidden: Tensor) -> Tensor:
-        """Apply the final norm: blocks normalise on their way in."""
-        states: Tensor = self.norm(hidden)
         return states
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
 from . import FeedForward, LayerStack, Prefix, attend, attend_prefixes
@@ -31,7 +31,12 @@ class CausalStack(LayerStack):
         model: The loaded Hugging Face model.
         max_length: The longest text, in tokens.
         windows: Of each block, how many tokens one sees, itself included; ``None`` where it sees all before it.
+
+    Attributes:
+        norm: The final norm, for blocks normalise on their way in; a family sets it.
     """
+
+    norm: nn.Module
 
     def __init__(self, model: PreTrainedModel, *, max_length: int, windows: Sequence[int | None] = ()) -> None:
         config: Any = model.config
@@ -70,6 +75,11 @@ class CausalStack(LayerStack):
             context: ``[B, T, heads * d]``, what attention gave.
             hidden: ``[B, T, H]``, the block's input.
         """
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        """Apply the final norm."""
+        states: Tensor = self.norm(hidden)
+        return states
 
     def place(self, i: int, states: Tensor, first: int) -> Tensor:
         """Give queries or keys ``[..., T, d]`` their positions, from ``first`` on; as they are where they have none."""
@@ -147,6 +157,23 @@ def causal_mask(length: int, *, prompt_length: int = 0, window: int | None = Non
 def by_head(states: Tensor, width: int) -> Tensor:
     """Turn ``[..., T, heads * d]`` into ``[..., heads, T, d]``, where ``d`` is ``width``."""
     return states.view(*states.shape[:-1], -1, width).transpose(-2, -3)
+
+
+def project_apart(attention: Any, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Make queries, keys and values by projections of their own, ``q_proj``, ``k_proj`` and ``v_proj``.
+
+    Args:
+        attention: Hugging Face's module.
+        states: ``[..., T, H]``.
+
+    Returns:
+        As :meth:`CausalStack.project`.
+    """
+    query, key, value = (
+        by_head(project(states), attention.head_dim)
+        for project in (attention.q_proj, attention.k_proj, attention.v_proj)
+    )
+    return query, key, value
 
 
 def shared(states: Tensor, query: Tensor) -> Tensor:

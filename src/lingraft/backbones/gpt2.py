@@ -43,7 +43,7 @@ class Gpt2Stack(CausalStack):
         self.words: nn.Module = parts.wte
         self.positions: nn.Module = parts.wpe
         self.layers: nn.ModuleList = parts.h
-        self.norm: nn.Module = parts.ln_f
+        self.norm = parts.ln_f
         for layer in parts.h:
             for owner, name in (
                 (layer.attn, "c_attn"),
@@ -76,11 +76,6 @@ class Gpt2Stack(CausalStack):
         layer: Any = self.layers[i]
         hidden = hidden + layer.attn.c_proj(context)
         states: Tensor = hidden + layer.mlp(layer.ln_2(hidden))
-        return states
-
-    def finish(self, hidden: Tensor) -> Tensor:
-        """Apply the final norm: blocks normalise on their way in."""
-        states: Tensor = self.norm(hidden)
         return states
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from . import Family, FamilyFacts, backbones
-from .causal import CausalStack, by_head
+from .causal import CausalStack, project_apart
 from .rotary import Rotary
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class LlamaStack(CausalStack):
         self.words: nn.Module = parts.embed_tokens
         self.layers: nn.ModuleList = parts.layers
         self.rotary = Rotary(parts.rotary_emb)
-        self.norm: nn.Module = parts.norm
+        self.norm = parts.norm
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Return words; positions come with attention."""
@@ -54,12 +54,7 @@ class LlamaStack(CausalStack):
     def project(self, i: int, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Project the normalised states."""
         layer: Any = self.layers[i]
-        states, attention = layer.input_layernorm(hidden), layer.self_attn
-        query, key, value = (
-            by_head(project(states), attention.head_dim)
-            for project in (attention.q_proj, attention.k_proj, attention.v_proj)
-        )
-        return query, key, value
+        return project_apart(layer.self_attn, layer.input_layernorm(hidden))
 
     def scale(self, i: int) -> float:
         """Return what Hugging Face's module says."""
@@ -75,11 +70,6 @@ class LlamaStack(CausalStack):
         layer: Any = self.layers[i]
         hidden = hidden + layer.self_attn.o_proj(context)
         states: Tensor = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
-        return states
-
-    def finish(self, hidden: Tensor) -> Tensor:
-        """Apply the final norm: blocks normalise on their way in."""
-        states: Tensor = self.norm(hidden)
         return states
 
 

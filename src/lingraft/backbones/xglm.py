@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import Family, FamilyFacts, backbones
-from .causal import CausalStack, by_head
+from .causal import CausalStack, project_apart
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -37,7 +37,7 @@ class XglmStack(CausalStack):
         theirs = parts.embed_positions  # rounded, if the weights are stored in 16 bit
         self.positions: nn.Module = type(theirs)(theirs.num_positions, theirs.embedding_dim, theirs.padding_idx)
         self.layers: nn.ModuleList = parts.layers
-        self.norm: nn.Module = parts.layer_norm
+        self.norm = parts.layer_norm
         self.words_scale = math.sqrt(config.hidden_size) if config.scale_embedding else 1.0
 
     def embed(self, input_ids: Tensor) -> Tensor:
@@ -50,12 +50,7 @@ class XglmStack(CausalStack):
     def project(self, i: int, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Project the normalised states."""
         layer: Any = self.layers[i]
-        states, attention = layer.self_attn_layer_norm(hidden), layer.self_attn
-        query, key, value = (
-            by_head(project(states), attention.head_dim)
-            for project in (attention.q_proj, attention.k_proj, attention.v_proj)
-        )
-        return query, key, value
+        return project_apart(layer.self_attn, layer.self_attn_layer_norm(hidden))
 
     def scale(self, i: int) -> float:
         """Return what Hugging Face's module says."""
@@ -67,11 +62,6 @@ class XglmStack(CausalStack):
         layer: Any = self.layers[i]
         hidden = hidden + layer.self_attn.out_proj(context)
         states: Tensor = hidden + layer.fc2(layer.activation_fn(layer.fc1(layer.final_layer_norm(hidden))))
-        return states
-
-    def finish(self, hidden: Tensor) -> Tensor:
-        """Apply the final norm: blocks normalise on their way in."""
-        states: Tensor = self.norm(hidden)
         return states
 
 

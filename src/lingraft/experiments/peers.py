@@ -25,9 +25,10 @@ from ..core.files import write_lines
 from ..core.progress import Advance, Reporter
 from ..core.records import Prediction, Trial
 from ..recipe.settings import Recipe
+from ..runs.counted_work import TrialWork
 from ..runs.folder import trials_of
 from ..runs.identity import Identity
-from ..runs.workload import Tokenised, TrialWork, tokens_by_example
+from ..runs.workload import Tokenised, tokens_by_example
 from ..tasks.material import Draw, Materials
 from ..training.pools import Context, draw_of
 from .baselines import hf_trainer, setfit

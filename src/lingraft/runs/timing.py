@@ -12,7 +12,7 @@ from ..backbones.precision import Rates
 from ..model.freezing import strategy_of
 from ..model.maps.kernel import MOST_PAIRS
 from ..recipe.settings import Recipe
-from .workload import TrialWork
+from .counted_work import TrialWork
 
 EFFICIENCY = 0.6
 """Share of the matrix rate that a forward pass through the layers reaches, attention and the rest included."""

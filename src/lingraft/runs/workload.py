@@ -7,8 +7,8 @@ that compare words.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
@@ -32,6 +32,7 @@ from ..training.head_fits import is_last_layer_retrained
 from ..training.legs import Leg, legs_of, lora_of
 from ..training.pair_comparison import EXTENT, compared_examples
 from ..training.pools import Learnt, count_repeats, labelled_in_source, learnt_languages, only_mapped
+from .counted_work import ADDED_UP, LegWork, Texts, TrialWork
 from .folder import trials_of
 from .needs import Needs, estimate_needs
 from .retention import first_row_tokens, sentences_by_themselves, sentences_of_both
@@ -43,71 +44,6 @@ Tokenised = Mapping[tuple[str, str], Sequence[Features]]
 
 MOST_COUNTED = 2_000
 """Epochs of all trials together that are counted one by one; of more, some stand for the others."""
-
-
-@dataclass(frozen=True)
-class TrialWork:
-    """What one trial does.
-
-    Attributes:
-        trial: Which one.
-        languages: Target languages that get parts of their own.
-        steps: Of the optimiser.
-        tokens: In the batches of these steps, which go forward and backward.
-        whole_depth_tokens: Of these, those that go through the layers below the cut, too.
-        head_steps: Of the frozen head's own training, where it has one.
-        head_tokens: In the batches of those; with nothing to train below the head, they go forward only.
-        tokens_read: What goes forward besides: teachers, development and test sets, last-layer retraining, label
-            projection.
-        trained: Parameters that learn by gradient.
-        fitted: Texts that the map and the n-gram classifier of each language are fitted to.
-    """
-
-    trial: Trial
-    languages: tuple[str, ...]
-    steps: int
-    tokens: int
-    whole_depth_tokens: int
-    head_steps: int
-    head_tokens: int
-    tokens_read: int
-    trained: int
-    fitted: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class LegWork:
-    """Steps of one leg of a training, and tokens in their batches: of both sides, and of the targets' translations."""
-
-    steps: int
-    source: int
-    targets: int
-    translations: int
-
-
-ADDED_UP = ("steps", "tokens", "whole_depth_tokens", "head_steps", "head_tokens", "tokens_read")
-"""What the models of a cross-validation do besides."""
-
-
-@dataclass(frozen=True)
-class Texts:
-    """What is learnt from in one language, as an order sees it, with the tokens of each text."""
-
-    ids: tuple[str, ...]
-    labelled: Collection[str]
-    longest: Mapping[str, int]
-    tokens: Mapping[str, int]
-    """Of all rows of a text."""
-    translations: Mapping[str, int] = field(default_factory=dict)
-    """Tokens of the source side, by the id of the target side of a pair."""
-    copy_of: Mapping[str, str] = field(default_factory=dict)
-    """The id of each source example's copy, where these are copies."""
-    repeated: tuple[str, ...] = ()
-    repeats: int = 0
-
-    def count(self, ids: Iterable[str]) -> int:
-        """Return the tokens of some texts."""
-        return sum(self.tokens[i] for i in ids)
 
 
 @dataclass(frozen=True)
