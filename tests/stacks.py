@@ -38,6 +38,13 @@ def parts(stack, i):
             return lambda states: layer.attn.Wqkv(layer.attn_norm(states)).chunk(3, dim=-1)[n]
 
         return third(0), third(1), third(2), layer.attn.Wo, width**-0.5
+    if hasattr(layer, "layer"):  # T5
+        attention, norm = layer.layer[0].SelfAttention, layer.layer[0].layer_norm
+
+        def normed(projection):
+            return lambda states: projection(norm(states))
+
+        return normed(attention.q), normed(attention.k), normed(attention.v), attention.o, 1.0
     attention = layer.attention.self
     if hasattr(attention, "query_proj"):  # DeBERTa
         scale = (width * (1 + len(attention.pos_att_type))) ** -0.5

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from lingraft.backbones import backbones
 from lingraft.core.files import cache_root
 
 torch.set_num_threads(1)  # two processes test side by side, and a small matrix gains nothing from a second thread
@@ -41,6 +42,7 @@ COMMON = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
+T5 = {"d_ff": 32, "d_kv": 16, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 20}
 PARTICULAR = {
     "bert": {"type_vocab_size": 2},
     "roberta": {"type_vocab_size": 1},
@@ -70,16 +72,19 @@ PARTICULAR = {
     },
     "bloom": {"intermediate_size": 96, "seq_length": 64},
     "xglm": {"ffn_dim": 32},
+    "t5": T5 | {"feed_forward_proj": "relu"},
+    "mt5": T5,
+    "umt5": T5,
 }
 
 
 def random_model(model_type, *, seed=0, **options):
     """A random small Hugging Face encoder of a family, in eval mode; options go to its configuration."""
-    from transformers import AutoConfig, AutoModel
+    import transformers
 
-    config = AutoConfig.for_model(model_type, **{**COMMON, **PARTICULAR.get(model_type, {}), **options})
+    config = transformers.AutoConfig.for_model(model_type, **{**COMMON, **PARTICULAR.get(model_type, {}), **options})
     torch.manual_seed(seed)
-    model = AutoModel.from_config(config)
+    model = getattr(transformers, backbones.build(model_type).facts.auto_class).from_config(config)
     with torch.no_grad():  # biases and norms start at constants, which would hide one that is left out
         for parameter in model.parameters():
             if parameter.dim() == 1:
@@ -106,6 +111,13 @@ def decoder_tokenizer(opening="<s>"):
     vocabulary = {"\n" if word == "<mask>" else word: i for word, i in VOCABULARY.items()}
     words = Sequence([Split(Regex(" +"), "removed"), Split("\n", "isolated")])
     return _word_level(vocabulary, words, f"{opening} $A".strip(), f"{opening} $A $B".strip())
+
+
+def seq2seq_tokenizer():
+    """As T5 and mT5 have it: nothing in front of a text, and the same marker after each."""
+    from tokenizers.pre_tokenizers import Whitespace
+
+    return _word_level(VOCABULARY, Whitespace(), "$A </s>", "$A </s> $B </s>", pad_token="<pad>")
 
 
 def _word_level(vocabulary, pre_tokenizer, single, pair, **special):

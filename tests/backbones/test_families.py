@@ -40,6 +40,8 @@ VARIANTS = [
     ("gemma3_text", {"num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 4, "layer_types": None}),
     ("bloom", {"num_attention_heads": 3, "apply_residual_connection_post_layernorm": True}),
     ("xglm", {"scale_embedding": False, "activation_function": "relu"}),
+    ("t5", {"relative_attention_num_buckets": 32, "relative_attention_max_distance": 128}),
+    ("t5", {"num_heads": 3, "feed_forward_proj": "gated-silu"}),
 ]
 
 
@@ -377,6 +379,7 @@ KEYS = (
     "max_relative_positions", "pos_att_type", "share_att_key", "norm_rel_ebd", "position_biased_input",
     "rms_norm_eps", "query_pre_attn_scalar", "activation_function", "layer_norm_epsilon", "scale_embedding",
     "scale_attn_weights", "scale_attn_by_inverse_layer_idx", "apply_residual_connection_post_layernorm",
+    "feed_forward_proj", "relative_attention_num_buckets", "relative_attention_max_distance",
 )  # fmt: skip
 """Of all families, whose values digests have always been made of."""
 

@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from invented import SOURCE, TARGET, labelled_texts, translated, write_csv
-from invented_kinds import SIZES, SUFFIXES, write_kinds
+from all_kinds import KINDS, recipe, write_all_kinds
+from invented import SOURCE, TARGET
+from invented_kinds import SIZES
 from lingraft.backbones.encoding import encode
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.walk import frozen_pooled, states_at
 from lingraft.core.examples import PairExample, SpanExample
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import IDS, Features
-from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.run_files import read_run
 from lingraft.serving.predictor import load
 from lingraft.tasks.kinds.span_qa import encode_questions
@@ -19,7 +19,6 @@ from lingraft.tasks.kinds.text_rows import encode_texts
 from quick_run import quick_compare, run
 from tiny import decoder_tokenizer, random_model, save_checkpoint
 
-KINDS = ("classification", "pairs", "span_qa", "tagging", "choice")
 OPENING = {
     "llama": "<s>",
     "qwen3": "",
@@ -30,7 +29,6 @@ PARTS = {
     "qwen3": ["prompt.name=gated", "prompt.length=2", "adapter.name=lora", "adapter.rank=2"],
     "bloom": ["prompt.name=deep", "prompt.length=2", "prompt.init=vocabulary", "adapter.name=scaling"],
 }
-SMALL = ["train.num_train_epochs=2", "train.batch_size=4", "train.learning_rate=1e-2", "seeds=[1]", "device=cpu"]
 
 
 @pytest.fixture(scope="module", params=sorted(OPENING))
@@ -44,46 +42,7 @@ def decoder(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """Files of every kind."""
-    folder = write_kinds(tmp_path_factory.mktemp("kinds"))
-    texts = labelled_texts(sum(SIZES.values()) + 1, 7)
-    for kind in ("classification", "pairs"):
-        (folder / kind).mkdir()
-        for language, say in ((SOURCE, str), (TARGET, translated)):
-            first = 0
-            for split, count in SIZES.items():
-                rows = [
-                    (f"{split}{i}", say(texts[i][0]), say(texts[i + 1][0]), texts[i][1])
-                    for i in range(first, first + count)
-                ]
-                header = ["key", "sentence", "other", "topic"]
-                write_csv(folder / kind / f"{language}.{split}.csv", header, rows)
-                first += count
-    return folder
-
-
-def recipe(kind, world, checkpoint, output, *overrides):
-    """A small recipe with shots, pairs and an alignment loss."""
-    fields = {
-        "choice": {"text": "premise", "alternatives": ["one", "two"], "label": "label", "id": "key"},
-        "classification": {"text": "sentence", "label": "topic", "id": "key"},
-        "pairs": {"text": "sentence", "text_b": "other", "label": "topic", "id": "key"},
-    }
-    task = {
-        "name": "classification" if kind == "pairs" else kind,
-        "source_language": SOURCE,
-        "target_languages": [TARGET],
-        "files": {split: f"{{language}}.{split}.{SUFFIXES.get(kind, 'csv')}" for split in SIZES},
-        "data_dir": str(world / kind),
-        **({"fields": fields[kind]} if kind in fields else {}),
-        **({"stride": 4} if kind == "span_qa" else {}),
-    }
-    values = {
-        "task": task,
-        "backbone": {"checkpoint": str(checkpoint), "max_length": 24},
-        "parallel": {"files": str(world / "pairs.{language}.tsv")},
-        "alignment": [{"name": "mse"}, {"name": "words", "layer": 2}],
-    }
-    return parse_recipe(values, [*SMALL, f"output_dir={output}", "shots.k=[1]", *overrides])
+    return write_all_kinds(tmp_path_factory.mktemp("kinds"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -99,7 +99,7 @@ def test_map_and_ngrams_are_in_the_graph(whole):
     assert np.ptp(expected, axis=0).max() > 0.01
 
 
-@pytest.mark.parametrize("family", ["xlm-roberta", "modernbert", "deberta-v2", "gemma3_text", "bloom"])
+@pytest.mark.parametrize("family", ["xlm-roberta", "modernbert", "deberta-v2", "gemma3_text", "bloom", "umt5"])
 def test_a_graph_answers_as_the_network_does(family, tmp_path):
     """In every family, with a prompt and an adapter."""
     save_checkpoint(tmp_path / "checkpoint", random_model(family))

@@ -50,7 +50,7 @@ def trained(adapted, folder, **options):
     return Trained(folder / "run", adapted, CODE, **options)
 
 
-@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "deberta-v2", "llama", "qwen3", "gpt2"])
+@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "deberta-v2", "llama", "qwen3", "gpt2", "t5"])
 def test_tags_come_from_the_merged_checkpoint(family, tmp_path):
     """The token classes of Hugging Face's own model are the run's tags, by their names."""
     from transformers import AutoModelForTokenClassification
@@ -103,7 +103,7 @@ def test_answers_come_from_the_merged_checkpoint(tiny_backbone, tmp_path):
     )
 
 
-@pytest.mark.parametrize("family", ["bert", "llama", "gpt2"])
+@pytest.mark.parametrize("family", ["bert", "llama", "gpt2", "t5"])
 def test_peft_loads_the_adapter_and_the_lines_beside_it_the_head(family, tmp_path):
     """Logits of texts and of pairs are the run's, prefix included; a decoder's mean leaves out what opens a text."""
     pytest.importorskip("peft")

@@ -45,6 +45,8 @@ class FamilyFacts:
         pooling: What the states of a text are pooled to: the mean over its real tokens, or over its ``content``,
             without what opens it, see :attr:`LayerStack.opening`.
         causal: Whether a token sees only itself and what is before it.
+        auto_class: The class of transformers that loads the part of the model that is run: of an encoder-decoder,
+            the encoder.
     """
 
     blocks: str
@@ -55,6 +57,7 @@ class FamilyFacts:
     adapter_inside: bool = False
     pooling: Literal["mean", "content"] = "mean"
     causal: bool = False
+    auto_class: Literal["AutoModel", "AutoModelForTextEncoding"] = "AutoModel"
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,6 @@ mapped, in the precision of its file: of a quarter of a million rows, a run read
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,13 +28,12 @@ from .checkpoint_files import (
     licence_of,
     local_folder,
     read_config,
-    stored_in_16_bit,
     stored_parameters,
     usual_prefix,
     weight_files,
 )
 from .digests import tokenizer_digest, weights_digest
-from .mapped import widen_all_but_words
+from .hugging_face import configuration_of, model_from_config, not_loadable, quiet, read_model
 from .markers import markers_of
 from .remembered import note_digests, recall_digests, stamp_files
 
@@ -104,13 +100,13 @@ def load_backbone(
     config = read_config(folder, checkpoint)
     weight_files(folder, checkpoint)
     tokenizer = _load_tokenizer(folder, checkpoint)
-    encoder = _load_encoder(folder, checkpoint, mapped=True)
+    encoder = read_model(folder, checkpoint, mapped=True)
     try:
         stack = _stacked(config["model_type"], encoder)
     except LingraftError:
         raise
     except Exception as error:  # a configuration may say what no layer of the family can do
-        raise CheckpointError(_not_loadable(checkpoint, error)) from None
+        raise CheckpointError(not_loadable(checkpoint, error)) from None
     stack.precision = precision
     if stack.facts.pooling == "content":
         stack.opening = max(1, len(markers_of(tokenizer).before))
@@ -180,12 +176,12 @@ def empty_stack(checkpoint: str) -> LayerStack:
     """
     try:
         with quiet(), torch.device("meta"):
-            config = _configuration(checkpoint)
-            return _stacked(config.model_type, _from_config(config))
+            config = configuration_of(checkpoint)
+            return _stacked(config.model_type, model_from_config(config))
     except CheckpointError:
         raise
     except Exception as error:  # a wrong configuration fails wherever it is first read
-        raise CheckpointError(_not_loadable(checkpoint, error)) from None
+        raise CheckpointError(not_loadable(checkpoint, error)) from None
 
 
 def _stacked(model_type: str, model: nn.Module) -> LayerStack:
@@ -200,116 +196,7 @@ def load_encoder(checkpoint: str) -> nn.Module:
     Raises:
         CheckpointError: As :func:`load_backbone`.
     """
-    return _load_encoder(checkpoint_folder(checkpoint), checkpoint)
-
-
-def _load_encoder(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.Module:
-    """Return the Hugging Face encoder without pooler and head, every weight of it from the file.
-
-    All in float32; ``mapped``, word embeddings that are stored in 16 bit stay so.
-    """
-    from transformers import AutoConfig, AutoModel
-
-    files = weight_files(folder, checkpoint)
-    narrow = stored_in_16_bit(files) if mapped else None
-    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-    try:
-        with quiet():
-            config = AutoConfig.from_pretrained(folder, **options)
-            _refuse_promises(config, files, checkpoint)
-            model, info = AutoModel.from_pretrained(
-                folder,
-                config=config,
-                dtype=getattr(torch, narrow or "float32"),
-                use_safetensors=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they are reported below, by name
-                **options,
-                **_without_pooler(config),
-            )
-    except CheckpointError:
-        raise
-    except Exception as error:  # a wrong configuration fails wherever it is first read
-        raise CheckpointError(_not_loadable(checkpoint, error)) from None
-    if mismatched := sorted(info["mismatched_keys"]):
-        name, stored, expected = mismatched[0]
-        raise CheckpointError(
-            f"config.json and weights of {checkpoint} come from different models: {name} is stored as {tuple(stored)}, "
-            f"the configuration expects {tuple(expected)} ({len(mismatched)} such tensors); copy both from the same "
-            "place"
-        )
-    if missing := sorted(info["missing_keys"]):
-        raise CheckpointError(
-            f"{checkpoint} stores no values for {len(missing)} of the encoder's tensors ({missing[0]}, …), which would "
-            "be left at random; give a checkpoint of the whole encoder"
-        )
-    encoder: nn.Module = model
-    if narrow:
-        widen_all_but_words(encoder, model.get_input_embeddings())
-    return encoder
-
-
-def _refuse_promises(config: Any, files: Sequence[Path], checkpoint: str) -> None:
-    """Refuse a configuration of a much larger model than is stored, before memory is taken for all of it.
-
-    Raises:
-        CheckpointError: It is.
-    """
-    with torch.device("meta"):
-        expected = sum(parameter.numel() for parameter in _from_config(config).parameters())
-    stored = sum(map(stored_parameters, files))
-    if expected > stored + SLACK:
-        raise CheckpointError(
-            f"config.json of {checkpoint} is of a model with {expected:,} parameters, and its files hold {stored:,}; "
-            "copy both from the same place"
-        )
-
-
-SLACK = 5 * 10**7
-"""Parameters that may be expected and not stored; which tensors they are is said when the weights are read."""
-
-
-def _from_config(config: Any) -> nn.Module:
-    """Return the Hugging Face model that a configuration describes, without a pooler."""
-    from transformers import AutoModel
-
-    make: Any = AutoModel.from_config  # untyped
-    model: nn.Module = make(config, trust_remote_code=False, **_without_pooler(config))
-    return model
-
-
-def _configuration(checkpoint: str) -> Any:
-    """Return Hugging Face's configuration of a checkpoint, without its weights; a BERT's usual one if bundled."""
-    from transformers import AutoConfig
-
-    if checkpoint.startswith(BUNDLED):
-        bundle = find_bundle(checkpoint.removeprefix(BUNDLED))
-        return AutoConfig.for_model(
-            bundle.model_type,
-            vocab_size=bundle.vocabulary,
-            hidden_size=bundle.width,
-            num_hidden_layers=bundle.num_layers,
-            intermediate_size=4 * bundle.width,
-            max_position_embeddings=bundle.max_length,
-        )
-    folder = local_folder(checkpoint) or download(checkpoint, only=["config.json"])
-    read_config(folder, checkpoint)
-    return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-
-
-def _without_pooler(config: Any) -> dict[str, Any]:
-    """Return the option that leaves a pooler out, for the families that have one."""
-    from transformers import MODEL_MAPPING
-
-    family: Any = MODEL_MAPPING[type(config)]
-    return {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(family).parameters else {}
-
-
-def _not_loadable(checkpoint: str, error: BaseException) -> str:
-    return (
-        f"{checkpoint} cannot be loaded: {type(error).__name__}: {first_line(error)}; see config.json, which must "
-        "be the one that came with the weights"
-    )
+    return read_model(checkpoint_folder(checkpoint), checkpoint)
 
 
 def load_tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
@@ -380,20 +267,3 @@ def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, config: dict[str, Any]
             f"the tokenizer of {checkpoint} knows {len(tokenizer)} tokens, the model has embeddings for "
             f"{config['vocab_size']} only; the two belong to different checkpoints"
         )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence transformers' progress bars and load reports; what matters of them we check ourselves."""
-    from transformers.utils import logging as verbose
-
-    logging: Any = verbose  # untyped
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -7,9 +7,10 @@ from dataclasses import replace
 import peft
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from lingraft.backbones import backbones
 from lingraft.backbones.bert import BertStack
@@ -26,6 +27,7 @@ from tiny import random_model
 
 IDS = [[1, 5, 6, 7, 8, 2], [1, 9, 2], [1, 10, 11, 2]]
 FAMILIES = backbones.names()
+SEQ2SEQ = [family for family in FAMILIES if backbones.build(family).facts.auto_class != "AutoModel"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # PEFT's, not ours
 
 
@@ -128,15 +130,23 @@ def test_it_begins_as_peft_does(stack):
 def test_stock_peft_reads_what_we_write(family, tmp_path):
     """Loaded by PEFT onto Hugging Face's model, the matrices give the states of our forward pass."""
     random_model(family).save_pretrained(tmp_path / "model")
-    stack = backbones.build(family)(AutoModel.from_pretrained(tmp_path / "model"))
+    loader = getattr(transformers, backbones.build(family).facts.auto_class)
+    stack = backbones.build(family)(loader.from_pretrained(tmp_path / "model"))
     adapter = shaken(built(stack, rank=4, alpha=6))
     export_peft(adapter, stack, tmp_path / "lora", str(tmp_path / "model"))
-    loaded = peft.PeftModel.from_pretrained(
-        AutoModel.from_pretrained(tmp_path / "model"), str(tmp_path / "lora")
-    ).eval()
+    loaded = peft.PeftModel.from_pretrained(loader.from_pretrained(tmp_path / "model"), str(tmp_path / "lora")).eval()
     assert_close(theirs(loaded), ours(adapter, stack))
     assert (theirs(loaded) - ours(None, stack)).abs().max() > 0.1
-    assert_close(theirs(peft.AutoPeftModelForFeatureExtraction.from_pretrained(str(tmp_path / "lora"))), theirs(loaded))
+
+
+def test_peft_finds_the_model_by_what_we_write(tmp_path):
+    """Its own loader needs the folder of the adapter alone."""
+    random_model("bert").save_pretrained(tmp_path / "model")
+    stack = backbones.build("bert")(AutoModel.from_pretrained(tmp_path / "model"))
+    adapter = shaken(built(stack, rank=4, alpha=6))
+    export_peft(adapter, stack, tmp_path / "lora", str(tmp_path / "model"))
+    loaded = peft.AutoPeftModelForFeatureExtraction.from_pretrained(str(tmp_path / "lora"))
+    assert_close(theirs(loaded), ours(adapter, stack))
 
 
 def test_written_and_read_again_it_is_the_same(tmp_path, stack):
@@ -166,6 +176,7 @@ TARGETS = {
     "gpt2": ["attn.c_attn", "mlp.c_proj"],
     "bloom": ["self_attention.query_key_value", "mlp.dense_4h_to_h"],
     "xglm": ["self_attn.q_proj", "fc2"],
+    **{name: ["layer.0.SelfAttention.q", "layer.1.DenseReluDense.wo"] for name in SEQ2SEQ},
     **{name: ["self_attn.q_proj", "mlp.down_proj"] for name in ("llama", "mistral", "qwen2", "qwen3", "gemma3_text")},
 }
 
@@ -184,7 +195,8 @@ def test_a_lora_made_by_peft_is_a_start(family, tmp_path):
         assert_close(ours(built(stack, cut, start=str(tmp_path)), stack, cut), theirs(wrapped))
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "xglm"])  # which has no such model
+# XGLM has no such model, and those of encoder-decoders are both.
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in ("xglm", *SEQ2SEQ)])
 def test_a_lora_of_a_model_with_a_task_head_is_a_start(family, tmp_path):
     """Its keys have another prefix and a head beside them; the encoder's are found, and the pooler's left out."""
     config = random_model(family).config
@@ -200,6 +212,27 @@ def test_a_lora_of_a_model_with_a_task_head_is_a_start(family, tmp_path):
     fresh = getattr(AutoModelForSequenceClassification.from_config(config), whole.base_model_prefix)
     stack = backbones.build(family)(fresh.eval())
     assert_close(ours(built(stack, 0, start=str(tmp_path)), stack, 0), theirs(encoder))
+
+
+@pytest.mark.parametrize("family", SEQ2SEQ)
+def test_a_lora_of_encoder_and_decoder_is_no_start(family, tmp_path):
+    """There is no decoder here that could have its half; that of the encoder alone is a start, whatever its prefix."""
+    whole = AutoModelForSequenceClassification.from_config(random_model(family).config)
+    whole.config.is_encoder_decoder = True
+    both = {"target_modules": ["SelfAttention.q"], "layers_to_transform": None}
+    saved_by_peft(tmp_path / "both", whole, **both)
+    stack = backbones.build(family)(random_model(family))
+    with pytest.raises(CheckpointError, match=r"expected low-rank matrices of linear layers inside encoder\.block\.N"):
+        built(stack, 0, start=str(tmp_path / "both"))
+
+    tags = AutoModelForTokenClassification.from_config(random_model(family).config)
+    wrapped = saved_by_peft(tmp_path / "encoder", tags, **both)
+    encoder = wrapped.base_model.model.transformer
+    with torch.no_grad():
+        for name, parameter in random_model(family).named_parameters():
+            place = name.replace(".SelfAttention.q.", ".SelfAttention.q.base_layer.")
+            encoder.get_parameter(place).copy_(parameter)
+    assert_close(ours(built(stack, 0, start=str(tmp_path / "encoder")), stack, 0), theirs(encoder))
 
 
 def test_a_saved_adapter_needs_its_start_no_more(tmp_path, stack):

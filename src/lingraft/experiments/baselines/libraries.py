@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...backbones.loading import quiet
+from ...backbones.hugging_face import quiet
 from ...core.progress import Advance
 
 Texts = tuple[str, ...]

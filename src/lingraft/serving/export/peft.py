@@ -24,13 +24,13 @@ from pathlib import Path
 from peft import PeftModel
 from safetensors.torch import load_file
 from torch.nn.functional import linear
-from transformers import AutoModel, AutoTokenizer
+from transformers import {auto_class}, AutoTokenizer
 
 HERE, BASE, PREFIX = Path(__file__).parent, {base!r}, {prefix!r}
 LABELS = {labels}
 tokenizer = AutoTokenizer.from_pretrained(BASE, padding_side="right")
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-model = PeftModel.from_pretrained(AutoModel.from_pretrained(BASE), str(HERE)).eval()
+model = PeftModel.from_pretrained({auto_class}.from_pretrained(BASE), str(HERE)).eval()
 head = load_file(HERE / "head.safetensors")
 
 
@@ -80,6 +80,7 @@ def write_peft(trained: Trained, folder: Path) -> list[str]:
     write_tensors(folder / HEAD, head, {"format": "pt"})
     text = LOADER.format(
         base=base,
+        auto_class=adapted.backbone.stack.facts.auto_class,
         prefix=identity.text_prefix,
         length=identity.max_length,
         labels=json.dumps(identity.labels, ensure_ascii=False),
