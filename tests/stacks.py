@@ -80,3 +80,19 @@ def parts_of_decoder(layer, heads):
 
     output = attention.out_proj if hasattr(layer, "fc1") else attention.o_proj
     return normed("q"), normed("k"), normed("v"), output, attention.scaling
+
+
+DECODERS = [family for family in backbones.names() if backbones.build(family).facts.causal]
+
+
+def speaking(family, **options):
+    """A random model of a decoder with its language-model head, and our stack of its layers, which speaks too.
+
+    The head is not tied to the words unless asked for: a random model with one repeats the last word for ever.
+    """
+    options = {"tie_word_embeddings": False} | options
+    model = random_model(family, speaking=True, **options)
+    stack = backbones.build(family)(model.base_model)
+    if not stack.tied:
+        stack.unembedding = model.lm_head.weight.detach()
+    return model, stack

@@ -78,13 +78,17 @@ PARTICULAR = {
 }
 
 
-def random_model(model_type, *, seed=0, **options):
-    """A random small Hugging Face encoder of a family, in eval mode; options go to its configuration."""
+def random_model(model_type, *, seed=0, speaking=False, **options):
+    """A random small Hugging Face encoder of a family, in eval mode; options go to its configuration.
+
+    One that is ``speaking`` is a decoder with its language-model head.
+    """
     import transformers
 
     config = transformers.AutoConfig.for_model(model_type, **{**COMMON, **PARTICULAR.get(model_type, {}), **options})
     torch.manual_seed(seed)
-    model = getattr(transformers, backbones.build(model_type).facts.auto_class).from_config(config)
+    name = "AutoModelForCausalLM" if speaking else backbones.build(model_type).facts.auto_class
+    model = getattr(transformers, name).from_config(config)
     with torch.no_grad():  # biases and norms start at constants, which would hide one that is left out
         for parameter in model.parameters():
             if parameter.dim() == 1:

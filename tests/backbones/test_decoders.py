@@ -186,11 +186,11 @@ def test_rows_carried_on_are_words_before_the_text(family):
 
 def test_a_window_holds_so_many_tokens():
     """Of nine, a token sees itself and eight before it, and the virtual tokens."""
-    mask = causal_mask(20, prompt_length=2, window=9, device=torch.device("cpu"))
+    mask = causal_mask(torch.arange(20), torch.arange(20), prompt_length=2, window=9)
 
     assert mask[19].nonzero().flatten().tolist() == [0, 1, *range(11, 20)]
     assert mask[1].nonzero().flatten().tolist() == [0, 1]
-    assert torch.equal(causal_mask(6, window=9, device=torch.device("cpu")), torch.ones(6, 6).tril().bool())
+    assert torch.equal(causal_mask(torch.arange(6), torch.arange(6), window=9), torch.ones(6, 6).tril().bool())
 
 
 def test_the_windows_of_a_family_are_its_configuration_s():

@@ -44,7 +44,7 @@ class BloomStack(CausalStack):
         self.layers: nn.ModuleList = parts.h
         self.norm = parts.ln_f
 
-    def embed(self, input_ids: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor | None = None) -> Tensor:
         """Return words, normalised."""
         states: Tensor = self.words_norm(self.words(input_ids))
         return states
@@ -68,12 +68,12 @@ class BloomStack(CausalStack):
         """Return one over the root of a head's width."""
         return float((self.width // self.num_heads) ** -0.5)
 
-    def seen(self, i: int, length: int, prompt_length: int, device: torch.device) -> Tensor:
-        """Return the penalties ``[heads, T, T]``, minus infinity for what comes later."""
-        positions = torch.arange(length, device=device)
-        distance = (positions[:, None] - positions).masked_fill(positions < prompt_length, 0)
-        penalty = -slopes(self.num_heads, device)[:, None, None] * distance
-        return penalty.masked_fill(~causal_mask(length, device=device), -torch.inf)
+    def seen(self, i: int, rows: Tensor, columns: Tensor, prompt_length: int) -> Tensor:
+        """Return the penalties ``[..., heads, T, S]``, minus infinity for what comes later."""
+        distance = rows[..., :, None] - columns[..., None, :]
+        distance = distance.masked_fill((columns < prompt_length)[..., None, :], 0)
+        penalty = -slopes(self.num_heads, rows.device)[:, None, None] * distance
+        return penalty.masked_fill(~causal_mask(rows, columns), -torch.inf)
 
     def after_attention(self, i: int, context: Tensor, hidden: Tensor) -> Tensor:
         """Add attention, then the feed-forward network; some checkpoints add to the normalised states."""

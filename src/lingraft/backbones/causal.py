@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
+from ..core.records import KeysValues, Reading
 from . import FeedForward, LayerStack, Prefix, attend, attend_prefixes
 
 if TYPE_CHECKING:
@@ -34,9 +36,14 @@ class CausalStack(LayerStack):
 
     Attributes:
         norm: The final norm, for blocks normalise on their way in; a family sets it.
+        words: The word embeddings; a family sets them.
+        unembedding: What makes logits of the next token, ``[V, H]``, where that is not the word embeddings; who loads
+            the checkpoint sets it. None where it is, and where a checkpoint that needs one has none.
     """
 
     norm: nn.Module
+    words: nn.Module
+    unembedding: Tensor | None
 
     def __init__(self, model: PreTrainedModel, *, max_length: int, windows: Sequence[int | None] = ()) -> None:
         config: Any = model.config
@@ -48,6 +55,9 @@ class CausalStack(LayerStack):
             )
         super().__init__(model, num_layers=config.num_hidden_layers, width=config.hidden_size, max_length=max_length)
         self.windows = list(windows) or [None] * self.num_layers
+        self.tied = bool(getattr(config, "tie_word_embeddings", False))
+        self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        self.register_buffer("unembedding", None, persistent=False)
 
     @abstractmethod
     def project(self, i: int, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -81,13 +91,56 @@ class CausalStack(LayerStack):
         states: Tensor = self.norm(hidden)
         return states
 
-    def place(self, i: int, states: Tensor, first: int) -> Tensor:
-        """Give queries or keys ``[..., T, d]`` their positions, from ``first`` on; as they are where they have none."""
+    def embed(self, input_ids: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Turn ``[B, T]`` token ids into states at layer 0; a family whose words have positions places them.
+
+        Args:
+            input_ids: ``[B, T]``.
+            positions: ``[B, T]``; from 0 on by default.
+        """
+        states: Tensor = self.words(input_ids)
         return states
 
-    def seen(self, i: int, length: int, prompt_length: int, device: torch.device) -> Tensor:
-        """Return who sees whom in a block, or what is added to the scores: broadcasts to ``[B, heads, T, T]``."""
-        return causal_mask(length, prompt_length=prompt_length, window=self.windows[i], device=device)
+    def speak(self, final: Tensor) -> Tensor:
+        """Turn final states ``[..., H]`` into logits of the next token, ``[..., V]``, in float32.
+
+        Raises:
+            CheckpointError: The checkpoint has no language-model head.
+        """
+        weight = self.words.weight if self.tied else self.unembedding
+        if not isinstance(weight, Tensor):
+            raise CheckpointError(
+                f"this {self.configuration['model_type']} checkpoint has no language-model head (lm_head.weight), so "
+                "it can neither generate nor say how likely a text is; choose the checkpoint that the decoder came with"
+            )
+        final = final.float()
+        pieces: tuple[Tensor, ...] = torch.split(weight, VOCABULARY_ROWS)
+        logits = torch.cat([F.linear(final, rows.float()) for rows in pieces], dim=-1)
+        return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
+
+    def place(self, i: int, states: Tensor, at: int | Tensor) -> Tensor:
+        """Give queries or keys their positions; as they are where they have none.
+
+        Args:
+            i: Index of the block.
+            states: ``[..., T, d]``.
+            at: The first of as many positions that follow each other, or those of each text, ``[B, T]``.
+        """
+        return states
+
+    def seen(self, i: int, rows: Tensor, columns: Tensor, prompt_length: int) -> Tensor:
+        """Return who sees whom in a block, or what is added to the scores.
+
+        Args:
+            i: Index of the block.
+            rows: Positions of the queries, ``[T]``, or of those of each text, ``[B, 1, T]``.
+            columns: Positions of the keys, ``[S]`` or ``[B, 1, S]``; what stands later than a query is not seen.
+            prompt_length: How many of the first positions are virtual tokens.
+
+        Returns:
+            What broadcasts to ``[B, heads, T, S]``.
+        """
+        return causal_mask(rows, columns, prompt_length=prompt_length, window=self.windows[i])
 
     def block(
         self,
@@ -102,19 +155,22 @@ class CausalStack(LayerStack):
         if feed_forward is not None:
             self.refuse_feed_forward()
         query, key, value = self.project(i, hidden)
+        positions = torch.arange(hidden.shape[1], device=hidden.device)
         context = attend(
             self.place(i, query, 0),
             *(shared(part, query) for part in (self.place(i, key, 0), value)),
-            mask=self.seen(i, hidden.shape[1], prompt_length, hidden.device),
+            mask=self.seen(i, positions, positions, prompt_length),
             scale=self.scale(i),
         )
+        context = self._attend_prefixes(i, context, query, prefixes)
+        return self.after_attention(i, context.transpose(1, 2).flatten(2), hidden)
 
+    def _attend_prefixes(self, i: int, context: Tensor, query: Tensor, prefixes: tuple[Prefix, ...]) -> Tensor:
         def keys_and_values(rows: Tensor) -> tuple[Tensor, Tensor]:
             _, row_key, row_value = self.project(i, rows)
             return shared(row_key, query), shared(row_value, query)
 
-        context = attend_prefixes(context, query, prefixes, keys_and_values, self.scale(i))
-        return self.after_attention(i, context.transpose(1, 2).flatten(2), hidden)
+        return attend_prefixes(context, query, prefixes, keys_and_values, self.scale(i))
 
     def prompted_block(
         self, i: int, hidden: Tensor, mask: Tensor, rows: Tensor, feed_forward: FeedForward | None = None
@@ -122,7 +178,7 @@ class CausalStack(LayerStack):
         """Compute keys and values of the virtual tokens once for the whole batch, and nothing else of them."""
         if feed_forward is not None:
             self.refuse_feed_forward()
-        length = len(rows)
+        length, device = len(rows), hidden.device
         query, *own = self.project(i, hidden)
         _, *virtual = self.project(i, rows)
         key, value = (
@@ -132,26 +188,86 @@ class CausalStack(LayerStack):
         context = attend(
             self.place(i, query, length),
             *(shared(part, query) for part in (self.place(i, key, 0), value)),
-            mask=self.seen(i, length + hidden.shape[1], length, hidden.device)[..., length:, :],
+            mask=self.seen(
+                i,
+                torch.arange(length, length + hidden.shape[1], device=device),
+                torch.arange(length + hidden.shape[1], device=device),
+                length,
+            ),
             scale=self.scale(i),
         )
         return self.after_attention(i, context.transpose(1, 2).flatten(2), hidden)
 
+    def read_on(
+        self,
+        i: int,
+        hidden: Tensor,
+        reading: Reading,
+        *,
+        prompt_length: int = 0,
+        rows: Tensor | None = None,
+        prefixes: tuple[Prefix, ...] = (),
+    ) -> Tensor:
+        """Compute a block of tokens that follow others, whose keys and values are known, and note theirs.
 
-def causal_mask(length: int, *, prompt_length: int = 0, window: int | None = None, device: torch.device) -> Tensor:
-    """Return ``[T, T]``: which position (row) sees which (column).
+        Each text has its own positions, so texts of any length go on together. Virtual tokens are given to the first
+        reading of a text alone: they are among what is known from then on.
+
+        Args:
+            i: Index of the block.
+            hidden: ``[B, T, H]``; the first ``prompt_length`` of them virtual tokens.
+            reading: What was read before, where these tokens stand, and what is noted.
+            prompt_length: As for :meth:`block`.
+            rows: As for :meth:`prompted_block`.
+            prefixes: As for :meth:`block`.
+
+        Returns:
+            ``[B, T, H]``.
+        """
+        batch, device = len(hidden), hidden.device
+        before = reading.before.blocks[i] if reading.before is not None else None
+        virtual = before.virtual if before is not None else prompt_length if rows is None else len(rows)
+        of_prompt = torch.arange(virtual, device=device).expand(batch, -1)
+        at = reading.positions + virtual
+        if prompt_length:
+            at = torch.cat([of_prompt, at], dim=1)
+        query, key, value = self.project(i, hidden)
+        key = self.place(i, key, at)
+        known = [(before.keys, before.values)] if before else []
+        if rows is not None and before is None:
+            _, *projected = self.project(i, rows)
+            row_key, row_value = (part.expand(batch, -1, -1, -1) for part in projected)
+            known = [(self.place(i, row_key, 0), row_value)]
+        keys, values = (torch.cat(parts, dim=-2) for parts in zip(*known, (key, value), strict=True))
+        reading.blocks[i] = KeysValues(keys, values, virtual)
+        columns = torch.cat([of_prompt, reading.columns + virtual], dim=1)
+        context = attend(
+            self.place(i, query, at),
+            *(shared(part, query) for part in (keys, values)),
+            mask=self.seen(i, at[:, None], columns[:, None], virtual),
+            scale=self.scale(i),
+        )
+        context = self._attend_prefixes(i, context, query, prefixes)
+        return self.after_attention(i, context.transpose(1, 2).flatten(2), hidden)
+
+
+VOCABULARY_ROWS = 1 << 15
+"""Of the matrix that makes logits, so many rows are widened together where it is stored in 16 bit."""
+
+
+def causal_mask(rows: Tensor, columns: Tensor, *, prompt_length: int = 0, window: int | None = None) -> Tensor:
+    """Return which position (row) sees which (column): ``[..., T, S]``.
 
     Args:
-        length: ``T``.
+        rows: ``[..., T]``.
+        columns: ``[..., S]``; real ones are below ``S``.
         prompt_length: How many of the first positions are virtual tokens, which no window hides.
         window: How many positions one sees, itself included; ``None`` for all before it.
-        device: Where the mask is to be.
     """
-    positions = torch.arange(length, device=device)
-    distance = positions[:, None] - positions
-    if window is None or (window >= length and not torch.compiler.is_exporting()):
+    distance = rows[..., :, None] - columns[..., None, :]
+    if window is None or (window >= columns.shape[-1] and not torch.compiler.is_exporting()):
         return distance >= 0
-    return (distance >= 0) & ((distance < window) | (positions < prompt_length))
+    return (distance >= 0) & ((distance < window) | (columns < prompt_length)[..., None, :])
 
 
 def by_head(states: Tensor, width: int) -> Tensor:

@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 def weights_digest(module: nn.Module) -> str:
     """Return the SHA-256 of names, dtypes, shapes and bytes of all parameters, in the order of names.
 
-    Parameters that are kept in 16 bit count as the float32 numbers that are computed with.
-    A layer stack adds what its configuration says beyond shapes (``LayerStack.configuration``): the same weights with
-    other heads or another activation are another model.
+    Parameters that are kept in 16 bit count as the float32 numbers that are computed with. A decoder adds the matrix
+    that makes logits of words, where that is not the word embeddings. A layer stack adds what its configuration says
+    beyond shapes (``LayerStack.configuration``): the same weights with other heads or another activation are another
+    model.
     """
     digest = hashlib.sha256()
     configuration = getattr(module, "configuration", None)
     if configuration is not None:
         digest.update(json.dumps(configuration, sort_keys=True, default=str).encode())
-    for name, parameter in sorted(module.named_parameters(remove_duplicate=False)):
+    parameters = dict[str, Any](module.named_parameters(remove_duplicate=False))
+    unembedding = getattr(module, "unembedding", None)
+    if unembedding is not None:
+        parameters["unembedding"] = unembedding
+    for name, parameter in sorted(parameters.items()):
         dtype = torch.float32 if parameter.dtype in NARROW else parameter.dtype
         digest.update(f"{name}\0{dtype}\0{tuple(parameter.shape)}\0".encode())
         for values in read_in_chunks(parameter):

@@ -40,7 +40,7 @@ class Gemma3Stack(LlamaStack):
         config: Any = model.config
         self.kinds: list[str] = list(config.layer_types)
 
-    def embed(self, input_ids: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor | None = None) -> Tensor:
         """Return words, widened before they are scaled: in bfloat16 the factor itself would be rounded."""
         words: Any = self.words
         states: Tensor = F.embedding(input_ids, words.weight).float() * words.scalar_embed_scale
@@ -52,9 +52,9 @@ class Gemma3Stack(LlamaStack):
         attention: Any = self.layers[i].self_attn
         return attention.q_norm(query), attention.k_norm(key), value
 
-    def place(self, i: int, states: Tensor, first: int) -> Tensor:
+    def place(self, i: int, states: Tensor, at: int | Tensor) -> Tensor:
         """Rotate by the base of the layer's kind."""
-        return self.rotary.turn(states, first, self.kinds[i])
+        return self.rotary.turn(states, at, self.kinds[i])
 
     def after_attention(self, i: int, context: Tensor, hidden: Tensor) -> Tensor:
         """Add attention and the feed-forward network, each normalised before it is added."""

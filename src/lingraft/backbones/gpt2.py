@@ -53,9 +53,10 @@ class Gpt2Stack(CausalStack):
             ):
                 setattr(owner, name, _as_linear(getattr(owner, name)))
 
-    def embed(self, input_ids: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor | None = None) -> Tensor:
         """Return the sum of words and positions."""
-        positions = torch.arange(input_ids.shape[1], device=input_ids.device)
+        if positions is None:
+            positions = torch.arange(input_ids.shape[1], device=input_ids.device)
         states: Tensor = self.words(input_ids) + self.positions(positions)
         return states
 

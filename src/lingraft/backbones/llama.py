@@ -46,11 +46,6 @@ class LlamaStack(CausalStack):
         self.rotary = Rotary(parts.rotary_emb)
         self.norm = parts.norm
 
-    def embed(self, input_ids: Tensor) -> Tensor:
-        """Return words; positions come with attention."""
-        states: Tensor = self.words(input_ids)
-        return states
-
     def project(self, i: int, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Project the normalised states."""
         layer: Any = self.layers[i]
@@ -61,9 +56,9 @@ class LlamaStack(CausalStack):
         scaling: float = self.layers[i].self_attn.scaling  # type: ignore[union-attr, assignment]
         return scaling
 
-    def place(self, i: int, states: Tensor, first: int) -> Tensor:
+    def place(self, i: int, states: Tensor, at: int | Tensor) -> Tensor:
         """Rotate."""
-        return self.rotary.turn(states, first)
+        return self.rotary.turn(states, at)
 
     def after_attention(self, i: int, context: Tensor, hidden: Tensor) -> Tensor:
         """Add attention, then the feed-forward network on normalised states."""

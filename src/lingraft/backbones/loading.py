@@ -34,6 +34,7 @@ from .checkpoint_files import (
 )
 from .digests import tokenizer_digest, weights_digest
 from .hugging_face import configuration_of, model_from_config, not_loadable, quiet, read_model
+from .language_head import add_language_head
 from .markers import markers_of
 from .remembered import note_digests, recall_digests, stamp_files
 
@@ -98,7 +99,7 @@ def load_backbone(
     folder = checkpoint_folder(checkpoint, trusting=trusting)
     seen = stamp_files(folder)
     config = read_config(folder, checkpoint)
-    weight_files(folder, checkpoint)
+    files = weight_files(folder, checkpoint)
     tokenizer = _load_tokenizer(folder, checkpoint)
     encoder = read_model(folder, checkpoint, mapped=True)
     try:
@@ -107,6 +108,7 @@ def load_backbone(
         raise
     except Exception as error:  # a configuration may say what no layer of the family can do
         raise CheckpointError(not_loadable(checkpoint, error)) from None
+    add_language_head(stack, files, checkpoint)
     stack.precision = precision
     if stack.facts.pooling == "content":
         stack.opening = max(1, len(markers_of(tokenizer).before))

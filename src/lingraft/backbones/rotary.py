@@ -15,6 +15,10 @@ Rotation: TypeAlias = tuple[Tensor, Tensor]
 """Cosines and sines, each ``[1, T, d]``, in float32."""
 
 
+TABLE_STEP = 64
+"""Tables for texts that go on token by token grow by so many positions."""
+
+
 class Rotary(nn.Module):
     """Tables of a Hugging Face model's rotary module, made once for each length and kind of layer."""
 
@@ -40,9 +44,19 @@ class Rotary(nn.Module):
         found: Rotation = self.module(like, positions, *([] if kind is None else [kind]))
         return found
 
-    def turn(self, states: Tensor, first: int = 0, kind: str | None = None) -> Tensor:
-        """Turn queries or keys ``[..., T, d]`` of the positions from ``first`` on."""
-        cosines, sines = (table[0, first:] for table in self.tables(first + states.shape[-2], states.device, kind))
+    def turn(self, states: Tensor, at: int | Tensor = 0, kind: str | None = None) -> Tensor:
+        """Turn queries or keys.
+
+        Args:
+            states: ``[..., T, d]`` or, where each text has its own positions, ``[B, heads, T, d]``.
+            at: The first of ``T`` positions that follow each other, or those of each text, ``[B, T]``.
+            kind: Of the layer, where a family has several.
+        """
+        if isinstance(at, int):
+            cosines, sines = (table[0, at:] for table in self.tables(at + states.shape[-2], states.device, kind))
+        else:
+            length = -(-(int(at.max()) + 1) // TABLE_STEP) * TABLE_STEP  # one table for many tokens that follow
+            cosines, sines = (table[0, at][:, None] for table in self.tables(length, states.device, kind))
         half = states.shape[-1] // 2
         quarter_turned = torch.cat([-states[..., half:], states[..., :half]], dim=-1)
         return (states * cosines + quarter_turned * sines).to(states.dtype)

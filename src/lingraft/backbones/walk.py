@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..core.records import IDS, States
 from . import FeedForward, LayerStack, Prefix
+from .causal import CausalStack
 
 TOKENS_PER_BATCH = 2048
 """Padded tokens of an encoding batch: enough for full matrix products, small enough for the processor's cache."""
@@ -91,11 +92,20 @@ def states_at(ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, device:
 
 def at_layer(stack: LayerStack, states: States, layer: int) -> States:
     """Run states at any layer through the frozen blocks up to ``layer``."""
-    if states.layer == IDS:
-        states = replace(states, tokens=stack.embed(states.tokens), layer=0)
+    states = embedded(stack, states)
     for i in range(states.layer, layer):
         states = step(stack, i, states)
     return states
+
+
+def embedded(stack: LayerStack, states: States) -> States:
+    """Return token ids as states at layer 0, and states of any layer as they are."""
+    if states.layer != IDS:
+        return states
+    if states.reading is None:
+        return replace(states, tokens=stack.embed(states.tokens), layer=0)
+    assert isinstance(stack, CausalStack)
+    return replace(states, tokens=stack.embed(states.tokens, states.reading.positions), layer=0)
 
 
 def frozen_pooled(stack: LayerStack, states: States) -> Tensor:
@@ -123,7 +133,17 @@ def step(
     prefixes = prompt if isinstance(prompt, tuple) else ()
     rows = prompt if isinstance(prompt, Tensor) else None
     with stack.products():
-        if rows is not None:
+        if states.reading is not None:
+            assert isinstance(stack, CausalStack)
+            tokens = stack.read_on(
+                layer,
+                states.tokens,
+                states.reading,
+                prompt_length=states.prompt_length,
+                rows=rows,
+                prefixes=prefixes,
+            )
+        elif rows is not None:
             tokens = stack.prompted_block(layer, states.tokens, states.mask, rows, feed_forward)
         else:
             tokens = stack.block(

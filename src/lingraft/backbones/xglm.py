@@ -40,11 +40,12 @@ class XglmStack(CausalStack):
         self.norm = parts.layer_norm
         self.words_scale = math.sqrt(config.hidden_size) if config.scale_embedding else 1.0
 
-    def embed(self, input_ids: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor | None = None) -> Tensor:
         """Return the sum of words, widened before they are scaled, and positions."""
         words: Any = self.words
-        positions = torch.arange(input_ids.shape[1], device=input_ids.device)
-        placed: Tensor = self.positions(positions[None, :])
+        if positions is None:
+            positions = torch.arange(input_ids.shape[1], device=input_ids.device)[None, :]
+        placed: Tensor = self.positions(positions)
         return placed + F.embedding(input_ids, words.weight).float() * self.words_scale
 
     def project(self, i: int, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:

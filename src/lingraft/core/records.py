@@ -6,6 +6,7 @@ module imports no torch, so that yesterday's scores become a report on any lapto
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -43,13 +44,65 @@ IDS = -1
 
 
 @dataclass(frozen=True, slots=True)
+class KeysValues:
+    """Keys and values of what a block has read, each ``[B, groups, P + S, d]``, the ``virtual`` (``P``) first."""
+
+    keys: Tensor
+    values: Tensor
+    virtual: int = 0
+
+    def take(self, rows: Tensor) -> KeysValues:
+        """Return those of some texts, ``rows [B']``, repeats allowed."""
+        return replace(self, keys=self.keys[rows], values=self.values[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a decoder has read of ``B`` texts, and need not read again; nothing changes it.
+
+    ``columns [B, S]`` are the positions of the tokens, beyond all others where there is padding; ``lengths [B]`` how
+    many tokens each text has; ``blocks`` the keys and values by the number of the block.
+    """
+
+    columns: Tensor
+    lengths: Tensor
+    blocks: Mapping[int, KeysValues]
+
+    def take(self, rows: Tensor) -> Past:
+        """Return that of some texts, ``rows [B']``, repeats allowed."""
+        blocks = {i: known.take(rows) for i, known in self.blocks.items()}
+        return Past(self.columns[rows], self.lengths[rows], blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Tokens that are read after others.
+
+    ``positions [B, T]`` are theirs; ``columns [B, S + T]`` and ``lengths`` are those of all, as in :class:`Past`, which
+    a reading is when it is through all blocks; ``blocks`` is what it has noted so far.
+    """
+
+    before: Past | None
+    positions: Tensor
+    columns: Tensor
+    lengths: Tensor
+    blocks: dict[int, KeysValues]
+
+    @property
+    def past(self) -> Past:
+        """What has been read now."""
+        return Past(self.columns, self.lengths, self.blocks)
+
+
+@dataclass(frozen=True, slots=True)
 class States:
     """Hidden states of a batch of texts after ``layer`` blocks.
 
     ``tokens`` is ``[B, T, H]``, ``mask`` ``[B, T]`` (1 for a token, 0 for padding); the first
     ``prompt_length`` of the ``T`` positions are virtual tokens. At layer :data:`IDS` nothing has been
     computed: ``tokens`` are the ids themselves, ``[B, T]``. Pooling leaves out the first ``opening``
-    tokens of each text, unless it has no others: see :attr:`lingraft.backbones.LayerStack.opening`.
+    tokens of each text, unless it has no others: see :attr:`lingraft.backbones.LayerStack.opening`. With a
+    ``reading`` they are tokens of a decoder that follow others, and what they leave for the next is noted.
     """
 
     tokens: Tensor
@@ -57,6 +110,7 @@ class States:
     layer: int
     prompt_length: int = 0
     opening: int = 0
+    reading: Reading | None = None
 
     def pooled(self) -> Tensor:
         """Return the mean over real tokens, virtual and opening ones left out: ``[B, H]``."""

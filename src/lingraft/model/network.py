@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..backbones import LayerStack
-from ..backbones.walk import step
+from ..backbones.walk import embedded, step
 from ..core.examples import Example
-from ..core.records import IDS, States
+from ..core.records import States
 from .adaptation import Adaptation
 from .prompts import insert
 
@@ -132,12 +132,13 @@ class GraftedModel(nn.Module):
     def _layers(self, stack: LayerStack, states: States, language: str, adapters_enabled: bool) -> Iterator[States]:
         prompt = self.adaptation.prompt if adapters_enabled else None
         adapter = self.adaptation.adapter if adapters_enabled else None
-        if states.layer == IDS:
-            states = replace(states, tokens=stack.embed(states.tokens), layer=0)
+        states = embedded(stack, states)
         if states.layer == 0 and adapter is not None:
             states = replace(states, tokens=adapter.embedded(language, states.tokens))
         for layer in range(states.layer, stack.num_layers):
             given = prompt(layer, language) if prompt is not None else None
+            if isinstance(given, Tensor) and goes_on(states):
+                given = None  # virtual tokens are among what has been read
             if prompt is not None and prompt.carried and isinstance(given, Tensor):
                 states, given = insert(given, states), None
             inside = adapter.feed_forward(layer, language) if adapter is not None else None
@@ -151,6 +152,11 @@ class GraftedModel(nn.Module):
         super().train(mode)
         self.stack.eval()
         return self
+
+
+def goes_on(states: States) -> bool:
+    """Return whether the tokens follow others that have been read."""
+    return states.reading is not None and states.reading.before is not None
 
 
 class _Forward(nn.Module):

@@ -1,0 +1,54 @@
+"""The matrix that turns a decoder's final states into logits of the next token, where it is not the word embeddings.
+
+It is read from the files of the checkpoint beside the encoder, which Hugging Face loads without it, and stays mapped:
+nobody pays for it who does not ask a decoder for words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..core.errors import CheckpointError
+from . import LayerStack
+from .causal import CausalStack
+
+NAME = "lm_head.weight"
+
+
+def add_language_head(stack: LayerStack, files: Sequence[Path], checkpoint: str) -> None:
+    """Give a decoder whose words are not tied to it the matrix that its files have, if they have one.
+
+    Args:
+        stack: Any stack; an encoder, or a decoder with tied words, is left alone.
+        files: Safetensors files of the checkpoint.
+        checkpoint: What it is called.
+
+    Raises:
+        CheckpointError: The matrix is of another shape than the word embeddings.
+    """
+    if not isinstance(stack, CausalStack) or stack.tied:
+        return
+    found, words = _stored(files), stack.words.weight
+    assert isinstance(words, Tensor)
+    if found is not None and found.shape != words.shape:
+        raise CheckpointError(
+            f"{NAME} of {checkpoint} is stored as {tuple(found.shape)}, the word embeddings are {tuple(words.shape)}; "
+            "the two belong to different models: copy the checkpoint again"
+        )
+    stack.unembedding = found
+
+
+def _stored(files: Sequence[Path]) -> Tensor | None:
+    from safetensors import safe_open
+
+    for file in files:
+        with safe_open(file, framework="pt") as tensors:
+            opened: Any = tensors
+            if NAME in opened.keys():  # noqa: SIM118
+                found: Tensor = opened.get_tensor(NAME)
+                return found
+    return None
