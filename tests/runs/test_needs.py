@@ -39,6 +39,9 @@ def test_what_learns_and_what_is_kept_for_gradients_is_counted(recipe, tiny_back
     found = estimate_needs(recipe("train.batch_size=2"), features, stack, cut=1, trained=10, trials=3)
     weights = 4 * sum(p.numel() for p in stack.layers.parameters())
     assert found.device == weights + 20 * 10 + 120 * 24 * 2 * (2 * 7 + 1 * 3)
+    recipe_of_less = recipe("train.batch_size=2", "train.gradient_checkpointing=true")
+    less = estimate_needs(recipe_of_less, features, stack, cut=1, trained=10, trials=3)
+    assert found.device - less.device == (120 * 2 - (120 + 4 * 2)) * 24 * (2 * 7 + 1 * 3)
     assert found.folder == 3 * (4 * 10 + 400 * 3) + 20 * 10
     assert found.host == 0.7e9 + 2 * found.states
 

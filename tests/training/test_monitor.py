@@ -3,14 +3,21 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
+from invented import world_recipe, write_world
+from lingraft.core.errors import RunError
 from lingraft.model.freezing import freezing
+from lingraft.model.prompts import prompts
+from lingraft.model.prompts.deep import PromptRows
+from lingraft.model.prompts.split import with_rows
 from lingraft.training.loop import Validation
 from lingraft.training.monitor import Monitor
-from small_training import SOURCE, small_model, small_settings, small_transfer, small_world, trained
+from quick_run import run
+from small_training import EPOCHS, SOURCE, STEPS, small_model, small_settings, small_transfer, small_world, trained
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +81,48 @@ def test_a_model_without_a_prompt_has_no_dead_one(stack, world):
 
 @pytest.mark.parametrize("name", ["deep", "gated"])
 @pytest.mark.parametrize("freezing_name", ["frozen", "head_first"])
-def test_a_prompt_that_nothing_attends_to_is_dead(stack, world, name, freezing_name):
-    """Rows for a target language of which no text is ever passed: told once, after warm-up, with what to do."""
+def test_a_prompt_that_no_text_has_is_an_error(stack, world, name, freezing_name):
+    """Rows for a target language of which no text is ever passed: at the last step, for its texts might have come."""
     model = small_model(stack, prompt={"name": name, "length": 0, "language_length": 2})
-    phases = freezing.build(freezing_name).phases(stack)
-    said, history = watched(model, [(source,) for source, _ in world], phases=phases)
-    assert len(said) == 1
-    assert said[0].startswith("the prompt is dead: ")
-    assert "prompt.init: states" in said[0]
-    assert [row["warnings"] for row in history if "warnings" in row] == [said]
+    phases, steps = freezing.build(freezing_name).phases(stack), []
+    with pytest.raises(RunError, match=r"the prompt gets no gradient.*prompt\.init: states.*of the languages"):
+        watched(model, [(source,) for source, _ in world], phases=phases, advance=steps.append)
+    assert len(steps) == EPOCHS * STEPS - 1
+
+
+class Detached(PromptRows):
+    """Rows that are cut off from what made them."""
+
+    def forward(self, layer, language):
+        """Return rows without a gradient."""
+        return super().forward(layer, language).detach()
+
+
+@pytest.fixture
+def broken():
+    """The name of a registered prompt whose gradient goes nowhere."""
+
+    @prompts.register("detached_of_tests")
+    def detached():
+        """Rows that learn nothing."""
+        build = partial(Detached, carried=False)
+        return with_rows(lambda stack: build, length=2, language_length=0, init="states", text=None)
+
+    yield "detached_of_tests"
+    del prompts._factories["detached_of_tests"]
+
+
+def test_a_broken_prompt_ends_a_run_with_one_line(tmp_path, tiny_checkpoint, broken):
+    """A part of one's own whose rows are detached: after warm-up, with what to do, and nothing is saved as trained."""
+    write_world(tmp_path)
+    recipe = world_recipe(
+        tmp_path,
+        [f"prompt.name={broken}", f"output_dir={tmp_path / 'run'}"],
+        backbone={"checkpoint": str(tiny_checkpoint), "cut": 1, "max_length": 32},
+    )
+    with pytest.raises(RunError, match="a prompt of your own must return what its parameters make"):
+        run(recipe)
+    assert not list((tmp_path / "run").rglob("adaptation.safetensors"))
 
 
 def parameter(*gradient):
@@ -111,9 +151,16 @@ def test_a_prompt_is_given_time():
     for _ in range(3):
         monitor.watch_gradients(found, warm=False)
     assert said == []
-    for _ in range(3):
+    with pytest.raises(RunError, match="the prompt gets no gradient"):
         monitor.watch_gradients(found, warm=True)
-    assert len(said) == 1
+
+
+def test_rows_of_a_language_wait_for_its_texts():
+    """Which may all come after those of the source; at the last step it is too late."""
+    monitor, found = Monitor(print), {"prompt.language.yor-Latn.1": parameter()}
+    monitor.watch_gradients(found, warm=True)
+    with pytest.raises(RunError, match="the prompt gets no gradient"):
+        monitor.watch_gradients(found, warm=True, last=True)
 
 
 def test_a_prompt_that_does_not_learn_yet_is_not_dead():

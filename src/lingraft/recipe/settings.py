@@ -288,6 +288,9 @@ class TrainSettings(Settings):
     """How many times more than once a labelled target example is seen an epoch. By default never in classification,
     where a network that sees a few labels again and again soon overfits them, and where tokens are read so often that
     half of the target language's batches are such examples."""
+    gradient_checkpointing: bool = False
+    """Keep of each layer its input alone, and compute the layer again for its gradients: the same numbers, in a
+    fraction of the memory, and about a third more time."""
     average_last: Rounds = 3
     """The result is the mean of the parameters after each of the last so many epochs."""
     ensemble: Annotated[int, Field(gt=0, le=100)] = 1

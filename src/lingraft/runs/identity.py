@@ -31,7 +31,7 @@ MEANING = 5
 
 FREE = (
     *("compare.", "stability.", "shot_curve.", "source_choice.", "tune."),
-    *("device", "output_dir", "cache.max_gigabytes", "notes", "notes."),
+    *("device", "output_dir", "cache.max_gigabytes", "train.gradient_checkpointing", "notes", "notes."),
 )
 """Settings that decide no number: where a run computes, what is kept, what else it is compared with, remarks."""
 

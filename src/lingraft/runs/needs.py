@@ -33,6 +33,9 @@ LEARNT = 20
 KEPT = 120
 """Bytes that a layer keeps of a token for the gradients, for each number of its width."""
 
+INPUT = 4
+"""Of them, those of its input, which are all that is kept with gradient checkpointing, except of one layer."""
+
 PREDICTED = 400
 """Bytes of a prediction's line, its text included."""
 
@@ -80,7 +83,8 @@ def estimate_needs(
     states = states_size(features, stack.width, recipe.cache.dtype)
     depth = stack.num_layers - max(0, cut)
     batches = 2 if recipe.consistency is None else 3
-    step = KEPT * stack.width * depth * sum(_largest_batches(lengths, recipe.train.batch_size)[:batches])
+    kept = min(depth, 1) * KEPT + INPUT * depth if recipe.train.gradient_checkpointing else KEPT * depth
+    step = kept * stack.width * sum(_largest_batches(lengths, recipe.train.batch_size)[:batches])
     weights = 4 * sum(parameter.numel() for parameter in stack.layers.parameters())
     members = 4 * trained if recipe.train.ensemble > 1 else 0  # where they begin, and their mean
     tested = sum(len(rows) for (_, purpose), rows in features.items() if purpose == "test")
@@ -127,8 +131,8 @@ def memory_problems(needs: Needs, device: torch.device) -> tuple[list[str], list
         return [], []
     line = (
         f"the run needs about {wanted / 1e9:,.1f} GB of memory, and {place} has {there / 1e9:,.1f}: lower "
-        "train.batch_size, backbone.max_length or the sizes of prompt and adapter, raise backbone.cut, or give fewer "
-        "texts"
+        "train.batch_size, backbone.max_length or the sizes of prompt and adapter, raise backbone.cut, set "
+        "train.gradient_checkpointing: true, or give fewer texts"
     )
     return ([line], []) if wanted > CERTAIN * there else ([], [line])
 

@@ -124,7 +124,7 @@ def train(
         trained, how task and alignment gradients relate, and what went wrong.
 
     Raises:
-        RunError: The loss is no longer a number.
+        RunError: The loss is no longer a number, or the prompt gets no gradient.
     """
     training = _Training(model, course, objective, phases, state or TrainingState(), hooks or Hooks())
     for epoch in training.epochs_left():
@@ -189,7 +189,8 @@ class _Training:
         if loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
         warm = 2 * _warmup(self.total, self.settings) + phase.start * self.total
-        self.monitor.watch_gradients(trained, warm=state.step + 1 >= warm)
+        done = state.step + 1
+        self.monitor.watch_gradients(trained, warm=done >= warm, last=done == self.total)
         nn.utils.clip_grad_norm_(trained.values(), self.settings.max_grad_norm)
         self.meter.learning_rate = float(self.optimizer.param_groups[0]["lr"])
         self.optimizer.step()

@@ -1,6 +1,7 @@
 """What goes wrong in a training while it still can be stopped: dead prompts, one answer for all, a rising loss.
 
-Each finding is said once, in a sentence that says what to do.
+Each finding is said once, in a sentence that says what to do; a prompt that gets no gradient ends the training, for it
+would be saved as if it had been trained.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+
+from ..core.errors import RunError
 
 RISEN = 3.0
 """A mean loss of an epoch this many times the lowest so far has diverged."""
@@ -43,16 +46,27 @@ class Monitor:
         lowest = [[what, list(languages), value] for (what, languages), value in self.lowest.items()]
         return {"said": list(self.said), "moved": self.moved, "lowest": lowest}
 
-    def watch_gradients(self, parameters: Mapping[str, Tensor], *, warm: bool) -> None:
-        """Look at the prompts' gradients; a prompt that got none by the time it is ``warm`` is dead."""
-        prompts = [tensor for name, tensor in parameters.items() if name.startswith("prompt.") and tensor.requires_grad]
+    def watch_gradients(self, parameters: Mapping[str, Tensor], *, warm: bool, last: bool = False) -> None:
+        """Look at the prompts' gradients; a prompt that gets none is an error.
+
+        Args:
+            parameters: All that is trained, by name.
+            warm: Whether the warm-up is over, by when a prompt that languages share has had one.
+            last: Whether this is the last step, by when one of a language has had one, too: its texts may come late.
+
+        Raises:
+            RunError: The prompt has had none.
+        """
+        prompts = {name: one for name, one in parameters.items() if name.startswith("prompt.") and one.requires_grad}
         if self.moved or not prompts:
             return
-        self.moved = any(tensor.grad is not None and bool(tensor.grad.any()) for tensor in prompts)
-        if warm and not self.moved:
-            self._found(
-                "the prompt is dead: neither it nor its gate has a gradient after warm-up; start it from states "
-                "(prompt.init: states), or leave it out (prompt: null)"
+        self.moved = any(one.grad is not None and bool(one.grad.any()) for one in prompts.values())
+        shared = any(".language." not in name for name in prompts)
+        if not self.moved and (last or (warm and shared)):
+            raise RunError(
+                "the prompt gets no gradient, neither its rows nor a gate, so it would stay as it began: start it from "
+                "states (prompt.init: states), give texts or pairs of the languages that it has rows for, or leave it "
+                "out (prompt: null); a prompt of your own must return what its parameters make"
             )
 
     def watch_predictions(self, counts: Mapping[str, int], classes: int) -> None:

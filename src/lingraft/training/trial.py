@@ -354,7 +354,7 @@ def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedMo
     )
     if recipe.train.continue_from is not None:
         continue_from(recipe.train.continue_from, adaptation, identity(context, languages), context.backbone)
-    return GraftedModel(stack, adaptation)
+    return GraftedModel(stack, adaptation, checkpointing=recipe.train.gradient_checkpointing)
 
 
 def identity(context: Context, languages: tuple[str, ...]) -> Identity:
