@@ -1,6 +1,7 @@
 # make demo    watch a model learn a language
 # make test    all tests
-# make check   lint, types, import contracts, then all tests
+# make check   lint, types, import contracts, the site, then all tests
+# make docs    the documentation as a site, build/docs/index.html
 # make attack  ten times the mutated inputs that the tests try
 # make crash   kill and refuse a small run at every write and step
 # make robustness   all attacks, and their table in docs/robustness.md
@@ -13,7 +14,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
-.PHONY: demo test check lint attack crash robustness results results-quick wheel-test clean
+.PHONY: demo test check lint docs attack crash robustness results results-quick wheel-test clean
 
 demo: $(INSTALLED)
 	$(BIN)/lingraft demo
@@ -21,7 +22,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(PYTEST)
 
-check: lint
+check: lint docs
 	$(MAKE) test
 
 lint: $(INSTALLED)
@@ -29,6 +30,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 attack: LINGRAFT_ATTACKS ?= 10
 attack: $(INSTALLED)
@@ -63,7 +67,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[bundled,parquet]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[bundled,docs,parquet]'
 	touch $@
 
 clean:
