@@ -21,7 +21,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 RESULTS = REPOSITORY / "docs" / "results"
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), REPOSITORY / "benchmarks" / "README.md"])
 
-NAMES = ("SIB-200", "multilingual-e5-small", "macro-F1", "Apache-2.0", "95 % interval", 'width="480"')
+NAMES = ("SIB-200", "mT5", "T5", "multilingual-e5-small", "macro-F1", "Apache-2.0", "95 % interval", 'width="480"')
 """Digits that measure nothing."""
 IN_WORDS = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|twenty|thirty"
