@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import struct
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
@@ -13,8 +14,10 @@ import torch
 from safetensors.numpy import load_file
 
 from full_disk import full_disk
-from lingraft.backbones import bundled
-from lingraft.backbones.bundled import Bundle, Part, bundled_folder
+from lingraft.backbones import bundled, bundles
+from lingraft.backbones.bundled import bundled_folder
+from lingraft.backbones.bundled_encoder import bert_config, write_encoder
+from lingraft.backbones.bundles import Bundle, Part
 from lingraft.backbones.digests import weights_digest
 from lingraft.backbones.e5s1 import LAYER_NAMES, dequantise, read_checkpoint
 from lingraft.backbones.loading import describe_checkpoint, load_backbone
@@ -98,15 +101,13 @@ def tiny_bundle(monkeypatch, tmp_path):
         (packages / file).write_bytes(content)
     parts = {file: part(content, file) for file, content in contents.items()}
     bundle = Bundle(
-        weights=parts["weights.bin"],
-        tokenizer=parts["tokenizer.json"],
+        parts=(parts["weights.bin"], parts["tokenizer.json"]),
+        convert=write_encoder,
+        cure="pip install 'lingraft[bundled]'",
         licence="MIT",
-        text_prefix="",
-        num_layers=LAYERS,
-        width=WIDTH,
-        vocabulary=len(PIECES),
-        max_length=POSITIONS,
+        config={"model_type": "bert"},
         parameters=0,
+        megabytes=500,
     )
 
     def distribution(name):
@@ -114,7 +115,7 @@ def tiny_bundle(monkeypatch, tmp_path):
             raise PackageNotFoundError(name)
         return SimpleNamespace(version="1", locate_file=lambda file: packages / file)
 
-    monkeypatch.setitem(bundled.BUNDLES, "tiny", bundle)
+    monkeypatch.setitem(bundles.BUNDLES, "tiny", bundle)
     monkeypatch.setattr(bundled, "distribution", distribution)
     monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
     return packages
@@ -139,7 +140,7 @@ def test_file_gives_every_tensor_of_a_bert_model():
     from transformers import BertConfig, BertModel
 
     checkpoint = read_checkpoint(tiny_weights())
-    model = BertModel(BertConfig(**bundled.bert_config(checkpoint.header, "tiny")), add_pooling_layer=False)
+    model = BertModel(BertConfig(**bert_config(checkpoint.header, "tiny")), add_pooling_layer=False)
 
     expected = {name: tuple(values.shape) for name, values in model.state_dict().items()}
     assert {name: values.shape for name, values in checkpoint.tensors.items()} == expected
@@ -239,7 +240,7 @@ def test_altered_package_is_refused(tiny_bundle):
     """A file with another digest is not converted."""
     (tiny_bundle / "weights.bin").write_bytes(tiny_weights(seed=1))
 
-    with pytest.raises(CheckpointError, match=r"is altered; .*--force-reinstall weights.bin==1"):
+    with pytest.raises(CheckpointError, match=r"is altered; .*--force-reinstall --no-deps weights.bin==1"):
         load_backbone("bundled:tiny")
 
 
@@ -247,8 +248,9 @@ def test_vocabularies_must_agree(tiny_bundle, monkeypatch):
     """Weights of one vocabulary and a tokenizer of another are not put together."""
     other = tiny_tokenizer().replace(b"cora", b"dora")
     (tiny_bundle / "tokenizer.json").write_bytes(other)
-    known = bundled.BUNDLES["tiny"]
-    monkeypatch.setitem(bundled.BUNDLES, "tiny", Bundle(**{**vars(known), "tokenizer": part(other, "tokenizer.json")}))
+    known = bundles.BUNDLES["tiny"]
+    altered = replace(known, parts=(known.parts[0], part(other, "tokenizer.json")))
+    monkeypatch.setitem(bundles.BUNDLES, "tiny", altered)
 
     with pytest.raises(CheckpointError, match="different vocabularies"):
         load_backbone("bundled:tiny")

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from ..core.errors import CheckpointError
 from ..core.outside import open_regular, parse_object, read_bytes
 from . import backbones
-from .bundled import bundled_folder, find_bundle
+from .bundled import bundled_folder
+from .bundles import find_bundle
 
 BUNDLED = "bundled:"
 

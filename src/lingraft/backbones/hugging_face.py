@@ -7,8 +7,7 @@ or have in another shape is an error rather than left at random.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import nn
 
 from ..core.errors import CheckpointError
 from . import backbones
-from .bundled import find_bundle
+from .bundles import find_bundle
 from .checkpoint_files import (
     BUNDLED,
     download,
@@ -29,6 +28,7 @@ from .checkpoint_files import (
     weight_files,
 )
 from .mapped import widen_all_but_words
+from .silence import quiet
 
 
 def read_model(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.Module:
@@ -111,19 +111,11 @@ def _auto_class(config: Any) -> Any:
 
 
 def configuration_of(checkpoint: str) -> Any:
-    """Return Hugging Face's configuration of a checkpoint, without its weights; a BERT's usual one if bundled."""
+    """Return Hugging Face's configuration of a checkpoint, without its weights."""
     from transformers import AutoConfig
 
     if checkpoint.startswith(BUNDLED):
-        bundle = find_bundle(checkpoint.removeprefix(BUNDLED))
-        return AutoConfig.for_model(
-            bundle.model_type,
-            vocab_size=bundle.vocabulary,
-            hidden_size=bundle.width,
-            num_hidden_layers=bundle.num_layers,
-            intermediate_size=4 * bundle.width,
-            max_position_embeddings=bundle.max_length,
-        )
+        return AutoConfig.for_model(**find_bundle(checkpoint.removeprefix(BUNDLED)).config)
     folder = local_folder(checkpoint) or download(checkpoint, only=["config.json"])
     read_config(folder, checkpoint)
     return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
@@ -143,20 +135,3 @@ def not_loadable(checkpoint: str, error: BaseException) -> str:
         f"{checkpoint} cannot be loaded: {type(error).__name__}: {first_line(error)}; see config.json, which must "
         "be the one that came with the weights"
     )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence transformers' progress bars and load reports; what matters of them we check ourselves."""
-    from transformers.utils import logging as verbose
-
-    logging: Any = verbose  # untyped
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -17,7 +17,7 @@ from torch import nn
 
 from ..core.errors import CheckpointError, LingraftError
 from . import LayerStack, Precision, backbones
-from .bundled import find_bundle
+from .bundles import find_bundle
 from .checkpoint_files import (
     BUNDLED,
     DOWNLOADED,
@@ -33,10 +33,11 @@ from .checkpoint_files import (
     weight_files,
 )
 from .digests import tokenizer_digest, weights_digest
-from .hugging_face import configuration_of, model_from_config, not_loadable, quiet, read_model
+from .hugging_face import configuration_of, model_from_config, not_loadable, read_model
 from .language_head import add_language_head
 from .markers import markers_of
 from .remembered import note_digests, recall_digests, stamp_files
+from .silence import quiet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -142,9 +143,9 @@ def describe_checkpoint(checkpoint: str) -> CheckpointFacts:
         return CheckpointFacts(
             name=checkpoint,
             model_type=bundle.model_type,
-            num_layers=bundle.num_layers,
-            width=bundle.width,
-            vocabulary=bundle.vocabulary,
+            num_layers=bundle.config["num_hidden_layers"],
+            width=bundle.config["hidden_size"],
+            vocabulary=bundle.config["vocab_size"],
             parameters=bundle.parameters,
             licence=bundle.licence,
         )

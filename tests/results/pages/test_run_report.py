@@ -355,6 +355,19 @@ def test_model_card_front_matter_is_yaml(run):
     assert "| Yoruba | 5 |" in text
 
 
+def test_model_card_and_report_say_what_gemma_s_terms_prescribe(run):
+    """Who passes the model on passes the notice on; a licence that asks for no sentence has none."""
+    notice = "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms"
+    assert notice not in plain(write_model_card(run))
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    change(run / "summary.json", backbone=summary["backbone"] | {"licence": "gemma"})
+
+    for page in (write_model_card(run), write_report(run)):
+        assert f"Licence of the backbone: gemma ({notice})." in plain(page)
+    front = YAML(typ="safe").load(write_model_card(run).read_text(encoding="utf-8").split("---\n")[1])
+    assert front["license_name"] == "cc-by-sa-4.0-and-gemma"
+
+
 # ---- Training, in full -----------------------------------------------------------------------------
 
 

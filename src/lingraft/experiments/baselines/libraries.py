@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...backbones.hugging_face import quiet
+from ...backbones.silence import quiet
 from ...core.progress import Advance
 
 Texts = tuple[str, ...]

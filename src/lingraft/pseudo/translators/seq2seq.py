@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 
 from ...backbones.checkpoint_files import DOWNLOADED, download, first_line, local_folder, weight_files
-from ...backbones.hugging_face import quiet
+from ...backbones.silence import quiet
 from ...core.errors import CheckpointError
 from ...core.files import digest_of
 from . import Translator, translators

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from ruamel.yaml import YAML
 
 from ...core.files import Row
+from ...core.licences import notice_of
 from ...core.shots import shots_in
 from ...core.terminal_text import printable
 from .. import caveats, charts, findings, wording
@@ -81,6 +82,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "notes": Markup("\n".join(describe_notes(run.notes))),
         "summary": run.summary,
         "backbone": run.summary.get("backbone", {}),
+        "notice": notice_of(str(run.summary.get("backbone", {}).get("licence", ""))),
         "task": run.data.get("task", "an unnamed task"),
         "source": run.name(run.source_language),
         "headline": "Nothing was scored" if run.data.get("unscored") and not main else wording.headline(main),

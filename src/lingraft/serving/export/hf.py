@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ...backbones import backbones
-from ...backbones.hugging_face import quiet
 from ...backbones.loading import load_encoder
+from ...backbones.silence import quiet
 from ...backbones.walk import pad_batch
 from ...core.errors import CheckpointError
 from . import Trained, Write, formats
