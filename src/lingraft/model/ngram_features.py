@@ -41,6 +41,13 @@ class NgramFeatures(nn.Module):
         found = np.array([values @ matrix[columns] for columns, values in rows]).reshape(len(texts), matrix.shape[1])
         return torch.from_numpy(found).to(weight)
 
+    def shares(self, text: str, weight: Tensor) -> dict[str, Tensor]:
+        """Return what each n-gram of a text adds to its features times ``weight [V, D]``: ``[D]``; known ones alone."""
+        columns, values = self._values(text, self.idf.cpu().numpy())
+        listed = {column: ngram for ngram, column in self.columns.items()}
+        added = weight.detach().cpu()[columns] * torch.from_numpy(values).to(weight.dtype)[:, None]
+        return {listed[column]: row for column, row in zip(columns, added, strict=True)}
+
     def _values(self, text: str, idf: Numbers) -> tuple[list[int], Numbers]:
         """Return the columns of a text's n-grams, and their values: what scikit-learn's vectorizer makes of it."""
         counts = Counter(ngram for ngram in cut_ngrams(text) if ngram in self.columns)

@@ -32,6 +32,7 @@ from ..model.prediction import predict_in_batches
 from ..results.run_files import read_mark
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
+from .explaining import Explanation, explain_example
 from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
 from .own_names import OwnNames, own_names
 from .trained_backbone import load_trained_backbone
@@ -155,6 +156,48 @@ class Adapted:
         classes = self.identity.labels or tuple(map(str, range(width)))
         rows = [[*one, *[0.0] * (width - len(one))] if one else [np.nan] * width for one in found]
         return Probabilities(np.array(rows, dtype=np.float64).reshape(len(rows), width), classes)
+
+    def embed(self, texts: Iterable[Item], *, language: str | None = None) -> NDArray[np.float32]:
+        """Return the adapted model's state of each item: the mean over its tokens after the last layer, ``[N, H]``.
+
+        What is read in several rows (a long text, alternatives) has the mean of theirs, an item without text NaN. A
+        language's map is not applied: it moves states in the directions that the head reads, and no others.
+
+        Args:
+            texts: As for :meth:`predict`.
+            language: As for :meth:`predict`.
+
+        Raises:
+            DataError: An item is not what the task takes.
+        """
+        code = self._code(language)
+        found = []
+        for chunk in chunks_of(self._examples(name_items(texts), code), LARGEST, _characters):
+            examples = [example for _, example in chunk if example is not None]
+            features = self._features(examples)
+            pooled = self._computed(features, code)[1].float().cpu().numpy() if features else np.zeros((0, 0))
+            of_row = [feature.example_id for feature in features]
+            for _, example in chunk:
+                rows = [] if example is None else [row for row, i in enumerate(of_row) if i == example.id]
+                found.append(pooled[rows].mean(0) if rows else np.full(self.backbone.stack.width, np.nan))
+        return np.array(found, dtype=np.float32).reshape(len(found), self.backbone.stack.width)
+
+    def explain(self, item: Item, *, language: str | None = None) -> Explanation:
+        """Return the answer of a text, or a pair, and the words and character n-grams that speak for it.
+
+        Args:
+            item: One item, see :meth:`predict`.
+            language: As for :meth:`predict`.
+
+        Raises:
+            CheckpointError: The run is not for classification.
+            DataError: The item is not what the task takes, or has no text.
+        """
+        code = self._code(language)
+        ((_, example),) = self._examples([("the text", item)], code)
+        if example is None:
+            raise DataError("the text is empty, so nothing speaks for any answer; give a text")
+        return explain_example(self, example, code)
 
     def _code(self, language: str | None) -> str:
         """Return the language whose parts are used; warn where the task part has to do."""

@@ -47,6 +47,10 @@ class NgramClassifier(TextClassifier):
         """Return logits ``[N, C]``; a text of unknown n-grams has zeros, for there is no bias."""
         return self.ngrams.project(texts, self.weight)
 
+    def shares(self, text: str) -> dict[str, Tensor]:
+        """Return what each known n-gram of a text adds to its logits: ``[C]``."""
+        return self.ngrams.shares(text, self.weight)
+
     @classmethod
     def restore(cls, tensors: Mapping[str, Tensor]) -> Self:
         """Return the classifier whose ``state_dict`` this was."""
