@@ -14,9 +14,19 @@ from typing import TYPE_CHECKING, Any
 from .core.version import __version__
 
 if TYPE_CHECKING:
+    from .integrations.scikit_learn import LingraftClassifier
     from .serving.predictor import Adapted
 
-__all__ = ["__version__", "load", "run"]
+__all__ = ["LingraftClassifier", "__version__", "load", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what imports scikit-learn, where it is asked for."""
+    if name == "LingraftClassifier":
+        from .integrations.scikit_learn import LingraftClassifier
+
+        return LingraftClassifier
+    raise AttributeError(f"module 'lingraft' has no attribute {name!r}")
 
 
 def run(

@@ -1,0 +1,1 @@
+"""Lingraft inside other libraries, one module for each."""
