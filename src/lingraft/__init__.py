@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from .core.version import __version__
 
 if TYPE_CHECKING:
+    from .integrations.pipeline import Pipeline
     from .integrations.scikit_learn import LingraftClassifier
     from .serving.predictor import Adapted
 
-__all__ = ["LingraftClassifier", "__version__", "load", "run"]
+__all__ = ["LingraftClassifier", "__version__", "load", "pipeline", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -67,6 +68,23 @@ def run(
         with problems_in(RECIPE if values else str(recipe)):
             parsed = parse_recipe(recipe, changed) if values else read_recipe(Path(str(recipe)), changed)
             return run_recipe(parsed, reporter=Reporter(quiet=quiet))
+
+
+def pipeline(folder: Path | str, *, language: str | None = None, device: str | None = None) -> Pipeline:
+    """Load a finished run as a callable that answers like ``transformers.pipeline``: the same items, the same dicts.
+
+    Args:
+        folder: As for :func:`load`.
+        language: Of the items; by default the run's only target.
+        device: Where to compute; by default where the run's recipe says.
+
+    Raises:
+        CheckpointError: There is no finished run, or transformers has no pipeline for its kind of task.
+    """
+    from .integrations.pipeline import Pipeline
+    from .serving.predictor import load as load_run
+
+    return Pipeline(load_run(folder, device=device), language)
 
 
 def load(folder: Path | str) -> Adapted:
