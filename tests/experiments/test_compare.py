@@ -39,8 +39,9 @@ from lingraft.serving.predictor import load
 from quick_run import QUIET, quick_compare, run
 from tiny import WORDS, random_model, save_checkpoint
 
-OWN = [name for name in METHODS if name not in PEERS]
-"""All methods but those of other libraries, which have tests of their own and may not be installed."""
+ELSEWHERE = (*PEERS, "label-words")
+OWN = [name for name in METHODS if name not in ELSEWHERE]
+"""All methods but those with tests of their own: other libraries', which may not be installed, and words."""
 
 SMALL = [
     "train.num_train_epochs=2",
@@ -80,7 +81,7 @@ def recipe(world, checkpoint, output, *overrides, **compared):
 def test_every_method_is_described(world, tiny_checkpoint, tmp_path):
     """What `methods.yaml` describes is what a recipe can name, in the order of the table, each with its own folder."""
     assert tuple(built_in_methods()) == METHODS
-    found = list_methods(recipe(world, tiny_checkpoint, tmp_path))
+    found = list_methods(recipe(world, tiny_checkpoint, tmp_path, label_words={"template": "{text} {label}"}))
     assert [one.name for one in found] == list(METHODS)
     assert [one.recipe.output_dir for one in found] == [tmp_path / name for name in METHODS]
 
@@ -105,7 +106,7 @@ def test_methods_differ_in_what_they_say_and_in_nothing_else(world, tiny_checkpo
 def test_copies_that_get_the_same_answers_are_ours_alone(world, tiny_checkpoint, tmp_path):
     """Who learns from labelled examples alone has no copies, and who trains nothing by gradient has no loss."""
     copies = {"lexicon": "words.{language}.tsv"}
-    base = recipe(world, tiny_checkpoint, tmp_path)
+    base = recipe(world, tiny_checkpoint, tmp_path, methods=OWN)
     with_copies = parse_recipe(base.model_dump(mode="json", by_alias=True) | {"consistency": copies})
     found = {one.name for one in list_methods(with_copies) if one.recipe.consistency is not None}
     assert found == {"lora+alignment", "full+alignment", "lingraft"}
@@ -202,12 +203,12 @@ def test_who_names_no_methods_gets_those_that_are_possible(world, tiny_checkpoin
     found = world_recipe(world, task=alone, compare=compared, backbone={"checkpoint": str(tiny_checkpoint)})
     settled, left_out = settle_methods(found)
     aligned = ("lora+alignment", "full+alignment", "paper")
-    assert describe_left_out({name: why for name, why in left_out.items() if name not in PEERS}) == (
+    assert describe_left_out({name: why for name, why in left_out.items() if name not in ELSEWHERE}) == (
         "not compared: lora+alignment, full+alignment, paper (needs parallel text and an alignment loss)"
     )
     names = [*METHODS[:-1], *(compared or {}).get("variants", ()), METHODS[-1]]
     assert [one.name for one in list_methods(settled)] == [name for name in names if name not in left_out]
-    assert {name for name in left_out if name not in PEERS} == set(aligned)
+    assert {name for name in left_out if name not in ELSEWHERE} == set(aligned)
     assert list_methods(parse_recipe(settled.model_dump(mode="json", by_alias=True)))  # what a worker is given
 
 
@@ -217,7 +218,7 @@ def test_a_method_that_the_checkpoint_does_not_allow_is_left_out(world, tiny_che
     pairs = {"parallel": {"files": str(world / "pairs.{language}.tsv")}}
     found = world_recipe(world, **low, **pairs, backbone={"checkpoint": str(tiny_checkpoint)})
     left_out = settle_methods(found)[1]
-    assert [name for name in left_out if name not in PEERS] == ["lora+alignment"]
+    assert [name for name in left_out if name not in ELSEWHERE] == ["lora+alignment"]
     assert left_out["lora+alignment"].startswith("alignment.0.layer: states after layer 1 are frozen")
 
 
@@ -673,12 +674,12 @@ def test_a_folder_without_a_comparison_is_refused(tmp_path):
 
 def test_estimates_put_cheap_methods_first(world, tiny_checkpoint, tmp_path):
     """Who stops a comparison early should have as many rows as the time allows."""
-    found = recipe(world, tiny_checkpoint, tmp_path)
+    found = recipe(world, tiny_checkpoint, tmp_path, methods=[*OWN, *PEERS])
     planned = estimates(list_methods(found), found)
     order = [estimate.method.name for estimate in planned]
     assert [round(estimate.seconds) for estimate in planned[:2]] == [round(STARTING + FITTED)] * 2  # each starts anew
     assert set(order[:2]) == {"frozen-head", "prototype"}
-    assert set(order) == set(METHODS)
+    assert set(order) == {*OWN, *PEERS}
 
 
 def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_path, capfd):

@@ -196,7 +196,7 @@ def _one_per_encoding(methods: Sequence[Method], layers: int) -> Iterator[Method
     """Yield one method for each set of frozen states, so that none pays for encoding what others use as well."""
     seen = []
     for method in methods:
-        if method.is_peer:
+        if not method.needs_states:
             continue
         recipe, cut = method.recipe, resolve_cut(method.recipe, layers)
         texts = (recipe.task, recipe.shots, recipe.parallel, recipe.backbone.max_length, recipe.backbone.text_prefix)

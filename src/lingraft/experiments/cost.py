@@ -14,13 +14,14 @@ from ..core.errors import ConfigError
 from ..recipe.comparison import CompareSettings
 from ..recipe.settings import Recipe
 from ..runs.checks import gather_checked, resolve_cut
+from ..runs.counted_work import TrialWork
 from ..runs.folder import trials_of
 from ..runs.frozen_states import tokenise
 from ..runs.identity import precision_of
 from ..runs.timing import EFFICIENCY, STARTING, passes_of, rate_on, trial_seconds
 from ..runs.workload import Tokenised, Workload
 from ..tasks.material import Materials
-from .methods import Method
+from .methods import LABEL_WORDS, Method
 from .peers import count_work
 from .possible import refuse_untested
 
@@ -117,6 +118,12 @@ def _seconds(
     recipe, layers = method.recipe, stack.num_layers
     if method.is_peer:
         return STARTING + sum(_by_library(method, tuning_epochs, materials, tokenised, stack, rate))
+    if method.network == LABEL_WORDS:
+        asked = sum(
+            len(row.input_ids) for (_, purpose), rows in tokenised.items() if purpose != "learn" for row in rows
+        )
+        work = TrialWork(trials_of(recipe)[0], (), 0, 0, 0, 0, 0, asked, 0, {})  # other trials read what is kept
+        return STARTING + trial_seconds(work, stack, depth=layers, passes=1, rate=rate)
     if not method.trained and materials.task.kind.class_logits:
         return STARTING + FITTED * len(trials_of(recipe))
     whole = method.trained and method.network != "grafted"  # a library's own forward pass, from ids

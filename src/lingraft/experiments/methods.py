@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..core.errors import ConfigError
+from ..core.wrong_values import say_wrong
 from ..recipe.comparison import OURS, CompareSettings
+from ..recipe.label_words import LabelWordsSettings
 from ..recipe.merging import merge_fragments, read_packaged_yaml
 from ..recipe.parsing import parse_recipe
 from ..recipe.presets import preset_values
 from ..recipe.settings import Recipe
 
-UNTRAINED = ("frozen-head", "prototype")
+LABEL_WORDS = "label-words"
+"""The network that answers in words."""
+
+UNTRAINED = ("frozen-head", "prototype", LABEL_WORDS)
 """Networks that nothing is trained in."""
 
 PEERS = ("hf-trainer", "setfit")
@@ -49,6 +56,11 @@ class Method:
     def is_peer(self) -> bool:
         """Whether another library does all of it, so that it needs no frozen states."""
         return self.network in PEERS
+
+    @property
+    def needs_states(self) -> bool:
+        """Whether it works on frozen states; others read texts themselves."""
+        return not self.is_peer and self.network != LABEL_WORDS
 
     def chosen(self, tuning_epochs: int) -> dict[str, Any]:
         """Return what makes the method beside its recipe, as plain data."""
@@ -180,6 +192,7 @@ def _values(name: str, recipe: Recipe, settings: CompareSettings) -> dict[str, A
     """Return a method's recipe as plain data: the recipe, the built-in method, the variant's preset, its own keys."""
     own = dict(settings.variants.get(name, {}))
     own.pop("method", None)
+    own.pop("label_words", None)
     preset = own.pop("preset", None)
     values = merge_fragments(as_plain(recipe), _fragment(_built_in(name, settings)))
     values = merge_fragments(merge_fragments(values, preset_values(preset) if preset is not None else {}), own)
@@ -203,6 +216,9 @@ def make_method(name: str, recipe: Recipe, settings: CompareSettings) -> Method:
         options = {"by": settings.prototype, "neighbours": settings.neighbours}
         by = "nearest class centre" if settings.prototype == "centroid" else f"{settings.neighbours} nearest neighbours"
         about = f"{by} of frozen states"
+    if network == LABEL_WORDS:
+        options = _words_of(name, own, settings)
+        about += f" ({corrections})" if (corrections := _corrections(options)) else ""
     if name in settings.max_steps:
         options["max_steps"] = settings.max_steps[name]
     return Method(
@@ -214,6 +230,29 @@ def make_method(name: str, recipe: Recipe, settings: CompareSettings) -> Method:
         rates=tuple(settings.learning_rates.get(name, ())),
         recipe=parse_recipe(_values(name, recipe, settings), where=f"method {name}"),
     )
+
+
+def _words_of(name: str, own: Mapping[str, Any], settings: CompareSettings) -> dict[str, Any]:
+    """Return what a method asks a decoder: what all ask, and its own over it.
+
+    Raises:
+        ConfigError: Nothing is asked, or it is no template.
+    """
+    common = settings.label_words.model_dump() if settings.label_words else {}
+    given = merge_fragments(common, own.get("label_words") or {})
+    if not given:
+        raise ConfigError(['needs compare.label_words: {template: "{text}\\nTopic: {label}"}, or leave it out'])
+    try:
+        return LabelWordsSettings.model_validate(given).model_dump()
+    except ValidationError as error:
+        keys = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise ConfigError([f"label_words.{keys}: {say_wrong(dict(one))}" for one in error.errors()]) from None
+
+
+def _corrections(options: Mapping[str, Any]) -> str:
+    """Say what is taken off the likelihoods."""
+    said = {"pmi": "pointwise mutual information", "batch_calibration": "batch calibration"}
+    return ", ".join(what for key, what in said.items() if options[key])
 
 
 def _about(name: str, built_in: str, what: str, changes: str) -> str:

@@ -10,7 +10,8 @@ from ..recipe.comparison import METHODS, OURS, CompareSettings
 from ..recipe.settings import Recipe
 from ..runs.checks import resolve_cut
 from ..tasks.material import Materials
-from .methods import lacks_packages, lacks_pairs, list_methods, make_method
+from .label_words import check_words
+from .methods import LABEL_WORDS, lacks_packages, lacks_pairs, list_methods, make_method
 
 
 def settle_methods(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
@@ -63,9 +64,10 @@ def check_comparison(recipe: Recipe, materials: Materials | None) -> dict[str, s
         LingraftError: A method does not fit the recipe, or there is nothing to compare on.
     """
     settled, left_out = settle_methods(recipe)
-    list_methods(settled)
+    methods = list_methods(settled)
     if materials is not None:
         refuse_untested(materials)
+        check_words(methods, materials)
     return left_out
 
 
@@ -96,6 +98,8 @@ def _why_impossible(name: str, recipe: Recipe, settings: CompareSettings, layers
         return "needs parallel text and an alignment loss"
     if lack := lacks_packages(name, settings):
         return lack
+    if name == LABEL_WORDS and settings.label_words is None:
+        return "needs a prompt template, compare.label_words"
     try:
         method = make_method(name, recipe, settings)
         if layers is not None:

@@ -8,6 +8,7 @@ standard output: ``share`` of a trial that is done, ``error``, ``impossible``; o
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
@@ -44,7 +45,8 @@ from ..training.trial import NetworkFactory, run_trial
 from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
 from .facts import method_facts, note_memory
-from .methods import Method, list_methods
+from .label_words import check_words, refuse_speechless, run_label_words
+from .methods import LABEL_WORDS, Method, list_methods
 from .peers import ImpossibleError, leave_to_library, refuse_impossible, run_peer, without_precision
 from .possible import refuse_untested
 from .untrained import run_untrained
@@ -141,10 +143,13 @@ def prepare_method(
         RunError: There is nothing to compare on.
     """
     own = with_shared_lexicon(method, whole)
-    context, card, _ = prepare(own, reporter, tested=tested, encoded=encoded and not method.is_peer)
+    context, card, _ = prepare(own, reporter, tested=tested, encoded=encoded and method.needs_states)
     if tested:
         refuse_untested(context.materials)
     refuse_kind(method, context.materials)
+    if method.network == LABEL_WORDS:
+        refuse_speechless(context)
+        check_words([method], context.materials)
     if method.network in PEFT:
         context = context.from_ids()
     if method.is_peer:
@@ -165,6 +170,9 @@ def identities_of(
 ) -> dict[Trial, Identity]:
     """Return what each trial of a method is made of, by a recipe with its learning rate."""
     found = trial_identities(trials_of(recipe), recipe, materials, backbone)
+    if method.network == LABEL_WORDS:  # what is asked is a setting of the comparison, not of the trials' recipe
+        asked = hashlib.sha256(json.dumps(method.options, sort_keys=True).encode()).hexdigest()
+        found = {trial: {**one, "label words": asked} for trial, one in found.items()}
     return {trial: without_precision(one) if method.is_peer else one for trial, one in found.items()}
 
 
@@ -194,6 +202,8 @@ def _run(trial: Trial, folder: Path, context: Context, method: Method, reporter:
     """Train or fit, predict and score one trial of whichever method it is."""
     if method.is_peer:
         run_peer(trial, folder, context, method, reporter)
+    elif method.network == LABEL_WORDS:
+        run_label_words(trial, folder, context, method)
     elif method.trained or not context.materials.task.kind.class_logits:
         run_trial(trial, folder, context, reporter, _network_factory(method))
     else:

@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..core.amounts import Rate, Rounds, Steps
 from ..core.errors import ConfigError
 from ..core.wrong_values import say_wrong
+from .label_words import LabelWordsSettings
 
 METHODS = (
     "frozen-head",
     "prototype",
+    "label-words",
     "instant",
     "peft-prompt",
     "peft-prefix",
@@ -51,8 +53,8 @@ class CompareSettings(BaseModel):
     """Built-in methods; what each is, `baselines/methods.yaml` says."""
     variants: dict[str, dict[str, Any]] = {}
     """Further methods: name -> keys laid over the recipe, and optionally `method`, the built-in to start from (default:
-    `lingraft`), and `preset`, which lies under the variant's own keys. A variant with the name of a built-in method
-    takes its place."""
+    `lingraft`), `preset`, which lies under the variant's own keys, and `label_words`, laid over what all are asked. A
+    variant with the name of a built-in method takes its place."""
     learning_rates: dict[str, Annotated[list[Rate], Field(min_length=1, max_length=3)]] = {}
     """By method: with more than one, each is tried on the first trial, and the best on the source language's
     development set is used; the target is not looked at."""
@@ -66,6 +68,8 @@ class CompareSettings(BaseModel):
     """What `prototype` compares a text with: the centres of the classes, or its nearest labelled texts."""
     neighbours: Rounds = 5
     """How many texts `prototype: knn` asks."""
+    label_words: LabelWordsSettings | None = None
+    """What `label-words` asks a decoder; without it the method is left out."""
 
     @field_validator("variants")
     @classmethod

@@ -19,6 +19,7 @@ from ...core.registry import Registry
 from ...results.metrics import Metric
 from ...results.words import NEUTRAL, Words
 from .items import Asked, read_columns
+from .prompted import Prompted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -115,6 +116,9 @@ class Kind:
     limit_of: Callable[[Sequence[Example], Sequence[Features]], str] = no_limit
     """Examples and all their rows to a sentence on right answers that cannot be given, whatever is learnt; empty where
     all can."""
+
+    prompted: Prompted | None = None
+    """How an example and its possible answers are put to a language model in words; None where they are not."""
 
     # ---- What users see ----------------------------------------------------------------------------
 

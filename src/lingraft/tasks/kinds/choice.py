@@ -21,6 +21,7 @@ from ...results.metrics import mean_of
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
 from .items import Asked, read_columns
+from .prompted import Prompted
 from .text_rows import encode_texts
 
 COPA = {"cause": "What was the cause?", "effect": "What happened as a result?"}
@@ -53,6 +54,13 @@ def choice_kind(*, questions: Mapping[str, str] | None = None) -> Kind:
         item_columns=COLUMNS,
         read_item=text_with_alternatives,
         probabilities=alternative_probabilities,
+        prompted=Prompted(
+            fields=partial(text_and_question, questions=questions),
+            texts=("text",),
+            others=("question",),
+            answer="alternative",
+            answers=alternatives_in,
+        ),
         words=Words(
             example="item",
             pipeline_tag="multiple-choice",
@@ -86,8 +94,7 @@ def encode_alternatives(
             rows.append(example)
             places.append((0, None))
             continue
-        question = questions.get(example.question, example.question) if example.question else ""
-        first = f"{example.text} {question}".rstrip()
+        first = "{text} {question}".format(**text_and_question(example, questions=questions)).rstrip()
         for i, alternative in enumerate(example.alternatives):
             rows.append(PairExample(example.id, example.group, example.language, text_a=first, text_b=alternative))
             places.append((i, None if example.label is None else (i, int(i == example.label))))
@@ -144,6 +151,19 @@ def alternative_probabilities(features: Sequence[Features], logits: Sequence[Ten
         return []
     table = _scores_of(features, logits)
     return [row[row > -torch.inf].softmax(-1).tolist() for row in table]
+
+
+def text_and_question(example: Example, *, questions: Mapping[str, str]) -> dict[str, str]:
+    """Return an item's text, and its question in words, as a prompt template names them."""
+    assert isinstance(example, ChoiceExample)
+    question = questions.get(example.question, example.question) if example.question else ""
+    return {"text": example.text, "question": question}
+
+
+def alternatives_in(example: Example) -> tuple[str, ...]:
+    """Return the alternatives."""
+    assert isinstance(example, ChoiceExample)
+    return example.alternatives
 
 
 def alternatives_of(example: Example) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ...results.metrics import accuracy, macro_f1
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
 from .items import Asked
+from .prompted import Prompted
 from .text_rows import encode_texts
 
 WORDS = Words(
@@ -52,6 +53,7 @@ def classification_kind(labels: Sequence[str]) -> Kind:
         columns=second_text,
         read_item=text_or_pair,
         probabilities=class_probabilities,
+        prompted=Prompted(fields=texts_by_name, texts=("text", "text_b"), answer="label"),
         words=WORDS,
     )
 
@@ -119,6 +121,11 @@ def class_probabilities(features: Sequence[Features], logits: Sequence[Tensor]) 
     """Return the probabilities of all classes of each of ``N`` rows of logits ``[C]``."""
     found: list[list[float]] = torch.softmax(torch.stack(list(logits)).float(), dim=-1).tolist() if logits else []
     return found
+
+
+def texts_by_name(example: Example) -> dict[str, str]:
+    """Return the texts as a prompt template names them."""
+    return dict(zip(("text", "text_b"), example.texts, strict=False))
 
 
 def second_text(example: Example) -> dict[str, Any]:

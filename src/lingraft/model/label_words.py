@@ -1,0 +1,175 @@
+"""How likely a decoder finds the words of each label, or each alternative, after a prompt: no label is needed.
+
+The score of an answer is the summed log-likelihood of its tokens (Brown et al., 2020). What all answers of an example
+follow is read once, and scores are kept beside the cached states, for every seed, draw and way to compare them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..backbones.causal import CausalStack
+from ..backbones.kept_rows import keep_rows
+from ..backbones.loading import Backbone
+from ..backbones.markers import markers_of
+from ..backbones.reading import common_beginning, frozen_forward, log_likelihoods
+from ..backbones.state_cache import space_key
+from ..backbones.walk import length_batches
+from ..core.errors import DataError
+from ..core.examples import Example
+from ..core.prompt_template import split_at
+from ..core.stored_states import states_folder
+from ..tasks.kinds import Kind
+
+METHOD = "summed log-likelihood of label words, 1"
+"""Part of the key of what is kept; changes whenever scores do."""
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Token ids of what is read, and of each answer that may follow."""
+
+    beginning: Ids
+    answers: tuple[Ids, ...]
+
+    @property
+    def digest(self) -> bytes:
+        """The name of its scores: 16 bytes."""
+        return hashlib.blake2b(repr((self.beginning, self.answers)).encode(), digest_size=16).digest()
+
+
+def put_questions(
+    examples: Sequence[Example],
+    kind: Kind,
+    backbone: Backbone,
+    *,
+    template: str,
+    words: Mapping[str, str],
+    max_length: int,
+    blank: bool = False,
+) -> list[Question]:
+    """Fill a template with each example, and cut it into tokens.
+
+    Blanks before an answer belong to it, as tokenizers have it, and where tokens of prompt and answer run into one
+    another, the answer begins with the first that differ. Texts that are too long lose their end.
+
+    Args:
+        examples: ``N``, of a kind that can be put in words.
+        kind: Theirs.
+        backbone: Whose tokenizer reads.
+        template: Names the field of the answer once.
+        words: What stands for a label.
+        max_length: Tokens at most, of prompt and longest answer together.
+        blank: Leave the examples' own texts out.
+
+    Raises:
+        DataError: The rest of a template alone is too long, or an answer has no token.
+    """
+    prompted = kind.prompted
+    assert prompted is not None
+    found = []
+    for example in examples:
+        values = dict(prompted.fields(example))
+        if blank:
+            values |= dict.fromkeys(prompted.texts, "")
+        answers = prompted.answers(example) if prompted.answers else [words.get(label, label) for label in kind.labels]
+        texts = [name for name in prompted.texts if values.get(name)]
+        while True:
+            question = _tokenised(*split_at(template, prompted.answer, values), answers, backbone)
+            over = len(question.beginning) + max(map(len, question.answers)) - max_length
+            if over <= 0:
+                break
+            longest = max(texts, key=lambda name: len(values[name]), default=None)
+            if longest is None or not values[longest]:
+                raise DataError(
+                    f"the template and the longest answer alone take {max_length + over} tokens ({example.id}), and "
+                    f"backbone.max_length is {max_length}; shorten the template, or read more tokens"
+                )
+            values[longest] = _shortened(values[longest], over, backbone)
+        if not all(question.answers):
+            raise DataError(f"{example.id}: an answer has no token in this tokenizer; give it words that have some")
+        found.append(question)
+    return found
+
+
+def _tokenised(before: str, after: str, answers: Sequence[str], backbone: Backbone) -> Question:
+    tokenizer, ends = backbone.tokenizer, markers_of(backbone.tokenizer).after
+    beginning = (backbone.text_prefix + before).rstrip(" ")
+    blanks = (backbone.text_prefix + before)[len(beginning) :]
+    texts = [beginning, *(beginning + blanks + answer + after for answer in answers)]
+    rows: list[list[int]] = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+    rows = [row[: len(row) - len(ends)] for row in rows]
+    shared = common_beginning(rows)
+    if not shared:  # there must be something that the first token follows
+        first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        rows, shared = [[first, *row] for row in rows], 1
+    return Question(tuple(rows[0][:shared]), tuple(tuple(row[shared:]) for row in rows[1:]))
+
+
+def _shortened(text: str, tokens: int, backbone: Backbone) -> str:
+    """Return a text without its last tokens, by at least a character."""
+    offsets = backbone.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    kept = offsets[: max(0, len(offsets) - tokens)]
+    return text[: min(kept[-1][1], len(text) - 1)] if kept else ""
+
+
+def score_answers(
+    questions: Sequence[Question], backbone: Backbone, device: torch.device, *, max_bytes: int
+) -> list[Tensor]:
+    """Return the summed log-likelihood of each answer of each question, ``[answers]``; those that are kept are read.
+
+    Args:
+        questions: ``N``.
+        backbone: A decoder.
+        device: Where it computes.
+        max_bytes: Bound on the store of states.
+
+    Raises:
+        CheckpointError: It has no language-model head.
+    """
+    stack = backbone.stack
+    assert isinstance(stack, CausalStack)
+    run = frozen_forward(stack)
+    states_there = space_key(
+        weights_digest=backbone.weights_digest,
+        tokenizer_digest=backbone.tokenizer_digest,
+        cut=stack.num_layers,
+        dtype="float32",
+        precision=stack.precision,
+        device=device.type,
+    )
+    space = states_folder() / hashlib.sha256(f"{METHOD}\0{states_there}".encode()).hexdigest()
+
+    def compute(missing: Sequence[Question]) -> list[Tensor]:
+        found: list[Tensor] = [torch.empty(0)] * len(missing)
+        for rows in length_batches([len(question.beginning) for question in missing]):
+            batch = [missing[row] for row in rows]
+            sums = log_likelihoods(run, stack, [one.beginning for one in batch], [one.answers for one in batch])
+            for row, values in zip(rows, sums, strict=True):
+                found[row] = torch.tensor(values)[:, None]
+        return found
+
+    wanted = {question.digest: question for question in questions}
+    kept = keep_rows(space, wanted, compute, width=1, layer=stack.num_layers, max_bytes=max_bytes)
+    return [kept[question.digest][:, 0] for question in questions]
+
+
+def calibrate_batch(logits: Tensor) -> Tensor:
+    """Take off the mean probability of each class over a batch (batch calibration: Zhou et al., 2024).
+
+    Args:
+        logits: ``[N, C]`` of texts without labels.
+
+    Returns:
+        ``log p(class | text) - log mean p(class)``, ``[N, C]``.
+    """
+    log_probabilities = logits.double().log_softmax(-1)
+    prior = torch.logsumexp(log_probabilities, dim=0) - torch.log(torch.tensor(float(len(logits))))
+    return (log_probabilities - prior).to(logits.dtype)
