@@ -6,7 +6,7 @@ result. Importing lingraft imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ def run(
     *overrides: str,
     data: Mapping[str, Any] | None = None,
     quiet: bool = False,
+    callbacks: Sequence[Callable[[Mapping[str, Any]], object]] = (),
 ) -> Path:
     """Run a recipe to its report, or continue where it stopped.
 
@@ -45,6 +46,8 @@ def run(
             dicts, a ``DataFrame`` of pandas or polars, an Arrow table or a ``datasets.Dataset``, or such tables by
             language. The recipe's ``fields`` name their columns.
         quiet: Say nothing but warnings.
+        callbacks: Each is called with every event of the run as a record (docs/extending.md): messages and warnings,
+            steps and epochs of training, scores of each trial. What one raises ends the run, which can be continued.
 
     Returns:
         The run folder; ``report.html`` and ``scores.jsonl`` are in it.
@@ -67,7 +70,7 @@ def run(
         values = isinstance(recipe, Mapping)
         with problems_in(RECIPE if values else str(recipe)):
             parsed = parse_recipe(recipe, changed) if values else read_recipe(Path(str(recipe)), changed)
-            return run_recipe(parsed, reporter=Reporter(quiet=quiet))
+            return run_recipe(parsed, reporter=Reporter(quiet=quiet, callbacks=callbacks))
 
 
 def pipeline(folder: Path | str, *, language: str | None = None, device: str | None = None) -> Pipeline:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from .terminal_text import Terminal, printable
+
+Callback = Callable[[Mapping[str, Any]], object]
+"""Gets each event of a run as a record: ``{"event": "step", …}``."""
 
 LINE_EVERY = 10.0  # seconds between two plain lines
 
@@ -19,20 +23,40 @@ class Reporter:
     Args:
         quiet: Say nothing but results and warnings.
         clock: Gives the seconds that a run notes down of its own work, and that lines are apart.
+        callbacks: Each is called with every event, see :meth:`tell`, however quiet this is.
     """
 
-    def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
         self.quiet = quiet
         self.clock = clock
+        self.callbacks = tuple(callbacks)
         self.console = Terminal(stderr=True, soft_wrap=not Terminal(stderr=True).is_terminal)
+
+    def tell(self, event: str, **facts: Any) -> None:
+        """Tell the callbacks of an event; what one raises ends the run, which can be continued.
+
+        Args:
+            event: ``message``, ``warning``, ``step``, ``epoch``, ``trial`` or ``finished``.
+            facts: What there is to know of it.
+        """
+        for callback in self.callbacks:
+            callback({"event": event, **facts})
 
     def say(self, text: str) -> None:
         """Say in one line what happens now."""
+        self.tell("message", text=text)
         if not self.quiet:
             self.console.print(text)
 
     def warn(self, text: str) -> None:
         """Say in one line what must not be missed."""
+        self.tell("warning", text=text)
         self.console.print(f"warning: {text}")
 
     @contextmanager

@@ -99,6 +99,7 @@ def run(
         _refuse_incomplete(folder, trials)
         note_digests(folder)
         pages(folder)
+    reporter.tell("finished", folder=folder)
     return folder
 
 

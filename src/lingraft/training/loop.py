@@ -88,13 +88,15 @@ class Hooks:
     """What a training calls on its way; by default nothing.
 
     ``save`` gets the state to continue from, every ``save_every`` seconds and after each epoch; ``validate``
-    gives the development score for the learning curve; ``advance`` is called after each step; ``say`` of what goes
-    wrong (see :mod:`lingraft.training.monitor`); ``clock`` gives seconds.
+    gives the development score for the learning curve; ``advance`` is called after each step; ``ended`` gets the
+    record of each epoch; ``say`` is told what goes wrong (see :mod:`lingraft.training.monitor`); ``clock`` gives
+    seconds.
     """
 
     save: Callable[[TrainingState], None] = lambda state: None
     validate: Callable[[Network], Validation | None] = lambda model: None
     advance: Callable[[Progress], None] = lambda progress: None
+    ended: Callable[[Mapping[str, Any]], None] = lambda row: None
     say: Callable[[str], None] = lambda sentence: None
     clock: Callable[[], float] = time.monotonic
     save_every: float = SAVE_EVERY
@@ -236,6 +238,7 @@ class _Training:
         self.said = len(self.monitor.said)
         self.meter = Meter(said=self.said)
         self._save()
+        self.hooks.ended(row)
 
     def finish(self) -> list[dict[str, Any]]:
         """Put the averaged parameters into the model."""

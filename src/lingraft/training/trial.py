@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from .frozen_head import Before
 from .head_fits import choose_threshold, fit_frozen_head, retrain_last_layer, weights_of_classes
 from .instant import fit_instant
 from .legs import Leg, as_trained, extracted_of, legs_of, lora_of
-from .loop import SAVE_EVERY, Hooks, train
+from .loop import SAVE_EVERY, Hooks, Progress, train
 from .losses import Objective
 from .members import add_member, begin_again, next_member, put_mean, start_of
 from .pair_comparison import compared_examples, fit_comparison
@@ -104,6 +104,7 @@ def run_trial(
     }
     shutil.rmtree(place / "folds", ignore_errors=True)
     note_finished(folder, trial, facts)
+    reporter.tell("trial", **facts, scores=[asdict(score) for score in scores])
     (place / "training.safetensors").unlink(missing_ok=True)
 
 
@@ -200,7 +201,12 @@ def train_network(
         if done := state.steps_before + state.step:
             reporter.say(f"{trial.name}: continuing at step {done}")
             advance(done)
-        hooks = replace(hooks, advance=lambda p: advance(1, f"loss {p.loss:.3f}, {p.tokens_per_second:,.0f} tokens/s"))
+
+        def take_note(done: Progress) -> None:
+            advance(1, f"loss {done.loss:.3f}, {done.tokens_per_second:,.0f} tokens/s")
+            reporter.tell("step", trial=trial.name, **asdict(done))
+
+        hooks = replace(hooks, advance=take_note, ended=lambda row: reporter.tell("epoch", trial=trial.name, **row))
         for member in range(state.member, members):
             if member > state.member:
                 begin_again(model, start)
