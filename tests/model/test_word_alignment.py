@@ -59,6 +59,12 @@ def test_empty_texts_are_aligned_with_nothing(rows):
     assert align_tokens(torch.zeros(0, 3), torch.zeros(rows, 3)).shape == (0, 2)
 
 
+def test_nothing_closes_the_text_of_a_decoder():
+    """Its last token is a word, and is aligned."""
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
+    assert content(mask, prefix_tokens=1, closing=0).int().tolist() == [[0, 1, 1, 1], [0, 1, 0, 0]]
+
+
 def test_a_text_of_special_tokens_only_keeps_them():
     """Six tokens lose the first two and the last; three have nothing else to show."""
     mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])

@@ -16,6 +16,7 @@ from lingraft.results.run_files import read_run
 from lingraft.serving.predictor import load
 from lingraft.tasks.kinds.span_qa import encode_questions
 from lingraft.tasks.kinds.text_rows import encode_texts
+from lingraft.training.alignment.word_aligner import token_aligner
 from quick_run import quick_compare, run
 from tiny import decoder_tokenizer, random_model, save_checkpoint
 
@@ -117,7 +118,8 @@ def test_two_texts_have_a_line_break_between_them(decoder):
     (texts,) = encode_texts([pair], tokenizer, 24, "")
     (window,) = encode_questions([asked], tokenizer, 24, "", stride=4)
 
-    assert texts.input_ids == window.input_ids == (*([1] if family == "llama" else []), 5, 6, 4, 7)
+    assert texts.input_ids == (*([1] if family == "llama" else []), 5, 6, 4, 7)
+    assert window.input_ids == (*texts.input_ids, 4)  # and one more behind the context, where no answer is said
 
 
 def test_the_first_token_is_no_content(decoder):
@@ -133,6 +135,18 @@ def test_the_first_token_is_no_content(decoder):
     for cut in (IDS, 0, 2):
         found = frozen_pooled(stack, states_at(ids, stack, cut, torch.device("cpu")))
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_the_last_token_is_a_word_and_is_aligned(decoder, tmp_path, monkeypatch):
+    """A text with itself, token by token, but for the first: no marker closes a decoder's text."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path))
+    _, checkpoint = decoder
+    backbone = load_backbone(str(checkpoint))
+    text = tuple(backbone.tokenizer("ada beli cora dune")["input_ids"])
+
+    (found,) = token_aligner(backbone, torch.device("cpu"))([(text, text)])
+
+    assert found.tolist() == [[i, i] for i in range(1, len(text))]
 
 
 def test_cached_states_know_what_is_no_content(decoder, tmp_path, monkeypatch):

@@ -105,6 +105,7 @@ class LayerStack(nn.Module, ABC):
             they are markers, or one token if there are none: it has seen nothing else of the text, and the others
             park attention there (attention sinks: Xiao et al., 2024). In SmolLM2-135M its state is 120 times as long
             as those of the others after half of the layers, and a mean would be little else.
+        closing: Last tokens of a text that are markers: one in encoders, as a rule none in decoders.
     """
 
     facts: ClassVar[FamilyFacts]
@@ -117,6 +118,7 @@ class LayerStack(nn.Module, ABC):
         self.max_length = max_length
         self.precision: Precision = "float32"
         self.opening = 0
+        self.closing = 1
         config: Any = model.config
         self.num_heads: int = config.num_attention_heads
         self.padding_id: int = max(0, getattr(config, "pad_token_id", None) or 0)  # -1 stands for none

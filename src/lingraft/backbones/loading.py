@@ -111,8 +111,10 @@ def load_backbone(
         raise CheckpointError(not_loadable(checkpoint, error)) from None
     add_language_head(stack, files, checkpoint)
     stack.precision = precision
+    markers = markers_of(tokenizer)
+    stack.closing = len(markers.after)
     if stack.facts.pooling == "content":
-        stack.opening = max(1, len(markers_of(tokenizer).before))
+        stack.opening = max(1, len(markers.before))
     _check_vocabulary(tokenizer, config, checkpoint)
     digests = recall_digests(folder) if trusting else None
     if digests is None:

@@ -28,6 +28,14 @@ def markers_of(tokenizer: Any) -> Markers:
     return Markers(ids[: sides.index(0)], ids[ends[0] : sides.index(1)], ids[ends[1] :])
 
 
+def reads_onwards(tokenizer: Any) -> bool:
+    """Return whether a tokenizer is that of a decoder, which it shows by closing no text.
+
+    What is to be read off a token then has to stand behind what it depends on.
+    """
+    return not markers_of(tokenizer).after
+
+
 def count_opening(tokenizer: Any, text_prefix: str) -> int:
     """Count the tokens that open every text: markers, and the checkpoint's prefix (``"query: "``)."""
     read = tokenizer(text_prefix.strip())["input_ids"]

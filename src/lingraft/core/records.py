@@ -28,7 +28,8 @@ class Features:
     A long context is read in several windows, and a choice as one text for each alternative: ``part`` counts
     them. ``offsets`` says for each token which piece of the example it is: first and last character (exclusive)
     in the context of a question, or the number of the word (twice) in a tagged sentence; None for other tokens.
-    ``truncated`` counts the tokens that did not fit into the maximum length.
+    ``truncated`` counts the tokens that did not fit into the maximum length. ``nothing`` is the token of a question
+    that stands for "no answer".
     """
 
     example_id: str
@@ -37,6 +38,7 @@ class Features:
     truncated: int = 0
     part: int = 0
     offsets: tuple[tuple[int, int] | None, ...] = ()
+    nothing: int = 0
 
 
 IDS = -1

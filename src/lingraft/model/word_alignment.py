@@ -42,14 +42,14 @@ def align_tokens(source: Tensor, target: Tensor) -> Tensor:
     return torch.stack([rows[mutual], forth[mutual]], dim=1)
 
 
-def content(mask: Tensor, *, prefix_tokens: int) -> Tensor:
+def content(mask: Tensor, *, prefix_tokens: int, closing: int = 1) -> Tensor:
     """Return which positions hold words: ``[B, T]`` mask, padded on the right, to ``[B, T]`` bool.
 
-    Leaves out the first ``prefix_tokens`` tokens and the last one; a text that has nothing else keeps all.
+    Leaves out the first ``prefix_tokens`` tokens and the last ``closing``; a text that has nothing else keeps all.
     """
     real = mask.bool()
     position = torch.arange(mask.shape[1], device=mask.device)
-    inner = (position >= prefix_tokens) & (position < real.sum(1, keepdim=True) - 1)
+    inner = (position >= prefix_tokens) & (position < real.sum(1, keepdim=True) - closing)
     return torch.where(inner.any(1, keepdim=True), inner, real)
 
 

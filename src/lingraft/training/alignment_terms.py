@@ -42,9 +42,10 @@ class AlignmentTerms:
         standardisers: Mapping[int, Standardiser],
         source_language: str = "",
         prefix_tokens: int = 1,
+        closing: int = 1,
     ) -> None:
         self.standardisers = standardisers
-        self.prefix_tokens = prefix_tokens
+        self.prefix_tokens, self.closing = prefix_tokens, closing
         self.source_language = source_language
         self.last = max(standardisers)
         self.terms = tuple(
@@ -119,11 +120,9 @@ class AlignmentTerms:
                 found.append(None)  # it compares words or predictions of a translation, and has no anchor
                 continue
             standardiser, state = self.standardisers[term.layer], _rows(student[term.layer], rows)
-            source = View(standardiser(teacher[term.layer]), prefix_tokens=self.prefix_tokens)
+            source = View(standardiser(teacher[term.layer]), prefix_tokens=self.prefix_tokens, closing=self.closing)
             own = logits if rows is None else logits[rows]
-            target = View(
-                standardiser(state), logits=own, word_alignment=batch.word_alignment, prefix_tokens=self.prefix_tokens
-            )
+            target = replace(source, states=standardiser(state), logits=own, word_alignment=batch.word_alignment)
             if "predictions" in loss.needs and beside is not None:
                 source = replace(source, logits=predict(beside).detach())
             found.append(loss(source, target))

@@ -325,7 +325,11 @@ def build_alignment_terms(model: Any, pools: TrialPools, context: Context) -> Al
         standardisers |= fit_standardisers(model, batches, [layer for layer in layers if layer is not None])
     standardisers = {layer: found.to(device) for layer, found in standardisers.items()}
     return AlignmentTerms(
-        recipe.alignment, standardisers, source.language, prefix_tokens=count_prefix_tokens(context.backbone)
+        recipe.alignment,
+        standardisers,
+        source.language,
+        prefix_tokens=count_prefix_tokens(context.backbone),
+        closing=context.backbone.stack.closing,
     )
 
 

@@ -15,6 +15,7 @@ from lingraft.model.heads.no_answer import NoAnswerClassifier
 from lingraft.results.metrics.answers import answer_metrics
 from lingraft.tasks.kinds.no_answer import best_threshold, null_scores
 from lingraft.tasks.kinds.span_qa import span_qa_kind
+from tiny import decoder_tokenizer
 
 CONTEXT = "Ada met Eli"
 SPANS = ((0, 3), (4, 7), (8, 11))
@@ -153,6 +154,35 @@ def test_the_threshold_is_taken_off_the_first_token_out_of_training():
     other = NoAnswerClassifier(4, 2)
     other.load_state_dict(head.state_dict())
     assert other.threshold.item() == 3.0
+
+
+def test_behind_the_text_the_threshold_is_taken_off_its_last_token():
+    """In a decoder, where padding follows."""
+    head = NoAnswerClassifier(4, 2, behind=True).eval()
+    states = States(torch.randn(2, 3, 4), torch.tensor([[1, 1, 1], [1, 1, 0]]), layer=1)
+    plain = head.read(states)
+    head.threshold.fill_(3.0)
+
+    taken = torch.tensor([[0.0, 0.0, 1.5], [0.0, 1.5, 0.0]]).unsqueeze(-1).expand(2, 3, 2)
+    assert torch.allclose(plain - head.read(states), taken)
+
+
+def test_a_decoder_says_no_answer_behind_the_context():
+    """A line break follows, which has seen all of it: windows without the answer point there; there it is scored."""
+    tokenizer = decoder_tokenizer()
+    questions = [
+        SpanExample("0", "0", "eng-Latn", question="ada beli", context="cora dune eli", answers=(Answer("dune", 5),)),
+        SpanExample("1", "1", "eng-Latn", question="ada", context="cora dune", unanswerable=True),
+    ]
+
+    first, second = span_qa_kind(unanswerable=True).encode(questions, tokenizer, 64, "")
+
+    assert tokenizer.convert_ids_to_tokens(first.input_ids) == ["<s>", "ada", "beli", "\n", "cora", "dune", "eli", "\n"]
+    assert (first.target, first.nothing) == ((5, 5), 7)
+    assert tokenizer.convert_ids_to_tokens(second.input_ids) == ["<s>", "ada", "\n", "cora", "dune", "\n"]
+    assert (second.target, second.nothing) == ((5, 5), 5)
+    assert second.offsets[5] is None
+    assert null_scores([second], [torch.arange(12.0).view(6, 2)]) == [10 + 11]
 
 
 def test_a_kind_is_built_again_from_what_is_saved():

@@ -16,7 +16,7 @@ from lingraft.data.conll import tagged_examples
 from lingraft.results.metrics.spans import repair_tags
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.tagging import collate_tags, tag_cross_entropy, tagging_kind, windows
-from tiny import USERS_CACHE, VOCABULARY, random_tokenizer
+from tiny import USERS_CACHE, VOCABULARY, decoder_tokenizer, random_tokenizer
 
 LABELS = ("B-LOC", "B-PER", "I-LOC", "I-PER", "O")
 KIND = tagging_kind(LABELS)
@@ -81,6 +81,20 @@ def test_first_pieces_carry_offsets_and_targets():
     assert (row.part, row.truncated) == (0, 0)
 
 
+def test_in_a_decoder_last_pieces_carry_offsets_and_targets():
+    """The first piece has not seen the others; windows and prefix are counted as ever."""
+    tokenizer = decoder_tokenizer()
+    example = sentence(["ada", "beli\ncora", "dune"], "B-PER I-PER O")
+
+    (row,) = KIND.encode([example], tokenizer, 64, "zeno: ")
+
+    assert tokenizer.convert_ids_to_tokens(row.input_ids)[2:] == ["ada", "beli", "\n", "cora", "dune"]
+    assert numbers(row) == [None, None, 0, None, None, 1, 2]
+    assert row.target == (NO_LABEL, NO_LABEL, 1, NO_LABEL, NO_LABEL, 3, 4)
+    one, two = KIND.encode([example], tokenizer, 5, "")
+    assert (numbers(one), numbers(two)) == ([None, 0, None, None, 1], [None, 2])
+
+
 def test_the_prefix_is_read_but_carries_no_tag():
     """Its words stand before the sentence, as in plain text, and are not counted."""
     (row,) = KIND.encode([sentence("ada beli", "O B-LOC")], TOKENIZER, 64, "zeno: ")
@@ -133,7 +147,7 @@ def test_byte_level_tokenizers_see_words_apart():
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>")
     (row,) = KIND.encode([sentence("ab a ba", "O O O")], tokenizer, 64, "a ")
     assert list(row.input_ids) == tokenizer("a ab a ba")["input_ids"]
-    assert numbers(row) == [None, 0, None, 1, 2, None, None]
+    assert numbers(row) == [None, None, 0, 1, None, None, 2]  # no marker closes a text, as in decoders
 
 
 # ---- Windows ---------------------------------------------------------------------------------------

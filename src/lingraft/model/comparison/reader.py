@@ -103,7 +103,7 @@ def _read(texts: Sequence[Ids], backbone: Backbone) -> list[TextStates]:
         after = []
         with torch.inference_mode():
             states = pad_batch([texts[row] for row in rows], stack, _device(backbone))
-            keep = content(states.mask, prefix_tokens=prefix_tokens).cpu()
+            keep = content(states.mask, prefix_tokens=prefix_tokens, closing=stack.closing).cpu()
             for layer in _layers(backbone):
                 states = at_layer(stack, states, layer)
                 after.append(states.tokens.float().cpu())

@@ -18,6 +18,7 @@ from ...backbones.loading import load_encoder
 from ...backbones.silence import quiet
 from ...backbones.walk import pad_batch
 from ...core.errors import CheckpointError
+from ...model.heads.no_answer import NoAnswerClassifier
 from . import Trained, Write, formats
 from .plain_parts import refuse_all_but_weights
 
@@ -63,8 +64,8 @@ def write_hf(trained: Trained, folder: Path) -> list[str]:
     said = [f"load with: transformers.{CLASSES[identity.kind]}.from_pretrained({str(folder.name)!r})"]
     if identity.text_prefix:
         said.append(f"texts were learnt with {identity.text_prefix!r} before them; put it before what you ask")
-    if hasattr(adapted.model.adaptation.head, "threshold"):
-        said.append('the threshold for "no answer" is not part of it: it is taken off the first token\'s logits here')
+    if isinstance(adapted.model.adaptation.head, NoAnswerClassifier):
+        said.append('the threshold for "no answer" is not part of it: it is taken off the logits of one token here')
     return said
 
 
@@ -127,8 +128,10 @@ def _compare(trained: Trained, model: Any) -> None:
         _, ours = adapted.model(states, trained.language)
         given = model(input_ids=states.tokens, attention_mask=states.mask)
     theirs = torch.stack([given.start_logits, given.end_logits], -1) if "start_logits" in given else given.logits
-    first = 1 if hasattr(adapted.model.adaptation.head, "threshold") else 0  # which lingraft alone takes off there
-    difference = (ours - theirs)[:, first:][states.mask[:, first:].bool()]
+    compared, head = states.mask.bool(), adapted.model.adaptation.head
+    if isinstance(head, NoAnswerClassifier):
+        compared &= ~head.place(states.mask)  # where lingraft alone takes the threshold off
+    difference = (ours - theirs)[compared]
     if float(difference.abs().max()) > CLOSE:
         raise CheckpointError(_other_head(trained, CLASSES[adapted.identity.kind]))
 

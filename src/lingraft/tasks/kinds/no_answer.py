@@ -1,7 +1,8 @@
 """When to say that a context does not answer a question: a threshold chosen on development data.
 
-The score of "no answer" is that of the first token, the lowest over all windows of the context; how much it must
-outweigh the best piece is the threshold, as in the published evaluation of SQuAD v2 (Rajpurkar et al., 2018).
+The score of "no answer" is that of a token outside of the context, the lowest over all windows of the context; how
+much it must outweigh the best piece is the threshold, as in the published evaluation of SQuAD v2 (Rajpurkar et al.,
+2018).
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def null_scores(features: Sequence[Features], logits: Sequence[Tensor]) -> list[
     """
     scores: list[float] = []
     for feature, row in zip(features, logits, strict=True):
-        score = float(row[0].double().sum())
+        score = float(row[feature.nothing].double().sum())
         if feature.part == 0:
             scores.append(score)
         else:

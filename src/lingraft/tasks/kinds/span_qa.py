@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-from ...backbones.markers import LINE_BREAK, Markers, markers_of
+from ...backbones.markers import LINE_BREAK, Markers, markers_of, reads_onwards
 from ...core.errors import ConfigError
 from ...core.examples import Example, PairExample, SpanExample
 from ...core.records import Features, Prediction, Target
@@ -31,9 +31,6 @@ from .items import Asked, read_columns
 from .no_answer import choose_no_answer, null_scores
 from .span_lengths import describe_long_answers
 from .text_rows import encode_texts
-
-ABSENT = (0, 0)
-"""Target of a window without the answer: the first token, which belongs to no text."""
 
 ZERO_WIDTH = "\u200b\ufeff"
 """What is as blank as a space at either end of an answer, though Unicode does not call it one."""
@@ -191,7 +188,7 @@ def _windows(
     questions: Sequence[SpanExample], tokenizer: Any, max_length: int, prefix: str, stride: int
 ) -> Iterator[list[Features]]:
     """Yield the windows of each question. A context is tokenised once, however much is asked about it."""
-    frame = _frame(tokenizer)
+    frame, behind = _frame(tokenizer), reads_onwards(tokenizer)
     after = frame.after
     budget = max_length - len(frame.before) - len(frame.between) - len(after)
     if budget < 2:
@@ -209,15 +206,17 @@ def _windows(
         rows = []
         for part, (first, last) in enumerate(_ranges(len(context.ids), room, min(stride, room // 2))):
             target = None
+            nothing = len(head) + last - first + len(after) - 1 if behind else 0
             if example.answers or example.unanswerable:
                 inside = answer is not None and first <= answer[0] and answer[1] < last
                 shift = len(head) - first
-                target = (answer[0] + shift, answer[1] + shift) if answer and inside else ABSENT
+                target = (answer[0] + shift, answer[1] + shift) if answer and inside else (nothing, nothing)
             rows.append(
                 Features(
                     example_id=example.id,
                     input_ids=(*head, *context.ids[first:last], *after),
                     target=target,
+                    nothing=nothing,
                     truncated=0 if part else len(whole) - len(question),
                     part=part,
                     offsets=((None,) * len(head) + tuple(context.spans[first:last]) + (None,) * len(after)),
@@ -245,10 +244,14 @@ def _answer_tokens(example: SpanExample, context: Pieces) -> Span | None:
 
 
 def _frame(tokenizer: Any) -> Markers:
-    """Return what is put around question and context; between them a line break, where there is no marker."""
+    """Return what is put around question and context; between and after them a line break, where there is no marker.
+
+    "No answer" is said at the first token, which belongs to no text (Devlin et al., 2019). Where that has seen nothing
+    of the text, in a decoder, it is said at the last.
+    """
     found = markers_of(tokenizer)
     broken: list[int] = tokenizer(LINE_BREAK, add_special_tokens=False)["input_ids"]
-    return replace(found, between=found.between or tuple(broken))
+    return replace(found, between=found.between or tuple(broken), after=found.after or tuple(broken))
 
 
 def _pieces(contexts: Sequence[str], tokenizer: Any) -> dict[str, Pieces]:

@@ -1,7 +1,8 @@
 """A tag for each word: named entities, parts of speech.
 
-The head sees every token, but only a word's first piece carries its tag (Devlin et al., 2019): the words of the
-training data are the units of scoring, whatever the tokenizer makes of them. A sentence that is longer than the
+The head sees every token, but only a word's first piece carries its tag (Devlin et al., 2019), and in a decoder its
+last, for the first has seen nothing of the others: the words of the training data are the units of scoring, whatever
+the tokenizer makes of them. A sentence that is longer than the
 model reads is read in several windows of whole words.
 """
 
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...backbones.markers import reads_onwards
 from ...core.errors import DataError
 from ...core.examples import Example, PairExample, TaggedExample
 from ...core.records import Features, Prediction, Target
@@ -91,7 +93,7 @@ def sentence_of(item: Any, asked: Asked) -> TaggedExample:
 def encode_words(
     examples: Sequence[Example], tokenizer: Any, max_length: int, prefix: str, *, labels: Sequence[str]
 ) -> list[Features]:
-    """Tokenise word by word; offsets and targets stand at first pieces, the words of ``prefix`` have none.
+    """Tokenise word by word; offsets and targets stand at the pieces that carry tags, words of ``prefix`` have none.
 
     ``truncated`` counts the pieces of a word that is by itself longer than a window.
 
@@ -138,7 +140,7 @@ def _encode_sentences(
     if not sentences:
         return []
     before = prefix.split()
-    blank = blank_before_words(tokenizer)
+    blank, last = blank_before_words(tokenizer), reads_onwards(tokenizer)
 
     def tokenise(lists: Sequence[Sequence[str]], **options: Any) -> Any:
         spaced = [[blank + word if i else word for i, word in enumerate([*before, *words])] for words in lists]
@@ -150,7 +152,7 @@ def _encode_sentences(
     for i, words in enumerate(sentences):
         ids, numbers = whole["input_ids"][i], whole.word_ids(i)
         if len(ids) <= max_length:
-            rows.append([(tuple(ids), _first_pieces(numbers, len(before), 0), 0)])
+            rows.append([(tuple(ids), _tagged_pieces(numbers, len(before), 0, last=last), 0)])
             continue
         rows.append([])
         pieces = [0] * (len(before) + len(words))
@@ -168,7 +170,7 @@ def _encode_sentences(
     if spans:
         cut = tokenise([sentences[i][a:b] for i, a, b, _ in spans], truncation=True, max_length=max_length)
         for at, (i, start, _, truncated) in enumerate(spans):
-            offsets = _first_pieces(cut.word_ids(at), len(before), start)
+            offsets = _tagged_pieces(cut.word_ids(at), len(before), start, last=last)
             rows[i].append((tuple(cut["input_ids"][at]), offsets, truncated))
     return rows
 
@@ -200,22 +202,22 @@ def blank_before_words(tokenizer: Any) -> str:
     return "" if separate == tokenizer("a a", verbose=False)["input_ids"] else " "
 
 
-def _first_pieces(numbers: Sequence[int | None], before: int, start: int) -> tuple[tuple[int, int] | None, ...]:
-    """Return the number of the word, twice, where one begins; ``before`` words of prefix are not counted."""
-    offsets: list[tuple[int, int] | None] = []
-    last = None
-    for number in numbers:
-        begins = number is not None and number != last and number >= before
-        offsets.append((number - before + start,) * 2 if begins and number is not None else None)
-        last = number
-    return tuple(offsets)
+def _tagged_pieces(
+    numbers: Sequence[int | None], before: int, start: int, *, last: bool
+) -> tuple[tuple[int, int] | None, ...]:
+    """Return the number of the word, twice, where one begins, or ends if ``last``; words of prefix are not counted."""
+    neighbours = [*numbers[1:], None] if last else [None, *numbers[:-1]]
+    return tuple(
+        (number - before + start,) * 2 if number is not None and number >= before and number != neighbour else None
+        for number, neighbour in zip(numbers, neighbours, strict=True)
+    )
 
 
 # ---- Learning --------------------------------------------------------------------------------------
 
 
 def collate_tags(targets: Sequence[Target | None], length: int) -> Tensor:
-    """Return classes of first pieces, ``[R, T]``; ``NO_LABEL`` elsewhere."""
+    """Return classes of the pieces that carry tags, ``[R, T]``; ``NO_LABEL`` elsewhere."""
     collated = torch.full((len(targets), length), NO_LABEL)
     for row, target in zip(collated, targets, strict=True):
         if isinstance(target, tuple):
@@ -224,7 +226,7 @@ def collate_tags(targets: Sequence[Target | None], length: int) -> Tensor:
 
 
 def tag_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
-    """Return weighted cross-entropy over first pieces.
+    """Return weighted cross-entropy over the pieces that carry tags.
 
     Args:
         logits: ``[R, T, C]``.

@@ -31,13 +31,15 @@ class View:
     needs ``predictions``. ``word_alignment [K, 3]`` (row, source position, target position; positions count
     from the first token of the text, prompts left out) are on the target view where one needs
     ``word_alignment``.
-    ``prefix_tokens`` is how many tokens at the start of each text are no content: what opens it, and a model's prefix.
+    ``prefix_tokens`` is how many tokens at the start of each text are no content: what opens it, and a model's prefix;
+    ``closing`` how many at its end.
     """
 
     states: States
     logits: Tensor | None = None
     word_alignment: Tensor | None = None
     prefix_tokens: int = 1
+    closing: int = 1
 
     def whole(self) -> View:
         """Return the same view in single precision, where it is in half: distances and logarithms need it."""

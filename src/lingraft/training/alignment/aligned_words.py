@@ -81,5 +81,5 @@ def distance_from_start(source: View, target: View, *, weight: float = 1.0) -> T
         weight: In front of it.
     """
     frozen, ours = source.states.without_prompt(), target.states.without_prompt()
-    keep = content(ours.mask, prefix_tokens=target.prefix_tokens)  # [B, T]
+    keep = content(ours.mask, prefix_tokens=target.prefix_tokens, closing=target.closing)  # [B, T]
     return weight * (1.0 - F.cosine_similarity(ours.tokens[keep], frozen.tokens[keep], dim=-1)).mean()

@@ -37,7 +37,7 @@ def transport(
     def loss(source: View, target: View) -> Tensor:
         sides = [view.states.without_prompt() for view in (source, target)]
         skipped = source.prefix_tokens if prefix_tokens is None else prefix_tokens
-        masks = [content(states.mask, prefix_tokens=skipped) for states in sides]
+        masks = [content(states.mask, prefix_tokens=skipped, closing=source.closing) for states in sides]
         # Zeros in place of what is left out: not even a NaN gets through.
         tokens = [
             states.tokens.masked_fill(~mask.unsqueeze(-1), 0.0) for states, mask in zip(sides, masks, strict=True)

@@ -71,7 +71,7 @@ def token_aligner(backbone: Backbone, device: torch.device, *, max_bytes: int = 
         found: dict[int, tuple[Tensor, Tensor]] = {}
         for rows in length_batches([len(text) for text in texts]):
             states = states_at([texts[row] for row in rows], stack, layer, device)
-            keep = content(states.mask, prefix_tokens=prefix_tokens)
+            keep = content(states.mask, prefix_tokens=prefix_tokens, closing=stack.closing)
             for row, tokens, kept in zip(rows, states.tokens, keep, strict=True):
                 found[row] = tokens[kept], kept.nonzero().squeeze(1)
         return [found[row] for row in range(len(texts))]
