@@ -175,6 +175,43 @@ def test_the_result_is_the_mean_of_the_last_epochs(model, world, terms, last):
 # ---- Continuing ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("scores", "patience", "epochs", "best"),
+    [
+        ([0.1, 0.3, 0.2, 0.3, 0.9, 1.0], 2, 4, 2),  # as good again is no better
+        ([0.1, 0.3, 0.2, 0.4, 0.4, 0.3], 2, 6, 4),
+        ([0.5, 0.4, 0.3, 0.2, 0.1, 0.0], 1, 2, 1),
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 1, 6, 6),
+    ],
+)
+@pytest.mark.parametrize("killed", [False, True])
+def test_training_stops_when_the_development_score_no_longer_rises(
+    stack, world, terms, tmp_path, scores, patience, epochs, best, killed
+):
+    """The parameters of the best epoch are kept, also where the last training process died after its last epoch."""
+    settings = small_settings(num_train_epochs=len(scores), patience=patience, average_last=3)
+    model, given, after, saved = small_model(stack), iter(scores), [], tmp_path / "training.safetensors"
+
+    def validate(model):
+        after.append(parameters(model))
+        return Validation(next(given), {"a": 1}, 1)
+
+    hooks = {"validate": validate, "save": partial(save_training_state, saved), "save_every": 1e9}
+    kept, history = trained(model, world, terms, settings=settings, **hooks)
+    if killed:
+        kept, history = trained(
+            small_model(stack), world, terms, settings=settings, state=load_training_state(saved), **hooks
+        )
+    assert len(history) == len(after) == epochs
+    assert_same(kept, after[best - 1])
+
+
+def test_without_a_development_score_patience_never_ends(model, world, terms):
+    """All epochs are trained, and the last one's parameters are kept."""
+    _, history = trained(model(), world, terms, settings=small_settings(patience=1))
+    assert len(history) == EPOCHS
+
+
 def test_any_saved_state_leads_to_the_same_end(model, world, terms, tmp_path):
     """Killed after any step, also amid an epoch and with dropout, training ends on the same bits."""
     paths = []

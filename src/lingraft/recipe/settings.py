@@ -293,6 +293,10 @@ class TrainSettings(Settings):
     fraction of the memory, and about a third more time."""
     average_last: Rounds = 3
     """The result is the mean of the parameters after each of the last so many epochs."""
+    patience: Rounds | None = None
+    """Early stopping: end training when the source language's development score has not risen for so many epochs, and
+    keep the parameters of the epoch in which it was best, instead of the mean of the last ones. By default none: that
+    score says little of the target language."""
     ensemble: Annotated[int, Field(gt=0, le=100)] = 1
     """Members of a training: so many trainings from one start, in different orders and with different dropout, whose
     mean is what is saved (a model soup). It takes so many times as long, and predicting takes no longer; on Hausa,

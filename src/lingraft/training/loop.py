@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_swa_multi_avg_fn
 
@@ -30,13 +30,13 @@ from ..recipe.settings import TrainSettings
 from .batches import Step
 from .ema_teacher import Teacher
 from .gradient_balance import Balance
-from .losses import Losses, Objective
+from .losses import Objective
+from .meter import Meter
 from .monitor import Monitor
 from .state import TrainingState, restore, take_snapshot
 
 SAVE_EVERY = 20.0  # seconds between two saved training states
 RELEASE_EVERY = 20  # steps between two times that freed memory goes back to the system
-LOSSES = ("loss", "task_loss", "alignment_loss", "consistency_loss")
 GATE_FACTOR = 10.0  # gates learn so much faster than prompts, which have no gradient until the gate moves
 
 
@@ -113,6 +113,8 @@ def train(
 ) -> list[dict[str, Any]]:
     """Train the adaptation of ``model`` in place, to the mean of its last epochs' parameters.
 
+    With ``patience`` to those of the epoch with the best development score, which training ends so many epochs after.
+
     Args:
         model: Frozen stack and adaptation.
         course: The steps of each epoch, with settings and seed.
@@ -168,9 +170,23 @@ class _Training:
         self.before, self.began = state.seconds, hooks.clock()
         self.saved_at = self.began
 
-    def epochs_left(self) -> range:
-        """Return epochs that are not done."""
-        return range(sum(end <= self.state.step for end in self.ends), self.course.epochs)
+    def epochs_left(self) -> Iterator[int]:
+        """Yield the epochs that are not done, as long as training goes on."""
+        for epoch in range(sum(end <= self.state.step for end in self.ends), self.course.epochs):
+            if self._is_stopped():
+                return
+            yield epoch
+
+    def _scores(self) -> list[float]:
+        """Return the development scores of the epochs that are done."""
+        rows = [row for row in self.state.history if row["step"] > self.state.steps_before]
+        return [-math.inf if row["dev_score"] is None else row["dev_score"] for row in rows]
+
+    def _is_stopped(self) -> bool:
+        """Return whether the development score has not risen for as long as patience lasts (early stopping)."""
+        scores, patience = self._scores(), self.settings.patience
+        best = max(scores, default=-math.inf)
+        return patience is not None and best > -math.inf and len(scores) - 1 - scores.index(best) >= patience
 
     def steps_left(self, epoch: int) -> Sequence[Step]:
         """Return steps of an epoch that are not done."""
@@ -219,7 +235,6 @@ class _Training:
         state, trained = self.state, self.trained
         if not all(bool(parameter.isfinite().all()) for parameter in trained.values()):
             raise _diverged("parameters are no longer numbers", state.step, self.total, self.settings)
-        _average(state, trained, epoch, self.course.epochs, self.settings.average_last)
         row: dict[str, Any] = {"epoch": len(state.history) + 1, "step": state.steps_before + state.step}
         row |= self.meter.means()
         row |= {"languages": sorted(self.meter.languages), "learning_rate": self.meter.learning_rate}
@@ -229,6 +244,10 @@ class _Training:
         if found is not None:
             self.monitor.watch_predictions(found.predicted, found.classes)
         row["dev_score"] = None if found is None else found.score
+        if self.settings.patience is None:
+            _average(state, trained, epoch, self.course.epochs, self.settings.average_last)
+        elif found is None or found.score > max(self._scores(), default=-math.inf):
+            state.averaged = {name: parameter.detach().clone() for name, parameter in trained.items()}
         row["trained"] = self._trained_in(range(self.ends[epoch] - len(self.course.epoch(epoch)), self.ends[epoch]))
         if self.objective.consistency is None:
             del row["consistency_loss"]
@@ -329,58 +348,3 @@ def _schedule(optimizer: torch.optim.Optimizer, step: int, total: int, settings:
         return min((step + 1) / warmup, (total - step) / max(1, total - warmup))
 
     return LambdaLR(optimizer, factor, last_epoch=step - 1)
-
-
-@dataclass
-class Meter:
-    """Running sums of an epoch, which its record is made of; plain data, so that a killed epoch goes on with it."""
-
-    loss: float = 0.0
-    task_loss: float = 0.0
-    alignment_loss: float = 0.0
-    consistency_loss: float = 0.0
-    steps: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    languages: list[str] = field(default_factory=list)
-    first: list[float] | None = None
-    """Task loss and alignment loss of the first step."""
-    learning_rate: float = 0.0
-    said: int = 0
-    """How many warnings there were before the epoch."""
-
-    def add(self, loss: Tensor, losses: Losses, batches: Sequence[Batch], seconds: float) -> float:
-        """Take in a step; returns its loss.
-
-        Args:
-            loss: Of the step.
-            losses: What it was made of.
-            batches: That were read.
-            seconds: That it took.
-        """
-        last, task = loss.item(), losses.task.item()
-        consistency = 0.0 if losses.consistency is None else losses.consistency.item()
-        aligned = last - task - consistency if any(loss is not None for loss in losses.alignment) else 0.0
-        self.first = self.first or [task, aligned]
-        self.loss, self.task_loss, self.steps = self.loss + last, self.task_loss + task, self.steps + 1
-        self.alignment_loss += aligned
-        self.consistency_loss += consistency
-        self.languages = sorted({*self.languages, *(batch.language for batch in batches)})
-        self.tokens += sum(int(batch.states.mask.sum()) for batch in batches)
-        self.seconds += seconds
-        return last
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Real tokens of the epoch's steps so far, by the time that they took."""
-        return self.tokens / max(1e-9, self.seconds)
-
-    def means(self) -> dict[str, float]:
-        """Return losses, mean over the epoch's steps, and speed."""
-        steps = max(1, self.steps)
-        means = {name: getattr(self, name) / steps for name in LOSSES}
-        return means | {"tokens_per_second": self.tokens_per_second}
-
-    def state(self) -> dict[str, Any]:
-        """Return all of it, as plain data."""
-        return dict(vars(self))
