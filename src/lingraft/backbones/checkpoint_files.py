@@ -17,6 +17,9 @@ from .bundles import find_bundle
 BUNDLED = "bundled:"
 
 
+TRIMMED = "trimmed.json"
+"""Says of which checkpoint this one has some of the pieces, and what goes before its texts."""
+
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 
 
@@ -42,6 +45,10 @@ DOWNLOADED = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
 
 def usual_prefix(checkpoint: str) -> str:
     """Return what the model behind this name saw before every text; E5 models were trained with ``query: ``."""
+    trimmed = Path(checkpoint).expanduser() / TRIMMED
+    if checkpoint.strip() and trimmed.is_file():
+        text = read_bytes(trimmed, error=CheckpointError, cure=FETCH)
+        return str(parse_object(text, str(trimmed), error=CheckpointError, cure=FETCH).get("text_prefix", ""))
     name = checkpoint.rstrip("/").rpartition("/")[2].removeprefix(BUNDLED).lower()
     words = re.split(r"[-_.]", name)
     return "query: " if "e5" in words and "instruct" not in words else ""
@@ -207,6 +214,17 @@ def stored_parameters(file: Path) -> int:
             f"{file} is damaged ({first_line(error)}); it is probably an unfinished download: delete it and fetch "
             "it again"
         ) from None
+
+
+def stored_names(files: list[Path]) -> list[str]:
+    """Return the names of all tensors of a checkpoint."""
+    from safetensors import safe_open
+
+    found: list[str] = []
+    for file in files:
+        with safe_open(file, framework="numpy") as tensors:
+            found += tensors.keys()
+    return found
 
 
 def stored_in_16_bit(files: list[Path]) -> Literal["float16", "bfloat16"] | None:

@@ -17,7 +17,7 @@ import typer
 from ..core.errors import LingraftError
 from ..core.signals import EXIT_CODES, ending_in_order
 from ..core.terminal_text import Terminal, as_text, naming_output
-from . import augment, compare, evaluate, export, info, predict, report, run, shots, sources, stability, tune
+from . import augment, compare, evaluate, export, info, predict, report, run, shots, sources, stability, trim, tune
 from .terminal import LogOnTerminal
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ for command in (
     evaluate.score,
     predict.predict,
     export.export,
+    trim.trim,
     report.report,
 ):
     app.command()(command)

@@ -1,0 +1,93 @@
+"""A checkpoint, or a run with it, that has the pieces of the vocabulary that a corpus needs and no others.
+
+In a multilingual model most parameters are word embeddings, and a text in a few languages reads a few of them. What is
+written is proven before it appears under its name: the new tokenizer cuts every text of the corpus into the same
+pieces, each has the same embedding, all other weights are the same, and states and answers are equal to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ...backbones.checkpoint_files import checkpoint_folder, lasting_name
+from ...backbones.loading import Backbone, load_backbone
+from ...backbones.markers import LINE_BREAK
+from ...backbones.vocabulary import Vocabulary, needed_pieces
+from ...core.errors import CheckpointError, DataError
+from ...core.files import TEMPORARY, publish_folder
+from ...data.unlabelled import read_texts
+from ...model.checkpoint import SUFFIX, adaptation_path
+from ..predictor import Adapted, load
+from .proof import prove_answers, prove_backbone
+from .writing import write_checkpoint, write_run
+
+
+def trim(
+    source: str, corpus: Sequence[Path], output: Path, *, text: str = "text", backbone: Path | None = None
+) -> list[str]:
+    """Write a smaller copy of a checkpoint or a run, and return lines that say what is in it and what is not.
+
+    Args:
+        source: ``bundled:NAME``, a folder or a Hub id; or a folder that `lingraft run` wrote.
+        corpus: Files with all texts that are to be read as before: one a line, or tables.
+        output: The folder to write; not there yet.
+        text: Column of the text, in tables.
+        backbone: Where the checkpoint of a run is now.
+
+    Raises:
+        CheckpointError: There is no such checkpoint or run, or its tokenizer cannot be trimmed; or the folder is there
+            already.
+        DataError: A file cannot be read.
+    """
+    if output.exists():
+        raise CheckpointError(f"--output: {output} is there already; name a new folder")
+    if not corpus:
+        raise DataError("--corpus: give at least one file with the texts that are to be read")
+    texts = list(dict.fromkeys(line for path in corpus for line in read_texts(path, text=text)))
+    run = _run_at(source, backbone)
+    whole = run.backbone if run else load_backbone(source)
+    read = _as_read(whole, texts)
+    vocabulary = needed_pieces(whole.tokenizer, read)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=output.parent, prefix=TEMPORARY) as scratch:
+        made = Path(scratch) / output.name
+        made.mkdir()
+        said = write_checkpoint(whole, vocabulary, made)
+        small = load_backbone(str(made), text_prefix=whole.text_prefix, precision=whole.stack.precision)
+        proven = prove_backbone(whole, small, vocabulary, read)
+        if run:
+            write_run(run, small, lasting_name(str(output.absolute())), made)
+            again = load(made / f"adaptation{SUFFIX}", backbone=small, device="cpu")
+            proven.append(prove_answers(run, again, vocabulary, read))
+        sizes = _size(checkpoint_folder(whole.name)), _size(made)
+        publish_folder(made, output)
+    return [*_counts(whole, vocabulary, sizes), *proven, *said, f"written: {output}"]
+
+
+def _run_at(source: str, backbone: Path | None) -> Adapted | None:
+    """Return the run that a folder holds; nothing where it holds none."""
+    folder = Path(source).expanduser()
+    if not folder.is_dir() or not adaptation_path(folder).is_file():
+        return None
+    return load(folder, backbone=backbone, device="cpu")
+
+
+def _as_read(backbone: Backbone, texts: Sequence[str]) -> list[str]:
+    """Return texts as a model may get them: as they are, after a blank or its prefix, with a line break between two."""
+    prefix = backbone.text_prefix
+    before = dict.fromkeys(("", " ", prefix))
+    return [*(start + text for start in before for text in texts), LINE_BREAK, *([prefix] if prefix else ())]
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of the files of a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def _counts(whole: Backbone, vocabulary: Vocabulary, sizes: tuple[int, int]) -> list[str]:
+    pieces, before, after = len(vocabulary.kept), *(size / 1e6 for size in sizes)
+    return [
+        f"pieces: {pieces:,} of {len(whole.tokenizer):,}; files: {before:,.1f} MB before, {after:,.1f} MB now",
+    ]
