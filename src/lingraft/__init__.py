@@ -90,14 +90,19 @@ def pipeline(folder: Path | str, *, language: str | None = None, device: str | N
     return Pipeline(load_run(folder, device=device), language)
 
 
-def load(folder: Path | str) -> Adapted:
+def load(folder: Path | str, *, backbone: Path | str | None = None) -> Adapted:
     """Load a finished run; ``load(folder).predict(texts)`` labels texts, in the run's only target language.
 
     ``predict_proba(texts)`` gives the probabilities of all classes, ``answers(named_texts)`` a stream of answers.
+    ``load("owner/name")`` loads a run from the Hugging Face Hub, where there is no such folder.
+
+    Args:
+        folder: What :func:`run` returned.
+        backbone: Where the checkpoint is now that the run was trained on; by default where it was.
 
     Raises:
         CheckpointError: There is no finished run, or its backbone is not the one it was trained on.
     """
     from .serving.predictor import load as load_run
 
-    return load_run(folder)
+    return load_run(folder, backbone=backbone)

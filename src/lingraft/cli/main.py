@@ -17,7 +17,22 @@ import typer
 from ..core.errors import LingraftError
 from ..core.signals import EXIT_CODES, ending_in_order
 from ..core.terminal_text import Terminal, as_text, naming_output
-from . import augment, compare, evaluate, export, info, predict, report, run, shots, sources, stability, trim, tune
+from . import (
+    augment,
+    compare,
+    evaluate,
+    export,
+    info,
+    predict,
+    push,
+    report,
+    run,
+    shots,
+    sources,
+    stability,
+    trim,
+    tune,
+)
 from .terminal import LogOnTerminal
 
 app = typer.Typer(
@@ -45,6 +60,7 @@ for command in (
     predict.predict,
     export.export,
     trim.trim,
+    push.push,
     report.report,
 ):
     app.command()(command)

@@ -33,6 +33,7 @@ from ..results.run_files import read_mark
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
 from .explaining import Explanation, explain_example
+from .hub import fetch_run, is_on_hub
 from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
 from .own_names import OwnNames, own_names
 from .trained_backbone import load_trained_backbone
@@ -360,7 +361,8 @@ def load(
     """Load a run folder, or an ``adaptation.safetensors``, for prediction.
 
     Args:
-        folder: What `lingraft run` wrote, or a method's folder in what `lingraft compare` wrote.
+        folder: What `lingraft run` wrote, or a method's folder in what `lingraft compare` wrote; or, as a text, the
+            name of a run on the Hub (``owner/name``), where there is no such folder.
         backbone: Use this one, where it is, instead of the checkpoint that the run names; or where that is now.
         device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``; by default where the run's recipe says, if
             this machine has it.
@@ -372,6 +374,7 @@ def load(
         RunError: What says what the folder is, or what its recipe was, is damaged.
     """
     check_folder(folder)
+    folder = fetch_run(str(folder)) if is_on_hub(folder) else folder
     path = adaptation_path(folder)
     read_mark(Path(folder))
     wanted = read_identity(path)

@@ -12,6 +12,15 @@ from ...data.languages import among, canonical, display_name
 from ..predictor import Adapted, load
 from . import Trained, Write, formats
 
+ELSEWHERE = {
+    "gguf": (
+        "llama.cpp, which reads GGUF, generates text with a decoder; it has no place for a head that reads states, for "
+        "deep prompts, maps and n-grams. LoRA alone gets there by way of --to peft and llama.cpp's own "
+        "convert_lora_to_gguf.py; for answers without lingraft there is --to onnx"
+    )
+}
+"""Formats that people ask for and that cannot hold a run, and what to do."""
+
 
 def export_run(
     run: Path,
@@ -38,6 +47,8 @@ def export_run(
         CheckpointError: The run cannot be loaded, there is no such format, or it cannot hold the run; or the folder is
             there already, or the language is none of the run's.
     """
+    if format in ELSEWHERE:
+        raise CheckpointError(f"--to {format}: {ELSEWHERE[format]}")
     if format not in formats:
         raise CheckpointError(f"--to: {unknown(format, formats.names(), what='format')}")
     if int8 and format != "onnx":
