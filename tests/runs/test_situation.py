@@ -121,6 +121,16 @@ def test_labels_that_are_seen_again_are_said_to_be(world):
     assert "The labels are learnt from beside the source's, each 4 times an epoch" in line
 
 
+def test_pseudo_data_that_yield_to_labels_are_said_to(world):
+    """What is made is there in the first half of the epochs alone, where the language has labels."""
+    entries = [f"{word}\t{meaning}" for word, meaning in TRANSLATION.items()]
+    (world / f"lexicon.{TARGET}.tsv").write_text("\n".join(entries), encoding="utf-8")
+    made = {"generators": [{"name": "word-translation"}], "lexicon": str(world / "lexicon.{language}.tsv")}
+    recipe = world_recipe(world, shots={"k": 2}, pseudo=made | {"early": True})
+    (line,) = describe_situation(recipe, gather_checked(recipe))
+    assert "learnt from by their weight, in the first half of the epochs alone; the labels are learnt from" in line
+
+
 def test_the_mean_of_unlabelled_texts_becomes_the_sources(world, tiny_checkpoint):
     """What is saved subtracts the mean of the 20 texts, and the run is loaded and answers as it was scored."""
     backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}

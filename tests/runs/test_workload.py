@@ -96,11 +96,21 @@ def copies(world):
     return {"consistency": {"lexicon": str(world / "lexicon.{language}.tsv")}}
 
 
+def made_early(world):
+    """Word-translated texts, in the first half of the epochs."""
+    lexicon = str(world / "lexicon.{language}.tsv")
+    return {"pseudo": {"generators": [{"name": "word-translation"}], "lexicon": lexicon, "early": True}}
+
+
 FROM_TASK = {"parallel": {"from": "task", "labelled": True}}
 CASES = {
     "pairs": ([*PARTS, "seeds=[1,2]"], parallel),
     "shots that are seen again": ([*PARTS, "shots.k=2", "train.shot_repeats=3"], parallel),
     "several shots and draws": ([*PARTS, "shots.k=[0,2]", "shots.draws=2"], parallel),
+    "texts that are made, at first": (
+        [*PARTS, "shots.k=[0,2]", "train.num_train_epochs=3"],
+        lambda world: parallel(world) | made_early(world),
+    ),
     "no pairs, and shots in some trials": ([*PARTS, "shots.k=[0,1]"], lambda world: {}),
     "some pairs": ([*PARTS, "train.max_pairs=7"], parallel),
     "no pair is learnt from": ([*PARTS, "train.max_pairs=0", "shots.k=1", "alignment=[]"], parallel),

@@ -14,11 +14,11 @@ from lingraft.backbones.encoding import Encoded
 from lingraft.backbones.state_table import IdTable, StateTable, StateView
 from lingraft.core.examples import Example
 from lingraft.core.records import IDS, Features
-from lingraft.recipe.settings import TrainSettings
+from lingraft.recipe.settings import PseudoSettings, TrainSettings
 from lingraft.tasks.kinds import NO_LABEL, kind_of
-from lingraft.training.batches import BUCKET, Order, Pool, batched
+from lingraft.training.batches import BUCKET, Order, Pool, batched, count_repeats
 from lingraft.training.copies import Cells
-from lingraft.training.pools import Learnt, count_repeats
+from lingraft.training.pools import Learnt, are_early, repeats_of
 
 CPU = torch.device("cpu")
 
@@ -132,8 +132,46 @@ def test_where_tokens_are_read_half_of_the_batches_are_labelled_by_people(kind, 
         tuple(texts[pairs : pairs + shots]),
         tuple(texts[pairs + shots :]),
     )
-    train = TrainSettings(batch_size=16, shot_repeats=set_to)
-    assert count_repeats(learnt, kind_of(kind, LABELS[kind], {}), train) == repeats
+    train, ids = TrainSettings(batch_size=16, shot_repeats=set_to), tuple(text.id for text in texts[pairs:][:shots])
+    often = repeats_of(learnt, kind_of(kind, LABELS[kind], {}), train)
+    pool = replace(target_pool(1), repeated=ids, repeats=often)
+    assert count_repeats(pool, len(learnt.ids), train.batch_size) == repeats
+
+
+@pytest.mark.parametrize(
+    ("kind", "shots", "pairs", "set_to", "early"),
+    [
+        ("tagging", 1, 0, None, True),
+        ("tagging", 0, 1, None, False),
+        ("classification", 1, 0, None, False),
+        ("classification", 1, 0, True, True),
+        ("classification", 0, 1, True, True),
+        ("tagging", 0, 0, True, False),
+        ("tagging", 1, 0, False, False),
+    ],
+)
+def test_made_examples_yield_to_labels_where_tokens_are_read(kind, shots, pairs, set_to, early):
+    """Unless the recipe says otherwise, and where there is something else to learn from."""
+    text = Example("x", "0", "yor-Latn")
+    learnt = Learnt("yor-Latn", ((text, text),) * pairs, (text,) * shots, (text,))
+    assert are_early(learnt, kind_of(kind, LABELS[kind], {}), PseudoSettings(early=set_to)) == early
+
+
+@pytest.mark.parametrize("order", ["joint", "sequential"])
+@pytest.mark.parametrize("epochs", [1, 2, 3, 6])
+def test_early_examples_are_in_the_first_half_of_the_epochs(order, epochs):
+    """All else is learnt from in every epoch; a training of one epoch has them in it."""
+    pool = target_pool(5, shots=3)
+    pool = replace(pool, early=frozenset({"t0", "t1", "t2"}), repeated=("t5", "t6", "t7"), repeats=None)
+    train = TrainSettings(batch_size=2, num_train_epochs=epochs, order=order)
+    made = Order(source_pool(2), (pool,), train, 1, CPU)
+    seen = [
+        {row for step in made.epoch(i) for batch in step() if not batch.is_source for row in rows(batch)}
+        for i in range(made.epochs)
+    ]
+    targets = seen if order == "joint" else seen[epochs:]
+    early = -(-epochs // 2)
+    assert targets == [set(range(8))] * early + [set(range(3, 8))] * (epochs - early)
 
 
 @settings(deadline=None, max_examples=30)

@@ -216,6 +216,9 @@ class PseudoSettings(Settings):
     the source language's labels first."""
     gold: bool = True
     """Learn from the source language's labels beside them."""
+    early: bool | None = None
+    """Learn from them in the first half of the epochs alone, so that what people labelled has the last word. By default
+    where tokens are read and the language has labelled examples; never where it has nothing else to learn from."""
     label_noise: Share = 0.0
     """Share of them that get another class, at random, after the filters: for studies of how much noise they bear."""
 

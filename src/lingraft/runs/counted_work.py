@@ -67,7 +67,9 @@ class Texts:
     """The id of each source example's copy, where these are copies."""
     repeated: tuple[str, ...] = ()
     """The ids that are seen again within an epoch, ``repeats`` times."""
-    repeats: int = 0
+    repeats: int | None = 0
+    early: Collection[str] = ()
+    """The ids that are learnt from in the first half of the epochs alone."""
 
     def count(self, ids: Iterable[str]) -> int:
         """Return the tokens of some texts."""

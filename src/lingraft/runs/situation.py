@@ -10,7 +10,7 @@ from ..data.languages import canonical, display_name
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials
 from ..training.ensembling import texts_of
-from ..training.pools import count_repeats, learnt_languages, pairs_to_learn
+from ..training.pools import Learnt, are_early, learnt_languages, pairs_to_learn, repeats_of
 from .pseudo_data import build_generators, made_languages
 
 TOO_LITTLE = "that is too little to fit anything to, so the language is read with what the source language taught"
@@ -74,13 +74,13 @@ def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
         yield "training aligns copies of source sentences, in which words are translated, with the originals"
     elif trains and language in materials.unlabelled:
         yield "a lexicon is mined from the texts, and training aligns copies of source sentences with the originals"
-    yield from _made(materials, language)
+    yield from _made(recipe, materials, language)
     if shots:
         sides = draw.labelled_sides({language: pairs})
         also = f", and are those of {counted(len(sides), 'translation')} in it" if sides else ""
         yield f"the labels are learnt from beside the source's{also}{_repeated(recipe, materials, language)}"
     if later := _later(recipe, materials, language):
-        yield f"what {' and '.join(later)} will make is learnt from"
+        yield f"what {' and '.join(later)} will make is learnt from{_until(recipe, materials, language)}"
     yield from _fitted(recipe, materials, language)
     learnt = pairs or shots or draw.pseudo.get(language) or _later(recipe, materials, language)
     if not learnt and language not in (*materials.unlabelled, *draw.copies):
@@ -88,19 +88,34 @@ def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
 
 
 def _repeated(recipe: Recipe, materials: Materials, language: str) -> str:
-    """Say how often a labelled example is seen, where that is more than once and all that is learnt from is known."""
-    task, train = materials.task, recipe.train
-    learnt = {one.language: one for one in learnt_languages(materials.draws[-1], task, train.max_pairs)}
-    repeats = count_repeats(learnt[language], task.kind, train) if train.num_train_epochs else 0
-    return f", each {repeats + 1} times an epoch" if repeats and not _later(recipe, materials, language) else ""
+    """Say how often a labelled example is seen, where that is more than once."""
+    train = recipe.train
+    repeats = repeats_of(_learnt(recipe, materials, language), materials.task.kind, train)
+    if not train.num_train_epochs or repeats == 0:
+        return ""
+    return f", each {repeats + 1} times an epoch" if repeats else ", in at least half of the language's batches"
 
 
-def _made(materials: Materials, language: str) -> Iterator[str]:
+def _until(recipe: Recipe, materials: Materials, language: str) -> str:
+    """Say for how long pseudo-data are learnt from, where that is not to the end."""
+    trains = recipe.train.num_train_epochs
+    early = are_early(_learnt(recipe, materials, language), materials.task.kind, recipe.pseudo)
+    return ", in the first half of the epochs alone" if trains and early else ""
+
+
+def _learnt(recipe: Recipe, materials: Materials, language: str) -> Learnt:
+    """Return what a language is learnt from in the last draw; what a run will make is not among it yet."""
+    found = learnt_languages(materials.draws[-1], materials.task, recipe.train.max_pairs, also=(language,))
+    return next(one for one in found if one.language == language)
+
+
+def _made(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
     """Yield what is done with labelled examples that nobody wrote in the language."""
     draw, example = materials.draws[-1], materials.task.kind.words.example
     if made := draw.pseudo.get(language):
         verb, whose = ("is", "its") if len(made) == 1 else ("are", "their")
-        yield f"{counted(len(made), f'made {example}')} (pseudo-data) {verb} learnt from by {whose} weight"
+        until = _until(recipe, materials, language)
+        yield f"{counted(len(made), f'made {example}')} (pseudo-data) {verb} learnt from by {whose} weight{until}"
     if language in draw.copies:
         yield f"code-switched copies of the source's labelled {example}s must get the answers of their originals"
 

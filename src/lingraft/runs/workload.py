@@ -31,7 +31,7 @@ from ..training.frozen_head import head_settings, is_trained
 from ..training.head_fits import is_last_layer_retrained
 from ..training.legs import Leg, legs_of, lora_of
 from ..training.pair_comparison import EXTENT, compared_examples
-from ..training.pools import Learnt, count_repeats, labelled_in_source, learnt_languages, only_mapped
+from ..training.pools import Learnt, are_early, labelled_in_source, learnt_languages, only_mapped, repeats_of
 from .counted_work import ADDED_UP, LegWork, Texts, TrialWork
 from .folder import trials_of
 from .needs import Needs, estimate_needs
@@ -198,7 +198,7 @@ class Workload:
         return Texts(ids, frozenset(ids), self._longest[key], self._tokens[key])
 
     def _target_texts(self, learnt: Learnt) -> Texts:
-        key = learnt.language, "learn"
+        key, kind = (learnt.language, "learn"), self.materials.task.kind
         ours = self._tokens[self.materials.task.source_language, "learn"]
         translations = {target.id: ours[source.id] for source, target in learnt.pairs}
         return Texts(
@@ -208,7 +208,8 @@ class Workload:
             self._tokens[key],
             translations,
             repeated=tuple(example.id for example in learnt.shots),
-            repeats=count_repeats(learnt, self.materials.task.kind, self.recipe.train),
+            repeats=repeats_of(learnt, kind, self.recipe.train),
+            early=learnt.made if are_early(learnt, kind, self.recipe.pseudo) else frozenset(),
         )
 
     def _copies(self, draw: Draw) -> list[Texts]:
@@ -269,7 +270,8 @@ class Workload:
         if not is_trained(self.materials.task.kind, train):
             return 0, 0
         labelled = [
-            Texts(known, texts.labelled, texts.longest, texts.tokens) for texts, known in only_labelled(targets)
+            Texts(known, texts.labelled, texts.longest, texts.tokens, early=texts.early)
+            for texts, known in only_labelled(targets)
         ]
         chosen, scale = self._some_epochs(count_epochs(labelled, train))
         composed = [

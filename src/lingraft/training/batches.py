@@ -62,8 +62,13 @@ class Sampled(Protocol):
         ...
 
     @property
-    def repeats(self) -> int:
-        """How many times more an epoch."""
+    def repeats(self) -> int | None:
+        """How many times more an epoch; None for as often as fills half of the batches."""
+        ...
+
+    @property
+    def early(self) -> Collection[str]:
+        """The ids that are learnt from in the first half of the epochs alone."""
         ...
 
 
@@ -86,7 +91,8 @@ class Pool:
     id of the original.
 
     In the task loss an example counts ``weights[id]`` or, where people labelled it, ``gold_weight``.
-    Those of ``repeated`` are seen ``repeats`` times more an epoch, in batches of their own.
+    Those of ``repeated`` are seen ``repeats`` times more an epoch, in batches of their own (None for as often as fills
+    half of the batches), those of ``early`` in the first half of the epochs alone.
     """
 
     language: str
@@ -104,7 +110,8 @@ class Pool:
     copy_of: Mapping[str, str] = field(default_factory=dict)
     cells: Mapping[str, Cells] = field(default_factory=dict)
     repeated: tuple[str, ...] = ()
-    repeats: int = 0
+    repeats: int | None = 0
+    early: frozenset[str] = frozenset()
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -225,10 +232,12 @@ def compose_epoch(
         copies: Copies of source examples, which take turns in the steps that have the originals.
     """
     rng = np.random.default_rng([seed, epoch])
-    if settings.order == "joint":
-        composed = _joined(source, targets, settings.batch_size, rng)
+    joint, epochs, size = settings.order == "joint", settings.num_train_epochs, settings.batch_size
+    late = 2 * (epoch % epochs) >= epochs
+    if joint:
+        composed = _joined(source, targets, size, rng, late=late)
     else:
-        composed = _alone([source] if epoch < settings.num_train_epochs else targets, settings.batch_size, rng)
+        composed = _alone([source] if epoch < epochs else targets, size, rng, late=late)
     if not copies:
         return composed
     return [_with_copies(one, source, copies[(epoch + step) % len(copies)]) for step, one in enumerate(composed)]
@@ -245,9 +254,11 @@ def only_labelled(pools: Sequence[P]) -> list[tuple[P, tuple[str, ...]]]:
     return [(pool, tuple(i for i in pool.ids if i in pool.labelled)) for pool in pools if pool.labelled]
 
 
-def _joined(source: P, targets: Sequence[P], batch_size: int, rng: np.random.Generator) -> list[Composition[P]]:
+def _joined(
+    source: P, targets: Sequence[P], batch_size: int, rng: np.random.Generator, *, late: bool
+) -> list[Composition[P]]:
     """Join every pair once, or every labelled example, whichever takes longer; the other side begins again."""
-    wanted = [(pool, ids) for pool in targets for ids in _epoch_of(pool, batch_size, rng)]
+    wanted = [(pool, ids) for pool in targets for ids in _epoch_of(pool, batch_size, rng, late=late)]
     length = max(len(wanted), -(-len(source.ids) // batch_size))
     sources = islice(_endless(source, batch_size, rng), length)
     if not wanted:
@@ -256,18 +267,30 @@ def _joined(source: P, targets: Sequence[P], batch_size: int, rng: np.random.Gen
     return [((source, ids), wanted[i]) for ids, i in zip(sources, order, strict=True)]
 
 
-def _alone(pools: Sequence[P], batch_size: int, rng: np.random.Generator) -> list[Composition[P]]:
+def _alone(pools: Sequence[P], batch_size: int, rng: np.random.Generator, *, late: bool) -> list[Composition[P]]:
     """Take each pool by itself: no step joins two languages."""
-    wanted = [(pool, ids) for pool in pools for ids in _epoch_of(pool, batch_size, rng)]
+    wanted = [(pool, ids) for pool in pools for ids in _epoch_of(pool, batch_size, rng, late=late)]
     return [(wanted[i],) for i in rng.permutation(len(wanted))]
 
 
-def _epoch_of(pool: Sampled, batch_size: int, rng: np.random.Generator) -> list[list[str]]:
-    """Return all ids in batches, and those that are seen more often in batches of their own."""
-    once = _shuffled_batches(pool.ids, pool, batch_size, rng)
-    return once + [
-        batch for _ in range(pool.repeats) for batch in _shuffled_batches(pool.repeated, pool, batch_size, rng)
-    ]
+def _epoch_of(pool: Sampled, batch_size: int, rng: np.random.Generator, *, late: bool) -> list[list[str]]:
+    """Return all ids in batches, and those that are seen more often in batches of their own; ``late``, none early."""
+    ids = [i for i in pool.ids if i not in pool.early] if late and pool.early else pool.ids
+    once = _shuffled_batches(ids, pool, batch_size, rng)
+    repeats = count_repeats(pool, len(ids), batch_size)
+    return once + [batch for _ in range(repeats) for batch in _shuffled_batches(pool.repeated, pool, batch_size, rng)]
+
+
+def count_repeats(pool: Sampled, ids: int, batch_size: int) -> int:
+    """Return how many times more than once the ids that are repeated are seen in an epoch of so many ids."""
+    if pool.repeats is not None or not pool.repeated:
+        return pool.repeats or 0
+    return count_batches(ids - len(pool.repeated), batch_size) // count_batches(len(pool.repeated), batch_size)
+
+
+def count_batches(examples: int, size: int) -> int:
+    """Return how many batches some examples fill, the last one perhaps in part."""
+    return -(-examples // size)
 
 
 def _shuffled_batches(

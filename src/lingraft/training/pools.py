@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from ..core.examples import Example
 from ..core.records import IDS, Features, Trial
 from ..data.sampling import rank
 from ..model.standardiser import Standardiser
-from ..recipe.settings import Recipe, TrainSettings
+from ..recipe.settings import PseudoSettings, Recipe, TrainSettings
 from ..tasks import Task
 from ..tasks.kinds import Kind
 from ..tasks.material import Draw, Materials, Pair
@@ -132,7 +131,8 @@ def learning_pools(draw: Draw, context: Context) -> tuple[Pool, list[Pool]]:
                 weights={example.id: example.weight for example in learnt.pseudo},
                 gold_weight=context.recipe.train.shot_weight,
                 repeated=tuple(example.id for example in learnt.shots),
-                repeats=count_repeats(learnt, task.kind, context.recipe.train),
+                repeats=repeats_of(learnt, task.kind, context.recipe.train),
+                early=learnt.made if are_early(learnt, task.kind, pseudo) else frozenset(),
             )
         )
     return source, targets
@@ -164,11 +164,16 @@ class Learnt:
         """The ids whose label is known here."""
         return frozenset(example.id for example in (*self.shots, *self.pseudo))
 
+    @property
+    def made(self) -> frozenset[str]:
+        """The ids of pseudo-data."""
+        return frozenset(example.id for example in self.pseudo)
 
-def count_repeats(learnt: Learnt, kind: Kind, settings: TrainSettings) -> int:
+
+def repeats_of(learnt: Learnt, kind: Kind, settings: TrainSettings) -> int | None:
     """Return how many times more than once an epoch the labelled examples of a language are seen.
 
-    Where nothing was set, a kind that reads tokens sees them in half of the language's batches: its few labelled
+    Where nothing was set, a kind that reads tokens sees them in half of the language's batches (None): its few labelled
     sentences drown among pairs and examples that nobody labelled (docs/results/tokens.md).
 
     Args:
@@ -176,18 +181,25 @@ def count_repeats(learnt: Learnt, kind: Kind, settings: TrainSettings) -> int:
         kind: Of the task.
         settings: How it is trained.
     """
-    if not learnt.shots:
-        return 0
-    if settings.shot_repeats is not None:
-        return settings.shot_repeats
-    others = len(learnt.ids) - len(learnt.shots)
-    batches = partial(count_batches, size=settings.batch_size)
-    return batches(others) // batches(len(learnt.shots)) if kind.per_token else 0
+    if not learnt.shots or settings.shot_repeats is not None:
+        return settings.shot_repeats if learnt.shots else 0
+    return None if kind.per_token else 0
 
 
-def count_batches(examples: int, size: int) -> int:
-    """Return how many batches some examples fill, the last one perhaps in part."""
-    return -(-examples // size)
+def are_early(learnt: Learnt, kind: Kind, pseudo: PseudoSettings | None) -> bool:
+    """Return whether made examples are learnt from in the first half of the epochs alone.
+
+    Where nothing was set, that is where tokens are read and people labelled some of the language: what is made has tags
+    and answers that a few sentences by people do not outvote (docs/results/tokens.md).
+
+    Args:
+        learnt: What the language is learnt from.
+        kind: Of the task.
+        pseudo: What the recipe says of made examples, if anything.
+    """
+    if pseudo is None or pseudo.early is None:
+        return kind.per_token and bool(learnt.shots)
+    return pseudo.early and bool(learnt.shots or learnt.pairs)
 
 
 def only_mapped(materials: Materials, recipe: Recipe) -> Collection[str]:
