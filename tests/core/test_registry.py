@@ -130,6 +130,17 @@ def test_a_name_is_given_once():
         twice.register("x")(list)
 
 
+def test_what_is_registered_for_a_while_is_forgotten():
+    """Also where the context ends in an error; what was there before stays."""
+    among = Registry("lingraft.training.alignment")
+    among.register("z")(dict)
+    with pytest.raises(ZeroDivisionError), among.temporarily():
+        among.register("x")(dict)
+        assert among.names() == ["x", "z"]
+        among.register("y")(lambda: 1 / 0)()
+    assert among.names() == ["z"]
+
+
 def distribution(folder, package, module, code):
     """Install a distribution of one module with an entry point in the folder."""
     info = folder / f"{module}-1.0.dist-info"

@@ -24,10 +24,9 @@ MEGABYTES = 80
 @pytest.fixture(scope="module")
 def killing():
     """The parts that kill, known in this process as long as these tests run: no other test is to see them."""
-    importlib.import_module(PARTS)
-    yield
-    for registry in (adapters, alignment):
-        del registry._factories["killing"]
+    with adapters.temporarily(), alignment.temporarily():
+        importlib.import_module(PARTS)
+        yield
     del sys.modules[PARTS]
 
 

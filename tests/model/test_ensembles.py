@@ -46,9 +46,9 @@ class LengthClassifier(TextClassifier):
 @pytest.fixture
 def registered():
     """The registry with a text classifier from outside."""
-    text_classifiers.register("length")(lambda: LengthClassifier)
-    yield
-    del text_classifiers._factories["length"]
+    with text_classifiers.temporarily():
+        text_classifiers.register("length")(lambda: LengthClassifier)
+        yield
 
 
 def random_map(width, seed=0):

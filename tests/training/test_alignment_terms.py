@@ -371,13 +371,9 @@ def test_the_loss_of_the_guide_is_a_loss(stack, world, model):
     """The example of ``docs/extending.md`` registers itself and does what it says."""
     guide = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)
-    before = dict(alignment._factories)
-    try:
+    with alignment.temporarily():
         exec(compile(code, "extending.md", "exec"), {"__name__": "guide"})
         terms = small_transfer(stack, world, {"name": "l1", "power": 1.5, "layer": 2})
-    finally:
-        alignment._factories.clear()
-        alignment._factories.update(before)
     target, visited = world[0][1], {}
     _, logits = model(target.states, TARGET, visited)
     (found,) = terms(model, target, visited, logits, None)

@@ -14,6 +14,7 @@ import inspect
 import math
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
@@ -64,6 +65,16 @@ class Registry:
             return factory
 
         return decorate
+
+    @contextmanager
+    def temporarily(self) -> Iterator[None]:
+        """Forget at the end of the context what was registered in it, for a test or a notebook."""
+        self._find_siblings()
+        before = dict(self._factories)
+        try:
+            yield
+        finally:
+            self._factories = before
 
     def names(self) -> list[str]:
         """Return all registered names, sorted."""

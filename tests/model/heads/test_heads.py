@@ -24,9 +24,9 @@ def registered():
         def read(self, final):
             return self(final.tokens[:, 0])
 
-    heads.register("first")(lambda: lambda stack, outputs, per_token: FirstToken(stack.width, outputs))
-    yield
-    del heads._factories["first"]
+    with heads.temporarily():
+        heads.register("first")(lambda: lambda stack, outputs, per_token: FirstToken(stack.width, outputs))
+        yield
 
 
 def random_states(width, lengths=(4, 2)):
