@@ -16,7 +16,7 @@ BLOCKS = {
     "switched": {"pseudo"},
     "consistent": {"consistency"},
     "projected": {"pseudo"},
-    "projected-weak": {"pseudo"},
+    "projected-to-the-end": {"pseudo"},
     "projected-once": {"pseudo"},
     "projected-and-aligned": {"alignment", "pseudo"},
     "all": {"alignment", "pseudo", "consistency"},
