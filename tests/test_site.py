@@ -1,5 +1,6 @@
 """The site of ``make docs``: built without a warning, whole when opened from disk, and nothing loaded from outside."""
 
+import inspect
 import logging
 import os
 import re
@@ -9,10 +10,19 @@ from urllib.parse import unquote
 import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
+from pydantic import BaseModel
 
+import lingraft
 from browser import chromium, run
+from lingraft.backbones.walk import states_at
+from lingraft.core import errors
+from lingraft.core.errors import LingraftError
+from lingraft.recipe import settings
+from lingraft.serving.predictor import Adapted
 from tiny import REPOSITORY
 
+INSIDE = {f"lingraft.serving.predictor.Adapted.{name}" for name in ("predict_examples", "logits")}
+"""What the product's other parts call."""
 LOADED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
 TYPED = """(() => {
@@ -103,6 +113,27 @@ def test_a_recipe_named_in_a_page_is_one_click_away(site, pages):
     """A link to a file in a checkout is a link to its section on the site."""
     assert "examples/situations.html#names" in pages[site / "situations.html"].links
     assert "situations.html" in pages[site / "index.html"].links
+
+
+def test_every_public_name_is_in_the_reference(site, pages):
+    """What ``lingraft`` exports, what a loaded run can do, its errors, and every setting of a recipe."""
+    anchors = pages[site / "reference.html"].anchors
+    exported = {getattr(lingraft, name) for name in lingraft.__all__ if name != "__version__"}
+    methods = {one for name, one in vars(Adapted).items() if inspect.isfunction(one) and not name.startswith("_")}
+    failures = {
+        error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, LingraftError)
+    }
+    names = {f"{one.__module__}.{one.__qualname__}" for one in exported | (methods - {states_at}) | failures}
+    blocks = [block for block in vars(settings).values() if isinstance(block, type) and issubclass(block, BaseModel)]
+    fields = {
+        f"{settings.__name__}.{block.__name__}.{field}"
+        for block in blocks
+        if block.__module__ == settings.__name__ and block not in (settings.Block, settings.WeightedBlock)
+        for field in block.model_fields
+    }
+    assert len(names) > 15
+    assert len(fields) > 80
+    assert sorted((names | fields) - anchors - INSIDE) == []
 
 
 def test_the_site_searches_from_disk(site, tmp_path):
