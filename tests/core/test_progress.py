@@ -38,6 +38,16 @@ def test_units_that_mean_nothing_to_a_reader_are_not_counted():
         "comparing: method 2 of 3 (lingraft), trial 1 of 1, about 2 min left",
         "comparing: about 2 min left",
     ]
+    reporter, stream = captured(terminal=False, seconds=LINE_EVERY)
+    with reporter.task("comparing", 100, counted=False) as advance:
+        advance(4, "method 1 of 3 (frozen-head)")
+        advance(0)
+        advance(1)
+    assert stream.getvalue().splitlines() == [
+        "comparing: method 1 of 3 (frozen-head)",
+        "comparing",
+        "comparing: about 10 min left",
+    ]
     reporter, stream = captured(terminal=True)
     with reporter.task("comparing", 14, counted=False) as advance:
         advance(14, "method 3 of 3 (lingraft)")

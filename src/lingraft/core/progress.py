@@ -14,6 +14,9 @@ from .terminal_text import Terminal, printable
 Callback = Callable[[Mapping[str, Any]], object]
 """Gets each event of a run as a record: ``{"event": "step", …}``."""
 
+LITTLE = 0.05
+"""Of work whose units are estimates: before so much of it is done, nothing is said of the time that is left."""
+
 LINE_EVERY = 10.0  # seconds between two plain lines
 
 
@@ -124,8 +127,9 @@ class PlainLines(Advance):
         self.last = now
         left = roughly((now - self.started) / self.done * max(0, self.total - self.done))
         amounts = [f"{self.done:,} of {self.total:,}", f"{left} left", note]
-        said = amounts if self.counted else [note, f"about {left} left"]
-        self.console.print(f"{self.title}: {', '.join(filter(None, said))}")
+        known = self.done >= LITTLE * self.total
+        said = amounts if self.counted else [note, f"about {left} left" if known else ""]
+        self.console.print(": ".join(filter(None, [self.title, ", ".join(filter(None, said))])))
 
 
 def roughly(seconds: float) -> str:
