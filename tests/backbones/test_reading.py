@@ -41,6 +41,13 @@ def say_without_cache(stack, text, most):
     return said
 
 
+def say(stack, texts, most, ends):
+    """What is generated after some texts."""
+    run = frozen_forward(stack)
+    with torch.no_grad():
+        return generate(run, stack, run(read(texts, CPU)), most=most, ends=ends)
+
+
 def never(token):
     """Nothing ends a text."""
     return False
@@ -58,7 +65,7 @@ def test_greedy_decoding_is_hugging_face_s_on_texts_padded_on_the_left(family):
         input_ids=ids, attention_mask=mask, max_new_tokens=24, do_sample=False, eos_token_id=9, pad_token_id=0
     )[:, longest:].tolist()
 
-    ours = generate(frozen_forward(stack), stack, read(texts, CPU), most=24, ends=lambda token: token == 9)
+    ours = say(stack, texts, most=24, ends=lambda token: token == 9)
 
     assert [list(one.ids) for one in ours] == [row[: row.index(9)] if 9 in row else row for row in theirs]
 
@@ -69,7 +76,7 @@ def test_with_keys_and_values_kept_the_tokens_are_those_of_reading_all_again(fam
     _, stack = speaking(family)
     texts = beginnings(14, 4, 2)
 
-    found = generate(frozen_forward(stack), stack, read(texts, CPU), most=20, ends=never)
+    found = say(stack, texts, most=20, ends=never)
 
     assert [list(one.ids) for one in found] == [say_without_cache(stack, text, 20) for text in texts]
 
@@ -136,7 +143,7 @@ def test_the_probability_of_what_was_generated_is_that_of_its_tokens_and_its_end
     text = beginnings(6)[0]
     said = say_without_cache(stack, text, 4)
 
-    one = generate(frozen_forward(stack), stack, read([text], CPU), most=9, ends=lambda token: token == said[3])[0]
+    one = say(stack, [text], most=9, ends=lambda token: token == said[3])[0]
 
     assert list(one.ids) == said[: said.index(said[3])]
     whole = log_likelihoods(frozen_forward(stack), stack, [text], [[said[: said.index(said[3]) + 1]]])[0][0]
@@ -148,7 +155,7 @@ def test_a_text_ends_where_the_positions_do():
     _, stack = speaking("gpt2")
     texts = beginnings(stack.max_length - 2, stack.max_length, 5)
 
-    found = generate(frozen_forward(stack), stack, read(texts, CPU), most=8, ends=never)
+    found = say(stack, texts, most=8, ends=never)
 
     assert [len(one.ids) for one in found] == [3, 1, 8]
 
@@ -223,4 +230,4 @@ def test_a_head_of_another_shape_is_refused(tmp_path):
     stack = backbones.build("llama")(random_model("llama"))
 
     with pytest.raises(CheckpointError, match=r"\(50, 24\).*\(37, 24\)"):
-        add_language_head(stack, [folder / "model.safetensors"], "it")
+        add_language_head(stack, decoder_tokenizer(), [folder / "model.safetensors"], "it")

@@ -52,7 +52,12 @@ def say_without_cache(model, text, most):
 
 def say(model, states, most=20):
     """What a model generates, nothing ending it."""
-    found = generate(lambda states: model.run_layers(states, TARGET), model.stack, states, most=most, ends=lambda _: 0)
+
+    def run(states):
+        return model.run_layers(states, TARGET)
+
+    with torch.no_grad():
+        found = generate(run, model.stack, run(states), most=most, ends=lambda token: False)
     return [list(one.ids) for one in found]
 
 

@@ -117,7 +117,7 @@ def test_a_text_that_is_too_long_loses_its_end(decoder):
 def test_a_template_that_is_too_long_itself_is_refused(decoder):
     """There is nothing left to cut."""
     _, backbone = decoder
-    with pytest.raises(DataError, match="the template and the longest answer alone take 5 tokens"):
+    with pytest.raises(DataError, match="and the longest answer alone take 5 tokens, and there is room for 4"):
         asked(backbone, max_length=4)
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..core.errors import CheckpointError
 from ..core.records import KeysValues, Reading
 from . import FeedForward, LayerStack, Prefix, attend, attend_prefixes
+from .spelling import Spelling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -39,11 +40,13 @@ class CausalStack(LayerStack):
         words: The word embeddings; a family sets them.
         unembedding: What makes logits of the next token, ``[V, H]``, where that is not the word embeddings; who loads
             the checkpoint sets it. None where it is, and where a checkpoint that needs one has none.
+        spelling: What the tokens say; who knows the tokenizer sets it.
     """
 
     norm: nn.Module
     words: nn.Module
     unembedding: Tensor | None
+    spelling: Spelling | None
 
     def __init__(self, model: PreTrainedModel, *, max_length: int, windows: Sequence[int | None] = ()) -> None:
         config: Any = model.config
@@ -58,6 +61,7 @@ class CausalStack(LayerStack):
         self.tied = bool(getattr(config, "tie_word_embeddings", False))
         self.softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self.register_buffer("unembedding", None, persistent=False)
+        self.spelling = None
 
     @abstractmethod
     def project(self, i: int, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,13 +10,13 @@ killed goes on where it stopped, and no more than a shard of it is in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from ..core.records import IDS, Features
+from ..core.records import IDS, Features, States
 from ..core.stored_states import states_folder
 from . import LayerStack
 from .loading import Backbone
@@ -61,6 +61,17 @@ class Encoded:
     def width(self) -> int:
         """``H``."""
         return self.table.width
+
+    def batch(self, rows: Sequence[int]) -> States:
+        """Gather the states of some rows, with what is to be said after their positions, where that is something."""
+        states, features = self.table.batch(rows), [self.features[row] for row in rows]
+        if not any(feature.said for feature in features):
+            return states
+        said = torch.full(states.mask.shape, -1)
+        for row, feature in enumerate(features):
+            length = len(feature.input_ids)
+            said[row, length - feature.said - 1 : length - 1] = torch.tensor(feature.input_ids[length - feature.said :])
+        return replace(states, said=said)
 
     def from_ids(self, padding_id: int) -> Encoded:
         """Return the same texts with batches of token ids, for what adapts the layers below the cut as well."""

@@ -15,22 +15,27 @@ from torch import Tensor
 from ..core.errors import CheckpointError
 from . import LayerStack
 from .causal import CausalStack
+from .spelling import Spelling
 
 NAME = "lm_head.weight"
 
 
-def add_language_head(stack: LayerStack, files: Sequence[Path], checkpoint: str) -> None:
-    """Give a decoder whose words are not tied to it the matrix that its files have, if they have one.
+def add_language_head(stack: LayerStack, tokenizer: Any, files: Sequence[Path], checkpoint: str) -> None:
+    """Give a decoder its vocabulary and, where words are not tied to it, the matrix that its files have, if any.
 
     Args:
-        stack: Any stack; an encoder, or a decoder with tied words, is left alone.
+        stack: Any stack; an encoder is left alone.
+        tokenizer: Of the checkpoint.
         files: Safetensors files of the checkpoint.
         checkpoint: What it is called.
 
     Raises:
         CheckpointError: The matrix is of another shape than the word embeddings.
     """
-    if not isinstance(stack, CausalStack) or stack.tied:
+    if not isinstance(stack, CausalStack):
+        return
+    stack.spelling = Spelling(tokenizer)
+    if stack.tied:
         return
     found, words = _stored(files), stack.words.weight
     assert isinstance(words, Tensor)

@@ -109,7 +109,7 @@ def load_backbone(
         raise
     except Exception as error:  # a configuration may say what no layer of the family can do
         raise CheckpointError(not_loadable(checkpoint, error)) from None
-    add_language_head(stack, files, checkpoint)
+    add_language_head(stack, tokenizer, files, checkpoint)
     stack.precision = precision
     markers = markers_of(tokenizer)
     stack.closing = len(markers.after)

@@ -149,7 +149,7 @@ class Generated:
 def generate(
     run: Forward,
     stack: CausalStack,
-    beginnings: States,
+    final: States,
     *,
     most: int,
     ends: Callable[[int], bool],
@@ -159,17 +159,15 @@ def generate(
     Args:
         run: The forward pass.
         stack: Whose words are said.
-        beginnings: The texts as :func:`read` gives them, or at a layer that nothing is learnt below.
+        final: Of the texts, which have been read.
         most: Tokens at most; a text also ends where the positions do.
         ends: Whether a token ends a text.
     """
-    assert beginnings.reading is not None
-    number = len(beginnings.tokens)
+    number = len(final.tokens)
     said: list[list[int]] = [[] for _ in range(number)]
     chances = [0.0] * number
     rows = list(range(number))
     with torch.no_grad():
-        final = run(beginnings)
         while rows:
             past = past_of(final)
             chance, best = stack.speak(last_states(final)).log_softmax(-1).max(-1)

@@ -29,7 +29,7 @@ class Features:
     them. ``offsets`` says for each token which piece of the example it is: first and last character (exclusive)
     in the context of a question, or the number of the word (twice) in a tagged sentence; None for other tokens.
     ``truncated`` counts the tokens that did not fit into the maximum length. ``nothing`` is the token of a question
-    that stands for "no answer".
+    that stands for "no answer". The last ``said`` tokens are what a decoder is to say after the others.
     """
 
     example_id: str
@@ -39,6 +39,12 @@ class Features:
     part: int = 0
     offsets: tuple[tuple[int, int] | None, ...] = ()
     nothing: int = 0
+    said: int = 0
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """The tokens before what is to be said."""
+        return self.input_ids[: len(self.input_ids) - self.said]
 
 
 IDS = -1
@@ -104,7 +110,8 @@ class States:
     ``prompt_length`` of the ``T`` positions are virtual tokens. At layer :data:`IDS` nothing has been
     computed: ``tokens`` are the ids themselves, ``[B, T]``. Pooling leaves out the first ``opening``
     tokens of each text, unless it has no others: see :attr:`lingraft.backbones.LayerStack.opening`. With a
-    ``reading`` they are tokens of a decoder that follow others, and what they leave for the next is noted.
+    ``reading`` they are tokens of a decoder that follow others, and what they leave for the next is noted. ``said``,
+    ``[B, T]`` without virtual tokens, has the id of what is to be said after each position, -1 for nothing.
     """
 
     tokens: Tensor
@@ -113,6 +120,7 @@ class States:
     prompt_length: int = 0
     opening: int = 0
     reading: Reading | None = None
+    said: Tensor | None = None
 
     def pooled(self) -> Tensor:
         """Return the mean over real tokens, virtual and opening ones left out: ``[B, H]``."""
@@ -133,11 +141,13 @@ class States:
 
     def to(self, device: torch.device) -> States:
         """Return the same states on ``device``."""
-        return replace(self, tokens=self.tokens.to(device), mask=self.mask.to(device))
+        said = None if self.said is None else self.said.to(device)
+        return replace(self, tokens=self.tokens.to(device), mask=self.mask.to(device), said=said)
 
     def take(self, rows: list[int]) -> States:
         """Return the chosen rows of the batch, in the order given."""
-        return replace(self, tokens=self.tokens[rows], mask=self.mask[rows])
+        said = None if self.said is None else self.said[rows]
+        return replace(self, tokens=self.tokens[rows], mask=self.mask[rows], said=said)
 
 
 @dataclass(frozen=True, slots=True)

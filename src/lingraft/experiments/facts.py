@@ -66,6 +66,8 @@ def _about(method: Method, task: Task) -> str:
         return f"{method.about} ({describe_versions(method)})"
     if method.network != "frozen-head" or task.kind.class_logits:
         return method.about
+    if not task.kind.head_learns:
+        return task.kind.words.baseline
     return "a linear head on frozen states, trained by gradient as long as the others"
 
 

@@ -185,6 +185,8 @@ def refuse_kind(method: Method, materials: Materials) -> None:
     kind = materials.task.kind
     if method.network == "prototype" and not kind.class_logits:
         raise ImpossibleError(f"prototypes score classes, which the outputs of {kind.name} are not")
+    if method.network in PEFT and not kind.head_learns:
+        raise ImpossibleError(f"PEFT's networks answer by a head on their states, and {kind.name} by the decoder's own")
     if method.is_peer:
         refuse_impossible(method, materials)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
@@ -159,7 +160,12 @@ def add_lora(adaptation: Adaptation, lora: Block, adapter: Block | None, stack: 
         changed = {parameter_name(*place) for place in linear_layers(stack, layers)}
         _refuse_twice(adapter.name, adaptation, changed, stack)
     build: Callable[..., Adapter] = adapters.build(lora.name, lora.options)
-    adaptation.lora = build(stack, layers, ()).to(next(adaptation.head.parameters()).device)
+    adaptation.lora = build(stack, layers, ()).to(device_of(adaptation, stack))
+
+
+def device_of(adaptation: Adaptation, stack: LayerStack) -> torch.device:
+    """Return where an adaptation is; that of a head that learns nothing is the stack's."""
+    return next(chain(adaptation.head.parameters(), stack.parameters())).device
 
 
 def _refuse_twice(adapter: str, adaptation: Adaptation, changed: set[str], stack: LayerStack) -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..backbones import LayerStack
-from .adaptation import Adaptation
+from .adaptation import Adaptation, device_of
 from .adapters import parameter_place
 from .adapters.lora import LoraAdapter, LowRank
 
@@ -36,7 +36,7 @@ def extract_lora(adaptation: Adaptation, stack: LayerStack, rank: int) -> float:
         with torch.no_grad():
             kept += float((pair.B @ pair.A).square().sum())
         whole += float(difference.square().sum())
-    adaptation.adapter = LoraAdapter(pairs, float(rank)).to(next(adaptation.head.parameters()).device)
+    adaptation.adapter = LoraAdapter(pairs, float(rank)).to(device_of(adaptation, stack))
     adaptation.unfrozen = nn.ParameterDict()
     return kept / whole if whole else 1.0
 

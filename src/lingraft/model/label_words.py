@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,8 +16,7 @@ from torch import Tensor
 from ..backbones.causal import CausalStack
 from ..backbones.kept_rows import keep_rows
 from ..backbones.loading import Backbone
-from ..backbones.markers import markers_of
-from ..backbones.reading import common_beginning, frozen_forward, log_likelihoods
+from ..backbones.reading import frozen_forward, log_likelihoods
 from ..backbones.state_cache import space_key
 from ..backbones.walk import length_batches
 from ..core.errors import DataError
@@ -25,24 +24,10 @@ from ..core.examples import Example
 from ..core.prompt_template import split_at
 from ..core.stored_states import states_folder
 from ..tasks.kinds import Kind
+from ..tasks.kinds.prompted import Question, put_question
 
 METHOD = "summed log-likelihood of label words, 1"
 """Part of the key of what is kept; changes whenever scores do."""
-
-Ids = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Question:
-    """Token ids of what is read, and of each answer that may follow."""
-
-    beginning: Ids
-    answers: tuple[Ids, ...]
-
-    @property
-    def digest(self) -> bytes:
-        """The name of its scores: 16 bytes."""
-        return hashlib.blake2b(repr((self.beginning, self.answers)).encode(), digest_size=16).digest()
 
 
 def put_questions(
@@ -55,10 +40,7 @@ def put_questions(
     max_length: int,
     blank: bool = False,
 ) -> list[Question]:
-    """Fill a template with each example, and cut it into tokens.
-
-    Blanks before an answer belong to it, as tokenizers have it, and where tokens of prompt and answer run into one
-    another, the answer begins with the first that differ. Texts that are too long lose their end.
+    """Fill a template with each example, and cut it into tokens; texts that are too long lose their end.
 
     Args:
         examples: ``N``, of a kind that can be put in words.
@@ -80,44 +62,25 @@ def put_questions(
         if blank:
             values |= dict.fromkeys(prompted.texts, "")
         answers = prompted.answers(example) if prompted.answers else [words.get(label, label) for label in kind.labels]
-        texts = [name for name in prompted.texts if values.get(name)]
-        while True:
-            question = _tokenised(*split_at(template, prompted.answer, values), answers, backbone)
-            over = len(question.beginning) + max(map(len, question.answers)) - max_length
-            if over <= 0:
-                break
-            longest = max(texts, key=lambda name: len(values[name]), default=None)
-            if longest is None or not values[longest]:
-                raise DataError(
-                    f"the template and the longest answer alone take {max_length + over} tokens ({example.id}), and "
-                    f"backbone.max_length is {max_length}; shorten the template, or read more tokens"
-                )
-            values[longest] = _shortened(values[longest], over, backbone)
+        question = put_question(
+            partial(split_at, template, prompted.answer),
+            values,
+            prompted.texts,
+            answers,
+            backbone.tokenizer,
+            prefix=backbone.text_prefix,
+            room=max_length,
+            where=example.id,
+        )
         if not all(question.answers):
             raise DataError(f"{example.id}: an answer has no token in this tokenizer; give it words that have some")
         found.append(question)
     return found
 
 
-def _tokenised(before: str, after: str, answers: Sequence[str], backbone: Backbone) -> Question:
-    tokenizer, ends = backbone.tokenizer, markers_of(backbone.tokenizer).after
-    beginning = (backbone.text_prefix + before).rstrip(" ")
-    blanks = (backbone.text_prefix + before)[len(beginning) :]
-    texts = [beginning, *(beginning + blanks + answer + after for answer in answers)]
-    rows: list[list[int]] = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
-    rows = [row[: len(row) - len(ends)] for row in rows]
-    shared = common_beginning(rows)
-    if not shared:  # there must be something that the first token follows
-        first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-        rows, shared = [[first, *row] for row in rows], 1
-    return Question(tuple(rows[0][:shared]), tuple(tuple(row[shared:]) for row in rows[1:]))
-
-
-def _shortened(text: str, tokens: int, backbone: Backbone) -> str:
-    """Return a text without its last tokens, by at least a character."""
-    offsets = backbone.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    kept = offsets[: max(0, len(offsets) - tokens)]
-    return text[: min(kept[-1][1], len(text) - 1)] if kept else ""
+def _digest(question: Question) -> bytes:
+    """Return the name of a question's scores: 16 bytes."""
+    return hashlib.blake2b(repr((question.beginning, question.answers)).encode(), digest_size=16).digest()
 
 
 def score_answers(
@@ -156,9 +119,9 @@ def score_answers(
                 found[row] = torch.tensor(values)[:, None]
         return found
 
-    wanted = {question.digest: question for question in questions}
+    wanted = {_digest(question): question for question in questions}
     kept = keep_rows(space, wanted, compute, width=1, layer=stack.num_layers, max_bytes=max_bytes)
-    return [kept[question.digest][:, 0] for question in questions]
+    return [kept[_digest(question)][:, 0] for question in questions]
 
 
 def calibrate_batch(logits: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class GraftedModel(nn.Module):
         ``visited``, if given, is filled with the states after each layer, virtual tokens removed.
         """
         final = self.run_layers(states, language, visited=visited)
-        return final, self.adaptation.head.read(final)
+        return final, self.adaptation.head.logits(final, self.stack)
 
     def ensemble(
         self, examples: Sequence[Example], logits: list[Tensor], pooled: Tensor, language: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from ..backbones.walk import length_batches
 from ..core.examples import Example
 from ..core.records import Prediction, States
 from ..tasks import Task
+from .generation import is_generated, write_answers
 from .network import GraftedModel, Network
 
 TOKENS_PER_BATCH = 4096
@@ -64,6 +65,7 @@ def predict_rows(
     """Predict all rows of some examples from their cached states, on the device of the model.
 
     Where nothing is learnt below a head that reads pooled states, the cached ones are those; nothing is computed again.
+    What a decoder writes is written from the token ids of the prompts.
 
     Args:
         model: Put into eval mode.
@@ -75,9 +77,11 @@ def predict_rows(
     Returns:
         As :func:`predict_in_batches`, in the order of ``ids``.
     """
-    device = next(model.adaptation.head.parameters()).device
     rows, every = [row for i in ids for row in encoded.rows[i]], encoded.lengths
     model.eval()
+    if is_generated(model):
+        return write_answers(cast(GraftedModel, model), [encoded.features[row] for row in rows], language, advance)
+    device = next(model.adaptation.head.parameters()).device
     if model.adaptation.leaves_states:
         pooled = encoded.table.pooled_rows(rows)
         with torch.no_grad():

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..core.errors import ServiceError
 from ..core.json_text import to_json
+from ..results.metrics.chrf import chrf
 from .chat import Chat, Reply
-from .chrf import chrf
 from .json_lines import objects_in
 
 LEAST = 20.0

@@ -27,6 +27,7 @@ from ..core.records import Features, Prediction, States
 from ..core.written_recipe import read_written_recipe
 from ..data.languages import among, canonical, display_name
 from ..model.checkpoint import Identity, adaptation_path, load_adaptation, read_identity
+from ..model.generation import is_generated, write_answers
 from ..model.network import GraftedModel
 from ..model.prediction import predict_in_batches
 from ..results.run_files import read_mark
@@ -292,6 +293,8 @@ class Adapted:
 
     def _computed(self, features: Sequence[Features], language: str) -> tuple[list[Tensor], Tensor]:
         """Return the network's logits and pooled states of rows."""
+        if is_generated(self.model):
+            return write_answers(self.model, features, language)
         ids = [feature.input_ids for feature in features]
         stack, device = self.backbone.stack, next(self.model.parameters()).device
         begins = stack.num_layers if self.model.adaptation.leaves_states else self.identity.begins

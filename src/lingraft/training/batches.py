@@ -129,7 +129,7 @@ class Pool:
         """Read the states of ``ids``: all rows of each, one after the other."""
         encoded = self.encoded
         rows = [row for i in ids for row in encoded.rows[i]]
-        states = encoded.table.batch(rows)
+        states = encoded.batch(rows)
         ids = [encoded.features[row].example_id for row in rows]
         known_targets = [
             encoded.features[row].target if i in self.labelled else None for row, i in zip(rows, ids, strict=True)

@@ -104,6 +104,17 @@ def train_frozen_head(
     return Before(write_to=write_to, logits=logits, strength=None, dev_score=validate(model).score)
 
 
+def as_it_is(kind: Kind, stack: Any, validate: Callable[[Any], Validation]) -> Before:
+    """Return what the frozen model answers by a head in which nothing is trained."""
+    model = GraftedModel(stack, Adaptation(None, None, build_head(kind, stack)))
+    return Before(
+        write_to=lambda head: None,
+        logits=lambda encoded, ids, language: predict_rows(model, encoded, ids, language)[0],
+        strength=None,
+        dev_score=validate(model).score,
+    )
+
+
 def head_settings(settings: TrainSettings) -> TrainSettings:
     """Return the settings of a frozen head's own training, which may have epochs of its own."""
     if settings.head_epochs is None:
@@ -113,7 +124,7 @@ def head_settings(settings: TrainSettings) -> TrainSettings:
 
 def is_trained(kind: Kind, settings: TrainSettings) -> bool:
     """Return whether a frozen head is trained by gradient: where none can be fitted, and training starts from it."""
-    return not kind.class_logits and is_start(settings)
+    return kind.head_learns and not kind.class_logits and is_start(settings)
 
 
 def is_start(settings: TrainSettings) -> bool:

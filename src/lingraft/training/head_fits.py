@@ -25,6 +25,7 @@ from .ensembling import Read, states_of_labelled
 from .evaluation import validation
 from .frozen_head import (
     Before,
+    as_it_is,
     from_logistic_head,
     head_settings,
     is_start,
@@ -66,6 +67,8 @@ def fit_frozen_head(
     targets = labelled_by_people(targets) if source.labelled else targets
     if task.kind.class_logits:
         return from_logistic_head(logistic_head(source, targets, standardiser, context))
+    if not task.kind.head_learns:
+        return as_it_is(task.kind, context.backbone.stack, partial(validation, context=context))
     if not is_trained(task.kind, recipe.train):
         return None
     seed, settings = trial.seed_of_order, head_settings(recipe.train)

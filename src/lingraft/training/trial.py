@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ..backbones.checkpoint_files import lasting_name
+from ..core.errors import ConfigError
 from ..core.files import write_lines
 from ..core.progress import Reporter
 from ..core.records import Trial
@@ -194,7 +195,7 @@ def train_network(
         reporter: What reports how it goes.
     """
     legs, trial, members = legs_of(context.recipe), pools.trial, context.recipe.train.ensemble
-    if not legs:
+    if not legs or not _count(model):  # nothing but a head in which nothing learns
         return []
     steps, start = members * sum(_order(leg, pools, context).steps for leg in legs), start_of(model)
     with reporter.task(f"training {trial.name}", steps) as advance:
@@ -350,6 +351,14 @@ def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedMo
     device = next(stack.parameters()).device
     some = source.encoded.table.batch([source.encoded.row[i] for i in source.ids[:32]]).to(device)
     new = build_head(task.kind, stack)
+    unfrozen = unfrozen_names(strategy_of(recipe.freezing).phases(stack))
+    if not task.kind.head_learns and "words.weight" in unfrozen:
+        raise ConfigError(
+            [
+                f"freezing.name: {recipe.freezing.name} trains the word embeddings, and {task.kind.name} speaks by "
+                "those of the frozen model; choose top_layers, or an adapter"
+            ]
+        )
     if recipe.train.warm_start and head is not None:
         head.write_to(new)
     adaptation = build_adaptation(
@@ -360,7 +369,7 @@ def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedMo
         languages=languages,
         head=new,
         initial=prompt_initialiser(context.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
-        unfrozen=unfrozen_names(strategy_of(recipe.freezing).phases(stack)),
+        unfrozen=unfrozen,
     )
     if recipe.train.continue_from is not None:
         continue_from(recipe.train.continue_from, adaptation, identity(context, languages), context.backbone)

@@ -9,20 +9,23 @@ from lingraft.core.errors import CheckpointError, DataError
 from lingraft.core.examples import ChoiceExample, PairExample, SpanExample, TaggedExample
 from lingraft.results.words import Words, words_of
 from lingraft.tasks.kinds import NO_LABEL, kind_of, kinds
+from lingraft.tasks.kinds.generation import GenerationExample
 from lingraft.tasks.kinds.items import Asked
 
-LABELS = {"classification": ("no", "yes"), "tagging": ("B-PER", "O"), "span_qa": (), "choice": ()}
+LABELS = {"classification": ("no", "yes"), "tagging": ("B-PER", "O"), "span_qa": (), "choice": (), "generation": ()}
 SAID = {
     "classification": "bako",
     "tagging": "bako cora",
     "span_qa": {"question": "bako", "context": "cora"},
     "choice": {"text": "bako", "alternatives": ["cora", "mira"]},
+    "generation": "bako",
 }
 READ = {
     "classification": PairExample("3", "3", "yor-Latn", text_a="bako"),
     "tagging": TaggedExample("3", "3", "yor-Latn", words=("bako", "cora")),
     "span_qa": SpanExample("3", "3", "yor-Latn", question="bako", context="cora", context_language="yor-Latn"),
     "choice": ChoiceExample("3", "3", "yor-Latn", text="bako", alternatives=("cora", "mira")),
+    "generation": GenerationExample("3", "3", "yor-Latn", text="bako"),
 }
 ASKED = Asked("3", "yor-Latn", "text 4 of 9", "market-talk")
 
@@ -55,6 +58,7 @@ TARGETS = {
     "tagging": [(0, NO_LABEL, 1), (1, 1, 0), None],
     "span_qa": [(0, 2), (1, 1), None],
     "choice": [(0, 1), (1, 0), (0, 0), (1, 1), None],  # two items of two alternatives
+    "generation": [2, 3, None],
 }
 
 
@@ -64,7 +68,8 @@ def test_what_counts_twice_is_learnt_from_like_two(name):
     kind, targets = built(name), TARGETS[name]
     example = 2 if name == "choice" else 1
     rows, first = len(targets), list(range(example))
-    shape = (rows, 3, kind.outputs) if kind.per_token else (rows, kind.outputs)
+    outputs = kind.outputs if kind.head_learns else 1  # what is written has one number a row in training
+    shape = (rows, 3, outputs) if kind.per_token else (rows, outputs)
     logits = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     counts = torch.tensor([3.0] * example + [1.0] * example + [9.0] * (rows - 2 * example))
     copies = [*first, *first, *range(rows)]

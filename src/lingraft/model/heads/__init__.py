@@ -26,6 +26,10 @@ class Head(nn.Module, ABC):
     def read(self, final: States) -> Tensor:
         """Return logits of each text, ``[B, C]``, or of each of its tokens, ``[B, T, C]``."""
 
+    def logits(self, final: States, stack: LayerStack) -> Tensor:
+        """Return logits as :meth:`read` does; a head may look things up in the frozen stack besides."""
+        return self.read(final)
+
     def read_pooled(self, pooled: Tensor) -> Tensor | None:
         """Return logits ``[B, C]`` of pooled states ``[B, H]``; None where these are not all that the head reads."""
         return None

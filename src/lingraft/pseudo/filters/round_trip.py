@@ -13,7 +13,7 @@ from ...core.errors import ConfigError
 from ...core.examples import Example
 from ...core.files import cache_root
 from ...recipe.settings import Block
-from ..chrf import chrf
+from ...results.metrics.chrf import chrf
 from ..kept_answers import KeptAnswers
 from ..translators import Translator, translate_kept, translators
 from . import Filter, Setting, filters

@@ -87,6 +87,8 @@ class Kind:
     """The same metrics for answers in a language, where its rules differ from those of ``metrics``."""
     head: str = "linear"
     """Name of the head that gives the outputs, see :mod:`lingraft.model.heads`."""
+    head_learns: bool = True
+    """Whether anything in that head is trained; if not, the frozen model answers as it is."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What builds the same kind again, as plain data, beside its name and labels."""
 

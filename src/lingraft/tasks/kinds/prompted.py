@@ -1,11 +1,20 @@
-"""How an example of a kind is put to a language model in words: the fields that a prompt template may name."""
+"""How an example of a kind is put to a language model in words: a prompt template, filled and cut into tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ...backbones.markers import markers_of
+from ...backbones.reading import common_beginning
+from ...core.errors import DataError
 from ...core.examples import Example
+
+Ids = tuple[int, ...]
+
+Split = Callable[[Mapping[str, str]], tuple[str, str]]
+"""Values of the fields to what stands before and after an answer."""
 
 
 @dataclass(frozen=True)
@@ -22,3 +31,80 @@ class Prompted:
     """Further fields, which are wording."""
     answers: Callable[[Example], Sequence[str]] | None = None
     """The possible answers of an example, as texts; by default the labels of the kind."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Token ids of what is read, of each answer that may follow, and how many tokens of the texts did not fit."""
+
+    beginning: Ids
+    answers: tuple[Ids, ...]
+    truncated: int = 0
+
+
+def put_question(
+    split: Split,
+    values: Mapping[str, str],
+    texts: Sequence[str],
+    answers: Sequence[str],
+    tokenizer: Any,
+    *,
+    prefix: str,
+    room: int,
+    where: str,
+    counted: bool = True,
+) -> Question:
+    """Fill a template, and cut it into tokens; texts that are too long lose their end.
+
+    Blanks before an answer belong to it, as tokenizers have it, and where tokens of prompt and answer run into one
+    another, the answer begins with the first that differ.
+
+    Args:
+        split: The template.
+        values: Of its fields.
+        texts: Those of the fields that may be cut.
+        answers: That may follow, at least one.
+        tokenizer: Of the checkpoint.
+        prefix: Put before the prompt.
+        room: Tokens at most.
+        where: How messages call the example.
+        counted: Whether the longest answer counts among these tokens.
+
+    Raises:
+        DataError: The rest of a template alone is too long.
+    """
+    values, before = dict(values), 0
+    while True:
+        question = _tokenised(*split(values), answers, tokenizer, prefix)
+        size = len(question.beginning) + (max(map(len, question.answers)) if counted else 0)
+        before = before or size
+        if size <= room:
+            return Question(question.beginning, question.answers, before - size)
+        longest = max(texts, key=lambda name: len(values.get(name, "")), default=None)
+        if longest is None or not values.get(longest):
+            raise DataError(
+                f"{where}: the template{' and the longest answer' if counted else ''} alone take {size} tokens, and "
+                f"there is room for {room}; shorten the template, or give more room (backbone.max_length)"
+            )
+        values[longest] = _shortened(values[longest], size - room, tokenizer)
+
+
+def _tokenised(before: str, after: str, answers: Sequence[str], tokenizer: Any, prefix: str) -> Question:
+    ends = markers_of(tokenizer).after
+    beginning = (prefix + before).rstrip(" ")
+    blanks = (prefix + before)[len(beginning) :]
+    texts = [beginning, *(beginning + blanks + answer + after for answer in answers)]
+    rows: list[list[int]] = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+    rows = [row[: len(row) - len(ends)] for row in rows]
+    shared = common_beginning(rows)
+    if not shared:  # there must be something that the first token follows
+        first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        rows, shared = [[first, *row] for row in rows], 1
+    return Question(tuple(rows[0][:shared]), tuple(tuple(row[shared:]) for row in rows[1:]))
+
+
+def _shortened(text: str, tokens: int, tokenizer: Any) -> str:
+    """Return a text without its last tokens, by at least a character."""
+    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    kept = offsets[: max(0, len(offsets) - tokens)]
+    return text[: min(kept[-1][1], len(text) - 1)] if kept else ""

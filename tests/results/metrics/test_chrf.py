@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.pseudo.chrf import chrf
+from lingraft.results.metrics.chrf import chrf, chrf_metric
 
 GERMAN = "Niemand hat die Absicht, eine Mauer zu errichten"
 SACREBLEU = [  # 2.6.0, CHRF().corpus_score(texts, [references]).score
@@ -40,3 +40,13 @@ def test_it_lies_between_0_and_100_and_blanks_do_not_count(texts):
     spread = [" ".join(text) for text in texts]
     assert chrf(spread, texts) == pytest.approx(chrf(texts, texts))
     assert chrf(texts, texts) == pytest.approx(100.0 if any(text.split() for text in texts) else 0.0)
+
+
+@given(TEXTS, st.data())
+def test_of_several_references_the_best_counts_as_in_sacrebleu(texts, data):
+    """Chosen text by text, and added up before anything is divided, as intervals have it too."""
+    sacrebleu = pytest.importorskip("sacrebleu")
+    references = [[data.draw(st.text("abcd", min_size=1, max_size=9)) for _ in range(2)] for _ in texts]
+    expected = sacrebleu.metrics.CHRF().corpus_score(texts, [list(side) for side in zip(*references, strict=True)])
+
+    assert chrf_metric()(references, texts) == pytest.approx(expected.score / 100, abs=1e-9)

@@ -1,0 +1,361 @@
+"""Text to text: a decoder writes the answer to a prompt, token by token (Radford et al., 2019).
+
+The prompt is a template of the recipe, filled with an example. Prompts and adapters are trained by the cross-entropy
+of the answer's tokens and of the end of the text; predicting takes the likeliest token each time, until the text or
+the line ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ...core.errors import ConfigError, DataError
+from ...core.examples import Example, PairExample
+from ...core.prompt_template import problem_of, split_at
+from ...core.records import Features, Prediction, Target
+from ...data.cells import is_missing
+from ...data.example_tables import Wanted
+from ...data.languages import canonical
+from ...data.table import cell_of, read_table, text_of
+from ...results.metrics.answers import answer_metrics
+from ...results.metrics.chrf import chrf_metric
+from ...results.words import Words
+from .. import Task, tasks
+from ..building import task_of
+from ..files import Files, OwnFiles, own_fields, there
+from . import NO_LABEL, Kind, kinds
+from .items import Asked, read_columns
+from .prompted import put_question
+from .text_rows import encode_texts
+
+FIELDS = ("text", "context")
+COLUMNS = ("text", "context", "answer", "id", "group")
+ANSWER = "answer"
+
+MaxTokens = Annotated[int, Field(ge=2, le=4096)]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationExample(Example):
+    """A text, perhaps a context, and what is to be written; any of several answers is right."""
+
+    text: str = ""
+    context: str | None = None
+    answers: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The text, and the context where there is one."""
+        return (self.text,) if self.context is None else (self.text, self.context)
+
+    @property
+    def gold(self) -> list[str] | None:
+        """All right answers."""
+        return list(self.answers) or None
+
+
+@kinds.register("generation")
+def generation_kind(*, template: str = "{text}\n", max_answer_tokens: MaxTokens = 32) -> Kind:
+    """Build the kind; there are no labels.
+
+    Args:
+        template: The prompt, with ``{text}`` in it, and ``{context}`` where examples have one.
+        max_answer_tokens: Of an answer, its end included; so many are kept free for it.
+
+    Raises:
+        ConfigError: The template has another field, or no text.
+    """
+    if problem := problem_of(template, FIELDS, once=("text",)):
+        raise ConfigError([f"template: {problem}"], "generation")
+    return Kind(
+        name="generation",
+        example=GenerationExample,
+        outputs=max_answer_tokens,
+        head="language_model",
+        head_learns=False,
+        encode=partial(encode_generation, template=template, most=max_answer_tokens),
+        collate=collate_counts,
+        loss=answer_loss,
+        decode=decode_written,
+        metrics={**answer_metrics("squad"), "chrf": chrf_metric()},
+        options={"template": template, "max_answer_tokens": max_answer_tokens},
+        limit_of=partial(describe_cut_answers, most=max_answer_tokens),
+        columns=context_of,
+        item_columns=FIELDS if "{context}" in template else (),
+        read_item=partial(text_or_fields, with_context="{context}" in template),
+        words=Words(
+            example="text",
+            baseline="what the frozen model writes after the same prompts",
+            pipeline_tag="text-generation",
+            item='{"text": "…", "context": "…"}' if "{context}" in template else '"…"',
+            file="texts.jsonl" if "{context}" in template else "texts.txt",
+            limit=f"An answer is one line of at most {max_answer_tokens} tokens, whatever is asked.",
+        ),
+    )
+
+
+def context_of(example: Example) -> dict[str, Any]:
+    """Return the context; None where there is none."""
+    return {"context": example.context if isinstance(example, GenerationExample) else None}
+
+
+def text_or_fields(item: Any, asked: Asked, *, with_context: bool) -> GenerationExample:
+    """Read a text, or ``{"text": …, "context": …}`` where the prompt has both.
+
+    Raises:
+        DataError: It is something else.
+    """
+    if with_context:
+        return GenerationExample(**asked.identity, **read_columns(item, FIELDS, asked))
+    values = {"text": item} if isinstance(item, str) else item
+    return GenerationExample(**asked.identity, **read_columns(values, ("text",), asked))
+
+
+# ---- From texts to rows ----------------------------------------------------------------------------------
+
+
+def encode_generation(
+    examples: Sequence[Example], tokenizer: Any, max_length: int, prefix: str, *, template: str, most: int
+) -> list[Features]:
+    """Return a row for each example: its prompt and, where it is known, the first answer with its end.
+
+    Prompts are cut such that an answer of ``most`` tokens fits behind any, so they are the same with and without one.
+
+    Args:
+        examples: What is read.
+        tokenizer: Of the checkpoint.
+        max_length: Tokens of a row at most.
+        prefix: Put before each text.
+        template: The prompt.
+        most: Tokens of an answer, its end included.
+
+    Raises:
+        ConfigError: There is no room for a prompt.
+        DataError: An example lacks what the template names.
+    """
+    if max_length - most < 1:
+        raise ConfigError(
+            [
+                f"task.max_answer_tokens: {most} leaves no room for a prompt in backbone.max_length, {max_length}; "
+                "give the one less or the other more"
+            ]
+        )
+    plain = iter(encode_texts([e for e in examples if isinstance(e, PairExample)], tokenizer, max_length, prefix))
+    return [
+        next(plain)
+        if isinstance(example, PairExample)
+        else _row(example, tokenizer, max_length - most, prefix, template, most)
+        for example in examples
+    ]
+
+
+def _row(example: Example, tokenizer: Any, room: int, prefix: str, template: str, most: int) -> Features:
+    if not isinstance(example, GenerationExample):
+        raise TypeError(f"generation reads texts with an answer, not a {type(example).__name__} ({example.id})")
+    values = dict(zip(FIELDS, example.texts, strict=False))
+    if "{context}" in template and "context" not in values:
+        raise DataError(f"{example.id}: has no context, which the template names; name its column in fields.context")
+    answer = " ".join(example.answers[0].split()) if example.answers else ""
+    blank = "" if template[-1:].isspace() else " "
+    question = put_question(
+        lambda filled: split_at(f"{template}{blank}{{{ANSWER}}}", ANSWER, filled),
+        values,
+        FIELDS,
+        [answer],
+        tokenizer,
+        prefix=prefix,
+        room=room,
+        where=example.id,
+        counted=False,
+    )
+    said = (*question.answers[0][: most - 1], *_end_of(tokenizer)) if example.answers else ()
+    return Features(
+        example.id,
+        (*question.beginning, *said),
+        target=len(said) if said else None,
+        truncated=question.truncated,
+        said=len(said),
+    )
+
+
+def _end_of(tokenizer: Any) -> tuple[int, ...]:
+    """Return what ends an answer: the end of a text, or of a line where the tokenizer has no such token."""
+    if tokenizer.eos_token_id is not None:
+        return (tokenizer.eos_token_id,)
+    return tuple(tokenizer("\n", add_special_tokens=False)["input_ids"][-1:])
+
+
+def describe_cut_answers(examples: Sequence[Example], features: Sequence[Features], *, most: int) -> str:
+    """Say how many right answers are longer than any that is written; nothing where none is."""
+    full = sum(feature.said >= most for feature in features)
+    if not full:
+        return ""
+    return (
+        f"{full:,} of {len(features):,} right answers fill all {most} tokens that an answer may have, and may be cut; "
+        "task.max_answer_tokens says how many that are"
+    )
+
+
+# ---- Loss, and from what was written to answers ----------------------------------------------------------
+
+
+def collate_counts(targets: Sequence[Target | None], length: int) -> Tensor:
+    """Return how many tokens each row is to say: ``[R]``, ``NO_LABEL`` where that is not known."""
+    return torch.tensor([NO_LABEL if target is None else target for target in targets])
+
+
+def answer_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
+    """Return the cross-entropy of the answers' tokens, each token counting as its row does.
+
+    Args:
+        logits: Summed log-likelihood of what each row is to say, ``[R, 1]``.
+        targets: Tokens of that, ``[R]``, ``NO_LABEL`` where not known.
+        mask: Not looked at.
+        weights: Not looked at.
+        rows: Weights of the rows, ``[R]``.
+    """
+    known = targets != NO_LABEL
+    counts = rows[known] * targets[known]
+    loss: Tensor = -(rows[known] * logits[known, 0]).sum() / counts.sum().clamp(min=torch.finfo(counts.dtype).tiny)
+    return loss
+
+
+def decode_written(
+    examples: Sequence[Example], features: Sequence[Features], logits: Sequence[Tensor]
+) -> list[Prediction]:
+    """Return the text of each row, its probability first and then its characters as numbers."""
+    found = []
+    for example, row in zip(examples, logits, strict=True):
+        probability, *letters = row.tolist()
+        text = "".join(chr(int(letter)) for letter in letters)
+        found.append(Prediction(example.id, example.language, text, probability))
+    return found
+
+
+# ---- A user's own files ----------------------------------------------------------------------------------
+
+
+@tasks.register("generation")
+def generation(
+    *,
+    source_language: str,
+    target_languages: list[str],
+    files: Files,
+    fields: dict[str, str] | None = None,
+    data_dir: Path = Path(),
+    template: str = "{text}\n",
+    max_answer_tokens: MaxTokens = 32,
+    parallel: bool = False,
+    title: str = "generation",
+    licence: str = "not stated",
+    citation: str = "",
+) -> Task:
+    """Your own texts with the text that is to be written: a table with a field map; for decoders.
+
+    Args:
+        source_language: Language of the labelled examples.
+        target_languages: Languages to learn.
+        files: Path of each split, with `{language}` in it or by language; or one path.
+        fields: Column of each of `text`, `answer` (a text, or a list of right ones), and perhaps `context`, `id`,
+            `group`, `language`, `split`.
+        data_dir: Folder that the paths begin in.
+        template: The prompt, with `{text}` and perhaps `{context}`; the answer follows it, after a blank where it ends
+            in none. A brace that is meant is doubled.
+        max_answer_tokens: Of an answer, its end included.
+        parallel: Whether examples of the same id translate each other.
+        title: What the task is called.
+        licence: Of the data.
+        citation: Of the data.
+    """
+    columns, apart = own_fields(fields, {"text": "text", "answer": "answer"})
+    if strange := [name for name in columns if name not in COLUMNS]:
+        raise ConfigError([f"task.fields: {strange[0]} is no field; there are {', '.join(COLUMNS)}"])
+    if "text" not in columns:
+        raise ConfigError(["task.fields: text is missing; say which column holds it"])
+
+    def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
+        found = there(columns, (ANSWER,), path, labelled=labelled)
+        return read_rows(path, found, language, wanted, labelled=labelled)
+
+    own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
+    return task_of(
+        kind="generation",
+        options={"template": template, "max_answer_tokens": max_answer_tokens},
+        name=title,
+        source_language=source_language,
+        target_languages=target_languages,
+        read=own.examples,
+        labelled_languages=own.labelled_languages,
+        notes=own.notes,
+        licence=licence,
+        citation=citation,
+        parallel=parallel,
+        global_groups="group" in columns,
+    )
+
+
+def read_rows(
+    path: Path, fields: Mapping[str, str], language: str, wanted: Wanted | None = None, *, labelled: bool = True
+) -> list[GenerationExample]:
+    """Read texts with answers from a table.
+
+    Args:
+        path: A table, see :func:`~lingraft.data.table.read_table`.
+        fields: Our name to the file's column; ``id`` is the line number unless given, ``group`` the id.
+        language: In any spelling.
+        wanted: Leave out rows of which this is not true.
+        labelled: Whether every row must have an answer.
+
+    Raises:
+        DataError: A row lacks something, an identifier occurs twice, or there are no rows.
+    """
+    code, examples, lines = canonical(language), list[GenerationExample](), dict[str, int]()
+    for number, row in read_table(path):
+        if wanted is not None and not wanted(row):
+            continue
+        where = f"{path}, line {number}"
+
+        def text(name: str, row: Mapping[str, Any] = row, where: str = where) -> str:
+            return text_of(cell_of(row, fields[name], name, where), fields[name], where)
+
+        key = str(cell_of(row, fields["id"], "id", where)).strip() if "id" in fields else str(number)
+        if key in lines:
+            raise DataError(
+                f"{where}: the id {key!r} occurs on line {lines[key]} already; ids must be unique in a file"
+            )
+        lines[key] = number
+        examples.append(
+            GenerationExample(
+                id=key,
+                group=str(cell_of(row, fields["group"], "group", where)).strip() if "group" in fields else key,
+                language=code,
+                text=text("text"),
+                context=text("context") if "context" in fields else None,
+                answers=_answers(row, fields, where, labelled=labelled),
+            )
+        )
+    if not examples:
+        raise DataError(f"{path}: has no rows")
+    return examples
+
+
+def _answers(row: Mapping[str, Any], fields: Mapping[str, str], where: str, *, labelled: bool) -> tuple[str, ...]:
+    """Return the right answers of a row, one text or several in a list."""
+    if ANSWER not in fields:
+        if labelled:
+            raise DataError("fields: `answer` is missing; say which column holds it, as in answer: my_column")
+        return ()
+    cell = cell_of(row, fields[ANSWER], ANSWER, where)
+    several = list(cell) if isinstance(cell, list | tuple) else [cell]
+    empty = not several or all(is_missing(one) or not str(one).strip() for one in several)
+    if empty and not labelled:
+        return ()
+    return tuple(text_of(one, fields[ANSWER], where).strip() for one in several or [None])
