@@ -136,6 +136,14 @@ def test_every_public_name_is_in_the_reference(site, pages):
     assert sorted((names | fields) - anchors - INSIDE) == []
 
 
+def test_pictures_of_reports_are_small_and_all_shown(site, pages):
+    """Each below 150 kB, and on the page that they were taken for."""
+    pictures = {path.name: path.stat().st_size for path in (REPOSITORY / "docs" / "gallery").glob("*.png")}
+    assert {f"gallery/{name}" for name in pictures} <= set(pages[site / "gallery.html"].loaded)
+    assert len(pictures) >= 4
+    assert max(pictures.values()) < 150_000
+
+
 def test_the_site_searches_from_disk(site, tmp_path):
     """In a browser, without a server: a word of one page is found there; nothing is asked for outside the folder."""
     with chromium(tmp_path) as browser, browser.opened(site / "index.html", width=1280, dark=False) as ask:
