@@ -28,18 +28,20 @@ from .checkpoint_files import (
     weight_files,
 )
 from .mapped import widen_all_but_words
+from .narrow import keep_narrow
 from .silence import quiet
 
 
-def read_model(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.Module:
+def read_model(folder: Path, checkpoint: str, *, mapped: bool = False, narrow: bool = False) -> nn.Module:
     """Return the Hugging Face model without pooler and head, every weight of it from the file.
 
-    All in float32; ``mapped``, word embeddings that are stored in 16 bit stay so.
+    All in float32; ``mapped``, word embeddings that are stored in 16 bit stay so; ``narrow``, matrices of linear layers
+    too.
     """
     from transformers import AutoConfig
 
     files = weight_files(folder, checkpoint)
-    narrow = stored_in_16_bit(files) if mapped else None
+    stored = stored_in_16_bit(files) if mapped else None
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
         with quiet():
@@ -48,7 +50,7 @@ def read_model(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.Mod
             model, info = _auto_class(config).from_pretrained(
                 folder,
                 config=config,
-                dtype=getattr(torch, narrow or "float32"),
+                dtype=getattr(torch, stored or "float32"),
                 use_safetensors=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are reported below, by name
@@ -72,7 +74,9 @@ def read_model(folder: Path, checkpoint: str, *, mapped: bool = False) -> nn.Mod
             "be left at random; give a checkpoint of the whole encoder"
         )
     encoder: nn.Module = model
-    if narrow:
+    if stored:
+        if narrow:
+            keep_narrow(encoder)
         widen_all_but_words(encoder, model.get_input_embeddings())
     return encoder
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
@@ -83,15 +83,17 @@ def load_backbone(
     *,
     text_prefix: str | None = None,
     precision: Precision = "float32",
+    weights: Literal["float32", "stored"] = "float32",
     trusting: bool = False,
 ) -> Backbone:
-    """Load a checkpoint as a frozen layer stack, its weights in float32, with its tokenizer.
+    """Load a checkpoint as a frozen layer stack, with its tokenizer.
 
     Args:
         checkpoint: ``bundled:NAME``, a local folder, or a Hub id.
         text_prefix: What goes before every text; by default what the model was trained with,
             where that is known.
         precision: Of the matrix products inside its blocks.
+        weights: Whether its matrices are put into float32, or stay as they are stored, where that is in 16 bit.
         trusting: Believe digests that were made before of the same files; for prediction, not for training.
 
     Raises:
@@ -102,7 +104,7 @@ def load_backbone(
     config = read_config(folder, checkpoint)
     files = weight_files(folder, checkpoint)
     tokenizer = _load_tokenizer(folder, checkpoint)
-    encoder = read_model(folder, checkpoint, mapped=True)
+    encoder = read_model(folder, checkpoint, mapped=True, narrow=weights == "stored")
     try:
         stack = _stacked(config["model_type"], encoder)
     except LingraftError:

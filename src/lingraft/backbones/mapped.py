@@ -61,9 +61,13 @@ def release(values: Tensor) -> None:
 
 
 def widen_all_but_words(model: nn.Module, words: nn.Embedding) -> None:
-    """Put a model that was read in 16 bit into float32, except ``words``, whose rows are widened when looked up."""
+    """Put a model that was read in 16 bit into float32, except ``words``, whose rows are widened when looked up.
+
+    And except matrices of linear layers that widen them by themselves (:mod:`lingraft.backbones.narrow`).
+    """
+    kept = {id(words.weight)} | {id(one.weight) for one in model.modules() if getattr(one, "widens", False)}
     for parameter in model.parameters():
-        if parameter is not words.weight and parameter.dtype in NARROW:
+        if id(parameter) not in kept and parameter.dtype in NARROW:
             parameter.data = parameter.data.float()
     for buffer in model.buffers():
         if buffer.dtype in NARROW:

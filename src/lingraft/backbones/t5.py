@@ -126,9 +126,15 @@ class T5Stack(LayerStack):
     def _after_attention(self, i: int, context: Tensor, hidden: Tensor) -> Tensor:
         """Compute the rest of a block: ``context [B, heads, T, d]`` and its input ``[B, T, H]`` to its output."""
         layer: Any = self.layers[i]
-        attended = hidden + layer.layer[0].SelfAttention.o(context.transpose(1, 2).flatten(2))
-        states: Tensor = layer.layer[1](attended)
-        return states
+        attended: Tensor = hidden + layer.layer[0].SelfAttention.o(context.transpose(1, 2).flatten(2))
+        # Hugging Face's module puts inner states into the precision that the last matrix is stored in.
+        feed_forward, states = layer.layer[1].DenseReluDense, layer.layer[1].layer_norm(attended)
+        if hasattr(feed_forward, "wi_0"):
+            inner = feed_forward.act(feed_forward.wi_0(states)) * feed_forward.wi_1(states)
+        else:
+            inner = feed_forward.act(feed_forward.wi(states))
+        added: Tensor = feed_forward.wo(inner)
+        return attended + added
 
 
 def bucket(distance: Tensor, *, buckets: int, farthest: int) -> Tensor:

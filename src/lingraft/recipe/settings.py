@@ -84,6 +84,9 @@ class BackboneSettings(Settings):
     """Of the matrix products in the backbone: `bfloat16` or `float32`; `auto` is `bfloat16` on processors that are
     faster in it, which is measured once on each machine, and `float32` elsewhere."""
 
+    weights: Literal["float32", "stored"] = "float32"
+    """`stored` keeps matrices of a checkpoint in 16 bit, and widens each for its products: half the memory."""
+
     @field_validator("cut", mode="before")
     @classmethod
     def _is_a_layer(cls, cut: Any) -> Any:

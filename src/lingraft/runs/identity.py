@@ -31,7 +31,15 @@ MEANING = 6
 
 FREE = (
     *("compare.", "stability.", "shot_curve.", "source_choice.", "tune."),
-    *("device", "output_dir", "cache.max_gigabytes", "train.gradient_checkpointing", "notes", "notes."),
+    *(
+        "device",
+        "output_dir",
+        "cache.max_gigabytes",
+        "train.gradient_checkpointing",
+        "backbone.weights",
+        "notes",
+        "notes.",
+    ),
 )
 """Settings that decide no number: where a run computes, what is kept, what else it is compared with, remarks."""
 

@@ -102,7 +102,8 @@ def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
     """Load the frozen model onto the device that the recipe asks for, in the precision that is best there."""
     device = find_device(recipe.device)
     reporter.say(f"loading {recipe.backbone.checkpoint}")
-    backbone = load_backbone(recipe.backbone.checkpoint, text_prefix=recipe.backbone.text_prefix)
+    wanted = recipe.backbone
+    backbone = load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix, weights=wanted.weights)
     kept = precision_of(recipe.output_dir)
     choice = choose_precision(recipe.backbone.precision, device, backbone.stack.width, kept=kept)
     backbone.stack.precision = choice.precision
