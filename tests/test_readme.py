@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 import typer
 
+from family_table import between
 from lingraft.cli.info import Kind
 from lingraft.cli.main import app
 from lingraft.cli.starters import starters
@@ -121,6 +122,7 @@ def _sentences():
         f"prompt tuning {seconds['peft-prompt']}, full fine-tuning {seconds['full']}), and "
         f"{seconds['lingraft+pairs']} with {batch} translated ones"
     )
+    yield " ".join(between(README).split())  # names of families; the table has a test of its own
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     yield f"Python {project['requires-python'].removeprefix('>=')} or newer"
 

@@ -1,0 +1,163 @@
+"""README's table of which family does what, each cell tried on a small model: ``python tests/family_table.py``."""
+
+from itertools import groupby
+
+import torch
+
+from lingraft.backbones import backbones
+from lingraft.backbones.markers import markers_of
+from lingraft.backbones.reading import frozen_forward, log_likelihoods
+from lingraft.backbones.walk import at_layer, pad_batch, states_at
+from lingraft.core.errors import CheckpointError
+from lingraft.core.examples import Answer, ChoiceExample, PairExample, SpanExample, TaggedExample
+from lingraft.model.adaptation import build_adaptation
+from lingraft.model.heads import build_head
+from lingraft.model.network import GraftedModel
+from lingraft.recipe.settings import Block
+from lingraft.tasks.kinds.choice import choice_kind
+from lingraft.tasks.kinds.classification import classification_kind
+from lingraft.tasks.kinds.span_qa import span_qa_kind
+from lingraft.tasks.kinds.tagging import tagging_kind
+from stacks import DECODERS, build, speaking
+from tiny import REPOSITORY, decoder_tokenizer, random_tokenizer
+
+CPU, LANGUAGE = torch.device("cpu"), "eng-Latn"
+BEGIN, END = "<!-- tried by `python tests/family_table.py`: begin -->", "<!-- end -->"
+STEPS, FALLS = 12, 0.9
+
+
+def named(example, number, **fields):
+    """An example with an id."""
+    return example(str(number), str(number), LANGUAGE, **fields)
+
+
+KINDS = {
+    "texts": (
+        classification_kind(["x", "y"]),
+        [named(PairExample, i, text_a=text, label="xy"[i]) for i, text in enumerate(("ada beli", "cora dune"))],
+    ),
+    "pairs of texts": (
+        classification_kind(["x", "y"]),
+        [
+            named(PairExample, i, text_a="ada beli", text_b=text, label="xy"[i])
+            for i, text in enumerate(("eli fara", "cora dune"))
+        ],
+    ),
+    "tags": (
+        tagging_kind(("NOUN", "VERB"), scheme="plain"),
+        [
+            named(TaggedExample, 0, words=("ada", "beli", "cora"), tags=("NOUN", "VERB", "NOUN")),
+            named(TaggedExample, 1, words=("dune", "eli"), tags=("VERB", "VERB")),
+        ],
+    ),
+    "questions": (
+        span_qa_kind(unanswerable=True),
+        [
+            named(SpanExample, 0, question="ada", context="cora dune eli", answers=(Answer("dune", 5),)),
+            named(SpanExample, 1, question="beli", context="fara goma hilu", answers=(Answer("goma hilu", 5),)),
+            named(SpanExample, 2, question="luma", context="fara goma", unanswerable=True),
+        ],
+    ),
+    "choice": (
+        choice_kind(),
+        [
+            named(ChoiceExample, i, text="ada", question="cause", alternatives=("beli", "cora"), label=i)
+            if i
+            else named(ChoiceExample, i, text="dune", question="cause", alternatives=("eli", "fara"), label=i)
+            for i in range(2)
+        ],
+    ),
+}
+"""What each kind of task is tried on."""
+
+
+def learns(family, kind, examples):
+    """Whether a head and LoRA above the cut learn the examples, all of whose parameters move, and each is answered."""
+    torch.manual_seed(0)
+    tokenizer = decoder_tokenizer() if family in DECODERS else random_tokenizer()
+    _, stack = build(family)
+    stack.closing = len(markers_of(tokenizer).after)
+    features = kind.encode(examples, tokenizer, 24, "")
+    lora = Block.model_validate({"name": "lora", "rank": 2})
+    adaptation = build_adaptation(
+        prompt=None, adapter=lora, stack=stack, cut=1, languages=[], head=build_head(kind, stack), initial=None
+    )
+    model = GraftedModel(stack, adaptation)
+    states = states_at([feature.input_ids for feature in features], stack, 1, CPU)
+    targets = kind.collate([feature.target for feature in features], states.tokens.shape[1])
+    weights, rows = torch.ones(max(1, len(kind.labels))), torch.ones(len(features))
+    before = {name: value.clone() for name, value in adaptation.named_parameters()}
+    optimiser, losses = torch.optim.Adam(adaptation.parameters(), 5e-3), []
+    for _ in range(STEPS):
+        _, logits = model.train()(states, LANGUAGE)
+        loss = kind.loss(logits, targets, states.mask, weights, rows)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    moved = all(not torch.equal(value, before[name]) for name, value in adaptation.named_parameters())
+    with torch.no_grad():
+        _, logits = model.eval()(states, LANGUAGE)
+    read = [row[: len(f.input_ids)] if kind.per_token else row for row, f in zip(logits, features, strict=True)]
+    answered = [answer.example_id for answer in kind.decode(examples, features, read)]
+    return moved and losses[-1] < FALLS * losses[0] and answered == [example.id for example in examples]
+
+
+def speaks(family):
+    """Whether it says how likely words are after a text, which label words and generation go by."""
+    if family not in DECODERS:
+        return False
+    _, stack = speaking(family)
+    (found,) = log_likelihoods(frozen_forward(stack), stack, [[5, 6, 7]], [[[8, 9], [10]]])
+    final = stack.finish(at_layer(stack, pad_batch([[5, 6, 7, 8]], stack, CPU), stack.num_layers).tokens)[0]
+    chances = stack.speak(final).log_softmax(-1)
+    return abs(found[0] - float(chances[2, 8] + chances[3, 9])) < 1e-4
+
+
+def takes_adapterhub(family):
+    """Whether an adapter can stand inside the block, where AdapterHub's do."""
+    _, stack = build(family)
+    try:
+        stack.block(0, torch.randn(1, 4, stack.width), torch.ones(1, 4), feed_forward=lambda dense, rest, norm: dense)
+    except CheckpointError:
+        return False
+    return True
+
+
+def try_all():
+    """What each family does: of each, truth values in the order of the columns."""
+    return {
+        family: (*(learns(family, *KINDS[name]) for name in KINDS), speaks(family), takes_adapterhub(family))
+        for family in backbones.names()
+    }
+
+
+COLUMNS = (*KINDS, "label words", "AdapterHub's adapters")
+
+
+def render(cells):
+    """The table: families that do the same are one row, encoders first."""
+    facts = sorted(
+        cells, key=lambda family: (family in DECODERS, [not cell for cell in reversed(cells[family])], family)
+    )
+    lines = [f"| `model_type` | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
+    for row, families in groupby(facts, key=lambda family: cells[family]):
+        said = ", ".join(f"`{family}`" for family in families), *("yes" if cell else "–" for cell in row)
+        lines.append(f"| {' | '.join(said)} |")
+    return "\n".join(lines)
+
+
+def between(page):
+    """What stands between the marks."""
+    return page.partition(f"{BEGIN}\n")[2].partition(f"\n{END}")[0]
+
+
+def main():
+    """Put the table into README."""
+    path = REPOSITORY / "README.md"
+    page = path.read_text(encoding="utf-8")
+    path.write_text(page.replace(between(page), render(try_all())), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
