@@ -2,6 +2,7 @@
 # make test    all tests
 # make check   lint, types, import contracts, the site, then all tests
 # make docs    the documentation as a site, build/docs/index.html
+# make notebook   the outputs of docs/tour.ipynb again (a minute)
 # make attack  ten times the mutated inputs that the tests try
 # make crash   kill and refuse a small run at every write and step
 # make robustness   all attacks, and their table in docs/robustness.md
@@ -14,7 +15,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST := HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
-.PHONY: demo test check lint docs attack crash robustness results results-quick wheel-test clean
+.PHONY: demo test check lint docs notebook attack crash robustness results results-quick wheel-test clean
 
 demo: $(INSTALLED)
 	$(BIN)/lingraft demo
@@ -33,6 +34,11 @@ lint: $(INSTALLED)
 
 docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+notebook: $(INSTALLED)
+	rm -rf docs/runs
+	PYTHONWARNINGS=ignore HF_HUB_OFFLINE=1 $(BIN)/python -m nbconvert --execute --inplace docs/tour.ipynb
+	rm -rf docs/runs
 
 attack: LINGRAFT_ATTACKS ?= 10
 attack: $(INSTALLED)

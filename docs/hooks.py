@@ -1,4 +1,4 @@
-"""What the site shows beside the pages of this folder: README, what changes, and the recipes of ``examples``.
+"""What the site shows beside the pages of this folder: README, changes, recipes of ``examples``, and the notebook.
 
 Links are written as they work in a checkout and on a code host, ``../examples/situations/names.yaml``. On the site the
 README is the first page, each folder of examples a page with a section for each recipe, and the links lead there.
@@ -14,9 +14,10 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from nbconvert import MarkdownExporter
 
 REPOSITORY = Path(__file__).parents[1]
-DOCS, EXAMPLES = Path("docs"), Path("examples")
+DOCS, EXAMPLES, NOTEBOOK = Path("docs"), Path("examples"), Path("docs/tour.ipynb")
 ELSEWHERE = {"README.md": "index.md", "CHANGELOG.md": "changes.md", "CONTRIBUTING.md": "contributing.md"}
 """Pages of the repository's root, and what they are called on the site."""
 
@@ -27,6 +28,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that lie elsewhere or are put together from recipes."""
     for source, page in ELSEWHERE.items():
         files.append(File.generated(config, page, abs_src_path=str(REPOSITORY / source)))
+    notebook, _ = MarkdownExporter().from_filename(str(REPOSITORY / NOTEBOOK))
+    files.append(File.generated(config, _on_site(NOTEBOOK), content=notebook))
     for folder, recipes in _recipes():
         text = "\n".join([f"# `{folder}`\n", *map(_section, recipes)])
         files.append(File.generated(config, f"{folder}.md", content=text))
@@ -51,6 +54,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def _on_site(target: Path) -> str:
     """Return the page of the site, or its file, that a file of the repository is."""
+    if target == NOTEBOOK:
+        target = target.with_suffix(".md")
     if target.is_relative_to(DOCS):
         return str(target.relative_to(DOCS))
     if target.is_relative_to(EXAMPLES):
