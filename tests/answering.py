@@ -10,7 +10,11 @@ from lingraft.serving.own_names import OwnNames
 from lingraft.serving.predictor import Adapted
 from lingraft.tasks.kinds import kind_of
 
-LABELS = {"classification": ("bird", "river", "stone"), "tagging": ("B-LOC", "B-PER", "I-PER", "O")}
+LABELS = {
+    "classification": ("bird", "river", "stone"),
+    "multilabel": ("bird", "river", "stone"),
+    "tagging": ("B-LOC", "B-PER", "I-PER", "O"),
+}
 
 
 def adapted_of(backbone, kind="classification", *, names=None, languages=("yor-Latn",), **known):

@@ -84,7 +84,7 @@ def test_a_written_recipe_is_one_that_can_be_read(call, tmp_path, task):
     assert recipe.task.options["target_languages"] == ["yor-Latn", "quy-Latn"]
 
 
-@pytest.mark.parametrize("task", ["choice", "classification", "span_qa", "tagging"])
+@pytest.mark.parametrize("task", ["choice", "classification", "multilabel", "span_qa", "tagging"])
 def test_a_written_recipe_speaks_of_the_language_that_was_chosen(call, tmp_path, task):
     """What its files may be called, and the line that makes it a task in that language alone."""
     path = tmp_path / "recipe.yaml"
@@ -107,7 +107,7 @@ def read_recipe_text(text, folder):
 
 def test_every_kind_of_task_has_a_recipe_to_start_from():
     """Whoever brings their own data finds a task block to fill in."""
-    assert {"classification", "span_qa", "tagging", "choice"} < set(starters())
+    assert {"classification", "multilabel", "span_qa", "tagging", "choice"} < set(starters())
 
 
 def test_the_schema_describes_what_a_recipe_may_say(call):

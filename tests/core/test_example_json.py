@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.core.examples import Answer, ChoiceExample, PairExample, SpanExample, TaggedExample, as_json, from_json
+from lingraft.tasks.kinds.multilabel import MultilabelExample
 
 TEXT = st.text(max_size=12)
 NAMES = {
@@ -29,6 +30,12 @@ KINDS = {
             words=st.just(tuple(word for word, _ in found[0])),
             tags=st.just(tuple(tag for _, tag in found[0]) if found[1] else None),
         )
+    ),
+    MultilabelExample: st.builds(
+        MultilabelExample,
+        **NAMES,
+        text=TEXT,
+        marks=st.none() | st.lists(st.sampled_from(["bird", "river"]), unique=True).map(tuple),
     ),
     ChoiceExample: st.builds(
         ChoiceExample,

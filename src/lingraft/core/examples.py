@@ -6,7 +6,7 @@ The module imports no torch, so that yesterday's scores become a report on any l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -192,12 +192,10 @@ class ParallelPair:
 
 
 def as_json(example: Example) -> dict[str, Any]:
-    """Write an example as plain data; what is empty is left out, and a weight of 1."""
-    usual = {"weight": 1.0}
+    """Write an example as plain data; what is empty by default is left out, and a weight of 1."""
+    usual = {one.name: one.default for one in fields(example) if not one.default or one.name == "weight"}
     return {
-        key: value
-        for key, value in asdict(example).items()
-        if value not in (None, ()) and value is not False and value != usual.get(key)
+        key: value for key, value in asdict(example).items() if value == "" or key not in usual or value != usual[key]
     }
 
 

@@ -236,8 +236,8 @@ class Prediction:
 
     Of a piece of a context, ``start`` and ``end`` (exclusive) count its characters. Of tagged words there are
     ``words``, the probability of each one's tag in ``scores`` and, once they are looked for, ``entities``.
-    ``probabilities`` are those of all classes, where they were asked for. ``abstained`` says that (part of) the
-    answer was withheld, its probability being too low.
+    ``labels`` are those of a text that may have several. ``probabilities`` are those of all classes, where they were
+    asked for. ``abstained`` says that (part of) the answer was withheld, its probability being too low.
     """
 
     example_id: str
@@ -249,6 +249,7 @@ class Prediction:
     words: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
     entities: tuple[Entity, ...] = ()
+    labels: tuple[str, ...] = ()
     probabilities: tuple[float, ...] = ()
     abstained: bool = False
 

@@ -50,10 +50,10 @@ def choice_examples(
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``.
     """
-    _check_fields(fields, CHOICE_FIELDS, ("text", "alternatives", *(["label"] if labelled else [])))
+    check_fields(fields, CHOICE_FIELDS, ("text", "alternatives", *(["label"] if labelled else [])))
     code = languages.canonical(language)
     examples = []
-    for where, key, group, row in _rows(path, fields, wanted):
+    for where, key, group, row in identified_rows(path, fields, wanted):
         alternatives = _alternatives(row, fields["alternatives"], where)
         cell, column = (_cell(row, fields, "label", where), fields["label"]) if "label" in fields else (None, "")
         examples.append(
@@ -100,15 +100,15 @@ def span_rows(
         DataError: Something is wrong with the file or does not fit ``fields``, or an answer is not where its
             offset says.
     """
-    _check_fields(fields, SPAN_FIELDS, ("question", "context"))
+    check_fields(fields, SPAN_FIELDS, ("question", "context"))
     single = "answer" in fields or "answer_start" in fields
     if single and "answers" in fields:
         raise DataError("fields: give `answers`, or `answer` and `answer_start`, not both")
     if single or (labelled and "answers" not in fields):
-        _check_fields(fields, SPAN_FIELDS, ("answer", "answer_start"))
+        check_fields(fields, SPAN_FIELDS, ("answer", "answer_start"))
     code, context_code = languages.canonical(language), languages.canonical(context_language or language)
     examples = []
-    for where, key, group, row in _rows(path, fields, wanted):
+    for where, key, group, row in identified_rows(path, fields, wanted):
         context, at = _text(row, fields, "context", where), f"{where}, question {key!r}"
         impossible = labelled and unanswerable != "refuse" and _has_no_answer(row, fields, where)
         if impossible and unanswerable == "leave_out":
@@ -179,11 +179,11 @@ def tagged_rows(
     Raises:
         DataError: Something is wrong with the file or does not fit ``fields``.
     """
-    _check_fields(fields, TAG_FIELDS, ("words", *(["tags"] if labelled else [])))
+    check_fields(fields, TAG_FIELDS, ("words", *(["tags"] if labelled else [])))
     code, tagged = languages.canonical(language), "tags" in fields
     names = names or ()
     examples = []
-    for where, key, group, row in _rows(path, fields, wanted):
+    for where, key, group, row in identified_rows(path, fields, wanted):
         words = _listed(row, fields, "words", where)
         tags = _listed(row, fields, "tags", where) if tagged else words
         if len(words) != len(tags) or not words:
@@ -249,7 +249,7 @@ def tag_of(
     return tag
 
 
-def _rows(
+def identified_rows(
     path: Path | str, fields: Fields, wanted: Wanted | None = None
 ) -> Iterator[tuple[str, str, str | None, Mapping[str, Any]]]:
     """Yield where a row is, its identifier and group, and the row, of those that are wanted.
@@ -274,7 +274,12 @@ def _rows(
         raise DataError(f"{path}: has no rows")
 
 
-def _check_fields(fields: Fields, known: Sequence[str], needed: Collection[str]) -> None:
+def check_fields(fields: Fields, known: Sequence[str], needed: Collection[str]) -> None:
+    """Refuse a field map that has a field which is not known, names no column, or lacks one that is needed.
+
+    Raises:
+        DataError: It does.
+    """
     for name, column in fields.items():
         if name not in known:
             raise DataError(f"fields: {unknown(name, list(known), what='field')}")

@@ -125,4 +125,4 @@ def _unseen(character: str) -> bool:
 
 def _labelled_texts(example: Example) -> Sequence[str]:
     """Return what each label of an example is of."""
-    return example.words if isinstance(example, TaggedExample) else example.texts[:1]
+    return example.words if isinstance(example, TaggedExample) else example.texts[:1] * len(example.labels)

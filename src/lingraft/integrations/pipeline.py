@@ -41,7 +41,8 @@ class Pipeline:
         Args:
             inputs: A text or a list of texts. A pair of texts is ``{"text": …, "text_pair": …}``. A question is
                 ``{"question": …, "context": …}``, or comes as two arguments of these names.
-            options: ``top_k`` of classification: how many classes are given, None for all.
+            options: ``top_k`` of classification: how many classes are given, None for all; of several labels for each
+                text the likeliest, each with its own probability, as transformers gives them.
 
         Returns:
             For classification a list of answers, ``{"label", "score"}``, of one text too; of a pair alone its
@@ -72,7 +73,12 @@ Answering = Callable[[Pipeline, list[Any], str, dict[str, Any]], Any]
 
 
 def _answers_of(kind: str) -> Answering:
-    known: dict[str, Answering] = {"classification": _classify, "tagging": _tag, "span_qa": _ask}
+    known: dict[str, Answering] = {
+        "classification": _classify,
+        "multilabel": _classify,
+        "tagging": _tag,
+        "span_qa": _ask,
+    }
     if kind not in known:
         raise CheckpointError(
             f"transformers has no pipeline for {kind}; use lingraft.load(folder).predict, which answers every kind"

@@ -123,6 +123,7 @@ def _signed(number: Decimal, *, plus: bool = False) -> str:
 METRIC_NAMES = {
     "accuracy": "accuracy",
     "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
     "f1": "F1",
     "exact_match": "exact match",
     "span_f1": "span F1",

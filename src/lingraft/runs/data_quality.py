@@ -34,7 +34,7 @@ def describe_classes(materials: Materials) -> list[str]:
     tested = Counter[str]()
     for examples in materials.test.values():
         tested += count_labels(examples)
-    of = "classes" if task.kind.classes else "tags"
+    of = "classes" if task.kind.classes else "tags" if task.kind.per_token else "labels"
     lines = [f"{len(counts)} {of} in the {task.source_language} training set, with counts there and in all test sets:"]
     for label, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_CLASSES]:
         shown = ", ".join(f"“{_short(text)}”" for text in samples[label])

@@ -47,7 +47,9 @@ FIRST = 1
 class Probabilities:
     """Of each of ``N`` items that of each class, ``values [N, C]``; NaN where an item has no text.
 
-    The classes are the numbers of the alternatives where there is a choice; an item with fewer has zeros.
+    The classes are the numbers of the alternatives where there is a choice; an item with fewer has zeros. Where an item
+    may have several labels each has a probability of its own, and they do not add up to 1; which are given, a threshold
+    on development data says, so look at ``labels`` of the predictions for that.
     """
 
     values: NDArray[np.float64]

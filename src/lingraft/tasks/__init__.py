@@ -1,7 +1,7 @@
 """What is to be learned: a kind of task, and the data that it is learned from and tested on.
 
 A task factory takes a recipe's ``task`` block, languages included, and returns a :class:`Task`. Each
-kind (classification, extractive question answering, tagging, choice) has a file that says how
+kind (classification, several labels, extractive question answering, tagging, choice) has a file that says how
 examples become tokens and logits become answers; the named benchmarks of ``benchmarks.yaml`` are kinds
 with files and a licence.
 """
@@ -29,6 +29,8 @@ ELSEWHERE = {
     "sentiment": "classification",
     "nli": "classification",
     "multiple_choice": "choice",
+    "multi_label_classification": "multilabel",
+    "multilabel_classification": "multilabel",
 }
 """What others call a kind of task, to the task that reads one's own files of it."""
 

@@ -13,7 +13,7 @@ from lingraft.model.network import GraftedModel
 from lingraft.tasks.kinds import kind_of, kinds
 
 OPTIONS = {"tagging": {"scheme": "plain"}}
-LABELS = {"classification": ("a", "b", "c"), "tagging": ("A", "B")}
+LABELS = {"classification": ("a", "b", "c"), "multilabel": ("a", "b", "c"), "tagging": ("A", "B")}
 
 
 @pytest.fixture
@@ -44,8 +44,23 @@ def test_the_head_of_a_kind_gives_its_outputs(name, tiny_backbone):
     head, final = build_head(kind, stack), random_states(stack.width)
     assert isinstance(head, Head)
     read = final.tokens if kind.per_token else torch.stack([final.tokens[0].mean(0), final.tokens[1, :2].mean(0)])
-    torch.testing.assert_close(head.read(final), read @ head.weight.T + head.bias)
-    assert head.read(final).shape[-1] == kind.outputs
+    linear = read @ head.weight.T + head.bias
+    torch.testing.assert_close(head.read(final)[..., : linear.shape[-1]], linear)
+    assert head.read(final).shape == (*linear.shape[:-1], kind.outputs)
+
+
+def test_a_threshold_stands_behind_the_logits_of_each_text(tiny_backbone):
+    """One for all, as it was chosen; it comes back with the head, and no gradient moves it."""
+    kind, stack = kind_of("multilabel", LABELS["multilabel"], {}), tiny_backbone.stack
+    head, again, final = build_head(kind, stack), build_head(kind, stack), random_states(stack.width)
+    head.threshold.fill_(-0.7)
+    again.load_state_dict(head.state_dict())
+    assert head.read(final)[:, -1].tolist() == pytest.approx([-0.7, -0.7])
+    assert torch.equal(again.read(final), head.read(final))
+    assert torch.equal(head.read_pooled(final.pooled()), head.read(final))
+    assert [name for name, _ in head.named_parameters()] == ["weight", "bias"]
+    with pytest.raises(ValueError, match="must not be per_token"):
+        build_head(replace(kind, per_token=True), stack)
 
 
 def test_a_head_from_outside_is_trained_by_the_kind_that_names_it(registered, tiny_backbone):

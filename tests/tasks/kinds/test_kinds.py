@@ -11,10 +11,19 @@ from lingraft.results.words import Words, words_of
 from lingraft.tasks.kinds import NO_LABEL, kind_of, kinds
 from lingraft.tasks.kinds.generation import GenerationExample
 from lingraft.tasks.kinds.items import Asked
+from lingraft.tasks.kinds.multilabel import MultilabelExample
 
-LABELS = {"classification": ("no", "yes"), "tagging": ("B-PER", "O"), "span_qa": (), "choice": (), "generation": ()}
+LABELS = {
+    "classification": ("no", "yes"),
+    "multilabel": ("new", "old"),
+    "tagging": ("B-PER", "O"),
+    "span_qa": (),
+    "choice": (),
+    "generation": (),
+}
 SAID = {
     "classification": "bako",
+    "multilabel": "bako",
     "tagging": "bako cora",
     "span_qa": {"question": "bako", "context": "cora"},
     "choice": {"text": "bako", "alternatives": ["cora", "mira"]},
@@ -22,6 +31,7 @@ SAID = {
 }
 READ = {
     "classification": PairExample("3", "3", "yor-Latn", text_a="bako"),
+    "multilabel": MultilabelExample("3", "3", "yor-Latn", text="bako"),
     "tagging": TaggedExample("3", "3", "yor-Latn", words=("bako", "cora")),
     "span_qa": SpanExample("3", "3", "yor-Latn", question="bako", context="cora", context_language="yor-Latn"),
     "choice": ChoiceExample("3", "3", "yor-Latn", text="bako", alternatives=("cora", "mira")),
@@ -55,6 +65,7 @@ def test_an_item_becomes_an_example_of_the_kind(name):
 
 TARGETS = {
     "classification": [1, 0, None],
+    "multilabel": [(1, 0), (1, 1), None],
     "tagging": [(0, NO_LABEL, 1), (1, 1, 0), None],
     "span_qa": [(0, 2), (1, 1), None],
     "choice": [(0, 1), (1, 0), (0, 0), (1, 1), None],  # two items of two alternatives
@@ -101,7 +112,7 @@ def test_without_words_pages_stay_neutral():
     assert (Words().labelled, Words().shots_title) == ("labelled example", "Labelled examples")
 
 
-@pytest.mark.parametrize("name", ["span_qa", "choice", "tagging"])
+@pytest.mark.parametrize("name", ["span_qa", "choice", "tagging", "multilabel"])
 def test_examples_without_one_class_count_as_they_are(name):
     """There is nothing to draw shots by, to weigh, or to compare the predictions of sentences in."""
     kind = built(name)
@@ -164,5 +175,7 @@ def test_the_words_of_a_sentence_answer_one_by_one():
 
 def test_an_unknown_kind_is_refused():
     """With those there are, and what may be missing."""
-    with pytest.raises(CheckpointError, match=r"unknown kind of task 'rating'; known are choice, .*install"):
+    with pytest.raises(
+        CheckpointError, match=r"unknown kind of task 'rating'; known are choice, .*multilabel.*install"
+    ):
         kind_of("rating", (), {})

@@ -32,6 +32,9 @@ from .pseudo_section import pseudo_data
 from .templating import Context, fill_template
 from .training_sections import learning, network, record, retained
 
+NOTHING = "(none)"
+"""In the place of an answer that there is none, or no label."""
+
 
 @pages.register("report.html")
 def report() -> Page:
@@ -164,12 +167,14 @@ def _predictions(run: RunFiles) -> list[Context]:
 
 
 def _readable(row: Row) -> Row:
-    """Return a prediction for people: all right answers, and alternatives in words."""
+    """Return a prediction for people: all right answers, alternatives in words, and in words that there is none."""
     among = row.get("alternatives")
 
     def in_words(value: Any) -> Any:
         if isinstance(value, list):
-            return " / ".join(dict.fromkeys(value))
+            return " / ".join(one or NOTHING for one in dict.fromkeys(value))
+        if value == "":
+            return NOTHING
         return among[int(value)] if among and value is not None else value
 
     shown = {column: in_words(row.get(column)) for column in ("gold", "value", "before")}

@@ -53,7 +53,8 @@ def write_hf(trained: Trained, folder: Path) -> list[str]:
     if identity.kind not in CLASSES:
         raise CheckpointError(
             f"{trained.folder} is a run for {identity.kind}, whose answers come from the mean of all tokens; Hugging "
-            f"Face's heads have that for {' and '.join(CLASSES)} alone, token by token; use --to onnx"
+            f"Face's heads have that for {' and '.join(CLASSES)} alone, token by token"
+            f"{'; use --to onnx' if identity.kind == 'classification' else ''}"
         )
     refuse_all_but_weights(trained, "a Hugging Face checkpoint")
     model = _merged(trained)

@@ -97,8 +97,8 @@ def _refuse(trained: Trained) -> None:
     identity = trained.adapted.identity
     if identity.kind not in KINDS:
         raise CheckpointError(
-            f"{trained.folder} is a run for {identity.kind}; what is exported to ONNX answers texts, pairs of texts "
-            f"and words ({', '.join(KINDS)})"
+            f"{trained.folder} is a run for {identity.kind}; what is exported to ONNX gives one label to each text, "
+            f"pair of texts or word ({', '.join(KINDS)})"
         )
     refuse_comparison(trained)
     if getattr(trained.adapted.backbone.tokenizer, "backend_tokenizer", None) is None:

@@ -26,6 +26,6 @@ def refuse_all_but_weights(trained: Trained, format: str) -> None:
         if described is not None:
             raise CheckpointError(
                 f"{trained.folder} has the {part} {described['name']}, which {format} cannot hold; train with "
-                "prompt=null and adapter.name=lora, or, for texts and tags, use --to onnx"
+                "prompt=null and adapter.name=lora, or, for classes and tags, use --to onnx"
             )
     refuse_ensemble(trained, format)

@@ -92,11 +92,11 @@ def best_threshold(margins: Sequence[float], of_nothing: Sequence[float], of_pie
     usable = bounds[:-1] < bounds[1:]  # equal margins are on one side
     best = totals[usable].max()
     ranges = [(bounds[i], bounds[i + 1]) for i in np.flatnonzero(usable) if totals[i] >= best - 1e-9]
-    return min((_within(low, high) for low, high in ranges), key=abs)
+    return min((between(low, high) for low, high in ranges), key=abs)
 
 
-def _within(low: float, high: float) -> float:
-    """Return 0 where it lies between two margins, else their middle, or one beyond the only finite one."""
+def between(low: float, high: float) -> float:
+    """Return a threshold between two neighbouring scores: 0 or their middle, or one beyond the only finite one."""
     if low <= 0 < high:  # a margin of 0 does not exceed the threshold 0
         return 0.0
     if np.isinf(low):
