@@ -68,11 +68,11 @@ BARE = re.compile(r"(?<!\\)[&%#_{}]")
 def test_no_text_is_a_command_of_latex(text):
     """What LaTeX reads as its own is written as a sign."""
     written = latex_text(text)
-    plain = re.sub(r"\\(textbackslash|textasciitilde|textasciicircum|ldots)\{\}|\$[^$]*\$", "", written)
+    plain = re.sub(r"\\\$|\\(textbackslash|textasciitilde|textasciicircum|ldots)\{\}|\$[^$]*\$", "", written)
     assert not BARE.search(plain)
     assert "\\\\" not in plain
     assert "\n" not in written
-    assert plain.replace(r"\$", "").count("$") == 0
+    assert "$" not in plain
 
 
 @given(st.text(alphabet=st.characters(blacklist_categories=("C",))), st.floats(allow_nan=False))
