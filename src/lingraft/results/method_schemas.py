@@ -23,6 +23,7 @@ class TrialRecord(File):
     dev_score: Number | None = None
     head_strength: Number | None = None
     head_dev_score: Number | None = None
+    threshold: Number | None = None
     source_change: SourceChange | None = None
     error: str | None = None
     files: dict[Inside, Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(default_factory=dict)

@@ -225,6 +225,7 @@ class TrialFacts(Model):
     trained: Count = 0
     head_strength: Number | None = None
     head_dev_score: Number | None = None
+    threshold: Number | None = None
     source_change: SourceChange | None = None
 
 

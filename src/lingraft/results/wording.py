@@ -320,12 +320,17 @@ def describe_few(groups: int, noun: str) -> str:
 # --- Training ---------------------------------------------------------------------------------------
 
 
+CHOSEN = {"head_strength": "the head's strength, its temperature", "threshold": "the head's threshold"}
+"""What is chosen on development data, by the fact of a trial that has it."""
+
+
 def describe_development(run: RunFiles) -> str:
     """Say what the development texts were used for besides their score; empty where for nothing."""
     number = run.data.get("languages", {}).get(run.source_language, {}).get("texts", {}).get("dev")
     trials = run.summary.get("trials", {}).values()
-    if any(trial.get("head_strength") is not None for trial in trials):
-        shared = "The head's strength, its temperature and the choice of the trial share"
+    chosen = [words for fact, words in CHOSEN.items() if any(trial.get(fact) is not None for trial in trials)]
+    if chosen:
+        shared = capital(f"{', '.join(chosen)} and the choice of the trial share")
     elif len(trials) > 1:
         shared = "The choice of the trial uses"
     else:

@@ -103,6 +103,8 @@ def run_trial(
         "head_strength": head.strength if head else None,
         "head_dev_score": head.dev_score if head else None,
     }
+    if context.materials.task.kind.choose_threshold is not None:
+        facts["threshold"] = float(model.adaptation.head.threshold)
     shutil.rmtree(place / "folds", ignore_errors=True)
     note_finished(folder, trial, facts)
     reporter.tell("trial", **facts, scores=[asdict(score) for score in scores])

@@ -583,16 +583,20 @@ def test_what_was_forgotten_is_reported(run, difference, words):
 
 
 @pytest.mark.parametrize(
-    ("strengths", "words"),
+    ("facts", "words"),
     [
-        ([0.3], "The head's strength, its temperature and the choice of the trial share the same 99 development"),
-        ([None, None], "The choice of the trial uses the same 99 development"),
-        ([None], None),
+        ([{"threshold": -0.7}], "The head's threshold and the choice of the trial share the same 99 development"),
+        (
+            [{"head_strength": 0.3}],
+            "The head's strength, its temperature and the choice of the trial share the same 99 development",
+        ),
+        ([{}, {"head_strength": None}], "The choice of the trial uses the same 99 development"),
+        ([{"head_strength": None}], None),
     ],
 )
-def test_the_report_says_what_shares_the_development_texts(run, strengths, words):
+def test_the_report_says_what_shares_the_development_texts(run, facts, words):
     """Who reads the development score learns what else was fitted to those texts, where anything was."""
-    trials = {f"k5-draw0-seed{seed}": {"head_strength": strength} for seed, strength in enumerate(strengths)}
+    trials = {f"k5-draw0-seed{seed}": fact for seed, fact in enumerate(facts)}
     change(run / "summary.json", trials=trials)
 
     page = unescape(plain(write_report(run)))

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 
 from invented import FILLER, SOURCE, TARGET, TOPICS, labelled_texts, translated
 from lingraft.core.errors import CheckpointError, DataError
-from lingraft.core.files import read_lines
+from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import Features, Prediction
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.pages import write_pages
@@ -282,6 +282,8 @@ def test_a_run_answers_as_its_scores_say(finished):
     assert [answer.value for answer in answers] == [row["value"] for row in rows]
     assert [list(split_labels(row["gold"])) for row in rows] == [row["labels"] for row in tested]
     head = adapted.model.adaptation.head
+    (facts,) = read_object(folder / "summary.json")["trials"].values()
+    assert facts["threshold"] == head.threshold.item()
     above = every.values > 1 / (1 + math.exp(-head.threshold.item()))
     assert [answer.labels for answer in answers] == [
         tuple(label for label, one in zip(every.classes, row, strict=True) if one) for row in above
@@ -303,6 +305,8 @@ def test_the_report_of_a_run_speaks_of_labels(finished):
     assert "Macro-F1" in page
     assert "(none)" in page
     assert "Most often confused" not in page
+    shared = "threshold and the choice of the trial share the same 8 development texts"
+    assert shared in page
     assert "a yes or no for each label" in page
     assert "says yes or no to each of its labels" in card
 
