@@ -88,6 +88,16 @@ def test_what_is_neither_a_folder_nor_on_the_hub_is_one_line(tmp_path):
         load("us/nothing")
 
 
+def test_a_hub_that_cannot_be_reached_is_one_line(trained, tmp_path):
+    """Nobody listens there."""
+    with serve(FakeHub()) as hub:
+        pass
+    code, said, complaints = elsewhere(hub, tmp_path, "-m", "lingraft", "push", str(trained), "us/topics")
+    assert code == 1
+    assert "check the name and the network, and try again" in said + complaints
+    assert "Traceback" not in complaints
+
+
 @pytest.mark.parametrize("name", ["topics", "a/b/c", "us/", "../topics", "us/top ics"])
 def test_a_name_is_that_of_an_owner_and_a_repository(trained, name):
     """Nothing is asked of the Hub before."""

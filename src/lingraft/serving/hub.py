@@ -67,11 +67,18 @@ def _upload(files: list[Path], name: str, *, public: bool) -> str:
         refused = error.response is not None and error.response.status_code in (401, 403)
         login = "log in with `hf auth login`, with a token that may write there" if refused else "try again"
         reason = f"{first_line(error)}; {login}"
-    except (HFValidationError, OSError, ValueError) as error:
+    except Exception as error:
+        if not isinstance(error, HFValidationError | OSError | ValueError) and not _is_of_http(error):
+            raise
         reason = f"{first_line(error)}; check the name and the network, and try again"
     else:
         return str(url)
     raise CheckpointError(f"cannot upload to {name}: {reason}") from None
+
+
+def _is_of_http(error: Exception) -> bool:
+    """Return whether an error is of the library that huggingface_hub asks the network with, which one it says not."""
+    return type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "requests")
 
 
 def is_on_hub(folder: object) -> bool:
