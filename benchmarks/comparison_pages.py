@@ -61,7 +61,8 @@ PSEUDO = {
 }
 TOKENS = {
     "xquad": "Questions (XQuAD), 17 English articles: copies to learn from",
-    "xquad_parts": "Questions (XQuAD), 17 English articles: everything else",
+    "xquad_parts": "Questions (XQuAD), 17 English articles: copies that must get the same answers",
+    "xquad_words": "Questions (XQuAD), 17 English articles: words aligned, and everything together",
     "masakhaner": "Names in news (MasakhaNER: Hausa, Yoruba), 2,000 English titles and sentences of Wikipedia",
     "masakhaner_labels": "Names in news with 16 labelled sentences (MasakhaNER: Hausa, Yoruba)",
     "ud": "Parts of speech (Universal Dependencies: Marathi, Telugu)",
