@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,8 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import load, run
 from ..core.errors import ConfigError, DataError, shown
+from ..core.progress import Reporter
 from ..data.languages import canonical
 from ..model.checkpoint import adaptation_path
+from ..recipe.parsing import parse_recipe
+from ..runs.given import given_data
+from ..runs.pipeline import run as run_recipe
 
 if TYPE_CHECKING:
     from ..serving.predictor import Adapted
@@ -85,12 +88,11 @@ class LingraftClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         self.priors_ = np.bincount(numbers) / len(numbers)
         by_language = self._rows(texts, [_written(label) for label in self.classes_[numbers]], languages)
-        with ExitStack() as stack:
-            folder = self.output_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="lingraft-"))
-            data = {"train": by_language} | ({} if self.pairs is None else {"parallel": self.pairs})
-            shots = isinstance(by_language, dict) and self.language in by_language
-            found = run(self._recipe(Path(folder), shots=shots), data=data, quiet=not self.verbose)
-            self.adaptation_ = adaptation_path(found).read_bytes()
+        data = {"train": by_language} | ({} if self.pairs is None else {"parallel": self.pairs})
+        shots = isinstance(by_language, dict) and self.language in by_language
+        with tempfile.TemporaryDirectory(prefix="lingraft-") as folder:
+            recipe = self._recipe(Path(self.output_dir or folder), shots=shots)
+            self.adaptation_ = _learn(recipe, data, verbose=self.verbose, kept=self.output_dir is not None)
         self._loaded: Adapted | None = None
         return self
 
@@ -178,6 +180,16 @@ class LingraftClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise DataError(f"languages: expected {' or '.join(known.values())}, got {shown(code)}")
             found.setdefault(name, []).append(row)
         return rows if self.source_language is None else found
+
+
+def _learn(recipe: Mapping[str, Any], data: Mapping[str, Any], *, verbose: bool, kept: bool) -> bytes:
+    """Return what a run learns; where nobody looks into its folder, it has no pages and is not loaded as a check."""
+    if kept:
+        return adaptation_path(run(recipe, data=data, quiet=not verbose)).read_bytes()
+    with given_data(data) as settings:
+        parsed, reporter = parse_recipe(recipe, settings), Reporter(quiet=not verbose)
+        found = run_recipe(parsed, reporter=reporter, verify=lambda folder: {}, pages=lambda folder: None)
+    return adaptation_path(found).read_bytes()
 
 
 def _written(label: Any) -> str:
