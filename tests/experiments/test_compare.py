@@ -236,7 +236,7 @@ def test_all_methods_are_possible_whatever_balances_the_gradients(world, tiny_ch
     """Full fine-tuning that aligns nothing has nothing to balance, and sequential training would refuse to."""
     found = {"parallel": {"files": str(world / "pairs.{language}.tsv")}, "train": {"balance": 0.5}}
     settled, left_out = settle_methods(world_recipe(world, **found, backbone={"checkpoint": str(tiny_checkpoint)}))
-    assert left_out.keys() <= set(PEERS)
+    assert left_out.keys() <= set(ELSEWHERE)
     assert {one.name: one.recipe.train.balance for one in list_methods(settled)}["full-sequential"] is None
 
 
@@ -257,7 +257,8 @@ def test_a_method_that_takes_the_recipes_losses_needs_some(world, tiny_checkpoin
 def test_a_learning_rate_for_nothing_is_refused(world, tiny_checkpoint, tmp_path):
     """Who names one expects it to be tried; a head that is fitted has none."""
     rates = {"frozen-head": [0.1], "near": [0.1]}
-    found = recipe(world, tiny_checkpoint, tmp_path, variants={"near": {"method": "prototype"}}, learning_rates=rates)
+    own = {"near": {"method": "prototype"}}
+    found = recipe(world, tiny_checkpoint, tmp_path, methods=OWN, variants=own, learning_rates=rates)
     with pytest.raises(ConfigError) as caught:
         list_methods(found)
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [
@@ -269,7 +270,7 @@ def test_a_learning_rate_for_nothing_is_refused(world, tiny_checkpoint, tmp_path
 
 def test_a_learning_rate_goes_where_the_method_learns(world, tiny_checkpoint, tmp_path):
     """Adapters, prompts and the backbone's own layers have three different settings."""
-    found = {v.name: v for v in list_methods(recipe(world, tiny_checkpoint, tmp_path))}
+    found = {v.name: v for v in list_methods(recipe(world, tiny_checkpoint, tmp_path, methods=OWN))}
     assert found["full-joint"].at_rate(1e-3).train.backbone_learning_rate == 1e-3
     assert found["peft-prompt"].at_rate(0.3).train.prompt_learning_rate == 0.3
     assert found["lingraft"].at_rate(0.1, num_train_epochs=4).train.num_train_epochs == 4
@@ -278,7 +279,9 @@ def test_a_learning_rate_goes_where_the_method_learns(world, tiny_checkpoint, tm
 def test_the_best_rate_on_the_source_is_chosen_and_the_first_of_equals(world, tiny_checkpoint, tmp_path):
     """Those that diverged are out; where one rate is given or none, nothing is chosen."""
     rates = {"top-k": [1e-3, 1e-4, 1e-5], "full-joint": [0.5]}
-    found = {v.name: v for v in list_methods(recipe(world, tiny_checkpoint, tmp_path, learning_rates=rates))}
+    found = {
+        v.name: v for v in list_methods(recipe(world, tiny_checkpoint, tmp_path, methods=OWN, learning_rates=rates))
+    }
     assert chosen_rate(found["top-k"], {1e-3: 0.5, 1e-4: 0.7, 1e-5: 0.7}) == 1e-4
     assert chosen_rate(found["top-k"], {1e-3: None, 1e-4: 0.1, 1e-5: None}) == 1e-4
     assert chosen_rate(found["full-joint"], {}) == 0.5

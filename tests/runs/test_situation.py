@@ -1,4 +1,4 @@
-"""Which situation of data a recipe is in, as `lingraft check` says it; and a mean state without any translation."""
+"""Which situation of data a recipe is in, as `lingraft check` says it; and a closed form without any translation."""
 
 import pytest
 import torch
@@ -49,8 +49,8 @@ def test_text_alone_moves_the_mean_where_nothing_is_trained(world):
     """No lexicon is mined for a training that there is not."""
     given = preset_values("instant") | {"parallel": {"text": str(world / "text.{language}.txt")}}
     assert said(world, **given) == [
-        "situation of Yoruba: no translations, no labels, 20 unlabelled texts. The mean state of 20 texts is moved "
-        "onto the source's, which helps where they are of the task's own domain"
+        "situation of Yoruba: no translations, no labels, 20 unlabelled texts. Mean and spread of the states of 20 "
+        "texts become the source's, which helps where they are of the task's own domain"
     ]
 
 
@@ -105,8 +105,11 @@ def test_pseudo_data_are_something(world):
 def test_shots_without_pairs_move_the_mean_when_there_are_ten(world):
     """Of fewer a mean is too far from the language's."""
     few, many = (said(world, shots={"k": k})[0] for k in (3, 4))
-    assert "mean state" not in few
-    assert "12 labelled texts. The labels are learnt from beside the source's; the mean state of 12 texts" in many
+    assert "mean and spread" not in few
+    assert (
+        "12 labelled texts. The labels are learnt from beside the source's; mean and spread of the states of 12 texts"
+        in many
+    )
 
 
 def test_labels_say_what_translations_are(world):

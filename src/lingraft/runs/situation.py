@@ -137,7 +137,7 @@ def _fitted(recipe: Recipe, materials: Materials, language: str) -> Iterator[str
         yield f"a {recipe.map.name} map is fitted to {counted(len(texts.mapped), 'translation')}"
     if texts.unpaired:
         yield (
-            f"the mean state of {counted(len(texts.unpaired), 'text')} is moved onto the source's, which helps "
+            f"mean and spread of the states of {counted(len(texts.unpaired), 'text')} become the source's, which helps "
             "where they are of the task's own domain"
         )
     if texts.texts:

@@ -1,8 +1,11 @@
 """Maps from the states of a language to those of the source language."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 
 from lingraft.model.kernel_ridge import fit_ridge
 from lingraft.model.maps import Evidence, LanguageMap, head_space, maps, shift_of
@@ -48,12 +51,25 @@ def test_every_map_is_the_same_after_a_reload(name, mode):
 
 
 @pytest.mark.parametrize("name", list(maps))
-def test_every_map_without_translations_is_the_mean_shift(name):
-    """Texts of the two languages that have nothing to do with each other tell no more."""
+def test_every_map_without_translations_gives_mean_and_spread_of_the_source(name):
+    """Texts of the two languages that have nothing to do with each other tell no more; as scikit-learn scales."""
     given = evidence(paired=False)
     language_map = maps.build(name)(given).map
-    expected = given.states - given.states.mean(0) + given.source.mean(0)
-    torch.testing.assert_close(language_map(given.texts, given.states), expected)
+    away, back = (StandardScaler().fit(side.double().numpy()) for side in (given.states, given.source))
+    expected = back.inverse_transform(away.transform(given.states.double().numpy()))
+    found = language_map(given.texts, given.states)
+    torch.testing.assert_close(found, torch.tensor(expected).float(), atol=1e-4, rtol=1e-4)
+    restored = LanguageMap.restore(language_map.state_dict())
+    assert torch.equal(restored(given.texts, given.states), found)
+
+
+def test_a_dimension_that_does_not_vary_is_only_moved():
+    """Where the language or the source has one value for all texts, there is no spread to divide by."""
+    given = evidence(paired=False)
+    given.states[:, 0], given.source[:, 1] = 5.0, 7.0
+    mapped = maps.build("mean_shift")(given).map(given.texts, given.states)
+    expected = (given.states - given.states.mean(0) + given.source.mean(0))[:, :2]
+    torch.testing.assert_close(mapped[:, :2], expected)
 
 
 @pytest.mark.parametrize("name", ["kernel", "ridge"])
@@ -136,11 +152,16 @@ def test_the_space_of_a_head_is_what_its_weights_span():
     assert np.allclose(read.numpy() @ basis @ basis.T, read.numpy())
 
 
-@pytest.mark.parametrize("part", ["centre", "offset", "ngram_weight", "ngrams.idf"])
-@pytest.mark.parametrize("damage", ["missing", "shape"])
+@pytest.mark.parametrize(
+    ("part", "damage"),
+    [
+        *itertools.product(["centre", "offset", "ngram_weight", "ngrams.idf"], ["missing", "shape"]),
+        ("scale", "shape"),
+    ],
+)
 def test_a_damaged_map_is_refused(part, damage):
     """Something is missing or of another size."""
-    tensors = dict(maps.build("kernel")(evidence()).map.state_dict())
+    tensors = dict(maps.build("kernel")(evidence()).map.state_dict()) | {"scale": torch.ones(WIDTH)}
     found = tensors.pop(part)
     more = {part: torch.cat([found, found])} if damage == "shape" else {}
     with pytest.raises((KeyError, ValueError)):

@@ -9,6 +9,11 @@ with ``n(x)`` the text's character n-grams. The regression is onto what a transl
 evidence its strength leaves the shift of the mean alone. Of the states the head reads no more than its weights span,
 ``B [r, H]``, ``r`` at most the number of classes; so the map is kept in that space, where it is exact for the head.
 
+Without translations there is nothing to regress onto, and each dimension gets the mean and the spread of the source's
+(z-normalisation: Zhao et al., 2021)::
+
+    ẑ(x) = (z(x) − m_target) · s_source / s_target + m_source
+
 A factory of ``maps`` returns ``fit(evidence)``; what it gives is saved with the adaptation.
 """
 
@@ -54,13 +59,15 @@ class Evidence:
 class LanguageMap(nn.Module):
     """Moves pooled states of one language to where those of the source language are.
 
-    ``centre [H]`` is the language's mean and ``target [H]`` the source's; ``states [H, r]``, ``ngram_weight [V, r]``
-    and ``offset [r]`` give what is added in the directions ``outputs [r, H]``.
+    ``centre [H]`` is the language's mean and ``target [H]`` the source's, ``scale [H]``, where there is one, the
+    source's spread over the language's; ``states [H, r]``, ``ngram_weight [V, r]`` and ``offset [r]`` give what is
+    added in the directions ``outputs [r, H]``.
     """
 
     centre: Tensor
     target: Tensor
     offset: Tensor
+    scale: Tensor | None
 
     def __init__(
         self,
@@ -71,10 +78,12 @@ class LanguageMap(nn.Module):
         offset: Tensor,
         ngrams: NgramFeatures | None = None,
         ngram_weight: Tensor | None = None,
+        scale: Tensor | None = None,
     ) -> None:
         super().__init__()
         for name, tensor in (("centre", centre), ("target", target), ("offset", offset)):
             self.register_buffer(name, tensor)
+        self.register_buffer("scale", scale)
         self.states, self.outputs = nn.Parameter(states), nn.Parameter(outputs)
         self.ngrams = ngrams
         self.ngram_weight = nn.Parameter(ngram_weight) if ngram_weight is not None else None
@@ -91,6 +100,8 @@ class LanguageMap(nn.Module):
         added = moved @ self.states - self.offset
         if of_ngrams is not None:
             added = added + of_ngrams
+        if self.scale is not None:
+            moved = moved * self.scale
         mapped: Tensor = moved + self.target + added @ self.outputs
         return mapped
 
@@ -109,13 +120,15 @@ class LanguageMap(nn.Module):
         expected = ((width,), (width,), (width, rank), (rank, width), (rank,))
         if tuple(tuple(tensor.shape) for tensor in own) != expected:
             raise ValueError(f"a map with parts of shapes {', '.join(str(tuple(tensor.shape)) for tensor in own)}")
+        if (scale := tensors.get("scale")) is not None and scale.shape != centre.shape:
+            raise ValueError(f"a map of {width} dimensions with a scale of shape {tuple(scale.shape)}")
         inner = {name.removeprefix("ngrams."): tensor for name, tensor in tensors.items() if name[:7] == "ngrams."}
         if not inner and "ngram_weight" not in tensors:
-            return cls(centre, target, states, outputs, offset)
+            return cls(centre, target, states, outputs, offset, scale=scale)
         ngrams, weight = NgramFeatures.restore(inner), tensors["ngram_weight"]
         if weight.shape != (len(ngrams.columns), rank):
             raise ValueError(f"{len(ngrams.columns)} n-grams for weights of shape {tuple(weight.shape)}")
-        return cls(centre, target, states, outputs, offset, ngrams, weight)
+        return cls(centre, target, states, outputs, offset, ngrams, weight, scale)
 
 
 @dataclass(frozen=True)
@@ -135,7 +148,7 @@ maps = Registry("lingraft.maps", "lingraft.model.maps")
 
 
 def shift_of(evidence: Evidence) -> LanguageMap:
-    """Return the map that only moves the mean."""
+    """Return the map that only moves the mean; of texts that are no translations, the spread as well."""
     width = evidence.states.shape[1]
     return LanguageMap(
         evidence.states.mean(0),
@@ -143,7 +156,14 @@ def shift_of(evidence: Evidence) -> LanguageMap:
         torch.zeros(width, 0),
         torch.zeros(0, width),
         torch.zeros(0),
+        scale=None if evidence.paired else _scale_of(evidence),
     )
+
+
+def _scale_of(evidence: Evidence) -> Tensor:
+    """Return the standard deviation of each dimension in the source, in that of the language: ``[H]``."""
+    source, states = (side.float().std(0) for side in (evidence.source, evidence.states))
+    return torch.where((source > 0) & (states > 0), source / states.clamp(min=torch.finfo(states.dtype).tiny), 1.0)
 
 
 def head_space(read: Tensor) -> Numbers:

@@ -1,4 +1,4 @@
-"""Mean shift: the language's mean state becomes that of the source language. It needs no translations."""
+"""Mean shift: the language's mean state becomes that of the source language; without translations its spread, too."""
 
 from __future__ import annotations
 
