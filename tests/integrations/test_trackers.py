@@ -43,6 +43,18 @@ def test_every_step_epoch_and_trial_is_an_event(told):
     assert any(event["event"] == "message" and "comparing with the frozen model" in event["text"] for event in events)
 
 
+def test_steps_of_several_members_are_numbered_on(tiny_checkpoint, tmp_path):
+    """A member begins anew, and its steps do not."""
+    events = []
+    recipe = small_recipe(tmp_path, tiny_checkpoint)
+    recipe["train"]["ensemble"] = 2
+    folder = lingraft.run(recipe, quiet=True, callbacks=[events.append])
+    (trial,) = (folder / "trials").iterdir()
+    *_, last = read_lines(trial / "training.jsonl")
+    steps = [(event["step"], event["steps"]) for event in events if event["event"] == "step"]
+    assert steps == [(number, last["step"]) for number in range(1, last["step"] + 1)]
+
+
 def test_what_a_callback_raises_ends_the_run_which_goes_on_later(tiny_checkpoint, tmp_path):
     """With no step taken twice."""
 

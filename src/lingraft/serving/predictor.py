@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -175,15 +176,16 @@ class Adapted:
             DataError: An item is not what the task takes.
         """
         code = self._code(language)
-        found = []
+        found: list[NDArray[Any]] = []
         for chunk in chunks_of(self._examples(name_items(texts), code), LARGEST, _characters):
             examples = [example for _, example in chunk if example is not None]
             features = self._features(examples)
             pooled = self._computed(features, code)[1].float().cpu().numpy() if features else np.zeros((0, 0))
-            of_row = [feature.example_id for feature in features]
-            for _, example in chunk:
-                rows = [] if example is None else [row for row, i in enumerate(of_row) if i == example.id]
-                found.append(pooled[rows].mean(0) if rows else np.full(self.backbone.stack.width, np.nan))
+            rows = defaultdict[str, list[int]](list)
+            for row, feature in enumerate(features):
+                rows[feature.example_id].append(row)
+            nothing = np.full(self.backbone.stack.width, np.nan)
+            found += [nothing if one is None else pooled[rows[one.id]].mean(0) for _, one in chunk]
         return np.array(found, dtype=np.float32).reshape(len(found), self.backbone.stack.width)
 
     def explain(self, item: Item, *, language: str | None = None) -> Explanation:

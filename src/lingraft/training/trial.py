@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,8 @@ def run_trial(
         facts["threshold"] = float(model.adaptation.head.threshold)
     shutil.rmtree(place / "folds", ignore_errors=True)
     note_finished(folder, trial, facts)
-    reporter.tell("trial", **facts, scores=[asdict(score) for score in scores])
     (place / "training.safetensors").unlink(missing_ok=True)
+    reporter.tell("trial", **facts, scores=[asdict(score) for score in scores])
 
 
 def _score_source(learnt: Learnt, trial: Trial, place: Path, context: Context, reporter: Reporter) -> dict[str, Any]:
@@ -204,10 +205,11 @@ def train_network(
         if done := state.steps_before + state.step:
             reporter.say(f"{trial.name}: continuing at step {done}")
             advance(done)
+        numbers = count(done + 1)  # a leg's own begin with 1 again
 
-        def take_note(done: Progress) -> None:
-            advance(1, f"loss {done.loss:.3f}, {done.tokens_per_second:,.0f} tokens/s")
-            reporter.tell("step", trial=trial.name, **asdict(done))
+        def take_note(progress: Progress) -> None:
+            advance(1, f"loss {progress.loss:.3f}, {progress.tokens_per_second:,.0f} tokens/s")
+            reporter.tell("step", trial=trial.name, **asdict(progress) | {"step": next(numbers), "steps": steps})
 
         hooks = replace(hooks, advance=take_note, ended=lambda row: reporter.tell("epoch", trial=trial.name, **row))
         for member in range(state.member, members):

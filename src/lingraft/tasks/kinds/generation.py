@@ -22,9 +22,9 @@ from ...core.examples import Example, PairExample
 from ...core.prompt_template import problem_of, split_at
 from ...core.records import Features, Prediction, Target
 from ...data.cells import is_missing
-from ...data.example_tables import Wanted
+from ...data.example_tables import Wanted, check_fields, identified_rows
 from ...data.languages import canonical
-from ...data.table import cell_of, read_table, text_of
+from ...data.table import cell_of, text_of
 from ...results.metrics.answers import answer_metrics
 from ...results.metrics.chrf import chrf_metric
 from ...results.words import Words
@@ -276,10 +276,6 @@ def generation(
         citation: Of the data.
     """
     columns, apart = own_fields(fields, {"text": "text", "answer": "answer"})
-    if strange := [name for name in columns if name not in COLUMNS]:
-        raise ConfigError([f"task.fields: {strange[0]} is no field; there are {', '.join(COLUMNS)}"])
-    if "text" not in columns:
-        raise ConfigError(["task.fields: text is missing; say which column holds it"])
 
     def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
         found = there(columns, (ANSWER,), path, labelled=labelled)
@@ -317,41 +313,28 @@ def read_rows(
     Raises:
         DataError: A row lacks something, an identifier occurs twice, or there are no rows.
     """
-    code, examples, lines = canonical(language), list[GenerationExample](), dict[str, int]()
-    for number, row in read_table(path):
-        if wanted is not None and not wanted(row):
-            continue
-        where = f"{path}, line {number}"
+    check_fields(fields, COLUMNS, ("text", *([ANSWER] if labelled else [])))
+    code = canonical(language)
 
-        def text(name: str, row: Mapping[str, Any] = row, where: str = where) -> str:
-            return text_of(cell_of(row, fields[name], name, where), fields[name], where)
+    def text(name: str, row: Mapping[str, Any], where: str) -> str:
+        return text_of(cell_of(row, fields[name], name, where), fields[name], where)
 
-        key = str(cell_of(row, fields["id"], "id", where)).strip() if "id" in fields else str(number)
-        if key in lines:
-            raise DataError(
-                f"{where}: the id {key!r} occurs on line {lines[key]} already; ids must be unique in a file"
-            )
-        lines[key] = number
-        examples.append(
-            GenerationExample(
-                id=key,
-                group=str(cell_of(row, fields["group"], "group", where)).strip() if "group" in fields else key,
-                language=code,
-                text=text("text"),
-                context=text("context") if "context" in fields else None,
-                answers=_answers(row, fields, where, labelled=labelled),
-            )
+    return [
+        GenerationExample(
+            id=key,
+            group=group or key,
+            language=code,
+            text=text("text", row, where),
+            context=text("context", row, where) if "context" in fields else None,
+            answers=_answers(row, fields, where, labelled=labelled),
         )
-    if not examples:
-        raise DataError(f"{path}: has no rows")
-    return examples
+        for where, key, group, row in identified_rows(path, fields, wanted)
+    ]
 
 
 def _answers(row: Mapping[str, Any], fields: Mapping[str, str], where: str, *, labelled: bool) -> tuple[str, ...]:
     """Return the right answers of a row, one text or several in a list."""
     if ANSWER not in fields:
-        if labelled:
-            raise DataError("fields: `answer` is missing; say which column holds it, as in answer: my_column")
         return ()
     cell = cell_of(row, fields[ANSWER], ANSWER, where)
     several = list(cell) if isinstance(cell, list | tuple) else [cell]
