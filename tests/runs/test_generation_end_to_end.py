@@ -230,7 +230,7 @@ def test_an_encoder_is_refused(world, tiny_checkpoint, tmp_path):
         ({"template": "no text"}, r"expected \{text\} in it, once"),
         ({"template": "{text} {context}"}, "has no context, which the template names"),
         ({"max_answer_tokens": 40}, "task.max_answer_tokens: 40 leaves no room for a prompt"),
-        ({"fields": {"text": "sentence", "reply": "wanted"}}, "task.fields: reply is no field"),
+        ({"fields": {"text": "sentence", "reply": "wanted"}}, "fields: unknown field 'reply'"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(world, tmp_path, changes, problem):
