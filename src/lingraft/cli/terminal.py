@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ from ..core.terminal_text import Terminal, as_text
 if TYPE_CHECKING:
     from ..experiments.compare import Train
 
-console = Terminal(soft_wrap=not sys.stdout.isatty())
+console = Terminal()
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file; - for standard input.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, e.g. train.learning_rate=1e-3.")]

@@ -39,7 +39,7 @@ class Reporter:
         self.quiet = quiet
         self.clock = clock
         self.callbacks = tuple(callbacks)
-        self.console = Terminal(stderr=True, soft_wrap=not Terminal(stderr=True).is_terminal)
+        self.console = Terminal(stderr=True)
 
     def tell(self, event: str, **facts: Any) -> None:
         """Tell the callbacks of an event; what one raises ends the run, which can be continued.

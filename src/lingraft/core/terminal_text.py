@@ -65,7 +65,8 @@ class Terminal(Console):
         self._width = options.get("width")  # not what COLUMNS was when the console was made
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print as rich does."""
+        """Print as rich does; lines are broken on a terminal alone, whatever standard output was at first."""
+        options.setdefault("soft_wrap", self.soft_wrap or not self.is_terminal)
         with naming_output("standard error" if self.stderr else "standard output"):
             super().print(*objects, **options)
 
