@@ -27,10 +27,11 @@ from lingraft.training.batches import Order
 from lingraft.training.ema_teacher import Teacher
 from lingraft.training.evaluation import validation
 from lingraft.training.frozen_head import from_logistic_head
+from lingraft.training.grafting import graft
 from lingraft.training.head_fits import logistic_head
 from lingraft.training.pools import Context, align_words_of_pairs, learning_pools, pools_of, with_translations
 from lingraft.training.state import TrainingState, load_training_state, save_training_state
-from lingraft.training.trial import NetworkFactory, build_alignment_terms, describe_epochs, graft, run_trial
+from lingraft.training.trial import NetworkFactory, build_alignment_terms, describe_epochs, run_trial
 
 CPU = torch.device("cpu")
 TRIAL = Trial(1, 0, 1)

@@ -32,12 +32,13 @@ from ..tasks.material import Draw, Materials
 from ..training.alignment.word_aligner import WordAligner, word_aligner
 from ..training.ensembling import fit_ensembles
 from ..training.frozen_head import Before
+from ..training.grafting import graft, identity
 from ..training.head_fits import fit_frozen_head
 from ..training.legs import as_trained
 from ..training.loop import Hooks
 from ..training.pools import Context, TrialPools, pools_of
 from ..training.state import TrainingState
-from ..training.trial import graft, identity, train_network
+from ..training.trial import train_network
 from .checks import resolve_cut
 from .frozen_states import encode_all, tokenise
 from .pseudo_data import OfModel

@@ -13,21 +13,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..backbones.checkpoint_files import lasting_name
-from ..core.errors import ConfigError
 from ..core.files import write_lines
 from ..core.progress import Reporter
 from ..core.records import Trial
-from ..core.version import __version__
 from ..data.languages import display_name
-from ..model.adaptation import Adaptation, add_lora, build_adaptation
-from ..model.checkpoint import Identity, continue_from, save_adaptation
+from ..model.adaptation import Adaptation, add_lora
+from ..model.checkpoint import Identity, save_adaptation
 from ..model.extraction import extract_lora
-from ..model.freezing import strategy_of, unfrozen_names
-from ..model.heads import build_head
-from ..model.network import GraftedModel
+from ..model.freezing import strategy_of
 from ..model.prediction import predict_rows
-from ..model.prompts.initialisers import prompt_initialiser
 from ..model.word_alignment import count_prefix_tokens
 from ..results.source_falls import describe_fall, is_fall
 from .alignment_terms import AlignmentTerms, fit_standardisers
@@ -38,9 +32,10 @@ from .ensembling import fit_ensembles, read_once
 from .evaluation import AFTER, BEFORE, INSTANT, evaluate_trial, validation
 from .finished import note_finished
 from .frozen_head import Before
+from .grafting import graft, identity
 from .head_fits import choose_threshold, fit_frozen_head, retrain_last_layer, weights_of_classes
 from .instant import fit_instant
-from .legs import Leg, as_trained, extracted_of, legs_of, lora_of
+from .legs import Leg, as_trained, extracted_of, legs_of
 from .loop import SAVE_EVERY, Hooks, Progress, train
 from .losses import Objective
 from .members import add_member, begin_again, next_member, put_mean, start_of
@@ -344,63 +339,3 @@ def build_consistency(context: Context) -> Consistency | None:
     if settings is None:
         return None
     return Consistency(context.materials.task.kind.softmax_over, settings.weight, settings.temperature)
-
-
-def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedModel:
-    """Make a model at its start: frozen stack, new prompts and adapters, the frozen head (random if not wanted)."""
-    recipe, task, stack = context.recipe, context.materials.task, context.backbone.stack
-    source, seed = pools.source, pools.trial.seed
-    languages = tuple(pool.language for pool in pools.targets)
-    torch.manual_seed(seed)
-    device = next(stack.parameters()).device
-    some = source.encoded.table.batch([source.encoded.row[i] for i in source.ids[:32]]).to(device)
-    new = build_head(task.kind, stack)
-    unfrozen = unfrozen_names(strategy_of(recipe.freezing).phases(stack))
-    if not task.kind.head_learns and "words.weight" in unfrozen:
-        raise ConfigError(
-            [
-                f"freezing.name: {recipe.freezing.name} trains the word embeddings, and {task.kind.name} speaks by "
-                "those of the frozen model; choose top_layers, or an adapter"
-            ]
-        )
-    if recipe.train.warm_start and head is not None:
-        head.write_to(new)
-    adaptation = build_adaptation(
-        prompt=recipe.prompt,
-        adapter=recipe.adapter,
-        stack=stack,
-        cut=context.cut,
-        languages=languages,
-        head=new,
-        initial=prompt_initialiser(context.backbone, some, task.labels, torch.Generator().manual_seed(seed)),
-        unfrozen=unfrozen,
-    )
-    if recipe.train.continue_from is not None:
-        continue_from(recipe.train.continue_from, adaptation, identity(context, languages), context.backbone)
-    return GraftedModel(stack, adaptation, checkpointing=recipe.train.gradient_checkpointing)
-
-
-def identity(context: Context, languages: tuple[str, ...]) -> Identity:
-    """Describe an adaptation with parts for ``languages``: what using it needs, and what refuses another backbone."""
-    recipe, backbone, task = context.recipe, context.backbone, context.materials.task
-    lora, adapter = lora_of(recipe), recipe.adapter or extracted_of(recipe)
-    return Identity(
-        checkpoint=lasting_name(recipe.backbone.checkpoint),
-        weights_digest=backbone.weights_digest,
-        tokenizer_digest=backbone.tokenizer_digest,
-        text_prefix=backbone.text_prefix,
-        cut=context.cut,
-        max_length=recipe.backbone.max_length,
-        task=task.name,
-        kind=task.kind.name,
-        labels=task.labels,
-        source_language=task.source_language,
-        languages=languages,
-        prompt=recipe.prompt.model_dump() if recipe.prompt else None,
-        adapter=adapter.model_dump(mode="json") if adapter else None,
-        version=__version__,
-        paired=context.materials.paired,
-        kind_options=dict(task.kind.options),
-        precision=backbone.stack.precision,
-        lora=lora.model_dump() if lora else None,
-    )
