@@ -67,8 +67,13 @@ class Terminal(Console):
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as rich does; lines are broken on a terminal alone, whatever standard output was at first."""
         options.setdefault("soft_wrap", self.soft_wrap or not self.is_terminal)
-        with naming_output("standard error" if self.stderr else "standard output"):
-            super().print(*objects, **options)
+        try:
+            with naming_output("standard error" if self.stderr else "standard output"):
+                super().print(*objects, **options)
+        except BaseException:
+            self.begin_capture()
+            self.end_capture()  # drops what could not be written, which else would come out with what is printed next
+            raise
 
     @property
     def size(self) -> ConsoleDimensions:
