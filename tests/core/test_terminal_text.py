@@ -7,26 +7,30 @@ import pytest
 from lingraft.core.terminal_text import Terminal
 
 
-class FullOnce(io.StringIO):
-    """A file that has no room for the first that is written."""
+class Full(io.StringIO):
+    """A file on a disk without room, until there is some."""
 
-    def __init__(self):
-        super().__init__()
-        self.room = False
+    room = False
 
     def write(self, text):
-        """Refuse once."""
+        """Refuse, as the system does: without a name."""
         if not self.room:
-            self.room = True
             raise OSError(28, "No space left on device")
         return super().write(text)
 
+    def flush(self):
+        """Refuse in the same way."""
+        if not self.room:
+            raise OSError(28, "No space left on device")
+
 
 def test_what_could_not_be_written_does_not_come_out_later():
-    """The next line is that line alone."""
-    file = FullOnce()
+    """The next line is that line alone, and the file that refused is named."""
+    file = Full()
     terminal = Terminal(file=file)
-    with pytest.raises(Exception, match="No space left on device"):
+    with pytest.raises(OSError, match="No space left on device") as told:
         terminal.print("lost")
+    assert told.value.filename == "standard output"
+    file.room = True
     terminal.print("next")
     assert file.getvalue() == "next\n"

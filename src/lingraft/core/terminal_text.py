@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich.console import Console, ConsoleDimensions
@@ -71,8 +71,9 @@ class Terminal(Console):
             with naming_output("standard error" if self.stderr else "standard output"):
                 super().print(*objects, **options)
         except BaseException:
-            self.begin_capture()
-            self.end_capture()  # drops what could not be written, which else would come out with what is printed next
+            with suppress(OSError):  # the end of a capture flushes, which is refused again
+                self.begin_capture()
+                self.end_capture()  # drops what could not be written, else it came out with what is printed next
             raise
 
     @property
