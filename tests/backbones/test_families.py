@@ -240,7 +240,7 @@ def test_prefixes_are_a_softmax_of_their_own_head_by_head(family, options, train
     ids, mask = texts(LENGTH, 9)
     hidden, real = stack.embed(ids), mask.bool()
     for i in range(stack.num_layers):
-        ours = stack.block(i, hidden, mask, prefixes=prefixes)
+        ours = stack.block(i, hidden, mask, branches=prefixes)
         expected = slow_block(stack, i, hidden, mask, prefixes)
 
         torch.testing.assert_close(ours[real], expected[real], atol=1e-5, rtol=1e-5)
@@ -260,7 +260,7 @@ def test_closed_gates_leave_the_forward_pass_as_it_is_to_the_bit(family, options
         plain = gated = stack.embed(ids)
         for i in range(stack.num_layers):
             plain = stack.block(i, plain, mask, prompt_length)
-            gated = stack.block(i, gated, mask, prompt_length, prefixes=prefixes)
+            gated = stack.block(i, gated, mask, prompt_length, branches=prefixes)
             assert torch.equal(gated[mask.bool()], plain[mask.bool()])
 
 
@@ -275,7 +275,7 @@ def test_closed_gates_learn_and_rows_wait(family):
         prefix.rows.requires_grad_()
         prefix.gate.requires_grad_()
 
-        stack.block(1, hidden, mask, prefixes=(prefix,))[mask.bool()].pow(3).sum().backward()
+        stack.block(1, hidden, mask, branches=(prefix,))[mask.bool()].pow(3).sum().backward()
 
         assert (prefix.gate.grad != 0).all()
         assert bool((prefix.rows.grad != 0).any()) == rows_learn
@@ -289,8 +289,8 @@ def test_padding_changes_nothing_beside_a_prefix(family):
     prefixes = random_prefixes(stack)
     ids, mask = texts(30, 12)
     for i in range(stack.num_layers):
-        together = stack.block(i, stack.embed(ids), mask, prefixes=prefixes)[1, :12]
-        alone = stack.block(i, stack.embed(ids[1:, :12]), mask[1:, :12], prefixes=prefixes)[0]
+        together = stack.block(i, stack.embed(ids), mask, branches=prefixes)[1, :12]
+        alone = stack.block(i, stack.embed(ids[1:, :12]), mask[1:, :12], branches=prefixes)[0]
 
         torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
@@ -320,7 +320,7 @@ def test_feed_forward_that_does_the_usual_changes_nothing(family, training):
         return norm(dense + residual)
 
     for i in range(stack.num_layers):
-        passes = [stack.block, partial(stack.block, prefixes=prefixes), partial(stack.prompted_block, rows=rows)]
+        passes = [stack.block, partial(stack.block, branches=prefixes), partial(stack.prompted_block, rows=rows)]
         passes.append(partial(LayerStack.prompted_block, stack, rows=rows))
         for block in passes:
             plain, hooked = block(i, hidden, mask), block(i, hidden, mask, feed_forward=usual)

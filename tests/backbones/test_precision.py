@@ -39,6 +39,7 @@ PARTS = [
     ({"name": "deep", "length": 2}, {"name": "lora", "rank": 2}),
     ({"name": "gated", "length": 2}, {"name": "bottleneck", "width": 4}),
     ({"name": "input", "length": 2}, {"name": "scaling"}),
+    ({"name": "memory"}, {"name": "lora", "rank": 2}),
 ]
 
 

@@ -19,6 +19,7 @@ PARTS = {
     "deep": {"prompt": {"name": "deep", "length": 3, "language_length": 2}},
     "input": {"prompt": {"name": "input", "length": 3}},
     "gated": {"prompt": {"name": "gated", "length": 3}},
+    "memory": {"prompt": {"name": "memory"}},
     "lora": {"adapter": {"name": "lora", "rank": 2}},
     "bottleneck": {"prompt": {"name": "deep", "length": 2}, "adapter": {"name": "bottleneck", "width": 4}},
     "scaling": {"adapter": {"name": "scaling"}},

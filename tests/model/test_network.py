@@ -170,7 +170,7 @@ def test_the_language_decides_which_part_is_used(tiny_backbone):
 # ---- States on the way, and from the very beginning ------------------------------------------------
 
 
-@pytest.mark.parametrize("prompt", [None, {"name": "deep"}, {"name": "gated"}, {"name": "input"}])
+@pytest.mark.parametrize("prompt", [None, *({"name": name} for name in ("deep", "gated", "memory", "input"))])
 @pytest.mark.parametrize("adapter", [None, {"name": "bottleneck"}, {"name": "lora"}])
 def test_a_forward_pass_from_ids_is_one_from_the_start(tiny_backbone, prompt, adapter):
     """Token ids and states at layer 0 give the same logits, whatever is grafted on."""

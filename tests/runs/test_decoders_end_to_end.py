@@ -82,13 +82,14 @@ FREEZING = {
     "extract": ["freezing.name=extract", "freezing.rank=2", "prompt=null"],
     "frozen_then_lora": ["freezing.name=frozen_then_lora", "prompt.name=gated"],
     "input prompt": ["prompt.name=input"],
+    "memory": ["prompt.name=memory"],
 }
 
 
 @pytest.mark.parametrize("way", sorted(FREEZING))
 @pytest.mark.parametrize("decoder", ["bloom"], indirect=True)
 def test_what_is_unfrozen_learns_and_reloads(decoder, way, world, tmp_path):
-    """Parameters of the backbone, LoRA from the last epochs, or a prompt below all layers."""
+    """Parameters of the backbone, LoRA from the last epochs, a prompt below all layers, or memories."""
     _, checkpoint = decoder
     folder = run(recipe("classification", world, checkpoint, tmp_path / "run", "adapter=null", *FREEZING[way]))
 

@@ -14,7 +14,7 @@ from quick_run import run
 from tiny import random_model, save_checkpoint, seq2seq_tokenizer
 
 PARTS = {
-    "classification": ["prompt.name=deep", "prompt.length=2", "adapter.name=bottleneck", "adapter.width=4"],
+    "classification": ["prompt.name=memory", "adapter.name=bottleneck", "adapter.width=4"],
     "pairs": ["prompt.name=input", "prompt.length=2", "adapter.name=scaling"],
     "span_qa": ["prompt.name=gated", "prompt.length=2", "adapter.name=lora", "adapter.rank=2"],
     "tagging": ["prompt=null", "freezing.name=full"],

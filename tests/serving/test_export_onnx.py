@@ -33,7 +33,7 @@ pytest.importorskip("onnxscript", reason="needs the extra onnx")
 
 CODE = "yor-Latn"
 TEXTS = ["ada beli", "Cora dune eli fara goma hilu iva", "fara", "ADA  beli,", "kelo"]
-PROMPTS = {"deep": Block(name="deep", length=2, language_length=1), "none": None}
+PROMPTS = {"deep": Block(name="deep", length=2, language_length=1), "memory": Block(name="memory"), "none": None}
 ADAPTERS = {
     "bottleneck": Block(name="bottleneck", width=4, language_width=2),
     "lora": Block(name="lora", rank=2),
@@ -99,11 +99,15 @@ def test_map_and_ngrams_are_in_the_graph(whole):
     assert np.ptp(expected, axis=0).max() > 0.01
 
 
-@pytest.mark.parametrize("family", ["xlm-roberta", "modernbert", "deberta-v2", "gemma3_text", "bloom", "umt5"])
-def test_a_graph_answers_as_the_network_does(family, tmp_path):
+@pytest.mark.parametrize(
+    ("family", "prompt"),
+    [(name, "deep") for name in ("xlm-roberta", "modernbert", "deberta-v2", "gemma3_text", "bloom", "umt5")]
+    + [("xlm-roberta", "memory"), ("gemma3_text", "memory")],
+)
+def test_a_graph_answers_as_the_network_does(family, prompt, tmp_path):
     """In every family, with a prompt and an adapter."""
     save_checkpoint(tmp_path / "checkpoint", random_model(family))
-    adapted = grafted(load_backbone(str(tmp_path / "checkpoint")))
+    adapted = grafted(load_backbone(str(tmp_path / "checkpoint")), prompt=prompt)
     (tmp_path / "out").mkdir()
     exported = written(adapted, tmp_path / "out")
     expected = adapted.predict_proba(TEXTS, language=CODE).values

@@ -55,11 +55,17 @@ def on_source(world):
 # ---- No alarm --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("prompt", ["deep", "gated", "reparameterised"])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        *({"name": name, "length": 2, "language_length": 1} for name in ("deep", "gated", "reparameterised")),
+        {"name": "memory"},
+    ],
+)
 @pytest.mark.parametrize("freezing_name", ["frozen", "head_first"])
 def test_an_ordinary_training_gives_no_alarm(stack, world, prompt, freezing_name):
     """Prompts that start unheard, or later than the head, are alive; a loss that wavers has not diverged."""
-    model = small_model(stack, prompt={"name": prompt, "length": 2, "language_length": 1})
+    model = small_model(stack, prompt=prompt)
     phases = freezing.build(freezing_name).phases(stack)
     settings = small_settings(num_train_epochs=8, prompt_learning_rate=1e-2)
     terms = small_transfer(stack, world)

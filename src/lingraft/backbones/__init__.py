@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NoReturn, Self, TypeAlias
+from typing import Any, ClassVar, Literal, NoReturn, Protocol, Self, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +60,24 @@ class FamilyFacts:
     auto_class: Literal["AutoModel", "AutoModelForTextEncoding"] = "AutoModel"
 
 
+class Branch(Protocol):
+    """What a block adds to each head beside its attention to the text: it has no position, and no mask hides it."""
+
+    def attended(self, query: Tensor, project: Project, scale: float) -> Tensor:
+        """Return what is added, before the output projection: ``[B, heads, T, d]``; zeros where it says nothing yet.
+
+        Args:
+            query: ``[B, heads, T, d]``, without positions.
+            project: The block's own frozen keys and values of virtual tokens.
+            scale: The factor before the family's softmax.
+        """
+        ...
+
+
+Project: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Rows ``[P, H]`` to keys and values, each ``[heads, P, d]``: once for the whole batch."""
+
+
 @dataclass(frozen=True)
 class Prefix:
     """Virtual tokens that a block attends to apart from the text, behind a gate (LLaMA-Adapter, Zhang et al., 2023).
@@ -71,6 +89,11 @@ class Prefix:
 
     rows: Tensor
     gate: Tensor
+
+    def attended(self, query: Tensor, project: Project, scale: float) -> Tensor:
+        """Return ``tanh(gate) * softmax(Q K^T * scale) V``, head by head."""
+        key, value = (part.expand(query.shape[0], -1, -1, -1) for part in project(self.rows.to(query.dtype)))
+        return torch.tanh(self.gate).to(query.dtype)[:, None, None] * attend(query, key, value, scale=scale)
 
 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
@@ -99,6 +122,7 @@ class LayerStack(nn.Module, ABC):
     Attributes:
         facts: What is particular to the family.
         num_heads: How many attention heads each block has.
+        head_width: ``d``, how many numbers a head's query has.
         configuration: What the checkpoint's configuration says beyond the shapes of its weights: part of its digest.
         precision: Of the matrix products inside the blocks; states, and all that trains, stay in float32.
         opening: First tokens of a text that pooling leaves out; who knows the tokenizer says how many. In a decoder
@@ -121,6 +145,7 @@ class LayerStack(nn.Module, ABC):
         self.closing = 1
         config: Any = model.config
         self.num_heads: int = config.num_attention_heads
+        self.head_width: int = getattr(config, "head_dim", None) or width // self.num_heads
         self.padding_id: int = max(0, getattr(config, "pad_token_id", None) or 0)  # -1 stands for none
         keys = (*COMMON_KEYS, *self.facts.configuration)
         self.configuration: dict[str, Any] = {key: getattr(config, key) for key in keys if hasattr(config, key)}
@@ -153,7 +178,7 @@ class LayerStack(nn.Module, ABC):
         hidden: Tensor,
         mask: Tensor,
         prompt_length: int = 0,
-        prefixes: tuple[Prefix, ...] = (),
+        branches: tuple[Branch, ...] = (),
         feed_forward: FeedForward | None = None,
     ) -> Tensor:
         """Compute states at layer ``i + 1`` from those at layer ``i``: ``[B, T, H]``.
@@ -165,7 +190,7 @@ class LayerStack(nn.Module, ABC):
             prompt_length: How many of the first positions are virtual tokens. They are seen from
                 everywhere, and see everything (in a causal family what is before them), also in layers that
                 attend within a window.
-            prefixes: What every position attends to besides, each with a softmax and a gate of its own.
+            branches: What every position attends to besides, apart from the text.
             feed_forward: Ends the block instead of its residual connection and norm.
 
         Raises:
@@ -266,27 +291,10 @@ def attend(
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
 
 
-def attend_prefixes(
-    context: Tensor,
-    query: Tensor,
-    prefixes: tuple[Prefix, ...],
-    project: Callable[[Tensor], tuple[Tensor, Tensor]],
-    scale: float,
+def add_branches(
+    context: Tensor, query: Tensor, branches: tuple[Branch, ...], project: Project, scale: float
 ) -> Tensor:
-    """Add what each prefix has to say: ``tanh(gate) * softmax(Q K^T * scale) V``, head by head.
-
-    Args:
-        context: ``[B, heads, T, d]``, attention over the text, before the output projection.
-        query: ``[B, heads, T, d]``, without rotation.
-        prefixes: The prefixes of this block.
-        project: Rows ``[P, H]`` to keys and values, each ``[heads, P, d]``: once for the whole batch.
-        scale: The factor before the family's softmax.
-
-    Returns:
-        ``[B, heads, T, d]``; ``context`` itself, to the bit, where all gates are zero.
-    """
-    for prefix in prefixes:
-        key, value = (part.expand(query.shape[0], -1, -1, -1) for part in project(prefix.rows.to(query.dtype)))
-        attended = attend(query, key, value, scale=scale)
-        context = context + torch.tanh(prefix.gate).to(query.dtype)[:, None, None] * attended
+    """Add to ``context [B, heads, T, d]``, attention to the text, what each branch gives; else as :class:`Branch`."""
+    for branch in branches:
+        context = context + branch.attended(query, project, scale)
     return context

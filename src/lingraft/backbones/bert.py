@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
-from . import Family, FamilyFacts, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, visible
+from . import Branch, Family, FamilyFacts, FeedForward, LayerStack, add_branches, attend, backbones, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -62,12 +62,12 @@ class BertStack(LayerStack):
         hidden: Tensor,
         mask: Tensor,
         prompt_length: int = 0,
-        prefixes: tuple[Prefix, ...] = (),
+        branches: tuple[Branch, ...] = (),
         feed_forward: FeedForward | None = None,
     ) -> Tensor:
         """Compute full attention, in which a virtual token is a token like any other."""
         layer: Any = self.layers[i]
-        if not prefixes and feed_forward is None and self.precision == "float32":
+        if not branches and feed_forward is None and self.precision == "float32":
             states: Tensor = layer(hidden, visible(mask))
             return states
         attention = layer.attention.self
@@ -75,10 +75,10 @@ class BertStack(LayerStack):
             _by_head(project(hidden), attention) for project in (attention.query, attention.key, attention.value)
         )
         context = attend(query, key, value, mask=visible(mask))
-        context = attend_prefixes(
+        context = add_branches(
             context,
             query,
-            prefixes,
+            branches,
             lambda rows: (_by_head(attention.key(rows), attention), _by_head(attention.value(rows), attention)),
             attention.scaling,
         )

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
 from ..core.records import KeysValues, Reading
-from . import FeedForward, LayerStack, Prefix, attend, attend_prefixes
+from . import Branch, FeedForward, LayerStack, add_branches, attend
 from .spelling import Spelling
 
 if TYPE_CHECKING:
@@ -152,10 +152,10 @@ class CausalStack(LayerStack):
         hidden: Tensor,
         mask: Tensor,
         prompt_length: int = 0,
-        prefixes: tuple[Prefix, ...] = (),
+        branches: tuple[Branch, ...] = (),
         feed_forward: FeedForward | None = None,
     ) -> Tensor:
-        """Compute causal attention, to virtual tokens from everywhere; a prefix has no position."""
+        """Compute causal attention, to virtual tokens from everywhere; a branch has no position."""
         if feed_forward is not None:
             self.refuse_feed_forward()
         query, key, value = self.project(i, hidden)
@@ -166,15 +166,15 @@ class CausalStack(LayerStack):
             mask=self.seen(i, positions, positions, prompt_length),
             scale=self.scale(i),
         )
-        context = self._attend_prefixes(i, context, query, prefixes)
+        context = self._add_branches(i, context, query, branches)
         return self.after_attention(i, context.transpose(1, 2).flatten(2), hidden)
 
-    def _attend_prefixes(self, i: int, context: Tensor, query: Tensor, prefixes: tuple[Prefix, ...]) -> Tensor:
+    def _add_branches(self, i: int, context: Tensor, query: Tensor, branches: tuple[Branch, ...]) -> Tensor:
         def keys_and_values(rows: Tensor) -> tuple[Tensor, Tensor]:
             _, row_key, row_value = self.project(i, rows)
             return shared(row_key, query), shared(row_value, query)
 
-        return attend_prefixes(context, query, prefixes, keys_and_values, self.scale(i))
+        return add_branches(context, query, branches, keys_and_values, self.scale(i))
 
     def prompted_block(
         self, i: int, hidden: Tensor, mask: Tensor, rows: Tensor, feed_forward: FeedForward | None = None
@@ -210,7 +210,7 @@ class CausalStack(LayerStack):
         *,
         prompt_length: int = 0,
         rows: Tensor | None = None,
-        prefixes: tuple[Prefix, ...] = (),
+        branches: tuple[Branch, ...] = (),
     ) -> Tensor:
         """Compute a block of tokens that follow others, whose keys and values are known, and note theirs.
 
@@ -223,7 +223,7 @@ class CausalStack(LayerStack):
             reading: What was read before, where these tokens stand, and what is noted.
             prompt_length: As for :meth:`block`.
             rows: As for :meth:`prompted_block`.
-            prefixes: As for :meth:`block`.
+            branches: As for :meth:`block`.
 
         Returns:
             ``[B, T, H]``.
@@ -251,7 +251,7 @@ class CausalStack(LayerStack):
             mask=self.seen(i, at[:, None], columns[:, None], virtual),
             scale=self.scale(i),
         )
-        context = self._attend_prefixes(i, context, query, prefixes)
+        context = self._add_branches(i, context, query, branches)
         return self.after_attention(i, context.transpose(1, 2).flatten(2), hidden)
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
-from . import Family, FamilyFacts, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones
+from . import Branch, Family, FamilyFacts, FeedForward, LayerStack, add_branches, attend, backbones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -74,15 +74,15 @@ class DebertaStack(LayerStack):
         hidden: Tensor,
         mask: Tensor,
         prompt_length: int = 0,
-        prefixes: tuple[Prefix, ...] = (),
+        branches: tuple[Branch, ...] = (),
         feed_forward: FeedForward | None = None,
     ) -> Tensor:
-        """Compute disentangled attention; virtual tokens count as positions before the text, a prefix has none."""
+        """Compute disentangled attention; virtual tokens count as positions before the text, a branch has none."""
         if feed_forward is not None:
             self.refuse_feed_forward()
         layer: Any = self.layers[i]
         keep = mask.bool()
-        attended = self._attend(layer.attention.self, hidden, keep, prefixes)
+        attended = self._attend(layer.attention.self, hidden, keep, branches)
         attended = layer.attention.output(attended, hidden)
         states: Tensor = layer.output(layer.intermediate(attended), attended)
         if i == 0 and self.convolution is not None:
@@ -93,7 +93,7 @@ class DebertaStack(LayerStack):
             states = torch.cat([self.convolution(*one) for one in inputs])
         return states
 
-    def _attend(self, attention: Any, hidden: Tensor, keep: Tensor, prefixes: tuple[Prefix, ...]) -> Tensor:
+    def _attend(self, attention: Any, hidden: Tensor, keep: Tensor, branches: tuple[Branch, ...]) -> Tensor:
         """Turn ``[B, T, H]`` into ``[B, T, H]`` through one block's attention; ``keep`` is ``[B, T]``."""
         heads = attention.num_attention_heads
         query = _by_head(attention.query_proj(hidden), heads)  # [B, heads, T, d]
@@ -113,10 +113,10 @@ class DebertaStack(LayerStack):
         bias = (bias * scale).masked_fill(~keep[:, None, None, :], torch.finfo(bias.dtype).min)
 
         context = attend(query, key, value, mask=bias, scale=scale)
-        context = attend_prefixes(  # content to content: a prefix has no distance from a word
+        context = add_branches(  # content to content: a branch has no distance from a word
             context,
             query,
-            prefixes,
+            branches,
             lambda rows: (_by_head(attention.key_proj(rows), heads), _by_head(attention.value_proj(rows), heads)),
             scale,
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from . import Family, FamilyFacts, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones, visible
+from . import Branch, Family, FamilyFacts, FeedForward, LayerStack, add_branches, attend, backbones, visible
 from .rotary import Rotary
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ModernBertStack(LayerStack):
         hidden: Tensor,
         mask: Tensor,
         prompt_length: int = 0,
-        prefixes: tuple[Prefix, ...] = (),
+        branches: tuple[Branch, ...] = (),
         feed_forward: FeedForward | None = None,
     ) -> Tensor:
         """Compute attention over the text or, in a local block, over a window of it and the prompt."""
@@ -76,10 +76,10 @@ class ModernBertStack(LayerStack):
             seen = window if seen is None else seen & window
         rotation = self.rotary.tables(length, hidden.device, self.kinds[i])
         layer: Any = self.layers[i]
-        if not prefixes and self.precision == "float32":
+        if not branches and self.precision == "float32":
             states: Tensor = layer(hidden, attention_mask=seen, position_embeddings=rotation)
             return states
-        hidden = hidden + _attend(layer, hidden, seen, partial(self.rotary.turn, kind=self.kinds[i]), prefixes)
+        hidden = hidden + _attend(layer, hidden, seen, partial(self.rotary.turn, kind=self.kinds[i]), branches)
         widened: Tensor = layer.mlp(layer.mlp_norm(hidden))
         return hidden + widened
 
@@ -107,11 +107,11 @@ class ModernBertStack(LayerStack):
 
 
 def _attend(
-    layer: Any, hidden: Tensor, seen: Tensor | None, turn: Callable[[Tensor], Tensor], prefixes: tuple[Prefix, ...]
+    layer: Any, hidden: Tensor, seen: Tensor | None, turn: Callable[[Tensor], Tensor], branches: tuple[Branch, ...]
 ) -> Tensor:
-    """Compute one block's attention with prefixes: ``[B, T, H]`` to the same, the residual not yet added.
+    """Compute one block's attention with branches: ``[B, T, H]`` to the same, the residual not yet added.
 
-    A prefix has no place in the text, so neither its keys nor the queries that meet them are rotated,
+    A branch has no place in the text, so neither keys of its own nor the queries that meet them are rotated,
     and no window hides it.
     """
     attention = layer.attn
@@ -126,7 +126,7 @@ def _attend(
 
     query, key, value = project(hidden)
     context = attend(turn(query), turn(key), value, mask=seen)
-    context = attend_prefixes(context, query, prefixes, keys_and_values, attention.head_dim**-0.5)
+    context = add_branches(context, query, branches, keys_and_values, attention.head_dim**-0.5)
     attended: Tensor = attention.out_drop(attention.Wo(context.transpose(1, 2).flatten(2)))
     return attended
 

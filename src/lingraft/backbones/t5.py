@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
-from . import Family, FamilyFacts, FeedForward, LayerStack, Prefix, attend, attend_prefixes, backbones
+from . import Branch, Family, FamilyFacts, FeedForward, LayerStack, add_branches, attend, backbones
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -69,7 +69,7 @@ class T5Stack(LayerStack):
         hidden: Tensor,
         mask: Tensor,
         prompt_length: int = 0,
-        prefixes: tuple[Prefix, ...] = (),
+        branches: tuple[Branch, ...] = (),
         feed_forward: FeedForward | None = None,
     ) -> Tensor:
         """Compute full attention with a bias by distance, which virtual tokens have none of."""
@@ -79,7 +79,7 @@ class T5Stack(LayerStack):
         bias = self._bias(i, hidden.shape[1] - prompt_length, hidden)
         scores = _hide_padding(F.pad(bias, (prompt_length, 0, prompt_length, 0)), mask)
         context = attend(query, key, value, mask=scores, scale=1.0)
-        context = attend_prefixes(context, query, prefixes, lambda rows: self._project(i, rows)[1:], 1.0)
+        context = add_branches(context, query, branches, lambda rows: self._project(i, rows)[1:], 1.0)
         return self._after_attention(i, context, hidden)
 
     def prompted_block(

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..core.records import IDS, States
-from . import FeedForward, LayerStack, Prefix
+from . import Branch, FeedForward, LayerStack
 from .causal import CausalStack
 
 TOKENS_PER_BATCH = 2048
@@ -118,7 +118,7 @@ def step(
     stack: LayerStack,
     layer: int,
     states: States,
-    prompt: Tensor | tuple[Prefix, ...] | None = None,
+    prompt: Tensor | tuple[Branch, ...] | None = None,
     feed_forward: FeedForward | None = None,
 ) -> States:
     """Run states at ``layer`` through one block.
@@ -127,10 +127,10 @@ def step(
         stack: The frozen layers.
         layer: Index of the block.
         states: Its input.
-        prompt: Virtual tokens ``[P, H]`` for this block only, or gated prefixes.
+        prompt: Virtual tokens ``[P, H]`` for this block only, or branches of its attention.
         feed_forward: What an adapter puts inside the block.
     """
-    prefixes = prompt if isinstance(prompt, tuple) else ()
+    branches = prompt if isinstance(prompt, tuple) else ()
     rows = prompt if isinstance(prompt, Tensor) else None
     with stack.products():
         if states.reading is not None:
@@ -141,7 +141,7 @@ def step(
                 states.reading,
                 prompt_length=states.prompt_length,
                 rows=rows,
-                prefixes=prefixes,
+                branches=branches,
             )
         elif rows is not None:
             tokens = stack.prompted_block(layer, states.tokens, states.mask, rows, feed_forward)
@@ -151,7 +151,7 @@ def step(
                 states.tokens,
                 states.mask,
                 prompt_length=states.prompt_length,
-                prefixes=prefixes,
+                branches=branches,
                 feed_forward=feed_forward,
             )
     return replace(states, tokens=tokens.to(states.tokens.dtype), layer=layer + 1)

@@ -39,7 +39,7 @@ shots:
   k: 0                            # labelled target examples (of each class); a list runs each: [0, 5]
   # draws: 3                      # repeat with other labelled examples
 
-# prompt: {name: deep, length: 16, language_length: 8}     # or gated, reparameterised, input, or null
+# prompt: {name: deep, length: 16, language_length: 8}     # or gated, memory, reparameterised, input, or null
 # adapter: {name: bottleneck, width: 32, language_width: 16}   # or lora, scaling, adapterhub, or null
 # alignment: [{name: mse, weight: 1.0}]                    # several are added up; all: lingraft list alignment
 # freezing: {name: frozen}                                 # what of the backbone learns: lingraft list freezing

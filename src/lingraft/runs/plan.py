@@ -289,7 +289,8 @@ def _warn_of_own_parts(recipe: Recipe, work: Workload) -> list[str]:
     return [
         f"alignment: {losses[0]} moves {own:,} parameters that are a language's own, too; the source language's texts "
         "never pass these, so nothing holds them to the task. Where answers are read from tokens leave them out "
-        "(prompt.language_length: 0, adapter.language_width: 0, or the adapter lora)"
+        "(prompt.language_length: 0, or prompt.language: false of memories; adapter.language_width: 0, or the adapter "
+        "lora)"
     ]
 
 

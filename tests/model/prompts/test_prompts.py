@@ -28,6 +28,7 @@ class Shape:
 
     width: int = WIDTH
     num_heads: int = 2
+    head_width: int = WIDTH // 2
 
 
 def initial(how, layer, count):
@@ -41,8 +42,10 @@ def built(name, layers, **options):
 
 
 def rows_of(given):
-    """What a prompt gives for a layer, as rows: prefixes one after the other."""
-    return torch.cat([prefix.rows for prefix in given]) if isinstance(given, tuple) else given
+    """What a prompt gives for a layer, as rows: prefixes one after the other, memories a row of all heads each."""
+    if not isinstance(given, tuple):
+        return given
+    return torch.cat([one.rows if isinstance(one, Prefix) else one.matrix.transpose(0, 1).flatten(1) for one in given])
 
 
 def grafted(prompt, stack):
@@ -109,7 +112,10 @@ def test_a_prompt_saves_all_it_is(name):
     other.load_state_dict(prompt.state_dict())
     mine, theirs = prompt(0, "yor-Latn"), other(0, "yor-Latn")
     assert torch.equal(rows_of(mine), rows_of(theirs))
-    gates = [[prefix.gate for prefix in found] if isinstance(found, tuple) else [] for found in (mine, theirs)]
+    gates = [
+        [one.gate for one in found if isinstance(one, Prefix)] if isinstance(found, tuple) else []
+        for found in (mine, theirs)
+    ]
     assert all(torch.equal(a, b) for a, b in zip(*gates, strict=True))
 
 

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from ...backbones import LayerStack, Prefix
+from ...backbones import Branch, LayerStack
 from ...core.errors import ConfigError
 from ...core.records import States
 from ...core.registry import Registry
@@ -41,8 +41,8 @@ class Prompt(Protocol):
 
     carried: bool
 
-    def __call__(self, layer: int, language: str) -> Tensor | tuple[Prefix, ...] | None:
-        """Return what enters block ``layer``: rows ``[P, H]``, gated prefixes, or None to leave all as it is."""
+    def __call__(self, layer: int, language: str) -> Tensor | tuple[Branch, ...] | None:
+        """Return what enters block ``layer``: rows ``[P, H]``, branches of attention, or None."""
         ...
 
 

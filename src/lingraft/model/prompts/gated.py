@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...backbones import Prefix
+from ...backbones import Branch, Prefix
 from ...core.amounts import TokensOrNone
 from . import Build, Init, prompts
 from .split import Make, SplitParameters, with_rows
@@ -60,7 +60,7 @@ class GatedPrefixes(SplitParameters):
 
         self.gate = SplitParameters(layers, languages, closed if task else None, closed if language else None)
 
-    def forward(self, layer: int, language: str) -> tuple[Prefix, ...] | None:
+    def forward(self, layer: int, language: str) -> tuple[Branch, ...] | None:
         """Return the task's prefix and the language's for block ``layer``, or None where there is neither."""
         rows, gates = self.parts(layer, language), self.gate.parts(layer, language)
         return tuple(Prefix(*pair) for pair in zip(rows, gates, strict=True)) or None

@@ -36,8 +36,8 @@ def reparameterised(
         length: Virtual tokens that all languages share, ``P``.
         language_length: Virtual tokens of each language's own, ``P'``.
         hidden: Width of the small network.
-        init: text``.
-        text: The text, with ``hidden: Width of the small network.
+        init: What they start from.
+        text: The text, with ``init: text``.
     """
     return with_rows(
         lambda stack: partial(ResidualRows, width=stack.width, hidden=hidden),

@@ -1,0 +1,60 @@
+"""Memories: a trained matrix for each head beside its softmax (PrefixMemory-Tuning, Wang et al., 2025).
+
+A prefix competes with the text inside one softmax, the less heard the longer the text. Linear attention
+to a prefix of any length is a product with one matrix, ``phi(q) M``, so the matrix is trained instead.
+It has no keys to keep, no position, and no mask hides it: a decoder's cached keys and values are the
+plain model's. At zero it adds exactly nothing, and unlike a gate it learns from the first step on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...backbones import Branch, LayerStack, Project
+from . import Build, Initial, prompts
+from .split import SplitParameters
+
+
+@prompts.register("memory")
+def memory(*, task: bool = True, language: bool = True) -> Build:
+    """Matrix for each head beside its softmax, in each block above the cut; starts as the identity.
+
+    Args:
+        task: Whether there is a memory that all languages share.
+        language: Whether each language has one of its own, which is added to it.
+    """
+
+    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> Memories:
+        def empty(layer: int) -> Tensor:
+            return torch.zeros(stack.num_heads, stack.head_width, stack.head_width)
+
+        return Memories(layers, languages, empty if task else None, empty if language else None)
+
+    return build
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a head remembers, ``matrix [heads, d, d]``: read by its query, without positions."""
+
+    matrix: Tensor
+
+    def attended(self, query: Tensor, project: Project, scale: float) -> Tensor:
+        """Return ``(elu(q) + 1) M``, head by head: the feature map of Katharopoulos et al., 2020."""
+        return (F.elu(query) + 1) @ self.matrix.to(query.dtype)
+
+
+class Memories(SplitParameters):
+    """Matrices ``task.LAYER [heads, d, d]`` and ``language.CODE.LAYER``, of the same shape."""
+
+    carried = False
+
+    def forward(self, layer: int, language: str) -> tuple[Branch, ...] | None:
+        """Return the sum of the task's memory and the language's, or None where there is neither."""
+        parts = self.parts(layer, language)
+        return (Memory(torch.stack(parts).sum(0)),) if parts else None
