@@ -65,7 +65,7 @@ def test_a_memory_is_read_by_the_query_of_each_head(family, training):
     """In every family, beyond any window, the same for a padded text; and it is no small thing."""
     _, stack = build(family)
     stack.train(training)
-    prompt = memories(stack, size=0.1)
+    prompt = memories(stack, size=1.0)
     ids, mask = texts(14, 5)
     hidden, real = stack.embed(ids), mask.bool()
     for i in range(2):
@@ -117,8 +117,8 @@ def test_the_task_s_memory_and_the_language_s_are_added():
     task, own = prompt.task["2"], prompt.language["quy-Latn"]["2"]
 
     assert task.shape == (2, 16, 16)  # heads, and their width by the configuration
-    assert torch.equal(prompt(2, "quy-Latn")[0].matrix, task + own)
-    assert torch.equal(prompt(2, "eng-Latn")[0].matrix, task)
+    assert torch.equal(prompt(2, "quy-Latn")[0].matrix, (task + own) / 16)
+    assert torch.equal(prompt(2, "eng-Latn")[0].matrix, task / 16)
     assert prompt(0, "quy-Latn") is None
 
 
@@ -127,9 +127,9 @@ def test_either_memory_may_be_left_out():
     _, stack = build("bert")
     own, shared = memories(stack, task=False, size=1.0), memories(stack, language=False, size=1.0)
 
-    assert torch.equal(own(0, "yor-Latn")[0].matrix, own.language["yor-Latn"]["0"])
+    assert torch.equal(own(0, "yor-Latn")[0].matrix, own.language["yor-Latn"]["0"] / 12)
     assert own(0, "eng-Latn") is None
-    assert torch.equal(shared(0, "yor-Latn")[0].matrix, shared.task["0"])
+    assert torch.equal(shared(0, "yor-Latn")[0].matrix, shared.task["0"] / 12)
     assert memories(stack, task=False, language=False)(0, "yor-Latn") is None
 
 

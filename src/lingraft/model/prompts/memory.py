@@ -50,11 +50,17 @@ class Memory:
 
 
 class Memories(SplitParameters):
-    """Matrices ``task.LAYER [heads, d, d]`` and ``language.CODE.LAYER``, of the same shape."""
+    """Parameters ``task.LAYER [heads, d, d]`` and ``language.CODE.LAYER``, of the same shape.
+
+    A matrix is a parameter divided by ``d``: all of ``phi(q)`` is positive, so a step of Adam in ``d`` rows of it
+    would otherwise move what a head says by ``d`` learning rates, where the rows of a prompt move by one.
+    """
 
     carried = False
 
     def forward(self, layer: int, language: str) -> tuple[Branch, ...] | None:
         """Return the sum of the task's memory and the language's, or None where there is neither."""
         parts = self.parts(layer, language)
-        return (Memory(torch.stack(parts).sum(0)),) if parts else None
+        if not parts:
+            return None
+        return (Memory(torch.stack(parts).sum(0) / parts[0].shape[-1]),)
