@@ -77,8 +77,8 @@ class Browser:
         return json.loads(message)
 
     @contextmanager
-    def opened(self, path, *, width, dark):
-        """Open a file at a width in CSS pixels, in one of the themes, and yield how to speak to its tab."""
+    def opened(self, page, *, width, dark):
+        """Open a file or an address at a width in CSS pixels, in one of the themes; yield how to speak to its tab."""
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         ask = partial(self.ask, session=session)
@@ -88,37 +88,50 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         ask("Emulation.setEmulatedMedia", features=features)
         self.events.clear()
-        ask("Page.navigate", url=path.resolve().as_uri())
+        ask("Page.navigate", url=_address(page))
         self.wait_for("Page.loadEventFired")
         try:
             yield ask
         finally:
             self.ask("Target.closeTarget", targetId=target)
 
-    def look(self, path, *, width, dark):
+    def look(self, page, *, width, dark):
         """Open a page, everything that is folded away unfolded, and return what is seen."""
-        with self.opened(path, width=width, dark=dark) as ask:
+        with self.opened(page, width=width, dark=dark) as ask:
             run(ask, "document.querySelectorAll('details').forEach((one) => { one.open = true; })")
             layout = run(ask, LOOK)
             _set_size(ask, width, min(LONGEST, run(ask, "document.documentElement.scrollHeight")))
             picture = base64.b64decode(ask("Page.captureScreenshot", captureBeyondViewport=True)["data"])
-            requests, complaints = self.told(path)
+            requests, complaints = self.told(page)
         return Seen(requests, complaints, layout, picture)
 
-    def told(self, path):
+    def told(self, page):
         """Return what a page asked for besides itself, and what was complained of."""
         asked = [one["params"]["request"]["url"] for one in self.events if one["method"] == "Network.requestWillBeSent"]
         said = [one for one in self.events if one["method"] == "Runtime.consoleAPICalled"]
         logged = [one["params"]["entry"]["text"] for one in self.events if one["method"] == "Log.entryAdded"]
         thrown = [str(one["params"]) for one in self.events if one["method"] == "Runtime.exceptionThrown"]
-        return [url for url in asked if url != path.resolve().as_uri()], [*map(str, said), *logged, *thrown]
+        return [url for url in asked if url != _address(page)], [*map(str, said), *logged, *thrown]
+
+
+def _address(page):
+    """Where a page is: a file, or what already is an address."""
+    return page if isinstance(page, str) else page.resolve().as_uri()
 
 
 def run(ask, script):
-    """Return what a script in the page gives."""
-    answer = ask("Runtime.evaluate", expression=script, returnByValue=True)
+    """Return what a script in the page gives; what it promises, once that is kept."""
+    answer = ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
     assert "exceptionDetails" not in answer, answer
     return answer["result"].get("value")
+
+
+def press(ask, key, code=None, text="", modifiers=0):
+    """Press a key and let it go; ``modifiers`` 2 is Ctrl."""
+    known = {"key": key, "code": code or key, "modifiers": modifiers}
+    number = {"Enter": 13, "Tab": 9, " ": 32}.get(key, 0)
+    for kind in ("rawKeyDown", *(("char",) if text else ()), "keyUp"):
+        ask("Input.dispatchKeyEvent", type=kind, text=text, windowsVirtualKeyCode=number, **known)
 
 
 def _set_size(ask, width, height):

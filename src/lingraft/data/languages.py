@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 from babel import Locale, localedata
 from babel.core import get_global
@@ -63,12 +63,15 @@ SCRIPT_PARTS = {"Kore": ("Hang",), "Jpan": ("Hira", "Kana"), "Hani": ("Hans", "H
 EXTRA_NAMES = {"ayr": "Central Aymara", "nij": "Ngaju", "quy": "Ayacucho Quechua", "twi": "Twi"}
 """English names that CLDR does not have."""
 
+REMEMBERED = 10_000
+"""Names and codes whose meaning is kept at a time: a server may be asked for any."""
+
 CODE = re.compile(
     r"(?P<language>[a-z]{2,3})(?:[-_](?P<script>[a-z]{4}))?(?:[-_](?P<territory>[a-z]{2}|\d{3}))?", re.IGNORECASE
 )
 
 
-@cache
+@lru_cache(REMEMBERED)
 def canonical(code: str) -> str:
     """Return the ISO 639-3 and script code for a code or name in any usual spelling.
 
@@ -135,7 +138,7 @@ def recognised(name: str) -> str | None:
         return None
 
 
-@cache
+@lru_cache(REMEMBERED)
 def display_name(code: str) -> str:
     """Return the English name of a language, with its script where that is not the usual one.
 
@@ -153,7 +156,7 @@ def display_name(code: str) -> str:
     return f"{name} ({Locale('en').scripts.get(script, script)})"
 
 
-@cache
+@lru_cache(REMEMBERED)
 def aliases(code: str) -> tuple[str, ...]:
     """Return spellings of a language to try in file names, most specific first.
 
@@ -176,7 +179,7 @@ def aliases(code: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*first, *(bare if usual else ()), *rest, *territorial, *names]))
 
 
-@cache
+@lru_cache(REMEMBERED)
 def related(code: str) -> tuple[str, ...]:
     """Codes of the same language in a script that this one's contains, or that contains it.
 
@@ -202,7 +205,7 @@ def among(code: str, known: Collection[str]) -> str:
     return others[0] if len(others) == 1 else code
 
 
-@cache
+@lru_cache(REMEMBERED)
 def cldr_locale(code: str) -> str | None:
     """Return Babel's locale identifier for a language, such as ``yo``, or ``None`` where CLDR has none."""
     language, _, script = canonical(code).partition("-")
@@ -293,7 +296,7 @@ def _likely(tag: str) -> tuple[str, str | None, str | None]:
     return language, script, territory
 
 
-@cache
+@lru_cache(REMEMBERED)
 def _cldr_codes(language: str) -> tuple[str, ...]:
     """Return codes under which CLDR may file a three-letter code, best first: ``nob`` -> ``no``, ``nob``, ``nb``."""
     found = []
@@ -305,7 +308,7 @@ def _cldr_codes(language: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-@cache
+@lru_cache(REMEMBERED)
 def _three_letters(code: str) -> tuple[str | None, str | None]:
     """Return a bare code's three letters (ISO 639-2/T), None where nobody knows it; and the script that it implies.
 
@@ -320,7 +323,7 @@ def _three_letters(code: str) -> tuple[str | None, str | None]:
         return None, None
 
 
-@cache
+@lru_cache(REMEMBERED)
 def _spellings(language: str) -> tuple[str, ...]:
     """Return bare codes of one language: its own first, then two-letter ones, then the macrolanguage's."""
     known = {language}

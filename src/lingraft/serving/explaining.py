@@ -16,6 +16,7 @@ from ..core.examples import Example, PairExample
 from ..core.records import Prediction
 from ..model.ensembles import LanguageEnsemble
 from ..model.heads.ngrams import NgramClassifier
+from ..tasks.kinds import Kind
 from ..tasks.kinds.word_splitting import split_words
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Explanation:
     ngrams: tuple[Ngram, ...] = ()
 
 
+def can_explain(kind: Kind) -> bool:
+    """Return whether what speaks for an answer is computed for a kind of task."""
+    return kind.name == "classification"
+
+
 def explain_example(adapted: Adapted, example: Example, language: str) -> Explanation:
     """Explain the class that a text, or a pair of texts, gets.
 
@@ -68,7 +74,7 @@ def explain_example(adapted: Adapted, example: Example, language: str) -> Explan
     Raises:
         CheckpointError: The run is for another kind of task.
     """
-    if adapted.kind.name != "classification":
+    if not can_explain(adapted.kind):
         raise CheckpointError(
             f"the run is for {adapted.kind.name}; what speaks for an answer is computed of classes of texts alone"
         )

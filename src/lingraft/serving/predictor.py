@@ -26,7 +26,7 @@ from ..core.errors import CheckpointError, DataError, shown
 from ..core.examples import Example
 from ..core.records import Features, Prediction, States
 from ..core.written_recipe import read_written_recipe
-from ..data.languages import among, canonical, display_name
+from ..data.languages import among, canonical
 from ..model.checkpoint import Identity, adaptation_path, load_adaptation, read_identity
 from ..model.generation import is_generated, write_answers
 from ..model.network import GraftedModel
@@ -34,6 +34,7 @@ from ..model.prediction import predict_in_batches
 from ..results.run_files import read_mark
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
+from .asked_language import resolve_language
 from .explaining import Explanation, explain_example
 from .hub import fetch_run, is_on_hub
 from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
@@ -80,10 +81,11 @@ class Adapted:
 
         A language in a script that contains the other's, or is a part of it, is the same.
         """
-        return among(canonical(language), self._trained) in self._trained
+        return among(canonical(language), self.trained) in self.trained
 
     @property
-    def _trained(self) -> tuple[str, ...]:
+    def trained(self) -> tuple[str, ...]:
+        """The languages that something was trained for, the source first."""
         return (self.identity.source_language, *self.identity.languages)
 
     @cached_property
@@ -135,13 +137,10 @@ class Adapted:
             CheckpointError: The task has no classes whose probabilities could be given.
             DataError: An item is not what the task takes.
         """
-        if probabilities and self.kind.probabilities is None:
-            raise CheckpointError(
-                f"there are no probabilities of classes: the run is for {self.kind.name}, whose answers are not one of "
-                "some classes; ask for predictions alone, which have a confidence"
-            )
+        if probabilities:
+            check_probabilities(self.kind)
         code, below = self._code(language), checked_threshold(abstain)
-        chunks = chunks_of(self._examples(items, code), first, _characters)
+        chunks = chunks_of(self.read_examples(items, code), first, _characters)
         return self._answers(chunks, code, below, probabilities=probabilities)
 
     def predict_proba(self, texts: Iterable[Item], *, language: str | None = None) -> Probabilities:
@@ -177,7 +176,7 @@ class Adapted:
         """
         code = self._code(language)
         found: list[NDArray[Any]] = []
-        for chunk in chunks_of(self._examples(name_items(texts), code), LARGEST, _characters):
+        for chunk in chunks_of(self.read_examples(name_items(texts), code), LARGEST, _characters):
             examples = [example for _, example in chunk if example is not None]
             features = self._features(examples)
             pooled = self._computed(features, code)[1].float().cpu().numpy() if features else np.zeros((0, 0))
@@ -200,37 +199,19 @@ class Adapted:
             DataError: The item is not what the task takes, or has no text.
         """
         code = self._code(language)
-        ((_, example),) = self._examples([("the text", item)], code)
+        ((_, example),) = self.read_examples([("the text", item)], code)
         if example is None:
             raise DataError("the text is empty, so nothing speaks for any answer; give a text")
         return explain_example(self, example, code)
 
     def _code(self, language: str | None) -> str:
         """Return the language whose parts are used; warn where the task part has to do."""
-        if not isinstance(language, str | None):
-            raise DataError(f"language: expected the name of one language, got {shown(language)}")
-        language = language or None
-        if language is None and len(self.targets) != 1:
-            if self.targets:
-                known = ", ".join(f"{display_name(code)} ({code})" for code in self.targets)
-                warnings.warn(f"no language given; {self._shared_part()}; name one of {known}", stacklevel=4)
-            return self.identity.source_language
-        asked = canonical(language or self.targets[0])
-        code = among(asked, self._trained)
-        if code != asked:
-            warnings.warn(f"{asked} is answered with what was trained for {code}: the scripts overlap", stacklevel=4)
-        if code not in self._trained:
-            name, lacking = display_name(code), code in self.targets
-            learnt = f"had no translations or labels of {name} to learn from" if lacking else f"learnt no {name}"
-            warnings.warn(f"this run {learnt}; {self._shared_part()}", stacklevel=4)
+        code, remarks = resolve_language(language, trained=self.trained, targets=self.targets)
+        for remark in remarks:
+            warnings.warn(remark, stacklevel=4)
         return code
 
-    def _shared_part(self) -> str:
-        """Say what answers where nothing was trained for a language alone."""
-        trained = ", ".join(map(display_name, self._trained))
-        return f"answering with the part that all languages share (trained on {trained})"
-
-    def _examples(self, items: Iterable[Named], code: str) -> Iterator[tuple[Any, Example | None]]:
+    def read_examples(self, items: Iterable[Named], code: str) -> Iterator[tuple[Any, Example | None]]:
         """Yield items as the task's kind reads them, with the example of each that has a text."""
         task, paired = self.identity.task, self.identity.paired
         for number, (where, given) in enumerate(items):
@@ -326,6 +307,19 @@ def checked_threshold(abstain: float | None) -> float | None:
     if abstain is None or (number and 0 <= abstain <= 1):
         return abstain
     raise DataError(f"abstain: expected a probability from 0 to 1, got {shown(abstain)}")
+
+
+def check_probabilities(kind: Kind) -> None:
+    """Refuse a kind of task whose answers have no probabilities of classes.
+
+    Raises:
+        CheckpointError: It has none.
+    """
+    if kind.probabilities is None:
+        raise CheckpointError(
+            f"there are no probabilities of classes: the run is for {kind.name}, whose answers are not one of some "
+            "classes; ask for predictions alone, which have a confidence"
+        )
 
 
 def check_folder(folder: object) -> None:

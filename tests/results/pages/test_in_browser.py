@@ -2,7 +2,7 @@
 
 import pytest
 
-from browser import WIDTHS, chromium, run
+from browser import WIDTHS, chromium, press, run
 from invented_choices import SOURCES, invented_choice, invented_search
 from invented_comparison import invented_comparison
 from invented_run import write_run
@@ -95,8 +95,7 @@ def test_a_heading_sorts_its_table_from_the_keyboard(browser, pages):
     def press_enter(ask, heading):
         focus = f"[...document.querySelectorAll('th button')].find((one) => one.textContent === '{heading}').focus()"
         run(ask, focus)
-        for kind in ("rawKeyDown", "char", "keyUp"):
-            ask("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13)
+        press(ask, "Enter", text="\r")
         return run(ask, SHOWN)
 
     with browser.opened(pages["stability"], width=1280, dark=False) as ask:

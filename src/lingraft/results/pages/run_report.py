@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from io import StringIO
-from typing import Any
 
 from markupsafe import Markup
 from ruamel.yaml import YAML
@@ -28,12 +27,10 @@ from ..schemas import ALL_LAYERS
 from ..words import words_of
 from . import Page, pages
 from .escaping import describe_notes, identifier
+from .mistakes import readable
 from .pseudo_section import pseudo_data
 from .templating import Context, fill_template
 from .training_sections import learning, network, record, retained
-
-NOTHING = "(none)"
-"""In the place of an answer that there is none, or no label."""
 
 
 @pages.register("report.html")
@@ -153,7 +150,7 @@ def _predictions(run: RunFiles) -> list[Context]:
                 "name": run.name(language),
                 "n": len(rows),
                 "wrong": sum(not is_right(row) for row in rows),
-                "mistakes": [_readable(row) for row in findings.mistakes(rows)],
+                "mistakes": [readable(row) for row in findings.mistakes(rows)],
                 "confusion": Markup(charts.confusion_matrix(counts, labels)) if labels else None,
                 "confusion_before": Markup(charts.confusion_matrix(baseline, labels)) if baseline else None,
                 "confused": _most_confused(labels, counts),
@@ -164,26 +161,6 @@ def _predictions(run: RunFiles) -> list[Context]:
             }
         )
     return sections
-
-
-def _readable(row: Row) -> Row:
-    """Return a prediction for people: all right answers, alternatives in words, and in words that there is none."""
-    among = row.get("alternatives")
-
-    def in_words(value: Any) -> Any:
-        if isinstance(value, list):
-            return " / ".join(one or NOTHING for one in dict.fromkeys(value))
-        if value == "":
-            return NOTHING
-        return among[int(value)] if among and value is not None else value
-
-    shown = {column: in_words(row.get(column)) for column in ("gold", "value", "before")}
-    return (
-        {"text": "", "text_b": None, "confidence": None}
-        | row
-        | shown
-        | {"before_right": row.get("before") is not None and is_right(row, "before")}
-    )
 
 
 def _most_confused(labels: list[str], counts: list[list[int]]) -> str:

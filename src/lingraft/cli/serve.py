@@ -1,0 +1,56 @@
+"""``serve``: a trained run behind HTTP, with a page to try it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .terminal import Quiet, RunFolder, TrainedOn, print_warning
+
+
+def serve(
+    folder: RunFolder,
+    host: Annotated[str, typer.Option(help="Where to listen; by default for this machine alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    max_bytes: Annotated[int, typer.Option(help="Of the body of a request.")] = 1_000_000,
+    max_items: Annotated[int, typer.Option(help="Of a request.")] = 256,
+    max_characters: Annotated[int, typer.Option(help="Of an item.")] = 20_000,
+    max_waiting: Annotated[int, typer.Option(help="Items that wait, of all requests.")] = 2_048,
+    backbone: TrainedOn = None,
+    quiet: Quiet = False,
+) -> None:
+    """Answer over HTTP with a trained run, and show a page to try it: until Ctrl-C, or SIGTERM.
+
+    What is asked at the same time is answered together. /predict and /explain take JSON, as /openapi.json says;
+    /healthz and /metrics are for who looks after it.
+    """
+    import gc
+
+    gc.disable()  # as for predict
+    from ..core.progress import Reporter
+    from ..serving.predictor import kind_at, load
+    from ..serving.server.needs import check_installed
+
+    check_installed()
+    from ..serving.server.doors import is_local
+    from ..serving.server.limits import Limits
+    from ..serving.server.running import address_of, bind
+    from ..serving.server.running import serve as answer
+
+    reporter = Reporter(quiet=quiet)
+    limits = Limits(body=max_bytes, items=max_items, characters=max_characters, waiting=max_waiting)
+    kind_at(folder)
+    bound = bind(host, port)
+    adapted = load(folder, backbone=backbone)
+    gc.freeze()
+    gc.enable()
+    if not is_local(bound.getsockname()[0]):
+        print_warning(
+            f"{address_of(bound)} is reached by whoever reaches this machine: they may ask, and see the mistakes on "
+            "test texts; there is no password and no encryption",
+            reporter.console,
+        )
+    begun = f"answering at {address_of(bound)} (Ctrl-C stops)"
+    answer(adapted, folder.expanduser(), bound, limits, lambda: reporter.say(begun))
+    reporter.say("stopped; what was asked has been answered")

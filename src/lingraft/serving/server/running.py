@@ -1,0 +1,116 @@
+"""A server that runs: bound, answering, and ended in order."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from ...core.errors import ServiceError
+from ...core.examples import Example
+from ..items import LARGEST
+from ..predictor import Adapted
+from .app import create_app
+from .asking import compute
+from .batching import Batcher
+from .doors import LOCAL, is_local
+from .limits import Limits
+from .metrics import build_metrics
+from .page import build_page
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Args:
+        host: Name or address of this machine.
+        port: 0 takes any that is free.
+
+    Raises:
+        ServiceError: It is in use, or none of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            bound.listen(1024)
+        except OSError:
+            bound.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise ServiceError(
+            f"cannot listen at {host}, port {port}: {said}; choose others with --host and --port"
+        ) from None
+    return bound
+
+
+def address_of(bound: socket.socket) -> str:
+    """Return what to type into a browser."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def application(adapted: Adapted, folder: Path | None, *, limits: Limits, local: bool = True) -> Iterator[FastAPI]:
+    """Yield the application that answers with a run; what was asked of it is answered before it ends.
+
+    Args:
+        adapted: The run.
+        folder: Where its mistakes are read from; None shows none.
+        limits: Of what is asked.
+        local: Whether it may be asked by the names of this machine alone.
+
+    Raises:
+        RunError: A file of the folder is damaged.
+    """
+    page, metrics = build_page(adapted, folder, limits), build_metrics()
+
+    def counted(key: object, examples: list[Example]) -> list[object]:
+        metrics.batches.observe(len(examples))
+        return list(compute(adapted, key, examples))
+
+    with closing(Batcher(counted, largest=LARGEST, waiting=limits.waiting)) as batcher:
+        yield create_app(adapted, batcher, metrics, page, limits=limits, hosts=LOCAL if local else ())
+
+
+def server_of(app: FastAPI, limits: Limits) -> uvicorn.Server:
+    """Return what runs an application, and ends once told to when all requests are answered."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=round(limits.seconds),
+        )
+    )
+
+
+def serve(adapted: Adapted, folder: Path, bound: socket.socket, limits: Limits, started: Callable[[], None]) -> None:
+    """Answer until a signal says to end (SIGTERM, Ctrl-C); what was begun is finished first.
+
+    Args:
+        adapted: The run.
+        folder: Of it.
+        bound: Where to listen, see :func:`bind`.
+        limits: Of what is asked.
+        started: Called when all is ready.
+    """
+    local, shown = is_local(bound.getsockname()[0]), folder if folder.is_dir() else None  # else the saved parts alone
+    with closing(bound), application(adapted, shown, limits=limits, local=local) as app:
+        started()
+        try:
+            server_of(app, limits).run(sockets=[bound])
+        except (KeyboardInterrupt, SystemExit):  # uvicorn has ended in order, and passes the signal on
+            return

@@ -1,0 +1,104 @@
+"""``lingraft serve``, as a process: it says where it is, ends in order, and says what is wrong in one line."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+
+import pytest
+
+from answering import adapted_of
+from lingraft.model.checkpoint import save_adaptation
+from served import ask, wait_until
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_backbone, tmp_path_factory):
+    """A folder with trained parts, for topics."""
+    folder, adapted = tmp_path_factory.mktemp("topics"), adapted_of(tiny_backbone)
+    save_adaptation(folder / "adaptation.safetensors", adapted.model.adaptation, adapted.identity)
+    return folder
+
+
+@contextmanager
+def started(folder, *options):
+    """Start it on a free port; the process, its port, and the lines that it said until then."""
+    command = [sys.executable, "-m", "lingraft", "serve", str(folder), "--port", "0", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        said = []
+        while "answering at" not in "".join(said):
+            said.append(process.stderr.readline())
+            assert said[-1], said
+        yield process, int(re.search(r"answering at http://[\d.]+:(\d+) ", said[-1])[1]), "".join(said)
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def refuses(port):
+    """Whether nobody listens any more."""
+    with closing(socket.socket()) as tried:
+        return tried.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_begun_is_finished_when_it_is_told_to_stop(folder, tiny_backbone, number):
+    """A request of which half has come; then it ends well, and says so. Elsewhere than here, that is warned of."""
+    (expected,) = adapted_of(tiny_backbone).predict(["ada beli"])
+    body = b'{"items": ["ada beli"]}'
+    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    elsewhere = ["--host", "0.0.0.0"] if number is signal.SIGINT else []
+    with started(folder, *elsewhere) as (process, port, said):
+        assert ("warning: http://0.0.0.0:" in said) == bool(elsewhere)
+        assert ask(f"http://127.0.0.1:{port}", "/healthz").json["task"] == "topic"
+        with closing(socket.create_connection(("127.0.0.1", port), 60)) as to:
+            to.sendall(f"{head}\r\n\r\n".encode() + body[:9])
+            process.send_signal(number)
+            wait_until(lambda: refuses(port))
+            to.sendall(body[9:])
+            answered = b"".join(iter(lambda: to.recv(9_999), b"")).decode()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == "stopped; what was asked has been answered\n"
+    assert answered.startswith("HTTP/1.1 200")
+    assert f'"label": "{expected.value}"' in answered
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--max-items", "0"], "--max-items: expected at least 1, got 0"),
+        (["--max-waiting", "9"], "--max-items 256 is more than --max-waiting 9"),
+        (["--host", "no.such.host.invalid"], "cannot listen at no.such.host.invalid, port 8000: "),
+        (["--port", "{taken}"], r"cannot listen at 127.0.0.1, port \d+: Address already in use; choose others"),
+    ],
+)
+def test_what_it_cannot_do_is_said_in_one_line(command, folder, options, told):
+    """Before anything is loaded."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        taken = other.getsockname()[1]
+        done = command("serve", folder, *(one.format(taken=taken) for one in options))
+    assert done.code == 1
+    assert re.search(told, done.err)
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("what", ["a folder", "no folder"])
+def test_a_folder_without_a_model_is_refused_in_one_line(command, tmp_path, what):
+    """As predict refuses it."""
+    folder = tmp_path if what == "a folder" else tmp_path / "nothing"
+    done, expected = command("serve", folder), command("predict", folder, stdin="ada\n")
+    assert (done.code, done.err) == (1, expected.err)
+    assert "adaptation.safetensors" in done.err
+
+
+def test_without_its_packages_it_says_what_to_install(command, folder, monkeypatch):
+    """One line."""
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    done = command("serve", folder)
+    assert (done.code, done.err) == (
+        1, "error lingraft serve needs uvicorn, not installed: pip install 'lingraft[serve]'\n",
+    )  # fmt: skip

@@ -1,0 +1,325 @@
+"""A server: the answers are those of ``lingraft predict``, and what cannot be answered is refused in one line."""
+
+import io
+import json
+import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Event
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from answering import adapted_of
+from lingraft.serving.answer_lines import answer_columns, write_answers
+from lingraft.serving.inputs import Given
+from lingraft.serving.server.app import create_app
+from lingraft.serving.server.batching import Batcher
+from lingraft.serving.server.limits import Limits
+from lingraft.serving.server.metrics import build_metrics
+from lingraft.serving.server.page import build_page
+from served import ask, running, served, wait_until
+
+TEXTS = ["ada beli", "cora dune eli", "", "fara", "cora cora dune fara eli beli ada"]
+ROWS = {
+    "classification": [{"text": text} for text in TEXTS],
+    "multilabel": [{"text": text} for text in TEXTS],
+    "tagging": [*({"text": text} for text in TEXTS), {"words": ["ada", "beli"]}],
+    "span_qa": [{"question": "ada", "context": text} for text in TEXTS],
+    "choice": [{"text": text, "alternatives": ["ada", "beli", "cora dune"]} for text in TEXTS],
+}
+PROBABLE = ("classification", "multilabel", "choice")
+
+
+@pytest.fixture(scope="module")
+def adapted(tiny_backbone):
+    """A loaded run for topics."""
+    return adapted_of(tiny_backbone)
+
+
+@pytest.fixture(scope="module")
+def address(adapted):
+    """Where it is served."""
+    with served(adapted, body=10_000, items=8, characters=200, words=5) as at:
+        yield at
+
+
+def lines(adapted, rows, **options):
+    """What ``lingraft predict`` adds to rows."""
+    stream = io.StringIO()
+    write_answers(stream, [Given(f"line {n}", row, {}) for n, row in enumerate(rows, 1)], adapted, "jsonl", **options)
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_answers_of_every_kind_are_those_of_predict(tiny_backbone, kind):
+    """As rows, and as texts where an item is one; withheld ones and probabilities too."""
+    adapted, rows = adapted_of(tiny_backbone, kind), ROWS[kind]
+    with served(adapted) as at:
+        for options in ({}, {"abstain": 0.45}, {"probabilities": kind in PROBABLE}):
+            found = ask(at, "/predict", {"items": rows, **options})
+            assert found.json == {"language": "yor-Latn", "remarks": [], "answers": lines(adapted, rows, **options)}
+        if kind in ("classification", "multilabel", "tagging"):
+            assert ask(at, "/predict", {"items": TEXTS}).json["answers"] == lines(adapted, rows)[: len(TEXTS)]
+
+
+def test_a_pair_is_a_list_of_two_texts(tiny_backbone):
+    """JSON has no other word for it."""
+    adapted = adapted_of(tiny_backbone, paired=True)
+    rows = [{"text": "ada", "text_b": "beli"}, {"text": "cora", "text_b": ""}, {"text": "", "text_b": "ada"}]
+    with served(adapted) as at:
+        found = ask(at, "/predict", {"items": [list(row.values()) for row in rows], "language": "English"})
+    assert found.json["language"] == "eng-Latn"
+    assert found.json["answers"] == lines(adapted, rows, language="eng")
+
+
+def test_many_at_the_same_time_get_what_one_gets(adapted, address):
+    """Of two languages, in requests of different sizes, from eight clients."""
+    asked = [
+        {"items": TEXTS[: 1 + n % 5], "language": ("yor", "eng")[n % 2], "probabilities": n % 3 == 0} for n in range(48)
+    ]
+    alone = [ask(address, "/predict", one).json for one in asked]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda one: ask(address, "/predict", one).json, asked)) == alone
+
+
+def test_an_explanation_is_that_of_the_run(adapted, address):
+    """The answer with all probabilities, and each word with what it adds."""
+    found = ask(address, "/explain", {"item": "cora dune eli"}).json
+    expected = adapted.explain("cora dune eli")
+    answer = answer_columns(expected.answer, adapted.kind, adapted.identity.labels, {"probabilities": True})
+    assert found["answer"] == answer
+    assert [(one["text"], one["start"], one["score"]) for one in found["words"]] == [
+        (one.text, one.start, pytest.approx(one.score, abs=1e-6)) for one in expected.words
+    ]
+
+
+def test_what_has_to_be_said_of_the_language_is_said(tiny_backbone):
+    """Where predict warns; and the shared part answers."""
+    adapted = adapted_of(tiny_backbone, languages=("yor-Latn", "swh-Latn"))
+    with served(adapted) as at:
+        found = ask(at, "/predict", {"items": ["ada"]}).json
+        other = ask(at, "/predict", {"items": ["ada"], "language": "wo"}).json
+    assert found["language"] == "eng-Latn"
+    assert found["remarks"][0].startswith("no language given; answering with the part that all languages share")
+    assert other["remarks"] == [
+        "this run learnt no Wolof; answering with the part that all languages share (trained on English, Yoruba, "
+        "Swahili)"
+    ]
+
+
+# ---- What is refused -------------------------------------------------------------------------------
+
+WRONG = {
+    "no JSON": ("{", 422, "expected a JSON object, but at character 1 of the body"),
+    "nothing": (b"", 422, "expected a JSON object and the header Content-Type: application/json, got nothing"),
+    "a list": ([1], 422, r"expected a JSON object .*got \[1\]"),
+    "no text": (b"\xff\xfe\xff", 400, "the body cannot be read as JSON"),
+    "too deep for Python": ("[" * 9_000, 400, "nested too deeply"),
+    "too deep for an item": ('{"items": [' + "[" * 900 + "]" * 900 + "]}", 422, "nested too deeply|one text, got"),
+    "a long number": ('{"items": [' + "9" * 9_000 + "]}", 400, "a number of too many digits"),
+    "no items": ({}, 422, "items: is not there; add it"),
+    "items that are none": ({"items": "ada"}, 422, "items: expected a list, got 'ada'"),
+    "an empty list": ({"items": []}, 422, "items: expected 1 to 8 of them, got 0"),
+    "too many items": ({"items": ["ada"] * 9}, 422, "items: expected 1 to 8 of them, got 9; ask for the rest"),
+    "a number": ({"items": ["ada", 5]}, 422, "item 2 of 2: topic takes one text, got 5"),
+    "another key": ({"items": ["ada"], "temperature": 1}, 422, "'temperature': no such key; remove it"),
+    "a long text": ({"items": ["a" * 201]}, 422, "item 1 of 1 has 201 characters; expected at most 200: shorten"),
+    "half a character": ({"items": ["be\ud83d"]}, 422, "item 1 of 1 holds half a surrogate pair at position 3"),
+    "no language": ({"items": ["ada"], "language": "klingonish-9"}, 422, "unknown language 'klingonish-9'"),
+    "a language that is a number": ({"items": ["ada"], "language": 5}, 422, "language: expected text, got 5"),
+    "a long language": ({"items": ["a"], "language": "x" * 101}, 422, "language: expected at most 100 characters"),
+    "a high threshold": ({"items": ["ada"], "abstain": 1.5}, 422, "abstain: expected a number of at most 1, got 1.5"),
+    "no threshold": ({"items": ["ada"], "abstain": "high"}, 422, "abstain: expected a number, got 'high'"),
+    "a threshold that is no number": ('{"items": ["ada"], "abstain": NaN}', 422, "abstain: expected a number"),
+    "another pair": ({"items": [["ada", "beli"]]}, 422, "item 1 of 1: topic takes one text, got"),
+    "another column": ({"items": [{"body": "ada"}]}, 422, "there is no column 'text'"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_malformed_request_is_refused_in_one_line(address, wrong):
+    """What was expected, and what came."""
+    body, status, told = WRONG[wrong]
+    found = ask(address, "/predict", body, method="POST")
+    assert (found.status, list(found.json)) == (status, ["error"]), found.text
+    assert re.search(told, found.json["error"]), found.text
+    assert "\n" not in found.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "status", "told"),
+    [
+        ("/answers", {}, 404, "there is nothing at '/answers'; there are /, /predict, /explain"),
+        ("/docs", {}, 404, "there is nothing"),
+        ("/predict", {}, 405, "'/predict' does not take 'GET'"),
+        ("/healthz", {"method": "DELETE"}, 405, "'/healthz' does not take 'DELETE'"),
+        ("/healthz", {"Host": "evil.example"}, 400, "the header Host is 'evil.example'; expected localhost or 127.0.0"),
+        ("/predict", {"body": '{"items": []}', "Content_Type": "text/plain"}, 422, "Content-Type: application/json"),
+        ("/predict", {"body": b"x" * 10_001}, 413, "the body has 10,001 bytes; expected at most 10,000"),
+        ("/predict", {"body": b"x" * 1_000_000}, 413, "the body has more than "),
+        ("/predict", {"body": iter([b"x" * 9_000] * 2)}, 413, "the body has 18,000 bytes"),
+        ("/explain", {"body": {"item": " "}}, 422, "the text is empty"),
+        ("/explain", {"body": {"item": "a b c d e f"}}, 422, "the text has 6 words.*expected at most 5"),
+        ("/explain", {"body": {"item": ["ada", "beli"]}}, 422, "the text: topic takes one text"),
+    ],
+)
+def test_what_is_asked_in_the_wrong_way_is_refused_in_one_line(address, path, more, status, told):
+    """Where, how, from whom, how much."""
+    found = ask(address, path, **more)
+    assert found.status == status, found.text
+    assert re.search(told, found.json["error"]), found.text
+
+
+@pytest.mark.parametrize("kind", ["tagging", "span_qa"])
+def test_what_a_kind_of_task_does_not_have_is_said(tiny_backbone, kind):
+    """Probabilities of classes, and explanations."""
+    with served(adapted_of(tiny_backbone, kind)) as at:
+        probable = ask(at, "/predict", {"items": ROWS[kind][:1], "probabilities": True})
+        why = ask(at, "/explain", {"item": ROWS[kind][0]})
+    assert (probable.status, why.status) == (422, 422)
+    assert "there are no probabilities of classes" in probable.json["error"]
+    assert f"the run is for {kind}; what speaks for an answer" in why.json["error"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+BODIES = st.fixed_dictionaries({"items": st.lists(VALUES, max_size=3) | VALUES}, optional={"language": VALUES})
+
+
+@settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(body=BODIES)
+def test_whatever_is_sent_is_answered_or_refused(address, body):
+    """And it is never the server's fault."""
+    found = ask(address, "/predict", json.dumps(body))
+    assert found.status == 200 or 400 <= found.status < 500, found.text
+    assert ("error" in found.json) == (found.status != 200)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01 no HTTP at all\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nx" + b"y" * 99_999]
+)
+def test_what_is_no_http_is_refused(address, sent):
+    """And the server goes on."""
+    place = urlsplit(address)
+    with closing(socket.create_connection((place.hostname, place.port), 60)) as to:
+        to.sendall(sent)
+        assert to.recv(99).startswith(b"HTTP/1.1 4")
+    assert ask(address, "/healthz").status == 200
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(adapted):
+    """Who sends half of it is told."""
+    with served(adapted, seconds=0.5) as at:
+        place = urlsplit(at)
+        with closing(socket.create_connection((place.hostname, place.port), 60)) as to:
+            to.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{")
+            assert to.recv(99).startswith(b"HTTP/1.1 408")
+
+
+# ---- When there is too much, or something breaks -----------------------------------------------------
+
+
+def app_on(adapted, compute, limits):
+    """An application that computes with something else, and what batches for it."""
+    batcher = Batcher(compute, largest=512, waiting=limits.waiting)
+    page = build_page(adapted, None, limits)
+    return create_app(adapted, batcher, build_metrics(), page, limits=limits), batcher
+
+
+def test_when_too_many_wait_others_are_told_to_come_again(adapted):
+    """With 503; those that wait are answered."""
+    begun, may, limits = Event(), Event(), Limits(items=2, waiting=2)
+
+    def wait(key, examples):
+        begun.set()
+        assert may.wait(60)
+        return adapted.predict_examples(examples, "yor-Latn", probabilities=True)
+
+    app, batcher = app_on(adapted, wait, limits)
+    with running(app, limits) as at, closing(batcher), ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, at, "/predict", {"items": ["ada"]})
+        assert begun.wait(60)
+        second = pool.submit(ask, at, "/predict", {"items": ["ada", "beli"]})
+        wait_until(lambda: batcher.waiting == 2)
+        assert "lingraft_waiting_items 2.0" in ask(at, "/metrics").text
+        refused = ask(at, "/predict", {"items": ["cora"]})
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+        assert "2 items wait already, and at most 2 may" in refused.json["error"]
+        may.set()
+        assert [first.result(60).status, second.result(60).status] == [200, 200]
+
+
+def test_a_fault_of_the_servers_own_is_a_500_that_says_no_more(adapted):
+    """It is counted, and the server goes on."""
+
+    def break_down(key, examples):
+        raise RuntimeError("of no use to others")
+
+    limits = Limits()
+    app, batcher = app_on(adapted, break_down, limits)
+    with running(app, limits) as at, closing(batcher):
+        found = ask(at, "/predict", {"items": ["ada"]})
+        assert (found.status, list(found.json)) == (500, ["error"])
+        assert "no use" not in found.text
+        assert 'lingraft_requests_total{path="/predict",status="500"} 1.0' in ask(at, "/metrics").text
+
+
+# ---- For who looks after it --------------------------------------------------------------------------
+
+
+def test_requests_and_items_are_counted(adapted):
+    """In Prometheus' text format; paths that are none are one."""
+    with served(adapted) as at:
+        ask(at, "/predict", {"items": ["ada", "beli"]})
+        ask(at, "/predict", {"items": ["ada", "", None]})
+        ask(at, "/predict", {})
+        ask(at, "/1")
+        ask(at, "/2")
+        found = ask(at, "/metrics")
+    assert found.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    lines = found.text.splitlines()
+    for line in (
+        'lingraft_requests_total{path="/predict",status="200"} 2.0',
+        'lingraft_requests_total{path="/predict",status="422"} 1.0',
+        'lingraft_requests_total{path="other",status="404"} 2.0',
+        "lingraft_request_seconds_count 5.0",
+        "lingraft_items_total 3.0",
+        "lingraft_batch_items_sum 3.0",
+        "lingraft_waiting_items 0.0",
+    ):
+        assert line in lines
+
+
+def test_health_says_what_answers(address):
+    """Also without a body."""
+    found = ask(address, "/healthz")
+    assert found.json["status"] == "ok"
+    assert (found.json["kind"], found.json["labels"]) == ("classification", ["bird", "river", "stone"])
+    assert found.json["languages"] == ["yor-Latn"]
+    assert ask(address, "/healthz", method="HEAD").status == 200
+
+
+def test_the_description_has_every_path(address):
+    """With what is asked, what is answered, and what is refused."""
+    found = ask(address, "/openapi.json").json
+    assert set(found["paths"]) == {"/predict", "/explain", "/healthz", "/metrics"}
+    predict = found["paths"]["/predict"]["post"]
+    assert set(predict["responses"]) == {"200", "408", "413", "422", "503"}
+    assert set(found["components"]["schemas"]["AskedAnswers"]["properties"]) == {
+        "items", "language", "probabilities", "abstain",
+    }  # fmt: skip
+
+
+def test_answers_are_for_who_asked_alone(address):
+    """No page may show, keep or guess them."""
+    for path in ("/healthz", "/nothing"):
+        headers = ask(address, path).headers
+        assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert (headers["X-Content-Type-Options"], headers["Cache-Control"]) == ("nosniff", "no-store")
