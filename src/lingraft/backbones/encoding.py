@@ -9,7 +9,7 @@ killed goes on where it stopped, and no more than a shard of it is in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,7 +18,6 @@ from torch import Tensor
 
 from ..core.records import IDS, Features, States
 from ..core.stored_states import states_folder
-from . import LayerStack
 from .loading import Backbone
 from .shards import states_bytes, text_digest
 from .state_cache import add_texts, filling, open_texts, require_room, space_key
@@ -27,6 +26,11 @@ from .walk import encode_batch, length_batches
 
 Advance = Callable[[int], None]
 """Called with the number of tokens just encoded."""
+
+EncodeBatches = Callable[
+    [Iterable[Sequence[Sequence[int]]], Backbone, int, torch.device], Iterable[tuple[States, Tensor]]
+]
+"""Batches of token ids, a frozen model, the layer that is kept, a device: to states there, and pooled states."""
 
 SHARD_BYTES = 64 * 10**6
 """A shard is full when the next batch would make it larger: what an encoding holds in memory, and loses when killed."""
@@ -84,6 +88,14 @@ class Encoded:
         return self.table.pooled_rows([self.row[i] for i in ids])
 
 
+def encode_here(
+    batches: Iterable[Sequence[Sequence[int]]], backbone: Backbone, cut: int, device: torch.device
+) -> Iterator[tuple[States, Tensor]]:
+    """Encode batches one after the other, in this process."""
+    for ids in batches:
+        yield encode_batch(ids, backbone.stack, cut, device)
+
+
 def encode(
     features: Sequence[Features],
     backbone: Backbone,
@@ -93,6 +105,7 @@ def encode(
     max_bytes: int,
     device: torch.device,
     advance: Advance = lambda tokens: None,
+    encode_batches: EncodeBatches = encode_here,
 ) -> Encoded:
     """Compute frozen states of ``features``, from the cache where they are there already.
 
@@ -104,6 +117,7 @@ def encode(
         max_bytes: Bound of the whole store.
         device: Where to compute.
         advance: Progress, in tokens that were not in the cache.
+        encode_batches: Computes the states of what is not in the cache.
     """
     stack, whole = backbone.stack, cut == IDS
     cut = usual_cut(stack.num_layers) if whole else cut
@@ -126,7 +140,8 @@ def encode(
             require_room(space.parent, states_bytes(lengths, width=stack.width, dtype=dtype), max_bytes=max_bytes)
             for rows in _shards(lengths, stack.width, dtype):
                 chosen = [missing[row] for row in rows]
-                table = _states([texts[digest] for digest in chosen], stack, cut, dtype, device, advance)
+                ids = [texts[digest] for digest in chosen]
+                table = _states(ids, backbone, cut, dtype, device, advance, encode_batches)
                 found |= add_texts(space, table, chosen, max_bytes=max_bytes)
     view = StateView([found[digest] for digest in digests], stack.width, cut, stack.opening)
     if whole:
@@ -161,12 +176,20 @@ def _shards(lengths: Sequence[int], width: int, dtype: Dtype) -> Iterator[list[i
 
 
 def _states(
-    ids: Sequence[Sequence[int]], stack: LayerStack, cut: int, dtype: Dtype, device: torch.device, advance: Advance
+    ids: Sequence[Sequence[int]],
+    backbone: Backbone,
+    cut: int,
+    dtype: Dtype,
+    device: torch.device,
+    advance: Advance,
+    encode_batches: EncodeBatches,
 ) -> StateTable:
     """Compute states at the cut and pooled states after the last layer, in the order of ``ids``."""
     lengths = [len(text) for text in ids]
-    table = StateTable.empty(lengths, width=stack.width, layer=cut, dtype=dtype)
-    for rows in length_batches(lengths):
-        table.put(rows, *encode_batch([ids[row] for row in rows], stack, cut, device))
+    table = StateTable.empty(lengths, width=backbone.stack.width, layer=cut, dtype=dtype)
+    batches = list(length_batches(lengths))
+    found = encode_batches([[ids[row] for row in rows] for rows in batches], backbone, cut, device)
+    for rows, (states, pooled) in zip(batches, found, strict=True):
+        table.put(rows, states, pooled)
         advance(sum(lengths[row] for row in rows))
     return table

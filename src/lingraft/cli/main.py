@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ..core.errors import LingraftError
+from ..core.launcher import refuse_launch
 from ..core.signals import EXIT_CODES, ending_in_order
 from ..core.terminal_text import Terminal, as_text, naming_output
 from . import (
@@ -118,6 +119,7 @@ def _close_output() -> NoReturn:
 
 @app.callback(invoke_without_command=True)
 def version(
+    context: typer.Context,
     show: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
 ) -> None:
     """Graft a task and a language onto a frozen multilingual language model with very little data."""
@@ -127,3 +129,5 @@ def version(
         with naming_output():
             typer.echo(__version__)
         raise typer.Exit
+    if context.invoked_subcommand != "run":
+        refuse_launch(context.invoked_subcommand or "")

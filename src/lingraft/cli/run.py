@@ -92,11 +92,13 @@ def run(recipe: RecipePath, overrides: Overrides = None, quiet: Quiet = False) -
     from ..recipe.parsing import read_recipe
 
     settings = read_recipe(recipe, overrides or [])
-    from ..runs.pipeline import run as run_recipe
+    from ..distributed.launch import run_among
+    from ..distributed.ranks import joined
 
-    with problems_in(name_of(recipe)):
-        folder = run_recipe(settings, reporter=Reporter(quiet=quiet))
-    show_results(folder)
+    with problems_in(name_of(recipe)), joined() as ranks:
+        folder = run_among(ranks, settings, Reporter(quiet=quiet))
+    if folder is not None:
+        show_results(folder)
 
 
 def demo(

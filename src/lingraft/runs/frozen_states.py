@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from ..backbones.encoding import Advance, Encoded, encode
+from ..backbones.encoding import Advance, EncodeBatches, Encoded, encode, encode_here
 from ..backbones.loading import Backbone
 from ..core.examples import Example
 from ..core.progress import Reporter
@@ -47,6 +47,7 @@ def encode_all(
     cut: int,
     device: torch.device,
     reporter: Reporter,
+    encode_batches: EncodeBatches = encode_here,
 ) -> Pools:
     """Return frozen states of all texts, computed once.
 
@@ -57,16 +58,25 @@ def encode_all(
         cut: Layer whose states are kept.
         device: Where to compute.
         reporter: What reports how it goes.
+        encode_batches: Computes what is not in the cache.
     """
     total = sum(len(f.input_ids) for group in features.values() for f in group)
     with reporter.task("encoding", total) as advance:
         return {
-            key: encode_texts(group, backbone, recipe, cut, device, advance) for key, group in features.items() if group
+            key: encode_texts(group, backbone, recipe, cut, device, advance, encode_batches)
+            for key, group in features.items()
+            if group
         }
 
 
 def encode_texts(
-    features: Sequence[Features], backbone: Backbone, recipe: Recipe, cut: int, device: torch.device, advance: Advance
+    features: Sequence[Features],
+    backbone: Backbone,
+    recipe: Recipe,
+    cut: int,
+    device: torch.device,
+    advance: Advance,
+    encode_batches: EncodeBatches = encode_here,
 ) -> Encoded:
     """Return frozen states of some texts of one language, kept as the recipe's ``cache`` block says.
 
@@ -77,6 +87,15 @@ def encode_texts(
         cut: Layer whose states are kept.
         device: Where to compute.
         advance: Told of the tokens that were not in the cache.
+        encode_batches: Computes what is not in the cache.
     """
-    dtype, max_bytes = recipe.cache.dtype, int(recipe.cache.max_gigabytes * 1e9)
-    return encode(features, backbone, cut=cut, dtype=dtype, max_bytes=max_bytes, device=device, advance=advance)
+    return encode(
+        features,
+        backbone,
+        cut=cut,
+        dtype=recipe.cache.dtype,
+        max_bytes=int(recipe.cache.max_gigabytes * 1e9),
+        device=device,
+        advance=advance,
+        encode_batches=encode_batches,
+    )

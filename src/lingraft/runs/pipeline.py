@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ..backbones.encoding import EncodeBatches, encode_here
 from ..core.errors import RunError
 from ..core.files import read_object, write_json
 from ..core.progress import Reporter
@@ -25,7 +26,7 @@ from ..tasks.material import Materials
 from ..training.finished import drop_state, is_finished
 from ..training.legs import as_trained
 from ..training.loop import SAVE_EVERY
-from ..training.trial import run_trial
+from ..training.trial import NetworkFactory, run_trial
 from .checks import gather_checked
 from .folder import open_run_folder, trials_of
 from .growth import set_aside
@@ -46,6 +47,8 @@ def run(
     verify: Callable[[Path], Mapping[str, Any]] = verify_in_fresh_process,
     save_every: float = SAVE_EVERY,
     pages: Callable[[Path], object] = write_pages,
+    factory: NetworkFactory | None = None,
+    encode_batches: EncodeBatches = encode_here,
 ) -> Path:
     """Run a recipe to its end, or continue where it stopped; returns the run folder.
 
@@ -55,6 +58,8 @@ def run(
         verify: Proves that what was saved in a folder gives back what was trained.
         save_every: Seconds between two saved states of a training.
         pages: Writes the pages into a finished folder, the model card last.
+        factory: Makes the network of a trial, where other processes have a part in it.
+        encode_batches: Computes the frozen states that are not in the cache.
 
     Raises:
         LingraftError: With one clear message; what was finished stays finished.
@@ -75,7 +80,7 @@ def run(
             reporter.say(f"{folder} is finished already; delete it to run the recipe anew")
             return folder
         (folder / LAST).unlink(missing_ok=True)
-        context, card, encoding = prepare(recipe, reporter)
+        context, card, encoding = prepare(recipe, reporter, encode_batches=encode_batches)
         identities = trial_identities(trials, recipe, context.materials, context.backbone)
         refuse_changed(folder, trials, identities)
         (folder / FINISHED).unlink(missing_ok=True)
@@ -85,7 +90,7 @@ def run(
                 drop_state(folder, trial)
             else:
                 note_identity(folder, trial, identities[trial])
-                run_trial(trial, folder, context, reporter, save_every=save_every)
+                run_trial(trial, folder, context, reporter, factory, save_every)
         _refuse_incomplete(folder, trials)
         summarise(folder, recipe, context.backbone, context.cut, encoding)
         reporter.say("comparing with the frozen model, and loading in a fresh process what was saved")

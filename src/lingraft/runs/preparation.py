@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..backbones.devices import find_device
+from ..backbones.encoding import EncodeBatches, encode_here
 from ..backbones.loading import Backbone, empty_stack, load_backbone
 from ..backbones.precision import choose_precision
 from ..core.errors import CheckpointError, ConfigError
@@ -36,7 +37,12 @@ Loaded = Callable[[], tuple[Backbone, torch.device]]
 
 
 def prepare(
-    recipe: Recipe, reporter: Reporter, *, tested: bool = True, encoded: bool = True
+    recipe: Recipe,
+    reporter: Reporter,
+    *,
+    tested: bool = True,
+    encoded: bool = True,
+    encode_batches: EncodeBatches = encode_here,
 ) -> tuple[Context, dict[str, Any], float]:
     """Prepare all that the trials of a recipe share: data, backbone, frozen states.
 
@@ -45,6 +51,7 @@ def prepare(
         reporter: What reports how it goes.
         tested: Whether there are test sets; without them they are not even encoded.
         encoded: Whether frozen states are needed; without them there are no pools.
+        encode_batches: Computes those that are not in the cache.
 
     Returns:
         The stage's result, the content of ``data.json``, and the seconds that encoding took.
@@ -66,7 +73,7 @@ def prepare(
         counted = Workload(recipe, materials, features, empty_stack(recipe.backbone.checkpoint), cut)
         refuse_too_large(counted.needs, device)
     started = reporter.clock()
-    pools = encode_all(features, backbone, recipe, cut, device, reporter)
+    pools = encode_all(features, backbone, recipe, cut, device, reporter, encode_batches)
     encoding = reporter.clock() - started
     return Context(recipe, materials, backbone, cut, pools, device), card, encoding
 
