@@ -17,10 +17,11 @@ from lingraft.backbones.reading import (
     past_of,
     read,
 )
+from lingraft.backbones.spelling import Spelling, end_ids
 from lingraft.backbones.walk import at_layer, pad_batch
 from lingraft.core.errors import CheckpointError
 from stacks import DECODERS, speaking
-from tiny import decoder_tokenizer, random_model, save_checkpoint
+from tiny import decoder_tokenizer, random_model, save_checkpoint, seq2seq_tokenizer
 
 CPU = torch.device("cpu")
 
@@ -158,6 +159,49 @@ def test_a_text_ends_where_the_positions_do():
     found = say(stack, texts, most=8, ends=never)
 
     assert [len(one.ids) for one in found] == [3, 1, 8]
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3_text", "bloom"])
+def test_only_what_may_follow_is_said(family):
+    """Of even tokens the likeliest each time in one text, of those not said yet in another, of all in a third.
+
+    The probability is still the model's own, of all tokens.
+    """
+    _, stack = speaking(family)
+    texts = beginnings(9, 4, 2)
+
+    def may_follow(row, said):
+        return [range(6, 37, 2), set(range(37)) - set(said), None][row]
+
+    run = frozen_forward(stack)
+    with torch.no_grad():
+        found = generate(run, stack, run(read(texts, CPU)), most=8, ends=never, may_follow=may_follow)
+
+    for row, (text, one) in enumerate(zip(texts, found, strict=True)):
+        said, total = [], 0.0
+        for _ in range(8):
+            states = at_layer(stack, pad_batch([[*text, *said]], stack, CPU), stack.num_layers)
+            last = stack.finish(states.tokens)[0, len(text) + len(said) - 1]
+            chances = stack.speak(last).log_softmax(-1)
+            allowed = may_follow(row, said)
+            best = max(range(37) if allowed is None else allowed, key=lambda token, of=chances: float(of[token]))
+            said.append(best)
+            total += float(chances[best])
+        assert list(one.ids) == said
+        assert one.probability == pytest.approx(math.exp(total), rel=1e-3)
+
+
+def test_an_answer_ends_with_the_end_of_a_text_or_of_a_line():
+    """Whichever tokens a tokenizer has for them; one with neither is refused."""
+    tokenizer = decoder_tokenizer()
+    assert end_ids(tokenizer) == Spelling(tokenizer).end_ids == (2, 4)
+    tokenizer.eos_token = None
+    assert end_ids(tokenizer) == (4,)
+    encoder = seq2seq_tokenizer()
+    assert end_ids(encoder) == (2,)
+    encoder.eos_token = None
+    with pytest.raises(CheckpointError, match="nothing that is written would end"):
+        end_ids(encoder)
 
 
 def test_a_text_without_a_token_is_refused():

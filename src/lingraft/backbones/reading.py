@@ -153,6 +153,7 @@ def generate(
     *,
     most: int,
     ends: Callable[[int], bool],
+    may_follow: Callable[[int, Ids], Collection[int] | None] = lambda row, said: None,
 ) -> list[Generated]:
     """Go on with each text by the likeliest token, until one of them ends it.
 
@@ -162,6 +163,8 @@ def generate(
         final: Of the texts, which have been read.
         most: Tokens at most; a text also ends where the positions do.
         ends: Whether a token ends a text.
+        may_follow: A text, by number, and what was said after it, to the tokens of which the next is one, at least one;
+            None for all.
     """
     number = len(final.tokens)
     said: list[list[int]] = [[] for _ in range(number)]
@@ -170,7 +173,8 @@ def generate(
     with torch.no_grad():
         while rows:
             past = past_of(final)
-            chance, best = stack.speak(last_states(final)).log_softmax(-1).max(-1)
+            log_chances = stack.speak(last_states(final)).log_softmax(-1)
+            chance, best = _restricted(log_chances, [may_follow(row, said[row]) for row in rows]).max(-1)
             open_rows = []
             found = zip(rows, best.tolist(), chance.tolist(), past.lengths.tolist(), strict=True)
             for place, (row, token, log_chance, length) in enumerate(found):
@@ -186,6 +190,18 @@ def generate(
             if rows:
                 final = run(read([said[row][-1:] for row in rows], past.columns.device, past, stack.padding_id))
     return [Generated(tuple(ids), math.exp(chance)) for ids, chance in zip(said, chances, strict=True)]
+
+
+def _restricted(log_chances: Tensor, allowed: Sequence[Collection[int] | None]) -> Tensor:
+    """Return ``[B, V]`` with minus infinity for what is not allowed."""
+    if all(tokens is None for tokens in allowed):
+        return log_chances
+    hidden = torch.zeros_like(log_chances, dtype=torch.bool)
+    for row, tokens in enumerate(allowed):
+        if tokens is not None:
+            hidden[row] = True
+            hidden[row, list(tokens)] = False
+    return log_chances.masked_fill(hidden, -torch.inf)
 
 
 def common_beginning(texts: Collection[Ids]) -> int:

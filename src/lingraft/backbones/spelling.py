@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
+from ..core.errors import CheckpointError
+
 LINE_END = "\n"
+
+
+def end_ids(tokenizer: Any) -> tuple[int, ...]:
+    """Return the tokens that an answer ends with: the end of a text, then that of a line, where there are such tokens.
+
+    Raises:
+        CheckpointError: There is neither, so no answer would ever end.
+    """
+    ends = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    broken = tokenizer(LINE_END, add_special_tokens=False)["input_ids"][-1:]
+    ends += [token for token in broken if LINE_END in tokenizer.decode([token])]
+    if not ends:
+        raise CheckpointError(
+            "the tokenizer has no token for the end of a text and none for a line break, so nothing that is written "
+            "would end; use another checkpoint"
+        )
+    return tuple(ends)
 
 
 class Spelling:
@@ -21,6 +41,11 @@ class Spelling:
 
     def __deepcopy__(self, memo: Any) -> Spelling:
         return self
+
+    @cached_property
+    def end_ids(self) -> tuple[int, ...]:
+        """The tokens that an answer usually ends with; :meth:`ends` knows all that do."""
+        return end_ids(self._tokenizer)
 
     def ends(self, token: int) -> bool:
         """Return whether a token ends what is said: the end of a text, or one with a line break in it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,7 +12,7 @@ from ..backbones.causal import CausalStack
 from ..backbones.reading import generate, read
 from ..backbones.walk import length_batches
 from ..core.records import Features, States
-from .heads.language_model import LanguageModelHead, as_row
+from .heads.language_model import LanguageModelHead
 from .network import GraftedModel
 
 TOKENS_PER_BATCH = 2048
@@ -39,8 +39,8 @@ def write_answers(
         advance: Called with the number of rows that were just answered.
 
     Returns:
-        On the CPU, in the order of the rows: each answer as :func:`~lingraft.model.heads.language_model.as_row` has
-        it, and the pooled final states of the prompts ``[R, H]``.
+        On the CPU, in the order of the rows: each answer as the head's ``row_of`` has it, and the pooled final states
+        of the prompts ``[R, H]``.
     """
     stack, head = model.stack, model.adaptation.head
     assert isinstance(stack, CausalStack) and isinstance(head, LanguageModelHead)
@@ -57,7 +57,12 @@ def write_answers(
             states = read([prompts[row] for row in batch], device, padding_id=stack.padding_id)
             final = run(replace(states, opening=stack.opening))
             pooled[batch] = final.pooled().float().cpu()
-            for row, said in zip(batch, generate(run, stack, final, most=head.most, ends=spelling.ends), strict=True):
-                answers[row] = as_row(spelling.spell(said.ids), said.probability)
+
+            def may_follow(row: int, said: Sequence[int], batch: list[int] = batch) -> Collection[int] | None:
+                return head.may_follow(features[batch[row]], said, spelling)
+
+            found = generate(run, stack, final, most=head.most, ends=spelling.ends, may_follow=may_follow)
+            for row, said in zip(batch, found, strict=True):
+                answers[row] = head.row_of(features[row], said, spelling)
             advance(len(batch))
     return answers, pooled

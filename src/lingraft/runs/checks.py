@@ -79,6 +79,11 @@ def _refuse_copies(recipe: Recipe, task: Task) -> None:
         problems.append(
             f"consistency: {task.name} ({task.kind.name}) has examples that cannot be code-switched; leave it out"
         )
+    if not task.kind.head_learns:
+        problems.append(
+            f"consistency: {task.name} ({task.kind.name}) is answered in writing, and no two distributions of answers can "
+            "be compared; leave it out"
+        )
     if not task.target_languages:
         problems.append(
             "consistency: the task is in one language, so nothing can be switched into another; leave it out"

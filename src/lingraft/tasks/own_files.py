@@ -21,6 +21,8 @@ from ..results.metrics.answers import answer_metrics
 from . import Task, tasks
 from .building import Read, task_of
 from .files import Files, OwnFiles, own_fields, there
+from .kinds.generative_qa import AnswerBy, kind_of_questions
+from .kinds.written import MaxTokens
 from .labelling import Labels, checked_names, labelling_of, one_after_another
 from .tag_schemes import AnyScheme, fit_scheme, tag_reader
 
@@ -92,8 +94,11 @@ def span_qa(
     data_dir: Path = Path(),
     context_language: str | None = None,
     normaliser: str = "squad",
-    stride: CountOrNone = 96,
-    max_answer_length: CountOrNone = 30,
+    answer_by: AnswerBy = "span_head",
+    stride: CountOrNone | None = None,
+    max_answer_length: CountOrNone | None = None,
+    template: str | None = None,
+    max_answer_tokens: MaxTokens | None = None,
     unanswerable: Literal["leave_out", "keep"] = "leave_out",
     parallel: bool = False,
     title: str = "span_qa",
@@ -110,8 +115,12 @@ def span_qa(
         data_dir: Folder that the paths begin in.
         context_language: Of the contexts, if that is another.
         normaliser: What answers are compared by: `squad` or `mlqa`.
-        stride: Tokens of the context that neighbouring windows share.
-        max_answer_length: Tokens that an answer may have.
+        answer_by: `span_head` points at a piece of the context; a decoder also writes the answer (`generation`), or
+            writes one that must be such a piece (`generated_span`).
+        stride: Tokens of the context that neighbouring windows share (`span_head`); 96 by default.
+        max_answer_length: Tokens that a piece may have (`span_head`); 30 by default.
+        template: The prompt, with `{question}` and `{context}` (where the answer is written).
+        max_answer_tokens: Of a written answer, its end included; 32 by default.
         unanswerable: `keep` learns and scores questions without an answer, as SQuAD v2 does.
         parallel: Whether examples of the same id translate each other.
         title: What the task is called.
@@ -151,10 +160,20 @@ def span_qa(
         return found
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
+    kind, options = kind_of_questions(
+        answer_by,
+        {
+            "normaliser": normaliser,
+            "stride": stride,
+            "max_answer_length": max_answer_length,
+            "template": template,
+            "max_answer_tokens": max_answer_tokens,
+            "unanswerable": True if unanswerable == "keep" else None,
+        },
+    )
     return task_of(
-        kind="span_qa",
-        options={"normaliser": normaliser, "stride": stride, "max_answer_length": max_answer_length}
-        | ({"unanswerable": True} if unanswerable == "keep" else {}),
+        kind=kind,
+        options=options,
         name=title,
         source_language=source_language,
         target_languages=target_languages,

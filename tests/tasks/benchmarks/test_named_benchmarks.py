@@ -858,8 +858,29 @@ def test_the_length_of_answers_is_set_for_questions_only(tmp_path):
     squad(tmp_path / "xquad.en.json", A={"Ada ran": {"q": "Who?"}})
     squad(tmp_path / "xquad.de.json", A={"Ada lief": {"d": "Wer?"}})
     options = {"target_languages": ["de"], "data_dir": str(tmp_path), "train_on_evaluation_set": True}
-    with pytest.raises(DataError, match=r"task\.max_answer_length: pawsx is classification, whose answers have no len"):
+    with pytest.raises(
+        DataError, match=r"task\.max_answer_length: pawsx is classification, whose answers have no such"
+    ):
         tasks.build("pawsx", {"target_languages": ["de"], "data_dir": str(tmp_path), "max_answer_length": 59})
     source = {"name": "xquad", "split": "test", "data_dir": str(tmp_path)}
     task = tasks.build("xquad", options | {"max_answer_length": 59, "train_from": [source]})
     assert task.kind.options["max_answer_length"] == 59
+
+
+def test_questions_are_answered_in_writing_where_a_recipe_says_so(tmp_path):
+    """The benchmark's own scores stay; lengths of pieces mean nothing there."""
+    squad(tmp_path / "xquad.en.json", A={"Ada ran": {"q": "Who?"}})
+    squad(tmp_path / "xquad.de.json", A={"Ada lief": {"d": "Wer?"}})
+    source = {"name": "xquad", "split": "test", "data_dir": str(tmp_path)}
+    options = {
+        "target_languages": ["de"],
+        "data_dir": str(tmp_path),
+        "train_on_evaluation_set": True,
+        "train_from": [source],
+        "answer_by": "generated_span",
+    }
+    kind = tasks.build("xquad", options | {"max_answer_tokens": 8}).kind
+    assert (kind.name, kind.outputs, kind.options["normaliser"]) == ("generative_qa", 8, "squad")
+    assert kind.options["within_context"] is True
+    with pytest.raises(ConfigError, match=r"task\.max_answer_length: goes with `answer_by: span_head`"):
+        tasks.build("xquad", options | {"max_answer_length": 59})

@@ -20,6 +20,7 @@ LABELS = {
     "span_qa": (),
     "choice": (),
     "generation": (),
+    "generative_qa": (),
 }
 SAID = {
     "classification": "bako",
@@ -28,6 +29,7 @@ SAID = {
     "span_qa": {"question": "bako", "context": "cora"},
     "choice": {"text": "bako", "alternatives": ["cora", "mira"]},
     "generation": "bako",
+    "generative_qa": {"question": "bako", "context": "cora"},
 }
 READ = {
     "classification": PairExample("3", "3", "yor-Latn", text_a="bako"),
@@ -36,6 +38,7 @@ READ = {
     "span_qa": SpanExample("3", "3", "yor-Latn", question="bako", context="cora", context_language="yor-Latn"),
     "choice": ChoiceExample("3", "3", "yor-Latn", text="bako", alternatives=("cora", "mira")),
     "generation": GenerationExample("3", "3", "yor-Latn", text="bako"),
+    "generative_qa": SpanExample("3", "3", "yor-Latn", question="bako", context="cora", context_language="yor-Latn"),
 }
 ASKED = Asked("3", "yor-Latn", "text 4 of 9", "market-talk")
 
@@ -70,6 +73,7 @@ TARGETS = {
     "span_qa": [(0, 2), (1, 1), None],
     "choice": [(0, 1), (1, 0), (0, 0), (1, 1), None],  # two items of two alternatives
     "generation": [2, 3, None],
+    "generative_qa": [2, 3, None],
 }
 
 

@@ -12,7 +12,7 @@ from lingraft.core.errors import ConfigError
 from lingraft.core.examples import Answer, PairExample, SpanExample, TaggedExample
 from lingraft.core.records import Features
 from lingraft.tasks.kinds import NO_LABEL
-from lingraft.tasks.kinds.span_qa import _spans, span_qa_kind
+from lingraft.tasks.kinds.span_qa import shown_characters, span_qa_kind
 from tiny import WORDS, random_tokenizer
 
 KIND = span_qa_kind()
@@ -210,7 +210,7 @@ def test_options_build_the_same_kind():
 )
 def test_a_token_shows_its_characters_without_blanks(context, offsets, pieces):
     """Spaces before words, marks that a normaliser composed, lone word boundaries, bytes of a character."""
-    assert [span and context[slice(*span)] for span in _spans(context, offsets)] == pieces
+    assert [span and context[slice(*span)] for span in shown_characters(context, offsets)] == pieces
 
 
 @pytest.mark.checkpoint

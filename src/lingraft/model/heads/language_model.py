@@ -7,13 +7,17 @@ the answers, and a row can be written down and compared.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import torch
 from torch import Tensor
 
 from ...backbones import LayerStack
 from ...backbones.causal import CausalStack
+from ...backbones.reading import Generated
+from ...backbones.spelling import Spelling
 from ...core.errors import CheckpointError
-from ...core.records import States
+from ...core.records import Features, States
 from . import BuildHead, Head, heads
 
 
@@ -51,21 +55,33 @@ class LanguageModelHead(Head):
         found = chances.gather(1, said[rows, places][:, None]).squeeze(1)
         return sums.index_add(0, rows, found)[:, None]
 
+    def may_follow(self, asked: Features, said: Sequence[int], spelling: Spelling) -> Collection[int] | None:
+        """Return the tokens of which the next is one, after a prompt and what was said; None for all."""
+        return None
+
+    def row_of(self, asked: Features, said: Generated, spelling: Spelling) -> Tensor:
+        """Return a generated answer as numbers, its probability and its text: ``[1 + characters]``."""
+        return torch.tensor([said.probability, *map(ord, spelling.spell(said.ids))], dtype=torch.float32)
+
 
 @heads.register("language_model")
 def language_model() -> BuildHead:
     """Answers that the decoder writes with its own head, of so many tokens at most as the kind has outputs."""
 
     def build(stack: LayerStack, outputs: int, per_token: bool) -> LanguageModelHead:
-        if not isinstance(stack, CausalStack):
-            raise CheckpointError(
-                f"generation needs a decoder, and this checkpoint is of the family {stack.configuration['model_type']}"
-            )
-        return LanguageModelHead(outputs)
+        return LanguageModelHead(most_of(stack, outputs))
 
     return build
 
 
-def as_row(text: str, probability: float) -> Tensor:
-    """Return a generated answer as numbers: ``[1 + characters]``."""
-    return torch.tensor([probability, *map(ord, text)], dtype=torch.float32)
+def most_of(stack: LayerStack, outputs: int) -> int:
+    """Return how many tokens an answer has at most, where the stack can write one.
+
+    Raises:
+        CheckpointError: It cannot.
+    """
+    if not isinstance(stack, CausalStack):
+        raise CheckpointError(
+            f"generation needs a decoder, and this checkpoint is of the family {stack.configuration['model_type']}"
+        )
+    return outputs

@@ -7,11 +7,12 @@ same ones in every language.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -25,6 +26,8 @@ from ...data.sampling import rank
 from ...recipe.merging import read_packaged_yaml
 from .. import Task, tasks
 from ..building import task_of
+from ..kinds.generative_qa import AnswerBy, kind_of_questions
+from ..kinds.written import MaxTokens
 from .entries import Benchmark
 from .files import known_languages, languages_with_training, read_split
 
@@ -202,7 +205,7 @@ def benchmark_task(
     question_languages: Literal["same", "all"] = "same",
     train_on_evaluation_set: bool = False,
     allow_unseen_labels: bool = False,
-    max_answer_length: CountOrNone | None = None,
+    answering: Mapping[str, Any] = MappingProxyType({}),
 ) -> Task:
     """Return the task of a benchmark; the options are those of a recipe's ``task`` block.
 
@@ -216,15 +219,15 @@ def benchmark_task(
         question_languages: MLQA: score only questions in the language of the context, or all.
         train_on_evaluation_set: Hold out a part of what is made for evaluation (also in ``train_from``), to learn from.
         allow_unseen_labels: Let the test set have labels that the training set does not; they count as missed.
-        max_answer_length: Tokens that the answer to a question may have; 30 by default.
+        answering: How questions are answered: ``answer_by``, and options of that kind of task; None for those that the
+            recipe does not give.
 
     Raises:
         DataError: Data and options do not fit.
     """
     entry, folder, notes = benchmark(name), data_dir or Path("data") / name, list[str]()
     source, *targets = known_languages(entry, [source_language, *target_languages], folder, notes)
-    if max_answer_length is not None and entry.kind != "span_qa":
-        raise DataError(f"task.max_answer_length: {name} is {entry.kind}, whose answers have no length; leave it out")
+    kind, options = _kind_of(entry, {key: value for key, value in answering.items() if value is not None})
     sources = [benchmark(one.name) for one in train_from]
     for one in sources:
         if one.kind != entry.kind:
@@ -243,8 +246,8 @@ def benchmark_task(
     data.notes.extend(notes)
     licences = {one.name: one.licence for one in (entry, *sources)}
     return task_of(
-        kind=entry.kind,
-        options=entry.options | ({} if max_answer_length is None else {"max_answer_length": max_answer_length}),
+        kind=kind,
+        options=options,
         name=name,
         source_language=source,
         target_languages=targets,
@@ -258,6 +261,17 @@ def benchmark_task(
         file_of=lambda language, split: f" ({data.folder})",
         labelled_languages=lambda: languages_with_training(entry, folder),
     )
+
+
+def _kind_of(entry: Benchmark, answering: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the kind of task that a benchmark is, and its options."""
+    if entry.kind == "span_qa":
+        rest = {key: value for key, value in answering.items() if key != "answer_by"}
+        return kind_of_questions(answering.get("answer_by", "span_head"), entry.options | rest)
+    if answering:
+        key = next(iter(answering))
+        raise DataError(f"task.{key}: {entry.name} is {entry.kind}, whose answers have no such setting; leave it out")
+    return entry.kind, entry.options
 
 
 def needs_a_word(name: str) -> str:
@@ -307,7 +321,10 @@ def _factory(entry: Benchmark) -> Callable[..., Task]:
         question_languages: Literal["same", "all"] = "same",
         train_on_evaluation_set: bool = False,
         allow_unseen_labels: bool = False,
+        answer_by: AnswerBy | None = None,
         max_answer_length: CountOrNone | None = None,
+        template: str | None = None,
+        max_answer_tokens: MaxTokens | None = None,
     ) -> Task:
         return benchmark_task(
             entry.name,
@@ -319,7 +336,12 @@ def _factory(entry: Benchmark) -> Callable[..., Task]:
             question_languages=question_languages,
             train_on_evaluation_set=train_on_evaluation_set,
             allow_unseen_labels=allow_unseen_labels,
-            max_answer_length=max_answer_length,
+            answering={
+                "answer_by": answer_by,
+                "max_answer_length": max_answer_length,
+                "template": template,
+                "max_answer_tokens": max_answer_tokens,
+            },
         )
 
     build.__doc__ = entry.about + "."

@@ -11,16 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
-
-import torch
-from pydantic import Field
-from torch import Tensor
+from typing import Any
 
 from ...core.errors import ConfigError, DataError
-from ...core.examples import Example, PairExample
-from ...core.prompt_template import problem_of, split_at
-from ...core.records import Features, Prediction, Target
+from ...core.examples import Example
+from ...core.prompt_template import problem_of
+from ...core.records import Features
 from ...data.cells import is_missing
 from ...data.example_tables import Wanted, check_fields, identified_rows
 from ...data.languages import canonical
@@ -31,16 +27,22 @@ from ...results.words import Words
 from .. import Task, tasks
 from ..building import task_of
 from ..files import Files, OwnFiles, own_fields, there
-from . import NO_LABEL, Kind, kinds
+from . import Kind, kinds
 from .items import Asked, read_columns
-from .prompted import put_question
-from .text_rows import encode_texts
+from .written import (
+    ANSWER,
+    MaxTokens,
+    answer_loss,
+    collate_counts,
+    decode_written,
+    describe_cut_answers,
+    encode_written,
+    put_prompt,
+    written_row,
+)
 
 FIELDS = ("text", "context")
 COLUMNS = ("text", "context", "answer", "id", "group")
-ANSWER = "answer"
-
-MaxTokens = Annotated[int, Field(ge=2, le=4096)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +121,15 @@ def text_or_fields(item: Any, asked: Asked, *, with_context: bool) -> Generation
     return GenerationExample(**asked.identity, **read_columns(values, ("text",), asked))
 
 
-# ---- From texts to rows ----------------------------------------------------------------------------------
-
-
 def encode_generation(
     examples: Sequence[Example], tokenizer: Any, max_length: int, prefix: str, *, template: str, most: int
 ) -> list[Features]:
     """Return a row for each example: its prompt and, where it is known, the first answer with its end.
 
-    Prompts are cut such that an answer of ``most`` tokens fits behind any, so they are the same with and without one.
-
     Args:
         examples: What is read.
         tokenizer: Of the checkpoint.
-        max_length: Tokens of a row at most.
+        max_length: Tokens of a row at most; texts that are too long lose their end.
         prefix: Put before each text.
         template: The prompt.
         most: Tokens of an answer, its end included.
@@ -141,103 +138,20 @@ def encode_generation(
         ConfigError: There is no room for a prompt.
         DataError: An example lacks what the template names.
     """
-    if max_length - most < 1:
-        raise ConfigError(
-            [
-                f"task.max_answer_tokens: {most} leaves no room for a prompt in backbone.max_length, {max_length}; "
-                "give the one less or the other more"
-            ]
-        )
-    plain = iter(encode_texts([e for e in examples if isinstance(e, PairExample)], tokenizer, max_length, prefix))
-    return [
-        next(plain)
-        if isinstance(example, PairExample)
-        else _row(example, tokenizer, max_length - most, prefix, template, most)
-        for example in examples
-    ]
 
+    def row(example: Example, room: int) -> Features:
+        if not isinstance(example, GenerationExample):
+            raise TypeError(f"generation reads texts with an answer, not a {type(example).__name__} ({example.id})")
+        values = dict(zip(FIELDS, example.texts, strict=False))
+        if "{context}" in template and "context" not in values:
+            raise DataError(
+                f"{example.id}: has no context, which the template names; name its column in fields.context"
+            )
+        answer = example.answers[0] if example.answers else None
+        question = put_prompt(template, values, answer, tokenizer, prefix=prefix, room=room, where=example.id)
+        return written_row(example.id, question, answer, tokenizer, most)
 
-def _row(example: Example, tokenizer: Any, room: int, prefix: str, template: str, most: int) -> Features:
-    if not isinstance(example, GenerationExample):
-        raise TypeError(f"generation reads texts with an answer, not a {type(example).__name__} ({example.id})")
-    values = dict(zip(FIELDS, example.texts, strict=False))
-    if "{context}" in template and "context" not in values:
-        raise DataError(f"{example.id}: has no context, which the template names; name its column in fields.context")
-    answer = " ".join(example.answers[0].split()) if example.answers else ""
-    blank = "" if template[-1:].isspace() else " "
-    question = put_question(
-        lambda filled: split_at(f"{template}{blank}{{{ANSWER}}}", ANSWER, filled),
-        values,
-        FIELDS,
-        [answer],
-        tokenizer,
-        prefix=prefix,
-        room=room,
-        where=example.id,
-        counted=False,
-    )
-    said = (*question.answers[0][: most - 1], *_end_of(tokenizer)) if example.answers else ()
-    return Features(
-        example.id,
-        (*question.beginning, *said),
-        target=len(said) if said else None,
-        truncated=question.truncated,
-        said=len(said),
-    )
-
-
-def _end_of(tokenizer: Any) -> tuple[int, ...]:
-    """Return what ends an answer: the end of a text, or of a line where the tokenizer has no such token."""
-    if tokenizer.eos_token_id is not None:
-        return (tokenizer.eos_token_id,)
-    return tuple(tokenizer("\n", add_special_tokens=False)["input_ids"][-1:])
-
-
-def describe_cut_answers(examples: Sequence[Example], features: Sequence[Features], *, most: int) -> str:
-    """Say how many right answers are longer than any that is written; nothing where none is."""
-    full = sum(feature.said >= most for feature in features)
-    if not full:
-        return ""
-    return (
-        f"{full:,} of {len(features):,} right answers fill all {most} tokens that an answer may have, and may be cut; "
-        "task.max_answer_tokens says how many that are"
-    )
-
-
-# ---- Loss, and from what was written to answers ----------------------------------------------------------
-
-
-def collate_counts(targets: Sequence[Target | None], length: int) -> Tensor:
-    """Return how many tokens each row is to say: ``[R]``, ``NO_LABEL`` where that is not known."""
-    return torch.tensor([NO_LABEL if target is None else target for target in targets])
-
-
-def answer_loss(logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
-    """Return the cross-entropy of the answers' tokens, each token counting as its row does.
-
-    Args:
-        logits: Summed log-likelihood of what each row is to say, ``[R, 1]``.
-        targets: Tokens of that, ``[R]``, ``NO_LABEL`` where not known.
-        mask: Not looked at.
-        weights: Not looked at.
-        rows: Weights of the rows, ``[R]``.
-    """
-    known = targets != NO_LABEL
-    counts = rows[known] * targets[known]
-    loss: Tensor = -(rows[known] * logits[known, 0]).sum() / counts.sum().clamp(min=torch.finfo(counts.dtype).tiny)
-    return loss
-
-
-def decode_written(
-    examples: Sequence[Example], features: Sequence[Features], logits: Sequence[Tensor]
-) -> list[Prediction]:
-    """Return the text of each row, its probability first and then its characters as numbers."""
-    found = []
-    for example, row in zip(examples, logits, strict=True):
-        probability, *letters = row.tolist()
-        text = "".join(chr(int(letter)) for letter in letters)
-        found.append(Prediction(example.id, example.language, text, probability))
-    return found
+    return encode_written(examples, tokenizer, max_length, prefix, most=most, row=row)
 
 
 # ---- A user's own files ----------------------------------------------------------------------------------

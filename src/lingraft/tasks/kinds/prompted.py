@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...backbones.markers import markers_of
@@ -35,11 +35,17 @@ class Prompted:
 
 @dataclass(frozen=True)
 class Question:
-    """Token ids of what is read, of each answer that may follow, and how many tokens of the texts did not fit."""
+    """Token ids of what is read, of each answer that may follow, and how many tokens of the texts did not fit.
+
+    ``offsets`` are the characters of the prompt that each token of what is read came from, first and last (exclusive);
+    ``values`` those of the fields, as far as they fitted.
+    """
 
     beginning: Ids
     answers: tuple[Ids, ...]
+    offsets: tuple[tuple[int, int], ...]
     truncated: int = 0
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 def put_question(
@@ -79,7 +85,7 @@ def put_question(
         size = len(question.beginning) + (max(map(len, question.answers)) if counted else 0)
         before = before or size
         if size <= room:
-            return Question(question.beginning, question.answers, before - size)
+            return replace(question, truncated=before - size, values=values)
         longest = max(texts, key=lambda name: len(values.get(name, "")), default=None)
         if longest is None or not values.get(longest):
             raise DataError(
@@ -94,13 +100,14 @@ def _tokenised(before: str, after: str, answers: Sequence[str], tokenizer: Any, 
     beginning = (prefix + before).rstrip(" ")
     blanks = (prefix + before)[len(beginning) :]
     texts = [beginning, *(beginning + blanks + answer + after for answer in answers)]
-    rows: list[list[int]] = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
-    rows = [row[: len(row) - len(ends)] for row in rows]
+    read = tokenizer(texts, truncation=False, return_offsets_mapping=True, verbose=False)
+    rows: list[list[int]] = [row[: len(row) - len(ends)] for row in read["input_ids"]]
+    offsets = read["offset_mapping"][0]
     shared = common_beginning(rows)
     if not shared:  # there must be something that the first token follows
         first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-        rows, shared = [[first, *row] for row in rows], 1
-    return Question(tuple(rows[0][:shared]), tuple(tuple(row[shared:]) for row in rows[1:]))
+        rows, shared, offsets = [[first, *row] for row in rows], 1, [(0, 0)]
+    return Question(tuple(rows[0][:shared]), tuple(tuple(row[shared:]) for row in rows[1:]), tuple(offsets[:shared]))
 
 
 def _shortened(text: str, tokens: int, tokenizer: Any) -> str:

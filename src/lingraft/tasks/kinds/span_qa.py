@@ -8,7 +8,7 @@ and the best piece of all of them is cut from the context as it was written, nev
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -63,7 +63,7 @@ def span_qa_kind(
     ]
     if problems:
         raise ConfigError(problems, "span_qa")
-    metrics = answer_metrics("mlqa:en" if normaliser == "mlqa" else normaliser, unanswerable=unanswerable)
+    metrics, metrics_in = question_metrics(normaliser, unanswerable=unanswerable)
     return Kind(
         name="span_qa",
         example=SpanExample,
@@ -75,7 +75,7 @@ def span_qa_kind(
         loss=span_loss,
         decode=partial(decode_spans, max_answer_length=max_answer_length, unanswerable=unanswerable),
         metrics=metrics,
-        metrics_in=partial(_mlqa_metrics, unanswerable=unanswerable) if normaliser == "mlqa" else None,
+        metrics_in=metrics_in,
         head="no_answer" if unanswerable else "linear",
         choose_threshold=(
             partial(
@@ -133,9 +133,17 @@ def place_of(prediction: Prediction) -> dict[str, Any]:
     return {"start": prediction.start, "end": prediction.end}
 
 
+def question_metrics(
+    normaliser: str, *, unanswerable: bool
+) -> tuple[dict[str, Metric], Callable[[str], Mapping[str, Metric]] | None]:
+    """Return the scores of answers, and what gives those for contexts in a language, where MLQA's rules differ."""
+    if normaliser == "mlqa":
+        return answer_metrics("mlqa:en", unanswerable=unanswerable), partial(_mlqa_metrics, unanswerable=unanswerable)
+    return answer_metrics(normaliser, unanswerable=unanswerable), None
+
+
 @cache
-def _mlqa_metrics(language: str, *, unanswerable: bool = False) -> Mapping[str, Metric]:
-    """Return MLQA's rules for contexts in a language."""
+def _mlqa_metrics(language: str, *, unanswerable: bool) -> Mapping[str, Metric]:
     return answer_metrics(f"mlqa:{language}", unanswerable=unanswerable)
 
 
@@ -257,12 +265,12 @@ def _frame(tokenizer: Any) -> Markers:
 def _pieces(contexts: Sequence[str], tokenizer: Any) -> dict[str, Pieces]:
     encoded = tokenizer(list(contexts), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     return {
-        context: Pieces(ids, _spans(context, offsets))
+        context: Pieces(ids, shown_characters(context, offsets))
         for context, ids, offsets in zip(contexts, encoded["input_ids"], encoded["offset_mapping"], strict=True)
     }
 
 
-def _spans(context: str, offsets: Sequence[Span]) -> list[Span | None]:
+def shown_characters(context: str, offsets: Sequence[Span]) -> list[Span | None]:
     """Return the characters that each token shows, given those that its tokenizer says it came from."""
     spans: list[Span | None] = []
     for i, (first, last) in enumerate(offsets):
