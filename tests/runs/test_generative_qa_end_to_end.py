@@ -171,7 +171,7 @@ def test_copies_that_must_get_the_same_answers_are_refused(world, tmp_path):
     wanted = values(world, "a decoder", tmp_path, "generation") | {
         "consistency": {"lexicon": str(tmp_path / "words.tsv")}
     }
-    with pytest.raises(ConfigError, match="consistency: .* is answered in writing"):
+    with pytest.raises(ConfigError, match=r"consistency: .* is answered in writing"):
         gather_checked(parse_recipe(wanted))
 
 

@@ -81,7 +81,7 @@ def _refuse_copies(recipe: Recipe, task: Task) -> None:
         )
     if not task.kind.head_learns:
         problems.append(
-            f"consistency: {task.name} ({task.kind.name}) is answered in writing, and no two distributions of answers can "
+            f"consistency: {task.name} ({task.kind.name}) is answered in writing, which is no distribution that could "
             "be compared; leave it out"
         )
     if not task.target_languages:
