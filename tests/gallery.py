@@ -1,6 +1,7 @@
 """Take the pictures of docs/gallery.md: ``python tests/gallery.py runs/demo-yor-Latn-instant``, a finished run.
 
-Pictures are of its report as Chromium shows them, in few colours, so that each takes less than 150 kB.
+Pictures are of its report and of the page of ``lingraft serve``, as Chromium shows them, in few colours, so that each
+takes less than 150 kB.
 """
 
 import base64
@@ -12,16 +13,28 @@ from pathlib import Path
 from PIL import Image
 
 from browser import chromium, run
+from lingraft.serving.predictor import load
+from served import served
 
 PICTURES = Path(__file__).parents[1] / "docs" / "gallery"
 WIDTH, HEIGHT = 1100, 800
 
 
-def take(browser, report, name, *, below="body", dark=False, width=WIDTH):
-    """Write a picture of a report from the first element on that a selector finds."""
-    with browser.opened(report, width=width, dark=dark) as ask:
+ASKED = """new Promise((done) => {
+  document.getElementById('text').value = 'Náírà ti Orílẹ̀-èdè Nàìjíríà';
+  document.querySelector('button.ask').click();
+  const answer = document.getElementById('answer');
+  const look = () => answer.getAttribute('aria-busy') === 'false' ? done() : setTimeout(look, 50);
+  look();
+})"""
+
+
+def take(browser, page, name, *, below="body", dark=False, width=WIDTH, height=HEIGHT, done=""):
+    """Write a picture of a page from the first element on that a selector finds, after a script has done something."""
+    with browser.opened(page, width=width, dark=dark) as ask:
+        run(ask, done)
         top = run(ask, f"document.querySelector({below!r}).getBoundingClientRect().top + window.scrollY")
-        clip = {"x": 0, "y": max(0, top - 16), "width": width, "height": HEIGHT, "scale": 1}
+        clip = {"x": 0, "y": max(0, top - 16), "width": width, "height": height, "scale": 1}
         shot = ask("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]
     picture = Image.open(io.BytesIO(base64.b64decode(shot))).convert("RGB").quantize(64)
     PICTURES.mkdir(exist_ok=True)
@@ -36,6 +49,9 @@ def main(finished):
         take(browser, report, "mistakes", below="section:nth-of-type(6)")
         take(browser, report, "calibration", below="#calibration")
         take(browser, report, "run-phone-dark", dark=True, width=400)
+        with served(load(finished), Path(finished)) as at:
+            take(browser, f"{at}/", "served", height=1280, done=ASKED)
+            take(browser, f"{at}/", "served-mistakes-phone-dark", below="#mistakes-title", dark=True, width=400)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 from answering import adapted_of
 from lingraft.model.checkpoint import save_adaptation
 from served import ask, wait_until
+from tiny import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +103,14 @@ def test_without_its_packages_it_says_what_to_install(command, folder, monkeypat
     assert (done.code, done.err) == (
         1, "error lingraft serve needs uvicorn, not installed: pip install 'lingraft[serve]'\n",
     )  # fmt: skip
+
+
+def test_the_load_script_loses_nothing(folder, tmp_path):
+    """A few requests of its own server, answers compared, malformed ones refused; its table has a row for each load."""
+    (tmp_path / "items.txt").write_text('ada beli\n"cora dune"\nfara\n', encoding="utf-8")
+    script = [sys.executable, REPOSITORY / "benchmarks" / "serve_load.py", folder, "--items", tmp_path / "items.txt"]
+    done = subprocess.run([*script, "--requests", "30", "--clients", "1", "4"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith(("| 1 ", "| 4 "))]
+    assert [(row[0], row[1], row[5], row[6]) for row in rows] == [("1", "30", "0", "0"), ("4", "30", "0", "0")]
+    assert "malformed requests refused with 4xx: 13 of 13" in done.stdout
