@@ -23,8 +23,8 @@ WIDTH, HEIGHT = 1100, 800
 ASKED = """new Promise((done) => {
   document.getElementById('text').value = 'Náírà ti Orílẹ̀-èdè Nàìjíríà';
   document.querySelector('button.ask').click();
-  const answer = document.getElementById('answer');
-  const look = () => answer.getAttribute('aria-busy') === 'false' ? done() : setTimeout(look, 50);
+  const details = document.getElementById('details');
+  const look = () => details.getAttribute('aria-busy') === 'false' ? done() : setTimeout(look, 50);
   look();
 })"""
 

@@ -155,6 +155,7 @@ def test_a_malformed_request_is_refused_in_one_line(address, wrong):
     [
         ("/answers", {}, 404, "there is nothing at '/answers'; there are /, /predict, /explain"),
         ("/docs", {}, 404, "there is nothing"),
+        ("/predict/", {"body": {"items": ["ada"]}}, 404, "there is nothing at '/predict/'"),
         ("/predict", {}, 405, "'/predict' does not take 'GET'"),
         ("/healthz", {"method": "DELETE"}, 405, "'/healthz' does not take 'DELETE'"),
         ("/healthz", {"Host": "evil.example"}, 400, "the header Host is 'evil.example'; expected localhost or 127.0.0"),
@@ -295,6 +296,15 @@ def test_requests_and_items_are_counted(adapted):
         "lingraft_waiting_items 0.0",
     ):
         assert line in lines
+
+
+def test_explanations_do_not_wait_for_each_other(adapted):
+    """Each is a batch of its own, whenever it comes."""
+    with served(adapted) as at, ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: ask(at, "/explain", {"item": "ada beli"}).json, range(8)))
+        lines = ask(at, "/metrics").text.splitlines()
+    assert found == found[:1] * 8
+    assert {"lingraft_batch_items_count 8.0", "lingraft_batch_items_sum 8.0"} <= set(lines)
 
 
 def test_health_says_what_answers(address):

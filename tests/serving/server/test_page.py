@@ -21,7 +21,7 @@ from served import ask, served
 
 CODE = "yor-Latn"
 EVIL = "<img src=x onerror=\"alert('evil')\"><script>alert(1)</script>"
-DONE = "document.getElementById('answer').getAttribute('aria-busy') === 'false'"
+DONE = "document.getElementById('details').getAttribute('aria-busy') === 'false'"
 ANSWERED = f"new Promise((done) => {{ const look = () => {DONE} ? done(true) : setTimeout(look, 20); look(); }})"
 
 
@@ -74,7 +74,7 @@ def sent(ask):
     """Ask, and wait for the answer and its explanation; their text."""
     run(ask, "document.querySelector('button.ask').click()")
     run(ask, ANSWERED)
-    return run(ask, "document.getElementById('answer').innerText")
+    return run(ask, "['answer', 'details'].map((id) => document.getElementById(id).innerText).join('\\n').trim()")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -105,7 +105,8 @@ def test_an_answer_is_shown_with_its_probabilities_and_what_spoke_for_it(browser
         widths = run(ask, "[...document.querySelectorAll('.bar')].map((one) => parseFloat(one.style.width))")
     assert told.startswith(f"{why.answer.value}\n")
     assert f"{100 * why.answer.confidence:.1f} % sure" in told
-    places = [told.index(f"{100 * one:.1f} %", 40) for one in sorted(why.answer.probabilities, reverse=True)]
+    probable = told.split("Probabilities")[1]
+    places = [probable.index(f"\n{100 * one:.1f} %") for one in sorted(why.answer.probabilities, reverse=True)]
     assert places == sorted(places)
     assert widths[:3] == pytest.approx([100 * one for one in sorted(why.answer.probabilities, reverse=True)], abs=0.1)
     loudest = why.ngrams[0]

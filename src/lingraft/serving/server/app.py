@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -92,6 +92,7 @@ def create_app(
         version=__version__,
         docs_url=None,  # both pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,
         responses={status: {"description": said, "model": Refusal} for status, said in REFUSALS.items()},
     )
     app.add_middleware(limit_body, limits=limits)
@@ -100,20 +101,22 @@ def create_app(
     app.add_middleware(count_requests, metrics=metrics, paths=PATHS)
     _add_refusals(app)
 
-    async def computed(wanted: str, code: str, examples: Sequence[Example]) -> list[Any]:
+    async def computed(key: Hashable, examples: Sequence[Example]) -> list[Any]:
+        found = batcher.submit(key, examples)
         metrics.items.inc(len(examples))
-        return await asyncio.wrap_future(batcher.submit((wanted, code), examples))
+        return await asyncio.wrap_future(found)
 
     @app.post("/predict", response_model=Answers, summary="Answer items")
     async def predict(asked: AskedAnswers) -> Response:
         read = read_items(adapted, asked, limits)
-        found = await computed("predict", read.code, read.examples)
+        found = await computed(("predict", read.code), read.examples)
         return Response(to_json(describe_answers(adapted, asked, read, found)), media_type=JSON)
 
     @app.post("/explain", response_model=Explained, summary="Say what speaks for the answer of a text")
     async def explain(asked: AskedExplanation) -> Response:
         read = read_text(adapted, asked, limits)
-        found: list[Explanation] = await computed("explain", read.code, read.examples)
+        alone = object()  # there is nothing to gain together, and the first would wait for the last
+        found: list[Explanation] = await computed(("explain", read.code, alone), read.examples)
         return Response(to_json(describe_explanation(adapted, read, found[0])), media_type=JSON)
 
     @app.head("/healthz", include_in_schema=False)

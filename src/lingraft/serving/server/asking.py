@@ -14,8 +14,9 @@ from ...core.records import Prediction
 from ..answer_lines import answer_columns
 from ..asked_language import resolve_language
 from ..explaining import Explanation, explain_example
+from ..items import LARGEST, chunks_of
 from ..predictor import Adapted, check_probabilities
-from .limits import Limits, check_length, check_number, check_words
+from .limits import Limits, characters_of, check_length, check_number, check_words
 
 Language = Annotated[
     str | None,
@@ -120,14 +121,15 @@ def compute(adapted: Adapted, key: Hashable, examples: Sequence[Example]) -> lis
 
     Args:
         adapted: What answers.
-        key: What is wanted, ``predict`` or ``explain``, and the language whose parts are used.
+        key: What is wanted, ``predict`` or ``explain``, the language whose parts are used, and perhaps more.
         examples: Of all requests.
     """
-    wanted, code = cast(tuple[str, str], key)
+    wanted, code, *_ = cast(tuple[str, ...], key)
     named = [replace(one, id=str(number), group=str(number)) for number, one in enumerate(examples)]
     if wanted == "explain":
         return [explain_example(adapted, one, code) for one in named]
-    return list(adapted.predict_examples(named, code, probabilities=adapted.kind.probabilities is not None))
+    probable, chunks = adapted.kind.probabilities is not None, chunks_of(named, LARGEST, characters_of)
+    return [one for chunk in chunks for one in adapted.predict_examples(chunk, code, probabilities=probable)]
 
 
 # ---- What is said ------------------------------------------------------------------------------------

@@ -56,13 +56,18 @@ def check_number(items: Sequence[object], limits: Limits) -> None:
         )
 
 
+def characters_of(example: Example) -> int:
+    """Return the characters of all texts of an example."""
+    return sum(map(len, example.texts))
+
+
 def check_length(example: Example, where: str, limits: Limits) -> None:
     """Refuse an item that is too long.
 
     Raises:
         DataError: It is.
     """
-    characters = sum(map(len, example.texts))
+    characters = characters_of(example)
     if characters > limits.characters:
         raise DataError(
             f"{where} has {characters:,} characters; expected at most {limits.characters:,}: shorten or divide it"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from .limits import Limits
 from .metrics import build_metrics
 from .page import build_page
 
+MOST_CONNECTIONS = 1_000
+"""Each of which may send a body; who comes beyond is told 503."""
+
 
 def bind(host: str, port: int) -> socket.socket:
     """Return a socket that listens.
@@ -37,7 +41,8 @@ def bind(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
         try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":  # after a restart; on Windows it would let two servers listen at one address
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(address)
             bound.listen(1024)
         except OSError:
@@ -58,14 +63,16 @@ def address_of(bound: socket.socket) -> str:
 
 
 @contextmanager
-def application(adapted: Adapted, folder: Path | None, *, limits: Limits, local: bool = True) -> Iterator[FastAPI]:
+def application(
+    adapted: Adapted, folder: Path | None, *, limits: Limits, hosts: Collection[str] = LOCAL
+) -> Iterator[FastAPI]:
     """Yield the application that answers with a run; what was asked of it is answered before it ends.
 
     Args:
         adapted: The run.
         folder: Where its mistakes are read from; None shows none.
         limits: Of what is asked.
-        local: Whether it may be asked by the names of this machine alone.
+        hosts: That it may be asked by; none means any.
 
     Raises:
         RunError: A file of the folder is damaged.
@@ -77,7 +84,7 @@ def application(adapted: Adapted, folder: Path | None, *, limits: Limits, local:
         return list(compute(adapted, key, examples))
 
     with closing(Batcher(counted, largest=LARGEST, waiting=limits.waiting)) as batcher:
-        yield create_app(adapted, batcher, metrics, page, limits=limits, hosts=LOCAL if local else ())
+        yield create_app(adapted, batcher, metrics, page, limits=limits, hosts=hosts)
 
 
 def server_of(app: FastAPI, limits: Limits) -> uvicorn.Server:
@@ -92,6 +99,7 @@ def server_of(app: FastAPI, limits: Limits) -> uvicorn.Server:
             log_level="warning",
             access_log=False,
             server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=round(limits.seconds),
         )
     )
@@ -107,8 +115,9 @@ def serve(adapted: Adapted, folder: Path, bound: socket.socket, limits: Limits, 
         limits: Of what is asked.
         started: Called when all is ready.
     """
-    local, shown = is_local(bound.getsockname()[0]), folder if folder.is_dir() else None  # else the saved parts alone
-    with closing(bound), application(adapted, shown, limits=limits, local=local) as app:
+    host, shown = bound.getsockname()[0], folder if folder.is_dir() else None  # else the saved parts alone
+    hosts = (*LOCAL, host) if is_local(host) else ()
+    with closing(bound), application(adapted, shown, limits=limits, hosts=hosts) as app:
         started()
         try:
             server_of(app, limits).run(sockets=[bound])
