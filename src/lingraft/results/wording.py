@@ -128,6 +128,8 @@ METRIC_NAMES = {
     "exact_match": "exact match",
     "span_f1": "span F1",
     "tag_accuracy": "tag accuracy",
+    "spearman": "Spearman correlation",
+    "quadratic_kappa": "quadratic kappa",
 }
 
 

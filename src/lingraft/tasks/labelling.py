@@ -6,6 +6,7 @@ source language's training examples, and then applied to the examples of every l
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,10 @@ from ..data.labels import count_labels, describe_variants, label_key, spelling_v
 
 Labels = Literal["as_written", "normalise"] | list[str]
 """What a recipe says of labels: merge their spellings, or the names of labels that are numbers, from 0."""
+
+
+Order = Literal["numbers"] | list[str]
+"""What a recipe says of labels that are a scale: all of them, the lowest first, or that each is a number."""
 
 
 @dataclass(frozen=True)
@@ -136,3 +141,49 @@ def names_of(names: Sequence[str]) -> FitLabelling:
         )
 
     return lambda training, tell: Labelling(lambda examples: map_labels(examples, named))
+
+
+def order_of(order: Order | None) -> FitLabelling:
+    """Return what finds the order of the labels that occur, for the kind of task; nothing where they have none.
+
+    Raises:
+        ConfigError: Names are given, and they are not at least two different ones.
+    """
+    if order is None:
+        return as_written
+    names = None if order == "numbers" else checked_names(order, "task.order")
+
+    def fit(training: Sequence[Example], tell: Callable[[str], None]) -> Labelling:
+        found = sorted({label for example in training for label in example.labels})
+        if names is None:
+            return Labelling(options={"order": _by_number(found)})
+        if strange := [label for label in found if label not in names]:
+            raise DataError(
+                f"the label {strange[0]!r} is not in `order`, which has {', '.join(names)}; add it there, where it "
+                "belongs, or correct the label"
+            )
+        return Labelling(options={"order": tuple(name for name in names if name in found)})
+
+    return fit
+
+
+def _by_number(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return labels that are numbers, the lowest first.
+
+    Raises:
+        DataError: One is none, or two are the same.
+    """
+    numbers: dict[float, str] = {}
+    for label in labels:
+        try:
+            number = float(label)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise DataError(
+                f"the label {label!r} is no number, and `order` is numbers; list the labels, the lowest first"
+            )
+        if number in numbers:
+            raise DataError(f"the labels {numbers[number]!r} and {label!r} are one number; write them alike")
+        numbers[number] = label
+    return tuple(numbers[number] for number in sorted(numbers))

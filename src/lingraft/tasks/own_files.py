@@ -23,7 +23,7 @@ from .building import Read, task_of
 from .files import Files, OwnFiles, own_fields, there
 from .kinds.generative_qa import AnswerBy, kind_of_questions
 from .kinds.written import MaxTokens
-from .labelling import Labels, checked_names, labelling_of, one_after_another
+from .labelling import Labels, Order, checked_names, labelling_of, one_after_another, order_of
 from .tag_schemes import AnyScheme, fit_scheme, tag_reader
 
 
@@ -38,6 +38,7 @@ def classification(
     parallel: bool = False,
     allow_unseen_labels: bool = False,
     labels: Labels = "as_written",
+    order: Order | None = None,
     title: str = "classification",
     licence: str = "not stated",
     citation: str = "",
@@ -53,6 +54,7 @@ def classification(
         parallel: Whether examples of the same id translate each other.
         allow_unseen_labels: Whether a target may lack some labels, or have others in its test set.
         labels: `normalise` merges spellings that differ in case, normal form or blanks; or names of numbers, from 0.
+        order: All labels, the lowest first, where they are a scale; `numbers` where each is a number.
         title: What the task is called.
         licence: Of the data.
         citation: Of the data.
@@ -80,7 +82,7 @@ def classification(
         global_groups="group" in columns,
         allow_unseen_labels=allow_unseen_labels,
         file_of=own.describe,
-        labelling=labelling_of(labels),
+        labelling=one_after_another(labelling_of(labels), order_of(order)),
     )
 
 

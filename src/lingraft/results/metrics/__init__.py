@@ -31,7 +31,7 @@ Counts = tuple[float, ...]
 """What one example adds to the sums: ``K`` numbers."""
 
 Formula = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Sums ``[..., K]`` to the metric ``[...]``, between 0 and 1."""
+"""Sums ``[..., K]`` to the metric ``[...]``: at most 1, the more the better; correlations may be below 0."""
 
 formulas = Registry("lingraft.formulas", "lingraft.results.metrics")
 

@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...core.errors import DataError
+from ...core.errors import ConfigError, DataError
 from ...core.examples import Example, PairExample
 from ...core.records import Features, Prediction
 from ...results.metrics import accuracy, macro_f1
+from ...results.metrics.ordinal import metrics_of_scale
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
 from .items import Asked
@@ -35,9 +36,18 @@ WORDS = Words(
 
 
 @kinds.register("classification")
-def classification_kind(labels: Sequence[str]) -> Kind:
-    """One of ``labels`` for each text, or pair of texts."""
-    labels = tuple(labels)
+def classification_kind(labels: Sequence[str], order: Sequence[str] | None = None) -> Kind:
+    """One of ``labels`` for each text, or pair of texts; where they are a scale, ``order`` has them, the lowest first.
+
+    Labels that are a scale are learnt as others are, and scored by Spearman's rank correlation and by quadratically
+    weighted kappa.
+
+    Raises:
+        ConfigError: The order is of other labels.
+    """
+    if order is not None and sorted(order) != sorted(labels):
+        raise ConfigError([f"task.order: {', '.join(order)} are not the labels, each once"])
+    labels = tuple(order or labels)
     return Kind(
         name="classification",
         example=PairExample,
@@ -47,7 +57,8 @@ def classification_kind(labels: Sequence[str]) -> Kind:
         collate=collate_classes,
         loss=cross_entropy,
         decode=partial(decode_labels, labels=labels),
-        metrics={"accuracy": accuracy, "macro_f1": macro_f1(labels)},
+        metrics={"accuracy": accuracy, "macro_f1": macro_f1(labels)} if order is None else metrics_of_scale(labels),
+        options={} if order is None else {"order": labels},
         one_class_each=True,
         class_logits=True,
         columns=second_text,
