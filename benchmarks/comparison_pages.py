@@ -9,6 +9,7 @@ whose folder is not there stay as they were; each says which revision it is of.
     python benchmarks/comparison_pages.py pairs
     python benchmarks/comparison_pages.py pseudo
     python benchmarks/comparison_pages.py tokens
+    python benchmarks/comparison_pages.py decoders
 
 The remarks above the tables are the ``notes`` of the recipes: edited there, they are new on the page with the next of
 these commands, and nothing runs again.
@@ -50,6 +51,7 @@ CLOSED_FORM = {
     "choices": "What a map is made of, and how many pairs (six development languages)",
     "shots": "What labels in the target language add (six development languages)",
     "best": "What reaches below the cut (three development languages)",
+    "trained": "What training adds, and what reaches below the cut (the eight languages, one draw)",
 }
 PAIRS = {
     "pawsx": "Paraphrases (PAWS-X), 1,600 English pairs",
@@ -68,12 +70,17 @@ TOKENS = {
     "ud": "Parts of speech (Universal Dependencies: Marathi, Telugu)",
     "pawsx": "Paraphrases (PAWS-X), 1,600 English pairs, the network alone",
 }
+DECODERS = {
+    "sib200": "Topics (SIB-200: Hausa, Guarani) by a decoder, Gemma 3 270M",
+    "sib200_encoder": "The same by an encoder, multilingual-e5-small",
+}
 SECTIONS = {
     "knowledge_transfer": KNOWLEDGE_TRANSFER,
     "closed_form": CLOSED_FORM,
     "pairs": PAIRS,
     "pseudo": PSEUDO,
     "tokens": TOKENS,
+    "decoders": DECODERS,
 }
 TITLES = {
     "knowledge_transfer": "Does it transfer? lingraft beside other methods",
@@ -81,6 +88,7 @@ TITLES = {
     "pairs": "Pairs of texts: what comparing them adds to reading them",
     "pseudo": "Pseudo-data: what made examples are worth",
     "tokens": "Questions, tags and pairs: words aligned, switched, projected",
+    "decoders": "A small decoder beside a small encoder",
 }
 NEWS = "../shared/data/ntrex/newstest2019"
 SETTINGS: dict[str, list[str]] = {

@@ -25,6 +25,7 @@ QUICK = {
     "pairs": "pawsx_400",
     "pseudo": "study_topics",
     "tokens": "ud",
+    "decoders": "sib200_encoder",
 }
 """A comparison of each page that is soon done."""
 
