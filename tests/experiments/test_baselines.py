@@ -7,14 +7,23 @@ import torch
 
 from identities import identity_of
 from lingraft.backbones import backbones
+from lingraft.backbones.depth import first_layers
 from lingraft.backbones.digests import weights_digest
 from lingraft.core.errors import ConfigError
 from lingraft.core.records import IDS, States
-from lingraft.experiments.baselines.peft import METHODS, PeftUnsupportedError, as_graft, peft_network, share_memory
+from lingraft.experiments.baselines.peft import (
+    METHODS,
+    PeftUnsupportedError,
+    as_graft,
+    keep_layers,
+    peft_network,
+    share_memory,
+)
 from lingraft.experiments.baselines.prototype import prototype_logits
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.settings import Block
+from stacks import run_stack
 from tiny import random_model
 
 SMALL = {"peft-prompt": {"num_virtual_tokens": 4}, "peft-prefix": {"num_virtual_tokens": 4}, "peft-lora": {"r": 2}}
@@ -233,3 +242,16 @@ def test_a_lora_of_pefts_becomes_one_of_ours(family):
     assert (options.name, options.options["targets"]) == ("lora", ["attention.self.query", "attention.self.value"])
     given = States(TOKENS, MASK, IDS)
     torch.testing.assert_close(GraftedModel(net.stack, adaptation.eval())(given, "")[1], net(given, "")[1])
+
+
+@pytest.mark.parametrize("family", backbones.names())
+def test_a_model_of_fewer_layers_is_the_stack_of_as_many(family):
+    """Hugging Face's model, without the blocks that are left out, gives what our shorter stack gives."""
+    stack = first_layers(backbones.build(family)(random_model(family)), 2)
+    model = keep_layers(random_model(family), stack).eval()
+
+    with torch.no_grad():
+        theirs = model(input_ids=TOKENS, attention_mask=MASK).last_hidden_state
+        ours = run_stack(stack, stack.embed(TOKENS), MASK)
+
+    torch.testing.assert_close(ours[MASK.bool()], theirs[MASK.bool()], atol=1e-5, rtol=0)

@@ -544,7 +544,7 @@ def test_losses_above_the_cut_are_fine():
 def test_a_cut_at_the_top_is_refused(world, tiny_checkpoint, tmp_path):
     """A cut that leaves nothing to train is told with the number of layers."""
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "backbone.cut=3")
-    with pytest.raises(ConfigError, match="cut: 3 leaves nothing to train above it; the checkpoint has 3 layers"):
+    with pytest.raises(ConfigError, match="cut: 3 leaves nothing to train above it; there are 3 layers"):
         run(wanted)
 
 

@@ -48,7 +48,8 @@ class Backbone:
     """A frozen language model, its tokenizer, and the digests that identify both.
 
     ``name`` is what the recipe says; ``text_prefix`` goes before every text (``"query: "`` for E5
-    models); ``max_length`` is the checkpoint's own limit in tokens.
+    models); ``max_length`` is the checkpoint's own limit in tokens. Where its uppermost layers are left out,
+    ``checkpoint_digest`` is that of all weights.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Backbone:
     text_prefix: str
     max_length: int
     licence: str
+    checkpoint_digest: str = ""
 
 
 @dataclass(frozen=True)

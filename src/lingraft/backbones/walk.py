@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -108,10 +109,18 @@ def embedded(stack: LayerStack, states: States) -> States:
     return replace(states, tokens=stack.embed(states.tokens, states.reading.positions), layer=0)
 
 
+Ids: TypeAlias = Sequence[Sequence[int]]
+"""Token ids of each text."""
+
+
+def pooled_end(stack: LayerStack, states: States) -> Tensor:
+    """Pool states ``[B, T, H]`` as if theirs were the last layer: ``[B, H]``."""
+    return replace(states, tokens=stack.finish(states.tokens)).pooled()
+
+
 def frozen_pooled(stack: LayerStack, states: States) -> Tensor:
     """Run states at any layer through the frozen rest of the stack, and pool them: ``[B, H]``."""
-    states = at_layer(stack, states, stack.num_layers)
-    return replace(states, tokens=stack.finish(states.tokens)).pooled()
+    return pooled_end(stack, at_layer(stack, states, stack.num_layers))
 
 
 def step(

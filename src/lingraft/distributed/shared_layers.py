@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones import Precision
+from ..backbones.depth import shortened
 from ..backbones.devices import seed_generators
 from ..backbones.encoding import EncodeBatches
 from ..backbones.loading import Backbone
@@ -35,6 +36,12 @@ class Frozen:
 
     weights_digest: str
     precision: Precision
+    layers: int
+
+
+def frozen_of(backbone: Backbone) -> Frozen:
+    """Return what the other ranks must compute by, to compute as this one does."""
+    return Frozen(backbone.weights_digest, backbone.stack.precision, backbone.stack.num_layers)
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,8 @@ class Computer:
         Raises:
             RunError: The weights here are others.
         """
+        if share.frozen.layers < self.backbone.stack.num_layers:  # rank 0 has chosen to read after fewer
+            self.backbone = shortened(self.backbone, share.frozen.layers)
         if share.frozen.weights_digest != self.backbone.weights_digest:
             raise RunError(
                 f"{self.backbone.name} has the digest {self.backbone.weights_digest} here and "
@@ -284,7 +293,7 @@ class Deal:
 
     def _do(self, work: Sequence[Rows | Slopes]) -> list[list[Any]]:
         backbone = self.compute.backbone
-        frozen = Frozen(backbone.weights_digest, backbone.stack.precision)
+        frozen = frozen_of(backbone)
         return self.ranks.deal([Share(frozen, one) for one in work], self.compute)
 
     def _news(self, adaptation: Adaptation) -> Parts | None:
@@ -323,7 +332,7 @@ def encoded_by(ranks: Ranks) -> EncodeBatches:
         batches: Iterable[Sequence[Sequence[int]]], backbone: Backbone, cut: int, device: torch.device
     ) -> Iterator[tuple[States, Tensor]]:
         compute, waiting = Computer(backbone, device), list(batches)
-        frozen = Frozen(backbone.weights_digest, backbone.stack.precision)
+        frozen = frozen_of(backbone)
         for start in range(0, len(waiting), ranks.size):
             work: list[Texts | None] = [Texts(ids, cut) for ids in waiting[start : start + ranks.size]]
             work += [None] * (ranks.size - len(work))

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from ..backbones import LayerStack, Precision
 from ..backbones.checkpoint_files import usual_prefix
+from ..backbones.depth import first_layers
 from ..backbones.devices import find_device
 from ..backbones.loading import empty_stack, load_tokenizer
 from ..backbones.precision import choose_precision, remembered_rates
 from ..core.errors import ConfigError
 from ..recipe.comparison import CompareSettings
 from ..recipe.settings import Recipe
-from ..runs.checks import gather_checked, resolve_cut
+from ..runs.checks import depth_of, gather_checked, resolve_cut
 from ..runs.counted_work import TrialWork
 from ..runs.folder import trials_of
 from ..runs.frozen_states import tokenise
@@ -54,6 +55,7 @@ def estimates(methods: Sequence[Method], recipe: Recipe, *, tested: bool = True)
         LingraftError: The data or the checkpoint is not as the recipe says.
     """
     stack = empty_stack(recipe.backbone.checkpoint)
+    stack = first_layers(stack, depth_of(recipe, stack.num_layers))
     _check_cuts(methods, stack.num_layers)
     prefix = recipe.backbone.text_prefix
     prefix = usual_prefix(recipe.backbone.checkpoint) if prefix is None else prefix

@@ -64,6 +64,8 @@ def refuse_speechless(context: Context) -> None:
     kind, stack = context.materials.task.kind, context.backbone.stack
     if kind.prompted is None:
         raise ImpossibleError(f"label words are of classes or alternatives, and this is {kind.name}")
+    if context.recipe.backbone.layers is not None:
+        raise ImpossibleError("label words are said by the last layer, and backbone.layers leaves it out")
     if not stack.facts.causal:
         raise ImpossibleError(
             f"label words need a decoder, and {context.backbone.name} is of the family "

@@ -43,7 +43,7 @@ from ..training.frozen_head import HEAD_FACTOR, Before
 from ..training.pools import Context, TrialPools
 from ..training.trial import NetworkFactory, run_trial
 from .baselines.peft import METHODS as PEFT
-from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, peft_network
+from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, keep_layers, peft_network
 from .facts import method_facts, note_memory
 from .label_words import check_words, refuse_speechless, run_label_words
 from .methods import LABEL_WORDS, Method, list_methods
@@ -307,7 +307,7 @@ def _peft(method: Method, context: Context, pools: TrialPools, head: Before | No
     checkpoint = context.recipe.backbone.checkpoint
 
     def encoder() -> torch.nn.Module:
-        return loading.load_encoder(checkpoint)
+        return keep_layers(loading.load_encoder(checkpoint), stack)
 
     network = peft_network(method.network, method.options, encoder, stack, new)
     forget_peak()  # the encoder was in memory twice for a moment

@@ -98,6 +98,8 @@ class Identity:
     """Of the backbone's matrix products."""
     lora: Described | None = None
     """What is in all layers, also below the cut."""
+    layers: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """After how many of the checkpoint's layers texts are read; None for all."""
 
     @property
     def begins(self) -> int:

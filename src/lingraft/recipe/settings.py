@@ -24,6 +24,7 @@ from ..core.amounts import (
     CountOrNone,
     Factor,
     FactorOrNone,
+    Layers,
     LayersOrNone,
     Rate,
     Rounds,
@@ -76,6 +77,10 @@ class BackboneSettings(Settings):
     """`bundled:NAME`, a folder, or a Hub id."""
     cut: LayersOrNone | Literal["auto"] = Field(default="auto", union_mode="left_to_right")
     """Layers below the cut are computed once and cached; `auto` is half of the depth (0 with an input prompt)."""
+    layers: Layers | Literal["auto"] | None = Field(default=None, union_mode="left_to_right")
+    """Texts are read after so many layers, through the model's final norm, and the others are not run: a number, or
+    `auto`, which chooses half, two thirds or all by the source language's development log-loss (classification). By
+    default all."""
     max_length: int = Field(default=128, ge=8, le=32_768)
     """Texts are truncated after this many tokens; how many were is reported."""
     text_prefix: str | None = None
@@ -93,6 +98,13 @@ class BackboneSettings(Settings):
         if cut != "auto" and not re.fullmatch(r"[0-9]{1,3}", shown(cut).strip("'")):
             raise ValueError("the cut counts layers from 0 upwards, to at most 999; or it is auto")
         return cut
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _are_some(cls, layers: Any) -> Any:
+        if layers not in (None, "auto") and not re.fullmatch(r"[1-9][0-9]{0,2}", shown(layers).strip("'")):
+            raise ValueError("layers are counted from 1 to at most 999; or it is auto")
+        return layers
 
 
 class ShotSettings(Settings):

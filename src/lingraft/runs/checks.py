@@ -46,6 +46,7 @@ def gather_checked(
         _refuse_losses(recipe, task)
         refuse_generators(recipe, task, finished=finished)
         _refuse_copies(recipe, task)
+        _refuse_layers(recipe, task)
         return _imported_adapters(recipe, task)
 
     return pseudo(gather(recipe, check=check, mine=mine), recipe)
@@ -95,6 +96,28 @@ def _refuse_copies(recipe: Recipe, task: Task) -> None:
         )
     if problems:
         raise ConfigError(problems)
+
+
+def _refuse_layers(recipe: Recipe, task: Task) -> None:
+    """Refuse to read after fewer layers than all where answers are words, and to choose a layer without classes.
+
+    Raises:
+        ConfigError: So it is.
+    """
+    layers, kind = recipe.backbone.layers, task.kind
+    if layers is None:
+        return
+    if not kind.head_learns:
+        raise ConfigError(
+            [f"backbone.layers: {task.name} ({kind.name}) is answered in words, which all layers make; leave it out"]
+        )
+    if layers == "auto" and not kind.class_logits:
+        raise ConfigError(
+            [
+                f"backbone.layers: auto chooses by classes of whole texts, which {task.name} ({kind.name}) lacks; "
+                "give a number, or leave it out"
+            ]
+        )
 
 
 def _imported_adapters(recipe: Recipe, task: Task) -> list[str]:
@@ -160,13 +183,32 @@ def refuse_other_start(recipe: Recipe, task: Task, cut: int) -> None:
     refuse_other_parts(begun, read_identity(adaptation_path(begun)), own)
 
 
+def depth_of(recipe: Recipe, num_layers: int) -> int:
+    """Return after how many layers texts are read at most; see ``BackboneSettings.layers``.
+
+    Raises:
+        ConfigError: The checkpoint has fewer.
+    """
+    wanted = recipe.backbone.layers
+    if not isinstance(wanted, int):
+        return num_layers
+    if wanted > num_layers:
+        raise ConfigError([f"backbone.layers: {wanted} is more than the checkpoint has, which is {num_layers}"])
+    return wanted
+
+
 def resolve_cut(recipe: Recipe, num_layers: int) -> int:
     """Return the cut as a number; see ``BackboneSettings.cut``.
+
+    Args:
+        recipe: The recipe.
+        num_layers: Of the checkpoint, or those that are left of it.
 
     Raises:
         ConfigError: What the recipe lets learn lies below it, nothing is left above it, or an alignment
             loss looks where nothing learns.
     """
+    num_layers = depth_of(recipe, num_layers)
     strategy = strategy_of(recipe.freezing)
     highest = strategy.highest_cut(num_layers)
     if problems := _of_schedule(recipe, strategy):
@@ -178,9 +220,7 @@ def resolve_cut(recipe: Recipe, num_layers: int) -> int:
     if recipe.backbone.cut != "auto" and highest == IDS:
         raise ConfigError([f"backbone.cut: freezing {recipe.freezing.name} trains everything; leave the cut out"])
     if cut >= num_layers:
-        raise ConfigError(
-            [f"backbone.cut: {cut} leaves nothing to train above it; the checkpoint has {num_layers} layers"]
-        )
+        raise ConfigError([f"backbone.cut: {cut} leaves nothing to train above it; there are {num_layers} layers"])
     if cut > highest:
         raise ConfigError(
             [

@@ -46,7 +46,10 @@ FREE = (
 GROWS = ("seeds", "seeds.", "orders", "orders.", "shots.k", "shots.k.", "shots.draws")
 """Settings that say which trials there are."""
 
-OF_BACKBONE = ("backbone", "tokenizer", "precision")
+READ_AFTER = "layer that texts are read after"
+
+OF_BACKBONE = ("backbone", "tokenizer", "precision", READ_AFTER)
+"""What is known only of a backbone that is loaded; the last, where fewer layers than all are read."""
 
 OFF = (None, False)
 
@@ -62,6 +65,7 @@ LATER = {
             "shot_curve",
             "tune",
             "source_choice",
+            "backbone.layers",
         ),
         OFF,
     ),
@@ -113,8 +117,10 @@ def trial_identities(
     """
     shared = _of_settings_and_data(recipe, materials)
     if backbone is not None:
-        of_backbone = (backbone.weights_digest, backbone.tokenizer_digest, backbone.stack.precision)
-        shared |= dict(zip(OF_BACKBONE, of_backbone, strict=True))
+        whole = backbone.checkpoint_digest or backbone.weights_digest
+        shared |= {"backbone": whole, "tokenizer": backbone.tokenizer_digest, "precision": backbone.stack.precision}
+        if whole != backbone.weights_digest:
+            shared[READ_AFTER] = str(backbone.stack.num_layers)
     of_draw = {(draw.k, draw.draw): _of_draw(draw) for draw in materials.draws}
     return {trial: shared | of_draw[trial.k, trial.draw] for trial in trials}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..backbones.checkpoint_files import usual_prefix
+from ..backbones.depth import first_layers
 from ..backbones.devices import find_device
 from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
 from ..backbones.precision import Choice, Rates, choose_precision, remembered_rates
@@ -21,7 +22,7 @@ from ..tasks.material import Draw, Materials
 from ..training.alignment import names_that_need
 from ..training.ensembling import texts_of
 from ..training.legs import legs_of, lora_of
-from .checks import gather_checked, refuse_missing_folders, refuse_other_start, resolve_cut
+from .checks import depth_of, gather_checked, refuse_missing_folders, refuse_other_start, resolve_cut
 from .data_quality import describe_classes, describe_limits, warn_of_data
 from .folder import folder_problems, trials_of
 from .frozen_states import tokenise
@@ -74,7 +75,8 @@ def plan(
         prefix = usual_prefix(facts.name)
     features = tokenise(materials, tokenizer, prefix, recipe)
     covered = {code: coverage(materials.written(code), tokenizer) for code in materials.task.languages}
-    work = Workload(recipe, materials, features, empty_stack(facts.name), cut)
+    depth = depth_of(recipe, facts.num_layers)
+    work = Workload(recipe, materials, features, first_layers(empty_stack(facts.name), depth), cut)
     size = states_size(features, facts.width, recipe.cache.dtype)
     if size > recipe.cache.max_gigabytes * 1e9:
         raise ConfigError(
@@ -88,9 +90,9 @@ def plan(
     refuse_too_large(needs, device)
     lines = [
         _explain_table(recipe),
-        f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, "
+        f"backbone: {facts.name}, {facts.num_layers} layers of width {facts.width}, {_read_after(recipe)}"
         + ("all frozen; " if recipe.freezing.name == "frozen" else f"freezing: {recipe.freezing.name}; ")
-        + _depth(recipe, cut, facts.num_layers),
+        + _depth(recipe, cut, depth),
         _parts(recipe, work),
         f"trials: {len(trials_of(recipe))} (shots.k [{', '.join(map(str, recipe.shots.ks))}] × "
         f"{counted(recipe.shots.draws, 'draw')} × seeds {recipe.seeds}"
@@ -160,6 +162,16 @@ def _depth(recipe: Recipe, cut: int, layers: int) -> str:
         return f"all {layers} layers are computed once"
     below = f"layers 1–{cut} are computed once, " if cut > 0 else ""
     return f"{below}layers {max(0, cut) + 1}–{layers} are computed at every step{_whole_depth(recipe)}"
+
+
+def _read_after(recipe: Recipe) -> str:
+    """Say after which layer texts are read, where that is not the last."""
+    layers = recipe.backbone.layers
+    if layers is None:
+        return ""
+    if layers == "auto":
+        return "read after half of them, two thirds or all, as development data say (all are counted here), "
+    return f"of which the first {layers} are run, "
 
 
 def _whole_depth(recipe: Recipe) -> str:

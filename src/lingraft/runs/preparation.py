@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ..backbones.depth import first_layers, shortened
 from ..backbones.devices import find_device
 from ..backbones.encoding import EncodeBatches, encode_here
 from ..backbones.loading import Backbone, empty_stack, load_backbone
@@ -21,7 +22,7 @@ from ..recipe.settings import Recipe
 from ..results.caveats import is_non_commercial
 from ..tasks.material import Materials
 from ..training.pools import Context
-from .checks import gather_checked, refuse_other_start, resolve_cut
+from .checks import depth_of, gather_checked, refuse_other_start, resolve_cut
 from .data_card import data_card
 from .frozen_states import encode_all, tokenise
 from .identity import precision_of
@@ -30,6 +31,7 @@ from .mined_lexicon import mined_entries
 from .needs import refuse_too_large
 from .pseudo_data import NAME as PSEUDO
 from .pseudo_data import make_pseudo_data
+from .reading_layer import choose_reading_layer
 from .workload import Workload
 
 Loaded = Callable[[], tuple[Backbone, torch.device]]
@@ -63,14 +65,18 @@ def prepare(
     for sentence in materials.unscored:
         reporter.say(sentence)
     backbone, device = backbone_there()
+    resolve_cut(recipe, backbone.stack.num_layers)
+    features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
+    backbone, choice = choose_reading_layer(recipe, materials, features, backbone, device, reporter)
     cut = resolve_cut(recipe, backbone.stack.num_layers)
     refuse_other_start(recipe, materials.task, cut)
-    features = tokenise(materials, backbone.tokenizer, backbone.text_prefix, recipe)
     card = data_card(materials, features, backbone, recipe)
+    card["notes"] += [choice] if choice else []
     if not encoded:
         return Context(recipe, materials, backbone, cut, {}, device), card, 0.0
     with suppress(CheckpointError):  # a folder that parts begin with may be gone since, and what was saved has them
-        counted = Workload(recipe, materials, features, empty_stack(recipe.backbone.checkpoint), cut)
+        shapes = first_layers(empty_stack(recipe.backbone.checkpoint), backbone.stack.num_layers)
+        counted = Workload(recipe, materials, features, shapes, cut)
         refuse_too_large(counted.needs, device)
     started = reporter.clock()
     pools = encode_all(features, backbone, recipe, cut, device, reporter, encode_batches)
@@ -111,6 +117,7 @@ def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
     reporter.say(f"loading {recipe.backbone.checkpoint}")
     wanted = recipe.backbone
     backbone = load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix, weights=wanted.weights)
+    backbone = shortened(backbone, depth_of(recipe, backbone.stack.num_layers))
     kept = precision_of(recipe.output_dir)
     choice = choose_precision(recipe.backbone.precision, device, backbone.stack.width, kept=kept)
     backbone.stack.precision = choice.precision

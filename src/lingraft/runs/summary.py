@@ -61,7 +61,8 @@ def summarise(folder: Path, recipe: Recipe, backbone: Backbone, cut: int, encodi
     for answers in (folder / "trials" / chosen.name).glob("answers.*.jsonl"):
         write_atomically(folder / answers.name, partial(_copy, answers))
     adaptation, _ = load_adaptation(parts, backbone)
-    if isinstance(adaptation.adapter, LoraAdapter) and find_spec("peft"):
+    whole = not backbone.checkpoint_digest  # PEFT would put the LoRA into all layers of the checkpoint
+    if whole and isinstance(adaptation.adapter, LoraAdapter) and find_spec("peft"):
         export_peft(adaptation.adapter, backbone.stack, folder / "peft_lora", recipe.backbone.checkpoint)
     facts = {trial.name: read_facts(folder, trial.name) for trial in done}
     digest_after = prove_frozen(backbone)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..backbones import LayerStack
+from ..backbones.depth import shortened
 from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
@@ -383,10 +384,27 @@ def load(
         found = find_device(device) if device is not None else device_of(Path(folder))
         backbone = load_trained_backbone(wanted, path, given=backbone, trusting=trusting)
         backbone.stack.to(found)
+    backbone = _up_to(wanted.layers, backbone, path)
     adaptation, identity = load_adaptation(path, backbone)
     adaptation.to(next(backbone.stack.parameters()).device)
     model = GraftedModel(backbone.stack, adaptation).eval()
     return Adapted(backbone, model, identity, names=own_names(Path(folder)))
+
+
+def _up_to(layers: int | None, backbone: Backbone, path: Path) -> Backbone:
+    """Return as many layers of a backbone as an adaptation was trained on.
+
+    Raises:
+        CheckpointError: It has fewer.
+    """
+    if layers is None:
+        return backbone
+    if layers > backbone.stack.num_layers:
+        raise CheckpointError(
+            f"{path} reads texts after layer {layers}, and {backbone.name} has {backbone.stack.num_layers}; load it "
+            "onto the backbone that it was trained on"
+        )
+    return shortened(backbone, layers)
 
 
 def device_of(folder: Path) -> torch.device:

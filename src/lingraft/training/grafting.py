@@ -75,4 +75,5 @@ def identity(context: Context, languages: tuple[str, ...]) -> Identity:
         kind_options=dict(task.kind.options),
         precision=backbone.stack.precision,
         lora=lora.model_dump() if lora else None,
+        layers=backbone.stack.num_layers if backbone.checkpoint_digest else None,
     )

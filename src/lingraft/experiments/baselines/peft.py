@@ -195,6 +195,16 @@ def _try_out(network: PeftNetwork) -> None:
     network.zero_grad(set_to_none=True)
 
 
+def keep_layers(model: nn.Module, stack: LayerStack) -> nn.Module:
+    """Leave out of a Hugging Face model the uppermost blocks that ``stack`` does not have; returns it."""
+    blocks: Any = model.get_submodule(stack.facts.blocks)
+    if len(blocks) > stack.num_layers:
+        del blocks[stack.num_layers :]
+        config: Any = model.config
+        config.num_hidden_layers = stack.num_layers
+    return model
+
+
 def share_memory(model: nn.Module, stack: nn.Module) -> None:
     """Let ``model`` hold its frozen parameters where ``stack`` has the same ones; no number changes."""
     held = {_content(parameter): parameter for parameter in stack.parameters()}

@@ -18,6 +18,11 @@ def refuse_all_but_weights(trained: Trained, format: str) -> None:
         CheckpointError: With the part, and what to do.
     """
     identity, adaptation = trained.adapted.identity, trained.adapted.model.adaptation
+    if identity.layers is not None:
+        raise CheckpointError(
+            f"{trained.folder} reads texts after layer {identity.layers} (backbone.layers), and {format} names "
+            "the whole checkpoint; use --to onnx, or train without it"
+        )
     parts = {
         "prompt": None if adaptation.prompt is None else identity.prompt,
         "adapter": None if isinstance(adaptation.adapter, LoraAdapter | None) else identity.adapter,

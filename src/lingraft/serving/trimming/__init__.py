@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...backbones.checkpoint_files import checkpoint_folder, lasting_name
+from ...backbones.depth import shortened
 from ...backbones.loading import Backbone, load_backbone
 from ...backbones.markers import LINE_BREAK
 from ...backbones.vocabulary import Vocabulary, needed_pieces
@@ -56,6 +57,7 @@ def trim(
         made.mkdir()
         said = write_checkpoint(whole, vocabulary, made)
         small = load_backbone(str(made), text_prefix=whole.text_prefix, precision=whole.stack.precision)
+        small = shortened(small, whole.stack.num_layers)
         proven = prove_backbone(whole, small, vocabulary, read)
         if run:
             write_run(run, small, lasting_name(str(output.absolute())), made)
