@@ -29,7 +29,7 @@ from .renamed import take_renamed
 from .settings import Block, ParallelSettings, Recipe
 from .shorthand import expand_shorthand
 
-FEW_KEYS = 6
+FEW_KEYS = 7
 """Of a block with no more, all are explained to whoever gives one that is none of them."""
 
 MOST_TRIALS = 2_000
