@@ -59,7 +59,7 @@ class Row:
     lost: int
     """Without an answer, or with another status than 200."""
     other: int
-    """With another answer than their item got alone."""
+    """With another answer than their item got alone, see :func:`alike`."""
     memory: tuple[float, float]
     """Bytes when a tenth was answered, and at the end."""
 
@@ -93,6 +93,17 @@ def ask(connection: HTTPConnection, method: str, path: str, body: bytes, headers
         return 0, b""
 
 
+def alike(found: Any, expected: Any) -> bool:
+    """Return whether two answers are the same, but for the last digit of a number."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return found.keys() == expected.keys() and all(alike(found[key], one) for key, one in expected.items())
+    if isinstance(expected, list) and isinstance(found, list):
+        return len(found) == len(expected) and all(map(alike, found, expected))
+    if isinstance(expected, float) and isinstance(found, float):
+        return abs(found - expected) < 2e-4
+    return bool(found == expected)
+
+
 def memory_of(port: int) -> float:
     """Return the bytes that the server says it has; nothing where its system does not tell."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
@@ -110,7 +121,9 @@ def load(port: int, bodies: Sequence[bytes], alone: Sequence[bytes], clients: in
             for at in share[number::clients]:
                 begun = time.perf_counter()
                 status, answer = ask(connection, "POST", "/predict", bodies[at % len(bodies)], JSON)
-                found.append((time.perf_counter() - begun, status, answer == alone[at % len(bodies)]))
+                took, expected = time.perf_counter() - begun, alone[at % len(bodies)]
+                same = answer == expected or (status == 200 and alike(json.loads(answer), json.loads(expected)))
+                found.append((took, status, same))
         return found
 
     def all_of(share: range) -> list[tuple[float, int, bool]]:

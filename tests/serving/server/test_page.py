@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -192,17 +193,17 @@ def test_mistakes_are_those_of_the_run_and_can_be_filtered(browser, address, fol
     assert cells[:3] == [music[0]["text"], "music", music[0]["value"]]
 
 
-def test_nothing_that_comes_from_data_is_html(browser, address):
-    """A text of the test set, a text that is asked, and what is said of it."""
-    elements = "document.querySelectorAll('main img, main script:not(:last-of-type)').length"
-    with browser.opened(address, width=1280, dark=False) as ask:
-        first = run(ask, "document.querySelector('tbody tr').cells[0].textContent")
+def test_nothing_that_comes_from_data_is_html(browser, adapted, folder):
+    """The task, its labels, a text of the test set, a text that is asked, and what is said of it."""
+    evil = replace(adapted.identity, task=EVIL, labels=(f"{EVIL}1", f"{EVIL}2", f"{EVIL}3"))
+    elements = "document.querySelectorAll('img').length + document.querySelectorAll('script').length"
+    with served(replace(adapted, identity=evil), folder) as at, browser.opened(f"{at}/", width=1280, dark=False) as ask:
+        assert run(ask, "document.querySelector('h1').textContent") == EVIL
+        assert run(ask, "document.querySelector('tbody tr').cells[0].textContent") == EVIL
         filled(ask, text=EVIL, language=CODE)
-        told = sent(ask)
-        assert run(ask, elements) == 0
-        _, complaints = browser.told(address)
-    assert first == EVIL
-    assert "onerror" in told
+        assert sent(ask).count(EVIL) == 4  # the answer, and three probabilities
+        assert run(ask, elements) == 1
+        _, complaints = browser.told(f"{at}/")
     assert complaints == []
 
 
@@ -213,7 +214,7 @@ def test_only_the_pages_own_script_and_style_may_run(browser, address):
     for tag in ("script", "style"):
         (inside,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
-        assert f"{tag}-src 'sha256-{digest}';" in policy
+        assert f"{tag}-src 'sha256-{digest}';" in policy, "another than the page's own"
     assert policy.startswith("default-src 'none';")
     assert "unsafe" not in policy
     put = "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.evil = true'}))"

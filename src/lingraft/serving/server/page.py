@@ -1,6 +1,6 @@
 """The page at ``/``: a form to ask a run, its answer with what speaks for it, and the mistakes that it made.
 
-One file that loads nothing. Its policy names the style and the script that are in it by their digests, so nothing
+One file that loads nothing. Its policy names the style and the script of its template by their digests, so nothing
 else can run, wherever it comes from.
 """
 
@@ -23,6 +23,24 @@ from ...results.run_files import read_run
 from ..explaining import can_explain
 from ..predictor import Adapted
 from .limits import Limits
+
+TEMPLATE = "try.html.j2"
+BLANK: Context = {
+    "task": "",
+    "name": "",
+    "shape": "",
+    "fields": (),
+    "explained": False,
+    "probable": False,
+    "languages": {},
+    "chosen": "",
+    "characters": 0,
+    "limit": "",
+    "mistakes": (),
+    "classes": (),
+    "problem": "",
+}
+"""What the page is filled with, without anything that comes from data."""
 
 MOST = 500
 """Mistakes of a language that the page holds."""
@@ -57,8 +75,9 @@ def build_page(adapted: Adapted, folder: Path | None, limits: Limits) -> Page:
     """
     source, targets = adapted.identity.source_language, adapted.targets
     html = fill_template(
-        "try.html.j2",
-        {
+        TEMPLATE,
+        BLANK
+        | {
             "task": adapted.identity.task,
             "name": folder.name if folder is not None else "",
             "shape": _shape_of(adapted),
@@ -72,13 +91,16 @@ def build_page(adapted: Adapted, folder: Path | None, limits: Limits) -> Page:
             **_mistakes(folder),
         },
     )
-    return Page(html, policy_of(html))
+    return Page(html, policy_of(fill_template(TEMPLATE, BLANK)))
 
 
 def policy_of(html: str) -> str:
-    """Return a Content-Security-Policy under which a page's own styles and scripts work, and nothing else does.
+    """Return a Content-Security-Policy under which the styles and scripts of a page work, and nothing else does.
 
     The page may ask the server that it came from, and may not be shown inside another.
+
+    Args:
+        html: A page without anything that comes from data, which might bring a script along.
     """
 
     def digests(tag: str) -> str:
@@ -118,13 +140,12 @@ TEXT = Field("text", "Text")
 
 def _mistakes(folder: Path | None) -> Context:
     """Return the mistakes of a run's test texts; what is damaged of them is said, and stops nobody."""
-    nothing: Context = {"mistakes": [], "classes": [], "problem": ""}
     if folder is None:
-        return nothing
+        return {}
     try:
         run = read_run(folder)
         found = mistakes_of(run, MOST)
         classes = list(run.data["classes"]) if found and findings.has_classes(run.data) else []
     except LingraftError as error:
-        return nothing | {"problem": str(error)}
-    return nothing | {"mistakes": found, "classes": classes}
+        return {"problem": str(error)}
+    return {"mistakes": found, "classes": classes}
