@@ -69,8 +69,8 @@ def call(command):
 def test_help_names_every_command(call):
     """Each with a sentence."""
     shown = call("--help").out
-    commands = ("init", "check", "run", "compare", "demo", "evaluate", "score", "predict", "report", "list", "schema")
-    for command in (*commands, "cache"):
+    commands = ("init", "check", "run", "compare", "demo", "evaluate", "score", "predict", "serve", "report", "list")
+    for command in (*commands, "schema", "cache"):
         assert re.search(rf"{command} +[A-Z]", shown)
 
 

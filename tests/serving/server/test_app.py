@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from answering import adapted_of
+from lingraft.backbones.loading import load_backbone
 from lingraft.serving.answer_lines import answer_columns, write_answers
 from lingraft.serving.inputs import Given
 from lingraft.serving.server.app import create_app
@@ -23,6 +24,7 @@ from lingraft.serving.server.limits import Limits
 from lingraft.serving.server.metrics import build_metrics
 from lingraft.serving.server.page import build_page
 from served import alike, ask, running, served, wait_until
+from tiny import decoder_tokenizer, random_model, save_checkpoint
 
 TEXTS = ["ada beli", "cora dune eli", "", "fara", "cora cora dune fara eli beli ada"]
 ROWS = {
@@ -83,6 +85,19 @@ def test_requests_that_are_computed_together_get_what_each_gets_alone(tiny_backb
     alone = [one for examples in read for one in computed(examples)]
     together = computed([one for examples in read for one in examples])
     assert alike(together, alone), (together, alone)
+
+
+def test_what_a_decoder_writes_is_what_it_writes_for_predict(tmp_path):
+    """Answers that are no classes, and a kind that asks for two texts."""
+    backbone = load_backbone(str(save_checkpoint(tmp_path, random_model("llama", speaking=True), decoder_tokenizer())))
+    for kind, rows in (("generation", [{"text": "ada beli"}, {"text": ""}]), ("generative_qa", ROWS["span_qa"][:2])):
+        adapted = adapted_of(backbone, kind, kind_options={"max_answer_tokens": 6})
+        with served(adapted) as at:
+            found = ask(at, "/predict", {"items": rows})
+            assert found.status == 200, found.text
+            refused = ask(at, "/predict", {"items": rows, "probabilities": True})
+        assert alike(found.json["answers"], lines(adapted, rows)), found.text
+        assert "there are no probabilities of classes" in refused.json["error"]
 
 
 def test_a_pair_is_a_list_of_two_texts(tiny_backbone):

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from ...core.errors import LingraftError, shown
+from ...core.errors import LingraftError, problems_of, shown
 from ...core.examples import Example
 from ...core.json_text import to_json
 from ...core.version import __version__
@@ -154,7 +154,7 @@ def _add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(LingraftError)
     async def wrong_item(request: Request, error: LingraftError) -> Response:
-        return RefusedError(422, str(error)).response
+        return RefusedError(422, "; ".join(problems_of(error))).response
 
     @app.exception_handler(BusyError)
     async def busy(request: Request, error: BusyError) -> Response:
