@@ -7,17 +7,23 @@ source language's development set; no test set and no target language is looked 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ..backbones.depth import pooled_after, shortened
+from ..backbones.kept_rows import keep_rows
 from ..backbones.loading import Backbone
+from ..backbones.shards import text_digest
+from ..backbones.state_cache import space_key
 from ..core.errors import ConfigError
 from ..core.examples import Example
 from ..core.progress import Reporter
 from ..core.records import Features
+from ..core.stored_states import states_folder
 from ..data.languages import display_name
 from ..model.heads.linear import Labelled, fit_head
 from ..model.standardiser import Standardiser
@@ -57,7 +63,9 @@ def choose_reading_layer(
         return backbone, ""
     layers = candidates(backbone.stack.num_layers, recipe.backbone.cut)
     reporter.say(f"reading development texts after layers {', '.join(map(str, layers))}")
-    losses = development_losses(materials, features, backbone, layers, device)
+    losses = development_losses(
+        materials, features, backbone, layers, device, max_bytes=int(recipe.cache.max_gigabytes * 1e9)
+    )
     best = min(losses, key=lambda layer: losses[layer])
     told = ", ".join(f"{loss:.3f} after layer {layer}" for layer, loss in losses.items())
     sentence = (
@@ -82,9 +90,23 @@ def candidates(num_layers: int, cut: int | str) -> list[int]:
 
 
 def development_losses(
-    materials: Materials, features: Tokenised, backbone: Backbone, layers: list[int], device: torch.device
+    materials: Materials,
+    features: Tokenised,
+    backbone: Backbone,
+    layers: list[int],
+    device: torch.device,
+    *,
+    max_bytes: int,
 ) -> dict[int, float]:
     """Return the log-loss of the frozen head on the development set, for each layer that it may read after.
+
+    Args:
+        materials: Whose first draw's labels of the source language are learnt from.
+        features: All texts as token ids, by language and purpose.
+        backbone: The frozen model.
+        layers: In rising order.
+        device: Where the model is.
+        max_bytes: Bound on the store of states, where what texts are pooled to is kept.
 
     Raises:
         ConfigError: The source language has no labels to learn from.
@@ -98,7 +120,7 @@ def development_losses(
         row = {feature.example_id: feature.input_ids for feature in features[source, purpose]}
         ids = [row[example.id] for example in examples]
         read.append(
-            (pooled_after(ids, backbone.stack, layers, device), [labels.index(str(one.gold)) for one in examples])
+            (_kept_pooled(ids, backbone, layers, device, max_bytes), [labels.index(str(one.gold)) for one in examples])
         )
     (learnt, classes), (asked, right) = read
     losses = {}
@@ -113,3 +135,33 @@ def development_losses(
         )
         losses[layer] = cross_entropy(head.logits(asked[layer]), torch.tensor(right)).item()
     return losses
+
+
+def _kept_pooled(
+    ids: Sequence[tuple[int, ...]], backbone: Backbone, layers: list[int], device: torch.device, max_bytes: int
+) -> dict[int, Tensor]:
+    """Return what :func:`pooled_after` does, computed once for all runs that ask the same."""
+    stack = backbone.stack
+    states = space_key(
+        weights_digest=backbone.weights_digest,
+        tokenizer_digest=backbone.tokenizer_digest,
+        cut=layers[-1],
+        dtype="float32",
+        precision=stack.precision,
+        device=device.type,
+    )
+    key = f"pooled after {layers}\0{stack.opening}\0{states}"
+
+    def compute(missing: Sequence[tuple[int, ...]]) -> list[Tensor]:
+        return list(torch.stack(list(pooled_after(missing, stack, layers, device).values()), 1))  # [N, layers, H]
+
+    names = [text_digest(text) for text in ids]
+    found = keep_rows(
+        states_folder() / hashlib.sha256(key.encode()).hexdigest(),
+        dict(zip(names, ids, strict=True)),
+        compute,
+        width=stack.width,
+        layer=layers[-1],
+        max_bytes=max_bytes,
+    )
+    return {layer: torch.stack([found[name][place] for name in names]) for place, layer in enumerate(layers)}
