@@ -17,12 +17,11 @@ LABELS = {
 }
 
 
-def adapted_of(backbone, kind="classification", *, names=None, languages=("yor-Latn",), **known):
+def adapted_of(backbone, kind="classification", *, names=None, labels=None, seed=0, languages=("yor-Latn",), **known):
     """A loaded run of a kind of task on a backbone, with a language part for ``languages``."""
-    identity = identity_of(
-        backbone, kind=kind, labels=LABELS.get(kind, ()), languages=languages, max_length=32, **known
-    )
-    torch.manual_seed(0)
+    labels = LABELS.get(kind, ()) if labels is None else labels
+    identity = identity_of(backbone, kind=kind, labels=labels, languages=languages, max_length=32, **known)
+    torch.manual_seed(seed)
     adaptation = build_adaptation(
         prompt=None,
         adapter=None,
