@@ -32,21 +32,20 @@ SIZE = 3
 PLAIN = {"dropout": 0.0}
 
 
-class Copies(Ranks):
+class Copies:
     """Ranks that are copies in this process; what is dealt out goes through bytes, as it would."""
 
     def __init__(self, backbone, size=SIZE, others=None):
-        super().__init__(0, size)
-        computers = others or [Computer(copy.deepcopy(backbone), CPU) for _ in range(1, size)]
-        object.__setattr__(self, "others", computers)
-        object.__setattr__(self, "bytes", 0)
+        self.size = size
+        self.others = others or [Computer(copy.deepcopy(backbone), CPU) for _ in range(1, size)]
+        self.bytes = 0
 
     def deal(self, shares, compute):
         """Rank 0 computes by what it is given, the others by their own."""
         found = [compute(shares[0])]
         for share, computer in zip(shares[1:], self.others, strict=True):
             sent = pickle.dumps(share)
-            object.__setattr__(self, "bytes", self.bytes + len(sent))
+            self.bytes += len(sent)
             found.append(pickle.loads(pickle.dumps(computer(pickle.loads(sent)))))
         return found
 
