@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..backbones import LayerStack
-from ..backbones.depth import shortened
 from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
@@ -40,7 +39,7 @@ from .explaining import Explanation, explain_example
 from .hub import fetch_run, is_on_hub
 from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
 from .own_names import OwnNames, own_names
-from .trained_backbone import load_trained_backbone
+from .trained_backbone import load_trained_backbone, up_to
 
 FIRST = 1
 """Items of a stream that are answered first; then twice as many each time."""
@@ -384,27 +383,11 @@ def load(
         found = find_device(device) if device is not None else device_of(Path(folder))
         backbone = load_trained_backbone(wanted, path, given=backbone, trusting=trusting)
         backbone.stack.to(found)
-    backbone = _up_to(wanted.layers, backbone, path)
+    backbone = up_to(wanted.layers, backbone, path)
     adaptation, identity = load_adaptation(path, backbone)
     adaptation.to(next(backbone.stack.parameters()).device)
     model = GraftedModel(backbone.stack, adaptation).eval()
     return Adapted(backbone, model, identity, names=own_names(Path(folder)))
-
-
-def _up_to(layers: int | None, backbone: Backbone, path: Path) -> Backbone:
-    """Return as many layers of a backbone as an adaptation was trained on.
-
-    Raises:
-        CheckpointError: It has fewer.
-    """
-    if layers is None:
-        return backbone
-    if layers > backbone.stack.num_layers:
-        raise CheckpointError(
-            f"{path} reads texts after layer {layers}, and {backbone.name} has {backbone.stack.num_layers}; load it "
-            "onto the backbone that it was trained on"
-        )
-    return shortened(backbone, layers)
 
 
 def device_of(folder: Path) -> torch.device:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..backbones.checkpoint_files import BUNDLED
+from ..backbones.depth import shortened
 from ..backbones.loading import Backbone, load_backbone
 from ..core.errors import CheckpointError
 from ..model.checkpoint import Identity
@@ -44,6 +45,22 @@ def load_trained_backbone(
             f"relative to {Path.cwd()} and none beside the run; say where it is now with --backbone, in Python "
             f"load(…, backbone=…). As the name of a checkpoint on the Hub: {error}"
         ) from None
+
+
+def up_to(layers: int | None, backbone: Backbone, path: Path) -> Backbone:
+    """Return as many layers of a backbone as an adaptation was trained on.
+
+    Raises:
+        CheckpointError: It has fewer.
+    """
+    if layers is None:
+        return backbone
+    if layers > backbone.stack.num_layers:
+        raise CheckpointError(
+            f"{path} reads texts after layer {layers}, and {backbone.name} has {backbone.stack.num_layers}; load it "
+            "onto the backbone that it was trained on"
+        )
+    return shortened(backbone, layers)
 
 
 def find_checkpoint(checkpoint: str, near: Path) -> str:

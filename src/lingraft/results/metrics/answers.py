@@ -27,7 +27,16 @@ from typing import Any
 from ...core.errors import ConfigError
 from . import Metric, mean_of
 
-__all__ = ["NORMALISERS", "SQUAD_V2", "Normaliser", "answer_metrics", "exact_match", "normaliser", "token_f1"]
+__all__ = [
+    "NORMALISERS",
+    "SQUAD_V2",
+    "Normaliser",
+    "answer_metrics",
+    "exact_match",
+    "normaliser",
+    "question_metrics",
+    "token_f1",
+]
 
 SQUAD_V2 = "squad_v2"
 
@@ -63,6 +72,20 @@ def answer_metrics(spec: str, *, unanswerable: bool = False) -> dict[str, Metric
             "exact_match": mean_of(partial(_best_or_none, exact_match, rule)),
         }
     return {"f1": mean_of(partial(_best, token_f1, rule)), "exact_match": mean_of(partial(_best, exact_match, rule))}
+
+
+def question_metrics(
+    normaliser: str, *, unanswerable: bool
+) -> tuple[dict[str, Metric], Callable[[str], Mapping[str, Metric]] | None]:
+    """Return the scores of answers, and what gives those for contexts in a language, where MLQA's rules differ."""
+    if normaliser == "mlqa":
+        return answer_metrics("mlqa:en", unanswerable=unanswerable), partial(_mlqa_metrics, unanswerable=unanswerable)
+    return answer_metrics(normaliser, unanswerable=unanswerable), None
+
+
+@cache
+def _mlqa_metrics(language: str, *, unanswerable: bool) -> Mapping[str, Metric]:
+    return answer_metrics(f"mlqa:{language}", unanswerable=unanswerable)
 
 
 def token_f1(gold: str, predicted: str) -> float:

@@ -17,10 +17,11 @@ from ...core.errors import ConfigError
 from ...core.examples import Example, SpanExample
 from ...core.prompt_template import problem_of, split_at
 from ...core.records import Features, Prediction
+from ...results.metrics.answers import question_metrics
 from ...results.words import Words
 from . import Kind, kinds
 from .prompted import Question
-from .span_qa import COLUMNS, Span, languages_of, place_of, question_metrics, question_with_context, shown_characters
+from .span_qa import COLUMNS, Span, languages_of, place_of, question_with_context, shown_characters
 from .written import (
     MaxTokens,
     answer_loss,

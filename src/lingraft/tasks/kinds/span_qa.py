@@ -8,9 +8,9 @@ and the best piece of all of them is cut from the context as it was written, nev
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,7 @@ from ...backbones.markers import LINE_BREAK, Markers, markers_of, reads_onwards
 from ...core.errors import ConfigError
 from ...core.examples import Example, PairExample, SpanExample
 from ...core.records import Features, Prediction, Target
-from ...results.metrics import Metric
-from ...results.metrics.answers import answer_metrics
+from ...results.metrics.answers import question_metrics
 from ...results.words import Words
 from . import NO_LABEL, Kind, kinds
 from .items import Asked, read_columns
@@ -131,20 +130,6 @@ def question_with_context(item: Any, asked: Asked) -> SpanExample:
 def place_of(prediction: Prediction) -> dict[str, Any]:
     """Return where in the context the answer stands, in characters; None where there is no answer."""
     return {"start": prediction.start, "end": prediction.end}
-
-
-def question_metrics(
-    normaliser: str, *, unanswerable: bool
-) -> tuple[dict[str, Metric], Callable[[str], Mapping[str, Metric]] | None]:
-    """Return the scores of answers, and what gives those for contexts in a language, where MLQA's rules differ."""
-    if normaliser == "mlqa":
-        return answer_metrics("mlqa:en", unanswerable=unanswerable), partial(_mlqa_metrics, unanswerable=unanswerable)
-    return answer_metrics(normaliser, unanswerable=unanswerable), None
-
-
-@cache
-def _mlqa_metrics(language: str, *, unanswerable: bool) -> Mapping[str, Metric]:
-    return answer_metrics(f"mlqa:{language}", unanswerable=unanswerable)
 
 
 # ---- From questions to windows -----------------------------------------------------------------------
