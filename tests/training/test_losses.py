@@ -144,3 +144,29 @@ def test_several_losses_come_in_the_recipe_s_order(stack, model, world):
         said = model(target.states, TARGET)[1][target.has_teacher].log_softmax(-1)
         by_hand = (expected * (expected.log() - said)).sum(-1).mean()
     torch.testing.assert_close(other.alignment[1], by_hand)
+
+
+@pytest.mark.parametrize(("aligned", "read"), [(False, [SOURCE]), (True, [SOURCE, TARGET])])
+def test_what_no_loss_looks_at_is_not_read(model, world, terms, aligned, read):
+    """Pairs without labels are there for alignment; the loss of the rest is what it was."""
+    source, target = world[0]
+    target = replace(target, targets=torch.full_like(target.targets, NO_LABEL))
+    seen = []
+
+    def noting(states, language, *others):
+        seen.append(language)
+        return model(states, language, *others)
+
+    found = Objective(task_loss, terms if aligned else None).losses(noting, (source, target))
+    assert seen == read
+    logits = model(source.states, SOURCE)[1]
+    torch.testing.assert_close(found.task, nn.functional.cross_entropy(logits, source.targets))
+
+
+def test_a_step_that_no_loss_looks_at_is_worth_nothing(model, world):
+    """And has no gradient."""
+    source, _ = world[0]
+    bare = replace(source, targets=torch.full_like(source.targets, NO_LABEL))
+    found = Objective(task_loss).losses(model, (bare,))
+    assert float(found.total([])) == 0
+    assert not found.total([]).requires_grad

@@ -77,7 +77,7 @@ class Objective:
         task_terms, counts = [], []
         aligned: list[list[Tensor]] = [[] for _ in alignment.terms] if alignment else []
         originals = consistent = None
-        for batch in batches:
+        for batch in filter(self._learns_from, batches):
             visited: dict[int, States] | None = {} if alignment and alignment.needs_inner_layers else None
             given = (batch.states, batch.language)
             final, logits = model(*given) if visited is None else model(*given, visited)
@@ -89,9 +89,9 @@ class Objective:
                 rows = batch.row_weights
                 task_terms.append(self.task_loss(logits, batch.targets, batch.states.mask, rows))
                 counts.append(float(rows[labelled].sum()))
-            weight = self.source_weight if batch.is_source else 1.0
-            if alignment is None or not weight or not batch.has_teacher.any():
+            if alignment is None or not self._aligns(batch):
                 continue
+            weight = self._weight(batch)
             predict: Any = partial(teacher.predict, language=alignment.source_language) if teacher else None
             student = visited if visited is not None else {alignment.last: final}
             for found, loss in zip(aligned, alignment(network, batch, student, logits, predict), strict=True):
@@ -102,3 +102,14 @@ class Objective:
             shares = [count / sum(counts) for count in counts]
             task = torch.stack([share * term for share, term in zip(shares, task_terms, strict=True)]).sum()
         return Losses(task, tuple(torch.stack(found).sum() if found else None for found in aligned), consistent)
+
+    def _learns_from(self, batch: Batch) -> bool:
+        """Return whether some loss looks at a batch; pairs without labels are for alignment alone."""
+        compared = self.consistency is not None and (batch.is_source or batch.matching is not None)
+        return compared or self._aligns(batch) or bool(batch.labelled.any())
+
+    def _aligns(self, batch: Batch) -> bool:
+        return self.alignment is not None and self._weight(batch) > 0 and bool(batch.has_teacher.any())
+
+    def _weight(self, batch: Batch) -> float:
+        return self.source_weight if batch.is_source else 1.0
