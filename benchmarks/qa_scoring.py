@@ -34,7 +34,7 @@ from lingraft.model.adaptation import build_adaptation
 from lingraft.model.checkpoint import Identity
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from lingraft.serving.predictor import Adapted
 from lingraft.tasks import Task
 from lingraft.tasks.scores import score

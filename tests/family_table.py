@@ -13,7 +13,7 @@ from lingraft.core.examples import Answer, ChoiceExample, PairExample, SpanExamp
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.heads import build_head
 from lingraft.model.network import GraftedModel
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from lingraft.tasks.kinds.choice import choice_kind
 from lingraft.tasks.kinds.classification import classification_kind
 from lingraft.tasks.kinds.span_qa import span_qa_kind

@@ -13,7 +13,8 @@ from lingraft.model.freezing import Phase
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.model.standardiser import Standardiser
-from lingraft.recipe.settings import Block, TrainSettings, WeightedBlock
+from lingraft.recipe.blocks import Block, WeightedBlock
+from lingraft.recipe.settings import TrainSettings
 from lingraft.tasks.kinds import NO_LABEL
 from lingraft.tasks.kinds.classification import cross_entropy
 from lingraft.training.alignment_terms import AlignmentTerms, fit_standardisers

@@ -23,7 +23,7 @@ from lingraft.model.adaptation import build_adaptation
 from lingraft.model.checkpoint import read_identity, save_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from lingraft.runs.plan import plan
 from lingraft.serving.predictor import load
 from lingraft.serving.verification import verify

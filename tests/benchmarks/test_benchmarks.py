@@ -14,7 +14,7 @@ from lingraft.core.records import States
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from tiny import REPOSITORY, WORDS
 
 FOLDER = REPOSITORY / "benchmarks"

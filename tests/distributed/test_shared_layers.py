@@ -15,7 +15,7 @@ from lingraft.model.adaptation import add_lora
 from lingraft.model.adapters import adapters
 from lingraft.model.network import GraftedModel
 from lingraft.model.prompts import prompts
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from small_training import (
     CPU,
     STEPS,

@@ -22,7 +22,7 @@ from lingraft.experiments.baselines.peft import (
 from lingraft.experiments.baselines.prototype import prototype_logits
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from stacks import run_stack
 from tiny import random_model
 

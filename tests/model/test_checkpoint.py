@@ -20,7 +20,7 @@ from lingraft.model.adaptation import build_adaptation
 from lingraft.model.checkpoint import adaptation_path, continue_from, load_adaptation, read_identity, save_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from lingraft.training.state import TrainingState, load_training_state, save_training_state
 from tiny import random_model, save_checkpoint
 

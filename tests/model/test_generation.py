@@ -8,7 +8,7 @@ from lingraft.backbones.walk import at_layer, pad_batch
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from small_training import shaken
 from stacks import DECODERS, speaking
 

@@ -12,7 +12,7 @@ from lingraft.core.records import Features
 from lingraft.model.adaptation import Adaptation, build_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from small_training import shaken
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from lingraft.model.heads import build_head
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows, predictions_of
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from lingraft.results.metrics import accuracy, macro_f1
 from lingraft.results.resampling import resample
 from lingraft.results.statistics import interval

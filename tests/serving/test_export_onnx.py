@@ -19,7 +19,7 @@ from lingraft.model.ensembles import LanguageEnsemble
 from lingraft.model.heads.ngrams import NgramClassifier
 from lingraft.model.maps import LanguageMap
 from lingraft.model.ngram_features import NgramFeatures, cut_ngrams
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from lingraft.results.metrics.spans import repair_tags
 from lingraft.results.run_files import read_run
 from lingraft.serving.export import Trained

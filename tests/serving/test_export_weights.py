@@ -13,7 +13,7 @@ from lingraft.core.examples import PairExample, SpanExample, TaggedExample
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.ensembles import LanguageEnsemble
 from lingraft.model.maps import LanguageMap
-from lingraft.recipe.settings import Block
+from lingraft.recipe.blocks import Block
 from lingraft.serving.export import Trained
 from lingraft.serving.export.hf import write_hf
 from lingraft.serving.export.peft import write_peft

@@ -10,7 +10,7 @@ from lingraft.backbones.walk import at_layer, frozen_pooled, step
 from lingraft.core.errors import ConfigError
 from lingraft.core.records import Batch, States
 from lingraft.model.standardiser import Standardiser
-from lingraft.recipe.settings import WeightedBlock
+from lingraft.recipe.blocks import WeightedBlock
 from lingraft.training.alignment import AlignmentLoss, View, alignment
 from lingraft.training.alignment_terms import AlignmentTerms, Term, as_states, fit_standardisers
 from small_training import SOURCE, TARGET, shaken, small_model, small_transfer, small_world

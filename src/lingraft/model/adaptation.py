@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..backbones import LayerStack
 from ..core.errors import ConfigError
 from ..core.examples import Example
-from ..recipe.settings import Block
+from ..recipe.blocks import Block
 from .adapters import Adapter, adapters, linear_layers, parameter_name
 from .comparison.classifier import ComparisonClassifier
 from .ensembles import LanguageEnsemble

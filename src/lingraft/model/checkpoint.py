@@ -28,7 +28,7 @@ from ..core.nearest_file import suggest_folder
 from ..core.outside import open_regular, parse_object, validate
 from ..core.records import IDS
 from ..core.written_recipe import run_again
-from ..recipe.settings import Block
+from ..recipe.blocks import Block
 from ..results.finished_run import refuse_changed
 from ..results.method_schemas import METHOD
 from ..results.run_files import MARK

@@ -24,9 +24,10 @@ from ..core.errors import ConfigError, shown
 from ..core.registry import Registry, unknown
 from ..core.wrong_values import say_wrong
 from ..core.yaml_text import MAX_DEPTH, load_yaml, name_of, read_yaml_file
+from .blocks import Block
 from .presets import with_preset
 from .renamed import take_renamed
-from .settings import Block, ParallelSettings, Recipe
+from .settings import ParallelSettings, Recipe
 from .shorthand import expand_shorthand
 
 FEW_KEYS = 7

@@ -34,40 +34,12 @@ from ..core.amounts import (
 from ..core.errors import shown
 from ..core.shots import Shots, order_of_shots
 from ..core.yaml_text import as_yaml
+from .blocks import Block, Settings, WeightedBlock
 from .comparison import CompareSettings
 from .shot_curve import ShotCurveSettings
 from .source_choice import SourceChoiceSettings
 from .stability import StabilitySettings
 from .tuning import TuneSettings
-
-
-class Settings(BaseModel):
-    """Unknown keys are refused; values do not change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class Block(BaseModel):
-    """Names a registered factory; all other keys are its options."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
-
-    name: str
-    """Registered name, see `lingraft list`."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The factory's keyword arguments."""
-        return dict(self.model_extra or {})
-
-
-class WeightedBlock(Block):
-    """A block that takes part in a weighted sum."""
-
-    weight: Factor = 1.0
-    """Factor in front of this loss."""
-    layer: LayersOrNone | None = None
-    """Compare the states after this layer; by default after the last."""
 
 
 class BackboneSettings(Settings):
@@ -377,7 +349,7 @@ class Recipe(Settings):
     pseudo: PseudoSettings | None = None
     consistency: ConsistencySettings | None = None
     train: TrainSettings = TrainSettings()
-    alignment: list[WeightedBlock] = [WeightedBlock.model_validate({"name": "mse"})]
+    alignment: list[WeightedBlock] = Field(default=[WeightedBlock.model_validate({"name": "mse"})])
     cache: CacheSettings = CacheSettings()
     notes: list[Remark] = Field(default=[], max_length=100)
     """Remarks in Markdown, one text or a list of them, for the pages of what the recipe runs; they decide no number."""

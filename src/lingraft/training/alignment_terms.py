@@ -19,7 +19,7 @@ from torch import Tensor
 from ..core.records import Batch, States
 from ..model.network import GraftedModel
 from ..model.standardiser import Standardiser
-from ..recipe.settings import WeightedBlock
+from ..recipe.blocks import WeightedBlock
 from .alignment import AlignmentLoss, View, alignment
 
 

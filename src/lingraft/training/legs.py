@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..model.freezing import strategy_of
-from ..recipe.settings import Block, Recipe, TrainSettings
+from ..recipe.blocks import Block
+from ..recipe.settings import Recipe, TrainSettings
 from .pools import Context
 
 RATES = ("learning_rate", "prompt_learning_rate", "backbone_learning_rate")

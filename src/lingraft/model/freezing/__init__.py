@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ...backbones import LayerStack
 from ...core.registry import Registry
-from ...recipe.settings import Block
+from ...recipe.blocks import Block
 
 freezing = Registry("lingraft.freezing", "lingraft.model.freezing")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...backbones import LayerStack
 from ...core.amounts import Width
-from ...recipe.settings import Block
+from ...recipe.blocks import Block
 from ..adapters import linear_layers, parameter_name
 from . import Phase, Strategy, freezing
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from ...core.errors import ConfigError
 from ...core.examples import Example
 from ...core.files import cache_root
-from ...recipe.settings import Block
+from ...recipe.blocks import Block
 from ...results.metrics.chrf import chrf
 from ..kept_answers import KeptAnswers
 from ..translators import Translator, translate_kept, translators

@@ -19,7 +19,7 @@ from ...core.errors import ConfigError, shown
 from ...core.examples import Answer, Example, PairExample, SpanExample, TaggedExample
 from ...core.registry import unknown
 from ...data.languages import canonical
-from ...recipe.settings import Settings
+from ...recipe.blocks import Settings
 from ...tasks import Task
 from .. import Sources, Weight
 from ..template_filling import SLOT, fill, fillings, pieces, slots_of

@@ -19,7 +19,7 @@ from ...core.errors import ConfigError
 from ...core.examples import ChoiceExample, Example, PairExample, SpanExample
 from ...core.files import cache_root
 from ...data.languages import display_name
-from ...recipe.settings import Block
+from ...recipe.blocks import Block
 from .. import Sources, Weight
 from ..answer_marks import Marks, is_as_long
 from ..kept_answers import KeptAnswers

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...core.records import States
 from ...core.registry import Registry
-from ...recipe.settings import Block
+from ...recipe.blocks import Block
 
 Need: TypeAlias = Literal["tokens", "predictions", "word_alignment"]
 
