@@ -146,27 +146,19 @@ def test_several_losses_come_in_the_recipe_s_order(stack, model, world):
     torch.testing.assert_close(other.alignment[1], by_hand)
 
 
-@pytest.mark.parametrize(("aligned", "read"), [(False, [SOURCE]), (True, [SOURCE, TARGET])])
-def test_what_no_loss_looks_at_is_not_read(model, world, terms, aligned, read):
-    """Pairs without labels are there for alignment; the loss of the rest is what it was."""
-    source, target = world[0]
-    target = replace(target, targets=torch.full_like(target.targets, NO_LABEL))
-    seen = []
-
-    def noting(states, language, *others):
-        seen.append(language)
-        return model(states, language, *others)
-
-    found = Objective(task_loss, terms if aligned else None).losses(noting, (source, target))
-    assert seen == read
-    logits = model(source.states, SOURCE)[1]
-    torch.testing.assert_close(found.task, nn.functional.cross_entropy(logits, source.targets))
-
-
-def test_a_step_that_no_loss_looks_at_is_worth_nothing(model, world):
-    """And has no gradient."""
-    source, _ = world[0]
-    bare = replace(source, targets=torch.full_like(source.targets, NO_LABEL))
-    found = Objective(task_loss).losses(model, (bare,))
-    assert float(found.total([])) == 0
-    assert not found.total([]).requires_grad
+def test_what_no_loss_looks_at_is_not_learnt_from(world, terms):
+    """Pairs without labels are there for alignment, the source batch for its labels, or to be compared with copies."""
+    source, target = (replace(one, targets=torch.full_like(one.targets, NO_LABEL)) for one in world[0])
+    copies = replace(target, has_teacher=torch.zeros_like(target.has_teacher), matching=Matching(*[torch.zeros(1)] * 3))
+    bare, aligned = Objective(task_loss), Objective(task_loss, terms, 0.0)
+    compared = Objective(task_loss, consistency=Consistency("outputs", weight=1.0))
+    found = [
+        [objective.learns_from(batch) for batch in (*world[0], source, target, copies)]
+        for objective in (bare, aligned, Objective(task_loss, terms, 0.5), compared)
+    ]
+    assert found == [
+        [True, True, False, False, False],
+        [True, True, False, True, False],
+        [True, True, True, True, False],
+        [True, True, True, False, True],
+    ]

@@ -195,7 +195,8 @@ class Workload:
     def _source_texts(self, draw: Draw) -> Texts:
         key = self.materials.task.source_language, "learn"
         ids = tuple(example.id for example in labelled_in_source(draw, self.recipe.train.max_pairs))
-        return Texts(ids, frozenset(ids), self._longest[key], self._tokens[key])
+        gold = self.recipe.pseudo is None or self.recipe.pseudo.gold
+        return Texts(ids, frozenset(ids if gold else ()), self._longest[key], self._tokens[key])
 
     def _target_texts(self, learnt: Learnt) -> Texts:
         key, kind = (learnt.language, "learn"), self.materials.task.kind
@@ -252,10 +253,23 @@ class Workload:
             for composition in compose_epoch(source, targets, leg.settings, seed=seed, epoch=epoch, copies=copies):
                 steps += 1
                 for texts, ids in composition:
+                    if not self._is_read(texts, ids, texts is source):
+                        continue
                     in_source += texts.count(ids) if texts is source else 0
                     in_targets += texts.count(ids) if texts is not source else 0
                     translations += sum(texts.translations.get(i, 0) for i in ids)
         return LegWork(*(round(scale * count) for count in (steps, in_source, in_targets, translations)))
+
+    def _is_read(self, texts: Texts, ids: Sequence[str], is_source: bool) -> bool:
+        """Return whether some loss looks at a batch, by the rules of :mod:`lingraft.training.losses`."""
+        recipe = self.recipe
+        if recipe.consistency is not None and (is_source or texts.copy_of):
+            return True
+        if any(i in texts.labelled for i in ids):
+            return True
+        if not recipe.alignment:
+            return False
+        return recipe.train.source_regularisation > 0 if is_source else any(i in texts.translations for i in ids)
 
     def _some_epochs(self, epochs: int) -> tuple[list[int], float]:
         """Return the epochs that are counted, and how many times as many there are; all, unless that takes minutes."""

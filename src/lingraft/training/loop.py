@@ -196,6 +196,7 @@ class _Training:
     def take(self, batches: Sequence[Batch]) -> None:
         """Take one step of the optimiser."""
         state, model, trained, began = self.state, self.model, self.trained, self.hooks.clock()
+        batches = [batch for batch in batches if self.objective.learns_from(batch)] or batches[:1]
         phase = phase_at(self.phases, state.step, self.total)
         for name, parameter in trained.items():
             parameter.requires_grad_(phase.trains(name))

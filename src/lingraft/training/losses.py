@@ -77,7 +77,7 @@ class Objective:
         task_terms, counts = [], []
         aligned: list[list[Tensor]] = [[] for _ in alignment.terms] if alignment else []
         originals = consistent = None
-        for batch in filter(self._learns_from, batches):
+        for batch in batches:
             visited: dict[int, States] | None = {} if alignment and alignment.needs_inner_layers else None
             given = (batch.states, batch.language)
             final, logits = model(*given) if visited is None else model(*given, visited)
@@ -103,7 +103,7 @@ class Objective:
             task = torch.stack([share * term for share, term in zip(shares, task_terms, strict=True)]).sum()
         return Losses(task, tuple(torch.stack(found).sum() if found else None for found in aligned), consistent)
 
-    def _learns_from(self, batch: Batch) -> bool:
+    def learns_from(self, batch: Batch) -> bool:
         """Return whether some loss looks at a batch; pairs without labels are for alignment alone."""
         compared = self.consistency is not None and (batch.is_source or batch.matching is not None)
         return compared or self._aligns(batch) or bool(batch.labelled.any())
