@@ -131,7 +131,7 @@ def test_the_message_counts_and_lists(tmp_path):
         ({"freezing": {"name": "top_layers", "layers": 0}}, "freezing.layers: expected a number greater than 0"),
         ({"freezing": {"name": "head_first", "share": 1}}, "freezing.share: expected a number less than 1"),
         ({"freezing": {"name": "full", "layers": 2}}, "freezing.layers: unknown option of full 'layers'"),
-        ({"freezing": None}, "freezing: expected {name: …}, got None"),
+        ({"freezing": None}, "freezing: expected {name: …}, got nothing"),
         (
             {"alignment": [{"name": "mse", "layer": -1}], "parallel": {"from": "task"}},
             "alignment.0.layer: expected a number of at least 0",
@@ -207,10 +207,10 @@ def test_target_files_need_source_files():
     )
 
 
-@pytest.mark.parametrize("value", [None, [], "text", 3])
-def test_a_recipe_is_keys_and_values(value):
+@pytest.mark.parametrize(("value", "got"), [(None, "nothing"), ([], "list"), ("text", "str"), (3, "int")])
+def test_a_recipe_is_keys_and_values(value, got):
     """A list, a text or nothing at all is no recipe."""
-    with pytest.raises(ConfigError, match=f"expected keys and values, got {type(value).__name__}"):
+    with pytest.raises(ConfigError, match=f"expected keys and values, got {got}"):
         parse_recipe(value)
 
 
@@ -259,7 +259,7 @@ def test_bytes_that_are_no_text(tmp_path, content):
 
 def test_an_empty_file(tmp_path):
     """Nothing in a file is not a recipe."""
-    with pytest.raises(ConfigError, match="expected keys and values, got NoneType"):
+    with pytest.raises(ConfigError, match="expected keys and values, got nothing"):
         read_recipe(written(tmp_path, ""))
 
 
@@ -529,6 +529,7 @@ def test_every_new_name_is_a_setting():
         ("backbone: {cut: -1, max_length: 9}\n", ("backbone", "max_length", 9)),
         ("parallel: 5\nseeds: [7]\n", ("seeds", None, [7])),
         ("shotz: 5\nseeds: [7]\n", ("seeds", None, [7])),
+        ("seeds: [-1]\nbackbone: {cut: -1, max_length: 9}\n", ("backbone", "max_length", 9)),  # no seed is left
     ],
 )
 def test_what_is_right_of_a_recipe_can_be_checked_further(tmp_path, text, kept):
@@ -547,6 +548,23 @@ def test_without_a_task_there_is_nothing_to_check_further(tmp_path, text):
     """What is wrong is said at once."""
     with pytest.raises(ConfigError, match="task"):
         draft_recipe(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# nothing\n", "expected keys and values, got nothing; `lingraft init` writes one to start from"),
+        (
+            "task:\nname: cldr_names\n",
+            "task: expected {name: …}, got nothing; are the lines that belong to it indented?",
+        ),
+    ],
+)
+def test_what_is_empty_is_said_to_be_empty(tmp_path, text, said):
+    """In no words of Python's."""
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(written(tmp_path, text))
+    assert said in caught.value.problems
 
 
 def test_a_draft_of_a_good_recipe_is_the_recipe(tmp_path):

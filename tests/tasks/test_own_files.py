@@ -368,6 +368,16 @@ def test_what_the_source_lacks_is_empty_and_what_a_target_lacks_is_named(tmp_pat
         task.examples("yor-Latn", "test")
 
 
+def test_a_development_file_that_is_named_and_not_there_is_said(tmp_path):
+    """Examples are held out instead, which a slip in a name must not bring about unseen."""
+    for split, language in (("train", "eng"), ("dev", "eng"), ("test", "yor")):
+        write(tmp_path / f"{split}.{language}.txt", "Ada B-PER\nruns O\n")
+    slip = {**TAGS, "files": {**TAGS["files"], "dev": "deev.{language}.txt"}}
+    assert built(tmp_path, TAGS).notes == []
+    (said,) = built(tmp_path, slip).notes
+    assert said.startswith("task.files.dev: no file for English (eng-Latn): ") and "dev.eng.txt" in said
+
+
 @pytest.mark.parametrize(
     ("block", "told"),
     [

@@ -82,7 +82,8 @@ def parse_recipe(values: Any, overrides: Iterable[str] = (), where: str = "recip
 def _draft(values: Any, overrides: list[str], where: str) -> tuple[Recipe | None, list[str]]:
     """Return a recipe without its wrong settings, if something is left to check, and what is wrong with them."""
     if not isinstance(values, Mapping):
-        raise ConfigError([f"expected keys and values, got {type(values).__name__}"], where=where)
+        got = "nothing; `lingraft init` writes one to start from" if values is None else type(values).__name__
+        raise ConfigError([f"expected keys and values, got {got}"], where=where)
     problems: list[str] = []
     values = _plain(values, "", problems)
     for override in overrides:
@@ -105,25 +106,35 @@ def _draft(values: Any, overrides: list[str], where: str) -> tuple[Recipe | None
     if not wrong:
         problems += _check_together(recipe, asked)
         return fill_defaults(recipe), problems
-    for path in sorted(wrong, key=lambda path: [str(part) for part in path], reverse=True):  # a list's last first
-        _leave_out(values, path)
-    try:
-        recipe = Recipe.model_validate(values)
-    except ValidationError:
-        return None, problems
+    while wrong:  # what is left of a list may be too short for one, so once more
+        last_first = sorted(wrong, key=lambda path: [str(part) for part in path], reverse=True)
+        if not any([_leave_out(values, path) for path in last_first]):
+            return None, problems
+        try:
+            recipe = Recipe.model_validate(values)
+        except ValidationError as error:
+            wrong = [entry["loc"] for entry in error.errors()]
+        else:
+            wrong = []
     return (None if _check_blocks(values) else fill_defaults(recipe)), problems
 
 
-def _leave_out(values: Any, path: Sequence[Any]) -> None:
-    """Take what a path leads to out of a recipe, or the last that there is on it; a block without a name goes whole."""
+def _leave_out(values: Any, path: Sequence[Any]) -> bool:
+    """Take what a path leads to out of a recipe, or the last that there is on it; a block without a name goes whole.
+
+    Returns:
+        Whether there was anything to take out.
+    """
     place, at = None, values
     for part in path[:-1] if path[-1] == "name" else path:
         key = int(part) if isinstance(at, list) and str(part).isdecimal() else part
         if key not in (range(len(at)) if isinstance(at, list) else at if isinstance(at, dict) else ()):
             break
         place, at = (at, key), at[key]
-    if place is not None:
-        del place[0][place[1]]
+    if place is None:
+        return False
+    del place[0][place[1]]
+    return True
 
 
 def fill_defaults(recipe: Recipe) -> Recipe:
@@ -258,7 +269,8 @@ def _no_block(error: Mapping[str, Any]) -> str:
     keys = "{name: …}" if named else f"a block of keys ({', '.join(_fields(error['loc'])) or 'key: value'})"
     if named and isinstance(given, str) and given:
         keys = f"{{name: {given}}}, with its options beside the name"
-    return f"expected {keys}, got {shown(given)}"
+    got = "nothing; are the lines that belong to it indented?" if given is None else shown(given)
+    return f"expected {keys}, got {got}"
 
 
 def _unknown_key(key: str, known: Mapping[str, str]) -> str:

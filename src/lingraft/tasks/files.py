@@ -94,7 +94,8 @@ class OwnFiles:
         one_language: Whether it is the only one, which is tested as well.
         columns: Of ``language`` and ``split``, where a file holds several.
         read: Reads a file.
-        notes: Gets a line for each file whose script or separator is not the one that its name promises.
+        notes: Gets a line for each file whose script or separator is not the one that its name promises, and for a
+            development file that is named and not there.
     """
 
     files: Mapping[Split, str | Mapping[str, str]]
@@ -172,10 +173,12 @@ class OwnFiles:
             raise DataError(f"task.files has no {split!r} entry; it has {', '.join(known)}")
         try:
             return self._file_of(pattern, language, split)
-        except DataError:
-            if self._may_lack(language, split):
-                return None
-            raise
+        except DataError as error:
+            if not self._may_lack(language, split):
+                raise
+            if split == "dev" and (note := f"task.files.dev: {error}") not in self.notes:
+                self.notes.append(note)  # a name that the recipe gives may be a slip
+            return None
 
     def _may_lack(self, language: str, split: str) -> bool:
         """Return whether a language need not have a split: a source language is learnt from, not tested in."""

@@ -10,7 +10,9 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 from ..core.errors import RECIPE, ConfigError, DataError
 from ..core.examples import E, Example
@@ -20,7 +22,14 @@ Labels = Literal["as_written", "normalise"] | list[str]
 """What a recipe says of labels: merge their spellings, or the names of labels that are numbers, from 0."""
 
 
-Order = Literal["numbers"] | list[str]
+def _as_labels(order: Any) -> Any:
+    """Take the numbers of a list for the labels that they are in a table: YAML reads `[1, 2]` as numbers."""
+    if not isinstance(order, list):
+        return order
+    return [str(one) if type(one) in (int, float) else one for one in order]
+
+
+Order = Annotated[Literal["numbers"] | list[str], BeforeValidator(_as_labels)]
 """What a recipe says of labels that are a scale: all of them, the lowest first, or that each is a number."""
 
 
@@ -75,13 +84,16 @@ def labelling_of(labels: Labels) -> FitLabelling:
     return names_of(checked_names(labels, "task.labels"))
 
 
-def checked_names(names: Sequence[str], setting: str, where: str = RECIPE) -> tuple[str, ...]:
-    """Return names of labels that are numbers.
+def checked_names(
+    names: Sequence[str], setting: str, where: str = RECIPE, cure: str = "give the name of each number, from 0"
+) -> tuple[str, ...]:
+    """Return names of labels, which are those of numbers or on a scale.
 
     Args:
-        names: From 0.
+        names: From 0, or the lowest first.
         setting: What gives them.
         where: It is in.
+        cure: What to give.
 
     Raises:
         ConfigError: They are not at least two different ones.
@@ -89,7 +101,7 @@ def checked_names(names: Sequence[str], setting: str, where: str = RECIPE) -> tu
     stripped = tuple(map(strip_label, names))
     if len(stripped) < 2 or len(set(stripped)) != len(stripped) or not all(stripped):
         raise ConfigError(
-            [f"{setting}: {list(names)} are not two or more different names; give the name of each number, from 0"],
+            [f"{setting}: {list(names)} are not two or more different names; {cure}"],
             where,
         )
     return stripped
@@ -151,7 +163,11 @@ def order_of(order: Order | None) -> FitLabelling:
     """
     if order is None:
         return as_written
-    names = None if order == "numbers" else checked_names(order, "task.order")
+    names = (
+        None
+        if order == "numbers"
+        else checked_names(order, "task.order", cure="list each label once, the lowest first")
+    )
 
     def fit(training: Sequence[Example], tell: Callable[[str], None]) -> Labelling:
         found = sorted({label for example in training for label in example.labels})

@@ -57,6 +57,14 @@ def test_the_order_is_the_recipes(tmp_path, labels, order, found):
     assert (task.kind.name, task.kind.labels, task.kind.options) == ("classification", found, {"order": found})
 
 
+def test_an_order_may_list_numbers(tmp_path):
+    """YAML reads them as numbers, and they are the labels of the table."""
+    block = written(tmp_path, ["3", "1", "0.5"]) | {"order": [3, 1, 0.5], "data_dir": str(tmp_path)}
+    recipe = parse_recipe({"task": {"name": "classification", **block}})
+    task = tasks.build("classification", recipe.task.options)
+    assert task.kind.options == {"order": ("3", "1", "0.5")}
+
+
 @pytest.mark.parametrize(
     ("labels", "order", "error", "said"),
     [
@@ -65,7 +73,7 @@ def test_the_order_is_the_recipes(tmp_path, labels, order, found):
         (["1", "1.0", "2"], "numbers", DataError, "the labels '1' and '1.0' are one number; write them alike"),
         (["a", "b", "c"], ["a", "b"], DataError, "the label 'c' is not in `order`, which has a, b; add it there"),
         (["a", "b"], ["a"], ConfigError, "task.order: .'a'. are not two or more different names"),
-        (["a", "b"], ["a", "b", "a"], ConfigError, "are not two or more different names"),
+        (["a", "b"], ["a", "b", "a"], ConfigError, "different names; list each label once, the lowest first"),
     ],
 )
 def test_an_order_that_does_not_fit_is_refused(tmp_path, labels, order, error, said):
