@@ -73,12 +73,13 @@ def test_spellings_of_one_class_are_warned_of(tmp_path):
 
 
 def test_numbers_as_labels_are_asked_about(tmp_path):
-    """Are these numbers? There is no kind that takes them, and that is said; also where no draw can be made of them."""
+    """Are these numbers? What takes them is said, also where no draw can be made of them; a scale is an answer."""
     asked = "the 59 labels are all numbers (10, 11, 12, …): are they measurements or scores?"
     train, test = rows([str(10 + i * 7 % 59) for i in range(472)]), rows(["10"], TARGET)
     (warning,) = warn_of_data(gathered(tmp_path, train, test))
     assert warning.startswith(asked)
-    assert "no kind of task takes numbers yet" in warning
+    assert "score them as a scale (`order: numbers`" in warning
+    assert warn_of_data(gathered(tmp_path, train, test, order="numbers")) == []
     with pytest.raises(DataError, match=r"draw 1 leaves no labelled .*Besides, " + re.escape(asked)):
         gathered(tmp_path, train[:59], test)
 

@@ -373,9 +373,13 @@ def test_a_development_file_that_is_named_and_not_there_is_said(tmp_path):
     for split, language in (("train", "eng"), ("dev", "eng"), ("test", "yor")):
         write(tmp_path / f"{split}.{language}.txt", "Ada B-PER\nruns O\n")
     slip = {**TAGS, "files": {**TAGS["files"], "dev": "deev.{language}.txt"}}
-    assert built(tmp_path, TAGS).notes == []
-    (said,) = built(tmp_path, slip).notes
-    assert said.startswith("task.files.dev: no file for English (eng-Latn): ") and "dev.eng.txt" in said
+    good, wrong = built(tmp_path, TAGS), built(tmp_path, slip)
+    assert (len(good.examples("eng-Latn", "dev")), len(wrong.examples("eng-Latn", "dev"))) == (1, 0)
+    assert good.notes == []
+    (said,) = wrong.notes
+    assert said.startswith("task.files.dev: no file for English (eng-Latn): ")
+    assert "did you mean" in said
+    assert "dev.eng.txt" in said
 
 
 @pytest.mark.parametrize(

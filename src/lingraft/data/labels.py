@@ -88,8 +88,9 @@ def ask_of_numbers(counts: Mapping[str, int]) -> str:
     some = ", ".join(sorted(counts, key=lambda label: float(label.replace(",", ".")))[:3])
     return (
         f"the {len(counts)} labels are all numbers ({some}, …): are they measurements or scores? Each is learnt as a "
-        "class that knows nothing of its neighbours, and no kind of task takes numbers yet; put them into few classes "
-        "(low, middle, high), or, if they do number classes, give their names with `labels: [name of 0, name of 1, …]`"
+        "class that knows nothing of its neighbours; put them into few classes (low, middle, high), score them as a "
+        "scale (`order: numbers`, in a classification), or, if they do number classes, give their names with "
+        "`labels: [name of 0, name of 1, …]`"
     )
 
 

@@ -108,7 +108,8 @@ def _draft(values: Any, overrides: list[str], where: str) -> tuple[Recipe | None
         return fill_defaults(recipe), problems
     while wrong:  # what is left of a list may be too short for one, so once more
         last_first = sorted(wrong, key=lambda path: [str(part) for part in path], reverse=True)
-        if not any([_leave_out(values, path) for path in last_first]):
+        taken_out = [_leave_out(values, path) for path in last_first]
+        if not any(taken_out):
             return None, problems
         try:
             recipe = Recipe.model_validate(values)

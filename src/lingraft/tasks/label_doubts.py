@@ -29,6 +29,7 @@ def doubt_labels(task: Task, languages: Collection[str]) -> list[str]:
         )
     if slips := describe_slips(counts, tested):
         found.append(slips)
-    if task.kind.classes and (question := ask_of_numbers(training)):
+    scale = "order" in task.kind.options
+    if task.kind.classes and not scale and (question := ask_of_numbers(training)):
         found.append(question)
     return found
