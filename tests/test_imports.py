@@ -15,6 +15,7 @@ DONE = {
     "import lingraft.core.records, lingraft.results.run_files": set(),
     "from lingraft.data.memory import rows_of; rows_of([{'text': 'ada'}], 'train.memory')": set(),
     "from lingraft.cli.main import main; main(['cache', 'info'])": set(),
+    "from lingraft.cli.main import main; main(['check', '/dev/null'])": set(),
     "import lingraft.results.findings": {"numpy"},
     "import lingraft.results.pages.run_report": {"numpy", "matplotlib"},
     "from lingraft.backbones import backbones; backbones.names()": {"numpy", "matplotlib", "torch"},

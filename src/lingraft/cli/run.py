@@ -49,20 +49,21 @@ def init(
 def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Find every mistake of a recipe, and say what a run of it would do and cost."""
     from ..core.yaml_text import name_of
-    from ..experiments.planned import check_experiments
-    from ..experiments.possible import describe_left_out
     from ..recipe.parsing import draft_recipe
-    from ..runs.plan import plan
 
     left_out, planned = dict[str, str](), list[str]()
 
     def experiments(settings: Recipe, materials: Materials | None) -> None:
+        from ..experiments.planned import check_experiments
+
         without, lines = check_experiments(settings, materials)
         left_out.update(without)
         planned.extend(lines)
 
     with problems_in(name_of(recipe)):
         settings, known = draft_recipe(recipe, overrides or [])
+        from ..runs.plan import plan  # heavy, and not needed where there is no recipe
+
         found = plan(settings, experiments, known=known)
     title = f"{found.task}, {counted(found.trials, 'trial')}"
     columns = [
@@ -81,6 +82,8 @@ def check(recipe: RecipePath, overrides: Overrides = None) -> None:
     for line in [*found.lines, *planned]:
         console.print(line)
     if left_out:
+        from ..experiments.possible import describe_left_out
+
         console.print(describe_left_out(left_out))
     for line in found.warnings:
         print_warning(line)
