@@ -490,7 +490,7 @@ def test_a_baseline_that_wins_is_named_first(tmp_path):
     """With its lead and the interval of that; what is below is not mentioned."""
     found = fake(tmp_path, {"lingraft": [1, 1, 0, 0] * 5, "top-k": [1, 1, 1, 0] * 5, "paper": [1, 0, 0, 0] * 5})
     told = finding(blocks(found)[0], found)
-    assert told.startswith("**k = 0: `lingraft` (50.0 %) does not win: above it are `top-k` by 25.0 [")
+    assert told.startswith("**k = 0: `lingraft` (50.0 %) does not win: above it is `top-k` by 25.0 [")
     assert "paper" not in told
 
 

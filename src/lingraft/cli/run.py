@@ -128,7 +128,7 @@ def show_results(folder: Path) -> None:
     from ..results.wording import metric_name
 
     found = read_run(folder)
-    names = [metric_name(metric) for metric in metrics_of(found.data)]
+    names = [metric_name(metric) for metric in metrics_of(found.data)][:2]  # of which results have numbers
     shown = names[0] + (f" ({names[1]})" if len(names) > 1 else "")
     columns = [
         Column("language", justify="left"),

@@ -30,7 +30,7 @@ output_dir: runs/my-run
 seeds: [1, 2]                     # one trial each; the report gives means and intervals
 
 backbone:
-  checkpoint: bundled:multilingual-e5-small   # or a folder, or any Hub id of a BERT, XLM-R, ModernBERT or mDeBERTa
+  checkpoint: bundled:multilingual-e5-small   # or a folder, or a Hub id: `lingraft list backbones`
   # cut: auto                     # layers below are computed once and cached; auto is half of the depth
   # max_length: 128               # tokens; how many texts were cut is reported
 

@@ -14,7 +14,7 @@ from ..core.progress import Reporter
 from ..core.records import Trial
 from ..model.heads.linear import STRENGTHS, Labelled, LinearHead, fit_head, join, select
 from ..model.network import Network
-from ..model.prediction import predict_rows
+from ..model.prediction import predict_rows, predictions_of
 from ..model.standardiser import Standardiser
 from ..recipe.settings import TrainSettings
 from ..tasks.kinds import Kind
@@ -34,6 +34,7 @@ from .frozen_head import (
     train_frozen_head,
 )
 from .pools import Context, TrialPools, pairs_to_learn
+from .source_change import development_set
 
 SHOT_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """How much a mapped shot may count in the head, where a source example counts 1."""
@@ -66,7 +67,9 @@ def fit_frozen_head(
     task, recipe = context.materials.task, context.recipe
     targets = labelled_by_people(targets) if source.labelled else targets
     if task.kind.class_logits:
-        return from_logistic_head(logistic_head(source, targets, standardiser, context))
+        head = logistic_head(source, targets, standardiser, context)
+        before = from_logistic_head(head)
+        return replace(before, dev_score=_score_on_development_set(before, context))
     if not task.kind.head_learns:
         return as_it_is(task.kind, context.backbone.stack, partial(validation, context=context))
     if not is_trained(task.kind, recipe.train):
@@ -83,6 +86,15 @@ def fit_frozen_head(
             finish=partial(choose_threshold, context=context),
             advance=lambda p: advance(1, f"loss {p.loss:.3f}"),
         )
+
+
+def _score_on_development_set(before: Before, context: Context) -> float:
+    """Return the score that counts, which is not always the accuracy of the classes."""
+    task = context.materials.task
+    encoded, examples, language = development_set(context)
+    found = predictions_of(before.answer(encoded, examples, language), examples, encoded, task)
+    metric = next(iter(task.kind.metrics.values()))
+    return metric([example.gold for example in examples], [one.value for one in found])
 
 
 def logistic_head(

@@ -110,6 +110,10 @@ def test_a_run_is_scored_by_ranks_and_answers_as_it_was_scored(tiny_checkpoint, 
     expected = spearmanr([places[row[2]] for row in rows], [places[answer] for answer in answers]).statistic
     assert scores["spearman"] == pytest.approx(expected, abs=1e-9)
     assert scores["spearman"] > 0.3
+    kept, change = read_object(folder / "retention.json")["source_score"], read_object(folder / "summary.json")
+    began = next(iter(change["trials"].values() if isinstance(change["trials"], dict) else change["trials"]))
+    assert kept["metric"] == "spearman"
+    assert kept["before"] == pytest.approx(began["source_change"]["before"])  # not the accuracy that it began with
     write_pages(folder)
     assert "Spearman correlation" in (folder / "report.html").read_text(encoding="utf-8")
     assert read_object(folder / "data.json")["metrics"] == {

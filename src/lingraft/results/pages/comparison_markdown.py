@@ -154,8 +154,9 @@ def finding(block: Block, comparison: Comparison) -> str:
     others = [result for result in block.results if result is not ours]
     above = [result for result in others if result.mean.value > ours.mean.value]
     if above:
+        are = "is" if len(above) == 1 else "are"
         better = ", ".join(f"`{result.name}` by {points_apart(result, ours, sign=False)}" for result in above)
-        return f"**{k}: `{ours.name}` ({_percent(ours.mean.value)}) does not win: above it are {better} points.**"
+        return f"**{k}: `{ours.name}` ({_percent(ours.mean.value)}) does not win: above it {are} {better} points.**"
     level = [f"`{name}`" for name in _level(block.results) if name != ours.name]
     shared = f"shares the highest mean with {listed(level)}"
     text = f"**{k}: `{ours.name}` {shared if level else 'has the highest mean'}, {_percent(ours.mean.value)}.**"

@@ -116,7 +116,7 @@ def serve(adapted: Adapted, folder: Path, bound: socket.socket, limits: Limits, 
         started: Called when all is ready.
     """
     host, shown = bound.getsockname()[0], folder if folder.is_dir() else None  # else the saved parts alone
-    hosts = (*LOCAL, host) if is_local(host) else ()
+    hosts = tuple(dict.fromkeys((*LOCAL, host))) if is_local(host) else ()
     with closing(bound), application(adapted, shown, limits=limits, hosts=hosts) as app:
         started()
         try:
