@@ -130,7 +130,7 @@ def _as_many_as_there_are(recipe: Recipe) -> Recipe:
         except DataError as error:
             if count == first + 2:
                 raise DataError(
-                    f"{error}. A curve over labels draws them from labelled examples of the target"
+                    f"a curve over labels draws them from labelled examples of the target: {error}"
                 ) from None
             continue
         return recipe.model_copy(update={"shots": shots})
