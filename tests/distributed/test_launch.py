@@ -89,6 +89,17 @@ def test_two_processes_leave_what_one_leaves(world, tiny_checkpoint, tmp_path):
     assert scores(tmp_path / "two") == scores(alone)
 
 
+def test_a_run_that_is_refused_ends_all_ranks(world, tiny_checkpoint, tmp_path):
+    """What is wrong is said once, by the one that reads data."""
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("not a run's", encoding="utf-8")
+    started = launch(write_recipe(tmp_path, wanted), tmp_path / "cache")
+    said, _ = started.communicate(timeout=300)
+    assert started.returncode != 0
+    assert said.count("is not empty and not a run folder") == 1, said
+
+
 def of_rank(rank, launcher):
     """Return the process of a rank, which a launcher started."""
     for folder in Path("/proc").iterdir():

@@ -126,8 +126,8 @@ def joined() -> Iterator[Ranks | None]:
     ranks = Ranks(distributed.get_rank(), distributed.get_world_size())
     try:
         yield ranks
-    finally:
-        if ranks.leads:
+        if ranks.leads:  # where it was stopped, others may wait for what it computed: its end, not a word, ends them
             ranks.dismiss()
+    finally:
         with suppress(RuntimeError):
             distributed.destroy_process_group()
