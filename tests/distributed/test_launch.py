@@ -115,7 +115,8 @@ def of_rank(rank, launcher):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found by /proc")
-def test_a_rank_that_is_killed_ends_the_run_which_can_be_continued(world, tiny_checkpoint, tmp_path):
+@pytest.mark.parametrize(("rank", "number"), [(1, signal.SIGKILL), (0, signal.SIGTERM)])
+def test_a_rank_that_is_killed_ends_the_run_which_can_be_continued(world, tiny_checkpoint, tmp_path, rank, number):
     """With one line, and the state that was saved."""
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "train.num_train_epochs=100")
     started = launch(write_recipe(tmp_path, wanted), tmp_path / "cache")
@@ -123,8 +124,8 @@ def test_a_rank_that_is_killed_ends_the_run_which_can_be_continued(world, tiny_c
     while not state.exists():
         assert started.poll() is None, started.communicate()[0]
         time.sleep(0.05)
-    os.kill(of_rank(1, started.pid), signal.SIGKILL)
-    said, _ = started.communicate()
+    os.kill(of_rank(rank, started.pid), number)
+    said, _ = started.communicate(timeout=300)
     assert started.returncode != 0
     ours = [line for line in said.splitlines() if "is kept, and the same command again continues it" in line]
     assert len(ours) == 1, said
