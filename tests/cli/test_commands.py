@@ -10,6 +10,7 @@ import shutil
 from typing import get_args
 
 import pytest
+import yaml
 
 import lingraft
 from lingraft.cli.info import Kind
@@ -17,6 +18,7 @@ from lingraft.cli.listing import KINDS
 from lingraft.cli.starters import recipe_text, starters
 from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
+from lingraft.recipe.presets import preset_values, presets
 from lingraft.results.pages.run_markdown import write_results_page
 from lingraft.results.run_files import read_run, trial_of
 from quick_run import run
@@ -84,7 +86,19 @@ def test_a_written_recipe_is_one_that_can_be_read(call, tmp_path, task):
     assert recipe.task.options["target_languages"] == ["yor-Latn", "quy-Latn"]
 
 
-@pytest.mark.parametrize("task", ["choice", "classification", "multilabel", "span_qa", "tagging"])
+@pytest.mark.parametrize("preset", presets())
+def test_a_recipe_with_a_preset_shows_what_the_preset_sets(call, tmp_path, preset):
+    """Its last lines are the preset's own settings, and no default that it does not have."""
+    path = tmp_path / "recipe.yaml"
+    call("init", path, "--preset", preset)
+    text = path.read_text(encoding="utf-8")
+    shown = text.partition(f"# What `preset: {preset}` sets:\n")[2]
+    assert yaml.safe_load(re.sub(r"^# ", "", shown, flags=re.MULTILINE)) == preset_values(preset)
+    assert "# prompt: {name: deep, length: 16" not in text
+    assert read_recipe(path).seeds == ([1] if preset == "instant" else [1, 2])
+
+
+@pytest.mark.parametrize("task", ["choice", "classification", "generation", "multilabel", "span_qa", "tagging"])
 def test_a_written_recipe_speaks_of_the_language_that_was_chosen(call, tmp_path, task):
     """What its files may be called, and the line that makes it a task in that language alone."""
     path = tmp_path / "recipe.yaml"
@@ -107,7 +121,7 @@ def read_recipe_text(text, folder):
 
 def test_every_kind_of_task_has_a_recipe_to_start_from():
     """Whoever brings their own data finds a task block to fill in."""
-    assert {"classification", "multilabel", "span_qa", "tagging", "choice"} < set(starters())
+    assert {"classification", "generation", "multilabel", "span_qa", "tagging", "choice"} < set(starters())
 
 
 def test_the_schema_describes_what_a_recipe_may_say(call):

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from answering import adapted_of
+from lingraft.core.files import write_json
 from lingraft.model.checkpoint import save_adaptation
 from served import ask, wait_until
 from tiny import REPOSITORY
@@ -20,6 +21,8 @@ def folder(tiny_backbone, tmp_path_factory):
     """A folder with trained parts, for topics."""
     folder, adapted = tmp_path_factory.mktemp("topics"), adapted_of(tiny_backbone)
     save_adaptation(folder / "adaptation.safetensors", adapted.model.adaptation, adapted.identity)
+    summary = {"selected_trial": "k0-draw0-seed2", "trials": {"k0-draw0-seed1": {}, "k0-draw0-seed2": {}}}
+    write_json(folder / "summary.json", summary)
     return folder
 
 
@@ -55,6 +58,7 @@ def test_what_is_begun_is_finished_when_it_is_told_to_stop(folder, tiny_backbone
     elsewhere = ["--host", "0.0.0.0"] if number is signal.SIGINT else []
     with started(folder, *elsewhere) as (process, port, said):
         assert ("warning: http://0.0.0.0:" in said) == bool(elsewhere)
+        assert "answering with the model of no target labels (draw 1 of 1, seed 2)" in said
         assert ask(f"http://127.0.0.1:{port}", "/healthz").json["task"] == "topic"
         with closing(socket.create_connection(("127.0.0.1", port), 60)) as to:
             to.sendall(f"{head}\r\n\r\n".encode() + body[:9])

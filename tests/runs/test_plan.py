@@ -200,3 +200,12 @@ def test_what_does_nothing_without_training_is_said(checked, world):
     (warning,) = (line for line in found.warnings if "no effect" in line)
     assert warning.startswith("nothing is trained by gradient, so alignment and train.ensemble have no effect")
     assert not any("only the task part will be trained" in line for line in found.warnings)
+
+
+def test_seeds_of_what_is_fitted_in_closed_form_are_said_to_be_one_trial(checked):
+    """A head, a map and n-grams have no chance in them; a training has."""
+    untrained = ("train.num_train_epochs=0", "train.last_layer_strength=null", "seeds=[4, 9]")
+    given = {"prompt": None, "adapter": None, "alignment": []}
+    (said,) = (line for line in checked(untrained, **given)[0].warnings if "seeds" in line)
+    assert said.endswith("so seeds [4, 9] give the same trial 2 times; leave one of them: seeds: [4]")
+    assert not any("seeds" in line for line in checked(("seeds=[4, 9]",))[0].warnings)

@@ -45,6 +45,13 @@ def test_pairs_without_labels_are_aligned_and_mapped(world):
     ]
 
 
+def test_translations_too_few_for_n_grams_are_said_to_be(world):
+    """Of the task's own texts, twenty that differ are needed."""
+    few, enough = (said(world, parallel={"from": "task", "pairs": pairs})[0] for pairs in (19, 20))
+    assert few.endswith("; no character n-gram classifier: that takes 20 different texts, and there are 19")
+    assert enough.endswith("; a character n-gram classifier learns what the model predicts of the translations")
+
+
 def test_text_alone_moves_the_mean_where_nothing_is_trained(world):
     """No lexicon is mined for a training that there is not."""
     given = preset_values("instant") | {"parallel": {"text": str(world / "text.{language}.txt")}}

@@ -394,3 +394,9 @@ def test_a_row_that_lacks_a_column_of_the_run_s_data_names_it(tiny_backbone):
     assert adapted.predict([{"premise": "ada", "choice1": "be", "choice2": "cora"}])[0].value in ("0", "1")
     with pytest.raises(DataError, match=r"no column 'choice2' \(for `alternatives`\); .*premise, choice1; add it"):
         adapted.predict([{"premise": "ada", "choice1": "be"}])
+
+
+def test_a_loaded_run_prints_as_one_line(tiny_backbone):
+    """Task, languages and checkpoint, not every parameter."""
+    adapted = adapted_of(tiny_backbone)
+    assert repr(adapted) == f"<Adapted: topic in eng-Latn, yor-Latn, on {tiny_backbone.name}>"

@@ -28,20 +28,13 @@ def init(
     preset: Annotated[str | None, typer.Option(help="Settings to start from: fast, instant, best or paper.")] = None,
 ) -> None:
     """Write a commented recipe to start from."""
-    from ..recipe.presets import presets, with_preset
     from .starters import recipe_text
-
-    with_preset({"preset": preset})  # refuses one that nobody knows
 
     if path.exists():
         raise DataError(f"{path} exists already; choose another name, or delete it first")
     from ..core.files import write_text
 
-    text = recipe_text(task, language or ["yor-Latn"], path)
-    if preset is not None:
-        others = ", ".join(name for name in presets() if name != preset)
-        start = f"preset: {preset}   # its settings lie under those below; also {others}"
-        text = text.replace("\noutput_dir:", f"\n{start}\n\noutput_dir:", 1)
+    text = recipe_text(task, language or ["yor-Latn"], path, preset)
     write_text(path, text)
     console.print(f"wrote {path}; edit it, then: lingraft check {path}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -28,7 +29,9 @@ def serve(
     import gc
 
     gc.disable()  # as for predict
+    from ..core.errors import LingraftError
     from ..core.progress import Reporter
+    from ..results.saved_trial import describe_saved
     from ..serving.predictor import kind_at, load
     from ..serving.server.needs import check_installed
 
@@ -51,6 +54,9 @@ def serve(
             "test texts; there is no password and no encryption",
             reporter.console,
         )
+    with suppress(LingraftError):  # a remark, as predict has it
+        if saved := describe_saved(folder.expanduser(), adapted.kind.words):
+            reporter.say(f"answering with the model of {saved}")
     begun = f"answering at {address_of(bound)} (Ctrl-C stops)"
     answer(adapted, folder.expanduser(), bound, limits, lambda: reporter.say(begun))
     reporter.say("stopped; what was asked has been answered")

@@ -16,6 +16,7 @@ from ..core.terminal_text import printable
 from ..data.cldr import coverage
 from ..data.languages import aliases, canonical, display_name
 from ..recipe.parsing import parse_recipe
+from ..recipe.presets import preset_text, presets
 from ..recipe.settings import Recipe
 
 DEMO_PAIRS = 400
@@ -27,10 +28,10 @@ RECIPE = """\
 # Settings left out have the defaults shown; all of them: lingraft schema
 
 output_dir: runs/my-run
-seeds: [1, 2]                     # one trial each; the report gives means and intervals
+$seeds
 
 backbone:
-  checkpoint: bundled:multilingual-e5-small   # or a folder, or a Hub id: `lingraft list backbones`
+  checkpoint: $checkpoint   # or a folder, or a Hub id: `lingraft list backbones`
   # cut: auto                     # layers below are computed once and cached; auto is half of the depth
   # max_length: 128               # tokens; how many texts were cut is reported
 
@@ -39,6 +40,9 @@ shots:
   k: 0                            # labelled target examples (of each class); a list runs each: [0, 5]
   # draws: 3                      # repeat with other labelled examples
 
+$settings"""
+
+DEFAULTS = """\
 # prompt: {name: deep, length: 16, language_length: 8}     # or gated, memory, reparameterised, input, or null
 # adapter: {name: bottleneck, width: 32, language_width: 16}   # or lora, scaling, adapterhub, or null
 # alignment: [{name: mse, weight: 1.0}]                    # several are added up; all: lingraft list alignment
@@ -46,17 +50,29 @@ shots:
 # train: {num_train_epochs: 6, batch_size: 32, learning_rate: 2e-3, prompt_learning_rate: 5e-3}
 """
 
+SEEDS = "seeds: [1, 2]                     # one trial each; the report gives means and intervals"
+ONE_SEED = "seeds: [1]                        # another seed would be the same trial: nothing is trained by gradient"
+
+CHECKPOINTS = {"generation": "bundled:gemma-3-270m"}
+"""Where it is not an encoder that answers."""
+
 
 def starters() -> list[str]:
     """Return the names of the tasks that a recipe can be written for."""
     return sorted(entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
 
 
-def recipe_text(task: str, languages: Sequence[str], path: Path) -> str:
+def recipe_text(task: str, languages: Sequence[str], path: Path, preset: str | None = None) -> str:
     """Return a commented recipe for one of the :func:`starters`.
 
+    Args:
+        task: Which.
+        languages: Targets.
+        path: Where it will be.
+        preset: What it starts from; the settings that it shows are then those of the preset.
+
     Raises:
-        ConfigError: There is none of this name.
+        ConfigError: There is no task or preset of this name.
     """
     if task not in starters():
         raise ConfigError([unknown(task, starters(), what="task to start from")], where="init")
@@ -65,7 +81,24 @@ def recipe_text(task: str, languages: Sequence[str], path: Path) -> str:
     blocks = Template(_folder().joinpath(f"{task}.yaml").read_text(encoding="utf-8")).substitute(
         languages=", ".join(codes), first=codes[0], flores=codes[0].replace("-", "_"), names=f"{', '.join(names)} …"
     )
-    return Template(RECIPE).substitute(path=shlex.quote(" ".join(printable(str(path)).split())), blocks=blocks)
+    text = Template(RECIPE).substitute(
+        path=shlex.quote(" ".join(printable(str(path)).split())),
+        blocks=blocks,
+        checkpoint=CHECKPOINTS.get(task, "bundled:multilingual-e5-small"),
+        seeds=ONE_SEED if preset == "instant" else SEEDS,
+        settings=DEFAULTS if preset is None else _commented(preset),
+    )
+    if preset is None:
+        return text
+    others = ", ".join(name for name in presets() if name != preset)
+    start = f"preset: {preset}   # what it sets is at the end; also {others}"
+    return text.replace("\noutput_dir:", f"\n{start}\n\noutput_dir:", 1)
+
+
+def _commented(preset: str) -> str:
+    """Return what a preset sets, as comments that become settings of the recipe's own."""
+    lines = [line for line in preset_text(preset).splitlines() if not line.startswith("#")]
+    return "\n".join([f"# What `preset: {preset}` sets:", *(f"# {line}" for line in lines)]) + "\n"
 
 
 def _folder() -> Traversable:

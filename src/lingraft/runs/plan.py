@@ -262,6 +262,11 @@ def _warnings(recipe: Recipe, materials: Materials) -> list[str]:
         found.append(f"{counted(removed, 'training text')} {are} left out")
     if recipe.alignment and recipe.train.max_pairs == 0:
         found.append("train.max_pairs is 0, so nothing is aligned; leave it out, or set `alignment: []`")
+    if not recipe.train.num_train_epochs and materials.task.kind.class_logits and len(recipe.seeds) > 1:
+        found.append(
+            f"nothing is trained by gradient, so seeds {recipe.seeds} give the same trial {len(recipe.seeds)} times; "
+            f"leave one of them: seeds: [{recipe.seeds[0]}]"
+        )
     for draw in materials.draws[:1] if recipe.train.num_train_epochs else ():
         for language, pairs in draw.pairs.items():
             labelled = draw.shots[language] or recipe.pseudo

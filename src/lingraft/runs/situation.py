@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from ..core.counted import counted
 from ..core.examples import GOLD
 from ..data.languages import canonical, display_name
+from ..model.heads.ngrams import FEWEST_TEXTS
 from ..recipe.settings import Recipe
-from ..tasks.material import Materials
+from ..tasks.material import Materials, is_own
 from ..training.ensembling import texts_of
 from ..training.pools import Learnt, are_early, learnt_languages, pairs_to_learn, repeats_of
 from .pseudo_data import build_generators, made_languages
@@ -131,14 +132,27 @@ def _later(recipe: Recipe, materials: Materials, language: str) -> list[str]:
 def _fitted(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
     """Yield what is fitted in closed form."""
     texts = texts_of(materials.draws[-1], language, materials, recipe)
-    if not texts:
-        return
-    if texts.mapped and recipe.map:
+    if texts and texts.mapped and recipe.map:
         yield f"a {recipe.map.name} map is fitted to {counted(len(texts.mapped), 'translation')}"
-    if texts.unpaired:
+    if texts and texts.unpaired:
         yield (
             f"mean and spread of the states of {counted(len(texts.unpaired), 'text')} become the source's, which helps "
             "where they are of the task's own domain"
         )
-    if texts.texts:
+    if texts and texts.texts:
         yield "a character n-gram classifier learns what the model predicts of the translations"
+    elif few := _too_few_for_ngrams(recipe, materials, language):
+        yield few
+
+
+def _too_few_for_ngrams(recipe: Recipe, materials: Materials, language: str) -> str:
+    """Say that translations are too few for an n-gram classifier; nothing where there are none, or none is wanted."""
+    draw, kind = materials.draws[-1], materials.task.kind
+    wanted = recipe.train.ngram_classifier and kind.class_logits and not materials.paired
+    own = sum(is_own(pair) for pair in pairs_to_learn(draw, language, recipe.train.max_pairs)) if wanted else 0
+    shots = len(draw.shots[language])
+    return (
+        f"no character n-gram classifier: that takes {FEWEST_TEXTS} different texts, and there are {own + shots}"
+        if own
+        else ""
+    )

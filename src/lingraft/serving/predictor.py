@@ -76,6 +76,10 @@ class Adapted:
     frozen: Callable[[Texts, LayerStack, int, torch.device], States] = field(default=states_at, repr=False)
     """Gives the frozen states of texts at the layer where something is learnt."""
 
+    def __repr__(self) -> str:
+        """Name task, languages and checkpoint: all that is trained would be a hundred lines."""
+        return f"<Adapted: {self.identity.task} in {', '.join(self.trained)}, on {self.identity.checkpoint}>"
+
     def knows(self, language: str) -> bool:
         """Return whether there is something trained for ``language``: a language part, or it is the source.
 
