@@ -27,8 +27,33 @@ UNBOUNDED = 10_000
 
 
 def printable(text: str) -> str:
-    """Return text without control characters, the sequences that they begin, and halves of surrogate pairs."""
-    return SEQUENCE.sub("", text).encode("utf-8", "replace").decode("utf-8")
+    """Return text without control characters, the sequences that they begin, and halves of surrogate pairs.
+
+    A change of direction that a line begins ends with the line, as it does where the line is a paragraph: what is
+    written behind the text would be turned round as well.
+    """
+    plain = SEQUENCE.sub("", text).encode("utf-8", "replace").decode("utf-8")
+    return "\n".join(map(_with_ends, plain.split("\n"))) if OPENING.search(plain) else plain
+
+
+ISOLATES = "\u2066\u2067\u2068"
+"""Begin a stretch with a direction of its own, which U+2069 ends; embeddings and overrides are ended by U+202C."""
+
+OPENING = re.compile(f"[\u202a\u202b\u202d\u202e{ISOLATES}]")
+
+
+def _with_ends(line: str) -> str:
+    """Return a line with the ends of what it begins and does not end (Unicode Standard Annex 9, BD9 and X1 to X8)."""
+    ends = list[str]()
+    for sign in line:
+        if OPENING.match(sign):
+            ends.append("\u2069" if sign in ISOLATES else "\u202c")
+        elif sign == "\u202c" and ends[-1:] == [sign]:
+            ends.pop()
+        elif sign == "\u2069" and sign in ends:  # ends what was begun within it, too
+            while ends.pop() != sign:
+                pass
+    return line + "".join(reversed(ends))
 
 
 def as_text(text: str, style: str = "") -> Text:

@@ -14,6 +14,7 @@ from ..core.files import Row, read_lines, read_object
 from ..core.nearest_file import suggest_folder
 from ..core.outside import parse_object, read_bytes, refuse_links, validate
 from ..core.records import Score, name_of_trial
+from ..core.terminal_text import printable
 from ..core.written_recipe import CURE, read_notes, run_again
 from ..core.written_recipe import NAME as RECIPE
 from . import schemas
@@ -77,8 +78,8 @@ class RunFiles:
         return str(selected) if selected else next(map(trial_of, self.scores), "")
 
     def name(self, language: str) -> str:
-        """Return the language's English name, or its code."""
-        return str(self.data.get("languages", {}).get(language, {}).get("name") or language)
+        """Return the language's English name, or its code, as it may stand in a sentence."""
+        return printable(str(self.data.get("languages", {}).get(language, {}).get("name") or language))
 
 
 def trial_of(score: Score) -> str:

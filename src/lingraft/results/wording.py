@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 
 from ..core.shots import Shots
+from ..core.terminal_text import printable
 from .findings import Estimate, Result
 from .metrics.calibration import Bin, expected_calibration_error
 from .run_files import RunFiles
@@ -343,7 +344,7 @@ def describe_development(run: RunFiles) -> str:
 
 def describe_parameters(stages: Sequence[Stage]) -> str:
     """Say when what was trained: ``epochs 1–2: head; 3–6: head, prompt, adapter``."""
-    texts = [f"{span(stage.epochs)}: {', '.join(stage.trained)}" for stage in stages]
+    texts = [f"{span(stage.epochs)}: {', '.join(map(printable, stage.trained))}" for stage in stages]
     return f"epoch{'' if stages[-1].epochs[1] == stages[0].epochs[0] else 's'} {'; '.join(texts)}" if stages else ""
 
 
@@ -378,4 +379,4 @@ def training_warnings(run: RunFiles) -> list[str]:
 def _describe_noticed(one: Noticed, trials: int) -> str:
     epochs = f"epoch{'' if one.epochs[0] == one.epochs[1] else 's'} {span(one.epochs)}"
     where = f"in {one.trials} of {trials} trials, first in {one.trial}, {epochs}" if trials > 1 else epochs
-    return f"{one.text[:1].upper()}{one.text[1:].rstrip('.')} ({where})."
+    return f"{capital(printable(one.text)).rstrip('.')} ({where})."

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ..core.terminal_text import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -49,4 +51,4 @@ NEUTRAL = Words()
 def words_of(data: Mapping[str, Any]) -> Words:
     """Return the words that the content of a ``data.json`` has; neutral ones where it has none."""
     known = {field.name for field in fields(Words)}
-    return Words(**{key: str(value) for key, value in (data.get("words") or {}).items() if key in known})
+    return Words(**{key: printable(str(value)) for key, value in (data.get("words") or {}).items() if key in known})

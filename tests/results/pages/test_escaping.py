@@ -101,10 +101,15 @@ def test_a_licence_in_front_matter_is_an_identifier(licence, name):
         ("a\x08\x7f\rb", "ab"),
         ("half \ud800", "half ?"),
         ("Ọ̀rọ̀ 𞤀 日本\tx", "Ọ̀rọ̀ 𞤀 日本\tx"),
+        ("a \u202egpj.exe", "a \u202egpj.exe\u202c"),
+        ("\u2067\u202bשלום", "\u2067\u202bשלום\u202c\u2069"),
+        ("\u2067\u202bשלום\u2069 and \u202e", "\u2067\u202bשלום\u2069 and \u202e\u202c"),
+        ("\u202ea\nb \u202bc\u202c", "\u202ea\u202c\nb \u202bc\u202c"),
+        ("\u2069\u202c\u200fא", "\u2069\u202c\u200fא"),
     ],
 )
 def test_a_terminal_is_not_steered(text, seen):
-    """Control sequences go whole; letters of every script stay."""
+    """Control sequences go whole, changes of direction end with their line; letters of every script stay."""
     assert printable(text) == seen
 
 

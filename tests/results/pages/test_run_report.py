@@ -1,6 +1,7 @@
 """The report and the model card say what the files of a run folder say, and load nothing."""
 
 import json
+import re
 from html import unescape
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -206,6 +207,27 @@ def test_what_people_wrote_is_shown_as_it_is_in_the_model_card(run):
     assert "<h1>c" not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt; [x](javascript:y) *b* |") == 7
     assert page.count("<h2>") == plain(run / "README.md").count("\n## ")
+
+
+def test_names_and_warnings_of_a_run_are_text_in_the_model_card(run):
+    """What languages, parts and losses are called, what is said of the words of a kind, and what a trial warned of."""
+    evil = f"<img src=x onerror=alert(1)>{HOSTILE}\u202e ``x`` </script>"
+    data = json.loads((run / "data.json").read_text(encoding="utf-8"))
+    data["languages"]["yor-Latn"]["name"] = evil
+    change(run / "data.json", languages=data["languages"], words=data["words"] | {"limit": evil, "example": evil})
+    part = {"part": evil, "name": evil, "count": 1, "trained": True}
+    change(run / "summary.json", parameters=[part])
+    enrich(run, warnings=lambda row: [evil] if row["step"] == 12 else [], trained=[evil])
+
+    card = write_model_card(run).read_text(encoding="utf-8")
+    page = MarkdownIt("commonmark").enable("table").render(card.partition("\n---\n")[2])
+
+    assert page.count("&lt;img src=x") >= 10
+    assert not re.search(r"<(img|script)\b", page)
+    assert set(re.findall(r'href="([^"]*)"|<em>([^<]*)', page)) == {("#how-to-use", ""), ("", "Before"), ("", "After")}
+    assert re.findall(r"<h2>([^<]*)</h2>", page) == ["How to use", "Results", "Data", "Training", "Limits", "Citation"]
+    assert {line.count("<td") for line in page.split("</tr>") if "<td" in line} == {3, 7, 9}
+    assert card.count("\u202e") == len(re.findall("\u202e[^\u202c]{,25}\u202c", card)) >= 10
 
 
 @pytest.mark.parametrize(
