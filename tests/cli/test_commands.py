@@ -19,8 +19,10 @@ from lingraft.cli.starters import recipe_text, starters
 from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.recipe.presets import preset_values, presets
+from lingraft.results.pages import write_page
 from lingraft.results.pages.run_markdown import write_results_page
 from lingraft.results.run_files import read_run, trial_of
+from lingraft.results.saved_trial import explain_saved
 from quick_run import run
 
 
@@ -277,7 +279,10 @@ def test_the_mean_over_trials_and_the_saved_trial_are_both_shown_and_named(call,
     assert title.strip() == f"test examples, saved trial {saved}"
     assert "value" in headings
     assert re.search(rf" accuracy +{one} .* {mean} ", row)
-    assert "mean of trials: of all 2, as `lingraft run` shows it" in evaluated
+    explained = explain_saved(found)
+    assert explained.startswith("The mean is of 2 trials, each with another draw")
+    assert f"mean of trials: as `lingraft run` shows it. {explained}" in " ".join(evaluated.split())
+    assert explained.replace("`", "") in re.sub("</?code>", "", write_page(finished, "report.html").read_text("utf-8"))
     (row,) = [line for line in ran.splitlines() if re.search(rf"Swahili +{shots} ", line)]
     assert re.search(rf" {mean} +\[.* {one} ", row)
     assert f"lingraft: mean over draws and seeds; saved trial: {saved}, which" in ran

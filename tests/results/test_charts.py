@@ -32,6 +32,7 @@ POINTS = [[0.0, 0.0], [1.0, 2.0], [2.0, 1.0]]
 CURVE = [(0, 2.0), (10, 1.0), (20, 0.5)]
 CALLS = {
     "results": lambda: results(result(), result("Quechua", after=0.2)),
+    "narrow": lambda: charts.before_after([result(), result("Quechua", after=0.2)], narrow=True),
     "losses": lambda: charts.losses(CURVE, CURVE, CURVE, CURVE),
     "dev": lambda: charts.dev_score([(0, 0.2), (10, 0.5)], [[(0, 0.1), (10, 0.4)]]),
     "layers": lambda: charts.layer_strip(12, 8, [("task", 24_576), ("Yoruba", 98_688)], 1_925),
@@ -138,6 +139,30 @@ def test_results_at_several_shots_name_a_language_once():
 
     assert said.count("Yoruba") == 1
     assert {"2 shots", "8 shots"} <= set(said)
+
+
+def test_a_narrow_chart_says_the_same_above_its_rows():
+    """As many names, shots and values; the dotted line is told below."""
+    rows = [result(shots=1), result(shots=8), result("A name that is much too long for half a phone", shots=8)]
+    wide, narrow = (set(texts(charts.before_after(rows, narrow=one))) for one in (False, True))
+
+    assert {"Yoruba", "1 shot", "8 shots"} <= wide
+    assert {"Yoruba · 1 shot", "8 shots", "A name that is much too long fo… · 8 shots"} <= narrow
+    assert {"24\u00a0% before", "52\u00a0% after", "52\u00a0%"} <= wide & narrow
+    assert "dotted: always the most frequent label" in narrow
+
+
+@pytest.mark.parametrize("cut", [-1, 0, 8, 11, 12])
+def test_what_is_above_the_cut_is_said_where_there_is_something(cut):
+    """Within the picture; behind the last layer nothing runs."""
+    svg = charts.layer_strip(12, cut, [("task", 24_576)], 1_925)
+    width = float(ElementTree.fromstring(svg).get("width"))
+    above = [one for one in ElementTree.fromstring(svg).iter(f"{SVG}text") if one.text == "frozen, run every step"]
+
+    assert len(above) == (cut < 12)
+    for one in above:
+        left = float(one.get("x") or re.search(r"translate\(([\d.]+)", one.get("transform"))[1])
+        assert left + 7.5 * len(one.text) <= width + 2
 
 
 @pytest.mark.parametrize("name", ["Èdè Yorùbá & ọmọ", "हिन्दी", "<script>", "$x_1$"])

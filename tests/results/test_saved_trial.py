@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from invented_run import write_run
 from lingraft.core.errors import RunError
-from lingraft.results.saved_trial import describe_saved, describe_trial
+from lingraft.results.run_files import read_run
+from lingraft.results.saved_trial import describe_saved, describe_trial, explain_saved
 from lingraft.results.words import NEUTRAL, Words
 
 LABELS = Words(shot="shot", per=" per label")
@@ -36,3 +38,21 @@ def test_the_saved_trial_is_that_of_the_summary(tmp_path):
     (tmp_path / "summary.json").write_text("{", encoding="utf-8")
     with pytest.raises(RunError, match=r"summary\.json"):
         describe_saved(tmp_path, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("shots", "draws", "seeds", "said"),
+    [
+        ((5,), 3, 2, "The mean is of 6 trials, each with another draw of the examples or another seed. The saved trial "
+         "is one of them: 5 shots per label (draw 3 of 3, seed 2), the best on English development data."),
+        ((1, 5), 2, 1, "The mean is of 2 trials, each"),
+        ((1, 5), 1, 1, ""),
+        ((5,), 1, 1, ""),
+    ],
+)  # fmt: skip
+def test_the_saved_trial_is_explained_beside_a_mean(tmp_path, shots, draws, seeds, said):
+    """A mean is over trials of as many shots; where there is one such trial, there is nothing to explain."""
+    run = read_run(write_run(tmp_path, shots=shots, draws=draws, seeds=seeds, texts=10))
+    explained = explain_saved(run)
+    assert explained.startswith(said)
+    assert bool(explained) == bool(said)

@@ -20,7 +20,7 @@ from lingraft.results.wording import (
     headline,
     interval,
     p_value,
-    results_title,
+    particulars,
     sentence,
     trust,
 )
@@ -111,31 +111,54 @@ def test_a_difference_is_rounded_once():
 @pytest.mark.parametrize(
     ("before", "after", "bounds", "said"),
     [
-        (28 / 30, 29 / 30, (0.0, 0.1), "No clear gain: 1 of 30 more right (28 → 29)"),
-        (29 / 30, 27 / 30, (-0.2, 0.1), "No gain: 2 of 30 fewer right (29 → 27)"),
-        (0.9, 0.9, (-0.1, 0.1), "No gain: 27 of 30 right before and after"),
-        (0.901, 0.951, (-0.1, 0.1), "No clear gain: +5\u00a0points [\u221210, 10]"),  # examples that count in part
-        (0.5, 0.8, (0.1, 0.5), "A gain: +30\u00a0points [10, 50]"),
-        (0.8, 0.5, (-0.5, -0.1), "A loss: \u221230\u00a0points [\u221250, \u221210]"),
+        (
+            28 / 30,
+            29 / 30,
+            (0.0, 0.1),
+            "no clear gain over the frozen head (+3.3 points [0.0, 10.0]; 28 → 29 of 30 right)",
+        ),
+        (
+            29 / 30,
+            27 / 30,
+            (-0.2, 0.1),
+            "no better than the frozen head (-7 points [-20, 10]; 29 → 27 of 30 right)",
+        ),
+        (0.9, 0.9, (-0.1, 0.1), "no better than the frozen head (0 points [-10, 10]; 27 of 30 right)"),
+        (0.901, 0.951, (-0.1, 0.1), "no clear gain over the frozen head (+5 points [-10, 10])"),  # some count in part
+        (0.5, 0.8, (0.1, 0.5), "+30 points [10, 50] over the frozen head"),
+        (0.8, 0.5, (-0.5, -0.1), "worse than the frozen head (-30 points [-50, -10])"),
     ],
 )
-def test_the_title_of_the_results_agrees_with_the_headline(before, after, bounds, said):
-    """What is no clear gain above is none below, and is counted where one trial is a handful of answers."""
-    assert results_title([replace(result(before, after, *bounds), n=30)]) == said
+def test_what_is_no_clear_gain_is_counted_where_one_trial_is_a_handful_of_answers(before, after, bounds, said):
+    """Points of thirty answers sound like more than one answer."""
+    one = replace(result(before, after, *bounds), n=30)
+    told = sentence(one).replace("\u00a0", " ").replace("\u2212", "-")
+    assert told.endswith(f" accuracy on 30 examples never seen in training: {said}.")
 
 
 def test_over_several_trials_nothing_is_counted():
     """A mean is no number of right answers."""
     several = replace(result(28 / 30, 29 / 30, 0.0, 0.1), n=30, seeds=2)
-    assert results_title([several]) == "No clear gain: +3.3\u00a0points [0.0, 10.0]"
+    assert "right" not in sentence(several)
 
 
-def test_of_several_languages_the_title_names_a_clear_gain_first():
-    """A larger gain that is not clear is no finding."""
-    clear, large = result(0.5, 0.6, 0.05, 0.15), replace(result(0.5, 0.7, -0.1, 0.4), name="Wolof")
-    assert results_title([large, clear]) == "Yoruba gained most: +10\u00a0points [5, 15]"
-    assert results_title([large, large]) == "No language gained clearly; best is Wolof: +20\u00a0points [\u221210, 40]"
-    assert results_title([]) == "Nothing to compare yet"
+@given(SHARES, SHARES)
+def test_a_report_says_every_number_of_the_sentence_once(before, after):
+    """Above it the two scores, below it their difference and the interval."""
+    bounded = Estimate(after, max(0.0, after - 0.1), min(1.0, after + 0.1))
+    one = replace(result(before, after, -0.1, 0.1), after=bounded)
+    beneath = particulars(one).removeprefix("95 % interval ")
+    assert numbers(f"{headline([one])}. {beneath}") == numbers(sentence(one))
+    assert f"[{sentence(one).split('[')[1].split(']')[0]}] on 120 examples" in particulars(one)
+
+
+def test_the_particulars_say_what_is_missing():
+    """A score without an interval, a baseline or anything."""
+    one = result(0.5, 0.8)
+    assert particulars(replace(one, before=None, gain=None)) == (
+        "On 120 examples never seen in training; there is no baseline to compare with."
+    )
+    assert particulars(replace(one, after=None)) == "There is no score of the adapted model."
 
 
 @pytest.mark.parametrize(

@@ -202,23 +202,22 @@ class Links(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.loaded, self.tags = [], set()
+        self.loaded = []
 
     def handle_starttag(self, tag, attrs):
-        """Note the tag and what it loads."""
-        self.tags.add(tag)
+        """Note what a tag loads."""
         for key, value in attrs:
             if key in ("src", "srcset", "data", "poster", "action") or (key == "href" and tag not in ("a", "use")):
                 self.loaded.append(value)
 
 
 def test_the_report_is_self_contained(finished):
-    """The page loads nothing and runs nothing."""
+    """The page loads nothing, and runs the one script that it brings along."""
     page = (finished / "report.html").read_text(encoding="utf-8")
     links = Links()
     links.feed(page)
     assert [link for link in links.loaded if not link.startswith(("data:", "#"))] == []
-    assert "script" not in links.tags
+    assert page.count("<script>") == 1
     assert "@import" not in page
     assert "url(http" not in page
     assert "Yoruba" in page

@@ -87,6 +87,7 @@ def _show(folder: Path, scores: Sequence[tuple[str, Score]], split: str, *, besi
     """Print the scores of the saved trial; ``beside_run``: and the means that the run itself shows for them."""
     from ..results.findings import mean_of_trials
     from ..results.run_files import read_run, trial_of
+    from ..results.saved_trial import explain_saved
 
     crossed = any(s.context_language not in (None, s.language) for _, s in scores)
     run = read_run(folder)
@@ -109,14 +110,14 @@ def _show(folder: Path, scores: Sequence[tuple[str, Score]], split: str, *, besi
             s.metric,
             f"{s.value:.3f}",
             _interval(s, 3),
-            "" if mean is None else f"{mean[0]:.3f}",
+            "" if mean is None else f"{mean:.3f}",
             str(s.n),
         ]
         for (part, s), mean in zip(scores, means, strict=True)
     ]
     print_table(f"{split} examples, saved trial {trial_of(scores[0][1])}", columns, rows)
-    if of_several := next(filter(None, means), None):
-        console.print(f"mean of trials: of all {of_several[1]}, as `lingraft run` shows it")
+    if any(means):
+        console.print(f"mean of trials: as `lingraft run` shows it. {explain_saved(run)}")
 
 
 def score(

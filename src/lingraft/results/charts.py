@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from .drawing import (
     ACCENT,
@@ -25,7 +26,7 @@ from .drawing import (
     write_label,
 )
 from .metrics.calibration import Bin
-from .wording import capital, digits_of, metric_name, percent
+from .wording import capital, digits_of, metric_name, percent, plural
 
 if TYPE_CHECKING:
     from .findings import Estimate, Points, Result
@@ -36,28 +37,39 @@ FEW = 5  # slices of confidence with fewer texts are noise, and not drawn
 
 
 @as_svg
-def before_after(rows: Sequence[Result]) -> Figure:
-    """Draw one row per result: the scores of the frozen head, in closed form where known, and after adaptation."""
+def before_after(rows: Sequence[Result], *, narrow: bool = False) -> Figure:
+    """Draw one row per result: the scores of the frozen head, in closed form where known, and after adaptation.
+
+    Args:
+        rows: Results; those of a language follow each other.
+        narrow: Whether for a phone: names stand above their rows, and not beside.
+    """
     several_shots = len({row.shots for row in rows}) > 1
     metric = metric_name(rows[0].metric) if rows else "score"
-    figure = new_figure(540, 62 * len(rows) + 62, f"{capital(metric)} before and after adaptation, with 95 % intervals")
-    axes = new_axes(
-        figure, left=9.2 * max((len(row.name) for row in rows), default=0) + 18, right=76, top=24, bottom=38
-    )
+    names = [row.name if len(row.name) <= 32 else row.name[:31] + "…" for row in rows]
+    beside = 9.2 * max(map(len, names), default=0) + 18
+    tall, below = (76, 54) if narrow else (62, 38)
+    size = (350 if narrow else 920, tall * len(rows) + below + 24)
+    figure = new_figure(*size, f"{capital(metric)} before and after adaptation, with 95 % intervals")
+    axes = new_axes(figure, left=12 if narrow else beside, right=76, top=24, bottom=below)
     ends = [one.high or one.value for row in rows for one in (row.before, row.instant, row.after) if one]
     axes.set_xlim(0, min(1.0, max([*ends, 0.2]) * 1.08))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_formatter(lambda value, _: percent(value))
+    axes.xaxis.set_major_locator(MaxNLocator(5 if narrow else 8, steps=[1, 2, 5, 10]))
     axes.grid(axis="x", linewidth=0.8)
     axes.set_xlabel(f"{metric} on test texts, 95 % interval")
     for height, row in enumerate(rows):
         first = height == 0 or row.name != rows[height - 1].name
-        if first:
-            write_label(axes, row.name, 0, height - 0.13 * several_shots, right=-14, ha="right", size=14, weight="bold")
-        if several_shots:
-            write_label(axes, f"{row.shots} shots", 0, height + 0.2 * first, right=-14, ha="right", color=MUTED)
+        said = [names[height]] * first + [plural(row.shots, "shot")] * several_shots
+        if narrow:
+            write_label(axes, " · ".join(said), 0, height - 0.44, weight="bold" if first else "normal")
+        for at, text in enumerate(said if not narrow else ()):
+            bold: Any = {"size": 14, "weight": "bold"} if first and at == 0 else {"color": MUTED}
+            aside = 0.0 if len(said) == 1 else -0.13 if at == 0 else 0.2
+            write_label(axes, text, 0, height + aside, right=-14, ha="right", **bold)
         apart = 0.26 if row.instant else 0.17
         if row.before and row.after:
             axes.plot([row.before.value, row.after.value], [height - apart, height + apart], color=LINE, linewidth=1.5)
@@ -68,10 +80,13 @@ def before_after(rows: Sequence[Result]) -> Figure:
                 text = percent(estimate.value, digits) + (NOTES[side] if height == 0 else "")
                 _dot(axes, estimate, height + apart * side, (when, ink), text)
         if row.majority is not None:
-            axes.plot([row.majority] * 2, [height - 0.4, height + 0.4], color=MUTED, linewidth=1, dashes=(2, 2))
+            axes.plot([row.majority] * 2, [height - 0.3, height + 0.4], color=MUTED, linewidth=1, dashes=(2, 2))
     if rows and rows[0].majority is not None:
         text = "always the most frequent label"
-        write_label(axes, text, rows[0].majority, -0.4, up=9, ha="center", color=MUTED, size=11)
+        if narrow:
+            figure.text(143 / 350, 5 / size[1], f"dotted: {text}", ha="center", color=MUTED)  # as the line above
+        else:
+            write_label(axes, text, rows[0].majority, -0.4, up=9, ha="center", color=MUTED, size=11)
     return figure
 
 
@@ -155,16 +170,18 @@ def layer_strip(
     what = f"{layers} {'frozen ' * frozen}layers; everything trained {where}"
     what += ", in the last epochs LoRA in all layers too" if lora else ""
     rows = [*((*part, cut) for part in parts), *([("LoRA in all layers, last epochs", lora, 0)] if lora else [])]
-    figure = new_figure(end + wide + 2, 34 * len(rows) + 104, what)
-    axes = new_axes(figure)
-    axes.set_axis_off()
-    axes.set_xlim(-1, end + wide + 1)
-    axes.set_ylim(-52, 34 * len(rows) + 52)
 
     def left_of(layer: int) -> float:
         return start + layer * (box + gap) if layer >= 0 else 0.0
 
     top = left_of(cut)  # where training begins
+    above = "frozen, run every step" if frozen else "run every step"
+    width = max(end + wide, top + 6 + 7.5 * len(above) if cut < layers else 0)
+    figure = new_figure(width + 2, 34 * len(rows) + 104, what)
+    axes = new_axes(figure)
+    axes.set_axis_off()
+    axes.set_xlim(-1, width + 1)
+    axes.set_ylim(-52, 34 * len(rows) + 52)
 
     _block(axes, 0, 0, wide, 40, "embed", FROZEN)
     for layer in range(1, layers + 1):
@@ -181,10 +198,10 @@ def layer_strip(
     axes.plot([top - gap / 2] * 2, [-34, 50 + 34 * len(rows)], color=ACCENT, linewidth=1.4, dashes=(3, 2))
     axes.text(top - gap / 2, -38, f"cut {cut}" if cut >= 0 else "no cut", ha="center", va="top", color=ACCENT)
     below = "frozen, cached at first" if lora else "frozen, computed once"
-    above = "frozen, run every step" if frozen else "run every step"
     if 7.5 * len(below) < top:
         axes.text(0, -8, below, va="top", color=MUTED)
-    axes.text(top + 6, -8, above, va="top", color=MUTED)
+    if cut < layers:
+        axes.text(top + 6, -8, above, va="top", color=MUTED)
     return figure
 
 

@@ -180,14 +180,14 @@ def _saved(run: RunFiles, scores: Sequence[Score]) -> float | None:
     return found[0] if found and len(scores) > 1 else None
 
 
-def mean_of_trials(run: RunFiles, one: Score) -> tuple[float, int] | None:
-    """Return the mean over a run's trials that ``one``, of the saved trial, is among, and their number.
+def mean_of_trials(run: RunFiles, one: Score) -> float | None:
+    """Return the mean over a run's trials that ``one``, of the saved trial, is among.
 
     None where there is one trial alone, or ``one`` is not of the examples that the run was scored on.
     """
     like = ("method", "language", "context_language", "metric", "shots", "n")
     same = [score for score in run.scores if all(getattr(score, name) == getattr(one, name) for name in like)]
-    return (fmean(score.value for score in same), len(same)) if len(same) > 1 else None
+    return fmean(score.value for score in same) if len(same) > 1 else None
 
 
 def _of(scores: Sequence[Score], method: str, metric: str) -> list[Score]:

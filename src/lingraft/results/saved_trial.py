@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ..core.files import read_object
 from ..core.shots import TRIAL, shots_in
+from .run_files import RunFiles, trial_of
 from .schemas import SUMMARY
-from .wording import count, describe_shots
-from .words import Words
+from .wording import count, describe_shots, plural
+from .words import Words, words_of
 
 
 def describe_saved(folder: Path, words: Words) -> str:
@@ -20,6 +21,21 @@ def describe_saved(folder: Path, words: Words) -> str:
     """
     summary = read_object(folder / "summary.json", SUMMARY)
     return describe_trial(str(summary.get("selected_trial") or ""), summary.get("trials", ()), words)
+
+
+def explain_saved(run: RunFiles) -> str:
+    """Say what the saved trial is beside the mean of all with as many shots; empty where it is the only one."""
+    shots = shots_in(run.selected_trial)
+    trials = {trial_of(score) for score in run.scores}
+    like = [trial for trial in trials if shots_in(trial) == shots]
+    described = describe_trial(run.selected_trial, trials, words_of(run.data))
+    if len(like) < 2 or not described:
+        return ""
+    texts = " ".join(filter(None, [run.name(run.source_language), "development data"]))
+    return (
+        f"The mean is of {plural(len(like), 'trial')}, each with another draw of the examples or another seed. The "
+        f"saved trial is one of them: {described}, the best on {texts}. `predict`, `evaluate` and `serve` use it alone."
+    )
 
 
 def describe_trial(name: str, trials: Iterable[str], words: Words) -> str:

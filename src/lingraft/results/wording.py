@@ -169,19 +169,6 @@ def headline(results: Sequence[Result]) -> str:
     return f"{capital(metric_name(results[0].metric))} rose in {better} of {len(results)} languages{lost}"
 
 
-def results_title(results: Sequence[Result]) -> str:
-    """Say the gain itself, with the verdict of the headline; for several languages, the largest that is clear."""
-    gains = [(result, result.gain.value) for result in results if result.gain is not None]
-    if not gains:
-        return "Nothing to compare yet"
-    best, gain = max(gains, key=lambda pair: (pair[0].verdict == "better", pair[1]))
-    if len(gains) == 1:
-        return f"{capital(_verdict(best))}: {_describe_counts(best) or describe_gain(best)}"
-    if best.verdict == "better":
-        return f"{best.name} gained most: {describe_gain(best)}"
-    return f"No language gained{' clearly' if gain > 0 else ''}; best is {best.name}: {describe_gain(best)}"
-
-
 def _verdict(result: Result) -> str:
     if result.verdict == "unclear":
         return "no clear gain" if result.gain is not None and result.gain.value > 0 else "no gain"
@@ -189,17 +176,15 @@ def _verdict(result: Result) -> str:
 
 
 def _describe_counts(result: Result) -> str:
-    """Say how many more are right, where that is what the score of one trial counts and no interval says more."""
+    """Say how many are right, where that is what the score of one trial counts and no interval says more."""
     if result.verdict != "unclear" or result.metric not in COUNTED or len(result.draw_means) * result.seeds != 1:
         return ""
     right = [result.n * one.value for one in (result.before, result.after) if one is not None]
     old, new = map(round, right)
     if not (math.isclose(old, right[0], abs_tol=1e-6) and math.isclose(new, right[1], abs_tol=1e-6)):
         return ""  # not every example counts as one
-    if old == new:
-        return f"{count(old)} of {count(result.n)} right before and after"
-    more = "more" if new > old else "fewer"
-    return f"{count(abs(new - old))} of {count(result.n)} {more} right ({count(old)} → {count(new)})"
+    numbers = count(new) if old == new else f"{count(old)} → {count(new)}"
+    return f"; {numbers} of {count(result.n)} right"
 
 
 COUNTED = ("accuracy", "exact_match")
@@ -210,14 +195,30 @@ def sentence(result: Result) -> str:
     """Say the result of one language, with its interval, its test texts and the comparison with the frozen head."""
     if result.after is None:
         return f"{result.name}: no score of the adapted model."
-    digits = digits_of(result.before.value, result.after.value) if result.before is not None else 0
+    digits = _digits(result)
+    before = f"{percent(result.before.value, digits)} → " if result.before is not None else ""
+    reached = f"{before}{percent(result.after.value, digits)} {metric_name(result.metric)}"
+    return " ".join(filter(None, [f"{result.name}: {reached}", interval(result.after, digits), _measured(result)]))
+
+
+def particulars(result: Result) -> str:
+    """Say of the result of one language what :func:`headline` leaves out."""
+    if result.after is None:
+        return "There is no score of the adapted model."
+    bounds = interval(result.after, _digits(result))
+    return " ".join([f"95 % interval {bounds}", _measured(result)]) if bounds else capital(_measured(result))
+
+
+def _digits(result: Result) -> int:
+    """Return how many digits in percent the scores of a result have."""
+    return digits_of(result.before.value, result.after.value) if result.before and result.after else 0
+
+
+def _measured(result: Result) -> str:
     on = f"on {plural(result.n, result.words.example)} never seen in training"
-    parts = [percent(result.after.value, digits), metric_name(result.metric), interval(result.after, digits), on]
-    reached = " ".join(filter(None, parts))
     if result.before is None:
-        return f"{result.name}: {reached}; there is no baseline to compare with."
-    compared = f"{_compared(result)}{_over_instant(result)}"
-    return f"{result.name}: {percent(result.before.value, digits)} → {reached}{compared}."
+        return f"{on}; there is no baseline to compare with."
+    return f"{on}{_compared(result)}{_over_instant(result)}."
 
 
 def describe_gain(result: Result) -> str:
@@ -237,7 +238,8 @@ def _compared(result: Result) -> str:
         return f": {difference} over the frozen head"
     if result.verdict == "worse":
         return f": worse than the frozen head ({difference})"
-    return f": {'no clear gain over' if result.gain.value > 0 else 'no better than'} the frozen head ({difference})"
+    than = "no clear gain over" if result.gain.value > 0 else "no better than"
+    return f": {than} the frozen head ({difference}{_describe_counts(result)})"
 
 
 def _over_instant(result: Result) -> str:

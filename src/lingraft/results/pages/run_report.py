@@ -1,8 +1,8 @@
 """A run folder as pages for people: one self-contained ``report.html``, and the model card ``README.md``.
 
 Both are made from the files of the run folder alone, so yesterday's run becomes a report on a
-laptop without torch. The page loads nothing: styles and charts are inside it, and there is no
-script. Each section opens with what was found; a file that is missing costs its section one line.
+laptop without torch. The page loads nothing: styles, charts, predictions and the script that searches them are
+inside it. Each part opens with what was found; a file that is missing costs its part one line.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from ...core.shots import shots_in
 from ...core.terminal_text import printable
 from .. import caveats, charts, findings, wording
 from ..findings import Result
-from ..metrics.calibration import expected_calibration_error
 from ..retention_wording import describe_retention
-from ..run_files import RunFiles, is_right
-from ..saved_trial import describe_trial
+from ..run_files import RunFiles
+from ..saved_trial import describe_trial, explain_saved
 from ..schemas import ALL_LAYERS
 from ..words import words_of
 from . import Page, pages
 from .escaping import describe_notes, identifier
-from .mistakes import readable
+from .predictions import LONGEST, classes_of, describe_kept, predictions_of, searched
 from .pseudo_section import pseudo_data
-from .templating import Context, fill_template
+from .templating import Context, fill_template, script_of
 from .training_sections import learning, network, record, retained
 
 
@@ -39,18 +38,27 @@ def report() -> Page:
 
     def write(run: RunFiles) -> str:
         found = findings.results(run)
+        predictions = predictions_of(run)
         sections = {
             "instant": any(result.instant for result in found),
-            "results_chart": Markup(charts.before_after(found)) if found else None,
+            "charts": [Markup(charts.before_after(found, narrow=narrow)) for narrow in (False, True) if found],
+            "saved_of_several": explain_saved(run),
+            "predictions": predictions,
+            "left_out": list(filter(None, map(describe_kept, predictions))),
+            "searched": searched(predictions),
+            "longest": LONGEST,
+            "classes": classes_of(predictions),
+            "recipe_title": _describe_making(run),
+            "confusions": [part for part in predictions if part["confusion"]],
             "learning": learning(run),
             "network": network(run),
             "states": _states(run),
             "retention": retained(run),
             "pseudo": pseudo_data(run),
-            "predictions": _predictions(run),
             "data": _data(run),
         }
-        return fill_template("report.html.j2", _overview(run, found) | sections)
+        parts = {"parts": number_parts(sections)}
+        return fill_template("report.html.j2", _overview(run, found) | sections | parts | script_of("predictions.js"))
 
     return write
 
@@ -67,6 +75,31 @@ def model_card() -> Page:
         return fill_template("model_card.md.j2", context)
 
     return write
+
+
+PARTS = {
+    "numbers": "All numbers",
+    "predictions": "Predictions",
+    "confusions": "Confusions",
+    "calibration": "Confidence",
+    "data": "Data",
+    "learning": "Training",
+    "network": "What was trained, what was frozen",
+    "states": "How sentences moved",
+    "retention": "Retention",
+    "pseudo": "Pseudo-data",
+    "recipe": "Recipe, versions, timings",
+}
+"""Parts of the report by their place in it; what a reader of the result needs comes first."""
+
+OPTIONAL = ("confusions", "retention", "pseudo")
+"""Parts that are left out where nothing is in them."""
+
+
+def number_parts(sections: Context) -> dict[str, str]:
+    """Return the titles of the parts that a report has, numbered from 1."""
+    there = [part for part in PARTS if part not in OPTIONAL or sections[part]]
+    return {part: f"{number} · {PARTS[part]}" for number, part in enumerate(there, start=1)}
 
 
 # --- Sections ---------------------------------------------------------------------------------------
@@ -87,7 +120,14 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "source": run.name(run.source_language),
         "headline": "Nothing was scored" if run.data.get("unscored") and not main else wording.headline(main),
         "main": [
-            {"result": result, "sentence": wording.sentence(result), "trust": wording.trust(result)} for result in main
+            {
+                "result": result,
+                "headline": wording.headline([result]),
+                "sentence": wording.sentence(result),
+                "particulars": wording.particulars(result),
+                "trust": wording.trust(result),
+            }
+            for result in main
         ],
         "warnings": caveats.warnings(run, targets),
         "noticed": wording.training_warnings(run),
@@ -97,7 +137,6 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "lora": any(part["part"] == ALL_LAYERS for part in run.summary.get("parameters", ())),
         "unfrozen": any(part["part"] == "backbone" for part in run.summary.get("parameters", ())),
         "results": found,
-        "results_title": wording.results_title(main),
         "several_draws": any(len(result.draw_means) > 1 for result in found),
         "words": words_of(run.data),
         "saved": describe_trial(run.selected_trial, run.summary.get("trials", ()), words_of(run.data)),
@@ -118,7 +157,7 @@ def _main_results(run: RunFiles, targets: list[Result]) -> list[Result]:
 
 def _states(run: RunFiles) -> Context | None:
     """Return two pictures per language, in one frame, so that distances compare."""
-    pictures = []
+    pictures, nearer = [], 0
     for language, states in run.states.get("languages", {}).items():
         before, after = (states[moment] for moment in ("before", "after"))
         frame = [point for moment in (before, after) for side in ("source", "target") for point in moment[side]]
@@ -130,52 +169,34 @@ def _states(run: RunFiles) -> Context | None:
             Markup(charts.state_pairs(title, moment["source"], moment["target"], names, frame))
             for title, moment in (("Before", before), ("After", after))
         ]
-        pictures.append({"name": run.name(language), "pairs": len(before["source"]), "apart": apart, "charts": drawn})
-    return {"axes": run.states.get("axes", ""), "languages": pictures} if pictures else None
+        pictures.append({"title": _describe_distance(names[1], *apart), "charts": drawn})
+        nearer += _moved_together(*apart)
+    if not pictures:
+        return None
+    title = pictures[0]["title"]
+    if len(pictures) > 1:
+        title = f"Translations moved together in {nearer} of {len(pictures)} languages"
+    return {"axes": run.states.get("axes", ""), "languages": pictures, "title": title}
 
 
-def _predictions(run: RunFiles) -> list[Context]:
-    """Return mistakes, confusions and calibration of the saved trial, language by language."""
-    sections = []
-    for language in run.languages:
-        rows = run.predictions(run.selected_trial, language)
-        if not rows:
-            continue
-        labels = findings.labels_of(rows, run.data["classes"]) if findings.has_classes(run.data) else []
-        counts = findings.confusion(rows, labels) if labels else []
-        baseline = findings.confusion(rows, labels, "before") if labels and rows[0].get("before") is not None else None
-        before, after = (findings.reliability(rows, when) for when in ("before", "after"))
-        sections.append(
-            {
-                "name": run.name(language),
-                "n": len(rows),
-                "wrong": sum(not is_right(row) for row in rows),
-                "mistakes": [readable(row) for row in findings.mistakes(rows)],
-                "confusion": Markup(charts.confusion_matrix(counts, labels)) if labels else None,
-                "confusion_before": Markup(charts.confusion_matrix(baseline, labels)) if baseline else None,
-                "confused": _most_confused(labels, counts),
-                "reliability": Markup(charts.reliability_diagram(before, after)),
-                "confidence": wording.describe_confidence(after) or "No confidences to compare",
-                "ece_before": expected_calibration_error(before),
-                "ece_after": expected_calibration_error(after),
-            }
-        )
-    return sections
+def _moved_together(before: float | None, after: float | None) -> bool:
+    return before is not None and after is not None and after < before
 
 
-def _most_confused(labels: list[str], counts: list[list[int]]) -> str:
-    if not labels:
-        return ""
-    pairs = [
-        (number, gold, predicted)
-        for gold, line in zip(labels, counts, strict=True)
-        for predicted, number in zip(labels, line, strict=True)
-        if gold != predicted and number
-    ]
-    if not pairs:
-        return "Nothing was confused"
-    number, gold, predicted = max(pairs, key=lambda pair: pair[0])
-    return f"Most often confused: {gold} taken for {predicted}, {number} of {sum(counts[labels.index(gold)])}"
+def _describe_distance(name: str, before: float | None, after: float | None) -> str:
+    """Say of a language whether translations moved together, by :func:`findings.pair_distance`."""
+    if before is None or after is None:
+        return name
+    moved = "moved together" if _moved_together(before, after) else "did not move together"
+    path = f"from {wording.percent(before)} to {wording.percent(after)}"
+    return f"{name}: translations {moved}, {path} of the distance between arbitrary sentences"
+
+
+def _describe_making(run: RunFiles) -> str:
+    if (total := run.summary.get("seconds", {}).get("total")) is None:
+        return "How to make it again"
+    version = run.summary.get("lingraft", "")
+    return f"{wording.duration(total)} of computing states and training, with lingraft {version}"
 
 
 def _data(run: RunFiles) -> Context:
