@@ -21,6 +21,7 @@ from lingraft.results.wording import (
     interval,
     p_value,
     particulars,
+    percents,
     sentence,
     trust,
 )
@@ -73,6 +74,31 @@ def test_the_saved_trial_is_told_apart_from_the_mean():
     assert "1 draw × 2 seeds" in trust(several)
     assert "; the saved trial, which predictions come from, reached 95.0\u00a0%" in trust(several)
     assert "saved trial" not in trust(replace(several, saved=None))
+
+
+def test_all_scores_of_a_result_have_as_many_digits():
+    """A worst draw of 93 % beside a mean of 92.6 would look better than it."""
+    one = replace(result(0.954, 0.926), draw_means=(0.9258, 0.9262), saved=0.9262)
+    said = [Decimal(number) for number in re.findall(r"[\d.]+(?=\u00a0%)", trust(one))]
+    assert said == [Decimal("92.6")] * 3
+    assert "worst draw reached 93\u00a0%, the best 95\u00a0%" in trust(
+        replace(result(0.5, 0.94), draw_means=(0.93, 0.95))
+    )
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ((0.392, 0.413), ("39", "41")),
+        ((0.406, 0.414), ("40.6", "41.4")),
+        ((0.4111, 0.4114), ("41.11", "41.14")),
+        ((0.5, 0.5), ("50", "50")),
+        ((0.5, 0.500001), ("50", "50")),
+    ],
+)
+def test_shares_that_differ_look_different(shares, said):
+    """Who reads that one is below the other sees it."""
+    assert percents(*shares) == tuple(f"{one}\u00a0%" for one in said)
 
 
 @given(SHARES, SHARES)

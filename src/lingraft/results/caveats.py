@@ -10,7 +10,7 @@ from .findings import Result, metrics_of, reliability
 from .metrics.calibration import expected_calibration_error
 from .run_files import RunFiles
 from .source_falls import warn_of_falls
-from .wording import FEW_TEXTS, POOR_CALIBRATION, describe_confidence, labelled_shots, percent, plural
+from .wording import FEW_TEXTS, POOR_CALIBRATION, describe_confidence, labelled_shots, percent, percents, plural
 
 MANY_UNKNOWN = 0.01
 
@@ -56,9 +56,10 @@ def _weak_baseline_warning(result: Result) -> str:
     """Say where the gain is over less than no model at all."""
     if result.majority is None or result.before is None or result.before.value >= result.majority:
         return ""
+    before, majority = percents(result.before.value, result.majority)
     return (
-        f"{result.name}, {labelled_shots(result)}: the frozen head ({percent(result.before.value)}) is below always "
-        f"answering the most frequent label ({percent(result.majority)}), so the gain over it says little."
+        f"{result.name}, {labelled_shots(result)}: the frozen head ({before}) is below always "
+        f"answering the most frequent label ({majority}), so the gain over it says little."
     )
 
 

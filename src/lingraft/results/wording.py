@@ -35,6 +35,12 @@ def percent(value: float | None, digits: int = 0) -> str:
     return "–" if value is None else f"{100 * value:.{digits}f}{NBSP}%"
 
 
+def percents(first: float, second: float) -> tuple[str, str]:
+    """Write two shares with as few digits as tell them apart, up to two: ``40.6 %``, ``40.9 %``."""
+    texts = [(percent(first, digits), percent(second, digits)) for digits in range(3)]
+    return next((pair for pair in texts if pair[0] != pair[1]), texts[0])
+
+
 def count(value: float | None) -> str:
     """Write a whole number: ``12,345``."""
     return "–" if value is None else f"{value:,.0f}"
@@ -266,11 +272,11 @@ def trust(result: Result) -> str:
         )
     over = f"Mean over {plural(len(draws), 'draw')} × {plural(result.seeds, 'seed')} at {labelled_shots(result)}"
     if result.saved is not None and result.after is not None:
-        digits = digits_of(result.before.value, result.after.value) if result.before is not None else 0
-        over += f"; the saved trial, which predictions come from, reached {percent(result.saved, digits)}"
+        over += f"; the saved trial, which predictions come from, reached {percent(result.saved, _digits(result))}"
     if len(draws) == 1:
         return f"{over}. One draw does not tell how much the choice of examples matters."
-    return f"{over}; the worst draw reached {percent(min(draws))}, the best {percent(max(draws))}."
+    worst, best = (percent(draw, _digits(result)) for draw in (min(draws), max(draws)))
+    return f"{over}; the worst draw reached {worst}, the best {best}."
 
 
 def labelled_shots(result: Result) -> str:

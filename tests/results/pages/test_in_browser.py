@@ -107,6 +107,18 @@ def test_a_heading_sorts_its_table_from_the_keyboard(browser, pages):
         assert run(ask, "document.querySelector('[aria-sort]').textContent") == "mean"
 
 
+@pytest.mark.parametrize("page", ["run", "stability"])
+def test_a_page_runs_no_script_but_its_own(browser, pages, page):
+    """Whoever brings one along, and however."""
+    injected = "Object.assign(document.createElement('script'), {textContent: 'window.evil = 1'})"
+    image = "`<img src='data:,' onerror='window.evil = 2'>`"
+    with browser.opened(pages[page], width=1280, dark=False) as ask:
+        run(ask, f"document.body.append({injected}); document.body.insertAdjacentHTML('beforeend', {image})")
+        assert run(ask, "new Promise((done) => setTimeout(() => done(window.evil ?? 0), 100))") == 0
+        complaints = browser.told(pages[page])[1]
+    assert sum("Content Security Policy" in one for one in complaints) == 2
+
+
 BAD = """<!DOCTYPE html><meta charset="utf-8"><body style="margin: 0; background: #fff">
 <script>console.error("no")</script><img src="elsewhere.png"><p style="width: 2000px; color: #eee">far</p>
 <svg width="50" height="20"><text y="15">much too long for it</text><text y="15">upon</text></svg>"""

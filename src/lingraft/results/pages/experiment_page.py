@@ -16,7 +16,7 @@ from ...core.files import write_text
 from ..tables import Table
 from .escaping import describe_notes
 from .table_formats import csv_tables, latex_tables
-from .templating import fill_template
+from .templating import fill_template, script_of
 
 PAGE = "report.html"
 
@@ -92,4 +92,4 @@ def write_report(report: Report, folder: Path, *, command: str | None, page: str
         "command": command or f"lingraft {report.name}",
         "beside": [csv.name, tex.name],
     }
-    write_text(html, fill_template("experiment.html.j2", context))
+    write_text(html, fill_template("experiment.html.j2", context | script_of("sort.js")))
