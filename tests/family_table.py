@@ -1,25 +1,31 @@
 """README's table of which family does what, each cell tried on a small model: ``python tests/family_table.py``."""
 
+from dataclasses import dataclass
 from itertools import groupby
 
 import torch
 
 from lingraft.backbones import backbones
-from lingraft.backbones.markers import markers_of
+from lingraft.backbones.encoding import Encoded
+from lingraft.backbones.markers import mark_answers_apart, markers_of
 from lingraft.backbones.reading import frozen_forward, log_likelihoods
+from lingraft.backbones.spelling import Spelling
 from lingraft.backbones.walk import at_layer, pad_batch, states_at
 from lingraft.core.errors import CheckpointError
 from lingraft.core.examples import Answer, ChoiceExample, PairExample, SpanExample, TaggedExample
+from lingraft.core.records import States
 from lingraft.model.adaptation import build_adaptation
+from lingraft.model.generation import write_answers
 from lingraft.model.heads import build_head
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.blocks import Block
 from lingraft.tasks.kinds.choice import choice_kind
 from lingraft.tasks.kinds.classification import classification_kind
+from lingraft.tasks.kinds.generation import GenerationExample, generation_kind
 from lingraft.tasks.kinds.span_qa import span_qa_kind
 from lingraft.tasks.kinds.tagging import tagging_kind
 from stacks import DECODERS, build, speaking
-from tiny import REPOSITORY, decoder_tokenizer, random_tokenizer
+from tiny import REPOSITORY, decoder_tokenizer, random_tokenizer, seq2seq_tokenizer, writing_model
 
 CPU, LANGUAGE = torch.device("cpu"), "eng-Latn"
 BEGIN, END = "<!-- tried by `python tests/family_table.py`: begin -->", "<!-- end -->"
@@ -103,8 +109,62 @@ def learns(family, kind, examples):
     return moved and losses[-1] < FALLS * losses[0] and answered == [example.id for example in examples]
 
 
+def whole(family):
+    """A stack with what it answers in words by; none where the family does not."""
+    if family in DECODERS:
+        return speaking(family)[1]
+    return backbones.build(family)(writing_model(family)) if backbones.build(family).facts.answers_apart else None
+
+
+def writes(family):
+    """Whether LoRA above the cut learns to say answers, after the text or by a decoder apart, and one is written."""
+    stack = whole(family)
+    if stack is None:
+        return False
+    tokenizer = decoder_tokenizer() if family in DECODERS else seq2seq_tokenizer()
+    if stack.facts.answers_apart:
+        mark_answers_apart(tokenizer)
+    stack.spelling = Spelling(tokenizer)
+    kind = generation_kind(max_answer_tokens=4)
+    texts = {"ada beli": "cora", "dune eli fara": "goma hilu"}
+    examples = [named(GenerationExample, i, text=t, answers=(texts[t],)) for i, t in enumerate(texts)]
+    features = tuple(kind.encode(examples, tokenizer, 24, ""))
+    torch.manual_seed(0)
+    lora = Block.model_validate({"name": "lora", "rank": 2})
+    adaptation = build_adaptation(
+        prompt=None, adapter=lora, stack=stack, cut=1, languages=[], head=build_head(kind, stack), initial=None
+    )
+    model = GraftedModel(stack, adaptation)
+    rows = states_at([feature.input_ids for feature in features], stack, 1, CPU)
+    states = Encoded(features, FewTexts(rows)).batch([0, 1])
+    targets, ones = kind.collate([feature.target for feature in features], 0), torch.ones(2)
+    before = {name: value.clone() for name, value in adaptation.named_parameters()}
+    optimiser, losses = torch.optim.Adam(adaptation.parameters(), 5e-3), []
+    for _ in range(STEPS):
+        loss = kind.loss(model.train()(states, LANGUAGE)[1], targets, states.mask, ones, ones)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    moved = all(not torch.equal(value, before[name]) for name, value in adaptation.named_parameters())
+    answers, _ = write_answers(model.eval(), features, LANGUAGE)
+    found = kind.decode(examples, features, answers)
+    return moved and losses[-1] < FALLS * losses[0] and all(0 < one.confidence <= 1 for one in found)
+
+
+@dataclass(frozen=True)
+class FewTexts:
+    """The states of some texts, all of which are asked for."""
+
+    states: States
+
+    def batch(self, rows):
+        """Those of all."""
+        return self.states
+
+
 def speaks(family):
-    """Whether it says how likely words are after a text, which label words and generation go by."""
+    """Whether it says how likely words are after a text, which label words go by."""
     if family not in DECODERS:
         return False
     _, stack = speaking(family)
@@ -127,12 +187,17 @@ def takes_adapterhub(family):
 def try_all():
     """What each family does: of each, truth values in the order of the columns."""
     return {
-        family: (*(learns(family, *KINDS[name]) for name in KINDS), speaks(family), takes_adapterhub(family))
+        family: (
+            *(learns(family, *KINDS[name]) for name in KINDS),
+            writes(family),
+            speaks(family),
+            takes_adapterhub(family),
+        )
         for family in backbones.names()
     }
 
 
-COLUMNS = (*KINDS, "label words", "AdapterHub's adapters")
+COLUMNS = (*KINDS, "answers in words", "label words", "AdapterHub's adapters")
 
 
 def render(cells):

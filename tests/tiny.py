@@ -96,6 +96,27 @@ def random_model(model_type, *, seed=0, speaking=False, **options):
     return model.eval()
 
 
+def writing_model(model_type, *, seed=0, tied=True, sharpness=1, **options):
+    """A random small encoder-decoder of a family as transformers has it, in eval mode, with its language-model head.
+
+    One whose attention is not sharp answers all texts alike, most of them by one word.
+    """
+    import transformers
+
+    given = {**COMMON, **PARTICULAR[model_type], "num_decoder_layers": 2, "decoder_start_token_id": 0, **options}
+    config = transformers.AutoConfig.for_model(model_type, **given, tie_word_embeddings=tied)
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForSeq2SeqLM.from_config(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+            if "Attention" in name:
+                parameter.mul_(sharpness)
+        if not tied:
+            model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
+    return model.eval()
+
+
 def random_tokenizer():
     """A word-level tokenizer over the invented vocabulary, with ``<s>`` and ``</s>`` around a text."""
     from tokenizers.pre_tokenizers import Whitespace

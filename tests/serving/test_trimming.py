@@ -98,6 +98,8 @@ def test_what_is_not_run_is_left_out_and_named(corpus, tmp_path):
     assert any("transformers.AutoModelForTextEncoding.from_pretrained" in line for line in said)
     before, after = (states_by_hugging_face(tmp_path / name, TEXTS[0]) for name in ("whole", "small"))
     assert torch.equal(before, after)
+    with pytest.raises(CheckpointError, match="has the encoder alone"):
+        load_backbone(str(tmp_path / "small"), writing=True)
 
 
 def test_what_goes_before_texts_is_remembered(corpus, tmp_path):

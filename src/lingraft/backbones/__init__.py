@@ -47,6 +47,8 @@ class FamilyFacts:
         causal: Whether a token sees only itself and what is before it.
         auto_class: The class of transformers that loads the part of the model that is run: of an encoder-decoder,
             the encoder.
+        answers_apart: Whether answers are written by a decoder apart, which does not read the text: an
+            encoder-decoder's.
     """
 
     blocks: str
@@ -58,6 +60,7 @@ class FamilyFacts:
     pooling: Literal["mean", "content"] = "mean"
     causal: bool = False
     auto_class: Literal["AutoModel", "AutoModelForTextEncoding"] = "AutoModel"
+    answers_apart: bool = False
 
 
 class Branch(Protocol):

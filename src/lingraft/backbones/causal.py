@@ -117,9 +117,7 @@ class CausalStack(LayerStack):
                 f"this {self.configuration['model_type']} checkpoint has no language-model head (lm_head.weight), so "
                 "it can neither generate nor say how likely a text is; choose the checkpoint that the decoder came with"
             )
-        final = final.float()
-        pieces: tuple[Tensor, ...] = torch.split(weight, VOCABULARY_ROWS)
-        logits = torch.cat([F.linear(final, rows.float()) for rows in pieces], dim=-1)
+        logits = logits_of(final.float(), weight)
         return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
 
     def place(self, i: int, states: Tensor, at: int | Tensor) -> Tensor:
@@ -257,6 +255,12 @@ class CausalStack(LayerStack):
 
 VOCABULARY_ROWS = 1 << 15
 """Of the matrix that makes logits, so many rows are widened together where it is stored in 16 bit."""
+
+
+def logits_of(final: Tensor, weight: Tensor) -> Tensor:
+    """Return the product of states ``[..., H]`` and the matrix that makes logits of words, ``[V, H]``: ``[..., V]``."""
+    pieces: tuple[Tensor, ...] = torch.split(weight, VOCABULARY_ROWS)
+    return torch.cat([F.linear(final, rows.float()) for rows in pieces], dim=-1)
 
 
 def causal_mask(rows: Tensor, columns: Tensor, *, prompt_length: int = 0, window: int | None = None) -> Tensor:

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+APART = "decoder."
+"""What the names of the parameters of an encoder-decoder's decoder begin with."""
+
+
 def weights_digest(module: nn.Module) -> str:
     """Return the SHA-256 of names, dtypes, shapes and bytes of all parameters, in the order of names.
 
     Parameters that are kept in 16 bit count as the float32 numbers that are computed with. A decoder adds the matrix
     that makes logits of words, where that is not the word embeddings. A layer stack adds what its configuration says
     beyond shapes (``LayerStack.configuration``): the same weights with other heads or another activation are another
-    model.
+    model. A decoder apart from the layers, which no state depends on, has a digest of its own.
     """
     digest = hashlib.sha256()
     configuration = getattr(module, "configuration", None)
@@ -32,6 +36,8 @@ def weights_digest(module: nn.Module) -> str:
     if unembedding is not None:
         parameters["unembedding"] = unembedding
     for name, parameter in sorted(parameters.items()):
+        if name.startswith(APART):
+            continue
         dtype = torch.float32 if parameter.dtype in NARROW else parameter.dtype
         digest.update(f"{name}\0{dtype}\0{tuple(parameter.shape)}\0".encode())
         for values in read_in_chunks(parameter):

@@ -67,8 +67,11 @@ class Encoded:
         return self.table.width
 
     def batch(self, rows: Sequence[int]) -> States:
-        """Gather the states of some rows, with what is to be said after their positions, where that is something."""
+        """Gather the states of some rows, with what is to be said after them, where that is something."""
         states, features = self.table.batch(rows), [self.features[row] for row in rows]
+        if longest := max((len(feature.answer) for feature in features), default=0):
+            answers = [[*feature.answer, *[-1] * (longest - len(feature.answer))] for feature in features]
+            return replace(states, said=torch.tensor(answers))
         if not any(feature.said for feature in features):
             return states
         said = torch.full(states.mask.shape, -1)

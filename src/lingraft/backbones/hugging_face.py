@@ -24,6 +24,7 @@ from .checkpoint_files import (
     local_folder,
     read_config,
     stored_in_16_bit,
+    stored_names,
     stored_parameters,
     weight_files,
 )
@@ -32,11 +33,13 @@ from .narrow import keep_narrow
 from .silence import quiet
 
 
-def read_model(folder: Path, checkpoint: str, *, mapped: bool = False, narrow: bool = False) -> nn.Module:
+def read_model(
+    folder: Path, checkpoint: str, *, mapped: bool = False, narrow: bool = False, writing: bool = False
+) -> nn.Module:
     """Return the Hugging Face model without pooler and head, every weight of it from the file.
 
     All in float32; ``mapped``, word embeddings that are stored in 16 bit stay so; ``narrow``, matrices of linear layers
-    too.
+    too. ``writing``, an encoder-decoder comes with its decoder and head, which are never narrow.
     """
     from transformers import AutoConfig
 
@@ -46,8 +49,11 @@ def read_model(folder: Path, checkpoint: str, *, mapped: bool = False, narrow: b
     try:
         with quiet():
             config = AutoConfig.from_pretrained(folder, **options)
-            _refuse_promises(config, files, checkpoint)
-            model, info = _auto_class(config).from_pretrained(
+            writing = writing and answers_apart(config.model_type)
+            if writing:
+                refuse_without_decoder(folder, checkpoint)
+            _refuse_promises(config, files, checkpoint, writing=writing)
+            model, info = _auto_class(config, writing=writing).from_pretrained(
                 folder,
                 config=config,
                 dtype=getattr(torch, stored or "float32"),
@@ -70,25 +76,51 @@ def read_model(folder: Path, checkpoint: str, *, mapped: bool = False, narrow: b
         )
     if missing := sorted(info["missing_keys"]):
         raise CheckpointError(
-            f"{checkpoint} stores no values for {len(missing)} of the encoder's tensors ({missing[0]}, …), which would "
-            "be left at random; give a checkpoint of the whole encoder"
+            f"{checkpoint} stores no values for {len(missing)} of the {'model' if writing else 'encoder'}'s tensors "
+            f"({missing[0]}, …), which would be left at random; give a checkpoint of the whole "
+            f"{'model' if writing else 'encoder'}"
         )
     encoder: nn.Module = model
     if stored:
         if narrow:
-            keep_narrow(encoder)
+            keep_narrow(model.get_encoder() if writing else encoder)
         widen_all_but_words(encoder, model.get_input_embeddings())
     return encoder
 
 
-def _refuse_promises(config: Any, files: Sequence[Path], checkpoint: str) -> None:
+def answers_apart(model_type: str) -> bool:
+    """Return whether a family's answers are written by a decoder apart."""
+    apart: bool = backbones.build(model_type).facts.answers_apart
+    return apart
+
+
+def refuse_without_decoder(folder: Path, checkpoint: str) -> None:
+    """Refuse files of an encoder-decoder that cannot write answers, by the names of their tensors.
+
+    Raises:
+        CheckpointError: The decoder is not among them, or its language-model head is not where it should be.
+    """
+    names, config = stored_names(weight_files(folder, checkpoint)), read_config(folder, checkpoint)
+    if not any(name.startswith("decoder.") for name in names):
+        raise CheckpointError(
+            f"{checkpoint} has the encoder alone (no tensor decoder.…), and answers in words are written by the "
+            "decoder; give the whole checkpoint, as it was published"
+        )
+    if config.get("tie_word_embeddings") is False and "lm_head.weight" not in names:
+        raise CheckpointError(
+            f"{checkpoint} lacks the language-model head (lm_head.weight), which config.json says is not that of its "
+            "word embeddings, so it cannot write answers; give the whole checkpoint, as it was published"
+        )
+
+
+def _refuse_promises(config: Any, files: Sequence[Path], checkpoint: str, *, writing: bool) -> None:
     """Refuse a configuration of a much larger model than is stored, before memory is taken for all of it.
 
     Raises:
         CheckpointError: It is.
     """
     with torch.device("meta"):
-        expected = sum(parameter.numel() for parameter in model_from_config(config).parameters())
+        expected = sum(parameter.numel() for parameter in model_from_config(config, writing=writing).parameters())
     stored = sum(map(stored_parameters, files))
     if expected > stored + SLACK:
         raise CheckpointError(
@@ -101,16 +133,19 @@ SLACK = 5 * 10**7
 """Parameters that may be expected and not stored; which tensors they are is said when the weights are read."""
 
 
-def model_from_config(config: Any) -> nn.Module:
-    """Return the Hugging Face model that a configuration describes, without a pooler."""
-    model: nn.Module = _auto_class(config).from_config(config, trust_remote_code=False, **_without_pooler(config))
+def model_from_config(config: Any, *, writing: bool = False) -> nn.Module:
+    """Return the Hugging Face model that a configuration describes, without a pooler; ``writing``, with its decoder."""
+    made = _auto_class(config, writing=writing)
+    model: nn.Module = made.from_config(config, trust_remote_code=False, **_without_pooler(config))
     return model
 
 
-def _auto_class(config: Any) -> Any:
-    """Return the class of transformers that loads what is run of a model."""
+def _auto_class(config: Any, *, writing: bool) -> Any:
+    """Return the class of transformers that loads what is run of a model; ``writing``, with its decoder and head."""
     import transformers
 
+    if writing:
+        return transformers.AutoModelForSeq2SeqLM
     return getattr(transformers, backbones.build(config.model_type).facts.auto_class)
 
 

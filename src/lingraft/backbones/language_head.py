@@ -1,7 +1,7 @@
-"""The matrix that turns a decoder's final states into logits of the next token, where it is not the word embeddings.
+"""What a model says words with: its vocabulary and, in a decoder, the matrix that makes logits of the next token.
 
-It is read from the files of the checkpoint beside the encoder, which Hugging Face loads without it, and stays mapped:
-nobody pays for it who does not ask a decoder for words.
+Where that is not the word embeddings, it is read from the files of the checkpoint beside the encoder, which Hugging
+Face loads without it, and stays mapped: nobody pays for it who does not ask a decoder for words.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from torch import Tensor
 from ..core.errors import CheckpointError
 from . import LayerStack
 from .causal import CausalStack
+from .encoder_decoder import EncoderDecoderStack
 from .spelling import Spelling
 
 NAME = "lm_head.weight"
 
 
 def add_language_head(stack: LayerStack, tokenizer: Any, files: Sequence[Path], checkpoint: str) -> None:
-    """Give a decoder its vocabulary and, where words are not tied to it, the matrix that its files have, if any.
+    """Give who writes a vocabulary and, where words of a decoder are not tied to it, the matrix of its files, if any.
 
     Args:
-        stack: Any stack; an encoder is left alone.
+        stack: Any stack; an encoder is left alone. A decoder that was loaded with its encoder has its matrix.
         tokenizer: Of the checkpoint.
         files: Safetensors files of the checkpoint.
         checkpoint: What it is called.
@@ -32,10 +33,10 @@ def add_language_head(stack: LayerStack, tokenizer: Any, files: Sequence[Path], 
     Raises:
         CheckpointError: The matrix is of another shape than the word embeddings.
     """
-    if not isinstance(stack, CausalStack):
+    if not isinstance(stack, CausalStack | EncoderDecoderStack):
         return
     stack.spelling = Spelling(tokenizer)
-    if stack.tied:
+    if isinstance(stack, EncoderDecoderStack) or stack.tied:
         return
     found, words = _stored(files), stack.words.weight
     assert isinstance(words, Tensor)

@@ -33,9 +33,17 @@ from .checkpoint_files import (
     weight_files,
 )
 from .digests import tokenizer_digest, weights_digest
-from .hugging_face import configuration_of, model_from_config, not_loadable, read_model
+from .encoder_decoder import EncoderDecoderStack
+from .hugging_face import (
+    answers_apart,
+    configuration_of,
+    model_from_config,
+    not_loadable,
+    read_model,
+    refuse_without_decoder,
+)
 from .language_head import add_language_head
-from .markers import markers_of
+from .markers import mark_answers_apart, markers_of
 from .remembered import note_digests, recall_digests, stamp_files
 from .silence import quiet
 
@@ -49,7 +57,8 @@ class Backbone:
 
     ``name`` is what the recipe says; ``text_prefix`` goes before every text (``"query: "`` for E5
     models); ``max_length`` is the checkpoint's own limit in tokens. Where its uppermost layers are left out,
-    ``checkpoint_digest`` is that of all weights.
+    ``checkpoint_digest`` is that of all weights. ``decoder_digest`` is that of an encoder-decoder's decoder, where it
+    was loaded.
     """
 
     name: str
@@ -61,6 +70,7 @@ class Backbone:
     max_length: int
     licence: str
     checkpoint_digest: str = ""
+    decoder_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,7 @@ def load_backbone(
     precision: Precision = "float32",
     weights: Literal["float32", "stored"] = "float32",
     trusting: bool = False,
+    writing: bool = False,
 ) -> Backbone:
     """Load a checkpoint as a frozen layer stack, with its tokenizer.
 
@@ -97,6 +108,7 @@ def load_backbone(
         precision: Of the matrix products inside its blocks.
         weights: Whether its matrices are put into float32, or stay as they are stored, where that is in 16 bit.
         trusting: Believe digests that were made before of the same files; for prediction, not for training.
+        writing: Load the decoder of an encoder-decoder, too, so that it answers in words.
 
     Raises:
         CheckpointError: It is missing, damaged, unsafe, or of an unsupported family.
@@ -106,7 +118,7 @@ def load_backbone(
     config = read_config(folder, checkpoint)
     files = weight_files(folder, checkpoint)
     tokenizer = _load_tokenizer(folder, checkpoint)
-    encoder = read_model(folder, checkpoint, mapped=True, narrow=weights == "stored")
+    encoder = read_model(folder, checkpoint, mapped=True, narrow=weights == "stored", writing=writing)
     try:
         stack = _stacked(config["model_type"], encoder)
     except LingraftError:
@@ -121,8 +133,10 @@ def load_backbone(
         stack.opening = max(1, len(markers.before))
     _check_vocabulary(tokenizer, config, checkpoint)
     digests = recall_digests(folder) if trusting else None
-    if digests is None:
+    decoder = stack.decoder if isinstance(stack, EncoderDecoderStack) else None
+    if digests is None or (decoder is not None and DECODER not in digests):
         digests = {"weights": weights_digest(stack), "tokenizer": tokenizer_digest(tokenizer)}
+        digests |= {DECODER: weights_digest(decoder)} if decoder is not None else {}
         note_digests(folder, seen, digests)
     return Backbone(
         name=checkpoint,
@@ -133,7 +147,12 @@ def load_backbone(
         text_prefix=usual_prefix(checkpoint) if text_prefix is None else text_prefix,
         max_length=min(stack.max_length, tokenizer.model_max_length),
         licence=licence_of(folder, checkpoint),
+        decoder_digest=digests[DECODER] if decoder is not None else "",
     )
+
+
+DECODER = "decoder"
+"""What the digest of a decoder apart is noted as."""
 
 
 def describe_checkpoint(checkpoint: str) -> CheckpointFacts:
@@ -172,6 +191,17 @@ def describe_checkpoint(checkpoint: str) -> CheckpointFacts:
         parameters=parameters,
         licence=licence_of(folder, checkpoint),
     )
+
+
+def refuse_missing_decoder(checkpoint: str) -> None:
+    """Refuse a local encoder-decoder without its decoder, where answers are to be written, by names of tensors alone.
+
+    Raises:
+        CheckpointError: It has none.
+    """
+    folder = None if checkpoint.startswith(BUNDLED) else local_folder(checkpoint)
+    if folder is not None and answers_apart(read_config(folder, checkpoint)["model_type"]):
+        refuse_without_decoder(folder, checkpoint)
 
 
 def empty_stack(checkpoint: str) -> LayerStack:
@@ -239,6 +269,8 @@ def _load_tokenizer(folder: Path, checkpoint: str) -> PreTrainedTokenizerBase:
         raise CheckpointError(f"the tokenizer of {checkpoint} lacks {lack}, which lingraft needs; add it")
     _check_length(tokenizer, checkpoint)
     _try_out(tokenizer, checkpoint)
+    if answers_apart(read_config(folder, checkpoint)["model_type"]):
+        mark_answers_apart(tokenizer)
     return tokenizer
 
 

@@ -28,6 +28,16 @@ def markers_of(tokenizer: Any) -> Markers:
     return Markers(ids[: sides.index(0)], ids[ends[0] : sides.index(1)], ids[ends[1] :])
 
 
+def mark_answers_apart(tokenizer: Any) -> None:
+    """Note on a tokenizer that its model's answers are written by a decoder apart, which nothing in it shows."""
+    tokenizer.lingraft_answers_apart = True
+
+
+def answers_apart(tokenizer: Any) -> bool:
+    """Return whether answers are written by a decoder apart, so that they follow no text; who loads it notes that."""
+    return bool(getattr(tokenizer, "lingraft_answers_apart", False))
+
+
 def reads_onwards(tokenizer: Any) -> bool:
     """Return whether a tokenizer is that of a decoder, which it shows by closing no text.
 

@@ -7,9 +7,8 @@ What has been read is never changed: several continuations may follow one beginn
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from ..core.records import IDS, Past, Reading, States
 from . import LayerStack
 from .causal import CausalStack
+from .greedy import Ends, Generated, MayFollow, all_follow, say_likeliest
 from .walk import at_layer
 
 Ids = Sequence[int]
@@ -138,22 +138,14 @@ def _rest(run: Forward, stack: CausalStack, ids: Sequence[Ids], past: Past) -> T
 # ---- Greedy decoding ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """Token ids that follow a text, without what ended them, and their probability, that of the end included."""
-
-    ids: tuple[int, ...]
-    probability: float
-
-
 def generate(
     run: Forward,
     stack: CausalStack,
     final: States,
     *,
     most: int,
-    ends: Callable[[int], bool],
-    may_follow: Callable[[int, Ids], Collection[int] | None] = lambda row, said: None,
+    ends: Ends,
+    may_follow: MayFollow = all_follow,
 ) -> list[Generated]:
     """Go on with each text by the likeliest token, until one of them ends it.
 
@@ -163,45 +155,22 @@ def generate(
         final: Of the texts, which have been read.
         most: Tokens at most; a text also ends where the positions do.
         ends: Whether a token ends a text.
-        may_follow: A text, by number, and what was said after it, to the tokens of which the next is one, at least one;
-            None for all.
+        may_follow: What may be said next.
     """
-    number = len(final.tokens)
-    said: list[list[int]] = [[] for _ in range(number)]
-    chances = [0.0] * number
-    rows = list(range(number))
+    past = past_of(final)
+
+    def go_on(places: list[int], tokens: list[int]) -> Tensor:
+        nonlocal past
+        device = past.columns.device
+        if len(places) < len(past.lengths):
+            past = past.take(torch.tensor(places, device=device))
+        after = run(read([[token] for token in tokens], device, past, stack.padding_id))
+        past = past_of(after)
+        return stack.speak(last_states(after))
+
+    rooms = [min(most, stack.max_length - length + 1) for length in past.lengths.tolist()]
     with torch.no_grad():
-        while rows:
-            past = past_of(final)
-            log_chances = stack.speak(last_states(final)).log_softmax(-1)
-            chance, best = _restricted(log_chances, [may_follow(row, said[row]) for row in rows]).max(-1)
-            open_rows = []
-            found = zip(rows, best.tolist(), chance.tolist(), past.lengths.tolist(), strict=True)
-            for place, (row, token, log_chance, length) in enumerate(found):
-                chances[row] += log_chance
-                if ends(token):
-                    continue
-                said[row].append(token)
-                if len(said[row]) < most and length < stack.max_length:
-                    open_rows.append(place)
-            if len(open_rows) < len(rows):
-                past = past.take(torch.tensor(open_rows, dtype=torch.long, device=past.columns.device))
-            rows = [rows[place] for place in open_rows]
-            if rows:
-                final = run(read([said[row][-1:] for row in rows], past.columns.device, past, stack.padding_id))
-    return [Generated(tuple(ids), math.exp(chance)) for ids, chance in zip(said, chances, strict=True)]
-
-
-def _restricted(log_chances: Tensor, allowed: Sequence[Collection[int] | None]) -> Tensor:
-    """Return ``[B, V]`` with minus infinity for what is not allowed."""
-    if all(tokens is None for tokens in allowed):
-        return log_chances
-    hidden = torch.zeros_like(log_chances, dtype=torch.bool)
-    for row, tokens in enumerate(allowed):
-        if tokens is not None:
-            hidden[row] = True
-            hidden[row, list(tokens)] = False
-    return log_chances.masked_fill(hidden, -torch.inf)
+        return say_likeliest(stack.speak(last_states(final)), go_on, rooms=rooms, ends=ends, may_follow=may_follow)
 
 
 def common_beginning(texts: Collection[Ids]) -> int:

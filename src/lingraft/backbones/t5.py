@@ -1,4 +1,4 @@
-"""T5, mT5 and umT5: their encoders, whose positions are a bias on attention scores by distance.
+"""T5, mT5 and umT5: encoders, whose positions are a bias on attention scores by distance, and who writes their answers.
 
 Raffel et al., 2020; Xue et al., 2021; Chung et al., 2023. Attention scores are not scaled; to each
 the model adds a number that depends on the head and on the distance from query to key, in buckets
@@ -9,14 +9,15 @@ in the text, so what it adds there is zero.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
-from . import Branch, Family, FamilyFacts, FeedForward, LayerStack, add_branches, attend, backbones
+from . import Branch, Family, FamilyFacts, FeedForward, add_branches, attend, backbones
+from .encoder_decoder import EncoderDecoderStack
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,8 +26,8 @@ TRAINED_LENGTH = 1024
 """Tokens that mT5 was trained with, whose configuration does not say so; the bias itself has no limit."""
 
 
-class T5Stack(LayerStack):
-    """The encoder of a ``T5EncoderModel``, ``MT5EncoderModel`` or ``UMT5EncoderModel``."""
+class T5Stack(EncoderDecoderStack):
+    """The encoder of a T5, mT5 or umT5 and, where it was loaded, its decoder."""
 
     facts = FamilyFacts(
         blocks="encoder.block",
@@ -40,6 +41,7 @@ class T5Stack(LayerStack):
         feed_forward="layer.1.DenseReluDense.wo",
         config_names={"d_model": "hidden_size", "num_layers": "num_hidden_layers"},
         auto_class="AutoModelForTextEncoding",
+        answers_apart=True,
     )
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -50,9 +52,10 @@ class T5Stack(LayerStack):
             num_layers=config.num_layers,
             width=config.d_model,
             max_length=getattr(config, "n_positions", None) or TRAINED_LENGTH,
+            scale=_answer_scale(model),
         )
         parts: Any = model
-        self.words: nn.Module = parts.get_input_embeddings()
+        self.words = parts.get_input_embeddings()
         self.layers: nn.ModuleList = parts.encoder.block
         self.norm: nn.Module = parts.encoder.final_layer_norm
         self.buckets: int = config.relative_attention_num_buckets
@@ -161,6 +164,19 @@ def _hide_padding(scores: Tensor, mask: Tensor) -> Tensor:
     return scores.masked_fill(~mask.bool()[:, None, None, :], torch.finfo(scores.dtype).min)
 
 
+def _answer_scale(model: PreTrainedModel) -> float:
+    """Return the factor of the decoder's last states: ``H ** -0.5`` where words make the logits too, as in T5 1.0.
+
+    mT5 has none. T5's configuration says it; that of umT5, as transformers 5 reads it, says yes of every checkpoint.
+    """
+    config, parts = model.config, cast(Any, model)
+    if config.model_type == "mt5" or not hasattr(model, "decoder"):
+        return 1.0
+    tied = parts.lm_head.weight is parts.get_input_embeddings().weight
+    scaled: bool = getattr(config, "scale_decoder_outputs", tied)
+    return float(config.d_model**-0.5) if scaled else 1.0
+
+
 def _refuse_variants(config: Any) -> None:
     if config.is_decoder:
         raise CheckpointError(
@@ -179,5 +195,5 @@ def _refuse_variants(config: Any) -> None:
 @backbones.register("mt5")
 @backbones.register("umt5")
 def t5() -> Family:
-    """T5, mT5 and umT5 (mT0, Aya, Flan-T5), of which the encoder is used."""
+    """T5, mT5 and umT5 (mT0, Aya, Flan-T5): the encoder is run layer by layer, the decoder writes answers."""
     return T5Stack

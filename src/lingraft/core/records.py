@@ -29,7 +29,8 @@ class Features:
     them. ``offsets`` says for each token which piece of the example it is: first and last character (exclusive)
     in the context of a question, or the number of the word (twice) in a tagged sentence; None for other tokens.
     ``truncated`` counts the tokens that did not fit into the maximum length. ``nothing`` is the token of a question
-    that stands for "no answer". The last ``said`` tokens are what a decoder is to say after the others.
+    that stands for "no answer". The last ``said`` tokens are what a decoder is to say after the others; ``answer`` is
+    what one that is apart, an encoder-decoder's, is to say to all of them.
     """
 
     example_id: str
@@ -40,6 +41,7 @@ class Features:
     offsets: tuple[tuple[int, int] | None, ...] = ()
     nothing: int = 0
     said: int = 0
+    answer: tuple[int, ...] = ()
 
     @property
     def asked(self) -> tuple[int, ...]:
@@ -111,7 +113,8 @@ class States:
     computed: ``tokens`` are the ids themselves, ``[B, T]``. Pooling leaves out the first ``opening``
     tokens of each text, unless it has no others: see :attr:`lingraft.backbones.LayerStack.opening`. With a
     ``reading`` they are tokens of a decoder that follow others, and what they leave for the next is noted. ``said``,
-    ``[B, T]`` without virtual tokens, has the id of what is to be said after each position, -1 for nothing.
+    ``[B, T]`` without virtual tokens, has the id of what is to be said after each position, -1 for nothing; of an
+    encoder-decoder it is the answers themselves, ``[B, A]``.
     """
 
     tokens: Tensor

@@ -100,6 +100,8 @@ class Identity:
     """What is in all layers, also below the cut."""
     layers: Annotated[int, Field(ge=1, le=1000)] | None = None
     """After how many of the checkpoint's layers texts are read; None for all."""
+    decoder_digest: Text = ""
+    """Of the decoder that writes the answers, where it is apart."""
 
     @property
     def begins(self) -> int:
@@ -330,9 +332,15 @@ def _of_language(parameter: str) -> bool:
 
 
 def _check_backbone(path: Path, identity: Identity, backbone: Backbone) -> None:
+    if identity.decoder_digest and not backbone.decoder_digest:
+        raise CheckpointError(
+            f"{path} answers with the decoder of {identity.checkpoint}, and {backbone.name} was loaded without one; "
+            "load it with load_backbone(…, writing=True), or leave the backbone out"
+        )
     for what, trained, given in (
         ("backbone", identity.weights_digest, backbone.weights_digest),
         ("tokenizer", identity.tokenizer_digest, backbone.tokenizer_digest),
+        ("decoder", identity.decoder_digest, backbone.decoder_digest if identity.decoder_digest else ""),
     ):
         if trained != given:
             raise CheckpointError(

@@ -1,4 +1,4 @@
-"""Answers that an adapted decoder writes: greedy, with keys and values kept, in batches of similar length."""
+"""Answers that an adapted model writes: greedy, with keys and values kept, in batches of similar length."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ..backbones.causal import CausalStack
+from ..backbones.encoder_decoder import EncoderDecoderStack, write
 from ..backbones.reading import generate, read
-from ..backbones.walk import length_batches
+from ..backbones.walk import length_batches, pad_batch
 from ..core.records import Features, States
 from .heads.language_model import LanguageModelHead
 from .network import GraftedModel
@@ -43,9 +44,9 @@ def write_answers(
         of the prompts ``[R, H]``.
     """
     stack, head = model.stack, model.adaptation.head
-    assert isinstance(stack, CausalStack) and isinstance(head, LanguageModelHead)
+    assert isinstance(stack, CausalStack | EncoderDecoderStack) and isinstance(head, LanguageModelHead)
     spelling, device = stack.spelling, next(stack.parameters()).device
-    assert spelling is not None  # who loads a decoder gives it one
+    assert spelling is not None  # who loads a checkpoint gives it one
 
     def run(states: States) -> States:
         return model.run_layers(states, language)
@@ -54,14 +55,21 @@ def write_answers(
     answers, pooled = [torch.empty(0)] * len(prompts), torch.empty(len(prompts), stack.width)
     with torch.no_grad():
         for batch in length_batches([len(prompt) for prompt in prompts], TOKENS_PER_BATCH):
-            states = read([prompts[row] for row in batch], device, padding_id=stack.padding_id)
-            final = run(replace(states, opening=stack.opening))
+            ids = [prompts[row] for row in batch]
+            if isinstance(stack, CausalStack):
+                states = replace(read(ids, device, padding_id=stack.padding_id), opening=stack.opening)
+            else:
+                states = pad_batch(ids, stack, device)
+            final = run(states)
             pooled[batch] = final.pooled().float().cpu()
 
             def may_follow(row: int, said: Sequence[int], batch: list[int] = batch) -> Collection[int] | None:
                 return head.may_follow(features[batch[row]], said, spelling)
 
-            found = generate(run, stack, final, most=head.most, ends=spelling.ends, may_follow=may_follow)
+            if isinstance(stack, CausalStack):
+                found = generate(run, stack, final, most=head.most, ends=spelling.ends, may_follow=may_follow)
+            else:
+                found = write(stack, final, most=head.most, ends=spelling.ends, may_follow=may_follow)
             for row, said in zip(batch, found, strict=True):
                 answers[row] = head.row_of(features[row], said, spelling)
             advance(len(batch))

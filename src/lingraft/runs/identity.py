@@ -48,8 +48,11 @@ GROWS = ("seeds", "seeds.", "orders", "orders.", "shots.k", "shots.k.", "shots.d
 
 READ_AFTER = "layer that texts are read after"
 
-OF_BACKBONE = ("backbone", "tokenizer", "precision", READ_AFTER)
-"""What is known only of a backbone that is loaded; the last, where fewer layers than all are read."""
+DECODER = "decoder that writes the answers"
+
+OF_BACKBONE = ("backbone", "tokenizer", "precision", READ_AFTER, DECODER)
+"""What is known only of a backbone that is loaded; the last two, where fewer layers than all are read, and where an
+encoder-decoder answers in words."""
 
 OFF = (None, False)
 
@@ -119,6 +122,8 @@ def trial_identities(
     if backbone is not None:
         whole = backbone.checkpoint_digest or backbone.weights_digest
         shared |= {"backbone": whole, "tokenizer": backbone.tokenizer_digest, "precision": backbone.stack.precision}
+        if backbone.decoder_digest:
+            shared[DECODER] = backbone.decoder_digest
         if whole != backbone.weights_digest:
             shared[READ_AFTER] = str(backbone.stack.num_layers)
     of_draw = {(draw.k, draw.draw): _of_draw(draw) for draw in materials.draws}

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.depth import first_layers
 from ..backbones.devices import find_device
-from ..backbones.loading import CheckpointFacts, describe_checkpoint, empty_stack, load_tokenizer
+from ..backbones.loading import (
+    CheckpointFacts,
+    describe_checkpoint,
+    empty_stack,
+    load_tokenizer,
+    refuse_missing_decoder,
+)
 from ..backbones.precision import Choice, Rates, choose_precision, remembered_rates
 from ..core.counted import counted
 from ..core.errors import ConfigError, Faults
@@ -144,6 +150,9 @@ def _read(
         refuse_missing_folders(recipe)
         if facts and materials:
             refuse_other_start(recipe, materials.task, cut)
+    with faults:
+        if facts and materials and not materials.task.kind.head_learns:
+            refuse_missing_decoder(facts.name)
     with faults:
         find_device(recipe.device)
     if not known:  # half of what is compared may be among what was left out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -98,25 +98,35 @@ def gather_made(recipe: Recipe, folder: Path, name: str, reporter: Reporter) -> 
     """
 
     @cache
-    def backbone_there() -> tuple[Backbone, torch.device]:
-        return load(recipe, reporter)
+    def loaded(writing: bool) -> tuple[Backbone, torch.device]:
+        return load(recipe, reporter, writing=writing)
+
+    def backbone_for(materials: Materials) -> Loaded:
+        return partial(loaded, not materials.task.kind.head_learns)
 
     def mine(materials: Materials) -> dict[str, list[ParallelPair]]:
-        return mined_entries(materials, *backbone_there(), folder, reporter.say)
+        return mined_entries(materials, *backbone_for(materials)(), folder, reporter.say)
 
     def make(materials: Materials, recipe: Recipe) -> Materials:
-        of_model = asked_of_models(recipe, backbone_there, reporter)
+        of_model = asked_of_models(recipe, backbone_for(materials), reporter)
         return make_pseudo_data(materials, recipe, folder / name, reporter.say, of_model)
 
-    return gather_checked(recipe, mine, make), backbone_there
+    materials = gather_checked(recipe, mine, make)
+    return materials, backbone_for(materials)
 
 
-def load(recipe: Recipe, reporter: Reporter) -> tuple[Backbone, torch.device]:
-    """Load the frozen model onto the device that the recipe asks for, in the precision that is best there."""
+def load(recipe: Recipe, reporter: Reporter, *, writing: bool = False) -> tuple[Backbone, torch.device]:
+    """Load the frozen model onto the device that the recipe asks for, in the precision that is best there.
+
+    Args:
+        recipe: The recipe.
+        reporter: What reports how it goes.
+        writing: Whether it answers in words, which an encoder-decoder does with its decoder.
+    """
     device = find_device(recipe.device)
     reporter.say(f"loading {recipe.backbone.checkpoint}")
     wanted = recipe.backbone
-    backbone = load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix, weights=wanted.weights)
+    backbone = load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix, weights=wanted.weights, writing=writing)
     backbone = shortened(backbone, depth_of(recipe, backbone.stack.num_layers))
     kept = precision_of(recipe.output_dir)
     choice = choose_precision(recipe.backbone.precision, device, backbone.stack.width, kept=kept)

@@ -17,6 +17,7 @@ from torch import nn
 
 from ..backbones import LayerStack
 from ..backbones.digests import weights_digest
+from ..backbones.encoder_decoder import EncoderDecoderStack
 from ..backbones.loading import Backbone
 from ..core.errors import CheckpointError, RunError
 from ..core.files import read_lines, write_atomically, write_json, write_lines
@@ -106,6 +107,12 @@ def prove_frozen(backbone: Backbone) -> str:
         RunError: They differ.
     """
     after = weights_digest(backbone.stack)
+    decoder = backbone.stack.decoder if isinstance(backbone.stack, EncoderDecoderStack) else None
+    if decoder is not None and weights_digest(decoder) != backbone.decoder_digest:
+        raise RunError(
+            f"the weights of the decoder of {backbone.name} have changed since they were loaded, although nothing may "
+            "write to them: do not trust this run, and report it"
+        )
     if after != backbone.weights_digest:
         raise RunError(
             f"the weights of {backbone.name} have changed since they were loaded (digest {backbone.weights_digest} "

@@ -35,7 +35,11 @@ def load_trained_backbone(
     checkpoint = str(given) if given is not None else find_checkpoint(identity.checkpoint, path.parent)
     try:
         return load_backbone(
-            checkpoint, text_prefix=identity.text_prefix, precision=identity.precision, trusting=trusting
+            checkpoint,
+            text_prefix=identity.text_prefix,
+            precision=identity.precision,
+            trusting=trusting,
+            writing=bool(identity.decoder_digest),
         )
     except CheckpointError as error:
         if given is not None or Path(checkpoint).expanduser().is_dir() or checkpoint.startswith(BUNDLED):

@@ -76,4 +76,5 @@ def identity(context: Context, languages: tuple[str, ...]) -> Identity:
         precision=backbone.stack.precision,
         lora=lora.model_dump() if lora else None,
         layers=backbone.stack.num_layers if backbone.checkpoint_digest else None,
+        decoder_digest=backbone.decoder_digest,
     )

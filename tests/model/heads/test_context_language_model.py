@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from lingraft.backbones.reading import Generated
+from lingraft.backbones.greedy import Generated
 from lingraft.backbones.spelling import Spelling
 from lingraft.core.records import Features
 from lingraft.model.heads import heads

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...backbones import LayerStack
-from ...backbones.reading import Generated
+from ...backbones.greedy import Generated
 from ...backbones.spelling import Spelling
 from ...core.records import Features
 from . import BuildHead, heads

@@ -1,4 +1,4 @@
-"""The decoder's own language-model head: nothing of it is trained.
+"""The decoder's own language-model head, of a decoder alone or behind an encoder: nothing of it is trained.
 
 What a row is to say, its last tokens, has a summed log-likelihood, which training raises. Answers are generated, and a
 generated answer is a row as well: its probability, then the code points of its characters. So whoever has the rows has
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ...backbones import LayerStack
 from ...backbones.causal import CausalStack
-from ...backbones.reading import Generated
+from ...backbones.encoder_decoder import EncoderDecoderStack
+from ...backbones.greedy import Generated
 from ...backbones.spelling import Spelling
 from ...core.errors import CheckpointError
 from ...core.records import Features, States
@@ -49,9 +50,13 @@ class LanguageModelHead(Head):
         sums = final.tokens.new_zeros(len(final.tokens), dtype=torch.float32)
         if said is None or not bool((said >= 0).any()):
             return sums[:, None] + 0.0 * final.tokens.sum()
-        assert isinstance(stack, CausalStack)
+        assert isinstance(stack, CausalStack | EncoderDecoderStack)
         rows, places = (said >= 0).nonzero(as_tuple=True)
-        chances = stack.speak(final.tokens[rows, places]).log_softmax(-1)
+        if isinstance(stack, EncoderDecoderStack):
+            spoken = stack.answer(final, stack.shifted(said))[rows, places]
+        else:
+            spoken = final.tokens[rows, places]
+        chances = stack.speak(spoken).log_softmax(-1)
         found = chances.gather(1, said[rows, places][:, None]).squeeze(1)
         return sums.index_add(0, rows, found)[:, None]
 
@@ -80,7 +85,7 @@ def most_of(stack: LayerStack, outputs: int) -> int:
     Raises:
         CheckpointError: It cannot.
     """
-    if not isinstance(stack, CausalStack):
+    if not isinstance(stack, CausalStack | EncoderDecoderStack):
         raise CheckpointError(
             f"generation needs a decoder, and this checkpoint is of the family {stack.configuration['model_type']}"
         )

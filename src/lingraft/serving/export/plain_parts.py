@@ -18,6 +18,11 @@ def refuse_all_but_weights(trained: Trained, format: str) -> None:
         CheckpointError: With the part, and what to do.
     """
     identity, adaptation = trained.adapted.identity, trained.adapted.model.adaptation
+    if not trained.adapted.kind.head_learns:
+        raise CheckpointError(
+            f"{trained.folder} answers in words ({identity.kind}), and {format} is written of runs with a head; ask it "
+            "with lingraft predict or serve"
+        )
     if identity.layers is not None:
         raise CheckpointError(
             f"{trained.folder} reads texts after layer {identity.layers} (backbone.layers), and {format} names "

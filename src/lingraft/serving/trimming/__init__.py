@@ -48,6 +48,11 @@ def trim(
         raise DataError("--corpus: give at least one file with the texts that are to be read")
     texts = list(dict.fromkeys(line for path in corpus for line in read_texts(path, text=text)))
     run = _run_at(source, backbone)
+    if run and run.identity.decoder_digest:
+        raise CheckpointError(
+            f"{source} answers with the decoder of {run.backbone.name}, which a trimmed checkpoint does not have: use "
+            "the run as it is"
+        )
     whole = run.backbone if run else load_backbone(source)
     read = _as_read(whole, texts)
     vocabulary = needed_pieces(whole.tokenizer, read)

@@ -1,4 +1,4 @@
-"""Text to text: a decoder writes the answer to a prompt, token by token (Radford et al., 2019).
+"""Text to text: a decoder, alone or behind an encoder, writes the answer to a prompt (Radford et al., 2019).
 
 The prompt is a template of the recipe, filled with an example. Prompts and adapters are trained by the cross-entropy
 of the answer's tokens and of the end of the text; predicting takes the likeliest token each time, until the text or
@@ -172,7 +172,7 @@ def generation(
     licence: str = "not stated",
     citation: str = "",
 ) -> Task:
-    """Your own texts with the text that is to be written: a table with a field map; for decoders.
+    """Your own texts with the text that is to be written: a table with a field map; for decoders and encoder-decoders.
 
     Args:
         source_language: Language of the labelled examples.

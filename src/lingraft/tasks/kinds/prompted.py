@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...backbones.markers import markers_of
+from ...backbones.markers import answers_apart, markers_of
 from ...backbones.reading import common_beginning
 from ...core.errors import DataError
 from ...core.examples import Example
@@ -74,12 +74,13 @@ def put_question(
         prefix: Put before the prompt.
         room: Tokens at most.
         where: How messages call the example.
-        counted: Whether the longest answer counts among these tokens.
+        counted: Whether the longest answer counts among these tokens; what a decoder apart says never does.
 
     Raises:
         DataError: The rest of a template alone is too long.
     """
     values, before = dict(values), 0
+    counted = counted and not answers_apart(tokenizer)
     while True:
         question = _tokenised(*split(values), answers, tokenizer, prefix)
         size = len(question.beginning) + (max(map(len, question.answers)) if counted else 0)
@@ -96,6 +97,8 @@ def put_question(
 
 
 def _tokenised(before: str, after: str, answers: Sequence[str], tokenizer: Any, prefix: str) -> Question:
+    if answers_apart(tokenizer):
+        return _tokenised_apart(prefix + before, after, answers, tokenizer)
     ends = markers_of(tokenizer).after
     beginning = (prefix + before).rstrip(" ")
     blanks = (prefix + before)[len(beginning) :]
@@ -108,6 +111,14 @@ def _tokenised(before: str, after: str, answers: Sequence[str], tokenizer: Any, 
         first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         rows, shared, offsets = [[first, *row] for row in rows], 1, [(0, 0)]
     return Question(tuple(rows[0][:shared]), tuple(tuple(row[shared:]) for row in rows[1:]), tuple(offsets[:shared]))
+
+
+def _tokenised_apart(beginning: str, after: str, answers: Sequence[str], tokenizer: Any) -> Question:
+    """Cut what an encoder reads, a text like any other, and what its decoder says, which begins another."""
+    read = tokenizer(beginning.rstrip(), truncation=False, return_offsets_mapping=True, verbose=False)
+    said = [answer + after if answer else "" for answer in answers]
+    rows = tokenizer(said, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+    return Question(tuple(read["input_ids"]), tuple(map(tuple, rows)), tuple(map(tuple, read["offset_mapping"])))
 
 
 def _shortened(text: str, tokens: int, tokenizer: Any) -> str:

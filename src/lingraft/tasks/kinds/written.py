@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ...backbones.markers import answers_apart
 from ...backbones.spelling import end_ids
 from ...core.errors import ConfigError
 from ...core.examples import Example, PairExample
@@ -43,13 +44,14 @@ def encode_written(
         tokenizer: Of the checkpoint.
         max_length: Tokens of a row at most.
         prefix: Put before each text.
-        most: Tokens of an answer, its end included; so many are kept free for it.
+        most: Tokens of an answer, its end included; so many are kept free for it where it follows the prompt.
         row: An example, and the tokens that its prompt may have, to its row.
 
     Raises:
         ConfigError: There is no room for a prompt.
     """
-    if max_length - most < 1:
+    room = max_length if answers_apart(tokenizer) else max_length - most
+    if room < 1:
         raise ConfigError(
             [
                 f"task.max_answer_tokens: {most} leaves no room for a prompt in backbone.max_length, {max_length}; "
@@ -57,9 +59,7 @@ def encode_written(
             ]
         )
     plain = iter(encode_texts([e for e in examples if isinstance(e, PairExample)], tokenizer, max_length, prefix))
-    return [
-        next(plain) if isinstance(example, PairExample) else row(example, max_length - most) for example in examples
-    ]
+    return [next(plain) if isinstance(example, PairExample) else row(example, room) for example in examples]
 
 
 def put_prompt(
@@ -101,18 +101,15 @@ def written_row(example_id: str, question: Question, answer: str | None, tokeniz
     """Return the row of a prompt and, where it is known, its answer with its end; of an empty one the end alone."""
     said = question.answers[0][: most - 1] if answer and answer.strip() else ()
     said = () if answer is None else (*said, end_ids(tokenizer)[0])
-    return Features(
-        example_id,
-        (*question.beginning, *said),
-        target=len(said) if said else None,
-        truncated=question.truncated,
-        said=len(said),
-    )
+    target, truncated = len(said) if said else None, question.truncated
+    if answers_apart(tokenizer):
+        return Features(example_id, question.beginning, target=target, truncated=truncated, answer=said)
+    return Features(example_id, (*question.beginning, *said), target=target, truncated=truncated, said=len(said))
 
 
 def describe_cut_answers(examples: Sequence[Example], features: Sequence[Features], *, most: int) -> str:
     """Say how many right answers are longer than any that is written; nothing where none is."""
-    full = sum(feature.said >= most for feature in features)
+    full = sum(max(feature.said, len(feature.answer)) >= most for feature in features)
     if not full:
         return ""
     return (
