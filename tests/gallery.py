@@ -1,4 +1,4 @@
-"""Take the pictures of docs/gallery.md: ``python tests/gallery.py runs/demo-yor-Latn-instant``, a finished run.
+"""Take the pictures of README and docs/gallery.md: ``python tests/gallery.py runs/demo-yor-Latn``, a finished run.
 
 Pictures are of its report and of the page of ``lingraft serve``, as Chromium shows them, in few colours, so that each
 takes less than 150 kB.
@@ -45,10 +45,13 @@ def main(finished):
     """Take all of them."""
     report = Path(finished) / "report.html"
     with tempfile.TemporaryDirectory() as profile, chromium(Path(profile)) as browser:
-        take(browser, report, "run")
-        take(browser, report, "mistakes", below="section:nth-of-type(6)")
-        take(browser, report, "calibration", below="#calibration")
-        take(browser, report, "run-phone-dark", dark=True, width=400)
+        take(browser, report, "../report", width=1000, height=550)
+        take(browser, report, "run", height=760)
+        take(browser, report, "predictions", below="#predictions", height=640)
+        take(browser, report, "confusions", below="#confusions", height=500)
+        take(browser, report, "calibration", below="#calibration", height=610)
+        take(browser, report, "folded", below="#data", height=900)
+        take(browser, report, "run-phone-dark", dark=True, width=400, height=1000)
         with served(load(finished), Path(finished)) as at:
             take(browser, f"{at}/", "served", height=1280, done=ASKED)
             take(browser, f"{at}/", "served-mistakes-phone-dark", below="#mistakes-title", dark=True, width=400)
