@@ -1,6 +1,6 @@
 """README's table of which family does what, each cell tried on a small model: ``python tests/family_table.py``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
@@ -17,6 +17,7 @@ from lingraft.core.records import States
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.generation import write_answers
 from lingraft.model.heads import build_head
+from lingraft.model.heads.language_model import LanguageModelHead
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.blocks import Block
 from lingraft.tasks.kinds.choice import choice_kind
@@ -165,9 +166,14 @@ class FewTexts:
 
 def speaks(family):
     """Whether it says how likely words are after a text, which label words go by."""
-    if family not in DECODERS:
+    stack = whole(family)
+    if stack is None:
         return False
-    _, stack = speaking(family)
+    if stack.facts.answers_apart:
+        encoded = at_layer(stack, pad_batch([[5, 6, 7]], stack, CPU), stack.num_layers)
+        found = LanguageModelHead(2).logits(replace(encoded, said=torch.tensor([[8, 9]])), stack)
+        first, second = (stack.speak(stack.answer(encoded, torch.tensor([ids]))[0, -1]) for ids in ([0], [0, 8]))
+        return abs(float(found) - float(first.log_softmax(-1)[8] + second.log_softmax(-1)[9])) < 1e-4
     (found,) = log_likelihoods(frozen_forward(stack), stack, [[5, 6, 7]], [[[8, 9], [10]]])
     final = stack.finish(at_layer(stack, pad_batch([[5, 6, 7, 8]], stack, CPU), stack.num_layers).tokens)[0]
     chances = stack.speak(final).log_softmax(-1)

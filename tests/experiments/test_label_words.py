@@ -15,7 +15,7 @@ from lingraft.experiments.methods import list_methods
 from lingraft.experiments.possible import settle_methods
 from lingraft.recipe.parsing import parse_recipe
 from quick_run import quick_compare
-from tiny import decoder_tokenizer, random_model, save_checkpoint
+from tiny import decoder_tokenizer, random_model, save_checkpoint, seq2seq_tokenizer, writing_model
 
 ASKED = {"template": "{text}\nwina {label}", "words": {"bird": "zeno bako", "river": "cire", "stone": "dilo"}}
 SMALL = ["device=cpu", "seeds=[1]", "train.num_train_epochs=1", "shots.k=0"]
@@ -158,6 +158,40 @@ def test_what_does_not_fit_the_task_is_told_by_check_and_run(decoder, world, tmp
     assert re.search(problem, str(told.exception))
     with pytest.raises(LingraftError, match=problem):
         quick_compare(wanted)
+
+
+def test_an_encoder_decoder_is_asked_beside_its_frozen_head(world, tmp_path):
+    """Answers are those of Hugging Face's decoder; the head is on states of the encoder, with the same digest."""
+    model = writing_model("mt5", sharpness=2, tied=False)
+    checkpoint = save_checkpoint(tmp_path / "model", model, seq2seq_tokenizer())
+
+    quick_compare(recipe(world, checkpoint, tmp_path / "out"))
+
+    tokenizer = seq2seq_tokenizer()
+    lines = list(read_lines(tmp_path / "out" / "label-words" / "predictions" / "k0-draw0-seed1" / f"{TARGET}.jsonl"))
+    assert len(lines) == 12
+    for line in lines:
+        given, sums = torch.tensor([tokenizer(f"{line['text']} wina")["input_ids"]]), []
+        for word in ASKED["words"].values():
+            labels = torch.tensor([tokenizer(word, add_special_tokens=False)["input_ids"]])
+            with torch.no_grad():
+                sums.append(-model(input_ids=given, labels=labels).loss.item() * labels.shape[1])
+        assert line["value"] == list(ASKED["words"])[int(torch.tensor(sums).argmax())]
+    identities = [
+        read_object(tmp_path / "out" / name / "trials" / "k0-draw0-seed1" / "identity.json")
+        for name in ("frozen-head", "label-words")
+    ]
+    assert identities[0]["backbone"] == identities[1]["backbone"]
+    assert ["decoder that writes the answers" in one for one in identities] == [False, True]
+
+
+def test_the_encoder_of_an_encoder_decoder_says_no_words(world, tmp_path):
+    """The method is left out of the table with the reason."""
+    checkpoint = save_checkpoint(tmp_path / "model", random_model("mt5"), seq2seq_tokenizer())
+    quick_compare(recipe(world, checkpoint, tmp_path / "out"))
+
+    facts = read_object(tmp_path / "out" / "label-words" / "method.json")
+    assert "has its encoder alone" in facts["impossible"]
 
 
 def test_an_encoder_says_no_words(world, tiny_checkpoint, tmp_path):

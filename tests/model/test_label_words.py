@@ -11,7 +11,7 @@ from lingraft.model import label_words
 from lingraft.model.label_words import calibrate_batch, put_questions, score_answers
 from lingraft.tasks.kinds.choice import choice_kind
 from lingraft.tasks.kinds.classification import classification_kind
-from tiny import decoder_tokenizer, random_model, save_checkpoint
+from tiny import decoder_tokenizer, random_model, save_checkpoint, seq2seq_tokenizer, writing_model
 
 CPU = torch.device("cpu")
 GIGABYTE = 10**9
@@ -134,6 +134,28 @@ def test_a_prompt_without_a_token_begins_as_a_text_does(tmp_path):
     (question,) = asked(load_backbone(str(folder)), TEXTS[:1], template="{label}", words={})
 
     assert question.beginning == (1,)
+
+
+@pytest.mark.parametrize("family", ["mt5", "t5", "umt5"])
+def test_the_decoder_of_an_encoder_decoder_scores_what_hugging_face_loses_by_a_label(family, tmp_path):
+    """With what stands behind it; the text takes all of the room."""
+    model = writing_model(family)
+    backbone = load_backbone(str(save_checkpoint(tmp_path, model, seq2seq_tokenizer())), writing=True)
+    long = PairExample("9", "9", "eng-Latn", text_a=" ".join(["ada", "beli"] * 9))
+    questions = asked(backbone, [*TEXTS, long], template="{text}\nwina {label} dune", max_length=12)
+
+    found = score_answers(questions, backbone, CPU, max_bytes=GIGABYTE)
+
+    tokenizer = seq2seq_tokenizer()
+    for text, scores in zip((*(one.text_a for one in TEXTS), " ".join(["ada", "beli"] * 5)), found, strict=True):
+        given = torch.tensor([tokenizer(f"{text} wina")["input_ids"]])
+        assert given.shape[1] <= 12
+        expected = []
+        for word in WORDS.values():
+            labels = torch.tensor([tokenizer(f"{word} dune", add_special_tokens=False)["input_ids"]])
+            with torch.no_grad():
+                expected.append(-model(input_ids=given, labels=labels).loss.item() * labels.shape[1])
+        assert scores.tolist() == pytest.approx(expected, abs=1e-4)
 
 
 def test_scores_are_kept(decoder, monkeypatch, tmp_path):

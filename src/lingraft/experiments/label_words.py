@@ -9,7 +9,10 @@ from typing import Any
 
 import torch
 
-from ..core.errors import ConfigError
+from ..backbones.causal import CausalStack
+from ..backbones.encoder_decoder import EncoderDecoderStack
+from ..backbones.loading import refuse_missing_decoder
+from ..core.errors import CheckpointError, ConfigError
 from ..core.examples import Example
 from ..core.prompt_template import problem_of
 from ..core.records import Prediction, Trial
@@ -55,6 +58,17 @@ def settings_of(method: Method) -> LabelWordsSettings:
     return LabelWordsSettings.model_validate(method.options)
 
 
+def needs_decoder(method: Method) -> bool:
+    """Return whether a method asks the decoder of an encoder-decoder, as far as the checkpoint has one."""
+    if method.network != LABEL_WORDS:
+        return False
+    try:
+        refuse_missing_decoder(method.recipe.backbone.checkpoint)
+    except CheckpointError:
+        return False
+    return True
+
+
 def refuse_speechless(context: Context) -> None:
     """Refuse a kind of task that is not put in words, and a model that does not say any.
 
@@ -66,7 +80,9 @@ def refuse_speechless(context: Context) -> None:
         raise ImpossibleError(f"label words are of classes or alternatives, and this is {kind.name}")
     if context.recipe.backbone.layers is not None:
         raise ImpossibleError("label words are said by the last layer, and backbone.layers leaves it out")
-    if not stack.facts.causal:
+    if isinstance(stack, EncoderDecoderStack) and stack.decoder is None:
+        raise ImpossibleError(f"label words need a decoder, and {context.backbone.name} has its encoder alone")
+    if not isinstance(stack, CausalStack | EncoderDecoderStack):
         raise ImpossibleError(
             f"label words need a decoder, and {context.backbone.name} is of the family "
             f"{stack.configuration['model_type']}"

@@ -45,7 +45,7 @@ from ..training.trial import NetworkFactory, run_trial
 from .baselines.peft import METHODS as PEFT
 from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, keep_layers, peft_network
 from .facts import method_facts, note_memory
-from .label_words import check_words, refuse_speechless, run_label_words
+from .label_words import check_words, needs_decoder, refuse_speechless, run_label_words
 from .methods import LABEL_WORDS, Method, list_methods
 from .peers import ImpossibleError, leave_to_library, refuse_impossible, run_peer, without_precision
 from .possible import refuse_untested
@@ -76,7 +76,8 @@ def main(asked: TextIO = sys.stdin) -> None:
 def identify(method: Method, whole: Recipe) -> dict[str, Identity]:
     """Return what each trial of a method is made of, by its name, once what is mined and made for it is there."""
     own = with_shared_lexicon(method, whole)
-    materials, backbone_there = gather_made(own, own.output_dir, PSEUDO, Relay("gathering"))
+    relay, writing = Relay("gathering"), needs_decoder(method)
+    materials, backbone_there = gather_made(own, own.output_dir, PSEUDO, relay, writing=writing)
     found = identities_of(method, method.recipe, materials, backbone_there()[0])
     return {trial.name: identity for trial, identity in found.items()}
 
@@ -143,7 +144,8 @@ def prepare_method(
         RunError: There is nothing to compare on.
     """
     own = with_shared_lexicon(method, whole)
-    context, card, _ = prepare(own, reporter, tested=tested, encoded=encoded and method.needs_states)
+    needed = encoded and method.needs_states
+    context, card, _ = prepare(own, reporter, tested=tested, encoded=needed, writing=needs_decoder(method))
     if tested:
         refuse_untested(context.materials)
     refuse_kind(method, context.materials)

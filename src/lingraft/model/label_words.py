@@ -1,5 +1,7 @@
 """How likely a decoder finds the words of each label, or each alternative, after a prompt: no label is needed.
 
+That of an encoder-decoder says them to what its encoder makes of the prompt.
+
 The score of an answer is the summed log-likelihood of its tokens (Brown et al., 2020). What all answers of an example
 follow is read once, and scores are kept beside the cached states, for every seed, draw and way to compare them.
 """
@@ -8,23 +10,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ..backbones.causal import CausalStack
+from ..backbones.encoder_decoder import EncoderDecoderStack
 from ..backbones.kept_rows import keep_rows
 from ..backbones.loading import Backbone
-from ..backbones.reading import frozen_forward, log_likelihoods
+from ..backbones.reading import Forward, Ids, frozen_forward, log_likelihoods
 from ..backbones.state_cache import space_key
-from ..backbones.walk import length_batches
+from ..backbones.walk import length_batches, pad_batch
 from ..core.errors import DataError
 from ..core.examples import Example
 from ..core.prompt_template import split_at
 from ..core.stored_states import states_folder
 from ..tasks.kinds import Kind
 from ..tasks.kinds.prompted import Question, put_question
+from .heads.language_model import LanguageModelHead
 
 METHOD = "summed log-likelihood of label words, 1"
 """Part of the key of what is kept; changes whenever scores do."""
@@ -90,7 +96,7 @@ def score_answers(
 
     Args:
         questions: ``N``.
-        backbone: A decoder.
+        backbone: A decoder, or an encoder-decoder that was loaded with its own.
         device: Where it computes.
         max_bytes: Bound on the store of states.
 
@@ -98,7 +104,7 @@ def score_answers(
         CheckpointError: It has no language-model head.
     """
     stack = backbone.stack
-    assert isinstance(stack, CausalStack)
+    assert isinstance(stack, CausalStack | EncoderDecoderStack)
     run = frozen_forward(stack)
     states_there = space_key(
         weights_digest=backbone.weights_digest,
@@ -108,13 +114,18 @@ def score_answers(
         precision=stack.precision,
         device=device.type,
     )
-    space = states_folder() / hashlib.sha256(f"{METHOD}\0{states_there}".encode()).hexdigest()
+    by = f"{states_there}{backbone.decoder_digest}"
+    space = states_folder() / hashlib.sha256(f"{METHOD}\0{by}".encode()).hexdigest()
 
     def compute(missing: Sequence[Question]) -> list[Tensor]:
         found: list[Tensor] = [torch.empty(0)] * len(missing)
         for rows in length_batches([len(question.beginning) for question in missing]):
             batch = [missing[row] for row in rows]
-            sums = log_likelihoods(run, stack, [one.beginning for one in batch], [one.answers for one in batch])
+            asked, answers = [one.beginning for one in batch], [one.answers for one in batch]
+            if isinstance(stack, CausalStack):
+                sums = log_likelihoods(run, stack, asked, answers)
+            else:
+                sums = _answer_likelihoods(run, stack, asked, answers)
             for row, values in zip(rows, sums, strict=True):
                 found[row] = torch.tensor(values)[:, None]
         return found
@@ -122,6 +133,23 @@ def score_answers(
     wanted = {_digest(question): question for question in questions}
     kept = keep_rows(space, wanted, compute, width=1, layer=stack.num_layers, max_bytes=max_bytes)
     return [kept[_digest(question)][:, 0] for question in questions]
+
+
+def _answer_likelihoods(
+    run: Forward, stack: EncoderDecoderStack, asked: Sequence[Ids], answers: Sequence[Sequence[Ids]]
+) -> list[list[float]]:
+    """Return the summed log-likelihood of each answer to each text, which the encoder reads once."""
+    head, found = LanguageModelHead(1), [list[float]() for _ in asked]
+    with torch.no_grad():
+        final = run(pad_batch(asked, stack, next(stack.parameters()).device))
+        for number in range(max(map(len, answers))):
+            rows = [row for row, own in enumerate(answers) if number < len(own)]
+            ids = [torch.tensor(answers[row][number]) for row in rows]
+            said = pad_sequence(ids, batch_first=True, padding_value=-1).to(final.mask.device)
+            sums = head.logits(replace(final.take(rows), said=said), stack)[:, 0]
+            for row, value in zip(rows, sums.tolist(), strict=True):
+                found[row].append(value)
+    return found
 
 
 def calibrate_batch(logits: Tensor) -> Tensor:

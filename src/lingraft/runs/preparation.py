@@ -44,6 +44,7 @@ def prepare(
     *,
     tested: bool = True,
     encoded: bool = True,
+    writing: bool = False,
     encode_batches: EncodeBatches = encode_here,
 ) -> tuple[Context, dict[str, Any], float]:
     """Prepare all that the trials of a recipe share: data, backbone, frozen states.
@@ -53,12 +54,13 @@ def prepare(
         reporter: What reports how it goes.
         tested: Whether there are test sets; without them they are not even encoded.
         encoded: Whether frozen states are needed; without them there are no pools.
+        writing: Whether the decoder of an encoder-decoder is needed, whatever the task is.
         encode_batches: Computes those that are not in the cache.
 
     Returns:
         The stage's result, the content of ``data.json``, and the seconds that encoding took.
     """
-    materials, backbone_there = gather_made(recipe, recipe.output_dir, PSEUDO, reporter)
+    materials, backbone_there = gather_made(recipe, recipe.output_dir, PSEUDO, reporter, writing=writing)
     materials = materials if tested else materials.without_tests()
     if is_non_commercial(materials.task.licence):
         reporter.say(f"the data of {materials.task.name} may not be used commercially: {materials.task.licence}")
@@ -84,7 +86,9 @@ def prepare(
     return Context(recipe, materials, backbone, cut, pools, device), card, encoding
 
 
-def gather_made(recipe: Recipe, folder: Path, name: str, reporter: Reporter) -> tuple[Materials, Loaded]:
+def gather_made(
+    recipe: Recipe, folder: Path, name: str, reporter: Reporter, *, writing: bool = False
+) -> tuple[Materials, Loaded]:
     """Gather what a recipe learns from, with what is mined and made for it, which is kept.
 
     Args:
@@ -92,6 +96,7 @@ def gather_made(recipe: Recipe, folder: Path, name: str, reporter: Reporter) -> 
         folder: Where lexicons and pseudo-data are kept.
         name: Of the file of pseudo-data in it.
         reporter: What reports how it goes.
+        writing: Whether the decoder of an encoder-decoder is needed, whatever the task is.
 
     Returns:
         The materials, and what gives the frozen model, which is loaded when first asked for.
@@ -102,7 +107,7 @@ def gather_made(recipe: Recipe, folder: Path, name: str, reporter: Reporter) -> 
         return load(recipe, reporter, writing=writing)
 
     def backbone_for(materials: Materials) -> Loaded:
-        return partial(loaded, not materials.task.kind.head_learns)
+        return partial(loaded, writing or not materials.task.kind.head_learns)
 
     def mine(materials: Materials) -> dict[str, list[ParallelPair]]:
         return mined_entries(materials, *backbone_for(materials)(), folder, reporter.say)
