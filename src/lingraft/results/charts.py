@@ -31,6 +31,12 @@ from .wording import capital, digits_of, metric_name, percent, plural
 if TYPE_CHECKING:
     from .findings import Estimate, Points, Result
 
+
+def _shortened(text: str, most: int) -> str:
+    """Return a text of at most so many characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 FEW = 5  # slices of confidence with fewer texts are noise, and not drawn
 
 # --- Results ----------------------------------------------------------------------------------------
@@ -46,13 +52,14 @@ def before_after(rows: Sequence[Result], *, narrow: bool = False) -> Figure:
     """
     several_shots = len({row.shots for row in rows}) > 1
     metric = metric_name(rows[0].metric) if rows else "score"
-    names = [row.name if len(row.name) <= 32 else row.name[:31] + "…" for row in rows]
+    names = [_shortened(row.name, 32) for row in rows]
     beside = 9.2 * max(map(len, names), default=0) + 18
     tall, below = (76, 54) if narrow else (62, 38)
     size = (350 if narrow else 920, tall * len(rows) + below + 24)
     figure = new_figure(*size, f"{capital(metric)} before and after adaptation, with 95 % intervals")
     axes = new_axes(figure, left=12 if narrow else beside, right=76, top=24, bottom=below)
     ends = [one.high or one.value for row in rows for one in (row.before, row.instant, row.after) if one]
+    ends += [row.majority for row in rows if row.majority is not None]
     axes.set_xlim(0, min(1.0, max([*ends, 0.2]) * 1.08))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks([])
@@ -86,7 +93,8 @@ def before_after(rows: Sequence[Result], *, narrow: bool = False) -> Figure:
         if narrow:
             figure.text(143 / 350, 5 / size[1], f"dotted: {text}", ha="center", color=MUTED)  # as the line above
         else:
-            write_label(axes, text, rows[0].majority, -0.4, up=9, ha="center", color=MUTED, size=11)
+            aligned = "right" if rows[0].majority > 0.85 * axes.get_xlim()[1] else "center"
+            write_label(axes, text, rows[0].majority, -0.4, up=9, ha=aligned, color=MUTED, size=11)
     return figure
 
 
@@ -189,7 +197,7 @@ def layer_strip(
         _block(axes, start + (layer - 1) * (box + gap), 0, box, 40, str(layer) if shown else "", FROZEN)
     _block(axes, end, 0, wide, 40, f"head\n{head:,}" if head else "head", AFTER)
     for row, (name, count, layer) in enumerate(rows):
-        text, height, left = f"{name} · {count:,}", 50 + 34 * row, left_of(layer)
+        text, height, left = f"{_shortened(name, 32)} · {count:,}", 50 + 34 * row, left_of(layer)
         _block(axes, left, height, end - gap - left, 26, "", AFTER)
         if 7.5 * len(text) < end - gap - left:
             axes.text((left + end - gap) / 2, height + 13, text, va="center", ha="center", color=PAPER)
@@ -240,8 +248,9 @@ def state_pairs(title: str, source: Points, target: Points, names: tuple[str, st
     axes.set_xticks([])
     axes.set_yticks([])
     figure.text(0.003, 0.965, title, weight="bold", fontsize=13)
-    figure.text(0.60, 0.965, f"● {names[0]}", color=ACCENT, ha="right")
-    figure.text(0.997, 0.965, f"■ {names[1]}", color=AFTER, ha="right")
+    shown = [_shortened(name, 18) for name in names]
+    figure.text(0.60, 0.965, f"● {shown[0]}", color=ACCENT, ha="right")
+    figure.text(0.997, 0.965, f"■ {shown[1]}", color=AFTER, ha="right")
     return figure
 
 
@@ -251,13 +260,13 @@ def state_pairs(title: str, source: Points, target: Points, names: tuple[str, st
 @as_svg
 def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Figure:
     """Draw gold labels down, predicted across; depth of colour is the share of the gold label's row."""
-    names = [label if len(label) <= 18 else label[:17] + "…" for label in labels]
+    names = [_shortened(label, 18) for label in labels]
     size = max(16.0, min(44.0, 300.0 / max(len(names), 1)))
     left, top = 7.2 * max(map(len, names), default=0) + 14, 5.2 * max(map(len, names), default=0) + 30
-    figure = new_figure(
-        left + size * len(names) + 60, top + size * len(names) + 22, "Confusion matrix, gold by predicted"
-    )
-    axes = new_axes(figure, left=left, right=60, top=top, bottom=22)
+    right = max(60.0, top - size / 2)  # names go up and to the right
+    across = left + size * len(names) + right
+    figure = new_figure(across, top + size * len(names) + 22, "Confusion matrix, gold by predicted")
+    axes = new_axes(figure, left=left, right=right, top=top, bottom=22)
     axes.set_xlim(0, len(names))
     axes.set_ylim(len(names), 0)
     axes.set_axis_off()

@@ -115,6 +115,25 @@ def test_what_comes_from_data_is_text(browser, page):
         assert browser.told(page) == ([], [])
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_long_words_stay_on_the_page(browser, tmp_path, width):
+    """Names, labels, texts and remarks without a space: broken, or shortened in charts."""
+    long = "aẹ" * 60
+    folder = write_run(tmp_path / "run", draws=1, seeds=1)
+    data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    data["languages"]["yor-Latn"]["name"] = f"A language called {long}"
+    changed = {"task": long, "classes": [*LABELS[:-1], long], "notes": [long], "licence": long}
+    write_object(folder / "data.json", data | changed)
+    path = folder / "predictions" / "k5-draw0-seed1" / "yor-Latn.jsonl"
+    rows = [row | {"text": long, "gold": long, "before": long, "right": 0.0} for row in read_predictions(path)]
+    write_lines(path, rows)
+
+    seen = browser.look(write_page(folder, "report.html"), width=WIDTHS[width], dark=False).layout
+
+    assert seen["width"] == seen["room"] == WIDTHS[width]
+    assert (seen["wide"], seen["clipped"]) == ([], [])
+
+
 def test_all_of_it_works_from_the_keyboard(browser, page):
     """Tab reaches every field, table and folded part, one sees where it is, and Enter unfolds."""
     focus = "document.activeElement"
