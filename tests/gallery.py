@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from browser import chromium, run
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from served import served
 
 PICTURES = Path(__file__).parents[1] / "docs" / "gallery"

@@ -10,7 +10,7 @@ from lingraft.data.table import read_table
 from lingraft.recipe.parsing import read_recipe
 from lingraft.results.run_files import read_run
 from lingraft.runs.given import given_data
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import run
 from tiny import REPOSITORY
 

@@ -85,7 +85,7 @@ def pipeline(folder: Path | str, *, language: str | None = None, device: str | N
         CheckpointError: There is no finished run, or transformers has no pipeline for its kind of task.
     """
     from .integrations.pipeline import Pipeline
-    from .serving.predictor import load as load_run
+    from .serving.loading import load as load_run
 
     return Pipeline(load_run(folder, device=device), language)
 
@@ -103,6 +103,6 @@ def load(folder: Path | str, *, backbone: Path | str | None = None) -> Adapted:
     Raises:
         CheckpointError: There is no finished run, or its backbone is not the one it was trained on.
     """
-    from .serving.predictor import load as load_run
+    from .serving.loading import load as load_run
 
     return load_run(folder, backbone=backbone)

@@ -27,7 +27,7 @@ from lingraft.results.pages import write_page
 from lingraft.results.pages.comparison_markdown import page_text
 from lingraft.results.pages.run_markdown import write_results_page
 from lingraft.runs.rescore import rescore
-from lingraft.serving.predictor import load, needed_columns
+from lingraft.serving.loading import load, needed_columns
 from quick_run import quick_compare, run
 
 pytestmark = pytest.mark.attack

@@ -25,7 +25,7 @@ from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.blocks import Block
 from lingraft.runs.plan import plan
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.serving.verification import verify
 from lingraft.tasks import tasks
 from quick_run import run

@@ -35,7 +35,7 @@ from lingraft.results.source_comparison import source_scores
 from lingraft.results.wording import duration
 from lingraft.runs.folder import open_run_folder
 from lingraft.runs.timing import STARTING
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import QUIET, quick_compare, run
 from tiny import WORDS, random_model, save_checkpoint
 

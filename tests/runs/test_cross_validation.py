@@ -16,7 +16,7 @@ from lingraft.results.pages import write_pages
 from lingraft.results.run_files import read_run
 from lingraft.runs.plan import plan
 from lingraft.runs.rescore import rescore
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.tasks.gathering import gather
 from quick_run import Stopping, content, quick_compare, run
 

@@ -13,7 +13,7 @@ from lingraft.core.examples import PairExample, SpanExample
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.records import IDS, Features
 from lingraft.results.run_files import read_run
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.tasks.kinds.span_qa import encode_questions
 from lingraft.tasks.kinds.text_rows import encode_texts
 from lingraft.training.alignment.word_aligner import token_aligner

@@ -15,7 +15,7 @@ from lingraft.results.pages.training_sections import network
 from lingraft.results.run_files import read_run
 from lingraft.runs.checks import resolve_cut
 from lingraft.runs.plan import plan
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import Stopping, differing, run
 
 SMALL = ["train.num_train_epochs=2", "train.batch_size=8", "train.backbone_learning_rate=1e-2", "seeds=[1]"]

@@ -14,7 +14,7 @@ from lingraft.results.pages import write_page
 from lingraft.results.run_files import read_run
 from lingraft.runs.folder import changed_settings
 from lingraft.runs.plan import plan
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import run
 
 LEFT = [

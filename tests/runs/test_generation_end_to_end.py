@@ -19,7 +19,7 @@ from lingraft.model.heads import build_head
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.metrics.chrf import chrf
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.tasks.kinds.generation import GenerationExample, generation_kind, read_rows
 from quick_run import quick_compare, run
 from tiny import decoder_tokenizer, random_model, save_checkpoint

@@ -13,7 +13,7 @@ from lingraft.core.errors import CheckpointError, ConfigError
 from lingraft.core.files import read_lines, read_object
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.runs.checks import gather_checked
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import run
 from tiny import decoder_tokenizer, random_model, save_checkpoint
 

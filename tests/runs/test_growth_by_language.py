@@ -9,7 +9,7 @@ from lingraft.core.errors import RunError
 from lingraft.results.run_files import read_run
 from lingraft.runs.folder import folder_problems
 from lingraft.runs.growth import earlier_place, set_aside
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import content, differing, run
 
 OTHER = "hau-Latn"

@@ -10,7 +10,7 @@ from lingraft.core.progress import Reporter
 from lingraft.recipe.presets import preset_values
 from lingraft.results.pages import write_pages
 from lingraft.runs.plan import plan
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import run
 
 SMALL = ["train.batch_size=8", "seeds=[1]", "device=cpu"]

@@ -26,7 +26,7 @@ from lingraft.runs.plan import plan
 from lingraft.runs.preparation import prepare
 from lingraft.runs.rescore import rescore
 from lingraft.serving.answer_file import Request, open_file
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather
 from lingraft.tasks.score_files import FileColumns, score_files

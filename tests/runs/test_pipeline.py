@@ -22,7 +22,7 @@ from lingraft.results.run_files import read_run
 from lingraft.runs.checks import resolve_cut
 from lingraft.runs.folder import trials_of
 from lingraft.runs.frozen_states import tokenise
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather
 from quick_run import run
@@ -78,8 +78,8 @@ def test_a_run_folder_is_complete(finished):
     names = {path.name for path in finished.iterdir()}
     assert names == {
         ".lock", "recipe.yaml", "data.json", "adaptation.safetensors", "predictions", "scores.jsonl",
-        "training.jsonl", "summary.json", "states.json", "retention.json", "report.html", "README.md", "trials",
-        "run.json", "finished.json",
+        "training.jsonl", "summary.json", "states.json", "retention.json", "letters.json", "report.html", "README.md",
+        "trials", "run.json", "finished.json",
     }  # fmt: skip
     trials = ["k0-draw0-seed1", "k0-draw0-seed2", "k1-draw0-seed1", "k1-draw0-seed2"]
     for folder in ("trials", "predictions"):

@@ -17,7 +17,7 @@ from lingraft.recipe.parsing import parse_recipe
 from lingraft.runs.checks import gather_checked, resolve_cut
 from lingraft.runs.reading_layer import candidates, development_losses
 from lingraft.serving.export.writing import export_run
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import quick_compare, run
 from tiny import decoder_tokenizer, random_model, save_checkpoint
 

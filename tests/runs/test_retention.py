@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from invented import SOURCE, TARGET, write_world
 from lingraft.runs.retention import compare_with_base, hits, linear_cka, retention, retrieval, similarity
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from trained_run import PARTS, trained_run
 
 

@@ -9,7 +9,7 @@ from invented_kinds import SIZES
 from lingraft.backbones.loading import load_backbone
 from lingraft.core.files import read_lines, read_object
 from lingraft.results.run_files import read_run
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import run
 from tiny import random_model, save_checkpoint, seq2seq_tokenizer
 

@@ -13,7 +13,7 @@ from lingraft.recipe.presets import preset_values
 from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
 from lingraft.runs.situation import describe_situation
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.tasks.gathering import gather
 from quick_run import run
 

@@ -17,7 +17,7 @@ from lingraft.runs.folder import trials_of
 from lingraft.runs.selection import shared_sentences
 from lingraft.runs.state_picture import picture_states
 from lingraft.runs.summary import frozen_parts, prove_frozen, summarise, trained_parts
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.tasks.material import Draw
 from trained_run import PARTS, trained_run
 

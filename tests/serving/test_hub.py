@@ -12,7 +12,7 @@ from fake_hub import FakeHub, serve
 from invented import TARGET, world_recipe, write_world
 from lingraft.core.errors import CheckpointError
 from lingraft.serving.hub import NEEDED, push_run
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import run
 
 LOAD = """

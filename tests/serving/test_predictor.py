@@ -7,15 +7,19 @@ from datetime import datetime
 import numpy as np
 import pyarrow
 import pytest
+import torch
 
 import lingraft
 from answering import LABELS, adapted_of
 from lingraft.backbones.walk import states_at
 from lingraft.core.errors import CheckpointError, DataError
 from lingraft.data.cells import Unreadable
+from lingraft.data.character_model import CharacterModel
+from lingraft.model.ensembles import LanguageEnsemble
+from lingraft.model.heads.ngrams import fit_ngram_classifier
 from lingraft.serving.items import HEAVIEST, LARGEST, chunks_of
+from lingraft.serving.loading import load, needed_columns
 from lingraft.serving.own_names import OwnNames
-from lingraft.serving.predictor import load, needed_columns
 
 TEXTS = ["ada beli", "cora dune eli", "fara"]
 ITEMS = {
@@ -216,6 +220,61 @@ def test_of_several_targets_none_is_the_default(tiny_backbone):
         "no language given; answering with the part that all languages share (trained on English, Yoruba, Swahili); "
         "name one of Yoruba (yor-Latn), Swahili (swh-Latn)"
     ]
+
+
+LETTERS = {
+    "eng-Latn": CharacterModel.of_texts(["xyz xyy"]),
+    "yor-Latn": CharacterModel.of_texts(["ada beli ada beli"]),
+    "swh-Latn": CharacterModel.of_texts(["cora dune cora dune"]),
+}
+MIXED = ["cora dune", "", "ada beli", "dune cora dune"]
+
+
+@pytest.fixture
+def lettered(tiny_backbone):
+    """A loaded run of two languages that are known by their letters, one of which answers by its n-grams."""
+    adapted = replace(adapted_of(tiny_backbone, languages=("yor-Latn", "swh-Latn")), letters=LETTERS)
+    texts = [" ".join(("cora", "dune", "fara")[n % 3 :]) + f" x{n}" for n in range(30)]
+    classifier, _ = fit_ngram_classifier(texts, np.random.default_rng(0).dirichlet([1, 1, 1], 30))
+    ensemble = LanguageEnsemble(torch.tensor([0.1, 5.0]), None, {"ngrams": classifier})
+    adapted.model.adaptation.add_ensemble("swh-Latn", ensemble)
+    return adapted
+
+
+@pytest.mark.filterwarnings("ignore:no language given")
+def test_texts_of_several_targets_are_answered_each_by_its_own_parts(lettered):
+    """As if each had been asked for alone and with its language; one without text has none."""
+    codes = ["swh-Latn", "", "yor-Latn", "swh-Latn"]
+    found = lettered.predict(MIXED)
+    assert [one.language for one in found] == codes
+    alone = [lettered.predict([text], language=code)[0] for text, code in zip(MIXED, codes, strict=True) if text]
+    texts = [one for one in found if one.value]
+    assert [one.value for one in texts] == [one.value for one in alone]
+    assert [one.confidence for one in texts] == pytest.approx([one.confidence for one in alone], abs=1e-6)
+    wrong = lettered.predict([MIXED[0]], language="yor-Latn")[0]
+    assert abs(wrong.confidence - found[0].confidence) > 1e-3  # the parts make a difference
+    states = lettered.embed(MIXED)
+    assert np.isnan(states[1]).all()
+    expected = [lettered.embed([text], language="swh-Latn")[0] for text in (MIXED[0], MIXED[3])]
+    assert states[[0, 3]] == pytest.approx(np.array(expected), abs=1e-5)
+    assert lettered.explain(MIXED[0]).answer.language == "swh-Latn"
+
+
+def test_that_languages_are_told_by_letters_is_said(lettered):
+    """Once, with all that a text may be taken for; and a language that is given is not looked for."""
+    assert language_of(lettered) == (
+        "yor-Latn",
+        ["no language given; each text is taken for the likeliest of English, Yoruba, Swahili by its letters"],
+    )
+    assert language_of(lettered, "sw") == ("swh-Latn", [])
+
+
+def test_languages_are_not_told_apart_where_a_target_is_not_known(lettered):
+    """Its texts would be taken for another's, so the part that all share answers."""
+    some = {code: LETTERS[code] for code in ("eng-Latn", "yor-Latn")}
+    code, (said,) = language_of(replace(lettered, letters=some))
+    assert code == "eng-Latn"
+    assert said.startswith("no language given; answering with the part that all languages share")
 
 
 def test_a_run_for_one_language_needs_none(tiny_backbone):

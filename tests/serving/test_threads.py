@@ -7,7 +7,7 @@ import torch
 
 from invented import SOURCE, TARGET, labelled_texts, translated, world_recipe, write_world
 from lingraft.core.records import IDS
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from quick_run import differing, run
 
 SMALL = [

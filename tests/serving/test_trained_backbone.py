@@ -9,7 +9,7 @@ from invented import world_recipe, write_world
 from lingraft.core.errors import CheckpointError
 from lingraft.model.checkpoint import read_identity
 from lingraft.recipe.parsing import read_recipe
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.serving.trained_backbone import find_checkpoint, load_trained_backbone
 from quick_run import run
 

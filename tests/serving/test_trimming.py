@@ -14,7 +14,7 @@ from lingraft.backbones.checkpoint_files import usual_prefix
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.vocabulary import needed_pieces
 from lingraft.core.errors import CheckpointError, DataError
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.serving.trimming import trim
 from lingraft.serving.trimming.proof import prove_backbone
 from quick_run import run

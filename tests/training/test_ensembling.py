@@ -20,7 +20,7 @@ from lingraft.model.network import GraftedModel
 from lingraft.model.prediction import predict_rows
 from lingraft.runs.plan import plan
 from lingraft.runs.summary import trained_parts
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.tasks.material import GIVEN, is_own
 from lingraft.training.ensembling import OF_LABEL, fit_ensembles, read_once
 from lingraft.training.head_fits import fit_last_layer

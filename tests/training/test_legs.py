@@ -16,7 +16,7 @@ from lingraft.model.prediction import adapted_states, predict_rows
 from lingraft.recipe.settings import Recipe
 from lingraft.runs.checks import resolve_cut
 from lingraft.runs.plan import plan
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.training.legs import RATES, legs_of
 from quick_run import Stopping, differing, run
 from trained_run import PARTS, trained_run

@@ -17,7 +17,7 @@ from lingraft.model.tensor_files import write_tensors
 from lingraft.recipe.presets import preset_values
 from lingraft.recipe.settings import PseudoSettings
 from lingraft.runs.plan import plan
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.tasks.gathering import gather
 from lingraft.training.pair_comparison import MOST_PAIRS, compared_examples
 from quick_run import run

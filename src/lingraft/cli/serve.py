@@ -32,7 +32,7 @@ def serve(
     from ..core.errors import LingraftError
     from ..core.progress import Reporter
     from ..results.saved_trial import describe_saved
-    from ..serving.predictor import kind_at, load
+    from ..serving.loading import kind_at, load
     from ..serving.server.needs import check_installed
 
     check_installed()

@@ -34,6 +34,7 @@ from ..recipe.parsing import parse_recipe
 from ..recipe.settings import Recipe
 from ..runs.folder import open_run_folder, trials_of
 from ..runs.identity import Identity, note_identity, refuse_changed, trial_identities
+from ..runs.letter_counts import write_letter_counts
 from ..runs.preparation import gather_made, prepare
 from ..runs.pseudo_data import NAME as PSEUDO
 from ..runs.summary import prove_frozen
@@ -104,6 +105,7 @@ def run_method(method: Method, whole: Recipe, *, tested: bool = True) -> None:
         identities = identities_of(method, recipe, context.materials, context.backbone)
         refuse_changed(folder, trials, identities)
         write_json(folder / "data.json", card)
+        write_letter_counts(folder, context.materials)
         for trial in trials:
             if is_finished(folder, trial):
                 drop_state(folder, trial)

@@ -36,7 +36,7 @@ def create(nlp: Language, name: str, run: str, language: str | None = None, back
     Raises:
         LingraftError: The run does not load, or is of a kind that a document has no place for.
     """
-    from ..serving.predictor import load
+    from ..serving.loading import load
 
     if not run:
         raise ConfigError([f"{name}: run is missing; give the folder of one, config={{'run': 'runs/my-run'}}"], "spaCy")

@@ -21,7 +21,7 @@ NAME = "finished.json"
 
 LEFT = (
     *("adaptation.safetensors", "data.json", "summary.json", "scores.jsonl", "training.jsonl"),
-    *("states.json", "retention.json", "answers.*.jsonl", "peft_lora/*"),
+    *("states.json", "retention.json", "letters.json", "answers.*.jsonl", "peft_lora/*"),
     *("pseudo.jsonl", "pseudo.json"),
 )
 """Patterns of what the end of a run leaves; its pages are made of these, and may be written again at any time."""

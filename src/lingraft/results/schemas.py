@@ -378,6 +378,15 @@ class DevelopmentRow(Model):
     counts: Annotated[list[Number], Field(min_length=1, max_length=100_000)]
 
 
+Ngram = Annotated[str, StringConstraints(min_length=1, max_length=8)]
+
+
+class Letters(Model):
+    """``letters.json``: how often each character n-gram occurs in the texts of each language."""
+
+    ngrams: dict[Name, Annotated[dict[Ngram, Annotated[Count, Field(ge=1)]], Field(max_length=100_000)]]
+
+
 MARK: TypeAdapter[Mark] = TypeAdapter(Mark)
 DATA: TypeAdapter[Data] = TypeAdapter(Data)
 SCORE: TypeAdapter[ScoreRow] = TypeAdapter(ScoreRow)
@@ -387,3 +396,4 @@ STATES: TypeAdapter[States] = TypeAdapter(States)
 RETENTION: TypeAdapter[Retention] = TypeAdapter(Retention)
 PREDICTION: TypeAdapter[PredictionRow] = TypeAdapter(PredictionRow)
 DEVELOPMENT: TypeAdapter[DevelopmentRow] = TypeAdapter(DevelopmentRow)
+LETTERS: TypeAdapter[Letters] = TypeAdapter(Letters)

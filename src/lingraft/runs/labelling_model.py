@@ -27,7 +27,8 @@ from ..model.checkpoint import adaptation_path, read_identity
 from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..recipe.settings import Recipe
-from ..serving.predictor import Adapted, load
+from ..serving.loading import load
+from ..serving.predictor import Adapted
 from ..tasks.material import Draw, Materials
 from ..training.alignment.word_aligner import WordAligner, word_aligner
 from ..training.ensembling import fit_ensembles

@@ -31,6 +31,7 @@ from .checks import gather_checked
 from .folder import open_run_folder, trials_of
 from .growth import set_aside
 from .identity import note_identity, refuse_changed, trial_identities
+from .letter_counts import write_letter_counts
 from .mined_lexicon import mined_before
 from .preparation import prepare
 from .pseudo_data import NAME as PSEUDO
@@ -85,6 +86,7 @@ def run(
         refuse_changed(folder, trials, identities)
         (folder / FINISHED).unlink(missing_ok=True)
         write_json(folder / "data.json", card)
+        write_letter_counts(folder, context.materials)
         for trial in trials:
             if is_finished(folder, trial, reporter.say):
                 drop_state(folder, trial)

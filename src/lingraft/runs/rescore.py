@@ -20,7 +20,8 @@ from ..recipe.parsing import read_recipe
 from ..recipe.settings import Recipe
 from ..results.method_schemas import METHOD
 from ..results.schemas import DATA, SCORE, SUMMARY
-from ..serving.predictor import Adapted, load
+from ..serving.loading import load
+from ..serving.predictor import Adapted
 from ..tasks import Task, tasks
 from ..tasks.benchmarks.catalogue import TrainingSource, TrainingSources, benchmark, is_held_out
 from ..tasks.benchmarks.files import read_split

@@ -12,8 +12,9 @@ from ..core.errors import LingraftError
 from ..results.saved_trial import describe_saved
 from .answer_lines import Format, write_answers
 from .inputs import Given, Shape, checked_first, column_names, read_given, shape_of
+from .loading import kind_at, load
 from .own_names import OwnNames, own_names
-from .predictor import checked_threshold, kind_at, load
+from .predictor import checked_threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

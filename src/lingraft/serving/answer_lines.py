@@ -49,7 +49,8 @@ def write_answers(
     """
     for_answers, for_lines = tee(given)  # the second is never further behind than one chunk
     answers = adapted.answers(((one.where, one.item) for one in for_answers), **options)
-    write = writer_of(stream, form, adapted, columns, options, head=head)
+    detected = adapted.resolve(options.get("language"))[0] is None
+    write = writer_of(stream, form, adapted, columns, {**options, "detected": detected}, head=head)
     for one, answer in zip(for_lines, answers, strict=True):
         with naming_output():
             write(one, answer)
@@ -92,9 +93,12 @@ def answer_columns(answer: Prediction, kind: Kind, labels: Sequence[str], option
         answer: The answer.
         kind: Of the task.
         labels: Its classes; where there are none, classes go by their number.
-        options: Whether ``probabilities`` and to ``abstain`` were asked for.
+        options: Whether ``probabilities`` and to ``abstain`` were asked for, and whether its language was
+            ``detected``.
     """
     found: dict[str, Any] = {"label": answer.value, "confidence": round(answer.confidence, 4)}
+    if options.get("detected"):
+        found["language"] = answer.language
     if options.get("abstain") is not None:
         found["abstained"] = answer.abstained
     if options.get("probabilities"):

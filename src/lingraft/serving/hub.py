@@ -9,7 +9,10 @@ from ..backbones.checkpoint_files import BUNDLED, download, first_line
 from ..core.errors import CheckpointError
 from ..model.checkpoint import adaptation_path, read_identity
 
-NEEDED = ("README.md", "adaptation.safetensors", "recipe.yaml", "run.json", "scores.jsonl", "summary.json")
+NEEDED = (
+    *("README.md", "adaptation.safetensors", "letters.json", "recipe.yaml"),
+    *("run.json", "scores.jsonl", "summary.json"),
+)
 """What whoever loads a run needs, and what says how far to trust it; none of it holds texts of the data."""
 
 REPORT = "report.html"

@@ -1,15 +1,13 @@
-"""Use a trained run: load it, ask it."""
+"""What a trained run answers: predictions, probabilities, states, and what speaks for an answer."""
 
 from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from os import PathLike
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -19,27 +17,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..backbones import LayerStack
-from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
 from ..backbones.walk import TOKENS_PER_BATCH, states_at
 from ..core.errors import CheckpointError, DataError, shown
 from ..core.examples import Example
 from ..core.records import Features, Prediction, States
-from ..core.written_recipe import read_written_recipe
+from ..data.character_model import CharacterModel, likeliest
 from ..data.languages import among, canonical
-from ..model.checkpoint import Identity, adaptation_path, load_adaptation, read_identity
+from ..model.checkpoint import Identity
 from ..model.generation import is_generated, write_answers
 from ..model.network import GraftedModel
 from ..model.prediction import predict_in_batches
-from ..results.run_files import read_mark
 from ..tasks.kinds import Kind, kind_of
 from ..tasks.kinds.items import Asked
 from .asked_language import resolve_language
 from .explaining import Explanation, explain_example
-from .hub import fetch_run, is_on_hub
 from .items import EMPTY, LARGEST, Item, Named, chunks_of, name_items, plain_item
-from .own_names import OwnNames, own_names
-from .trained_backbone import load_trained_backbone, up_to
+from .own_names import OwnNames
 
 FIRST = 1
 """Items of a stream that are answered first; then twice as many each time."""
@@ -73,6 +67,8 @@ class Adapted:
     """Held while texts become tokens."""
     names: OwnNames = field(default_factory=OwnNames)
     """Languages and columns as the run's recipe has them."""
+    letters: Mapping[str, CharacterModel] = field(default_factory=dict, repr=False)
+    """How letters follow each other in each language that there was text of."""
     frozen: Callable[[Texts, LayerStack, int, torch.device], States] = field(default=states_at, repr=False)
     """Gives the frozen states of texts at the layer where something is learnt."""
 
@@ -95,7 +91,7 @@ class Adapted:
     @cached_property
     def kind(self) -> Kind:
         """How examples are read, and what the logits say."""
-        return _kind_of(self.identity)
+        return kind_of_identity(self.identity)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -109,9 +105,10 @@ class Adapted:
 
         Args:
             texts: Items as the task has them, see :data:`Item`, in any iterable.
-            language: Language of the texts; by default the run's only target. For one without a language part
-                (see :meth:`knows`), and without a language where the run has several targets, the task part alone
-                is used, with a warning.
+            language: Language of the texts; by default the run's only target or, of several, for each text the
+                likeliest of the run's languages by its letters, which the prediction names. For one without a
+                language part (see :meth:`knows`), and where letters are not known, the task part alone is used,
+                with a warning.
             abstain: Probability, 0 to 1, below which an answer is withheld, see :class:`Prediction`.
 
         Raises:
@@ -182,13 +179,13 @@ class Adapted:
         found: list[NDArray[Any]] = []
         for chunk in chunks_of(self.read_examples(name_items(texts), code), LARGEST, _characters):
             examples = [example for _, example in chunk if example is not None]
-            features = self._features(examples)
-            pooled = self._computed(features, code)[1].float().cpu().numpy() if features else np.zeros((0, 0))
-            rows = defaultdict[str, list[int]](list)
-            for row, feature in enumerate(features):
-                rows[feature.example_id].append(row)
+            rows = defaultdict[str, list[NDArray[Any]]](list)
+            for language, own in _by_language(examples, code):
+                features = self._features(own)
+                for feature, pooled in zip(features, self._computed(features, language)[1], strict=True):
+                    rows[feature.example_id].append(pooled.float().cpu().numpy())
             nothing = np.full(self.backbone.stack.width, np.nan)
-            found += [nothing if one is None else pooled[rows[one.id]].mean(0) for _, one in chunk]
+            found += [nothing if one is None else np.mean(rows[one.id], axis=0) for _, one in chunk]
         return np.array(found, dtype=np.float32).reshape(len(found), self.backbone.stack.width)
 
     def explain(self, item: Item, *, language: str | None = None) -> Explanation:
@@ -206,27 +203,44 @@ class Adapted:
         ((_, example),) = self.read_examples([("the text", item)], code)
         if example is None:
             raise DataError("the text is empty, so nothing speaks for any answer; give a text")
-        return explain_example(self, example, code)
+        return explain_example(self, example, example.language)
 
-    def _code(self, language: str | None) -> str:
-        """Return the language whose parts are used; warn where the task part has to do."""
-        code, remarks = resolve_language(language, trained=self.trained, targets=self.targets)
+    def _code(self, language: str | None) -> str | None:
+        """Return the language whose parts are used, None if each text says its own; warn of what is not as asked."""
+        code, remarks = self.resolve(language)
         for remark in remarks:
             warnings.warn(remark, stacklevel=4)
         return code
 
-    def read_examples(self, items: Iterable[Named], code: str) -> Iterator[tuple[Any, Example | None]]:
-        """Yield items as the task's kind reads them, with the example of each that has a text."""
+    def resolve(self, language: str | None) -> tuple[str | None, tuple[str, ...]]:
+        """Return the language whose parts are used, None if each text says its own, and what is to be said of that."""
+        return resolve_language(language, trained=self.trained, targets=self.targets, lettered=tuple(self.letters))
+
+    def read_examples(self, items: Iterable[Named], code: str | None) -> Iterator[tuple[Any, Example | None]]:
+        """Yield items as the task's kind reads them, with the example of each that has a text.
+
+        Args:
+            items: Each with what messages call it.
+            code: Their language; None finds that of each by its letters.
+        """
         task, paired = self.identity.task, self.identity.paired
         for number, (where, given) in enumerate(items):
             item = plain_item(given, where, self.kind, self.names, paired=paired)
-            asked = Asked(str(number), code, where, task, paired)
-            yield item, None if item is EMPTY else self.kind.example_of(item, asked)
+            asked = Asked(str(number), code or self.identity.source_language, where, task, paired)
+            example = None if item is EMPTY else self.kind.example_of(item, asked)
+            if example is not None and code is None:
+                asked = replace(asked, language=self.language_of(" ".join(example.texts)))
+                example = self.kind.example_of(item, asked)
+            yield item, example
+
+    def language_of(self, text: str) -> str:
+        """Return which of the run's languages a text is most likely in, by its letters."""
+        return likeliest(text, self.letters)
 
     def _answers(
         self,
         chunks: Iterable[list[tuple[Any, Example | None]]],
-        code: str,
+        code: str | None,
         abstain: float | None,
         *,
         probabilities: bool,
@@ -238,30 +252,38 @@ class Adapted:
             found = iter(self._predicted(examples, code, probabilities=probabilities))
             for number, (item, example) in enumerate(chunk, start=done):
                 if example is None:
-                    yield Prediction(str(number), code, "", 0.0)
+                    yield Prediction(str(number), code or "", "", 0.0)
                 else:
                     yield self.kind.finish(item, next(found), abstain)
             done += len(chunk)
 
     def _predicted(
-        self, examples: Sequence[Example], code: str, *, probabilities: bool, ensembled: bool = True
+        self, examples: Sequence[Example], code: str | None, *, probabilities: bool, ensembled: bool = True
     ) -> list[Prediction]:
-        features = self._features(examples)
-        logits = self._both(examples, features, code) if ensembled else self._computed(features, code)[0]
-        found = self.kind.decode(examples, features, logits)
-        if not probabilities or self.kind.probabilities is None:
-            return found
-        every = self.kind.probabilities(features, logits)
-        return [replace(one, probabilities=tuple(p)) for one, p in zip(found, every, strict=True)]
+        found = dict[str, Prediction]()
+        for language, own in _by_language(examples, code):
+            features = self._features(own)
+            logits = self._both(own, features, language) if ensembled else self._computed(features, language)[0]
+            answers = self.kind.decode(own, features, logits)
+            if probabilities and self.kind.probabilities is not None:
+                every = self.kind.probabilities(features, logits)
+                answers = [replace(one, probabilities=tuple(p)) for one, p in zip(answers, every, strict=True)]
+            found |= {example.id: answer for example, answer in zip(own, answers, strict=True)}
+        return [found[example.id] for example in examples]
 
     def predict_examples(
-        self, examples: Sequence[Example], language: str, *, probabilities: bool = False, ensembled: bool = True
+        self,
+        examples: Sequence[Example],
+        language: str | None,
+        *,
+        probabilities: bool = False,
+        ensembled: bool = True,
     ) -> list[Prediction]:
         """Predict answers for examples of the task, with the parts of ``language``.
 
         Args:
             examples: Each with an id of its own.
-            language: Which parts are used.
+            language: Which parts are used; None uses those of each example's own language.
             probabilities: Give those of all classes as well, where there are some.
             ensembled: Answer with the language's map and n-grams, where it has some; else with the network alone.
         """
@@ -296,6 +318,12 @@ class Adapted:
         return predict_in_batches([len(text) for text in ids], compute, width=stack.width, tokens=TOKENS_PER_BATCH)
 
 
+def _by_language(examples: Sequence[Example], code: str | None) -> Iterator[tuple[str, list[Example]]]:
+    """Yield the examples that are read with the parts of one language: all with ``code``, else each with its own's."""
+    for language in dict.fromkeys(code or example.language for example in examples):
+        yield language, [example for example in examples if (code or example.language) == language]
+
+
 def _characters(read: tuple[Any, Example | None]) -> int:
     """Return how many characters an example has."""
     return 0 if read[1] is None else sum(map(len, read[1].texts))
@@ -326,75 +354,6 @@ def check_probabilities(kind: Kind) -> None:
         )
 
 
-def check_folder(folder: object) -> None:
-    """Refuse what cannot name a run.
-
-    Raises:
-        CheckpointError: It is no text and no path.
-    """
-    if not isinstance(folder, str | PathLike):
-        raise CheckpointError(f"expected the folder of a run, as 'runs/my-run', got {shown(folder)}")
-
-
-def needed_columns(folder: Path | str) -> tuple[str, ...]:
-    """Return columns of the rows that a run predicts on; none where it takes plain texts."""
-    return kind_at(folder)[0].item_columns
-
-
-def kind_at(folder: Path | str) -> tuple[Kind, Identity]:
-    """Return the kind of task that a run was trained for, and who it is, without loading anything else.
-
-    Raises:
-        CheckpointError: There is no finished run.
-    """
-    check_folder(folder)
-    identity = read_identity(adaptation_path(folder))
-    return _kind_of(identity), identity
-
-
-def _kind_of(identity: Identity) -> Kind:
+def kind_of_identity(identity: Identity) -> Kind:
+    """Return the kind of task that an adaptation was trained for."""
     return kind_of(identity.kind, identity.labels, identity.kind_options)
-
-
-def load(
-    folder: Path | str,
-    *,
-    backbone: Backbone | str | Path | None = None,
-    device: str | None = None,
-    trusting: bool = True,
-) -> Adapted:
-    """Load a run folder, or an ``adaptation.safetensors``, for prediction.
-
-    Args:
-        folder: What `lingraft run` wrote, or a method's folder in what `lingraft compare` wrote; or, as a text, the
-            name of a run on the Hub (``owner/name``), where there is no such folder.
-        backbone: Use this one, where it is, instead of the checkpoint that the run names; or where that is now.
-        device: Where to compute: ``auto``, ``cpu``, ``cuda`` or ``mps``; by default where the run's recipe says, if
-            this machine has it.
-        trusting: Believe digests of the checkpoint that were made before of the same files.
-
-    Raises:
-        CheckpointError: There is no adaptation, or it belongs to another backbone.
-        ConfigError: This machine has no such device.
-        RunError: What says what the folder is, or what its recipe was, is damaged.
-    """
-    check_folder(folder)
-    folder = fetch_run(str(folder)) if is_on_hub(folder) else folder
-    path = adaptation_path(folder)
-    read_mark(Path(folder))
-    wanted = read_identity(path)
-    if not isinstance(backbone, Backbone):
-        found = find_device(device) if device is not None else device_of(Path(folder))
-        backbone = load_trained_backbone(wanted, path, given=backbone, trusting=trusting)
-        backbone.stack.to(found)
-    backbone = up_to(wanted.layers, backbone, path)
-    adaptation, identity = load_adaptation(path, backbone)
-    adaptation.to(next(backbone.stack.parameters()).device)
-    model = GraftedModel(backbone.stack, adaptation).eval()
-    return Adapted(backbone, model, identity, names=own_names(Path(folder)))
-
-
-def device_of(folder: Path) -> torch.device:
-    """Return the device that a run's recipe asks for, or the best there is where this machine does not have it."""
-    wanted = str(read_written_recipe(folder).get("device", "auto"))
-    return find_device(wanted if wanted in list_devices() else "auto")

@@ -22,7 +22,7 @@ from ..core.files import read_object
 from ..core.written_recipe import run_again
 from ..results.method_schemas import PROBES
 from ..results.schemas import SUMMARY
-from .predictor import device_of, load
+from .loading import device_of, load
 
 
 def verify(folder: Path) -> dict[str, float]:

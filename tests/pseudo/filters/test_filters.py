@@ -9,7 +9,6 @@ from lingraft.core.errors import ConfigError
 from lingraft.core.examples import PairExample
 from lingraft.core.records import Prediction
 from lingraft.pseudo.filters import Filter, Setting, filters
-from lingraft.pseudo.filters.language import CharacterModel
 from pseudo.sources import SOURCE, TARGET, classification_sources
 
 ECHO = {"name": "command", "command": [sys.executable, "-c", "import sys; sys.stdout.write(sys.stdin.read())"]}
@@ -91,16 +90,6 @@ def test_the_language_is_that_of_the_likelier_characters():
     ]  # fmt: skip
     assert reasons("language", made, mixed=["maker"], **given) == ["", "", ""]
     assert reasons("language", made, **(given | {"texts": YORUBA[:5]})) == ["", "", ""]  # too few to tell
-
-
-def test_probabilities_of_letters_add_up_to_at_most_one():
-    """After any context, known or not, over all letters that there are and one for the unknown."""
-    model = CharacterModel(YORUBA)
-    letters = {letter for text in YORUBA for letter in f" {text.lower()}"}
-    for context in ("", "o", "ti ", "xyz"):
-        total = sum(model.probability(context, letter) for letter in letters)
-        assert 0.2 < total <= 1.0 + 1e-9
-    assert model.log_likelihood("ọmọ ti ọba") > model.log_likelihood("ọbm tio ạọ")
 
 
 def test_confidence_keeps_the_surest_of_each_class():

@@ -6,6 +6,7 @@ import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from threading import Event
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from answering import adapted_of
 from lingraft.backbones.loading import load_backbone
+from lingraft.data.character_model import CharacterModel
 from lingraft.serving.answer_lines import answer_columns, write_answers
 from lingraft.serving.inputs import Given
 from lingraft.serving.server.app import create_app
@@ -143,6 +145,26 @@ def test_what_has_to_be_said_of_the_language_is_said(tiny_backbone):
         "this run learnt no Wolof; answering with the part that all languages share (trained on English, Yoruba, "
         "Swahili)"
     ]
+
+
+def test_items_in_several_languages_say_which_each_is_in(tiny_backbone):
+    """Where none is given and the run knows its languages by their letters; as predict writes it."""
+    letters = {
+        "yor-Latn": CharacterModel.of_texts(["ada beli ada beli"]),
+        "swh-Latn": CharacterModel.of_texts(["cora dune cora dune"]),
+    }
+    adapted = replace(adapted_of(tiny_backbone, languages=tuple(letters)), letters=letters)
+    with served(adapted) as at:
+        found = ask(at, "/predict", {"items": ["cora dune", "ada", ""]}).json
+        explained = ask(at, "/explain", {"item": "cora dune"}).json
+    assert found["language"] is None
+    assert [one["language"] for one in found["answers"]] == ["swh-Latn", "yor-Latn", ""]
+    assert found["remarks"] == [
+        "no language given; each text is taken for the likeliest of Yoruba, Swahili by its letters"
+    ]
+    with pytest.warns(UserWarning, match="no language given"):
+        assert alike(found["answers"], lines(adapted, [{"text": "cora dune"}, {"text": "ada"}, {"text": ""}]))
+    assert explained["language"] == "swh-Latn"
 
 
 # ---- What is refused -------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from lingraft.core.records import Features, Prediction
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.pages import write_pages
 from lingraft.runs.rescore import rescore
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.tasks import tasks
 from lingraft.tasks.kinds import NO_LABEL, kind_of
 from lingraft.tasks.kinds.multilabel import (

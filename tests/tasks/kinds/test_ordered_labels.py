@@ -10,7 +10,7 @@ from lingraft.core.errors import ConfigError, DataError
 from lingraft.core.files import read_lines, read_object
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.results.pages import write_pages
-from lingraft.serving.predictor import load
+from lingraft.serving.loading import load
 from lingraft.tasks import tasks
 from lingraft.tasks.kinds import kind_of
 from quick_run import run

@@ -25,7 +25,7 @@ from lingraft.runs.pipeline import run
 from lingraft.results.pages import LAST, write_page
 from lingraft.runs.plan import plan
 from lingraft.runs.rescore import rescore
-from lingraft.serving.predictor import needed_columns
+from lingraft.serving.loading import needed_columns
 from lingraft.serving.verification import verify
 
 recipe, items = read_recipe(Path(sys.argv[1])), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))

@@ -9,7 +9,8 @@ from ...core.errors import CheckpointError
 from ...core.files import TEMPORARY, publish_folder
 from ...core.registry import unknown
 from ...data.languages import among, canonical, display_name
-from ..predictor import Adapted, load
+from ..loading import load
+from ..predictor import Adapted
 from . import Trained, Write, formats
 
 ELSEWHERE = {

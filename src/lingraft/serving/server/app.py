@@ -51,9 +51,12 @@ class Refusal(BaseModel):
 
 
 class Answers(BaseModel):
-    """An answer for each item, in order, as ``lingraft predict`` writes it."""
+    """An answer for each item, in order, as ``lingraft predict`` writes it.
 
-    language: str
+    Where no language was given and each item has one of its own, ``language`` is null and stands in the answers.
+    """
+
+    language: str | None
     remarks: list[str]
     answers: list[dict[str, Any]]
 

@@ -12,7 +12,6 @@ from ...core.errors import DataError
 from ...core.examples import Example
 from ...core.records import Prediction
 from ..answer_lines import answer_columns
-from ..asked_language import resolve_language
 from ..explaining import Explanation, explain_example
 from ..items import LARGEST, chunks_of
 from ..predictor import Adapted, check_probabilities
@@ -57,8 +56,8 @@ class AskedExplanation(Asked):
 class Read:
     """Items as a run reads them."""
 
-    code: str
-    """The language whose parts are used."""
+    code: str | None
+    """The language whose parts are used; None: that of each item, by its letters."""
     remarks: tuple[str, ...]
     """What is to be said of that."""
     items: tuple[tuple[Any, Example | None], ...]
@@ -98,7 +97,7 @@ def read_text(adapted: Adapted, asked: AskedExplanation, limits: Limits) -> Read
 
 
 def _read(adapted: Adapted, asked: Asked, named: Sequence[tuple[str, Any]], limits: Limits) -> Read:
-    code, remarks = resolve_language(asked.language, trained=adapted.trained, targets=adapted.targets)
+    code, remarks = adapted.resolve(asked.language)
     if adapted.identity.paired:  # JSON has lists alone
         named = [(where, tuple(one) if isinstance(one, list) else one) for where, one in named]
     try:
@@ -124,10 +123,10 @@ def compute(adapted: Adapted, key: Hashable, examples: Sequence[Example]) -> lis
         key: What is wanted, ``predict`` or ``explain``, the language whose parts are used, and perhaps more.
         examples: Of all requests.
     """
-    wanted, code, *_ = cast(tuple[str, ...], key)
+    wanted, code, *_ = cast(tuple[str, str | None], key)
     named = [replace(one, id=str(number), group=str(number)) for number, one in enumerate(examples)]
     if wanted == "explain":
-        return [explain_example(adapted, one, code) for one in named]
+        return [explain_example(adapted, one, code or one.language) for one in named]
     probable, chunks = adapted.kind.probabilities is not None, chunks_of(named, LARGEST, characters_of)
     return [one for chunk in chunks for one in adapted.predict_examples(chunk, code, probabilities=probable)]
 
@@ -144,10 +143,12 @@ def describe_answers(adapted: Adapted, asked: AskedAnswers, read: Read, found: S
         read: Its items.
         found: A prediction for each example of them.
     """
-    options = {"probabilities": asked.probabilities, "abstain": asked.abstain}
+    options = {"probabilities": asked.probabilities, "abstain": asked.abstain, "detected": read.code is None}
     left = iter(found)
     answers = [
-        Prediction("", read.code, "", 0.0) if example is None else adapted.kind.finish(item, next(left), asked.abstain)
+        Prediction("", read.code or "", "", 0.0)
+        if example is None
+        else adapted.kind.finish(item, next(left), asked.abstain)
         for item, example in read.items
     ]
     return {
@@ -166,7 +167,7 @@ def describe_explanation(adapted: Adapted, read: Read, found: Explanation) -> di
         found: Its explanation.
     """
     return {
-        "language": read.code,
+        "language": found.answer.language,
         "remarks": list(read.remarks),
         "answer": _columns(adapted, found.answer, {"probabilities": True}),
         "words": [

@@ -20,7 +20,8 @@ from ...core.errors import CheckpointError, DataError
 from ...core.files import TEMPORARY, publish_folder
 from ...data.unlabelled import read_texts
 from ...model.checkpoint import SUFFIX, adaptation_path
-from ..predictor import Adapted, load
+from ..loading import load
+from ..predictor import Adapted
 from .proof import prove_answers, prove_backbone
 from .writing import write_checkpoint, write_run
 
