@@ -21,7 +21,10 @@ from lingraft.recipe import settings
 from lingraft.serving.predictor import Adapted
 from tiny import REPOSITORY
 
-INSIDE = {f"lingraft.serving.predictor.Adapted.{name}" for name in ("logits", "predict_examples", "read_examples")}
+INSIDE = {
+    f"lingraft.serving.predictor.Adapted.{name}"
+    for name in ("language_of", "logits", "predict_examples", "read_examples", "resolve")
+}
 """What the product's other parts call."""
 LOADED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 
