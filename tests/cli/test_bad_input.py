@@ -314,7 +314,9 @@ def test_an_output_that_is_full_is_named(monkeypatch, command, arguments):
 def test_answers_that_find_no_room_name_the_output():
     """As what other commands print does."""
     answers = SimpleNamespace(
-        answers=lambda named: (Prediction("1", "swh", "a", 0.5) for _ in named), kind=SimpleNamespace()
+        answers=lambda named: (Prediction("1", "swh", "a", 0.5) for _ in named),
+        resolve=lambda language: ("swh-Latn", ()),
+        kind=SimpleNamespace(),
     )
     answers.kind.details, answers.identity = lambda answer: {}, SimpleNamespace(labels=())
     with pytest.raises(OSError, match="No space left") as told:

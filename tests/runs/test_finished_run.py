@@ -19,7 +19,7 @@ from quick_run import run
 
 LEFT = [
     *("adaptation.safetensors", "data.json", "summary.json", "scores.jsonl", "training.jsonl"),
-    *("states.json", "retention.json"),
+    *("states.json", "letters.json", "retention.json"),
 ]
 
 
