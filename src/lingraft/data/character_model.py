@@ -24,7 +24,7 @@ MOST = 5_000
 """Texts that are counted."""
 
 KEPT = 5_000
-"""N-grams of a language, the most frequent first: 55 kB; with 20,000 no more texts were told right."""
+"""N-grams of a language, the most frequent first: 55 kB. Four times as many told about as many texts right."""
 
 READ = 500
 """Letters of a text that say which language it is in; more say the same again."""

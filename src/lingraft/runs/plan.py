@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..backbones.checkpoint_files import usual_prefix
@@ -15,19 +15,18 @@ from ..backbones.loading import (
     load_tokenizer,
     refuse_missing_decoder,
 )
-from ..backbones.precision import Choice, Rates, choose_precision, remembered_rates
+from ..backbones.precision import Rates, choose_precision, remembered_rates
 from ..core.counted import counted
 from ..core.errors import ConfigError, Faults
 from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
 from ..data.languages import display_name
-from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage, coverage
+from ..data.tokenizer_coverage import MANY_PIECES, Coverage, coverage
 from ..recipe.settings import Recipe
-from ..results.caveats import is_non_commercial
 from ..tasks.material import Draw, Materials
-from ..training.alignment import names_that_need
 from ..training.ensembling import texts_of
 from ..training.legs import legs_of, lora_of
+from .check_warnings import warn_of_coverage, warn_of_own_parts, warn_of_precision, warn_of_recipe
 from .checks import depth_of, gather_checked, refuse_missing_folders, refuse_other_start, resolve_cut
 from .data_quality import describe_classes, describe_limits, warn_of_data
 from .folder import folder_problems, trials_of
@@ -121,12 +120,12 @@ def plan(
         len(trials_of(recipe)),
         _rows(materials, features, covered),
         lines,
-        _warnings(recipe, materials)
-        + _warn_of_own_parts(recipe, work)
+        warn_of_recipe(recipe, materials)
+        + warn_of_own_parts(recipe, work)
         + warn_of_data(materials)
         + describe_limits(materials, features)
-        + _coverage_warnings(covered, materials.task.target_languages)
-        + list(_precision_warnings(choice, rates) if device.type == "cpu" else ())
+        + warn_of_coverage(covered, materials.task.target_languages)
+        + list(warn_of_precision(choice, rates) if device.type == "cpu" else ())
         + memory_problems(needs, device)[1]
         + disk_warnings(needs, recipe.output_dir),
         work,
@@ -264,79 +263,6 @@ def _mining(recipe: Recipe, materials: Materials) -> list[str]:
     ]
 
 
-def _warnings(recipe: Recipe, materials: Materials) -> list[str]:
-    found = []
-    if removed := materials.overlap["train"]:  # of other texts it is said with what was read
-        are = "occurs in an evaluation set and is" if removed == 1 else "occur in an evaluation set and are"
-        found.append(f"{counted(removed, 'training text')} {are} left out")
-    if recipe.alignment and recipe.train.max_pairs == 0:
-        found.append("train.max_pairs is 0, so nothing is aligned; leave it out, or set `alignment: []`")
-    if not recipe.train.num_train_epochs and materials.task.kind.class_logits and len(recipe.seeds) > 1:
-        found.append(
-            f"nothing is trained by gradient, so seeds {recipe.seeds} give the same trial {len(recipe.seeds)} times; "
-            f"leave one of them: seeds: [{recipe.seeds[0]}]"
-        )
-    for draw in materials.draws[:1] if recipe.train.num_train_epochs else ():
-        for language, pairs in draw.pairs.items():
-            labelled = draw.shots[language] or recipe.pseudo
-            if not pairs and not labelled and language not in materials.unlabelled:
-                found.append(f"{language}: neither pairs nor shots, so only the task part will be trained for it")
-    found += _without_effect(recipe)
-    if is_non_commercial(materials.task.licence):
-        found.append(f"licence of {materials.task.name}: {materials.task.licence}")
-    return found
-
-
-def _without_effect(recipe: Recipe) -> list[str]:
-    """Say which settings do nothing because nothing is trained by gradient."""
-    if recipe.train.num_train_epochs:
-        return []
-    set_to = {
-        "freezing": recipe.freezing.name != "frozen",
-        "alignment": bool(recipe.alignment),
-        "train.ensemble": recipe.train.ensemble > 1,
-    }
-    names = [name for name, is_set in set_to.items() if is_set]
-    if not names:
-        return []
-    return [
-        f"nothing is trained by gradient, so {' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect; "
-        "leave it out, or give train.num_train_epochs"
-    ]
-
-
-def _warn_of_own_parts(recipe: Recipe, work: Workload) -> list[str]:
-    """Say where words are aligned in parts that the source language's texts never pass."""
-    losses = names_that_need("word_alignment", recipe.alignment)
-    aligned = tuple(language for language, pairs in work.materials.draws[0].pairs.items() if pairs)
-    own = work.trained_parameters(aligned) - work.trained_parameters(())
-    if not losses or not own or recipe.train.max_pairs == 0:
-        return []
-    return [
-        f"alignment: {losses[0]} moves {own:,} parameters that are a language's own, too; the source language's texts "
-        "never pass these, so nothing holds them to the task. Where answers are read from tokens leave them out "
-        "(prompt.language_length: 0, or prompt.language: false of memories; adapter.language_width: 0, or the adapter "
-        "lora)"
-    ]
-
-
-def _coverage_warnings(covered: dict[str, Coverage], targets: Iterable[str]) -> list[str]:
-    found = []
-    for code in targets:
-        unknown, pieces = covered[code].unknown_rate, covered[code].pieces_per_word
-        if unknown > MANY_UNKNOWN:
-            found.append(
-                f"{code}: the tokenizer does not know {unknown:.0%} of this language's pieces: results will be poor; "
-                "choose another checkpoint"
-            )
-        elif pieces is not None and pieces > MANY_PIECES:
-            found.append(
-                f"{code}: the tokenizer needs {pieces:.1f} pieces for a word: it hardly knows this language or its "
-                "script, and results will be poor; choose another checkpoint"
-            )
-    return found
-
-
 def _parts(recipe: Recipe, work: Workload) -> str:
     """Say what is trained, in numbers; the largest of the trials where they differ."""
     counts = sorted({trial.trained for trial in work.trials})
@@ -379,12 +305,6 @@ def _estimated_seconds(recipe: Recipe, work: Workload, rate: float) -> float:
     at_the_end = depth if lora_of(recipe) is None else stack.num_layers
     ending = work.tokens_at_the_end * operations_per_token(stack, at_the_end) / rate
     return 2 * STARTING + encoding + trials + ending  # the second process verifies what was saved
-
-
-def _precision_warnings(choice: Choice, rates: Rates) -> Iterator[str]:
-    """Warn where the processor only imitates the precision, which is slower than the usual one."""
-    if rates[choice.precision] < rates["float32"]:
-        yield f"backbone.precision: {choice.precision} is slower than float32 on this machine; leave it out"
 
 
 def _name(block: object) -> str:

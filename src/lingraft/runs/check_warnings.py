@@ -1,0 +1,100 @@
+"""What ``lingraft check`` warns of: settings without effect, languages without anything, poor coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..backbones.precision import Choice, Rates
+from ..core.counted import counted
+from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage
+from ..recipe.settings import Recipe
+from ..results.caveats import is_non_commercial
+from ..tasks.material import Materials
+from ..training.alignment import names_that_need
+from .workload import Workload
+
+
+def warn_of_recipe(recipe: Recipe, materials: Materials) -> list[str]:
+    """Say what a recipe asks for that does nothing with these data, and what of them it does not use.
+
+    Args:
+        recipe: The recipe.
+        materials: What was gathered for it.
+    """
+    found = []
+    if removed := materials.overlap["train"]:  # of other texts it is said with what was read
+        are = "occurs in an evaluation set and is" if removed == 1 else "occur in an evaluation set and are"
+        found.append(f"{counted(removed, 'training text')} {are} left out")
+    if recipe.alignment and recipe.train.max_pairs == 0:
+        found.append("train.max_pairs is 0, so nothing is aligned; leave it out, or set `alignment: []`")
+    if not recipe.train.num_train_epochs and materials.task.kind.class_logits and len(recipe.seeds) > 1:
+        found.append(
+            f"nothing is trained by gradient, so seeds {recipe.seeds} give the same trial {len(recipe.seeds)} times; "
+            f"leave one of them: seeds: [{recipe.seeds[0]}]"
+        )
+    for draw in materials.draws[:1] if recipe.train.num_train_epochs else ():
+        for language, pairs in draw.pairs.items():
+            labelled = draw.shots[language] or recipe.pseudo
+            if not pairs and not labelled and language not in materials.unlabelled:
+                found.append(f"{language}: neither pairs nor shots, so only the task part will be trained for it")
+    found += _without_effect(recipe)
+    if is_non_commercial(materials.task.licence):
+        found.append(f"licence of {materials.task.name}: {materials.task.licence}")
+    return found
+
+
+def _without_effect(recipe: Recipe) -> list[str]:
+    """Say which settings do nothing because nothing is trained by gradient."""
+    if recipe.train.num_train_epochs:
+        return []
+    set_to = {
+        "freezing": recipe.freezing.name != "frozen",
+        "alignment": bool(recipe.alignment),
+        "train.ensemble": recipe.train.ensemble > 1,
+    }
+    names = [name for name, is_set in set_to.items() if is_set]
+    if not names:
+        return []
+    return [
+        f"nothing is trained by gradient, so {' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect; "
+        "leave it out, or give train.num_train_epochs"
+    ]
+
+
+def warn_of_own_parts(recipe: Recipe, work: Workload) -> list[str]:
+    """Say where words are aligned in parts that the source language's texts never pass."""
+    losses = names_that_need("word_alignment", recipe.alignment)
+    aligned = tuple(language for language, pairs in work.materials.draws[0].pairs.items() if pairs)
+    own = work.trained_parameters(aligned) - work.trained_parameters(())
+    if not losses or not own or recipe.train.max_pairs == 0:
+        return []
+    return [
+        f"alignment: {losses[0]} moves {own:,} parameters that are a language's own, too; the source language's texts "
+        "never pass these, so nothing holds them to the task. Where answers are read from tokens leave them out "
+        "(prompt.language_length: 0, or prompt.language: false of memories; adapter.language_width: 0, or the adapter "
+        "lora)"
+    ]
+
+
+def warn_of_coverage(covered: dict[str, Coverage], targets: Iterable[str]) -> list[str]:
+    """Say which target languages the tokenizer hardly knows."""
+    found = []
+    for code in targets:
+        unknown, pieces = covered[code].unknown_rate, covered[code].pieces_per_word
+        if unknown > MANY_UNKNOWN:
+            found.append(
+                f"{code}: the tokenizer does not know {unknown:.0%} of this language's pieces: results will be poor; "
+                "choose another checkpoint"
+            )
+        elif pieces is not None and pieces > MANY_PIECES:
+            found.append(
+                f"{code}: the tokenizer needs {pieces:.1f} pieces for a word: it hardly knows this language or its "
+                "script, and results will be poor; choose another checkpoint"
+            )
+    return found
+
+
+def warn_of_precision(choice: Choice, rates: Rates) -> Iterator[str]:
+    """Warn where the processor only imitates the precision, which is slower than the usual one."""
+    if rates[choice.precision] < rates["float32"]:
+        yield f"backbone.precision: {choice.precision} is slower than float32 on this machine; leave it out"
