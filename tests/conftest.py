@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from browser import chromium
 from lingraft.core.errors import CheckpointError
 from lingraft.core.records import States
 from tiny import SHARED_DATA, USERS_CACHE, random_model, save_checkpoint
@@ -23,6 +24,13 @@ def pytest_collection_finish():
     """Leave what is imported by now out of every later search for garbage; the searches took a third of the time."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Chromium, started once a file; the tests are skipped where there is none."""
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session", autouse=True)

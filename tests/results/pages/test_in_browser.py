@@ -2,7 +2,7 @@
 
 import pytest
 
-from browser import WIDTHS, chromium, press, run
+from browser import WIDTHS, press, run
 from invented_choices import SOURCES, invented_choice, invented_search
 from invented_comparison import invented_comparison
 from invented_run import write_run
@@ -18,13 +18,6 @@ from lingraft.results.pages.source_choice_report import source_choice_report
 from lingraft.results.pages.tuning_report import tuning_report
 from lingraft.results.shot_curve import read_shot_curve
 from lingraft.results.stability import read_stability
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Chromium, started once; the tests are skipped where there is none."""
-    with chromium(tmp_path_factory.mktemp("profile")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -7,20 +7,13 @@ import json
 import pytest
 from PIL import Image
 
-from browser import WIDTHS, chromium, press, run
+from browser import WIDTHS, press, run
 from invented_run import LABELS, write_lines, write_object, write_run
 from lingraft.results.pages import write_page
 from lingraft.results.run_files import is_right, read_predictions
 
 CODES = {"Yoruba": "yor-Latn", "Ayacucho Quechua": "quy-Latn", "English": "eng-Latn"}
 EVIL = "</script><script>window.evil = 1</script><img src=x onerror='window.evil = 2'>\u202e`|"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Chromium, started once; the tests are skipped where there is none."""
-    with chromium(tmp_path_factory.mktemp("profile")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

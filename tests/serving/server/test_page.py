@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from answering import adapted_of
-from browser import LOOK, WIDTHS, chromium, press, run
+from browser import LOOK, WIDTHS, press, run
 from invented_run import LABELS, write_run
 from lingraft.model.ensembles import LanguageEnsemble
 from lingraft.model.heads.ngrams import fit_ngram_classifier
@@ -24,13 +24,6 @@ CODE = "yor-Latn"
 EVIL = "<img src=x onerror=\"alert('evil')\"><script>alert(1)</script>"
 DONE = "document.getElementById('details').getAttribute('aria-busy') === 'false'"
 ANSWERED = f"new Promise((done) => {{ const look = () => {DONE} ? done(true) : setTimeout(look, 20); look(); }})"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Chromium, started once; the tests are skipped where there is none."""
-    with chromium(tmp_path_factory.mktemp("profile")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
