@@ -10,6 +10,7 @@ import pytest
 from lingraft.results import charts
 from lingraft.results.drawing import spread
 from lingraft.results.findings import Bin, Estimate, Result
+from lingraft.results.units import unit_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -45,6 +46,15 @@ CALLS = {
 def texts(svg):
     """Everything written in a chart."""
     return ["".join(element.itertext()) for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def test_correlations_are_numbers_on_an_axis_that_holds_the_negative_ones():
+    """Dots that lie below zero are drawn; nothing is in percent."""
+    kappa = replace(result(before=-0.24, after=0.31, low=0.2, high=0.4), metric="quadratic_kappa", majority=0.0)
+    shown = [one.replace("\u2212", "-") for one in texts(results(kappa))]
+    assert {"-0.24 before", "0.31 after", "0.2"} <= set(shown)
+    assert not any("%" in one for one in shown if one != "quadratic kappa on test texts, 95 % interval")
+    assert "best 0.31" in texts(charts.dev_score([(0, -0.1), (10, 0.31)], [], unit_of("spearman")))
 
 
 def test_what_closed_form_gives_stands_between_before_and_after():

@@ -17,6 +17,7 @@ from lingraft.results.findings import (
     pair_distance,
     reliability,
     results,
+    score_of_majority,
 )
 from lingraft.results.metrics import formulas
 from lingraft.results.metrics.calibration import Bin
@@ -51,6 +52,12 @@ def test_only_an_interval_above_zero_is_a_gain():
     assert verdict(new, old, Estimate(-0.3)) == "worse"
     assert verdict(Estimate(0.2), Estimate(0.5), Estimate(0.3)) == "unclear"
     assert verdict(None, new, None) == "unknown"
+
+
+def test_one_answer_for_all_has_its_share_of_accuracy_and_no_correlation():
+    """So that a rank correlation is not compared with the share of a label."""
+    assert score_of_majority(["a", "b", "b", "b"], "accuracy") == 0.75
+    assert score_of_majority(["a", "b", "b", "b"], "spearman") == 0.0
 
 
 def test_confusion_counts_gold_by_predicted():

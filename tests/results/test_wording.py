@@ -68,6 +68,15 @@ def test_the_headline_and_the_results_say_the_numbers_of_the_sentence(before, af
     assert numbers(describe_gain(one)) == [apart]
 
 
+def test_a_correlation_is_a_number_and_not_a_share():
+    """With as many digits as a share in percent has, a real minus, and without points."""
+    one = replace(result(-0.054, 0.42, 0.39, 0.5552), metric="spearman", after=Estimate(0.42, 0.3, 0.5))
+    assert headline([one]) == "Yoruba: \u22120.05 → 0.42 Spearman correlation"
+    assert sentence(one).startswith("Yoruba: \u22120.05 → 0.42 Spearman correlation [0.30, 0.50] on 120 examples")
+    assert describe_gain(one) == "+0.47 [0.39, 0.56]"
+    assert describe_gain(replace(one, before=Estimate(0.4251), after=Estimate(0.4349))) == "+0.010 [0.390, 0.555]"
+
+
 def test_the_saved_trial_is_told_apart_from_the_mean():
     """Which of the two numbers predicts is said, with as many digits as the mean has."""
     several = replace(result(0.504, 0.926), seeds=2, saved=0.95)

@@ -37,7 +37,9 @@ def shots(
     comparison = read_comparison(folder)
     found = read_shot_curve(comparison)
     columns = [Column("method", 0, "left"), *(Column(str(count)) for count in found.shots)]
-    rows = [[curve.name, *(f"{100 * one.value:.1f}" for one in curve.points.values())] for curve in found.curves]
+    rows = [
+        [curve.name, *(comparison.unit.number(one.value, 1) for one in curve.points.values())] for curve in found.curves
+    ]
     print_table(f"by {words_of(comparison.about['data']).shots_title.lower()}", columns, rows)
     for line in findings(found, comparison):
         console.print(line.replace("`", ""))

@@ -43,6 +43,6 @@ def stability(
             Column(one.heading, DISPENSABLE.get(one.heading, 0), "left" if one.kind == "code" else "right")
             for one in STABLE
         ]
-        print_table(f"k = {study.shots}", columns, stability_table(study).texts)
+        print_table(f"k = {study.shots}", columns, stability_table(study, found.unit).texts)
         console.print(stability_finding(study, found).replace("`", ""))
     console.print(f"what the spread comes from: {folder / PAGE}")

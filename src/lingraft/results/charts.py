@@ -26,7 +26,8 @@ from .drawing import (
     write_label,
 )
 from .metrics.calibration import Bin
-from .wording import capital, digits_of, metric_name, percent, plural
+from .units import PERCENT, Unit, unit_of
+from .wording import capital, digits_of, metric_name, percent, plural, score
 
 if TYPE_CHECKING:
     from .findings import Estimate, Points, Result
@@ -51,20 +52,21 @@ def before_after(rows: Sequence[Result], *, narrow: bool = False) -> Figure:
         narrow: Whether for a phone: names stand above their rows, and not beside.
     """
     several_shots = len({row.shots for row in rows}) > 1
-    metric = metric_name(rows[0].metric) if rows else "score"
+    metric, unit = (metric_name(rows[0].metric), unit_of(rows[0].metric)) if rows else ("score", PERCENT)
     names = [_shortened(row.name, 32) for row in rows]
     beside = 9.2 * max(map(len, names), default=0) + 18
     tall, below = (76, 54) if narrow else (62, 38)
     size = (350 if narrow else 920, tall * len(rows) + below + 24)
     figure = new_figure(*size, f"{capital(metric)} before and after adaptation, with 95 % intervals")
     axes = new_axes(figure, left=12 if narrow else beside, right=76, top=24, bottom=below)
-    ends = [one.high or one.value for row in rows for one in (row.before, row.instant, row.after) if one]
-    ends += [row.majority for row in rows if row.majority is not None]
-    axes.set_xlim(0, min(1.0, max([*ends, 0.2]) * 1.08))
+    every = [one for row in rows for one in (row.before, row.instant, row.after) if one]
+    ends = [one.high or one.value for one in every] + [row.majority for row in rows if row.majority is not None]
+    lows = [one.value if one.low is None else one.low for one in every]
+    axes.set_xlim(min([0.0, *lows]) * 1.08, min(1.0, max([*ends, 0.2]) * 1.08))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_formatter(lambda value, _: percent(value))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{unit.tick(value)}{unit.sign}")
     axes.xaxis.set_major_locator(MaxNLocator(5 if narrow else 8, steps=[1, 2, 5, 10]))
     axes.grid(axis="x", linewidth=0.8)
     axes.set_xlabel(f"{metric} on test texts, 95 % interval")
@@ -84,7 +86,7 @@ def before_after(rows: Sequence[Result], *, narrow: bool = False) -> Figure:
         shown = ((row.before, -1, BEFORE, MUTED), (row.instant, 0, ACCENT, ACCENT), (row.after, 1, AFTER, AFTER))
         for estimate, side, when, ink in shown:
             if estimate is not None:
-                text = percent(estimate.value, digits) + (NOTES[side] if height == 0 else "")
+                text = score(estimate.value, digits, unit) + (NOTES[side] if height == 0 else "")
                 _dot(axes, estimate, height + apart * side, (when, ink), text)
         if row.majority is not None:
             axes.plot([row.majority] * 2, [height - 0.3, height + 0.4], color=MUTED, linewidth=1, dashes=(2, 2))
@@ -137,7 +139,7 @@ def losses(total: Curve, task: Curve, alignment: Curve, consistency: Curve = ())
 
 
 @as_svg
-def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
+def dev_score(selected: Curve, others: Sequence[Curve], unit: Unit = PERCENT) -> Figure:
     """Draw the development score by step: the trial that was saved, before a grey crowd of the others."""
     figure = new_figure(346, 250, "Dev score by step")
     axes = new_axes(figure, left=44, right=22, top=12, bottom=40)
@@ -145,10 +147,10 @@ def dev_score(selected: Curve, others: Sequence[Curve]) -> Figure:
         axes.plot(*zip(*curve, strict=True), color=BEFORE, linewidth=1, alpha=0.45)
     axes.plot(*zip(*selected, strict=True), "o-", color=AFTER, linewidth=2.2, markersize=4.5)
     step, best = max(selected, key=lambda point: point[1])
-    write_label(axes, f"best {percent(best)}", step, best, up=12, ha="center", color=AFTER, weight="bold")
-    highest = max(y for curve in (selected, *others) for _, y in curve)
-    axes.set_ylim(0, min(1.08, highest * 1.18) or 1)
-    axes.yaxis.set_major_formatter(lambda value, _: percent(value))
+    write_label(axes, f"best {score(best, unit=unit)}", step, best, up=12, ha="center", color=AFTER, weight="bold")
+    every = [y for curve in (selected, *others) for _, y in curve]
+    axes.set_ylim(min(0.0, *every) * 1.18, max(min(1.08, max(every) * 1.18), 0) or 1)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{unit.tick(value)}{unit.sign}")
     axes.grid(axis="y", linewidth=0.8)
     axes.set_xlabel("step")
     return figure

@@ -14,12 +14,13 @@ from ..core.files import Row, read_object
 from ..core.outside import refuse_links
 from ..core.shots import Shots, order_of_shots, shots_in
 from ..core.written_recipe import read_notes
-from .findings import Estimate, formula_of
+from .findings import Estimate, formula_of, metrics_of
 from .method_schemas import COMPARISON
 from .reach import Reach, reach
 from .resampling import RESAMPLES, Floats, resample_jointly
 from .run_files import counts_of, read_mark, read_predictions
 from .statistics import Difference, difference, holm, interval, resamples_for
+from .units import Unit, unit_of
 
 Tested = tuple[str, str, str]
 """Id, group and right answer of a test example."""
@@ -49,6 +50,11 @@ class Comparison:
         """Target languages, in the order of the recipe; where it is in one language, that one."""
         data = self.about["data"]
         return list(data["target_languages"]) or [str(data["source_language"])]
+
+    @property
+    def unit(self) -> Unit:
+        """How scores are written."""
+        return unit_of(metrics_of(self.about["data"])[0])
 
     def language(self, code: str) -> str:
         """Return its English name."""

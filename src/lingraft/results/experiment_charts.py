@@ -16,9 +16,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from .drawing import ACCENT, AFTER, BEFORE, INK, LINE, MUTED, THIRD, as_svg, new_axes, new_figure, write_label
-from .experiment_tables import describe_factors, in_percent, in_points
+from .experiment_tables import describe_factors
 from .findings import Estimate
 from .trial_variance import Component
+from .units import PERCENT, Unit
 
 WIDTH = 335.0
 """Pixels: a phone's 375, without the margins of the page."""
@@ -40,7 +41,9 @@ class Bar:
 
 
 @as_svg
-def intervals(bars: Sequence[Bar], reference: str, said: str, always: float | None = None) -> Figure:
+def intervals(
+    bars: Sequence[Bar], reference: str, said: str, always: float | None = None, unit: Unit = PERCENT
+) -> Figure:
     """Draw a dot with whiskers for each of some methods, the reference in colour, trials as small dots.
 
     Args:
@@ -48,15 +51,16 @@ def intervals(bars: Sequence[Bar], reference: str, said: str, always: float | No
         reference: The name of the method that the others are compared with.
         said: What is drawn, for who cannot see it.
         always: The score of always giving the most frequent class.
+        unit: Of scores.
     """
     figure = new_figure(WIDTH, ROW * len(bars) + 34, said)
     axes = new_axes(figure, left=6, right=12, top=4, bottom=30)
     ends = [end for bar in bars for end in (bar.estimate.low, bar.estimate.high, bar.estimate.value, *bar.trials)]
-    _score_axis(axes, [end for end in ends if end is not None] + ([] if always is None else [always]))
+    _score_axis(axes, [end for end in ends if end is not None] + ([] if always is None else [always]), unit)
     axes.set_ylim(len(bars) - 0.5, -0.5)
     for row, bar in enumerate(bars):
         colour, ink = (AFTER, AFTER) if bar.name == reference else (BEFORE, INK)
-        name_row(axes, row, bar.name, in_percent(bar.estimate.value), ink)
+        name_row(axes, row, bar.name, unit.number(bar.estimate.value, 1), ink)
         height = row + 0.1
         if always is not None:  # below the names, which it would cross
             axes.plot([always] * 2, [height - 0.12, height + 0.28], color=MUTED, linewidth=1, dashes=(2, 2))
@@ -69,13 +73,13 @@ def intervals(bars: Sequence[Bar], reference: str, said: str, always: float | No
     return figure
 
 
-def _score_axis(axes: Axes, ends: Sequence[float]) -> None:
-    """Let an axis hold some scores, in percent, with a line down from each round number."""
+def _score_axis(axes: Axes, ends: Sequence[float], unit: Unit) -> None:
+    """Let an axis hold some scores, with a line down from each round number."""
     low, high = min(ends), max(ends)
     room = 0.04 * (high - low) or 0.01
     axes.set_xlim(low - room, high + room)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")
+    axes.xaxis.set_major_formatter(unit.tick)
     axes.grid(axis="x", linewidth=0.8)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -96,7 +100,9 @@ Points = Mapping[int, Estimate]
 
 
 @as_svg
-def learning_curve(name: str, points: Points, reference: str, beside: Points, frame: Sequence[float]) -> Figure:
+def learning_curve(
+    name: str, points: Points, reference: str, beside: Points, frame: Sequence[float], unit: Unit = PERCENT
+) -> Figure:
     """Draw a method's scores by number of labels, on a scale of log(1 + k), with bands, before those of the reference.
 
     Args:
@@ -105,6 +111,7 @@ def learning_curve(name: str, points: Points, reference: str, beside: Points, fr
         reference: The name of the method that it is compared with; of the method itself where it is that.
         beside: Scores of the reference.
         frame: Scores that must fit in, the same for charts to compare.
+        unit: Of scores.
     """
     figure = new_figure(WIDTH, 210, f"{name} by number of labels, with 95 % intervals")
     axes = new_axes(figure, left=34, right=14, top=10, bottom=28)
@@ -121,7 +128,7 @@ def learning_curve(name: str, points: Points, reference: str, beside: Points, fr
     low, high = min(frame), max(frame)
     axes.set_ylim(low - 0.03 * (high - low or 1), high + 0.03 * (high - low or 1))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")
+    axes.yaxis.set_major_formatter(unit.tick)
     axes.grid(axis="y", linewidth=0.8)
     return figure
 
@@ -133,12 +140,13 @@ CAUSES: Mapping[tuple[str, ...], str] = {("draw",): AFTER, ("seed",): ACCENT, ("
 
 
 @as_svg
-def spread_bars(rows: Sequence[tuple[str, float, Sequence[Component]]], said: str) -> Figure:
+def spread_bars(rows: Sequence[tuple[str, float, Sequence[Component]]], said: str, unit: Unit = PERCENT) -> Figure:
     """Draw a bar as long as each method's standard deviation, divided by the shares of what it comes from.
 
     Args:
         rows: Name, standard deviation of a trial, and its components.
         said: What is drawn, for who cannot see it.
+        unit: Of scores.
     """
     there = {part.factors for _, _, parts in rows for part in parts}
     legend = [(describe_factors(factors), colour) for factors, colour in CAUSES.items() if factors in there]
@@ -146,11 +154,11 @@ def spread_bars(rows: Sequence[tuple[str, float, Sequence[Component]]], said: st
     figure = new_figure(WIDTH, ROW * len(rows) + 58, said)
     axes = new_axes(figure, left=6, right=12, top=26, bottom=30)
     longest = max((deviation for _, deviation, _ in rows), default=0.0) or 0.01
-    _score_axis(axes, [0, longest])
+    _score_axis(axes, [0, longest], unit)
     axes.set_xlim(0, longest * 1.02)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     for row, (name, deviation, parts) in enumerate(rows):
-        name_row(axes, row, name, in_points(deviation), INK)
+        name_row(axes, row, name, unit.number(deviation, 2), INK)
         left = 0.0
         for part in parts:
             width = deviation * part.share
@@ -177,13 +185,14 @@ class Placed:
 
 
 @as_svg
-def specification_curve(trials: Sequence[Placed], reference: str, said: str) -> Figure:
+def specification_curve(trials: Sequence[Placed], reference: str, said: str, unit: Unit = PERCENT) -> Figure:
     """Draw all trials sorted by score, and below them what each was made of (Simonsohn et al., 2020).
 
     Args:
         trials: In any order.
         reference: The method in colour.
         said: What is drawn, for who cannot see it.
+        unit: Of scores.
     """
     placed = sorted(trials, key=lambda trial: trial.score)
     rows = _choices(placed)
@@ -194,7 +203,7 @@ def specification_curve(trials: Sequence[Placed], reference: str, said: str) -> 
     top = new_axes(figure, left=34, right=14, top=8, bottom=height - curve)
     top.scatter(range(len(placed)), [trial.score for trial in placed], s=_size(placed), c=colours, linewidths=0)
     top.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    top.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")
+    top.yaxis.set_major_formatter(unit.tick)
     top.grid(axis="y", linewidth=0.8)
     below = new_axes(figure, left=34, right=14, top=curve + 8, bottom=6)
     below.set_ylim(len(rows) - 0.5, -0.5)

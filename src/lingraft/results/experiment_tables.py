@@ -1,6 +1,6 @@
 """The tables of experiments, from what they found: of a comparison, of a stability study, of a curve over labels.
 
-Scores are in percent where people read them, and shares between 0 and 1 as values.
+Scores are in the unit of their metric where people read them, and as they are as values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from .stability import Stability, Study
 from .statistics import Difference
 from .tables import Cell, Column, Table, name_cell
 from .trial_variance import Mean
-from .wording import count, describe_shots, difference, duration, p_value, percent, plural
+from .units import PERCENT, Unit
+from .wording import count, describe_shots, duration, p_value, plural
 from .words import words_of
 
 METHOD = Column("method", ("method",), "code")
@@ -62,13 +63,13 @@ def describe_block(block: Block, comparison: Comparison) -> str:
 
 def _compared(result: Result, ours: Result | None, block: Block, comparison: Comparison) -> tuple[Cell, ...]:
     worst, memory = comparison.language(result.worst), result.method["peak_bytes"]
-    lowest, mean = result.languages[result.worst].value, result.mean
+    lowest, mean, unit = result.languages[result.worst].value, result.mean, comparison.unit
     apart, parameters = result.difference, result.method["trainable_parameters"]
     return (
         name_cell(result.name),
-        Cell(f"{in_percent(mean.value)} % {_bounds(mean)}", _values(mean)),
-        Cell(f"{worst} {in_percent(lowest)}", (lowest, worst)),
-        Cell(points_apart(result, ours), (apart.mean, apart.low, apart.high)) if apart else Cell(),
+        Cell(f"{unit.write(mean.value, 1)} {_bounds(mean, unit)}", _values(mean)),
+        Cell(f"{worst} {unit.number(lowest, 1)}", (lowest, worst)),
+        Cell(points_apart(result, ours, unit=unit), (apart.mean, apart.low, apart.high)) if apart else Cell(),
         Cell(p_value(result.p_value, block.resolution), (result.p_value,)) if result.p_value is not None else Cell(),
         Cell(count(parameters), (parameters,)),
         Cell("–" if result.steps is None else f"{result.steps:,.0f}", (result.steps,)),
@@ -78,7 +79,12 @@ def _compared(result: Result, ours: Result | None, block: Block, comparison: Com
 
 
 def points_apart(
-    result: Result, ours: Result | None, bounds: Difference | Mean | None = None, *, sign: bool = True
+    result: Result,
+    ours: Result | None,
+    bounds: Difference | Mean | None = None,
+    *,
+    sign: bool = True,
+    unit: Unit = PERCENT,
 ) -> str:
     """Return the difference of two means, rounded once, and its interval: ``+1.2 [+0.3, +2.1]``.
 
@@ -87,25 +93,25 @@ def points_apart(
         ours: Of the reference.
         bounds: What has the interval; by default the difference on these trainings.
         sign: Whether a plus is written.
+        unit: Of scores.
     """
     if (bounds := bounds or result.difference) is None or ours is None:
         return ""
-    plus = "+" if sign else ""
-    mean = difference(100 * ours.mean.value, 100 * result.mean.value, 1)
-    return f"{mean:{plus}f} {_bounds(bounds, plus)}"
+    mean = unit.apart(ours.mean.value, result.mean.value, 1, plus=sign)
+    return f"{mean} {_bounds(bounds, unit, plus=sign)}"
 
 
 def languages_table(block: Block, comparison: Comparison) -> Table:
     """Return the score of each method in each language."""
     columns = [Column(comparison.language(code), bounded(code)) for code in block.languages]
     rows = [
-        (name_cell(r.name), *(scored(r.languages[code], interval=False) for code in block.languages))
+        (name_cell(r.name), *(scored(r.languages[code], comparison.unit, interval=False) for code in block.languages))
         for r in block.results
     ]
     return Table((METHOD, *columns), tuple(rows), describe_block(block, comparison))
 
 
-def reach_table(block: Block) -> Table:
+def reach_table(block: Block, unit: Unit) -> Table:
     """Return how far the differences reach: the same trainings, other trials, other languages; no rows of one of each.
 
     The column of what can not be said is left out.
@@ -118,26 +124,23 @@ def reach_table(block: Block) -> Table:
     rows, ours = [], next((one for one in block.results if one.difference is None), None)
     for result, one, shown in found if trials or languages else []:
         claims = [shown, *([one.trials] * trials), *([one.languages] * languages)]
-        cells = [_claim(result, ours, claim) if claim else Cell() for claim in claims]
-        rows.append((name_cell(result.name), *cells, Cell(f"{100 * one.seen:.1f}", (one.seen,))))
+        cells = [_claim(result, ours, claim, unit) if claim else Cell() for claim in claims]
+        rows.append((name_cell(result.name), *cells, Cell(unit.number(one.seen, 1), (one.seen,))))
     return Table((*columns, Column("could be seen", ("could_be_seen",))), tuple(rows))
 
 
-def _claim(result: Result, ours: Result | None, claim: Difference | Mean) -> Cell:
+def _claim(result: Result, ours: Result | None, claim: Difference | Mean, unit: Unit) -> Cell:
     """Return the difference of two means, rounded as everywhere, with the bounds of a claim about it."""
     mean = claim.mean if isinstance(claim, Difference) else claim.value
-    return Cell(points_apart(result, ours, claim), (mean, claim.low, claim.high))
+    return Cell(points_apart(result, ours, claim, unit=unit), (mean, claim.low, claim.high))
 
 
-def source_table(found: Sequence[SourceScore]) -> Table:
+def source_table(found: Sequence[SourceScore], unit: Unit) -> Table:
     """Return what methods keep of the source language, and the difference to the reference where there is one."""
     columns = [METHOD, Column("development score", bounded("development"))]
     compared = any(one.difference for one in found)
     columns += [Column("difference", bounded("difference"))] if compared else []
-    rows = [
-        (name_cell(one.name), scored(one.mean), scored(one.difference, sign="+") if one.difference else Cell())
-        for one in found
-    ]
+    rows = [(name_cell(one.name), scored(one.mean, unit), scored_apart(one.difference, unit)) for one in found]
     return Table(tuple(columns), tuple(row[: len(columns)] for row in rows))
 
 
@@ -158,26 +161,27 @@ STABLE = (
 )
 
 
-def stability_table(study: Study, title: str = "") -> Table:
+def stability_table(study: Study, unit: Unit, title: str = "") -> Table:
     """Return the main table of a study, the best on average first."""
-    return Table(STABLE, tuple(map(_stable, study.methods)), title, {"shots": study.shots})
+    rows = tuple(_stable(one, unit) for one in study.methods)
+    return Table(STABLE, rows, title, {"shots": study.shots})
 
 
-def _stable(one: Stability) -> tuple[Cell, ...]:
+def _stable(one: Stability, unit: Unit) -> tuple[Cell, ...]:
     crossed = " × ".join(plural(levels, factor) for factor, levels in one.levels.items() if levels > 1) or "1 trial"
     mean = Estimate(one.mean.value, one.mean.low, one.mean.high)
     return (
         name_cell(one.name),
         Cell(crossed, (len(one.of_trials),)),
-        Cell(f"{in_percent(mean.value)} {_bounds(mean)}", _values(mean)),
-        *(Cell(in_percent(value), (value,)) for value in (one.worst, one.best, one.interquartile)),
-        Cell(in_points(one.deviation), (one.deviation,)) if one.components else Cell(),
+        scored(mean, unit),
+        *(Cell(unit.number(value, 1), (value,)) for value in (one.worst, one.best, one.interquartile)),
+        Cell(unit.number(one.deviation, 2), (one.deviation,)) if one.components else Cell(),
         Cell() if one.failures is None else Cell(f"{one.failures:.0%}", (one.failures,)),
         Cell() if one.better is None else Cell(f"{one.better:.2f}", (one.better,)),
     )
 
 
-def components_table(study: Study) -> Table:
+def components_table(study: Study, unit: Unit) -> Table:
     """Return for each method the standard deviation that each set of factors causes, and its share of the variance."""
     there = {part.factors for one in study.methods for part in one.components}
     every = sorted(there, key=lambda factors: (len(factors), [list(PLURALS).index(name) for name in factors]))
@@ -186,7 +190,7 @@ def components_table(study: Study) -> Table:
     for one in study.methods:
         parts = {part.factors: part for part in one.components}
         told = {
-            each: Cell(f"{in_points(part.deviation)} ({part.share:.0%})", (part.deviation, part.share))
+            each: Cell(f"{unit.number(part.deviation, 2)} ({part.share:.0%})", (part.deviation, part.share))
             for each, part in parts.items()
         }
         rows.append((name_cell(one.name), *(told.get(each, Cell()) for each in every)))
@@ -198,7 +202,7 @@ def describe_factors(factors: Sequence[str]) -> str:
     return " × ".join(PLURALS[name] for name in factors)
 
 
-def more_table(study: Study) -> Table:
+def more_table(study: Study, unit: Unit) -> Table:
     """Return for each method the standard error now, and with one draw, one seed or one order more."""
     factors = [name for name in PLURALS if any(name in one.more for one in study.methods)]
     columns = [
@@ -209,7 +213,7 @@ def more_table(study: Study) -> Table:
     ]
 
     def cells(values: Mapping[str, float], keys: Sequence[str]) -> list[Cell]:
-        return [Cell(in_points(values[key]), (values[key],)) if key in values else Cell() for key in keys]
+        return [Cell(unit.number(values[key], 2), (values[key],)) if key in values else Cell() for key in keys]
 
     rows = []
     for one in study.methods:
@@ -221,21 +225,18 @@ def more_table(study: Study) -> Table:
 # ---- A curve over labels ---------------------------------------------------------------------------
 
 
-def curve_table(found: ShotCurve) -> Table:
+def curve_table(found: ShotCurve, unit: Unit) -> Table:
     """Return the score of each method with each number of labels."""
     columns = [Column(str(shots), bounded(f"k{shots}")) for shots in found.shots]
-    rows = [(name_cell(one.name), *map(scored, one.points.values())) for one in found.curves]
+    rows = [(name_cell(one.name), *(scored(point, unit) for point in one.points.values())) for one in found.curves]
     return Table((METHOD, *columns), tuple(rows))
 
 
-def ahead_table(found: ShotCurve) -> Table:
+def ahead_table(found: ShotCurve, unit: Unit) -> Table:
     """Return by how much the reference is above each method, with each number of labels."""
     columns = [Column(str(shots), bounded(f"k{shots}")) for shots in found.shots]
     rows = [
-        (
-            name_cell(one.name),
-            *(scored(Estimate(apart.mean, apart.low, apart.high), sign="+") for apart in one.ahead.values()),
-        )
+        (name_cell(one.name), *(scored_apart(apart, unit) for apart in one.ahead.values()))
         for one in found.curves
         if one.ahead
     ]
@@ -245,26 +246,25 @@ def ahead_table(found: ShotCurve) -> Table:
 # ---- Numbers ---------------------------------------------------------------------------------------
 
 
-def in_percent(value: float) -> str:
-    """Write a share in percent, without the sign: ``64.7``."""
-    return percent(value, 1).partition("\u00a0")[0]
-
-
-def in_points(value: float) -> str:
-    """Write what is small beside a score: ``0.47``."""
-    return f"{100 * value:.2f}"
-
-
-def _bounds(estimate: Estimate | Difference | Mean, sign: str = "") -> str:
-    return f"[{100 * (estimate.low or 0):{sign}.1f}, {100 * (estimate.high or 0):{sign}.1f}]"
+def _bounds(estimate: Estimate | Difference | Mean, unit: Unit, *, plus: bool = False) -> str:
+    low, high = (unit.number(end or 0.0, 1, plus=plus) for end in (estimate.low, estimate.high))
+    return f"[{low}, {high}]"
 
 
 def _values(estimate: Estimate) -> tuple[float | None, ...]:
     return estimate.value, estimate.low, estimate.high
 
 
-def scored(estimate: Estimate, *, interval: bool = True, sign: str = "") -> Cell:
-    """Return the cell of a share, in percent, with its interval where that is known: ``64.7 [60.1, 69.0]``."""
-    number = f"{100 * estimate.value:{sign}.1f}"
+def scored(estimate: Estimate, unit: Unit, *, interval: bool = True, plus: bool = False) -> Cell:
+    """Return the cell of a score, with its interval where that is known: ``64.7 [60.1, 69.0]``."""
+    number = unit.number(estimate.value, 1, plus=plus)
     known = interval and estimate.low is not None
-    return Cell(f"{number} {_bounds(estimate, sign)}" if known else number, _values(estimate))
+    return Cell(f"{number} {_bounds(estimate, unit, plus=plus)}" if known else number, _values(estimate))
+
+
+def scored_apart(apart: Difference | Estimate | None, unit: Unit) -> Cell:
+    """Return the cell of a difference of scores, which is empty where there is none: ``+1.2 [+0.3, +2.1]``."""
+    if apart is None:
+        return Cell()
+    value = apart.mean if isinstance(apart, Difference) else apart.value
+    return scored(Estimate(value, apart.low, apart.high), unit, plus=True)

@@ -25,6 +25,7 @@ from .metrics.calibration import Bin, calibration_bins
 from .resampling import Floats, resample
 from .run_files import COLUMNS, RunFiles, counts_of, is_right, share_right, trial_of
 from .statistics import interval
+from .units import CORRELATIONS
 from .words import NEUTRAL, Words, words_of
 
 BEFORE, INSTANT, AFTER = "frozen-head", "instant", "lingraft"
@@ -166,7 +167,7 @@ def _result(run: RunFiles, language: str, context: str | None, shots: Shots, sco
         draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
         seeds=len({(score.seed, score.order) for score in after}),
         n=min((score.n for score in after or scores), default=0),
-        majority=_majority(aligned) if has_classes(run.data) else None,
+        majority=_majority(aligned, main) if has_classes(run.data) else None,
         metric=main,
         context_language=context,
         saved=_saved(run, after),
@@ -274,11 +275,13 @@ def has_classes(data: Row) -> bool:
     return bool(data.get("classes"))
 
 
-def _majority(aligned: list[list[Row]]) -> float | None:
-    """Return the accuracy of always answering the most frequent label of the test set."""
-    if not aligned:
-        return None
-    return Counter(str(row["gold"]) for row in aligned[0]).most_common(1)[0][1] / len(aligned[0])
+def _majority(aligned: list[list[Row]], metric: str) -> float | None:
+    return score_of_majority([str(row["gold"]) for row in aligned[0]], metric) if aligned else None
+
+
+def score_of_majority(gold: Sequence[str], metric: str) -> float:
+    """Return what always answering the most frequent of some labels scores: a correlation has 0 of it."""
+    return 0.0 if metric in CORRELATIONS else Counter(gold).most_common(1)[0][1] / len(gold)
 
 
 # --- Predictions ------------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ..core.files import Row
 from .run_files import RunFiles
-from .wording import FEW_TEXTS, capital, digits_of, listed, metric_name, percent, plural
+from .units import unit_of
+from .wording import FEW_TEXTS, capital, digits_of, listed, metric_name, percent, plural, score
 
 
 def describe_retention(run: RunFiles) -> str:
     """Say in one sentence how much of the model's ability is kept (forgetting); empty where nobody looked."""
-    score, found = run.retention.get("source_score"), run.retention.get("retrieval", {})
-    texts = [_describe_source_score(run.name(run.source_language), score)] if score else []
+    kept, found = run.retention.get("source_score"), run.retention.get("retrieval", {})
+    texts = [_describe_source_score(run.name(run.source_language), kept)] if kept else []
     by_change: dict[str, list[str]] = {}
     for language, row in found.items():
         by_change.setdefault(_change(row["difference"]), []).append(f"{run.name(language)} ({_describe_found(row)})")
@@ -39,9 +40,10 @@ def _describe_found(row: Row) -> str:
     return f"{percent(before, digits)} → {percent(after, digits)} of {pairs}{doubt}"
 
 
-def _describe_source_score(name: str, score: Row) -> str:
-    before, after = score["before"], score["after"]
+def _describe_source_score(name: str, kept: Row) -> str:
+    before, after = kept["before"], kept["after"]
     moved = "rose" if after > before else "fell"
-    old, new = percent(before, 1), percent(after, 1)
+    metric = kept.get("metric", "accuracy")
+    old, new = (score(value, 1, unit_of(metric)) for value in (before, after))
     path = f"{moved} from {old} to {new}" if old != new else f"stayed at {new}"
-    return f"{name} {metric_name(score.get('metric', 'accuracy'))} {path} on {plural(score['n'], 'development text')}"
+    return f"{name} {metric_name(metric)} {path} on {plural(kept['n'], 'development text')}"

@@ -18,6 +18,7 @@ from scipy.stats import t as student
 from .findings import Estimate
 from .schemas import FORMAT
 from .statistics import LEVEL, Difference
+from .units import Unit, unit_of
 
 LESS_IS_BETTER = frozenset({"genetic", "geographic", "syntactic"})
 """Measures that are distances."""
@@ -98,6 +99,11 @@ class SourceChoice:
     revision: str = ""
     remarks: tuple[str, ...] = ()
     """Of the recipe, in Markdown."""
+
+    @property
+    def unit(self) -> Unit:
+        """How true scores are written."""
+        return unit_of(self.metric)
 
 
 MEAN_RANK = "mean rank"

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from .drawing import AFTER, BEFORE, INK, MUTED, as_svg, new_axes, new_figure, write_label
 from .experiment_charts import LETTER, ROW, WIDTH, name_row
 from .findings import Estimate
+from .units import PERCENT, Unit
 
 Box = tuple[float, float, float, float]
 """Left, right, bottom, top, in pixels."""
@@ -66,7 +67,13 @@ class Point:
 
 @as_svg
 def predicted_and_true(
-    points: Sequence[Point], reference: str, said: str, *, share: bool = True, less_is_better: bool = False
+    points: Sequence[Point],
+    reference: str,
+    said: str,
+    *,
+    across: Unit = PERCENT,
+    less_is_better: bool = False,
+    unit: Unit = PERCENT,
 ) -> Figure:
     """Draw predictions across and true scores with their intervals up; as many names as there is room for.
 
@@ -74,21 +81,21 @@ def predicted_and_true(
         points: The best prediction first, whose name is written first.
         reference: The name of the candidate in colour.
         said: What is drawn, for who cannot see it.
-        share: Whether predictions are shares, to be written in percent.
+        across: The unit of predictions.
         less_is_better: Whether the least prediction is the best, and stands at the right.
+        unit: Of true scores.
     """
     figure = new_figure(WIDTH, 250, said)
     axes = new_axes(figure, left=34, right=14, top=10, bottom=28)
-    across = [point.predicted for point in points]
+    predicted = [point.predicted for point in points]
     ends = [end for one in points for end in (one.true.value, one.true.low, one.true.high) if end is not None]
-    margin = 0.08 * (max(across) - min(across)) or 0.01
-    axes.set_xlim(*sorted((min(across) - margin, max(across) + margin), reverse=less_is_better))
+    margin = 0.08 * (max(predicted) - min(predicted)) or 0.01
+    axes.set_xlim(*sorted((min(predicted) - margin, max(predicted) + margin), reverse=less_is_better))
     axes.set_ylim(*_with_room(ends))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        axis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")
-    if not share:
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    axes.yaxis.set_major_formatter(unit.tick)
+    axes.xaxis.set_major_formatter(across.tick)
     axes.grid(linewidth=0.8)
     for point in points:
         colour, true = AFTER if point.name == reference else BEFORE, point.true

@@ -6,11 +6,10 @@ what another has.
 
 from __future__ import annotations
 
-from .experiment_tables import bounded, scored
-from .findings import Estimate
+from .experiment_tables import bounded, scored, scored_apart
 from .source_choice import MEAN_RANK, Candidate, Correlation, Joint, Ranking, SourceChoice
-from .statistics import Difference
 from .tables import Cell, Column, Table, name_cell
+from .units import PERCENT, Unit
 from .wording import count, listed, metric_name
 
 ABOUT = {
@@ -52,9 +51,9 @@ def ranking_table(ranking: Ranking, found: SourceChoice) -> Table:
             Cell(one.name, (one.name, one.language)),
             Cell(count(one.labels), (one.labels,)),
             Cell(f"{one.place:.1f}", (one.place,)),
-            *(_measure(one, name) for name in measures),
-            *_scores(one)[: len(score)],
-            *_scores(one)[1:][: len(ahead)],
+            *(_measure(one, name, found.unit) for name in measures),
+            *_scores(one, found.unit)[: len(score)],
+            *_scores(one, found.unit)[1:][: len(ahead)],
         )
         for one in ranking.candidates
     ]
@@ -74,14 +73,14 @@ def joint_table(ranking: Ranking, found: SourceChoice) -> Table:
                 listed([found.names[code] for code in one.languages]),
                 (" ".join(found.names[code] for code in one.languages), " ".join(one.languages)),
             ),
-            *_scores(one),
+            *_scores(one, found.unit),
         )
         for one in ranking.joint
     ]
     return Table(columns, tuple(rows))
 
 
-def correlation_table(ranking: Ranking) -> Table:
+def correlation_table(ranking: Ranking, unit: Unit) -> Table:
     """Return how right each measure was."""
     columns = (
         Column("measure", ("measure",), "text"),
@@ -94,7 +93,7 @@ def correlation_table(ranking: Ranking) -> Table:
             name_cell(name),
             Cell(describe_correlation(one), (one.value, one.low, one.high)),
             name_cell(one.first),
-            Cell(f"{100 * one.lost:.1f}", (one.lost,)),
+            Cell(unit.number(one.lost, 1), (one.lost,)),
         )
         for name, one in ranking.correlations.items()
     ]
@@ -114,16 +113,16 @@ def _ahead_column(found: SourceChoice) -> Column:
     return Column(f"less {found.names[found.source]}", bounded("difference"))
 
 
-def _measure(one: Candidate, name: str) -> Cell:
+def _measure(one: Candidate, name: str, unit: Unit) -> Cell:
     value = one.measures.get(name)
-    return Cell() if value is None else Cell(f"{100 * value:.1f}", (value,))
+    return Cell() if value is None else Cell(unit_of_measure(name, unit).number(value, 1), (value,))
 
 
-def _scores(one: Candidate | Joint) -> tuple[Cell, Cell]:
+def unit_of_measure(name: str, unit: Unit) -> Unit:
+    """Return how a measure is written, by the unit of the task's metric: some are scores, the others shares."""
+    return unit if name in ("labels", "transfer") else PERCENT
+
+
+def _scores(one: Candidate | Joint, unit: Unit) -> tuple[Cell, Cell]:
     """Return the cells of a true score and of its difference to that of the recipe's own source."""
-    score = scored(one.score) if one.score else Cell()
-    return score, _apart(one.ahead) if one.ahead else Cell()
-
-
-def _apart(ahead: Difference) -> Cell:
-    return scored(Estimate(ahead.mean, ahead.low, ahead.high), sign="+")
+    return scored(one.score, unit) if one.score else Cell(), scored_apart(one.ahead, unit)

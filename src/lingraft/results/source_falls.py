@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ..core.files import Row
 from .run_files import RunFiles
-from .wording import MINUS, difference, metric_name, percent, plural
+from .units import MINUS, unit_of
+from .wording import metric_name, plural, score
 
 
 def is_fall(change: Row) -> bool:
@@ -24,14 +25,15 @@ def describe_fall(language: str, metric: str, change: Row) -> str:
         metric: Of the score.
         change: ``n``, ``before``, ``after``, ``low`` and ``high``, as ``trial.json`` has it in ``source_change``.
     """
-    before, after = change["before"], change["after"]
-    points, low, high = (
-        f"{difference(0, 100 * number, 1):+f}".replace("-", MINUS)
+    before, after, unit = change["before"], change["after"], unit_of(metric)
+    apart, low, high = (
+        unit.number(number, 1, plus=True).replace("-", MINUS)
         for number in (after - before, change["low"], change["high"])
     )
     return (
         f"training cost {language}, which the task is learnt in: development {metric_name(metric)} fell from "
-        f"{percent(before, 1)} to {percent(after, 1)} ({points} points [{low}, {high}], n = {change['n']:,}). Lower "
+        f"{score(before, 1, unit)} to {score(after, 1, unit)} ({apart}{unit.points} [{low}, {high}], "
+        f"n = {change['n']:,}). Lower "
         "train.learning_rate, or the weight of what is learnt beside its labels, such as alignment losses, shots and "
         "pseudo-data"
     )

@@ -7,7 +7,6 @@ comparison speaks of examples alone. The module imports no torch.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -16,8 +15,8 @@ import numpy as np
 
 from ..core.errors import RunError
 from ..core.shots import Shots, order_of_shots, shots_in
-from .comparison import Comparison, Tested, shared_languages
-from .findings import formula_of, has_classes
+from .comparison import Comparison, shared_languages
+from .findings import formula_of, has_classes, metrics_of, score_of_majority
 from .resampling import Floats, resample_jointly
 from .trial_grid import FACTORS, in_cells, is_crossed, trial_cells
 from .trial_summary import failure_rate, interquartile_mean, probability_of_improvement
@@ -137,17 +136,14 @@ def _scores(comparison: Comparison, method: str, trials: Sequence[str]) -> _Scor
     drawn = resample_jointly([[group for _, group, _ in tested] for _, tested in answers])
     by_language = np.array([made(counts.sum(1)) for counts, _ in answers])  # [languages, U]
     resampled = [one.metric(made, counts) for one, (counts, _) in zip(drawn, answers, strict=True)]
-    shares = [_most_frequent(tested) for _, tested in answers]
+    metric = metrics_of(data)[0]
+    shares = [score_of_majority([gold for _, _, gold in tested], metric) for _, tested in answers]
     return _Scored(
         [float(score) for score in by_language.mean(0)],
         np.asarray(np.mean(resampled, axis=0)),
         min(one.groups for one in drawn),
         float(np.mean(shares)) if has_classes(data) else None,
     )
-
-
-def _most_frequent(tested: Sequence[Tested]) -> float:
-    return Counter(gold for _, _, gold in tested).most_common(1)[0][1] / len(tested)
 
 
 def _stability(

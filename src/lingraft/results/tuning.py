@@ -16,12 +16,13 @@ from ..core.files import Row, read_object
 from ..core.outside import refuse_links
 from ..core.written_recipe import read_notes
 from .development import Asked, read_development
-from .findings import Estimate, formula_of
+from .findings import Estimate, formula_of, metrics_of
 from .method_schemas import TUNING
 from .metrics import Formula
 from .resampling import Floats, Resampling, resample
 from .run_files import read_mark
 from .statistics import LEVEL, Difference, difference, holm, interval, resamples_for
+from .units import Unit, unit_of
 
 FACTS = "tuning.json"
 """What was tried, in the folder of a search."""
@@ -73,6 +74,11 @@ class Tuned:
     def own(self) -> Tried | None:
         """The recipe's own settings; None before they were tried."""
         return next((one for one in self.tried if one.own), None)
+
+    @property
+    def unit(self) -> Unit:
+        """How scores are written."""
+        return unit_of(metrics_of(self.about["data"])[0])
 
 
 def read_tuning(folder: Path) -> Tuned:

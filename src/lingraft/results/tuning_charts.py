@@ -14,24 +14,26 @@ from matplotlib.ticker import MaxNLocator
 from .drawing import ACCENT, AFTER, BEFORE, INK, MUTED, as_svg, new_axes, new_figure
 from .experiment_charts import ROW, WIDTH, name_row
 from .findings import Estimate
+from .units import PERCENT, Unit
 
 HIGH = 190.0
 """Pixels of a chart that has no rows."""
 
 
 @as_svg
-def sorted_trials(scores: Sequence[Estimate], own: int | None, said: str) -> Figure:
+def sorted_trials(scores: Sequence[Estimate], own: int | None, said: str, unit: Unit = PERCENT) -> Figure:
     """Draw trials with their intervals side by side, the best at the left.
 
     Args:
         scores: The best first.
         own: Which of them is of the recipe's own settings, in colour, with a line at its score.
         said: What is drawn, for who cannot see it.
+        unit: Of scores.
     """
     figure = new_figure(WIDTH, HIGH, said)
     axes = new_axes(figure, left=34, right=14, top=10, bottom=14)
     ends = [end for one in scores for end in (one.value, one.low, one.high) if end is not None]
-    _percent_up(axes, ends)
+    _scores_up(axes, ends, unit)
     axes.set_xlim(-0.8, len(scores) - 0.2)
     axes.set_xticks([])
     room = (WIDTH - 48) / max(1, len(scores))
@@ -46,18 +48,19 @@ def sorted_trials(scores: Sequence[Estimate], own: int | None, said: str) -> Fig
 
 
 @as_svg
-def best_so_far(scores: Sequence[float | None], own: int | None, said: str) -> Figure:
+def best_so_far(scores: Sequence[float | None], own: int | None, said: str, unit: Unit = PERCENT) -> Figure:
     """Draw trials in their order, and a line at the best that there was by then.
 
     Args:
         scores: In the order in which they were tried, at least one of them known; None where a trial failed.
         own: Which of them is of the recipe's own settings, in colour.
         said: What is drawn, for who cannot see it.
+        unit: Of scores.
     """
     figure = new_figure(WIDTH, HIGH, said)
     axes = new_axes(figure, left=34, right=14, top=10, bottom=28)
     known = [(at, score) for at, score in enumerate(scores, start=1) if score is not None]
-    _percent_up(axes, [score for _, score in known])
+    _scores_up(axes, [score for _, score in known], unit)
     axes.set_xlim(0.4, len(scores) + 0.6)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     best = list(accumulate((score for _, score in known), max))
@@ -96,7 +99,13 @@ def share_bars(shares: Sequence[tuple[str, float]], said: str) -> Figure:
 
 @as_svg
 def score_by_value(
-    values: Sequence[float], scores: Sequence[float], own: int | None, said: str, *, logarithmic: bool = False
+    values: Sequence[float],
+    scores: Sequence[float],
+    own: int | None,
+    said: str,
+    *,
+    logarithmic: bool = False,
+    unit: Unit = PERCENT,
 ) -> Figure:
     """Draw the score of each trial over the value that a setting had in it.
 
@@ -106,10 +115,11 @@ def score_by_value(
         own: Which of them is of the recipe's own settings, in colour.
         said: What is drawn, for who cannot see it.
         logarithmic: Whether the logarithm was searched.
+        unit: Of scores.
     """
     figure = new_figure(WIDTH, HIGH, said)
     axes = new_axes(figure, left=34, right=14, top=10, bottom=28)
-    _percent_up(axes, scores)
+    _scores_up(axes, scores, unit)
     if logarithmic:
         axes.set_xscale("log")
         axes.set_xlim(min(values) / 1.1, max(values) * 1.1)
@@ -140,11 +150,11 @@ def round_numbers(low: float, high: float) -> list[float]:
     return found[:: ceil(len(found) / 5)] if len(found) > 5 else [low, high]
 
 
-def _percent_up(axes: Axes, ends: Sequence[float]) -> None:
-    """Let the axis upwards hold some scores, in percent, with a line from each round number."""
+def _scores_up(axes: Axes, ends: Sequence[float], unit: Unit) -> None:
+    """Let the axis upwards hold some scores, with a line from each round number."""
     room = 0.06 * (max(ends) - min(ends)) or 0.01
     axes.set_ylim(min(ends) - room, max(ends) + room)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")
+    axes.yaxis.set_major_formatter(unit.tick)
     axes.grid(axis="y", linewidth=0.8)
     axes.tick_params(axis="both", labelcolor=MUTED)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .experiment_tables import bounded, scored
-from .findings import Estimate
+from .experiment_tables import bounded, scored, scored_apart
 from .tables import Cell, Column, Table, name_cell
 from .tuning import Tried, Tuned
 from .wording import p_value
@@ -23,8 +22,8 @@ def tuning_table(found: Tuned) -> Table:
     rows = [
         (
             name_cell(one.name),
-            _scored(one),
-            _difference(one),
+            scored(one.score, found.unit) if one.score else Cell("failed"),
+            Cell("the recipe's own") if one.own else scored_apart(one.difference, found.unit),
             Cell() if one.p_value is None else Cell(p_value(one.p_value, found.resolution), (one.p_value,)),
             *(_setting(one, key) for key in settings),
             Cell(f"{one.seconds:.0f} s", (one.seconds,)),
@@ -43,17 +42,6 @@ def importance_table(found: Tuned) -> Table:
 def describe_value(value: object) -> str:
     """Write a setting as YAML has it: ``true``, ``null``, ``0.002``."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _scored(one: Tried) -> Cell:
-    return scored(one.score) if one.score else Cell("failed")
-
-
-def _difference(one: Tried) -> Cell:
-    if one.own:
-        return Cell("the recipe's own")
-    apart = one.difference
-    return scored(Estimate(apart.mean, apart.low, apart.high), sign="+") if apart else Cell()
 
 
 def _setting(one: Tried, key: str) -> Cell:

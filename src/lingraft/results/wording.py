@@ -16,10 +16,10 @@ from .findings import Estimate, Result
 from .metrics.calibration import Bin, expected_calibration_error
 from .run_files import RunFiles
 from .training_history import Conflict, Noticed, Stage, noticed
+from .units import MINUS, PERCENT, Unit, unit_of
 from .words import Words, words_of
 
 NBSP = "\u00a0"
-MINUS = "\u2212"
 MANY_NOTICED = 8
 POOR_CALIBRATION = 0.1
 """Expected calibration error from which on confidences are no chances."""
@@ -30,9 +30,14 @@ FEW_TEXTS = 100
 # --- Numbers ----------------------------------------------------------------------------------------
 
 
+def score(value: float | None, digits: int = 0, unit: Unit = PERCENT) -> str:
+    """Write a value of a metric: ``52 %``, ``0.52``; with a digit more ``51.7 %``, ``0.517``."""
+    return "–" if value is None else unit.write(value, digits).replace("-", MINUS).replace(" ", NBSP)
+
+
 def percent(value: float | None, digits: int = 0) -> str:
     """Write a share: ``52 %``."""
-    return "–" if value is None else f"{100 * value:.{digits}f}{NBSP}%"
+    return score(value, digits)
 
 
 def percents(first: float, second: float) -> tuple[str, str]:
@@ -54,11 +59,11 @@ def size(value: float) -> str:
     return count(value)
 
 
-def interval(estimate: Estimate | None, digits: int = 0) -> str:
-    """Write the bounds in percent: ``[46, 58]``; empty where they are not known."""
+def interval(estimate: Estimate | None, digits: int = 0, unit: Unit = PERCENT) -> str:
+    """Write the bounds: ``[46, 58]``, ``[0.46, 0.58]``; empty where they are not known."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
-    return f"[{_signed(_said(100 * estimate.low, digits))}, {_signed(_said(100 * estimate.high, digits))}]"
+    return f"[{unit.number(estimate.low, digits)}, {unit.number(estimate.high, digits)}]".replace("-", MINUS)
 
 
 def difference(before: float, after: float, digits: int) -> Decimal:
@@ -69,17 +74,18 @@ def difference(before: float, after: float, digits: int) -> Decimal:
     return _said(after - before, digits)
 
 
-def change(before: float, after: float, digits: int = 0) -> str:
-    """Say the difference of two shares, in percent with ``digits`` behind the point: ``+28 points``."""
-    apart = difference(100 * before, 100 * after, digits)
-    number = _signed(apart, plus=True)
-    return f"{number}{NBSP}point{'' if number in ('+1', MINUS + '1') else 's'}"
+def change(before: float, after: float, digits: int = 0, unit: Unit = PERCENT) -> str:
+    """Say the difference of two values, rounded once: ``+28 points``, ``+0.28``."""
+    number = unit.apart(before, after, digits).replace("-", MINUS)
+    number = f"+{number}" if after > before and float(number) else number
+    points = unit.points.removesuffix("s") if number in ("+1", f"{MINUS}1") else unit.points
+    return number + points.replace(" ", NBSP)
 
 
 def digits_of(before: float, after: float) -> int:
-    """Return how many digits in percent tell two shares and their difference.
+    """Return how many digits more tell two values and their difference.
 
-    None, if who subtracts the rounded shares finds the rounded difference; else one, for all three.
+    None, if who subtracts the rounded values finds the rounded difference; else one, for all three.
     """
     return int(_said(100 * after, 0) - _said(100 * before, 0) != difference(100 * before, 100 * after, 0))
 
@@ -117,13 +123,6 @@ def _said(value: float, digits: int) -> Decimal:
     return Decimal(f"{value:z.{digits}f}")
 
 
-def _signed(number: Decimal, *, plus: bool = False) -> str:
-    """Write a number with a real minus, and none before a zero."""
-    if number.is_zero():
-        number = abs(number)
-    return f"{'+' if plus and number > 0 else ''}{number:f}".replace("-", MINUS)
-
-
 # --- Sentences --------------------------------------------------------------------------------------
 
 
@@ -157,11 +156,11 @@ def headline(results: Sequence[Result]) -> str:
     if len(results) == 1:
         only = results[0]
         if only.before is None or only.after is None:
-            reached = percent(only.after.value if only.after else None)
+            reached = score(only.after.value if only.after else None, unit=unit_of(only.metric))
             return f"{only.name}: {reached} {metric_name(only.metric)}, without a baseline"
         verdict = "" if only.verdict in ("better", "unknown") else f", {_verdict(only)}"
         digits = digits_of(only.before.value, only.after.value)
-        before, after = (percent(one.value, digits) for one in (only.before, only.after))
+        before, after = (score(one.value, digits, unit_of(only.metric)) for one in (only.before, only.after))
         return f"{only.name}: {before} → {after} {metric_name(only.metric)}{verdict}"
     better = sum(result.verdict == "better" for result in results)
     worse = [result.name for result in results if result.verdict == "worse"]
@@ -201,22 +200,23 @@ def sentence(result: Result) -> str:
     """Say the result of one language, with its interval, its test texts and the comparison with the frozen head."""
     if result.after is None:
         return f"{result.name}: no score of the adapted model."
-    digits = _digits(result)
-    before = f"{percent(result.before.value, digits)} → " if result.before is not None else ""
-    reached = f"{before}{percent(result.after.value, digits)} {metric_name(result.metric)}"
-    return " ".join(filter(None, [f"{result.name}: {reached}", interval(result.after, digits), _measured(result)]))
+    digits, unit = _digits(result), unit_of(result.metric)
+    before = f"{score(result.before.value, digits, unit)} → " if result.before is not None else ""
+    reached = f"{before}{score(result.after.value, digits, unit)} {metric_name(result.metric)}"
+    bounds = interval(result.after, digits, unit)
+    return " ".join(filter(None, [f"{result.name}: {reached}", bounds, _measured(result)]))
 
 
 def particulars(result: Result) -> str:
     """Say of the result of one language what :func:`headline` leaves out."""
     if result.after is None:
         return "There is no score of the adapted model."
-    bounds = interval(result.after, _digits(result))
+    bounds = interval(result.after, _digits(result), unit_of(result.metric))
     return " ".join([f"95 % interval {bounds}", _measured(result)]) if bounds else capital(_measured(result))
 
 
 def _digits(result: Result) -> int:
-    """Return how many digits in percent the scores of a result have."""
+    """Return how many digits more the scores of a result have."""
     return digits_of(result.before.value, result.after.value) if result.before and result.after else 0
 
 
@@ -232,8 +232,8 @@ def describe_gain(result: Result) -> str:
     if result.before is None or result.after is None:
         return ""
     ends = (result.before.value, result.after.value)
-    digits = digits_of(*ends)
-    return " ".join(filter(None, [change(*ends, digits), interval(result.gain, digits)]))
+    digits, unit = digits_of(*ends), unit_of(result.metric)
+    return " ".join(filter(None, [change(*ends, digits, unit), interval(result.gain, digits, unit)]))
 
 
 def _compared(result: Result) -> str:
@@ -253,9 +253,9 @@ def _over_instant(result: Result) -> str:
     instant, after, gain = result.instant, result.after, result.over_instant
     if instant is None or after is None or gain is None:
         return ""
-    digits = digits_of(instant.value, after.value)
-    alone = " ".join(filter(None, [percent(instant.value, digits), interval(instant, digits)]))
-    more = " ".join(filter(None, [change(instant.value, after.value, digits), interval(gain, digits)]))
+    digits, unit = digits_of(instant.value, after.value), unit_of(result.metric)
+    alone = " ".join(filter(None, [score(instant.value, digits, unit), interval(instant, digits, unit)]))
+    more = " ".join(filter(None, [change(instant.value, after.value, digits, unit), interval(gain, digits, unit)]))
     clear = gain.low is None or gain.low > 0 or (gain.high is not None and gain.high < 0)
     return f"; in closed form alone {alone}, to which training {'adds' if clear else 'adds nothing clear:'} {more}"
 
@@ -271,11 +271,12 @@ def trust(result: Result) -> str:
             "another number, and nothing here says how different."
         )
     over = f"Mean over {plural(len(draws), 'draw')} × {plural(result.seeds, 'seed')} at {labelled_shots(result)}"
+    digits, unit = _digits(result), unit_of(result.metric)
     if result.saved is not None and result.after is not None:
-        over += f"; the saved trial, which predictions come from, reached {percent(result.saved, _digits(result))}"
+        over += f"; the saved trial, which predictions come from, reached {score(result.saved, digits, unit)}"
     if len(draws) == 1:
         return f"{over}. One draw does not tell how much the choice of examples matters."
-    worst, best = (percent(draw, _digits(result)) for draw in (min(draws), max(draws)))
+    worst, best = (score(draw, digits, unit) for draw in (min(draws), max(draws)))
     return f"{over}; the worst draw reached {worst}, the best {best}."
 
 

@@ -115,7 +115,11 @@ def test_a_run_is_scored_by_ranks_and_answers_as_it_was_scored(tiny_checkpoint, 
     assert kept["metric"] == "spearman"
     assert kept["before"] == pytest.approx(began["source_change"]["before"])  # not the accuracy that it began with
     write_pages(folder)
-    assert "Spearman correlation" in (folder / "report.html").read_text(encoding="utf-8")
+    for page in ("report.html", "README.md"):
+        text = (folder / page).read_text(encoding="utf-8").replace("\\", "")
+        assert "Spearman correlation" in text
+        assert f"{scores['spearman']:.3f}" in text
+        assert f"{100 * scores['spearman']:.1f}" not in text
     assert read_object(folder / "data.json")["metrics"] == {
         "spearman": "spearman", "quadratic_kappa": "quadratic_kappa", "accuracy": "mean",
     }  # fmt: skip

@@ -145,24 +145,29 @@ def _has_pairs(comparison: Comparison) -> bool:
 
 def finding(block: Block, comparison: Comparison) -> str:
     """Return one sentence or two on who is best."""
-    best, k = block.results[0], f"k = {block.shots}"
+    best, k, unit = block.results[0], f"k = {block.shots}", comparison.unit
     ours = _reference(block, comparison)
     if ours is None:
         names = [f"`{name}`" for name in _level(block.results)]
         share = "has" if len(names) == 1 else "share"
-        return f"**{k}: {listed(names)} {share} the highest mean, {_percent(best.mean.value)}.**"
+        return f"**{k}: {listed(names)} {share} the highest mean, {unit.write(best.mean.value, 1)}.**"
     others = [result for result in block.results if result is not ours]
     above = [result for result in others if result.mean.value > ours.mean.value]
     if above:
         are = "is" if len(above) == 1 else "are"
-        better = ", ".join(f"`{result.name}` by {points_apart(result, ours, sign=False)}" for result in above)
-        return f"**{k}: `{ours.name}` ({_percent(ours.mean.value)}) does not win: above it {are} {better} points.**"
+        better = ", ".join(
+            f"`{result.name}` by {points_apart(result, ours, sign=False, unit=unit)}" for result in above
+        )
+        mean = unit.write(ours.mean.value, 1)
+        return f"**{k}: `{ours.name}` ({mean}) does not win: above it {are} {better}{unit.points}.**"
     level = [f"`{name}`" for name in _level(block.results) if name != ours.name]
     shared = f"shares the highest mean with {listed(level)}"
-    text = f"**{k}: `{ours.name}` {shared if level else 'has the highest mean'}, {_percent(ours.mean.value)}.**"
+    highest = shared if level else "has the highest mean"
+    text = f"**{k}: `{ours.name}` {highest}, {unit.write(ours.mean.value, 1)}.**"
     if others and not level:
         *before, last = [f"`{name}`" for name in _level(others)]
-        text += f" Next {'are' if before else 'is'} {listed([*before, last])} ({points_apart(others[0], ours)} points)."
+        apart = f"{points_apart(others[0], ours, unit=unit)}{unit.points}"
+        text += f" Next {'are' if before else 'is'} {listed([*before, last])} ({apart})."
     unclear = [r.name for r in others if r.difference and r.difference.low <= 0 <= r.difference.high]
     if unclear:
         text += f" The interval of the difference includes 0 for {', '.join(f'`{name}`' for name in unclear)}."
@@ -198,7 +203,7 @@ def describe_numbers(block: Block) -> str:
 
 def _reach(block: Block, comparison: Comparison) -> list[str]:
     """Return how far the differences reach; nothing of one trial in one language."""
-    table = reach_table(block)
+    table = reach_table(block, comparison.unit)
     return ["", describe_reach(block, comparison), "", *markdown_table(table)] if table.rows else []
 
 
@@ -216,7 +221,11 @@ def describe_reach(block: Block, comparison: Comparison) -> str:
 def _source(block: Block, comparison: Comparison) -> list[str]:
     """Return what methods keep of the source language; nothing where older folders do not say."""
     found = source_scores(comparison, block)
-    return ["", describe_source(found, comparison), "", *markdown_table(source_table(found))] if found else []
+    return (
+        ["", describe_source(found, comparison), "", *markdown_table(source_table(found, comparison.unit))]
+        if found
+        else []
+    )
 
 
 def describe_source(found: Sequence[SourceScore], comparison: Comparison) -> str:
@@ -242,8 +251,8 @@ def describe_methods(comparison: Comparison) -> list[str]:
         rate = method["learning_rate"]
         if rate["value"] is not None:
             tried = ", ".join(
-                f"{value}: {'diverged' if accuracy is None else _percent(accuracy)}"
-                for value, accuracy in rate["tried"].items()
+                f"{value}: {'diverged' if score is None else comparison.unit.write(score, 1)}"
+                for value, score in rate["tried"].items()
             )
             text += f". {rate['setting'].removeprefix('train.')} {rate['value']:g}"
             text += f", chosen on the source language's development set ({tried})" if tried else ""
@@ -263,10 +272,6 @@ def _material(what: str, digests: dict[str, set[str]]) -> list[str]:
     if differ:
         return ["", f"Not all methods had the same {what} in {', '.join(differ)}."]
     return ["", f"All methods had the same {what} in every trial they share."] if digests else []
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def _copied(source: Path, target: Path) -> None:

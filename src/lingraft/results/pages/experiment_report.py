@@ -89,7 +89,7 @@ def _each_language(block: Block, title: str, comparison: Comparison) -> Section:
 
 
 def _reach(block: Block, title: str, comparison: Comparison) -> list[Section]:
-    table, said = tables.reach_table(block), comparison_markdown.describe_reach(block, comparison)
+    table, said = tables.reach_table(block, comparison.unit), comparison_markdown.describe_reach(block, comparison)
     return (
         [Section("Reach", f"How far differences reach, {title}", (), [table], [said], folded=True)]
         if table.rows
@@ -102,7 +102,8 @@ def _source(block: Block, title: str, comparison: Comparison) -> list[Section]:
     if not found:
         return []
     said = comparison_markdown.describe_source(found, comparison)
-    return [Section("Source", f"The source language, {title}", (), [tables.source_table(found)], [said], folded=True)]
+    table = tables.source_table(found, comparison.unit)
+    return [Section("Source", f"The source language, {title}", (), [table], [said], folded=True)]
 
 
 def _intervals(caption: str, bars: Sequence[charts.Bar], comparison: Comparison, always: float | None = None) -> Chart:
@@ -111,8 +112,8 @@ def _intervals(caption: str, bars: Sequence[charts.Bar], comparison: Comparison,
     dots = "; small dots are trials" if any(bar.trials for bar in bars) else ""
     line = "; dashed: always the most frequent class" if always is not None else ""
     return Chart(
-        charts.intervals(bars, comparison.reference, said, always),
-        f"{markdown_text(caption)}, {metric} in percent{dots}{line}",
+        charts.intervals(bars, comparison.reference, said, always, comparison.unit),
+        f"{markdown_text(caption)}, {metric} {comparison.unit.scale}{dots}{line}",
     )
 
 
@@ -124,7 +125,8 @@ def _all_trials(trials: Mapping[str, Mapping[str, float]], comparison: Compariso
         for trial, score in scores.items()
     ]
     said = f"{plural(len(placed), 'trial')}, sorted by score; marks below say what each was made of"
-    return Chart(charts.specification_curve(placed, comparison.reference, said), f"{said} (a specification curve)")
+    chart = charts.specification_curve(placed, comparison.reference, said, comparison.unit)
+    return Chart(chart, f"{said} (a specification curve)")
 
 
 def _made_of(trial: str) -> dict[str, str]:
@@ -175,36 +177,39 @@ def stability_report(studies: Sequence[Study], found: Sequence[Block], compariso
         stability_markdown.title(comparison),
         [stability_markdown.stability_finding(study, comparison) for study in studies],
         [*sections, *_as_compared(found, comparison)],
-        [tables.stability_table(study, stability_markdown.heading(study, comparison)) for study in studies],
+        [
+            tables.stability_table(study, comparison.unit, stability_markdown.heading(study, comparison))
+            for study in studies
+        ],
         comparison,
     )
 
 
 def _of_study(study: Study, comparison: Comparison) -> list[Section]:
-    title = stability_markdown.heading(study, comparison)
+    title, unit = stability_markdown.heading(study, comparison), comparison.unit
     bars = [
         charts.Bar(one.name, Estimate(one.mean.value, one.mean.low, one.mean.high), list(one.of_trials.values()))
         for one in study.methods
     ]
     spread = [(one.name, one.deviation, one.components) for one in study.methods if one.components]
-    said = "The standard deviation of a trial, in points, and the share of each cause in the variance"
-    bounds = stability_markdown.describe_bounds(study)
+    said = f"The standard deviation of a trial, {unit.steps}, and the share of each cause in the variance"
+    bounds = stability_markdown.describe_bounds(study, unit)
     return [
         Section(
             "Means and trials",
             title,
             [_intervals("Mean of all trials", bars, comparison, study.majority)],
-            [tables.stability_table(study)],
+            [tables.stability_table(study, unit)],
             [stability_markdown.describe_columns(comparison), *bounds],
         ),
         Section(
             title,
             "What the spread comes from",
-            [Chart(charts.spread_bars(spread, said), said)] if spread else [],
-            [tables.components_table(study)],
-            [stability_markdown.COMPONENTS],
+            [Chart(charts.spread_bars(spread, said, unit), said)] if spread else [],
+            [tables.components_table(study, unit)],
+            [stability_markdown.describe_components(unit)],
         ),
-        Section(title, "What more trials would buy", tables=[tables.more_table(study)]),
+        Section(title, "What more trials would buy", tables=[tables.more_table(study, unit)]),
         Section(title, "All trials", [_all_trials({one.name: one.of_trials for one in study.methods}, comparison)]),
     ]
 
@@ -220,7 +225,7 @@ def shot_curve_report(curve: ShotCurve, found: Sequence[Block], comparison: Comp
         found: What its trials say as a comparison.
         comparison: What was run.
     """
-    main, said = tables.curve_table(curve), shot_curve_markdown.describe_columns(comparison)
+    main, said = tables.curve_table(curve, comparison.unit), shot_curve_markdown.describe_columns(comparison)
     trials = {one.name: one.of_trials for one in curve.curves}
     return _report(
         "shots",
@@ -229,7 +234,8 @@ def shot_curve_report(curve: ShotCurve, found: Sequence[Block], comparison: Comp
         [
             Section("Curves", f"By {words_of(comparison.about['data']).shots_title.lower()}",
                     _curves(curve, comparison), [main], [said]),
-            Section("Differences", shot_curve_markdown.ahead_title(comparison), (), [tables.ahead_table(curve)]),
+            Section("Differences", shot_curve_markdown.ahead_title(comparison), (),
+                    [tables.ahead_table(curve, comparison.unit)]),
             Section("Trials", "All trials", [_all_trials(trials, comparison)]),
             *_as_compared(found, comparison),
         ],
@@ -247,7 +253,7 @@ def _curves(curve: ShotCurve, comparison: Comparison) -> list[Chart]:
     frame = [end for end in ends if end is not None]
     return [
         Chart(
-            charts.learning_curve(one.name, one.points, comparison.reference, ours, frame),
+            charts.learning_curve(one.name, one.points, comparison.reference, ours, frame, comparison.unit),
             f"`{one.name}`"
             + (f"; blue: `{comparison.reference}`" if ours and one.name != comparison.reference else ""),
         )

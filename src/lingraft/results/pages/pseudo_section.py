@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import wording
+from ..findings import metrics_of
 from ..run_files import RunFiles
+from ..units import unit_of
 
 Context = dict[str, Any]
 
@@ -61,5 +63,6 @@ def _source_cost(run: RunFiles) -> str:
     change = run.summary.get("trials", {}).get(run.selected_trial, {}).get("source_change")
     if not change:
         return ""
-    before, after = (wording.percent(change[moment], 1) for moment in ("before", "after"))
+    unit = unit_of(metrics_of(run.data)[0])
+    before, after = (wording.score(change[moment], 1, unit) for moment in ("before", "after"))
     return f"{run.name(run.source_language)} development score: {before} before they were learnt from, {after} after."

@@ -20,7 +20,8 @@ from ..findings import Estimate, Result, answers_of, formula_of, metrics_of, res
 from ..resampling import resample_jointly
 from ..run_files import RunFiles, counts_of, read_run
 from ..statistics import interval
-from ..wording import capital, describe_shots, difference, metric_name, percent, plural
+from ..units import unit_of
+from ..wording import capital, describe_shots, difference, metric_name, plural, score
 from ..words import words_of
 from .escaping import describe_command, describe_notes, markdown_text
 
@@ -99,14 +100,13 @@ def _finding(run: RunFiles, targets: Sequence[Result], k: Shots) -> str:
     here = [result for result in targets if result.shots == k]
     before = float(np.mean([result.before.value for result in here if result.before] or [0.0]))
     after = float(np.mean([result.after.value for result in here if result.after] or [0.0]))
-    gain = mean_gain(run, here, k)
-    bounds = "" if gain is None else f" [{100 * gain[0]:+.1f}, {100 * gain[1]:+.1f}]"
+    gain, unit = mean_gain(run, here, k), unit_of(metrics_of(run.data)[0])
+    bounds = "" if gain is None else f" [{unit.number(gain[0], 1, plus=True)}, {unit.number(gain[1], 1, plus=True)}]"
+    languages = f"mean of {plural(len(here), 'language')}"
     if not any(result.before for result in here):
-        return f"- **k = {k}: {percent(after)}, without a baseline** (mean of {plural(len(here), 'language')})."
-    return (
-        f"- **k = {k}: {percent(before, 1)} → {percent(after, 1)}, "
-        f"{difference(100 * before, 100 * after, 1):+f} points{bounds}** (mean of {plural(len(here), 'language')})."
-    )
+        return f"- **k = {k}: {score(after, unit=unit)}, without a baseline** ({languages})."
+    apart = f"{unit.apart(before, after, 1, plus=True)}{unit.points}{bounds}"
+    return f"- **k = {k}: {score(before, 1, unit)} → {score(after, 1, unit)}, {apart}** ({languages})."
 
 
 def _table(run: RunFiles, found: Sequence[Result], k: Shots) -> list[str]:

@@ -23,6 +23,7 @@ from ..retention_wording import describe_retention
 from ..run_files import RunFiles
 from ..saved_trial import describe_trial, explain_saved
 from ..schemas import ALL_LAYERS
+from ..units import unit_of
 from ..words import words_of
 from . import Page, pages
 from .escaping import describe_notes, identifier
@@ -141,6 +142,7 @@ def _overview(run: RunFiles, found: list[Result]) -> Context:
         "words": words_of(run.data),
         "saved": describe_trial(run.selected_trial, run.summary.get("trials", ()), words_of(run.data)),
         "metrics": [wording.metric_name(metric) for metric in findings.metrics_of(run.data)],
+        "units": [unit_of(metric) for metric in findings.metrics_of(run.data)],
     }
 
 

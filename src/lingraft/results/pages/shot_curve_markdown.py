@@ -29,8 +29,8 @@ def shot_curve_page(found: ShotCurve, comparison: Comparison, *, command: str | 
     lines += ["", *describe_notes(comparison.notes)]
     lines += [*(describe_command(command) if command else []), ""]
     lines += describe_revisions(comparison.folder)
-    lines += [describe_columns(comparison), "", *markdown_table(curve_table(found))]
-    lines += ["", f"## {ahead_title(comparison)}", "", *markdown_table(ahead_table(found))]
+    lines += [describe_columns(comparison), "", *markdown_table(curve_table(found, comparison.unit))]
+    lines += ["", f"## {ahead_title(comparison)}", "", *markdown_table(ahead_table(found, comparison.unit))]
     return "\n".join(lines) + "\n"
 
 
@@ -41,7 +41,7 @@ def title(comparison: Comparison) -> str:
 
 def ahead_title(comparison: Comparison) -> str:
     """Name the table of differences."""
-    return f"{code_span(comparison.reference)} less the method, in points"
+    return f"{code_span(comparison.reference)} less the method, {comparison.unit.steps}"
 
 
 def describe_columns(comparison: Comparison) -> str:
@@ -50,9 +50,9 @@ def describe_columns(comparison: Comparison) -> str:
     metric, counted = capital(metric_name(metrics_of(data)[0])), words_of(data).shots_title.lower()
     languages = listed([markdown_text(comparison.language(code)) for code in shared_languages(comparison)])
     return (
-        f"{metric}, mean of {languages}, in percent, by {counted}; 95 % bootstrap intervals over test examples, "
-        "which all points share. A name that ends in `-50-pairs` has so many translations; `lingraft` and `instant` "
-        "have all that the recipe allows."
+        f"{metric}, mean of {languages}, {comparison.unit.scale}, by {counted}; "
+        "95 % bootstrap intervals over test examples, which all points share. A name that ends in `-50-pairs` has "
+        "so many translations; `lingraft` and `instant` have all that the recipe allows."
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..source_choice import Ranking, SourceChoice
 from ..source_choice_tables import ABOUT, correlation_table, joint_table, measures_of, ranking_table
 from ..statistics import LEVEL, holm
+from ..units import PERCENT, Unit
 from ..wording import capital, listed, metric_name, plural
 from .escaping import code_span, describe_command, describe_notes, markdown_text
 from .table_formats import markdown_table
@@ -31,7 +32,8 @@ def sources_page(found: SourceChoice, *, command: str | None = None) -> str:
         if ranking.joint:
             lines += ["", JOINT, "", *markdown_table(joint_table(ranking, found))]
         if ranking.correlations:
-            lines += ["", describe_correlations(ranking), "", *markdown_table(correlation_table(ranking))]
+            right = markdown_table(correlation_table(ranking, found.unit))
+            lines += ["", describe_correlations(ranking, found.unit), "", *right]
     lines += ["", "## What is measured", "", *explanations(found)]
     return "\n".join(lines) + "\n"
 
@@ -89,12 +91,12 @@ def recipe_lines(found: SourceChoice) -> list[str]:
 # ---- Explanations ------------------------------------------------------------------------------------
 
 
-def describe_correlations(ranking: Ranking) -> str:
+def describe_correlations(ranking: Ranking, unit: Unit) -> str:
     """Say what the columns of the table are that says how right the measures were."""
     return (
         f"How right each measure was, over {plural(len(ranking.candidates), 'candidate')}, which are few: Spearman's "
         "correlation with the true score, with a 95 % interval for other candidates; and how far the candidate that it "
-        "puts first is below the best, in points. True scores are themselves known to their intervals only."
+        f"puts first is below the best, {unit.steps}. True scores are themselves known to their intervals only."
     )
 
 
@@ -106,9 +108,10 @@ def explanations(found: SourceChoice) -> Iterator[str]:
         "change the order."
     )
     scored = any(one.score for ranking in found.rankings for one in ranking.candidates)
+    own = "" if found.unit is PERCENT else " (but *labels* and *transfer*, which are scores)"
     yield (
-        "In percent, without looking at a test label. *Mean rank*: of the measures that are ranked by; 1 is first in "
-        f"all.{scores if scored else ''}"
+        f"In percent{own}, without looking at a test label. *Mean rank*: of the measures that are ranked by; 1 is "
+        f"first in all.{scores if scored else ''}"
     )
     yield ""
     yield from (f"- *{name}*: {ABOUT[name]}" for name in measures_of(found))

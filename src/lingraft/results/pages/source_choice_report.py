@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..experiment_charts import Bar, intervals
 from ..source_choice import LESS_IS_BETTER, MEAN_RANK, Candidate, Ranking, SourceChoice, ranks_of
 from ..source_choice_charts import Place, Point, predicted_and_true, rank_dots
-from ..source_choice_tables import correlation_table, describe_correlation, joint_table, ranking_table
+from ..source_choice_tables import correlation_table, describe_correlation, joint_table, ranking_table, unit_of_measure
+from ..units import PLAIN
 from ..wording import capital, listed, metric_name, plural
 from . import source_choice_markdown as pages
 from .escaping import markdown_text
@@ -44,9 +45,9 @@ def _of_target(ranking: Ranking, found: SourceChoice) -> list[Section]:
     if ranking.correlations:
         order = dict.fromkeys([MEAN_RANK, *ranking.ranked_by, *ranking.correlations])
         right = [_scatter(measure, ranking, found) for measure in order if measure in ranking.correlations]
-        said = [pages.describe_correlations(ranking)]
+        said = [pages.describe_correlations(ranking, found.unit)]
         title = f"How right the measures were for {name}"
-        sections.append(Section(kicker, title, right, [correlation_table(ranking)], said))
+        sections.append(Section(kicker, title, right, [correlation_table(ranking, found.unit)], said))
     if ranking.joint:
         table = joint_table(ranking, found)
         sections.append(Section(kicker, f"Several together for {name}", (), [table], [pages.JOINT], folded=True))
@@ -77,8 +78,8 @@ def _scores(ranking: Ranking, found: SourceChoice) -> Chart | None:
         return None
     said = f"{capital(metric_name(found.metric))} on the test set of {ranking.name}, of frozen heads"
     own = found.names[found.source]
-    caption = f"{markdown_text(said)}, in percent; blue is {markdown_text(own)}{_drawn(ranking, found)}"
-    return Chart(intervals(bars, own, f"{said}, with 95 % intervals"), caption)
+    caption = f"{markdown_text(said)}, {found.unit.scale}; blue is {markdown_text(own)}{_drawn(ranking, found)}"
+    return Chart(intervals(bars, own, f"{said}, with 95 % intervals", unit=found.unit), caption)
 
 
 def _shown(ranking: Ranking, found: SourceChoice) -> list[Candidate]:
@@ -102,9 +103,10 @@ def _scatter(measure: str, ranking: Ranking, found: SourceChoice) -> Chart:
     ]
     points.sort(key=lambda point: point.predicted, reverse=not less)
     own, turned = found.names[found.source], " (better to the right)" if less else ""
-    said = f"{measure} across{turned}, true {metric_name(found.metric)} up, in percent"
+    said = f"{measure} across{turned}, true {metric_name(found.metric)} up, {found.unit.scale}"
     right = describe_correlation(ranking.correlations[measure])
-    chart = predicted_and_true(points, own, said, share=measure != MEAN_RANK, less_is_better=less)
+    across = PLAIN if measure == MEAN_RANK else unit_of_measure(measure, found.unit)
+    chart = predicted_and_true(points, own, said, across=across, less_is_better=less, unit=found.unit)
     return Chart(chart, f"{capital(said)}: correlation {right}")
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..comparison import Comparison, shared_languages
-from ..experiment_tables import components_table, in_percent, in_points, more_table, stability_table
+from ..experiment_tables import components_table, more_table, stability_table
 from ..findings import metrics_of
 from ..revisions import describe_revisions
 from ..stability import Stability, Study
+from ..trial_summary import MARGIN
+from ..units import Unit
 from ..wording import capital, describe_shots, listed, metric_name
 from ..words import words_of
 from .escaping import code_span, describe_command, describe_notes, markdown_text
@@ -29,17 +31,20 @@ def stability_page(studies: Sequence[Study], comparison: Comparison, *, command:
     lines += [*(describe_command(command) if command else []), ""]
     lines += describe_revisions(comparison.folder)
     lines.append(describe_columns(comparison))
+    unit = comparison.unit
     for study in studies:
-        lines += ["", f"## {heading(study, comparison)}", "", *markdown_table(stability_table(study))]
-        for said in describe_bounds(study):
+        lines += ["", f"## {heading(study, comparison)}", "", *markdown_table(stability_table(study, unit))]
+        for said in describe_bounds(study, unit):
             lines += ["", said]
-        lines += ["", "### What the spread comes from", "", *markdown_table(components_table(study))]
-        lines += ["", COMPONENTS]
-        lines += ["", "### What more trials would buy", "", *markdown_table(more_table(study))]
+        lines += ["", "### What the spread comes from", "", *markdown_table(components_table(study, unit))]
+        lines += ["", describe_components(unit)]
+        lines += ["", "### What more trials would buy", "", *markdown_table(more_table(study, unit))]
     return "\n".join(lines) + "\n"
 
 
-COMPONENTS = "Standard deviation in points, and the share of the variance of one trial."
+def describe_components(unit: Unit) -> str:
+    """Say what the numbers of the table of components are."""
+    return f"Standard deviation {unit.steps}, and the share of the variance of one trial."
 
 
 def title(comparison: Comparison) -> str:
@@ -55,12 +60,14 @@ def heading(study: Study, comparison: Comparison) -> str:
 def describe_columns(comparison: Comparison) -> str:
     """Say what the columns of the main table are."""
     languages = listed([markdown_text(comparison.language(code)) for code in shared_languages(comparison)])
+    metric, unit = capital(metric_name(metrics_of(comparison.about["data"])[0])), comparison.unit
     return (
-        f"{capital(metric_name(metrics_of(comparison.about['data'])[0]))}, mean of {languages}, in percent. Each draw "
-        "of the labels is trained with each seed (and each order), so that the spread can be split by its cause: a "
+        f"{metric}, mean of {languages}, {unit.scale}. Each draw of the labels is trained with each seed (and each "
+        "order), so that the spread can be split by its cause: a "
         "random-effects analysis of variance, interactions named. Brackets: 95 % interval for other draws and seeds "
-        "and other test examples together (Satterthwaite's degrees of freedom). *Failed*: at most two points above "
-        "always giving the most frequent class. *Middle*: mean of the middle half of the trials. *Ours better*: how "
+        "and other test examples together (Satterthwaite's degrees of freedom). *Failed*: at most "
+        f"{unit.number(MARGIN)}{unit.points} above always giving the most frequent class. *Middle*: mean of the middle "
+        "half of the trials. *Ours better*: how "
         f"probable it is that a trial of {code_span(comparison.reference)} is better than one of the method. What has "
         "one level of a factor says nothing of others."
     )
@@ -69,16 +76,16 @@ def describe_columns(comparison: Comparison) -> str:
 def stability_finding(study: Study, comparison: Comparison) -> str:
     """Say in a sentence how ours spreads beside the others, and whether any trial failed."""
     ours = next((one for one in study.methods if one.name == comparison.reference), None)
-    said = f"k = {study.shots}"
+    said, unit = f"k = {study.shots}", comparison.unit
     if ours is None:
         return f"{said}: {code_span(comparison.reference)} is not among the methods."
     spread = {one.name: deviation for one in study.methods if (deviation := seed_deviation(one)) is not None}
     if ours.name not in spread:
         text = f"{said}: {code_span(ours.name)} has one seed, so nothing is said of seeds."
     else:
-        beside = [f"{code_span(name)} {in_points(value)}" for name, value in spread.items() if name != ours.name]
+        beside = [f"{code_span(name)} {unit.number(value, 2)}" for name, value in spread.items() if name != ours.name]
         text = f"{said}: on the same labels {code_span(ours.name)} has a standard deviation of "
-        text += f"{in_points(spread[ours.name])} points over seeds"
+        text += f"{unit.number(spread[ours.name], 2)}{unit.points} over seeds"
         text += f"; {', '.join(beside)}." if beside else "."
     if ours.failures is not None:
         failed = [code_span(one.name) for one in study.methods if one.failures]
@@ -93,11 +100,11 @@ def seed_deviation(method: Stability) -> float | None:
     return float(sum(one.variance for one in method.components if one.factors != ("draw",)) ** 0.5)
 
 
-def describe_bounds(study: Study) -> list[str]:
+def describe_bounds(study: Study, unit: Unit) -> list[str]:
     """Say what always guessing the most frequent class gives, and how much a single trial tells of its method."""
     said = []
     if study.majority is not None:
-        said.append(f"Always the most frequent class: {in_percent(study.majority)}.")
+        said.append(f"Always the most frequent class: {unit.number(study.majority, 1)}.")
     if study.reliability is not None:
         said.append(
             f"Of all variance of trained methods and their trials, {study.reliability:.0%} lies between the methods "

@@ -12,7 +12,8 @@ from io import StringIO
 
 from ...core.terminal_text import printable
 from ..tables import Cell, Column, Table
-from ..wording import MINUS, NBSP
+from ..units import MINUS
+from ..wording import NBSP
 from .escaping import code_span, markdown_text
 
 LATEX = {

@@ -52,6 +52,7 @@ def _environment(html: bool) -> Environment:
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     said = (
         wording.percent,
+        wording.score,
         wording.count,
         wording.size,
         wording.change,

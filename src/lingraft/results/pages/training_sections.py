@@ -13,10 +13,11 @@ from ...core.files import Row
 from ...core.yaml_text import load_yaml
 from .. import charts, wording
 from .. import training_history as training_record
-from ..findings import Estimate
+from ..findings import Estimate, metrics_of
 from ..retention_wording import describe_retention
 from ..run_files import RunFiles
 from ..schemas import ALL_LAYERS
+from ..units import PERCENT, unit_of
 
 Context = dict[str, Any]
 
@@ -36,17 +37,17 @@ def learning(run: RunFiles) -> Context | None:
     parts = [_curve(trials[selected], key) for key in LOSSES]
     if not any(value for _, value in parts[2]):
         parts[2] = []  # nothing was aligned
-    dev = curves.pop(selected)
+    dev, unit = curves.pop(selected), unit_of(metrics_of(run.data)[0])
     title = _describe_loss(parts[1] or parts[0])
     if dev:
-        title += f"; dev score reached {wording.percent(max(value for _, value in dev))}"
+        title += f"; dev score reached {wording.score(max(value for _, value in dev), unit=unit)}"
     speeds = [row["tokens_per_second"] for row in run.training if row.get("tokens_per_second")]
     return {
         "title": title,
         "trial": selected,
         "others": sum(bool(curve) for curve in curves.values()),
         "losses": Markup(charts.losses(*parts)) if any(parts) else None,
-        "dev": Markup(charts.dev_score(dev, [curve for curve in curves.values() if curve])) if dev else None,
+        "dev": Markup(charts.dev_score(dev, [curve for curve in curves.values() if curve], unit)) if dev else None,
         "speed": fmean(speeds) if speeds else None,
     }
 
@@ -148,9 +149,11 @@ def retained(run: RunFiles) -> Context | None:
     source, score = run.name(run.source_language), kept.get("source_score")
     scores = []
     if score:
+        metric = score.get("metric", "accuracy")
         scores.append(
             {
-                "what": wording.capital(wording.metric_name(score.get("metric", "accuracy"))),
+                "what": wording.capital(wording.metric_name(metric)),
+                "unit": unit_of(metric),
                 "language": source,
                 "before": Estimate(score["before"]),
                 "after": Estimate(score["after"]),
@@ -163,6 +166,7 @@ def retained(run: RunFiles) -> Context | None:
         scores.append(
             {
                 "what": "Translations found",
+                "unit": PERCENT,
                 "language": f"{source} and {run.name(language)}",
                 **{key: Estimate(**row[key]) for key in ("before", "after", "difference")},
                 "on": wording.plural(row["n"], of),

@@ -8,7 +8,8 @@ from ..findings import metrics_of
 from ..revisions import say_revisions
 from ..tuning import Tried, Tuned
 from ..tuning_tables import describe_value, importance_table, tuning_table
-from ..wording import capital, listed, metric_name, p_value, percent, plural
+from ..units import Unit
+from ..wording import capital, listed, metric_name, p_value, plural, score
 from ..words import words_of
 from .escaping import describe_command, describe_notes, markdown_text, verbatim
 from .table_formats import markdown_table
@@ -55,9 +56,9 @@ def describe_columns(found: Tuned) -> str:
     """Say what the columns of the table are."""
     metric, seeds = metric_name(metrics_of(found.about["data"])[0]), plural(len(found.about["units"]), "seed")
     return (
-        f"{capital(metric)} on the development set in percent, with a 95 % bootstrap interval over its examples; the "
-        "difference to the recipe's own settings in points is paired by example. *p* is corrected for how many were "
-        f"tried (Holm). Trained with {seeds}."
+        f"{capital(metric)} on the development set, {found.unit.scale}, with a 95 % bootstrap interval over its "
+        f"examples; the difference to the recipe's own settings, {found.unit.steps}, is paired by example. *p* is "
+        f"corrected for how many were tried (Holm). Trained with {seeds}."
     )
 
 
@@ -78,20 +79,22 @@ def findings(found: Tuned) -> Iterator[str]:
 
 def _choice(found: Tuned) -> str:
     """Say how good the best settings are beside the recipe's own, and whether that is more than chance."""
-    best, own, data = found.best, found.own, found.about["data"]
+    best, own, data, unit = found.best, found.own, found.about["data"], found.unit
     scored = [one for one in found.tried if one.score is not None]
     where = f"on {plural(found.examples, f'{_language(found)} development {words_of(data).example}')}"
     if own is None or own.score is None:
-        return f"The best of {len(scored)} reaches {_score(best)} {where}; the recipe's own settings failed."
+        return f"The best of {len(scored)} reaches {_score(best, unit)} {where}; the recipe's own settings failed."
     if best.own:
         return (
             f"No other of the {len(scored)} combinations is above the recipe's own settings, which reach "
-            f"{_score(own)} {where}: keep them."
+            f"{_score(own, unit)} {where}: keep them."
         )
-    said = f"The best of {len(scored)} reaches {_score(best)} {where}, the recipe's own settings {_score(own)}"
+    said = (
+        f"The best of {len(scored)} reaches {_score(best, unit)} {where}, the recipe's own settings {_score(own, unit)}"
+    )
     if best.difference is None:
         return f"{said}; from a single group of examples nothing can be said of chance."
-    said += f": {_points(best)}, {_said_p(best, found)} corrected for the choice. "
+    said += f": {_points(best, unit)}, {_said_p(best, found)} corrected for the choice. "
     if best.clearly_better:
         return f"{said}The tuned settings are clearly better than the recipe's on this set."
     if best.difference.low > 0:
@@ -109,14 +112,15 @@ def describe_values(values: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {describe_value(value)}" for key, value in values.items())
 
 
-def _score(one: Tried) -> str:
-    return percent(one.score.value if one.score else None, 1)
+def _score(one: Tried, unit: Unit) -> str:
+    return score(one.score.value if one.score else None, 1, unit)
 
 
-def _points(one: Tried) -> str:
+def _points(one: Tried, unit: Unit) -> str:
     if (apart := one.difference) is None:
         return ""
-    return f"{100 * apart.mean:+.1f} points [{100 * apart.low:+.1f}, {100 * apart.high:+.1f}]"
+    mean, low, high = (unit.number(value, 1, plus=True) for value in (apart.mean, apart.low, apart.high))
+    return f"{mean}{unit.points} [{low}, {high}]"
 
 
 def _p(one: Tried, found: Tuned) -> str:

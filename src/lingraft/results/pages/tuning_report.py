@@ -45,19 +45,21 @@ def tuning_report(found: Tuned, settings: str) -> Report:
 
 def _trials(found: Tuned) -> list[Chart]:
     """Draw trials by their scores, and in their order."""
-    metric = metric_name(metrics_of(found.about["data"])[0])
+    metric, unit = metric_name(metrics_of(found.about["data"])[0]), found.unit
     scored = [(one, one.score) for one in found.tried if one.score is not None]
     own = next((at for at, (one, _) in enumerate(scored) if one.own), None)
     blue = "; blue: the recipe's own settings" if own is not None else ""
-    said = f"{plural(len(scored), 'trial')} by their {metric} on the development set, in percent"
+    said = f"{plural(len(scored), 'trial')} by their {metric} on the development set, {unit.scale}"
     scores = {one.name: score.value for one, score in scored}
     order = [(scores.get(one["name"]), bool(one["own"])) for one in found.about["trials"]]
     first = next((at for at, (score, is_own) in enumerate(order) if is_own and score is not None), None)
     told = f"{plural(len(order), 'trial')} in the order in which they were tried; line: the best so far"
     crosses = "; crosses failed" if any(score is None for score, _ in order) else ""
     return [
-        Chart(sorted_trials([score for _, score in scored], own, said), f"{said}, with 95 % intervals{blue}"),
-        Chart(best_so_far([score for score, _ in order], first, told), f"{told}{blue}{crosses}"),
+        Chart(
+            sorted_trials([score for _, score in scored], own, said, found.unit), f"{said}, with 95 % intervals{blue}"
+        ),
+        Chart(best_so_far([score for score, _ in order], first, told, found.unit), f"{told}{blue}{crosses}"),
     ]
 
 
@@ -86,14 +88,15 @@ def _by_value(found: Tuned, key: str) -> Iterator[Chart]:
     said = f"score of each trial by {key}"
     if isinstance(searched, Mapping) and len(numbers) == len(tried):
         logarithmic = searched.get("log") is True and min(numbers) > 0
-        chart = score_by_value(numbers, scores, own, said, logarithmic=logarithmic)
+        chart = score_by_value(numbers, scores, own, said, logarithmic=logarithmic, unit=found.unit)
         scale = ", on a logarithmic scale" if logarithmic else ""
-        yield Chart(chart, f"{name} across{scale}; score up, in percent{blue}")
+        yield Chart(chart, f"{name} across{scale}; score up, {found.unit.scale}{blue}")
         return
     choices = searched if isinstance(searched, list) else ()
     bars = _means([(describe_value(value), score) for _, value, score in tried], choices)
     chosen = describe_value(tried[own][1]) if own is not None else ""
-    yield Chart(intervals(bars, chosen, said), f"{name}: mean score by value, in percent; small dots are trials{blue}")
+    caption = f"{name}: mean score by value, {found.unit.scale}; small dots are trials{blue}"
+    yield Chart(intervals(bars, chosen, said, unit=found.unit), caption)
 
 
 def _means(tried: Sequence[tuple[str, Estimate]], choices: Sequence[object]) -> list[Bar]:

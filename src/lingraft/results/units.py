@@ -1,0 +1,57 @@
+"""How the values of a metric are written: a share in percent, a correlation as the number that it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["CORRELATIONS", "MINUS", "PERCENT", "PLAIN", "Unit", "unit_of"]
+
+MINUS = "\u2212"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a value is multiplied by, and what stands beside it."""
+
+    factor: int
+    places: int
+    """Digits behind the point where none are asked for."""
+    sign: str
+    """Behind a value."""
+    points: str
+    """Behind a difference."""
+    scale: str
+    """Of many values, in words."""
+    steps: str
+    """Of many differences, in words."""
+
+    def number(self, value: float, digits: int = 0, *, plus: bool = False) -> str:
+        """Write a value alone: ``65``, ``0.65``; with a digit more, ``64.7`` and ``0.647``."""
+        return self._scaled(self.factor * value, digits, plus)
+
+    def apart(self, before: float, after: float, digits: int = 0, *, plus: bool = False) -> str:
+        """Write the difference of two values, rounded once."""
+        return self._scaled(self.factor * after - self.factor * before, digits, plus)
+
+    def write(self, value: float, digits: int = 0) -> str:
+        """Write a value with its sign: ``65 %``, ``0.65``."""
+        return f"{self.number(value, digits)}{self.sign}"
+
+    def tick(self, value: float, _: object = None) -> str:
+        """Write a value beside an axis: ``65``, ``0.65``."""
+        return f"{self.factor * value:.3g}"
+
+    def _scaled(self, value: float, digits: int, plus: bool) -> str:
+        return f"{value:{'+' if plus else ''}z.{self.places + digits}f}"
+
+
+PERCENT = Unit(100, 0, " %", " points", "in percent", "in points")
+PLAIN = Unit(1, 2, "", "", f"from {MINUS}1 to 1", "in units of the score")
+
+CORRELATIONS = ("spearman", "quadratic_kappa")
+"""Metrics between -1 and 1, where an answer that is always the same has 0."""
+
+
+def unit_of(metric: str) -> Unit:
+    """Return how the values of a metric are written."""
+    return PLAIN if metric in CORRELATIONS else PERCENT
