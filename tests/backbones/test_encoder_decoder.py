@@ -208,9 +208,10 @@ def test_a_head_that_is_missing_is_not_taken_from_the_words(tmp_path):
         load_backbone(str(checkpoint), writing=True)
 
 
-def test_a_configuration_without_a_first_token_is_refused():
-    """In one sentence."""
+@pytest.mark.parametrize("start", [None, -1, 37])
+def test_a_configuration_without_a_first_token_is_refused(start):
+    """Or with one that is not among the 37 words: in one sentence."""
     model = writing_model("t5")
-    model.config.decoder_start_token_id = None
-    with pytest.raises(CheckpointError, match=r"does not say which token the decoder begins with"):
+    model.config.decoder_start_token_id = start
+    with pytest.raises(CheckpointError, match=rf"begins with .* a number from 0 to 36, found {start}; add"):
         backbones.build("t5")(model)

@@ -241,6 +241,17 @@ def test_an_encoder_without_its_decoder_is_refused(world, tmp_path, answer_by):
         plan(recipe)
 
 
+def test_a_first_token_that_is_none_is_refused_beforehand(world, tmp_path):
+    """As a run refuses it."""
+    model, checkpoint = save_model(tmp_path / "model")
+    model.config.decoder_start_token_id = 37
+    model.config.save_pretrained(checkpoint)
+    recipe = parse_recipe(values(world, checkpoint, tmp_path / "run"))
+    for carry_out, refused in ((run, CheckpointError), (plan, ConfigError)):
+        with pytest.raises(refused, match="a number from 0 to 36, found 37"):
+            carry_out(recipe)
+
+
 def test_a_run_is_planned_by_the_shapes_of_its_encoder(world, tmp_path):
     """As any other; no weights are loaded."""
     _, checkpoint = save_model(tmp_path / "model")

@@ -39,17 +39,18 @@ class AnswerDecoder(nn.Module):
         configuration: What changes what is said beyond the shapes of the weights: part of the digest.
 
     Raises:
-        CheckpointError: The configuration does not say which token an answer begins with.
+        CheckpointError: The configuration does not say which token an answer begins with, or one that is none.
     """
 
     def __init__(self, model: PreTrainedModel, *, scale: float) -> None:
         super().__init__()
         parts: Any = model
-        start = getattr(model.config, "decoder_start_token_id", None)
-        if not isinstance(start, int):
+        start, words = getattr(model.config, "decoder_start_token_id", None), len(parts.get_input_embeddings().weight)
+        if type(start) is not int or not 0 <= start < words:
             raise CheckpointError(
                 "config.json does not say which token the decoder begins with (decoder_start_token_id: in T5 that of "
-                f"padding), found {start!r}; add it"
+                f"padding): expected a number from 0 to {words - 1:,}, found {start!r}; add the one that came with "
+                "the weights"
             )
         self.start = start
         self.scale = scale

@@ -194,21 +194,26 @@ def describe_checkpoint(checkpoint: str) -> CheckpointFacts:
 
 
 def refuse_missing_decoder(checkpoint: str) -> None:
-    """Refuse a local encoder-decoder without its decoder, where answers are to be written, by names of tensors alone.
+    """Refuse a local encoder-decoder without its decoder, where answers are to be written, before weights are read.
 
     Raises:
-        CheckpointError: It has none.
+        CheckpointError: It has none, by the names of its tensors, or its configuration is of none that can write.
     """
     folder = None if checkpoint.startswith(BUNDLED) else local_folder(checkpoint)
     if folder is not None and answers_apart(read_config(folder, checkpoint)["model_type"]):
         refuse_without_decoder(folder, checkpoint)
+        empty_stack(checkpoint, writing=True)
 
 
-def empty_stack(checkpoint: str) -> LayerStack:
+def empty_stack(checkpoint: str, *, writing: bool = False) -> LayerStack:
     """Return the layer stack on the meta device: shapes without values, made from the configuration alone.
 
     Of a Hub id only the configuration is fetched, and a bundled checkpoint is not converted. For
     counting what a recipe would train.
+
+    Args:
+        checkpoint: As :func:`load_backbone` has it.
+        writing: With the decoder of an encoder-decoder.
 
     Raises:
         CheckpointError: As :func:`describe_checkpoint`.
@@ -216,7 +221,7 @@ def empty_stack(checkpoint: str) -> LayerStack:
     try:
         with quiet(), torch.device("meta"):
             config = configuration_of(checkpoint)
-            return _stacked(config.model_type, model_from_config(config))
+            return _stacked(config.model_type, model_from_config(config, writing=writing))
     except CheckpointError:
         raise
     except Exception as error:  # a wrong configuration fails wherever it is first read

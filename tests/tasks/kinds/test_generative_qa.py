@@ -1,5 +1,7 @@
 """Questions that a decoder answers in writing: prompts, what of the context a token shows, and answers."""
 
+import logging
+
 import pytest
 import torch
 
@@ -123,3 +125,12 @@ def test_a_recipe_s_way_to_answer_chooses_the_kind():
         kind_of_questions("generation", {"stride": 3})
     with pytest.raises(ConfigError, match=r"task\.template: goes with `answer_by: generation`, and it is span_head"):
         kind_of_questions("span_head", {"template": "x"})
+
+
+def test_a_text_that_is_cut_is_no_warning_of_the_tokenizer(caplog):
+    """Which would say that more than its model takes leads to errors."""
+    transformers = logging.getLogger("transformers")
+    transformers.addHandler(caplog.handler)
+    encoded([asked(context="ada beli " * 40)])
+    transformers.removeHandler(caplog.handler)
+    assert caplog.messages == []

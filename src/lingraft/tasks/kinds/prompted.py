@@ -123,6 +123,7 @@ def _tokenised_apart(beginning: str, after: str, answers: Sequence[str], tokeniz
 
 def _shortened(text: str, tokens: int, tokenizer: Any) -> str:
     """Return a text without its last tokens, by at least a character."""
-    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    read = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    offsets = read["offset_mapping"]
     kept = offsets[: max(0, len(offsets) - tokens)]
     return text[: min(kept[-1][1], len(text) - 1)] if kept else ""
