@@ -40,6 +40,28 @@ def test_any_text_is_likely_somewhere(text):
     assert models["yor-Latn"].log_likelihood(text) == pytest.approx(models["yor-Latn"].log_likelihood(text.casefold()))
 
 
+@pytest.mark.parametrize("beside", ["🙏🔥😂🎉👍", "这是一个关于健康的句子请看这里谢谢", "https://t.co/xkq9zbw8"])
+def test_what_is_of_no_language_says_nothing(beside):
+    """Neither for the language that there is least text of: an English text stays English, the others theirs."""
+    models = {"eng-Latn": CharacterModel.of_texts(ENGLISH * 100), "yor-Latn": CharacterModel.of_texts(YORUBA)}
+    assert likeliest(f"the school {beside}", models) == "eng-Latn"
+    assert likeliest(f"ọmọ náà {beside}", models) == "yor-Latn"
+
+
+@pytest.mark.parametrize("text", ["", " ", "🙏", "这是", "\u200b", "\x00"])
+def test_a_text_without_a_known_letter_is_in_the_first_language(text):
+    """Which of a run is the source."""
+    english, yoruba = CharacterModel.of_texts(ENGLISH * 100), CharacterModel.of_texts(YORUBA)
+    assert likeliest(text, {"eng-Latn": english, "yor-Latn": yoruba}) == "eng-Latn"
+    assert likeliest(text, {"yor-Latn": yoruba, "eng-Latn": english}) == "yor-Latn"
+
+
+def test_blanks_in_front_hide_no_text():
+    """However many there are."""
+    models = {"eng-Latn": CharacterModel.of_texts(ENGLISH), "yor-Latn": CharacterModel.of_texts(YORUBA)}
+    assert likeliest("\n" * 600 + YORUBA[0], models) == "yor-Latn"
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("codes", "least"),

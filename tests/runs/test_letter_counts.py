@@ -44,7 +44,10 @@ def test_a_language_of_few_texts_is_not_among_them(tmp_path):
     assert set(letters_of(tmp_path)) == {SOURCE}
 
 
-@pytest.mark.parametrize("content", ["{", '{"ngrams": {"../x": {}}}', '{"ngrams": {"yor-Latn": {"a": -1}}}'])
+@pytest.mark.parametrize(
+    "content",
+    ["{", '{"ngrams": {"../x": {"a": 1}}}', '{"ngrams": {"yor-Latn": {"a": -1}}}', '{"ngrams": {"yor-Latn": {}}}'],
+)
 def test_damaged_counts_are_refused_in_one_line(tmp_path, content):
     """And none at all are nothing."""
     assert letters_of(tmp_path) == {}

@@ -29,7 +29,8 @@ def predict(
         ),
     ] = None,
     language: Annotated[
-        str | None, typer.Option(help="Language of the texts; default: the run's only target language.")
+        str | None,
+        typer.Option(help="Language of the texts; default: the run's only target or, of several, as letters say."),
     ] = None,
     text: Annotated[str | None, typer.Option(help="Column of the text; default: that of the run's own data.")] = None,
     text_b: Annotated[str | None, typer.Option(help="Column of the second text of a pair; default: the same.")] = None,

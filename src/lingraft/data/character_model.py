@@ -29,14 +29,18 @@ KEPT = 5_000
 READ = 500
 """Letters of a text that say which language it is in; more say the same again."""
 
+FLOOR = 1e-3
+"""Of the probability of a letter: names, addresses and slips are in texts of all languages, and without it they would
+speak for the language that there was least text of, which rules out least."""
+
 
 class CharacterModel:
     """How letters follow each other in one language, from how often each n-gram occurs."""
 
     def __init__(self, counts: Mapping[str, int]) -> None:
         self.counts = Counter(counts)
-        letters = [count for ngram, count in counts.items() if len(ngram) == 1]
-        self.letters, self.total = 1 + len(letters), sum(letters)
+        self.alphabet = frozenset(ngram for ngram in counts if len(ngram) == 1)
+        self.letters, self.total = 1 + len(self.alphabet), sum(counts[letter] for letter in self.alphabet)
 
     @classmethod
     def of_texts(cls, texts: Iterable[str]) -> Self:
@@ -46,11 +50,12 @@ class CharacterModel:
             counts.update(_ngrams(text))
         return cls(counts)
 
-    def log_likelihood(self, text: str) -> float:
-        """Return the logarithm of how likely a text is."""
+    def log_likelihood(self, text: str, *, floor: float = 0.0) -> float:
+        """Return the logarithm of how likely a text is, ``floor`` added to the probability of each letter."""
         padded = _padded(text)
         return sum(
-            math.log(self.probability(padded[max(0, at - ORDER + 1) : at], padded[at])) for at in range(1, len(padded))
+            math.log(self.probability(padded[max(0, at - ORDER + 1) : at], padded[at]) + floor)
+            for at in range(1, len(padded))
         )
 
     def probability(self, context: str, letter: str) -> float:
@@ -66,11 +71,17 @@ class CharacterModel:
 def likeliest(text: str, models: Mapping[str, CharacterModel]) -> str:
     """Return the language of a text: of several that are equally likely, the first.
 
+    Letters that none of them has (emoji, another script) say nothing, so a text of those alone is in the first.
+
     Args:
         text: Its first letters are read, :data:`READ` of them.
         models: Of each language, at least one.
     """
-    return max(models, key=lambda code: models[code].log_likelihood(text[:READ]))
+    known = frozenset[str]().union(*(model.alphabet for model in models.values()))
+    letters = "".join(letter if letter in known else " " for letter in normalise(text.lstrip()[:READ]))
+    if letters.isspace() or not letters:
+        return next(iter(models))
+    return max(models, key=lambda code: models[code].log_likelihood(letters, floor=FLOOR))
 
 
 def _padded(text: str) -> str:

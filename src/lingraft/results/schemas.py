@@ -384,7 +384,7 @@ Ngram = Annotated[str, StringConstraints(min_length=1, max_length=8)]
 class Letters(Model):
     """``letters.json``: how often each character n-gram occurs in the texts of each language."""
 
-    ngrams: dict[Name, Annotated[dict[Ngram, Annotated[Count, Field(ge=1)]], Field(max_length=100_000)]]
+    ngrams: dict[Name, Annotated[dict[Ngram, Annotated[Count, Field(ge=1)]], Field(min_length=1, max_length=100_000)]]
 
 
 MARK: TypeAdapter[Mark] = TypeAdapter(Mark)
