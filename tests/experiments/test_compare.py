@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 
 import lingraft.experiments.compare
 from invented import SOURCE, TARGET, world_recipe, write_world
+from lingraft.backbones.loading import empty_stack
 from lingraft.cli.main import app
 from lingraft.core.errors import CheckpointError, ConfigError, RunError
 from lingraft.core.files import read_lines, read_object, write_json, write_lines
 from lingraft.core.memory import peak_bytes
 from lingraft.core.progress import Advance
 from lingraft.experiments.compare import compare
-from lingraft.experiments.cost import FITTED, estimates
+from lingraft.experiments.cost import FITTED, estimates, rate_of
 from lingraft.experiments.methods import PEERS, built_in_methods, list_methods
 from lingraft.experiments.possible import describe_left_out, settle_methods
 from lingraft.experiments.processes import start_worker, work
@@ -33,8 +34,10 @@ from lingraft.results.pages.comparison_markdown import finding, page_text, write
 from lingraft.results.resampling import resample
 from lingraft.results.source_comparison import source_scores
 from lingraft.results.wording import duration
+from lingraft.runs.checks import resolve_cut
 from lingraft.runs.folder import open_run_folder
-from lingraft.runs.timing import STARTING
+from lingraft.runs.plan import plan
+from lingraft.runs.timing import STARTING, trial_seconds
 from lingraft.serving.loading import load
 from quick_run import QUIET, quick_compare, run
 from tiny import WORDS, random_model, save_checkpoint
@@ -683,6 +686,29 @@ def test_estimates_put_cheap_methods_first(world, tiny_checkpoint, tmp_path):
     assert [round(estimate.seconds) for estimate in planned[:2]] == [round(STARTING + FITTED)] * 2  # each starts anew
     assert set(order[:2]) == {"frozen-head", "prototype"}
     assert set(order) == {*OWN, *PEERS}
+
+
+def test_estimates_count_what_a_method_alone_learns_from(world, tiny_checkpoint, tmp_path):
+    """Made examples and copies cost their steps, as its own recipe counts them; states are encoded once."""
+    lexicon = tmp_path / f"lexicon.{TARGET}.tsv"
+    lexicon.write_text("\n".join(f"{word}\tx{word}" for word in WORDS), encoding="utf-8")
+    named = str(tmp_path / "lexicon.{language}.tsv")
+    more = {
+        "switched": {"pseudo": {"generators": [{"name": "code-switching", "ratio": 0.9}], "lexicon": named}},
+        "consistent": {"consistency": {"lexicon": named, "ratio": 0.9}},
+    }
+    found = recipe(world, tiny_checkpoint, tmp_path, methods=["lingraft"], variants=more)
+    planned = {one.method.name: one for one in estimates(list_methods(found), found)}
+    works = {name: plan(one.method.recipe).work.trials[0] for name, one in planned.items()}
+    assert works["switched"].tokens > works["lingraft"].tokens < works["consistent"].tokens
+    stack = empty_stack(str(tiny_checkpoint))
+    rate = rate_of(found, stack)
+    for name in more:
+        depth = stack.num_layers - resolve_cut(planned[name].method.recipe, stack.num_layers)
+        expected = trial_seconds(works[name], stack, depth=depth, passes=2, rate=rate)
+        assert planned[name].seconds - STARTING == pytest.approx(expected, rel=0.05)
+    states = {name: one.encoding for name, one in planned.items()}
+    assert states["switched"] > 0 == states["consistent"] == states["lingraft"]  # the first reads what the others do
 
 
 def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_path, capfd):

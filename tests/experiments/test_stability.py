@@ -143,7 +143,7 @@ def test_a_dry_run_counts_trials_and_trains_nothing(world, tiny_checkpoint, tmp_
     lines = describe_costs(crossed(recipe_of(world, tiny_checkpoint, tmp_path / "none")))
     assert len(lines) == 5
     assert all(": 12 trials, about" in line for line in lines[:-1])
-    assert lines[-1].startswith("in all about")
+    assert lines[-1].startswith("estimated time on this machine, in all: about")
     assert not (tmp_path / "none").exists()
 
 

@@ -6,15 +6,13 @@ so a comparison that was killed continues with the training it was at. Cheap met
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..backbones.encoding import usual_cut
 from ..backbones.loading import describe_checkpoint
 from ..core.errors import RunError
 from ..core.files import announce, read_lines, read_object, write_json, write_lines, write_text
-from ..core.progress import Advance, Reporter, roughly
-from ..core.records import IDS
+from ..core.progress import Advance, Reporter
 from ..recipe.comparison import OURS, CompareSettings
 from ..recipe.settings import Recipe
 from ..results.comparison import Block, Comparison, blocks, read_comparison
@@ -23,12 +21,9 @@ from ..results.pages.comparison_markdown import page_text
 from ..results.pages.experiment_page import files_of, write_report
 from ..results.pages.experiment_report import comparison_report
 from ..results.schemas import DATA, FORMAT, SCORE
-from ..results.wording import plural
-from ..runs.checks import resolve_cut
 from ..runs.folder import changed_settings, open_run_folder, trials_of
-from ..runs.timing import STARTING
 from ..training.finished import is_finished
-from .cost import Estimate, estimates
+from .cost import Estimate, describe_each, describe_total, estimates, one_per_encoding
 from .methods import Method, built_in_methods, list_methods
 from .possible import describe_left_out, settle_methods
 from .processes import Start, start_worker, work
@@ -134,11 +129,11 @@ def _is_done(method: Method, tuning_epochs: int, reporter: Reporter) -> bool:
 def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: Start, train: Train | None) -> None:
     """Train and put together each method; all of them are tried before an error is raised."""
     planned = estimates(methods, recipe)
-    for estimate in planned:
-        number = len(trials_of(estimate.method.recipe))
-        reporter.say(f"{estimate.method.name}: {plural(number, 'trial')}, about {roughly(estimate.seconds)}")
+    for line in describe_each(planned):
+        reporter.say(line)
     if train is None:
-        _encode(methods, planned, recipe, reporter, start)
+        reporter.say(describe_total(planned))
+        _encode(methods, recipe, reporter, start)
     for estimate in planned:
         (estimate.method.recipe.output_dir / "method.json").unlink(missing_ok=True)  # it said why it was impossible
     failed = dict[str, str]()
@@ -172,38 +167,16 @@ def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: S
         )
 
 
-def _encode(
-    methods: Sequence[Method], planned: Sequence[Estimate], recipe: Recipe, reporter: Reporter, start: Start
-) -> None:
+def _encode(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: Start) -> None:
     """Encode what the methods need, each set of frozen states once.
 
     Raises:
         RunError: That went wrong.
     """
-    encoding = list(_one_per_encoding(methods, describe_checkpoint(recipe.backbone.checkpoint).num_layers))
-    total = sum(estimate.seconds for estimate in planned) + STARTING * len(encoding)
-    reporter.say(
-        f"estimated time on this machine, in all: about {roughly(total)}, and that of the frozen states, which are "
-        "computed first where the cache does not have them"
-    )
-    for first in encoding:
+    for first in one_per_encoding(methods, describe_checkpoint(recipe.backbone.checkpoint).num_layers):
         failure = work(first, recipe, reporter, Advance(), 0, encode_only=True, start=start)
         if failure:
             raise RunError(failure)
-
-
-def _one_per_encoding(methods: Sequence[Method], layers: int) -> Iterator[Method]:
-    """Yield one method for each set of frozen states, so that none pays for encoding what others use as well."""
-    seen = []
-    for method in methods:
-        if not method.needs_states:
-            continue
-        recipe, cut = method.recipe, resolve_cut(method.recipe, layers)
-        texts = (recipe.task, recipe.shots, recipe.parallel, recipe.backbone.max_length, recipe.backbone.text_prefix)
-        key = (*texts, recipe.cache.dtype, usual_cut(layers) if cut == IDS else cut)
-        if key not in seen:
-            seen.append(key)
-            yield method
 
 
 # ---- Results ---------------------------------------------------------------------------------------

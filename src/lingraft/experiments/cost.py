@@ -1,25 +1,35 @@
-"""What each method of a comparison will cost on this machine."""
+"""What each method of a comparison will cost on this machine.
+
+Methods may differ in what they learn from (pseudo-data, code-switched copies, other translations), so each is counted
+on what it would itself gather.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..backbones import LayerStack, Precision
 from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.depth import first_layers
 from ..backbones.devices import find_device
+from ..backbones.encoding import usual_cut
 from ..backbones.loading import empty_stack, load_tokenizer
 from ..backbones.precision import choose_precision, remembered_rates
 from ..core.errors import ConfigError
+from ..core.progress import roughly
+from ..core.records import IDS
 from ..recipe.comparison import CompareSettings
 from ..recipe.settings import Recipe
+from ..results.wording import plural
 from ..runs.checks import depth_of, gather_checked, resolve_cut
 from ..runs.counted_work import TrialWork
 from ..runs.folder import trials_of
 from ..runs.frozen_states import tokenise
 from ..runs.identity import precision_of
-from ..runs.timing import EFFICIENCY, STARTING, passes_of, rate_on, trial_seconds
+from ..runs.pseudo_data import describe_uncounted
+from ..runs.timing import EFFICIENCY, STARTING, operations_per_token, passes_of, rate_on, trial_seconds
 from ..runs.workload import Tokenised, Workload
 from ..tasks.material import Materials
 from .methods import LABEL_WORDS, Method
@@ -36,6 +46,11 @@ class Estimate:
 
     method: Method
     seconds: float
+    """Of all its trials."""
+    encoding: float
+    """Of the frozen states that it is the first to need, where the cache has none of them."""
+    uncounted: Sequence[str] = ()
+    """What takes time as well, in sentences."""
 
     @property
     def share(self) -> int:
@@ -44,7 +59,7 @@ class Estimate:
 
 
 def estimates(methods: Sequence[Method], recipe: Recipe, *, tested: bool = True) -> list[Estimate]:
-    """Return the seconds of each method on this machine, fitted heads first, then the cheapest; encoding is left out.
+    """Return the seconds of each method on this machine, fitted heads first, then the cheapest.
 
     Args:
         methods: All of them.
@@ -57,25 +72,39 @@ def estimates(methods: Sequence[Method], recipe: Recipe, *, tested: bool = True)
     stack = empty_stack(recipe.backbone.checkpoint)
     stack = first_layers(stack, depth_of(recipe, stack.num_layers))
     _check_cuts(methods, stack.num_layers)
-    prefix = recipe.backbone.text_prefix
-    prefix = usual_prefix(recipe.backbone.checkpoint) if prefix is None else prefix
-    recipe = _with_all_trials(recipe, methods)
-    materials = gather_checked(recipe)
-    if tested:
-        refuse_untested(materials)
-    else:
-        materials = materials.without_tests()
-    tokenised = tokenise(materials, load_tokenizer(recipe.backbone.checkpoint), prefix, recipe)
+    gathered = _gather_each(methods, _with_all_trials(recipe, methods), tested=tested)
     peers = {method.is_peer for method in methods}
     speed = {peer: rate_of(recipe, stack, "float32" if peer else None) for peer in peers}
     tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
 
     def estimate(method: Method) -> Estimate:
-        rate = speed[method.is_peer]
-        return Estimate(method, _seconds(method, tuning_epochs, materials, tokenised, stack, rate))
+        rate, read = speed[method.is_peer], gathered[method.name]
+        encoding = tokens[method.name] * operations_per_token(stack, stack.num_layers) / rate
+        seconds = _seconds(method, tuning_epochs, *read, stack, rate)
+        return Estimate(method, seconds, encoding, describe_uncounted(method.recipe, read[0].task))
 
+    tokens = _tokens_encoded(methods, gathered, stack.num_layers)
     found = [estimate(method) for method in methods]
     return sorted(found, key=lambda estimate: (estimate.method.trained, estimate.seconds))
+
+
+def describe_each(planned: Sequence[Estimate]) -> list[str]:
+    """Say of each method how many trials it has, how long they take, and what is left out of that."""
+    lines = []
+    for one in planned:
+        trials = plural(len(trials_of(one.method.recipe)), "trial")
+        said = [f"{trials}, about {roughly(one.seconds)}", *one.uncounted]
+        lines.append(f"{one.method.name}: {'; '.join(said)}")
+    return lines
+
+
+def describe_total(planned: Sequence[Estimate]) -> str:
+    """Say how long all methods take together."""
+    trials, encoding = (sum(each) for each in zip(*((one.seconds, one.encoding) for one in planned), strict=True))
+    return (
+        f"estimated time on this machine, in all: about {roughly(trials)}, and about {roughly(encoding)} for the "
+        "frozen states, which are computed first where the cache does not have them"
+    )
 
 
 def rate_of(recipe: Recipe, stack: LayerStack, precision: Precision | None = None) -> float:
@@ -91,6 +120,70 @@ def rate_of(recipe: Recipe, stack: LayerStack, precision: Precision | None = Non
         recipe.backbone.precision, device, stack.width, lambda width: rates, precision_of(recipe.output_dir)
     )
     return EFFICIENCY * rate_on(device, stack.width, precision or choice.precision, rates)
+
+
+# ---- What methods learn from -------------------------------------------------------------------------
+
+READ = ("task", "further_sources", "parallel", "pseudo", "consistency", "map", "backbone")
+"""Blocks of a recipe that decide what is gathered, besides its shots, and how it is tokenised."""
+
+Gathered = tuple[Materials, Tokenised]
+
+
+def _gather_each(methods: Sequence[Method], recipe: Recipe, *, tested: bool) -> dict[str, Gathered]:
+    """Return what each method learns from and is tested on, by its name; those who read the same share it.
+
+    Raises:
+        LingraftError: The data are not as a method's recipe says.
+    """
+    checkpoint, found, shared = recipe.backbone.checkpoint, dict[str, Gathered](), list[tuple[Any, Gathered]]()
+    tokenizer = load_tokenizer(checkpoint)
+    for method in methods:
+        wanted = {name: getattr(method.recipe, name) for name in READ}
+        read = next((read for other, read in shared if other == wanted), None)
+        if read is None:
+            own = recipe.model_copy(update=wanted)
+            materials = gather_checked(own)
+            if tested:
+                refuse_untested(materials)
+            else:
+                materials = materials.without_tests()
+            prefix = own.backbone.text_prefix
+            prefix = usual_prefix(checkpoint) if prefix is None else prefix
+            read = materials, tokenise(materials, tokenizer, prefix, own)
+            shared.append((wanted, read))
+        found[method.name] = read
+    return found
+
+
+def _tokens_encoded(methods: Sequence[Method], gathered: dict[str, Gathered], layers: int) -> dict[str, int]:
+    """Count the tokens of the frozen states that each method is the first to need, by its name."""
+    found, seen = dict[str, int](), set[tuple[Any, ...]]()
+    for method in methods:
+        states = states_of(method.recipe, layers) if method.needs_states else None
+        rows = [] if states is None else [row for rows in gathered[method.name][1].values() for row in rows]
+        new = {(states, tuple(row.input_ids)) for row in rows} - seen
+        found[method.name] = sum(len(ids) for _, ids in new)
+        seen |= new
+    return found
+
+
+def one_per_encoding(methods: Sequence[Method], layers: int) -> Iterator[Method]:
+    """Yield one method for each set of frozen states, so that none pays for encoding what others use as well."""
+    seen: list[Any] = []
+    for method in methods:
+        recipe = method.recipe
+        key = [getattr(recipe, name) for name in READ if name != "backbone"]
+        key += [recipe.shots, recipe.backbone.max_length, recipe.backbone.text_prefix, states_of(recipe, layers)]
+        if method.needs_states and key not in seen:
+            seen.append(key)
+            yield method
+
+
+def states_of(recipe: Recipe, layers: int) -> tuple[int, str]:
+    """Return after which layer states are kept, and how."""
+    cut = resolve_cut(recipe, layers)
+    return usual_cut(layers) if cut == IDS else cut, recipe.cache.dtype
 
 
 def _with_all_trials(recipe: Recipe, methods: Sequence[Method]) -> Recipe:

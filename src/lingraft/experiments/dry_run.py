@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.progress import roughly
 from ..recipe.settings import Recipe
-from ..results.wording import plural
-from ..runs.folder import trials_of
-from .cost import estimates
+from .cost import describe_each, describe_total, estimates
 from .methods import list_methods
 from .possible import describe_left_out, settle_methods
 
@@ -21,9 +18,6 @@ def describe_costs(recipe: Recipe) -> list[str]:
         LingraftError: The recipe, the data or the checkpoint does not allow it.
     """
     settled, left_out = settle_methods(recipe)
-    lines, seconds = [describe_left_out(left_out)] if left_out else [], 0.0
-    for estimate in estimates(list_methods(settled), settled):
-        trials = len(trials_of(estimate.method.recipe))
-        lines.append(f"{estimate.method.name}: {plural(trials, 'trial')}, about {roughly(estimate.seconds)}")
-        seconds += estimate.seconds
-    return [*lines, f"in all about {roughly(seconds)}, and the frozen states, where the cache does not have them"]
+    planned = estimates(list_methods(settled), settled)
+    left = [describe_left_out(left_out)] if left_out else []
+    return [*left, *describe_each(planned), describe_total(planned)]

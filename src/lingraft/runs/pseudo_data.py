@@ -133,30 +133,39 @@ def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
         return materials
     chain = [(name, one) for name, one in build_chain(recipe) if not one.costly]
     built, maker = build_generators(recipe), _Maker(materials, recipe, chain)
-    by_model = [one.costly or ("lexicon" in one.needs and not maker.lexicons) for one in built]
+    by_model = [is_made_by_model(one, recipe) for one in built]
     cheap = [generator for generator, waits in zip(built, by_model, strict=True) if not waits]
     lots = lots_of(materials, recipe, built) if cheap else ()
     found = {lot: maker.make(lot, draw, cheap, say_nothing) for lot, draw in lots}
-    waits = [
-        f"pseudo-data by {block.name} are made in the run, and not counted here"
-        for block, is_later in zip(recipe.pseudo.generators, by_model, strict=False)
-        if is_later
-    ]
-    waits += [
-        f"pseudo-data are filtered by {name} in the run, and not here"
-        for name, one in build_chain(recipe)
-        if one.costly
-    ]
-    needs = [*(generator.needs for generator in built), *(one.needs for _, one in build_chain(recipe))]
-    if any("predict" in needed for needed in needs) and recipe.pseudo.predictor is None:
-        waits.append(
-            "the model that labels pseudo-data is fitted to the source language's labels first"
-            + ("" if materials.task.kind.class_logits else ", by a training of its own, whose time is not counted here")
-        )
-    made = _with_lots(materials, found, built, (*maker.notes, *waits))
+    made = _with_lots(materials, found, built, (*maker.notes, *describe_uncounted(recipe, materials.task)))
     if not any(by_model):
         _refuse_too_little(made, recipe)
     return made
+
+
+def is_made_by_model(generator: Generator, recipe: Recipe) -> bool:
+    """Return whether a generator has to wait for a model: one that it asks, or one that aligns words for a lexicon."""
+    return generator.costly or ("lexicon" in generator.needs and lexicon_pattern(recipe) is None)
+
+
+def describe_uncounted(recipe: Recipe, task: Task) -> list[str]:
+    """Say what of pseudo-data is made in the run alone, and counted nowhere before it."""
+    if recipe.pseudo is None:
+        return []
+    built, chain = build_generators(recipe), build_chain(recipe)
+    said = [
+        f"pseudo-data by {block.name} are made in the run, and not counted here"
+        for block, generator in zip(recipe.pseudo.generators, built, strict=False)
+        if is_made_by_model(generator, recipe)
+    ]
+    said += [f"pseudo-data are filtered by {name} in the run, and not here" for name, one in chain if one.costly]
+    needs = [*(generator.needs for generator in built), *(one.needs for _, one in chain)]
+    if any("predict" in needed for needed in needs) and recipe.pseudo.predictor is None:
+        said.append(
+            "the model that labels pseudo-data is fitted to the source language's labels first"
+            + ("" if task.kind.class_logits else ", by a training of its own, whose time is not counted here")
+        )
+    return said
 
 
 def build_generators(recipe: Recipe) -> list[Generator]:
