@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
 from ..core.registry import Registry
+from .quantised import QuantisedLinear
 
 COMMON_KEYS = ("model_type", "num_attention_heads", "pad_token_id")
 """Keys of a checkpoint's configuration that change what is computed in every family."""
@@ -163,6 +164,23 @@ class LayerStack(nn.Module, ABC):
         trained is regularised where it is trained.
         """
         return super().train(False)
+
+    def computed_with(self, name: str) -> Tensor:
+        """Return a parameter as products have it: for codes of 8 or 4 bit the matrix that they stand for."""
+        module, _, kind = name.rpartition(".")
+        owner: Any = self.get_submodule(module)
+        if kind == "weight" and isinstance(owner, QuantisedLinear):
+            return owner.matrix()
+        return self.get_parameter(name)
+
+    def sizes(self) -> dict[str, int]:
+        """Count the numbers of each parameter, by name; of codes those that they stand for."""
+        found = {name: parameter.numel() for name, parameter in self.named_parameters()}
+        for name, module in self.named_modules():
+            if isinstance(module, QuantisedLinear):
+                del found[f"{name}.scales"]
+                found[f"{name}.weight"] = module.out_features * module.in_features
+        return found
 
     def products(self) -> AbstractContextManager[Any]:
         """Run matrix products inside in ``precision`` (mixed precision: Micikevicius et al., 2018)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -44,6 +44,7 @@ from .hugging_face import (
 )
 from .language_head import add_language_head
 from .markers import mark_answers_apart, markers_of
+from .quantised import Weights, quantise, refuse_without_quantiser, rounded_to
 from .remembered import note_digests, recall_digests, stamp_files
 from .silence import quiet
 
@@ -58,7 +59,7 @@ class Backbone:
     ``name`` is what the recipe says; ``text_prefix`` goes before every text (``"query: "`` for E5
     models); ``max_length`` is the checkpoint's own limit in tokens. Where its uppermost layers are left out,
     ``checkpoint_digest`` is that of all weights. ``decoder_digest`` is that of an encoder-decoder's decoder, where it
-    was loaded.
+    was loaded. ``weights`` is what its matrices are kept in.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Backbone:
     licence: str
     checkpoint_digest: str = ""
     decoder_digest: str = ""
+    weights: Weights = "float32"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def load_backbone(
     *,
     text_prefix: str | None = None,
     precision: Precision = "float32",
-    weights: Literal["float32", "stored"] = "float32",
+    weights: Weights = "float32",
     trusting: bool = False,
     writing: bool = False,
 ) -> Backbone:
@@ -106,19 +108,24 @@ def load_backbone(
         text_prefix: What goes before every text; by default what the model was trained with,
             where that is known.
         precision: Of the matrix products inside its blocks.
-        weights: Whether its matrices are put into float32, or stay as they are stored, where that is in 16 bit.
+        weights: Whether its matrices are put into float32, stay as they are stored, where that is in 16 bit, or are
+            rounded to 8 or 4 bit.
         trusting: Believe digests that were made before of the same files; for prediction, not for training.
         writing: Load the decoder of an encoder-decoder, too, so that it answers in words.
 
     Raises:
         CheckpointError: It is missing, damaged, unsafe, or of an unsupported family.
+        ConfigError: It is to be rounded, and bitsandbytes is not installed.
     """
+    rounded = rounded_to(weights)
+    if rounded:
+        refuse_without_quantiser()
     folder = checkpoint_folder(checkpoint, trusting=trusting)
     seen = stamp_files(folder)
     config = read_config(folder, checkpoint)
     files = weight_files(folder, checkpoint)
     tokenizer = _load_tokenizer(folder, checkpoint)
-    encoder = read_model(folder, checkpoint, mapped=True, narrow=weights == "stored", writing=writing)
+    encoder = read_model(folder, checkpoint, mapped=True, narrow=weights != "float32", writing=writing)
     try:
         stack = _stacked(config["model_type"], encoder)
     except LingraftError:
@@ -127,6 +134,8 @@ def load_backbone(
         raise CheckpointError(not_loadable(checkpoint, error)) from None
     add_language_head(stack, tokenizer, files, checkpoint)
     stack.precision = precision
+    if rounded:
+        quantise(stack.layers, rounded)
     markers = markers_of(tokenizer)
     stack.closing = len(markers.after)
     if stack.facts.pooling == "content":
@@ -134,20 +143,22 @@ def load_backbone(
     _check_vocabulary(tokenizer, config, checkpoint)
     digests = recall_digests(folder) if trusting else None
     decoder = stack.decoder if isinstance(stack, EncoderDecoderStack) else None
-    if digests is None or (decoder is not None and DECODER not in digests):
-        digests = {"weights": weights_digest(stack), "tokenizer": tokenizer_digest(tokenizer)}
+    whole = rounded or "weights"
+    if digests is None or whole not in digests or (decoder is not None and DECODER not in digests):
+        digests = (digests or {}) | {whole: weights_digest(stack), "tokenizer": tokenizer_digest(tokenizer)}
         digests |= {DECODER: weights_digest(decoder)} if decoder is not None else {}
         note_digests(folder, seen, digests)
     return Backbone(
         name=checkpoint,
         stack=stack,
         tokenizer=tokenizer,
-        weights_digest=digests["weights"],
+        weights_digest=digests[whole],
         tokenizer_digest=digests["tokenizer"],
         text_prefix=usual_prefix(checkpoint) if text_prefix is None else text_prefix,
         max_length=min(stack.max_length, tokenizer.model_max_length),
         licence=licence_of(folder, checkpoint),
         decoder_digest=digests[DECODER] if decoder is not None else "",
+        weights=weights,
     )
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..backbones import LayerStack, Precision
 from ..backbones.checkpoint_files import first_line
 from ..backbones.loading import Backbone
+from ..backbones.quantised import Bits
 from ..core.errors import CheckpointError, ConfigError, LingraftError, shown
 from ..core.examples import PairExample
 from ..core.files import read_object
@@ -102,6 +103,8 @@ class Identity:
     """After how many of the checkpoint's layers texts are read; None for all."""
     decoder_digest: Text = ""
     """Of the decoder that writes the answers, where it is apart."""
+    rounded: Bits | None = None
+    """What the backbone's matrices were rounded to."""
 
     @property
     def begins(self) -> int:

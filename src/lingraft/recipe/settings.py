@@ -61,8 +61,9 @@ class BackboneSettings(Settings):
     """Of the matrix products in the backbone: `bfloat16` or `float32`; `auto` is `bfloat16` on processors that are
     faster in it, which is measured once on each machine, and `float32` elsewhere."""
 
-    weights: Literal["float32", "stored"] = "float32"
-    """`stored` keeps matrices of a checkpoint in 16 bit, and widens each for its products: half the memory."""
+    weights: Literal["float32", "stored", "8bit", "4bit"] = "float32"
+    """`stored` keeps matrices of a checkpoint in 16 bit, and widens each for its products: half the memory, the same
+    numbers. `8bit` and `4bit` round them by bitsandbytes: a quarter or an eighth, and other numbers."""
 
     @field_validator("cut", mode="before")
     @classmethod

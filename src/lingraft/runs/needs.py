@@ -39,6 +39,9 @@ INPUT = 4
 PREDICTED = 400
 """Bytes of a prediction's line, its text included."""
 
+BYTES = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
+"""Of a number of a matrix, its share of a scale included."""
+
 CERTAIN = 1.5
 """Beyond so many times what the machine has, the estimate need not be exact to be right."""
 
@@ -85,12 +88,13 @@ def estimate_needs(
     batches = 2 if recipe.consistency is None else 3
     kept = min(depth, 1) * KEPT + INPUT * depth if recipe.train.gradient_checkpointing else KEPT * depth
     step = kept * stack.width * sum(_largest_batches(lengths, recipe.train.batch_size)[:batches])
-    weights = 4 * sum(parameter.numel() for parameter in stack.layers.parameters())
+    matrix = BYTES.get(recipe.backbone.weights, 4)
+    weights = sum((matrix if one.ndim > 1 else 4) * one.numel() for one in stack.layers.parameters())
     members = 4 * trained if recipe.train.ensemble > 1 else 0  # where they begin, and their mean
     tested = sum(len(rows) for (_, purpose), rows in features.items() if purpose == "test")
     return Needs(
         host=PROCESS + 2 * states,
-        device=weights + LEARNT * trained + 2 * members + step,
+        device=round(weights) + LEARNT * trained + 2 * members + step,
         states=states,
         folder=trials * (4 * trained + PREDICTED * tested) + LEARNT * trained + members,
     )

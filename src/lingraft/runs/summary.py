@@ -161,10 +161,10 @@ def frozen_parts(stack: LayerStack, cut: int, adaptation: nn.Module) -> list[dic
     until = " until the last epochs" if getattr(adaptation, "lora", None) is not None else ""
     below, above = f"layers 1–{cut}, computed once{until}", f"layers {cut + 1}–{layers}, computed at every step"
     counts: Counter[str] = Counter()
-    for name, parameter in stack.named_parameters():
+    for name, size in stack.sizes().items():
         of_layer = name.startswith("layers.")
         row = THE_REST if not of_layer else below if int(name.split(".")[1]) < cut else above
-        counts[row] += 0 if name in unfrozen else parameter.numel()
+        counts[row] += 0 if name in unfrozen else size
     return [{"name": name, "count": counts[name]} for name in (THE_REST, below, above) if counts[name]]
 
 

@@ -17,7 +17,6 @@ import torch
 from ..backbones import LayerStack
 from ..core.records import Features, Trial
 from ..model.adaptation import add_lora, build_adaptation
-from ..model.freezing import strategy_of, unfrozen_names
 from ..model.heads import build_head
 from ..model.standardiser import Standardiser
 from ..recipe.settings import Recipe
@@ -29,7 +28,7 @@ from ..training.copies import copies_by_turn
 from ..training.ensembling import texts_of
 from ..training.frozen_head import head_settings, is_trained
 from ..training.head_fits import is_last_layer_retrained
-from ..training.legs import Leg, legs_of, lora_of
+from ..training.legs import Leg, legs_of, lora_of, unfrozen_of
 from ..training.pair_comparison import EXTENT, compared_examples
 from ..training.pools import Learnt, are_early, labelled_in_source, learnt_languages, only_mapped, repeats_of
 from .counted_work import ADDED_UP, LegWork, Texts, TrialWork
@@ -140,7 +139,7 @@ class Workload:
     def _reads_cached(self) -> bool:
         """Whether all that is learnt is a head that reads pooled states, which are in the cache."""
         recipe = self.recipe
-        unfrozen = unfrozen_names(strategy_of(recipe.freezing).phases(self.stack))
+        unfrozen = unfrozen_of(recipe, self.stack)
         below = recipe.prompt or recipe.adapter or unfrozen or lora_of(recipe)
         return not below and self._head_reads_pooled
 
@@ -334,7 +333,7 @@ class Workload:
         """Return how many parameters learn by gradient, counted on the parts themselves."""
         if languages not in self._trained:
             recipe, stack = self.recipe, self.stack
-            phases = strategy_of(recipe.freezing).phases(stack)
+            unfrozen = unfrozen_of(recipe, stack)
             with torch.device("meta"), torch.random.fork_rng(devices=[]):  # counted, and not made
                 adaptation = build_adaptation(
                     prompt=recipe.prompt,
@@ -344,7 +343,7 @@ class Workload:
                     languages=languages,
                     head=build_head(self.materials.task.kind, stack),
                     initial=lambda how, layer, count: torch.zeros(count, stack.width),
-                    unfrozen=unfrozen_names(phases),
+                    unfrozen=unfrozen,
                 )
                 if (lora := lora_of(recipe)) is not None:
                     add_lora(adaptation, lora, recipe.adapter, stack)

@@ -38,6 +38,7 @@ def load_trained_backbone(
             checkpoint,
             text_prefix=identity.text_prefix,
             precision=identity.precision,
+            weights=identity.rounded or "float32",
             trusting=trusting,
             writing=bool(identity.decoder_digest),
         )

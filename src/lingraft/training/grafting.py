@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 
 from ..backbones.checkpoint_files import lasting_name
+from ..backbones.quantised import rounded_to
 from ..core.errors import ConfigError
 from ..core.version import __version__
 from ..model.adaptation import build_adaptation
 from ..model.checkpoint import Identity, continue_from
-from ..model.freezing import strategy_of, unfrozen_names
 from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..model.prompts.initialisers import prompt_initialiser
 from .frozen_head import Before
-from .legs import extracted_of, lora_of
+from .legs import extracted_of, lora_of, unfrozen_of
 from .pools import Context, TrialPools
 
 
@@ -27,7 +27,7 @@ def graft(context: Context, pools: TrialPools, head: Before | None) -> GraftedMo
     device = next(stack.parameters()).device
     some = source.encoded.table.batch([source.encoded.row[i] for i in source.ids[:32]]).to(device)
     new = build_head(task.kind, stack)
-    unfrozen = unfrozen_names(strategy_of(recipe.freezing).phases(stack))
+    unfrozen = unfrozen_of(recipe, stack)
     if not task.kind.head_learns and "words.weight" in unfrozen:
         raise ConfigError(
             [
@@ -77,4 +77,5 @@ def identity(context: Context, languages: tuple[str, ...]) -> Identity:
         lora=lora.model_dump() if lora else None,
         layers=backbone.stack.num_layers if backbone.checkpoint_digest else None,
         decoder_digest=backbone.decoder_digest,
+        rounded=rounded_to(backbone.weights),
     )

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..model.freezing import strategy_of
+from ..backbones import LayerStack
+from ..backbones.quantised import rounded_to
+from ..core.errors import ConfigError
+from ..model.freezing import strategy_of, unfrozen_names
 from ..recipe.blocks import Block
 from ..recipe.settings import Recipe, TrainSettings
 from .pools import Context
@@ -55,6 +58,24 @@ def lora_of(recipe: Recipe) -> Block | None:
 def extracted_of(recipe: Recipe) -> Block | None:
     """Return the adapter that is kept of what has learnt; None where it is kept as it is, or nothing learns."""
     return strategy_of(recipe.freezing).extracted if recipe.train.num_train_epochs else None
+
+
+def unfrozen_of(recipe: Recipe, stack: LayerStack) -> frozenset[str]:
+    """Return the names of the stack's parameters that learn at some time.
+
+    Raises:
+        ConfigError: Matrices among them are rounded to 8 or 4 bit, which no gradient can change.
+    """
+    names = unfrozen_names(strategy_of(recipe.freezing).phases(stack))
+    if rounded_to(recipe.backbone.weights) and any(stack.get_parameter(name).ndim > 1 for name in names):
+        raise ConfigError(
+            [
+                f"freezing.name: {recipe.freezing.name} trains matrices, and backbone.weights: "
+                f"{recipe.backbone.weights} leaves them rounded; choose frozen with adapter.name: lora, or weights: "
+                "float32"
+            ]
+        )
+    return names
 
 
 def as_trained(context: Context) -> Context:

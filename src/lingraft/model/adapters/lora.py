@@ -51,7 +51,7 @@ def lora(
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
         if start is None:
             places = linear_layers(stack, layers, None if targets == "all-linear" else targets)
-            weights = {place: stack.get_parameter(parameter_name(*place)) for place in places}
+            weights = {place: stack.computed_with(parameter_name(*place)) for place in places}
             return LoraAdapter({place: LowRank.fresh(weight, rank) for place, weight in weights.items()}, alpha)
         folder = start.expanduser()
         if folder.is_dir():
@@ -139,7 +139,7 @@ class LoraAdapter(Adapter):
         """Return ``W + alpha / rank * B @ A`` for each place, whatever the language."""
         merged = {}
         for (layer, name), pair in self.matrices().items():
-            weight = stack.get_parameter(parameter_name(layer, name))
+            weight = stack.computed_with(parameter_name(layer, name))
             merged[parameter_name(layer, name)] = weight + pair(self.alpha / len(pair.A)).to(weight.device)
         return merged
 

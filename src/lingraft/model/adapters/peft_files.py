@@ -210,7 +210,7 @@ def _checked(
     """Return both matrices of a place, of the shapes that the stack needs."""
     layer, name = place
     try:
-        outputs, inputs = stack.get_parameter(parameter_name(layer, name)).shape
+        outputs, inputs = stack.computed_with(parameter_name(layer, name)).shape
     except (AttributeError, ValueError, IndexError):
         raise CheckpointError(
             f"the LoRA of {folder} changes {name} in layer {layer}, which this backbone of {stack.num_layers} layers "

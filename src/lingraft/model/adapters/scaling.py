@@ -46,7 +46,7 @@ Place = tuple[int, str, int, int]  # block, linear layer within it, 0 for its ou
 def _places(stack: LayerStack, layers: range, targets: list[str], *, side: int) -> Iterator[Place]:
     """Yield where factors go."""
     for layer, name in linear_layers(stack, layers, targets):
-        length = stack.get_parameter(parameter_name(layer, name)).shape[side]
+        length = stack.computed_with(parameter_name(layer, name)).shape[side]
         if side == 0:
             with torch.device("cpu"):
                 length -= int(stack.queries(name, length).sum())  # they are not scaled
@@ -79,7 +79,7 @@ class ScalingAdapter(Adapter):
         replaced: dict[str, Tensor] = {}
 
         def current(name: str) -> Tensor:  # a layer may be scaled on both sides
-            return replaced[name] if name in replaced else stack.get_parameter(name)
+            return replaced[name] if name in replaced else stack.computed_with(name)
 
         parts = [self.task]
         if language in self.language:

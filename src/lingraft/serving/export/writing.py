@@ -58,6 +58,11 @@ def export_run(
         raise CheckpointError(f"--output: {output} is there already; name a new folder")
     write: Write = formats.build(format)
     adapted = load(run, backbone=backbone, device="cpu")
+    if rounded := adapted.identity.rounded:
+        raise CheckpointError(
+            f"{run} was trained on matrices of {rounded[0]} bit, and answers with others would differ; ask it with "
+            "lingraft predict or serve, or train with backbone.weights=float32"
+        )
     code, said = _language(adapted, language)
     trained = Trained(run, adapted, code, ensembled, int8)
     output.parent.mkdir(parents=True, exist_ok=True)

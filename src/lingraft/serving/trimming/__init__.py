@@ -54,6 +54,11 @@ def trim(
             f"{source} answers with the decoder of {run.backbone.name}, which a trimmed checkpoint does not have: use "
             "the run as it is"
         )
+    if run and run.identity.rounded:
+        raise CheckpointError(
+            f"{source} was trained on matrices of {run.identity.rounded[0]} bit, which are not written; trim the "
+            "checkpoint first, and train on that"
+        )
     whole = run.backbone if run else load_backbone(source)
     read = _as_read(whole, texts)
     vocabulary = needed_pieces(whole.tokenizer, read)
