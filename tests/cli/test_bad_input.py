@@ -391,10 +391,23 @@ def test_a_recipe_that_is_not_there_is_told_with_the_nearest(own_data, refused):
     assert "; write one with: lingraft init" in refused("run", own_data / "zzzz")
 
 
+def test_where_a_run_is_wanted_no_recipe_of_a_comparison_is_offered_and_the_reverse(own_data, refused):
+    """As long as another has a near name."""
+    recipe = (own_data / "recipe.yaml").read_text(encoding="utf-8")
+    (own_data / "recipe2.yaml").write_text(f"{recipe}\ncompare: {{methods: [lingraft]}}\n", encoding="utf-8")
+    for command, near in (("run", "recipe.yaml"), ("compare", "recipe2.yaml"), ("stability", "recipe2.yaml")):
+        assert f"; did you mean {own_data / near}?" in refused(command, own_data / "recipe_2.yaml")
+
+
 def test_a_run_folder_that_is_not_there_is_told_with_the_nearest(tmp_path, refused):
-    """Whatever wants one."""
-    (tmp_path / "runs" / "my-run").mkdir(parents=True)
-    (tmp_path / "runs" / "my-run" / "run.json").write_text("{}", encoding="utf-8")
+    """Whatever wants one; the folder of a comparison is none, whatever its name."""
+    for name, files in {
+        "my-run": ("run.json", "summary.json", "adaptation.safetensors"),
+        "my-rnu2": ("run.json",),
+    }.items():
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        for file in files:
+            (tmp_path / "runs" / name / file).write_text("{}", encoding="utf-8")
     (tmp_path / "texts.txt").write_text("bako\n", encoding="utf-8")
     near = f"; did you mean {tmp_path / 'runs' / 'my-run'}?"
     for folder in ("my-rnu", ""):

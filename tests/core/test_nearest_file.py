@@ -61,6 +61,13 @@ def test_a_file_is_suggested_only_where_its_name_is_near(folder):
     assert suggest_file(folder / "xxxxxxxx") == ""
 
 
+def test_a_near_name_that_suits_is_rather_suggested_than_a_nearer_one(folder):
+    """And any near one where none suits."""
+    wanted = folder / "tain.eng.csv"
+    assert suggest_file(wanted, lambda path: path.name.startswith("test")) == f"did you mean {folder / 'test.eng.csv'}?"
+    assert suggest_file(wanted, lambda path: False) == f"did you mean {folder / 'train.eng.csv'}?"
+
+
 @pytest.fixture
 def runs(folder):
     """Runs and what is none."""

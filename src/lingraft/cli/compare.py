@@ -30,7 +30,7 @@ def compare(
     from ..core.yaml_text import name_of
     from ..recipe.parsing import read_recipe
 
-    settings = read_recipe(recipe, overrides or [])
+    settings = read_recipe(recipe, overrides or [], block="compare")
     from ..experiments.compare import compare as compare_methods
     from ..experiments.dry_run import describe_costs
     from ..results.comparison import blocks, read_comparison

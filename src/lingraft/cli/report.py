@@ -22,13 +22,12 @@ def report(
     from ..core.nearest_file import suggest_folder
     from ..results.finished_run import refuse_changed
     from ..results.pages import LAST, pages, write_page
-    from ..results.run_files import MARK
 
     if (folder / "comparison.json").is_file():
         raise RunError(f"{folder} holds a comparison, whose page is written again by: lingraft compare RECIPE")
     refuse_changed(folder)
     if not (folder / "summary.json").is_file():
-        near = suggest_folder(folder, MARK)
+        near = suggest_folder(folder, "summary.json")
         if near or not folder.is_dir():
             raise RunError(f"{folder} is no run; give the folder of one{near}")
         raise RunError(f"{folder} is no run that came to its end; finish it with: lingraft run RECIPE")

@@ -20,7 +20,7 @@ def shots(
     from ..core.yaml_text import name_of
     from ..recipe.parsing import read_recipe
 
-    settings = read_recipe(recipe, overrides or [])
+    settings = read_recipe(recipe, overrides or [], block="shot_curve")
     from ..experiments.dry_run import describe_costs
     from ..experiments.shot_curve import PAGE, draw_shot_curve, with_shots
     from ..results.comparison import read_comparison

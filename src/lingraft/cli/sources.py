@@ -17,7 +17,7 @@ def sources(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = F
     from ..core.yaml_text import name_of
     from ..recipe.parsing import read_recipe
 
-    settings = read_recipe(recipe, overrides or [])
+    settings = read_recipe(recipe, overrides or [], block="source_choice")
     from ..experiments.source_choice import PAGE, choose_sources, describe_cost
     from ..results.pages.source_choice_markdown import findings, recipe_lines
     from ..results.source_choice import MEAN_RANK

@@ -23,7 +23,7 @@ def stability(
     from ..core.yaml_text import name_of
     from ..recipe.parsing import read_recipe
 
-    settings = read_recipe(recipe, overrides or [])
+    settings = read_recipe(recipe, overrides or [], block="stability")
     from ..experiments.dry_run import describe_costs
     from ..experiments.stability import PAGE, crossed, study_stability
     from ..results.comparison import read_comparison

@@ -17,7 +17,7 @@ def tune(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = Fals
     from ..core.yaml_text import name_of
     from ..recipe.parsing import read_recipe
 
-    settings = read_recipe(recipe, overrides or [])
+    settings = read_recipe(recipe, overrides or [], block="tune")
     from ..experiments.tuning import TUNED, describe_search
     from ..experiments.tuning import tune as tune_recipe
     from ..results.pages.tuning_markdown import describe_values, findings

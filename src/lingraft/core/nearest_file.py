@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
 LOOKED_AT = 1_000
 """Entries of a folder that are compared by name."""
 
+LIKELY = 8
+"""Entries of near names that are looked at whether they suit."""
 
-def nearest_file(names: Sequence[Path]) -> str:
+
+def nearest_file(names: Sequence[Path], suits: Callable[[Path], bool] = lambda path: True) -> str:
     """Say which file is nearest to one that is missing, as the end of a sentence.
 
     Args:
         names: How it could be called, the likeliest first; all in one folder.
+        suits: Which of those with near names are rather meant than the others.
     """
     folder = names[0].parent
     try:
@@ -27,7 +31,8 @@ def nearest_file(names: Sequence[Path]) -> str:
         return f"{folder} cannot be looked into ({error.strerror})"
     if not entries:
         return f"the folder {folder} is empty"
-    near = [found[0] for name in names for found in [difflib.get_close_matches(name.name, entries, 1, 0.5)] if found]
+    near = [one for name in names for one in difflib.get_close_matches(name.name, entries, LIKELY, 0.5)]
+    near = [one for one in near if suits(folder / one)] or near
     best = max(near, key=lambda entry: max(_likeness(name.name, entry) for name in names), default=None)
     if best is not None and folder / best in names:
         return f"what is there under this name is no regular file ({folder / best})"
@@ -37,9 +42,9 @@ def nearest_file(names: Sequence[Path]) -> str:
     return f"{folder} has {', '.join(entries[:3])}{more}"
 
 
-def suggest_file(path: Path) -> str:
+def suggest_file(path: Path, suits: Callable[[Path], bool] = lambda path: True) -> str:
     """Return the question whether the file was meant whose name is nearest to a missing one; nothing where none is."""
-    said = nearest_file([path])
+    said = nearest_file([path], suits)
     return said.rpartition("; ")[2] if said.endswith("?") else ""
 
 

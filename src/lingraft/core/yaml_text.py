@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -50,11 +50,12 @@ class _PlainConstructor(SafeConstructor):
 _PlainConstructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
-def read_yaml_file(path: Path) -> Any:
+def read_yaml_file(path: Path, suits: Callable[[Path], bool] = lambda path: True) -> Any:
     """Return what a file of YAML says, see :func:`load_yaml`; no more of it is read than the bounds allow.
 
     Args:
         path: The file; ``-`` is standard input.
+        suits: Where there is none, which files of near names are rather meant than others.
 
     Raises:
         ConfigError: It cannot be read, is no UTF-8, or no YAML within the bounds.
@@ -66,7 +67,7 @@ def read_yaml_file(path: Path) -> Any:
             raise ConfigError([TOO_LONG], name_of(path))
         text = found.decode("utf-8-sig")
     except FileNotFoundError:
-        near = suggest_file(path)
+        near = suggest_file(path, suits)
         cure = f"{near} Or write one with" if near else "write one with"
         raise ConfigError([f"there is no file {path}; {cure}: lingraft init {path}"], name_of(path)) from None
     except IsADirectoryError:

@@ -32,7 +32,6 @@ from ..core.written_recipe import run_again
 from ..recipe.blocks import Block
 from ..results.finished_run import refuse_changed
 from ..results.method_schemas import METHOD
-from ..results.run_files import MARK
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, add_lora, build_adaptation
 from .comparison.classifier import SAVED as COMPARISON
@@ -360,7 +359,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Identity]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         refuse_changed(path.parent, path.name, error=CheckpointError)
-        near = suggest_folder(path.parent, MARK)
+        near = suggest_folder(path.parent, path.name)
         raise CheckpointError(f"there is no {path}; give the folder of a finished run{near}") from None
     except (OSError, SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({first_line(error)}); {run_again(path)}") from None

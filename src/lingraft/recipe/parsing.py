@@ -23,7 +23,7 @@ from pydantic_core import PydanticSerializationError
 from ..core.errors import ConfigError, shown
 from ..core.registry import Registry, unknown
 from ..core.wrong_values import say_wrong
-from ..core.yaml_text import MAX_DEPTH, load_yaml, name_of, read_yaml_file
+from ..core.yaml_text import MAX_CHARACTERS, MAX_DEPTH, load_yaml, name_of, read_yaml_file
 from .blocks import Block
 from .presets import with_preset
 from .renamed import take_renamed
@@ -37,13 +37,38 @@ MOST_TRIALS = 2_000
 """Of one recipe; ten seeds of ten draws of ten numbers of shots are half of it."""
 
 
-def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+EXPERIMENTS = ("compare", "stability", "shot_curve", "tune", "source_choice")
+"""Blocks of what is done with many trainings on one recipe."""
+
+
+def read_recipe(path: Path, overrides: Iterable[str] = (), *, block: str | None = None) -> Recipe:
     """Read and check a recipe file; ``overrides`` are ``key.path=value`` as on the command line.
+
+    Args:
+        path: The file.
+        overrides: Settings that are others than in the file.
+        block: Of the experiment that the recipe is for, None where it is run: where there is no such file, one that is
+            for the same is rather offered.
 
     Raises:
         ConfigError: With all problems at once.
     """
-    return _beside(parse_recipe(read_yaml_file(path), overrides, where=name_of(path)), path.parent)
+
+    def suits(other: Path) -> bool:
+        found = _experiments_in(other)
+        return block in found if block else not found
+
+    return _beside(parse_recipe(read_yaml_file(path, suits), overrides, where=name_of(path)), path.parent)
+
+
+def _experiments_in(path: Path) -> set[str]:
+    """Return which experiments a file has blocks of, as far as its lines tell."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            text = file.read(MAX_CHARACTERS)
+    except OSError:
+        return set()
+    return set(re.findall(rf"^({'|'.join(EXPERIMENTS)}):", text, re.MULTILINE))
 
 
 def draft_recipe(path: Path, overrides: Iterable[str] = ()) -> tuple[Recipe, list[str]]:

@@ -111,7 +111,7 @@ def read_run(folder: Path) -> RunFiles:
         RunError: There is none, or a file of it is not what a run leaves.
     """
     if not folder.is_dir():
-        near = suggest_folder(folder, MARK)
+        near = suggest_folder(folder, "summary.json")
         raise RunError(f"there is no folder {folder}; give one that `lingraft run` wrote{near}")
     refuse_links(folder)
     read_mark(folder)
