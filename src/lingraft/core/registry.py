@@ -23,7 +23,7 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import PydanticInvalidForJsonSchema, TypeAdapter, ValidationError
 
 from .errors import ConfigError, shown
-from .wrong_values import say_wrong
+from .wrong_values import say_each_wrong
 
 NEAR = 0.5
 """How alike two names are, of 1, for one to be offered for the other."""
@@ -144,7 +144,7 @@ class Registry:
                 if isinstance(value, float) and not math.isfinite(value):
                     problems.append(f"{dot}{key}: expected a finite number (got {shown(value)})")
             except ValidationError as error:
-                problems.extend(f"{dot}{key}: {say_wrong(e)} (got {shown(e['input'])})" for e in error.errors())
+                problems.extend(f"{dot}{key}: {said}" for said in say_each_wrong(error.errors(), value))
         for key, parameter in parameters.items():
             if parameter.default is inspect.Parameter.empty and key not in options:
                 problems.append(f"{dot}{key}: is missing; {name} needs it")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from .errors import shown
 
 EXPECTED = {
     "bool_parsing": "true or false",
@@ -45,3 +47,22 @@ def say_wrong(error: Mapping[str, Any]) -> str:
         return f"expected {expected.format(**context)}"
     message: str = error["msg"]
     return message.removeprefix("Value error, ").replace("Input should be", "expected")
+
+
+def say_each_wrong(errors: Sequence[Mapping[str, Any]], value: object) -> list[str]:
+    """Return what is wrong with a value, a sentence for each part of it: ``expected 'numbers' or a list (got 5)``.
+
+    A value that may be one of several things is wrong as each of them, which is one mistake; where it is nearly one of
+    them, what is wrong within that is said alone.
+
+    Args:
+        errors: ``ValidationError.errors()``, with their contexts.
+        value: What was validated.
+    """
+    whole = [error for error in errors if error["input"] == value and error["type"] in EXPECTED]
+    within = [error for error in errors if error not in whole]
+    if len(whole) > 1 and not within:
+        choices = list(dict.fromkeys(say_wrong(error).removeprefix("expected ") for error in whole))
+        expected = " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
+        return [f"expected {expected} (got {shown(value)})"]
+    return [f"{say_wrong(error)} (got {shown(error['input'])})" for error in within or whole]
