@@ -5,6 +5,7 @@ by a zero byte: Chromium reads them from descriptor 3 and writes to descriptor 4
 """
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -151,8 +152,8 @@ def chromium(profile):
     to_it, writing = os.pipe()
     reading, from_it = os.pipe()
 
-    def as_three_and_four():  # the copies first: one of the two may be 3 or 4 itself
-        here, there = os.dup(to_it), os.dup(from_it)
+    def as_three_and_four():  # copies above them first: one of the two may be 3 or 4 itself, where it would stay closed
+        here, there = (fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_it, from_it))
         os.dup2(here, 3)
         os.dup2(there, 4)
 

@@ -205,6 +205,24 @@ def test_confusion_counts_are_written():
     assert "0" not in said
 
 
+def test_a_confusion_matrix_of_many_classes_has_no_element_for_each_empty_cell():
+    """One for each count and a few for each class; those that are shown keep their share of all of a class."""
+    counts = [[3 * (gold == predicted) + (predicted == 0) for predicted in range(100)] for gold in range(100)]
+    names = [f"class {number}" for number in range(100)]
+    every, some = (charts.confusion_matrix(counts, names, shown) for shown in (None, [1, 99]))
+    assert every.count("<path") < 199 + 2 * 101 + 10
+    assert {one for one in texts(some) if one.startswith("class")} == {"class 1", "class 99"}
+    assert some.count("opacity: 0.75") == 2
+
+
+def test_wide_letters_are_given_their_room():
+    """A label of Chinese is as wide as one that has twice as many Latin letters."""
+    chinese, latin = (charts.confusion_matrix([[1]], [label]) for label in ("音" * 30, "a" * 17))
+    assert f"{'音' * 8}…" in texts(chinese)
+    width = re.compile(r'width="(\d+)"')
+    assert width.search(chinese)[1] == width.search(latin)[1]
+
+
 @pytest.mark.parametrize(("layers", "cut"), [(12, 0), (12, 8), (12, 12), (2, 1), (48, 30)])
 def test_layer_strip_fits_every_network(layers, cut):
     """Shallow and deep networks, cut anywhere, show the cut and what was trained."""

@@ -14,6 +14,7 @@ from lingraft.results.findings import (
     formula_of,
     labels_of,
     mistakes,
+    most_confused,
     pair_distance,
     reliability,
     results,
@@ -58,6 +59,15 @@ def test_one_answer_for_all_has_its_share_of_accuracy_and_no_correlation():
     """So that a rank correlation is not compared with the share of a label."""
     assert score_of_majority(["a", "b", "b", "b"], "accuracy") == 0.75
     assert score_of_majority(["a", "b", "b", "b"], "spearman") == 0.0
+
+
+def test_the_classes_most_often_in_mistakes_are_those_of_the_largest_rows_and_columns():
+    """Right answers do not count; of equals the first; they stay in order."""
+    counts = [[90, 1, 0, 0], [0, 0, 2, 0], [0, 0, 50, 3], [0, 0, 0, 9]]
+    assert most_confused(counts, 2) == [1, 2]
+    assert most_confused(counts, 3) == [1, 2, 3]
+    assert most_confused(counts, 9) == [0, 1, 2, 3]
+    assert most_confused([], 9) == []
 
 
 def test_confusion_counts_gold_by_predicted():

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from rich.cells import cell_len
 
 from .drawing import (
     ACCENT,
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
 
 
 def _shortened(text: str, most: int) -> str:
-    """Return a text of at most so many characters."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """Return a text that is at most so many characters wide; one of Chinese is as wide as two."""
+    if cell_len(text) <= most:
+        return text
+    return text[: next(end for end in range(len(text), -1, -1) if cell_len(text[:end]) < most)] + "…"
 
 
 FEW = 5  # slices of confidence with fewer texts are noise, and not drawn
@@ -54,7 +57,7 @@ def before_after(rows: Sequence[Result], *, narrow: bool = False) -> Figure:
     several_shots = len({row.shots for row in rows}) > 1
     metric, unit = (metric_name(rows[0].metric), unit_of(rows[0].metric)) if rows else ("score", PERCENT)
     names = [_shortened(row.name, 32) for row in rows]
-    beside = 9.2 * max(map(len, names), default=0) + 18
+    beside = 9.2 * max(map(cell_len, names), default=0) + 18
     tall, below = (76, 54) if narrow else (62, 38)
     size = (350 if narrow else 920, tall * len(rows) + below + 24)
     figure = new_figure(*size, f"{capital(metric)} before and after adaptation, with 95 % intervals")
@@ -260,31 +263,43 @@ def state_pairs(title: str, source: Points, target: Points, names: tuple[str, st
 
 
 @as_svg
-def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Figure:
-    """Draw gold labels down, predicted across; depth of colour is the share of the gold label's row."""
-    names = [_shortened(label, 18) for label in labels]
-    size = max(16.0, min(44.0, 300.0 / max(len(names), 1)))
-    left, top = 7.2 * max(map(len, names), default=0) + 14, 5.2 * max(map(len, names), default=0) + 30
+def confusion_matrix(
+    counts: Sequence[Sequence[int]], labels: Sequence[str], shown: Sequence[int] | None = None
+) -> Figure:
+    """Draw gold labels down, predicted across; depth of colour is the share of the gold label's row.
+
+    Args:
+        counts: ``[gold, predicted]``.
+        labels: Of both.
+        shown: Which of them are drawn, by number; default: all.
+    """
+    shown = range(len(labels)) if shown is None else shown
+    names = [_shortened(labels[number], 18) for number in shown]
+    widest, end = max(map(cell_len, names), default=0), len(names)
+    size = max(16.0, min(44.0, 300.0 / max(end, 1)))
+    left, top = 7.2 * widest + 14, 5.2 * widest + 30
     right = max(60.0, top - size / 2)  # names go up and to the right
-    across = left + size * len(names) + right
-    figure = new_figure(across, top + size * len(names) + 22, "Confusion matrix, gold by predicted")
+    figure = new_figure(left + size * end + right, top + size * end + 22, "Confusion matrix, gold by predicted")
     axes = new_axes(figure, left=left, right=right, top=top, bottom=22)
-    axes.set_xlim(0, len(names))
-    axes.set_ylim(len(names), 0)
+    axes.set_xlim(0, end)
+    axes.set_ylim(end, 0)
     axes.set_axis_off()
-    for row, line in enumerate(counts):
+    axes.add_patch(Rectangle((0, 0), end, end, facecolor=FROZEN, edgecolor="none"))
+    for row, gold in enumerate(shown):
         axes.text(-0.2, row + 0.5, names[row], ha="right", va="center", color=MUTED)
         axes.text(row + 0.5, -0.2, names[row], rotation=45, rotation_mode="anchor", ha="left", va="center", color=MUTED)
-        for column, count in enumerate(line):
-            share = count / max(sum(line), 1)
-            colour = AFTER if row == column else ACCENT
-            axes.add_patch(Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, facecolor=FROZEN, edgecolor="none"))
-            if count:
-                axes.add_patch(Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, facecolor=colour, alpha=share))
-            if count and size >= 22:
+        total = max(sum(counts[gold]), 1)
+        for column, predicted in enumerate(shown):
+            if not (count := counts[gold][predicted]):
+                continue
+            share, colour = count / total, AFTER if row == column else ACCENT
+            axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="none", alpha=share))
+            if size >= 22:
                 axes.text(column + 0.5, row + 0.5, str(count), ha="center", va="center", fontsize=11,
                           color=PAPER if share > 0.75 else INK)  # fmt: skip
-    axes.text(0, len(names) + 0.1, "rows: gold label, columns: predicted", va="top", color=MUTED, fontsize=11)
+    for draw in (axes.hlines, axes.vlines):  # a hundred classes have ten thousand cells, and as few lines as this
+        draw(range(end + 1), 0, end, color=PAPER, linewidth=0.06 * size, zorder=2)
+    axes.text(0, end + 0.1, "rows: gold label, columns: predicted", va="top", color=MUTED, fontsize=11)
     return figure
 
 

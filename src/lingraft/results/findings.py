@@ -299,6 +299,20 @@ def confusion(predictions: Sequence[Row], labels: Sequence[str], column: str = "
     return [[counts[gold, predicted] for predicted in labels] for gold in labels]
 
 
+def most_confused(counts: Sequence[Sequence[int]], most: int) -> list[int]:
+    """Return the numbers of the classes that are most often in mistakes, gold or predicted, in their order.
+
+    Args:
+        counts: ``[gold, predicted]``.
+        most: Classes at most.
+    """
+    mistakes = [
+        sum(gold) + sum(predicted) - 2 * gold[number]
+        for number, (gold, predicted) in enumerate(zip(counts, zip(*counts, strict=True), strict=True))
+    ]
+    return sorted(sorted(range(len(counts)), key=lambda number: -mistakes[number])[:most])
+
+
 def labels_of(predictions: Sequence[Row], declared: Sequence[str]) -> list[str]:
     """Return the declared labels in their order, then those that only the predictions know."""
     columns = ("gold", "value", "before", "instant")

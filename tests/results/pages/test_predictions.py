@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from invented_run import write_lines, write_object, write_run
+from invented_run import LABELS, write_lines, write_object, write_run
 from lingraft.results.pages import write_page
 from lingraft.results.pages.predictions import LONGEST, describe_kept, predictions_of, searched
 from lingraft.results.run_files import is_right, read_run
@@ -123,3 +123,18 @@ def test_answers_of_several_kinds_are_in_words(folder):
     (one, _) = predictions_of(read_run(folder))
     assert searched([one])["lines"][0][2:4] == ["Àkúrẹ́ / Ondo", "(none)"]
     assert searched([one])["lines"][0][5:] == [None, False, False]
+
+
+def test_of_many_classes_those_in_mistakes_are_drawn(tmp_path):
+    """As many as can be read; the page says so, and its filters have them all."""
+    folder = write_run(tmp_path / "run", draws=1, seeds=1)
+    data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    unseen = [f"unseen {number}" for number in range(70)]
+    write_object(folder / "data.json", data | {"classes": [*unseen, *LABELS]})
+
+    page = write_page(folder, "report.html").read_text(encoding="utf-8")
+
+    assert page.count("Of 75 classes the 40 that are most often in mistakes, gold or predicted.") == 2
+    assert page.count(">unseen 69</option>") == 2
+    assert ">unseen 69</text>" not in page
+    assert ">harvest</text>" in page

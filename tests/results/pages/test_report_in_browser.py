@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -95,6 +96,34 @@ def test_a_search_without_accents_ignores_them(browser, page):
         assert choose(ask, search="náírà").startswith("119 of 360 found")
         assert choose(ask, search="na\u0301i\u0301ra\u0300").startswith("119 of 360 found")
         assert choose(ask, search="nàírà") == "0 of 360 found"
+
+
+def test_a_search_is_of_what_is_shown(browser, folder, tmp_path):
+    """Line ends and tabs of a text are blanks on the page, and found as such; no word runs on into the next column."""
+    copy = shutil.copytree(folder, tmp_path / "run")
+    path = copy / "predictions" / "k5-draw2-seed2" / "yor-Latn.jsonl"
+    first, *rows = read_predictions(path)
+    write_lines(path, [first | {"text": "ends\r\n  here\tand there", "text_b": None}, *rows])
+    with browser.opened(write_page(copy, "report.html"), width=1280, dark=False) as ask:
+        assert choose(ask, search="ends here  and there") == "1 of 360 found"
+        assert choose(ask, search="there <") == "0 of 360 found"
+
+
+def test_who_comes_back_finds_what_the_fields_say(browser, page):
+    """A browser fills them in again after the page is read."""
+    with browser.opened(page, width=1280, dark=False) as ask:
+        told = choose(ask, outcome="lost")
+        for go in (("Page.navigate", {"url": "about:blank"}), ("Page.navigateToHistoryEntry", {})):
+            entries = ask("Page.getNavigationHistory")["entries"]
+            there = {"entryId": entries[-2]["id"]} if "History" in go[0] else {}
+            browser.events.clear()
+            ask(go[0], **go[1], **there)
+            browser.wait_for("Page.loadEventFired")
+        chosen = run(ask, "document.querySelector('.filters').elements.outcome.value")
+        found = run(ask, FOUND)
+    everything = "360 of 360 found, the first 50 shown"
+    assert found == {"lost": told, "": everything}[chosen]
+    assert told != everything
 
 
 def test_what_comes_from_data_is_text(browser, page):

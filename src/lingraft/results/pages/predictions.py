@@ -44,6 +44,7 @@ def _of_language(run: RunFiles, name: str, rows: Sequence[Row], most: int) -> Co
     counts = findings.confusion(rows, labels) if labels else []
     baseline = findings.confusion(rows, labels, "before") if labels and rows[0].get("before") is not None else None
     before, after = (findings.reliability(rows, when) for when in ("before", "after"))
+    shown = findings.most_confused(counts, MOST_CLASSES)
     kept = [readable(row) for row in _kept(rows, most)]
     return {
         "name": name,
@@ -52,8 +53,9 @@ def _of_language(run: RunFiles, name: str, rows: Sequence[Row], most: int) -> Co
         "kept": kept,
         "mistakes": [row for row in kept[:MISTAKES] if not is_right(row)],
         "labels": labels,
-        "confusion": Markup(charts.confusion_matrix(counts, labels)) if labels else None,
-        "confusion_before": Markup(charts.confusion_matrix(baseline, labels)) if baseline else None,
+        "confusion": Markup(charts.confusion_matrix(counts, labels, shown)) if labels else None,
+        "confusion_before": Markup(charts.confusion_matrix(baseline, labels, shown)) if baseline else None,
+        "drawn": len(shown),
         "confused": _most_confused(labels, counts),
         "reliability": Markup(charts.reliability_diagram(before, after)),
         "confidence": wording.describe_confidence(after) or "No confidences to compare",
@@ -61,6 +63,9 @@ def _of_language(run: RunFiles, name: str, rows: Sequence[Row], most: int) -> Co
         "ece_after": expected_calibration_error(after),
     }
 
+
+MOST_CLASSES = 40
+"""That a confusion matrix has; names of more could not be read."""
 
 MISTAKES = 12
 """Of a language, that are shown where no script runs."""

@@ -13,9 +13,10 @@ const OUTCOMES = {
   lost: (line) => !line[RIGHT] && line[BEFORE_RIGHT],
 };
 
-const whole = (text) => text.normalize("NFC").toLowerCase();
-const bare = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
-const written = (line) => [...line[TEXTS], line[GOLD] ?? "", line[VALUE], line[BEFORE] ?? ""].join("\n");
+const plain = (text) => text.replace(/\s+/g, " ").toLowerCase();  // as it is shown
+const whole = (text) => plain(text.normalize("NFC"));
+const bare = (text) => plain(text.normalize("NFD").replace(/\p{M}/gu, ""));
+const written = (line) => [...line[TEXTS], line[GOLD] ?? "", line[VALUE], line[BEFORE] ?? ""].join("\0");
 
 let found = lines, shown = 0;
 
@@ -74,5 +75,6 @@ form.addEventListener("input", filter);
 form.addEventListener("reset", () => setTimeout(filter));
 form.addEventListener("submit", (event) => event.preventDefault());
 more.addEventListener("click", show);
+addEventListener("pageshow", filter);  // who comes back finds the fields as they were
 form.hidden = false;
 filter();
