@@ -63,6 +63,14 @@ def test_an_unknown_code_asks_for_the_script():
         canonical("xyz")
 
 
+@pytest.mark.parametrize("text", ["und-Latn", "und", "zxx", "mul_Cyrl", "mis-Latn", "Unknown language"])
+def test_a_code_of_no_language_asks_for_a_language_or_a_name_of_its_own(text):
+    """Two languages that nobody could name would be one, and nothing that lists know of one is true of it."""
+    with pytest.raises(DataError, match=r"is no language \((und|zxx|mul|mis): .*such as x-mine"):
+        canonical(text)
+    assert recognised(text) is None
+
+
 def test_a_misspelt_name_meets_its_neighbour():
     """The nearest name is offered with its code."""
     with pytest.raises(DataError, match=r"did you mean Swahili \(swh-Latn\)"):

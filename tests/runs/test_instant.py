@@ -98,6 +98,7 @@ def test_questions_get_the_head_alone_and_check_says_so(world, tiny_checkpoint, 
     recipe = world_recipe(world, given, backbone=backbone, task=task, **preset_values("instant"))
     lines = " ".join(plan(recipe).lines)
     assert "trained by gradient: nothing, but the head; a head on frozen states is all" in lines
+    assert "not several labels each, as in multilabel, nor tags, questions or alternatives" in lines
     folder = run(recipe, reporter=Reporter(quiet=True))
     assert {part["name"] for part in read_object(folder / "summary.json")["parameters"]} == {"head"}
     rows = list(read_lines(folder / "predictions" / "k0-draw0-seed1" / f"{TARGET}.jsonl"))

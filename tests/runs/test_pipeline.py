@@ -195,6 +195,7 @@ def test_the_chosen_training_has_most_shots_and_the_best_source_score(finished):
     assert facts[chosen]["dev_score"] == best
     trial = finished / "trials" / chosen / "adaptation.safetensors"
     assert trial.read_bytes() == (finished / "adaptation.safetensors").read_bytes()
+    assert load(finished).trial == chosen
 
 
 class Links(HTMLParser):

@@ -459,3 +459,5 @@ def test_a_loaded_run_prints_as_one_line(tiny_backbone):
     """Task, languages and checkpoint, not every parameter."""
     adapted = adapted_of(tiny_backbone)
     assert repr(adapted) == f"<Adapted: topic in eng-Latn, yor-Latn, on {tiny_backbone.name}>"
+    saved = replace(adapted, trial="k5-draw0-seed2")
+    assert repr(saved) == f"<Adapted: topic in eng-Latn, yor-Latn, on {tiny_backbone.name}, trial k5-draw0-seed2>"

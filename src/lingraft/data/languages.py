@@ -60,6 +60,14 @@ MACROLANGUAGE = {individual: macro for macro, individual in INDIVIDUAL.items()}
 SCRIPT_PARTS = {"Kore": ("Hang",), "Jpan": ("Hira", "Kana"), "Hani": ("Hans", "Hant")}
 """Scripts that are written with others beside Chinese characters, or are either form of these, and those others."""
 
+NO_LANGUAGE = {
+    "mis": "a language without a code",
+    "mul": "several languages",
+    "und": "nobody knows which language",
+    "zxx": "nothing of a language",
+}
+"""Codes of ISO 639 that no language has."""
+
 EXTRA_NAMES = {"ayr": "Central Aymara", "nij": "Ngaju", "quy": "Ayacucho Quechua", "twi": "Twi"}
 """English names that CLDR does not have."""
 
@@ -112,11 +120,22 @@ def canonical(code: str) -> str:
 
 
 def _listed(text: str) -> str | None:
-    found = CODE.fullmatch(text)
-    if found and (parsed := _from_code(found["language"], found["script"], found["territory"], text)):
-        return parsed
-    key = _name_key(text)
-    return _english_names().get(key) or _native_names().get(key)
+    """Return the code of a language that lists have, None where they have none.
+
+    Raises:
+        DataError: They say with it that it is no one language, or that nobody knows which.
+    """
+    found, key = CODE.fullmatch(text), _name_key(text)
+    code = _from_code(found["language"], found["script"], found["territory"], text) if found else None
+    code = code or _english_names().get(key) or _native_names().get(key)
+    language = found["language"].lower() if found else (code or "")[:3]
+    if language in NO_LANGUAGE:
+        raise DataError(
+            f"{text!r} is no language ({language}: {NO_LANGUAGE[language]}); give the name or code of the one it is, "
+            "such as yor-Latn, or, where no list has it, a name of its own, such as x-mine, with 1 to 8 letters or "
+            "digits"
+        )
+    return code
 
 
 def recognised(name: str) -> str | None:

@@ -31,6 +31,9 @@ def run_among(ranks: Ranks | None, recipe: Recipe, reporter: Reporter) -> Path |
     if ranks is None:
         return run(recipe, reporter=reporter)
     if ranks.leads:
+        reporter.say(
+            f"{ranks.size} processes of this launch share the work: the texts to encode, and the rows of every batch"
+        )
         factory = NetworkFactory(build=partial(grafted_by, ranks))
         return run(recipe, reporter=reporter, factory=factory, encode_batches=encoded_by(ranks))
     ranks.serve(Computer(*load(recipe, Reporter(quiet=True))))

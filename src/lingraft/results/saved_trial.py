@@ -13,6 +13,15 @@ from .wording import count, describe_shots, plural
 from .words import Words, words_of
 
 
+def saved_trial(folder: Path) -> str:
+    """Return the name of the trial of a run that answers, from its ``summary.json``; empty where none is there.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    return str(read_object(folder / "summary.json", SUMMARY).get("selected_trial") or "")
+
+
 def describe_saved(folder: Path, words: Words) -> str:
     """Say which trial of a run answers, from its ``summary.json``; empty where there is no choice.
 

@@ -280,8 +280,10 @@ def _parts(recipe: Recipe, work: Workload) -> str:
     elif work.compares:
         line += "; a comparison classifier is fitted to the labelled pairs"
     elif recipe.train.num_train_epochs == 0:
-        line += "; a head on frozen states is all: a map needs a task with classes, single texts and translations or "
-        line += "unlabelled text"
+        line += (
+            "; a head on frozen states is all: a map needs single texts of one class each (not several labels each, as "
+            "in multilabel, nor tags, questions or alternatives), and translations or unlabelled text"
+        )
     return line
 
 

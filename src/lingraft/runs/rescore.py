@@ -19,7 +19,8 @@ from ..model.checkpoint import Identity
 from ..recipe.parsing import read_recipe
 from ..recipe.settings import Recipe
 from ..results.method_schemas import METHOD
-from ..results.schemas import DATA, SCORE, SUMMARY
+from ..results.saved_trial import saved_trial
+from ..results.schemas import DATA, SCORE
 from ..serving.loading import load
 from ..serving.predictor import Adapted
 from ..tasks import Task, tasks
@@ -234,5 +235,5 @@ def _some(examples: Sequence[Example], limit: int | None) -> list[Example]:
 
 
 def _selected(folder: Path, done: Sequence[Trial]) -> Trial:
-    name = read_object(folder / "summary.json", SUMMARY).get("selected_trial")
+    name = saved_trial(folder)
     return next((trial for trial in done if trial.name == name), done[0])

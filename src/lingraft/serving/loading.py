@@ -14,6 +14,7 @@ from ..core.written_recipe import read_written_recipe
 from ..model.checkpoint import Identity, adaptation_path, load_adaptation, read_identity
 from ..model.network import GraftedModel
 from ..results.run_files import read_mark
+from ..results.saved_trial import saved_trial
 from ..tasks.kinds import Kind
 from .detecting import letters_of
 from .hub import fetch_run, is_on_hub
@@ -83,7 +84,9 @@ def load(
     adaptation, identity = load_adaptation(path, backbone)
     adaptation.to(next(backbone.stack.parameters()).device)
     model = GraftedModel(backbone.stack, adaptation).eval()
-    return Adapted(backbone, model, identity, names=own_names(Path(folder)), letters=letters_of(Path(folder)))
+    run = Path(folder)
+    names, letters = own_names(run), letters_of(run)
+    return Adapted(backbone, model, identity, names=names, letters=letters, trial=saved_trial(run))
 
 
 def device_of(folder: Path) -> torch.device:

@@ -71,10 +71,13 @@ class Adapted:
     """How letters follow each other in each language that there was text of."""
     frozen: Callable[[Texts, LayerStack, int, torch.device], States] = field(default=states_at, repr=False)
     """Gives the frozen states of texts at the layer where something is learnt."""
+    trial: str = ""
+    """Which of the run's trials answers, as ``k5-draw0-seed1``; empty where no run is beside the adaptation."""
 
     def __repr__(self) -> str:
-        """Name task, languages and checkpoint: all that is trained would be a hundred lines."""
-        return f"<Adapted: {self.identity.task} in {', '.join(self.trained)}, on {self.identity.checkpoint}>"
+        """Name task, languages, checkpoint and trial: all that is trained would be a hundred lines."""
+        trial = f", trial {self.trial}" if self.trial else ""
+        return f"<Adapted: {self.identity.task} in {', '.join(self.trained)}, on {self.identity.checkpoint}{trial}>"
 
     def knows(self, language: str) -> bool:
         """Return whether there is something trained for ``language``: a language part, or it is the source.

@@ -1,10 +1,12 @@
 """The reports of a choice of sources and of a search of settings say what the records say."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 
 from invented_choices import SOURCES, invented_choice, invented_search
+from lingraft.results.findings import Estimate
 from lingraft.results.pages.experiment_page import files_of, write_report
 from lingraft.results.pages.source_choice_markdown import sources_page
 from lingraft.results.pages.source_choice_report import PAGE, source_choice_report
@@ -62,6 +64,20 @@ def test_a_choices_page_has_the_tables_of_the_markdown_page(tmp_path):
         assert f"| {one.name} | {one.labels} | {one.place:.1f} |" in markdown
     assert page.text.count("<svg") == 2 * (2 + len(first.correlations))
     assert "lingraft x &#39;a &lt;b&gt;&#39;" in page.text
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.3, ": further languages took from it."), (0.9, "together. No score")])
+def test_what_several_sources_gave_is_said_beside_the_lines_that_offer_them(value, said):
+    """With the score of the first alone, over the targets where both are known; also where several are worse."""
+    found = invented_choice()
+    first, other = found.rankings
+    alone = next(one.score.value for one in first.candidates if one.language == found.offered[0])
+    joint = replace(first.joint[0], score=Estimate(value))
+    told = sources_page(replace(found, rankings=(replace(first, joint=(joint,)), other)))
+    numbers = f"accuracy {100 * alone:.1f} % with the first alone, {100 * value:.1f} % with the first 2 together"
+    assert f"On the test sets, mean over 1 target, frozen heads have {numbers}" in told
+    assert said in told
+    assert "than the first alone is not known" in sources_page(invented_choice(scored=False))
 
 
 def test_without_scores_a_choices_page_says_nothing_of_being_right(tmp_path):

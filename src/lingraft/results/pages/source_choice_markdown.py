@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import fmean
 
 from ..source_choice import Ranking, SourceChoice
 from ..source_choice_tables import ABOUT, correlation_table, joint_table, measures_of, ranking_table
@@ -85,7 +86,40 @@ def recipe_lines(found: SourceChoice) -> list[str]:
         "```",
         "",
         f"On the command line: `{several}`; the first alone: `{one}`.",
+        "",
+        describe_together(found),
     ]
+
+
+def describe_together(found: SourceChoice) -> str:
+    """Say what the labels of the first ones together give beside those of the first alone; empty where there is one."""
+    if len(found.offered) < 2:
+        return ""
+    scores = [scores for ranking in found.rankings if len(scores := _of_the_first(ranking, found)) > 1]
+    if not scores:
+        return "Whether together they give more than the first alone is not known: that takes labels of a test set."
+    alone, *several = (
+        (count, fmean(one[count] for one in scores))
+        for count in range(1, len(found.offered) + 1)
+        if all(count in one for one in scores)
+    )
+    told = [f"{found.unit.write(mean, 1)} with the first {count} together" for count, mean in several]
+    below = all(mean < alone[1] for _, mean in several)
+    return (
+        f"On the test sets, mean over {plural(len(scores), 'target')}, frozen heads have "
+        f"{metric_name(found.metric)} {found.unit.write(alone[1], 1)} with the first alone, {listed(told)}"
+        f"{': further languages took from it' if below else ''}. No score of a test set chose anything here."
+    )
+
+
+def _of_the_first(ranking: Ranking, found: SourceChoice) -> dict[int, float]:
+    """Return the true scores of the first ones, by how many they are; empty where that of the first is not known."""
+    first = next((one.score for one in ranking.candidates if one.language == found.offered[0]), None)
+    if first is None:
+        return {}
+    joint = {one.languages: one.score.value for one in ranking.joint}
+    prefixes = [found.offered[:count] for count in range(2, len(found.offered) + 1)]
+    return {1: first.value} | {len(codes): joint[codes] for codes in prefixes if codes in joint}
 
 
 # ---- Explanations ------------------------------------------------------------------------------------
