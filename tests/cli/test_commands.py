@@ -99,6 +99,21 @@ def test_a_recipe_with_a_preset_shows_what_the_preset_sets(call, tmp_path, prese
     assert "# prompt: {name: deep, length: 16" not in text
     assert read_recipe(path).seeds == ([1] if preset == "instant" else [1, 2])
 
+    own = text.replace(f"preset: {preset} ", "# ", 1).replace(f"{shown}", re.sub(r"^# ", "", shown, flags=re.MULTILINE))
+    before = read_recipe(path)
+    path.write_text(own, encoding="utf-8")
+    assert read_recipe(path) == before.model_copy(update={"preset": None})
+
+
+def test_a_recipe_is_written_for_languages_that_it_can_have(command, tmp_path):
+    """A target that is named twice is one, and the source language is none."""
+    path = tmp_path / "recipe.yaml"
+    refused = command("init", path, "--language", "English")
+    assert (refused.code, path.exists()) == (1, False)
+    assert "English is the source language of the recipe that is written" in refused.err
+    assert not command("init", path, "--language", "sw", "--language", "Swahili").code
+    assert read_recipe(path).task.options["target_languages"] == ["swh-Latn"]
+
 
 @pytest.mark.parametrize("task", ["choice", "classification", "generation", "multilabel", "span_qa", "tagging"])
 def test_a_written_recipe_speaks_of_the_language_that_was_chosen(call, tmp_path, task):

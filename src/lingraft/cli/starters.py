@@ -53,6 +53,9 @@ DEFAULTS = """\
 SEEDS = "seeds: [1, 2]                     # one trial each; the report gives means and intervals"
 ONE_SEED = "seeds: [1]                        # another seed would be the same trial: nothing is trained by gradient"
 
+SOURCE = "eng-Latn"
+"""Source language of all that are written."""
+
 CHECKPOINTS = {"generation": "bundled:gemma-3-270m"}
 """Where it is not an encoder that answers."""
 
@@ -72,11 +75,19 @@ def recipe_text(task: str, languages: Sequence[str], path: Path, preset: str | N
         preset: What it starts from; the settings that it shows are then those of the preset.
 
     Raises:
-        ConfigError: There is no task or preset of this name.
+        ConfigError: There is no task or preset of this name, or a target is the source language.
     """
     if task not in starters():
         raise ConfigError([unknown(task, starters(), what="task to start from")], where="init")
-    codes = [canonical(language) for language in languages]
+    codes = list(dict.fromkeys(map(canonical, languages)))
+    if SOURCE in codes:
+        raise ConfigError(
+            [
+                f"--language: {display_name(SOURCE)} is the source language of the recipe that is written; name a "
+                f"target, or write `language: {SOURCE}` into the task where all of it is in {display_name(SOURCE)}"
+            ],
+            where="init",
+        )
     names = [name for name in aliases(codes[0]) if "_" not in name][:3]
     blocks = Template(_folder().joinpath(f"{task}.yaml").read_text(encoding="utf-8")).substitute(
         languages=", ".join(codes), first=codes[0], flores=codes[0].replace("-", "_"), names=f"{', '.join(names)} …"
@@ -118,7 +129,7 @@ def demo_recipe(language: str, output_dir: Path | None, *, instant: bool = False
     """
     code = canonical(language)
     counts = coverage(code)
-    if code == "eng-Latn":
+    if code == SOURCE:
         raise DataError("English is the demo's source language; choose another one, see: lingraft list languages")
     if not counts.enough:
         raise DataError(
