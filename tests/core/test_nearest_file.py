@@ -52,7 +52,7 @@ def test_a_folder_of_nobody_is_no_traceback(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     from pathlib import Path
 
-    assert nearest_file([Path("nowhere/x.csv")]) == "there is no folder nowhere"
+    assert nearest_file([Path("nowhere/x.csv")]) == f"there is no folder nowhere in {tmp_path}"
 
 
 def test_a_file_is_suggested_only_where_its_name_is_near(folder):

@@ -44,7 +44,7 @@ def test_a_project_may_be_moved(project, tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_is_given_where_it_is_now(project, tmp_path, command, monkeypatch):
-    """By `--backbone`; without it the message says what was sought, and relative to what."""
+    """By `--backbone`; without it the message says where it was."""
     for name in ("runs", "elsewhere"):
         shutil.copytree(project / {"runs": "runs", "elsewhere": "model"}[name], tmp_path / name)
     (project / "model").rename(project / "away")
@@ -56,7 +56,8 @@ def test_a_checkpoint_is_given_where_it_is_now(project, tmp_path, command, monke
     finally:
         (project / "away").rename(project / "model")
     assert refused.code == 1
-    assert f"no folder relative to {tmp_path}" in refused.err.replace("\n", "")
+    assert f"{project / 'model'} (digest" in refused.err.replace("\n", "")
+    assert "which is neither there nor beside the run; say where it is now with --backbone" in refused.err
     assert "--backbone" in refused.err
     assert answered.code == 0
     assert '"label"' in answered.out

@@ -102,11 +102,11 @@ def download(checkpoint: str, *, only: list[str]) -> Path:
     except GatedRepoError:
         reason = "its authors ask for consent first: accept their terms on the Hub, then log in with `hf auth login`"
     except (RepositoryNotFoundError, HFValidationError):
-        reason = "it is neither a local folder nor a repository that the Hub shows you; check the spelling"
+        reason = f"it is neither a folder in {Path.cwd()} nor a repository that the Hub shows you; check the spelling"
     except LocalEntryNotFoundError:
         reason = (
-            "it is neither a local folder nor in the local cache, and the Hub cannot be reached; connect to the "
-            "network (and unset HF_HUB_OFFLINE), or give a folder or bundled:multilingual-e5-small"
+            f"it is neither a folder in {Path.cwd()} nor in the local cache, and the Hub cannot be reached; connect "
+            "to the network (and unset HF_HUB_OFFLINE), or give a folder or bundled:multilingual-e5-small"
         )
     except (HfHubHTTPError, OSError) as error:
         reason = f"the download failed ({first_line(error)}); try again, or give a folder"

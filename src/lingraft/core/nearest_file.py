@@ -25,7 +25,8 @@ def nearest_file(names: Sequence[Path], suits: Callable[[Path], bool] = lambda p
     try:
         if not folder.is_dir():
             there = next(parent for parent in (*folder.parents, Path()) if parent.is_dir())
-            return f"there is no folder {folder}{_or_rather(folder, there)}"
+            where = "" if folder.is_absolute() else f" in {Path.cwd()}"
+            return f"there is no folder {folder}{where}{_or_rather(folder, there)}"
         entries = sorted(entry.name for entry in islice(folder.iterdir(), LOOKED_AT) if not entry.name.startswith("."))
     except OSError as error:
         return f"{folder} cannot be looked into ({error.strerror})"

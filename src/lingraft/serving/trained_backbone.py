@@ -45,10 +45,13 @@ def load_trained_backbone(
     except CheckpointError as error:
         if given is not None or Path(checkpoint).expanduser().is_dir() or checkpoint.startswith(BUNDLED):
             raise
+        written = f"{path} was trained on {identity.checkpoint} (digest {identity.weights_digest[:12]})"
+        elsewhere = "say where it is now with --backbone, in Python load(…, backbone=…)"
+        if Path(checkpoint).is_absolute():
+            raise CheckpointError(f"{written}, which is neither there nor beside the run; {elsewhere}") from None
         raise CheckpointError(
-            f"{path} was trained on {identity.checkpoint} (digest {identity.weights_digest[:12]}), which is no folder "
-            f"relative to {Path.cwd()} and none beside the run; say where it is now with --backbone, in Python "
-            f"load(…, backbone=…). As the name of a checkpoint on the Hub: {error}"
+            f"{written}, which is no folder relative to {Path.cwd()} and none beside the run; {elsewhere}. As the name "
+            f"of a checkpoint on the Hub: {error}"
         ) from None
 
 
