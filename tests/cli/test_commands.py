@@ -115,7 +115,9 @@ def test_a_recipe_is_written_for_languages_that_it_can_have(command, tmp_path):
     assert read_recipe(path).task.options["target_languages"] == ["swh-Latn"]
 
 
-@pytest.mark.parametrize("task", ["choice", "classification", "generation", "multilabel", "span_qa", "tagging"])
+@pytest.mark.parametrize(
+    "task", ["choice", "classification", "generation", "multilabel", "regression", "span_qa", "tagging"]
+)
 def test_a_written_recipe_speaks_of_the_language_that_was_chosen(call, tmp_path, task):
     """What its files may be called, and the line that makes it a task in that language alone."""
     path = tmp_path / "recipe.yaml"
@@ -138,7 +140,9 @@ def read_recipe_text(text, folder):
 
 def test_every_kind_of_task_has_a_recipe_to_start_from():
     """Whoever brings their own data finds a task block to fill in."""
-    assert {"classification", "generation", "multilabel", "span_qa", "tagging", "choice"} < set(starters())
+    assert {"classification", "generation", "multilabel", "regression", "span_qa", "tagging", "choice"} < set(
+        starters()
+    )
 
 
 def test_the_schema_describes_what_a_recipe_may_say(call):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lingraft.core.examples import Answer, ChoiceExample, PairExample, SpanExample, TaggedExample, as_json, from_json
 from lingraft.tasks.kinds.multilabel import MultilabelExample
+from lingraft.tasks.kinds.regression import NumberExample
 
 TEXT = st.text(max_size=12)
 NAMES = {
@@ -36,6 +37,13 @@ KINDS = {
         **NAMES,
         text=TEXT,
         marks=st.none() | st.lists(st.sampled_from(["bird", "river"]), unique=True).map(tuple),
+    ),
+    NumberExample: st.builds(
+        NumberExample,
+        **NAMES,
+        text_a=TEXT,
+        text_b=st.none() | TEXT,
+        label=st.none() | st.floats(-1e15, 1e15).map(str),
     ),
     ChoiceExample: st.builds(
         ChoiceExample,

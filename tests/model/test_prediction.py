@@ -119,7 +119,7 @@ def test_scores_carry_all_that_tells_them_apart(tmp_path):
     assert {s.metric: s.value for s in found} == pytest.approx(expected)
     for s in found:
         metric = task.kind.metrics[s.metric]
-        low, high = interval(resample(groups).metric(metric.of_sums, metric.table(gold, predicted)[None]))
+        low, high = interval(resample(groups).metric(metric.made, metric.table(gold, predicted)[None]))
         assert s == Score(
             task="demo", method="lingraft", language="yor-Latn", metric=s.metric, value=s.value, n=8,
             shots=5, draw=1, seed=3, run="runs", low=low, high=high,

@@ -15,7 +15,7 @@ from lingraft.recipe.settings import TrainSettings
 from lingraft.tasks.kinds.choice import choice_kind
 from lingraft.tasks.kinds.tagging import tagging_kind
 from lingraft.training.batches import Order, Pool
-from lingraft.training.frozen_head import from_logistic_head, keep_labelled, train_frozen_head
+from lingraft.training.frozen_head import from_fitted_head, keep_labelled, train_frozen_head
 from lingraft.training.loop import Validation
 
 CPU = torch.device("cpu")
@@ -207,7 +207,7 @@ def test_a_logistic_regression_reads_the_cache(tiny_backbone):
         classes=2,
         balanced=False,
     )
-    before, linear = from_logistic_head(head), nn.Linear(24, 2)
+    before, linear = from_fitted_head(head), nn.Linear(24, 2)
     before.write_to(linear)
     logits = torch.stack(before.logits(encoded, ids[::-1], "eng-Latn"))
     torch.testing.assert_close(

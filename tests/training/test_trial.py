@@ -26,9 +26,9 @@ from lingraft.training.alignment.word_aligner import token_aligner
 from lingraft.training.batches import Order
 from lingraft.training.ema_teacher import Teacher
 from lingraft.training.evaluation import validation
-from lingraft.training.frozen_head import from_logistic_head
+from lingraft.training.frozen_head import from_fitted_head
 from lingraft.training.grafting import graft
-from lingraft.training.head_fits import logistic_head
+from lingraft.training.head_fits import closed_form_head
 from lingraft.training.pools import Context, align_words_of_pairs, learning_pools, pools_of, with_translations
 from lingraft.training.state import TrainingState, load_training_state, save_training_state
 from lingraft.training.trial import NetworkFactory, build_alignment_terms, describe_epochs, run_trial
@@ -176,8 +176,8 @@ def test_a_network_starts_with_the_frozen_head_or_a_random_one(context):
     for warm in (True, False):
         made = context(f"train.warm_start={str(warm).lower()}")
         source, targets = learning_pools(made.materials.draws[0], made)
-        head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
-        network = graft(made, pools_of(TRIAL, made), from_logistic_head(head))
+        head = closed_form_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
+        network = graft(made, pools_of(TRIAL, made), from_fitted_head(head))
         pooled = made.pools[SOURCE, "dev"].pooled([example.id for example in made.materials.dev])
         assert torch.allclose(network.adaptation.head(pooled), head.logits(pooled), atol=1e-4) is warm
 
@@ -187,8 +187,8 @@ def test_a_network_has_copies_of_all_that_is_ever_unfrozen(context):
     for name, count in (("frozen", 0), ("top_layers", 16), ("full", 3 * 16 + 5)):
         made = context(f"freezing.name={name}", *(["freezing.layers=1"] if name == "top_layers" else []))
         source, targets = learning_pools(made.materials.draws[0], made)
-        head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
-        assert len(graft(made, pools_of(TRIAL, made), from_logistic_head(head)).adaptation.unfrozen) == count
+        head = closed_form_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
+        assert len(graft(made, pools_of(TRIAL, made), from_fitted_head(head)).adaptation.unfrozen) == count
 
 
 # ---- A whole training ------------------------------------------------------------------------------
@@ -253,8 +253,8 @@ def test_validation_is_accuracy_on_the_development_set(context):
     """Of the source language, with the answers counted."""
     made = context()
     source, targets = learning_pools(made.materials.draws[0], made)
-    head = logistic_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
-    network = graft(made, pools_of(TRIAL, made), from_logistic_head(head))
+    head = closed_form_head(source, targets, Standardiser.fit(torch.stack(list(source.teacher.values()))), made)
+    network = graft(made, pools_of(TRIAL, made), from_fitted_head(head))
     found = validation(network, context=made)
     dev = made.materials.dev
     logits, _ = predict_rows(network, made.pools[SOURCE, "dev"], [example.id for example in dev], SOURCE)
@@ -385,9 +385,9 @@ def test_a_frozen_head_can_weigh_shots(context):
     (draw,) = made.materials.draws
     source, targets = learning_pools(draw, made)
     standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
-    alone = logistic_head(source, [], standardiser, made)
-    light = logistic_head(source, targets, standardiser, made, shot_weight=1e-9)
-    alike = logistic_head(source, targets, standardiser, made)
+    alone = closed_form_head(source, [], standardiser, made)
+    light = closed_form_head(source, targets, standardiser, made, shot_weight=1e-9)
+    alike = closed_form_head(source, targets, standardiser, made)
     if light.strength == alone.strength:
         torch.testing.assert_close(light.weight, alone.weight, atol=1e-3, rtol=1e-2)
     assert not torch.allclose(alike.weight, alone.weight, atol=1e-3)

@@ -123,17 +123,18 @@ def show_results(folder: Path) -> None:
     found = read_run(folder)
     names = [metric_name(metric) for metric in metrics_of(found.data)][:2]  # of which results have numbers
     shown = names[0] + (f" ({names[1]})" if len(names) > 1 else "")
+    beside = f"({names[-1]})".replace(", ", ",\n")
     columns = [
         Column("language", justify="left"),
         Column("shots"),
         Column("frozen\nhead", 1),
         Column("95 %", 5),
-        Column(f"({names[-1]})", 6),
+        Column(beside, 6),
         Column("instant", 1),
         Column("95 %", 5),
         Column("lingraft"),
         Column("95 %", 3),
-        Column(f"({names[-1]})", 4),
+        Column(beside, 4),
         Column("saved\ntrial", 1),
         Column("gain"),
         Column("95 %"),

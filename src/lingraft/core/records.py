@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-Target = int | tuple[int, ...]
-"""What a row should give: a class, a pair of positions, a class for each token; the kind of task knows."""
+Target = int | float | tuple[int, ...]
+"""What a row should give: a class, a number, a pair of positions, a class for each token; the kind of task knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +175,9 @@ class Batch:
     """One step's worth of examples of one language.
 
     ``targets [B, ...]`` holds what the kind of task makes of labels (class indices ``[B]``, for one),
-    negative where they are not known; ``teacher [B, H]`` the pooled frozen states that a row should
-    agree with, where ``has_teacher [B]`` says it has one. For losses that need more of the teacher, ``source``
-    holds the states at the cut of the translations of the rows with a teacher, ``[B', S, H]``, and
+    negative where they are not known, or NaN where they are numbers; ``teacher [B, H]`` the pooled frozen states that
+    a row should agree with, where ``has_teacher [B]`` says it has one. For losses that need more of the teacher,
+    ``source`` holds the states at the cut of the translations of the rows with a teacher, ``[B', S, H]``, and
     ``word_alignment [K, 3]`` which of their words translate each other (row among these, source position, target
     position). ``is_source`` marks the source language's batch; a batch of copies of what is in that one has a
     ``matching``. ``weights [B]`` says how much each row counts in the task loss; all count 1 where it is None.
@@ -202,7 +202,8 @@ class Batch:
     @property
     def labelled(self) -> Tensor:
         """Which rows have a target, or a token with one: ``[B]``."""
-        return (self.targets >= 0).flatten(1).any(1) if self.targets.dim() > 1 else self.targets >= 0
+        known = ~self.targets.isnan() if self.targets.is_floating_point() else self.targets >= 0
+        return known.flatten(1).any(1) if known.dim() > 1 else known
 
     def to(self, device: torch.device) -> Batch:
         """Return the same batch on ``device``."""
@@ -237,6 +238,8 @@ class Entity:
 class Prediction:
     """The prediction for one example; ``confidence`` is its probability, ``value`` is empty where there is no answer.
 
+    A number has no confidence.
+
     Of a piece of a context, ``start`` and ``end`` (exclusive) count its characters. Of tagged words there are
     ``words``, the probability of each one's tag in ``scores`` and, once they are looked for, ``entities``.
     ``labels`` are those of a text that may have several. ``probabilities`` are those of all classes, where they were
@@ -246,7 +249,7 @@ class Prediction:
     example_id: str
     language: str
     value: str
-    confidence: float
+    confidence: float | None
     start: int | None = None
     end: int | None = None
     words: tuple[str, ...] = ()

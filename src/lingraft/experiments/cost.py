@@ -219,7 +219,7 @@ def _seconds(
         )
         work = TrialWork(trials_of(recipe)[0], (), 0, 0, 0, 0, 0, asked, 0, {})  # other trials read what is kept
         return STARTING + trial_seconds(work, stack, depth=layers, passes=1, rate=rate)
-    if not method.trained and materials.task.kind.class_logits:
+    if not method.trained and materials.task.kind.fitted:
         return STARTING + FITTED * len(trials_of(recipe))
     whole = method.trained and method.network != "grafted"  # a library's own forward pass, from ids
     cut = 0 if whole else resolve_cut(recipe, layers)

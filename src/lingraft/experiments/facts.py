@@ -61,12 +61,12 @@ def method_facts(
 
 
 def _about(method: Method, task: Task) -> str:
-    """Return what the method is; a head that reads tokens or alternatives is no logistic regression."""
+    """Return what the method is; a head of numbers, tokens or alternatives is no logistic regression."""
     if method.is_peer:
         return f"{method.about} ({describe_versions(method)})"
     if method.network != "frozen-head" or task.kind.class_logits:
         return method.about
-    if not task.kind.head_learns:
+    if task.kind.numeric or not task.kind.head_learns:
         return task.kind.words.baseline
     return "a linear head on frozen states, trained by gradient as long as the others"
 
@@ -82,7 +82,7 @@ def _setting(context: Context, method: Method) -> float | None:
 
 def _has_rate(context: Context, method: Method) -> bool:
     """Return whether anything is learnt by gradient: no epochs are no training, but of a head that cannot be fitted."""
-    closed_form = context.recipe.train.num_train_epochs == 0 and context.materials.task.kind.class_logits
+    closed_form = context.recipe.train.num_train_epochs == 0 and context.materials.task.kind.fitted
     return method.trained and not closed_form
 
 

@@ -70,14 +70,12 @@ def needs_decoder(method: Method) -> bool:
 
 
 def refuse_speechless(context: Context) -> None:
-    """Refuse a kind of task that is not put in words, and a model that does not say any.
+    """Refuse a model that does not say any words.
 
     Raises:
         ImpossibleError: It is one.
     """
-    kind, stack = context.materials.task.kind, context.backbone.stack
-    if kind.prompted is None:
-        raise ImpossibleError(f"label words are of classes or alternatives, and this is {kind.name}")
+    stack = context.backbone.stack
     if context.recipe.backbone.layers is not None:
         raise ImpossibleError("label words are said by the last layer, and backbone.layers leaves it out")
     if isinstance(stack, EncoderDecoderStack) and stack.decoder is None:

@@ -10,8 +10,10 @@ from ..recipe.comparison import METHODS, OURS, CompareSettings
 from ..recipe.settings import Recipe
 from ..runs.checks import resolve_cut
 from ..tasks.material import Materials
+from .baselines.peft import METHODS as PEFT
 from .label_words import check_words
-from .methods import LABEL_WORDS, lacks_packages, lacks_pairs, list_methods, make_method
+from .methods import LABEL_WORDS, Method, lacks_packages, lacks_pairs, list_methods, make_method
+from .peers import ImpossibleError, refuse_impossible
 
 
 def settle_methods(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
@@ -68,7 +70,29 @@ def check_comparison(recipe: Recipe, materials: Materials | None) -> dict[str, s
     if materials is not None:
         refuse_untested(materials)
         check_words(methods, materials)
+        for method in methods:
+            try:
+                refuse_kind(method, materials)
+            except ImpossibleError as error:
+                left_out[method.name] = str(error)
     return left_out
+
+
+def refuse_kind(method: Method, materials: Materials) -> None:
+    """Refuse a method that is nothing for a kind of task.
+
+    Raises:
+        ImpossibleError: It is.
+    """
+    kind = materials.task.kind
+    if method.network == "prototype" and not kind.class_logits:
+        raise ImpossibleError(f"prototypes score classes, which the outputs of {kind.name} are not")
+    if method.network == LABEL_WORDS and kind.prompted is None:
+        raise ImpossibleError(f"label words are of classes or alternatives, and this is {kind.name}")
+    if method.network in PEFT and not kind.head_learns:
+        raise ImpossibleError(f"PEFT's networks answer by a head on their states, and {kind.name} by the decoder's own")
+    if method.is_peer:
+        refuse_impossible(method, materials)
 
 
 def refuse_untested(materials: Materials) -> None:

@@ -25,7 +25,7 @@ from ..results.statistics import Difference, bounds, difference
 from ..runs.retention import MOST, hits
 from ..tasks import Task
 from ..tasks.material import Draw, Materials
-from ..training.head_fits import logistic_head
+from ..training.head_fits import closed_form_head
 from ..training.pools import Context, pools_of
 
 Answers = Sequence[str]
@@ -87,7 +87,7 @@ def fit_source(languages: Sequence[str], context: Context) -> Source:
         return Source(tuple(languages), context, None)
     draw = context.materials.draws[0]
     pools = pools_of(Trial(draw.k, draw.draw, 0), context)
-    return Source(tuple(languages), context, logistic_head(pools.source, (), pools.standardiser, context))
+    return Source(tuple(languages), context, closed_form_head(pools.source, (), pools.standardiser, context))
 
 
 def score_labels(source: Source, target: str) -> float | None:
@@ -174,14 +174,14 @@ def score_all(
     tables = {one.languages: one.counts(one.encoded(target, "test"), one.materials.test[target]) for one in sources}
     drawn = resample([example.group for example in sources[0].materials.test[target]])
     metric, found = sources[0].metric, dict[tuple[str, ...], tuple[Estimate, Difference | None]]()
-    resampled = {codes: drawn.metric(metric.of_sums, table[None]) for codes, table in tables.items()}
+    resampled = {codes: drawn.metric(metric.made, table[None]) for codes, table in tables.items()}
     reference = (own,)
     for codes, table in tables.items():
         value, ahead = metric.of_table(table), None
         if reference in tables and codes != reference:
             less = metric.of_table(tables[reference])
             ahead = difference(value - less, resampled[codes] - resampled[reference])
-        found[codes] = Estimate(value, *bounds(drawn, metric.of_sums, table)), ahead
+        found[codes] = Estimate(value, *bounds(drawn, metric.made, table)), ahead
     return found
 
 

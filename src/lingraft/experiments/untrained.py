@@ -13,7 +13,7 @@ from ..core.examples import Example
 from ..core.records import Prediction, Trial
 from ..model.prediction import predictions_of
 from ..model.standardiser import Standardiser
-from ..training.head_fits import logistic_head
+from ..training.head_fits import closed_form_head
 from ..training.pools import Context, draw_of, learning_pools
 from .baselines.prototype import prototype_logits
 from .methods import Method
@@ -46,7 +46,7 @@ def _fit(trial: Trial, context: Context, method: Method) -> tuple[Callable[[Tens
     source, targets = learning_pools(draw_of(trial, context), context)
     standardiser = Standardiser.fit(torch.stack(list(source.teacher.values())))
     if method.network == "frozen-head":
-        head = logistic_head(source, targets, standardiser, context, context.recipe.train.shot_weight)
+        head = closed_form_head(source, targets, standardiser, context, context.recipe.train.shot_weight)
         return head.logits, head.weight.numel() + head.bias.numel()
     learnt = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     labelled = torch.cat([pool.encoded.pooled(list(known)) for pool, known in learnt])

@@ -48,8 +48,8 @@ from .baselines.peft import PeftNetwork, PeftUnsupportedError, as_graft, keep_la
 from .facts import method_facts, note_memory
 from .label_words import check_words, needs_decoder, refuse_speechless, run_label_words
 from .methods import LABEL_WORDS, Method, list_methods
-from .peers import ImpossibleError, leave_to_library, refuse_impossible, run_peer, without_precision
-from .possible import refuse_untested
+from .peers import ImpossibleError, leave_to_library, run_peer, without_precision
+from .possible import refuse_kind, refuse_untested
 from .untrained import run_untrained
 
 
@@ -180,21 +180,6 @@ def identities_of(
     return {trial: without_precision(one) if method.is_peer else one for trial, one in found.items()}
 
 
-def refuse_kind(method: Method, materials: Materials) -> None:
-    """Refuse a method that is nothing for a kind of task.
-
-    Raises:
-        ImpossibleError: It is.
-    """
-    kind = materials.task.kind
-    if method.network == "prototype" and not kind.class_logits:
-        raise ImpossibleError(f"prototypes score classes, which the outputs of {kind.name} are not")
-    if method.network in PEFT and not kind.head_learns:
-        raise ImpossibleError(f"PEFT's networks answer by a head on their states, and {kind.name} by the decoder's own")
-    if method.is_peer:
-        refuse_impossible(method, materials)
-
-
 def run_identified(
     trial: Trial, folder: Path, context: Context, method: Method, identity: Identity, reporter: Reporter
 ) -> None:
@@ -210,7 +195,7 @@ def _run(trial: Trial, folder: Path, context: Context, method: Method, reporter:
         run_peer(trial, folder, context, method, reporter)
     elif method.network == LABEL_WORDS:
         run_label_words(trial, folder, context, method)
-    elif method.trained or not context.materials.task.kind.class_logits:
+    elif method.trained or not context.materials.task.kind.fitted:
         run_trial(trial, folder, context, reporter, _network_factory(method))
     else:
         run_untrained(trial, folder, context, method)

@@ -65,7 +65,8 @@ def before_after(rows: Sequence[Result], *, narrow: bool = False) -> Figure:
     every = [one for row in rows for one in (row.before, row.instant, row.after) if one]
     ends = [one.high or one.value for one in every] + [row.majority for row in rows if row.majority is not None]
     lows = [one.value if one.low is None else one.low for one in every]
-    axes.set_xlim(min([0.0, *lows]) * 1.08, min(1.0, max([*ends, 0.2]) * 1.08))
+    left = min([0.0, *lows]) * 1.08
+    axes.set_xlim(left, min(1.0, max([*ends, 0.2]) * 1.08))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -77,11 +78,11 @@ def before_after(rows: Sequence[Result], *, narrow: bool = False) -> Figure:
         first = height == 0 or row.name != rows[height - 1].name
         said = [names[height]] * first + [plural(row.shots, "shot")] * several_shots
         if narrow:
-            write_label(axes, " · ".join(said), 0, height - 0.44, weight="bold" if first else "normal")
+            write_label(axes, " · ".join(said), left, height - 0.44, weight="bold" if first else "normal")
         for at, text in enumerate(said if not narrow else ()):
             bold: Any = {"size": 14, "weight": "bold"} if first and at == 0 else {"color": MUTED}
             aside = 0.0 if len(said) == 1 else -0.13 if at == 0 else 0.2
-            write_label(axes, text, 0, height + aside, right=-14, ha="right", **bold)
+            write_label(axes, text, left, height + aside, right=-14, ha="right", **bold)
         apart = 0.26 if row.instant else 0.17
         if row.before and row.after:
             axes.plot([row.before.value, row.after.value], [height - apart, height + apart], color=LINE, linewidth=1.5)

@@ -16,6 +16,7 @@ from ..core.shots import Shots, order_of_shots, shots_in
 from ..core.written_recipe import read_notes
 from .findings import Estimate, formula_of, metrics_of
 from .method_schemas import COMPARISON
+from .metrics import values_of
 from .reach import Reach, reach
 from .resampling import RESAMPLES, Floats, resample_jointly
 from .run_files import counts_of, read_mark, read_predictions
@@ -209,7 +210,7 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: Shots, trials:
     tables = {name: [counts for counts, _ in found] for name, found in answers.items()}
     scores = {
         name: _Scores(
-            np.array([made(one.sum(1)) for one in found]),
+            np.array([values_of(made, one) for one in found]),
             np.array([one.metric(made, table) for one, table in zip(drawn, found, strict=True)]),
         )
         for name, found in tables.items()

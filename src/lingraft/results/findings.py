@@ -9,7 +9,7 @@ depends on which shots were drawn is said apart, by the range over draws.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
@@ -20,7 +20,7 @@ from ..core.errors import RunError
 from ..core.files import Row
 from ..core.records import Score
 from ..core.shots import Shots, order_of_shots
-from .metrics import Formula, formula, formulas
+from .metrics import Formula, OfExamples, formula, formulas
 from .metrics.calibration import Bin, calibration_bins
 from .resampling import Floats, resample
 from .run_files import COLUMNS, RunFiles, counts_of, is_right, share_right, trial_of
@@ -98,7 +98,7 @@ def metrics_of(data: Row) -> list[str]:
 
 
 def formula_of(data: Row) -> Formula:
-    """Return what makes the metric that counts of sums ``[..., K]``, by the content of ``data.json``.
+    """Return what makes the metric that counts, by the content of ``data.json``.
 
     Raises:
         RunError: Its formula is not known here, or takes other counts than predictions have, which its use shows.
@@ -111,16 +111,19 @@ def formula_of(data: Row) -> Formula:
         )
     made = formula(name)
 
-    def of_sums(sums: Floats) -> Floats:
-        try:
-            return made(sums)
-        except (ValueError, IndexError):  # the counts lie in other files than the formula's name
-            raise RunError(
-                f"data.json: {metric} is made by the formula {name!r}, which takes other counts than the "
-                f"{sums.shape[-1]} of each prediction; run the recipe again, into another folder"
-            ) from None
+    def refused(of_counts: Callable[..., Floats]) -> Callable[..., Floats]:
+        def of(*given: Floats) -> Floats:
+            try:
+                return of_counts(*given)
+            except (ValueError, IndexError):  # the counts lie in other files than the formula's name
+                raise RunError(
+                    f"data.json: {metric} is made by the formula {name!r}, which takes other counts than the "
+                    f"{given[-1].shape[-1]} of each prediction; run the recipe again, into another folder"
+                ) from None
 
-    return of_sums
+        return of
+
+    return OfExamples(refused(made.made)) if isinstance(made, OfExamples) else refused(made)
 
 
 def _formulas(data: Row) -> Mapping[str, str]:
@@ -288,9 +291,12 @@ def score_of_majority(gold: Sequence[str], metric: str) -> float:
 
 
 def mistakes(predictions: Sequence[Row], limit: int = 12) -> list[Row]:
-    """Return the wrong predictions the model was surest of."""
-    wrong = [row for row in predictions if not is_right(row)]
-    return sorted(wrong, key=lambda row: (-float(row.get("confidence") or 0), str(row["id"])))[:limit]
+    """Return the wrong predictions the model was surest of, of equally sure ones those that are least right."""
+
+    def place(row: Row) -> tuple[float, float, str]:
+        return -float(row.get("confidence") or 0), share_right(row), str(row["id"])
+
+    return sorted((row for row in predictions if not is_right(row)), key=place)[:limit]
 
 
 def confusion(predictions: Sequence[Row], labels: Sequence[str], column: str = "value") -> list[list[int]]:

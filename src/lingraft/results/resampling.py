@@ -5,8 +5,8 @@ drawn from the examples at hand. Examples that belong together (questions on one
 languages) are drawn together; and one :class:`Resampling` serves all metrics, methods, languages and trained models
 that share the examples, so that their numbers can be subtracted draw by draw.
 
-A number here is a function of sums over examples, so a resample needs no copy of the data: how often each group was
-drawn, times the sums of each group, is one matrix product.
+Most numbers are functions of sums over examples, so a resample needs no copy of the data: how often each group was
+drawn, times the sums of each group, is one matrix product. What no sums give is made of how often each example was.
 
 Notation: ``N`` examples, ``G`` groups of them, ``U`` trials (seeds × shot draws), ``R`` resamples, ``K`` sums. The
 module imports no torch.
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .metrics import Formula
+from .metrics import Formula, OfExamples
 
 __all__ = ["RESAMPLES", "Floats", "Resampling", "resample", "resample_jointly"]
 
@@ -30,6 +30,7 @@ RESAMPLES = 2000
 """How often examples are drawn where nobody asks for more."""
 
 _CHUNK = 4_000_000  # draws held as large numbers at once
+_WEIGHED = 500_000  # examples of resamples that are looked at one by one at once
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,15 @@ class Resampling:
         """Return a metric on each resample, averaged over trials: ``[R]``.
 
         Args:
-            formula: Sums ``[..., K]`` to the metric ``[...]``.
+            formula: Sums ``[..., K]`` to the metric ``[...]``, or one of the examples themselves.
             table: What each example adds to the sums in each trial, ``[U, N, K]``.
 
         Raises:
             ValueError: As :meth:`sums`.
         """
         values = self._checked(table, "UNK")
+        if isinstance(formula, OfExamples):
+            return np.asarray(np.mean([self._of_examples(formula, one) for one in values], axis=0))
         trials, examples, width = values.shape
         flat = values.transpose(1, 0, 2).reshape(examples, trials * width)
         sums = self.sums(flat).reshape(-1, trials, width)
@@ -86,6 +89,12 @@ class Resampling:
         start = columns[0]  # sums are taken from here, so that what is constant stays so to the last bit
         totals = self.sums(np.stack([columns - start, np.ones_like(columns)], axis=1))  # [R, 2]
         return np.asarray(start + totals[:, 0] / totals[:, 1], dtype=np.float64)
+
+    def _of_examples(self, formula: OfExamples, table: Floats) -> Floats:
+        """Return a metric of the counts ``[N, K]`` of examples on each resample: ``[R]``."""
+        step = max(1, _WEIGHED // len(table))
+        parts = [self.times[start : start + step][:, self.membership] for start in range(0, len(self.times), step)]
+        return np.concatenate([formula.made(part.astype(np.float64), table) for part in parts])
 
     def _checked(self, values: ArrayLike, axes: str) -> Floats:
         """Return the values as an array of these axes that can be added up."""

@@ -18,6 +18,7 @@ from ..core.errors import RunError
 from ..core.shots import name_with_pairs, shots_in
 from .comparison import Comparison, shared_languages
 from .findings import Estimate, formula_of
+from .metrics import values_of
 from .resampling import Floats, resample_jointly
 from .statistics import Difference, difference, interval
 
@@ -88,7 +89,7 @@ def _points(comparison: Comparison, name: str, trials: Sequence[str], every: Seq
         answers = [comparison.answers(name, chosen, code) for code in shared_languages(comparison)]
         drawn = resample_jointly([[group for _, group, _ in tested] for _, tested in answers])
         resampled = [one.metric(made, counts) for one, (counts, _) in zip(drawn, answers, strict=True)]
-        reached = np.mean([made(counts.sum(1)) for counts, _ in answers], axis=0)  # [U]
+        reached = np.mean([values_of(made, counts) for counts, _ in answers], axis=0)  # [U]
         of_trials = dict(zip(chosen, map(float, reached), strict=True))
         found[shots] = _Point(float(reached.mean()), np.asarray(np.mean(resampled, axis=0)), of_trials)
     return found

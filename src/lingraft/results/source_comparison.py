@@ -13,6 +13,7 @@ from ..core.errors import RunError
 from .comparison import Block, Comparison
 from .development import read_development
 from .findings import Estimate, formula_of
+from .metrics import values_of
 from .resampling import resample
 from .statistics import interval
 
@@ -47,7 +48,7 @@ def source_scores(comparison: Comparison, block: Block) -> list[SourceScore]:
     drawn, made = resample([group for _, group in asked.pop()]), formula_of(comparison.about["data"])
     if drawn.groups == 1:
         return []
-    means = {name: float(made(table.sum(1)).mean()) for name, table in tables.items()}
+    means = {name: float(values_of(made, table).mean()) for name, table in tables.items()}
     resampled = {name: drawn.metric(made, table) for name, table in tables.items()}
     ours = comparison.reference
     return [

@@ -17,6 +17,7 @@ from ..core.errors import RunError
 from ..core.shots import Shots, order_of_shots, shots_in
 from .comparison import Comparison, shared_languages
 from .findings import formula_of, has_classes, metrics_of, score_of_majority
+from .metrics import values_of
 from .resampling import Floats, resample_jointly
 from .trial_grid import FACTORS, in_cells, is_crossed, trial_cells
 from .trial_summary import failure_rate, interquartile_mean, probability_of_improvement
@@ -134,7 +135,7 @@ def _scores(comparison: Comparison, method: str, trials: Sequence[str]) -> _Scor
     made = formula_of(data)
     answers = [comparison.answers(method, trials, code) for code in shared_languages(comparison)]
     drawn = resample_jointly([[group for _, group, _ in tested] for _, tested in answers])
-    by_language = np.array([made(counts.sum(1)) for counts, _ in answers])  # [languages, U]
+    by_language = np.array([values_of(made, counts) for counts, _ in answers])  # [languages, U]
     resampled = [one.metric(made, counts) for one, (counts, _) in zip(drawn, answers, strict=True)]
     metric = metrics_of(data)[0]
     shares = [score_of_majority([gold for _, _, gold in tested], metric) for _, tested in answers]

@@ -43,7 +43,7 @@ def bounds(drawn: Resampling, formula: Formula, table: ArrayLike) -> tuple[float
 
     Args:
         drawn: Groups of examples.
-        formula: Sums ``[K]`` to the metric.
+        formula: What makes the metric.
         table: What each example adds to the sums, ``[N, K]``.
     """
     return interval(drawn.metric(formula, np.asarray(table)[None])) if drawn.groups > 1 else (None, None)

@@ -18,7 +18,7 @@ from ..core.written_recipe import read_notes
 from .development import Asked, read_development
 from .findings import Estimate, formula_of, metrics_of
 from .method_schemas import TUNING
-from .metrics import Formula
+from .metrics import Formula, values_of
 from .resampling import Floats, Resampling, resample
 from .run_files import read_mark
 from .statistics import LEVEL, Difference, difference, holm, interval, resamples_for
@@ -131,11 +131,11 @@ def _scored(tried: list[Tried], tables: Mapping[str, Floats], drawn: Resampling,
     base = drawn.metric(made, tables[own]) if own else None
     found = []
     for one in tried:
-        value, resampled = float(made(tables[one.name].sum(1)).mean()), drawn.metric(made, tables[one.name])
+        value, resampled = float(values_of(made, tables[one.name]).mean()), drawn.metric(made, tables[one.name])
         bounds = interval(resampled) if drawn.groups > 1 else (None, None)
         apart = None
         if own is not None and base is not None and one.name != own and drawn.groups > 1:
-            apart = difference(value - float(made(tables[own].sum(1)).mean()), resampled - base)
+            apart = difference(value - float(values_of(made, tables[own]).mean()), resampled - base)
         found.append(replace(one, score=Estimate(value, *bounds), difference=apart))
     compared = [one for one in found if one.difference is not None]
     corrected = holm([one.difference.p_value for one in compared if one.difference is not None])

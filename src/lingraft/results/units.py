@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-__all__ = ["CORRELATIONS", "MINUS", "PERCENT", "PLAIN", "Unit", "unit_of"]
+__all__ = ["CORRELATIONS", "ERROR", "ERRORS", "MINUS", "PERCENT", "PLAIN", "Unit", "unit_of"]
 
 MINUS = "\u2212"
 
@@ -45,13 +46,28 @@ class Unit:
         return f"{value:{'+' if plus else ''}z.{self.places + digits}f}"
 
 
+@dataclass(frozen=True, slots=True)
+class Amount(Unit):
+    """One that knows no scale, and writes three digits of whatever it is."""
+
+    def _scaled(self, value: float, digits: int, plus: bool) -> str:
+        behind = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+        return f"{value:{'+' if plus else ''}z.{behind}f}"
+
+
 PERCENT = Unit(100, 0, " %", " points", "in percent", "in points")
 PLAIN = Unit(1, 2, "", "", f"from {MINUS}1 to 1", "in units of the score")
 
-CORRELATIONS = ("spearman", "quadratic_kappa")
+ERROR = Amount(1, 0, "", "", "in units of the answers", "in units of the answers")
+
+CORRELATIONS = ("spearman", "quadratic_kappa", "pearson")
 """Metrics between -1 and 1, where an answer that is always the same has 0."""
+
+
+ERRORS = ("mean_absolute_error",)
+"""Metrics of which less is better, in units of what is predicted; by none are trials chosen or methods compared."""
 
 
 def unit_of(metric: str) -> Unit:
     """Return how the values of a metric are written."""
-    return PLAIN if metric in CORRELATIONS else PERCENT
+    return PLAIN if metric in CORRELATIONS else ERROR if metric in ERRORS else PERCENT

@@ -136,6 +136,8 @@ METRIC_NAMES = {
     "tag_accuracy": "tag accuracy",
     "spearman": "Spearman correlation",
     "quadratic_kappa": "quadratic kappa",
+    "pearson": "Pearson correlation",
+    "mean_absolute_error": "mean absolute error, less is better",
 }
 
 

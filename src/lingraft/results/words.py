@@ -33,6 +33,8 @@ class Words:
     """A file of them, for ``lingraft predict``."""
     limit: str = ""
     """A sentence on what the model cannot answer."""
+    wrong: str = "wrong"
+    """What an answer is that is not right."""
 
     @property
     def labelled(self) -> str:

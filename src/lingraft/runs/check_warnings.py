@@ -27,7 +27,7 @@ def warn_of_recipe(recipe: Recipe, materials: Materials) -> list[str]:
         found.append(f"{counted(removed, 'training text')} {are} left out")
     if recipe.alignment and recipe.train.max_pairs == 0:
         found.append("train.max_pairs is 0, so nothing is aligned; leave it out, or set `alignment: []`")
-    if not recipe.train.num_train_epochs and materials.task.kind.class_logits and len(recipe.seeds) > 1:
+    if not recipe.train.num_train_epochs and materials.task.kind.fitted and len(recipe.seeds) > 1:
         found.append(
             f"nothing is trained by gradient, so seeds {recipe.seeds} give the same trial {len(recipe.seeds)} times; "
             f"leave one of them: seeds: [{recipe.seeds[0]}]"

@@ -85,6 +85,11 @@ def _refuse_copies(recipe: Recipe, task: Task) -> None:
             f"consistency: {task.name} ({task.kind.name}) is answered in writing, which is no distribution that could "
             "be compared; leave it out"
         )
+    if task.kind.numeric:
+        problems.append(
+            f"consistency: {task.name} ({task.kind.name}) is answered by a number, which is no distribution that could "
+            "be compared; leave it out"
+        )
     if not task.target_languages:
         problems.append(
             "consistency: the task is in one language, so nothing can be switched into another; leave it out"

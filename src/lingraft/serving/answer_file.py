@@ -14,7 +14,7 @@ from .answer_lines import Format, write_answers
 from .inputs import Given, Shape, checked_first, column_names, read_given, shape_of
 from .loading import kind_at, load
 from .own_names import OwnNames, own_names
-from .predictor import checked_threshold
+from .predictor import check_abstain, checked_threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,7 @@ def open_file(
     """
     checked_threshold(request.abstain)
     kind, identity = kind_at(folder)
+    check_abstain(kind, request.abstain)
     names = own_names(folder).choose(text=request.text, text_b=request.text_b)
     shape = request.shape or shape_of(file, kind, names)
     if (

@@ -96,7 +96,9 @@ def answer_columns(answer: Prediction, kind: Kind, labels: Sequence[str], option
         options: Whether ``probabilities`` and to ``abstain`` were asked for, and whether its language was
             ``detected``.
     """
-    found: dict[str, Any] = {"label": answer.value, "confidence": round(answer.confidence, 4)}
+    found: dict[str, Any] = {"label": answer.value}
+    if not kind.numeric:
+        found["confidence"] = round(answer.confidence or 0.0, 4)
     if options.get("detected"):
         found["language"] = answer.language
     if options.get("abstain") is not None:

@@ -143,6 +143,7 @@ class Adapted:
         """
         if probabilities:
             check_probabilities(self.kind)
+        check_abstain(self.kind, abstain)
         code, below = self._code(language), checked_threshold(abstain)
         chunks = chunks_of(self.read_examples(items, code), first, _characters)
         return self._answers(chunks, code, below, probabilities=probabilities)
@@ -255,7 +256,7 @@ class Adapted:
             found = iter(self._predicted(examples, code, probabilities=probabilities))
             for number, (item, example) in enumerate(chunk, start=done):
                 if example is None:
-                    yield Prediction(str(number), code or "", "", 0.0)
+                    yield Prediction(str(number), code or "", "", None if self.kind.numeric else 0.0)
                 else:
                     yield self.kind.finish(item, next(found), abstain)
             done += len(chunk)
@@ -353,8 +354,18 @@ def check_probabilities(kind: Kind) -> None:
     if kind.probabilities is None:
         raise CheckpointError(
             f"there are no probabilities of classes: the run is for {kind.name}, whose answers are not one of some "
-            "classes; ask for predictions alone, which have a confidence"
+            f"classes; ask for predictions alone{'' if kind.numeric else ', which have a confidence'}"
         )
+
+
+def check_abstain(kind: Kind, abstain: float | None) -> None:
+    """Refuse to withhold answers of a kind of task that have no confidence.
+
+    Raises:
+        DataError: It is asked for.
+    """
+    if kind.numeric and abstain is not None:
+        raise DataError(f"abstain: the run is for {kind.name}, whose answers have no confidence; leave it out")
 
 
 def kind_of_identity(identity: Identity) -> Kind:

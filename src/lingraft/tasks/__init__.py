@@ -1,8 +1,8 @@
 """What is to be learned: a kind of task, and the data that it is learned from and tested on.
 
 A task factory takes a recipe's ``task`` block, languages included, and returns a :class:`Task`. Each
-kind (classification, several labels, extractive question answering, tagging, choice) has a file that says how
-examples become tokens and logits become answers; the named benchmarks of ``benchmarks.yaml`` are kinds
+kind (classification, several labels, numbers, extractive question answering, tagging, choice) has a file that says
+how examples become tokens and logits become answers; the named benchmarks of ``benchmarks.yaml`` are kinds
 with files and a licence.
 """
 
@@ -31,6 +31,11 @@ ELSEWHERE = {
     "multiple_choice": "choice",
     "multi_label_classification": "multilabel",
     "multilabel_classification": "multilabel",
+    "numbers": "regression",
+    "text_regression": "regression",
+    "semantic_similarity": "regression",
+    "sentence_similarity": "regression",
+    "sts": "regression",
 }
 """What others call a kind of task, to the task that reads one's own files of it."""
 

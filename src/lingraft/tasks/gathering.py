@@ -120,7 +120,7 @@ def gather(
         found = replace(found, draws=draws, overlap=overlap, notes=tuple(notes))
     if recipe.consistency and recipe.train.num_train_epochs:
         found = with_switched_copies(found, recipe.consistency, evaluation)
-    return replace(found, unpaired=_unpaired(found)) if recipe.map and task.kind.class_logits else found
+    return replace(found, unpaired=_unpaired(found)) if recipe.map and task.kind.fitted else found
 
 
 def _build_task(recipe: Recipe) -> Task:

@@ -180,7 +180,7 @@ def _scores(
     """Score counts ``[N, K]`` of the same examples by each metric; ``groups`` are drawn once for all."""
     drawn = resample(groups)
     return tuple(
-        FileScore(name, one.of_table(tables[name]), *bounds(drawn, one.of_sums, tables[name]))
+        FileScore(name, one.of_table(tables[name]), *bounds(drawn, one.made, tables[name]))
         for name, one in metrics.items()
     )
 

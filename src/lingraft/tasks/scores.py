@@ -47,7 +47,7 @@ def score(
     resampling, scores = resample(groups), []
     for name, metric in (metrics or task.kind.metrics).items():
         table = metric.table(gold, predicted)
-        low, high = bounds(resampling, metric.of_sums, table)
+        low, high = bounds(resampling, metric.made, table)
         scores.append(
             Score(
                 task=task.name,

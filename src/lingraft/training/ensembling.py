@@ -107,11 +107,13 @@ def texts_of(draw: Draw, language: str, materials: Materials, recipe: Recipe) ->
         materials: The task, development and test sets.
         recipe: Whether a map and an n-gram classifier are wanted, and how many pairs are learnt from.
     """
-    if not materials.task.kind.class_logits or materials.paired:
+    kind = materials.task.kind
+    if not kind.fitted or materials.paired:
         return None
     pairs = pairs_to_learn(draw, language, recipe.train.max_pairs)
     mapped = tuple(pair for pair in pairs if pair[1].origin == GOLD) if recipe.map else ()
-    projected = tuple(pair for pair in pairs if is_own(pair)) if recipe.train.ngram_classifier else ()
+    wanted = recipe.train.ngram_classifier and kind.class_logits
+    projected = tuple(pair for pair in pairs if is_own(pair)) if wanted else ()
     examples: list[Example] = [*(target for _, target in projected), *(draw.shots[language] if projected else ())]
     texts = {normalise(example.texts[0]): example for example in examples}
     if len(mapped) < FEWEST_PAIRS:

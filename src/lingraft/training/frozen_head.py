@@ -1,8 +1,8 @@
 """What anyone gets without adapting the model: a head on frozen states.
 
 Every run reports it as "before", and training starts from it, which spares the first epochs (Kumar et
-al., 2022). For classification it is a logistic regression on pooled states; where each token, or each
-alternative, is scored, the head alone is trained by gradient, as long as the parts would be.
+al., 2022). For classification it is a logistic regression on pooled states, for numbers a ridge regression; where
+each token, or each alternative, is scored, the head alone is trained by gradient, as long as the parts would be.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Before:
         return self.logits(encoded, [example.id for example in examples], language)
 
 
-def from_logistic_head(head: LinearHead) -> Before:
-    """Wrap a logistic regression, whose logits come from cached pooled states."""
+def from_fitted_head(head: LinearHead) -> Before:
+    """Wrap a head in closed form, whose logits come from cached pooled states."""
     return Before(
         write_to=head.write_to,
         logits=lambda encoded, ids, language: list(head.logits(encoded.pooled(ids))),
@@ -124,7 +124,7 @@ def head_settings(settings: TrainSettings) -> TrainSettings:
 
 def is_trained(kind: Kind, settings: TrainSettings) -> bool:
     """Return whether a frozen head is trained by gradient: where none can be fitted, and training starts from it."""
-    return kind.head_learns and not kind.class_logits and is_start(settings)
+    return kind.head_learns and not kind.fitted and is_start(settings)
 
 
 def is_start(settings: TrainSettings) -> bool:

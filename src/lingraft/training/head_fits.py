@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..core.progress import Reporter
 from ..core.records import Trial
 from ..model.heads.linear import STRENGTHS, Labelled, LinearHead, fit_head, join, select
+from ..model.heads.ridge import fit_ridge_head
 from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
 from ..model.standardiser import Standardiser
@@ -26,7 +27,7 @@ from .evaluation import validation
 from .frozen_head import (
     Before,
     as_it_is,
-    from_logistic_head,
+    from_fitted_head,
     head_settings,
     is_start,
     is_trained,
@@ -66,10 +67,10 @@ def fit_frozen_head(
     """
     task, recipe = context.materials.task, context.recipe
     targets = labelled_by_people(targets) if source.labelled else targets
-    if task.kind.class_logits:
-        head = logistic_head(source, targets, standardiser, context)
-        before = from_logistic_head(head)
-        return replace(before, dev_score=_score_on_development_set(before, context))
+    if task.kind.fitted:
+        before = from_fitted_head(closed_form_head(source, targets, standardiser, context))
+        strength = None if task.kind.numeric else before.strength  # of numbers no development text has a part in it
+        return replace(before, strength=strength, dev_score=_score_on_development_set(before, context))
     if not task.kind.head_learns:
         return as_it_is(task.kind, context.backbone.stack, partial(validation, context=context))
     if not is_trained(task.kind, recipe.train):
@@ -97,10 +98,10 @@ def _score_on_development_set(before: Before, context: Context) -> float:
     return metric([example.gold for example in examples], [one.value for one in found])
 
 
-def logistic_head(
+def closed_form_head(
     source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context, shot_weight: float = 1.0
 ) -> LinearHead:
-    """Fit logistic regression to frozen states, from all labels of the draw.
+    """Fit a head to frozen states, from all labels of the draw: logistic regression to classes, ridge to numbers.
 
     Args:
         source: Pool of the source language.
@@ -113,15 +114,23 @@ def logistic_head(
     labelled = [(pool, pool.targets) for pool in (source, *targets) if pool.labelled]
     weights = [pool.weights.get(i, 1.0 if pool is source else shot_weight) for pool, known in labelled for i in known]
     states = torch.cat([pool.encoded.pooled(list(known)) for pool, known in labelled])
-    dev = pools[materials.task.source_language, "dev"]
-    return fit_head(
-        Labelled(states, _classes(labelled), weights),
-        Labelled(dev.pooled([example.id for example in materials.dev]), _dev_targets(materials)),
-        standardiser=standardiser,
-        classes=len(materials.task.labels),
-        balanced=False,
-        calibrated=True,
-    )
+    dev = pools[materials.task.source_language, "dev"].pooled([example.id for example in materials.dev])
+    return _fit_of(materials, dev, standardiser)(Labelled(states, _targets(labelled), weights))
+
+
+def _fit_of(materials: Materials, dev: Tensor, standardiser: Standardiser, **options: Any) -> Callable[..., LinearHead]:
+    """Return what fits a head to labelled states; ``strengths`` may be given with them.
+
+    Args:
+        materials: Whose kind of task says which head.
+        dev: States of the development set, ``[D, H]``, by which the strength of a logistic regression is chosen.
+        standardiser: Of the states.
+        options: Further ones of :func:`lingraft.model.heads.linear.fit_head`.
+    """
+    if materials.task.kind.numeric:
+        return partial(fit_ridge_head, standardiser=standardiser)
+    own = {"classes": len(materials.task.labels), "balanced": False, "calibrated": True} | options
+    return partial(fit_head, dev=Labelled(dev, _dev_targets(materials)), standardiser=standardiser, **own)
 
 
 def labelled_by_people(pools: Sequence[Pool]) -> list[Pool]:
@@ -129,8 +138,9 @@ def labelled_by_people(pools: Sequence[Pool]) -> list[Pool]:
     return [replace(pool, labelled=frozenset(pool.labelled) - pool.weights.keys()) for pool in pools]
 
 
-def _classes(labelled: Sequence[tuple[Pool, Mapping[str, Any]]]) -> list[int]:
-    return [int(target) for _, known in labelled for target in known.values()]
+def _targets(labelled: Sequence[tuple[Pool, Mapping[str, Any]]]) -> list[Any]:
+    """Return the classes, or the numbers, of all that is labelled."""
+    return [target for _, known in labelled for target in known.values()]
 
 
 def weights_of_classes(source: Pool, targets: Sequence[Pool], context: Context) -> Tensor:
@@ -138,7 +148,7 @@ def weights_of_classes(source: Pool, targets: Sequence[Pool], context: Context) 
     kind = context.materials.task.kind
     if not kind.one_class_each:
         return torch.ones(max(1, len(kind.labels)))
-    known = _classes([(pool, pool.targets) for pool in (source, *targets)])
+    known = _targets([(pool, pool.targets) for pool in (source, *targets)])
     return class_weights(known, len(kind.labels), balanced=context.recipe.train.class_balanced)
 
 
@@ -182,21 +192,20 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
     language = materials.task.source_language
     dev = read(context.pools[language, "dev"], [example.id for example in materials.dev], language)
     known, shots, groups = _states_with_labels(read, head, pools, context)
-    fit = partial(
-        fit_head,
-        dev=Labelled(dev, _dev_targets(materials)),
-        standardiser=pools.standardiser,
-        classes=len(materials.task.labels),
+    fit = _fit_of(
+        materials,
+        dev,
+        pools.standardiser,
         balanced=train.class_balanced and train.num_train_epochs > 0,
         strengths=STRENGTHS if train.last_layer_strength is None else (train.last_layer_strength,),
-        calibrated=True,
     )
     alone = fit(known)
     if not shots.targets:
         return alone
     fit, weight = partial(fit, strengths=(alone.strength,)), train.shot_weight
     if context.recipe.map:
-        weight = choose_shot_weight(fit, known, shots, groups)
+        off = _squared_error if materials.task.kind.numeric else _log_loss
+        weight = choose_shot_weight(fit, known, shots, groups, off=off)
     return fit(join([known, _weighed(shots, weight)]))
 
 
@@ -208,7 +217,7 @@ def _states_with_labels(
     own, shots, groups = list[Labelled](), list[Labelled](), list[str]()
     if source.labelled:
         states = read(source.encoded, list(source.targets), source.language)
-        own.append(Labelled(states, _classes([(source, source.targets)])))
+        own.append(Labelled(states, _targets([(source, source.targets)])))
     for pool in pools.targets:
         if not pool.labelled:
             continue
@@ -217,7 +226,7 @@ def _states_with_labels(
         if not chosen and not pool.weights:
             continue
         states = states_of_labelled(read, head, pool, pools.draw, context)
-        labelled = Labelled(states, _classes([(pool, pool.targets)]), [pool.weights.get(i, 1.0) for i in ids])
+        labelled = Labelled(states, _targets([(pool, pool.targets)]), [pool.weights.get(i, 1.0) for i in ids])
         own.append(select(labelled, [row for row, i in enumerate(ids) if i in pool.weights]))
         shots.append(select(labelled, chosen))
         groups += [of_shot[ids[row]] for row in chosen]
@@ -233,8 +242,21 @@ def _shots_with_translations(pool: Pool, pools: TrialPools, context: Context) ->
     return {target.id for source, target in pairs if source.id in pools.source.labelled}
 
 
+def _log_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(logits, targets, reduction="sum")
+
+
+def _squared_error(logits: Tensor, targets: Tensor) -> Tensor:
+    return nn.functional.mse_loss(logits[:, 0], targets, reduction="sum")
+
+
 def choose_shot_weight(
-    fit: Callable[..., LinearHead], source: Labelled, shots: Labelled, groups: Sequence[str]
+    fit: Callable[..., LinearHead],
+    source: Labelled,
+    shots: Labelled,
+    groups: Sequence[str],
+    *,
+    off: Callable[[Tensor, Tensor], Tensor] = _log_loss,
 ) -> float:
     """Return the weight of a shot with which heads that did not see it predict it best, where a source example has 1.
 
@@ -243,6 +265,7 @@ def choose_shot_weight(
         source: Labelled source-language examples, and what else has a weight of its own.
         shots: Those of all target languages.
         groups: Of the shots; translations of each other have the same, and are held out together.
+        off: Logits ``[N, C]`` and targets ``[N]`` to how far they are from these, all together.
     """
     from sklearn.model_selection import GroupKFold
 
@@ -255,7 +278,7 @@ def choose_shot_weight(
             seen, asked = select(shots, known), select(shots, held_out)
             head = fit(join([source, _weighed(seen, weight)]))
             logits, targets = head.logits(asked.pooled), torch.tensor(asked.targets)
-            total += nn.functional.cross_entropy(logits, targets, reduction="sum").item()
+            total += off(logits, targets).item()
         return total
 
     return min(SHOT_WEIGHTS, key=loss) if folds else SHOT_WEIGHTS[0]
@@ -285,9 +308,9 @@ def choose_threshold(model: Network, context: Context) -> None:
 
 
 def is_last_layer_retrained(kind: Kind, settings: TrainSettings) -> bool:
-    """Return whether the last layer is retrained: where its outputs are logits of classes."""
+    """Return whether the last layer is retrained: where it can be fitted, and of numbers where nothing is trained."""
     trained = settings.num_train_epochs > 0  # an untrained network's head is fitted anew, now that shots are mapped
-    return kind.class_logits and (settings.last_layer_strength is not None or not trained)
+    return kind.fitted and (not trained or (kind.class_logits and settings.last_layer_strength is not None))
 
 
 def _dev_targets(materials: Materials) -> list[int]:

@@ -26,7 +26,7 @@ from .source_change import development_set
 def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Answer | None:
     """Return what answers in closed form; None where the run itself is no more than that, or has nothing to map by."""
     kind, recipe = context.materials.task.kind, context.recipe
-    if head is None or not kind.class_logits or recipe.train.num_train_epochs == 0:
+    if head is None or not kind.fitted or recipe.train.num_train_epochs == 0:
         return None
     compared = compared_examples(pools.draw, context.materials, recipe)
     made = any(pool.weights for pool in pools.targets)

@@ -63,7 +63,7 @@ def compare_answers(
     drawn = resample([example.group for example in examples])
     if drawn.groups == 1:
         return found | {"low": None, "high": None}
-    low, high = interval(drawn.metric(metric.of_sums, new[None]) - drawn.metric(metric.of_sums, old[None]))
+    low, high = interval(drawn.metric(metric.made, new[None]) - drawn.metric(metric.made, old[None]))
     return found | {"low": low, "high": high}
 
 

@@ -284,7 +284,7 @@ def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporte
     read = read_once(lambda encoded, ids, language: predict_rows(model, encoded, ids, language)[1])
     retrain_last_layer(read, model, pools, context)
     choose_threshold(model, context)
-    if not isinstance(model.adaptation, Adaptation) or not context.materials.task.kind.class_logits:
+    if not isinstance(model.adaptation, Adaptation) or not context.materials.task.kind.fitted:
         return
     if compared_examples(pools.draw, context.materials, context.recipe):
         encoded, examples, language = development_set(context)

@@ -44,7 +44,7 @@ def test_resamples_are_scored_from_their_sums(found, seed):
     for metric in (spearman(LABELS), quadratic_kappa(LABELS)):
         sums = metric.table(gold, given_)[rows].sum(1)
         again = [metric([gold[i] for i in one], [given_[i] for i in one]) for one in rows]
-        np.testing.assert_allclose(metric.of_sums(sums), again, atol=1e-12)
+        np.testing.assert_allclose(metric.made(sums), again, atol=1e-12)
 
 
 def test_one_answer_for_all_is_worth_nothing():

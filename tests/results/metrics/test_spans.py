@@ -114,8 +114,8 @@ def test_metrics_of_many_sums_at_once():
     """As the bootstrap calls them."""
     sums = np.array([[[2.0, 2.0, 2.0], [0.0, 0.0, 3.0]]])
 
-    assert span_f1.of_sums(sums).tolist() == [[1.0, 0.0]]
-    assert tag_accuracy.of_sums(np.array([[1.0, 4.0], [3.0, 3.0]])).tolist() == [0.25, 1.0]
+    assert span_f1.made(sums).tolist() == [[1.0, 0.0]]
+    assert tag_accuracy.made(np.array([[1.0, 4.0], [3.0, 3.0]])).tolist() == [0.25, 1.0]
 
 
 def test_how_much_of_a_sentence_is_right():

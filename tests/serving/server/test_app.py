@@ -32,6 +32,7 @@ TEXTS = ["ada beli", "cora dune eli", "", "fara", "cora cora dune fara eli beli 
 ROWS = {
     "classification": [{"text": text} for text in TEXTS],
     "multilabel": [{"text": text} for text in TEXTS],
+    "regression": [{"text": text} for text in TEXTS],
     "tagging": [*({"text": text} for text in TEXTS), {"words": ["ada", "beli"]}],
     "span_qa": [{"question": "ada", "context": text} for text in TEXTS],
     "choice": [{"text": text, "alternatives": ["ada", "beli", "cora dune"]} for text in TEXTS],
@@ -64,11 +65,11 @@ def test_answers_of_every_kind_are_those_of_predict(tiny_backbone, kind):
     """As rows, and as texts where an item is one; withheld ones and probabilities too."""
     adapted, rows = adapted_of(tiny_backbone, kind), ROWS[kind]
     with served(adapted) as at:
-        for options in ({}, {"abstain": 0.45}, {"probabilities": kind in PROBABLE}):
+        for options in ({}, {"abstain": None if kind == "regression" else 0.45}, {"probabilities": kind in PROBABLE}):
             found = ask(at, "/predict", {"items": rows, **options})
             expected = {"language": "yor-Latn", "remarks": [], "answers": lines(adapted, rows, **options)}
             assert alike(found.json, expected), (found.json, expected)
-        if kind in ("classification", "multilabel", "tagging"):
+        if kind in ("classification", "multilabel", "regression", "tagging"):
             assert alike(ask(at, "/predict", {"items": TEXTS}).json["answers"], lines(adapted, rows)[: len(TEXTS)])
 
 

@@ -222,6 +222,7 @@ ITEMS = {
     "span_qa": ({"question": "ada", "context": "be cora"}, "of the context"),
     "choice": ({"text": "ada", "alternatives": "beli\n\ncora dune\n"}, "cora dune"),
     "multilabel": ({"text": "ada beli"}, "river"),
+    "regression": ({"text": "ada beli"}, "."),
 }
 
 

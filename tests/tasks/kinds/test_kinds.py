@@ -12,6 +12,7 @@ from lingraft.tasks.kinds import NO_LABEL, kind_of, kinds
 from lingraft.tasks.kinds.generation import GenerationExample
 from lingraft.tasks.kinds.items import Asked
 from lingraft.tasks.kinds.multilabel import MultilabelExample
+from lingraft.tasks.kinds.regression import NumberExample
 
 LABELS = {
     "classification": ("no", "yes"),
@@ -21,6 +22,7 @@ LABELS = {
     "choice": (),
     "generation": (),
     "generative_qa": (),
+    "regression": (),
 }
 SAID = {
     "classification": "bako",
@@ -30,6 +32,7 @@ SAID = {
     "choice": {"text": "bako", "alternatives": ["cora", "mira"]},
     "generation": "bako",
     "generative_qa": {"question": "bako", "context": "cora"},
+    "regression": "bako",
 }
 READ = {
     "classification": PairExample("3", "3", "yor-Latn", text_a="bako"),
@@ -39,6 +42,7 @@ READ = {
     "choice": ChoiceExample("3", "3", "yor-Latn", text="bako", alternatives=("cora", "mira")),
     "generation": GenerationExample("3", "3", "yor-Latn", text="bako"),
     "generative_qa": SpanExample("3", "3", "yor-Latn", question="bako", context="cora", context_language="yor-Latn"),
+    "regression": NumberExample("3", "3", "yor-Latn", text_a="bako"),
 }
 ASKED = Asked("3", "yor-Latn", "text 4 of 9", "market-talk")
 
@@ -74,6 +78,7 @@ TARGETS = {
     "choice": [(0, 1), (1, 0), (0, 0), (1, 1), None],  # two items of two alternatives
     "generation": [2, 3, None],
     "generative_qa": [2, 3, None],
+    "regression": [-1.5, 0.25, None],
 }
 
 
@@ -116,7 +121,7 @@ def test_without_words_pages_stay_neutral():
     assert (Words().labelled, Words().shots_title) == ("labelled example", "Labelled examples")
 
 
-@pytest.mark.parametrize("name", ["span_qa", "choice", "tagging", "multilabel"])
+@pytest.mark.parametrize("name", ["span_qa", "choice", "tagging", "multilabel", "regression"])
 def test_examples_without_one_class_count_as_they_are(name):
     """There is nothing to draw shots by, to weigh, or to compare the predictions of sentences in."""
     kind = built(name)
@@ -183,3 +188,21 @@ def test_an_unknown_kind_is_refused():
         CheckpointError, match=r"unknown kind of task 'rating'; known are choice, .*multilabel.*install"
     ):
         kind_of("rating", (), {})
+
+
+def test_a_kind_of_numbers_has_one_output_and_no_labels():
+    """A ridge regression would be fitted to a head of another size."""
+    kind = built("regression")
+    assert (kind.fitted, kind.class_logits, built("tagging").fitted) == (True, False, False)
+    for change in ({"outputs": 2}, {"labels": ("a", "b")}, {"per_token": True}, {"head": "gated"}):
+        with pytest.raises(ValueError, match="regression: numeric needs a linear head with one output"):
+            replace(kind, **change)
+
+
+def test_no_kind_is_judged_by_an_error():
+    """Of what counts more is better: that is how trials are chosen and methods compared."""
+    kind = built("regression")
+    errors = {"mean_absolute_error": kind.metrics["mean_absolute_error"]}
+    with pytest.raises(ValueError, match="the first metric is what counts, of which more must be better"):
+        replace(kind, metrics=errors)
+    assert next(iter(kind.metrics)) == "spearman"

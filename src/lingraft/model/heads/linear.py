@@ -82,10 +82,10 @@ class LinearHead:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pooled states ``[N, H]`` with their classes, and how much each counts; all alike where there are no weights."""
+    """Pooled states ``[N, H]`` with their classes, or numbers, and how much each counts; all alike without weights."""
 
     pooled: Tensor
-    targets: list[int]
+    targets: Sequence[float]
     weights: Sequence[float] = ()
 
     @property

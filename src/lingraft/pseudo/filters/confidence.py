@@ -45,4 +45,4 @@ def likelihood(example: Example, said: Prediction, task: Task) -> float:
     """Return the probability of the label of an example; without all probabilities, that of what was predicted or 0."""
     if said.probabilities:
         return said.probabilities[task.labels.index(str(example.gold))]
-    return said.confidence if said.value == str(example.gold) else 0.0
+    return (said.confidence or 0.0) if said.value == str(example.gold) else 0.0

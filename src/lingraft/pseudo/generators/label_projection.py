@@ -102,7 +102,7 @@ def _project_classes(pairs: Sequence[Pair], sources: Sources) -> Iterator[Projec
         if source.id in known:
             label, confidence = known[source.id], 1.0
         elif source.id in said:
-            label, confidence = said[source.id].value, said[source.id].confidence
+            label, confidence = said[source.id].value, said[source.id].confidence or 0.0
         else:
             sources.drop("the task reads two texts, a translation is one")
             continue

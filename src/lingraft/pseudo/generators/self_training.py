@@ -65,7 +65,7 @@ def self_training(
         agreed = [one.value == other.value for one, other in zip(first, second, strict=True)]
         taken = take_in_steps(
             classes,
-            [one.confidence for one in first],
+            [one.confidence or 0.0 for one in first],
             agreed,
             top_share=top_share,
             most_fall=most_fall,
@@ -74,7 +74,7 @@ def self_training(
         kept = set(taken.numbers)
         for number, (text, one) in enumerate(zip(texts, first, strict=True)):
             if number in kept:
-                yield replace(text, label=one.value, weight=weight * one.confidence)
+                yield replace(text, label=one.value, weight=weight * (one.confidence or 0.0))
             else:
                 sources.drop("not among the surest" if agreed[number] else "the two views differ")
         if taken.stopped:

@@ -10,7 +10,7 @@ same number from both. A metric of one's own with a formula of its own registers
     def geometric_mean() -> Formula:
         return lambda sums: np.exp(sums[..., 0] / sums[..., 1])
 
-The module imports no torch.
+What no sums give, such as a correlation of ranks, is a formula :class:`OfExamples`. The module imports no torch.
 """
 
 from __future__ import annotations
@@ -25,13 +25,38 @@ from numpy.typing import NDArray
 
 from ...core.registry import Registry
 
-__all__ = ["Counts", "Formula", "Metric", "accuracy", "formula", "formulas", "macro_f1", "mean_of"]
+__all__ = [
+    "Counts",
+    "Formula",
+    "Metric",
+    "OfExamples",
+    "OfSums",
+    "accuracy",
+    "formula",
+    "formulas",
+    "macro_f1",
+    "mean_of",
+    "values_of",
+]
 
 Counts = tuple[float, ...]
 """What one example adds to the sums: ``K`` numbers."""
 
-Formula = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Sums ``[..., K]`` to the metric ``[...]``: at most 1, the more the better; correlations may be below 0."""
+
+@dataclass(frozen=True)
+class OfExamples:
+    """A formula of what is counted of each example, and of how often the example is there."""
+
+    made: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+    """Times ``[R, N]`` and counts ``[N, K]`` to the metric ``[R]``."""
+
+
+OfSums = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Sums ``[..., K]`` to the metric ``[...]``."""
+
+Formula = OfSums | OfExamples
+"""What makes a metric: at most 1, the more the better; correlations may
+be below 0. Only errors are otherwise, which are in units of what is predicted (:mod:`lingraft.results.units`)."""
 
 formulas = Registry("lingraft.formulas", "lingraft.results.metrics")
 
@@ -70,13 +95,14 @@ class Metric:
             raise ValueError("there are no examples to score")
         return np.array([self.counts(g, p) for g, p in zip(gold, predicted, strict=True)], dtype=np.float64)
 
-    def of_sums(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the metric ``[...]`` of sums ``[..., K]``."""
-        return formula(self.formula)(sums)
+    @property
+    def made(self) -> Formula:
+        """What makes the metric of the counts."""
+        return formula(self.formula)
 
     def of_table(self, table: NDArray[np.float64]) -> float:
         """Return the metric of counts ``[N, K]``."""
-        return float(self.of_sums(table.sum(0)))
+        return float(values_of(self.made, table[None])[0])
 
 
 def formula(name: str) -> Formula:
@@ -89,6 +115,13 @@ def formula(name: str) -> Formula:
     return found
 
 
+def values_of(made: Formula, tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the metric ``[U]`` of the counts ``[U, N, K]`` of each trial, every example being there once."""
+    if isinstance(made, OfExamples):
+        return np.concatenate([made.made(np.ones((1, len(table))), table) for table in tables])
+    return made(tables.sum(1))
+
+
 # ---- Formulas --------------------------------------------------------------------------------------
 
 
@@ -99,7 +132,7 @@ def mean() -> Formula:
 
 
 @formulas.register("f1")
-def f1() -> Formula:
+def f1() -> OfSums:
     """Return the F1 of three sums: right, predicted, gold. Nothing predicted of nothing is 0, as in conlleval."""
     return lambda sums: np.asarray(2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1e-12))
 

@@ -53,7 +53,7 @@ def _tables(sums: Floats) -> Floats:
     return sums.reshape(*sums.shape[:-1], side, side)
 
 
-def _mean_ranks(counts: Floats) -> Floats:
+def mean_ranks(counts: Floats) -> Floats:
     """Return the mean rank of each label, from how often it occurs, ``[..., C]``."""
     return np.asarray(np.cumsum(counts, axis=-1) - (counts - 1) / 2)
 
@@ -68,7 +68,7 @@ def spearman_formula() -> Formula:
         ranks = []
         for axis in (-1, -2):
             counts = table.sum(axis)
-            rank = _mean_ranks(counts)
+            rank = mean_ranks(counts)
             centred = rank - ((rank * counts).sum(-1) / total)[..., None]
             size = np.sqrt((centred**2 * counts).sum(-1))
             ranks.append((centred, size))

@@ -22,7 +22,7 @@ class Mistakes:
     """Texts that were tested."""
     wrong: int
     rows: tuple[Row, ...]
-    """The surest first."""
+    """The surest first; of numbers, which nobody is sure of, those that are furthest off."""
 
 
 def mistakes_of(run: RunFiles, most: int) -> list[Mistakes]:

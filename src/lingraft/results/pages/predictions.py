@@ -86,9 +86,10 @@ def describe_kept(part: Context) -> str:
     kept, n, wrong = len(part["kept"]), part["n"], part["wrong"]
     if kept == n:
         return ""
-    which = f"the {wording.count(kept)} surest of {wording.count(wrong)} mistakes"
+    sure = part["ece_after"] is not None
+    which = f"the {wording.count(kept)} {'surest' if sure else 'largest'} of {wording.count(wrong)} mistakes"
     if wrong <= kept:
-        which = f"all {wording.count(wrong)} mistakes and the least sure of the right answers"
+        which = f"all {wording.count(wrong)} mistakes and {'the least sure' if sure else 'some'} of the right answers"
     return f"Of the {wording.count(n)} predictions for {part['name']} this page holds {wording.count(kept)}: {which}."
 
 

@@ -40,11 +40,14 @@ def report() -> Page:
     def write(run: RunFiles) -> str:
         found = findings.results(run)
         predictions = predictions_of(run)
+        confident = any(part["ece_after"] is not None for part in predictions)
         sections = {
             "instant": any(result.instant for result in found),
             "charts": [Markup(charts.before_after(found, narrow=narrow)) for narrow in (False, True) if found],
             "saved_of_several": explain_saved(run),
             "predictions": predictions,
+            "confident": confident,
+            "calibration": confident or not predictions,
             "left_out": list(filter(None, map(describe_kept, predictions))),
             "searched": searched(predictions),
             "longest": LONGEST,
@@ -93,7 +96,7 @@ PARTS = {
 }
 """Parts of the report by their place in it; what a reader of the result needs comes first."""
 
-OPTIONAL = ("confusions", "retention", "pseudo")
+OPTIONAL = ("confusions", "calibration", "retention", "pseudo")
 """Parts that are left out where nothing is in them."""
 
 
@@ -218,6 +221,10 @@ def _data(run: RunFiles) -> Context:
 # --- Front matter -----------------------------------------------------------------------------------
 
 
+OF_HUB = {"spearman": "spearmanr", "pearson": "pearsonr", "mean_absolute_error": "mae"}
+"""What the Hub calls metrics, where it calls them otherwise."""
+
+
 def _front_matter(run: RunFiles) -> str:
     """Return what the Hub reads: languages, licence, base model, tags, metrics."""
     codes = [*run.data.get("target_languages", ()), *filter(None, [run.source_language])]
@@ -233,13 +240,17 @@ def _front_matter(run: RunFiles) -> str:
         "library_name": "lingraft",
         "pipeline_tag": words_of(run.data).pipeline_tag,
         "tags": ["lingraft", "cross-lingual-transfer", "low-resource-languages", "adapter"],
-        "metrics": ["f1" if metric.endswith("f1") else metric for metric in findings.metrics_of(run.data)],
+        "metrics": list(map(_hub_metric, findings.metrics_of(run.data))),
     }
     text = StringIO()
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.dump({key: value for key, value in fields.items() if value}, text)
     return printable(text.getvalue())
+
+
+def _hub_metric(metric: str) -> str:
+    return "f1" if metric.endswith("f1") else OF_HUB.get(metric, metric)
 
 
 def _hub_name(checkpoint: str) -> str:

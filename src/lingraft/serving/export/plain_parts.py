@@ -23,6 +23,11 @@ def refuse_all_but_weights(trained: Trained, format: str) -> None:
             f"{trained.folder} answers in words ({identity.kind}), and {format} is written of runs with a head; ask it "
             "with lingraft predict or serve"
         )
+    if trained.adapted.kind.numeric:
+        raise CheckpointError(
+            f"{trained.folder} answers by numbers in units of its training data ({identity.kind}), which {format} has "
+            "no place for; ask it with lingraft predict or serve"
+        )
     if identity.layers is not None:
         raise CheckpointError(
             f"{trained.folder} reads texts after layer {identity.layers} (backbone.layers), and {format} names "

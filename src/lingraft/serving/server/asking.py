@@ -14,7 +14,7 @@ from ...core.records import Prediction
 from ..answer_lines import answer_columns
 from ..explaining import Explanation, explain_example
 from ..items import LARGEST, chunks_of
-from ..predictor import Adapted, check_probabilities
+from ..predictor import Adapted, check_abstain, check_probabilities
 from .limits import Limits, characters_of, check_length, check_number, check_words
 
 Language = Annotated[
@@ -78,6 +78,7 @@ def read_items(adapted: Adapted, asked: AskedAnswers, limits: Limits) -> Read:
     check_number(asked.items, limits)
     if asked.probabilities:
         check_probabilities(adapted.kind)
+    check_abstain(adapted.kind, asked.abstain)
     total = len(asked.items)
     return _read(adapted, asked, [(f"item {n} of {total}", one) for n, one in enumerate(asked.items, 1)], limits)
 

@@ -36,6 +36,8 @@ BLANK: Context = {
     "chosen": "",
     "characters": 0,
     "limit": "",
+    "wrong": "",
+    "confident": True,
     "mistakes": (),
     "classes": (),
     "problem": "",
@@ -88,6 +90,8 @@ def build_page(adapted: Adapted, folder: Path | None, limits: Limits) -> Page:
             "chosen": (targets or (source,))[0] if len(targets) < 2 else "",
             "characters": limits.characters,
             "limit": adapted.kind.words.limit,
+            "wrong": adapted.kind.words.wrong,
+            "confident": not adapted.kind.numeric,
             **_mistakes(folder),
         },
     )

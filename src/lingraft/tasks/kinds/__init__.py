@@ -17,6 +17,7 @@ from ...core.examples import Example
 from ...core.records import Features, Prediction, Target
 from ...core.registry import Registry
 from ...results.metrics import Metric
+from ...results.units import ERRORS
 from ...results.words import NEUTRAL, Words
 from .items import Asked, read_columns
 from .prompted import Prompted
@@ -45,7 +46,7 @@ def no_columns(example: Example) -> Mapping[str, Any]:
 
 def whole_answer(item: Any, prediction: Prediction, abstain: float | None) -> Prediction:
     """Return the prediction, without its answer where that is less probable than ``abstain``."""
-    if abstain is None or prediction.confidence >= abstain:
+    if abstain is None or prediction.confidence is None or prediction.confidence >= abstain:
         return prediction
     return replace(prediction, value="", start=None, end=None, abstained=True)
 
@@ -102,6 +103,9 @@ class Kind:
     logistic regression on pooled states instead of one trained by gradient, the last layer is retrained after
     training, character n-grams and prototypes have classes to speak for, and losses may compare the predictions of
     sentences."""
+    numeric: bool = False
+    """Whether the one output of a linear head is a number, which has no probability. The frozen head is then a ridge
+    regression on pooled states instead of one trained by gradient."""
     softmax_over: Literal["outputs", "positions"] = "outputs"
     """What one distribution of answers is over: the outputs of a row or token, as those of classes and tags; or the
     positions of an example, its tokens or, where it does not read tokens, its rows, each output being one distribution.
@@ -153,8 +157,17 @@ class Kind:
                 f"{self.name}: class_logits needs one_class_each, and a linear head with an output for each of "
                 f"{len(self.labels)} labels that does not read tokens; there are {self.outputs} outputs"
             )
+        if self.numeric and (self.labels or not of_texts or self.outputs != 1):
+            raise ValueError(f"{self.name}: numeric needs a linear head with one output, not tokens, and no labels")
+        if next(iter(self.metrics)) in ERRORS:
+            raise ValueError(f"{self.name}: the first metric is what counts, of which more must be better")
         if self.read_item is None and not self.item_columns:
             raise ValueError(f"{self.name}: name the item_columns that predict takes, or give it a read_item")
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the head can be fitted in closed form to pooled states: to classes, or to numbers."""
+        return self.class_logits or self.numeric
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ const [GROUP, TEXTS, GOLD, VALUE, SURE, BEFORE, RIGHT, BEFORE_RIGHT] = [0, 1, 2,
 const part = document.getElementById("predictions"), form = part.querySelector(".filters");
 const body = part.querySelector("tbody"), more = part.querySelector("button.more"), status = part.querySelector("output");
 
+const confident = lines.some((line) => line[SURE] !== null);
+
 const OUTCOMES = {
   wrong: (line) => !line[RIGHT],
   right: (line) => line[RIGHT],
@@ -65,7 +67,7 @@ function row(line) {
     cell("text", ...line[TEXTS]),
     cell("", line[GOLD] ?? "–"),
     cell(line[RIGHT] ? "" : "wrong", line[VALUE] + mark(line[RIGHT])),
-    cell("number", line[SURE] === null ? "–" : `${(100 * line[SURE]).toFixed(0)}\u00a0%`),
+    ...(confident ? [cell("number", line[SURE] === null ? "–" : `${(100 * line[SURE]).toFixed(0)}\u00a0%`)] : []),
     cell("", (line[BEFORE] ?? "–") + mark(line[BEFORE_RIGHT])));
   if (languages.length > 1) made.append(cell("", languages[line[GROUP]]));
   return made;
