@@ -88,12 +88,21 @@ def test_a_model_without_a_prompt_has_no_dead_one(stack, world):
 @pytest.mark.parametrize("name", ["deep", "gated"])
 @pytest.mark.parametrize("freezing_name", ["frozen", "head_first"])
 def test_a_prompt_that_no_text_has_is_an_error(stack, world, name, freezing_name):
-    """Rows for a target language of which no text is ever passed: at the last step, for its texts might have come."""
+    """Rows for a target language of which no text is ever passed: at the end, for its texts might have come."""
     model = small_model(stack, prompt={"name": name, "length": 0, "language_length": 2})
     phases, steps = freezing.build(freezing_name).phases(stack), []
     with pytest.raises(RunError, match=r"the prompt gets no gradient.*prompt\.init: states.*of the languages"):
         watched(model, [(source,) for source, _ in world], phases=phases, advance=steps.append)
-    assert len(steps) == EPOCHS * STEPS - 1
+    assert len(steps) == EPOCHS * STEPS
+
+
+def test_early_stopping_does_not_hide_a_prompt_that_no_text_has(stack, world):
+    """It is judged when training has ended, whenever that is, and told what ended it."""
+    model, steps = small_model(stack, prompt={"name": "deep", "length": 0, "language_length": 2}), []
+    ended = {"settings": small_settings(patience=1), "validate": lambda model: Validation(0.5, {"a": 1}, 1)}
+    with pytest.raises(RunError, match=r"no gradient before early stopping ended the training.*train\.patience"):
+        watched(model, [(source,) for source, _ in world], advance=steps.append, **ended)
+    assert len(steps) == 2 * STEPS
 
 
 class Detached(PromptRows):
@@ -162,11 +171,12 @@ def test_a_prompt_is_given_time():
 
 
 def test_rows_of_a_language_wait_for_its_texts():
-    """Which may all come after those of the source; at the last step it is too late."""
+    """Which may all come after those of the source; at the end it is too late, also for a continued training."""
     monitor, found = Monitor(print), {"prompt.language.yor-Latn.1": parameter()}
     monitor.watch_gradients(found, warm=True)
-    with pytest.raises(RunError, match="the prompt gets no gradient"):
-        monitor.watch_gradients(found, warm=True, last=True)
+    for one in (monitor, Monitor(print, monitor.state())):
+        with pytest.raises(RunError, match="the prompt gets no gradient"):
+            one.end(early=False)
 
 
 def test_a_prompt_that_does_not_learn_yet_is_not_dead():
@@ -174,7 +184,9 @@ def test_a_prompt_that_does_not_learn_yet_is_not_dead():
     said = []
     waiting = parameter()
     waiting.requires_grad_(False)
-    Monitor(said.append).watch_gradients({"prompt.task.1": waiting}, warm=True)
+    monitor = Monitor(said.append)
+    monitor.watch_gradients({"prompt.task.1": waiting}, warm=True)
+    monitor.end(early=True)
     assert said == []
 
 

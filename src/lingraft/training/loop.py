@@ -208,8 +208,7 @@ class _Training:
         if loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
         warm = 2 * _warmup(self.total, self.settings) + phase.start * self.total
-        done = state.step + 1
-        self.monitor.watch_gradients(trained, warm=done >= warm, last=done == self.total)
+        self.monitor.watch_gradients(trained, warm=state.step + 1 >= warm)
         nn.utils.clip_grad_norm_(trained.values(), self.settings.max_grad_norm)
         self.meter.learning_rate = float(self.optimizer.param_groups[0]["lr"])
         self.optimizer.step()
@@ -262,6 +261,7 @@ class _Training:
 
     def finish(self) -> list[dict[str, Any]]:
         """Put the averaged parameters into the model."""
+        self.monitor.end(early=self.state.step < self.total)
         with torch.no_grad():
             for name, parameter in self.trained.items():
                 parameter.copy_(self.state.averaged[name])

@@ -36,7 +36,8 @@ class Monitor:
         self.say = say
         known = state or {}
         self.said: list[str] = list(known.get("said", ()))
-        self.moved = bool(known.get("moved", False))
+        self.moved: bool | None = known.get("prompt_moved")
+        """Whether the prompt has had a gradient; None while it does not learn yet."""
         self.lowest: dict[tuple[str, tuple[str, ...]], float] = {
             (what, tuple(languages)): value for what, languages, value in known.get("lowest", ())
         }
@@ -44,15 +45,15 @@ class Monitor:
     def state(self) -> dict[str, Any]:
         """Return all that a resumed training needs, as plain data."""
         lowest = [[what, list(languages), value] for (what, languages), value in self.lowest.items()]
-        return {"said": list(self.said), "moved": self.moved, "lowest": lowest}
+        return {"said": list(self.said), "prompt_moved": self.moved, "lowest": lowest}
 
-    def watch_gradients(self, parameters: Mapping[str, Tensor], *, warm: bool, last: bool = False) -> None:
+    def watch_gradients(self, parameters: Mapping[str, Tensor], *, warm: bool) -> None:
         """Look at the prompts' gradients; a prompt that gets none is an error.
 
         Args:
             parameters: All that is trained, by name.
-            warm: Whether the warm-up is over, by when a prompt that languages share has had one.
-            last: Whether this is the last step, by when one of a language has had one, too: its texts may come late.
+            warm: Whether the warm-up is over, by when a prompt that languages share has had one; one of a language
+                alone has time until :meth:`end`, for its texts may come late.
 
         Raises:
             RunError: The prompt has had none.
@@ -61,13 +62,20 @@ class Monitor:
         if self.moved or not prompts:
             return
         self.moved = any(one.grad is not None and bool(one.grad.any()) for one in prompts.values())
-        shared = any(".language." not in name for name in prompts)
-        if not self.moved and (last or (warm and shared)):
-            raise RunError(
-                "the prompt gets no gradient, neither its rows nor a gate, so it would stay as it began: start it from "
-                "states (prompt.init: states), give texts or pairs of the languages that it has rows for, or leave it "
-                "out (prompt: null); a prompt of your own must return what its parameters make"
-            )
+        if not self.moved and warm and any(".language." not in name for name in prompts):
+            raise _dead_prompt()
+
+    def end(self, *, early: bool) -> None:
+        """Look at the prompt once more, when training has ended.
+
+        Args:
+            early: Whether early stopping ended it.
+
+        Raises:
+            RunError: It learnt, and has had no gradient.
+        """
+        if self.moved is False:
+            raise _dead_prompt(early=early)
 
     def watch_predictions(self, counts: Mapping[str, int], classes: int) -> None:
         """Look at how often each class is predicted on the development set, of which ``classes`` occur there."""
@@ -99,3 +107,18 @@ class Monitor:
         if sentence.split(":")[0] not in {earlier.split(":")[0] for earlier in self.said}:
             self.said.append(sentence)
             self.say(sentence)
+
+
+def _dead_prompt(*, early: bool = False) -> RunError:
+    """Return the error of a prompt that would be saved as it began."""
+    if early:
+        return RunError(
+            "the prompt got no gradient before early stopping ended the training, so it would stay as it began: let "
+            "more epochs pass without a better development score (train.patience), learn source and targets together "
+            "(train.order: joint), or leave the prompt out (prompt: null)"
+        )
+    return RunError(
+        "the prompt gets no gradient, neither its rows nor a gate, so it would stay as it began: start it from states "
+        "(prompt.init: states), give texts or pairs of the languages that it has rows for, or leave it out (prompt: "
+        "null); a prompt of your own must return what its parameters make"
+    )
