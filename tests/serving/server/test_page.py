@@ -222,8 +222,20 @@ ITEMS = {
     "span_qa": ({"question": "ada", "context": "be cora"}, "of the context"),
     "choice": ({"text": "ada", "alternatives": "beli\n\ncora dune\n"}, "cora dune"),
     "multilabel": ({"text": "ada beli"}, "river"),
-    "regression": ({"text": "ada beli"}, "."),
 }
+
+
+def test_a_number_is_shown_as_one(browser, tiny_backbone):
+    """A zero too, which is no answer that there is none; nothing is said of how sure it is."""
+    adapted = adapted_of(tiny_backbone, "regression")
+    head, shown = adapted.model.adaptation.head, []
+    with served(adapted) as at, browser.opened(f"{at}/", width=375, dark=False) as ask:
+        for bias in (-1.25, 0.0):
+            torch.nn.init.zeros_(head.weight)
+            torch.nn.init.constant_(head.bias, bias)
+            filled(ask, text=f"ada beli {bias}")
+            shown.append(sent(ask).strip())
+    assert shown == ["-1.25", "0"]
 
 
 @pytest.mark.parametrize("kind", ITEMS)
