@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..backbones.encoding import usual_cut
-from ..core.errors import ConfigError
+from ..core.errors import CheckpointError, ConfigError
 from ..core.nearest_file import nearest_file
 from ..core.records import IDS
 from ..data.augmentation.switching import CAN_BE_SWITCHED
@@ -173,7 +173,8 @@ def refuse_other_start(recipe: Recipe, task: Task, cut: int) -> None:
     """Refuse to go on from a run that was for something else, before anything is computed.
 
     Raises:
-        CheckpointError: The run that the recipe names has another kind, other labels, or other parts.
+        CheckpointError: The run that the recipe names has another kind, other labels, or other parts; or its numbers
+            were on another scale.
     """
     begun = recipe.train.continue_from
     if begun is None:
@@ -185,7 +186,17 @@ def refuse_other_start(recipe: Recipe, task: Task, cut: int) -> None:
         "prompt": recipe.prompt.model_dump() if recipe.prompt else None,
         "adapter": recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
     }
-    refuse_other_parts(begun, read_identity(adaptation_path(begun)), own)
+    theirs = read_identity(adaptation_path(begun))
+    refuse_other_parts(begun, theirs, own)
+    if task.kind.numeric and theirs.kind_options != dict(task.kind.options):
+        there, here = (
+            " and ".join(f"{name} {value:.6g}" for name, value in one.items())
+            for one in (theirs.kind_options, task.kind.options)
+        )
+        raise CheckpointError(
+            f"train.continue_from: the numbers that {begun} learnt from have {there}, those of this recipe {here}; go "
+            "on with the same training examples of the source language, or train without continue_from"
+        )
 
 
 def depth_of(recipe: Recipe, num_layers: int) -> int:

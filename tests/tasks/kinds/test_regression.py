@@ -5,6 +5,7 @@ import json
 import math
 import random
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,10 +22,10 @@ from lingraft.core.records import Batch, Features, States
 from lingraft.experiments.planned import check_experiments
 from lingraft.integrations.pipeline import Pipeline
 from lingraft.model.kernel_ridge import STRENGTHS
-from lingraft.recipe.parsing import parse_recipe
+from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.results.pages import write_pages
 from lingraft.results.units import unit_of
-from lingraft.runs.checks import gather_checked
+from lingraft.runs.checks import gather_checked, refuse_other_start
 from lingraft.runs.rescore import rescore
 from lingraft.serving.answer_file import Request, open_file
 from lingraft.serving.export.writing import export_run
@@ -366,6 +367,17 @@ def test_what_numbers_have_not_is_refused_in_a_line(finished, tmp_path):
         adapted.explain(items[0], language=TARGET)
     with pytest.raises(CheckpointError, match="no pipeline for regression"):
         Pipeline(adapted)
+
+
+def test_a_run_goes_on_with_numbers_of_its_own_scale_alone(finished):
+    """What was learnt is in standard deviations; of others it would mean something else."""
+    folder, _, _ = finished
+    recipe = read_recipe(folder / "recipe.yaml", [f"train.continue_from={folder}", "output_dir=elsewhere"])
+    task, cut = gather_checked(recipe).task, load(folder).identity.cut
+    refuse_other_start(recipe, task, cut)
+    other = replace(task, kind=kind_of("regression", (), task.kind.options | {"mean": 2.5}))
+    with pytest.raises(CheckpointError, match=r"have mean -\d.* and deviation .*, those of this recipe mean 2\.5 and"):
+        refuse_other_start(recipe, other, cut)
 
 
 # ---- In closed form --------------------------------------------------------------------------------
