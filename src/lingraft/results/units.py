@@ -43,7 +43,7 @@ class Unit:
         return f"{self.factor * value:.3g}"
 
     def _scaled(self, value: float, digits: int, plus: bool) -> str:
-        return f"{value:{'+' if plus else ''}z.{self.places + digits}f}"
+        return f"{value:{_sign(plus)}.{self.places + digits}f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,12 @@ class Amount(Unit):
 
     def _scaled(self, value: float, digits: int, plus: bool) -> str:
         behind = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
-        return f"{value:{'+' if plus else ''}z.{behind}f}"
+        return f"{value:{_sign(plus)}.{behind}f}"
+
+
+def _sign(plus: bool) -> str:
+    """Return how signs are written: none before 0, but where all have one, -0.0 is an end just below it."""
+    return "+" if plus else "z"
 
 
 PERCENT = Unit(100, 0, " %", " points", "in percent", "in points")
