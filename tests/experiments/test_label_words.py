@@ -11,9 +11,11 @@ from invented_kinds import SIZES, write_kinds
 from lingraft.cli.main import app
 from lingraft.core.errors import ConfigError, LingraftError
 from lingraft.core.files import read_lines, read_object
+from lingraft.experiments.label_words import count_answers
 from lingraft.experiments.methods import list_methods
 from lingraft.experiments.possible import settle_methods
 from lingraft.recipe.parsing import parse_recipe
+from lingraft.runs.checks import gather_checked
 from quick_run import quick_compare
 from tiny import decoder_tokenizer, random_model, save_checkpoint, seq2seq_tokenizer, writing_model
 
@@ -165,9 +167,15 @@ def test_an_encoder_decoder_is_asked_beside_its_frozen_head(world, tmp_path):
     model = writing_model("mt5", sharpness=2, tied=False)
     checkpoint = save_checkpoint(tmp_path / "model", model, seq2seq_tokenizer())
 
-    quick_compare(recipe(world, checkpoint, tmp_path / "out"))
+    wanted, tokenizer = recipe(world, checkpoint, tmp_path / "out"), seq2seq_tokenizer()
+    method = next(one for one in list_methods(wanted) if one.name == "label-words")
+    materials = gather_checked(wanted)
+    texts = len(materials.dev) + sum(map(len, materials.test.values()))
+    each = sum(len(tokenizer(word, add_special_tokens=False)["input_ids"]) for word in ASKED["words"].values())
+    assert count_answers(method, materials) == texts * each > 0
 
-    tokenizer = seq2seq_tokenizer()
+    quick_compare(wanted)
+
     lines = list(read_lines(tmp_path / "out" / "label-words" / "predictions" / "k0-draw0-seed1" / f"{TARGET}.jsonl"))
     assert len(lines) == 12
     for line in lines:

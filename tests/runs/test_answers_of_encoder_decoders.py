@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from invented import SOURCE, TARGET, labelled_texts, translated
 from invented_kinds import SIZES, write_kinds
-from lingraft.backbones.loading import load_backbone
+from lingraft.backbones.loading import empty_stack, load_backbone
 from lingraft.backbones.walk import pad_batch
 from lingraft.cli.main import app
 from lingraft.core.errors import CheckpointError, ConfigError
@@ -252,10 +253,18 @@ def test_a_first_token_that_is_none_is_refused_beforehand(world, tmp_path):
             carry_out(recipe)
 
 
-def test_a_run_is_planned_by_the_shapes_of_its_encoder(world, tmp_path):
-    """As any other; no weights are loaded."""
-    _, checkpoint = save_model(tmp_path / "model")
-    assert plan(parse_recipe(values(world, checkpoint, tmp_path / "run"))).work.trials
+def test_a_run_is_planned_with_its_decoder(world, tmp_path):
+    """By shapes, no weights are loaded: what it says and writes, in time, and its weights and logits, in memory."""
+    model, checkpoint = save_model(tmp_path / "model")
+    found = plan(parse_recipe(values(world, checkpoint, tmp_path / "run"))).work
+    (trial,) = found.trials
+    answers = {key: sum(len(row.answer) for row in rows) for key, rows in found.tokenised.items()}
+    tested = answers[SOURCE, "test"] + answers[TARGET, "test"]
+    assert trial.said == 10 * answers[SOURCE, "learn"] > 0
+    assert trial.written == 11 * answers[SOURCE, "dev"] + tested
+    alone = replace(found, stack=empty_stack(str(checkpoint)))
+    parts = {id(one): one.numel() for part in (model.decoder, model.lm_head) for one in part.parameters()}
+    assert found.needs.device - alone.needs.device > 4 * sum(parts.values())  # words among them, which the encoder maps
 
 
 def test_another_decoder_is_another_model(done, tmp_path):

@@ -7,7 +7,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from invented import world_recipe
-from lingraft.runs.timing import matrix_rate, operations_per_token, passes_of, trial_seconds
+from lingraft.backbones import backbones
+from lingraft.core.records import States
+from lingraft.runs.timing import answer_operations, matrix_rate, operations_per_token, passes_of, trial_seconds
+from tiny import writing_model
 
 
 def test_operations_are_those_of_the_weights(tiny_backbone):
@@ -31,7 +34,7 @@ def test_a_token_goes_forward_and_once_for_each_gradient(overrides, passes, tmp_
 def test_seconds_add_up(tiny_backbone):
     """Operations at the rate, the optimiser for each parameter and step, what is fitted by the cube of its texts."""
     counts = {"tokens": 100, "head_tokens": 10, "tokens_read": 5, "steps": 7, "trained": 1_000_000}
-    counts["whole_depth_tokens"] = 0
+    counts |= {"whole_depth_tokens": 0, "said": 0, "written": 0}
     work = SimpleNamespace(**counts, fitted={"yor-Latn": 1000, "quy-Latn": 10_000})
     each = operations_per_token(tiny_backbone.stack, 1)
     seconds = trial_seconds(work, tiny_backbone.stack, depth=1, passes=2, rate=each)
@@ -40,10 +43,30 @@ def test_seconds_add_up(tiny_backbone):
 
 def test_what_goes_through_all_layers_takes_as_much_longer(tiny_backbone):
     """Forty of a hundred tokens go through three layers instead of one, and so does what the network reads besides."""
-    counts = {"tokens": 100, "whole_depth_tokens": 40, "head_tokens": 10, "tokens_read": 5, "steps": 0, "trained": 0}
+    counts = {"tokens": 100, "whole_depth_tokens": 40, "head_tokens": 10, "tokens_read": 5, "steps": 0, "trained": 0,
+              "said": 0, "written": 0}  # fmt: skip
     each = operations_per_token(tiny_backbone.stack, 1)
     seconds = trial_seconds(SimpleNamespace(**counts, fitted={}), tiny_backbone.stack, depth=1, passes=2, rate=each)
     assert seconds == pytest.approx(2 * 60 + 10 + 3 * (2 * 40 + 5))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_what_is_written_goes_through_the_decoder_and_the_words(tied):
+    """Counted where it is computed: each matrix by its rows, those that read the text by the text's."""
+    stack = backbones.build("mt5")(writing_model("mt5", tied=tied))
+    products = []
+    for part in stack.decoder.blocks.modules():
+        if isinstance(part, torch.nn.Linear):
+            part.register_forward_hook(lambda part, given, _: products.append(given[0].shape[1] * part.weight.numel()))
+    encoded = States(torch.randn(1, 7, stack.width), torch.ones(1, 7), layer=stack.num_layers)
+    final = stack.answer(encoded, torch.tensor([[0, 5, 6]]))
+    expected = 2 * (sum(products) + 3 * stack.width * stack.speak(final).shape[-1])
+
+    counts = {"tokens": 0, "tokens_read": 7, "said": 0, "written": 3}
+    assert answer_operations(SimpleNamespace(**counts), stack) == expected
+    trained = {"tokens": 7, "tokens_read": 0, "said": 3, "written": 0}
+    assert answer_operations(SimpleNamespace(**trained), stack) == 2 * expected
+    assert answer_operations(SimpleNamespace(**counts | {"written": 0}), stack) == 0  # nothing is asked of the decoder
 
 
 def test_a_rate_is_measured_on_the_device_and_in_the_precision_asked():

@@ -28,6 +28,10 @@ Ids = Sequence[int]
 """Token ids of a text."""
 
 
+READS_TEXT = ("EncDecAttention.k", "EncDecAttention.v")
+"""How transformers calls the matrices that make keys and values of a text's states, once for all of its answer."""
+
+
 class AnswerDecoder(nn.Module):
     """A decoder's blocks and, where that is not the word embeddings, the matrix that makes logits of words.
 
@@ -116,6 +120,18 @@ class EncoderDecoderStack(LayerStack):
         decoder = self._decoder()
         head: Any = self.words if decoder.lm_head is None else decoder.lm_head
         return logits_of(final.float() * decoder.scale, head.weight)
+
+    def answer_weights(self) -> tuple[int, int]:
+        """Count the weights that each token of an answer goes through, and each token of the text; none without it."""
+        if self.decoder is None:
+            return 0, 0
+        of_answer = of_text = 0
+        for name, part in self.decoder.blocks.named_modules():
+            if isinstance(part, nn.Linear):
+                of_text += part.weight.numel() if name.endswith(READS_TEXT) else 0
+                of_answer += 0 if name.endswith(READS_TEXT) else part.weight.numel()
+        words: Any = self.words if self.decoder.lm_head is None else self.decoder.lm_head
+        return of_answer + words.weight.numel(), of_text
 
     def shifted(self, said: Tensor) -> Tensor:
         """Return what stands before each token of answers ``[B, A]``, which end where they are negative."""

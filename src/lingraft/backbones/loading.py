@@ -232,6 +232,7 @@ def empty_stack(checkpoint: str, *, writing: bool = False) -> LayerStack:
     try:
         with quiet(), torch.device("meta"):
             config = configuration_of(checkpoint)
+            writing = writing and answers_apart(config.model_type)
             return _stacked(config.model_type, model_from_config(config, writing=writing))
     except CheckpointError:
         raise

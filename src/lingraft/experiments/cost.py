@@ -14,6 +14,7 @@ from ..backbones import LayerStack, Precision
 from ..backbones.checkpoint_files import usual_prefix
 from ..backbones.depth import first_layers
 from ..backbones.devices import find_device
+from ..backbones.encoder_decoder import EncoderDecoderStack
 from ..backbones.encoding import usual_cut
 from ..backbones.loading import empty_stack, load_tokenizer
 from ..backbones.precision import choose_precision, remembered_rates
@@ -32,6 +33,7 @@ from ..runs.pseudo_data import describe_uncounted
 from ..runs.timing import EFFICIENCY, STARTING, operations_per_token, passes_of, rate_on, trial_seconds
 from ..runs.workload import Tokenised, Workload
 from ..tasks.material import Materials
+from .label_words import count_answers, needs_decoder
 from .methods import LABEL_WORDS, Method
 from .peers import count_work
 from .possible import refuse_untested
@@ -69,10 +71,12 @@ def estimates(methods: Sequence[Method], recipe: Recipe, *, tested: bool = True)
     Raises:
         LingraftError: The data or the checkpoint is not as the recipe says.
     """
-    stack = empty_stack(recipe.backbone.checkpoint)
-    stack = first_layers(stack, depth_of(recipe, stack.num_layers))
-    _check_cuts(methods, stack.num_layers)
+    checkpoint, whole = recipe.backbone.checkpoint, empty_stack(recipe.backbone.checkpoint)
+    depth = depth_of(recipe, whole.num_layers)
+    _check_cuts(methods, depth)
     gathered = _gather_each(methods, _with_all_trials(recipe, methods), tested=tested)
+    writing = any(needs_decoder(one) or not gathered[one.name][0].task.kind.head_learns for one in methods)
+    stack = first_layers(empty_stack(checkpoint, writing=True) if writing else whole, depth)
     peers = {method.is_peer for method in methods}
     speed = {peer: rate_of(recipe, stack, "float32" if peer else None) for peer in peers}
     tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
@@ -217,7 +221,9 @@ def _seconds(
         asked = sum(
             len(row.input_ids) for (_, purpose), rows in tokenised.items() if purpose != "learn" for row in rows
         )
-        work = TrialWork(trials_of(recipe)[0], (), 0, 0, 0, 0, 0, asked, 0, {})  # other trials read what is kept
+        said = count_answers(method, materials) if isinstance(stack, EncoderDecoderStack) else 0
+        trial = trials_of(recipe)[0]  # the others read what it keeps
+        work = TrialWork(trial, (), 0, 0, 0, 0, 0, asked, 0, {}, written=said)
         return STARTING + trial_seconds(work, stack, depth=layers, passes=1, rate=rate)
     if not method.trained and materials.task.kind.fitted:
         return STARTING + FITTED * len(trials_of(recipe))

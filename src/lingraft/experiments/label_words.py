@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import torch
 
 from ..backbones.causal import CausalStack
 from ..backbones.encoder_decoder import EncoderDecoderStack
-from ..backbones.loading import refuse_missing_decoder
+from ..backbones.loading import load_tokenizer, refuse_missing_decoder
 from ..core.errors import CheckpointError, ConfigError
-from ..core.examples import Example
+from ..core.examples import ChoiceExample, Example
 from ..core.prompt_template import problem_of
 from ..core.records import Prediction, Trial
 from ..model.label_words import calibrate_batch, put_questions, score_answers
@@ -67,6 +68,21 @@ def needs_decoder(method: Method) -> bool:
     except CheckpointError:
         return False
     return True
+
+
+def count_answers(method: Method, materials: Materials) -> int:
+    """Count the tokens of all that is said of development and test texts: the words of every label, or alternative."""
+    tokenizer, words = load_tokenizer(method.recipe.backbone.checkpoint), settings_of(method).words
+
+    @cache
+    def length(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    labels = sum(length(words.get(label, label)) for label in materials.task.labels)
+    examples = [*materials.dev, *(example for examples in materials.test.values() for example in examples)]
+    return sum(
+        sum(map(length, example.alternatives)) if isinstance(example, ChoiceExample) else labels for example in examples
+    )
 
 
 def refuse_speechless(context: Context) -> None:

@@ -24,6 +24,8 @@ class TrialWork:
             projection.
         trained: Parameters that learn by gradient.
         fitted: Texts that the map and the n-gram classifier of each language are fitted to.
+        said: Tokens of answers that the decoder of an encoder-decoder says in training, forward and backward.
+        written: Tokens of answers that it writes besides.
     """
 
     trial: Trial
@@ -36,19 +38,22 @@ class TrialWork:
     tokens_read: int
     trained: int
     fitted: Mapping[str, int]
+    said: int = 0
+    written: int = 0
 
 
 @dataclass(frozen=True)
 class LegWork:
-    """Steps of one leg of a training, and tokens in their batches: of both sides, and of the targets' translations."""
+    """Steps of one leg of a training, and tokens in their batches: of both sides, of translations, and of answers."""
 
     steps: int
     source: int
     targets: int
     translations: int
+    said: int
 
 
-ADDED_UP = ("steps", "tokens", "whole_depth_tokens", "head_steps", "head_tokens", "tokens_read")
+ADDED_UP = ("steps", "tokens", "whole_depth_tokens", "head_steps", "head_tokens", "tokens_read", "said", "written")
 """What the models of a cross-validation do besides."""
 
 
@@ -70,6 +75,8 @@ class Texts:
     repeats: int | None = 0
     early: Collection[str] = ()
     """The ids that are learnt from in the first half of the epochs alone."""
+    answers: Mapping[str, int] = field(default_factory=dict)
+    """Tokens of the answer, where it stands apart from the text, as an encoder-decoder has it."""
 
     def count(self, ids: Iterable[str]) -> int:
         """Return the tokens of some texts."""

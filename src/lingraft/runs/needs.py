@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..backbones import LayerStack
+from ..backbones.encoder_decoder import EncoderDecoderStack
 from ..backbones.shards import states_bytes
 from ..backbones.state_table import Dtype
 from ..core.errors import ConfigError
@@ -35,6 +37,9 @@ KEPT = 120
 
 INPUT = 4
 """Of them, those of its input, which are all that is kept with gradient checkpointing, except of one layer."""
+
+LOGITS = 12
+"""Bytes of a logit of a word, with its probability and its gradient."""
 
 PREDICTED = 400
 """Bytes of a prediction's line, its text included."""
@@ -90,6 +95,13 @@ def estimate_needs(
     step = kept * stack.width * sum(_largest_batches(lengths, recipe.train.batch_size)[:batches])
     matrix = BYTES.get(recipe.backbone.weights, 4)
     weights = sum((matrix if one.ndim > 1 else 4) * one.numel() for one in stack.layers.parameters())
+    if isinstance(stack, EncoderDecoderStack) and stack.decoder is not None:
+        decoder: Any = stack.decoder
+        words: Any = stack.words
+        answers = {key: [len(one.answer) for one in rows] for key, rows in features.items()}
+        said = sum(_largest_batches(answers, recipe.train.batch_size)[:batches])
+        weights += sum(4 * one.numel() for one in (words.weight, *decoder.parameters()))
+        step += said * (KEPT * stack.width * len(decoder.blocks.block) + LOGITS * len(words.weight))
     members = 4 * trained if recipe.train.ensemble > 1 else 0  # where they begin, and their mean
     tested = sum(len(rows) for (_, purpose), rows in features.items() if purpose == "test")
     return Needs(

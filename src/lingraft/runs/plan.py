@@ -81,7 +81,8 @@ def plan(
     features = tokenise(materials, tokenizer, prefix, recipe)
     covered = {code: coverage(materials.written(code), tokenizer) for code in materials.task.languages}
     depth = depth_of(recipe, facts.num_layers)
-    work = Workload(recipe, materials, features, first_layers(empty_stack(facts.name), depth), cut)
+    stack = empty_stack(facts.name, writing=not materials.task.kind.head_learns)
+    work = Workload(recipe, materials, features, first_layers(stack, depth), cut)
     size = states_size(features, facts.width, recipe.cache.dtype)
     if size > recipe.cache.max_gigabytes * 1e9:
         raise ConfigError(

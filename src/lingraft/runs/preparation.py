@@ -77,7 +77,8 @@ def prepare(
     if not encoded:
         return Context(recipe, materials, backbone, cut, {}, device), card, 0.0
     with suppress(CheckpointError):  # a folder that parts begin with may be gone since, and what was saved has them
-        shapes = first_layers(empty_stack(recipe.backbone.checkpoint), backbone.stack.num_layers)
+        shapes = empty_stack(recipe.backbone.checkpoint, writing=writing or not materials.task.kind.head_learns)
+        shapes = first_layers(shapes, backbone.stack.num_layers)
         counted = Workload(recipe, materials, features, shapes, cut)
         refuse_too_large(counted.needs, device)
     started = reporter.clock()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from ..backbones import LayerStack, Precision
+from ..backbones.encoder_decoder import EncoderDecoderStack
 from ..backbones.precision import Rates
 from ..model.freezing import strategy_of
 from ..model.maps.kernel import MOST_PAIRS
@@ -43,6 +44,7 @@ def trial_seconds(work: TrialWork, stack: LayerStack, *, depth: int, passes: int
     tokens, whole = (tokens, whole + work.tokens_read) if whole else (tokens + work.tokens_read, whole)
     return (
         (tokens * operations_per_token(stack, depth) + whole * operations_per_token(stack, stack.num_layers)) / rate
+        + answer_operations(work, stack) / rate
         + work.steps * work.trained * STEP_PER_PARAMETER
         + sum(min(count, MOST_PAIRS) ** 3 for count in work.fitted.values()) * CUBE_SECONDS
     )
@@ -59,6 +61,18 @@ def operations_per_token(stack: LayerStack, depth: int) -> float:
     """Return the floating-point operations of a token in ``depth`` layers: a multiplication and an addition each."""
     weights = sum(parameter.numel() for parameter in stack.layers.parameters() if parameter.dim() > 1)
     return 2 * weights * depth / stack.num_layers
+
+
+def answer_operations(work: TrialWork, stack: LayerStack) -> float:
+    """Return the floating-point operations of the decoder that writes the answers of an encoder-decoder.
+
+    It is frozen, so in training each token of an answer goes forward and once back for the states of the text, and so
+    does what the decoder makes of each token of the text.
+    """
+    if not isinstance(stack, EncoderDecoderStack) or not work.said + work.written:
+        return 0.0
+    of_answer, of_text = stack.answer_weights()
+    return 2.0 * (of_answer * (2 * work.said + work.written) + of_text * (2 * work.tokens + work.tokens_read))
 
 
 def rate_on(device: torch.device, width: int, precision: Precision, rates: Rates) -> float:

@@ -120,6 +120,10 @@ class Workload:
         return {key: tokens_by_example(rows) for key, rows in self.tokenised.items()}
 
     @cached_property
+    def _answers(self) -> dict[tuple[str, str], dict[str, int]]:
+        return {key: {row.example_id: len(row.answer) for row in rows} for key, rows in self.tokenised.items()}
+
+    @cached_property
     def _longest(self) -> dict[tuple[str, str], dict[str, int]]:
         found: dict[tuple[str, str], dict[str, int]] = {}
         for key, rows in self.tokenised.items():
@@ -151,26 +155,24 @@ class Workload:
 
     def _count_trial(self, trial: Trial) -> TrialWork:
         draw, materials = self._draw(trial), self.materials
-        tested = sum(
-            self._tokens[code, "test"][example.id]
-            for code in materials.task.languages
-            for example in materials.test[code]
-        )
+        tested = [(code, "test", one.id) for code in materials.task.languages for one in materials.test[code]]
         work = self._count_draw(trial, draw, tested)
         for fold in draw.folds:  # each is learnt and predicted by a model of its own
-            held = sum(self._tokens[code, "learn"][one.id] for code, examples in fold.items() for one in examples)
+            held = [(code, "learn", one.id) for code, examples in fold.items() for one in examples]
             other = self._count_draw(trial, without_fold(draw, fold, materials.task), held)
             more = {name: getattr(work, name) + getattr(other, name) for name in ADDED_UP}
             work = replace(work, **more)
         return work
 
-    def _count_draw(self, trial: Trial, draw: Draw, tested: int) -> TrialWork:
-        """Count what is done to learn a draw and to predict ``tested`` tokens with what was learnt."""
+    def _count_draw(self, trial: Trial, draw: Draw, tested: Sequence[tuple[str, str, str]]) -> TrialWork:
+        """Count what is done to learn a draw, and to predict texts (language, purpose, id) with what was learnt."""
         train = self.recipe.train
         also = only_mapped(self.materials, self.recipe)
         learnt = learnt_languages(draw, self.materials.task, train.max_pairs, also)
         source, targets = self._source_texts(draw), tuple(self._target_texts(one) for one in learnt)
-        steps, tokens, whole_depth_tokens, by_teacher = self._count_training(trial, source, targets, self._copies(draw))
+        steps, tokens, whole_depth_tokens, by_teacher, said = self._count_training(
+            trial, source, targets, self._copies(draw)
+        )
         gold = self.recipe.pseudo is None or self.recipe.pseudo.gold
         by_people = tuple(self._target_texts(replace(one, pseudo=())) for one in learnt) if gold else targets
         head_steps, head_tokens = self._count_frozen_head(trial, source, by_people)
@@ -186,16 +188,19 @@ class Workload:
             whole_depth_tokens=whole_depth_tokens,
             head_steps=head_steps,
             head_tokens=head_tokens,
-            tokens_read=by_teacher + fits + self._count_scoring(epochs, tested),
+            tokens_read=by_teacher + fits + self._count_scoring(epochs, self._tokens, tested),
             trained=self.trained_parameters((*languages, *mined)),
             fitted=fitted,
+            said=said,
+            written=self._count_scoring(epochs, self._answers, tested),
         )
 
     def _source_texts(self, draw: Draw) -> Texts:
         key = self.materials.task.source_language, "learn"
         ids = tuple(example.id for example in labelled_in_source(draw, self.recipe.train.max_pairs))
         gold = self.recipe.pseudo is None or self.recipe.pseudo.gold
-        return Texts(ids, frozenset(ids if gold else ()), self._longest[key], self._tokens[key])
+        labelled = frozenset(ids if gold else ())
+        return Texts(ids, labelled, self._longest[key], self._tokens[key], answers=self._answers[key])
 
     def _target_texts(self, learnt: Learnt) -> Texts:
         key, kind = (learnt.language, "learn"), self.materials.task.kind
@@ -210,6 +215,7 @@ class Workload:
             repeated=tuple(example.id for example in learnt.shots),
             repeats=repeats_of(learnt, kind, self.recipe.train),
             early=learnt.made if are_early(learnt, kind, self.recipe.pseudo) else frozenset(),
+            answers=self._answers[key],
         )
 
     def _copies(self, draw: Draw) -> list[Texts]:
@@ -223,8 +229,8 @@ class Workload:
 
     def _count_training(
         self, trial: Trial, source: Texts, targets: Sequence[Texts], copies: Sequence[Texts]
-    ) -> tuple[int, int, int, int]:
-        """Return steps, tokens in their batches, those of them that go through all layers, and those of teachers."""
+    ) -> tuple[int, int, int, int, int]:
+        """Return steps, tokens in their batches, those of these that go through all layers, those of teachers, said."""
         train = self.recipe.train
         on_pairs = on_source = standardising = 0
         if self.recipe.alignment and any(texts.translations for texts in targets):
@@ -232,21 +238,22 @@ class Workload:
             terms = AlignmentTerms(self.recipe.alignment, {self.stack.num_layers: unfitted})
             on_pairs, on_source = terms.pair_passes, terms.source_passes if train.source_regularisation else 0
             standardising = source.count(source.ids) if terms.needs_inner_layers else 0
-        steps = tokens = whole = read = 0
+        steps = tokens = whole = read = said = 0
         for member, leg in product(range(train.ensemble), legs_of(self.recipe)):
             read += standardising
             counted = self._count_leg(leg, leg.seed(trial.seed_of_order, member), source, targets, copies)
             steps += counted.steps
+            said += counted.said
             tokens += counted.source + counted.targets
             whole += counted.source + counted.targets if leg.lora is not None else 0
             read += on_source * counted.source + on_pairs * counted.translations
-        return steps, tokens, whole, read
+        return steps, tokens, whole, read, said
 
     def _count_leg(
         self, leg: Leg, seed: int, source: Texts, targets: Sequence[Texts], copies: Sequence[Texts]
     ) -> LegWork:
         """Count the steps of a leg, and the tokens in their batches."""
-        steps = in_source = in_targets = translations = 0
+        steps = in_source = in_targets = translations = said = 0
         chosen, scale = self._some_epochs(count_epochs(targets, leg.settings))
         for epoch in chosen:
             for composition in compose_epoch(source, targets, leg.settings, seed=seed, epoch=epoch, copies=copies):
@@ -257,7 +264,8 @@ class Workload:
                     in_source += texts.count(ids) if texts is source else 0
                     in_targets += texts.count(ids) if texts is not source else 0
                     translations += sum(texts.translations.get(i, 0) for i in ids)
-        return LegWork(*(round(scale * count) for count in (steps, in_source, in_targets, translations)))
+                    said += sum(texts.answers.get(i, 0) for i in ids)
+        return LegWork(*(round(scale * count) for count in (steps, in_source, in_targets, translations, said)))
 
     def _is_read(self, texts: Texts, ids: Sequence[str], is_source: bool) -> bool:
         """Return whether some loss looks at a batch, by the rules of :mod:`lingraft.training.losses`."""
@@ -295,12 +303,15 @@ class Workload:
         tokens = sum(texts.count(ids) for composition in composed for texts, ids in composition)
         return round(len(composed) * scale), round(tokens * scale)
 
-    def _count_scoring(self, epochs: int, test: int) -> int:
-        """Count tokens that development scores, last-layer retraining and test predictions read."""
+    def _count_scoring(
+        self, epochs: int, tokens: Mapping[tuple[str, str], Mapping[str, int]], tested: Sequence[tuple[str, str, str]]
+    ) -> int:
+        """Count tokens that development scores, last-layer retraining and test predictions read, or write."""
         kind, train = self.materials.task.kind, self.recipe.train
         if self._reads_cached:
             return 0
-        dev = sum(self._tokens[self.materials.task.source_language, "dev"].values())
+        dev = sum(tokens[self.materials.task.source_language, "dev"].values())
+        test = sum(tokens[language, purpose][i] for language, purpose, i in tested)
         count = (epochs + 1) * dev + test
         if is_trained(kind, train) and not self._head_reads_pooled:  # the frozen head is scored as well
             count += 2 * dev + test
