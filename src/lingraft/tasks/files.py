@@ -23,6 +23,8 @@ from ..data.language_files import languages_of
 from ..data.languages import canonical, display_name, related
 from ..data.table import cell_of, locate, read_table, text_of
 from ..data.table_formats import describe_delimiter
+from . import Task
+from .building import task_of
 
 Split = Literal["train", "dev", "test"]
 
@@ -272,3 +274,26 @@ def _code(spelling: str) -> str | None:
 
 def _named(language: str) -> str:
     return f"{display_name(language)} ({language})"
+
+
+def task_of_files(own: OwnFiles, kind: str, title: str, target_languages: Sequence[str], **how: Any) -> Task:
+    """Build a task of a user's own files.
+
+    Args:
+        own: The files.
+        kind: Name of the kind.
+        title: What the task is called.
+        target_languages: Languages to learn.
+        how: What else :func:`~lingraft.tasks.building.task_of` takes: the kind's options, licence, parallel, …
+    """
+    return task_of(
+        kind=kind,
+        name=title,
+        source_language=own.source,
+        target_languages=target_languages,
+        read=own.examples,
+        labelled_languages=own.labelled_languages,
+        notes=own.notes,
+        file_of=own.describe,
+        **{"options": {}, **how},
+    )

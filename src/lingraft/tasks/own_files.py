@@ -19,8 +19,8 @@ from ..data.table import pair_examples
 from ..data.text import suffix_of
 from ..results.metrics.answers import answer_metrics
 from . import Task, tasks
-from .building import Read, task_of
-from .files import Files, OwnFiles, own_fields, there
+from .building import Read
+from .files import Files, OwnFiles, own_fields, task_of_files, there
 from .kinds.generative_qa import AnswerBy, kind_of_questions
 from .kinds.written import MaxTokens
 from .labelling import Labels, Order, checked_names, labelling_of, one_after_another, order_of
@@ -67,21 +67,16 @@ def classification(
         return pair_examples(path, fields=found, language=language, labelled=labelled, wanted=wanted, names=names)
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
-    return task_of(
-        kind="classification",
-        options={},
-        name=title,
-        source_language=source_language,
-        target_languages=target_languages,
-        read=own.examples,
-        labelled_languages=own.labelled_languages,
-        notes=own.notes,
+    return task_of_files(
+        own,
+        "classification",
+        title,
+        target_languages,
         licence=licence,
         citation=citation,
         parallel=parallel,
         global_groups="group" in columns,
         allow_unseen_labels=allow_unseen_labels,
-        file_of=own.describe,
         labelling=one_after_another(labelling_of(labels), order_of(order)),
     )
 
@@ -173,15 +168,12 @@ def span_qa(
             "unanswerable": True if unanswerable == "keep" else None,
         },
     )
-    return task_of(
-        kind=kind,
+    return task_of_files(
+        own,
+        kind,
+        title,
+        target_languages,
         options=options,
-        name=title,
-        source_language=source_language,
-        target_languages=target_languages,
-        read=own.examples,
-        labelled_languages=own.labelled_languages,
-        notes=own.notes,
         licence=licence,
         citation=citation,
         parallel=parallel,
@@ -238,19 +230,14 @@ def tagging(
         return read_tags(lambda check: lines(check=check))
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
-    return task_of(
-        kind="tagging",
-        options={},
-        name=title,
-        source_language=source_language,
-        target_languages=target_languages,
-        read=own.examples,
-        labelled_languages=own.labelled_languages,
-        notes=own.notes,
+    return task_of_files(
+        own,
+        "tagging",
+        title,
+        target_languages,
         licence=licence,
         citation=citation,
         allow_unseen_labels=allow_unseen_labels,
-        file_of=own.describe,
         labelling=one_after_another(fit_scheme(scheme), labelling_of(labels)),
     )
 
@@ -288,15 +275,11 @@ def choice(
         return choice_examples(path, fields=found, language=language, labelled=labelled, wanted=wanted)
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
-    return task_of(
-        kind="choice",
-        options={},
-        name=title,
-        source_language=source_language,
-        target_languages=target_languages,
-        read=own.examples,
-        labelled_languages=own.labelled_languages,
-        notes=own.notes,
+    return task_of_files(
+        own,
+        "choice",
+        title,
+        target_languages,
         licence=licence,
         citation=citation,
         parallel=parallel,

@@ -25,8 +25,7 @@ from ...results.metrics.answers import answer_metrics
 from ...results.metrics.chrf import chrf_metric
 from ...results.words import Words
 from .. import Task, tasks
-from ..building import task_of
-from ..files import Files, OwnFiles, own_fields, there
+from ..files import Files, OwnFiles, own_fields, task_of_files, there
 from . import Kind, kinds
 from .items import Asked, read_columns
 from .written import (
@@ -196,15 +195,12 @@ def generation(
         return read_rows(path, found, language, wanted, labelled=labelled)
 
     own = OwnFiles(files, data_dir, canonical(source_language), not target_languages, apart, read)
-    return task_of(
-        kind="generation",
+    return task_of_files(
+        own,
+        "generation",
+        title,
+        target_languages,
         options={"template": template, "max_answer_tokens": max_answer_tokens},
-        name=title,
-        source_language=source_language,
-        target_languages=target_languages,
-        read=own.examples,
-        labelled_languages=own.labelled_languages,
-        notes=own.notes,
         licence=licence,
         citation=citation,
         parallel=parallel,

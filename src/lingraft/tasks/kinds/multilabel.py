@@ -33,8 +33,7 @@ from ...data.text import whole_characters
 from ...results.metrics import Counts, Metric
 from ...results.words import Words
 from .. import Task, tasks
-from ..building import task_of
-from ..files import Files, OwnFiles, own_fields, there
+from ..files import Files, OwnFiles, own_fields, task_of_files, there
 from ..labelling import Labels, labelling_of
 from . import NO_LABEL, Kind, kinds, whole_answer
 from .items import Asked, is_text
@@ -314,21 +313,16 @@ def multilabel(
         return texts_of(path, fields=found, language=language, labelled=labelled, wanted=wanted)
 
     own = OwnFiles(files, data_dir, languages.canonical(source_language), not target_languages, apart, read)
-    return task_of(
-        kind="multilabel",
-        options={},
-        name=title,
-        source_language=source_language,
-        target_languages=target_languages,
-        read=own.examples,
-        labelled_languages=own.labelled_languages,
-        notes=own.notes,
+    return task_of_files(
+        own,
+        "multilabel",
+        title,
+        target_languages,
         licence=licence,
         citation=citation,
         parallel=parallel,
         global_groups="group" in columns,
         allow_unseen_labels=allow_unseen_labels,
-        file_of=own.describe,
         labelling=labelling_of(labels),
     )
 

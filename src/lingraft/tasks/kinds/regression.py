@@ -31,8 +31,7 @@ from ...data.table import cell_of, text_of
 from ...results.metrics.numbers import metrics_of_numbers
 from ...results.words import Words
 from .. import Task, tasks
-from ..building import task_of
-from ..files import Files, OwnFiles, own_fields, there
+from ..files import Files, OwnFiles, own_fields, task_of_files, there
 from ..labelling import Labelling
 from . import Kind, kinds
 from .classification import second_text, text_or_pair
@@ -223,20 +222,15 @@ def regression(
         return numbered_texts(path, fields=found, language=language, labelled=labelled, wanted=wanted)
 
     own = OwnFiles(files, data_dir, languages.canonical(source_language), not target_languages, apart, read)
-    return task_of(
-        kind="regression",
-        options={},
-        name=title,
-        source_language=source_language,
-        target_languages=target_languages,
-        read=own.examples,
-        labelled_languages=own.labelled_languages,
-        notes=own.notes,
+    return task_of_files(
+        own,
+        "regression",
+        title,
+        target_languages,
         licence=licence,
         citation=citation,
         parallel=parallel,
         global_groups="group" in columns,
-        file_of=own.describe,
         labelling=fit_scale,
     )
 
