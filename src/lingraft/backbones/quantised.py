@@ -9,7 +9,6 @@ one than that in 32 bit, with a digest of its own.
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from ..core.errors import CheckpointError, ConfigError
 from .narrow import NarrowLinear, widened_product
+from .silence import silence_bitsandbytes
 
 Bits: TypeAlias = Literal["8bit", "4bit"]
 
@@ -110,8 +110,8 @@ def quantise(layers: nn.Module, bits: Bits) -> None:
 
 @cache
 def _functional() -> Any:
-    """Return bitsandbytes' functions, without its word on a faster kernel, which it would fetch from the Hub."""
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    """Return bitsandbytes' functions."""
+    silence_bitsandbytes()
     from bitsandbytes import functional
 
     return functional

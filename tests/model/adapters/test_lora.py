@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import peft
@@ -23,7 +25,7 @@ from lingraft.model.adapters.peft_files import export_peft
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.model.prompts import prompts
-from tiny import random_model
+from tiny import random_model, save_checkpoint
 
 IDS = [[1, 5, 6, 7, 8, 2], [1, 9, 2], [1, 10, 11, 2]]
 FAMILIES = backbones.names()
@@ -156,6 +158,23 @@ def test_written_and_read_again_it_is_the_same(tmp_path, stack):
     again = built(stack, start=str(tmp_path), rank=8)
     assert again.state_dict().keys() == adapter.state_dict().keys()
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in adapter.state_dict().items())
+
+
+def test_writing_what_peft_reads_says_nothing_of_other_libraries(tmp_path):
+    """PEFT imports bitsandbytes where that is installed, which has a word on kernels that it would fetch."""
+    save_checkpoint(tmp_path / "model", random_model("bert"))
+    lines = (
+        "import sys",
+        "from pathlib import Path",
+        "from lingraft.backbones.loading import load_backbone",
+        "from lingraft.model.adapters import adapters",
+        "from lingraft.model.adapters.peft_files import export_peft",
+        "stack = load_backbone(sys.argv[1]).stack",
+        "export_peft(adapters.build('lora', {'rank': 2})(stack, [1, 2], []), stack, Path(sys.argv[2]), 'some/model')",
+    )
+    places = [str(tmp_path / name) for name in ("model", "lora")]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines), *places], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_files_are_what_peft_would_write(tmp_path, stack):

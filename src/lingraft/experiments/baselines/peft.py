@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...backbones import LayerStack
+from ...backbones.silence import silence_bitsandbytes
 from ...core.errors import CheckpointError, ConfigError
 from ...core.examples import Example
 from ...core.records import IDS, States
@@ -161,6 +162,7 @@ def as_graft(network: PeftNetwork, identity: Identity) -> tuple[Adaptation, Iden
 
 
 def _configuration(method: str, options: Mapping[str, Any]) -> Any:
+    silence_bitsandbytes()
     try:
         from peft import LoraConfig, PrefixTuningConfig, PromptTuningConfig
     except ImportError:

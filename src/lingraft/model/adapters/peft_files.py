@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ...backbones import LayerStack
+from ...backbones.silence import silence_bitsandbytes
 from ...core.errors import CheckpointError
 from ...core.files import write_atomically
 from ...core.outside import open_regular, parse_object, read_bytes
@@ -121,6 +122,7 @@ def export_peft(adapter: LoraAdapter, stack: LayerStack, folder: Path, base_mode
         CheckpointError: PEFT is not installed.
         WriteError: The disk is full, or the folder cannot be written.
     """
+    silence_bitsandbytes()
     try:
         from peft import LoraConfig
     except ImportError:
