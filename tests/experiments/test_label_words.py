@@ -148,6 +148,11 @@ def test_a_wrong_template_is_refused_by_its_name(decoder, world, tmp_path, compa
         ({"template": "{text} {alternative}"}, r"template: \{alternative\} is no field; there are \{text\}, \{label\}"),
         ({"template": "{text} {text_b} {label}"}, r"template: \{text_b\} is no field"),
         (ASKED | {"words": {"fish": "ada"}}, "words: fish is no label; labels are bird, river, stone"),
+        (
+            ASKED | {"words": {"bird": "ada", "stone": " ada"}},
+            "words: bird and stone have the same words, 'ada'; ",
+        ),
+        (ASKED | {"words": {"bird": "river"}}, "words: bird and river have the same words"),
     ],
 )
 def test_what_does_not_fit_the_task_is_told_by_check_and_run(decoder, world, tmp_path, asked, problem):

@@ -128,10 +128,17 @@ def test_an_answer_without_a_token_is_refused(decoder):
         asked(backbone, words={"bird": " ", "river": "cire"})
 
 
+def test_labels_of_the_same_tokens_are_refused(decoder):
+    """As words that a tokenizer does not know are: all but the first would never be answered."""
+    _, backbone = decoder
+    with pytest.raises(DataError, match="the words of different labels, 'Vogel' and 'Fluss', are the same tokens"):
+        asked(backbone, words={"bird": "Vogel", "river": "Fluss"})
+
+
 def test_a_prompt_without_a_token_begins_as_a_text_does(tmp_path):
     """With the marker that begins texts, where the tokenizer itself puts none."""
     folder = save_checkpoint(tmp_path, random_model("qwen3", speaking=True), decoder_tokenizer(""))
-    (question,) = asked(load_backbone(str(folder)), TEXTS[:1], template="{label}", words={})
+    (question,) = asked(load_backbone(str(folder)), TEXTS[:1], template="{label}")
 
     assert question.beginning == (1,)
 

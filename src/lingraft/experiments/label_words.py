@@ -49,6 +49,10 @@ def _problems(method: Method, materials: Materials) -> list[str]:
     if strange := [label for label in settings.words if label not in kind.labels]:
         labels = f"labels are {', '.join(kind.labels)}" if kind.labels else f"{kind.name} has no labels"
         problems.append(f"words: {strange[0]} is no label; {labels}")
+    said = [" ".join(settings.words.get(label, label).split()) for label in kind.labels]
+    if twice := next((words for words in said if said.count(words) > 1), None):
+        same = " and ".join(label for label, words in zip(kind.labels, said, strict=True) if words == twice)
+        problems.append(f"words: {same} have the same words, {twice!r}; only the first would be answered: change one")
     if settings.batch_calibration and not kind.class_logits:
         problems.append(f"batch_calibration: is about classes, which {kind.name} does not have; leave it out")
     return problems

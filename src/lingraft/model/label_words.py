@@ -58,7 +58,7 @@ def put_questions(
         blank: Leave the examples' own texts out.
 
     Raises:
-        DataError: The rest of a template alone is too long, or an answer has no token.
+        DataError: The rest of a template alone is too long, an answer has no token, or two labels have the same.
     """
     prompted = kind.prompted
     assert prompted is not None
@@ -80,6 +80,13 @@ def put_questions(
         )
         if not all(question.answers):
             raise DataError(f"{example.id}: an answer has no token in this tokenizer; give it words that have some")
+        twice = [tokens for tokens in question.answers if question.answers.count(tokens) > 1]
+        if twice and not prompted.answers:
+            same = [repr(words) for words, own in zip(answers, question.answers, strict=True) if own == twice[0]]
+            raise DataError(
+                f"the words of different labels, {' and '.join(same)}, are the same tokens in this tokenizer, and only "
+                "the first would be answered; give words that it knows (compare.label_words.words)"
+            )
         found.append(question)
     return found
 
