@@ -316,7 +316,7 @@ def test_answers_that_find_no_room_name_the_output():
     answers = SimpleNamespace(
         answers=lambda named: (Prediction("1", "swh", "a", 0.5) for _ in named),
         resolve=lambda language: ("swh-Latn", ()),
-        kind=SimpleNamespace(),
+        kind=SimpleNamespace(numeric=False),
     )
     answers.kind.details, answers.identity = lambda answer: {}, SimpleNamespace(labels=())
     with pytest.raises(OSError, match="No space left") as told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 
 from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
-from ..core.errors import CheckpointError, shown
+from ..core.errors import CheckpointError, RunError, shown
 from ..core.written_recipe import read_written_recipe
 from ..model.checkpoint import Identity, adaptation_path, load_adaptation, read_identity
 from ..model.network import GraftedModel
@@ -86,7 +87,14 @@ def load(
     model = GraftedModel(backbone.stack, adaptation).eval()
     run = Path(folder)
     names, letters = own_names(run), letters_of(run)
-    return Adapted(backbone, model, identity, names=names, letters=letters, trial=saved_trial(run))
+    return Adapted(backbone, model, identity, names=names, letters=letters, trial=_trial_of(run))
+
+
+def _trial_of(folder: Path) -> str:
+    """Return the name of the trial that answers: a remark, so that what is damaged of the summary stops nobody."""
+    with suppress(RunError):
+        return saved_trial(folder)
+    return ""
 
 
 def device_of(folder: Path) -> torch.device:
