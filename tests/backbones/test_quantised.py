@@ -1,6 +1,7 @@
 """Matrices of 8 and 4 bit: what they stand for is computed with, forward, backward and with LoRA merged in."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from lingraft.core.errors import CheckpointError, ConfigError
 from lingraft.core.records import IDS
 from lingraft.results.run_files import read_run
 from lingraft.runs import pipeline
+from lingraft.runs.plan import plan
 from lingraft.runs.summary import frozen_parts, prove_frozen
 from lingraft.serving.export.writing import export_run
 from lingraft.serving.loading import load
@@ -191,6 +193,14 @@ def test_matrices_that_are_to_learn_are_refused_where_they_are_rounded(freezing,
     recipe = recipe_of(tmp_path, "4bit", f"freezing.name={freezing}", "prompt=null", "adapter=null")
     with pytest.raises(ConfigError, match=rf"freezing.name: {freezing} trains matrices, and backbone.weights: 4bit"):
         pipeline.run(recipe, reporter=QUIET, pages=write_card)
+
+
+def test_check_says_that_bitsandbytes_is_missing(tmp_path, monkeypatch):
+    """With what to install, and before a checkpoint is read."""
+    recipe = recipe_of(tmp_path, "8bit")
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(ConfigError, match=r"8bit and 4bit need bitsandbytes: pip install 'lingraft\[quantised\]'"):
+        plan(recipe)
 
 
 def test_a_matrix_that_is_not_finite_is_refused():

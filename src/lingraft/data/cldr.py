@@ -28,6 +28,7 @@ from babel.core import get_global
 from ..core.errors import DataError
 from ..core.examples import PairExample
 from . import languages as codes
+from .no_language import NO_LANGUAGE
 from .text import normalise
 
 CLASSES = ("country", "language", "currency", "script", "city")
@@ -39,7 +40,7 @@ MIN_COUNTRIES = 150
 MIN_TEST = 200
 
 NO_COUNTRY = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
-NO_LANGUAGE = frozenset({"mis", "mul", "root", "und", "zxx"})
+NOT_ONE = {*NO_LANGUAGE, "root"}
 NO_CURRENCY = frozenset({"XTS", "XXX"})
 NO_SCRIPT = frozenset({"Zinh", "Zmth", "Zsye", "Zsym", "Zxxx", "Zyyy", "Zzzz"})
 """Keys that name a grouping, a placeholder or nothing, not one thing of the class."""
@@ -192,7 +193,9 @@ def _own_names(locale: str) -> Iterator[tuple[str, str]]:
     data = localedata.load(locale, merge_inherited=False)
     tables: dict[str, Mapping[str, Any]] = {
         "country": {k: v for k, v in data.get("territories", {}).items() if len(k) == 2 and k not in NO_COUNTRY},
-        "language": {k: v for k, v in data.get("languages", {}).items() if k.isalpha() and k not in NO_LANGUAGE},
+        "language": {
+            k: v for k, v in data.get("languages", {}).items() if k.isalpha() and k not in {*NO_LANGUAGE, "root"}
+        },
         "currency": {k: v for k, v in data.get("currency_names", {}).items() if k not in NO_CURRENCY},
         "script": {k: v for k, v in data.get("scripts", {}).items() if k not in NO_SCRIPT},
         "city": _cities(data.get("time_zones", {})),

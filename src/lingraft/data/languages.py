@@ -21,6 +21,7 @@ from langcodes import Language
 
 from ..core.counted import counted
 from ..core.errors import DataError
+from .no_language import refuse_no_language
 from .private_tags import LISTED, NAME, TAG, is_private, private_spellings, wrong_part
 from .text import normalise
 
@@ -59,14 +60,6 @@ MACROLANGUAGE = {individual: macro for macro, individual in INDIVIDUAL.items()}
 
 SCRIPT_PARTS = {"Kore": ("Hang",), "Jpan": ("Hira", "Kana"), "Hani": ("Hans", "Hant")}
 """Scripts that are written with others beside Chinese characters, or are either form of these, and those others."""
-
-NO_LANGUAGE = {
-    "mis": "a language without a code",
-    "mul": "several languages",
-    "und": "nobody knows which language",
-    "zxx": "nothing of a language",
-}
-"""Codes of ISO 639 that no language has."""
 
 EXTRA_NAMES = {"ayr": "Central Aymara", "nij": "Ngaju", "quy": "Ayacucho Quechua", "twi": "Twi"}
 """English names that CLDR does not have."""
@@ -129,12 +122,7 @@ def _listed(text: str) -> str | None:
     code = _from_code(found["language"], found["script"], found["territory"], text) if found else None
     code = code or _english_names().get(key) or _native_names().get(key)
     language = found["language"].lower() if found else (code or "")[:3]
-    if language in NO_LANGUAGE:
-        raise DataError(
-            f"{text!r} is no language ({language}: {NO_LANGUAGE[language]}); give the name or code of the one it is, "
-            "such as yor-Latn, or, where no list has it, a name of its own, such as x-mine, with 1 to 8 letters or "
-            "digits"
-        )
+    refuse_no_language(language, text)
     return code
 
 

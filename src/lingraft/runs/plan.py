@@ -16,6 +16,7 @@ from ..backbones.loading import (
     refuse_missing_decoder,
 )
 from ..backbones.precision import Rates, choose_precision, remembered_rates
+from ..backbones.quantised import refuse_without_quantiser, rounded_to
 from ..core.counted import counted
 from ..core.errors import ConfigError, Faults
 from ..core.records import Features
@@ -142,6 +143,9 @@ def _read(
         facts = describe_checkpoint(recipe.backbone.checkpoint)
     with faults:
         _refuse_long_texts(recipe)
+    with faults:
+        if rounded_to(recipe.backbone.weights):
+            refuse_without_quantiser()
     with faults:
         cut = resolve_cut(recipe, facts.num_layers) if facts else 0
     with faults:
