@@ -64,3 +64,12 @@ def test_what_a_block_could_not_do_is_said_beforehand(world, tiny_checkpoint, bl
     """By `lingraft check`, as the command itself would."""
     with pytest.raises(ConfigError, match=why):
         check_experiments(recipe_of(world, tiny_checkpoint, **blocks), None)
+
+
+def test_methods_that_load_the_checkpoint_in_32_bit_are_left_out_where_the_others_round_it(world, tiny_checkpoint):
+    """They would be compared on another backbone, and nothing would say so."""
+    pytest.importorskip("peft")
+    backbone = {"checkpoint": str(tiny_checkpoint), "cut": 1, "max_length": 32, "weights": "4bit"}
+    recipe = world_recipe(world, [], backbone=backbone, compare={"methods": ["lingraft", "peft-lora"]})
+    left_out, _ = check_experiments(recipe, gather_checked(recipe))
+    assert left_out == {"peft-lora": "peft-lora loads the checkpoint in 32 bit, and backbone.weights is 4bit"}

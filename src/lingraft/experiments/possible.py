@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..backbones.loading import describe_checkpoint
+from ..backbones.quantised import rounded_to
 from ..core.errors import CheckpointError, ConfigError, RunError
 from ..recipe.comparison import METHODS, OURS, CompareSettings
 from ..recipe.settings import Recipe
@@ -79,12 +80,16 @@ def check_comparison(recipe: Recipe, materials: Materials | None) -> dict[str, s
 
 
 def refuse_kind(method: Method, materials: Materials) -> None:
-    """Refuse a method that is nothing for a kind of task.
+    """Refuse a method that is nothing for a kind of task, or that would read another backbone than the rest.
 
     Raises:
-        ImpossibleError: It is.
+        ImpossibleError: It is, or would.
     """
     kind = materials.task.kind
+    if rounded_to(method.recipe.backbone.weights) and (method.is_peer or method.network in PEFT):
+        raise ImpossibleError(
+            f"{method.network} loads the checkpoint in 32 bit, and backbone.weights is {method.recipe.backbone.weights}"
+        )
     if method.network == "prototype" and not kind.class_logits:
         raise ImpossibleError(f"prototypes score classes, which the outputs of {kind.name} are not")
     if method.network == LABEL_WORDS and kind.prompted is None:
