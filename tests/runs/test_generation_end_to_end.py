@@ -6,6 +6,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import lingraft
 from invented import SOURCE, TARGET, labelled_texts, translated
 from lingraft.backbones.encoding import encode
 from lingraft.backbones.loading import load_backbone
@@ -168,6 +169,18 @@ def test_a_loaded_run_writes_the_same_answers(done, tmp_path):
     assert told.exit_code == 0, told.output
     assert all(line["value"] in told.output for line in lines)
     assert read_object(folder / "summary.json")["verification"]["texts"] > 0
+
+
+def test_it_stands_in_for_a_pipeline_that_writes(done):
+    """A list of one answer for each text, under transformers' name for it."""
+    _, folder = done
+    lines, ours = lines_of(folder), lingraft.pipeline(folder, language=TARGET)
+
+    found = ours([line["text"] for line in lines])
+
+    assert found == [[{"generated_text": line["value"]}] for line in lines]
+    assert ours(lines[0]["text"]) == found[0]
+    assert ours.task == "text-generation"
 
 
 def test_the_loss_is_hugging_face_s(world, tmp_path):

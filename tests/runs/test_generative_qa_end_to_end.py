@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
+import lingraft
 from invented import SOURCE, TARGET
 from invented_kinds import SIZES, write_kinds
 from lingraft.backbones.walk import pad_batch
@@ -163,6 +164,25 @@ def test_a_loaded_run_answers_the_same(done, answered):
     summary = read_object(folder / "summary.json")
     assert summary["verification"]["texts"] > 0
     assert summary["backbone"]["weights_digest"] == summary["backbone"]["digest_after"]
+
+
+def test_it_stands_in_for_a_pipeline_that_answers_questions(done, answered):
+    """Answers come with their place where they are pieces of the context, and without one where they are written."""
+    answer_by, _, folder = done
+    asked = [{"question": question, "context": context} for question, context, _ in answered]
+    ours, predicted = lingraft.pipeline(folder, language=TARGET), load(folder).predict(asked, language=TARGET)
+
+    found = ours(asked)
+
+    places = {True: [{"start": one.start or 0, "end": one.end or 0} for one in predicted], False: [{}] * len(predicted)}
+    expected = [
+        pytest.approx({"score": one.confidence} | place, rel=1e-3)
+        for one, place in zip(predicted, places[answer_by == "generated_span"], strict=True)
+    ]
+    assert [row.pop("answer") for row in found] == [one.value for one in predicted]
+    assert found == expected
+    alone = ours(**asked[0])
+    assert (alone.pop("answer"), alone) == (predicted[0].value, expected[0])
 
 
 def test_copies_that_must_get_the_same_answers_are_refused(world, tmp_path):

@@ -14,6 +14,7 @@ from ..core.records import Prediction
 
 if TYPE_CHECKING:
     from ..serving.predictor import Adapted
+    from ..tasks.kinds import Kind
 
 Answer = dict[str, Any]
 
@@ -48,7 +49,8 @@ class Pipeline:
             For classification a list of answers, ``{"label", "score"}``, of one text too; of a pair alone its
             answer; where ``top_k`` is given, a list for each item. For tags a list of entities for each text,
             ``{"entity_group", "score", "word", "start", "end"}``; for questions ``{"score", "start", "end",
-            "answer"}``.
+            "answer"}``, without a place where the answer is written and is no piece of its context; for text to text
+            a list of one ``{"generated_text"}`` for each text, the prompt left out.
 
         Raises:
             DataError: An item, or an option, is none that this takes.
@@ -78,6 +80,8 @@ def _answers_of(kind: str) -> Answering:
         "multilabel": _classify,
         "tagging": _tag,
         "span_qa": _ask,
+        "generative_qa": _ask,
+        "generation": _write,
     }
     if kind not in known:
         raise CheckpointError(
@@ -118,9 +122,22 @@ def _tag(self: Pipeline, items: list[Any], single: str, options: dict[str, Any])
 def _ask(self: Pipeline, items: list[Any], single: str, options: dict[str, Any]) -> Any:
     _refuse(options)
     found = [
-        {"score": one.confidence, "start": one.start or 0, "end": one.end or 0, "answer": one.value}
+        {"score": one.confidence, **_place(one, self.adapted.kind), "answer": one.value}
         for one in _predicted(self, items)
     ]
+    return found[0] if single else found
+
+
+def _place(answer: Prediction, kind: Kind) -> Answer:
+    """Return where in its context an answer stands, 0 to 0 of none as in transformers; nothing of one that is written."""
+    if kind.words.pipeline_tag != "question-answering":
+        return {}
+    return {"start": answer.start or 0, "end": answer.end or 0}
+
+
+def _write(self: Pipeline, items: list[Any], single: str, options: dict[str, Any]) -> Any:
+    _refuse(options)
+    found = [[{"generated_text": one.value}] for one in _predicted(self, items)]
     return found[0] if single else found
 
 
