@@ -129,7 +129,7 @@ def _ask(self: Pipeline, items: list[Any], single: str, options: dict[str, Any])
 
 
 def _place(answer: Prediction, kind: Kind) -> Answer:
-    """Return where in its context an answer stands, 0 to 0 of none as in transformers; nothing of one that is written."""
+    """Return where in its context an answer stands, 0 to 0 of none as in transformers; nothing where it is written."""
     if kind.words.pipeline_tag != "question-answering":
         return {}
     return {"start": answer.start or 0, "end": answer.end or 0}
