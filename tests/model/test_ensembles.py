@@ -155,6 +155,19 @@ def test_weights_are_those_of_a_search_over_a_grid():
     assert stack_logits([network, -words], targets)[1] == 0
 
 
+def test_log_odds_are_weighed_as_choices_between_two_classes():
+    """Each label of each text is one."""
+    generator = np.random.default_rng(12)
+    log_odds = generator.normal(-1, 2, (60, 3))
+    parts = [log_odds * f + generator.normal(0, 1, (60, 3)) for f in (0.7, 0.4)]
+    shares = 1 / (1 + np.exp(-log_odds))
+    choices = [np.stack([-part / 2, part / 2], -1).reshape(-1, 2) for part in parts]
+    expected = stack_logits(choices, np.stack([1 - shares, shares], -1).reshape(-1, 2))
+    found = stack_logits(parts, shares, independent=True)
+    assert found == pytest.approx(expected, abs=1e-3)
+    assert min(found) > 0.1
+
+
 def test_weights_are_found_in_single_precision_too():
     """Logits come as float32; the search is in float64."""
     generator = np.random.default_rng(11)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from invented import SOURCE, TARGET, labelled_texts, translated, world_recipe, write_world
 from lingraft.core.files import read_lines, read_object
@@ -65,6 +66,49 @@ def test_check_says_that_nothing_is_trained(recipe, tmp_path):
     )
 
 
+def test_several_labels_get_a_map_and_n_grams(world, tiny_checkpoint, tmp_path):
+    """Answers are their weighted sum, above the threshold that the source language's development set says."""
+    texts = labelled_texts(80, seed=3)
+    rows = [
+        (f"{a} {b}", {x, y})
+        for (a, x), (b, y) in zip(texts[:40] * 2, [*texts[40:], *texts[41:], texts[40]], strict=True)
+    ]
+    for language, say in ((SOURCE, str), (TARGET, translated)):
+        for split, own in {"train": rows[:60], "dev": rows[60:70], "test": rows[70:]}.items():
+            lines = [
+                json.dumps({"id": f"{split}{i}", "text": say(a), "labels": sorted(b)}) for i, (a, b) in enumerate(own)
+            ]
+            (tmp_path / f"{language}.{split}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    task = {
+        "name": "multilabel",
+        "source_language": SOURCE,
+        "target_languages": [TARGET],
+        "files": {split: f"{{language}}.{split}.jsonl" for split in ("train", "dev", "test")},
+        "fields": {name: name for name in ("id", "text", "labels")},
+        "data_dir": str(tmp_path),
+        "parallel": True,
+    }
+    given = [*SMALL, f"output_dir={tmp_path / 'run'}", "shots.k=[2]"]
+    backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}
+    recipe = world_recipe(
+        world, given, backbone=backbone, task=task, parallel={"from": "task"}, **preset_values("instant")
+    )
+    assert "trained by gradient: nothing; in closed form: a kernel map and a character" in " ".join(plan(recipe).lines)
+    folder = run(recipe, reporter=Reporter(quiet=True))
+    adapted, asked = load(folder), [translated(text) for text, _ in rows[70:]]
+    head, ensemble = adapted.model.adaptation.head, adapted.model.adaptation.ensembles[TARGET]
+    with torch.no_grad():
+        mapped = ensemble.map(asked, torch.tensor(adapted.embed(asked)))
+        summed = ensemble.weights[0] * head(mapped) + ensemble.weights[1] * ensemble.classifiers["ngrams"](asked)
+    assert adapted.predict_proba(asked).values == pytest.approx(summed.sigmoid().numpy(), abs=1e-4)
+    given = [
+        tuple(label for label, one in zip(sorted({x for _, x in texts}), row, strict=True) if one)
+        for row in summed > head.threshold
+    ]
+    assert [one.labels for one in adapted.predict(asked)] == given
+    assert head.threshold != 0
+
+
 def write_questions(folder):
     """A context for each question; its last word is the answer."""
     for language, say in ((SOURCE, str), (TARGET, translated)):
@@ -98,7 +142,7 @@ def test_questions_get_the_head_alone_and_check_says_so(world, tiny_checkpoint, 
     recipe = world_recipe(world, given, backbone=backbone, task=task, **preset_values("instant"))
     lines = " ".join(plan(recipe).lines)
     assert "trained by gradient: nothing, but the head; a head on frozen states is all" in lines
-    assert "not several labels each, as in multilabel, nor tags, questions or alternatives" in lines
+    assert "single texts with classes, labels or numbers (not tags, questions or alternatives)" in lines
     folder = run(recipe, reporter=Reporter(quiet=True))
     assert {part["name"] for part in read_object(folder / "summary.json")["parameters"]} == {"head"}
     rows = list(read_lines(folder / "predictions" / "k0-draw0-seed1" / f"{TARGET}.jsonl"))

@@ -70,7 +70,8 @@ def with_ensemble(adapted):
     moving = LanguageMap(
         *(torch.randn(*size, generator=draw) for size in sizes), of_map, torch.randn(4, 2, generator=draw)
     )
-    speaking = NgramClassifier(of_classifier, torch.randn(3, 3, generator=draw))
+    bias = torch.randn(3, generator=draw) if adapted.kind.label_logits else None
+    speaking = NgramClassifier(of_classifier, torch.randn(3, 3, generator=draw), bias)
     weights = torch.tensor([0.6, 1.2])
     adapted.model.adaptation.add_ensemble(CODE, LanguageEnsemble(weights, moving, {"ngrams": speaking}))
     return adapted
@@ -131,6 +132,24 @@ def test_the_network_alone_is_exported_where_that_is_asked_for(tiny_backbone, tm
     adapted.model.adaptation.ensembles.clear()
     assert np.abs(alone - adapted.predict_proba(TEXTS, language=CODE).values).max() < 1e-5
     assert np.abs(both - alone).max() > 0.05
+
+
+@pytest.mark.parametrize("complete", [with_ensemble, lambda adapted: adapted], ids=["ensemble", "network"])
+def test_labels_are_given_above_the_threshold(complete, tiny_backbone, tmp_path):
+    """With the probability of just these; of the program's line the labels have | between them."""
+    adapted = complete(grafted(tiny_backbone, "multilabel"))
+    shares = np.sort(adapted.predict_proba(TEXTS, language=CODE).values, axis=None)
+    middle = np.log(shares / (1 - shares))[len(TEXTS) + 1 :][
+        :2
+    ].mean()  # between two texts with the label in the middle
+    adapted.model.adaptation.head.threshold.fill_(middle)
+    expected, exported = adapted.predict(TEXTS, language=CODE), written(adapted, tmp_path)
+    found = exported.labels(TEXTS)
+    assert [tuple(labels) for labels, _ in found] == [one.labels for one in expected]
+    assert [share for _, share in found] == pytest.approx([one.confidence for one in expected], abs=1e-5)
+    assert len({one.labels for one in expected}) > 1
+    lines = [line.split("\t")[0] for line in answer(exported, [*TEXTS, ""])]
+    assert lines == [*(one.value for one in expected), ""]
 
 
 def test_pairs_are_read_as_pairs(tiny_backbone, tmp_path):

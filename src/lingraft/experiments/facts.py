@@ -61,12 +61,12 @@ def method_facts(
 
 
 def _about(method: Method, task: Task) -> str:
-    """Return what the method is; a head of numbers, tokens or alternatives is no logistic regression."""
+    """Return what the method is; a head of labels, numbers, tokens or alternatives is another."""
     if method.is_peer:
         return f"{method.about} ({describe_versions(method)})"
     if method.network != "frozen-head" or task.kind.class_logits:
         return method.about
-    if task.kind.numeric or not task.kind.head_learns:
+    if task.kind.fitted or not task.kind.head_learns:
         return task.kind.words.baseline
     return "a linear head on frozen states, trained by gradient as long as the others"
 

@@ -58,7 +58,7 @@ class Adaptation(nn.Module):
 
         Args:
             examples: Those with two texts are compared, where that was learnt; no language has an ensemble for them.
-            logits: ``[C]`` of each example, where the language has an ensemble.
+            logits: ``[C]`` of each example, where the language has an ensemble; thresholds behind them stay.
             pooled: States of the network, ``[N, H]``.
             language: What the examples are read as.
         """
@@ -70,7 +70,8 @@ class Adaptation(nn.Module):
             return logits
         texts, of_language = [example.texts[0] for example in examples], self.ensembles[language]
         with torch.no_grad():
-            return list(of_language(texts, torch.stack(logits), pooled, self.head))
+            found, thresholds = torch.stack(logits).tensor_split([len(logits[0]) - self.head.thresholds], dim=1)
+            return list(torch.cat([of_language(texts, found, pooled, self.head), thresholds], dim=1))
 
     def weights_for(self, language: str) -> str:
         """Return a name that languages share for which the same takes the place of the stack's parameters."""

@@ -66,21 +66,27 @@ class LanguageEnsemble(nn.Module):
         return torch.einsum("p,pnc->nc", self.weights.detach().to(network), torch.stack(summed))
 
 
-def stack_logits(parts: Sequence[Numbers], targets: Numbers) -> Numbers:
+def stack_logits(parts: Sequence[Numbers], targets: Numbers, *, independent: bool = False) -> Numbers:
     """Return the weights ``[P]``, at least 0, with which the sum of ``P`` logits ``[N, C]`` is closest to ``targets``.
 
     Args:
         parts: The logits, of models that did not see the text.
         targets: Probabilities ``[N, C]``.
+        independent: Whether they are of labels, each by itself, rather than of classes; logits are then log-odds.
     """
     from scipy.optimize import minimize
-    from scipy.special import log_softmax
+    from scipy.special import log_expit, log_softmax
 
     # Differences between neighbouring weights are lost in single precision.
     logits, targets = np.asarray(parts, dtype=np.float64), np.asarray(targets, dtype=np.float64)
 
     def loss(weights: Numbers) -> float:
-        return float(-(targets * log_softmax(np.tensordot(weights, logits, 1), axis=1)).sum(1).mean())
+        summed = np.tensordot(weights, logits, 1)
+        if independent:
+            likelihood = targets * log_expit(summed) + (1 - targets) * log_expit(-summed)
+        else:
+            likelihood = targets * log_softmax(summed, axis=1)
+        return float(-likelihood.sum(1).mean())
 
     start = np.full(len(logits), 1 / len(logits))
     with one_thread():

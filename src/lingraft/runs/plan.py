@@ -286,8 +286,8 @@ def _parts(recipe: Recipe, work: Workload) -> str:
         line += "; a comparison classifier is fitted to the labelled pairs"
     elif recipe.train.num_train_epochs == 0:
         line += (
-            "; a head on frozen states is all: a map needs single texts of one class each (not several labels each, as "
-            "in multilabel, nor tags, questions or alternatives), and translations or unlabelled text"
+            "; a head on frozen states is all: a map needs single texts with classes, labels or numbers (not tags, "
+            "questions or alternatives), and translations or unlabelled text"
         )
     return line
 

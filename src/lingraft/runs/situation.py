@@ -148,7 +148,7 @@ def _fitted(recipe: Recipe, materials: Materials, language: str) -> Iterator[str
 def _too_few_for_ngrams(recipe: Recipe, materials: Materials, language: str) -> str:
     """Say that translations are too few for an n-gram classifier; nothing where there are none, or none is wanted."""
     draw, kind = materials.draws[-1], materials.task.kind
-    wanted = recipe.train.ngram_classifier and kind.class_logits and not materials.paired
+    wanted = recipe.train.ngram_classifier and kind.projects_labels and not materials.paired
     own = sum(is_own(pair) for pair in pairs_to_learn(draw, language, recipe.train.max_pairs)) if wanted else 0
     shots = len(draw.shots[language])
     return (

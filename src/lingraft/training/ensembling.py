@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +73,7 @@ def read_once(compute: Read) -> Read:
 
 
 def logits_of(head: nn.Module, states: Tensor) -> Tensor:
-    """Return the logits ``[N, C]`` that a head gives pooled states ``[N, H]``, on the CPU."""
+    """Return the logits ``[N, C]`` that a head gives pooled states ``[N, H]``, without thresholds, on the CPU."""
     with torch.no_grad():
         found: Tensor = head(states.to(next(head.parameters()))).float().cpu()
     return found
@@ -112,7 +111,7 @@ def texts_of(draw: Draw, language: str, materials: Materials, recipe: Recipe) ->
         return None
     pairs = pairs_to_learn(draw, language, recipe.train.max_pairs)
     mapped = tuple(pair for pair in pairs if pair[1].origin == GOLD) if recipe.map else ()
-    wanted = recipe.train.ngram_classifier and kind.class_logits
+    wanted = recipe.train.ngram_classifier and kind.projects_labels
     projected = tuple(pair for pair in pairs if is_own(pair)) if wanted else ()
     examples: list[Example] = [*(target for _, target in projected), *(draw.shots[language] if projected else ())]
     texts = {normalise(example.texts[0]): example for example in examples}
@@ -144,11 +143,12 @@ def _fit_language(read: Read, head: nn.Module, texts: LanguageTexts, context: Co
     if fitted:
         states = _left_out_states(fitted, examples, states, texts)
     parts, classifiers = [logits_of(head, states).double().numpy()], dict[str, TextClassifier]()
-    if of_ngrams := fit_ngram_classifier(list(texts.texts), targets.numpy()):
+    independent = task.kind.label_logits
+    if of_ngrams := fit_ngram_classifier(list(texts.texts), targets.numpy(), independent=independent):
         classifier, left_out = of_ngrams
         classifiers[classifier.name] = classifier
         parts = [parts[0][: len(left_out)], left_out.double().numpy()]
-    weights = stack_logits(parts, targets.numpy()[: len(parts[0])])
+    weights = stack_logits(parts, targets.numpy()[: len(parts[0])], independent=independent)
     return LanguageEnsemble(torch.tensor(weights).float(), fitted.map if fitted else None, classifiers)
 
 
@@ -207,15 +207,14 @@ def _left_out_states(fitted: FittedMap, examples: Sequence[Example], pooled: Ten
 
 def _targets(read: Tensor, texts: LanguageTexts, context: Context) -> Tensor:
     """Return the probabilities to learn: what the model makes of a translation, and labels, ``[N, C]``."""
-    labels: Sequence[Any] = context.materials.task.labels
-    certain, unknown = torch.eye(len(labels)), torch.full((len(labels),), 1 / len(labels))
-    shares = {
-        normalise(pair[1].texts[0]): logits.softmax(0) for pair, logits in zip(texts.projected, read, strict=True)
-    }
+    kind, labels = context.materials.task.kind, context.materials.task.labels
+    said, even = (read.sigmoid(), 1 / 2) if kind.label_logits else (read.softmax(1), 1 / len(labels))
+    shares = {normalise(pair[1].texts[0]): share for pair, share in zip(texts.projected, said, strict=True)}
     rows = []
     for text, example in texts.texts.items():
-        share = shares.get(text, unknown)
+        share = shares.get(text, torch.full((len(labels),), even))
         if example.gold is not None:
-            share = OF_LABEL * certain[labels.index(str(example.gold))] + (1 - OF_LABEL) * share
+            certain = torch.tensor([float(label in example.labels) for label in labels])
+            share = OF_LABEL * certain + (1 - OF_LABEL) * share
         rows.append(share)
     return torch.stack(rows)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..core.progress import Reporter
 from ..core.records import Trial
+from ..model.heads.labels import fit_label_heads
 from ..model.heads.linear import STRENGTHS, Labelled, LinearHead, fit_head, join, select
 from ..model.heads.ridge import fit_ridge_head
 from ..model.network import Network
@@ -101,7 +102,7 @@ def _score_on_development_set(before: Before, context: Context) -> float:
 def closed_form_head(
     source: Pool, targets: Sequence[Pool], standardiser: Standardiser, context: Context, shot_weight: float = 1.0
 ) -> LinearHead:
-    """Fit a head to frozen states, from all labels of the draw: logistic regression to classes, ridge to numbers.
+    """Fit a head to frozen states, from all labels of the draw: logistic regression, or to numbers ridge regression.
 
     Args:
         source: Pool of the source language.
@@ -127,10 +128,25 @@ def _fit_of(materials: Materials, dev: Tensor, standardiser: Standardiser, **opt
         standardiser: Of the states.
         options: Further ones of :func:`lingraft.model.heads.linear.fit_head`.
     """
-    if materials.task.kind.numeric:
+    kind = materials.task.kind
+    if kind.numeric:
         return partial(fit_ridge_head, standardiser=standardiser)
+    if kind.label_logits:
+        return partial(
+            fit_label_heads,
+            dev=Labelled(dev, [[int(label in one.labels) for label in kind.labels] for one in materials.dev]),
+            standardiser=standardiser,
+            choose_threshold=partial(_choose_for, materials),
+            strengths=options.get("strengths", STRENGTHS),
+        )
     own = {"classes": len(materials.task.labels), "balanced": False, "calibrated": True} | options
     return partial(fit_head, dev=Labelled(dev, _dev_targets(materials)), standardiser=standardiser, **own)
+
+
+def _choose_for(materials: Materials, logits: Sequence[Tensor]) -> float:
+    """Return the threshold for logits of the development set."""
+    choose = materials.task.kind.choose_threshold
+    return 0.0 if choose is None else choose(materials.dev, (), logits)
 
 
 def labelled_by_people(pools: Sequence[Pool]) -> list[Pool]:
@@ -204,7 +220,8 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
         return alone
     fit, weight = partial(fit, strengths=(alone.strength,)), train.shot_weight
     if context.recipe.map:
-        off = _squared_error if materials.task.kind.numeric else _log_loss
+        kind = materials.task.kind
+        off = _squared_error if kind.numeric else _log_loss_of_labels if kind.label_logits else _log_loss
         weight = choose_shot_weight(fit, known, shots, groups, off=off)
     return fit(join([known, _weighed(shots, weight)]))
 
@@ -246,6 +263,10 @@ def _log_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return nn.functional.cross_entropy(logits, targets, reduction="sum")
 
 
+def _log_loss_of_labels(logits: Tensor, targets: Tensor) -> Tensor:
+    return nn.functional.binary_cross_entropy_with_logits(logits[:, :-1], targets.float(), reduction="sum")
+
+
 def _squared_error(logits: Tensor, targets: Tensor) -> Tensor:
     return nn.functional.mse_loss(logits[:, 0], targets, reduction="sum")
 
@@ -265,7 +286,7 @@ def choose_shot_weight(
         source: Labelled source-language examples, and what else has a weight of its own.
         shots: Those of all target languages.
         groups: Of the shots; translations of each other have the same, and are held out together.
-        off: Logits ``[N, C]`` and targets ``[N]`` to how far they are from these, all together.
+        off: Outputs ``[N, C]`` and targets ``[N]`` (of labels ``[N, L]``) to how far they are from these, all together.
     """
     from sklearn.model_selection import GroupKFold
 
@@ -310,7 +331,7 @@ def choose_threshold(model: Network, context: Context) -> None:
 def is_last_layer_retrained(kind: Kind, settings: TrainSettings) -> bool:
     """Return whether the last layer is retrained: where it can be fitted, and of numbers where nothing is trained."""
     trained = settings.num_train_epochs > 0  # an untrained network's head is fitted anew, now that shots are mapped
-    return kind.fitted and (not trained or (kind.class_logits and settings.last_layer_strength is not None))
+    return kind.fitted and (not trained or (kind.projects_labels and settings.last_layer_strength is not None))
 
 
 def _dev_targets(materials: Materials) -> list[int]:

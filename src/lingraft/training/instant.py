@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from ..backbones.encoding import Encoded
@@ -54,6 +55,9 @@ def fit_instant(head: Before | None, pools: TrialPools, context: Context) -> Ans
 
     def answer(encoded: Encoded, examples: Sequence[Example], language: str) -> list[Tensor]:
         states = encoded.pooled([example.id for example in examples])
-        return adaptation.ensemble(examples, list(logits_of(frozen, states)), states, language)
+        with torch.no_grad():
+            logits = frozen.read_pooled(states)
+        assert logits is not None  # a head that can be fitted reads pooled states
+        return adaptation.ensemble(examples, list(logits), states, language)
 
     return answer if adaptation.ensembles or compared or made else None  # n-grams may have nothing in common

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from lingraft.model.heads.ngrams import FLOOR, NgramClassifier, centred_logarithms, fit_ngram_classifier
-from lingraft.model.kernel_ridge import fit_ridge
+from lingraft.model.heads.ngrams import FLOOR, NgramClassifier, centred_logarithms, fit_ngram_classifier, log_odds
+from lingraft.model.kernel_ridge import centre_kernel, fit_ridge
 from lingraft.model.ngram_features import NgramFeatures, fit_ngrams
 
 SYLLABLES = {0: ("ba", "bo", "bi"), 1: ("ku", "ka", "ke")}
@@ -62,6 +64,31 @@ def test_a_text_of_unknown_n_grams_has_no_opinion():
     texts, _ = invented_texts(60, 7)
     uneven = np.eye(2)[np.where(np.arange(len(texts)) < 5, 1, 0)]
     assert fit_ngram_classifier(texts, uneven)[0](["zzz xxx"]).tolist() == [[0.0, 0.0]]
+
+
+def test_labels_are_learnt_with_a_bias_as_scikit_learn_does():
+    """Of new texts, and of each text by a fit without it; what has no known n-gram gets the bias."""
+    texts, classes = invented_texts(40, 0)
+    shares = np.column_stack([0.1 + 0.7 * classes, np.full(len(texts), 0.05), 0.3 - 0.2 * classes])
+    classifier, left_out = fit_ngram_classifier(texts, shares, independent=True)
+    features, rows = fit_ngrams(texts)
+    wanted = log_odds(shares)
+    strength = fit_ridge(centre_kernel((rows @ rows.T).toarray()), wanted - wanted.mean(0), centred=True).strength
+    ridge, (new, _) = Ridge(alpha=strength), invented_texts(20, 2)
+    expected = ridge.fit(rows.toarray(), wanted).predict(
+        features.project(new, torch.eye(len(features.columns))).numpy()
+    )
+    assert np.allclose(classifier(new).detach().numpy(), expected, atol=1e-4)
+    assert np.allclose(classifier(["zzz xxx"]).detach().numpy(), ridge.intercept_, atol=1e-4)
+    alone = cross_val_predict(ridge, rows.toarray(), wanted, cv=LeaveOneOut())
+    assert np.allclose(left_out.numpy(), alone, atol=1e-4)
+    again = NgramClassifier.restore(classifier.state_dict())
+    assert torch.equal(again(new), classifier(new))
+
+
+def test_log_odds_of_what_is_certain_are_bounded():
+    """By the floor, and those of one half are nothing."""
+    assert log_odds(np.array([[0.5, 1.0, 0.0]]))[0] == pytest.approx([0, np.log(1001), -np.log(1001)])
 
 
 def test_logarithms_of_rows_have_no_mean():

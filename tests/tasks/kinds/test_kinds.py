@@ -199,6 +199,15 @@ def test_a_kind_of_numbers_has_one_output_and_no_labels():
             replace(kind, **change)
 
 
+def test_a_kind_of_several_labels_has_an_output_for_each_and_the_threshold():
+    """Heads are fitted to as many."""
+    kind = built("multilabel")
+    assert (kind.fitted, kind.label_logits, kind.class_logits) == (True, True, False)
+    for change in ({"outputs": len(kind.labels)}, {"one_class_each": True}, {"per_token": True}, {"labels": ()}):
+        with pytest.raises(ValueError, match="multilabel: label_logits needs an output for each"):
+            replace(kind, **change)
+
+
 def test_no_kind_is_judged_by_an_error():
     """Of what counts more is better: that is how trials are chosen and methods compared."""
     kind = built("regression")

@@ -307,7 +307,7 @@ def test_the_report_of_a_run_speaks_of_labels(finished):
     assert "Most often confused" not in page
     shared = "threshold and the choice of the trial share the same 8 development texts"
     assert shared in page
-    assert "a yes or no for each label" in page
+    assert "a logistic regression for each label" in page
     assert "says yes or no to each of its labels" in card
 
 

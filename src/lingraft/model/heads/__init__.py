@@ -22,6 +22,9 @@ from ...tasks.kinds import Kind
 class Head(nn.Module, ABC):
     """Final states to logits."""
 
+    thresholds: ClassVar[int] = 0
+    """How many outputs, behind the logits of a text, say from where on these are a yes: the same for all texts."""
+
     @abstractmethod
     def read(self, final: States) -> Tensor:
         """Return logits of each text, ``[B, C]``, or of each of its tokens, ``[B, T, C]``."""

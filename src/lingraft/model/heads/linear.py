@@ -16,7 +16,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -64,28 +64,37 @@ def linear() -> BuildHead:
 
 @dataclass(frozen=True)
 class LinearHead:
-    """Weights ``[C, H]`` and bias ``[C]`` on raw pooled states, and how they were chosen."""
+    """Weights ``[C, H]`` and bias ``[C]`` on raw pooled states, and how they were chosen.
+
+    Where labels are given above a ``threshold``, that is one more output.
+    """
 
     weight: Tensor
     bias: Tensor
     strength: float
     dev_score: float
+    threshold: float | None = None
 
     def logits(self, pooled: Tensor) -> Tensor:
-        """Compute logits ``[N, C]`` of pooled states ``[N, H]``."""
-        return pooled @ self.weight.T + self.bias
+        """Compute logits ``[N, C]`` of pooled states ``[N, H]``, or ``[N, C + 1]`` with the threshold."""
+        found = pooled @ self.weight.T + self.bias
+        return found if self.threshold is None else nn.functional.pad(found, (0, 1), value=self.threshold)
 
     def write_to(self, head: nn.Module) -> None:
         """Make ``head``, a linear layer, this one."""
-        head.load_state_dict({"weight": self.weight, "bias": self.bias})
+        chosen = {} if self.threshold is None else {"threshold": torch.tensor(self.threshold)}
+        head.load_state_dict({"weight": self.weight, "bias": self.bias, **chosen})
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pooled states ``[N, H]`` with their classes, or numbers, and how much each counts; all alike without weights."""
+    """Pooled states ``[N, H]`` with their targets, and how much each counts; all alike without weights.
+
+    A target is a class, a number, or a 0 or 1 for each label.
+    """
 
     pooled: Tensor
-    targets: Sequence[float]
+    targets: Sequence[Any]
     weights: Sequence[float] = ()
 
     @property

@@ -7,6 +7,8 @@ has the logits has the decision, and the probabilities of the labels stay what w
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,7 @@ from .linear import LinearClassifier
 class ThresholdedClassifier(LinearClassifier):
     """One linear layer on the mean of a text's states, and a threshold: logits ``[B, L + 1]`` for ``L`` labels."""
 
+    thresholds: ClassVar[int] = 1
     threshold: Tensor
 
     def __init__(self, width: int, outputs: int) -> None:
@@ -32,7 +35,7 @@ class ThresholdedClassifier(LinearClassifier):
     def read_pooled(self, pooled: Tensor) -> Tensor:
         """Return logits ``[B, L + 1]`` of pooled states ``[B, H]``."""
         logits: Tensor = self(pooled)
-        return torch.cat([logits, self.threshold.to(logits).expand(len(logits), 1)], dim=-1)
+        return torch.cat([logits, self.threshold.to(logits).expand(logits.shape[0], 1)], dim=-1)
 
 
 @heads.register("thresholded")

@@ -49,7 +49,8 @@ class AnswerGraph(nn.Module):
         head = self.model.adaptation.head
         if self.ensemble is None:
             return head.read(final)
-        return add_up(self.ensemble, head.read_pooled, final.pooled(), ngrams)
+        logits = add_up(self.ensemble, head, final.pooled(), ngrams)
+        return torch.cat([logits, head.read(final)[:, logits.shape[1] :]], dim=1) if head.thresholds else logits
 
 
 def vocabularies(ensemble: LanguageEnsemble | None) -> list[NgramFeatures]:
@@ -71,7 +72,7 @@ def vocabularies(ensemble: LanguageEnsemble | None) -> list[NgramFeatures]:
 
 
 def add_up(
-    ensemble: LanguageEnsemble, read: Callable[[Tensor], Tensor | None], pooled: Tensor, ngrams: Tensor | None
+    ensemble: LanguageEnsemble, read: Callable[[Tensor], Tensor], pooled: Tensor, ngrams: Tensor | None
 ) -> Tensor:
     """Return an ensemble's logits ``[B, C]``, as :class:`LanguageEnsemble` computes them of texts.
 
@@ -86,5 +87,5 @@ def add_up(
     of_map, classifiers = ensemble.map, cast(Iterable[NgramClassifier], ensemble.classifiers.values())
     if of_map is not None:
         pooled = of_map.move(pooled, None if of_map.ngram_weight is None else next(blocks) @ of_map.ngram_weight)
-    parts = torch.stack([cast(Tensor, read(pooled)), *(next(blocks) @ one.weight for one in classifiers)])
+    parts = torch.stack([read(pooled), *(one.add_bias(next(blocks) @ one.weight) for one in classifiers)])
     return torch.einsum("p,pnc->nc", ensemble.weights, parts)

@@ -32,7 +32,7 @@ GRAPH, GRAPH_INT8, PROGRAM = "model.onnx", "model.int8.onnx", "predict.py"
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
-KINDS = ("classification", "tagging")
+KINDS = ("classification", "multilabel", "tagging")
 
 TRIED = 1_000
 """Test texts that are answered at most, to compare."""
@@ -40,7 +40,7 @@ TRIED = 1_000
 
 @formats.register("onnx")
 def onnx_format() -> Write:
-    """Graph for onnxruntime, tokenizer and a short program: classification and tagging, map and n-grams included."""
+    """Graph for onnxruntime, tokenizer and a short program: classes, labels and tags, map and n-grams included."""
     return write_onnx
 
 
@@ -97,7 +97,7 @@ def _refuse(trained: Trained) -> None:
     identity = trained.adapted.identity
     if identity.kind not in KINDS:
         raise CheckpointError(
-            f"{trained.folder} is a run for {identity.kind}; what is exported to ONNX gives one label to each text, "
+            f"{trained.folder} is a run for {identity.kind}; what is exported to ONNX gives labels to each text, "
             f"pair of texts or word ({', '.join(KINDS)})"
         )
     refuse_comparison(trained)
@@ -183,6 +183,9 @@ def _answers(model: Exported, rows: Sequence[Any], batch: int = 32) -> Iterator[
         some = rows[start : start + batch]
         if model.about["kind"] == "tagging":
             yield from (" ".join(tags) for tags in model.tags([row["text"].split() for row in some]))
+            continue
+        if model.about["kind"] == "multilabel":
+            yield from ("|".join(labels) for labels, _ in model.labels([row["text"] for row in some]))
             continue
         texts = [(row["text"], row["text_b"]) if row.get("text_b") is not None else row["text"] for row in some]
         yield from (model.about["labels"][best] for best in model.probabilities(texts).argmax(-1))

@@ -3,7 +3,8 @@
     python predict.py texts.txt > answers.txt     # or standard input; a text a line
 
 A pair of texts is a line with a tab between them; the words of a sentence to tag are parted by blanks. Each line that
-comes out has the answer and its probability, or a tag for each word; that of an empty line is empty.
+comes out has the answer and its probability, or a tag for each word; that of an empty line is empty. Of several labels
+for each text, those given have ``|`` between them, and the probability is that of just these.
 ``--model model.int8.onnx`` takes another file. Words beyond the longest input get no tag of their own, which is said.
 """
 
@@ -54,6 +55,15 @@ class Exported:
         return softmax(
             self._logits(self.tokenizer.encode_batch(rows), [t if isinstance(t, str) else t[0] for t in texts])
         )
+
+    def labels(self, texts: Sequence[str]) -> list[tuple[list[str], float]]:
+        """Return the labels of each text, in sorted order, and the probability of just these."""
+        rows = [self.about["text_prefix"] + text for text in texts]
+        outputs = self._logits(self.tokenizer.encode_batch(rows), texts).astype(float)
+        given = outputs[:, :-1] > outputs[:, -1:]
+        shares = np.exp(-np.logaddexp(0, np.where(given, -1, 1) * outputs[:, :-1]).sum(-1))
+        names = (sorted(label for label, one in zip(self.about["labels"], row, strict=True) if one) for row in given)
+        return list(zip(names, shares.tolist(), strict=True))
 
     def tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return a tag for each word of some sentences; words beyond the longest input have the first label or O."""
@@ -137,6 +147,10 @@ def _answered(model: Exported, asked: Sequence[tuple[int, str]]) -> Iterator[str
         return
     if model.about["kind"] == "tagging":
         yield from (" ".join(tags) for tags in model.tags([line.split() for _, line in asked]))
+        return
+    if model.about["kind"] == "multilabel":
+        found = model.labels([line for _, line in asked])
+        yield from (f"{'|'.join(labels)}\t{share:.4f}" for labels, share in found)
         return
     texts: list[str | tuple[str, ...]] = []
     for number, line in asked:

@@ -103,6 +103,10 @@ class Kind:
     logistic regression on pooled states instead of one trained by gradient, the last layer is retrained after
     training, character n-grams and prototypes have classes to speak for, and losses may compare the predictions of
     sentences."""
+    label_logits: bool = False
+    """Whether the ``C`` outputs of a thresholded head are the log-odds of ``labels``, any of which an example may have,
+    and the threshold. The frozen head is then a logistic regression for each label, on pooled states, instead of one
+    trained by gradient, the last layer is retrained after training, and character n-grams have labels to speak for."""
     numeric: bool = False
     """Whether the one output of a linear head is a number, which has no probability. The frozen head is then a ridge
     regression on pooled states instead of one trained by gradient."""
@@ -157,6 +161,12 @@ class Kind:
                 f"{self.name}: class_logits needs one_class_each, and a linear head with an output for each of "
                 f"{len(self.labels)} labels that does not read tokens; there are {self.outputs} outputs"
             )
+        behind_labels = self.outputs - len(self.labels)
+        if self.label_logits and (self.one_class_each or self.per_token or not self.labels or behind_labels != 1):
+            raise ValueError(
+                f"{self.name}: label_logits needs an output for each of {len(self.labels)} labels and one for the "
+                f"threshold, not tokens, and not one class each; there are {self.outputs} outputs"
+            )
         if self.numeric and (self.labels or not of_texts or self.outputs != 1):
             raise ValueError(f"{self.name}: numeric needs a linear head with one output, not tokens, and no labels")
         if next(iter(self.metrics)) in ERRORS:
@@ -166,8 +176,13 @@ class Kind:
 
     @property
     def fitted(self) -> bool:
-        """Whether the head can be fitted in closed form to pooled states: to classes, or to numbers."""
-        return self.class_logits or self.numeric
+        """Whether the head can be fitted in closed form to pooled states: to classes, to labels, or to numbers."""
+        return self.class_logits or self.label_logits or self.numeric
+
+    @property
+    def projects_labels(self) -> bool:
+        """Whether what it says of a translation are probabilities of labels, which character n-grams may learn."""
+        return self.class_logits or self.label_logits
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ FIELDS = ("text", "labels", "id", "group")
 
 WORDS = Words(
     example="text",
-    baseline="a linear head on the frozen model's last-layer means, with a yes or no for each label",
+    baseline="a logistic regression for each label, on the frozen model's last-layer means",
     pipeline_tag="text-classification",
     limit="The model says yes or no to each of its labels, whatever the text is; it knows no others.",
 )
@@ -100,6 +100,7 @@ def multilabel_kind(labels: Sequence[str]) -> Kind:
         labels=labels,
         outputs=len(labels) + 1,
         head="thresholded",
+        label_logits=True,
         encode=partial(encode_marked, labels=labels),
         collate=partial(collate_marks, count=len(labels)),
         loss=label_cross_entropy,
