@@ -15,18 +15,18 @@ from .core.version import __version__
 
 if TYPE_CHECKING:
     from .integrations.pipeline import Pipeline
-    from .integrations.scikit_learn import LingraftClassifier
+    from .integrations.scikit_learn import LingraftClassifier, LingraftRegressor
     from .serving.predictor import Adapted
 
-__all__ = ["LingraftClassifier", "__version__", "load", "pipeline", "run"]
+__all__ = ["LingraftClassifier", "LingraftRegressor", "__version__", "load", "pipeline", "run"]
 
 
 def __getattr__(name: str) -> Any:
     """Return what imports scikit-learn, where it is asked for."""
-    if name == "LingraftClassifier":
-        from .integrations.scikit_learn import LingraftClassifier
+    if name in ("LingraftClassifier", "LingraftRegressor"):
+        from .integrations import scikit_learn
 
-        return LingraftClassifier
+        return getattr(scikit_learn, name)
     raise AttributeError(f"module 'lingraft' has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""The classifier with scikit-learn's interface."""
+"""The classifier and the regressor with scikit-learn's interface."""
 
 import pickle
 
@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
 
 import lingraft
-from invented import SOURCE, TARGET, labelled_texts, translated
+from invented import FILLER, SOURCE, TARGET, TOPICS, labelled_texts, translated
 from lingraft.core.errors import ConfigError, DataError, RunError
 
 
@@ -131,10 +132,77 @@ CHECKS = [
 ]
 
 
+@pytest.mark.parametrize("estimator", [lingraft.LingraftClassifier, lingraft.LingraftRegressor])
 @pytest.mark.parametrize("check", CHECKS)
-def test_what_of_scikit_learns_checks_is_not_about_numbers_passes(check, classifier):
+def test_what_of_scikit_learns_checks_is_not_about_numbers_passes(check, estimator, settings):
     """All others fit tables of numbers, and scikit-learn skips them for whoever says that it takes texts."""
-    getattr(estimator_checks, check)("LingraftClassifier", classifier)
+    getattr(estimator_checks, check)(estimator.__name__, estimator(TARGET, source_language=SOURCE, settings=settings))
+
+
+# ---- Numbers ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def numbered():
+    """Texts of the source language, and how many of their words are about birds, from 10 on."""
+    rng = np.random.default_rng(4)
+    counts = [int(count) for count in rng.integers(0, 5, 40)]
+    words = [[*rng.choice(TOPICS["bird"], count), *rng.choice(FILLER, 5 - count)] for count in counts]
+    return [" ".join(rng.permutation(one)) for one in words], [10.0 + count for count in counts]
+
+
+@pytest.fixture
+def regressor(settings):
+    """One that learns from a source language."""
+    return lingraft.LingraftRegressor(TARGET, source_language=SOURCE, preset="instant", settings=settings)
+
+
+def test_numbers_are_told_as_the_run_tells_them(numbered, regressor, settings, tmp_path):
+    """On the scale that they were given in; an empty text gets their mean, and a pickle answers the same."""
+    texts, numbers = numbered
+    recipe = settings | {
+        "preset": "instant",
+        "task": {"name": "regression", "source_language": SOURCE, "target_languages": [TARGET]},
+        "output_dir": str(tmp_path / "run"),
+        "seeds": [1],
+        "shots": {"folds": 0},
+    }
+    rows = [{"text": text, "number": number} for text, number in zip(texts, numbers, strict=True)]
+    theirs = lingraft.load(lingraft.run(recipe, data={"train": {SOURCE: rows}}, quiet=True))
+    found = regressor.fit(np.array(texts), np.array(numbers)).predict(texts, language=SOURCE)
+    assert found.tolist() == [float(one.value) for one in theirs.predict(texts, language=SOURCE)]
+    assert regressor.predict(["  "]).tolist() == [np.mean(numbers)]
+    assert np.corrcoef(found, numbers)[0, 1] > 0.5
+    again = pickle.loads(pickle.dumps(regressor))
+    np.testing.assert_array_equal(again.predict(texts), regressor.predict(texts))
+    assert regressor.score(texts, numbers) == pytest.approx(r2_score(numbers, regressor.predict(texts)))
+
+
+def test_pairs_of_texts_get_numbers(numbered, regressor):
+    """Read as pairs."""
+    texts, numbers = numbered
+    pairs = list(zip(texts, texts[::-1], strict=True))
+    regressor.fit(pairs, numbers)
+    assert regressor.adapted.identity.paired
+    assert regressor.predict(pairs[:3]).shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        (["a", "b"], r"expected a number for each text, got \['a', 'b'\]"),
+        ([1.0], r"expected a number for each of 2 texts, got numbers of shape \(1,\)"),
+        ([[1.0], [2.0]], "got numbers of shape"),
+        ([1.0, np.nan], "has no number|expected a number"),
+        ([2.0, 2.0], "all .* training numbers are 2; there is nothing to learn from"),
+    ],
+)
+def test_what_are_no_numbers_is_one_clear_error(regressor, numbers, told):
+    """What came, and what would do."""
+    with pytest.raises(DataError, match=told):
+        regressor.fit(["ada beli", "cora dune"], numbers)
+    with pytest.raises(NotFittedError):
+        regressor.predict(["ada"])
 
 
 @pytest.mark.parametrize(
