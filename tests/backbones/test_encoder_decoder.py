@@ -1,5 +1,6 @@
 """Encoder-decoders that answer: losses and texts are Hugging Face's, whatever batch, cut or mode they come from."""
 
+import json
 from copy import deepcopy
 
 import pytest
@@ -62,6 +63,16 @@ def our_loss(backbone, texts, answers, cut, *, training=False):
     _, logits = network(states, "eng-Latn")
     targets, ones = collate_counts([row.target for row in rows], 0), torch.ones(len(rows))
     return answer_loss(logits, targets, states.mask, ones, ones)
+
+
+def test_a_decoder_with_fewer_layers_than_are_stored_is_refused(tmp_path):
+    """By whoever asks it for answers; the encoder alone is whole."""
+    folder = save_checkpoint(tmp_path, writing_model("t5"), seq2seq_tokenizer())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"num_decoder_layers": 1}), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"has fewer layers than the weights, which store decoder\.block\.1\."):
+        load_backbone(str(folder), writing=True)
+    assert load_backbone(str(folder)).stack.decoder is None
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -261,6 +261,20 @@ def test_configuration_of_another_model_is_refused(checkpoint, change, expected)
         load_backbone(str(checkpoint))
 
 
+@pytest.mark.parametrize(
+    ("family", "setting"), [("bert", "num_hidden_layers"), ("gpt2", "n_layer"), ("deberta-v2", "num_hidden_layers")]
+)
+def test_a_configuration_with_fewer_layers_than_are_stored_is_refused(family, setting, tmp_path):
+    """It would run silently on a part of the model; where that is wanted there is a setting."""
+    model = random_model(family)
+    save_checkpoint(tmp_path, model)
+    edit_config(tmp_path, **{setting: model.config.num_hidden_layers - 1})
+    told = r"has fewer layers than the weights, which store \S+ besides \(\d+ such tensors\); .*backbone.layers"
+    with pytest.raises(CheckpointError, match=told) as refused:
+        load_backbone(str(tmp_path))
+    assert "\n" not in str(refused.value)
+
+
 def test_tokenizer_of_another_model_is_refused(tmp_path):
     """Ids that the model has no embedding for are found before they crash."""
     save_checkpoint(tmp_path, random_model("bert", vocab_size=20))

@@ -58,7 +58,7 @@ def test_what_is_begun_is_finished_when_it_is_told_to_stop(folder, tiny_backbone
     elsewhere = ["--host", "0.0.0.0"] if number is signal.SIGINT else []
     with started(folder, *elsewhere) as (process, port, said):
         assert ("warning: http://0.0.0.0:" in said) == bool(elsewhere)
-        assert "answering with the model of no target labels (draw 1 of 1, seed 2)" in said
+        assert "the trial that answers: no target labels (draw 1 of 1, seed 2)" in said
         assert ask(f"http://127.0.0.1:{port}", "/healthz").json["task"] == "topic"
         with closing(socket.create_connection(("127.0.0.1", port), 60)) as to:
             to.sendall(f"{head}\r\n\r\n".encode() + body[:9])

@@ -16,6 +16,7 @@ from lingraft.core.errors import DataError
 from lingraft.core.examples import PairExample
 from lingraft.data import sources
 from lingraft.data.bounds import COLUMNS
+from lingraft.data.cells import as_written
 from lingraft.data.example_tables import tagged_rows
 from lingraft.data.labels import strip_label
 from lingraft.data.table import locate, pair_examples, read_table
@@ -405,6 +406,17 @@ def test_of_parquet_only_what_is_asked_for_must_be_readable(tmp_path):
     for column in ("odd", "when"):
         with pytest.raises(DataError, match=rf"a\.parquet, line \d: column '{column}' holds what cannot be read"):
             pair_examples(tmp_path / "a.parquet", fields=fields | {"label": column}, language="yo")
+
+
+def test_dates_that_python_has_no_room_for_are_shown_as_they_are(tmp_path):
+    """Where a column is handed on, as `predict` does with what it does not read; not those beyond Arrow's own."""
+    pa = pytest.importorskip("pyarrow")
+    days = pa.array([4_000_000, 19_000, 10**9], pa.date32())
+    times = pa.array([300_000_000_000, 4_000_000 * 86_400, 0], pa.timestamp("s"))
+    pytest.importorskip("pyarrow.parquet").write_table(pa.table({"day": days, "time": times}), tmp_path / "a.parquet")
+    rows = [row for _, row in read_table(tmp_path / "a.parquet")]
+    assert [as_written(row["day"]) for row in rows] == ["12921-08-18", "2022-01-08", None]
+    assert [as_written(row["time"]) for row in rows] == ["11476-08-15 05:20:00", "12921-08-18", "1970-01-01"]
 
 
 def test_a_table_has_so_many_columns_at_most(tmp_path):

@@ -46,6 +46,7 @@ def trained(tmp_path, monkeypatch):
 
     def make(stub, **task):
         block = {"name": "nusax", "target_languages": ["ace"], "data_dir": str(tmp_path / "nusax")} | task
+        block = {key: value for key, value in block.items() if value is not None}
         folder = tmp_path / "run"
         folder.mkdir()
         recipe = parse_recipe({"task": block, "seeds": [7], "shots": {"k": [0, 5]}})
@@ -135,6 +136,45 @@ def test_a_benchmark_is_looked_for_where_the_recipe_has_it(nusax, trained):
     assert rescore.rescore(folder, ["ace"], "test", task_name="nusax", quiet=True)
     with pytest.raises(DataError, match=r"no folder data/afrisenti .*--data-dir"):
         rescore.rescore(folder, ["ha"], "test", task_name="afrisenti", quiet=True)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Work in a folder that is not the one in which recipes were run."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+
+def test_data_are_found_beside_the_run_from_another_folder(nusax, trained, elsewhere):
+    """The recipe's path began in the folder that it was run in: here the one that the run is in."""
+    folder = trained(Stub("classification", LABELS, last_word), data_dir="nusax")
+    scores = rescore.rescore(folder, ["ace"], "test", quiet=True)
+    assert [score.n for _, score in scores] == [4, 4]
+    again = rescore.rescore(folder, ["ace"], "test", task_name="nusax", quiet=True)
+    assert [score.value for _, score in again] == [score.value for _, score in scores]
+
+
+def test_own_files_are_found_beside_the_run_without_a_data_dir(trained, tmp_path, elsewhere):
+    """By the files that the recipe names, where the working directory has none of them."""
+    rows = "".join(f"a {label},{label}\n" for label in LABELS)
+    (tmp_path / "mine [1]").mkdir()
+    for name in ("train", "test"):
+        (tmp_path / "mine [1]" / f"eng.{name}.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    files = {name: f"mine [1]/{{language}}.{name}.csv" for name in ("train", "test")}
+    own = {"source_language": "eng", "target_languages": [], "files": files, "data_dir": None}
+    stub = Stub("classification", LABELS, last_word, task="classification")
+    folder = trained(stub, name="classification", **own)
+    scores = rescore.rescore(folder, ["eng"], "test", quiet=True)
+    assert {score.n for _, score in scores} == {len(LABELS)}
+
+
+def test_data_that_are_nowhere_are_said_to_be_so(nusax, trained, elsewhere, tmp_path):
+    """With where they were looked for, and the option that says where they are now."""
+    folder = trained(Stub("classification", LABELS, last_word), data_dir="gone/nusax")
+    told = rf"data_dir gone/nusax is no folder relative to {tmp_path}/elsewhere, nor to {folder}.*with --data-dir"
+    with pytest.raises(DataError, match=told):
+        rescore.rescore(folder, ["ace"], "test", quiet=True)
+    assert rescore.rescore(folder, ["ace"], "test", data_dir=nusax, quiet=True)
 
 
 def test_labels_of_another_benchmark_are_not_taken_for_missing_ones(trained, tmp_path):

@@ -7,7 +7,8 @@ or have in another shape is an error rather than left at random.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def read_model(
         raise
     except Exception as error:  # a wrong configuration fails wherever it is first read
         raise CheckpointError(not_loadable(checkpoint, error)) from None
+    _refuse_further_layers(model, info["unexpected_keys"], checkpoint)
     if mismatched := sorted(info["mismatched_keys"]):
         name, stored, expected = mismatched[0]
         raise CheckpointError(
@@ -86,6 +88,31 @@ def read_model(
             keep_narrow(model.get_encoder() if writing else encoder)
         widen_all_but_words(encoder, model.get_input_embeddings())
     return encoder
+
+
+def _refuse_further_layers(model: nn.Module, unexpected: Iterable[str], checkpoint: str) -> None:
+    """Refuse weights of layers that the configuration leaves out: what is run would be a part of the model.
+
+    Args:
+        model: What is run.
+        unexpected: Names of the stored tensors that it has no place for, with or without what stands before its own.
+        checkpoint: As the recipe names it.
+
+    Raises:
+        CheckpointError: One has the name of a parameter, but for the number of its layer.
+    """
+    known = {NUMBER.sub("#", name) for name, _ in model.named_parameters()}
+    numbered = tuple(f".{name}" for name in known if "#" in name)
+    further = sorted(name for name in unexpected if NUMBER.sub("#", f".{name}").endswith(numbered))
+    if further:
+        raise CheckpointError(
+            f"config.json of {checkpoint} has fewer layers than the weights, which store {further[0]} besides "
+            f"({len(further)} such tensors); copy both from the same place. To read texts after fewer layers, set "
+            "backbone.layers"
+        )
+
+
+NUMBER = re.compile(r"\d+")
 
 
 def answers_apart(model_type: str) -> bool:

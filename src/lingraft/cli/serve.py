@@ -56,7 +56,7 @@ def serve(
         )
     with suppress(LingraftError):  # a remark, as predict has it
         if saved := describe_saved(folder.expanduser(), adapted.kind.words):
-            reporter.say(f"answering with the model of {saved}")
+            reporter.say(f"the trial that answers: {saved}")
     begun = f"answering at {address_of(bound)} (Ctrl-C stops)"
     answer(adapted, folder.expanduser(), bound, limits, lambda: reporter.say(begun))
     reporter.say("stopped; what was asked has been answered")

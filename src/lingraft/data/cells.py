@@ -45,7 +45,7 @@ PLAIN = frozenset({str, int, bool, type(None), ClassNumber})
 
 @dataclass(frozen=True)
 class Unreadable:
-    """In the place of a value that is none: a date in the year 10,000, an error of a formula."""
+    """In the place of a value that is none: a date in the year 10,000, which Python has not, an error of a formula."""
 
     reason: str
     shown: str | None = None

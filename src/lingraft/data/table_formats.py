@@ -292,7 +292,19 @@ def _value(cell: Any) -> object:
     try:
         return cell.as_py()
     except (ValueError, OverflowError) as error:
-        return Unreadable(_first_line(error))
+        return Unreadable(_first_line(error), _shown(cell))
+
+
+def _shown(cell: Any) -> str | None:
+    """Return a cell as Arrow writes it, as a date after the year 9999, which Python has not; None where it cannot."""
+    import pyarrow
+
+    try:
+        text: str = cell.cast(pyarrow.string()).as_py()
+    except (pyarrow.ArrowException, ValueError):
+        return None
+    whole = re.sub(r"\.0+$", "", text).removesuffix(" 00:00:00")
+    return None if whole.startswith("<") else whole  # in brackets: out of its range, too
 
 
 def _first_line(error: BaseException) -> str:

@@ -30,6 +30,7 @@ from ..tasks.kinds import kind_of
 from ..tasks.material import is_labelled
 from ..tasks.scores import score_by_language
 from .folder import trials_of
+from .moved_data import find_data, with_places
 
 CHUNK = 64
 """Examples between two steps of the progress bar."""
@@ -54,7 +55,7 @@ def rescore(
         languages: Any spelling; of contexts, where questions are about some. Default: those of the run.
         split: ``dev`` or ``test``.
         task_name: A benchmark of the same kind, instead of the task that was trained.
-        data_dir: Its folder; default: the recipe's, or data/NAME.
+        data_dir: Its folder; default: the recipe's, or data/NAME, from the working directory or beside the run.
         limit: Score only so many examples of each language, chosen by a hash of their ids.
         task_part_alone: Leave the language parts out.
         backbone: Where the checkpoint is now that the run was trained on; by default where it was.
@@ -71,7 +72,7 @@ def rescore(
         sources = _sources(recipe)
         known = {one.name for one in sources} | {recipe.task.name}
         learned = task_name in known and recipe.task.options.get("train_on_evaluation_set", False)
-        place = data_dir or _folder(recipe, sources, task_name)
+        place = data_dir or find_data(_folder(recipe, sources, task_name), folder, named=False)
         task = _benchmark(task_name, adapted.identity, place, languages, without_held_out=learned)
         reporter.say(f"licence of {task.name}: {task.licence}")
         if _was_learned(recipe, task_name, split):
@@ -79,7 +80,8 @@ def rescore(
                 f"the run learned from {task_name}'s {split} examples: its scores there say nothing of new ones"
             )
     else:
-        options = dict(recipe.task.options) | ({"data_dir": str(data_dir)} if data_dir else {})
+        options = dict(recipe.task.options) | ({"data_dir": str(data_dir.absolute())} if data_dir else {})
+        options = with_places(recipe.task.name, options, folder)
         if languages is not None:
             own = (adapted.identity.source_language, *adapted.identity.languages)
             languages = [among(canonical(code), own) for code in languages]

@@ -104,7 +104,7 @@ def open_file(
     given = checked_first(given, kind, names, paired=paired)
     with suppress(LingraftError):  # which trial it was is a remark; what is damaged of the summary stops nobody
         if saved := describe_saved(folder.expanduser(), kind.words):
-            say(f"answering with the model of {saved}")
+            say(f"the trial that answers: {saved}")
     form = request.form or ("conll" if shape == "conll" else "jsonl")
     settled = replace(request, shape=shape, form=form)
     return Opened(folder=folder, file=file, request=settled, given=given, names=names)
