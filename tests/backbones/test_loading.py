@@ -369,6 +369,8 @@ def test_tokenizer_digest_ignores_the_last_call():
         ("bundled:multilingual-e5-small", "query: "),
         ("intfloat/multilingual-e5-base", "query: "),
         ("/models/e5-large/", "query: "),
+        ("C:\\models\\e5-large", "query: "),
+        ("C:\\e5\\other-model", ""),
         ("intfloat/multilingual-e5-large-instruct", ""),
         ("FacebookAI/xlm-roberta-base", ""),
         ("someone/base5", ""),

@@ -5,8 +5,11 @@ import gc
 import io
 import json
 import logging
+import os
 import re
 import shutil
+import subprocess
+import sys
 from typing import get_args
 
 import pytest
@@ -15,6 +18,7 @@ import yaml
 import lingraft
 from lingraft.cli.info import Kind
 from lingraft.cli.listing import KINDS
+from lingraft.cli.predict import write_as_files
 from lingraft.cli.starters import recipe_text, starters
 from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
@@ -24,6 +28,7 @@ from lingraft.results.pages.run_markdown import write_results_page
 from lingraft.results.run_files import read_run, trial_of
 from lingraft.results.saved_trial import explain_saved
 from quick_run import run
+from tiny import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -172,11 +177,11 @@ def test_predictions_come_as_json_lines_with_confidence(call, finished, tmp_path
 def test_which_of_several_trials_answers_is_told(call, finished, tmp_path):
     """On the way of messages, not among the answers; and in the model card; a damaged summary stops nobody."""
     seed = json.loads((finished / "summary.json").read_text(encoding="utf-8"))["selected_trial"][-1]
-    said = f"the model of 1 shot per label (draw 1 of 1, seed {seed})"
-    assert f"answering with {said}\n" in call("predict", finished, stdin="bako cora mira\n").err
+    said = f"1 shot per label (draw 1 of 1, seed {seed})"
+    assert f"the trial that answers: {said}\n" in call("predict", finished, stdin="bako cora mira\n").err
     assert said not in call("predict", finished, "--quiet", stdin="bako cora mira\n").err
     card = (finished / "README.md").read_text(encoding="utf-8")
-    assert f"The model is that of {said.removeprefix('the model of ')}." in card
+    assert f"The trial that answers: {said}." in card
     copied = shutil.copytree(finished, tmp_path / "run")
     (copied / "summary.json").write_text("{", encoding="utf-8")
     assert json.loads(call("predict", copied, stdin="bako cora mira\n").out)["label"]
@@ -209,6 +214,27 @@ def test_a_score_of_a_single_group_has_no_interval_and_says_why(call, tmp_path):
     printed = call("score", tmp_path / "p.csv", tmp_path / "g.csv", "--metric", "accuracy", "--group", "doc").out
     assert re.search(r"accuracy +0\.5000 +–", printed)
     assert "2 examples, drawn in 1 group for the intervals\nno interval: all that is scored is one group" in printed
+
+
+def test_answers_are_written_as_files_are():
+    """UTF-8, and line ends as they are given, whatever the system does with standard output."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="\r\n")
+    write_as_files(stream)
+    csv.writer(stream).writerow(["ọ", 1])
+    stream.write("{}\n")
+    stream.flush()
+    assert stream.buffer.getvalue() == "ọ,1\r\n{}\n".encode()
+
+
+def test_a_console_that_lacks_letters_ends_no_command(tmp_path):
+    """As in a code page of Windows; a whole process, which sees them in what it prints."""
+    for name, label in (("given", "ọjọ́"), ("gold", "day")):
+        (tmp_path / f"{name}.csv").write_text(f"id,label\n1,{label}\n2,night\n", encoding="utf-8")
+    command = [sys.executable, "-m", "lingraft", "score", "given.csv", "gold.csv", "--metric", "accuracy"]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"nowhere in the gold file: '\u1ecdj\u1ecd\u0301'" in done.stdout
 
 
 def test_python_and_the_command_line_answer_alike(call, finished):

@@ -15,6 +15,7 @@ from lingraft.core.files import (
     cache_root,
     locked,
     locked_or_refused,
+    put_in_place,
     read_lines,
     read_object,
     watch_writes,
@@ -45,6 +46,38 @@ def test_written_file_replaces_the_old_one(tmp_path):
 
     assert path.read_text() == "two"
     assert list(path.parent.iterdir()) == [path]
+
+
+def refusing(times, error):
+    """A renaming that the system refuses so many times."""
+    left = [error] * times
+
+    def replace(temporary, path):
+        if left:
+            raise left.pop()
+        temporary.replace(path)
+
+    return replace
+
+
+def test_what_another_process_has_open_is_replaced_once_it_lets_go(tmp_path):
+    """As on Windows; who never lets go, and another reason than that, is told."""
+    held = PermissionError(errno.EACCES, "The process cannot access the file because it is being used")
+    (new := tmp_path / "new").write_text("new", encoding="utf-8")
+    (path := tmp_path / "a").write_text("old", encoding="utf-8")
+    with pytest.raises(PermissionError, match="being used"):
+        put_in_place(new, path, replace=refusing(9, held), waits=(0, 0))
+    with pytest.raises(FileNotFoundError):
+        put_in_place(new, path, replace=refusing(1, FileNotFoundError()), waits=(0, 0))
+    assert path.read_text(encoding="utf-8") == "old"
+    put_in_place(new, path, replace=refusing(2, held), waits=(0, 0))
+    assert path.read_text(encoding="utf-8") == "new"
+
+
+def test_lines_end_alike_on_all_systems(tmp_path):
+    """So that files have the same digests there."""
+    write_text(tmp_path / "a.txt", "one\ntwo\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"one\ntwo\n"
 
 
 def test_writer_gets_a_path_of_the_same_kind(tmp_path):

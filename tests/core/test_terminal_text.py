@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from lingraft.core.terminal_text import Terminal
+from lingraft.core.terminal_text import Terminal, spell_missing_letters
 
 
 class Full(io.StringIO):
@@ -22,6 +22,16 @@ class Full(io.StringIO):
         """Refuse in the same way."""
         if not self.room:
             raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(("encoding", "expected"), [("cp1252", b"caf\xe9 \\u1ecd\n"), ("utf-8", "café ọ\n".encode())])
+def test_letters_that_an_encoding_lacks_are_written_by_their_numbers(encoding, expected):
+    """A table with them ends no command on a console of Windows; all others are as they are."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n")
+    spell_missing_letters(stream)
+    Terminal(file=stream).print("café ọ")
+    stream.flush()
+    assert stream.buffer.getvalue() == expected
 
 
 def test_what_could_not_be_written_does_not_come_out_later():

@@ -2,7 +2,9 @@
 
 import json
 import shutil
-from contextlib import nullcontext
+import subprocess
+import sys
+from contextlib import contextmanager, nullcontext
 from itertools import product
 from pathlib import Path
 
@@ -153,6 +155,12 @@ def test_all_fragments_that_do_not_fit_are_told_at_once(world, tiny_checkpoint, 
         ({"variants": {"a/b": {}}}, "names a folder"),
         ({"variants": {"tuning": {}}}, "names a folder"),
         ({"variants": {"mined": {}}}, "names a folder"),
+        ({"variants": {"ReadMe.md": {}}}, "names a folder"),
+        ({"variants": {"mine.": {}}}, "names a folder"),
+        ({"variants": {"aux.2": {}}}, "'aux.2' names a folder, which cannot have the name of a device of Windows"),
+        ({"variants": {"COM1": {}}}, "device of Windows"),
+        ({"variants": {"mine": {}, "Mine": {}}}, "'mine' and 'Mine' name folders, which are one where case does not"),
+        ({"variants": {"Lingraft": {}}}, "'Lingraft' and 'lingraft' name folders"),
         ({"variants": {"a": {"output_dir": "b"}}}, "sets `output_dir`, which belongs to the comparison"),
         ({"variants": {"a": {"compare": {}}}}, "sets `compare`, which belongs to the comparison"),
         ({"methods": []}, "compare: name at least one method or variant"),
@@ -794,6 +802,22 @@ def test_a_method_works_in_a_process_of_its_own(world, tiny_checkpoint, tmp_path
     (method,) = list_methods(wanted)
     assert work(method, wanted, QUIET, Advance(), 1, encode_only=False, start=start_worker) is None
     assert read_object(tmp_path / "out" / "prototype" / "method.json")["name"] == "prototype"
+
+
+@contextmanager
+def start_complaining(wanted, complaints):
+    """Start a process that fails, and says why in the encoding of another system."""
+    program = r"import sys; sys.stderr.buffer.write(b'no caf\xe9 here\n'); sys.exit(3)"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=complaints, text=True) as one:
+        yield one
+
+
+def test_complaints_in_another_encoding_are_passed_on(world, tiny_checkpoint, tmp_path):
+    """But for the letters that cannot be read."""
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "out", methods=["prototype"])
+    (method,) = list_methods(wanted)
+    told = work(method, wanted, QUIET, Advance(), 1, encode_only=False, start=start_complaining)
+    assert told == "its process ended with code 3: no caf\ufffd here"
 
 
 def test_what_peft_cannot_do_is_a_row_without_numbers(world, tmp_path):

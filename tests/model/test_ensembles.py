@@ -112,6 +112,17 @@ def test_an_ensemble_is_saved_with_its_adaptation(tiny_backbone, registered, tmp
         assert not torch.equal(ours, logits[0])
 
 
+def test_what_is_restored_does_not_hang_on_the_file():
+    """It has copies of tensors that are mapped into memory: the file may change, be moved or go."""
+    both = {"ngrams": NgramClassifier(NgramFeatures(["ab", "cd"], torch.ones(2)), torch.ones(2, 3))}
+    whole = LanguageEnsemble(torch.ones(2), random_map(4), both)
+    tensors = {f"ensembles.{CODE}.{name}": tensor.clone() for name, tensor in whole.state_dict().items()}
+    found = restore_ensembles(tensors, "a file")[CODE]
+    for tensor in tensors.values():
+        tensor.zero_()
+    assert all(torch.equal(tensor, whole.state_dict()[name]) for name, tensor in found.state_dict().items())
+
+
 @pytest.mark.parametrize("part", ["weights", "map.centre", "map.outputs", "classifiers.ngrams.weight"])
 def test_an_ensemble_that_is_not_whole_is_refused(part):
     """Its language is named."""

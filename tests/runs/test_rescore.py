@@ -154,6 +154,14 @@ def test_data_are_found_beside_the_run_from_another_folder(nusax, trained, elsew
     assert [score.value for _, score in again] == [score.value for _, score in scores]
 
 
+def test_what_was_learnt_from_is_found_beside_the_run_too(nusax, trained, elsewhere):
+    """Its labels are those of the run."""
+    source = {"name": "nusax", "data_dir": "nusax"}
+    folder = trained(Stub("classification", LABELS, last_word), data_dir="nusax", train_from=source)
+    scores = rescore.rescore(folder, ["ace"], "test", quiet=True)
+    assert [score.n for _, score in scores] == [4, 4]
+
+
 def test_own_files_are_found_beside_the_run_without_a_data_dir(trained, tmp_path, elsewhere):
     """By the files that the recipe names, where the working directory has none of them."""
     rows = "".join(f"a {label},{label}\n" for label in LABELS)

@@ -43,6 +43,12 @@ def test_a_project_may_be_moved(project, tmp_path, monkeypatch):
     assert find_checkpoint(identity.checkpoint, moved / "runs" / "one") == str(moved / "model")
 
 
+def test_a_run_comes_from_another_system(project):
+    """Where the folder of its checkpoint has a name of Windows."""
+    found = find_checkpoint("C:\\Users\\ada\\model", project / "runs" / "one")
+    assert found == str(project.resolve() / "model")
+
+
 def test_a_checkpoint_is_given_where_it_is_now(project, tmp_path, command, monkeypatch):
     """By `--backbone`; without it the message says where it was."""
     for name in ("runs", "elsewhere"):

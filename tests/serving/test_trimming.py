@@ -1,6 +1,8 @@
 """A checkpoint, or a run, with the pieces that a corpus needs: loaded by its real readers, equal to the whole one."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from lingraft.backbones.checkpoint_files import usual_prefix
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.vocabulary import needed_pieces
 from lingraft.core.errors import CheckpointError, DataError
+from lingraft.core.files import watch_writes
 from lingraft.serving.loading import load
 from lingraft.serving.trimming import trim
 from lingraft.serving.trimming.proof import prove_backbone
@@ -112,6 +115,22 @@ def test_what_goes_before_texts_is_remembered(corpus, tmp_path):
     assert whole.text_prefix == small.text_prefix == usual_prefix(str(tmp_path / "small")) == "query: "
     cut = [one.tokenizer.convert_ids_to_tokens(one.tokenizer("query: ada")["input_ids"]) for one in (whole, small)]
     assert cut[0] == cut[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="says what a process maps")
+def test_nothing_of_a_folder_is_mapped_when_it_gets_its_name(corpus, tmp_path):
+    """Windows would not let it be renamed."""
+    save_checkpoint(tmp_path / "model", random_model("bert", vocab_size=80), unigram_tokenizer())
+    mapped = []
+
+    def look(stage, path, temporary):
+        if path == tmp_path / "small":
+            lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+            mapped.append([line for line in lines if str(temporary) in line])
+
+    with watch_writes(look):
+        trim(str(tmp_path / "model"), [corpus], tmp_path / "small")
+    assert mapped == [[]]
 
 
 def test_a_run_answers_as_before(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from math import prod
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Literal
 
 from ..core.errors import CheckpointError
@@ -49,7 +49,7 @@ def usual_prefix(checkpoint: str) -> str:
     if checkpoint.strip() and trimmed.is_file():
         text = read_bytes(trimmed, error=CheckpointError, cure=FETCH)
         return str(parse_object(text, str(trimmed), error=CheckpointError, cure=FETCH).get("text_prefix", ""))
-    name = checkpoint.rstrip("/").rpartition("/")[2].removeprefix(BUNDLED).lower()
+    name = PureWindowsPath(checkpoint).name.removeprefix(BUNDLED).lower()  # which knows both slashes
     words = re.split(r"[-_.]", name)
     return "query: " if "e5" in words and "instruct" not in words else ""
 

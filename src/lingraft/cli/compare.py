@@ -37,7 +37,7 @@ def compare(
     from ..results.experiment_tables import COMPARED, comparison_table
     from ..results.pages.comparison_markdown import finding, write_comparison_page
 
-    command = shlex.join(["lingraft", "compare", str(recipe), *(overrides or [])])
+    command = shlex.join(["lingraft", "compare", recipe.as_posix(), *(overrides or [])])
     with problems_in(name_of(recipe)):
         if dry_run:
             say_lines(describe_costs(settings))

@@ -17,7 +17,7 @@ import typer
 from ..core.errors import LingraftError
 from ..core.launcher import refuse_launch
 from ..core.signals import EXIT_CODES, ending_in_order
-from ..core.terminal_text import Terminal, as_text, naming_output
+from ..core.terminal_text import Terminal, as_text, naming_output, spell_missing_letters
 from . import (
     augment,
     compare,
@@ -84,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    spell_missing_letters(sys.stdout)
     if not (log := logging.getLogger("lingraft")).handlers:
         log.addHandler(LogOnTerminal())
     try:

@@ -66,8 +66,7 @@ def predict(
 
     reporter = Reporter(quiet=quiet)
     warnings.showwarning = lambda message, *rest, **more: print_warning(str(message), reporter.console)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # whatever the terminal's is: so are the files that are read
+    write_as_files(sys.stdout)
     request = Request(
         shape=shape,
         form=output,
@@ -88,6 +87,16 @@ def predict(
     gc.freeze()
     gc.enable()
     with_pace(reporter, lambda advance: write(sys.stdout, advance=advance))
+
+
+def write_as_files(stream: object) -> None:
+    """Let a stream write UTF-8, and line ends as they are given: so are the files that are read, on any system.
+
+    Args:
+        stream: Standard output; what is no text file of the system is left alone.
+    """
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8", newline="")
 
 
 def with_pace(reporter: Reporter, work: Callable[[Callable[[int], None]], None]) -> None:

@@ -28,7 +28,7 @@ def shots(
     from ..results.shot_curve import read_shot_curve
     from ..results.words import words_of
 
-    command = shlex.join(["lingraft", "shots", str(recipe), *(overrides or [])])
+    command = shlex.join(["lingraft", "shots", recipe.as_posix(), *(overrides or [])])
     with problems_in(name_of(recipe)):
         if dry_run:
             say_lines(describe_costs(with_shots(settings)))

@@ -23,7 +23,7 @@ def sources(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = F
     from ..results.source_choice import MEAN_RANK
     from ..results.source_choice_tables import describe_correlation, ranking_table
 
-    command = shlex.join(["lingraft", "sources", str(recipe), *(overrides or [])])
+    command = shlex.join(["lingraft", "sources", recipe.as_posix(), *(overrides or [])])
     with problems_in(name_of(recipe)):
         if dry_run:
             say_lines(describe_cost(settings))

@@ -35,7 +35,7 @@ def stability(
         if dry_run:
             say_lines(describe_costs(crossed(settings)))
             return
-        command = shlex.join(["lingraft", "stability", str(recipe), *(overrides or [])])
+        command = shlex.join(["lingraft", "stability", recipe.as_posix(), *(overrides or [])])
         folder = study_stability(settings, quiet=quiet, command=command, train=trained_on(ray))
     found = read_comparison(folder)
     for study in read_stability(found):

@@ -93,7 +93,7 @@ def recipe_text(task: str, languages: Sequence[str], path: Path, preset: str | N
         languages=", ".join(codes), first=codes[0], flores=codes[0].replace("-", "_"), names=f"{', '.join(names)} …"
     )
     text = Template(RECIPE).substitute(
-        path=shlex.quote(" ".join(printable(str(path)).split())),
+        path=shlex.quote(" ".join(printable(path.as_posix()).split())),
         blocks=blocks,
         checkpoint=CHECKPOINTS.get(task, "bundled:multilingual-e5-small"),
         seeds=ONE_SEED if preset == "instant" else SEEDS,

@@ -28,7 +28,7 @@ def tune(recipe: RecipePath, overrides: Overrides = None, dry_run: DryRun = Fals
         if dry_run:
             say_lines(describe_search(settings))
             return
-        command = shlex.join(["lingraft", "tune", str(recipe), *(overrides or [])])
+        command = shlex.join(["lingraft", "tune", recipe.as_posix(), *(overrides or [])])
         folder = tune_recipe(settings, quiet=quiet, command=command)
     found = read_tuning(folder)
     table = tuning_table(found)

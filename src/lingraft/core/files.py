@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
@@ -32,6 +33,9 @@ from .written_recipe import run_again
 log = logging.getLogger(__name__)
 
 PATIENCE = 2.0  # seconds before a waiting process says what it waits for
+
+WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between tries to replace a file that another process has open, where that is refused."""
 
 TEMPORARY = ".lingraft-"
 """What the name of a file begins with while it is being written."""
@@ -69,7 +73,10 @@ _watching: list[Watch] = []
 
 @contextmanager
 def watch_writes(watch: Watch) -> Iterator[None]:
-    """Tell ``watch`` of every stage of every file that this process writes meanwhile; it may refuse by an exception."""
+    """Tell ``watch`` of every stage of every file that this process writes meanwhile; it may refuse by an exception.
+
+    Of a folder that is published as a whole it is told the renaming.
+    """
     _watching.append(watch)
     try:
         yield
@@ -141,8 +148,37 @@ def publish_file(temporary: Path, path: Path, *, flush: bool = True) -> None:
     if flush:
         _flush(temporary)
     announce("rename", path, temporary)
-    temporary.replace(path)
+    put_in_place(temporary, path)
     announce("done", path)
+
+
+def put_in_place(
+    temporary: Path,
+    path: Path,
+    *,
+    replace: Callable[[Path, Path], object] = os.replace,
+    waits: Iterable[float] = WAITS if os.name == "nt" else (),
+) -> None:
+    """Rename a file to ``path``, and try again where Windows refuses while another process has that open.
+
+    Virus scanners and indexers open what was just written, for a moment.
+
+    Args:
+        temporary: The file.
+        path: Its name from now on.
+        replace: Renames it.
+        waits: Seconds before each further try.
+
+    Raises:
+        OSError: It is refused to the end, or for another reason.
+    """
+    for seconds in waits:
+        try:
+            replace(temporary, path)
+            return
+        except PermissionError:
+            time.sleep(seconds)
+    replace(temporary, path)
 
 
 def publish_folder(temporary: Path, folder: Path) -> None:
@@ -153,7 +189,8 @@ def publish_folder(temporary: Path, folder: Path) -> None:
     temporary.chmod(mode | (mode & 0o444) >> 2)  # who may read a folder may enter it
     if folder.exists():
         shutil.rmtree(folder)
-    temporary.rename(folder)
+    announce("rename", folder, temporary)
+    put_in_place(temporary, folder)
 
 
 @contextmanager
@@ -243,7 +280,7 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(text.encode("utf-8"))  # a line ends alike on all systems, and so has the same digest
 
 
 Row = dict[str, Any]

@@ -6,6 +6,7 @@ Titles, labels, paths and messages of other libraries come from people and files
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -59,6 +60,18 @@ def _with_ends(line: str) -> str:
 def as_text(text: str, style: str = "") -> Text:
     """Return printable text that is shown as it is, in a style."""
     return Text(printable(text), style=style)
+
+
+def spell_missing_letters(stream: object) -> None:
+    """Let a stream write letters that its encoding lacks by their numbers, as standard error does.
+
+    The consoles and pipes of Windows have code pages of 256 letters; another one would end the command.
+
+    Args:
+        stream: Standard output; what is no text file of the system is left alone.
+    """
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

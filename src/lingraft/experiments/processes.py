@@ -122,7 +122,8 @@ def _follow(
     """Start a process, pass on what it says until it ends, and return what went wrong, if anything did."""
     error = None
     asked = json.dumps({"recipe": recipe.model_dump(mode="json", by_alias=True), **wanted})
-    with TemporaryFile("w+", encoding="utf-8") as complaints, start(asked, complaints) as process:
+    # What a process complains of is in the encoding of its system, which need not be this one.
+    with TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints, start(asked, complaints) as process:
         assert process.stdout is not None
         for line in process.stdout:
             facts = _event(line)
@@ -142,7 +143,8 @@ def start_worker(wanted: str, complaints: IO[str]) -> Iterator[subprocess.Popen[
     """Start a process that runs a method; it goes when we go."""
     command = [sys.executable, "-m", "lingraft.experiments.worker"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=complaints, text=True, encoding="utf-8") as process:
+    spoken: dict[str, Any] = {"encoding": "utf-8", "errors": "replace"}  # libraries print lines of their own
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=complaints, **spoken) as process:
         try:
             assert process.stdin is not None
             process.stdin.write(wanted)

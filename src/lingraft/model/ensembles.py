@@ -96,11 +96,14 @@ def stack_logits(parts: Sequence[Numbers], targets: Numbers, *, independent: boo
 def restore_ensembles(tensors: Mapping[str, Tensor], where: str) -> dict[str, LanguageEnsemble]:
     """Return the ensembles among saved tensors, by language.
 
+    They have copies: nothing of a file stays mapped into memory, which would keep Windows from moving or removing it.
+
     Raises:
         CheckpointError: One has a part that is not known here, or is not whole.
     """
     found = {}
-    for language, own in _group(tensors, SAVED).items():
+    for language, mapped_in in _group(tensors, SAVED).items():
+        own = {name: tensor.clone() for name, tensor in mapped_in.items()}
         try:
             classifiers = {name: _restore(name, inner, where) for name, inner in _group(own, "classifiers").items()}
             mapped = {name.removeprefix("map."): tensor for name, tensor in own.items() if name.startswith("map.")}

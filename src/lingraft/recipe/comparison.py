@@ -37,6 +37,9 @@ METHODS = (
 RESERVED = ("tuning", "mined", "README.md", "scores.jsonl", "comparison.json", "recipe.yaml")
 """Folders and files of a comparison that belong to no method."""
 
+DEVICES = re.compile(r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?")
+"""Names that Windows keeps for devices, whatever comes behind a dot."""
+
 OURS = "lingraft"
 """What the others are tested against."""
 
@@ -75,10 +78,18 @@ class CompareSettings(BaseModel):
     @classmethod
     def _names(cls, variants: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for name, fragment in variants.items():
-            if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name) or name in RESERVED:
+            if not re.fullmatch(r"[A-Za-z0-9]([\w.+-]*[\w+-])?", name) or name.casefold() in map(
+                str.casefold, RESERVED
+            ):
                 raise ValueError(
                     f"{name!r} names a folder: letters, digits, and . _ + - in between; not {' or '.join(RESERVED)}"
                 )
+            if DEVICES.fullmatch(name):
+                raise ValueError(f"{name!r} names a folder, which cannot have the name of a device of Windows")
+            if twin := next(
+                (one for one in (*METHODS, *variants) if one != name and one.casefold() == name.casefold()), ""
+            ):
+                raise ValueError(f"{name!r} and {twin!r} name folders, which are one where case does not count")
             if fragment.get("method", OURS) not in METHODS:
                 raise ValueError(f"variant {name!r} starts from an unknown method; known: {', '.join(METHODS)}")
             for key in BELONG:

@@ -11,9 +11,12 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from ..core.errors import DataError
 from ..serving.trained_backbone import LEVELS
 from ..tasks import tasks
+from ..tasks.benchmarks.catalogue import TrainingSources
 from ..tasks.benchmarks.files import HUB
 
 
@@ -35,11 +38,10 @@ def with_places(name: str, options: Mapping[str, Any], near: Path) -> dict[str, 
         patterns = [files] if isinstance(files, str) else _patterns(files)
         place = find_data(Path(options.get("data_dir") or usual), near, patterns, named="data_dir" in options)
         found["data_dir"] = str(place)
-    sources = []
-    for one in options.get("train_from") or ():
-        source = dict(one) if isinstance(one, Mapping) else {"name": one}
-        given = Path(source.get("data_dir") or Path("data") / str(source["name"]))
-        sources.append(source | {"data_dir": str(find_data(given, near, (), named="data_dir" in source))})
+    sources = [
+        one.model_copy(update={"data_dir": find_data(one.data_dir or Path("data") / one.name, near, named=False)})
+        for one in TypeAdapter(TrainingSources).validate_python(options.get("train_from") or [])
+    ]
     return found | ({"train_from": sources} if sources else {})
 
 

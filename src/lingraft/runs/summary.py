@@ -193,7 +193,7 @@ def verify_in_fresh_process(folder: Path) -> dict[str, Any]:
         CheckpointError: They differ, or the saved run does not load.
     """
     command = [sys.executable, "-m", "lingraft.serving.verification", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         raise CheckpointError(f"the saved adaptation does not give back what was trained: {done.stderr.strip()}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

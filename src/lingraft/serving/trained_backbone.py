@@ -6,7 +6,7 @@ then by its name beside the run's folder and above it; whatever is found, loadin
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from ..backbones.checkpoint_files import BUNDLED
 from ..backbones.depth import shortened
@@ -76,6 +76,6 @@ def find_checkpoint(checkpoint: str, near: Path) -> str:
     if checkpoint.startswith(BUNDLED) or Path(checkpoint).expanduser().is_dir():
         return checkpoint
     places = [near.resolve(), *near.resolve().parents][: LEVELS + 1]
-    names = dict.fromkeys((checkpoint, Path(checkpoint).name))
+    names = dict.fromkeys((checkpoint, PureWindowsPath(checkpoint).name))  # of either system: runs are moved
     found = (place / name for name in names for place in places)
     return next((str(folder) for folder in found if (folder / "config.json").is_file()), checkpoint)

@@ -142,7 +142,8 @@ def load_training_state(path: Path, say: Callable[[str], None] = lambda sentence
         open_regular(path).close()
         with safe_open(path, framework="pt") as file:
             saved = json.loads((file.metadata() or {})["lingraft"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: what is mapped into memory changes with the file, which Windows does not even let be replaced.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         if saved["sha256"] != _digest(saved["state"], tensors):
             raise ValueError("its checksum differs")
         about = _plain.validate_python(json.loads(saved["state"]))

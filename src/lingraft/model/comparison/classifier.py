@@ -59,7 +59,8 @@ def restore_comparison(
     Raises:
         CheckpointError: It is not whole, or fits no such task.
     """
-    own = {name[len(SAVED) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{SAVED}.")}
+    # Copies, for the reason that :func:`~lingraft.model.ensembles.restore_ensembles` has.
+    own = {name[len(SAVED) + 1 :]: tensor.clone() for name, tensor in tensors.items() if name.startswith(f"{SAVED}.")}
     if not own:
         return None
     try:

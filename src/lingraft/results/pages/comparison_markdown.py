@@ -44,7 +44,8 @@ def write_comparison_page(folder: Path, page: Path, *, command: str) -> Path:
     text = page_text(blocks(comparison), comparison, command=command)
     scores = page.with_suffix("") / "scores.jsonl"
     write_atomically(scores, lambda temporary: _copied(folder / "scores.jsonl", temporary))
-    text += f"\nAll scores: [`{scores.relative_to(page.parent)}`]({scores.relative_to(page.parent)}).\n"
+    linked = scores.relative_to(page.parent).as_posix()
+    text += f"\nAll scores: [`{linked}`]({linked}).\n"
     write_atomically(page, lambda temporary: _written(temporary, text))
     return page
 

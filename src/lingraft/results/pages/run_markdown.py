@@ -43,7 +43,7 @@ def write_results_page(folder: Path, page: Path, *, command: str) -> Path:
     _refuse_unfinished(run)
     scores = page.with_suffix("") / "scores.jsonl"
     write_atomically(scores, lambda temporary: _copy(folder / "scores.jsonl", temporary))
-    text = "\n".join(_lines(run, command, scores.relative_to(page.parent)))
+    text = "\n".join(_lines(run, command, scores.relative_to(page.parent).as_posix()))
     write_atomically(page, lambda temporary: _write(temporary, text))
     return page
 
@@ -61,7 +61,7 @@ def _refuse_unfinished(run: RunFiles) -> None:
             raise RunError(f"{run.folder / 'summary.json'} says nothing of its {name}; run its recipe to the end first")
 
 
-def _lines(run: RunFiles, command: str, scores: Path) -> list[str]:
+def _lines(run: RunFiles, command: str, scores: str) -> list[str]:
     found = results(run)
     source = (run.source_language, None)
     targets = [r for r in found if r.language not in source or r.context_language not in source]

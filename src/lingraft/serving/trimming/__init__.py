@@ -7,6 +7,7 @@ pieces, each has the same embedding, all other weights are the same, and states 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,16 +68,34 @@ def trim(
         made = Path(scratch) / output.name
         made.mkdir()
         said = write_checkpoint(whole, vocabulary, made)
-        small = load_backbone(str(made), text_prefix=whole.text_prefix, precision=whole.stack.precision)
-        small = shortened(small, whole.stack.num_layers)
-        proven = prove_backbone(whole, small, vocabulary, read)
-        if run:
-            write_run(run, small, lasting_name(str(output.absolute())), made)
-            again = load(made / f"adaptation{SUFFIX}", backbone=small, device="cpu")
-            proven.append(prove_answers(run, again, vocabulary, read))
+        proven = _prove(whole, run, vocabulary, read, made, output)
+        gc.collect()  # what was loaded maps files into memory, and Windows moves no folder with such a file
         sizes = _size(checkpoint_folder(whole.name)), _size(made)
         publish_folder(made, output)
     return [*_counts(whole, vocabulary, sizes), *proven, *said, f"written: {output}"]
+
+
+def _prove(
+    whole: Backbone, run: Adapted | None, vocabulary: Vocabulary, read: Sequence[str], made: Path, output: Path
+) -> list[str]:
+    """Load what was written, and prove that it reads, and answers, as the whole one does; a run is written, too.
+
+    Args:
+        whole: The checkpoint before.
+        run: That was trained on it, if there is one.
+        vocabulary: What is left of the pieces.
+        read: Texts.
+        made: Folder of what was written.
+        output: Where that will be.
+    """
+    small = load_backbone(str(made), text_prefix=whole.text_prefix, precision=whole.stack.precision)
+    small = shortened(small, whole.stack.num_layers)
+    proven = prove_backbone(whole, small, vocabulary, read)
+    if run:
+        write_run(run, small, lasting_name(str(output.absolute())), made)
+        again = load(made / f"adaptation{SUFFIX}", backbone=small, device="cpu")
+        proven.append(prove_answers(run, again, vocabulary, read))
+    return proven
 
 
 def _run_at(source: str, backbone: Path | None) -> Adapted | None:
