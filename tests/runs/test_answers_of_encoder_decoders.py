@@ -1,4 +1,4 @@
-"""Answers in words on encoder-decoders: from files to parts of the encoder that were trained, to answers, and back."""
+"""Answers in words on encoder-decoders: from files to parts of both halves that were trained, to answers, and back."""
 
 import json
 from copy import deepcopy
@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+from peft import PeftModel
 from transformers.modeling_outputs import BaseModelOutput
 from typer.testing import CliRunner
 
@@ -157,10 +158,13 @@ def test_before_is_what_hugging_face_s_model_says(done, lines):
         assert line["before"] == said_by(model, line, answer_by)
 
 
-def test_after_is_what_hugging_face_s_decoder_says_to_the_adapted_encoder(done, lines):
-    """From the words up, prompts and LoRA included, one text at a time; and something was learnt."""
+def test_after_is_what_peft_s_decoder_says_to_the_adapted_encoder(done, lines):
+    """From the words up, prompts and LoRA included, one text at a time; and something was learnt.
+
+    The LoRA of the decoder is what stock PEFT reads from the folder of the run.
+    """
     answer_by, model, folder = done
-    trained = load(folder)
+    trained, model = load(folder), PeftModel.from_pretrained(deepcopy(model), str(folder / "peft_lora")).eval()
     for line in lines:
         ids = trained.backbone.tokenizer(prompt_of(line, answer_by))["input_ids"]
         with torch.no_grad():
@@ -181,11 +185,23 @@ def test_training_lowers_the_loss_and_moves_nothing_frozen(done):
 
 
 def test_every_part_has_learnt(done):
-    """Of LoRA, the halves that begin at zero: what the decoder says is heard by all of them."""
-    model = load(done[2]).model
-    begun = [value for name, value in model.adaptation.adapter.named_parameters() if name.endswith(".B")]
-    assert len(begun) > 4
-    assert all(bool(value.any()) for value in begun)
+    """Of LoRA, the halves that begin at zero: what the decoder says is heard by all of them, its own among them."""
+    adapter = load(done[2]).model.adaptation.adapter
+    for part in (adapter.task, adapter.decoder.task):
+        begun = [value for name, value in part.named_parameters() if name.endswith(".B")]
+        assert len(begun) > 4
+        assert all(bool(value.any()) for value in begun)
+
+
+def test_what_is_trained_in_the_decoder_is_counted(done, world):
+    """In the summary, apart, and by the plan, which loads nothing."""
+    answer_by, _, folder = done
+    parts = {row["name"]: row["count"] for row in read_object(folder / "summary.json")["parameters"]}
+    adaptation = load(folder).model.adaptation
+    assert parts["adapter.decoder.task"] == sum(one.numel() for one in adaptation.adapter.decoder.parameters())
+    planned = plan(parse_recipe(values(world, folder.parent / "model", folder, answer_by))).work
+    (trial,) = planned.trials
+    assert trial.trained == sum(parts.values()) == sum(one.numel() for one in adaptation.parameters())
 
 
 def test_a_loaded_run_answers_the_same(done, lines, tmp_path):
@@ -226,6 +242,35 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(world, tmp_path):
         run(other, reporter=Stopping(quiet=True, clock=lambda: 0.0), save_every=0)
     run(other)
     assert not differing(tmp_path / "one" / "run", tmp_path / "other" / "run")
+
+
+def test_what_frozen_then_lora_adds_is_in_the_decoder_too(world, tmp_path):
+    """In the last epochs, from the texts; loaded again, it answers as it did."""
+    _, checkpoint = save_model(tmp_path / "model")
+    options = {"adapter": {"name": "bottleneck", "width": 4}, "freezing": {"name": "frozen_then_lora", "rank": 2}}
+    few = {"num_train_epochs": 2, "batch_size": 4, "learning_rate": 1e-2}
+    folder = run(parse_recipe(values(world, checkpoint, tmp_path / "run", train=few, **options)))
+
+    model = load(folder).model
+    learnt = [value for name, value in model.adaptation.lora.decoder.named_parameters() if name.endswith(".B")]
+    assert len(learnt) == 22  # eleven linear layers in each of two blocks
+    assert all(bool(value.any()) for value in learnt)
+    asked = [line["text"] for line in read_lines(folder / "predictions" / TRIAL / f"{TARGET}.jsonl")]
+    told = [line["value"] for line in read_lines(folder / "predictions" / TRIAL / f"{TARGET}.jsonl")]
+    assert [one.value for one in load(folder).predict(asked, language=TARGET)] == told
+
+
+def test_what_is_extracted_of_tuned_matrices_is_the_encoder_s(world, tmp_path):
+    """Whose matrices were tuned; the file of the run comes back."""
+    _, checkpoint = save_model(tmp_path / "model")
+    wanted = values(world, checkpoint, tmp_path / "run", adapter=None, freezing={"name": "extract", "rank": 2})
+    wanted |= {"train": {"num_train_epochs": 1, "batch_size": 4}}
+    wanted["backbone"] = {"checkpoint": str(checkpoint), "max_length": 40}
+
+    adapter = load(run(parse_recipe(wanted))).model.adaptation.adapter
+
+    assert adapter.decoder is None
+    assert adapter.matrices()
 
 
 # ---- What is refused -----------------------------------------------------------------------------------
@@ -289,6 +334,18 @@ def test_what_cannot_hold_the_decoder_says_so(done, tmp_path):
     for format in ("peft", "hf", "onnx"):
         with pytest.raises(CheckpointError):
             export_run(folder, format, tmp_path / format, language=TARGET)
+
+
+@pytest.mark.parametrize("name", ["lora", "scaling"])
+def test_an_adapter_of_a_decoder_that_does_not_answer_is_refused_beforehand(world, tmp_path, name):
+    """The span head reads the encoder's states: in one line, before anything is computed."""
+    _, checkpoint = save_model(tmp_path / "model")
+    wanted = values(world, checkpoint, tmp_path / "run", "span_head", adapter={"name": name, "decoder": True})
+    wanted["task"] = {
+        key: value for key, value in wanted["task"].items() if key not in ("template", "max_answer_tokens")
+    }
+    with pytest.raises(ConfigError, match=r"adapter\.decoder: true is for .* and a head answers this task"):
+        plan(parse_recipe(wanted))
 
 
 def test_words_that_are_trained_are_refused(world, tmp_path):

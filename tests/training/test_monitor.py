@@ -10,6 +10,7 @@ import torch
 
 from invented import world_recipe, write_world
 from lingraft.core.errors import RunError
+from lingraft.model.adapters import Adapter, adapters
 from lingraft.model.freezing import freezing
 from lingraft.model.prompts import prompts
 from lingraft.model.prompts.deep import PromptRows
@@ -188,6 +189,51 @@ def test_a_prompt_that_does_not_learn_yet_is_not_dead():
     monitor.watch_gradients({"prompt.task.1": waiting}, warm=True)
     monitor.end(early=True)
     assert said == []
+
+
+class Deaf(Adapter):
+    """Adds what it has learnt, cut off from what made it."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.task = torch.nn.ParameterDict({"1": torch.nn.Parameter(torch.zeros(width))})
+
+    def forward(self, layer, language, hidden):
+        """Shift states without a gradient."""
+        return hidden + self.task["1"].detach()
+
+
+def test_a_broken_adapter_ends_a_run_with_one_line(tmp_path, tiny_checkpoint):
+    """As a broken prompt does, beside a prompt that learns."""
+    write_world(tmp_path)
+    backbone = {"checkpoint": str(tiny_checkpoint), "cut": 1, "max_length": 32}
+    settings = ["adapter.name=deaf_of_tests", f"output_dir={tmp_path / 'run'}"]
+    with adapters.temporarily():
+        adapters.register("deaf_of_tests")(lambda: lambda stack, layers, languages: Deaf(stack.width))
+        with pytest.raises(RunError, match="an adapter of your own must compute with its parameters"):
+            run(world_recipe(tmp_path, settings, backbone=backbone))
+    assert not list((tmp_path / "run").rglob("adaptation.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("dead", "cure"),
+    [
+        ("adapter.task.1.A", r"the adapter gets no gradient.*adapter: null"),
+        ("adapter.decoder.task.0.A", r"what the adapter has in the decoder gets no gradient.*adapter\.decoder: false"),
+    ],
+)
+def test_each_part_must_live_by_itself(dead, cure):
+    """What prompt, adapter and the adapter's part in a decoder hear counts for none of the others."""
+    monitor = Monitor(print)
+    others = {"prompt.task.1": parameter(1.0), "adapter.task.1.A": parameter(1.0), "head.weight": parameter(1.0)}
+    found = others | {"adapter.decoder.task.0.A": parameter(1.0), dead: parameter(0.0)}
+    monitor.watch_gradients(found, warm=False)
+    with pytest.raises(RunError, match=cure):
+        monitor.watch_gradients(found, warm=True)
+    with pytest.raises(RunError, match=cure):
+        Monitor(print, json.loads(json.dumps(monitor.state()))).end(early=False)
+    with pytest.raises(RunError, match=r"got no gradient before early stopping ended the training"):
+        monitor.end(early=True)
 
 
 # ---- Collapse --------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ class FamilyFacts:
         configuration: Keys of the configuration that change what is computed beyond the shapes of the weights and
             :data:`COMMON_KEYS`; those that a checkpoint has are part of its digest.
         keys_values: Linear layers that make keys and values, each with the share of its rows that make queries: a
-            third of a projection that makes all three, else 0. Which rows, :meth:`LayerStack.queries` says.
+            third of a projection that makes all three, else 0. Which rows, :meth:`Blocks.queries` says.
         feed_forward: The linear layer that reads the inner states of the feed-forward network.
         config_names: What ``config.json`` may call depth and width, where it is not ``num_hidden_layers`` and
             ``hidden_size``: from that name to the usual one.
@@ -110,7 +110,36 @@ FeedForward: TypeAlias = Callable[[Tensor, Tensor, nn.Module], Tensor]
 """
 
 
-class LayerStack(nn.Module, ABC):
+class Blocks(nn.Module):
+    """Frozen blocks, one like the other, whose linear layers are called as ``facts`` says.
+
+    Attributes:
+        facts: What is particular to the family.
+        layers: The blocks.
+    """
+
+    facts: ClassVar[FamilyFacts]
+    layers: nn.ModuleList
+
+    def computed_with(self, name: str) -> Tensor:
+        """Return a parameter as products have it: for codes of 8 or 4 bit the matrix that they stand for."""
+        module, _, kind = name.rpartition(".")
+        owner: Any = self.get_submodule(module)
+        if kind == "weight" and isinstance(owner, QuantisedLinear):
+            return owner.matrix()
+        return self.get_parameter(name)
+
+    def queries(self, name: str, rows: int) -> Tensor:
+        """Return which of a linear layer's rows make queries: ``[rows]`` bool, the first ones in most families.
+
+        Args:
+            name: Of the linear layer within a block.
+            rows: How many it has.
+        """
+        return torch.arange(rows) < round(rows * self.facts.keys_values.get(name, 0))
+
+
+class LayerStack(Blocks, ABC):
     """``embed``, then ``block(0) … block(num_layers - 1)``, then ``finish``.
 
     "Layer n" means the states after n blocks. Padding is on the right. The stack holds the Hugging
@@ -124,7 +153,6 @@ class LayerStack(nn.Module, ABC):
         max_length: The longest text, in tokens, that the positions allow.
 
     Attributes:
-        facts: What is particular to the family.
         num_heads: How many attention heads each block has.
         head_width: ``d``, how many numbers a head's query has.
         configuration: What the checkpoint's configuration says beyond the shapes of its weights: part of its digest.
@@ -135,9 +163,6 @@ class LayerStack(nn.Module, ABC):
             as those of the others after half of the layers, and a mean would be little else.
         closing: Last tokens of a text that are markers: one in encoders, as a rule none in decoders.
     """
-
-    facts: ClassVar[FamilyFacts]
-    layers: nn.ModuleList
 
     def __init__(self, model: nn.Module, *, num_layers: int, width: int, max_length: int) -> None:
         super().__init__()
@@ -164,14 +189,6 @@ class LayerStack(nn.Module, ABC):
         trained is regularised where it is trained.
         """
         return super().train(False)
-
-    def computed_with(self, name: str) -> Tensor:
-        """Return a parameter as products have it: for codes of 8 or 4 bit the matrix that they stand for."""
-        module, _, kind = name.rpartition(".")
-        owner: Any = self.get_submodule(module)
-        if kind == "weight" and isinstance(owner, QuantisedLinear):
-            return owner.matrix()
-        return self.get_parameter(name)
 
     def sizes(self) -> dict[str, int]:
         """Count the numbers of each parameter, by name; of codes those that they stand for."""
@@ -244,15 +261,6 @@ class LayerStack(nn.Module, ABC):
     def finish(self, hidden: Tensor) -> Tensor:
         """Return what the family does after its last block (often nothing): ``[B, T, H]``."""
         return hidden
-
-    def queries(self, name: str, rows: int) -> Tensor:
-        """Return which of a linear layer's rows make queries: ``[rows]`` bool, the first ones in most families.
-
-        Args:
-            name: Of the linear layer within a block.
-            rows: How many it has.
-        """
-        return torch.arange(rows) < round(rows * self.facts.keys_values.get(name, 0))
 
     def refuse_feed_forward(self) -> NoReturn:
         """Say that the family has no place for an adapter inside the block.

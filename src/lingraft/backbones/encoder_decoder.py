@@ -1,22 +1,22 @@
 """Encoder-decoders: the encoder is run layer by layer, and the decoder writes answers to what it made of a text.
 
-The decoder is Hugging Face's own, frozen, with its language-model head (Raffel et al., 2020). Nothing of it is trained:
-the gradient of what it says goes through its attention to the encoder's final states, and so to all that is learnt in
-the encoder. It is loaded for those alone who ask for answers in words.
+The decoder is Hugging Face's own, frozen, with its language-model head (Raffel et al., 2020). The gradient of what it
+says goes through its attention to the encoder's final states, and so to all that is learnt in the encoder; adapters
+take its blocks as they take those of the encoder. It is loaded for those alone who ask for answers in words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
 from ..core.records import States
-from . import LayerStack
+from . import Blocks, FamilyFacts, LayerStack
 from .causal import logits_of
 from .greedy import Ends, Generated, MayFollow, all_follow, say_likeliest
 from .spelling import Spelling
@@ -28,11 +28,11 @@ Ids = Sequence[int]
 """Token ids of a text."""
 
 
-READS_TEXT = ("EncDecAttention.k", "EncDecAttention.v")
-"""How transformers calls the matrices that make keys and values of a text's states, once for all of its answer."""
+OF_TEXT = ("layer.1.EncDecAttention.k", "layer.1.EncDecAttention.v")
+"""How a block calls the matrices that make keys and values of a text's states, once for all of its answer."""
 
 
-class AnswerDecoder(nn.Module):
+class AnswerDecoder(Blocks):
     """A decoder's blocks and, where that is not the word embeddings, the matrix that makes logits of words.
 
     Args:
@@ -45,6 +45,13 @@ class AnswerDecoder(nn.Module):
     Raises:
         CheckpointError: The configuration does not say which token an answer begins with, or one that is none.
     """
+
+    facts = FamilyFacts(
+        blocks="decoder.block",
+        configuration=(),
+        keys_values=dict.fromkeys(("layer.0.SelfAttention.k", "layer.0.SelfAttention.v", *OF_TEXT), 0.0),
+        feed_forward="layer.2.DenseReluDense.wo",
+    )
 
     def __init__(self, model: PreTrainedModel, *, scale: float) -> None:
         super().__init__()
@@ -61,6 +68,8 @@ class AnswerDecoder(nn.Module):
         # It is given states of words, not words, so its embeddings, which are the encoder's, need not be there twice.
         self.blocks: nn.Module = copy(parts.decoder)
         self.blocks._modules = {name: part for name, part in parts.decoder._modules.items() if name != "embed_tokens"}
+        # By another name, not another time: parameters are part of the digest by their names.
+        object.__setattr__(self, "layers", parts.decoder.block)
         tied = parts.lm_head.weight is parts.get_input_embeddings().weight
         self.lm_head: nn.Module | None = None if tied else parts.lm_head
         self.configuration = {"start": start, "scale": scale}
@@ -91,6 +100,12 @@ class EncoderDecoderStack(LayerStack):
         super().__init__(model, num_layers=num_layers, width=width, max_length=max_length)
         self.decoder = AnswerDecoder(model, scale=scale) if hasattr(model, "decoder") else None
         self.spelling = None
+
+    def without_decoder(self) -> Self:
+        """Return the encoder alone; all of it is shared with this one."""
+        alone = copy(self)
+        alone._modules = {**self._modules, "decoder": None}
+        return alone
 
     def answer(self, encoded: States, ids: Tensor, cache: Any = None) -> Tensor:
         """Return the decoder's states after each token of an answer: ``[B, A, H]``.
@@ -128,8 +143,8 @@ class EncoderDecoderStack(LayerStack):
         of_answer = of_text = 0
         for name, part in self.decoder.blocks.named_modules():
             if isinstance(part, nn.Linear):
-                of_text += part.weight.numel() if name.endswith(READS_TEXT) else 0
-                of_answer += 0 if name.endswith(READS_TEXT) else part.weight.numel()
+                of_text += part.weight.numel() if name.endswith(OF_TEXT) else 0
+                of_answer += 0 if name.endswith(OF_TEXT) else part.weight.numel()
         words: Any = self.words if self.decoder.lm_head is None else self.decoder.lm_head
         return of_answer + words.weight.numel(), of_text
 

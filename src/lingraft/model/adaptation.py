@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..backbones import LayerStack
+from ..backbones import Blocks, LayerStack
+from ..backbones.encoder_decoder import EncoderDecoderStack
 from ..core.errors import ConfigError
 from ..core.examples import Example
 from ..recipe.blocks import Block
@@ -18,6 +19,7 @@ from .adapters import Adapter, adapters, linear_layers, parameter_name
 from .comparison.classifier import ComparisonClassifier
 from .ensembles import LanguageEnsemble
 from .heads import Head
+from .heads.language_model import LanguageModelHead
 from .prompts import Initial, prompts
 
 
@@ -84,16 +86,35 @@ class Adaptation(nn.Module):
 
     @contextmanager
     def within(self, stack: LayerStack, language: str, *, merge: bool = False) -> Iterator[dict[str, Tensor]]:
-        """Give what takes the place of the stack's parameters, by their names.
+        """Give what takes the place of the stack's parameters, by their names; not what does so in a decoder apart.
 
         In training, inside the context, adapters that can work beside the weights instead, unless asked to ``merge``.
         """
         weights = {name.replace("/", "."): tensor for name, tensor in self.unfrozen.items()}
+        with self._changing(self._adapters(), stack, language, merge) as changed:
+            yield weights | changed
+
+    @contextmanager
+    def within_decoder(self, stack: LayerStack, language: str, *, merge: bool = False) -> Iterator[dict[str, Tensor]]:
+        """Give what takes the place of parameters of the decoder that writes the answers; else as :meth:`within`."""
+        inside = [adapter.decoder for adapter in self._adapters() if adapter.decoder is not None]
+        decoder = stack.decoder if isinstance(stack, EncoderDecoderStack) else None
+        if decoder is None or not inside:
+            yield {}
+            return
+        with self._changing(inside, decoder, language, merge) as changed:
+            yield {f"decoder.{name}": tensor for name, tensor in changed.items()}
+
+    @contextmanager
+    def _changing(
+        self, parts: Iterable[Adapter], blocks: Blocks, language: str, merge: bool
+    ) -> Iterator[dict[str, Tensor]]:
+        weights: dict[str, Tensor] = {}
         with ExitStack() as inside:
-            for adapter in self._adapters():
-                beside = adapter.beside(stack) if self.training and not merge else None
+            for adapter in parts:
+                beside = adapter.beside(blocks) if self.training and not merge else None
                 if beside is None:
-                    weights |= adapter.weights(stack, language)
+                    weights |= adapter.weights(blocks, language)
                 else:
                     inside.enter_context(beside)
             yield weights
@@ -129,7 +150,7 @@ def build_adaptation(
     Raises:
         ConfigError: A parameter would be unfrozen and replaced by an adapter.
     """
-    languages, layers = list(languages), range(max(0, cut), stack.num_layers)
+    languages, layers, stack = list(languages), range(max(0, cut), stack.num_layers), _as_answering(stack, head)
     build_prompt: Callable[..., Any] | None = prompts.build(prompt.name, prompt.options) if prompt else None
     build_adapter: Callable[..., Any] | None = adapters.build(adapter.name, adapter.options) if adapter else None
     parameters = dict(stack.named_parameters())
@@ -156,12 +177,22 @@ def add_lora(adaptation: Adaptation, lora: Block, adapter: Block | None, stack: 
     Raises:
         ConfigError: The adapter replaces weights itself.
     """
-    layers = range(stack.num_layers)
+    layers, stack = range(stack.num_layers), _as_answering(stack, adaptation.head)
     if adapter:
-        changed = {parameter_name(*place) for place in linear_layers(stack, layers)}
-        _refuse_twice(adapter.name, adaptation, changed, stack)
+        _refuse_twice(
+            adapter.name, adaptation, {parameter_name(*place) for place in linear_layers(stack, layers)}, stack
+        )
+    if adaptation.adapter is not None and adaptation.adapter.decoder is not None:
+        raise ConfigError(["adapter: LoRA in all layers is for the decoder, too; set adapter.decoder: false"])
     build: Callable[..., Adapter] = adapters.build(lora.name, lora.options)
     adaptation.lora = build(stack, layers, ()).to(device_of(adaptation, stack))
+
+
+def _as_answering(stack: LayerStack, head: Head) -> LayerStack:
+    """Return the stack without a decoder that does not answer: nothing would come of what is learnt in it."""
+    if isinstance(stack, EncoderDecoderStack) and not isinstance(head, LanguageModelHead):
+        return stack.without_decoder()
+    return stack
 
 
 def device_of(adaptation: Adaptation, stack: LayerStack) -> torch.device:

@@ -69,7 +69,9 @@ def write_answers(
             if isinstance(stack, CausalStack):
                 found = generate(run, stack, final, most=head.most, ends=spelling.ends, may_follow=may_follow)
             else:
-                found = write(stack, final, most=head.most, ends=spelling.ends, may_follow=may_follow)
+                writer = model.merged(language)
+                assert isinstance(writer, EncoderDecoderStack)
+                found = write(writer, final, most=head.most, ends=spelling.ends, may_follow=may_follow)
             for row, said in zip(batch, found, strict=True):
                 answers[row] = head.row_of(features[row], said, spelling)
             advance(len(batch))

@@ -81,7 +81,15 @@ class GraftedModel(nn.Module):
         ``visited``, if given, is filled with the states after each layer, virtual tokens removed.
         """
         final = self.run_layers(states, language, visited=visited)
-        return final, self.adaptation.head.logits(final, self.stack)
+        return final, self._logits(final, language)
+
+    def _logits(self, final: States, language: str) -> Tensor:
+        """Read final states by the head, and by the decoder where that writes the answers."""
+        head = self.adaptation.head
+        if not self.training and not torch.is_grad_enabled():
+            return head.logits(final, self.merged(language))
+        with self.adaptation.within_decoder(self.stack, language) as weights:
+            return with_weights(self.stack, weights, lambda: head.logits(final, self.stack))
 
     def ensemble(
         self, examples: Sequence[Example], logits: list[Tensor], pooled: Tensor, language: str
@@ -142,8 +150,11 @@ class GraftedModel(nn.Module):
         state = adaptation.weights_state()
         known = self._merged.get(key)
         if known is None or known[0] != state:
-            with torch.no_grad(), adaptation.within(self.stack, language, merge=True) as weights:
-                known = self._merged[key] = state, with_parameters(self.stack, weights)
+            inside, decoder = (
+                within(self.stack, language, merge=True) for within in (adaptation.within, adaptation.within_decoder)
+            )
+            with torch.no_grad(), inside as weights, decoder as of_decoder:
+                known = self._merged[key] = state, with_parameters(self.stack, weights | of_decoder)
         return known[1]
 
     def through(

@@ -50,6 +50,9 @@ READ_AFTER = "layer that texts are read after"
 
 DECODER = "decoder that writes the answers"
 
+ADAPTED = 2
+"""What is learnt beside a decoder: parts in the encoder (1, not written), and in the decoder (2)."""
+
 OF_BACKBONE = ("backbone", "tokenizer", "precision", READ_AFTER, DECODER)
 """What is known only of a backbone that is loaded; the last two, where fewer layers than all are read, and where an
 encoder-decoder answers in words."""
@@ -123,7 +126,7 @@ def trial_identities(
         whole = backbone.checkpoint_digest or backbone.weights_digest
         shared |= {"backbone": whole, "tokenizer": backbone.tokenizer_digest, "precision": backbone.stack.precision}
         if backbone.decoder_digest:
-            shared[DECODER] = backbone.decoder_digest
+            shared[DECODER] = f"{backbone.decoder_digest} {ADAPTED}"
         if whole != backbone.weights_digest:
             shared[READ_AFTER] = str(backbone.stack.num_layers)
     of_draw = {(draw.k, draw.draw): _of_draw(draw) for draw in materials.draws}

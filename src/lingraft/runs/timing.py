@@ -66,8 +66,8 @@ def operations_per_token(stack: LayerStack, depth: int) -> float:
 def answer_operations(work: TrialWork, stack: LayerStack) -> float:
     """Return the floating-point operations of the decoder that writes the answers of an encoder-decoder.
 
-    It is frozen, so in training each token of an answer goes forward and once back for the states of the text, and so
-    does what the decoder makes of each token of the text.
+    Its matrices are frozen, so in training each token of an answer goes forward and once back for the states of the
+    text, and so does what the decoder makes of each token of the text.
     """
     if not isinstance(stack, EncoderDecoderStack) or not work.said + work.written:
         return 0.0

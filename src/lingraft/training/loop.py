@@ -128,7 +128,7 @@ def train(
         trained, how task and alignment gradients relate, and what went wrong.
 
     Raises:
-        RunError: The loss is no longer a number, or the prompt gets no gradient.
+        RunError: The loss is no longer a number, or a prompt or adapter gets no gradient.
     """
     training = _Training(model, course, objective, phases, state or TrainingState(), hooks or Hooks())
     for epoch in training.epochs_left():

@@ -1,7 +1,7 @@
-"""What goes wrong in a training while it still can be stopped: dead prompts, one answer for all, a rising loss.
+"""What goes wrong in a training while it still can be stopped: dead parts, one answer for all, a rising loss.
 
-Each finding is said once, in a sentence that says what to do; a prompt that gets no gradient ends the training, for it
-would be saved as if it had been trained.
+Each finding is said once, in a sentence that says what to do; a prompt or an adapter that gets no gradient ends the
+training, for it would be saved as if it had been trained.
 """
 
 from __future__ import annotations
@@ -15,6 +15,23 @@ from ..core.errors import RunError
 
 RISEN = 3.0
 """A mean loss of an epoch this many times the lowest so far has diverged."""
+
+CURES = {
+    "prompt": (
+        "the prompt gets no gradient, neither its rows nor a gate, so it would stay as it began: start it from states "
+        "(prompt.init: states), give texts or pairs of the languages that it has rows for, or leave it out (prompt: "
+        "null); a prompt of your own must return what its parameters make"
+    ),
+    "adapter": (
+        "the adapter gets no gradient, so it would stay as it began: give texts or pairs of the languages that it has "
+        "parts for, or leave it out (adapter: null); an adapter of your own must compute with its parameters"
+    ),
+    "decoder": (
+        "what the adapter has in the decoder gets no gradient, so it would stay as it began: give examples with "
+        "answers, or leave it out (adapter.decoder: false)"
+    ),
+}
+"""What is said of a part that would be saved as it began, and what to do."""
 
 USUAL = 1.0
 """What a first step may cost without anybody taking notice: cross-entropy and alignment are of order one."""
@@ -36,8 +53,8 @@ class Monitor:
         self.say = say
         known = state or {}
         self.said: list[str] = list(known.get("said", ()))
-        self.moved: bool | None = known.get("prompt_moved")
-        """Whether the prompt has had a gradient; None while it does not learn yet."""
+        self.moved: dict[str, bool] = dict(known.get("moved", {}))
+        """Whether a part has had a gradient, of those that learn by now."""
         self.lowest: dict[tuple[str, tuple[str, ...]], float] = {
             (what, tuple(languages)): value for what, languages, value in known.get("lowest", ())
         }
@@ -45,37 +62,41 @@ class Monitor:
     def state(self) -> dict[str, Any]:
         """Return all that a resumed training needs, as plain data."""
         lowest = [[what, list(languages), value] for (what, languages), value in self.lowest.items()]
-        return {"said": list(self.said), "prompt_moved": self.moved, "lowest": lowest}
+        return {"said": list(self.said), "moved": dict(self.moved), "lowest": lowest}
 
     def watch_gradients(self, parameters: Mapping[str, Tensor], *, warm: bool) -> None:
-        """Look at the prompts' gradients; a prompt that gets none is an error.
+        """Look at the gradients of prompt, adapter, and what that has in a decoder; a part that gets none is an error.
 
         Args:
             parameters: All that is trained, by name.
-            warm: Whether the warm-up is over, by when a prompt that languages share has had one; one of a language
+            warm: Whether the warm-up is over, by when a part that languages share has had one; one of a language
                 alone has time until :meth:`end`, for its texts may come late.
 
         Raises:
-            RunError: The prompt has had none.
+            RunError: A part has had none.
         """
-        prompts = {name: one for name, one in parameters.items() if name.startswith("prompt.") and one.requires_grad}
-        if self.moved or not prompts:
-            return
-        self.moved = any(one.grad is not None and bool(one.grad.any()) for one in prompts.values())
-        if not self.moved and warm and any(".language." not in name for name in prompts):
-            raise _dead_prompt()
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, one in parameters.items():
+            part = "decoder" if name.startswith("adapter.decoder.") else name.partition(".")[0]
+            if part in CURES and one.requires_grad and not self.moved.get(part):
+                parts.setdefault(part, {})[name] = one
+        for part, found in parts.items():
+            self.moved[part] = any(one.grad is not None and bool(one.grad.any()) for one in found.values())
+            if not self.moved[part] and warm and any(".language." not in name for name in found):
+                raise RunError(CURES[part])
 
     def end(self, *, early: bool) -> None:
-        """Look at the prompt once more, when training has ended.
+        """Look at the parts once more, when training has ended.
 
         Args:
             early: Whether early stopping ended it.
 
         Raises:
-            RunError: It learnt, and has had no gradient.
+            RunError: One learnt, and has had no gradient.
         """
-        if self.moved is False:
-            raise _dead_prompt(early=early)
+        for part, moved in self.moved.items():
+            if not moved:
+                raise _stopped_too_early(part) if early else RunError(CURES[part])
 
     def watch_predictions(self, counts: Mapping[str, int], classes: int) -> None:
         """Look at how often each class is predicted on the development set, of which ``classes`` occur there."""
@@ -109,16 +130,18 @@ class Monitor:
             self.say(sentence)
 
 
-def _dead_prompt(*, early: bool = False) -> RunError:
-    """Return the error of a prompt that would be saved as it began."""
-    if early:
-        return RunError(
-            "the prompt got no gradient before early stopping ended the training, so it would stay as it began: let "
-            "more epochs pass without a better development score (train.patience), learn source and targets together "
-            "(train.order: joint), or leave the prompt out (prompt: null)"
+def _stopped_too_early(part: str) -> RunError:
+    """Return the error of a part that would be saved as it began, because training ended before its texts came."""
+    what, leave_out = (
+        ("the adapter's part in the decoder", "adapter.decoder: false")
+        if part == "decoder"
+        else (
+            f"the {part}",
+            f"{part}: null",
         )
+    )
     return RunError(
-        "the prompt gets no gradient, neither its rows nor a gate, so it would stay as it began: start it from states "
-        "(prompt.init: states), give texts or pairs of the languages that it has rows for, or leave it out (prompt: "
-        "null); a prompt of your own must return what its parameters make"
+        f"{what} got no gradient before early stopping ended the training, so it would stay as it began: let more "
+        "epochs pass without a better development score (train.patience), learn source and targets together "
+        f"(train.order: joint), or leave it out ({leave_out})"
     )

@@ -2,8 +2,9 @@
 
 A factory takes options and returns ``build(stack, layers, languages)``, which returns an
 :class:`Adapter` for the blocks in ``layers`` (from the cut to the top). Parameters of the part that
-all languages share are called ``task.LAYER…``, those of one language ``language.CODE.LAYER…``. The
-stack may be on the meta device, where parameters are only counted; it is never changed.
+all languages share are called ``task.LAYER…``, those of one language ``language.CODE.LAYER…``, and what it does to
+the decoder of an encoder-decoder is another adapter inside it, ``decoder``. The stack may be on the meta device, where
+parameters are only counted; it is never changed. It has a decoder only where that writes the answers of the task.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Self
 
 from torch import Tensor, nn
 
-from ...backbones import FeedForward, LayerStack
+from ...backbones import Blocks, FeedForward, LayerStack
+from ...backbones.encoder_decoder import EncoderDecoderStack
 from ...core.errors import CheckpointError, ConfigError
 from ...core.registry import Registry
 
@@ -25,9 +27,15 @@ class Adapter(nn.Module):
     Attributes:
         missing: A sentence for the user, if files that this adapter begins with are not there. A saved
             adapter needs them no more: ``load_state_dict`` makes it whole. It cannot be trained before.
+        decoder: What takes the place of weights of the decoder that writes the answers, all of its blocks; or None.
     """
 
     missing: str | None = None
+    decoder: Adapter | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = None
 
     def train(self, mode: bool = True) -> Self:
         """Switch dropout on or off.
@@ -51,7 +59,7 @@ class Adapter(nn.Module):
         """Return what ends block ``layer`` instead of its residual connection and norm; ``None`` leaves it."""
         return None
 
-    def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
+    def weights(self, stack: Blocks, language: str) -> dict[str, Tensor]:
         """Return what takes the place of the stack's parameters, by their names in the stack."""
         return {}
 
@@ -59,7 +67,7 @@ class Adapter(nn.Module):
         """Return a name that languages share for which :meth:`weights` are the same."""
         return ""
 
-    def beside(self, stack: LayerStack) -> AbstractContextManager[None] | None:
+    def beside(self, stack: Blocks) -> AbstractContextManager[None] | None:
         """Return another way to what :meth:`weights` does, without a gradient of the weights: layers compute more.
 
         Used in training where there is one.
@@ -72,7 +80,32 @@ Build = Callable[[LayerStack, range, Iterable[str]], Adapter]
 adapters = Registry("lingraft.adapters", "lingraft.model.adapters")
 
 
-def linear_layers(stack: LayerStack, layers: range, targets: Sequence[str] | None = None) -> list[tuple[int, str]]:
+def answering(stack: LayerStack, wanted: bool | None) -> Blocks | None:
+    """Return the blocks of the decoder that writes the answers, where an adapter is to change them, too.
+
+    Args:
+        stack: The frozen layers, with the decoder where there is one that writes.
+        wanted: Whether it must be there; None takes it where it is.
+
+    Raises:
+        ConfigError: It must be, and is not.
+    """
+    there = stack.decoder if isinstance(stack, EncoderDecoderStack) else None
+    if wanted and there is None:
+        family = stack.configuration["model_type"]
+        why = "a head answers this task" if stack.facts.answers_apart else f"{family} has no decoder beside its layers"
+        raise ConfigError(
+            [
+                "adapter.decoder: true is for answers that the decoder of an encoder-decoder writes (T5, mT5, umT5; "
+                f"task.name: generation, or answer_by: generation), and {why}; leave it out"
+            ]
+        )
+    return None if wanted is False else there
+
+
+def linear_layers(
+    stack: Blocks, layers: range, targets: Sequence[str] | None = None, beside: Blocks | None = None
+) -> list[tuple[int, str]]:
     """Return linear layers of the blocks, as pairs of the block and the name within it.
 
     Args:
@@ -80,16 +113,25 @@ def linear_layers(stack: LayerStack, layers: range, targets: Sequence[str] | Non
         layers: Which blocks.
         targets: Names within a block (``attention.self.query``), or how they end (``query``); a name
             that exists as it stands means that one only. ``None`` means all.
+        beside: Other blocks that a target may name a linear layer of instead.
 
     Raises:
         ConfigError: A target names no linear layer.
     """
     if not layers:
         return []
-    names = [name for name, module in stack.layers[layers[0]].named_modules() if isinstance(module, nn.Linear)]
-    # Blocks of one backbone are alike.
-    chosen = names if targets is None else [name for target in targets for name in _matching(target, names)]
+    names = _linear_names(stack)
+    if targets is None:
+        chosen = names
+    else:
+        known = names if beside is None else list(dict.fromkeys((*names, *_linear_names(beside))))
+        chosen = [name for target in targets for name in _matching(target, known) if name in names]
     return [(layer, name) for layer in layers for name in dict.fromkeys(chosen)]
+
+
+def _linear_names(stack: Blocks) -> list[str]:
+    """Return the linear layers of a block; blocks of one backbone are alike."""
+    return [name for name, module in stack.layers[0].named_modules() if isinstance(module, nn.Linear)]
 
 
 def _matching(target: str, names: list[str]) -> Iterator[str]:
@@ -102,7 +144,7 @@ def _matching(target: str, names: list[str]) -> Iterator[str]:
     yield from found
 
 
-def is_counted_only(stack: LayerStack) -> bool:
+def is_counted_only(stack: nn.Module) -> bool:
     """Return whether the stack is on the meta device, so that nothing will ever be loaded or trained."""
     return next(stack.parameters()).is_meta
 

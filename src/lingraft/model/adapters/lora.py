@@ -3,7 +3,8 @@
 To predict we compute ``W + alpha / rank * B @ A`` once and run the stack with it, so a token costs
 nothing more. In training the product stays beside ``W``, on a hook of the linear layer: merged, a step
 would pay for the gradient of the whole matrix, as in fine-tuning. No module of the frozen stack is
-replaced either way, and a family needs no code of its own.
+replaced either way, and a family needs no code of its own. Where the decoder of an encoder-decoder writes
+the answers it is adapted as the encoder is: self-attention, attention to the text, feed-forward.
 
 Hugging Face's PEFT reads and writes the same matrices: see :mod:`lingraft.model.adapters.peft_files`.
 """
@@ -21,11 +22,11 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ...backbones import LayerStack
+from ...backbones import Blocks, LayerStack
 from ...core.amounts import Factor, Width
 from ...core.errors import CheckpointError
-from . import Adapter, Build, adapters, is_counted_only, linear_layers, parameter_name
-from .peft_files import read_peft
+from . import Adapter, Build, adapters, answering, is_counted_only, linear_layers, parameter_name
+from .peft_files import Matrices, read_peft
 
 Names = Annotated[list[str], Field(min_length=1)]
 Place = tuple[int, str]  # block, linear layer within it
@@ -38,31 +39,52 @@ def lora(
     alpha: Factor = 16,
     targets: Names | Literal["all-linear"] = "all-linear",
     start: Path | None = None,
+    decoder: bool | None = None,
 ) -> Build:
     """Low-rank matrices on linear layers above the cut; from a PEFT folder `start`, with what that says of all else.
+
+    Those of the decoder that writes an encoder-decoder's answers have some, too, unless `decoder: false`.
 
     Args:
         rank: Of the pairs of matrices; those of a ``start`` have their own.
         alpha: Scales their product by ``alpha / rank``.
         targets: Linear layers by name, or ``all-linear``.
         start: A folder that PEFT wrote.
+        decoder: Whether the decoder is adapted, too; by default where one writes the answers.
     """
 
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
+        writer = answering(stack, decoder)
+        every = range(len(writer.layers)) if writer else range(0)
         if start is None:
-            places = linear_layers(stack, layers, None if targets == "all-linear" else targets)
-            weights = {place: stack.computed_with(parameter_name(*place)) for place in places}
-            return LoraAdapter({place: LowRank.fresh(weight, rank) for place, weight in weights.items()}, alpha)
+            names = None if targets == "all-linear" else targets
+            adapter = _fresh(stack, linear_layers(stack, layers, names, beside=writer), rank, alpha)
+            if writer and (places := linear_layers(writer, every, names, beside=stack)):
+                adapter.decoder = _fresh(writer, places, rank, alpha)
+            return adapter
         folder = start.expanduser()
         if folder.is_dir():
-            found = read_peft(folder, stack, layers)
-            return LoraAdapter({place: LowRank(*matrices) for place, matrices in found.matrices.items()}, found.alpha)
+            found = read_peft(folder, stack, layers, writer)
+            adapter = LoraAdapter(_pairs(found.matrices), found.alpha)
+            if found.in_decoder:
+                adapter.decoder = LoraAdapter(_pairs(found.in_decoder), found.alpha)
+            return adapter
         missing = f"adapter.start: there is no folder {start}; give one that PEFT's save_pretrained wrote"
         if is_counted_only(stack):
             raise CheckpointError(missing)
         return LoraAdapter({}, alpha, missing=missing)
 
     return build
+
+
+def _fresh(stack: Blocks, places: Iterable[Place], rank: int, alpha: float) -> LoraAdapter:
+    """Return pairs of matrices that change nothing yet."""
+    weights = {place: stack.computed_with(parameter_name(*place)) for place in places}
+    return LoraAdapter({place: LowRank.fresh(weight, rank) for place, weight in weights.items()}, alpha)
+
+
+def _pairs(matrices: Matrices) -> dict[Place, LowRank]:
+    return {place: LowRank(*pair) for place, pair in matrices.items()}
 
 
 class LowRank(nn.Module):
@@ -98,6 +120,7 @@ class LoraAdapter(Adapter):
     """The pairs of matrices: ``task.LAYER.NAME.A`` and ``.B``, dots in names written as ``/``."""
 
     alpha: Tensor
+    decoder: LoraAdapter | None
 
     def __init__(self, places: Mapping[Place, LowRank], alpha: float, missing: str | None = None) -> None:
         super().__init__()
@@ -123,7 +146,7 @@ class LoraAdapter(Adapter):
         }
 
     @contextmanager
-    def beside(self, stack: LayerStack) -> Iterator[None]:
+    def beside(self, stack: Blocks) -> Iterator[None]:
         """Add ``alpha / rank * x A' B'`` to the output of each place; nothing remains afterwards."""
         hooks = []
         try:
@@ -135,7 +158,7 @@ class LoraAdapter(Adapter):
             for hook in hooks:
                 hook.remove()
 
-    def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
+    def weights(self, stack: Blocks, language: str) -> dict[str, Tensor]:
         """Return ``W + alpha / rank * B @ A`` for each place, whatever the language."""
         merged = {}
         for (layer, name), pair in self.matrices().items():
@@ -148,6 +171,8 @@ def _make_room(module: nn.Module, saved: Mapping[str, Tensor], prefix: str, *_: 
     """Make room for a saved state: the folder it began with may be gone, its shapes are in the state."""
     if not isinstance(module, LoraAdapter) or module.missing is None:
         return
+    if module.decoder is None and any(key.startswith(f"{prefix}decoder.") for key in saved):
+        module.decoder, module.missing = LoraAdapter({}, float(module.alpha), module.missing), None
     for key, a in saved.items():
         if key.startswith(f"{prefix}task.") and key.endswith(".A"):
             layer, name = key.removeprefix(f"{prefix}task.").removesuffix(".A").split(".")

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ...backbones import LayerStack
+from ...backbones import Blocks, LayerStack
 from ...backbones.silence import silence_bitsandbytes
 from ...core.errors import CheckpointError
 from ...core.files import write_atomically
@@ -66,10 +66,11 @@ class PeftLora:
 
     matrices: Matrices
     alpha: float
+    in_decoder: Matrices
 
 
-def read_peft(folder: Path, stack: LayerStack, layers: range) -> PeftLora:
-    """Read a LoRA that PEFT saved, for the blocks in ``layers``.
+def read_peft(folder: Path, stack: LayerStack, layers: range, decoder: Blocks | None) -> PeftLora:
+    """Read a LoRA that PEFT saved, for the blocks in ``layers`` and those of a decoder that writes the answers.
 
     Raises:
         CheckpointError: It is another method, unsafe, incomplete, for another model, or reaches below the cut.
@@ -77,26 +78,34 @@ def read_peft(folder: Path, stack: LayerStack, layers: range) -> PeftLora:
     config = _read_config(folder)
     tensors = _read_tensors(folder)
     halves, others = halves_by_place(tensors, stack)
+    in_decoder = dict[tuple[int, str], dict[str, Tensor]]()
+    if decoder is not None:
+        in_decoder, others = halves_by_place({key: tensors[key] for key in others}, decoder)
     if unknown := [key for key in others if not IGNORED.search(key)]:
         raise CheckpointError(
             f"{folder / WEIGHTS} holds {unknown[0]}; expected low-rank matrices of linear layers inside "
             f"{stack.facts.blocks}.N, which is all that can be adapted here: train that LoRA without it"
         )
-    if not halves:
+    if not halves and not in_decoder:
         raise CheckpointError(f"{folder / WEIGHTS} holds no low-rank matrices of {stack.facts.blocks}.N.…; is it LoRA?")
     if below := sorted({layer for layer, _ in halves if layer < layers.start}):
         raise CheckpointError(
             f"the LoRA of {folder} changes layer {below[0]}, below the cut at {layers.start}, where states are "
             "computed once and cached; set backbone.cut: 0"
         )
+
+    def matrices(blocks: Blocks, found: Mapping[tuple[int, str], Mapping[str, Tensor]]) -> Matrices:
+        return {place: _checked(folder, blocks, place, pair, config["r"]) for place, pair in sorted(found.items())}
+
     return PeftLora(
-        matrices={place: _checked(folder, stack, place, pair, config["r"]) for place, pair in sorted(halves.items())},
+        matrices=matrices(stack, halves),
         alpha=float(config["lora_alpha"]),
+        in_decoder={} if decoder is None else matrices(decoder, in_decoder),
     )
 
 
 def halves_by_place(
-    tensors: Mapping[str, Tensor], stack: LayerStack
+    tensors: Mapping[str, Tensor], stack: Blocks
 ) -> tuple[dict[tuple[int, str], dict[str, Tensor]], list[str]]:
     """Return ``A`` and ``B`` of each block and linear layer, by PEFT's names, and the other names."""
     pattern = re.compile(rf"(?:^|\.){re.escape(stack.facts.blocks)}\.(\d+)\.(.+)\.lora_([AB])(?:\.default)?\.weight$")
@@ -110,7 +119,9 @@ def halves_by_place(
 
 
 def export_peft(adapter: LoraAdapter, stack: LayerStack, folder: Path, base_model_name: str) -> None:
-    """Write a LoRA so that ``PeftModel.from_pretrained(AutoModel.from_pretrained(...), folder)`` reads it.
+    """Write a LoRA so that ``PeftModel.from_pretrained(model, folder)`` reads it.
+
+    The model is that of the stack's ``auto_class``, or ``AutoModelForSeq2SeqLM`` where the decoder is adapted.
 
     Args:
         adapter: The trained matrices.
@@ -127,10 +138,17 @@ def export_peft(adapter: LoraAdapter, stack: LayerStack, folder: Path, base_mode
         from peft import LoraConfig
     except ImportError:
         raise CheckpointError("writing PEFT's format needs PEFT: pip install 'lingraft[peers]'") from None
-    pairs = {f"{stack.facts.blocks}.{layer}.{name}": pair for (layer, name), pair in adapter.matrices().items()}
+    sides: list[tuple[Any, LoraAdapter]] = [(stack, adapter)]
+    if adapter.decoder is not None:
+        sides.append((stack.decoder, adapter.decoder))
+    pairs = {
+        f"{blocks.facts.blocks}.{layer}.{name}": pair
+        for blocks, side in sides
+        for (layer, name), pair in side.matrices().items()
+    }
     alpha: Any = float(adapter.alpha)
     config = LoraConfig(
-        task_type="FEATURE_EXTRACTION",
+        task_type="FEATURE_EXTRACTION" if adapter.decoder is None else "SEQ_2_SEQ_LM",
         base_model_name_or_path=base_model_name,
         r=next(len(pair.A) for pair in pairs.values()),
         lora_alpha=int(alpha) if alpha.is_integer() else alpha,
@@ -207,7 +225,7 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def _checked(
-    folder: Path, stack: LayerStack, place: tuple[int, str], pair: Mapping[str, Tensor], rank: int
+    folder: Path, stack: Blocks, place: tuple[int, str], pair: Mapping[str, Tensor], rank: int
 ) -> tuple[Tensor, Tensor]:
     """Return both matrices of a place, of the shapes that the stack needs."""
     layer, name = place
@@ -215,7 +233,7 @@ def _checked(
         outputs, inputs = stack.computed_with(parameter_name(layer, name)).shape
     except (AttributeError, ValueError, IndexError):
         raise CheckpointError(
-            f"the LoRA of {folder} changes {name} in layer {layer}, which this backbone of {stack.num_layers} layers "
+            f"the LoRA of {folder} changes {name} in layer {layer}, which this backbone of {len(stack.layers)} layers "
             "does not have; it was made for another model"
         ) from None
     for side, expected in (("A", (rank, inputs)), ("B", (outputs, rank))):

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from ...backbones import LayerStack
+from ...backbones import Blocks, LayerStack
 from ...core.errors import ConfigError
-from . import Adapter, Build, adapters, linear_layers, parameter_name
+from . import Adapter, Build, adapters, answering, linear_layers, parameter_name
 
 
 @adapters.register("scaling")
@@ -24,18 +24,28 @@ def scaling(
     targets: list[str] | None = None,
     feed_forward: list[str] | None = None,
     language: bool = True,
+    decoder: bool | None = None,
 ) -> Build:
-    """(IA)³: factors for keys, values (`targets`: outputs) and the feed-forward's inner states (inputs)."""
+    """(IA)³: factors for keys, values (`targets`: outputs) and the feed-forward's inner states (inputs).
+
+    Those of the decoder that writes an encoder-decoder's answers have some, too, unless `decoder: false`.
+    """
+
+    def places_in(blocks: Blocks, layers: range, beside: Blocks | None) -> list[Place]:
+        outputs = list(blocks.facts.keys_values) if targets is None else targets
+        inputs = [blocks.facts.feed_forward] if feed_forward is None else feed_forward
+        return [*_places(blocks, layers, outputs, beside, side=0), *_places(blocks, layers, inputs, beside, side=1)]
 
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
-        outputs = list(stack.facts.keys_values) if targets is None else targets
-        inputs = [stack.facts.feed_forward] if feed_forward is None else feed_forward
-        places = [*_places(stack, layers, outputs, side=0), *_places(stack, layers, inputs, side=1)]
-        if layers and not places:
+        writer, own = answering(stack, decoder), list(languages) if language else []
+        adapter = ScalingAdapter(places_in(stack, layers, writer), own)
+        if writer and (places := places_in(writer, range(len(writer.layers)), stack)):
+            adapter.decoder = ScalingAdapter(places, own)
+        if layers and not adapter.places and adapter.decoder is None:
             raise ConfigError(
                 ["adapter: `targets` and `feed_forward` are both empty, so nothing is scaled; name a layer"]
             )
-        return ScalingAdapter(places, languages if language else ())
+        return adapter
 
     return build
 
@@ -43,9 +53,9 @@ def scaling(
 Place = tuple[int, str, int, int]  # block, linear layer within it, 0 for its outputs or 1 for its inputs, how many
 
 
-def _places(stack: LayerStack, layers: range, targets: list[str], *, side: int) -> Iterator[Place]:
+def _places(stack: Blocks, layers: range, targets: list[str], beside: Blocks | None, *, side: int) -> Iterator[Place]:
     """Yield where factors go."""
-    for layer, name in linear_layers(stack, layers, targets):
+    for layer, name in linear_layers(stack, layers, targets, beside):
         length = stack.computed_with(parameter_name(layer, name)).shape[side]
         if side == 0:
             with torch.device("cpu"):
@@ -74,7 +84,7 @@ class ScalingAdapter(Adapter):
         """Return the language where it has factors of its own."""
         return language if language in self.language else ""
 
-    def weights(self, stack: LayerStack, language: str) -> dict[str, Tensor]:
+    def weights(self, stack: Blocks, language: str) -> dict[str, Tensor]:
         """Return the scaled weights and biases."""
         replaced: dict[str, Tensor] = {}
 

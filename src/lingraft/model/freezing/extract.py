@@ -24,5 +24,5 @@ def extract(*, rank: Width = 16) -> Strategy:
         places = linear_layers(stack, range(stack.num_layers))
         return (Phase(0.0, frozenset(parameter_name(*place) for place in places)),)
 
-    lora = Block.model_validate({"name": "lora", "rank": rank, "alpha": float(rank)})
+    lora = Block.model_validate({"name": "lora", "rank": rank, "alpha": float(rank), "decoder": False})
     return Strategy(lambda num_layers: 0, phases, extracted=lora)
