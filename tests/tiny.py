@@ -145,6 +145,41 @@ def seq2seq_tokenizer():
     return _word_level(VOCABULARY, Whitespace(), "$A </s>", "$A </s> $B </s>", pad_token="<pad>")
 
 
+def unigram_tokenizer():
+    """As XLM-R has it: pieces with scores, a blank before each word, a mask at the very end."""
+    pieces = [("<pad>", 0.0), ("<s>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    pieces += [(f"▁{word}", -5.0 - i / 10) for i, word in enumerate(WORDS)]
+    pieces += [(letter, -9.0) for letter in sorted(set("".join(WORDS)))] + [("▁", -8.0), ("<mask>", 0.0)]
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.Unigram(pieces, unk_id=3, byte_fallback=False))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    backend.add_special_tokens(["<pad>", "<s>", "</s>", "<unk>", "<mask>"])
+    backend.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 1))
+    special = {"pad_token": "<pad>", "cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=COMMON["max_position_embeddings"],
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        **special,
+    )
+
+
+def states_by_hugging_face(folder, text):
+    """Last states of a text, as transformers loads tokenizer and model."""
+    import transformers
+
+    family = transformers.AutoConfig.from_pretrained(folder).model_type
+    loader = getattr(transformers, backbones.build(family).facts.auto_class)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        given = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
+        return loader.from_pretrained(folder).eval()(**given).last_hidden_state
+
+
 def _word_level(vocabulary, pre_tokenizer, single, pair, **special):
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel

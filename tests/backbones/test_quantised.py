@@ -21,7 +21,7 @@ from lingraft.runs.plan import plan
 from lingraft.runs.summary import frozen_parts, prove_frozen
 from lingraft.serving.export.writing import export_run
 from lingraft.serving.loading import load
-from lingraft.serving.trimming import trim
+from lingraft.serving.vocabularies.trimming import trim
 from quick_run import QUIET, write_card
 from small_training import shaken, small_model
 from tiny import random_model, save_checkpoint

@@ -23,7 +23,7 @@ from lingraft.recipe.parsing import parse_recipe
 from lingraft.runs.plan import plan
 from lingraft.serving.export.writing import export_run
 from lingraft.serving.loading import load
-from lingraft.serving.trimming import trim
+from lingraft.serving.vocabularies.trimming import trim
 from quick_run import differing, interrupt, run
 from tiny import random_model, save_checkpoint, seq2seq_tokenizer, writing_model
 

@@ -99,7 +99,7 @@ def test_an_unknown_language_is_called_hopeless(checked, world):
     assert float(row["unknown"].rstrip("%")) > 10
     (warning,) = (w for w in found.warnings if "tokenizer" in w)
     assert warning.startswith(f"{TARGET}: the tokenizer does not know")
-    assert warning.endswith("choose another checkpoint")
+    assert warning.endswith("choose another checkpoint, or give this one pieces for the script with lingraft extend")
 
 
 def test_words_in_too_many_pieces_are_called_hopeless(checked, world):

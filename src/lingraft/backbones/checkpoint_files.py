@@ -17,8 +17,8 @@ from .bundles import find_bundle
 BUNDLED = "bundled:"
 
 
-TRIMMED = "trimmed.json"
-"""Says of which checkpoint this one has some of the pieces, and what goes before its texts."""
+ORIGIN = "made_from.json"
+"""Says of which checkpoint this one is, with fewer pieces or more, and what goes before its texts."""
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 
@@ -45,10 +45,10 @@ DOWNLOADED = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
 
 def usual_prefix(checkpoint: str) -> str:
     """Return what the model behind this name saw before every text; E5 models were trained with ``query: ``."""
-    trimmed = Path(checkpoint).expanduser() / TRIMMED
-    if checkpoint.strip() and trimmed.is_file():
-        text = read_bytes(trimmed, error=CheckpointError, cure=FETCH)
-        return str(parse_object(text, str(trimmed), error=CheckpointError, cure=FETCH).get("text_prefix", ""))
+    origin = Path(checkpoint).expanduser() / ORIGIN
+    if checkpoint.strip() and origin.is_file():
+        text = read_bytes(origin, error=CheckpointError, cure=FETCH)
+        return str(parse_object(text, str(origin), error=CheckpointError, cure=FETCH).get("text_prefix", ""))
     name = PureWindowsPath(checkpoint).name.removeprefix(BUNDLED).lower()  # which knows both slashes
     words = re.split(r"[-_.]", name)
     return "query: " if "e5" in words and "instruct" not in words else ""

@@ -55,15 +55,15 @@ def needed_pieces(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> V
     Raises:
         CheckpointError: It is of a kind that is not known to stay the same with fewer pieces.
     """
-    about = _serialised(tokenizer)
+    about = serialised(tokenizer)
     model = about["model"]
-    _refuse_other_kinds(model)
-    names = _names(model)
+    refuse_other_kinds(model, MODELS, "trimmed")
+    names = pieces_of(model)
     ids = {name: number for number, name in names.items()}
     added = {token["id"] for token in about["added_tokens"]}
     used, merges = set(added), set[tuple[str, str]]()
     seen = set[tuple[str | None, ...]]()
-    ranks = {_pair(merge): rank for rank, merge in enumerate(model.get("merges", ()))}
+    ranks = {pair_of(merge): rank for rank, merge in enumerate(model.get("merges", ()))}
     for words in _cut(tokenizer, texts):
         for word in words:
             pieces = tuple(None if piece in added else names[piece] for piece in word)
@@ -79,7 +79,7 @@ def needed_pieces(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> V
 
 def trim_tokenizer(tokenizer: PreTrainedTokenizerBase, vocabulary: Vocabulary) -> str:
     """Return the content of ``tokenizer.json`` for the tokenizer that has no other pieces."""
-    about, new_id = _serialised(tokenizer), vocabulary.new_id
+    about, new_id = serialised(tokenizer), vocabulary.new_id
     model = about["model"]
     if model["type"] == "Unigram":
         stays = [number for number in vocabulary.kept if number < len(model["vocab"])]
@@ -89,14 +89,14 @@ def trim_tokenizer(tokenizer: PreTrainedTokenizerBase, vocabulary: Vocabulary) -
     else:
         model["vocab"] = {name: new_id[number] for name, number in model["vocab"].items() if number in new_id}
     if model["type"] == "BPE":
-        model["merges"] = [merge for merge in model["merges"] if _pair(merge) in vocabulary.merges]
+        model["merges"] = [merge for merge in model["merges"] if pair_of(merge) in vocabulary.merges]
     for token in about["added_tokens"]:
         token["id"] = new_id[token["id"]]
     _renumber(about.get("post_processor"), new_id)
     return json.dumps(about, ensure_ascii=False)
 
 
-def _serialised(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+def serialised(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """Return a tokenizer as its file has it; truncation and padding belong to the last call."""
     backend: Any = tokenizer.backend_tokenizer
     backend.no_truncation()
@@ -105,20 +105,25 @@ def _serialised(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     return found
 
 
-def _refuse_other_kinds(model: dict[str, Any]) -> None:
-    """Refuse what is not known to cut the same with fewer pieces.
+def refuse_other_kinds(model: dict[str, Any], kinds: Sequence[str], what: str) -> None:
+    """Refuse what is not known to cut the same with other pieces.
+
+    Args:
+        model: Of the tokenizer's file.
+        kinds: Of models that are.
+        what: Is to be done with the tokenizer.
 
     Raises:
         CheckpointError: It is another model, or BPE with marked ends of words or dropout.
     """
-    if model["type"] not in MODELS:
-        raise CheckpointError(f"the tokenizer is {model['type']}; only {', '.join(MODELS)} can be trimmed")
+    if model["type"] not in kinds:
+        raise CheckpointError(f"the tokenizer is {model['type']}; only {', '.join(kinds)} can be {what}")
     marked = [key for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix") if model.get(key)]
     if model["type"] == "BPE" and marked:
-        raise CheckpointError(f"the tokenizer is BPE with {marked[0]}, which cannot be trimmed")
+        raise CheckpointError(f"the tokenizer is BPE with {marked[0]}, which cannot be {what}")
 
 
-def _names(model: dict[str, Any]) -> dict[int, str]:
+def pieces_of(model: dict[str, Any]) -> dict[int, str]:
     """Return the pieces by their ids."""
     if model["type"] == "Unigram":
         return {number: name for number, (name, _) in enumerate(model["vocab"])}
@@ -195,7 +200,7 @@ def _merges_of(
             )
 
 
-def _pair(merge: str | Sequence[str]) -> tuple[str, str]:
+def pair_of(merge: str | Sequence[str]) -> tuple[str, str]:
     """Return the two sides of a merge, which older files have as one text."""
     left, right = merge.split(" ") if isinstance(merge, str) else merge
     return left, right

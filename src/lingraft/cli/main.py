@@ -23,6 +23,7 @@ from . import (
     compare,
     evaluate,
     export,
+    extend,
     info,
     predict,
     push,
@@ -63,6 +64,7 @@ for command in (
     serve.serve,
     export.export,
     trim.trim,
+    extend.extend,
     push.push,
     report.report,
 ):

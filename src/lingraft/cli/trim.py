@@ -23,6 +23,6 @@ def trim(
 
     Pieces of all texts, all weights, and states and answers of some texts are compared before the folder appears.
     """
-    from ..serving.trimming import trim as write
+    from ..serving.vocabularies.trimming import trim as write
 
     say_lines(write(source, corpus, output, text=text, backbone=backbone))

@@ -84,7 +84,7 @@ def warn_of_coverage(covered: dict[str, Coverage], targets: Iterable[str]) -> li
         if unknown > MANY_UNKNOWN:
             found.append(
                 f"{code}: the tokenizer does not know {unknown:.0%} of this language's pieces: results will be poor; "
-                "choose another checkpoint"
+                "choose another checkpoint, or give this one pieces for the script with lingraft extend"
             )
         elif pieces is not None and pieces > MANY_PIECES:
             found.append(

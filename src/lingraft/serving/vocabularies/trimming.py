@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
+
 from ...backbones.checkpoint_files import checkpoint_folder, lasting_name
 from ...backbones.depth import shortened
 from ...backbones.loading import Backbone, load_backbone
 from ...backbones.markers import LINE_BREAK
-from ...backbones.vocabulary import Vocabulary, needed_pieces
+from ...backbones.vocabulary import Vocabulary, needed_pieces, trim_tokenizer
 from ...core.errors import CheckpointError, DataError
 from ...core.files import TEMPORARY, publish_folder
 from ...data.unlabelled import read_texts
@@ -24,7 +26,7 @@ from ...model.checkpoint import SUFFIX, adaptation_path
 from ..loading import load
 from ..predictor import Adapted
 from .proof import prove_answers, prove_backbone
-from .writing import write_checkpoint, write_run
+from .writing import NewVocabulary, refuse_existing, write_checkpoint, write_run
 
 
 def trim(
@@ -44,8 +46,7 @@ def trim(
             already.
         DataError: A file cannot be read.
     """
-    if output.exists():
-        raise CheckpointError(f"--output: {output} is there already; name a new folder")
+    refuse_existing(output)
     if not corpus:
         raise DataError("--corpus: give at least one file with the texts that are to be read")
     texts = list(dict.fromkeys(line for path in corpus for line in read_texts(path, text=text)))
@@ -67,7 +68,7 @@ def trim(
     with TemporaryDirectory(dir=output.parent, prefix=TEMPORARY) as scratch:
         made = Path(scratch) / output.name
         made.mkdir()
-        said = write_checkpoint(whole, vocabulary, made)
+        said = write_checkpoint(whole, _smaller(whole, vocabulary), made, made=_made(whole, vocabulary))
         proven = _prove(whole, run, vocabulary, read, made, output)
         gc.collect()  # what was loaded maps files into memory, and Windows moves no folder with such a file
         sizes = _size(checkpoint_folder(whole.name)), _size(made)
@@ -104,6 +105,16 @@ def _run_at(source: str, backbone: Path | None) -> Adapted | None:
     if not folder.is_dir() or not adaptation_path(folder).is_file():
         return None
     return load(folder, backbone=backbone, device="cpu")
+
+
+def _smaller(whole: Backbone, vocabulary: Vocabulary) -> NewVocabulary:
+    """Return what is written: the pieces that stay, with their rows."""
+    kept = torch.tensor(vocabulary.kept)
+    return NewVocabulary(trim_tokenizer(whole.tokenizer, vocabulary), lambda words: words[kept], vocabulary.new_id)
+
+
+def _made(whole: Backbone, vocabulary: Vocabulary) -> str:
+    return f"{whole.name} with {len(vocabulary.kept):,} of its {len(whole.tokenizer):,} pieces"
 
 
 def _as_read(backbone: Backbone, texts: Sequence[str]) -> list[str]:

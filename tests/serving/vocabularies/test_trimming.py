@@ -1,49 +1,25 @@
 """A checkpoint, or a run, with the pieces that a corpus needs: loaded by its real readers, equal to the whole one."""
 
-import json
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoTokenizer, MT5ForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, MT5ForConditionalGeneration
 
 from invented import SOURCE, TARGET, labelled_texts, translated, world_recipe, write_world
-from lingraft.backbones import backbones
 from lingraft.backbones.checkpoint_files import usual_prefix
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.vocabulary import needed_pieces
 from lingraft.core.errors import CheckpointError, DataError
 from lingraft.core.files import watch_writes
 from lingraft.serving.loading import load
-from lingraft.serving.trimming import trim
-from lingraft.serving.trimming.proof import prove_backbone
+from lingraft.serving.vocabularies.proof import prove_backbone
+from lingraft.serving.vocabularies.trimming import trim
 from quick_run import run
-from tiny import COMMON, SHARED_DATA, WORDS, random_model, save_checkpoint
+from tiny import SHARED_DATA, WORDS, random_model, save_checkpoint, states_by_hugging_face, unigram_tokenizer
 
 TEXTS = ["ada beli cora", "beli dune", "eli ada", "cora cora fara ada"]
-
-
-def unigram_tokenizer():
-    """As XLM-R has it: pieces with scores, a blank before each word, a mask at the very end."""
-    pieces = [("<pad>", 0.0), ("<s>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    pieces += [(f"▁{word}", -5.0 - i / 10) for i, word in enumerate(WORDS)]
-    pieces += [(letter, -9.0) for letter in sorted(set("".join(WORDS)))] + [("▁", -8.0), ("<mask>", 0.0)]
-    backend = Tokenizer(models.Unigram(pieces, unk_id=3, byte_fallback=False))
-    backend.pre_tokenizer = pre_tokenizers.Metaspace()
-    backend.add_special_tokens(["<pad>", "<s>", "</s>", "<unk>", "<mask>"])
-    backend.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 1))
-    special = {"pad_token": "<pad>", "cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        model_max_length=COMMON["max_position_embeddings"],
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        **special,
-    )
 
 
 @pytest.fixture
@@ -51,15 +27,6 @@ def corpus(tmp_path):
     """A file of texts."""
     (tmp_path / "corpus.txt").write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
     return tmp_path / "corpus.txt"
-
-
-def states_by_hugging_face(folder, text):
-    """Last states of a text, as transformers loads tokenizer and model."""
-    family = json.loads((folder / "config.json").read_text())["model_type"]
-    loader = getattr(transformers, backbones.build(family).facts.auto_class)
-    given = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt", return_token_type_ids=False)
-    with torch.no_grad():
-        return loader.from_pretrained(folder).eval()(**given).last_hidden_state
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

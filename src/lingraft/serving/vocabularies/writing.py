@@ -1,17 +1,18 @@
-"""What is written: Hugging Face's files of the smaller checkpoint and, of a run, its trained parts."""
+"""What is written: Hugging Face's files of a checkpoint with another vocabulary and, of a run, its trained parts."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...backbones.checkpoint_files import (
-    TRIMMED,
+    ORIGIN,
     checkpoint_folder,
     stored_in_16_bit,
     stored_names,
@@ -20,7 +21,6 @@ from ...backbones.checkpoint_files import (
 from ...backbones.hugging_face import read_model
 from ...backbones.loading import Backbone
 from ...backbones.silence import quiet
-from ...backbones.vocabulary import Vocabulary, trim_tokenizer
 from ...core.errors import CheckpointError
 from ...core.files import write_json
 from ...model.checkpoint import SUFFIX, UNFROZEN, save_adaptation
@@ -33,13 +33,39 @@ TIED = ".embed_tokens.weight"
 """What encoder-decoders call their word embeddings a second time."""
 
 
-def write_checkpoint(backbone: Backbone, vocabulary: Vocabulary, folder: Path) -> list[str]:
-    """Write configuration, weights and tokenizer with the pieces that stay.
+def refuse_existing(output: Path) -> None:
+    """Refuse a folder that is there already.
+
+    Raises:
+        CheckpointError: It is.
+    """
+    if output.exists():
+        raise CheckpointError(f"--output: {output} is there already; name a new folder")
+
+
+@dataclass(frozen=True)
+class NewVocabulary:
+    """What a checkpoint is written with.
+
+    Attributes:
+        tokenizer: The content of ``tokenizer.json``.
+        rows: Makes the word embeddings, ``[V', H]``, of those that were, ``[V, H]``.
+        new_id: Ids of the pieces that stay, by the old ones.
+    """
+
+    tokenizer: str
+    rows: Callable[[Tensor], Tensor]
+    new_id: Mapping[int, int]
+
+
+def write_checkpoint(backbone: Backbone, vocabulary: NewVocabulary, folder: Path, *, made: str) -> list[str]:
+    """Write configuration, weights and tokenizer with other pieces.
 
     Args:
-        backbone: The whole one.
-        vocabulary: What stays.
+        backbone: As it was.
+        vocabulary: What is written in the place of its own.
         folder: Where to; there, and empty.
+        made: What was made of the checkpoint, as in ``e5 with half of its pieces``; for the model card.
 
     Returns:
         Lines that say what of the checkpoint is left out.
@@ -47,9 +73,8 @@ def write_checkpoint(backbone: Backbone, vocabulary: Vocabulary, folder: Path) -
     source = checkpoint_folder(backbone.name)
     files = weight_files(source, backbone.name)
     model: Any = read_model(source, backbone.name)
-    _trim_embeddings(model, vocabulary)
+    model.config.vocab_size = _replace_embeddings(model, vocabulary)
     _renumber(model.config, vocabulary.new_id)
-    model.config.vocab_size = len(vocabulary.kept)
     if narrow := stored_in_16_bit(files):
         model.to(getattr(torch, narrow))
     with quiet():
@@ -58,15 +83,11 @@ def write_checkpoint(backbone: Backbone, vocabulary: Vocabulary, folder: Path) -
     for pattern in OTHER_VOCABULARIES:
         for path in folder.glob(pattern):
             path.unlink()
-    (folder / "tokenizer.json").write_text(trim_tokenizer(backbone.tokenizer, vocabulary), encoding="utf-8")
+    (folder / "tokenizer.json").write_text(vocabulary.tokenizer, encoding="utf-8")
     _describe_tokenizer(folder / "tokenizer_config.json", vocabulary.new_id)
     about = {"of": backbone.name, "weights_digest": backbone.weights_digest, "text_prefix": backbone.text_prefix}
-    write_json(folder / TRIMMED, {**about, "pieces": len(vocabulary.kept)})
-    (folder / "README.md").write_text(
-        f"---\nlicense: {backbone.licence}\n---\n\n{backbone.name} with {len(vocabulary.kept):,} of its "
-        f"{len(backbone.tokenizer):,} pieces.\n",
-        encoding="utf-8",
-    )
+    write_json(folder / ORIGIN, {**about, "pieces": model.config.vocab_size})
+    (folder / "README.md").write_text(f"---\nlicense: {backbone.licence}\n---\n\n{made}.\n", encoding="utf-8")
     return _left_out(stored_names(files), stored_names(weight_files(folder, str(folder))), backbone)
 
 
@@ -102,18 +123,19 @@ def _is_words(backbone: Backbone, name: str) -> bool:
     return backbone.stack.get_parameter(name).shape[0] >= len(backbone.tokenizer)
 
 
-def _trim_embeddings(model: Any, vocabulary: Vocabulary) -> None:
-    """Keep the rows of the pieces that stay, in all modules that share the word embeddings."""
+def _replace_embeddings(model: Any, vocabulary: NewVocabulary) -> int:
+    """Put other rows in all modules that share the word embeddings, and return how many there are."""
     words: nn.Parameter = model.get_input_embeddings().weight
-    rows = nn.Parameter(words.detach()[torch.tensor(vocabulary.kept)].clone(), requires_grad=False)
+    rows = nn.Parameter(vocabulary.rows(words.detach()).clone(), requires_grad=False)
     for module in model.modules():
         if isinstance(module, nn.Embedding) and module.weight.data_ptr() == words.data_ptr():
             module.weight, module.num_embeddings = rows, len(rows)
             if module.padding_idx is not None:
                 module.padding_idx = vocabulary.new_id.get(module.padding_idx)
+    return len(rows)
 
 
-def _renumber(config: Any, new_id: dict[int, int]) -> None:
+def _renumber(config: Any, new_id: Mapping[int, int]) -> None:
     """Give the special tokens that a configuration names their new ids; those that are gone are named no more."""
     for key, value in vars(config).items():
         if key.endswith(("_token_id", "_token_ids")):
@@ -123,7 +145,7 @@ def _renumber(config: Any, new_id: dict[int, int]) -> None:
                 setattr(config, key, [new_id[one] for one in value if one in new_id])
 
 
-def _describe_tokenizer(path: Path, new_id: dict[int, int]) -> None:
+def _describe_tokenizer(path: Path, new_id: Mapping[int, int]) -> None:
     """Let Hugging Face's loader take the tokenizer as its file has it, rather than make one of the family's class."""
     about = json.loads(path.read_text(encoding="utf-8"))
     about["tokenizer_class"] = "PreTrainedTokenizerFast"

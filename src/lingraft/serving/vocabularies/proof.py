@@ -1,4 +1,4 @@
-"""The proof that a smaller checkpoint reads a corpus as the whole one does."""
+"""The proof that a checkpoint with another vocabulary reads texts as the one does that it was made of."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ...backbones.loading import Backbone
+from ...backbones.loading import Backbone, describe_checkpoint
 from ...backbones.vocabulary import BATCH, Vocabulary
 from ...backbones.walk import at_layer, pad_batch
 from ...core.errors import CheckpointError
@@ -19,13 +20,13 @@ TRIED = 64
 Ids = list[list[int]]
 
 
-def prove_backbone(whole: Backbone, small: Backbone, vocabulary: Vocabulary, texts: Sequence[str]) -> list[str]:
+def prove_backbone(whole: Backbone, made: Backbone, vocabulary: Vocabulary, texts: Sequence[str]) -> list[str]:
     """Compare pieces of all texts, all weights, and the states of some texts.
 
     Args:
         whole: The checkpoint as it was.
-        small: As it was written, loaded again.
-        vocabulary: What stayed.
+        made: What was written, loaded again.
+        vocabulary: What stayed of the whole one.
         texts: As they are read.
 
     Returns:
@@ -37,13 +38,13 @@ def prove_backbone(whole: Backbone, small: Backbone, vocabulary: Vocabulary, tex
     pieces = 0
     for start in range(0, len(texts), BATCH):
         some = list(texts[start : start + BATCH])
-        for text, before, after in zip(some, _ids(whole, some), _ids(small, some), strict=True):
+        for text, before, after in zip(some, _ids(whole, some), _ids(made, some), strict=True):
             pieces += len(before)
             if _renumbered(before, vocabulary) != after:
                 raise _differs(f"the text {text[:80]!r} is cut into other pieces")
-    _compare_weights(whole, small, vocabulary)
+    _compare_weights(whole, made, vocabulary)
     for ids in _tried(whole, texts):
-        states = [_states(backbone, part) for backbone, part in ((whole, ids), (small, _renumbered(ids, vocabulary)))]
+        states = [_states(backbone, part) for backbone, part in ((whole, ids), (made, _renumbered(ids, vocabulary)))]
         if not torch.equal(*states):
             raise _differs("the states of a text are others")
     return [
@@ -96,17 +97,19 @@ def _states(backbone: Backbone, ids: Sequence[int]) -> torch.Tensor:
         return at_layer(stack, pad_batch([ids], stack, torch.device("cpu")), stack.num_layers).tokens[:, : len(ids)]
 
 
-def _compare_weights(whole: Backbone, small: Backbone, vocabulary: Vocabulary) -> None:
+def _compare_weights(whole: Backbone, made: Backbone, vocabulary: Vocabulary) -> None:
     kept = torch.tensor(vocabulary.kept)
+    sizes = tuple(describe_checkpoint(one.name).vocabulary for one in (whole, made))
     for name, parameter in whole.stack.named_parameters():
-        found = small.stack.get_parameter(name)
-        expected = parameter if parameter.shape == found.shape else parameter[kept]
-        if not torch.equal(expected.float(), found.float()):
+        found: Tensor = made.stack.get_parameter(name)
+        a_row_for_each_piece = parameter.shape[:1] + found.shape[:1] == sizes
+        expected = parameter[kept] if a_row_for_each_piece else parameter
+        if not torch.equal(expected.float(), (found[: len(kept)] if a_row_for_each_piece else found).float()):
             raise _differs(f"the weights {name} are others")
 
 
 def _differs(what: str) -> CheckpointError:
     return CheckpointError(
-        f"the smaller checkpoint would not be the same: {what}, so nothing was written; its tokenizer does more than "
+        f"the new checkpoint would not be the same: {what}, so nothing was written; its tokenizer does more than "
         "is known of its kind, use the checkpoint as it is"
     )
