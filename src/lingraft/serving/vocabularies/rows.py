@@ -39,11 +39,11 @@ def initial_rows(words: Numbers, sources: Ids, targets: Ids, count: int) -> Numb
     with one_thread():
         rows = drawn_rows(words, count)
         shares = np.array([_shares(ids, len(words), count) for ids in targets]).reshape(-1, count)
-        used = shares.any(1)
-        if used.any():
-            means = np.array([words[list(ids)].mean(0) for ids, use in zip(sources, used, strict=True) if use])
-            found = shares[used].any(0)
-            rows[found] = translated_rows(words, means, shares[used][:, found])
+        used = np.flatnonzero(shares.any(1))
+        if len(used):
+            means = np.array([words[list(sources[place])].mean(0) for place in used])
+            found = np.flatnonzero(shares.any(0))
+            rows[found] = translated_rows(words, means, shares[np.ix_(used, found)])
     return rows
 
 
