@@ -9,6 +9,7 @@ rather than extend it).
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,11 +98,19 @@ def extend(
         said = write_checkpoint(
             whole, larger, made, made=f"{whole.name} with {len(new.counts):,} pieces more than its {new.first:,}"
         )
-        again = load_backbone(str(made), text_prefix=whole.text_prefix)
-        proven = prove_backbone(whole, again, Vocabulary(tuple(range(new.first))), _probes(whole, new, translations))
-        after = coverage(texts, again.tokenizer)
+        proven, after = _prove(whole, new, made, texts, translations)
+        gc.collect()  # what was loaded maps files into memory, and Windows moves no folder with such a file
         publish_folder(made, output)
     return [*_counts(before, after, new, targets), *proven, *said, f"written: {output}"]
+
+
+def _prove(
+    whole: Backbone, new: NewPieces, made: Path, texts: Sequence[str], pairs: Sequence[ParallelPair]
+) -> tuple[list[str], Coverage]:
+    """Load what was written, prove that it reads all else as before, and say how well it covers the new texts."""
+    again = load_backbone(str(made), text_prefix=whole.text_prefix)
+    proven = prove_backbone(whole, again, Vocabulary(tuple(range(new.first))), _probes(whole, new, pairs))
+    return proven, coverage(texts, again.tokenizer)
 
 
 def _learn(whole: Backbone, texts: Sequence[str], unknown: float, most: int) -> NewPieces:
