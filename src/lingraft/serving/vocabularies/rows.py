@@ -41,7 +41,7 @@ def initial_rows(words: Numbers, sources: Ids, targets: Ids, count: int) -> Numb
         shares = np.array([_shares(ids, len(words), count) for ids in targets]).reshape(-1, count)
         used = np.flatnonzero(shares.any(1))
         if len(used):
-            means = np.array([words[list(sources[place])].mean(0) for place in used])
+            means = np.array([words[list(sources[place])].mean(0) for place in used.tolist()])
             found = np.flatnonzero(shares.any(0))
             rows[found] = translated_rows(words, means, shares[np.ix_(used, found)])
     return rows
