@@ -15,7 +15,7 @@ import lingraft
 from invented import world_recipe, write_world
 from lingraft.core.errors import RunError
 from lingraft.core.files import read_lines
-from lingraft.core.launcher import launched, refuse_launch
+from lingraft.core.launcher import launched, refuse_division, refuse_launch
 from quick_run import run
 
 TRIAL = "trials/k0-draw0-seed1"
@@ -152,3 +152,37 @@ def test_other_commands_are_refused_in_several_processes(monkeypatch, command):
     assert done.code == 1
     assert done.err.startswith("error lingraft list runs in one process: start it without torchrun")
     refuse_launch("predict", {})
+
+
+def test_a_launch_that_divides_the_model_is_refused_once(world, tiny_checkpoint, tmp_path, monkeypatch, command):
+    """By the first process, before it waits for another; the others end without a word. One process has no others."""
+    path = write_recipe(tmp_path, recipe(world, tiny_checkpoint, tmp_path / "run"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("RANK", "1")
+    other = command("run", path)
+    monkeypatch.setenv("RANK", "0")
+    first = command("run", path)
+    assert (other.code, other.out, other.err) == (0, "", "")
+    assert (first.code, first.out) == (1, "")
+    assert first.err.startswith("error accelerate launch asks for FSDP, which divides a model among processes")
+    assert "torchrun or accelerate launch --multi_gpu, which give what one process gives" in first.err
+    assert not (tmp_path / "run").exists()
+    refuse_division({"ACCELERATE_USE_FSDP": "true", "RANK": "0", "WORLD_SIZE": "1"})
+    refuse_division({"ACCELERATE_USE_FSDP": "false", "RANK": "0", "WORLD_SIZE": "2"})
+
+
+def test_fsdp_is_what_accelerate_says_it_is():
+    """Its own launcher makes the environment that is refused; without FSDP it makes one that is not."""
+    launch = pytest.importorskip("accelerate.commands.launch", reason="accelerate is not installed")
+    from accelerate.utils.launch import prepare_multi_gpu_env
+
+    parser, of_rank = launch.launch_command_parser(), {"RANK": "0", "WORLD_SIZE": "2"}
+    common = ["--num_processes=2", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
+    found = [
+        prepare_multi_gpu_env(parser.parse_args([*common, *more, "script.py"]))
+        for more in (["--multi_gpu"], ["--use_fsdp", "--fsdp_version=2"])
+    ]
+    refuse_division(found[0] | of_rank)
+    with pytest.raises(RunError, match="asks for FSDP"):
+        refuse_division(found[1] | of_rank)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 
 from .errors import RunError
+
+DIVIDES = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+}
+"""What ``accelerate launch`` sets where the weights themselves are to be divided among processes."""
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> int:
@@ -33,3 +41,22 @@ def refuse_launch(command: str, environment: Mapping[str, str] = os.environ) -> 
             f"lingraft {command} runs in one process: start it without torchrun or accelerate launch, which are "
             "for lingraft run; trials of a comparison go to several machines with --ray"
         )
+
+
+def refuse_division(environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse a launch that asks for weights to be divided, once: the first process says so, the others end.
+
+    Raises:
+        RunError: It does, in the first of several processes.
+    """
+    asked = next((name for variable, name in DIVIDES.items() if environment.get(variable) == "true"), None)
+    if asked is None or launched(environment) == 1:
+        return
+    if environment["RANK"] != "0":
+        sys.exit()
+    raise RunError(
+        f"accelerate launch asks for {asked}, which divides a model among processes, and here each process has all of "
+        "the frozen model, since the first also computes alone; use torchrun or accelerate launch --multi_gpu, which "
+        "give what one process gives, and where the model is too large for a device backbone.weights: 8bit or 4bit and "
+        "train.gradient_checkpointing: true"
+    )

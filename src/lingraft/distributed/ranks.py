@@ -18,7 +18,7 @@ import torch
 from torch import distributed
 
 from ..core.errors import RunError, one_line
-from ..core.launcher import launched
+from ..core.launcher import launched, refuse_division
 
 PATIENCE = timedelta(days=7)
 """For what rank 0 does alone between two jobs, such as fitting maps and writing reports."""
@@ -109,8 +109,9 @@ def joined() -> Iterator[Ranks | None]:
     On a machine with GPUs, each process takes that of its local rank. Messages go through Gloo, which needs no GPU.
 
     Raises:
-        RunError: The launcher's variables are not whole, or nobody answers.
+        RunError: The launcher's variables are not whole, or nobody answers; or the model is to be divided.
     """
+    refuse_division()
     if launched() == 1:
         yield None
         return
