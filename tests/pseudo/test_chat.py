@@ -2,7 +2,10 @@
 
 import json
 import socket
+import threading
 import time
+from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +21,25 @@ def chat(model, folder, **options):
     """A chat with a served model, which waits for nothing."""
     values = {"key": None, "timeout": 10.0, "wait": lambda seconds: None}
     return Chat(model.url, "small", kept=KeptAnswers(folder), **values | options)
+
+
+@contextmanager
+def trickling(beginning):
+    """A server that sends a beginning, and then a space every twentieth of a second until nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send():
+            with suppress(OSError), server.accept()[0] as connection:
+                connection.sendall(beginning)
+                while True:
+                    connection.sendall(b" ")
+                    time.sleep(0.05)
+
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        yield SimpleNamespace(url=f"http://127.0.0.1:{server.getsockname()[1]}/v1")
+        sender.join(10)
+        assert not sender.is_alive()  # the connection was closed
 
 
 def test_an_answer_is_asked_for_once_and_kept_with_model_and_cost(tmp_path):
@@ -79,6 +101,7 @@ def test_a_busy_server_is_waited_for_as_long_as_it_asks_within_bounds(tmp_path):
         ((200, {}, '{"choices": []}'), "is it an OpenAI-compatible address"),
         ((200, {}, '{"choices": [{"message": {"content": ["x"]}}]}'), "is it an OpenAI-compatible address"),
         ((200, {}, '{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": "many"}}'), "compatible"),
+        ((200, {}, " " * (1 << 24) + "1"), r"answered with more than 16 MB; is it an OpenAI-compatible address"),
         ((200, {}, "[" * 100_000), "is it an OpenAI-compatible address"),
         ((404, {}, "no such model"), r"status 404 \('Not Found'\); mend `url`"),
         ((307, {"Location": "http://127.0.0.1:9/elsewhere"}, ""), "status 307"),
@@ -106,3 +129,47 @@ def test_no_answer_in_time_and_no_server_at_all_end_in_one_line(tmp_path):
         model.url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     with pytest.raises(ServiceError, match=r"cannot be reached \(.*\); start the server, or mend `url`"):
         chat(model, tmp_path).ask(HELLO, 1.0)
+
+
+def test_an_answer_that_trickles_ends_when_its_time_is_over(tmp_path):
+    """The timeout is not that of each byte, be it of the headers, the body or what is said of a refusal."""
+    beginnings = (
+        b"HTTP/1.0 200 OK\r\nX: ",
+        b"HTTP/1.0 200 OK\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    )
+    for beginning in beginnings:
+        with trickling(beginning) as model, pytest.raises(ServiceError, match=r"did not answer within 0\.3 seconds"):
+            chat(model, tmp_path, timeout=0.3).ask(HELLO, 1.0)
+    with trickling(b"HTTP/1.0 400 Too bad\r\n\r\n") as model, pytest.raises(ServiceError, match=r"400 \('Too bad'\)"):
+        chat(model, tmp_path, timeout=0.3).ask(HELLO, 1.0)
+
+
+@pytest.mark.parametrize("key", ["s3cret\nX: y", "s3cret\u6f22", "s3cr\u00e9t", "s3cret\x00"])
+def test_a_key_that_no_header_can_hold_is_refused_by_the_name_of_its_variable(tmp_path, monkeypatch, key):
+    """And never by its value."""
+    monkeypatch.setattr("os.environ", {"THE_KEY": key})  # the real one holds no NUL
+    with (
+        serving(lambda messages: "yes") as model,
+        pytest.raises(ConfigError, match="THE_KEY holds is no key") as caught,
+    ):
+        chat(model, tmp_path, key="THE_KEY").ask(HELLO, 1.0)
+    assert "s3cr" not in str(caught.value)
+    assert model.asked == []
+
+
+def test_tokens_that_nobody_counted_are_none(tmp_path):
+    """Some servers write null where others leave the key out."""
+    usage = {"prompt_tokens": None, "completion_tokens": 7}
+    body = json.dumps({"choices": [{"message": {"content": None}}], "usage": usage})
+    with serving(lambda messages: (200, {}, body)) as model:
+        reply = chat(model, tmp_path).ask(HELLO, 1.0)
+    assert (reply.text, reply.prompt_tokens, reply.completion_tokens) == ("", 0, 7)
+
+
+@pytest.mark.parametrize("url", ["http://[::1/v1", "http://127.0.0.1:1/\u00fc", "http://a..b/v1"])
+def test_an_address_that_no_server_has_ends_in_one_line(tmp_path, url):
+    """Also where nobody has checked it."""
+    asking = Chat(url, "small", None, 1.0, KeptAnswers(tmp_path))
+    with pytest.raises(ServiceError, match=r"cannot be reached .* mend `url`"):
+        asking.ask(HELLO, 1.0)

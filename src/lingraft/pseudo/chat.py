@@ -21,6 +21,7 @@ import pydantic_core
 
 from ..core.errors import ConfigError, ServiceError, shown
 from .kept_answers import KeptAnswers
+from .timed_http import opener
 
 WAITS = (1.0, 4.0, 16.0)
 """Seconds before each further attempt, where a server is busy or stumbles."""
@@ -32,7 +33,7 @@ BUSY = (408, 409, 429, 500, 502, 503, 504)
 """States that pass."""
 
 MOST_BYTES = 1 << 24
-"""Of an answer."""
+"""Of an answer: that to any question here has a hundredth of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Chat:
         url: What stands before ``/chat/completions``.
         model: As the server calls it.
         key: Name of the environment variable with the key; None where the server wants none.
-        timeout: Seconds for one answer.
+        timeout: Seconds for one answer, to its end.
         kept: Where answers are found and kept.
         wait: Waits so many seconds.
     """
@@ -89,8 +90,8 @@ class Chat:
         """Return the body of the answer; what passes by itself is waited for."""
         for pause in (*WAITS, None):
             try:
-                with _OPENER.open(self._request(body), timeout=self.timeout) as answer:
-                    return bytes(answer.read(MOST_BYTES))
+                with opener.open(self._request(body), timeout=self.timeout) as answer:
+                    return self._whole(answer)
             except HTTPError as error:
                 if error.code not in BUSY or pause is None:
                     raise ServiceError(self._refused(error)) from None
@@ -100,7 +101,7 @@ class Chat:
                     f"{self.url} did not answer within {self.timeout:g} seconds; answers so far are kept, so give it "
                     "more time (`timeout`), or ask it for less at once, and run the same command again"
                 ) from None
-            except (OSError, HTTPException) as error:
+            except (OSError, HTTPException, ValueError) as error:  # the last of an address that is none
                 reason = getattr(error, "reason", error)
                 if isinstance(reason, TimeoutError):
                     reason = f"it did not answer within {self.timeout:g} seconds"
@@ -109,11 +110,31 @@ class Chat:
                 ) from None
         raise AssertionError("the last attempt returns or raises")
 
+    def _whole(self, answer: IO[bytes]) -> bytes:
+        """Return the body of an answer that ends.
+
+        Raises:
+            ServiceError: It is longer than any chat completion.
+        """
+        body = answer.read(MOST_BYTES + 1)
+        if len(body) > MOST_BYTES:
+            raise ServiceError(
+                f"{self.url} answered with more than {MOST_BYTES >> 20} MB; is it an OpenAI-compatible address?"
+            )
+        return body
+
     def _request(self, body: bytes) -> urllib.request.Request:
         headers = {"Content-Type": "application/json"}
         if self.key is not None:
             if not (secret := os.environ.get(self.key, "").strip()):
                 raise ConfigError([f"key: the environment variable {self.key} is not set; put the key into it"])
+            if not (secret.isascii() and secret.isprintable()):
+                raise ConfigError(
+                    [
+                        f"key: what the environment variable {self.key} holds is no key: it has an end of a line, or a "
+                        "letter outside ASCII; put the key into it again, and nothing else"
+                    ]
+                )
             headers["Authorization"] = f"Bearer {secret}"
         return urllib.request.Request(f"{self.url.rstrip('/')}/chat/completions", body, headers)
 
@@ -132,7 +153,7 @@ class Chat:
             answer = pydantic_core.from_json(body)
             text = answer["choices"][0]["message"]["content"]
             usage = answer.get("usage") or {}
-            counts = [usage.get(name, 0) for name in ("prompt_tokens", "completion_tokens")]
+            counts = [usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")]
             if not isinstance(text, str | None) or not all(type(count) is int for count in counts):
                 raise TypeError
         except (ValueError, LookupError, TypeError, AttributeError):
@@ -143,18 +164,6 @@ class Chat:
             ) from None
         model = str(answer.get("model") or self.model)
         return {"text": text or "", "model": model, "prompt_tokens": counts[0], "completion_tokens": counts[1]}
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A key goes where its owner sent it, nowhere else."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> None:
-        """Follow none: the redirection is the answer."""
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 def _asked_to_wait(headers: Message) -> float:

@@ -25,6 +25,7 @@ from ...data.text import normalise
 from .. import Sources, Weight
 from ..chat import Chat, Reply
 from ..kept_answers import KeptAnswers
+from ..timed_http import refuse_bad_address
 from ..translators.command import Seconds
 from ..writing import Wanted, correct_texts, cost_of, refuse_unknown_language, write_texts
 from . import Generator, generators
@@ -94,9 +95,10 @@ def llm(
         temperature: Of the writing; correcting and translating take 0.
         revise: Whether a second call corrects the language of what the first one wrote.
         at_once: Calls that run side by side.
-        timeout: Seconds for one answer.
+        timeout: Seconds for one answer, to its end.
         weight: How much each text counts, where what people labelled counts 1.
     """
+    refuse_bad_address(url)
     if key is not None and not (key.isidentifier() and key == key.upper()):
         raise ConfigError(["key: expected the NAME of an environment variable, in capitals, and never the key itself"])
     style = Style(about, per_call, demonstrations, temperature, revise, shown_by == "shots")
