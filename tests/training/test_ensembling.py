@@ -108,7 +108,7 @@ def test_answers_are_the_weighted_sum_of_the_mapped_head_and_the_n_grams(runs):
 
 
 def test_a_language_is_fitted_to_its_translations_and_shots(runs):
-    """The map to states of pairs, the n-grams to predictions of the source side, weights to what was left out."""
+    """The map to states of pairs, the n-grams to predictions of the source side, weights to pairs without labels."""
     run = runs("both", **FROM_TASK)
     adaptation = adaptation_of(run)[1]
     model, (draw,) = GraftedModel(run.backbone.stack, adaptation), run.materials.draws
@@ -129,10 +129,11 @@ def test_a_language_is_fitted_to_its_translations_and_shots(runs):
     classifier, left_out = fit_ngram_classifier(list(targets), wanted)
     with torch.no_grad():
         parts = [adaptation.head(found.left_out).double().numpy(), left_out.double().numpy()]
-    ours = adaptation.ensembles[TARGET]
-    torch.testing.assert_close(
-        ours.weights.detach(), torch.tensor(stack_logits(parts, wanted)).float(), atol=1e-3, rtol=0
-    )
+    ours, shots = adaptation.ensembles[TARGET], {shot.id for shot in draw.shots[TARGET]}
+    unlabelled = [row for row, example in enumerate(target) if example not in shots]
+    assert len(unlabelled) == len(target) - len(labels)
+    weights = stack_logits([part[unlabelled] for part in parts], wanted[unlabelled])
+    torch.testing.assert_close(ours.weights.detach(), torch.tensor(weights).float(), atol=1e-3, rtol=0)
     for theirs, own in ((found.map, ours.map), (classifier, ours.classifiers["ngrams"])):
         for name, tensor in theirs.state_dict().items():
             torch.testing.assert_close(own.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)

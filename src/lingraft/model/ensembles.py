@@ -1,8 +1,8 @@
 """How the texts of one language are answered: by the head, from mapped states, and by the texts' own classifiers.
 
-The logits are added up. How much each counts is learnt on the pairs (stacking: Wolpert, 1992), from logits of fits
-that left the text out; so what says nothing counts nothing. The network has seen the pairs in training, its map has
-not: where there is a map the head reads mapped states alone.
+The logits are added up. How much each counts is learnt on pairs without labels (stacking: Wolpert, 1992), from logits
+of fits that left the text out; so what says nothing counts nothing. The network has seen the pairs in training, its map
+has not: where there is a map the head reads mapped states alone.
 """
 
 from __future__ import annotations

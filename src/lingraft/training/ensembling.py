@@ -6,10 +6,12 @@ adapted states after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..backbones.encoding import Encoded
@@ -91,7 +93,7 @@ def fit_ensembles(read: Read, head: nn.Module, pools: TrialPools, context: Conte
     found = {}
     for pool in pools.targets:
         texts = texts_of(pools.draw, pool.language, context.materials, context.recipe)
-        ensemble = _fit_language(read, head, texts, context) if texts else None
+        ensemble = _fit_language(read, head, texts, pools.source.labelled, context) if texts else None
         if ensemble:
             found[pool.language] = ensemble
     return found
@@ -129,8 +131,18 @@ def texts_of(draw: Draw, language: str, materials: Materials, recipe: Recipe) ->
     return found if found.is_mapped or found.projected else None
 
 
-def _fit_language(read: Read, head: nn.Module, texts: LanguageTexts, context: Context) -> LanguageEnsemble | None:
-    """Fit one language's ensemble, and its weights to what is predicted of the translations."""
+def _fit_language(
+    read: Read, head: nn.Module, texts: LanguageTexts, labelled: Collection[str], context: Context
+) -> LanguageEnsemble | None:
+    """Fit one language's ensemble, and its weights to what is predicted of translations that have no label.
+
+    Args:
+        read: As in :func:`fit_ensembles`.
+        head: As in :func:`fit_ensembles`.
+        texts: What the language is fitted to.
+        labelled: Ids of the source language's examples whose labels are learnt from.
+        context: What all trials share.
+    """
     task, language = context.materials.task, texts.language
     source, own = context.pools[task.source_language, "learn"], context.pools[language, "learn"]
     fitted = _fit_map(read, head, texts, context) if texts.is_mapped else None
@@ -148,7 +160,12 @@ def _fit_language(read: Read, head: nn.Module, texts: LanguageTexts, context: Co
         classifier, left_out = of_ngrams
         classifiers[classifier.name] = classifier
         parts = [parts[0][: len(left_out)], left_out.double().numpy()]
-    weights = stack_logits(parts, targets.numpy()[: len(parts[0])], independent=independent)
+    asked = _rows_without_labels(texts, labelled)[: len(parts[0])]
+    if asked.sum() < FEWEST_TEXTS:
+        asked[:] = True
+    weights = stack_logits(
+        [part[asked] for part in parts], targets.numpy()[: len(asked)][asked], independent=independent
+    )
     return LanguageEnsemble(torch.tensor(weights).float(), fitted.map if fitted else None, classifiers)
 
 
@@ -203,6 +220,16 @@ def _left_out_states(fitted: FittedMap, examples: Sequence[Example], pooled: Ten
         with torch.no_grad():
             states[new] = fitted.map([examples[i].texts[0] for i in new], pooled[new])
     return states
+
+
+def _rows_without_labels(texts: LanguageTexts, labelled: Collection[str]) -> NDArray[np.bool_]:
+    """Say of each text of the n-grams whether it and its translation are without a label, ``[N]``.
+
+    A network knows by heart what it learnt with a label, on both sides. Beside it the n-gram classifier, which is asked
+    about texts that it did not see, would count less than it is worth (docs/results/closed-form.md).
+    """
+    known = {normalise(target.texts[0]) for source, target in texts.projected if source.id in labelled}
+    return np.array([text not in known and example.gold is None for text, example in texts.texts.items()])
 
 
 def _targets(read: Tensor, texts: LanguageTexts, context: Context) -> Tensor:
