@@ -2,16 +2,30 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
+from lingraft.results.metrics import formula
 from lingraft.results.resampling import RESAMPLES, resample
-from lingraft.results.statistics import LEVEL, difference, holm, interval, resamples_for
+from lingraft.results.statistics import (
+    LEVEL,
+    bounds,
+    difference,
+    highest_share,
+    holm,
+    interval,
+    interval_of_groups,
+    resamples_for,
+    variance_of_groups,
+)
+
+SHARES = (0.0, 1.0)
 
 
 def paired(a, b, resamples=RESAMPLES, seed=0):
     """The difference of two rows of answers to the same examples."""
     a, b = np.atleast_2d(np.asarray(a, dtype=float)), np.atleast_2d(np.asarray(b, dtype=float))
     drawn = resample(a.shape[1], resamples=resamples, seed=seed)
-    return difference(float((a - b).mean()), drawn.means(a) - drawn.means(b))
+    return difference(float((a - b).mean()), drawn.means(a) - drawn.means(b), drawn.groups, SHARES)
 
 
 # ---- Intervals -------------------------------------------------------------------------------------
@@ -32,34 +46,76 @@ def test_levels_are_shares(level):
         interval(np.zeros(3), level=level)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 30, 816])
+@pytest.mark.parametrize("right", [0, 1])
+def test_all_right_or_all_wrong_has_the_exact_interval_of_a_share(groups, right):
+    """That of Clopper and Pearson, as scipy has it: 30 of 30 may be 88.4 % in truth."""
+    drawn = resample(groups)
+    found = interval_of_groups(drawn.means(np.full((3, groups), float(right))), drawn.groups, SHARES)
+    exact = binomtest(right * groups, groups).proportion_ci(method="exact")
+
+    assert found == pytest.approx((exact.low, exact.high))
+    assert 1 - highest_share(30) == pytest.approx(0.8843, abs=5e-5)
+
+
+def test_what_counts_is_groups_not_examples():
+    """Forty right answers to questions on four texts are four pieces of evidence."""
+    groups = [str(i // 10) for i in range(40)]
+    low, high = bounds(resample(groups), formula("mean"), np.ones((40, 2)), SHARES)
+
+    assert (low, high) == pytest.approx((binomtest(4, 4).proportion_ci(method="exact").low, 1))
+
+
+def test_one_wrong_answer_brings_the_bootstrap_back():
+    """Where resamples differ the interval is theirs."""
+    drawn = resample(30)
+    resampled = drawn.means(np.arange(30)[None] > 0)
+
+    assert interval_of_groups(resampled, 30, SHARES) == interval(resampled)
+    assert variance_of_groups(resampled, 30, SHARES) == np.var(resampled, ddof=1)
+
+
+def test_errors_know_no_worst_case():
+    """All errors of 0: how large another could be is not known, so there is no interval."""
+    table = np.stack([np.zeros(9), np.ones(9)], axis=1)
+
+    assert bounds(resample(9), formula("mean"), table, None) == (None, None)
+
+
+def test_constant_resamples_have_the_variance_of_their_interval():
+    """The longer arm is 1.96 standard errors."""
+    assert variance_of_groups(np.ones(50), 30, SHARES) == pytest.approx((highest_share(30) / 1.96) ** 2, rel=1e-4)
+
+
 # ---- Differences -----------------------------------------------------------------------------------
 
 
 def test_p_value_by_hand():
     """Of nine resamples two are not above zero, which both tails and the observed sample make 2 (1 + 2) / 10."""
-    found = difference(0.3, np.array([0.1, 0.2, 0.0, 0.3, 0.4, -0.1, 0.2, 0.3, 0.1]))
+    found = difference(0.3, np.array([0.1, 0.2, 0.0, 0.3, 0.4, -0.1, 0.2, 0.3, 0.1]), 20, SHARES)
 
     assert (found.mean, found.p_value, found.resolution) == (0.3, pytest.approx(0.6), 0.2)
 
 
-def test_a_method_does_not_differ_from_itself():
-    """The difference of equals is 0 with certainty, and its p-value is 1."""
+def test_methods_that_never_disagree_may_on_as_many_examples_as_could_go_unseen():
+    """The difference of equals is 0, to both sides the limit of a share of which none of 30 was seen; p is 1."""
     a = np.random.default_rng(12).random(30)
-    found = paired(a, a)
+    found, most = paired(a, a), binomtest(0, 30).proportion_ci(method="exact").high
 
-    assert (found.mean, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+    assert (found.mean, found.p_value) == (0, 1)
+    assert (found.low, found.high) == pytest.approx((-most, most))
 
 
 def test_what_rounding_makes_of_a_tie_is_a_tie():
     """Differences of 1e-17 are on both sides of zero."""
-    assert difference(0.0, np.full(99, 1e-17)).p_value == 1
+    assert difference(0.0, np.full(99, 1e-17), 20, SHARES).p_value == 1
 
 
 def test_a_sure_difference_has_the_smallest_p_value():
     """A p-value is never 0: the observed sample counts as a resample."""
     found = paired(np.ones(20), np.zeros(20), resamples=999)
 
-    assert (found.low, found.high) == (1, 1)
+    assert (found.low, found.high) == pytest.approx((1 - 2 * highest_share(20), 1))
     assert found.p_value == found.resolution == 2 / 1000
 
 
@@ -107,7 +163,7 @@ def test_holm_by_hand():
 def test_corrected_p_values_are_ten_times_finer_than_the_level(comparisons):
     """Of as many sure differences as there are methods, each is below a tenth of 0.05 after the correction."""
     resamples = resamples_for(comparisons)
-    sure = [difference(1.0, np.ones(resamples)).p_value] * comparisons
+    sure = [difference(1.0, np.ones(resamples), 20, SHARES).p_value] * comparisons
 
     assert max(holm(sure), default=0.0) < LEVEL / 10
     assert resamples >= RESAMPLES

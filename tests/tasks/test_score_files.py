@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from lingraft.core.errors import ConfigError, DataError
 from lingraft.data.squad import read_squad
@@ -73,10 +74,11 @@ def test_answers_by_hand(file, gold):
 
 
 def test_interval_draws_paragraphs(file, gold):
-    """Both paragraphs hold one exact answer of two, so no resample differs; drawn by question, they would."""
+    """Both paragraphs hold one exact answer of two, so no resample differs: of others two say next to nothing."""
     exact = score_files(file("p.json", ANSWERS), gold, "squad").scores[1]
+    other = binomtest(0, 2).proportion_ci(method="exact").high
 
-    assert exact == FileScore("exact_match", 0.5, 0.5, 0.5)
+    assert (exact.value, exact.low, exact.high) == pytest.approx((0.5, 0.5 - other / 2, 0.5 + other / 2))
 
 
 def test_interval_is_that_of_statistics(file, gold):
@@ -248,7 +250,9 @@ def test_real_answers_of_mlqa_are_right(file, shared_data, language):
     f1, em = score_files(file("p.json", exact), path, f"mlqa:{language}").scores
     worse_f1, worse_em = score_files(file("q.json", longer), path, f"mlqa:{language}").scores
 
-    assert em == FileScore("exact_match", 1.0, 1.0, 1.0)
+    contexts = len({example.group for example in read_squad(path, language=language).examples})
+    lowest = binomtest(contexts, contexts).proportion_ci(method="exact").low
+    assert (em.metric, em.value, em.low, em.high) == ("exact_match", 1.0, pytest.approx(lowest), 1.0)
     left = np.mean([answer_metrics(f"mlqa:{language}")["f1"]([[t]], [t]) for t in exact.values()])
     assert f1.value == pytest.approx(left)
     assert f1.value > 0.99
@@ -315,10 +319,12 @@ def test_labels_by_hand(file, metric, value):
     )
 
 
-def test_perfect_labels_have_a_perfect_interval(file):
-    """A label that a resample does not draw costs nothing."""
-    assert score_files(file("p.json", LABELS), file("gold.json", LABELS), "macro_f1").scores == (
-        FileScore("macro_f1", 1.0, 1.0, 1.0),
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_four_right_labels_of_four_do_not_promise_a_fifth(file, metric):
+    """The interval is the exact one; a label that a resample does not draw costs nothing."""
+    lowest = binomtest(4, 4).proportion_ci(method="exact").low
+    assert score_files(file("p.json", LABELS), file("gold.json", LABELS), metric).scores == (
+        FileScore(metric, 1.0, pytest.approx(lowest), 1.0),
     )
 
 

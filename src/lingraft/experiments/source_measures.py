@@ -22,6 +22,7 @@ from ..results.findings import Estimate
 from ..results.metrics import Metric
 from ..results.resampling import Floats, resample
 from ..results.statistics import Difference, bounds, difference
+from ..results.units import unit_of
 from ..runs.retention import MOST, hits
 from ..tasks import Task
 from ..tasks.material import Draw, Materials
@@ -175,13 +176,14 @@ def score_all(
     drawn = resample([example.group for example in sources[0].materials.test[target]])
     metric, found = sources[0].metric, dict[tuple[str, ...], tuple[Estimate, Difference | None]]()
     resampled = {codes: drawn.metric(metric.made, table[None]) for codes, table in tables.items()}
+    ends = unit_of(next(iter(sources[0].materials.task.kind.metrics))).ends
     reference = (own,)
     for codes, table in tables.items():
         value, ahead = metric.of_table(table), None
         if reference in tables and codes != reference:
             less = metric.of_table(tables[reference])
-            ahead = difference(value - less, resampled[codes] - resampled[reference])
-        found[codes] = Estimate(value, *bounds(drawn, metric.made, table)), ahead
+            ahead = difference(value - less, resampled[codes] - resampled[reference], drawn.groups, ends)
+        found[codes] = Estimate(value, *bounds(drawn, metric.made, table, ends)), ahead
     return found
 
 

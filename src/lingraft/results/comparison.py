@@ -20,7 +20,16 @@ from .metrics import values_of
 from .reach import Reach, reach
 from .resampling import RESAMPLES, Floats, resample_jointly
 from .run_files import counts_of, read_mark, read_predictions
-from .statistics import Difference, difference, holm, interval, resamples_for
+from .statistics import (
+    Difference,
+    Ends,
+    difference,
+    ends_of_difference,
+    holm,
+    interval_of_groups,
+    resamples_for,
+    variance_of_groups,
+)
 from .units import Unit, unit_of
 
 Tested = tuple[str, str, str]
@@ -180,16 +189,35 @@ class _Scores:
 
     reached: Floats
     resampled: Floats
+    groups: tuple[int, ...]
+    """How many groups of examples were drawn from in each language."""
+    ends: Ends | None
+    """The lowest and the highest score that there can be."""
+
+    def mean(self) -> Estimate:
+        """Return the mean over trials and languages."""
+        return self._estimate(self.reached, self.resampled.mean(0), min(self.groups))
+
+    def languages(self) -> list[Estimate]:
+        """Return the mean over trials in each language."""
+        rows = zip(self.reached, self.resampled, self.groups, strict=True)
+        return [self._estimate(*row) for row in rows]
+
+    def _estimate(self, reached: Floats, resampled: Floats, groups: int) -> Estimate:
+        # The first draws are enough for an interval, which then does not depend on how many methods there are.
+        return Estimate(float(reached.mean()), *interval_of_groups(resampled[:RESAMPLES], groups, self.ends))
 
     def less(self, other: _Scores) -> Difference:
         """Return the mean less that of another, paired."""
         apart = float(self.reached.mean() - other.reached.mean())
-        return difference(apart, self.resampled.mean(0) - other.resampled.mean(0))
-
-    def reach(self, other: _Scores, trials: Sequence[str], groups: int) -> Reach:
-        """Return how far that difference reaches, for these trials and so many groups of examples."""
         paired = self.resampled.mean(0) - other.resampled.mean(0)
-        return reach(self.reached - other.reached, trials, paired, groups)
+        return difference(apart, paired, min(self.groups), self.ends)
+
+    def reach(self, other: _Scores, trials: Sequence[str]) -> Reach:
+        """Return how far that difference reaches, for these trials."""
+        paired, groups = self.resampled.mean(0) - other.resampled.mean(0), min(self.groups)
+        of_examples = variance_of_groups(paired, groups, ends_of_difference(self.ends))
+        return reach(self.reached - other.reached, trials, of_examples, groups)
 
 
 def _block(comparison: Comparison, methods: Sequence[Row], shots: Shots, trials: Sequence[str]) -> Block:
@@ -212,6 +240,8 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: Shots, trials:
         name: _Scores(
             np.array([values_of(made, one) for one in found]),
             np.array([one.metric(made, table) for one, table in zip(drawn, found, strict=True)]),
+            tuple(one.groups for one in drawn),
+            comparison.unit.ends,
         )
         for name, found in tables.items()
     }
@@ -226,7 +256,7 @@ def _block(comparison: Comparison, methods: Sequence[Row], shots: Shots, trials:
         name = str(method["name"])
         beyond = None
         if name in apart:
-            beyond = scores[name].reach(scores[comparison.reference], trials, min(one.groups for one in drawn))
+            beyond = scores[name].reach(scores[comparison.reference], trials)
         results.append(_result(method, scores[name], languages, trials, apart.get(name), corrected.get(name), beyond))
     return Block(
         shots=shots,
@@ -267,15 +297,10 @@ def _result(
     beyond: Reach | None,
 ) -> Result:
     steps = method.get("steps")  # older folders do not have it
-    # The first draws are enough for an interval, which then does not depend on how many methods there are.
-    drawn = scores.resampled[:, :RESAMPLES]
     return Result(
         method=method,
-        mean=Estimate(float(scores.reached.mean()), *interval(drawn.mean(0))),
-        languages={
-            code: Estimate(float(reached.mean()), *interval(resampled))
-            for code, reached, resampled in zip(languages, scores.reached, drawn, strict=True)
-        },
+        mean=scores.mean(),
+        languages=dict(zip(languages, scores.languages(), strict=True)),
         of_trials=dict(zip(trials, map(float, scores.reached.mean(0)), strict=True)),
         difference=apart,
         p_value=p_value,

@@ -24,8 +24,8 @@ from .metrics import Formula, OfExamples, formula, formulas
 from .metrics.calibration import Bin, calibration_bins
 from .resampling import Floats, resample
 from .run_files import COLUMNS, RunFiles, counts_of, is_right, share_right, trial_of
-from .statistics import interval
-from .units import CORRELATIONS
+from .statistics import Ends, ends_of_difference, interval_of_groups
+from .units import CORRELATIONS, unit_of
 from .words import NEUTRAL, Words, words_of
 
 BEFORE, INSTANT, AFTER = "frozen-head", "instant", "lingraft"
@@ -154,17 +154,17 @@ def _result(run: RunFiles, language: str, context: str | None, shots: Shots, sco
     second = more[0] if more else ""
     before, instant, after = (_of(scores, method, main) for method in (BEFORE, INSTANT, AFTER))
     aligned = _aligned(run, language, context, sorted({trial_of(score) for score in after}))
-    resampled = _resampled(aligned, formula_of(run.data))
+    resampled, groups, ends = *_resampled(aligned, formula_of(run.data)), unit_of(main).ends
     draws = sorted({score.draw for score in after})
     return Result(
         language=language,
         name=run.name(language) if context in (None, language) else f"{run.name(language)} about {run.name(context)}",
         shots=shots,
-        before=_estimate(before, resampled.get("before")),
-        instant=_estimate(instant, resampled.get("instant")),
-        after=_estimate(after, resampled.get("after")),
-        gain=_gain(before, after, resampled, "before"),
-        over_instant=_gain(instant, after, resampled, "instant"),
+        before=_estimate(before, resampled.get("before"), groups, ends),
+        instant=_estimate(instant, resampled.get("instant"), groups, ends),
+        after=_estimate(after, resampled.get("after"), groups, ends),
+        gain=_gain(before, after, _apart(resampled, "before"), groups, ends),
+        over_instant=_gain(instant, after, _apart(resampled, "instant"), groups, ends),
         second_before=_mean(_of(scores, BEFORE, second)),
         second_after=_mean(_of(scores, AFTER, second)),
         draw_means=tuple(fmean(score.value for score in after if score.draw == draw) for draw in draws),
@@ -224,22 +224,32 @@ def answers_of(run: RunFiles, trial: str, language: str, context: str | None) ->
     return [r for r in rows if (r.get("language", language), r.get("context_language", context)) == (language, context)]
 
 
-def _resampled(aligned: list[list[Row]], made: Formula) -> dict[str, Floats]:
-    """Return the metric of each of :data:`COLUMNS` on each resample, ``[R]``, as far as there are predictions."""
+def _resampled(aligned: list[list[Row]], made: Formula) -> tuple[dict[str, Floats], int]:
+    """Return the metric of each of :data:`COLUMNS` on each resample, ``[R]``, as far as there are predictions.
+
+    Returns:
+        That, and how many groups of examples are drawn from.
+    """
     if not aligned:
-        return {}
+        return {}, 0
     groups = [str(row.get("group", row["id"])) for row in aligned[0]]
     if len(set(groups)) == 1:  # every resample would be the same
-        return {}
+        return {}, 1
     drawn = resample(groups if len(set(groups)) < len(groups) else len(groups))
-    return {
+    found = {
         when: drawn.metric(made, np.array([[counts_of(row, when) for row in trial] for trial in aligned]))  # [U, N, K]
         for when, start in COLUMNS.items()
         if f"{start}counts" in aligned[0][0]
     }
+    return found, drawn.groups
 
 
-def _estimate(scores: Sequence[Score], resampled: Floats | None) -> Estimate | None:
+def _apart(resampled: Mapping[str, Floats], when: str) -> Floats | None:
+    """Return what is after less ``when`` on each resample, ``[R]``; None where predictions are missing."""
+    return resampled["after"] - resampled[when] if when in resampled else None
+
+
+def _estimate(scores: Sequence[Score], resampled: Floats | None, groups: int, ends: Ends | None) -> Estimate | None:
     """Return the mean over trials; the interval comes from the score if there is one trial, else from predictions."""
     value = _mean(scores)
     if value is None:
@@ -248,29 +258,30 @@ def _estimate(scores: Sequence[Score], resampled: Floats | None) -> Estimate | N
     if len(scores) == 1 and bounds:
         return Estimate(value, *bounds[0])
     if resampled is not None:
-        return Estimate(value, *interval(resampled))
+        return Estimate(value, *interval_of_groups(resampled, groups, ends))
     if len(bounds) == len(scores):  # cautious: a mean over trials varies less than one trial does
         return Estimate(value, fmean(low for low, _ in bounds), fmean(high for _, high in bounds))
     return Estimate(value)
 
 
 def _gain(
-    before: Sequence[Score], after: Sequence[Score], resampled: Mapping[str, Floats], when: str
+    before: Sequence[Score], after: Sequence[Score], apart: Floats | None, groups: int, ends: Ends | None
 ) -> Estimate | None:
     """Return after minus before, paired by example.
 
     Args:
         before: Scores of each trial.
         after: As many.
-        resampled: The metric on each resample.
-        when: Which of it is before.
+        apart: The difference on each resample.
+        groups: How many groups of examples were drawn from.
+        ends: The lowest and the highest value of the metric.
     """
     old, new = _mean(before), _mean(after)
     if old is None or new is None:
         return None
-    if when not in resampled:
+    if apart is None:
         return Estimate(new - old)
-    return Estimate(new - old, *interval(resampled["after"] - resampled[when]))
+    return Estimate(new - old, *interval_of_groups(apart, groups, ends_of_difference(ends)))
 
 
 def has_classes(data: Row) -> bool:

@@ -37,7 +37,7 @@ class Reach:
     """The true difference that these examples would have shown, for these trainings, in four of five test sets."""
 
 
-def reach(apart: Floats, trials: Sequence[str], resampled: Floats, groups: int) -> Reach:
+def reach(apart: Floats, trials: Sequence[str], of_examples: float, groups: int) -> Reach:
     """Return what the differences of two methods say of other trials and of other languages.
 
     What the examples cause is part of the spread between languages as well as added to it, so the interval is wider
@@ -46,10 +46,9 @@ def reach(apart: Floats, trials: Sequence[str], resampled: Floats, groups: int) 
     Args:
         apart: ``[languages, U]``, score of the method minus that of the reference, trial by trial.
         trials: Names of the ``U`` trials; where they do not cross draws, seeds and orders, nothing is said of others.
-        resampled: ``[R]``, the mean of the differences on other examples.
-        groups: How many groups of examples they were drawn from.
+        of_examples: Variance of the mean of the differences over other test examples.
+        groups: How many groups of examples there are.
     """
-    of_examples = float(np.var(resampled, ddof=1))
     seen = smallest_difference(of_examples**0.5)
     levels, cells = trial_cells(trials)
     if not is_crossed(trials, levels):

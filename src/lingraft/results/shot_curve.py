@@ -20,7 +20,7 @@ from .comparison import Comparison, shared_languages
 from .findings import Estimate, formula_of
 from .metrics import values_of
 from .resampling import Floats, resample_jointly
-from .statistics import Difference, difference, interval
+from .statistics import Difference, Ends, difference, interval_of_groups
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,18 @@ def read_shot_curve(comparison: Comparison) -> ShotCurve:
     every = sorted({shots for names in trials.values() for shots in map(shots_in, names) if shots != "all"})
     grids = {name: _points(comparison, name, found, every) for name, found in trials.items()}
     ours = grids.get(comparison.reference)
-    curves = [_curve(name, grid, ours if name != comparison.reference else None) for name, grid in grids.items()]
+    ends = comparison.unit.ends
+    curves = [_curve(name, grid, ours if name != comparison.reference else None, ends) for name, grid in grids.items()]
     return ShotCurve(tuple(every), tuple(curves), tuple(_worths(grids, comparison)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """A score, the same on each resample ``[R]``, and that of each trial."""
+    """A score, the same on each resample ``[R]`` of so many groups of examples, and that of each trial."""
 
     score: float
     resampled: Floats
+    groups: int
     of_trials: Mapping[str, float]
 
 
@@ -91,14 +93,18 @@ def _points(comparison: Comparison, name: str, trials: Sequence[str], every: Seq
         resampled = [one.metric(made, counts) for one, (counts, _) in zip(drawn, answers, strict=True)]
         reached = np.mean([values_of(made, counts) for counts, _ in answers], axis=0)  # [U]
         of_trials = dict(zip(chosen, map(float, reached), strict=True))
-        found[shots] = _Point(float(reached.mean()), np.asarray(np.mean(resampled, axis=0)), of_trials)
+        found[shots] = _Point(
+            float(reached.mean()), np.asarray(np.mean(resampled, axis=0)), min(one.groups for one in drawn), of_trials
+        )
     return found
 
 
-def _curve(name: str, grid: Mapping[int, _Point], ours: Mapping[int, _Point] | None) -> Curve:
-    points = {shots: Estimate(one.score, *interval(one.resampled)) for shots, one in grid.items()}
+def _curve(name: str, grid: Mapping[int, _Point], ours: Mapping[int, _Point] | None, ends: Ends | None) -> Curve:
+    points = {
+        shots: Estimate(one.score, *interval_of_groups(one.resampled, one.groups, ends)) for shots, one in grid.items()
+    }
     ahead = {
-        shots: difference(ours[shots].score - one.score, ours[shots].resampled - one.resampled)
+        shots: difference(ours[shots].score - one.score, ours[shots].resampled - one.resampled, one.groups, ends)
         for shots, one in grid.items()
         if ours is not None
     }

@@ -15,7 +15,7 @@ from .development import read_development
 from .findings import Estimate, formula_of
 from .metrics import values_of
 from .resampling import resample
-from .statistics import interval
+from .statistics import ends_of_difference, interval_of_groups
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,15 @@ def source_scores(comparison: Comparison, block: Block) -> list[SourceScore]:
         return []
     means = {name: float(values_of(made, table).mean()) for name, table in tables.items()}
     resampled = {name: drawn.metric(made, table) for name, table in tables.items()}
-    ours = comparison.reference
+    ours, ends = comparison.reference, comparison.unit.ends
     return [
         SourceScore(
             name,
-            Estimate(mean, *interval(resampled[name])),
-            Estimate(mean - means[ours], *interval(resampled[name] - resampled[ours]))
+            Estimate(mean, *interval_of_groups(resampled[name], drawn.groups, ends)),
+            Estimate(
+                mean - means[ours],
+                *interval_of_groups(resampled[name] - resampled[ours], drawn.groups, ends_of_difference(ends)),
+            )
             if ours in means and name != ours
             else None,
         )

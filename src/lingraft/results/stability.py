@@ -19,6 +19,7 @@ from .comparison import Comparison, shared_languages
 from .findings import formula_of, has_classes, metrics_of, score_of_majority
 from .metrics import values_of
 from .resampling import Floats, resample_jointly
+from .statistics import Ends, variance_of_groups
 from .trial_grid import FACTORS, in_cells, is_crossed, trial_cells
 from .trial_summary import failure_rate, interquartile_mean, probability_of_improvement
 from .trial_variance import Component, Mean, mean_of_method, variance_components
@@ -128,6 +129,8 @@ class _Scored:
     resampled: Floats
     groups: int
     majority: float | None
+    ends: Ends | None
+    """The lowest and the highest score that there can be."""
 
 
 def _scores(comparison: Comparison, method: str, trials: Sequence[str]) -> _Scored:
@@ -144,6 +147,7 @@ def _scores(comparison: Comparison, method: str, trials: Sequence[str]) -> _Scor
         np.asarray(np.mean(resampled, axis=0)),
         min(one.groups for one in drawn),
         float(np.mean(shares)) if has_classes(data) else None,
+        comparison.unit.ends,
     )
 
 
@@ -155,7 +159,8 @@ def _stability(
     of_trials: Mapping[str, float],
     reference: Floats | None,
 ) -> Stability:
-    of_examples, factors = float(scored.resampled.var(ddof=1)), tuple(levels)
+    of_examples = variance_of_groups(scored.resampled, scored.groups, scored.ends)
+    factors = tuple(levels)
     components = tuple(variance_components(grid, factors)) if grid.size > 1 else ()
     mean = mean_of_method(grid, factors, of_examples=of_examples, groups=scored.groups)
     now, majority = of_examples + _error(components, levels), scored.majority

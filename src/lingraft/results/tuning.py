@@ -21,7 +21,7 @@ from .method_schemas import TUNING
 from .metrics import Formula, values_of
 from .resampling import Floats, Resampling, resample
 from .run_files import read_mark
-from .statistics import LEVEL, Difference, difference, holm, interval, resamples_for
+from .statistics import LEVEL, Difference, Ends, difference, holm, interval_of_groups, resamples_for
 from .units import Unit, unit_of
 
 FACTS = "tuning.json"
@@ -107,7 +107,8 @@ def read_tuning(folder: Path) -> Tuned:
     groups = [group for _, group in asked.pop()]
     drawn = resample(groups, resamples=resamples_for(len(finished)))
     tables = {name: table for name, (table, _) in answers.items()}
-    scored = _scored(finished, tables, drawn, formula_of(about["data"]))
+    ends = unit_of(metrics_of(about["data"])[0]).ends
+    scored = _scored(finished, tables, drawn, formula_of(about["data"]), ends)
     ordered = sorted(scored, key=lambda one: (-_value(one), not one.own, one.name))
     resolution = 2 * max(1, len(finished) - 1) / (len(drawn.times) + 1)
     every = (*ordered, *(one for one in tried if one.error is not None))
@@ -125,17 +126,20 @@ def _answers(folder: Path, name: str, units: list[str]) -> tuple[Floats, Asked]:
     return found
 
 
-def _scored(tried: list[Tried], tables: Mapping[str, Floats], drawn: Resampling, made: Formula) -> list[Tried]:
+def _scored(
+    tried: list[Tried], tables: Mapping[str, Floats], drawn: Resampling, made: Formula, ends: Ends | None
+) -> list[Tried]:
     """Return what was tried with scores, and with differences to the recipe's own, where these have a score."""
     own = next((one.name for one in tried if one.own), None)
     base = drawn.metric(made, tables[own]) if own else None
     found = []
     for one in tried:
         value, resampled = float(values_of(made, tables[one.name]).mean()), drawn.metric(made, tables[one.name])
-        bounds = interval(resampled) if drawn.groups > 1 else (None, None)
+        bounds = interval_of_groups(resampled, drawn.groups, ends) if drawn.groups > 1 else (None, None)
         apart = None
         if own is not None and base is not None and one.name != own and drawn.groups > 1:
-            apart = difference(value - float(values_of(made, tables[own]).mean()), resampled - base)
+            less = float(values_of(made, tables[own]).mean())
+            apart = difference(value - less, resampled - base, drawn.groups, ends)
         found.append(replace(one, score=Estimate(value, *bounds), difference=apart))
     compared = [one for one in found if one.difference is not None]
     corrected = holm([one.difference.p_value for one in compared if one.difference is not None])

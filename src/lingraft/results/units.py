@@ -25,6 +25,8 @@ class Unit:
     """Of many values, in words."""
     steps: str
     """Of many differences, in words."""
+    ends: tuple[float, float] | None
+    """The lowest and the highest value that there can be; None where there are none."""
 
     def number(self, value: float, digits: int = 0, *, plus: bool = False) -> str:
         """Write a value alone: ``65``, ``0.65``; with a digit more, ``64.7`` and ``0.647``."""
@@ -60,10 +62,10 @@ def _sign(plus: bool) -> str:
     return "+" if plus else "z"
 
 
-PERCENT = Unit(100, 0, " %", " points", "in percent", "in points")
-PLAIN = Unit(1, 2, "", "", f"from {MINUS}1 to 1", "in units of the score")
+PERCENT = Unit(100, 0, " %", " points", "in percent", "in points", (0.0, 1.0))
+PLAIN = Unit(1, 2, "", "", f"from {MINUS}1 to 1", "in units of the score", (-1.0, 1.0))
 
-ERROR = Amount(1, 0, "", "", "in units of the answers", "in units of the answers")
+ERROR = Amount(1, 0, "", "", "in units of the answers", "in units of the answers", None)
 
 CORRELATIONS = ("spearman", "quadratic_kappa", "pearson")
 """Metrics between -1 and 1, where an answer that is always the same has 0."""

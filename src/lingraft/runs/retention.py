@@ -27,7 +27,7 @@ from ..model.prediction import adapted_states
 from ..recipe.settings import Recipe
 from ..results.resampling import Resampling, resample
 from ..results.schemas import FORMAT
-from ..results.statistics import interval
+from ..results.statistics import Ends, interval_of_groups
 from ..tasks.material import Materials
 from ..training.finished import read_facts
 from .selection import load_selected_model, shared_sentences
@@ -176,7 +176,8 @@ def retrieval(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> di
     rows = [np.stack([hits(source, target), hits(target, source)]) for source, target in (before, after)]  # [2, N]
     values = {"before": rows[0], "after": rows[1], "difference": rows[1] - rows[0]}
     drawn = resample(rows[0].shape[1])
-    return {"n": rows[0].shape[1]} | {what: _estimate(rows, drawn) for what, rows in values.items()}
+    ends = {"before": (0.0, 1.0), "after": (0.0, 1.0), "difference": (-1.0, 1.0)}
+    return {"n": rows[0].shape[1]} | {what: _estimate(rows, drawn, ends[what]) for what, rows in values.items()}
 
 
 def hits(queries: Tensor, candidates: Tensor) -> Floats:
@@ -248,9 +249,9 @@ def _before_and_after(
     return encoded.pooled(ids), adapted_states(model, encoded, ids, language, adapters_enabled=True)
 
 
-def _estimate(values: Floats, drawn: Resampling) -> dict[str, float]:
+def _estimate(values: Floats, drawn: Resampling, ends: Ends) -> dict[str, float]:
     """Return the mean of ``[2, N]`` with its interval over sentences."""
-    low, high = interval(drawn.means(values))
+    low, high = interval_of_groups(drawn.means(values), drawn.groups, ends)
     return {"value": float(values.mean()), "low": low, "high": high}
 
 

@@ -26,6 +26,7 @@ from ..results.metrics.answers import NORMALISERS, SQUAD_V2, answer_metrics
 from ..results.metrics.spans import check_tag, repair_tags, span_f1, tag_accuracy
 from ..results.resampling import resample
 from ..results.statistics import bounds
+from ..results.units import unit_of
 from .labelling import Labels, checked_names, labelling_of
 from .score_labels import describe_spellings, match_labels
 from .score_options import ANSWERS, LABELS, TAGS, describe_unused, given_options
@@ -180,7 +181,7 @@ def _scores(
     """Score counts ``[N, K]`` of the same examples by each metric; ``groups`` are drawn once for all."""
     drawn = resample(groups)
     return tuple(
-        FileScore(name, one.of_table(tables[name]), *bounds(drawn, one.made, tables[name]))
+        FileScore(name, one.of_table(tables[name]), *bounds(drawn, one.made, tables[name], unit_of(name).ends))
         for name, one in metrics.items()
     )
 

@@ -11,6 +11,7 @@ from ..core.records import Score, Trial
 from ..results.metrics import Metric
 from ..results.resampling import resample
 from ..results.statistics import bounds
+from ..results.units import unit_of
 from . import Task
 
 
@@ -47,7 +48,7 @@ def score(
     resampling, scores = resample(groups), []
     for name, metric in (metrics or task.kind.metrics).items():
         table = metric.table(gold, predicted)
-        low, high = bounds(resampling, metric.made, table)
+        low, high = bounds(resampling, metric.made, table, unit_of(name).ends)
         scores.append(
             Score(
                 task=task.name,

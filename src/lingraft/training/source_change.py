@@ -19,7 +19,7 @@ from ..model.network import Network
 from ..model.prediction import predict_rows, predictions_of
 from ..results.metrics import Metric
 from ..results.resampling import resample
-from ..results.statistics import interval
+from ..results.statistics import Ends, ends_of_difference, interval_of_groups
 from .pools import Context
 
 
@@ -43,7 +43,7 @@ def read_answers(logits: Sequence[Tensor], context: Context) -> list[str]:
 
 
 def compare_answers(
-    before: Sequence[str], after: Sequence[str], examples: Sequence[Example], metric: Metric
+    before: Sequence[str], after: Sequence[str], examples: Sequence[Example], metric: Metric, ends: Ends | None
 ) -> dict[str, Any]:
     """Return the score of answers before and after, and the interval of the difference, paired by example.
 
@@ -52,6 +52,7 @@ def compare_answers(
         after: The same, later.
         examples: With gold answers; those of one group are drawn together.
         metric: What scores them.
+        ends: The lowest and the highest value of it.
 
     Returns:
         ``n``, ``before``, ``after``, and the bounds ``low`` and ``high`` of after minus before (95 %, bootstrap); no
@@ -63,7 +64,8 @@ def compare_answers(
     drawn = resample([example.group for example in examples])
     if drawn.groups == 1:
         return found | {"low": None, "high": None}
-    low, high = interval(drawn.metric(metric.made, new[None]) - drawn.metric(metric.made, old[None]))
+    apart = drawn.metric(metric.made, new[None]) - drawn.metric(metric.made, old[None])
+    low, high = interval_of_groups(apart, drawn.groups, ends_of_difference(ends))
     return found | {"low": low, "high": high}
 
 

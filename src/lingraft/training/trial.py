@@ -24,6 +24,7 @@ from ..model.freezing import strategy_of
 from ..model.prediction import predict_rows
 from ..model.word_alignment import count_prefix_tokens
 from ..results.source_falls import describe_fall, is_fall
+from ..results.units import unit_of
 from .alignment_terms import AlignmentTerms, fit_standardisers
 from .batches import Order, batched
 from .consistency import Consistency
@@ -115,7 +116,7 @@ def _score_source(learnt: Learnt, trial: Trial, place: Path, context: Context, r
     task, answers = context.materials.task, answer_development_set(learnt.model, context)
     metric, scores = next(iter(task.kind.metrics.items()))
     before = answers if learnt.at_first is None else learnt.at_first
-    change = compare_answers(before, answers, context.materials.dev, scores)
+    change = compare_answers(before, answers, context.materials.dev, scores, unit_of(metric).ends)
     write_development(place, context.materials.dev, answers, scores)
     if is_fall(change):
         reporter.warn(f"{trial.name}: {describe_fall(display_name(task.source_language), metric, change)}")

@@ -19,7 +19,7 @@ from ...core.shots import Shots, order_of_shots
 from ..findings import Estimate, Result, answers_of, formula_of, metrics_of, results
 from ..resampling import resample_jointly
 from ..run_files import RunFiles, counts_of, read_run
-from ..statistics import interval
+from ..statistics import ends_of_difference, interval_of_groups
 from ..units import unit_of
 from ..wording import capital, describe_shots, difference, metric_name, plural, score
 from ..words import words_of
@@ -176,7 +176,8 @@ def mean_gain(run: RunFiles, here: Sequence[Result], k: Shots) -> tuple[float, f
         return None
     made, drawn = formula_of(run.data), resample_jointly([groups.pop()])[0]
     new, old = (np.mean([drawn.metric(made, one[side]) for one in tables], axis=0) for side in (0, 1))  # [R] each
-    return interval(new - old)
+    ends = unit_of(metrics_of(run.data)[0]).ends
+    return interval_of_groups(new - old, drawn.groups, ends_of_difference(ends))
 
 
 def _copy(source: Path, target: Path) -> None:
