@@ -13,6 +13,7 @@ from pseudo.sources import SOURCE, TARGET, classification_sources
 
 QUESTION = {"language": "yo", "question": "ta ni?", "context": "omi náà", "answers": [{"text": "omi", "start": 0}]}
 WORDS = {"language": "yo", "words": ["omi", "náà"], "tags": ["O", "O"]}
+TEXT = {"language": "yo", "text_a": "omi", "label": "nature"}
 CHOICE = {"language": "yo", "text": "omi", "alternatives": ["yára", "pọ̀"], "label": 1}
 
 
@@ -45,3 +46,22 @@ def test_fields_that_disagree_are_refused(tmp_path, kind, row, said):
     """Each of them would be learnt from as something else than was meant."""
     with pytest.raises(DataError, match=said):
         read(tmp_path, kind, row, labels=("O",) if kind == "tagging" else ())
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"draw": "x"}, r"line 1: draw: expected a whole number from 0, got 'x'"),
+        ({"draw": -1}, r"line 1: draw: expected a whole number from 0, got -1"),
+        ({"draw": [0]}, r"line 1: draw: expected a whole number from 0, got \[0\]"),
+        ({"draw": None}, r"line 1: draw: expected a whole number from 0, got None"),
+        ({"draw": True}, r"line 1: draw: expected a whole number from 0, got True"),
+        ({"k": "some"}, r"line 1: k: expected a whole number from 0, or \"all\", got 'some'"),
+        ({"weight": True}, r"line 1: weight: expected a number or a text, got True"),
+        ({"language": 5}, r"line 1: expected the language of the example in `language`"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_its_line(tmp_path, changed, said):
+    """A draw that is none was said to be that of another draw, and true to be a weight of 1."""
+    with pytest.raises(DataError, match=said):
+        read(tmp_path, "classification", TEXT | changed, labels=("nature", "sport"))

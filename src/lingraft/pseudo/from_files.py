@@ -7,13 +7,15 @@ been made of labels that another draw does not have.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import DataError
+from pydantic import ValidationError
+
+from ..core.errors import DataError, shown
 from ..core.examples import GOLD, ChoiceExample, Example, SpanExample, TaggedExample, from_json
 from ..core.outside import parse_object
 from ..core.registry import unknown
@@ -22,7 +24,8 @@ from ..data.text import read_lines
 from ..tasks import Task
 from . import MOST_WEIGHT, Sources
 from .generators import Generator
-from .making import has_texts_of_task
+from .kept import ROW
+from .making import EMPTY_ANSWER, has_texts_of_task
 
 FILE = "file"
 """The origin of what does not say where it came from."""
@@ -55,12 +58,31 @@ def from_file(path: Path) -> Generator:
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in read_lines(path):
         if line.strip():
-            yield number, parse_object(line, f"{path}, line {number}", error=DataError, cure="mend that line")
+            where = f"{path}, line {number}"
+            row = parse_object(line, where, error=DataError, cure="mend that line")
+            _refuse_other_types(row, where)
+            yield number, row
+
+
+def _refuse_other_types(row: Mapping[str, Any], where: str) -> None:
+    """Refuse what would be read past, or as something else than was meant.
+
+    Raises:
+        DataError: The draw is no number, or true and false stand for numbers.
+    """
+    if not isinstance(row.get("language"), str):
+        raise DataError(f"{where}: expected the language of the example in `language`")
+    try:
+        ROW.validate_python(row)
+    except ValidationError as error:
+        key = error.errors()[0]["loc"][0]
+        expected = 'a whole number from 0, or "all"' if key == "k" else "a whole number from 0"
+        raise DataError(f"{where}: {key}: expected {expected}, got {shown(row[str(key)])}") from None
+    if flags := [key for key, value in row.items() if isinstance(value, bool) and key != "unanswerable"]:
+        raise DataError(f"{where}: {flags[0]}: expected a number or a text, got {shown(row[flags[0]])}")
 
 
 def _language(path: Path, number: int, row: dict[str, Any]) -> str:
-    if not isinstance(row.get("language"), str):
-        raise DataError(f"{path}, line {number}: expected the language of the example in `language`")
     try:
         return canonical(row["language"])
     except DataError as error:
@@ -113,7 +135,7 @@ def _problem(example: Example, sources: Sources) -> str:
     ):
         return "an answer does not stand in the context where it is said to"
     if isinstance(example, SpanExample) and not all(answer.text.strip() for answer in example.answers):
-        return "an answer is empty"
+        return EMPTY_ANSWER
     if not 0 < example.weight <= MOST_WEIGHT:
         return f"expected a weight above 0, to {MOST_WEIGHT:g}; got {example.weight:g}"
     return "" if all(text.strip() for text in example.texts) else "a text is empty"

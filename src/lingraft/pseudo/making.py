@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core.examples import Example, PairExample
+from ..core.examples import Example, PairExample, SpanExample
 from ..data.leakage import identity_of
 from . import Sources
 from .filtering import Rejected, Step, run_chain, some_rejected, some_survivors
@@ -16,8 +17,14 @@ from .generators import Generator
 
 LEAKED = "it is an evaluation text"
 EMPTY = "a text of it is empty"
+EMPTY_ANSWER = "an answer is empty"
+STEERS = "a text of it has control characters"
 OTHER_SHAPE = "it has another number of texts than the examples of the task"
 """Why what was made is not learnt from, whatever the recipe says."""
+
+
+CONTROL = re.compile("[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f]")
+"""Characters that steer a terminal and mean nothing in a text: all of Unicode's Cc but blanks and ends of lines."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,10 @@ def _unfit(example: Example, sources: Sources) -> str:
     """Say why an example is none of the task; nothing if it may be learnt from."""
     if not all(text.strip() for text in example.texts):
         return EMPTY
+    if isinstance(example, SpanExample) and not all(answer.text.strip() for answer in example.answers):
+        return EMPTY_ANSWER
+    if any(CONTROL.search(text) for text in example.texts):
+        return STEERS
     return "" if has_texts_of_task(example, sources) else OTHER_SHAPE
 
 

@@ -49,6 +49,21 @@ def test_words_of_a_slot_get_its_tag_and_all_others_are_outside():
     assert one.tags == ("B-PER", "I-PER", "O", "O", "B-LOC", "O")
 
 
+def test_a_slot_without_words_gives_a_sentence_without_them():
+    """Which is left out, and counted, as every example without a text is."""
+    nothing = {"templates": [{"text": ""}, {"text": "{who}"}], "words": {"who": ["", " ", "Musa"]}}
+    found = made(nothing, "tagging", TAGS)
+    assert sorted((e.words, e.tags) for e in found) == [((), ()), ((), ()), ((), ()), (("Musa",), ("O",))]
+
+
+def test_blanks_around_a_word_are_no_part_of_the_answer():
+    """The piece of the context is the word alone."""
+    question = {"question": "{who}?", "context": "ga {who} .", "answer": "who"}
+    (one,) = made({"templates": [question], "words": {"who": ["  Musa "]}}, "span_qa", ())
+    assert one.answers == (Answer("Musa", 5),)
+    assert one.context[5:9] == "Musa"
+
+
 def test_parts_of_speech_are_written_for_each_word():
     """A slot of several words gives its tag to all of them."""
     options = {

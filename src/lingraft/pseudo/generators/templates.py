@@ -153,7 +153,8 @@ def _sentences(template: Template, where: str, sources: Sources, slot_tags: Mapp
 
     def make(filling: Filling) -> Example:
         found = [_tagged(piece, tag, filling, task) for piece, tag in zip(pieces(text), tags, strict=True)]
-        words, of_words = zip(*(pair for one in found for pair in one), strict=True)
+        tagged = [pair for one in found for pair in one]  # none, where a slot is all and its word is empty
+        words, of_words = (tuple(pair[side] for pair in tagged) for side in (0, 1))
         return TaggedExample("", "", sources.language, words=words, tags=of_words)
 
     return make
@@ -169,6 +170,8 @@ def _questions(template: Template, where: str, sources: Sources, slot_tags: Mapp
 
     def make(filling: Filling) -> Example:
         told, places = fill(context, filling)
+        word, start = filling[answer], places[answer][0]
+        right = Answer(word.strip(), start + len(word) - len(word.lstrip()))  # as readers of spans would have it
         return SpanExample(
             "",
             "",
@@ -176,7 +179,7 @@ def _questions(template: Template, where: str, sources: Sources, slot_tags: Mapp
             question=fill(question, filling)[0],
             context=told,
             context_language=sources.language,
-            answers=(Answer(filling[answer], places[answer][0]),),
+            answers=(right,),
         )
 
     return make
