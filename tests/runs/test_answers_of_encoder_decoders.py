@@ -260,6 +260,27 @@ def test_what_frozen_then_lora_adds_is_in_the_decoder_too(world, tmp_path):
     assert [one.value for one in load(folder).predict(asked, language=TARGET)] == told
 
 
+@pytest.mark.parametrize("name", ["memory", "gated"])
+def test_a_prompt_in_the_decoder_learns_and_is_counted(world, tmp_path, name):
+    """Beside that of the encoder, for languages too; loaded again, it answers as it did."""
+    _, checkpoint = save_model(tmp_path / "model")
+    few = {"num_train_epochs": 2, "batch_size": 4, "prompt_learning_rate": 1e-2}
+    wanted = parse_recipe(values(world, checkpoint, tmp_path / "run", train=few, prompt={"name": name}, adapter=None))
+    folder = run(wanted)
+
+    inside = load(folder).model.adaptation.prompt.decoder
+    begun = inside.gate.task if name == "gated" else inside.task
+    assert len(list(begun.values())) == 2  # blocks
+    assert all(bool(one.any()) for one in begun.values())
+    rows = read_object(folder / "summary.json")["parameters"]
+    counted = sum(row["count"] for row in rows if row["name"].startswith("prompt.decoder."))
+    assert counted == sum(one.numel() for one in inside.parameters())
+    assert plan(wanted).work.trials[0].trained == sum(row["count"] for row in rows)
+    lines = list(read_lines(folder / "predictions" / TRIAL / f"{TARGET}.jsonl"))
+    found = load(folder).predict([line["text"] for line in lines], language=TARGET)
+    assert [one.value for one in found] == [line["value"] for line in lines]
+
+
 def test_what_is_extracted_of_tuned_matrices_is_the_encoder_s(world, tmp_path):
     """Whose matrices were tuned; the file of the run comes back."""
     _, checkpoint = save_model(tmp_path / "model")

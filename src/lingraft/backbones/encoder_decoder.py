@@ -7,7 +7,7 @@ take its blocks as they take those of the encoder. It is loaded for those alone 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
 from ..core.records import States
-from . import Blocks, FamilyFacts, LayerStack
+from . import Blocks, Branch, FamilyFacts, LayerStack, add_branches
 from .causal import logits_of
 from .greedy import Ends, Generated, MayFollow, all_follow, say_likeliest
 from .spelling import Spelling
@@ -63,6 +63,8 @@ class AnswerDecoder(Blocks):
                 f"padding): expected a number from 0 to {words - 1:,}, found {start!r}; add the one that came with "
                 "the weights"
             )
+        self.num_heads: int = model.config.num_heads
+        self.head_width: int = model.config.d_kv
         self.start = start
         self.scale = scale
         # It is given states of words, not words, so its embeddings, which are the encoder's, need not be there twice.
@@ -73,6 +75,42 @@ class AnswerDecoder(Blocks):
         tied = parts.lm_head.weight is parts.get_input_embeddings().weight
         self.lm_head: nn.Module | None = None if tied else parts.lm_head
         self.configuration = {"start": start, "scale": scale}
+
+    def attend_to(self, branches_of: Callable[[int], tuple[Branch, ...] | None]) -> None:
+        """Let each block's self-attention add, from now on, what branches give: to every head, beside its softmax.
+
+        They have no keys that would be kept, no position, and no mask hides them.
+
+        Args:
+            branches_of: Index of a block to its branches, asked whenever the block is computed.
+        """
+        for number, block in enumerate(self.layers):
+            layer: Any = block.get_submodule("layer.0")
+            layer.SelfAttention.register_forward_hook(_beside_attention(number, layer.layer_norm, branches_of))
+
+
+def _beside_attention(
+    number: int, norm: nn.Module, branches_of: Callable[[int], tuple[Branch, ...] | None]
+) -> Callable[[Any, tuple[Tensor, ...], tuple[Any, ...]], tuple[Any, ...]]:
+    """Return a hook of a block's self-attention. The heads' output projection is linear, so it projects the sum."""
+
+    def add(attention: Any, given: tuple[Tensor, ...], output: tuple[Any, ...]) -> tuple[Any, ...]:
+        branches = branches_of(number)
+        if not branches:
+            return output
+
+        def heads(states: Tensor) -> Tensor:
+            return states.reshape(*states.shape[:-1], attention.n_heads, -1).transpose(-2, -3)
+
+        def project(rows: Tensor) -> tuple[Tensor, Tensor]:
+            states = norm(rows)
+            return heads(attention.k(states)), heads(attention.v(states))
+
+        query = heads(attention.q(given[0]))  # [B, heads, A, d]
+        added = add_branches(torch.zeros_like(query), query, branches, project, 1.0)
+        return output[0] + attention.o(added.transpose(1, 2).flatten(2)), *output[1:]
+
+    return add
 
 
 class EncoderDecoderStack(LayerStack):

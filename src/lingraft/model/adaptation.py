@@ -16,11 +16,11 @@ from ..core.errors import ConfigError
 from ..core.examples import Example
 from ..recipe.blocks import Block
 from .adapters import Adapter, adapters, linear_layers, parameter_name
+from .answering import as_answering
 from .comparison.classifier import ComparisonClassifier
 from .ensembles import LanguageEnsemble
 from .heads import Head
-from .heads.language_model import LanguageModelHead
-from .prompts import Initial, prompts
+from .prompts import Initial, Prompt, prompts
 
 
 class Adaptation(nn.Module):
@@ -76,8 +76,16 @@ class Adaptation(nn.Module):
             return list(torch.cat([of_language(texts, found, pooled, self.head), thresholds], dim=1))
 
     def weights_for(self, language: str) -> str:
-        """Return a name that languages share for which the same takes the place of the stack's parameters."""
+        """Return a name that languages share for which :meth:`GraftedModel.merged` is the same."""
+        if self.in_decoder is not None:
+            return language
         return "" if self.adapter is None else self.adapter.weights_for(language)
+
+    @property
+    def in_decoder(self) -> Prompt | None:
+        """What the prompt gives for blocks of the decoder that writes the answers; None where it gives nothing."""
+        found: Prompt | None = getattr(self.prompt, "decoder", None)
+        return found
 
     def weights_state(self) -> tuple[object, ...]:
         """Return what changes whenever something that takes the place of the stack's parameters does."""
@@ -150,7 +158,7 @@ def build_adaptation(
     Raises:
         ConfigError: A parameter would be unfrozen and replaced by an adapter.
     """
-    languages, layers, stack = list(languages), range(max(0, cut), stack.num_layers), _as_answering(stack, head)
+    languages, layers, stack = list(languages), range(max(0, cut), stack.num_layers), as_answering(stack, head)
     build_prompt: Callable[..., Any] | None = prompts.build(prompt.name, prompt.options) if prompt else None
     build_adapter: Callable[..., Any] | None = adapters.build(adapter.name, adapter.options) if adapter else None
     parameters = dict(stack.named_parameters())
@@ -177,7 +185,7 @@ def add_lora(adaptation: Adaptation, lora: Block, adapter: Block | None, stack: 
     Raises:
         ConfigError: The adapter replaces weights itself.
     """
-    layers, stack = range(stack.num_layers), _as_answering(stack, adaptation.head)
+    layers, stack = range(stack.num_layers), as_answering(stack, adaptation.head)
     if adapter:
         _refuse_twice(
             adapter.name, adaptation, {parameter_name(*place) for place in linear_layers(stack, layers)}, stack
@@ -186,13 +194,6 @@ def add_lora(adaptation: Adaptation, lora: Block, adapter: Block | None, stack: 
         raise ConfigError(["adapter: LoRA in all layers is for the decoder, too; set adapter.decoder: false"])
     build: Callable[..., Adapter] = adapters.build(lora.name, lora.options)
     adaptation.lora = build(stack, layers, ()).to(device_of(adaptation, stack))
-
-
-def _as_answering(stack: LayerStack, head: Head) -> LayerStack:
-    """Return the stack without a decoder that does not answer: nothing would come of what is learnt in it."""
-    if isinstance(stack, EncoderDecoderStack) and not isinstance(head, LanguageModelHead):
-        return stack.without_decoder()
-    return stack
 
 
 def device_of(adaptation: Adaptation, stack: LayerStack) -> torch.device:

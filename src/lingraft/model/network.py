@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
@@ -74,6 +75,7 @@ class GraftedModel(nn.Module):
         self.adaptation = adaptation
         self.checkpointing = checkpointing
         self._merged: dict[str, tuple[object, LayerStack]] = {}
+        self._prompted: dict[str, LayerStack] = {}
 
     def forward(self, states: States, language: str, visited: dict[int, States] | None = None) -> tuple[States, Tensor]:
         """Compute final states, virtual tokens removed, and logits of texts or tokens, from states at the cut.
@@ -88,8 +90,23 @@ class GraftedModel(nn.Module):
         head = self.adaptation.head
         if not self.training and not torch.is_grad_enabled():
             return head.logits(final, self.merged(language))
-        with self.adaptation.within_decoder(self.stack, language) as weights:
-            return with_weights(self.stack, weights, lambda: head.logits(final, self.stack))
+        stack = self._with_prompted_decoder(language)
+        with self.adaptation.within_decoder(stack, language) as weights:
+            return with_weights(stack, weights, lambda: head.logits(final, stack))
+
+    def _with_prompted_decoder(self, language: str) -> LayerStack:
+        """Return the stack with what the prompt gives for the blocks of a decoder; made once for a language.
+
+        All tensors are those of the frozen stack, whose own modules stay without hooks: others may compute with them.
+        """
+        prompt = self.adaptation.in_decoder
+        if prompt is None:
+            return self.stack
+        if language not in self._prompted:
+            stack: Any = sharing_tensors(self.stack)
+            stack.decoder.attend_to(lambda layer: prompt(layer, language))
+            self._prompted[language] = stack
+        return self._prompted[language]
 
     def ensemble(
         self, examples: Sequence[Example], logits: list[Tensor], pooled: Tensor, language: str
@@ -154,7 +171,10 @@ class GraftedModel(nn.Module):
                 within(self.stack, language, merge=True) for within in (adaptation.within, adaptation.within_decoder)
             )
             with torch.no_grad(), inside as weights, decoder as of_decoder:
-                known = self._merged[key] = state, with_parameters(self.stack, weights | of_decoder)
+                known = self._merged[key] = (
+                    state,
+                    with_parameters(self._with_prompted_decoder(language), weights | of_decoder),
+                )
         return known[1]
 
     def through(
@@ -240,9 +260,14 @@ def with_parameters(stack: LayerStack, weights: Mapping[str, Tensor]) -> LayerSt
     """Return a stack that has ``weights`` for its parameters of these names, and shares all else with ``stack``."""
     if not weights:
         return stack
+    return sharing_tensors(stack, {id(stack.get_parameter(name)): tensor for name, tensor in weights.items()})
+
+
+def sharing_tensors(stack: LayerStack, others: Mapping[int, Tensor] = MappingProxyType({})) -> LayerStack:
+    """Return a copy of the stack's modules with its own tensors, but for ``others`` in the place of those by ``id``."""
     shared: dict[int, Any] = {id(tensor): tensor for tensor in (*stack.parameters(), *stack.buffers())}
-    for name, tensor in weights.items():
-        shared[id(stack.get_parameter(name))] = nn.Parameter(tensor.detach(), requires_grad=False)
+    for place, tensor in others.items():
+        shared[place] = nn.Parameter(tensor.detach(), requires_grad=False)
     return deepcopy(stack, shared)
 
 

@@ -144,10 +144,10 @@ def _part(parameter: str) -> tuple[str, str]:
         return f"language:{inner[0]}", title
     if kind == "unfrozen":
         return "backbone", "backbone layers" if _backbone_name(parameter).startswith("layers.") else THE_REST
-    if inner[:1] == ["gate"]:  # prompt.gate.language.CODE.LAYER
-        inner = inner[1:]
     if inner[:1] == ["decoder"]:  # adapter.decoder.language.CODE.LAYER
         kind, *inner = f"{kind}.decoder", *inner[1:]
+    if inner[:1] == ["gate"]:  # prompt.gate.language.CODE.LAYER
+        inner = inner[1:]
     return (f"language:{inner[1]}", f"{kind}.language") if inner[0] == "language" else ("task", f"{kind}.task")
 
 

@@ -328,7 +328,7 @@ def _optimizer(trained: dict[str, nn.Parameter], settings: TrainSettings) -> tor
     members: dict[str, list[nn.Parameter]] = {kind: [] for kind in groups}
     for name, parameter in trained.items():
         part = name.split(".")[0]
-        kind = "gate" if name.startswith("prompt.gate.") else part if part in ("prompt", "unfrozen") else "parts"
+        kind = "gate" if part == "prompt" and ".gate." in name else part if part in ("prompt", "unfrozen") else "parts"
         members[kind].append(parameter)
     return torch.optim.AdamW(
         [{"params": members[kind], **options} for kind, options in groups.items() if members[kind]], betas=(0.9, 0.98)

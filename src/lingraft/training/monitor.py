@@ -26,10 +26,13 @@ CURES = {
         "the adapter gets no gradient, so it would stay as it began: give texts or pairs of the languages that it has "
         "parts for, or leave it out (adapter: null); an adapter of your own must compute with its parameters"
     ),
-    "decoder": (
-        "what the adapter has in the decoder gets no gradient, so it would stay as it began: give examples with "
-        "answers, or leave it out (adapter.decoder: false)"
-    ),
+    **{
+        f"{part}.decoder": (
+            f"what the {part} has in the decoder gets no gradient, so it would stay as it began: give examples with "
+            f"answers, or leave it out ({part}.decoder: false)"
+        )
+        for part in ("prompt", "adapter")
+    },
 }
 """What is said of a part that would be saved as it began, and what to do."""
 
@@ -77,7 +80,8 @@ class Monitor:
         """
         parts: dict[str, dict[str, Tensor]] = {}
         for name, one in parameters.items():
-            part = "decoder" if name.startswith("adapter.decoder.") else name.partition(".")[0]
+            part, _, inner = name.partition(".")
+            part += ".decoder" if inner.startswith("decoder.") else ""
             if part in CURES and one.requires_grad and not self.moved.get(part):
                 parts.setdefault(part, {})[name] = one
         for part, found in parts.items():
@@ -132,13 +136,10 @@ class Monitor:
 
 def _stopped_too_early(part: str) -> RunError:
     """Return the error of a part that would be saved as it began, because training ended before its texts came."""
+    whole, _, decoder = part.partition(".")
     what, leave_out = (
-        ("the adapter's part in the decoder", "adapter.decoder: false")
-        if part == "decoder"
-        else (
-            f"the {part}",
-            f"{part}: null",
-        )
+        f"the {whole}" + (" in the decoder" if decoder else ""),
+        f"{part}: {'false' if decoder else 'null'}",
     )
     return RunError(
         f"{what} got no gradient before early stopping ended the training, so it would stay as it began: let more "

@@ -1,38 +1,43 @@
 """Adapters in the decoder that writes the answers of an encoder-decoder, against stock PEFT and slower ways."""
 
 import copy
-from dataclasses import replace
 
 import peft
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModelForSeq2SeqLM
 
 from identities import identity_of
 from lingraft.backbones import backbones
-from lingraft.backbones.encoder_decoder import write
 from lingraft.backbones.loading import load_backbone
-from lingraft.backbones.walk import pad_batch
 from lingraft.core.errors import CheckpointError, ConfigError
 from lingraft.distributed.shared_layers import Computer, SharedModel
 from lingraft.model.adaptation import add_lora, build_adaptation
 from lingraft.model.adapters import adapters, parameter_name
 from lingraft.model.adapters.peft_files import export_peft
 from lingraft.model.checkpoint import load_adaptation, save_adaptation
-from lingraft.model.heads.language_model import LanguageModelHead
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.blocks import Block
 from small_training import shaken
-from tiny import random_model, save_checkpoint, seq2seq_tokenizer, writing_model
+from tiny import random_model
+from writing_parts import (
+    CPU,
+    FAMILIES,
+    MOST,
+    SAID,
+    TARGET,
+    TEXTS,
+    asked,
+    grafted,
+    likelihoods,
+    loaded_by_transformers,
+    log_likelihoods_of,
+    made_checkpoint,
+    said_by,
+    written,
+)
 
-CPU = torch.device("cpu")
-TARGET = "yor-Latn"
-FAMILIES = ["mt5", "t5", "umt5"]
-TEXTS = [[5, 9, 30, 17, 8, 22, 2], [19, 6, 2], [11, 2]]
-SAID = torch.tensor([[5, 6, 2], [7, 2, -1], [8, 30, 12]])
-MOST, END = 9, 2
 BOTH = ("lora", "scaling")
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # PEFT's, not ours
 
@@ -40,47 +45,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:Futu
 @pytest.fixture(scope="module", params=FAMILIES)
 def checkpoint(request, tmp_path_factory):
     """The folder of a random whole model."""
-    return made(tmp_path_factory.mktemp(request.param), request.param)
-
-
-def made(folder, family="mt5"):
-    """A random whole model in a folder."""
-    return str(save_checkpoint(folder, writing_model(family, tied=False, sharpness=2), seq2seq_tokenizer()))
-
-
-def grafted(backbone, adapter=None, *, languages=(TARGET,), cut=1, **options):
-    """A model whose decoder writes, at its start."""
-    torch.manual_seed(1)
-    return GraftedModel(
-        backbone.stack,
-        build_adaptation(
-            prompt=None,
-            adapter=Block.model_validate({"name": adapter, **options}) if adapter else None,
-            stack=backbone.stack,
-            cut=cut,
-            languages=languages,
-            head=LanguageModelHead(MOST),
-            initial=lambda how, layer, count: torch.zeros(count, backbone.stack.width),
-        ),
-    )
-
-
-def asked(backbone):
-    """Texts as ids, with what is to be said to each."""
-    return replace(pad_batch(TEXTS, backbone.stack, CPU), said=SAID)
-
-
-def likelihoods(model, backbone, *, training=False, gradient=False):
-    """The summed log-likelihood of each answer."""
-    with torch.set_grad_enabled(gradient):
-        return model.train(training)(asked(backbone), TARGET)[1]
-
-
-def loaded_by_transformers(checkpoint):
-    """The whole model; transformers 5 says of every umT5 that its words are tied, and would scale its logits."""
-    theirs = AutoModelForSeq2SeqLM.from_pretrained(checkpoint).eval()
-    theirs.config.tie_word_embeddings = False
-    return theirs
+    return made_checkpoint(tmp_path_factory.mktemp(request.param), request.param)
 
 
 def loaded_by_peft(folder, **options):
@@ -90,44 +55,13 @@ def loaded_by_peft(folder, **options):
     return theirs
 
 
-def log_likelihoods_of(theirs):
-    """The same by Hugging Face's model, one text at a time, with its own labels."""
-    found = []
-    for text, said in zip(TEXTS, SAID, strict=True):
-        labels = said[said >= 0]
-        loss = theirs(input_ids=torch.tensor([text]), labels=labels[None]).loss
-        found.append(-loss * len(labels))
-    return torch.stack(found)[:, None]
-
-
-def said_by(theirs):
-    """What Hugging Face's model says to each text: the likeliest token each time, all read again for each."""
-    found = []
-    for text in TEXTS:
-        said = [0]
-        while len(said) <= MOST:
-            with torch.no_grad():
-                given = torch.tensor([text]), torch.tensor([said])
-                logits = theirs(input_ids=given[0], decoder_input_ids=given[1], use_cache=False).logits
-            said.append(int(logits[0, -1].argmax()))
-        found.append(said[1:])
-    return found
-
-
-def written(model):
-    """What our model writes, with keys and values kept; nothing ends it before its time."""
-    with torch.no_grad():
-        final = model.eval().run_layers(pad_batch(TEXTS, model.stack, CPU), TARGET)
-    return [list(one.ids) for one in write(model.merged(TARGET), final, most=MOST, ends=lambda token: False)]
-
-
 # ---- What it computes ----------------------------------------------------------------------------------
 
 
 def test_stock_peft_gives_the_same_logits(checkpoint, tmp_path):
     """From the folder that is written: LoRA in both halves, in eval mode, with a gradient, and in train mode."""
     backbone = load_backbone(checkpoint, writing=True)
-    model = shaken(grafted(backbone, "lora", rank=4, alpha=6), size=0.1)
+    model = shaken(grafted(backbone, adapter={"name": "lora", "rank": 4, "alpha": 6}), size=0.1)
     export_peft(model.adaptation.adapter, backbone.stack, tmp_path / "lora", checkpoint)
     theirs = loaded_by_peft(tmp_path / "lora")
     with torch.no_grad():
@@ -158,13 +92,13 @@ def test_a_lora_that_peft_made_is_a_start(checkpoint, tmp_path):
                 parameter.copy_(torch.randn_like(parameter) * 0.1)
     theirs.save_pretrained(tmp_path / "theirs")
     backbone = load_backbone(checkpoint, writing=True)
-    model = grafted(backbone, "lora", start=str(tmp_path / "theirs"), cut=0)
+    model = grafted(backbone, adapter={"name": "lora", "start": str(tmp_path / "theirs")}, cut=0)
 
     with torch.no_grad():
         expected = log_likelihoods_of(theirs)
     torch.testing.assert_close(likelihoods(model, backbone), expected, rtol=1e-5, atol=1e-4)
     export_peft(model.adaptation.adapter, backbone.stack, tmp_path / "again", checkpoint)
-    again = grafted(backbone, "lora", start=str(tmp_path / "again"), cut=0).adaptation
+    again = grafted(backbone, adapter={"name": "lora", "start": str(tmp_path / "again")}, cut=0).adaptation
     assert again.state_dict().keys() == model.adaptation.state_dict().keys()
     assert all(torch.equal(one, again.state_dict()[name]) for name, one in model.adaptation.state_dict().items())
     alone = load_backbone(checkpoint)
@@ -176,7 +110,7 @@ def test_a_lora_that_peft_made_is_a_start(checkpoint, tmp_path):
 def test_it_begins_as_the_frozen_model_bit_for_bit(checkpoint, name):
     """In eval mode and in train mode, with what it writes."""
     backbone = load_backbone(checkpoint, writing=True)
-    frozen, model = grafted(backbone), grafted(backbone, name)
+    frozen, model = grafted(backbone), grafted(backbone, adapter={"name": name})
     for training in (False, True):
         assert torch.equal(
             likelihoods(model, backbone, training=training), likelihoods(frozen, backbone, training=training)
@@ -187,7 +121,7 @@ def test_it_begins_as_the_frozen_model_bit_for_bit(checkpoint, name):
 def test_factors_are_those_of_weights_multiplied_by_hand(checkpoint):
     """(IA)³ on keys and values of both attentions, and on the feed-forward's inner states, in task and language."""
     backbone = load_backbone(checkpoint, writing=True)
-    model = shaken(grafted(backbone, "scaling"), size=0.3)
+    model = shaken(grafted(backbone, adapter={"name": "scaling"}), size=0.3)
     inside = model.adaptation.adapter.decoder
     theirs = loaded_by_transformers(checkpoint)
     with torch.no_grad():
@@ -212,7 +146,7 @@ def test_factors_are_those_of_weights_multiplied_by_hand(checkpoint):
 def test_generation_with_kept_keys_and_values_is_generation_without(checkpoint, name):
     """Token for token, by a model in which the same is merged, without batches, padding or a cache."""
     backbone = load_backbone(checkpoint, writing=True)
-    model = shaken(grafted(backbone, name), size=0.2)
+    model = shaken(grafted(backbone, adapter={"name": name}), size=0.2)
     merged, adapter = loaded_by_transformers(checkpoint), model.adaptation.adapter
     with torch.no_grad():
         for one, blocks, whole in (
@@ -231,7 +165,7 @@ def test_generation_with_kept_keys_and_values_is_generation_without(checkpoint, 
 def test_gradients_are_those_of_stock_peft(checkpoint, tmp_path):
     """Of each matrix, beside the weights and merged; what is frozen has none, and no hook remains."""
     backbone = load_backbone(checkpoint, writing=True)
-    model = shaken(grafted(backbone, "lora", rank=4, alpha=6), size=0.1)
+    model = shaken(grafted(backbone, adapter={"name": "lora", "rank": 4, "alpha": 6}), size=0.1)
     export_peft(model.adaptation.adapter, backbone.stack, tmp_path / "lora", checkpoint)
     theirs = loaded_by_peft(tmp_path / "lora", is_trainable=True)
     sum(log_likelihoods_of(theirs)).backward()
@@ -257,7 +191,7 @@ def test_gradients_are_those_of_stock_peft(checkpoint, tmp_path):
 def test_it_is_saved_and_comes_back_exactly(checkpoint, tmp_path):
     """Tensors and likelihoods, to the bit; in a file whose description says the adapter's block alone."""
     backbone = load_backbone(checkpoint, writing=True)
-    model = shaken(grafted(backbone, "lora", rank=2), size=0.1)
+    model = shaken(grafted(backbone, adapter={"name": "lora", "rank": 2}), size=0.1)
     who = identity_of(
         backbone,
         kind="generation",
@@ -280,16 +214,16 @@ def test_it_is_saved_and_comes_back_exactly(checkpoint, tmp_path):
 def test_all_languages_share_what_lora_learns_in_the_decoder(checkpoint):
     """And (IA)³ has factors for each."""
     backbone = load_backbone(checkpoint, writing=True)
-    names = [name for name, _ in grafted(backbone, "lora").adaptation.named_parameters()]
+    names = [name for name, _ in grafted(backbone, adapter={"name": "lora"}).adaptation.named_parameters()]
     assert not any("language" in name for name in names)
-    names = [name for name, _ in grafted(backbone, "scaling").adaptation.named_parameters()]
+    names = [name for name, _ in grafted(backbone, adapter={"name": "scaling"}).adaptation.named_parameters()]
     assert any(name.startswith(f"adapter.decoder.language.{TARGET}.") for name in names)
 
 
 def test_lora_in_all_layers_is_in_the_decoder_too(checkpoint):
     """As the freezing strategy adds it for the last epochs, beside another adapter."""
     backbone = load_backbone(checkpoint, writing=True)
-    model = grafted(backbone, "bottleneck", dropout=0.0)
+    model = grafted(backbone, adapter={"name": "bottleneck", "dropout": 0.0})
     before = likelihoods(model, backbone)
     add_lora(model.adaptation, Block(name="lora", rank=2), Block(name="bottleneck"), backbone.stack)
 
@@ -316,7 +250,7 @@ def test_several_ranks_share_the_encoder_and_the_first_has_the_decoder(checkpoin
     """Likelihoods and gradients are those of one process."""
     backbone, found = load_backbone(checkpoint, writing=True), []
     for wrap in (lambda model: model, lambda model: SharedModel(model, backbone, Copies(load_backbone(checkpoint)))):
-        model = wrap(shaken(grafted(backbone, "lora"), size=0.1))
+        model = wrap(shaken(grafted(backbone, adapter={"name": "lora"}), size=0.1))
         sums = likelihoods(model, backbone, training=True, gradient=True)
         sums.sum().backward()
         found.append((sums.detach(), [parameter.grad for parameter in model.adaptation.parameters()]))
@@ -332,7 +266,7 @@ def test_several_ranks_share_the_encoder_and_the_first_has_the_decoder(checkpoin
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory):
     """A random mT5 with its decoder."""
-    return load_backbone(made(tmp_path_factory.mktemp("mt5")), writing=True)
+    return load_backbone(made_checkpoint(tmp_path_factory.mktemp("mt5")), writing=True)
 
 
 def places(backbone, **options):
@@ -397,7 +331,7 @@ def test_models_without_a_decoder_apart_have_none_to_adapt(family, name):
 
 def test_lora_in_all_layers_and_an_adapter_of_the_decoder_are_refused(backbone):
     """What takes the place of a weight can only be one of the two."""
-    model = grafted(backbone, "lora", targets=["EncDecAttention.q"])
+    model = grafted(backbone, adapter={"name": "lora", "targets": ["EncDecAttention.q"]})
     with pytest.raises(ConfigError, match=r"set adapter\.decoder: false"):
         add_lora(model.adaptation, Block(name="lora"), Block(name="lora"), backbone.stack)
 

@@ -16,7 +16,6 @@ from typing import Self
 from torch import Tensor, nn
 
 from ...backbones import Blocks, FeedForward, LayerStack
-from ...backbones.encoder_decoder import EncoderDecoderStack
 from ...core.errors import CheckpointError, ConfigError
 from ...core.registry import Registry
 
@@ -78,29 +77,6 @@ class Adapter(nn.Module):
 Build = Callable[[LayerStack, range, Iterable[str]], Adapter]
 
 adapters = Registry("lingraft.adapters", "lingraft.model.adapters")
-
-
-def answering(stack: LayerStack, wanted: bool | None) -> Blocks | None:
-    """Return the blocks of the decoder that writes the answers, where an adapter is to change them, too.
-
-    Args:
-        stack: The frozen layers, with the decoder where there is one that writes.
-        wanted: Whether it must be there; None takes it where it is.
-
-    Raises:
-        ConfigError: It must be, and is not.
-    """
-    there = stack.decoder if isinstance(stack, EncoderDecoderStack) else None
-    if wanted and there is None:
-        family = stack.configuration["model_type"]
-        why = "a head answers this task" if stack.facts.answers_apart else f"{family} has no decoder beside its layers"
-        raise ConfigError(
-            [
-                "adapter.decoder: true is for answers that the decoder of an encoder-decoder writes (T5, mT5, umT5; "
-                f"task.name: generation, or answer_by: generation), and {why}; leave it out"
-            ]
-        )
-    return None if wanted is False else there
 
 
 def linear_layers(

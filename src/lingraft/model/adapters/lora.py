@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from ...backbones import Blocks, LayerStack
 from ...core.amounts import Factor, Width
 from ...core.errors import CheckpointError
-from . import Adapter, Build, adapters, answering, is_counted_only, linear_layers, parameter_name
+from ..answering import answering
+from . import Adapter, Build, adapters, is_counted_only, linear_layers, parameter_name
 from .peft_files import Matrices, read_peft
 
 Names = Annotated[list[str], Field(min_length=1)]
@@ -54,7 +55,7 @@ def lora(
     """
 
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
-        writer = answering(stack, decoder)
+        writer = answering(stack, decoder, "adapter")
         every = range(len(writer.layers)) if writer else range(0)
         if start is None:
             names = None if targets == "all-linear" else targets

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from ...backbones import Blocks, LayerStack
 from ...core.errors import ConfigError
-from . import Adapter, Build, adapters, answering, linear_layers, parameter_name
+from ..answering import answering
+from . import Adapter, Build, adapters, linear_layers, parameter_name
 
 
 @adapters.register("scaling")
@@ -37,7 +38,7 @@ def scaling(
         return [*_places(blocks, layers, outputs, beside, side=0), *_places(blocks, layers, inputs, beside, side=1)]
 
     def build(stack: LayerStack, layers: range, languages: Iterable[str]) -> Adapter:
-        writer, own = answering(stack, decoder), list(languages) if language else []
+        writer, own = answering(stack, decoder, "adapter"), list(languages) if language else []
         adapter = ScalingAdapter(places_in(stack, layers, writer), own)
         if writer and (places := places_in(writer, range(len(writer.layers)), stack)):
             adapter.decoder = ScalingAdapter(places, own)

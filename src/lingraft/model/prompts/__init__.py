@@ -3,7 +3,8 @@
 What a prompt *is* (rows ``[P, H]`` per layer) is kept apart from where it *goes*
 (:func:`insert`), as in google-research/prompt-tuning. A factory takes options and returns
 ``build(stack, layers, languages, initial)``, which returns the module. The stack tells widths and
-heads; it may be on the meta device. Parameters under ``gate`` (``gate.task.LAYER``) learn ten times faster.
+heads; it may be on the meta device. What a prompt gives for the decoder of an encoder-decoder, branches alone, is
+another module inside it, ``decoder``. Parameters under ``gate`` (``gate.task.LAYER``) learn ten times faster.
 """
 
 from __future__ import annotations

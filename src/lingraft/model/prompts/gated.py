@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ...backbones import Branch, Prefix
+from ...backbones import Branch, LayerStack, Prefix
 from ...core.amounts import TokensOrNone
-from . import Build, Init, prompts
+from ..answering import answering
+from . import Build, Init, Initial, prompts
 from .split import Make, SplitParameters, with_rows
 
 
@@ -26,22 +27,40 @@ def gated(
     language_length: TokensOrNone = 8,
     init: Init = "states",
     text: str | None = None,
+    decoder: bool | None = None,
 ) -> Build:
     """Prefixes with a softmax of their own behind zero gates, in each block above the cut; starts as the identity.
+
+    The self-attention of the decoder that writes an encoder-decoder's answers has some, too, unless `decoder: false`.
 
     Args:
         length: Virtual tokens that all languages share, ``P``.
         language_length: Virtual tokens of each language's own, ``P'``.
         init: What they start from.
         text: The text, with ``init: text``.
+        decoder: Whether the decoder has some, too, which start as noise; by default where one writes the answers.
     """
-    return with_rows(
+    in_encoder = with_rows(
         lambda stack: partial(GatedPrefixes, num_heads=stack.num_heads),
         length=length,
         language_length=language_length,
         init=init,
         text=text,
     )
+
+    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> nn.Module:
+        codes = list(languages)
+        prompt = in_encoder(stack, layers, codes, initial)
+        if writer := answering(stack, decoder, "prompt"):
+
+            def noise(count: int) -> Make | None:
+                return (lambda layer: initial("normal", layer, count)) if count else None
+
+            blocks, rows = range(len(writer.layers)), (noise(length), noise(language_length))
+            prompt.decoder = GatedPrefixes(blocks, codes, *rows, num_heads=writer.num_heads)
+        return prompt
+
+    return build
 
 
 class GatedPrefixes(SplitParameters):

@@ -16,24 +16,36 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...backbones import Branch, LayerStack, Project
+from ...backbones.encoder_decoder import AnswerDecoder
+from ..answering import answering
 from . import Build, Initial, prompts
 from .split import SplitParameters
 
 
 @prompts.register("memory")
-def memory(*, task: bool = True, language: bool = True) -> Build:
+def memory(*, task: bool = True, language: bool = True, decoder: bool | None = None) -> Build:
     """Matrix for each head beside its softmax, in each block above the cut; starts as the identity.
+
+    The self-attention of the decoder that writes an encoder-decoder's answers has some, too, unless `decoder: false`.
 
     Args:
         task: Whether there is a memory that all languages share.
         language: Whether each language has one of its own, which is added to it.
+        decoder: Whether the decoder has some, too; by default where one writes the answers.
     """
 
-    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> Memories:
+    def memories(blocks: LayerStack | AnswerDecoder, layers: range, languages: Iterable[str]) -> Memories:
         def empty(layer: int) -> Tensor:
-            return torch.zeros(stack.num_heads, stack.head_width, stack.head_width)
+            return torch.zeros(blocks.num_heads, blocks.head_width, blocks.head_width)
 
         return Memories(layers, languages, empty if task else None, empty if language else None)
+
+    def build(stack: LayerStack, layers: range, languages: Iterable[str], initial: Initial) -> Memories:
+        codes = list(languages)
+        prompt = memories(stack, layers, codes)
+        if writer := answering(stack, decoder, "prompt"):
+            prompt.decoder = memories(writer, range(len(writer.layers)), codes)
+        return prompt
 
     return build
 
