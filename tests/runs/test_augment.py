@@ -45,6 +45,21 @@ def test_it_writes_what_a_run_makes(world, tiny_checkpoint, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+def test_nothing_made_is_warned_of_with_what_was_left_out(world, tiny_checkpoint, tmp_path):
+    """In each draw, also when it is kept."""
+    blank = {"name": "templates", "templates": [{"text": "{w}", "label": "bird"}], "words": {"w": ["", "  "]}}
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "shots.draws=2", generators=[blank])
+    for _ in range(2):
+        warnings = []
+        told = Reporter(quiet=True, callbacks=[lambda event, into=warnings: into.append(event)])
+        augment(wanted, tmp_path / "made.jsonl", told)
+        assert [event["text"] for event in warnings if event["event"] == "warning"] == [
+            f"{TARGET}: pseudo-data: none (2 not made or left out: a text of it is empty: 2); draw {draw} learns "
+            "nothing of what the recipe makes"
+            for draw in (0, 1)
+        ]
+
+
 def test_a_file_is_learnt_from_as_what_was_made(world, tiny_checkpoint, tmp_path):
     """The same texts, labels, weights and origins, in each draw its own; the same numbers come out."""
     made = recipe(world, tiny_checkpoint, tmp_path / "made", "shots.draws=2")

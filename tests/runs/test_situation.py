@@ -10,6 +10,7 @@ from lingraft.core.files import read_lines, read_object
 from lingraft.model.checkpoint import load_adaptation
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.recipe.presets import preset_values
+from lingraft.runs.check_warnings import warn_of_recipe
 from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
 from lingraft.runs.situation import describe_situation
@@ -67,9 +68,17 @@ def test_one_translation_is_said_to_be_too_few(world):
     (world / f"few.{TARGET}.tsv").write_text("".join(pairs[:2]), encoding="utf-8")
     (line,) = said(world, **preset_values("instant") | {"parallel": {"files": str(world / "few.{language}.tsv")}})
     assert line == (
-        "situation of Yoruba: 1 translation, no labels. That is too little to fit anything to, so the language is read "
-        "with what the source language taught"
+        "situation of Yoruba: 1 translation, no labels. That is too little to fit anything to (a map takes 10 "
+        "translations, or as many texts), so the language is read with what the source language taught"
     )
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_fewer_than_ten_unlabelled_texts_are_said_to_be_too_few(world, count):
+    """Ten is what a mean takes."""
+    (world / f"few.{TARGET}.txt").write_text("\n".join(map(translated, OTHERS[:count])), encoding="utf-8")
+    (line,) = said(world, **preset_values("instant") | {"parallel": {"text": str(world / "few.{language}.txt")}})
+    assert "too little to fit anything to (a map takes 10 translations, or as many texts), so the language" in line
 
 
 def test_check_says_that_text_alone_shifts_the_mean_and_that_no_layer_is_computed_again(world, tiny_checkpoint):
@@ -117,6 +126,23 @@ def test_shots_without_pairs_move_the_mean_when_there_are_ten(world):
         "12 labelled texts. The labels are learnt from beside the source's; mean and spread of the states of 12 texts"
         in many
     )
+
+
+def test_labels_of_one_class_move_no_mean_and_are_warned_of(world):
+    """Their mean would become that of all classes of the source."""
+    one = [(str(i), translated(f"{text} {text}"), "bird") for i, (text, _) in enumerate(labelled_texts(12, seed=3))]
+    write_csv(world / f"{TARGET}.train.csv", ["key", "sentence", "topic"], one)
+    recipe = world_recipe(world, **preset_values("instant") | {"shots": {"k": "all"}})
+    materials = gather(recipe)
+    (line,) = describe_situation(recipe, materials)
+    assert "12 labelled texts. The labels are learnt from beside the source's" in line
+    assert "mean and spread" not in line
+    warned = [sentence for sentence in warn_of_recipe(recipe, materials) if "of the class" in sentence]
+    assert [sentence[:61] for sentence in warned] == ["yor-Latn: all 12 labelled texts are of the class 'bird', so t"]
+    write_csv(world / f"{TARGET}.train.csv", ["key", "sentence", "topic"], [("0", "pira", "river"), *one[1:]])
+    materials = gather(recipe)
+    assert "mean and spread of the states of 12 texts" in describe_situation(recipe, materials)[0]
+    assert not any("of the class" in sentence for sentence in warn_of_recipe(recipe, materials))
 
 
 def test_labels_say_what_translations_are(world):

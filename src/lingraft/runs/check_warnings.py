@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 
 from ..backbones.precision import Choice, Rates
 from ..core.counted import counted
+from ..core.errors import shown
 from ..data.tokenizer_coverage import MANY_PIECES, MANY_UNKNOWN, Coverage
 from ..recipe.settings import Recipe
 from ..results.caveats import is_non_commercial
 from ..tasks.material import Materials
 from ..training.alignment import names_that_need
+from ..training.ensembling import are_of_one_class
 from .workload import Workload
 
 
@@ -37,10 +39,22 @@ def warn_of_recipe(recipe: Recipe, materials: Materials) -> list[str]:
             labelled = draw.shots[language] or recipe.pseudo
             if not pairs and not labelled and language not in materials.unlabelled:
                 found.append(f"{language}: neither pairs nor shots, so only the task part will be trained for it")
+    found += _of_one_class(materials)
     found += _without_effect(recipe)
     if is_non_commercial(materials.task.licence):
         found.append(f"licence of {materials.task.name}: {materials.task.licence}")
     return found
+
+
+def _of_one_class(materials: Materials) -> Iterator[str]:
+    """Say which languages have labels of one class alone, of the largest draw."""
+    for language, shots in materials.draws[-1].shots.items():
+        if len(shots) > 1 and are_of_one_class(shots, materials):
+            yield (
+                f"{language}: all {len(shots):,} labelled texts are of the class {shown(shots[0].gold)}, so they show "
+                "neither what tells classes apart nor where texts of the language lie (no mean is moved by them); give "
+                "labels of each class"
+            )
 
 
 def _without_effect(recipe: Recipe) -> list[str]:

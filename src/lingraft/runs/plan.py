@@ -23,6 +23,7 @@ from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
 from ..data.languages import display_name
 from ..data.tokenizer_coverage import MANY_PIECES, Coverage, coverage
+from ..model.maps import FEWEST_TEXTS
 from ..recipe.settings import Recipe
 from ..tasks.material import Draw, Materials
 from ..training.ensembling import texts_of
@@ -287,7 +288,7 @@ def _parts(recipe: Recipe, work: Workload) -> str:
     elif recipe.train.num_train_epochs == 0:
         line += (
             "; a head on frozen states is all: a map needs single texts with classes, labels or numbers (not tags, "
-            "questions or alternatives), and translations or unlabelled text"
+            f"questions or alternatives), and {FEWEST_TEXTS} translations or unlabelled texts"
         )
     return line
 

@@ -115,7 +115,7 @@ def gather_made(
 
     def make(materials: Materials, recipe: Recipe) -> Materials:
         of_model = asked_of_models(recipe, backbone_for(materials), reporter)
-        return make_pseudo_data(materials, recipe, folder / name, reporter.say, of_model)
+        return make_pseudo_data(materials, recipe, folder / name, reporter.say, of_model, reporter.warn)
 
     materials = gather_checked(recipe, mine, make)
     return materials, backbone_for(materials)

@@ -51,6 +51,7 @@ def make_pseudo_data(
     path: Path,
     say: Callable[[str], None] = say_nothing,
     of_model: OfModel = no_model,
+    warn: Callable[[str], None] = say_nothing,
 ) -> Materials:
     """Return materials with their pseudo-data, which are made where they are not kept already.
 
@@ -60,6 +61,7 @@ def make_pseudo_data(
         path: Where they are kept.
         say: Told what is made.
         of_model: What generators ask a model for.
+        warn: Told of which language nothing was made, and why.
 
     Raises:
         RunError: What is kept was made of something else.
@@ -75,6 +77,8 @@ def make_pseudo_data(
             say(f"making pseudo-data for {lot.language}, draw {lot.draw}")
             found[lot] = replace(maker.make(lot, draw, built, say), made_of=made_of)
             write_lots(path, found)
+        if not found[lot].examples:
+            warn(f"{describe_lot(lot, found[lot])}; draw {lot.draw} learns nothing of what the recipe makes")
     made = _with_lots(materials, found, built, maker.notes)
     _refuse_too_little(made, recipe)
     return made

@@ -8,13 +8,14 @@ from ..core.counted import counted
 from ..core.examples import GOLD
 from ..data.languages import canonical, display_name
 from ..model.heads.ngrams import FEWEST_TEXTS
+from ..model.maps import FEWEST_TEXTS as FEWEST_PAIRS
 from ..recipe.settings import Recipe
 from ..tasks.material import Materials, is_own
 from ..training.ensembling import texts_of
 from ..training.pools import Learnt, are_early, learnt_languages, pairs_to_learn, repeats_of
 from .pseudo_data import build_generators, made_languages
 
-TOO_LITTLE = "that is too little to fit anything to, so the language is read with what the source language taught"
+TAUGHT = "so the language is read with what the source language taught"
 
 
 def describe_situation(recipe: Recipe, materials: Materials) -> list[str]:
@@ -41,7 +42,7 @@ def describe_situation(recipe: Recipe, materials: Materials) -> list[str]:
         )
     for language in task.target_languages:
         there = ", ".join(_there(recipe, materials, language))
-        done = "; ".join(_done(recipe, materials, language)) or TOO_LITTLE
+        done = "; ".join(_done(recipe, materials, language)) or _too_little(recipe, materials)
         lines.append(f"situation of {display_name(language)}: {there}. {done[:1].upper()}{done[1:]}")
     return lines
 
@@ -86,6 +87,13 @@ def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
     learnt = pairs or shots or draw.pseudo.get(language) or _later(recipe, materials, language)
     if not learnt and language not in (*materials.unlabelled, *draw.copies):
         yield "there is nothing to learn the language from, so it is read with what the source language taught"
+
+
+def _too_little(recipe: Recipe, materials: Materials) -> str:
+    """Say that nothing is done with what there is, and how much would do."""
+    takes = f" (a map takes {FEWEST_PAIRS} translations, or as many texts)"
+    fits = recipe.map and materials.task.kind.fitted and not materials.paired
+    return f"that is too little to fit anything to{takes if fits else ''}, {TAUGHT}"
 
 
 def _repeated(recipe: Recipe, materials: Materials, language: str) -> str:

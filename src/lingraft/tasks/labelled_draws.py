@@ -49,15 +49,15 @@ def refuse_missing_classes(task: Task, labelled: Sequence[Example], draw: int, t
     """
     classes = set(task.kind.classes)
     missing = classes - {str(example.gold) for example in labelled}
-    if not labelled and not classes:
-        raise DataError(f"draw {draw + 1} leaves no labelled {task.source_language} example; give more examples")
-    if missing:
-        lacks = f"no labelled {task.source_language} example of {', '.join(sorted(missing))}"
+    if missing or not labelled:
+        of_class = f" of {', '.join(sorted(missing))}" if missing else ""
+        lacks = f"no labelled {task.source_language} example{of_class}"
         why = f"of {training} training examples that are not evaluated on, {paired} went into pairs; give more "
         cure = "examples, ask for fewer parallel.pairs, or set parallel.labelled"
         if not paired:
             why = f"{training} training examples are neither evaluated on nor held out to choose settings by; give "
             cure = "more examples of each class, or join rare classes or leave them out"
+            cure = cure if missing else "more examples, or a development set, for which none is held out then"
         raise DataError(f"draw {draw + 1} leaves {lacks}: {why}{cure}")
 
 

@@ -119,7 +119,8 @@ def texts_of(draw: Draw, language: str, materials: Materials, recipe: Recipe) ->
     texts = {normalise(example.texts[0]): example for example in examples}
     if len(mapped) < FEWEST_PAIRS:
         mapped = ()
-    unpaired = (*materials.unpaired.get(language, ()), *draw.shots[language]) if recipe.map and not mapped else ()
+    shots = () if are_of_one_class(draw.shots[language], materials) else draw.shots[language]
+    unpaired = (*materials.unpaired.get(language, ()), *shots) if recipe.map and not mapped else ()
     found = LanguageTexts(
         language,
         mapped,
@@ -129,6 +130,11 @@ def texts_of(draw: Draw, language: str, materials: Materials, recipe: Recipe) ->
         draw.labelled,
     )
     return found if found.is_mapped or found.projected else None
+
+
+def are_of_one_class(shots: Sequence[Example], materials: Materials) -> bool:
+    """Return whether labelled texts show one class of several: their mean is that of the class, not of the language."""
+    return len(materials.task.kind.classes) > 1 and len({str(example.gold) for example in shots}) == 1
 
 
 def _fit_language(
