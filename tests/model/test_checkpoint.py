@@ -1,6 +1,7 @@
 """What is saved, and what is refused on loading."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import hypothesis.strategies as st
@@ -17,6 +18,8 @@ from lingraft.backbones.walk import states_at
 from lingraft.core.errors import CheckpointError, WriteError
 from lingraft.core.files import write_json
 from lingraft.model.adaptation import build_adaptation
+from lingraft.model.adapters import adapters
+from lingraft.model.adapters.peft_files import export_peft
 from lingraft.model.checkpoint import adaptation_path, continue_from, load_adaptation, read_identity, save_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
@@ -404,3 +407,46 @@ def test_a_full_disk_keeps_the_previous_state(tmp_path, state):
         save_training_state(path, state)
     assert load_training_state(path).step == 17
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+# ---- LoRA that began as another's ------------------------------------------------------------------
+
+
+@pytest.fixture
+def begun(tmp_path, tiny_backbone):
+    """The path of an adaptation whose LoRA began as one that PEFT could have made: of one layer, and of rank 3."""
+    made = adapters.build("lora", {"rank": 3, "alpha": 5, "targets": ["query"]})(tiny_backbone.stack, range(2, 3), [])
+    export_peft(made, tiny_backbone.stack, tmp_path / "lora", "some/model")
+    block = {"name": "lora", "start": str(tmp_path / "lora")}
+    parts = build_adaptation(
+        prompt=None,
+        adapter=Block.model_validate(block),
+        stack=tiny_backbone.stack,
+        cut=1,
+        languages=["yor-Latn"],
+        head=LinearClassifier(24, 2),
+        initial=lambda how, layer, count: torch.zeros(count, 24),
+    )
+    save_adaptation(tmp_path / "begun.safetensors", parts, identity_of(tiny_backbone, adapter=block))
+    return tmp_path / "begun.safetensors"
+
+
+def test_a_lora_comes_back_with_the_places_and_the_rank_of_its_start(begun, tiny_backbone):
+    """Which is there no more."""
+    shutil.rmtree(begun.parent / "lora")
+    loaded, _ = load_adaptation(begun, tiny_backbone)
+    assert list(loaded.adapter.matrices()) == [(2, "attention.self.query")]
+    saved = load_file(begun)
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in loaded.state_dict().items())
+    assert float(loaded.adapter.alpha) == 5
+
+
+def test_matrices_of_other_shapes_than_a_layer_s_are_refused(begun, tiny_backbone):
+    """Wherever they began: in one line."""
+    tensors = load_file(begun)
+    with safe_open(begun, framework="pt") as file:
+        about = file.metadata()
+    tensors["adapter.task.2.attention/self/query.A"] = torch.zeros(3, 23)
+    save_file(tensors, begun, about)
+    with pytest.raises(CheckpointError, match=r"query in layer 2 are not for one of shape \(24, 24\)"):
+        load_adaptation(begun, tiny_backbone)

@@ -34,6 +34,7 @@ from ..results.finished_run import refuse_changed
 from ..results.method_schemas import METHOD
 from ..tasks.kinds import kind_of
 from .adaptation import Adaptation, add_lora, build_adaptation
+from .adapters.lora import saved_lora
 from .comparison.classifier import SAVED as COMPARISON
 from .comparison.classifier import restore_comparison
 from .comparison.reader import pair_reader
@@ -201,8 +202,7 @@ def _try_ensembles(adaptation: Adaptation, identity: Identity, width: int) -> No
     """Answer an empty text in each language, which fails where a map or a text classifier fits no such backbone."""
     outputs = kind_of(identity.kind, identity.labels, identity.kind_options).outputs
     for language in adaptation.ensembles:
-        nothing = PairExample("", "", language)
-        adaptation.ensemble([nothing], [torch.zeros(outputs)], torch.zeros(1, width), language)
+        adaptation.ensemble([PairExample("", "", language)], [torch.zeros(outputs)], torch.zeros(1, width), language)
 
 
 def _refuse_broken_promises(path: Path, tensors: Mapping[str, Tensor], identity: Identity, backbone: Backbone) -> None:
@@ -257,6 +257,8 @@ def _build(tensors: Mapping[str, Tensor], identity: Identity, stack: LayerStack)
         initial=lambda how, layer, count: torch.zeros(count, stack.width),
         unfrozen=[name.removeprefix(UNFROZEN).replace("/", ".") for name in tensors if name.startswith(UNFROZEN)],
     )
+    if identity.adapter and identity.adapter.get("start"):  # which had places, rank and alpha of its own
+        adaptation.adapter = saved_lora(tensors, "adapter.", stack)
     if lora is not None:
         add_lora(adaptation, lora, adapter, stack)
     return adaptation
@@ -266,9 +268,7 @@ def _block(described: Mapping[str, Any] | None) -> Block | None:
     """Return a part's block; a folder that it began with is not read again, since the saved tensors have it all."""
     if described is None:
         return None
-    begun: dict[str, Any] = {
-        key: {} for key, value in described.items() if key == "folders" and isinstance(value, dict)
-    }
+    begun: dict[str, Any] = {"folders": {}} if isinstance(described.get("folders"), dict) else {}
     return Block.model_validate({key: value for key, value in described.items() if key != "start"} | begun)
 
 

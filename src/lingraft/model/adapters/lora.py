@@ -168,6 +168,31 @@ class LoraAdapter(Adapter):
         return merged
 
 
+def saved_lora(tensors: Mapping[str, Tensor], prefix: str, stack: LayerStack) -> LoraAdapter:
+    """Return room for the matrices of a saved state, whatever they began as: its tensors say where they are.
+
+    Args:
+        tensors: Of the state, by name.
+        prefix: What the names of the adapter's begin with.
+        stack: The frozen layers.
+
+    Raises:
+        ValueError: The matrices are not for linear layers of these shapes.
+    """
+    adapter = LoraAdapter({}, 1.0, missing="its start is not there")
+    _make_room(adapter, tensors, prefix)
+    sides: list[tuple[Any, LoraAdapter]] = [(stack, adapter)]
+    if adapter.decoder is not None:
+        _make_room(adapter.decoder, tensors, f"{prefix}decoder.")
+        sides.append((stack.decoder, adapter.decoder))
+    for blocks, side in sides:
+        for (layer, name), pair in side.matrices().items():
+            expected = blocks.computed_with(parameter_name(layer, name)).shape
+            if (len(pair.B), pair.A.shape[1]) != expected or len(pair.A) != pair.B.shape[1]:
+                raise ValueError(f"matrices of {name} in layer {layer} are not for one of shape {tuple(expected)}")
+    return adapter
+
+
 def _make_room(module: nn.Module, saved: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
     """Make room for a saved state: the folder it began with may be gone, its shapes are in the state."""
     if not isinstance(module, LoraAdapter) or module.missing is None:
