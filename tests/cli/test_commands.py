@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from typing import get_args
@@ -432,3 +433,24 @@ def test_the_example_with_ones_own_data_runs_as_the_readme_says(tmp_path, monkey
     assert answer.value in {"health", "market", "weather"}
     scores = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
     assert max(s["value"] for s in scores if s["language"] == "swh-Latn" and s["method"] == "lingraft") > 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "r.yaml"], "the same command begins anew"),
+        (["compare", "r.yaml", "--dry-run"], "the same command begins anew"),
+        (["compare", "r.yaml"], "what a run or a comparison has finished is kept, and the same command again"),
+    ],
+)
+def test_a_stopped_command_promises_to_continue_only_where_it_does(command, monkeypatch, arguments, said):
+    """Asked to end while it reads the recipe."""
+
+    def stop(*given, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    for name in ("read_recipe", "draft_recipe"):
+        monkeypatch.setattr(f"lingraft.recipe.parsing.{name}", stop)
+    done = command(*arguments)
+
+    assert (done.code, done.err.startswith(f"stopped; {said}")) == (128 + signal.SIGTERM, True)

@@ -28,6 +28,20 @@ def texts(task, language, split):
     return [example.texts[0] for example in task.examples(language, split)]
 
 
+@pytest.mark.parametrize("blank", [",", " , "])
+def test_rows_of_delimiters_alone_are_left_out_and_counted(tmp_path, blank):
+    """Spreadsheets write them below a table, and between its parts; a row with a text and no label is a mistake."""
+    table(tmp_path / "a.csv", "one,a", blank, "two,b", blank, blank)
+    block = {"source_language": "eng-Latn", "target_languages": [], "files": {"train": "a.csv"}}
+    task = built(tmp_path, block)
+    assert texts(task, "eng-Latn", "train") == ["one", "two"]
+    assert list(task.notes) == ["a.csv: 3 empty rows left out, the first on line 3"]
+
+    table(tmp_path / "a.csv", "one,a", "two,")
+    with pytest.raises(DataError, match="line 3: column 'label' has no label"):
+        built(tmp_path, block).examples("eng-Latn", "train")
+
+
 @pytest.fixture
 def apart(tmp_path):
     """A file for each language, none of them with its code where the other has it."""

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from lingraft.core.errors import ConfigError, DataError
+from lingraft.results.statistics import highest_share
 from lingraft.tasks.score_files import FileColumns, score_files
 from lingraft.tasks.score_labels import match_labels
 
@@ -149,11 +150,13 @@ def test_a_single_group_gives_no_interval(file, metric):
 
 
 def test_groups_are_drawn_together(file):
-    """Both have one right label of two, so no resample differs."""
+    """Both have one right label of two, so no resample differs: what two groups say is the exact interval."""
     gold = file("g.csv", "id,label,doc\n1,a,x\n2,b,x\n3,a,y\n4,b,y\n")
     given = file("p.csv", "id,label\n1,a\n2,a\n3,a\n4,a\n")
     alone, drawn = (score_files(given, gold, "accuracy", columns=FileColumns(group=one)) for one in (None, "doc"))
-    assert (drawn.groups, drawn.scores[0].low, drawn.scores[0].high) == (2, 0.5, 0.5)
+    most = highest_share(2)
+    bounds = drawn.scores[0].low, drawn.scores[0].high
+    assert (drawn.groups, bounds) == (2, pytest.approx((0.5 - most / 2, 0.5 + most / 2)))
     assert (alone.groups, alone.scores[0].low) == (4, 0.0)
     with pytest.raises(DataError, match=r"no column 'page' .for --group.; its columns are id, label, doc"):
         score_files(given, gold, "accuracy", columns=FileColumns(group="page"))
@@ -200,6 +203,28 @@ def test_rows_in_another_order_are_refused(file):
     assert score_files(file("p.jsonl", lines(*rows)), gold, "accuracy", columns=columns).scores[0].value == 0.5
     with pytest.raises(DataError, match=r"p\.jsonl, line 1: column 'text' is 'y', and 'x' in .*g\.csv, line 2; .*--id"):
         score_files(file("p.jsonl", lines(*rows[::-1])), gold, "accuracy", columns=columns)
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_a_row_with_another_text_is_said(file, ids):
+    """It is scored, for texts may be written anew; which one, of how many, and where, is told."""
+    head, keys = ("id,", ["1,", "2,", "3,"]) if ids else ("", ["", "", ""])
+    labels, given_texts = ["x", "y", "x"], ["a b c", "another", "g h i"]
+    gold_rows = zip(keys, ["a b c", "d e f", "g h i"], labels, strict=True)
+    given_rows = zip(keys, given_texts, labels, strict=True)
+    gold = file("g.csv", f"{head}text,Topic\n" + "".join(f"{key}{text},{x}\n" for key, text, x in gold_rows))
+    given = file("p.csv", f"{head}text,Topic,label\n" + "".join(f"{key}{t},{x},{x}\n" for key, t, x in given_rows))
+    (note,) = score_files(given, gold, "accuracy", columns=FileColumns(label="Topic")).notes
+    assert note.startswith("1 of 3 rows has another 'text' than was predicted for, first in ")
+    assert "g.csv, line 3: 'd e f' instead of 'another'" in note
+    assert not score_files(given, given, "accuracy", columns=FileColumns(label="Topic")).notes
+
+
+def test_a_named_column_that_is_not_there_is_met_with_the_nearest(file):
+    """Not with what it might have been called."""
+    gold, given = file("g.csv", "text,Topic\na,x\n"), file("p.csv", "text,label\na,x\n")
+    with pytest.raises(DataError, match=r"no column 'topic' \(for --label\); did you mean 'Topic'\?"):
+        score_files(given, gold, "accuracy", columns=FileColumns(label="topic"))
 
 
 def test_columns_may_be_named(file):

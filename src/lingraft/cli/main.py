@@ -38,6 +38,9 @@ from . import (
 )
 from .terminal import LogOnTerminal
 
+CONTINUED = ("run", "demo", "augment", "compare", "stability", "shots", "tune", "sources")
+"""Commands that leave something behind when they are stopped, and go on from there."""
+
 app = typer.Typer(
     help="Graft a task and a language onto a frozen multilingual language model with very little data.",
     no_args_is_help=True,
@@ -97,9 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except SystemExit as end:
         if end.code in EXIT_CODES:
-            Terminal(stderr=True, soft_wrap=True).print(
-                "stopped; what a run or a comparison has finished is kept, and the same command again continues it"
-            )
+            Terminal(stderr=True, soft_wrap=True).print(_stopped(sys.argv[1:] if arguments is None else arguments))
         raise
     except OSError as error:
         if isinstance(error, BrokenPipeError):
@@ -107,6 +108,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         place = f"{error.filename}: " if error.filename else ""
         _say_error(f"{place}{error.strerror or error}")
         sys.exit(1)
+
+
+def _stopped(arguments: Sequence[str]) -> str:
+    """Say what is left of a command that was asked to end."""
+    name = next((one for one in arguments if not one.startswith("-")), "")
+    if name in CONTINUED and "--dry-run" not in arguments:
+        return "stopped; what a run or a comparison has finished is kept, and the same command again continues it"
+    return "stopped; the same command begins anew"
 
 
 def _say_error(text: str) -> None:

@@ -18,6 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from ..core.counted import counted
 from ..core.errors import DataError
 from . import Row, Source, sources
 from .bounds import COLUMNS, LINE_BYTES, read_whole
@@ -146,6 +147,8 @@ def _rows_below_header(path: Path, usual: str) -> Iterator[Row]:
     for number, cells in rows:
         if header is None:
             header, header_line = _checked_header(cells, path, number), number
+        elif _is_blank(cells):
+            continue
         elif len(cells) == len(header):
             yield number, HeadedRow(dict(zip(header, cells, strict=True)), header_line)
         else:
@@ -160,6 +163,25 @@ def _rows_below_header(path: Path, usual: str) -> Iterator[Row]:
                 f"{path}, line {number}: has {len(cells)} cell{'s' if len(cells) != 1 else ''}, but the header has "
                 f"{len(header)} ({', '.join(header)}); {cure}"
             )
+
+
+def _is_blank(cells: list[str]) -> bool:
+    """Return whether a row of several cells has nothing in any, as spreadsheets write the rows below a table."""
+    return len(cells) > 1 and not any(cell.strip() for cell in cells)
+
+
+def describe_blank_rows(path: Path) -> str | None:
+    """Return a sentence about how many rows of a table have delimiters alone; None where it has none, or is none.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    if suffix_of(path) not in USUAL:
+        return None
+    blank = [number for number, cells in read_cells(path) if _is_blank(cells)]
+    if not blank:
+        return None
+    return f"{path.name}: {counted(len(blank), 'empty row')} left out, the first on line {blank[0]}"
 
 
 def read_cells(path: Path) -> Iterator[tuple[int, list[str]]]:

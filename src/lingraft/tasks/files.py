@@ -22,7 +22,7 @@ from ..data.example_tables import Wanted
 from ..data.language_files import languages_of
 from ..data.languages import canonical, display_name, related
 from ..data.table import cell_of, locate, read_table, text_of
-from ..data.table_formats import describe_delimiter
+from ..data.table_formats import describe_blank_rows, describe_delimiter
 from . import Task
 from .building import task_of
 
@@ -128,8 +128,8 @@ class OwnFiles:
         return self.read(path, language, wanted, True)
 
     def _note_form(self, path: Path) -> None:
-        """Note what is in a file that its name does not promise: other separators, comments."""
-        for note in (describe_delimiter(path), describe_comments(path)):
+        """Note what is in a file that its name does not promise: other separators, empty rows, comments."""
+        for note in (describe_delimiter(path), describe_blank_rows(path), describe_comments(path)):
             if note is not None and note not in self.notes:
                 self.notes.append(note)
 

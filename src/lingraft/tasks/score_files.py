@@ -38,6 +38,7 @@ from .score_tables import (
     Wanted,
     align_ids,
     check_ids,
+    describe_other_texts,
     is_object,
     number_chosen,
     read_groups,
@@ -237,6 +238,7 @@ def _score_labels(
     if columns.alternatives and not is_object(gold):
         given = number_chosen(given, gold, columns.alternatives, key, predictions)
     right, given, notes = _read_labels(right, given, labels, predictions, gold)
+    notes += filter(None, [describe_other_texts(predictions, gold, key, columns)])
     known = set(right.values())
     meant = match_labels({label for label in given.values() if label}, known, f"{predictions} and {gold}")
     truth, guessed = list(right.values()), [meant.get(given.get(name, ""), "") for name in right]

@@ -289,6 +289,53 @@ def _check_order(predictions: Path, gold: Path) -> None:
             )
 
 
+def describe_other_texts(predictions: Path, gold: Path, key: str | None, columns: FileColumns) -> str:
+    """Say how many rows of two tables have the same id, or number, and another text; nothing where none has.
+
+    They are scored: a text may have been written anew in one of the files, as in another normal form. The text is the
+    shared column that has most to read.
+
+    Args:
+        predictions: What was predicted.
+        gold: What is right.
+        key: Column of the ids; None where rows go by their number.
+        columns: Those that hold answers, and so may differ.
+    """
+    if is_object(predictions) or is_object(gold):
+        return ""
+    answers = {*PREDICTED, *RIGHT, *OF_PREDICT.values(), key, columns.label, columns.prediction}
+    sides = [
+        {id_of(row, key, number, f"{path}, line {line}"): (line, row) for number, (line, row) in _numbered(path)}
+        for path in (predictions, gold)
+    ]
+    pairs = [(given, sides[1][name]) for name, given in sides[0].items() if name in sides[1]]
+    values = defaultdict[str, set[str]](set)
+    for (_, given), (_, right) in pairs:
+        for name in given:
+            if name in right and name not in answers and isinstance(given[name], str) and isinstance(right[name], str):
+                values[name].add(right[name])
+    if not values:
+        return ""
+    name = max(values, key=lambda one: sum(map(len, values[one])))
+    other = [
+        (line, given[name], right[name])
+        for (_, given), (line, right) in pairs
+        if str(given.get(name)).strip() != str(right.get(name)).strip()
+    ]
+    if not other:
+        return ""
+    line, one, another = other[0]
+    return (
+        f"{len(other):,} of {counted(len(pairs), 'row')} {'has' if len(other) == 1 else 'have'} another {name!r} than "
+        f"was predicted for, first in {gold}, line {line}: {another!r:.60} instead of {one!r:.60}; are these files of "
+        "the same data set?"
+    )
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, tuple[int, Mapping[str, Any]]]]:
+    return enumerate(read_table(path), start=1)
+
+
 def _first(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for one in read_table(path):
         yield one
@@ -331,6 +378,8 @@ def _cells(path: Path, wanted: Wanted) -> Iterator[tuple[str, str, Any]]:
     for number, (line, row) in enumerate(read_table(path), start=1):
         where = f"{path}, line {line}"
         column = answer_column(row, wanted.columns)
+        if column is None and len(wanted.columns) == 1:  # it was named
+            raise DataError(describe_missing(row, wanted.columns[0], where, f"(for {wanted.option})"))
         if column is None or (wanted.id is not None and wanted.id not in row):
             ids = "" if wanted.id is None else f"the columns `{wanted.id}` and "
             raise DataError(

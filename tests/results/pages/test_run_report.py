@@ -184,6 +184,16 @@ def test_text_is_escaped(run):
     assert parsed(run / "report.html").problems == []
 
 
+def test_how_files_are_laid_out_is_said_of_the_data_and_is_no_limit(run):
+    """What separates cells limits nothing."""
+    note = "train.csv: cells are separated by semicolons"
+    change(run / "data.json", notes=[note])
+    card = write_model_card(run).read_text(encoding="utf-8")
+    parts = {part.partition("\n")[0]: part for part in card.split("\n## ")}
+    assert f"- {note}" in parts["Data"].splitlines()
+    assert note not in parts["Limits"]
+
+
 HOSTILE = "<script>alert(1)</script> [x](javascript:y) *b* | \x1b[31m\n---\n# c"
 
 
