@@ -7,6 +7,8 @@ import pytest
 from lingraft.core.errors import ServiceError
 from lingraft.pseudo.translators import translators
 
+SLEEP = "import time; time.sleep(20)"
+
 
 def translator(code, **options):
     """A command that runs Python code over its lines."""
@@ -34,7 +36,10 @@ def test_each_line_is_answered_by_a_line_and_the_languages_are_arguments():
         ("import sys; print('the log'); sys.exit('no model here')", "ended with status 1: no model here"),
         ("import sys; sys.exit(3)", "ended with status 3: it said nothing"),
         ("import sys; sys.stdout.buffer.write(b'\\xff\\n\\n')", "not UTF-8"),
-        ("import time; time.sleep(60)", "had not finished after 0.5 seconds"),
+        ("while True: print('a' * 1_000_000)", "wrote more than 64 MB; it must write a line for each that it reads"),
+        ("import sys\nwhile True: print('a' * 1_000_000, file=sys.stderr)", "wrote more than 64 MB"),
+        (f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])", "had not finished after 0.5"),
+        (SLEEP, "had not finished after 0.5 seconds"),
     ],
 )
 def test_a_command_that_does_something_else_ends_in_one_line(code, why):

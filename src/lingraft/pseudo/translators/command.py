@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from contextlib import suppress
+from tempfile import TemporaryFile
+from typing import IO, Annotated, Any
 
 from pydantic import Field
 
@@ -16,6 +20,12 @@ from . import Translator, translators
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Program = Annotated[list[str], Field(min_length=1)]
 """Its name and its arguments."""
+
+MOST_BYTES = 1 << 26
+"""That it may write for the texts that are translated at once, which have a thousandth of them."""
+
+LOOK = 0.2
+"""Seconds between two looks at how much it has written."""
 
 
 @translators.register("command")
@@ -59,31 +69,62 @@ def filter_text(command: Sequence[str], text: str, timeout: float) -> str:
         timeout: Seconds that it may take.
 
     Raises:
-        ServiceError: It is not installed, takes too long, fails, or writes no UTF-8.
+        ServiceError: It is not installed, takes too long, fails, or writes without end or no UTF-8.
     """
-    try:
-        done = subprocess.run(list(command), input=text.encode(), capture_output=True, timeout=timeout, check=False)
-    except FileNotFoundError:
-        raise absent(command[0]) from None
-    except OSError as error:
-        raise ServiceError(f"{command[0]} cannot be started: {error.strerror or error}") from None
-    except subprocess.TimeoutExpired:
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as complaints:
+        given.write(text.encode())
+        given.seek(0)
+        try:
+            with subprocess.Popen(list(command), stdin=given, stdout=out, stderr=complaints) as process:
+                _wait(process, (out, complaints), command[0], timeout)
+        except FileNotFoundError:
+            raise absent(command[0]) from None
+        except OSError as error:
+            raise ServiceError(f"{command[0]} cannot be started: {error.strerror or error}") from None
+        written, said = _read(out), _read(complaints).decode(errors="replace").strip().splitlines()
+    if process.returncode:
         raise ServiceError(
-            f"{command[0]} had not finished after {timeout:g} seconds; what was translated before is kept, so give it "
-            "more time (`timeout`) and run the same command again"
-        ) from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ServiceError(
-            f"{one_line(' '.join(command), 200)} ended with status {done.returncode}: "
+            f"{one_line(' '.join(command), 200)} ended with status {process.returncode}: "
             f"{one_line(said[-1], 300) if said else 'it said nothing'}"
         )
     try:
-        return done.stdout.decode()
+        return written.decode()
     except UnicodeDecodeError as error:
         raise ServiceError(
             f"{command[0]} wrote something that is not UTF-8 (byte {error.start + 1}); make it write UTF-8"
         ) from None
+
+
+def _wait(process: subprocess.Popen[bytes], written: Sequence[IO[bytes]], name: str, timeout: float) -> None:
+    """Wait for a command to end, and end it where it does not.
+
+    Raises:
+        ServiceError: It took too long, or wrote without end.
+    """
+    end = time.monotonic() + timeout
+    try:
+        while process.poll() is None:
+            _refuse_endless(written, name)
+            if (left := end - time.monotonic()) <= 0:
+                raise ServiceError(
+                    f"{name} had not finished after {timeout:g} seconds; what was translated before is kept, so give "
+                    "it more time (`timeout`) and run the same command again"
+                )
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(min(left, LOOK))
+        _refuse_endless(written, name)
+    finally:
+        process.kill()  # nothing, where it has ended
+
+
+def _refuse_endless(written: Sequence[IO[bytes]], name: str) -> None:
+    if any(os.fstat(file.fileno()).st_size > MOST_BYTES for file in written):
+        raise ServiceError(f"{name} wrote more than {MOST_BYTES >> 20} MB; it must write a line for each that it reads")
+
+
+def _read(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def as_many(translations: list[str], texts: Sequence[str], name: str) -> list[str]:
