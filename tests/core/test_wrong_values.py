@@ -7,6 +7,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from lingraft.core.wrong_values import say_each_wrong
 
+METHODS = Literal["frozen-head", "instant", "lora", "paper", "top-k"]
+
 
 @pytest.mark.parametrize(
     ("wanted", "value", "said"),
@@ -17,6 +19,9 @@ from lingraft.core.wrong_values import say_each_wrong
         (float | int, "x", ["expected a number or a whole number (got 'x')"]),
         (list[str], [1, {}], ["expected text (got 1)", "expected text (got {})"]),
         (list[str], 5, ["expected a list (got 5)"]),
+        (METHODS, "frozenhead", ["did you mean 'frozen-head'? (got 'frozenhead')"]),
+        (METHODS, "x", ["expected 'frozen-head', 'instant', 'lora', 'paper' or 'top-k' (got 'x')"]),
+        (METHODS, 5, ["expected 'frozen-head', 'instant', 'lora', 'paper' or 'top-k' (got 5)"]),
     ],
 )
 def test_what_may_be_one_of_several_things_is_one_mistake(wanted, value, said):

@@ -61,4 +61,4 @@ def test_a_number_of_a_class_is_a_number_with_a_name():
 def test_messages_show_dates_as_dates():
     """Not as Python would make them."""
     assert described(datetime(2024, 1, 2, 3, 4)) == "the date 2024-01-02 03:04:00"
-    assert described(5) == "int 5"
+    assert described(5) == "the number 5"

@@ -94,7 +94,7 @@ def test_labels_may_be_withheld(tmp_path, label):
             "holds 'a', which 2 alternatives are; write the number of one",
         ),
         ({"choice2": ""}, "line 2: column 'choice2' has no text"),
-        ({"premise": 5}, "line 2: column 'premise' holds int 5; expected text"),
+        ({"premise": 5}, "line 2: column 'premise' holds the number 5; expected text"),
         ({"idx": 3}, r"line 2: the id '3' \(column 'idx'\) occurs on line 1 already; ids must be unique"),
         ({"idx": None}, "line 2: column 'idx' has no text"),
     ],
@@ -112,7 +112,7 @@ def test_an_item_that_does_not_fit(tmp_path, changes, message):
     [
         ({"alternatives": ["choice1", "chioce2"]}, "no column 'chioce2' .for `alternatives`.; did you mean 'choice2'"),
         ({"alternatives": ["choice1"]}, "there is a choice from two on"),
-        ({"alternatives": "choice1"}, r"column 'choice1' holds str .*expected a list .* \[choice1, choice2\]"),
+        ({"alternatives": "choice1"}, r"column 'choice1' holds the text .*expected a list .* \[choice1, choice2\]"),
         ({"lable": "label"}, "unknown field 'lable'; did you mean 'label'"),
         (
             {"alternatives": [1, 2]},
@@ -196,7 +196,7 @@ def test_answers_of_rows_may_be_withheld(tmp_path):
         ({"answers": "Lagos"}, "`answers` is str 'Lagos'"),
         ({"answers": None}, "has no answer"),
         ({"context": None}, "column 'context' has no text"),
-        ({"id": {}}, "column 'id' holds dict"),
+        ({"id": {}}, "column 'id' holds the object"),
     ],
 )  # fmt: skip
 def test_a_question_that_does_not_fit(tmp_path, changes, message):

@@ -169,7 +169,7 @@ def test_csv_line_numbers_survive_quoted_line_breaks(tmp_path):
         ("a.tsv", "sentence\ttopic\none\t \n", "line 2: column 'topic' has no label"),
         ("a.jsonl", '{"sentence": "x", "topic": null}', "line 1: column 'topic' has no label"),
         ("a.jsonl", '{"sentence": "x"}', "line 1: there is no column 'topic'"),
-        ("a.jsonl", '{"sentence": 3, "topic": "a"}', "line 1: column 'sentence' holds int 3; expected text"),
+        ("a.jsonl", '{"sentence": 3, "topic": "a"}', "line 1: column 'sentence' holds the number 3; expected text"),
         ("a.jsonl", '{"sentence": "x", "topic": ["a"]}', "holds a list; expected one label"),
         ("a.jsonl", '{"sentence": "\\ud800", "topic": "a"}', "half a surrogate pair at position 1"),
         ("a.jsonl", '{"sentence": "x", "topic": "a"}\n{"sentence": ', "line 2: is not JSON"),
@@ -245,6 +245,17 @@ def test_a_missing_file_is_named_by_its_pattern_once(tmp_path):
     pattern = r"\{language\}\.tsv is not there, as yor-Latn\.tsv or in another spelling; did you mean .*/yorba\.tsv\?$"
     with pytest.raises(DataError, match=rf"^no file for Yoruba \(yor-Latn\): .*/{pattern}"):
         locate("{language}.tsv", "yo", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("there", "meant"), [("train.eng.csv", False), ("dve.eng.csv", True), ("validation.eng.csv", True)]
+)
+def test_a_missing_file_is_never_taken_for_one_of_another_split(tmp_path, there, meant):
+    """What is learnt from is not offered to choose by; a slip of the hand and another word for it are."""
+    (tmp_path / there).touch()
+    with pytest.raises(DataError) as told:
+        locate("dev.{language}.csv", "eng", tmp_path)
+    assert str(told.value).endswith(f"did you mean {tmp_path / there}?") == meant
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

@@ -112,7 +112,7 @@ def test_any_iterable_of_items_of_any_kind_will_do(of_kind):
         ([{"body": "ada"}], "text 1 of 1: there is no column 'text'.*its columns are body"),
         ([{"text": datetime(2024, 1, 2)}], "text 1 of 1: column 'text' holds the date 2024-01-02; expected text"),
         ([{"text": Unreadable("the error #N/A")}], r"column 'text' holds what cannot be read \(the error #N/A\)"),
-        ([{"text": 5}], "text 1 of 1: column 'text' holds int 5; expected text"),
+        ([{"text": 5}], "text 1 of 1: column 'text' holds the number 5; expected text"),
     ],
 )
 @pytest.mark.parametrize("ask", ["predict", "predict_proba"])

@@ -14,12 +14,17 @@ LIKELY = 8
 """Entries of near names that are looked at whether they suit."""
 
 
-def nearest_file(names: Sequence[Path], suits: Callable[[Path], bool] = lambda path: True) -> str:
+def nearest_file(
+    names: Sequence[Path],
+    suits: Callable[[Path], bool] = lambda path: True,
+    never: Callable[[str], bool] = lambda name: False,
+) -> str:
     """Say which file is nearest to one that is missing, as the end of a sentence.
 
     Args:
         names: How it could be called, the likeliest first; all in one folder.
         suits: Which of those with near names are rather meant than the others.
+        never: Names that are not meant, however near they are.
     """
     folder = names[0].parent
     try:
@@ -32,7 +37,8 @@ def nearest_file(names: Sequence[Path], suits: Callable[[Path], bool] = lambda p
         return f"{folder} cannot be looked into ({error.strerror})"
     if not entries:
         return f"the folder {folder} is empty"
-    near = [one for name in names for one in difflib.get_close_matches(name.name, entries, LIKELY, 0.5)]
+    likely = [entry for entry in entries if not never(entry)]
+    near = [one for name in names for one in difflib.get_close_matches(name.name, likely, LIKELY, 0.5)]
     near = [one for one in near if suits(folder / one)] or near
     best = max(near, key=lambda entry: max(_likeness(name.name, entry) for name in names), default=None)
     if best is not None and folder / best in names:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +37,9 @@ EXPECTED = {
 }
 """By pydantic's type of error; the fields are those of its context."""
 
+MANY = 5
+"""So many choices are not all named where one of them is likely meant."""
+
 
 def say_wrong(error: Mapping[str, Any]) -> str:
     """Return what was expected instead of a value, or what the check that refused it says.
@@ -42,11 +47,22 @@ def say_wrong(error: Mapping[str, Any]) -> str:
     Args:
         error: One of ``ValidationError.errors()``, with its context.
     """
+    if nearest := _nearest_choice(error):
+        return f"did you mean {nearest!r}?"
     if expected := EXPECTED.get(error["type"]):
         context = {key: f"{at:.12g}" if isinstance(at, float) else at for key, at in error.get("ctx", {}).items()}
         return f"expected {expected.format(**context)}"
     message: str = error["msg"]
     return message.removeprefix("Value error, ").replace("Input should be", "expected")
+
+
+def _nearest_choice(error: Mapping[str, Any]) -> str | None:
+    """Return which of many choices was likely meant; None where nothing is near, or the choices are soon told."""
+    if error["type"] != "literal_error" or not isinstance(error["input"], str):
+        return None
+    choices = re.findall(r"'([^']+)'", error["ctx"]["expected"])
+    near = difflib.get_close_matches(error["input"], choices, 1) if len(choices) >= MANY else []
+    return near[0] if near else None
 
 
 def say_each_wrong(errors: Sequence[Mapping[str, Any]], value: object) -> list[str]:

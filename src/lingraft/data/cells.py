@@ -103,10 +103,13 @@ def as_written(value: Any) -> Any:
 
 
 def described(value: object) -> str:
-    """Return the type of a value and the value, for messages."""
+    """Return what a value is and the value, for messages: ``the text 'four'``."""
     if isinstance(value, date | time):
         return f"the {'time' if isinstance(value, time) else 'date'} {written(value)}"
-    return f"{type(value).__name__} {value!r}"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    names = {str: "the text", int: "the number", float: "the number", list: "the list", dict: "the object"}
+    return f"{names.get(type(value), type(value).__name__)} {value!r}"
 
 
 def refuse_twice(columns: Iterable[Any], where: str) -> None:

@@ -7,7 +7,9 @@ with what to do about it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,9 @@ from .text import suffix_of, unknown_format, whole_characters
 
 FIELDS = ("text", "text_b", "label", "id", "group")
 """Our names, the keys of a field map; ``text_a`` is accepted for ``text``."""
+
+SPLITS = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev", "test": "test"}
+"""Words in names of files, and what they say a file is for."""
 
 SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
@@ -143,8 +148,16 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
     spelled = f", as {name} or in another spelling" if "{language}" in pattern else ""
     raise MissingFileError(
         f"no file for {languages.display_name(language)} ({code}): {Path(folder) / pattern} is not there{spelled}; "
-        f"{nearest_file([Path(folder) / name for name in tried[:6:2]])}"
+        f"{nearest_file([Path(folder) / one for one in tried[:6:2]], never=partial(is_other_split, name))}"
     )
+
+
+def is_other_split(one: str, other: str) -> bool:
+    """Return whether names of two files say that they are for different things: one to learn from, one to test on."""
+    said, wanted = (
+        {SPLITS[word] for word in re.findall(r"[a-z]+", name.lower()) if word in SPLITS} for name in (one, other)
+    )
+    return bool(said and wanted) and not said & wanted
 
 
 def _spellings(pattern: str, language: str) -> list[str]:

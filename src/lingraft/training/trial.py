@@ -296,7 +296,8 @@ def _fit_after_training(model: Any, pools: TrialPools, context: Context, reporte
     found = fit_ensembles(read, model.adaptation.head, pools, context)
     for language, ensemble in found.items():
         model.adaptation.add_ensemble(language, ensemble)
-        reporter.say(f"{pools.trial.name}: {language}: {ensemble.describe()}")
+        if ensemble.classifiers:  # of a map alone there is nothing to weigh
+            reporter.say(f"{pools.trial.name}: {language}: {ensemble.describe()}")
 
 
 def describe_epochs(history: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -91,8 +91,8 @@ def test_numbers_of_a_data_set_have_its_names(tmp_path):
     ("rows", "told"),
     [
         ([{"text": "ada", "labels": ["a|b"]}], r"line 1: column 'labels' has the label 'a\|b', and \| stands between"),
-        ([{"text": "ada", "labels": ["a", ["b"]]}], r"line 1: column 'labels' holds list \['b'\] among its labels"),
-        ([{"text": "ada", "labels": ["a", None]}], "line 1: column 'labels' holds NoneType None among its labels"),
+        ([{"text": "ada", "labels": ["a", ["b"]]}], r"line 1: column 'labels' holds the list \['b'\] among its labels"),
+        ([{"text": "ada", "labels": ["a", None]}], "line 1: column 'labels' holds null among its labels"),
         ([{"text": "", "labels": ["a"]}], "line 1: column 'text' has no text"),
         ([{"text": "ada", "labels": ""}], r"a.jsonl: no text has a label in column 'labels'; fill some in"),
         ([{"text": "ada", "label": "a"}], "line 1: .*'labels'"),

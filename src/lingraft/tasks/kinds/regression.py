@@ -10,6 +10,7 @@ What is right of a text, and what is answered, travels as a string.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -298,7 +299,9 @@ def _number_of(cell: object, where: str, *, required: bool) -> str | None:
         return None
     text = written(cell).strip() if holds_one(cell) else ""
     if not abs(_parsed(text)) <= LARGEST:
-        raise DataError(f"{where} holds {described(cell)}; expected a number below 1e15, written as 3.5 or -2")
+        comma = re.fullmatch(r"\s*([+-]?\d+),(\d+)\s*", text)
+        meant = f"; did you mean {comma[1]}.{comma[2]}?" if comma else ""
+        raise DataError(f"{where} holds {described(cell)}; expected a number below 1e15, written as 3.5 or -2{meant}")
     return text
 
 
