@@ -139,8 +139,9 @@ def test_a_study_that_lacks_a_trial_is_refused(studied, tmp_path):
 
 
 def test_a_dry_run_counts_trials_and_trains_nothing(world, tiny_checkpoint, tmp_path):
-    """A line for each method, and the sum."""
-    lines = describe_costs(crossed(recipe_of(world, tiny_checkpoint, tmp_path / "none")))
+    """What they cross, a line for each method, and the sum."""
+    grid, *lines = describe_costs(crossed(recipe_of(world, tiny_checkpoint, tmp_path / "none")))
+    assert grid == "trials: k = 1; 2 draws of the labels × 3 seeds × 2 orders"
     assert len(lines) == 5
     assert all(": 12 trials, about" in line for line in lines[:-1])
     assert lines[-1].startswith("estimated time on this machine, in all: about")

@@ -41,7 +41,11 @@ def gather_candidates(recipe: Recipe, reporter: Reporter = SILENT) -> tuple[dict
     if len(gathered) < 2:
         reasons = [f"source_choice: {code} cannot be learnt from: {reason}" for code, reason in left_out.items()]
         raise ConfigError(
-            ["source_choice: there are no two languages to choose from; name some with `candidates`", *reasons]
+            [
+                "source_choice: there are no two languages to choose from; name those that there are labels of, as "
+                "`source_choice: {candidates: [eng-Latn, swh-Latn]}`",
+                *reasons,
+            ]
         )
     return gathered, left_out
 

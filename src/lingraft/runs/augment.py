@@ -27,7 +27,12 @@ def augment(recipe: Recipe, path: Path, reporter: Reporter | None = None) -> Mat
         LingraftError: The recipe makes none, or ``path`` holds what was made of something else, or anything else.
     """
     if recipe.pseudo is None:
-        raise ConfigError(["pseudo: is missing, so nothing is made; add `pseudo: {generators: [{name: …}]}`"])
+        raise ConfigError(
+            [
+                "pseudo: is missing, so nothing is made; add `pseudo: {generators: [{name: label-projection}]}`, or "
+                "another of `lingraft list generators`"
+            ]
+        )
     if path.suffix != ".jsonl":
         raise ConfigError([f"expected a file that ends in .jsonl, got {path}"], where="--output")
     refuse_others(path)
