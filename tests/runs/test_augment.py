@@ -127,9 +127,7 @@ def test_there_must_be_something_to_make_and_a_name_to_read_it_by(world, tiny_ch
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run")
     with pytest.raises(ConfigError, match=r"expected a file that ends in .jsonl"):
         augment(wanted, tmp_path / "pseudo.csv", QUIET)
-    with pytest.raises(
-        ConfigError, match=r"pseudo: is missing.*\{generators: \[\{name: label-projection\}\]\}`"
-    ):
+    with pytest.raises(ConfigError, match=r"pseudo: is missing.*\{generators: \[\{name: label-projection\}\]\}`"):
         augment(wanted.model_copy(update={"pseudo": None}), tmp_path / "pseudo.jsonl", QUIET)
 
 
