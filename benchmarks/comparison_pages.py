@@ -1,4 +1,4 @@
-"""Pages of ``docs/results`` that are made of comparisons, such as ``knowledge-transfer.md``.
+"""Pages of ``docs/results`` that are made of comparisons and studies, such as ``knowledge-transfer.md``.
 
 Each comparison is run by the command at the head of its recipe (minutes to an hour on two cores, resumable);
 what is finished becomes a section: who wins, the table, the methods. All scores go to one ``scores.jsonl``. Sections
@@ -10,6 +10,7 @@ whose folder is not there stay as they were; each says which revision it is of.
     python benchmarks/comparison_pages.py pseudo
     python benchmarks/comparison_pages.py tokens
     python benchmarks/comparison_pages.py decoders
+    python benchmarks/comparison_pages.py stability
 
 The remarks above the tables are the ``notes`` of the recipes: edited there, they are new on the page with the next of
 these commands, and nothing runs again.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +29,11 @@ from statistics import fmean
 from lingraft.core.files import Row, read_lines, write_atomically
 from lingraft.data.languages import display_name
 from lingraft.recipe.parsing import read_recipe
-from lingraft.results.comparison import blocks, read_comparison
+from lingraft.results.comparison import Comparison, blocks, read_comparison
 from lingraft.results.pages.comparison_markdown import finding, page_text
 from lingraft.results.pages.escaping import describe_notes
+from lingraft.results.pages.stability_markdown import stability_finding, stability_page
+from lingraft.results.stability import read_stability
 
 KNOWLEDGE_TRANSFER = {
     "sib200": "Topics (SIB-200), five labels a class",
@@ -74,6 +78,7 @@ DECODERS = {
     "sib200": "Topics (SIB-200: Hausa, Guarani) by a decoder, Gemma 3 270M",
     "sib200_encoder": "The same by an encoder, multilingual-e5-small",
 }
+STABILITY = {"sib200": "Topics (SIB-200: Yoruba, Ayacucho Quechua) from little data"}
 SECTIONS = {
     "knowledge_transfer": KNOWLEDGE_TRANSFER,
     "closed_form": CLOSED_FORM,
@@ -81,6 +86,7 @@ SECTIONS = {
     "pseudo": PSEUDO,
     "tokens": TOKENS,
     "decoders": DECODERS,
+    "stability": STABILITY,
 }
 TITLES = {
     "knowledge_transfer": "Does it transfer? lingraft beside other methods",
@@ -89,7 +95,10 @@ TITLES = {
     "pseudo": "Pseudo-data: what made examples are worth",
     "tokens": "Questions, tags and pairs: words aligned, switched, projected",
     "decoders": "A small decoder beside a small encoder",
+    "stability": "How much depends on chance: labels, seeds, and both",
 }
+COMMANDS = {"stability": "stability"}
+"""Of lingraft, what makes the sections of a page; others are made by ``compare``."""
 NEWS = "../shared/data/ntrex/newstest2019"
 SETTINGS: dict[str, list[str]] = {
     **{name: [] for name in TOKENS},
@@ -117,6 +126,11 @@ def main() -> None:
 def settings_of(part: str) -> list[str]:
     """Return where the data of a comparison are, as overrides."""
     return SETTINGS.get(part, ["task.data_dir=../shared/data/sib200"])
+
+
+def command_of(name: str) -> str:
+    """Return the command of lingraft that makes the sections of a page."""
+    return COMMANDS.get(name, "compare")
 
 
 def introduction(name: str) -> str:
@@ -152,12 +166,12 @@ def write_page(name: str, runs: Path, page: Path, text: str) -> None:
         if part not in finished:
             continue
         folder = finished[part]
-        command = " ".join(["lingraft compare", f"examples/{name}/{part}.yaml", *settings_of(part)])
+        command = " ".join(["lingraft", command_of(name), f"examples/{name}/{part}.yaml", *settings_of(part)])
         comparison = read_comparison(folder)
         told = replace(comparison, notes=())  # above, with those of the others
-        _, _, body = page_text(blocks(comparison), told, command=command).partition("\n")
+        _, _, body = _told(name, told, command).partition("\n")
         body += "".join(f"{line}\n" for line in _elsewhere(folder))
-        parts.append(f"# {sections[part]}\n{body.replace(chr(10) + '## ', chr(10) + '### ')}".replace("\n# ", "\n## "))
+        parts.append(f"# {sections[part]}\n{re.sub(r'^#', '##', body, flags=re.MULTILINE)}")
         scores += [{"comparison": part, **row} for row in read_lines(folder / "scores.jsonl")]
     whole = "\n".join([parts[0], *(f"#{part}" for part in parts[1:])])
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores)
@@ -181,11 +195,25 @@ def _head(name: str, finished: dict[str, Path], before: dict[str, str], text: st
             said = before.get("", "").splitlines()
             lines += [line for line in said if line.startswith((f"- {title}. ", f"- {title} ("))]
             continue
-        comparison = read_comparison(finished[part])
-        for block in blocks(comparison):
-            trials = f" ({len(block.trials)} trials a method)" if len(block.trials) > 1 else ""
-            lines.append(f"- {title}{trials}. {finding(block, comparison)}")
+        lines += [f"- {title}{said}" for said in _findings(name, read_comparison(finished[part]))]
     return "\n".join([*lines, "", text])
+
+
+def _findings(name: str, comparison: Comparison) -> Iterator[str]:
+    """Yield what a comparison or a study found, with its trials where it has several, to stand behind its title."""
+    if command_of(name) == "stability":
+        yield from (f". {stability_finding(study, comparison)}" for study in read_stability(comparison))
+        return
+    for block in blocks(comparison):
+        trials = f" ({len(block.trials)} trials a method)" if len(block.trials) > 1 else ""
+        yield f"{trials}. {finding(block, comparison)}"
+
+
+def _told(name: str, comparison: Comparison, command: str) -> str:
+    """Return a comparison or a study in Markdown, as its folder has it."""
+    if command_of(name) == "stability":
+        return stability_page(read_stability(comparison), comparison, command=command)
+    return page_text(blocks(comparison), comparison, command=command)
 
 
 def _elsewhere(folder: Path) -> Iterator[str]:

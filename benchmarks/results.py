@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from comparison_pages import SECTIONS, introduction, settings_of, write_page
+from comparison_pages import SECTIONS, command_of, introduction, settings_of, write_page
 
 from lingraft.recipe.parsing import read_recipe
 from lingraft.recipe.settings import Recipe
@@ -26,6 +26,7 @@ QUICK = {
     "pseudo": "study_topics",
     "tokens": "ud",
     "decoders": "sib200_encoder",
+    "stability": "sib200",
 }
 """A comparison of each page that is soon done."""
 
@@ -62,8 +63,11 @@ def compare_command(name: str, part: str, quick: Path | None = None) -> list[str
         quick: The folder of a comparison that is cut down; None for the whole one.
     """
     recipe = Path("examples") / name / f"{part}.yaml"
-    command = ["compare", str(recipe), *settings_of(part)]
-    return command if quick is None else [*command, *_cut_down(read_recipe(recipe, settings_of(part)), quick)]
+    command = [command_of(name), str(recipe), *settings_of(part)]
+    if quick is None:
+        return command
+    crossed = ["stability.draws=1", "stability.seeds=2"] if command_of(name) == "stability" else []
+    return [*command, *_cut_down(read_recipe(recipe, settings_of(part)), quick), *crossed]
 
 
 def _cut_down(recipe: Recipe, folder: Path) -> list[str]:
