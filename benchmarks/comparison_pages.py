@@ -78,7 +78,10 @@ DECODERS = {
     "sib200": "Topics (SIB-200: Hausa, Guarani) by a decoder, Gemma 3 270M",
     "sib200_encoder": "The same by an encoder, multilingual-e5-small",
 }
-STABILITY = {"sib200": "Topics (SIB-200: Yoruba, Ayacucho Quechua) from little data"}
+STABILITY = {
+    "sib200": "Topics (SIB-200: Yoruba, Ayacucho Quechua) from little data",
+    "sib200_others": "The same with methods that train whole models, and the preset paper",
+}
 SECTIONS = {
     "knowledge_transfer": KNOWLEDGE_TRANSFER,
     "closed_form": CLOSED_FORM,
