@@ -54,6 +54,7 @@ CLOSED_FORM = {
     "sib200": "Topics (SIB-200), eight languages that nothing was chosen on",
     "choices": "What a map is made of, and how many pairs (six development languages)",
     "shots": "What labels in the target language add (six development languages)",
+    "labels": "Whether training gains from labels in the target language (six development languages, two draws)",
     "best": "What reaches below the cut (three development languages)",
     "trained": "What training adds, and what reaches below the cut (the eight languages, one draw)",
 }

@@ -9,7 +9,7 @@ import pytest
 from lingraft.recipe.parsing import read_recipe
 from tiny import REPOSITORY
 
-PAGES = ("knowledge_transfer", "closed_form", "pairs", "pseudo", "tokens")
+PAGES = ("knowledge_transfer", "closed_form", "pairs", "pseudo", "tokens", "stability")
 
 
 @pytest.fixture(scope="module")
