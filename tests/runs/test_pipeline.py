@@ -22,6 +22,7 @@ from lingraft.results.run_files import read_run
 from lingraft.runs.checks import resolve_cut
 from lingraft.runs.folder import trials_of
 from lingraft.runs.frozen_states import tokenise
+from lingraft.runs.plan import plan
 from lingraft.serving.loading import load
 from lingraft.serving.verification import verify
 from lingraft.tasks.gathering import gather
@@ -90,6 +91,17 @@ def test_a_run_folder_is_complete(finished):
             "development.jsonl",
         }  # fmt: skip
         assert {path.stem for path in (finished / "predictions" / trial).iterdir()} == {SOURCE, TARGET}
+
+
+def test_check_says_of_a_finished_run_that_it_is(finished, world, tiny_checkpoint):
+    """And of the same recipe with another folder nothing of the kind."""
+    wanted = read_recipe(finished / "recipe.yaml")
+    other = wanted.model_copy(update={"output_dir": finished.parent / "other"})
+    (here,), (elsewhere,) = (
+        [line for line in plan(one).lines if line.startswith("run folder: ")] for one in (wanted, other)
+    )
+    assert here == f"run folder: {finished}, where this run is finished already"
+    assert elsewhere == f"run folder: {finished.parent / 'other'}"
 
 
 def test_no_half_written_file_is_left(finished):

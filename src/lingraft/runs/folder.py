@@ -23,8 +23,10 @@ from ..core.written_recipe import NAME as RECIPE
 from ..core.written_recipe import read_written_recipe
 from ..recipe.settings import Recipe
 from ..results import schemas
+from ..results.finished_run import is_as_left
 from ..results.pages import LAST
 from ..results.run_files import MARK, read_mark
+from ..training.finished import is_finished
 from .growth import earlier_place
 from .held_folder import held_folder
 from .identity import MEANING, deciding_settings, has_begun
@@ -37,6 +39,12 @@ def trials_of(recipe: Recipe) -> list[Trial]:
     """Return all trials of a recipe, in order."""
     orders: Sequence[int | None] = recipe.orders or [None]
     return [Trial(*one) for one in product(recipe.shots.ks, range(recipe.shots.draws), recipe.seeds, orders)]
+
+
+def is_whole(folder: Path, recipe: Recipe) -> bool:
+    """Return whether the run of a recipe has come to its end, and all that it left is as it was."""
+    written = (folder / LAST).exists()  # last, after the check of what was saved
+    return written and all(is_finished(folder, trial) for trial in trials_of(recipe)) and is_as_left(folder)
 
 
 @contextmanager

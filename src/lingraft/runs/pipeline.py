@@ -19,7 +19,7 @@ from ..core.records import Trial
 from ..core.version import source_revision
 from ..recipe.settings import Recipe
 from ..results.finished_run import NAME as FINISHED
-from ..results.finished_run import is_as_left, note_digests
+from ..results.finished_run import note_digests
 from ..results.pages import LAST, write_pages
 from ..results.schemas import SUMMARY
 from ..tasks.material import Materials
@@ -28,7 +28,7 @@ from ..training.legs import as_trained
 from ..training.loop import SAVE_EVERY
 from ..training.trial import NetworkFactory, run_trial
 from .checks import gather_checked
-from .folder import open_run_folder, trials_of
+from .folder import is_whole, open_run_folder, trials_of
 from .growth import set_aside
 from .identity import note_identity, refuse_changed, trial_identities
 from .letter_counts import write_letter_counts
@@ -75,8 +75,7 @@ def run(
     with open_run_folder(recipe.output_dir, recipe, make_room) as folder:
         _refuse_comparison(folder)
         trials = trials_of(recipe)
-        written = (folder / LAST).exists()  # last, after the check of what was saved
-        if written and all(is_finished(folder, trial) for trial in trials) and is_as_left(folder):
+        if is_whole(folder, recipe):
             refuse_changed(folder, trials, trial_identities(trials, recipe, _as_before(recipe)))
             reporter.say(f"{folder} is finished already; delete it to run the recipe anew")
             return folder

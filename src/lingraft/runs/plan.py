@@ -31,7 +31,7 @@ from ..training.legs import legs_of, lora_of
 from .check_warnings import warn_of_coverage, warn_of_own_parts, warn_of_precision, warn_of_recipe
 from .checks import depth_of, gather_checked, refuse_missing_folders, refuse_other_start, resolve_cut
 from .data_quality import describe_classes, describe_limits, warn_of_data
-from .folder import folder_problems, trials_of
+from .folder import folder_problems, is_whole, trials_of
 from .frozen_states import tokenise
 from .growth import earlier_place
 from .identity import precision_of
@@ -204,7 +204,9 @@ def _explain_table(recipe: Recipe) -> str:
 
 
 def _room(recipe: Recipe) -> str:
-    """Say what becomes of the run of fewer languages that is in the folder."""
+    """Say that the run which is in the folder is finished, or what becomes of one of fewer languages."""
+    if is_whole(recipe.output_dir, recipe):
+        return ", where this run is finished already"
     place = earlier_place(recipe.output_dir, recipe)
     return f"; the run of fewer languages that is there moves to {place}, for all are trained anew" if place else ""
 
