@@ -518,7 +518,7 @@ def test_the_cells_of_a_row(tmp_path):
     found = fake(tmp_path, {"lingraft": [1] * 10, "top-k": [1] * 9 + [0]}, impossible=["peft-prefix"])
     ours, other = comparison_table(blocks(found)[0], found).texts
     assert ours[0] == "lingraft"
-    assert ours[1] == "100.0 % [100.0, 100.0]"
+    assert ours[1] == "100.0 % [69.2, 100.0]"  # ten of ten, by Clopper and Pearson
     assert ours[3:5] == ["", ""]
     assert other[2] == "yor 90.0"
     assert other[5] == "1,234"

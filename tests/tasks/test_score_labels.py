@@ -220,6 +220,15 @@ def test_a_row_with_another_text_is_said(file, ids):
     assert not score_files(given, given, "accuracy", columns=FileColumns(label="Topic")).notes
 
 
+def test_rows_that_lack_the_text_have_no_other_one(file):
+    """Only where both files have it can it differ."""
+    rows = [{"id": name, "text": text, "label": "x"} for name, text in (("1", "a b c"), ("2", "d e f"))]
+    gold = file("g.jsonl", lines(*rows))
+    given = file("p.jsonl", lines(rows[0], {"id": "2", "label": "x"}))
+    assert not score_files(given, gold, "accuracy").notes
+    assert not score_files(gold, given, "accuracy").notes
+
+
 def test_a_named_column_that_is_not_there_is_met_with_the_nearest(file):
     """Not with what it might have been called."""
     gold, given = file("g.csv", "text,Topic\na,x\n"), file("p.csv", "text,label\na,x\n")

@@ -320,7 +320,7 @@ def describe_other_texts(predictions: Path, gold: Path, key: str | None, columns
     other = [
         (line, given[name], right[name])
         for (_, given), (line, right) in pairs
-        if str(given.get(name)).strip() != str(right.get(name)).strip()
+        if name in given and name in right and str(given[name]).strip() != str(right[name]).strip()
     ]
     if not other:
         return ""

@@ -61,7 +61,9 @@ def test_a_threshold_stands_behind_the_logits_of_each_text(tiny_backbone):
     assert torch.equal(again.read(final), head.read(final))
     assert torch.equal(head.read_pooled(final.pooled()), head.read(final))
     assert [name for name, _ in head.named_parameters()] == ["weight", "bias"]
-    with pytest.raises(ValueError, match="must not be per_token"):
+    with pytest.raises(
+        ValueError, match="label_logits needs an output for each of 3 labels and one for the threshold, not tokens"
+    ):
         build_head(replace(kind, per_token=True), stack)
 
 
