@@ -95,12 +95,12 @@ def test_a_missing_recipe_names_the_command_that_writes_one(refused, tmp_path):
 
 
 def test_a_missing_data_file_is_named_with_the_nearest(own_data, refused):
-    """A data file that is not there is named once, with one that is there."""
-    (own_data / "test.swh.csv").unlink()
+    """A data file that is not there is named once, with one that is there and is not for something else."""
+    (own_data / "test.swh.csv").rename(own_data / "tset.swh.csv")
     said = refused("check", own_data / "recipe.yaml")
     assert "Swahili" in said
     assert "test.{language}.csv is not there, as test.swh-Latn.csv or in another spelling" in said
-    assert f"did you mean {own_data / 'train.swh.csv'}?" in said
+    assert f"did you mean {own_data / 'tset.swh.csv'}?" in said
 
 
 def test_all_that_is_wrong_is_told_at_once(own_data, refused):
