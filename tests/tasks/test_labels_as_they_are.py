@@ -91,9 +91,9 @@ def test_no_shots_leave_nothing_in_one_language(twi):
 
 def test_what_the_recipe_names_of_one_language_must_be_there(twi):
     """Its test file is no matter of taste, as that of a source language is."""
-    (twi / "test.csv").unlink()
+    (twi / "test.csv").rename(twi / "tests.csv")
     with pytest.raises(
-        DataError, match=r"no file for Twi \(twi-Latn\): .*/test\.csv is not there; did you mean .*/dev\.csv"
+        DataError, match=r"no file for Twi \(twi-Latn\): .*/test\.csv is not there; did you mean .*/tests\.csv"
     ):
         gather(one_language(twi))
 
