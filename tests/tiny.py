@@ -151,21 +151,13 @@ def unigram_tokenizer():
     pieces += [(f"▁{word}", -5.0 - i / 10) for i, word in enumerate(WORDS)]
     pieces += [(letter, -9.0) for letter in sorted(set("".join(WORDS)))] + [("▁", -8.0), ("<mask>", 0.0)]
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
 
     backend = Tokenizer(models.Unigram(pieces, unk_id=3, byte_fallback=False))
     backend.pre_tokenizer = pre_tokenizers.Metaspace()
     backend.add_special_tokens(["<pad>", "<s>", "</s>", "<unk>", "<mask>"])
     backend.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 1))
     special = {"pad_token": "<pad>", "cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        model_max_length=COMMON["max_position_embeddings"],
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        **special,
-    )
+    return _fast(backend, **special)
 
 
 def states_by_hugging_face(folder, text):
@@ -180,18 +172,9 @@ def states_by_hugging_face(folder, text):
         return loader.from_pretrained(folder).eval()(**given).last_hidden_state
 
 
-def _word_level(vocabulary, pre_tokenizer, single, pair, **special):
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.processors import TemplateProcessing
+def _fast(backend, **special):
     from transformers import PreTrainedTokenizerFast
 
-    backend = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
-    backend.pre_tokenizer = pre_tokenizer
-    backend.add_special_tokens([token for token in SPECIAL_TOKENS if token in vocabulary])
-    backend.post_processor = TemplateProcessing(
-        single=single, pair=pair, special_tokens=[(token, vocabulary[token]) for token in ("<s>", "</s>")]
-    )
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         model_max_length=COMMON["max_position_embeddings"],
@@ -200,6 +183,20 @@ def _word_level(vocabulary, pre_tokenizer, single, pair, **special):
         unk_token="<unk>",
         **special,
     )
+
+
+def _word_level(vocabulary, pre_tokenizer, single, pair, **special):
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.processors import TemplateProcessing
+
+    backend = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizer
+    backend.add_special_tokens([token for token in SPECIAL_TOKENS if token in vocabulary])
+    backend.post_processor = TemplateProcessing(
+        single=single, pair=pair, special_tokens=[(token, vocabulary[token]) for token in ("<s>", "</s>")]
+    )
+    return _fast(backend, **special)
 
 
 def save_checkpoint(folder, model, tokenizer=None):

@@ -5,9 +5,12 @@ from dataclasses import replace
 import torch
 from transformers import AutoModelForSeq2SeqLM
 
+from identities import identity_of
 from lingraft.backbones.encoder_decoder import write
+from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.walk import pad_batch
 from lingraft.model.adaptation import build_adaptation
+from lingraft.model.checkpoint import load_adaptation, save_adaptation
 from lingraft.model.heads.language_model import LanguageModelHead
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.blocks import Block
@@ -24,6 +27,21 @@ MOST = 9
 def made_checkpoint(folder, family="mt5"):
     """A random whole model in a folder."""
     return str(save_checkpoint(folder, writing_model(family, tied=False, sharpness=2), seq2seq_tokenizer()))
+
+
+def saved_and_loaded(model, checkpoint, folder, **parts):
+    """The parts of a model, which are described as ``parts``, after they were written to a file and read again."""
+    backbone = load_backbone(checkpoint, writing=True)
+    described = {"kind": "generation", "labels": (), "kind_options": {"max_answer_tokens": MOST}} | parts
+    who = identity_of(backbone, decoder_digest=backbone.decoder_digest, **described)
+    save_adaptation(folder / "adaptation.safetensors", model.adaptation, who)
+
+    loaded, _ = load_adaptation(folder / "adaptation.safetensors", backbone)
+
+    tensors = model.adaptation.state_dict()
+    assert loaded.state_dict().keys() == tensors.keys()
+    assert all(torch.equal(one, tensors[name]) for name, one in loaded.state_dict().items())
+    return loaded
 
 
 def grafted(backbone, *, prompt=None, adapter=None, cut=1):

@@ -193,9 +193,7 @@ def _own_names(locale: str) -> Iterator[tuple[str, str]]:
     data = localedata.load(locale, merge_inherited=False)
     tables: dict[str, Mapping[str, Any]] = {
         "country": {k: v for k, v in data.get("territories", {}).items() if len(k) == 2 and k not in NO_COUNTRY},
-        "language": {
-            k: v for k, v in data.get("languages", {}).items() if k.isalpha() and k not in {*NO_LANGUAGE, "root"}
-        },
+        "language": {k: v for k, v in data.get("languages", {}).items() if k.isalpha() and k not in NOT_ONE},
         "currency": {k: v for k, v in data.get("currency_names", {}).items() if k not in NO_CURRENCY},
         "script": {k: v for k, v in data.get("scripts", {}).items() if k not in NO_SCRIPT},
         "city": _cities(data.get("time_zones", {})),

@@ -98,6 +98,7 @@ class Data(File):
     languages: dict[Name, Language] = {}
     overlap_removed: dict[str, Count] = {}
     notes: list[str] = []
+    limits: list[str] = []
     unscored: list[str] = []
     max_length: Count | None = None
 

@@ -80,10 +80,8 @@ def data_card(
         "target_languages": list(task.target_languages),
         "languages": languages,
         "overlap_removed": dict(materials.overlap),
-        "notes": [
-            *(note for note in materials.notes if note not in materials.unscored),
-            *describe_limits(materials, features),
-        ],
+        "notes": [note for note in materials.notes if note not in materials.unscored],
+        "limits": describe_limits(materials, features),
         "unscored": list(materials.unscored),
         "max_length": recipe.backbone.max_length,
         "digest": data_digest(features, backbone),

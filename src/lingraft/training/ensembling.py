@@ -231,8 +231,8 @@ def _left_out_states(fitted: FittedMap, examples: Sequence[Example], pooled: Ten
 def _rows_without_labels(texts: LanguageTexts, labelled: Collection[str]) -> NDArray[np.bool_]:
     """Say of each text of the n-grams whether it and its translation are without a label, ``[N]``.
 
-    A network knows by heart what it learnt with a label, on both sides. Beside it the n-gram classifier, which is asked
-    about texts that it did not see, would count less than it is worth (docs/results/closed-form.md).
+    A network memorises what it learnt with a label, on both sides: its logits there are in-sample. Beside them the
+    leave-one-out logits of the n-gram classifier would count less than they are worth (docs/results/closed-form.md).
     """
     known = {normalise(target.texts[0]) for source, target in texts.projected if source.id in labelled}
     return np.array([text not in known and example.gold is None for text, example in texts.texts.items()])

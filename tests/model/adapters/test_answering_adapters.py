@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from identities import identity_of
 from lingraft.backbones import backbones
 from lingraft.backbones.loading import load_backbone
 from lingraft.core.errors import CheckpointError, ConfigError
@@ -15,7 +14,6 @@ from lingraft.distributed.shared_layers import Computer, SharedModel
 from lingraft.model.adaptation import add_lora, build_adaptation
 from lingraft.model.adapters import adapters, parameter_name
 from lingraft.model.adapters.peft_files import export_peft
-from lingraft.model.checkpoint import load_adaptation, save_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.blocks import Block
@@ -24,7 +22,6 @@ from tiny import random_model
 from writing_parts import (
     CPU,
     FAMILIES,
-    MOST,
     SAID,
     TARGET,
     TEXTS,
@@ -35,6 +32,7 @@ from writing_parts import (
     log_likelihoods_of,
     made_checkpoint,
     said_by,
+    saved_and_loaded,
     written,
 )
 
@@ -192,21 +190,7 @@ def test_it_is_saved_and_comes_back_exactly(checkpoint, tmp_path):
     """Tensors and likelihoods, to the bit; in a file whose description says the adapter's block alone."""
     backbone = load_backbone(checkpoint, writing=True)
     model = shaken(grafted(backbone, adapter={"name": "lora", "rank": 2}), size=0.1)
-    who = identity_of(
-        backbone,
-        kind="generation",
-        labels=(),
-        kind_options={"max_answer_tokens": MOST},
-        adapter={"name": "lora", "rank": 2},
-        decoder_digest=backbone.decoder_digest,
-    )
-    save_adaptation(tmp_path / "adaptation.safetensors", model.adaptation, who)
-
-    loaded, _ = load_adaptation(tmp_path / "adaptation.safetensors", load_backbone(checkpoint, writing=True))
-
-    tensors = model.adaptation.state_dict()
-    assert loaded.state_dict().keys() == tensors.keys()
-    assert all(torch.equal(one, tensors[name]) for name, one in loaded.state_dict().items())
+    loaded = saved_and_loaded(model, checkpoint, tmp_path, adapter={"name": "lora", "rank": 2})
     again = GraftedModel(backbone.stack, loaded)
     assert torch.equal(likelihoods(again, backbone), likelihoods(model, backbone))
 

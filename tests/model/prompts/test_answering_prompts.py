@@ -9,12 +9,10 @@ import pytest
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
-from identities import identity_of
 from lingraft.backbones import backbones
 from lingraft.backbones.loading import load_backbone
 from lingraft.core.errors import ConfigError
 from lingraft.model.adapters.peft_files import export_peft
-from lingraft.model.checkpoint import load_adaptation, save_adaptation
 from lingraft.model.network import GraftedModel
 from lingraft.model.prompts import prompts
 from small_training import shaken
@@ -30,6 +28,7 @@ from writing_parts import (
     likelihoods,
     loaded_by_transformers,
     made_checkpoint,
+    saved_and_loaded,
     written,
 )
 
@@ -189,22 +188,7 @@ def test_every_part_gets_a_gradient(backbone, name):
 def test_it_is_saved_and_comes_back_exactly(checkpoint, backbone, tmp_path, name):
     """Tensors, likelihoods and answers; a step later, what is predicted is that of the new numbers."""
     model = shaken(grafted(backbone, prompt=PROMPTS[name], adapter=LORA), size=0.1)
-    who = identity_of(
-        backbone,
-        kind="generation",
-        labels=(),
-        kind_options={"max_answer_tokens": MOST},
-        prompt=PROMPTS[name],
-        adapter=LORA,
-        decoder_digest=backbone.decoder_digest,
-    )
-    save_adaptation(tmp_path / "adaptation.safetensors", model.adaptation, who)
-
-    loaded, _ = load_adaptation(tmp_path / "adaptation.safetensors", load_backbone(checkpoint, writing=True))
-
-    tensors = model.adaptation.state_dict()
-    assert loaded.state_dict().keys() == tensors.keys()
-    assert all(torch.equal(one, tensors[part]) for part, one in loaded.state_dict().items())
+    loaded = saved_and_loaded(model, checkpoint, tmp_path, prompt=PROMPTS[name], adapter=LORA)
     again = GraftedModel(backbone.stack, loaded)
     before = likelihoods(again, backbone)
     assert torch.equal(before, likelihoods(model, backbone))

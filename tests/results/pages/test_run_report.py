@@ -185,13 +185,18 @@ def test_text_is_escaped(run):
 
 
 def test_how_files_are_laid_out_is_said_of_the_data_and_is_no_limit(run):
-    """What separates cells limits nothing."""
-    note = "train.csv: cells are separated by semicolons"
-    change(run / "data.json", notes=[note])
+    """What separates cells limits nothing; answers that are longer than can be given do."""
+    note, limit = "train.csv: cells are separated by semicolons", "eng-Latn test set: 2 of 9 answers are longer"
+    change(run / "data.json", notes=[note], limits=[limit])
     card = write_model_card(run).read_text(encoding="utf-8")
-    parts = {part.partition("\n")[0]: part for part in card.split("\n## ")}
-    assert f"- {note}" in parts["Data"].splitlines()
-    assert note not in parts["Limits"]
+    parts = {part.partition("\n")[0]: part.splitlines() for part in card.split("\n## ")}
+    assert f"- {note}" in parts["Data"]
+    assert f"- {limit}" in parts["Limits"]
+    assert not any(note in line for line in parts["Limits"])
+    assert not any(limit in line for line in parts["Data"])
+    report = write_report(run).read_text(encoding="utf-8")
+    assert f"<p>{note}</p>" in report
+    assert f"<p>{limit}</p>" in report
 
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:y) *b* | \x1b[31m\n---\n# c"

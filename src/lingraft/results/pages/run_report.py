@@ -214,6 +214,7 @@ def _data(run: RunFiles) -> Context:
         "languages": run.data.get("languages", {}),
         "overlap": run.data.get("overlap_removed", {}),
         "notes": run.data.get("notes", []),
+        "limits": run.data.get("limits", []),
         "max_length": run.data.get("max_length"),
     }
 
