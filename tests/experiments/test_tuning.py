@@ -359,7 +359,9 @@ def test_a_dry_run_says_what_is_searched_and_trains_nothing(world, tiny_checkpoi
     ]  # fmt: skip
     assert lines[2].startswith("3 trials of 2 trainings, about")
     assert lines[3] == "no further trial begins after 1 h 30 min"
-    assert lines[4].startswith("in all about")
+    assert lines[4].startswith("chosen by ")
+    assert lines[4].endswith("of eng-Latn, which can hardly tell settings apart: give a larger development set")
+    assert lines[5].startswith("in all about")
     assert not (tmp_path / "none").exists()
 
 

@@ -84,6 +84,22 @@ def test_numbers_as_labels_are_asked_about(tmp_path):
         gathered(tmp_path, train[:59], test)
 
 
+def test_a_text_that_stands_twice_in_the_training_set_is_told(tmp_path):
+    """However it is spelt; with another label each time, what the labels are."""
+    train = rows(["market"] * 10 + ["health"] * 10)
+    twice = [*train, {"text": train[3]["text"].upper(), "label": "market"}]
+    (warning,) = warn_of_data(gathered(tmp_path, twice, rows(["market"], TARGET)))
+    assert warning == (
+        f"eng-Latn training set: 1 text stands there more than once, as “{short(train[3]['text'])}”; each copy counts"
+    )
+    twice += [{"text": train[5]["text"], "label": "health"}]
+    (warning,) = warn_of_data(gathered(tmp_path, twice, rows(["market"], TARGET)))
+    assert warning == (
+        "eng-Latn training set: 2 texts stand there more than once, 1 of them with different labels, as "
+        f"“{short(train[5]['text'])}” with 'market' and 'health'; every copy counts, so keep the right one"
+    )
+
+
 def test_near_duplicates_between_training_and_test_are_warned_of(tmp_path):
     """The number of test texts, and the two that are most alike."""
     train = rows(["market"] * 10 + ["health"] * 10)

@@ -30,6 +30,7 @@ from ..results.pages.tuning_report import tuning_report
 from ..results.schemas import DATA, FORMAT
 from ..results.tuning import FACTS, PAGE, read_tuning
 from ..results.wording import plural
+from ..runs.checks import gather_checked
 from ..runs.folder import LOCK, open_run_folder, trials_of
 from ..training.finished import read_facts
 from .cost import estimates
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 TUNED = "tuned.yaml"
 """The recipe with the settings that were chosen."""
+
+FEWEST_TO_CHOOSE_BY = 50
+"""With fewer development examples one answer moves the score by more than most settings do."""
 
 _SHARE = 100
 """What part of the bar a trial is."""
@@ -154,7 +158,17 @@ def describe_search(recipe: Recipe) -> list[str]:
     if search.asked.minutes is not None:
         lines.append(f"no further trial begins after {roughly(60 * search.asked.minutes)}")
         trials = min(trials, int(60 * search.asked.minutes // seconds) + 1)
+    lines.append(_judged_by(search))
     return [*lines, f"in all about {roughly(trials * seconds)}, and the frozen states, where the cache lacks them"]
+
+
+def _judged_by(search: Search) -> str:
+    """Say how many development examples settings are chosen by, and whether these are too few."""
+    materials = gather_checked(search.base)
+    said = f"chosen by {plural(len(materials.dev), 'development example')} of {materials.task.source_language}"
+    if len(materials.dev) >= FEWEST_TO_CHOOSE_BY:
+        return said
+    return f"{said}, which can hardly tell settings apart: give a larger development set"
 
 
 def _combinations(search: Search) -> int | None:

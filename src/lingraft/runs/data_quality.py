@@ -12,6 +12,7 @@ from ..core.counted import counted
 from ..core.examples import Example
 from ..core.records import Features
 from ..data.labels import count_labels, samples_of, visible
+from ..data.leakage import identity_of
 from ..data.near_duplicates import near_duplicates
 from ..tasks.label_doubts import doubt_labels
 from ..tasks.material import Materials
@@ -48,7 +49,12 @@ def warn_of_data(materials: Materials) -> list[str]:
     """Return what is likely not meant: spellings of one class, numbers as classes, texts on both sides of a split."""
     learnt = {code for draw in materials.draws for code, shots in draw.shots.items() if shots}
     doubts = doubt_labels(materials.task, learnt)
-    return [*doubts, *_warn_of_repeats(materials), *_warn_of_near_duplicates(materials)]
+    return [
+        *doubts,
+        *_warn_of_twins(materials),
+        *_warn_of_repeats(materials),
+        *_warn_of_near_duplicates(materials),
+    ]
 
 
 def describe_limits(materials: Materials, features: Mapping[tuple[str, str], Sequence[Features]]) -> list[str]:
@@ -66,6 +72,32 @@ def describe_limits(materials: Materials, features: Mapping[tuple[str, str], Seq
         if examples and (limit := task.kind.limit_of(examples, features[language, purpose])):
             found.append(f"{language} {purpose} set: {limit}")
     return found
+
+
+def _warn_of_twins(materials: Materials) -> list[str]:
+    """Warn of texts that have a label more than once in the training set, where each text has one answer."""
+    task = materials.task
+    if not task.kind.fitted:  # questions share their passages
+        return []
+    found: dict[tuple[str, ...], list[Example]] = {}
+    for example in task.examples(task.source_language, "train"):
+        if example.gold is not None:
+            found.setdefault(identity_of(example), []).append(example)
+    twins = [copies for copies in found.values() if len(copies) > 1]
+    if not twins:
+        return []
+    differ = [copies for copies in twins if len({str(one.gold) for one in copies}) > 1]
+    shown = (differ or twins)[0]
+    stand = f"{counted(len(twins), 'text')} {'stands' if len(twins) == 1 else 'stand'} there more than once"
+    said = f"{task.source_language} training set: {stand}"
+    text = f"as “{_short(' / '.join(shown[0].texts))}”"
+    if not differ:
+        return [f"{said}, {text}; each copy counts"]
+    labels = " and ".join(visible(one) for one in dict.fromkeys(str(copy.gold) for copy in shown))
+    return [
+        f"{said}, {len(differ):,} of them with different labels, {text} with {labels}; every copy counts, so keep the "
+        "right one"
+    ]
 
 
 def _warn_of_repeats(materials: Materials) -> list[str]:

@@ -41,6 +41,12 @@ MOST_PIECES = 1000
 MOST_PAIRS = 2000
 """So many translations are used; the regression takes time with the third power of their number."""
 
+COMPARE = (
+    "before you use it: compare both checkpoints on your task; character n-grams read the script as it is, and new "
+    "pieces can take more than they give"
+)
+"""What was measured on names in N'Ko (docs/results/README.md)."""
+
 TOGETHER = 8
 """Old pieces in one text of the proof."""
 
@@ -101,7 +107,7 @@ def extend(
         proven, after = _prove(whole, new, made, texts, translations)
         gc.collect()  # what was loaded maps files into memory, and Windows moves no folder with such a file
         publish_folder(made, output)
-    return [*_counts(before, after, new, targets), *proven, *said, f"written: {output}"]
+    return [*_counts(before, after, new, targets), *proven, *said, COMPARE, f"written: {output}"]
 
 
 def _prove(
@@ -122,7 +128,7 @@ def _learn(whole: Backbone, texts: Sequence[str], unknown: float, most: int) -> 
     if unknown <= LEAST_UNKNOWN:
         raise CheckpointError(
             f"{whole.name} knows the script: {unknown:.1%} of the pieces of these texts are unknown, and only with "
-            f"more than {LEAST_UNKNOWN:.0%} are new pieces worth what they cost; use the checkpoint as it is"
+            f"more than {LEAST_UNKNOWN:.0%} may new pieces be worth what they cost; use the checkpoint as it is"
         )
     new = learn_pieces(whole.tokenizer, texts, most=most)
     if not new.counts:
