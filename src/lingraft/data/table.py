@@ -148,8 +148,17 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
     spelled = f", as {name} or in another spelling" if "{language}" in pattern else ""
     raise MissingFileError(
         f"no file for {languages.display_name(language)} ({code}): {Path(folder) / pattern} is not there{spelled}; "
-        f"{nearest_file([Path(folder) / one for one in tried[:6:2]], never=partial(is_other_split, name))}"
+        f"{nearest_file([Path(folder) / one for one in tried[:6:2]], never=partial(_is_for_another, pattern, code))}"
     )
+
+
+def _is_for_another(pattern: str, code: str, name: str) -> bool:
+    """Return whether the name of a file says that it is of another split or of another language."""
+    pattern = Path(pattern).name
+    before, placed, after = pattern.partition("{language}")
+    said = name.removeprefix(before).removesuffix(after) if placed else ""
+    language = languages.recognised(said) if name == f"{before}{said}{after}" and said else None
+    return is_other_split(name, pattern.replace("{language}", code)) or (language is not None and language != code)
 
 
 def is_other_split(one: str, other: str) -> bool:
