@@ -248,11 +248,11 @@ def test_a_missing_file_is_named_by_its_pattern_once(tmp_path):
 
 
 def test_the_file_of_another_language_is_not_offered_in_place_of_a_missing_one(tmp_path):
+    """Its labels would be learnt as those of this language."""
     (tmp_path / "train.eng.csv").touch()
     with pytest.raises(DataError) as told:
         locate("train.{language}.csv", "swh-Latn", tmp_path)
     assert str(told.value).endswith(f"in another spelling; {tmp_path} has train.eng.csv")
-
 
 
 @pytest.mark.parametrize(

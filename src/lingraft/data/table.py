@@ -155,10 +155,17 @@ def locate(pattern: str, language: str, folder: Path | str = ".", notes: list[st
 def _is_for_another(pattern: str, code: str, name: str) -> bool:
     """Return whether the name of a file says that it is of another split or of another language."""
     pattern = Path(pattern).name
+    if is_other_split(name, pattern.replace("{language}", code)):
+        return True
     before, placed, after = pattern.partition("{language}")
-    said = name.removeprefix(before).removesuffix(after) if placed else ""
-    language = languages.recognised(said) if name == f"{before}{said}{after}" and said else None
-    return is_other_split(name, pattern.replace("{language}", code)) or (language is not None and language != code)
+    said = name.removeprefix(before).removesuffix(after)
+    if not placed or name != f"{before}{said}{after}":
+        return False
+    try:
+        other = languages.canonical(said)
+    except DataError:
+        return False
+    return other != code and languages.is_listed(other)
 
 
 def is_other_split(one: str, other: str) -> bool:
