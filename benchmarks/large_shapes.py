@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -206,12 +205,14 @@ def encode(folder: str, size: int, length: int) -> float:
 
 def measure(method: str, folder: str, size: int, length: int) -> tuple[int, float]:
     """Return the peak of this process in bytes, and the seconds of a second step; run in a process of its own."""
+    from lingraft.core.memory import peak_bytes
+
     step = lingraft(folder, size, length) if method == "lingraft" else peft(method, folder, size, length)
     step()  # makes the optimiser's state
     started = time.perf_counter()
     step()
     seconds = time.perf_counter() - started
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024), seconds
+    return peak_bytes() or 0, seconds
 
 
 def in_fresh_process(function: Callable[..., Any], *arguments: object) -> Any:

@@ -30,7 +30,6 @@ import argparse
 import json
 import math
 import os
-import resource
 import statistics
 import sys
 import tempfile
@@ -56,6 +55,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from lingraft.core.errors import LingraftError
 from lingraft.core.examples import PairExample
+from lingraft.core.memory import peak_bytes
 from lingraft.core.records import Features
 
 if TYPE_CHECKING:
@@ -522,8 +522,7 @@ def peak_memory(method: str, context: Context) -> dict[str, int]:
     found = {}
     for name, plan in context.plans.items():  # from small to large: a peak never sinks
         run(plan.for_memory())
-        trial = 1 if sys.platform == "darwin" else 1024
-        found[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * trial
+        found[name] = peak_bytes() or 0
     return found
 
 

@@ -5,7 +5,6 @@ by a zero byte: Chromium reads them from descriptor 3 and writes to descriptor 4
 """
 
 import base64
-import fcntl
 import json
 import os
 import select
@@ -149,6 +148,7 @@ def chromium(profile):
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("there is no Chromium to look at pages with; on Debian: apt-get install chromium")
+    fcntl = pytest.importorskip("fcntl", reason="Chromium is spoken to through the descriptors of a POSIX system")
     to_it, writing = os.pipe()
     reading, from_it = os.pipe()
 

@@ -2,6 +2,7 @@
 
 import gc
 import io
+import multiprocessing
 import signal
 import sys
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from hypothesis import settings
 from browser import chromium
 from lingraft.core.errors import CheckpointError
 from lingraft.core.records import States
+from posix_only import signal_called
 from tiny import SHARED_DATA, USERS_CACHE, random_model, save_checkpoint
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of what is tested
@@ -113,9 +115,18 @@ def command(monkeypatch, capfd):
 
 
 @pytest.fixture
+def fork():
+    """What starts processes as copies of this one, with all that it has loaded; skipped where there is no such way."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system starts no process as a copy of another")
+    return multiprocessing.get_context("fork")
+
+
+@pytest.fixture
 def usual_signals():
     """Signals end this process as they do one that a terminal started; who runs the tests may have had them ignored."""
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    hangup = signal_called("SIGHUP")
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, hangup: signal.SIG_DFL}
     before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
     for number, handler in before.items():

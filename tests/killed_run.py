@@ -8,14 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from lingraft.recipe.parsing import read_recipe
+from posix_only import signal_called
 from quick_run import Stopping, run
 
 
 def killed_run(path, *, step):
     """Run the recipe of a file in a process of its own, and kill that at a step."""
+    number = signal_called("SIGKILL")
     command = [sys.executable, __file__, str(path), str(step)]
     done = subprocess.run(command, capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert done.returncode == -number, done.stderr.decode()
 
 
 if __name__ == "__main__":

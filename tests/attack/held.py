@@ -1,6 +1,5 @@
 """What must hold of every reading of something hostile: used, or refused in one line; cheaply, and nowhere else."""
 
-import resource
 import sys
 import time
 import traceback
@@ -15,6 +14,8 @@ BYTES = 500 * 10**6
 
 def peak_bytes():
     """The most that this process has held."""
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

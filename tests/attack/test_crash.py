@@ -1,7 +1,6 @@
 """A run that is killed, or refused by the disk, anywhere: it goes on, and ends in the same bits in every file."""
 
 import errno
-import multiprocessing
 import os
 import shutil
 import signal
@@ -213,13 +212,13 @@ def start_to_die(start, name, at):
         start(name)
 
 
-def test_a_process_ended_by_sigkill_at_a_write_continues_the_same(start, whole):
+def test_a_process_ended_by_sigkill_at_a_write_continues_the_same(start, whole, fork):
     """The system itself ends it: locks are let go, temporary files stay, and the next run sweeps them."""
     folder, stages = whole
     tried = sampled(range(1, len(stages) + 1), 4, seed=1)
     found = {}
     for at in tried:
-        process = multiprocessing.get_context("fork").Process(target=start_to_die, args=(start, "sigkill", at))
+        process = fork.Process(target=start_to_die, args=(start, "sigkill", at))
         process.start()
         process.join(timeout=120)
         assert process.exitcode == -signal.SIGKILL

@@ -1,7 +1,6 @@
 """Run folders, comparisons and saved adaptations from somebody hostile: used, or refused in one line; nothing else."""
 
 import json
-import os
 import random
 import shutil
 import warnings
@@ -28,6 +27,7 @@ from lingraft.results.pages.comparison_markdown import page_text
 from lingraft.results.pages.run_markdown import write_results_page
 from lingraft.runs.rescore import rescore
 from lingraft.serving.loading import load, needed_columns
+from posix_only import make_pipe
 from quick_run import quick_compare, run
 
 pytestmark = pytest.mark.attack
@@ -260,7 +260,7 @@ def test_nothing_outside_a_run_folder_is_read_or_written(made, tmp_path, tiny_ba
     names = sorted(path.relative_to(source) for path in source.rglob("*") if path.suffix not in (".md", ".html"))
     found = {}
     for name in names:
-        for replace in (lambda path, old: path.symlink_to(old), lambda path, old: os.mkfifo(path)):
+        for replace in (lambda path, old: path.symlink_to(old), lambda path, old: make_pipe(path)):
             folder = tmp_path / "run"
             for place in (folder, outside):
                 shutil.rmtree(place, ignore_errors=True)

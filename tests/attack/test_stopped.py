@@ -1,6 +1,5 @@
 """A command that is asked to end, from the keyboard or by a signal, says so and can be continued."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -13,6 +12,7 @@ from invented import TARGET, world_recipe, write_world
 from lingraft.cli.main import main
 from lingraft.core.files import TEMPORARY, locked_or_refused, watch_writes
 from lingraft.recipe.parsing import read_recipe
+from posix_only import signal_called
 from quick_run import differing, run
 from second_reader import contradictions
 
@@ -48,9 +48,10 @@ def written(tmp_path_factory, tiny_checkpoint):
     return write
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_stopped_run_says_so_and_continues(command, written, tmp_path, number):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_stopped_run_says_so_and_continues(command, written, tmp_path, name):
     """After its first epoch: the exit code is the signal's, nothing half-written is left, and the end is the same."""
+    number = signal_called(name)
     path, whole = written(tmp_path / "a-run"), run(read_recipe(written(tmp_path / "b-run")))
     state = tmp_path / "a-run" / "trials" / "k0-draw0-seed1" / "training.safetensors"
 
@@ -73,12 +74,12 @@ def test_a_stopped_run_says_so_and_continues(command, written, tmp_path, number)
     assert held, (said, found)
 
 
-def test_a_stopped_comparison_takes_its_worker_along(written, tmp_path):
+def test_a_stopped_comparison_takes_its_worker_along(written, tmp_path, fork):
     """Asked to end amid a method, it ends with the signal's exit code, and the method's process is gone with it."""
     compared = {"methods": ["lingraft"], "learning_rates": {"lingraft": [1e-3]}}
     output = tmp_path / "compared"
     path = written(output, "train.num_train_epochs=1000", compare=compared)
-    process = multiprocessing.get_context("fork").Process(target=main, args=(["compare", str(path), "--quiet"],))
+    process = fork.Process(target=main, args=(["compare", str(path), "--quiet"],))
     process.start()
     place = output / "lingraft" / "trials" / "k0-draw0-seed1"
     while not (place / "training.safetensors").exists() and process.is_alive():

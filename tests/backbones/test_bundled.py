@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import struct
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
@@ -26,8 +25,6 @@ from lingraft.core.errors import CheckpointError
 NAME = "bundled:multilingual-e5-small"
 WIDTH, LAYERS, HEADS, INNER, POSITIONS = 32, 1, 2, 64, 16
 PIECES = ["<s>", "<pad>", "</s>", "<unk>", "▁ada", "▁beli", "cora", "<mask>"]
-
-fork = multiprocessing.get_context("fork")
 
 
 def matrix_bytes(rng, rows, columns):
@@ -192,7 +189,7 @@ def convert(folders):
     folders.put((str(folder), written.st_ino, written.st_mtime_ns))
 
 
-def test_processes_that_start_together_share_one_conversion(tiny_bundle):
+def test_processes_that_start_together_share_one_conversion(tiny_bundle, fork):
     """Three at once: all get the same files of one conversion, and nothing lies around."""
     folders = fork.Queue()
     processes = [fork.Process(target=convert, args=(folders,)) for _ in range(3)]

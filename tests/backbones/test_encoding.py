@@ -1,6 +1,5 @@
 """From features to frozen states, once."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -304,8 +303,6 @@ def test_what_was_announced_fits(tiny_backbone, empty_cache, monkeypatch):
 
 # ---- Several processes -----------------------------------------------------------------------------
 
-fork = multiprocessing.get_context("fork")
-
 
 def die():
     """Be killed, as by a scheduler or for memory."""
@@ -335,7 +332,7 @@ def fill(backbone, features, started=None, counts=None, death=""):
         counts.put(sum(seen))
 
 
-def test_two_processes_fill_the_cache_together(tiny_backbone, empty_cache):
+def test_two_processes_fill_the_cache_together(tiny_backbone, empty_cache, fork):
     """At once, with texts in common: together they encode each text once, and what they stored is right."""
     many, counts, started = texts(90), fork.Queue(), fork.Barrier(2)
     processes = [
@@ -353,7 +350,7 @@ def test_two_processes_fill_the_cache_together(tiny_backbone, empty_cache):
 
 
 @pytest.mark.parametrize("death", ["computing", "writing"])
-def test_a_killed_encoding_goes_on_where_it_stopped(tiny_backbone, empty_cache, death):
+def test_a_killed_encoding_goes_on_where_it_stopped(tiny_backbone, empty_cache, fork, death):
     """Its finished shard is kept; what was half written is swept; the lock it held is free."""
     many = texts(90)
     process = fork.Process(target=fill, args=(tiny_backbone, many), kwargs={"death": death})

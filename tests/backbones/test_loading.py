@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shlex
 import shutil
 from pathlib import Path
@@ -18,6 +17,7 @@ from lingraft.backbones.loading import describe_checkpoint, load_backbone, load_
 from lingraft.backbones.walk import at_layer
 from lingraft.core.errors import CheckpointError
 from lingraft.core.records import IDS, States
+from posix_only import make_pipe
 from tiny import PARTICULAR, VOCABULARY, random_model, random_tokenizer, save_checkpoint
 
 BOTH = pytest.mark.parametrize("read", [load_backbone, describe_checkpoint])
@@ -435,6 +435,6 @@ def test_a_tokenizer_whose_parts_do_not_fit_is_refused_when_it_is_loaded(copied)
 def test_a_pipe_in_a_checkpoint_is_refused(copied, name):
     """Whoever reads it would wait for ever."""
     (copied / name).unlink(missing_ok=True)
-    os.mkfifo(copied / name)
+    make_pipe(copied / name)
     with pytest.raises(CheckpointError, match="expected a regular file, found a pipe"):
         load_backbone(str(copied))

@@ -21,6 +21,7 @@ from lingraft.backbones.shards import (
 )
 from lingraft.core.errors import CacheError
 from lingraft.core.stored_states import list_shards
+from posix_only import make_pipe
 from stored_states import make_table, names, write
 
 TEXTS = st.lists(st.integers(0, 2**40), max_size=6)
@@ -219,7 +220,7 @@ def test_a_rebuilt_shard_is_not_taken_for_the_damaged_one(tmp_path):
 # ---- Regular files only ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("elsewhere"), os.mkdir])
+@pytest.mark.parametrize("make", [make_pipe, lambda path: path.symlink_to("elsewhere"), os.mkdir])
 def test_what_is_no_regular_file_is_refused(tmp_path, make):
     """In one line, and before anything is opened: a FIFO would wait for ever."""
     path = tmp_path / f"{'0' * 32}-{'0' * 8}.safetensors"

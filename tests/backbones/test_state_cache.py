@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -27,6 +26,7 @@ from lingraft.backbones.state_cache import (
 from lingraft.core.errors import CacheError, RunError
 from lingraft.core.files import TEMPORARY, locked
 from lingraft.core.stored_states import ABANDONED, CacheInfo, info, list_shards
+from posix_only import make_pipe
 from stored_states import SPACE, make_table, names, write
 
 FIELDS = {
@@ -354,9 +354,8 @@ def hold(space, started, done):
         done.wait(timeout=30)
 
 
-def test_prune_leaves_a_shard_that_is_being_written(space, tmp_path):
+def test_prune_leaves_a_shard_that_is_being_written(space, tmp_path, fork):
     """A space that another process fills is not swept."""
-    fork = multiprocessing.get_context("fork")
     started, done = fork.Event(), fork.Event()
     process = fork.Process(target=hold, args=(space, started, done))
     process.start()
@@ -413,6 +412,6 @@ def test_a_pipe_in_the_place_of_a_lock_is_refused(tmp_path, lock):
     """Opening it would wait for ever."""
     (tmp_path / SPACE).mkdir()
     place = tmp_path / SPACE / lock if lock == "space.lock" else tmp_path / lock
-    os.mkfifo(place)
+    make_pipe(place)
     with pytest.raises(RunError, match=f"{lock}: expected a regular file to lock, found a pipe"):
         fill(tmp_path / SPACE)

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -22,8 +21,6 @@ from lingraft.core.files import (
     write_atomically,
     write_text,
 )
-
-fork = multiprocessing.get_context("fork")
 
 
 def test_cache_root_follows_the_environment(monkeypatch, tmp_path):
@@ -161,7 +158,7 @@ def count_up(lock, counter):
             counter.write_text(str(value + 1))
 
 
-def test_lock_lets_one_process_at_a_time(tmp_path):
+def test_lock_lets_one_process_at_a_time(tmp_path, fork):
     """Three processes that count under a lock lose nothing."""
     counter = tmp_path / "counter"
     counter.write_text("0")
@@ -181,7 +178,7 @@ def hold(lock, started, seconds):
         time.sleep(seconds)
 
 
-def test_long_wait_is_announced(tmp_path, caplog):
+def test_long_wait_is_announced(tmp_path, caplog, fork):
     """Who waits says for what; who does not wait is silent."""
     started = fork.Event()
     process = fork.Process(target=hold, args=(tmp_path / "lock", started, 0.5))
@@ -203,7 +200,7 @@ def crash(lock):
         os._exit(1)
 
 
-def test_lock_dies_with_its_process(tmp_path):
+def test_lock_dies_with_its_process(tmp_path, fork):
     """A crash leaves no lock behind."""
     process = fork.Process(target=crash, args=(tmp_path / "lock",))
     process.start()
@@ -214,21 +211,21 @@ def test_lock_dies_with_its_process(tmp_path):
         pass
 
 
-def test_a_lock_file_left_behind_is_harmless(tmp_path):
+def test_a_lock_file_left_behind_is_harmless(tmp_path, fork):
     """Whoever held it: who comes next takes it, and what another lock kind once wrote there stays unread."""
     lock = tmp_path / "lock"
     lock.write_text("4711")
 
     for _ in range(2):
         with locked(lock), pytest.raises(BlockingIOError):
-            fork_refused(lock)
+            fork_refused(lock, fork)
         with locked_or_refused(lock):
             pass
 
 
-def fork_refused(lock):
+def fork_refused(lock, fork):
     """Ask for a held lock from another process, and raise here what it raised there."""
-    with multiprocessing.get_context("fork").Pool(1) as pool:
+    with fork.Pool(1) as pool:
         pool.apply(take, (lock,))
 
 

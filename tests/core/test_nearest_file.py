@@ -1,10 +1,9 @@
 """What is offered where a file is missing."""
 
-import os
-
 import pytest
 
 from lingraft.core.nearest_file import nearest_file, suggest_file, suggest_folder
+from posix_only import make_pipe
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def test_the_nearest_name_is_offered(folder):
 
 def test_what_is_no_regular_file_is_not_offered_for_itself(folder):
     """A pipe or a folder of that name is there, but cannot be read as a file."""
-    os.mkfifo(folder / "train.yor.csv")
+    make_pipe(folder / "train.yor.csv")
     for name in ("train.yor.csv", "data"):
         assert nearest_file([folder / name]) == f"what is there under this name is no regular file ({folder / name})"
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 from lingraft.core.errors import CheckpointError, RunError
 from lingraft.core.files import locked, publish_folder, read_lines, read_object
 from lingraft.core.outside import OBJECT_BYTES, open_regular, parse_object, read_bytes, refuse_links
+from posix_only import make_pipe
 
 
 class Facts(BaseModel):
@@ -62,7 +63,7 @@ def test_long_and_strange_values_are_shortened():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (os.mkfifo, "expected a regular file, found a pipe"),
+        (make_pipe, "expected a regular file, found a pipe"),
         (os.mkdir, "expected a regular file, found a folder"),
         (lambda path: path.symlink_to("/dev/zero"), "expected a regular file, found a device"),
         (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic links)"),
@@ -77,7 +78,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path, read, make, said):
     assert said in str(refused.value)
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path), os.mkdir])
+@pytest.mark.parametrize("make", [make_pipe, lambda path: path.symlink_to(path), os.mkdir])
 def test_a_lock_is_a_regular_file_or_refused(tmp_path, make):
     """Also where a link leads nowhere."""
     make(tmp_path / "a.lock")

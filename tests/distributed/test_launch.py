@@ -1,7 +1,6 @@
 """`lingraft run` as torchrun starts it: two processes on this machine."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from invented import world_recipe, write_world
 from lingraft.core.errors import RunError
 from lingraft.core.files import read_lines
 from lingraft.core.launcher import launched, refuse_division, refuse_launch
+from posix_only import signal_called
 from quick_run import run
 
 TRIAL = "trials/k0-draw0-seed1"
@@ -115,8 +115,8 @@ def of_rank(rank, launcher):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found by /proc")
-@pytest.mark.parametrize(("rank", "number"), [(1, signal.SIGKILL), (0, signal.SIGTERM)])
-def test_a_rank_that_is_killed_ends_the_run_which_can_be_continued(world, tiny_checkpoint, tmp_path, rank, number):
+@pytest.mark.parametrize(("rank", "name"), [(1, "SIGKILL"), (0, "SIGTERM")])
+def test_a_rank_that_is_killed_ends_the_run_which_can_be_continued(world, tiny_checkpoint, tmp_path, rank, name):
     """With one line, and the state that was saved."""
     wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "train.num_train_epochs=100")
     started = launch(write_recipe(tmp_path, wanted), tmp_path / "cache")
@@ -124,7 +124,7 @@ def test_a_rank_that_is_killed_ends_the_run_which_can_be_continued(world, tiny_c
     while not state.exists():
         assert started.poll() is None, started.communicate()[0]
         time.sleep(0.05)
-    os.kill(of_rank(rank, started.pid), number)
+    os.kill(of_rank(rank, started.pid), signal_called(name))
     said, _ = started.communicate(timeout=300)
     assert started.returncode != 0
     ours = [line for line in said.splitlines() if "is kept, and the same command again continues it" in line]
