@@ -160,7 +160,7 @@ def test_a_loss_on_frozen_states_is_refused(checked, world, layer):
 def test_trained_parameters_are_those_of_the_parts(checked):
     """A head alone: three classes, and a bias each."""
     found, _ = checked(prompt=None, adapter=None)
-    assert any("trained: 75 parameters" in line for line in found.lines)
+    assert any("trained by gradient: 75 parameters" in line for line in found.lines)
 
 
 # ---- The folder ------------------------------------------------------------------------------------

@@ -275,7 +275,7 @@ def _parts(recipe: Recipe, work: Workload) -> str:
     """Say what is trained, in numbers; the largest of the trials where they differ."""
     counts = sorted({trial.trained for trial in work.trials})
     most = f"{counts[-1]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    line = f"trained: {most} parameters (prompt: {_name(recipe.prompt)}, adapter: {_name(recipe.adapter)}, head)"
+    line = f"trained by gradient: {most} parameters (prompt: {_name(recipe.prompt)}, adapter: {_name(recipe.adapter)}, head)"
     if recipe.train.num_train_epochs == 0:
         line = "trained by gradient: nothing" + (", but the head" if work.trials[0].head_steps else "")
     by_parts: dict[str, list[str]] = {}

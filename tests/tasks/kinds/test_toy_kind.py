@@ -100,7 +100,7 @@ def lines(whole, language, trial=TRIALS[1]):
 
 def test_a_plan_counts_what_the_kind_trains(whole):
     """Its one output, and no n-grams, which need the logits of classes."""
-    (trained,) = (line for line in whole.said["plan"] if line.startswith("trained: "))
+    (trained,) = (line for line in whole.said["plan"] if line.startswith("trained by gradient: "))
     (counted,) = (part["count"] for part in read_object(whole.folder / "summary.json")["parameters"]
                   if part["part"] == "head")  # fmt: skip
     assert counted == 24 + 1

@@ -103,7 +103,7 @@ def describe_columns(comparison: Comparison) -> str:
         "draws and seeds where the test sets share them. "
         f"*Difference* is paired, method minus `{comparison.reference}`; *p* is two-sided, "
         "corrected for the number of methods (Holm); `<` stands where no resample says otherwise. *Trained* counts "
-        "the head. *Time* is that of one trial, all "
+        "the head and what is fitted in closed form. *Time* is that of one trial, all "
         "languages together; computing the frozen states below the cut, once for all methods, is not included "
         "(methods that train or wrap the whole model read none). *Memory* is the peak of the method's own process "
         "while it trains and predicts."
