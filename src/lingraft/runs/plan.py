@@ -275,15 +275,16 @@ def _parts(recipe: Recipe, work: Workload) -> str:
     """Say what is trained, in numbers; the largest of the trials where they differ."""
     counts = sorted({trial.trained for trial in work.trials})
     most = f"{counts[-1]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    line = f"trained by gradient: {most} parameters (prompt: {_name(recipe.prompt)}, adapter: {_name(recipe.adapter)}, head)"
+    parts = f"prompt: {_name(recipe.prompt)}, adapter: {_name(recipe.adapter)}, head"
+    line = f"trained by gradient: {most} parameters ({parts})"
     if recipe.train.num_train_epochs == 0:
         line = "trained by gradient: nothing" + (", but the head" if work.trials[0].head_steps else "")
     by_parts: dict[str, list[str]] = {}
     for language in work.materials.task.target_languages:
-        if parts := _closed_form(recipe, work.materials, language):
-            by_parts.setdefault(" and ".join(parts), []).append(display_name(language))
+        if fitted := _closed_form(recipe, work.materials, language):
+            by_parts.setdefault(" and ".join(fitted), []).append(display_name(language))
     if by_parts:
-        said = (f"{parts} for {' and '.join(languages)}" for parts, languages in by_parts.items())
+        said = (f"{fitted} for {' and '.join(languages)}" for fitted, languages in by_parts.items())
         line += f"; in closed form: {', '.join(said)}"
     elif work.compares:
         line += "; a comparison classifier is fitted to the labelled pairs"
