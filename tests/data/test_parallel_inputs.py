@@ -2,6 +2,7 @@
 
 import pytest
 
+from lingraft.core.errors import DataError
 from lingraft.core.examples import PairExample
 from lingraft.data.parallel_inputs import read_given
 from lingraft.recipe.settings import ParallelSettings
@@ -88,3 +89,65 @@ def test_entries_and_texts_that_are_left_out_are_counted_as_pairs_are(tmp_path):
     assert given.notes == (
         "swh-Latn: 1 unlabelled text from swh.txt (1 left out because it is in the Swahili test set)",
     )
+
+
+COLUMNS = "eng\tswh\thau\nThe cold rain falls now\tMvua baridi inanyesha sasa\tRuwan sanyi yana sauka\n"
+MEMORY = (
+    '<tmx version="1.4"><header/><body><tu><tuv xml:lang="en"><seg>Rain falls now</seg></tuv><tuv xml:lang="sw">'
+    '<seg>Mvua inanyesha sasa</seg></tuv><tuv xml:lang="ha"><seg>Ruwa yana sauka</seg></tuv></tu></body></tmx>'
+)
+BOTH = ["swh-Latn", "hau-Latn"]
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "content", "further"),
+    [
+        ("files", "all.tsv", "cold water\tmaji baridi\n", {}),
+        ("files", "all.tsv", "source\ttarget\ncold water\tmaji baridi\n", {}),
+        ("files", "all.csv", COLUMNS.replace("\t", ","), {"fields": {"source": "eng", "target": "swh"}}),
+        ("files", "all.csv", COLUMNS.replace("\t", ",").replace("hau", "notes"), {}),
+        ("files", "all.po", 'msgid "Good morning"\nmsgstr "Habari za asubuhi"\n', {}),
+        ("target_files", "all.txt", "maji baridi\n", {"files": "all.{language}.txt"}),
+        ("lexicon", "all.txt", "water maji\n", {}),
+        ("lexicon", "all.tsv", "eng\tswh\nwater\tmaji\n", {}),
+        ("text", "all.txt", "maji baridi\n", {}),
+        ("text", "all.csv", "text\nmaji baridi\n", {}),
+    ],
+)
+def test_one_file_is_not_read_as_each_of_several_languages(tmp_path, monkeypatch, key, name, content, further):
+    """Where the file does not tell them apart: the same is read for one language, and refused for two."""
+    monkeypatch.chdir(tmp_path)
+    for file in (name, "all.swh.txt", "all.hau.txt"):
+        (tmp_path / file).write_text(content, encoding="utf-8")
+    settings = ParallelSettings(**{key: name}, **further)
+    one = read_given(settings, "eng-Latn", BOTH[:1], [])
+    assert len(one.pairs["swh-Latn"]) + len(one.entries["swh-Latn"]) + len(one.texts.get("swh-Latn", ())) == 1
+    with pytest.raises(DataError) as caught:
+        read_given(settings, "eng-Latn", BOTH, [])
+    assert str(caught.value).startswith(
+        f"parallel.{key}: '{name}' has no {{language}} in it, so swh-Latn and hau-Latn would be read from the same file"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("all.tsv", COLUMNS), ("all.csv", COLUMNS.replace("\t", ",")), ("all.tmx", MEMORY)]
+)
+@pytest.mark.parametrize("key", ["files", "lexicon"])
+def test_one_file_that_tells_languages_apart_is_read_for_each(tmp_path, key, name, content):
+    """By its columns, or by what each segment of a translation memory says."""
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    given = read_given(ParallelSettings(**{key: str(tmp_path / name)}), "eng-Latn", BOTH, [])
+    found = given.pairs if key == "files" else given.entries
+    assert [pair.target.split()[0] for code in BOTH for pair in found[code]] == [
+        "Mvua",
+        content[content.find("Ruwa") :].split()[0],
+    ]
+
+
+def test_a_source_side_may_be_shared_by_all_languages(tmp_path):
+    """It is in one language; its translations are a file each."""
+    for name, content in (("eng", "cold water"), ("swh", "maji baridi"), ("hau", "ruwan sanyi")):
+        (tmp_path / f"{name}.txt").write_text(f"{content}\n", encoding="utf-8")
+    settings = ParallelSettings(files=str(tmp_path / "eng.txt"), target_files=str(tmp_path / "{language}.txt"))
+    given = read_given(settings, "eng-Latn", BOTH, [])
+    assert [given.pairs[code][0].target for code in BOTH] == ["maji baridi", "ruwan sanyi"]

@@ -1,5 +1,6 @@
 """Pseudo-data in a run: made once, kept, learnt from with their weights, and never evaluation texts."""
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -283,6 +284,28 @@ def test_a_recipe_that_cannot_make_any_is_refused(world, tiny_checkpoint, tmp_pa
     with pytest.raises(ConfigError) as caught:
         gather_checked(recipe(world, tiny_checkpoint, tmp_path / "run", only=changes))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["pseudo.lexicon", "pseudo.text", "consistency.lexicon"])
+def test_one_file_of_another_block_is_not_read_as_each_of_several_languages(world, tiny_checkpoint, tmp_path, key):
+    """It is refused for two languages, and read where one of them alone is meant."""
+    for split in ("train", "dev", "test"):
+        shutil.copy(world / f"{TARGET}.{split}.csv", world / f"quy-Latn.{split}.csv")
+    (tmp_path / "raw.txt").write_text("gera hano\nquna tolu\n", encoding="utf-8")
+    file = str(tmp_path / "raw.txt" if key == "pseudo.text" else world / f"lexicon.{TARGET}.tsv")
+    block, name = key.split(".")
+    by = WORD_TRANSLATION if name == "lexicon" else {"name": "raw"}
+
+    def gathered(**more):
+        own = {name: file} | ({"generators": [by]} if block == "pseudo" else {}) | more
+        both = ["task.target_languages=[yor-Latn, quy-Latn]", f"{block}={json.dumps(own)}"]
+        wanted = recipe(world, tiny_checkpoint, tmp_path / "run", *both, pseudo=None if block == "consistency" else own)
+        return gather_checked(wanted).draws[0]
+
+    with pytest.raises(DataError, match=rf"{key}: .* has no {{language}} in it, so yor-Latn and quy-Latn would be"):
+        gathered()
+    found = gathered(languages=["yor"])
+    assert list(found.pseudo or found.copies) == [TARGET]
 
 
 @pytest.mark.parametrize("named", ["a pattern", "a file of the language"])

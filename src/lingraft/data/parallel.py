@@ -22,7 +22,7 @@ from .columns import place_of_columns
 from .gettext_catalogues import catalogue_entries
 from .memory import SUFFIX
 from .table import cell_of, read_table
-from .table_formats import read_cells
+from .table_formats import HUB, read_cells
 from .text import OTHER_SPREADSHEETS, normalise, read_lines, suffix_of, unknown_format, whole_characters
 from .translation_memories import translation_units
 
@@ -31,6 +31,8 @@ Entry = tuple[str, str, str]
 
 LEXICON_WORDS = 3
 """Tables and word lists whose entries have no more words than this on average are lexicons."""
+
+TABLES = (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", ".xlsx", SUFFIX)
 
 FIELDS = ("source", "target", "group")
 Fields = Mapping[str, str | int]
@@ -99,13 +101,38 @@ def read_parallel(
     return _collect(entries, kind, source, target, where)
 
 
+def names_target(path: Path, source_language: str, target_language: str, fields: Fields | None = None) -> bool:
+    """Return whether a file of :func:`read_parallel` says itself what of it is in the target language.
+
+    A translation memory does, and a table does whose column is named after the language; columns that ``fields``
+    chooses, or that are called ``target``, are the same for whatever language they are read.
+
+    Args:
+        path: The file.
+        source_language: Any spelling that :func:`languages.canonical` knows.
+        target_language: The same.
+        fields: See :func:`read_parallel`.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    source, target, suffix = *map(languages.canonical, (source_language, target_language)), suffix_of(path)
+    if suffix == ".tmx":
+        return True
+    if fields or not (suffix in TABLES or str(path).startswith(HUB)):
+        return False
+    names = next(read_lines(path), (1, ""))[1].split("\t") if suffix == ".tsv" else next(read_table(path), (1, {}))[1]
+    meant = _sides(list(map(str, names)), source, target)
+    return any(side == "target" and name.strip().casefold() not in TARGET_WORDS for name, side in meant.items())
+
+
 def _entries(path: Path, source: str, target: str, fields: Fields | None) -> tuple[str, list[Entry]]:
     suffix = suffix_of(path)
     if fields is None and suffix == ".tsv":
         return _or_lexicon("tsv", list(_tab_separated(path, source, target)))
     if fields and any(isinstance(column, int) for column in fields.values()):
         return _or_lexicon(suffix.removeprefix("."), list(_numbered_columns(path, fields)))
-    if suffix in (".tsv", ".csv", ".jsonl", ".ndjson", ".parquet", ".xlsx", SUFFIX) or str(path).startswith("hub:"):
+    if suffix in TABLES or str(path).startswith(HUB):
         kind = "jsonl" if suffix == ".ndjson" else suffix.removeprefix(".") or "hub"
         return _or_lexicon(kind, list(_columns(path, source, target, fields)))
     if fields is not None and suffix not in OTHER_SPREADSHEETS:

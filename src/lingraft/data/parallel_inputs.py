@@ -16,7 +16,7 @@ from ..core.examples import Example, ParallelPair
 from ..recipe.settings import ParallelSettings
 from .languages import display_name
 from .leakage import remove_overlapping_pairs
-from .parallel import ParallelText, read_parallel
+from .parallel import Fields, ParallelText, names_target, read_parallel
 from .sampling import rank
 from .table import locate
 from .text import strip_blanks
@@ -55,7 +55,9 @@ def read_given(
         DataError: A file is missing or faulty.
         ConfigError: Several are.
     """
-    pairs: dict[str, Sequence[ParallelPair]] = dict.fromkeys(targets, ())
+    languages = list(targets)
+    _refuse_shared(settings, source, languages)
+    pairs: dict[str, Sequence[ParallelPair]] = dict.fromkeys(languages, ())
     entries: dict[str, Sequence[ParallelPair]] = dict(pairs)
     texts: dict[str, Sequence[str]] = {}
     dropped = 0
@@ -76,6 +78,75 @@ def read_given(
                 dropped, notes = dropped + leaked, [*notes, note]
     faults.refuse()
     return Given(pairs, entries, texts, dropped, tuple(notes))
+
+
+def _refuse_shared(settings: ParallelSettings | None, source: str, languages: Sequence[str]) -> None:
+    """Refuse files that would be read as if they were in each of several languages.
+
+    Raises:
+        DataError: There is one.
+        ConfigError: There are several.
+    """
+    faults = Faults()
+    if settings and settings.files:
+        with faults:
+            if settings.target_files:
+                refuse_shared_text("parallel.target_files", settings.target_files, languages)
+            else:
+                refuse_shared_pairs("parallel.files", settings.files, source, languages, settings.fields)
+    if settings and settings.lexicon:
+        with faults:
+            refuse_shared_pairs("parallel.lexicon", settings.lexicon, source, languages)
+    if settings and settings.text:
+        with faults:
+            refuse_shared_text("parallel.text", settings.text, languages)
+    faults.refuse()
+
+
+def refuse_shared_pairs(
+    key: str, pattern: str, source: str, languages: Sequence[str], fields: Fields | None = None
+) -> None:
+    """Refuse one file of pairs for several languages, unless it says itself what of it is in which.
+
+    Args:
+        key: Of the recipe, for the message.
+        pattern: Path, perhaps with ``{language}`` in it.
+        source: The source language.
+        languages: That it is read for.
+        fields: Columns of a table, where they are chosen.
+
+    Raises:
+        DataError: It does not say it, or cannot be read.
+    """
+    if len(languages) < 2 or "{language}" in pattern:
+        return
+    path = locate(pattern, languages[0], Path())
+    if not all(names_target(path, source, language, fields) for language in languages):
+        names = ", ".join([source, *languages])
+        raise _shared(key, pattern, languages, f", or give a table whose columns are named after languages ({names})")
+
+
+def refuse_shared_text(key: str, pattern: str, languages: Sequence[str], cure: str = "") -> None:
+    """Refuse one file of texts for several languages.
+
+    Args:
+        key: Of the recipe, for the message.
+        pattern: Path, perhaps with ``{language}`` in it.
+        languages: That it is read for.
+        cure: What else helps, to be put behind a comma.
+
+    Raises:
+        DataError: It is one.
+    """
+    if len(languages) > 1 and "{language}" not in pattern:
+        raise _shared(key, pattern, languages, cure)
+
+
+def _shared(key: str, pattern: str, languages: Sequence[str], cure: str) -> DataError:
+    return DataError(
+        f"{key}: {pattern!r} has no {{language}} in it, so {' and '.join(languages)} would be read from the same file; "
+        f"put {{language}} where the names of your files tell the languages apart{cure}"
+    )
 
 
 def _pairs(

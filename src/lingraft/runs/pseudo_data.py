@@ -15,7 +15,7 @@ from ..core.files import digest_of
 from ..core.json_text import to_json
 from ..data.languages import canonical
 from ..data.lexicon import Lexicon, lexicon_of
-from ..data.parallel_inputs import read_entries, read_unlabelled
+from ..data.parallel_inputs import read_entries, read_unlabelled, refuse_shared_pairs, refuse_shared_text
 from ..model.checkpoint import adaptation_path
 from ..pseudo import Sources, say_nothing
 from ..pseudo.aligned_lexicon import aligned_lexicon
@@ -288,7 +288,9 @@ def _read_lexicons(
     pattern, found, notes = lexicon_pattern(recipe), dict[str, Lexicon](), list[str]()
     if pattern is None:
         return {}, ()
-    for language in made_languages(recipe, materials.task):
+    languages = made_languages(recipe, materials.task)
+    refuse_shared_pairs("pseudo.lexicon", pattern, materials.task.source_language, languages)  # parallel's is refused
+    for language in languages:
         try:
             entries, _, note = read_entries(pattern, materials.task.source_language, language, evaluation)
         except MissingFileError as error:
@@ -312,8 +314,11 @@ def _read_texts(
     materials: Materials, recipe: Recipe, evaluation: Sequence[Example]
 ) -> tuple[dict[str, Sequence[str]], tuple[str, ...]]:
     """Return unlabelled texts of each target language, and what was read."""
-    found, notes = dict[str, Sequence[str]](), list[str]()
-    for language in made_languages(recipe, materials.task):
+    found, notes, languages = dict[str, Sequence[str]](), list[str](), made_languages(recipe, materials.task)
+    if recipe.pseudo and isinstance(recipe.pseudo.text, str):
+        each = ", ".join(f"{language}: …" for language in languages)
+        refuse_shared_text("pseudo.text", recipe.pseudo.text, languages, f", or name a file of each: {{{each}}}")
+    for language in languages:
         pattern = text_pattern(recipe, language)
         found[language] = materials.unlabelled.get(language, ())
         if pattern is not None:

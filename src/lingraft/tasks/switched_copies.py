@@ -13,7 +13,7 @@ from ..data.augmentation.switching import Switched, switch
 from ..data.languages import canonical
 from ..data.leakage import identity_of
 from ..data.lexicon import Lexicon, lexicon_of
-from ..data.parallel_inputs import read_entries
+from ..data.parallel_inputs import read_entries, refuse_shared_pairs
 from ..recipe.settings import ConsistencySettings
 from . import Task
 from .material import Draw, Materials
@@ -42,7 +42,9 @@ def with_switched_copies(
         ConfigError: Several are.
     """
     task, lexicons, notes, faults = materials.task, dict[str, Lexicon](), list[str](), Faults()
-    for language in copied_languages(settings, task):
+    languages = copied_languages(settings, task)
+    refuse_shared_pairs("consistency.lexicon", settings.lexicon, task.source_language, languages)
+    for language in languages:
         with faults:
             entries, _, note = read_entries(settings.lexicon, task.source_language, language, evaluation)
             lexicons[language] = lexicon_of(entries)
