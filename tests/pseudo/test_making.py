@@ -21,6 +21,17 @@ def test_what_is_no_example_of_the_task_is_counted_and_left_out():
     assert made.dropped == {EMPTY: 1, OTHER_SHAPE: 1, LEAKED: 1}
 
 
+def test_a_generator_of_shots_that_names_none_is_taken_to_have_been_shown_all():
+    """So a fold that holds out any of them takes what it made along; what names some is believed."""
+    shots = [PairExample(str(i), str(i), TARGET, text_a=f"omi {i}", label="nature") for i in range(2)]
+    one = PairExample("m", "g", TARGET, "one", text_a="omi tutu", label="nature")
+    other = PairExample("n", "g", TARGET, "one", text_a="omi gbona", label="nature", shown=(shots[1].trace,))
+    for needs, expected in (({"shots"}, (shots[0].trace, shots[1].trace)), (set(), ())):
+        generator = Generator(lambda sources: iter([one, other]), needs=frozenset(needs))
+        made = make([generator], [], classification_sources(shots=shots), [], "here").examples
+        assert [example.shown for example in made] == [expected, (f"{TARGET}/1",)]
+
+
 def learnt(example):
     """What of one example is learnt from, and why not."""
     sources = classification_sources(labelled=())

@@ -1,11 +1,12 @@
 """Runs without a test set, or with one that nobody labelled."""
 
+import shutil
 from contextlib import contextmanager
 
 import pytest
 from safetensors.torch import load_file
 
-from invented import SOURCE, TARGET, labelled_texts, world_recipe, write_csv, write_world
+from invented import SOURCE, TARGET, labelled_texts, translated, world_recipe, write_csv, write_world
 from lingraft.core.errors import DataError, LingraftError
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.progress import Reporter
@@ -89,6 +90,37 @@ def test_a_fold_is_predicted_as_by_a_run_that_has_it_as_its_test_set(changes, tw
             other = found[row["text"]]
             assert [row[key] for key in ("value", "before")] == [other[key] for key in ("value", "before")]
             assert row["confidence"] == pytest.approx(other["confidence"], abs=1e-5)
+
+
+def test_a_fold_is_not_among_the_unlabelled_texts_that_a_map_is_fitted_to(tiny_checkpoint, tmp_path):
+    """Texts that hold the labelled ones, too: each fold is predicted as by a run that has it as its test set."""
+    write_world(tmp_path)
+    texts = [(f"n{i}", translated(text), topic) for i, (text, topic) in enumerate(labelled_texts(36, seed=5))]
+    (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for _, text, _ in texts), encoding="utf-8")
+
+    def answers(name, train, test=()):
+        folder = tmp_path / name
+        shutil.copytree(tmp_path, folder, ignore=shutil.ignore_patterns("crossed", "alone", f"{TARGET}.*"))
+        for split, rows in (("train", train), *([("test", test)] if test else [])):
+            write_csv(folder / f"{TARGET}.{split}.csv", ["key", "sentence", "topic"], rows)
+        made = {"backbone": {"checkpoint": str(tiny_checkpoint), "max_length": 32}, "preset": "instant"}
+        blocks = {"parallel": {"text": str(tmp_path / "texts.txt")}, "shots": {"k": "all", "folds": 3}}
+        wanted = world_recipe(
+            folder,
+            [f"output_dir={folder / 'run'}", "device=cpu"],
+            splits=("train", "dev", "test") if test else ("train", "dev"),
+            **made,
+            **blocks,
+        )
+        return {row["text"]: row for row in read_lines(run(wanted) / "predictions" / TRIAL / f"{TARGET}.jsonl")}
+
+    crossed = answers("crossed", texts)
+    held = {text for text, row in crossed.items() if row["fold"] == 1}
+    alone = answers("alone", [r for r in texts if r[1] not in held], [r for r in texts if r[1] in held])
+    assert len(held) == len(alone) == 12
+    for text in held:
+        assert crossed[text]["value"] == alone[text]["value"]
+        assert crossed[text]["confidence"] == pytest.approx(alone[text]["confidence"], abs=1e-5)
 
 
 def test_the_saved_model_learns_from_all(crossed, twi, tiny_checkpoint, tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invented import SOURCE, TARGET, TOPICS, labelled_texts, translated, world_recipe, write_csv, write_world
-from lingraft.core.examples import PairExample
+from lingraft.core.examples import PairExample, SpanExample
 from lingraft.data.leakage import identity_of
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.tasks.folds import FEWEST, labelled_of, units_of, with_folds, without_fold
@@ -126,6 +126,41 @@ def test_pairs_with_a_text_of_a_fold_are_not_learnt_from(tmp_path):
     with_pair = replace(draw, pairs={TARGET: (tuple(sides),)})
     assert without_fold(with_pair, draw.folds[0], found.task).pairs[TARGET] == ()
     assert len(without_fold(with_pair, draw.folds[1], found.task).pairs[TARGET]) == 1
+
+
+def test_what_was_made_after_a_text_of_a_fold_is_not_learnt_from(tmp_path):
+    """A shot, a labelled translation of it, or a pair with it: whatever goes takes along what it led to."""
+    texts = labelled_texts(30)
+    write_world(tmp_path)
+    for language, say in ((SOURCE, str), (TARGET, translated)):
+        rows = [(f"n{i}", say(text), topic) for i, (text, topic) in enumerate(texts)]
+        write_csv(tmp_path / f"{language}.train.csv", ["key", "sentence", "topic"], rows)
+    changes = {"parallel": {"from": "task", "labelled": True}, "shots": "all"}
+    found = gather(world_recipe(tmp_path, splits=("train", "dev"), **changes))
+    (draw,) = found.draws
+    learnt = [*draw.labelled, *draw.shots[TARGET], *(side for pair in draw.pairs[TARGET] for side in pair)]
+    made = tuple(
+        PairExample(f"m{i}", f"llm/{i}", TARGET, "llm", 0.3, text_a=f"made {i}", label="bird", shown=("x/y", e.trace))
+        for i, e in enumerate(learnt)
+    )
+    draw = replace(draw, pseudo={TARGET: made})
+    for fold in draw.folds:
+        groups = {e.group for e in fold[TARGET]}
+        left = without_fold(draw, fold, found.task).pseudo[TARGET]
+        assert len(groups) > 1
+        assert [e.id for e in left] == [m.id for m, e in zip(made, learnt, strict=True) if e.group not in groups]
+
+
+def test_a_passage_with_a_text_of_a_fold_is_not_learnt_from(tmp_path):
+    """Passages are joined of unlabelled texts, a line each, and some of these may be held out."""
+    task = gather(world_recipe(write_world(tmp_path))).task
+    shots = tuple(SpanExample(f"t{i}", f"{i}", TARGET, question="ta", context=f"omi {i}") for i in range(2))
+    made = tuple(
+        SpanExample(f"m{i}", f"m{i}", TARGET, "passages", question="ki", context=f"ilé\nOmi  {i}\nyára")
+        for i in range(3)
+    )
+    draw = Draw("all", 0, (), {TARGET: shots}, {TARGET: ()}, pseudo={TARGET: made})
+    assert [e.id for e in without_fold(draw, {TARGET: shots[:1]}, task).pseudo[TARGET]] == ["m1", "m2"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ The module imports no torch, so that yesterday's scores become a report on any l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -22,7 +22,8 @@ class Example:
 
     ``group`` names what must stay on one side of a split (a paragraph, a parallel sentence);
     ``origin`` is :data:`GOLD` or the name of the generator that made it up; ``weight`` how much it counts in what is
-    learnt, where what people labelled counts 1.
+    learnt, where what people labelled counts 1. ``shown`` has the :attr:`trace` of each example that whoever made it
+    was shown, beside that whose group it has.
     """
 
     id: str
@@ -30,6 +31,12 @@ class Example:
     language: str
     origin: str = GOLD
     weight: float = 1.0
+    shown: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def trace(self) -> str:
+        """What it is called in ``shown`` of another; an id alone may be that of an example in each language."""
+        return f"{self.language}/{self.id}"
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ..core.examples import Example, PairExample, SpanExample
@@ -71,7 +72,7 @@ def make(
     counting = replace(sources, drop=lambda reason: dropped.update([reason]), record=records.append)
     forbidden = {identity_of(example) for example in evaluation}
     for number, generator in enumerate(generators):
-        for example in generator.generate(counting):
+        for example in map(partial(_with_shots, generator, sources), generator.generate(counting)):
             mixed |= {example.origin} if generator.mixes else set()
             if reason := _unfit(example, sources) or (LEAKED if identity_of(example) in forbidden else ""):
                 dropped[reason] += 1
@@ -80,6 +81,13 @@ def make(
     funnel = run_chain(chain, examples, Setting(sources, evaluation, frozenset(mixed)))
     survivors, rejected = some_survivors(funnel), some_rejected(funnel)
     return Made(funnel.examples, dropped, funnel.steps, survivors, rejected, records=tuple(records))
+
+
+def _with_shots(generator: Generator, sources: Sources, example: Example) -> Example:
+    """Return an example with all shots as what was shown for it, where its generator takes shots and names none."""
+    if "shots" not in generator.needs or example.shown:
+        return example
+    return replace(example, shown=tuple(shot.trace for shot in sources.shots))
 
 
 def _unfit(example: Example, sources: Sources) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from ..core.counted import counted
 from ..core.examples import Example
 from ..core.shots import Shots
 from ..data.languages import display_name
 from ..data.leakage import identity_of
-from ..data.sampling import rank
+from ..data.sampling import E, rank
 from ..data.text import strip_blanks
 from . import Task
 from .material import Draw, Fold, Pair, is_own
@@ -76,16 +77,50 @@ def without_fold(draw: Draw, fold: Fold, task: Task) -> Draw:
         own = is_own(pair) and pair[0].group in groups
         return not own and texts.isdisjoint(strip_blanks(text) for side in pair for text in side.texts)
 
-    return replace(
+    left = replace(
         draw,
         labelled=kept(draw.labelled, task.source_language),
         shots={code: kept(shots, code) for code, shots in draw.shots.items()},
         pairs={code: tuple(filter(apart, pairs)) for code, pairs in draw.pairs.items()},
-        pseudo={
-            code: tuple(e for e in kept(made, code) if e.group not in held_groups) for code, made in draw.pseudo.items()
-        },
         folds=(),
     )
+    gone = {example.trace for example in held} | _traces(draw) - _traces(left)
+    pseudo = {
+        code: tuple(
+            e
+            for e in kept(made, code)
+            if e.group not in held_groups and gone.isdisjoint(e.shown) and texts.isdisjoint(_lines(e))
+        )
+        for code, made in draw.pseudo.items()
+    }
+    return replace(left, pseudo=pseudo)
+
+
+def _lines(example: Example) -> Iterable[str]:
+    """Return the lines of an example's one text: a passage may be joined of several."""
+    lines = example.identity[0].splitlines() if len(example.identity) == 1 else []
+    return map(strip_blanks, lines)
+
+
+def _traces(draw: Draw) -> set[str]:
+    """Return the traces of all that others may have been made of: labels and both sides of translations."""
+    sides = (side for pairs in draw.pairs.values() for pair in pairs for side in pair)
+    shots = (shot for found in draw.shots.values() for shot in found)
+    return {example.trace for example in chain(draw.labelled, shots, sides)}
+
+
+def without_texts(examples: Mapping[str, Sequence[E]], fold: Fold) -> dict[str, tuple[E, ...]]:
+    """Return unlabelled texts, by language, without those that a fold holds out.
+
+    Args:
+        examples: Texts of each language.
+        fold: What is held out.
+    """
+    held = {strip_blanks(text) for examples in fold.values() for example in examples for text in example.texts}
+    return {
+        code: tuple(e for e in found if held.isdisjoint(strip_blanks(text) for text in e.texts))
+        for code, found in examples.items()
+    }
 
 
 def describe_tests(

@@ -19,7 +19,7 @@ from ..core.files import read_object, write_json, write_lines
 from ..core.progress import Reporter
 from ..core.records import Score, Trial
 from ..model.network import Network
-from ..tasks.folds import labelled_of, without_fold
+from ..tasks.folds import labelled_of, without_fold, without_texts
 from ..tasks.material import Draw, Fold
 from ..tasks.scores import score_by_language
 from .evaluation import AFTER, COLUMNS, predict_examples, prediction_rows
@@ -99,7 +99,8 @@ def _held_out(context: Context, draw: Draw, fold: Fold) -> Context:
         pools[language, "test"] = pools[language, "learn"]
     draws = tuple(without_fold(one, fold, materials.task) if one is draw else one for one in materials.draws)
     tests = dict.fromkeys(materials.test, ()) | dict(fold)
-    return replace(context, materials=replace(materials, draws=draws, test=tests), pools=pools)
+    unpaired = without_texts(materials.unpaired, fold)
+    return replace(context, materials=replace(materials, draws=draws, test=tests, unpaired=unpaired), pools=pools)
 
 
 def _predict_fold(learnt: Learnt, context: Context, fold: Fold) -> dict[str, list[dict[str, Any]]]:

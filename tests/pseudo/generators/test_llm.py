@@ -86,6 +86,26 @@ def test_shots_of_the_class_may_show_it_instead():
     assert any("no translations that could show whether small writes Yoruba" in sentence for sentence in said)
 
 
+@pytest.mark.parametrize("shown_by", ["pairs", "shots"])
+def test_each_text_says_which_examples_the_model_was_shown_for_it(shown_by):
+    """Those of its own call and no others, by language and id."""
+    shots = [PairExample(f"s{i}", f"s{i}", TARGET, text_a=f"omi {i}", label="nature") for i in range(9)]
+    options = {"shown_by": shown_by, "demonstrations": 2, "per_call": 3, "revise": False}
+    with serving(speaker) as model:
+        found, *_ = written(model, sources={"shots": shots}, **options)
+        asked = [m["messages"][-1]["content"] for m in model.asked if "Write" in m["messages"][-1]["content"]]
+    demonstrations = shots if shown_by == "shots" else [other for _, other in PAIRS]
+    texts = {e.trace: f"- {e.text_a}" for e in [*LABELLED, *demonstrations]}
+    prompts = {
+        frozenset(trace for trace, text in texts.items() if f"{text}\n" in f"{one}\n" or f"{text} (" in one)
+        for one in asked
+        if '"nature"' in one
+    }
+    shown = {frozenset(e.shown) for e in found if e.label == "nature"}
+    assert shown == prompts
+    assert len(shown) > 1
+
+
 def test_a_job_that_is_run_again_asks_nothing_and_makes_the_same():
     """Also side by side; another draw shows other examples and asks anew."""
     with serving(speaker) as model:

@@ -21,7 +21,9 @@ class Generate(Protocol):
         """Yield labelled examples of ``sources.language``, the same for the same sources.
 
         Each has an id of its own among all that the generator makes, the group of what it was made from (so that
-        what is held out for evaluation takes it along), the generator's name as ``origin``, and a ``weight``.
+        what is held out for evaluation takes it along), the generator's name as ``origin``, and a ``weight``. One that
+        several examples were shown for has their traces in ``shown``, for the same end; where a generator of shots
+        says nothing there, all shots are taken to have been shown.
         """
         ...
 

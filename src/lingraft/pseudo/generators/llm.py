@@ -117,10 +117,10 @@ def llm(
                 calls = [Call(label, number, size) for number, size in enumerate(sizes)]
                 written = pool.map(partial(write_some, chat, sources, style), calls)
                 found = list[str | None]()
-                for call, (texts, answers) in zip(calls, written, strict=True):
+                for call, (texts, answers, shown_for) in zip(calls, written, strict=True):
                     found += texts
                     replies += answers
-                    yield from _examples(texts, call, sources, weight, seen)
+                    yield from _examples(texts, call, sources, weight, seen, shown_for)
                 if not found:
                     raise ServiceError(
                         f"{model} was asked for JSON lines with a text each, and answered "
@@ -160,8 +160,10 @@ def check_language(chat: Chat, sources: Sources) -> tuple[float | None, list[Rep
     return round(score, 1), [reply]
 
 
-def write_some(chat: Chat, sources: Sources, style: Style, call: Call) -> tuple[list[str | None], list[Reply]]:
-    """Return some texts of a class, None for one that the correction left out, and what the model answered.
+def write_some(
+    chat: Chat, sources: Sources, style: Style, call: Call
+) -> tuple[list[str | None], list[Reply], tuple[str, ...]]:
+    """Return some texts of a class, None for one that the correction left out, what the model answered and was shown.
 
     Args:
         chat: With the model.
@@ -169,27 +171,37 @@ def write_some(chat: Chat, sources: Sources, style: Style, call: Call) -> tuple[
         style: How texts are asked for.
         call: What is asked for.
     """
-    label = call.label
+    label, shown_for = call.label, set[str]()
 
-    def some(texts: Sequence[str], purpose: str) -> list[str]:
+    def some(texts: Sequence[tuple[str, Example]], purpose: str) -> list[str]:
         where = f"{LLM}/{purpose}/{label}/{call.number}"
-        return sorted(dict.fromkeys(texts), key=lambda text: rank(sources.draw, where, text))[: style.demonstrations]
+        chosen = sorted(dict(texts), key=lambda text: rank(sources.draw, where, text))[: style.demonstrations]
+        shown_for.update(example.trace for text, example in texts if text in chosen)
+        return chosen
 
     source, language = display_name(sources.task.source_language), display_name(sources.language)
-    shots = [example.texts[0] for example in sources.shots if label in example.labels]
-    pairs = [f"{other.text_a} ({source}: {one.text_a})" for one, other in sources.pairs if other.origin == GOLD]
-    meant = some([example.texts[0] for example in sources.labelled if label in example.labels], "meant")
+    shots = [(example.texts[0], example) for example in sources.shots if label in example.labels]
+    pairs = [
+        (f"{other.text_a} ({source}: {one.text_a})", other) for one, other in sources.pairs if other.origin == GOLD
+    ]
+    meant = some([(example.texts[0], example) for example in sources.labelled if label in example.labels], "meant")
     meaning = f'{style.about} "{label}"'
     wanted = Wanted(language, meaning, call.count, (source, meant), some(shots if style.shots else pairs, "written"))
     texts, reply = write_texts(chat, wanted, style.temperature, call.number)
+    traces = tuple(sorted(shown_for))
     if not texts or not style.revise:
-        return list(texts), [reply]
+        return list(texts), [reply], traces
     corrected, second = correct_texts(chat, texts, language, meaning)
-    return corrected, [reply, second]
+    return corrected, [reply, second], traces
 
 
 def _examples(
-    texts: Sequence[str | None], call: Call, sources: Sources, weight: float, seen: set[str]
+    texts: Sequence[str | None],
+    call: Call,
+    sources: Sources,
+    weight: float,
+    seen: set[str],
+    shown_for: tuple[str, ...],
 ) -> Iterator[Example]:
     """Yield the texts of a call that nobody wrote before, and count the others."""
     for _ in range(call.count - len(texts)):
@@ -202,4 +214,5 @@ def _examples(
             sources.drop("it repeats a text")
         else:
             seen.add(normalise(text))
-            yield PairExample(f"{group}/{place}", group, sources.language, LLM, weight, text_a=text, label=call.label)
+            own = (f"{group}/{place}", group, sources.language, LLM, weight)
+            yield PairExample(*own, shown=shown_for, text_a=text, label=call.label)
