@@ -6,6 +6,7 @@ import pytest
 
 from invented import SOURCE, TARGET, TRANSLATION, world_recipe, write_world
 from lingraft.core.errors import ConfigError, DataError, RunError
+from lingraft.core.examples import PairExample
 from lingraft.core.files import read_lines, read_object
 from lingraft.core.progress import Reporter
 from lingraft.pseudo.generators import Generator, generators
@@ -14,6 +15,8 @@ from lingraft.runs.checks import gather_checked
 from quick_run import run
 
 QUIET = Reporter(quiet=True)
+ONE_TEMPLATE = {"templates": [{"text": "omi {what}", "label": "bird"}], "words": {"what": ["yára"]}}
+ROWS = {"any": {}, "null": {"k": None}, "none": {"k": 0}, "one": {"k": 1}, "all": {"k": "all"}, "other": {"k": 4}}
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,50 @@ def test_a_file_is_learnt_from_as_what_was_made(world, tiny_checkpoint, tmp_path
     more = recipe(world, tiny_checkpoint, tmp_path / "more", "shots.draws=3", files=[str(tmp_path / "pseudo.jsonl")])
     with pytest.raises(DataError, match=r"pseudo.jsonl has nothing for draw 2 of yor-Latn"):
         gather_checked(more)
+
+
+@generators.register("spoken-shots")
+def spoken_shots():
+    """The shots, said twice."""
+
+    def generate(sources):
+        for shot in sources.shots or sources.labelled[:1]:
+            yield PairExample(
+                shot.id, shot.group, sources.language, "spoken", 0.5, text_a=2 * f"{shot.text_a} ", label=shot.label
+            )
+
+    return Generator(generate, needs=frozenset({"shots"}))
+
+
+def test_a_file_made_of_shots_is_learnt_from_with_as_many_shots(world, tiny_checkpoint, tmp_path):
+    """Each number of shots has its own rows, as in the run that makes them; one that the file lacks is refused."""
+    wanted = {"generators": [{"name": "spoken-shots"}, {"name": "templates", **ONE_TEMPLATE}], "filters": []}
+    made = recipe(world, tiny_checkpoint, tmp_path / "made", "shots.k=[0,2]", **wanted)
+    augment(made, tmp_path / "pseudo.jsonl", QUIET)
+
+    def read(k):
+        files = {"files": [str(tmp_path / "pseudo.jsonl")], "filters": []}
+        return gather_checked(recipe(world, tiny_checkpoint, tmp_path / "read", f"shots.k={k}", **files))
+
+    texts = [[e.text_a for e in draw.pseudo[TARGET]] for draw in gather_checked(made).draws]
+    assert [len(found) for found in texts] == [2, 7]
+    for k, expected in (("[0]", texts[:1]), ("[2]", texts[1:]), ("[0,2]", texts)):
+        assert [[e.text_a for e in draw.pseudo[TARGET]] for draw in read(k).draws] == expected
+    with pytest.raises(DataError, match=r"has nothing for shots.k 1 of yor-Latn in draw 0, only for 0, 2: it was made"):
+        read("[1]")
+
+
+def test_rows_without_a_number_of_shots_are_learnt_from_with_any(world, tiny_checkpoint, tmp_path):
+    """Beside rows with one."""
+    rows = [{"language": TARGET, "text_a": f"omi {name}", "label": "bird", **own} for name, own in ROWS.items()]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    files = {"files": [str(tmp_path / "mine.jsonl")], "filters": []}
+    found = gather_checked(recipe(world, tiny_checkpoint, tmp_path / "read", "shots.k=[0,1,all]", **files))
+    assert {draw.k: [e.text_a for e in draw.pseudo[TARGET]] for draw in found.draws} == {
+        0: ["omi any", "omi null", "omi none"],
+        1: ["omi any", "omi null", "omi one"],
+        "all": ["omi any", "omi null", "omi all"],
+    }
 
 
 def test_what_was_stopped_goes_on_with_the_next_draw(world, tiny_checkpoint, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from ..core.examples import Example
 from ..core.records import Prediction
+from ..core.shots import Shots
 from ..data.lexicon import Lexicon
 from ..tasks import Task
 from ..tasks.material import Pair
@@ -55,6 +56,8 @@ class Sources:
     """Of the source language, with labels."""
     pairs: Sequence[Pair] = ()
     """Translations, source side first, without labels."""
+    k: Shots | None = None
+    """How many shots of each class there are; None where what is made is the same for any number."""
     shots: Sequence[Example] = ()
     """Of the language, with labels."""
     texts: Sequence[str] = ()

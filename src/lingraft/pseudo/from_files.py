@@ -1,8 +1,8 @@
 """Pseudo-data read back from files that ``lingraft augment`` wrote, or anybody: JSON lines, an example each.
 
 A row has the fields of an example of its kind of task (for a text ``text_a`` and ``label``), its ``language`` and, if
-they are not 1 and "file", its ``weight`` and ``origin``. Rows with a ``draw`` are of that draw alone, for they may have
-been made of labels that another draw does not have.
+they are not 1 and "file", its ``weight`` and ``origin``. Rows with a ``draw`` are of that draw alone, and rows with a
+``k`` of that number of shots, for they may have been made of labels that another does not have.
 """
 
 from __future__ import annotations
@@ -43,16 +43,24 @@ def from_file(path: Path) -> Generator:
         languages = {number: _language(path, number, row) for number, row in read()}
         _refuse_other_languages(path, set(languages.values()), sources.task)
         of_language = [(number, row) for number, row in read() if languages[number] == sources.language]
-        found = [(number, row) for number, row in of_language if row.get("draw", sources.draw) == sources.draw]
-        if of_language and not found:
+        of_draw = [(number, row) for number, row in of_language if row.get("draw", sources.draw) == sources.draw]
+        if of_language and not of_draw:
             raise DataError(
                 f"{path} has nothing for draw {sources.draw} of {sources.language}, only for others; make it with as "
                 "many shots.draws as there are here"
             )
+        found = [(number, row) for number, row in of_draw if row.get("k") in (None, sources.k)]
+        if of_draw and not found:
+            others = ", ".join(sorted({str(row["k"]) for _, row in of_draw}))
+            raise DataError(
+                f"{path} has nothing for shots.k {sources.k} of {sources.language} in draw {sources.draw}, only for "
+                f"{others}: it was made with these labels at hand; make it with the shots.k that there are here, or "
+                "take k out of its rows if they owe nothing to labels of the language"
+            )
         for number, row in found:
             yield _example(f"{path}, line {number}", number, row, sources)
 
-    return Generator(generate)
+    return Generator(generate, by_shots=lambda: any(row.get("k") is not None for _, row in read()))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

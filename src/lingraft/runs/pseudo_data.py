@@ -197,13 +197,18 @@ def made_languages(recipe: Recipe, task: Task) -> list[str]:
 
 def lots_of(materials: Materials, recipe: Recipe, built: Sequence[Generator]) -> Iterator[tuple[Lot, Draw]]:
     """Yield what is made together, each with a draw that it is made for; shots make a difference only if asked for."""
-    by_shots, seen = any("shots" in generator.needs for generator in built), set[Lot]()
+    by_shots, seen = _differ_by_shots(built), set[Lot]()
     for draw in materials.draws:
         for language in made_languages(recipe, materials.task):
             lot = _lot_of(draw, language, by_shots)
             if lot not in seen:
                 seen.add(lot)
                 yield lot, draw
+
+
+def _differ_by_shots(built: Sequence[Generator]) -> bool:
+    """Return whether another number of shots gives other examples."""
+    return any("shots" in generator.needs or generator.by_shots() for generator in built)
 
 
 def _lot_of(draw: Draw, language: str, by_shots: bool) -> Lot:
@@ -255,6 +260,7 @@ class _Maker:
             draw=lot.draw,
             labelled=draw.labelled,
             pairs=draw.pairs[lot.language],
+            k=lot.k,
             shots=draw.shots[lot.language] if lot.k else (),  # otherwise all numbers of shots share what is made
             texts=self.texts[lot.language],
             lexicon=lexicon,
@@ -331,7 +337,7 @@ def _with_lots(
     materials: Materials, lots: Mapping[Lot, Made], built: Sequence[Generator], notes: Sequence[str]
 ) -> Materials:
     """Return materials whose draws have their lots, with what is told of them."""
-    by_shots = any("shots" in generator.needs for generator in built)
+    by_shots = _differ_by_shots(built)
     draws, told = list[Draw](), dict[Lot, str]()
     for draw in materials.draws:
         pseudo = {}

@@ -35,7 +35,8 @@ class Generator:
     ``needs`` names fields of :class:`Sources` that must not be empty; ``kinds`` the kinds of task that it can make
     examples of, all if empty. What waits for a model or a service is ``costly``: it is made in a run, but never to be
     counted alone. What ``mixes`` languages within a text is not judged by which one it is in. ``refuse_absent`` raises,
-    for source and target language, what ``generate`` would where a program or a model is not there.
+    for source and target language, what ``generate`` would where a program or a model is not there. ``by_shots`` says
+    whether it gives others for another number of shots without needing any; what needs them always does.
     """
 
     generate: Generate
@@ -44,6 +45,7 @@ class Generator:
     costly: bool = False
     mixes: bool = False
     refuse_absent: Callable[[str, str], object] = lambda source, target: None
+    by_shots: Callable[[], bool] = lambda: False
 
 
 generators = Registry("lingraft.generators", "lingraft.pseudo.generators")
