@@ -64,8 +64,6 @@ def classification_sources(**changed):
             Prediction(example.id, language, LABELS[i % 2], 0.9, probabilities=(0.9, 0.1) if i % 2 == 0 else (0.1, 0.9))
             for i, example in enumerate(examples)
         ],
-        "align": lambda pairs: [
-            [(i, i) for i in range(min(len(one.split()), len(other.split())))] for one, other in pairs
-        ],
+        "align": lambda pairs: [[(i, i) for i in range(min(len(one), len(other)))] for one, other in pairs],
     }
     return Sources(**values | changed)

@@ -15,7 +15,7 @@ def pairs(*texts, origin="gold"):
 
 def in_order(texts):
     """The first word with the first, and so on."""
-    return [[(i, i) for i in range(min(len(a.split()), len(b.split())))] for a, b in texts]
+    return [[(i, i) for i in range(min(len(a), len(b)))] for a, b in texts]
 
 
 TEXTS = [

@@ -157,3 +157,26 @@ def test_a_lexicon_of_other_words_is_refused(world, tmp_path):
     (tmp_path / f"other.{TARGET}.tsv").write_text("zebra\tketenyanyan\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="consistency: the lexicon of yor-Latn knows no word of what is labelled"):
         gather_checked(wanted(world, lexicon=str(tmp_path / "other.{language}.tsv")))
+
+
+def test_copies_whose_texts_become_the_same_are_left_out_and_counted(tmp_path):
+    """Two words with one translation: what said of two texts that they differ would be said of one."""
+    write_world(tmp_path)
+    for language in (SOURCE, TARGET):
+        for split in ("train", "dev", "test"):
+            said = [
+                (f"{split} {word} big", f"{split} {word} {('large', 'big')[i % 2]}") for i, word in enumerate(WORDS)
+            ]
+            lines = [f"{split}{i},{a},{b},{'yn'[a != b]}" for i, (a, b) in enumerate(said)]
+            text = "\n".join(["key,one,two,same", *lines]) + "\n"
+            (tmp_path / f"{language}.{split}.pairs.csv").write_text(text, encoding="utf-8")
+    (tmp_path / f"lexicon.{TARGET}.tsv").write_text("big\tkubwa\nlarge\tkubwa\n", encoding="utf-8")
+    materials = gather_checked(wanted(tmp_path, "a tiny one", *PAIRS, copies=2, ratio=1.0))
+    (rounds,) = materials.draws[0].copies.values()
+    of_differing = sum(example.label == "n" for example in materials.draws[0].labelled)
+    assert of_differing > 3
+    assert {copy.original.label for copies in rounds for copy in copies} == {"y"}
+    assert any(
+        f"({2 * of_differing} left out: two texts that its label tells apart become the same)" in note
+        for note in materials.notes
+    )

@@ -14,6 +14,7 @@ from lingraft.runs.checks import gather_checked
 from lingraft.runs.labelling_model import asked_of_models, fit_labelling_model, load_labelling_model
 from lingraft.runs.plan import plan
 from lingraft.runs.preparation import load
+from lingraft.tasks.kinds import kind_of
 from quick_run import QUIET, run
 
 SMALL = ["train.batch_size=8", "seeds=[1]", "device=cpu"]
@@ -156,14 +157,33 @@ def test_one_model_is_fitted_for_all_languages_of_a_draw_and_none_before_it_is_a
     assert len(told) == 2
 
 
-def test_words_are_numbered_as_blanks_part_them(finished):
-    """A word that is the same on both sides is aligned with itself, punctuation glued to it or not."""
+def test_words_are_numbered_as_they_come_those_with_a_blank_in_them_too(finished):
+    """Each is aligned with itself: "20 000" is one word, as corpora of tagged words have it."""
     recipe, _ = finished
     materials = gather_checked(recipe)
     of_model = asked_of_models(recipe, lambda: load(recipe, QUIET), QUIET)
     align = of_model(materials, materials.draws[0])["align"]
-    (links,) = align([("ada beli cora", "ada beli cora")])
-    assert links == [(0, 0), (1, 1), (2, 2)]
+    words = ["ada\u00a0beli", "cora", "ada beli", "cora."]
+    found = align([(words, words), (words[1:2], words[1:2])])
+    assert [{(a, b) for a, b in links if a == b} for links in found] == [{(i, i) for i in range(4)}, {(0, 0)}]
+    assert all(max(a, b) < 4 for a, b in found[0])
+
+
+def test_probabilities_are_told_by_the_names_of_the_classes_whatever_order_a_finished_run_has(finished):
+    """A class that it was not taught has none."""
+    recipe, folder = finished
+    materials = gather_checked(recipe)
+    kind = materials.task.kind
+    turned = kind_of(kind.name, ("never taught", *reversed(kind.labels)), kind.options)
+    other = replace(materials, task=replace(materials.task, kind=turned))
+    wanted, test = labelling(recipe, folder), materials.test[TARGET]
+    said = load_labelling_model(wanted, load(recipe, QUIET)[0]).predict_examples(test, TARGET, probabilities=True)
+    of_model = asked_of_models(wanted, lambda: load(recipe, QUIET), QUIET)(other, other.draws[0])
+    for one, before in zip(of_model["predict"](test, TARGET), said, strict=True):
+        named = dict(zip(turned.classes, one.probabilities, strict=True)) if turned.classes else {}
+        known = dict(zip(kind.classes, before.probabilities, strict=True)) if kind.classes else {}
+        assert named == ({"never taught": 0.0} | known if known else {})
+        assert one.value == before.value
 
 
 def test_a_language_without_a_map_has_no_second_view(finished):

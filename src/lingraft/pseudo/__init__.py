@@ -26,13 +26,14 @@ Weight = Annotated[float, Field(gt=0, le=MOST_WEIGHT)]
 """How much a made example counts, where one that people labelled counts 1."""
 
 Predict = Callable[[Sequence[Example], str], Sequence[Prediction]]
-"""What a trained model says of examples in a language, with the probabilities of all classes where there are some."""
+"""What a trained model says of examples in a language; where there are classes, with the probabilities of all of the
+task's, in the task's order."""
 
 WordAlignment = Sequence[tuple[int, int]]
-"""Which words of two texts, numbered from 0 as :func:`str.split` gives them, translate each other."""
+"""Which words of two texts, numbered from 0, translate each other."""
 
-Align = Callable[[Sequence[tuple[str, str]]], Sequence[WordAlignment]]
-"""Pairs of texts to the alignment of the words of each."""
+Align = Callable[[Sequence[tuple[Sequence[str], Sequence[str]]]], Sequence[WordAlignment]]
+"""Pairs of texts, each as its words, which may have blanks in them, to the alignment of the words of each."""
 
 
 def say_nothing(sentence: str) -> None:

@@ -38,11 +38,10 @@ def aligned_lexicon(pairs: Sequence[Pair], align: Align, evaluation: Sequence[Ex
     own = [pair for pair in pairs if pair[1].origin == GOLD]
     if not own:
         return lexicon_of()
-    texts = [(source.texts[0], target.texts[0]) for source, target in own]
+    texts = [(source.texts[0].split(), target.texts[0].split()) for source, target in own]
     forward: dict[str, Counter[str]] = defaultdict(Counter)
     backward: dict[str, Counter[str]] = defaultdict(Counter)
-    for (source, target), links in zip(texts, align(texts), strict=True):
-        words, translations = source.split(), target.split()
+    for (words, translations), links in zip(texts, align(texts), strict=True):
         for one, other in links:
             if (word := _bare(words[one])) and (translation := _bare(translations[other])):
                 forward[word][translation] += 1

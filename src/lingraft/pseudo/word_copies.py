@@ -8,6 +8,7 @@ from itertools import product
 
 from ..core.examples import Example
 from ..data.augmentation.switching import switch_example
+from ..data.differences import SAME, loses_difference
 from . import Sources
 from .generators import Generator
 
@@ -56,6 +57,9 @@ class WordCopies:
             )
             if made is None:
                 sources.drop(UNKNOWN)
+                continue
+            if loses_difference(example, made):
+                sources.drop(SAME)
                 continue
             place = f"{self.origin}/{sources.draw}/{sources.language}/{copy}/{example.id}"
             yield replace(made, id=place, origin=self.origin, weight=self.weight)

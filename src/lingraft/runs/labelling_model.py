@@ -77,7 +77,9 @@ def asked_of_models(
 
     def of_model(materials: Materials, draw: Draw) -> dict[str, Any]:
         def predict(examples: Sequence[Example], language: str) -> list[Prediction]:
-            return model_of(materials, draw).predict_examples(examples, language, probabilities=True)
+            model = model_of(materials, draw)
+            said = model.predict_examples(examples, language, probabilities=True)
+            return [in_order_of(materials.task.kind.classes, model.kind.classes, one) for one in said]
 
         def second_view(examples: Sequence[Example], language: str) -> list[Prediction]:
             model = model_of(materials, draw)
@@ -87,12 +89,26 @@ def asked_of_models(
                 )
             return model.predict_examples(examples, language, ensembled=False)
 
-        def align(pairs: Sequence[tuple[str, str]]) -> list[list[tuple[int, int]]]:
-            return aligner()([(source.split(), target.split()) for source, target in pairs])
+        def align(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[list[tuple[int, int]]]:
+            return aligner()(pairs)
 
         return {"predict": predict, "second_view": second_view, "align": align}
 
     return of_model
+
+
+def in_order_of(wanted: Sequence[str], classes: Sequence[str], said: Prediction) -> Prediction:
+    """Return a prediction with the probabilities of other classes, or of the same in another order.
+
+    Args:
+        wanted: The classes that there are to be probabilities of; a model that was not taught one never says it.
+        classes: Of the model that said it.
+        said: With the probability of each of ``classes``, or of none.
+    """
+    if not said.probabilities or tuple(wanted) == tuple(classes):
+        return said
+    known = dict(zip(classes, said.probabilities, strict=True))
+    return replace(said, probabilities=tuple(known.get(name, 0.0) for name in wanted))
 
 
 def load_labelling_model(recipe: Recipe, backbone: Backbone) -> Adapted:

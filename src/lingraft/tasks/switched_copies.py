@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import product
@@ -10,6 +11,7 @@ from ..core.counted import counted
 from ..core.errors import ConfigError, Faults
 from ..core.examples import Example
 from ..data.augmentation.switching import Switched, switch
+from ..data.differences import SAME, loses_difference
 from ..data.languages import canonical
 from ..data.leakage import identity_of
 from ..data.lexicon import Lexicon, lexicon_of
@@ -50,12 +52,14 @@ def with_switched_copies(
             lexicons[language] = lexicon_of(entries)
             notes.append(note)
     faults.refuse()
-    forbidden = {identity_of(example) for example in evaluation}
+    forbidden, merged = {identity_of(example) for example in evaluation}, Counter[tuple[int, str]]()
     draws = tuple(
         replace(
             draw,
             copies={
-                code: _copies(draw.labelled_in(task.source_language), draw.draw, code, lexicon, settings, forbidden)
+                code: _copies(
+                    draw.labelled_in(task.source_language), draw.draw, code, lexicon, settings, forbidden, merged
+                )
                 for code, lexicon in lexicons.items()
             },
         )
@@ -69,7 +73,7 @@ def with_switched_copies(
             )
     if nothing:
         raise ConfigError(nothing)
-    notes += _describe(draws[0], task)
+    notes += _describe(draws[0], task, merged)
     return replace(materials, draws=draws, notes=(*materials.notes, *notes))
 
 
@@ -80,8 +84,12 @@ def _copies(
     lexicon: Lexicon,
     settings: ConsistencySettings,
     forbidden: Collection[tuple[str, ...]],
+    merged: Counter[tuple[int, str]],
 ) -> tuple[tuple[Switched[Example], ...], ...]:
-    """Return the copies of some examples in a language, those of each number together."""
+    """Return the copies of some examples in a language, those of each number together.
+
+    Those whose label is no longer true, since texts that it tells apart become the same, are counted in ``merged``.
+    """
     rounds: list[list[Switched[Example]]] = [[] for _ in range(settings.copies)]
     for number, example in product(range(settings.copies), examples):
         made = switch(
@@ -93,17 +101,20 @@ def _copies(
             copy=number,
             inflections=settings.inflections,
         )
-        if made is not None and identity_of(made.example) not in forbidden:
+        if made is not None and loses_difference(example, made.example):
+            merged[draw, language] += 1
+        elif made is not None and identity_of(made.example) not in forbidden:
             name = f"{CONSISTENCY}/{draw}/{language}/{number}/{example.id}"
             rounds[number].append(replace(made, example=replace(made.example, id=name)))
     return tuple(map(tuple, rounds))
 
 
-def _describe(draw: Draw, task: Task) -> list[str]:
-    """Say of how many examples there are copies."""
+def _describe(draw: Draw, task: Task, merged: Counter[tuple[int, str]]) -> list[str]:
+    """Say of how many examples there are copies, and how many are left out."""
     originals = counted(len(draw.labelled_in(task.source_language)), "labelled example")
     return [
         f"{language}: {counted(sum(map(len, rounds)), 'code-switched copy', 'code-switched copies')} of {originals}, "
         "to be answered as the originals are"
+        + (f" ({count:,} left out: {SAME})" if (count := merged[draw.draw, language]) else "")
         for language, rounds in draw.copies.items()
     ]

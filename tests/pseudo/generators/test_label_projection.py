@@ -179,6 +179,26 @@ def test_tags_that_people_gave_the_source_side_go_before_what_a_model_says():
     assert (made.tags, made.weight) == (("B-PER", "O"), 1.0)
 
 
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\u2009", " "])
+def test_a_word_with_a_blank_in_it_is_one_word(blank):
+    """Universal Dependencies have "20 000" as a word; whoever aligns words gets them as they are."""
+    asked = []
+    words = (f"20{blank}000", "men", "of", f"New{blank}York", "left")
+    labelled = TaggedExample("train/1", "g0", SOURCE, words=words, tags=("O", "O", "O", "B-LOC", "O"))
+    sources = tagging_sources(
+        pair(0, " ".join(words), "Maza dubu ashirin na Niyok sun tafi"), answers={}, links=[], labelled=(labelled,)
+    )
+
+    def align(texts):
+        asked.extend(texts)
+        return [[(0, 2), (1, 0), (2, 3), (3, 4), (4, 6)]]
+
+    (made,), _ = projected(replace(sources, align=align))
+    assert [tuple(source) for source, _ in asked] == [words]
+    assert dict(zip(made.words, made.tags, strict=True))["Niyok"] == "B-LOC"
+    assert made.tags.count("O") == 6
+
+
 @pytest.mark.parametrize("option", ["top_share", "least_aligned"])
 def test_shares_are_shares(option):
     """More than all cannot be kept."""

@@ -90,7 +90,7 @@ def test_alternatives_that_become_the_same_are_no_choice():
     ]
     found, dropped = translated(labelled, "choice")
     assert [(e.text, e.question, e.alternatives, e.label) for e in found] == [("ADA", "cause", ("BELI", "CORA"), 1)]
-    assert dropped == {"two of its alternatives have the same translation": 1}
+    assert dropped == {"two texts that its label tells apart become the same": 1}
 
 
 def test_sentences_of_a_script_without_blanks_stand_together():

@@ -126,7 +126,7 @@ def _project_tags(pairs: Sequence[Pair], sources: Sources, least_aligned: float 
     assert sources.align is not None
     project, least = (project_spans, LEAST_OF_SPAN) if marks_spans(sources.task) else (project_words, LEAST_OF_WORDS)
     tagged, words = _tagged([source for source, _ in pairs], sources), [_words_of(target) for _, target in pairs]
-    texts = [(" ".join(one.words), " ".join(translated)) for one, translated in zip(tagged, words, strict=True)]
+    texts = [(one.words, translated) for one, translated in zip(tagged, words, strict=True)]
     found = []
     for one, translated, links, (_, target) in zip(tagged, words, sources.align(texts), pairs, strict=True):
         try:

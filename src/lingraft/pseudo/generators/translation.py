@@ -18,6 +18,7 @@ from ...core.counted import counted
 from ...core.errors import ConfigError
 from ...core.examples import ChoiceExample, Example, PairExample, SpanExample
 from ...core.files import cache_root
+from ...data.differences import SAME, loses_difference
 from ...data.languages import display_name
 from ...recipe.blocks import Block
 from .. import Sources, Weight
@@ -129,15 +130,15 @@ def parts_of(example: Example, language: str, marks: Sequence[Marks]) -> Parts |
 def _pair(example: PairExample, texts: Sequence[str]) -> Example | str:
     if not all(texts):
         return "its translation is empty"
-    return replace(example, text_a=texts[0], text_b=texts[1] if len(texts) > 1 else None)
+    made = replace(example, text_a=texts[0], text_b=texts[1] if len(texts) > 1 else None)
+    return SAME if loses_difference(example, made) else made
 
 
 def _choice(example: ChoiceExample, texts: Sequence[str]) -> Example | str:
     if not all(texts):
         return "its translation is empty"
-    if len(set(texts[1:])) < len(texts) - 1:
-        return "two of its alternatives have the same translation"
-    return replace(example, text=texts[0], alternatives=tuple(texts[1:]))
+    made = replace(example, text=texts[0], alternatives=tuple(texts[1:]))
+    return SAME if loses_difference(example, made) else made
 
 
 def _question(example: SpanExample, language: str, texts: Sequence[str]) -> SpanExample | str:
