@@ -66,13 +66,20 @@ class Chat:
     kept: KeptAnswers
     wait: Callable[[float], None] = time.sleep
 
-    def ask(self, messages: Sequence[Mapping[str, str]], temperature: float, number: int = 0) -> Reply:
+    def ask(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        temperature: float,
+        number: int = 0,
+        is_useful: Callable[[str], object] = lambda text: True,
+    ) -> Reply:
         """Return what the model answers, from the disk where it was asked the same before.
 
         Args:
             messages: With ``role`` and ``content``.
             temperature: 0 for the likeliest answer.
             number: Tells apart the same question that is asked several times.
+            is_useful: Whether anything can be made of an answer; what is not is asked for again the next time.
 
         Raises:
             ServiceError: The server cannot be reached, refuses, or answers something else.
@@ -81,9 +88,10 @@ class Chat:
         body = {"model": self.model, "messages": list(messages), "temperature": temperature}
         asked = {"url": self.url, "number": number, **body}
         found = self.kept.find(asked)
-        if found is None:
+        if found is None or not is_useful(found["text"]):
             found = self._read(self._post(json.dumps(body).encode()))
-            self.kept.keep(asked, found)
+            if is_useful(found["text"]):
+                self.kept.keep(asked, found)
         return Reply(**found)
 
     def _post(self, body: bytes) -> bytes:

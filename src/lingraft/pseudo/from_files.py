@@ -25,7 +25,7 @@ from ..tasks import Task
 from . import MOST_WEIGHT, Sources
 from .generators import Generator
 from .kept import ROW
-from .making import EMPTY_ANSWER, has_texts_of_task
+from .making import EMPTY_ANSWER, has_texts_of_task, strange_label
 
 FILE = "file"
 """The origin of what does not say where it came from."""
@@ -136,8 +136,8 @@ def _problem(example: Example, sources: Sources) -> str:
         return f"its label is {example.label}, and there are {len(example.alternatives)} alternatives, numbered from 0"
     if example.gold is None:
         return "has no label"
-    if strange := [label for label in example.labels if task.labels and label not in task.labels]:
-        return f"{strange[0]!r} is no label of {task.name}, which has {', '.join(task.labels[:10])}"
+    if strange := strange_label(example, task):
+        return f"{strange!r} is no label of {task.name}, which has {', '.join(task.labels[:10])}"
     if isinstance(example, SpanExample) and any(
         example.context[answer.start : answer.start + len(answer.text)] != answer.text for answer in example.answers
     ):

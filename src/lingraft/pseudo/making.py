@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..core.examples import Example, PairExample, SpanExample
+from ..core.examples import Example, PairExample, SpanExample, TaggedExample
 from ..data.leakage import identity_of
+from ..tasks import Task
 from . import Sources
 from .filtering import Rejected, Step, run_chain, some_rejected, some_survivors
 from .filters import Filter, Setting
 from .generators import Generator
+from .tag_projection import UNKNOWN
 
 LEAKED = "it is an evaluation text"
 EMPTY = "a text of it is empty"
@@ -98,7 +100,19 @@ def _unfit(example: Example, sources: Sources) -> str:
         return EMPTY_ANSWER
     if any(CONTROL.search(text) for text in example.texts):
         return STEERS
+    if strange := strange_label(example, sources.task):
+        return f"{strange} is no label of the task"
     return "" if has_texts_of_task(example, sources) else OTHER_SHAPE
+
+
+def strange_label(example: Example, task: Task) -> str:
+    """Return a label of an example that the task has not; nothing if it has all of them.
+
+    A tag that is not known is none: its word is not learnt from. A name of several words in a task all of whose names
+    have one needs a tag that is in none of the labels, and would be learnt as a name of one word.
+    """
+    unknown = {UNKNOWN} if isinstance(example, TaggedExample) else set[str]()
+    return next((one for one in example.labels if task.labels and one not in task.labels and one not in unknown), "")
 
 
 def has_texts_of_task(example: Example, sources: Sources) -> bool:

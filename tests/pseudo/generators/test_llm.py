@@ -1,6 +1,7 @@
 """Texts that a language model writes; the model is a few lines of Python behind a local address."""
 
 from collections import Counter
+from contextlib import suppress
 from hashlib import sha256
 
 import pytest
@@ -150,6 +151,52 @@ def test_a_model_that_writes_no_json_lines_ends_in_one_line():
         pytest.raises(ServiceError, match=r"answered 'As a model I\\ncannot\.'; name"),
     ):
         written(model)
+
+
+@pytest.mark.parametrize("useless", ["", "As a model I cannot.", "Translate", "Write", "Correct"])
+def test_an_answer_of_which_nothing_can_be_made_is_asked_for_again(useless):
+    """A job that failed for it would fail for ever; what could be used is not asked for twice."""
+    faulty = [True]
+
+    def recovering(messages):
+        request = messages[-1]["content"]
+        stumbles = {"Translate": "Translate", "Write": "Write", "Correct": "These are texts"}.get(useless, "Write")
+        return useless if faulty and request.startswith(stumbles) else speaker(messages)
+
+    with serving(recovering) as model:
+        with suppress(ServiceError):
+            written(model)
+        faulty.clear()
+        found, *_ = written(model)
+        count = len(model.asked)
+        assert Counter(e.label for e in found) == {"nature": 8, "sport": 8}
+        assert written(model)[0] == found
+        assert len(model.asked) == count
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, '"' + "9" * 5000 + '"', "-1", "true", "1.0", "null", '"²"', "1e400"])
+def test_an_id_that_is_no_number_of_a_text_is_passed_over(number):
+    """Python itself refuses to read thousands of digits."""
+
+    def strange(messages):
+        said = speaker(messages)
+        return said if messages[-1]["content"].startswith("Write") else f'{{"id": {number}, "text": "àjèjì"}}\n{said}'
+
+    with serving(strange) as model:
+        found, dropped, _, _ = written(model)
+    assert Counter(e.label for e in found) == {"nature": 8, "sport": 8}
+    assert not any("àjèjì" in e.text_a for e in found)
+    assert dropped == {"the model's correction left it out": 4}
+
+
+def test_texts_of_several_source_languages_are_shown_under_the_name_of_each():
+    """A model that takes French for English learns nothing of what is meant."""
+    french = PairExample("f", "f", "fra-Latn", text_a="La rivière est large", label="nature")
+    with serving(speaker) as model:
+        written(model, per_class=5, revise=False, sources={"labelled": (*LABELLED, french)})
+        (request,) = [m["messages"][-1]["content"] for m in model.asked if '"nature"' in m["messages"][-1]["content"]]
+    assert "Such texts in English, which show what is meant:\n- The fast water in New York\n\n" in request
+    assert "Such texts in French, which show what is meant:\n- La rivière est large\n\n" in request
 
 
 def test_a_failing_call_ends_the_job_and_what_was_answered_is_kept():

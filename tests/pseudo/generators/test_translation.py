@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -134,3 +135,17 @@ def test_apertium_carries_the_answers_of_xquad_into_spanish():
     assert len(made) >= 24
     assert all(e.context[e.answers[0].start :].startswith(e.answers[0].text) for e in made)
     assert sum(e.answers[0].text == text for e, text in zip(made, right, strict=True)) >= 0.9 * len(made)
+
+
+def test_what_is_in_another_language_than_the_translator_reads_is_not_given_to_it():
+    """Of several source languages it knows one; the context of a question counts, too."""
+    english = PairExample("1", "g1", SOURCE, text_a="The river", label="a")
+    french = PairExample("2", "g2", "fra-Latn", text_a="La rivière", label="a")
+    found, dropped = translated([french, english])
+    assert [e.text_a for e in found] == ["THE RIVER"]
+    assert dropped == {"it is not in the language that is translated from": 1}
+    asked = SpanExample("q", "q", SOURCE, question="Who?", context="Ada did", context_language=SOURCE,
+                        answers=(Answer("Ada", 0),))  # fmt: skip
+    found, dropped = translated([replace(asked, context_language="fra-Latn"), asked], "span_qa")
+    assert [e.question for e in found] == ["WHO?"]
+    assert dropped == {"it is not in the language that is translated from": 1}

@@ -6,6 +6,7 @@ import pytest
 
 from lingraft.core.errors import ServiceError
 from lingraft.pseudo.translators import translators
+from posix_only import has_ended
 
 SLEEP = "import time; time.sleep(20)"
 
@@ -54,3 +55,26 @@ def test_a_command_that_is_not_there_is_named():
     missing = translators.build("command", {"command": ["translate-nowhere"]})
     with pytest.raises(ServiceError, match=r"translate-nowhere: no such command; install it"):
         missing.translate(["ada"], "eng-Latn", "yor-Latn")
+
+
+CHILD = """import subprocess, sys
+child = subprocess.Popen([sys.executable, '-c', {code!r}])
+print(child.pid, file=open({file!r}, 'w'), flush=True)
+{then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "then", "why"),
+    [
+        ("import time; time.sleep(600)", "child.wait()", "had not finished"),
+        ("while True: print('a' * 1_000_000)", "child.wait()", "wrote more than 64 MB"),
+        ("import time; time.sleep(600)", "sys.exit('done')", "ended with status 1: done"),
+    ],
+)
+def test_what_a_command_has_started_ends_with_it(tmp_path, code, then, why):
+    """Otherwise it goes on writing where nobody reads, until the disk is full."""
+    file = tmp_path / "child"
+    with pytest.raises(ServiceError, match=why):
+        translate(CHILD.format(code=code, file=str(file), then=then), timeout=3 if "finished" in why else 60)
+    assert has_ended(int(file.read_text()))

@@ -184,9 +184,12 @@ def write_some(
     pairs = [
         (f"{other.text_a} ({source}: {one.text_a})", other) for one, other in sources.pairs if other.origin == GOLD
     ]
-    meant = some([(example.texts[0], example) for example in sources.labelled if label in example.labels], "meant")
+    labelled = [(example.texts[0], example) for example in sources.labelled if label in example.labels]
+    meant = dict[str, list[str]]()
+    for text in some(labelled, "meant"):  # several source languages, each named
+        meant.setdefault(display_name(dict(labelled)[text].language), []).append(text)
     meaning = f'{style.about} "{label}"'
-    wanted = Wanted(language, meaning, call.count, (source, meant), some(shots if style.shots else pairs, "written"))
+    wanted = Wanted(language, meaning, call.count, meant, some(shots if style.shots else pairs, "written"))
     texts, reply = write_texts(chat, wanted, style.temperature, call.number)
     traces = tuple(sorted(shown_for))
     if not texts or not style.revise:

@@ -31,6 +31,8 @@ from . import Generator, generators
 TRANSLATION = "translation"
 """The origin of what is translated."""
 
+OTHER_LANGUAGE = "it is not in the language that is translated from"
+
 WITHOUT_BLANKS = ("Hans", "Hant", "Jpan", "Hani")
 """Scripts that write none between sentences."""
 
@@ -72,11 +74,14 @@ def translation(*, translator: Block, marks: Pairs = MARKS, weight: Weight = 0.5
     def generate(sources: Sources) -> Iterator[Example]:
         source, target = sources.task.source_language, sources.language
         kept = KeptAnswers(cache_root() / "translations")
+        theirs = [example for example in sources.labelled if is_all_in(example, source)]
+        for _ in range(len(sources.labelled) - len(theirs)):  # of further source languages
+            sources.drop(OTHER_LANGUAGE)
         sources.say(
-            f"translating {counted(len(sources.labelled), sources.task.kind.words.example)} from "
+            f"translating {counted(len(theirs), sources.task.kind.words.example)} from "
             f"{display_name(source)} to {display_name(target)}"
         )
-        queue = iter(sources.labelled)
+        queue = iter(theirs)
         while examples := list(islice(queue, AT_ONCE)):
             parts = [parts_of(example, target, put) for example in examples]
             texts = [text for one in parts if not isinstance(one, str) for text in one.texts]
@@ -96,6 +101,11 @@ def translation(*, translator: Block, marks: Pairs = MARKS, weight: Weight = 0.5
         costly=True,
         refuse_absent=chosen.refuse_absent,
     )
+
+
+def is_all_in(example: Example, language: str) -> bool:
+    """Return whether an example is in a language, the context of a question included."""
+    return example.language == language and example.context_language in (None, language)
 
 
 def parts_of(example: Example, language: str, marks: Sequence[Marks]) -> Parts | str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -75,7 +77,9 @@ def filter_text(command: Sequence[str], text: str, timeout: float) -> str:
         given.write(text.encode())
         given.seek(0)
         try:
-            with subprocess.Popen(list(command), stdin=given, stdout=out, stderr=complaints) as process:
+            with subprocess.Popen(
+                list(command), stdin=given, stdout=out, stderr=complaints, start_new_session=True
+            ) as process:
                 _wait(process, (out, complaints), command[0], timeout)
         except FileNotFoundError:
             raise absent(command[0]) from None
@@ -114,7 +118,15 @@ def _wait(process: subprocess.Popen[bytes], written: Sequence[IO[bytes]], name: 
                 process.wait(min(left, LOOK))
         _refuse_endless(written, name)
     finally:
-        process.kill()  # nothing, where it has ended
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and all that it has started, which would go on writing where nobody reads."""
+    process.kill()  # nothing, where it has ended
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):  # none is left of its session
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _refuse_endless(written: Sequence[IO[bytes]], name: str) -> None:
