@@ -86,9 +86,8 @@ def spoken_shots():
 
     def generate(sources):
         for shot in sources.shots or sources.labelled[:1]:
-            yield PairExample(
-                shot.id, shot.group, sources.language, "spoken", 0.5, text_a=2 * f"{shot.text_a} ", label=shot.label
-            )
+            own = (f"{sources.draw}/{shot.id}", shot.group, sources.language, "spoken-shots", 0.5)
+            yield PairExample(*own, text_a=2 * f"{shot.text_a} ", label=shot.label)
 
     return Generator(generate, needs=frozenset({"shots"}))
 
@@ -207,7 +206,8 @@ GOOD = {"id": "1", "language": "yo", "text_a": "pira hano", "label": "bird"}
         ({"language": None}, "expected the language of the example in `language`"),
         ({"label": None}, "has no label"),
         ({"label": "cloud"}, "'cloud' is no label of classification, which has bird, river, stone"),
-        ({"weight": -1}, "expected a weight above 0, to 10; got -1"),
+        ({"weight": -1}, "expected a weight from 1e-09 to 10; got -1"),
+        ({"weight": 1e-300}, "expected a weight from 1e-09 to 10; got 1e-300"),
         ({"text_a": " "}, "a text is empty"),
         ({"text_a": ["pira"]}, "is no example of classification: text_a"),
         ({"text_b": "hano"}, "has two texts, other than the examples of classification"),

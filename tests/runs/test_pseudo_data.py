@@ -8,7 +8,16 @@ from html import unescape
 
 import pytest
 
-from invented import SOURCE, TARGET, TRANSLATION, world_recipe, write_world
+from invented import (
+    SOURCE,
+    TARGET,
+    TOPICS,
+    TRANSLATION,
+    labelled_texts,
+    translated,
+    world_recipe,
+    write_world,
+)
 from lingraft.core.errors import ConfigError, DataError, RunError
 from lingraft.core.examples import PairExample
 from lingraft.core.files import read_lines, read_object
@@ -120,14 +129,64 @@ def test_a_finished_run_refuses_other_files_of_what_was_made(world, tiny_checkpo
 
 
 def test_what_is_made_must_be_enough_where_nothing_else_is_learnt_from(world, tiny_checkpoint, tmp_path):
-    """A head needs two classes; a check finds it too."""
-    row = '{"language": "yo", "text_a": "pira hano", "label": "bird"}'
-    (tmp_path / "mine.jsonl").write_text(f"{row}\n", encoding="utf-8")
-    alone = {"files": [str(tmp_path / "mine.jsonl")], "filters": [], "gold": False}
-    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", "preset=instant", only=alone)
-    for attempt in (gather_checked, run):
-        with pytest.raises(ConfigError, match="expects examples of two classes; got 'bird'"):
-            attempt(wanted)
+    """A head needs every class; a check finds it too."""
+    for labels, missing in ((["bird"], "'river', 'stone'"), (["bird", "stone"], "'river'")):
+        folder = tmp_path / f"{len(labels)}"
+        wanted = recipe(world, tiny_checkpoint, folder, "preset=instant", only=of_classes(tmp_path, labels))
+        for attempt in (gather_checked, run):
+            with pytest.raises(ConfigError, match=f"takes examples of each class, and there are none of {missing}; m"):
+                attempt(wanted)
+
+
+def of_classes(folder, labels):
+    """A block of two made examples of each label, and no gold labels; of no label it makes nothing."""
+    if not labels:
+        blank = {"name": "templates", "templates": [{"text": "{w}", "label": "bird"}], "words": {"w": [" "]}}
+        return {"generators": [blank], "gold": False}
+    rows = [
+        {"language": "yo", "text_a": f"{word} hano", "label": label} for label in labels for word in ("pira", "quna")
+    ]
+    (folder / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return {"files": [str(folder / "mine.jsonl")], "filters": [], "gold": False}
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+@pytest.mark.parametrize("labels", [["bird", "river", "stone"], ["bird", "stone"], []])
+def test_shots_do_not_complete_what_a_head_is_fitted_to_beside_them(world, tiny_checkpoint, tmp_path, epochs, labels):
+    """How much they count is chosen there."""
+    others = ["seeds=[1]", "shots.k=2", f"train.num_train_epochs={epochs}"]
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", *others, only=of_classes(tmp_path, labels))
+    if len(labels) < 3:
+        none = "none of 'river'" if labels else "none"
+        with pytest.raises(ConfigError, match=f"takes examples of each class, and there are {none}; make some"):
+            run(wanted)
+    else:
+        assert "lingraft" in {row["method"] for row in read_lines(run(wanted) / "scores.jsonl")}
+
+
+@pytest.mark.parametrize("missing", ["river", None])
+def test_what_is_left_of_it_beside_a_fold_must_be_enough_too(world, tiny_checkpoint, tmp_path, missing):
+    """A made example that says of which group it is goes with that group's fold."""
+    rows = [f"n{i},{translated(text)},{label}" for i, (text, label) in enumerate(labelled_texts(30, seed=3))]
+    table = "\n".join(["key,sentence,topic", *rows]) + "\n"
+    for split in ("train", "dev"):
+        shutil.copy(world / f"{SOURCE}.{split}.csv", tmp_path)
+    (tmp_path / f"{TARGET}.train.csv").write_text(table, encoding="utf-8")
+    block, split = (
+        of_classes(tmp_path, TOPICS),
+        ["task.files={train: '{language}.train.csv', dev: '{language}.dev.csv'}"],
+    )
+    made = [
+        json.loads(line) | {"id": str(n)} for n, line in enumerate((tmp_path / "mine.jsonl").read_text().splitlines())
+    ]
+    made = [row | ({"group": "n0"} if row["label"] == missing else {}) for row in made]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made), encoding="utf-8")
+    wanted = recipe(tmp_path, tiny_checkpoint, tmp_path / "run", "shots.k=all", *split, only=block)
+    if missing is None:
+        assert len(gather_checked(wanted).draws[0].folds) == 5
+    else:
+        with pytest.raises(ConfigError, match=r"there are none of 'river' while fold \d of the labels is held out"):
+            gather_checked(wanted)
 
 
 def test_filters_take_what_is_made_twice_and_say_so(world, tiny_checkpoint, tmp_path):
@@ -275,7 +334,11 @@ def test_a_check_counts_what_a_run_makes(world, tiny_checkpoint, tmp_path):
         ({"generators": [{"name": "word-translations"}]}, "did you mean 'word-translation'"),
         (
             {"generators": [{"name": "word-translation", "weight": 0}]},
-            "pseudo.generators.0.weight: expected a number greater than 0",
+            "pseudo.generators.0.weight: expected a number of at least 1e-09 (got 0)",
+        ),
+        (
+            {"generators": [{"name": "word-translation", "weight": 1e-300}]},
+            "pseudo.generators.0.weight: expected a number of at least 1e-09 (got 1e-300)",
         ),
     ],
 )

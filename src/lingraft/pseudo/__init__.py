@@ -20,9 +20,10 @@ from ..data.lexicon import Lexicon
 from ..tasks import Task
 from ..tasks.material import Pair
 
-MOST_WEIGHT = 10.0
+LEAST_WEIGHT, MOST_WEIGHT = 1e-9, 10.0
+"""A weight that is nothing in single precision would leave a batch without any."""
 
-Weight = Annotated[float, Field(gt=0, le=MOST_WEIGHT)]
+Weight = Annotated[float, Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 """How much a made example counts, where one that people labelled counts 1."""
 
 Predict = Callable[[Sequence[Example], str], Sequence[Prediction]]

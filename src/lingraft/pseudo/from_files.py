@@ -22,7 +22,7 @@ from ..core.registry import unknown
 from ..data.languages import canonical
 from ..data.text import read_lines
 from ..tasks import Task
-from . import MOST_WEIGHT, Sources
+from . import LEAST_WEIGHT, MOST_WEIGHT, Sources
 from .generators import Generator
 from .kept import ROW
 from .making import EMPTY_ANSWER, has_texts_of_task, strange_label
@@ -144,8 +144,8 @@ def _problem(example: Example, sources: Sources) -> str:
         return "an answer does not stand in the context where it is said to"
     if isinstance(example, SpanExample) and not all(answer.text.strip() for answer in example.answers):
         return EMPTY_ANSWER
-    if not 0 < example.weight <= MOST_WEIGHT:
-        return f"expected a weight above 0, to {MOST_WEIGHT:g}; got {example.weight:g}"
+    if not LEAST_WEIGHT <= example.weight <= MOST_WEIGHT:
+        return f"expected a weight from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}; got {example.weight:g}"
     return "" if all(text.strip() for text in example.texts) else "a text is empty"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.counted import counted
-from ..core.errors import ConfigError, DataError, MissingFileError, RunError, shown
+from ..core.errors import DataError, MissingFileError, RunError
 from ..core.examples import Example, as_json
 from ..core.files import digest_of
 from ..core.json_text import to_json
@@ -28,6 +28,7 @@ from ..pseudo.making import Made, make
 from ..recipe.settings import PseudoSettings, Recipe
 from ..tasks import Task
 from ..tasks.material import Draw, Materials
+from .made_enough import refuse_too_little
 
 NAME = "pseudo.jsonl"
 """The file in a run's folder; what was made of what is beside it, in ``pseudo.json``."""
@@ -80,7 +81,7 @@ def make_pseudo_data(
         if not found[lot].examples:
             warn(f"{describe_lot(lot, found[lot])}; draw {lot.draw} learns nothing of what the recipe makes")
     made = _with_lots(materials, found, built, maker.notes)
-    _refuse_too_little(made, recipe)
+    refuse_too_little(made, recipe)
     return made
 
 
@@ -110,27 +111,6 @@ def _refuse_other(path: Path, lot: Lot, found: Mapping[Lot, Made], made_of: str)
         )
 
 
-def _refuse_too_little(materials: Materials, recipe: Recipe) -> None:
-    """Refuse to learn from what was made alone where that is nothing, or of one class.
-
-    Raises:
-        ConfigError: A draw has nothing else.
-    """
-    if recipe.pseudo is None or recipe.pseudo.gold:
-        return
-    for draw in materials.draws:
-        found = [one for part in (draw.pseudo, draw.shots) for examples in part.values() for one in examples]
-        classes = {label for example in found for label in example.labels}
-        if not found or (materials.task.kind.class_logits and len(classes) < 2):
-            wanted = "examples of two classes" if materials.task.kind.class_logits else "examples"
-            raise ConfigError(
-                [
-                    f"pseudo.gold: false leaves what is made, and shots, to learn from, and expects {wanted}; got "
-                    f"{', '.join(sorted(map(shown, classes))) or 'none'}"
-                ]
-            )
-
-
 def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
     """Return materials with the pseudo-data that take neither a model nor a service to make, in memory."""
     if recipe.pseudo is None:
@@ -143,7 +123,7 @@ def preview_pseudo_data(materials: Materials, recipe: Recipe) -> Materials:
     found = {lot: maker.make(lot, draw, cheap, say_nothing) for lot, draw in lots}
     made = _with_lots(materials, found, built, (*maker.notes, *describe_uncounted(recipe, materials.task)))
     if not any(by_model):
-        _refuse_too_little(made, recipe)
+        refuse_too_little(made, recipe)
     return made
 
 
