@@ -227,6 +227,11 @@ def test_a_measurement_is_of_products_of_both_kinds():
         assert 1e6 < rate < 1e14
 
 
+def test_what_a_configuration_promises_needs_no_memory_to_be_measured():
+    """A width of millions would take terabytes; products as wide as any there are say as much."""
+    assert all(rate > 0 for rate in measure_rates(10**12, seconds=0.0).values())
+
+
 @pytest.mark.parametrize("first", ["float32", "bfloat16"])
 def test_a_run_goes_on_in_the_precision_it_began_in(first, tmp_path, tiny_checkpoint):
     """Trials of one table are computed alike: a folder's first trial decides for those that are added."""

@@ -354,7 +354,8 @@ def test_one_file_for_every_language_is_refused(tmp_path, name, suffix):
     fields = {"span_qa": {"fields": MAP}, "choice": {"fields": CHOICE["fields"]}}.get(name, {})
     task = built(tmp_path, {"name": name, "files": dict.fromkeys(("train", "test"), f"all.{suffix}"), **fields})
     assert len(task.examples("eng-Latn", "train")) == 1
-    with pytest.raises(DataError, match=r"task\.files\.test: 'all\.\w+' has no \{language\} in it"):
+    repeats = r"it is the training file, all of whose texts it would repeat; and 'all\.\w+' has no \{language\} in it"
+    with pytest.raises(DataError, match=rf"task\.files\.test: {repeats}"):
         task.examples("yor-Latn", "test")
 
 

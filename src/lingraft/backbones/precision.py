@@ -33,6 +33,9 @@ NARROWEST = 128
 TOKENS = 1024
 """Of a batch: rows of the products that are measured."""
 
+WIDEST = 8192
+"""Of the products that are measured: wider ones are as fast, and a configuration may promise any width."""
+
 CLEARLY_FASTER = 1.2
 """How many times as fast as in float32 products in bfloat16 must be, to be worth their rounding."""
 
@@ -110,6 +113,7 @@ def measure_rates(width: int, seconds: float = SECONDS) -> Rates:
     kernel = mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     few = TOKENS if kernel else TOKENS // 16  # imitated, a product of all may take seconds
     rows: dict[Precision, int] = {"float32": TOKENS, "bfloat16": few}
+    width = min(width, WIDEST)
     products = {name: _product(count, width, name) for name, count in rows.items()}
     best = dict.fromkeys(products, math.inf)
     until = time.perf_counter() + seconds

@@ -199,8 +199,10 @@ class OwnFiles:
                 )
             return locate(pattern[names[0]], language, self.folder, self.notes)
         if language != self.source and "{language}" not in pattern and "language" not in self.columns:
+            learnt = split != "train" and "split" not in self.columns and dict(self.files).get("train") == pattern
+            repeats = "it is the training file, all of whose texts it would repeat; and " if learnt else ""
             raise DataError(
-                f"task.files.{split}: {pattern!r} has no {{language}} in it, so every language would be read from the "
+                f"task.files.{split}: {repeats}{pattern!r} has no {{language}} in it, so every language would be read from the "
                 "same file; put {language} where the names of your files tell the languages apart, name a file for "
                 f"each language ({split}: {{{self.source}: …, {language}: …}}), or say which column of the file has "
                 "the language (fields: {language: …})"
