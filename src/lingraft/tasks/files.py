@@ -203,9 +203,9 @@ class OwnFiles:
             repeats = "it is the training file, all of whose texts it would repeat; and " if learnt else ""
             raise DataError(
                 f"task.files.{split}: {repeats}{pattern!r} has no {{language}} in it, so every language would be "
-                "read from the same file; put {language} where the names of your files tell the languages apart, name a file for "
-                f"each language ({split}: {{{self.source}: …, {language}: …}}), or say which column of the file has "
-                "the language (fields: {language: …})"
+                "read from the same file; put {language} where the names of your files tell the languages apart, "
+                f"name a file for each language ({split}: {{{self.source}: …, {language}: …}}), or say which column of the file "
+                "has the language (fields: {language: …})"
             )
         return locate(pattern, language, self.folder, self.notes)
 
