@@ -204,8 +204,8 @@ class OwnFiles:
             raise DataError(
                 f"task.files.{split}: {repeats}{pattern!r} has no {{language}} in it, so every language would be "
                 "read from the same file; put {language} where the names of your files tell the languages apart, "
-                f"name a file for each language ({split}: {{{self.source}: …, {language}: …}}), or say which column of the file "
-                "has the language (fields: {language: …})"
+                f"name a file for each language ({split}: {{{self.source}: …, {language}: …}}), or say which column of "
+                "the file has the language (fields: {language: …})"
             )
         return locate(pattern, language, self.folder, self.notes)
 
