@@ -429,8 +429,11 @@ def test_a_comparison_makes_them_once_and_knows_a_variant_without(world, tiny_ch
 
 def test_labels_may_be_made_wrong_for_a_study(world, tiny_checkpoint, tmp_path):
     """A share of those that are made; the texts are the same."""
-    recipes = (recipe(world, tiny_checkpoint, tmp_path / str(i), pseudo={"label_noise": i / 4}) for i in range(2))
+    recipes = [recipe(world, tiny_checkpoint, tmp_path / str(i), pseudo={"label_noise": i / 4}) for i in range(2)]
     right, noisy = (prepare(one, QUIET)[0].materials.draws[0].pseudo[TARGET] for one in recipes)
+    learnt = {example.id: example.gold for example in noisy}
+    (lot,) = read_object(tmp_path / "1" / "pseudo.json")["lots"]
+    assert [one["label"] for one in lot["survivors"]] == [learnt[one["id"]] for one in lot["survivors"]]
     assert [example.texts for example in noisy] == [example.texts for example in right]
     assert sum(a.gold != b.gold for a, b in zip(right, noisy, strict=True)) == round(len(right) / 4)
 

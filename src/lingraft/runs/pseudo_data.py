@@ -252,7 +252,9 @@ class _Maker:
         noise = self.settings.label_noise if self.settings else 0
         classes = self.materials.task.kind.classes
         noisy = add_label_noise(made.examples, noise, classes, lot.draw) if noise else made.examples
-        return replace(made, examples=tuple(noisy))
+        learnt = {example.id: example for example in noisy}
+        survivors = tuple(learnt[example.id] for example in made.survivors)
+        return replace(made, examples=tuple(noisy), survivors=survivors)
 
 
 def _files_of(settings: PseudoSettings) -> list[Path]:

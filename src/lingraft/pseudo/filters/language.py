@@ -1,7 +1,7 @@
 """Texts that read more like the source language than like the target's, by their character n-grams.
 
-What either language looks like is counted in all text that there is of it: labelled examples, sides of pairs, shots,
-raw text (:mod:`lingraft.data.character_model`).
+What either language looks like is counted in all text that people wrote in it: labelled examples, sides of
+translations, shots, raw text; code-switched copies are of neither (:mod:`lingraft.data.character_model`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from ...core.examples import Example
+from ...core.examples import GOLD, Example
 from ...data.character_model import FEWEST, MOST, CharacterModel
 from . import Filter, Setting, filters
 
@@ -21,9 +21,10 @@ def language() -> Filter:
     def judge(examples: Sequence[Example], setting: Setting) -> list[str]:
         sources = setting.sources
         labelled = (text for example in sources.labelled for text in example.texts)
-        theirs = [*(pair[0].text_a for pair in sources.pairs), *labelled]
+        pairs = [pair for pair in sources.pairs if pair[1].origin == GOLD]
+        theirs = [*(pair[0].text_a for pair in pairs), *labelled]
         shots = (text for example in sources.shots for text in example.texts)
-        ours = [*(pair[1].text_a for pair in sources.pairs), *shots, *sources.texts]
+        ours = [*(pair[1].text_a for pair in pairs), *shots, *sources.texts]
         if len(ours) < FEWEST or len(theirs) < FEWEST:
             return [""] * len(examples)
         source, target = CharacterModel.of_texts(islice(theirs, MOST)), CharacterModel.of_texts(islice(ours, MOST))

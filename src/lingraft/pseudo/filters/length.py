@@ -10,14 +10,21 @@ from pydantic import Field
 
 from ...core.errors import ConfigError
 from ...core.examples import Example
+from ...tasks.kinds.word_splitting import stands_alone
 from . import Filter, Setting, filters
+
+LETTERS = 3
+"""That a Chinese character stands for. Of the training sentences of SIB-200 in 30 languages, the defaults take beside
+English ones 0.4 % of the Chinese, and at most 1.7 % of any (Amharic); with a character counted as one, 42.9 %."""
 
 Ratio = Annotated[float, Field(ge=0, le=1_000)]
 
 
 @filters.register("length")
 def length(*, least: Ratio = 0.3, most: Ratio = 3.0) -> Filter:
-    """Take what is shorter or longer than so many times the median of labelled texts, in characters.
+    """Take what is shorter or longer than so many times the median of labelled texts, in letters.
+
+    A Chinese character or kana counts as three.
 
     Args:
         least: Times the median.
@@ -40,5 +47,5 @@ def length(*, least: Ratio = 0.3, most: Ratio = 3.0) -> Filter:
 
 
 def letters(example: Example) -> int:
-    """Count the characters of all texts of an example."""
-    return sum(map(len, example.texts))
+    """Count the characters of all texts of an example, one that is a word by itself as :data:`LETTERS`."""
+    return sum(LETTERS if stands_alone(character) else 1 for text in example.texts for character in text)

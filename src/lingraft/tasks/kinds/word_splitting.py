@@ -62,6 +62,16 @@ def split_words(text: str) -> list[Place]:
     return [*places, (start, len(text))] if kind else places
 
 
+def stands_alone(character: str) -> bool:
+    """Return whether a character is a word by itself, in a script of thousands: a Chinese character, a kana."""
+    return _within(ord(character), ALONE)
+
+
+def is_unspaced(character: str) -> bool:
+    """Return whether a character is of a script that parts words by no blanks."""
+    return stands_alone(character) or _within(ord(character), CLUSTERED)
+
+
 def _continues(text: str, at: int, kind: str, found: str) -> bool:
     """Return whether the character at a place goes on with the word before it."""
     character, before = text[at], text[at - 1]
