@@ -106,7 +106,7 @@ def leave_half(stage, path, temporary):
     """What a kill amid a write leaves: half of the temporary file, under a name of its own."""
     if temporary is not None and temporary.exists():
         content = temporary.read_bytes()
-        temporary.with_name(f"{TEMPORARY}killed-{path.name}").write_bytes(content[: len(content) // 2])
+        temporary.with_name(f"{TEMPORARY}{path.stem}-k1lled_0{path.suffix}").write_bytes(content[: len(content) // 2])
     raise Killed
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from ruamel.yaml import YAML
 from full_disk import full_disk
 from invented import world_recipe
 from lingraft.core.errors import RunError, WriteError
-from lingraft.core.files import write_json, write_lines, write_text
+from lingraft.core.files import is_leftover, temporary_file, write_json, write_lines, write_text
 from lingraft.core.records import Trial
 from lingraft.recipe.parsing import read_recipe
 from lingraft.runs.folder import changed_settings, folder_problems, open_run_folder, trials_of
@@ -176,12 +177,79 @@ def test_nothing_of_anybody_s_is_removed(tmp_path):
     assert sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()) == sorted(names)
 
 
+HIDDEN = [".git/HEAD", ".tmpabcdef", ".lingraft-mine", ".lingraft-notes.md", ".env", ".git/.lingraft-a-abcdefgh.json"]
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_folder_with_nothing_but_hidden_files_is_somebody_s_too(tmp_path, name):
+    """A repository that was just begun, or what another program is writing: refused by run and check, and left."""
+    mine = tmp_path / "a" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine", encoding="utf-8")
+    said = rf"is not empty and not a run folder \(it has {re.escape(name.split('/')[0])}\)"
+    with pytest.raises(RunError, match=said), open_run_folder(tmp_path / "a", recipe(tmp_path)):
+        pass
+    (problem,) = folder_problems(tmp_path / "a", None)
+    assert re.search(said, problem)
+    assert [path for path in (tmp_path / "a").rglob("*") if path.is_file()] == [mine]
+
+
+@pytest.mark.parametrize("name", [".DS_Store", ".gitkeep", ".gitignore", ".lock", ".lingraft-run-a1b2c3d4.json"])
+def test_a_folder_that_is_as_good_as_empty_becomes_a_run_s(tmp_path, name):
+    """With dust, with the lock, or with what a kill left of the mark, which is swept."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / name).touch()
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
+        assert {path.name for path in folder.glob(".*")} == {".lock"} | ({name} - {".lingraft-run-a1b2c3d4.json"})
+
+
+@pytest.mark.parametrize("name", [".lingraft-mine", ".tmpabc", ".git/.tmpabcdef", ".git/.lingraft-a-abcdefgh.json"])
+def test_what_only_looks_like_a_temporary_file_survives_in_a_run_folder(tmp_path, name):
+    """Names that no write gives, and what lies in the hidden folder of another program."""
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+        (folder / ".lingraft-scores-abcdefgh.jsonl").touch()
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
+        assert (folder / name).exists()
+        assert not (folder / ".lingraft-scores-abcdefgh.jsonl").exists()
+
+
+def test_names_of_temporary_files_are_known_again(tmp_path):
+    """Whatever the file is called, also without a suffix or with dots and letters of any script."""
+    for name in ("scores.jsonl", "run.json", "shard", "swh-Latn.jsonl", "k0-draw0-seed1.json", "mtihani wa leo.tar.gz"):
+        with temporary_file(tmp_path / name) as temporary:
+            assert is_leftover(temporary)
+        assert not is_leftover(tmp_path / name)
+
+
+def test_a_run_folder_without_its_mark_says_what_can_be_done(tmp_path):
+    """The mark of another run of the same version makes it continue; without one it is left as it is."""
+    for name in ("a", "b"):
+        with open_run_folder(tmp_path / name, recipe(tmp_path)) as folder:
+            begin_trial(folder)
+    (tmp_path / "a" / "run.json").unlink()
+    with (
+        pytest.raises(RunError, match=r"a has trials and a recipe\.yaml, but no run\.json.* put that file back"),
+        open_run_folder(tmp_path / "a", recipe(tmp_path)),
+    ):
+        pass
+    shutil.copy(tmp_path / "b" / "run.json", tmp_path / "a")
+    with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
+        assert (folder / "trials" / "k0-draw0-seed1" / "trial.json").exists()
+
+
 def test_hidden_files_of_others_survive_in_a_run_folder(tmp_path):
     """What a run was killed at is swept by its own name; an editor's settings are not."""
     wanted = recipe(tmp_path)
     with open_run_folder(tmp_path / "a", wanted) as folder:
         (folder / "trials").mkdir()
-        for name in (".vscode.json", "trials/.notes.md", ".lingraft-scores-x1.jsonl", "trials/.lingraft-trial-x2.json"):
+        for name in (
+            ".vscode.json",
+            "trials/.notes.md",
+            ".lingraft-scores-x1_abcde.jsonl",
+            "trials/.lingraft-trial-x2345678.json",
+        ):
             (folder / name).touch()
     with open_run_folder(tmp_path / "a", wanted) as folder:
         left = {str(path.relative_to(folder)) for path in folder.rglob(".*")}
@@ -192,17 +260,17 @@ def test_a_run_that_is_refused_sweeps_nothing(tmp_path):
     """With another recipe the folder is not ours to tidy up."""
     with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
         begin_trial(folder)
-        (folder / ".lingraft-scores-x1.jsonl").touch()
+        (folder / ".lingraft-scores-x1_abcde.jsonl").touch()
     with pytest.raises(RunError), open_run_folder(tmp_path / "a", recipe(tmp_path, "train.batch_size=9")):
         pass
-    assert (tmp_path / "a" / ".lingraft-scores-x1.jsonl").exists()
+    assert (tmp_path / "a" / ".lingraft-scores-x1_abcde.jsonl").exists()
 
 
 def test_what_a_killed_run_left_is_not_foreign(tmp_path):
     """Killed while its very first file was written, a run can begin again."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".lock").touch()
-    (tmp_path / "a" / ".lingraft-recipe-x1y2z3.yaml").write_text("half", encoding="utf-8")
+    (tmp_path / "a" / ".lingraft-run-x1y2z3_4.json").write_text("half", encoding="utf-8")
     with open_run_folder(tmp_path / "a", recipe(tmp_path)) as folder:
         assert (folder / "recipe.yaml").exists()
 

@@ -34,6 +34,17 @@ def test_nothing_is_written_where_a_folder_was(opened, lost):
     assert sorted(opened.rglob("*")) == before
 
 
+def test_a_mark_that_is_gone_alone_is_named_with_what_brings_the_run_on(opened, tmp_path):
+    """Run again, the folder would be refused as somebody's; with the mark of another run it goes on."""
+    write_text(opened / "trials" / "k0" / "trial.json", "{}")
+    (opened / "run.json").unlink()
+    with pytest.raises(RunError) as caught:
+        write_text(opened / "data.json", "{}")
+    assert str(caught.value).startswith(f"{opened / 'run.json'} was removed or replaced meanwhile; nothing more is")
+    assert "another run by the same version of lingraft will do" in str(caught.value)
+    assert not (opened / "data.json").exists()
+
+
 @pytest.mark.parametrize("name", ["recipe.yaml", "data.json", "trials/k0/identity.json"])
 @pytest.mark.parametrize("change", ["removed", "changed"])
 def test_a_run_is_not_finished_with_a_file_that_is_not_its_own(opened, name, change):

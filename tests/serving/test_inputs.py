@@ -11,6 +11,7 @@ import pytest
 from lingraft.core.errors import DataError
 from lingraft.serving.answer_file import Request, open_file
 from lingraft.serving.inputs import SEEN, column_names, read_given, shape_of
+from lingraft.serving.items import plain_item
 from lingraft.serving.own_names import OwnNames, own_names
 from lingraft.tasks.kinds import kind_of
 
@@ -290,6 +291,22 @@ def test_own_names_are_those_of_the_recipe(tmp_path):
     assert names.targets == ("swh-Latn", "yor-Latn")
     assert (names.fields["text"], names.word_column) == ("message", 1)
     assert own_names(tmp_path / "elsewhere") == OwnNames()
+
+
+@pytest.mark.parametrize("kind", ["classification", "tagging", "span_qa", "choice"])
+@pytest.mark.parametrize("is_run", [True, False])
+def test_a_column_that_is_not_found_without_the_recipe_of_a_run_names_that(tmp_path, kind, is_run):
+    """It would say how the column is called; of an adaptation alone there is none, and nothing is missed."""
+    if is_run:
+        (tmp_path / "run.json").write_text('{"format": 1, "lingraft": "0.1.0", "meaning": 7}', encoding="utf-8")
+    row, names = {"message": "Bei ya mahindi"}, own_names(tmp_path)
+    said = f"{tmp_path / 'recipe.yaml'}, which says how the run calls it, is missing: put it back from a copy, or"
+    if is_run:
+        with pytest.raises(DataError, match=r"there is no column '\w+' \(for `\w+`\)") as caught:
+            plain_item(row, "a.jsonl, line 1", KINDS[kind], names, paired=False)
+        assert said in str(caught.value)
+    else:
+        assert names == OwnNames()
 
 
 def test_a_column_that_somebody_names_must_be_there():

@@ -11,13 +11,13 @@ import errno
 import hashlib
 import logging
 import os
+import re
 import shutil
 import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,9 +44,13 @@ OF_SAFETENSORS = ".tmp??????"
 """What safetensors calls a file while it writes it, in the same folder; it is then renamed to the name that we gave."""
 
 
+LEFTOVER = re.compile(rf"{re.escape(TEMPORARY)}.+-[a-z0-9_]{{8}}(\.\w+)?|\.tmp[A-Za-z0-9]{{6}}")
+"""Names that :func:`temporary_file` and safetensors give, and people hardly."""
+
+
 def is_leftover(path: Path) -> bool:
     """Return whether a file is being written, or was when its process was killed; no other is ours to remove."""
-    return path.name.startswith(TEMPORARY) or fnmatchcase(path.name, OF_SAFETENSORS)
+    return LEFTOVER.fullmatch(path.name) is not None
 
 
 def leftovers(folder: Path) -> Iterator[Path]:

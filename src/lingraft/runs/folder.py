@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from ..core.errors import RunError, shown
-from ..core.files import is_leftover, locked_or_refused, write_json, write_text
+from ..core.files import TEMPORARY, is_leftover, locked_or_refused, write_json, write_text
 from ..core.outside import refuse_links
 from ..core.records import Trial
 from ..core.version import __version__
@@ -33,6 +33,9 @@ from .identity import MEANING, deciding_settings, has_begun
 
 LOCK = ".lock"
 """The file that whoever writes there holds."""
+
+DUST = (".DS_Store", ".gitignore", ".gitkeep")
+"""What people and their systems put into folders that are empty to them."""
 
 
 def trials_of(recipe: Recipe) -> list[Trial]:
@@ -92,7 +95,7 @@ def is_run(folder: Path) -> bool:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Leave a folder alone that is neither empty nor a run's.
+    """Leave a folder alone that is neither empty nor a run's, hidden files of others (a `.git`) among what it has.
 
     Raises:
         RunError: It has files, and none that marks it as a run's; or its mark is of another meaning.
@@ -106,10 +109,22 @@ def _refuse_foreign(folder: Path) -> None:
             )
         refuse_links(folder)
         return
-    if foreign := sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
+    if (folder / RECIPE).is_file() and (folder / "trials").is_dir():
+        raise RunError(
+            f"{folder} has trials and a {RECIPE}, but no {MARK}, without which nothing says that they may be "
+            f"continued; put that file back (that of another run by the same version of lingraft will do), or "
+            f"{_give_another(folder)}"
+        )
+    if foreign := sorted(entry.name for entry in folder.iterdir() if not _may_be_there(entry)):
         raise RunError(
             f"{folder} is not empty and not a run folder (it has {', '.join(foreign[:3])}); {_give_another(folder)}"
         )
+
+
+def _may_be_there(entry: Path) -> bool:
+    """Return whether an entry may be in a folder that becomes a run's: a lock, what a kill left of a mark, or dust."""
+    marks = is_leftover(entry) and entry.name.startswith(f"{TEMPORARY}{Path(MARK).stem}-")
+    return marks or entry.name in (LOCK, *DUST)
 
 
 def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
@@ -159,7 +174,8 @@ def _trials(values: Any) -> tuple[Any, ...]:
 def _sweep(folder: Path) -> None:
     """Remove the temporary files of a run that was killed while it wrote them; of a run's own folder only."""
     for path in folder.rglob(".*"):
-        if is_leftover(path) and path.is_file():
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts[:-1])  # of another program
+        if is_leftover(path) and path.is_file() and not hidden:
             path.unlink(missing_ok=True)
 
 

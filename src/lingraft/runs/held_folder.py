@@ -23,7 +23,7 @@ def held_folder(folder: Path, *, proofs: tuple[Path, ...], kept: tuple[Path, ...
 
     Args:
         folder: Of a run or a comparison.
-        proofs: Files in it that stay the same ones meanwhile, its mark and its lock. They are held open, so that no
+        proofs: Files in it that stay the same ones meanwhile: its mark, then its lock. They are held open, so that no
             other file can pass for one. Without them the folder was deleted, emptied, renamed or replaced, or another
             run may be at work; so they are asked for at each write.
         kept: Files in it that were there before, and must be at the end.
@@ -40,7 +40,14 @@ def held_folder(folder: Path, *, proofs: tuple[Path, ...], kept: tuple[Path, ...
                 if not _is_scaffold(path.relative_to(folder)):
                     left[path] = _size(path)
                 return
-            if not all(_is_there(file, proof) for proof, file in held.items()):
+            lost = [proof for proof, file in held.items() if not _is_there(file, proof)]
+            if lost == [proofs[0]] and all(map(Path.exists, kept)):
+                raise RunError(
+                    f"{lost[0]} was removed or replaced meanwhile; nothing more is written to {folder}. Put that file "
+                    "back (that of another run by the same version of lingraft will do) and run the recipe again to "
+                    "continue it, or give another output_dir"
+                )
+            if lost:
                 raise RunError(
                     f"{folder} is no longer the folder of this run: it was deleted, emptied, renamed or replaced "
                     "meanwhile; nothing more is written there. Run the recipe again, with the folder back in its place "

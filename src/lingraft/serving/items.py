@@ -136,13 +136,15 @@ def check_characters(value: Any, where: str) -> None:
 
 def _item_of_row(row: Mapping[str, Any], where: str, kind: Kind, names: OwnNames, *, paired: bool) -> Any:
     if kind.item_columns:
+        if names.lost and (lacking := [name for name in kind.item_columns if name not in row]):
+            raise DataError(_no_column(row, lacking[0], lacking[0], where, names))
         mapped = {name: _mapped(row, column) for name, column in names.fields.items()}
         for name in kind.item_columns:
             if mapped.get(name) is _ABSENT and (name in names.chosen or name not in row):
                 column = names.fields[name]
                 several = [column] if isinstance(column, str) else list(map(str, column))
                 absent = next(one for one in several if one not in row)
-                raise DataError(_no_column(row, name, absent, where))
+                raise DataError(_no_column(row, name, absent, where, names))
         return dict(row) | {name: value for name, value in mapped.items() if value is not _ABSENT}
     text = _text_of_row(row, where, kind, names)
     if not paired:
@@ -175,7 +177,7 @@ def _text_at(row: Mapping[str, Any], name: str, names: OwnNames, where: str) -> 
     """Return the text of our field ``name``; an empty one where its cell is empty."""
     column = names.column_of(name, row)
     if column is None:
-        raise DataError(_no_column(row, name, str(names.fields.get(name, name)), where))
+        raise DataError(_no_column(row, name, str(names.fields.get(name, name)), where, names))
     value = readable(row[column], column, where)
     if isinstance(value, ClassNumber):
         return value.name
@@ -184,9 +186,11 @@ def _text_at(row: Mapping[str, Any], name: str, names: OwnNames, where: str) -> 
     return value or ""
 
 
-def _no_column(row: Mapping[str, Any], name: str, wanted: str, where: str) -> str:
+def _no_column(row: Mapping[str, Any], name: str, wanted: str, where: str, names: OwnNames) -> str:
     options = {"text": "--text", "text_b": "--text-b"}
     cure = f"say which with {options[name]} COLUMN (in Python, call it {name!r})" if name in options else "add it"
+    if names.lost:
+        cure = f"{names.lost}, which says how the run calls it, is missing: put it back from a copy, or {cure}"
     return f"{describe_missing(row, wanted, where, f'(for `{name}`)')}; {cure}"
 
 

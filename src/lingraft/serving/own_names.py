@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..core.written_recipe import NAME as RECIPE
 from ..core.written_recipe import read_written_recipe
 from ..data.languages import canonical
+from ..results.run_files import MARK
 from ..tasks.kinds import Kind
 
 
@@ -24,6 +26,8 @@ class OwnNames:
     """Which column of its CoNLL files holds the word."""
     chosen: frozenset[str] = frozenset()
     """Our names of the columns that somebody named: no other column will do."""
+    lost: str = ""
+    """What says how the run's columns are called, and is not there; nothing where no run would have it."""
 
     def choose(self, **columns: str | None) -> OwnNames:
         """Return the same names, but these columns for ``text`` and ``text_b``, where they are not None."""
@@ -51,7 +55,8 @@ def own_names(folder: Path) -> OwnNames:
     """
     task = read_written_recipe(folder).get("task")
     if not isinstance(task, Mapping):
-        return OwnNames()
+        is_run = (folder / MARK).exists() and not (folder / RECIPE).exists()
+        return OwnNames(lost=str(folder / RECIPE) if is_run else "")
     targets, fields, columns = (task.get(key) for key in ("target_languages", "fields", "columns"))
     if isinstance(targets, str):
         targets = [targets]
