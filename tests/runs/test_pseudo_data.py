@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from html import unescape
 
@@ -28,6 +29,7 @@ from lingraft.results.pages import write_page
 from lingraft.runs.checks import gather_checked
 from lingraft.runs.plan import plan
 from lingraft.runs.preparation import prepare
+from lingraft.runs.pseudo_data import make_pseudo_data
 from lingraft.training.pools import learning_pools
 from quick_run import QUIET, Stopping, differing, quick_compare, run
 
@@ -284,6 +286,40 @@ def test_texts_that_are_evaluated_on_are_not_made(world, tiny_checkpoint, tmp_pa
         "yor-Latn: pseudo-data: 23 examples by word-translation, of weight 0.5 (1 not made or left out: it is an "
         "evaluation text: 1)"
     ]
+
+
+def test_a_text_that_is_evaluated_on_afterwards_is_not_learnt_from(world, tiny_checkpoint, tmp_path):
+    """What a stopped run made is kept; it is refused as soon as an evaluation set has a text of it."""
+    wanted, path = recipe(world, tiny_checkpoint, tmp_path / "run"), tmp_path / "pseudo.jsonl"
+    found = gather_checked(wanted)
+    made = make_pseudo_data(found, wanted, path).draws[0].pseudo[TARGET]
+    assert make_pseudo_data(found, wanted, path).draws[0].pseudo[TARGET] == made
+    later = replace(found, test=found.test | {TARGET: (*found.test[TARGET], replace(made[0], id="new"))})
+    with pytest.raises(RunError, match=r"has 1 text that is an evaluation text now, such as .*delete what is there"):
+        make_pseudo_data(later, wanted, path)
+
+
+@generators.register("asking")
+def asking():
+    """Ask the model that labels for nothing."""
+
+    def generate(sources):
+        sources.predict([], sources.language)
+        return iter(())
+
+    return Generator(generate, needs=frozenset({"predict"}), costly=True)
+
+
+@pytest.mark.parametrize(("name", "refused"), [("asking", True), ("word-translation", False)])
+def test_what_a_model_said_is_kept_for_that_model_alone(world, tiny_checkpoint, tmp_path, name, refused):
+    """With other settings of training it would say something else; who asks none does not mind."""
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", pseudo={"generators": [{"name": name}]})
+    found, path = gather_checked(wanted), tmp_path / "pseudo.jsonl"
+    predicting = {"predict": lambda examples, language: []}
+    make_pseudo_data(found, wanted, path, of_model=lambda *_: predicting)
+    train = wanted.train.model_copy(update={"num_train_epochs": 4})
+    with pytest.raises(RunError, match="made with other settings") if refused else nullcontext():
+        make_pseudo_data(found, wanted.model_copy(update={"train": train}), path, of_model=lambda *_: predicting)
 
 
 def test_examples_are_made_of_the_languages_that_are_named(world, tiny_checkpoint, tmp_path):

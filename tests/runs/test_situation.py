@@ -73,6 +73,20 @@ def test_one_translation_is_said_to_be_too_few(world):
     )
 
 
+@pytest.mark.parametrize(("pairs", "most"), [(1, None), (9, None), (24, 5)])
+def test_texts_are_mapped_where_translations_are_too_few_to_be(world, pairs, most):
+    """One translation more takes nothing away."""
+    lines = (world / f"pairs.{TARGET}.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (world / f"few.{TARGET}.tsv").write_text("".join(lines[: pairs + 1]), encoding="utf-8")
+    given = {"files": str(world / "few.{language}.tsv"), "text": str(world / "text.{language}.txt")}
+    preset = preset_values("instant")
+    (line,) = said(world, **preset | {"parallel": given, "train": preset["train"] | {"max_pairs": most}})
+    assert line.endswith(
+        "Mean and spread of the states of 20 texts become the source's, which helps where they are of "
+        "the task's own domain"
+    )
+
+
 @pytest.mark.parametrize("count", [1, 9])
 def test_fewer_than_ten_unlabelled_texts_are_said_to_be_too_few(world, count):
     """Ten is what a mean takes."""

@@ -222,6 +222,40 @@ def test_each_text_is_read_once_however_often_it_is_asked_for():
     ]
 
 
+def test_texts_whose_labels_were_made_say_nothing_of_how_much_the_parts_count(runs):
+    """The network has learnt them: where all have one, the parts count the same; a label of another text is nothing."""
+    run = runs("both", **FROM_TASK)
+    pairs, shots = run.materials.draws[0].pairs[TARGET], run.materials.draws[0].shots[TARGET]
+    labels = run.materials.task.labels
+
+    def weights(made):
+        made = tuple(replace(one, id=f"pseudo/{one.id}", label=labels[0]) for one in made)
+        draws = tuple(replace(draw, pseudo={TARGET: made}) for draw in run.materials.draws)
+        return fitted(run, context_of(run, materials=replace(run.materials, draws=draws)))[TARGET].weights.tolist()
+
+    other = replace(pairs[0][1], text_a="nobody wrote this")
+    assert weights([other]) == weights([]) != [0.5, 0.5]
+    assert weights([target for _, target in pairs] + [*shots]) == [0.5, 0.5]
+
+
+def test_a_language_of_which_there_is_text_alone_has_a_map_too(runs):
+    """It has no parts of its own, for nothing of it is trained on; its mean is moved all the same."""
+    run = runs("both", **FROM_TASK)
+    nothing, texts = {TARGET: ()}, tuple(target for _, target in run.materials.draws[0].pairs[TARGET])
+    draws = tuple(replace(draw, pairs=nothing, shots=nothing) for draw in run.materials.draws)
+    context = context_of(run, materials=replace(run.materials, draws=draws, unpaired={TARGET: texts}))
+    (ensemble,) = fitted(run, context).values()
+    shift = ensemble.map.move(torch.zeros(1, run.backbone.stack.width))
+    assert shift.abs().max() > 0
+
+
+def test_untrained_a_head_has_a_strength_of_frozen_states(runs):
+    """What is set for adapted states has no say in it."""
+    nothing = [one for one in NOTHING_TRAINED if "strength" not in one]
+    set_to, chosen = runs("set", *nothing, **FROM_TASK), runs("chosen", *NOTHING_TRAINED, **FROM_TASK)
+    assert confidences(set_to, TARGET) == confidences(chosen, TARGET)
+
+
 def test_two_texts_have_neither_map_nor_words(runs):
     """What two texts have to do with each other is in neither."""
     run = runs("both", **FROM_TASK)

@@ -64,6 +64,15 @@ def test_other_trainings_are_one_leg(world, overrides):
     assert legs_of(recipe(world, "train.num_train_epochs=0")) == ()
 
 
+@given(st.integers(1, 30), st.sampled_from([0.1, 0.25, 0.5, 0.9]))
+def test_early_examples_are_in_the_first_half_of_all_epochs_whatever_the_legs(tmp_path_factory, epochs, share):
+    """None comes back in a later leg."""
+    thaw = f"freezing={{name: frozen_then_lora, share: {share}, rank: 3}}"
+    legs = legs_of(recipe(tmp_path_factory.getbasetemp(), f"train.num_train_epochs={epochs}", thaw))
+    early = [epoch < leg.early_epochs for leg in legs for epoch in range(leg.settings.num_train_epochs)]
+    assert early == [2 * epoch < epochs for epoch in range(epochs)]
+
+
 @given(st.lists(st.integers(0, 2**32 - 1), unique=True, min_size=2, max_size=5))
 def test_legs_and_seeds_do_not_share_their_orders(tmp_path_factory, seeds):
     """Each seed has another order in each leg."""

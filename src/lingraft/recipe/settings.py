@@ -261,7 +261,8 @@ class TrainSettings(Settings):
     Guarani (docs/results/knowledge-transfer.md)."""
     last_layer_strength: Factor | None = 0.003
     """Last-layer retraining: at the end the head is fitted to the adapted states, with this C (scikit-learn's, smaller
-    is more regularised); null keeps the trained head, which was 2.6 points [0.7, 4.6] worse on Hausa and Guarani."""
+    is more regularised); null keeps the trained head, which was 2.6 points [0.7, 4.6] worse on Hausa and Guarani. Where
+    nothing is trained it is chosen on source development data."""
     ngram_classifier: bool = True
     """Fit a character n-gram classifier for each language (classification of single texts, with pairs from the task): a
     ridge regression on a language's character n-grams, trained by label projection from the model's predictions for the

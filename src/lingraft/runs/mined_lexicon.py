@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,10 +16,14 @@ from ..backbones.walk import TOKENS_PER_BATCH, at_layer, states_at
 from ..core.counted import counted
 from ..core.examples import ParallelPair
 from ..core.files import write_text
+from ..core.json_text import to_json
 from ..core.records import States
 from ..data.augmentation.lexicon_mining import mine_lexicon
 from ..model.prediction import predict_in_batches
 from ..tasks.material import Materials
+
+MINED_OF = "# mined of "
+"""What the first line of a file begins with; the digest of texts and backbone follows."""
 
 
 def word_vectors(words: Sequence[str], backbone: Backbone, device: torch.device) -> Tensor:
@@ -41,8 +46,9 @@ def mined_entries(
 ) -> dict[str, list[ParallelPair]]:
     """Mine a lexicon for every target language with unlabelled text, and keep it in the run folder.
 
-    ``mined/LANGUAGE.tsv`` has a pair a line: word, translation, score. A run that continues reads it
-    instead of mining anew, so that rounding on another machine cannot change what it learns from.
+    ``mined/LANGUAGE.tsv`` has a pair a line: word, translation, score; its first line says what it was mined of. A run
+    that continues reads it instead of mining anew, so that rounding on another machine cannot change what it learns
+    from; where texts or backbone have changed, it is mined anew.
 
     Args:
         materials: Texts of the source language, and unlabelled ones.
@@ -54,12 +60,26 @@ def mined_entries(
     texts = [example.texts[0] for example in materials.learn(materials.task.source_language)]
     for language, unlabelled in materials.unlabelled.items():
         file = folder / "mined" / f"{language}.tsv"
-        if not file.exists():
+        made_of = MINED_OF + _digest(texts, unlabelled, backbone)
+        if _first_line(file) != made_of:
             say(f"mining a lexicon of {language} from {counted(len(unlabelled), 'text')}")
             pairs = mine_lexicon(texts, unlabelled, partial(word_vectors, backbone=backbone, device=device))
-            write_text(file, "".join(f"{pair.source}\t{pair.target}\t{pair.score:.4f}\n" for pair in pairs))
+            rows = [f"{pair.source}\t{pair.target}\t{pair.score:.4f}" for pair in pairs]
+            write_text(file, "".join(f"{line}\n" for line in (made_of, *rows)))
             say(f"{language}: {counted(len(pairs), 'pair')} of words, see {file}")
     return mined_before(materials, folder)
+
+
+def _digest(texts: Sequence[str], unlabelled: Sequence[str], backbone: Backbone) -> str:
+    content = to_json([list(texts), list(unlabelled), backbone.weights_digest, backbone.tokenizer_digest])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _first_line(file: Path) -> str:
+    if not file.exists():
+        return ""
+    with file.open(encoding="utf-8") as lines:
+        return lines.readline().rstrip("\n")
 
 
 def mined_before(materials: Materials, folder: Path) -> dict[str, list[ParallelPair]]:
@@ -67,7 +87,7 @@ def mined_before(materials: Materials, folder: Path) -> dict[str, list[ParallelP
     source, entries = materials.task.source_language, dict[str, list[ParallelPair]]()
     for language in materials.unlabelled:
         file = folder / "mined" / f"{language}.tsv"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        lines = file.read_text(encoding="utf-8").splitlines()[1:] if file.exists() else []
         rows = [line.split("\t") for line in lines]
         entries[language] = [ParallelPair(row[0], row[1], source, language, f"mined/{i}") for i, row in enumerate(rows)]
     return entries

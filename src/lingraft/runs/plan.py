@@ -23,9 +23,8 @@ from ..core.records import Features
 from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
 from ..data.languages import display_name
 from ..data.tokenizer_coverage import MANY_PIECES, Coverage, coverage
-from ..model.maps import FEWEST_TEXTS
 from ..recipe.settings import Recipe
-from ..tasks.material import Draw, Materials
+from ..tasks.material import FEWEST_MAPPED, Draw, Materials
 from ..training.ensembling import texts_of
 from ..training.legs import legs_of, lora_of
 from .check_warnings import warn_of_coverage, warn_of_own_parts, warn_of_precision, warn_of_recipe
@@ -291,7 +290,7 @@ def _parts(recipe: Recipe, work: Workload) -> str:
     elif recipe.train.num_train_epochs == 0:
         line += (
             "; a head on frozen states is all: a map needs single texts with classes, labels or numbers (not tags, "
-            f"questions or alternatives), and {FEWEST_TEXTS} translations or unlabelled texts"
+            f"questions or alternatives), and {FEWEST_MAPPED} translations or unlabelled texts"
         )
     return line
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.counted import counted
-from ..core.errors import DataError, MissingFileError, RunError
+from ..core.errors import DataError, MissingFileError, RunError, shown
 from ..core.examples import Example, as_json
 from ..core.files import digest_of
 from ..core.json_text import to_json
 from ..data.languages import canonical
+from ..data.leakage import identity_of
 from ..data.lexicon import Lexicon, lexicon_of
 from ..data.parallel_inputs import read_entries, read_unlabelled, refuse_shared_pairs, refuse_shared_text
 from ..model.checkpoint import adaptation_path
@@ -36,6 +37,9 @@ NAME = "pseudo.jsonl"
 USUAL = ("length", "duplicates", "overlap", "language", "source-copies")
 """The filters of a recipe that names none, in their order: those that need no model."""
 
+
+OF_MODEL = ("backbone", "prompt", "adapter", "map", "freezing", "train", "seeds")
+"""Blocks of a recipe that the model follows which labels pseudo-data."""
 
 OfModel = Callable[[Materials, Draw], Mapping[str, Any]]
 """Gives what generators ask a model for: fields of :class:`lingraft.pseudo.Sources` that are functions."""
@@ -74,7 +78,9 @@ def make_pseudo_data(
     for lot, draw in lots_of(materials, recipe, built):
         made_of = maker.digest(lot, draw)
         _refuse_other(path, lot, found, made_of)
-        if lot not in found:
+        if lot in found:
+            _refuse_leaked(path, lot, found[lot], maker.evaluation)
+        else:
             say(f"making pseudo-data for {lot.language}, draw {lot.draw}")
             found[lot] = replace(maker.make(lot, draw, built, say), made_of=made_of)
             write_lots(path, found)
@@ -108,6 +114,17 @@ def _refuse_other(path: Path, lot: Lot, found: Mapping[Lot, Made], made_of: str)
         raise RunError(
             f"{path}: what is there for {lot.language} in draw {lot.draw} was made with other settings, or of other "
             "examples, pairs, texts or lexicons; choose another name, or another output_dir, or delete what is there"
+        )
+
+
+def _refuse_leaked(path: Path, lot: Lot, made: Made, evaluation: Sequence[Example]) -> None:
+    """Refuse a lot that has texts which came into an evaluation set after it was made."""
+    forbidden = {identity_of(example) for example in evaluation}
+    if leaked := [example for example in made.examples if identity_of(example) in forbidden]:
+        raise RunError(
+            f"{path}: what was made for {lot.language} in draw {lot.draw} has {counted(len(leaked), 'text')} that "
+            f"{'is an evaluation text' if len(leaked) == 1 else 'are evaluation texts'} now, such as "
+            f"{shown(leaked[0].texts[0])}; delete what is there, or choose another output_dir, and it is made without"
         )
 
 
@@ -206,6 +223,7 @@ class _Maker:
         of_model: OfModel = no_model,
     ) -> None:
         self.materials, self.settings, self.of_model = materials, recipe.pseudo, of_model
+        self.model = _settings_of_model(recipe)
         evaluation = [*materials.dev, *(example for examples in materials.test.values() for example in examples)]
         self.evaluation, self.chain = evaluation, chain
         self.lexicons, notes = _read_lexicons(materials, recipe, evaluation)
@@ -222,6 +240,7 @@ class _Maker:
             [digest_of(path) for path in _files_of(self.settings)],
             [list(map(as_json, examples)) for examples in (draw.labelled, draw.shots[language] if lot.k else ())],
             pairs,
+            self.model,
             list(self.texts[language]),
             [[list(words), list(translations)] for words, translations in lexicon.entries.items()] if lexicon else [],
         ]
@@ -255,6 +274,19 @@ class _Maker:
         learnt = {example.id: example for example in noisy}
         survivors = tuple(learnt[example.id] for example in made.survivors)
         return replace(made, examples=tuple(noisy), survivors=survivors)
+
+
+def _settings_of_model(recipe: Recipe) -> dict[str, Any]:
+    """Return what decides what a model says to the generators and filters of a recipe; nothing where none is asked."""
+    asked = {need for _, one in build_chain(recipe) for need in one.needs}
+    asked |= {need for one in build_generators(recipe) for need in one.needs}
+    if "lexicon" in asked and lexicon_pattern(recipe) is None:
+        asked |= {"align"}
+    if asked.isdisjoint({"predict", "second_view", "align"}):
+        return {}
+    named = recipe.pseudo is not None and recipe.pseudo.predictor is not None  # its adaptation is among the files
+    fitted = not named and not asked.isdisjoint({"predict", "second_view"})
+    return recipe.model_dump(mode="json", include=set(OF_MODEL) if fitted else {"backbone"})
 
 
 def _files_of(settings: PseudoSettings) -> list[Path]:

@@ -8,9 +8,8 @@ from ..core.counted import counted
 from ..core.examples import GOLD
 from ..data.languages import canonical, display_name
 from ..model.heads.ngrams import FEWEST_TEXTS
-from ..model.maps import FEWEST_TEXTS as FEWEST_PAIRS
 from ..recipe.settings import Recipe
-from ..tasks.material import Materials, is_own
+from ..tasks.material import FEWEST_MAPPED, Materials, is_own
 from ..training.ensembling import texts_of
 from ..training.pools import Learnt, are_early, learnt_languages, pairs_to_learn, repeats_of
 from .pseudo_data import build_generators, made_languages
@@ -91,7 +90,7 @@ def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
 
 def _too_little(recipe: Recipe, materials: Materials) -> str:
     """Say that nothing is done with what there is, and how much would do."""
-    takes = f" (a map takes {FEWEST_PAIRS} translations, or as many texts)"
+    takes = f" (a map takes {FEWEST_MAPPED} translations, or as many texts)"
     fits = recipe.map and materials.task.kind.fitted and not materials.paired
     return f"that is too little to fit anything to{takes if fits else ''}, {TAUGHT}"
 

@@ -256,7 +256,16 @@ class Workload:
         steps = in_source = in_targets = translations = said = 0
         chosen, scale = self._some_epochs(count_epochs(targets, leg.settings))
         for epoch in chosen:
-            for composition in compose_epoch(source, targets, leg.settings, seed=seed, epoch=epoch, copies=copies):
+            composed = compose_epoch(
+                source,
+                targets,
+                leg.settings,
+                seed=seed,
+                epoch=epoch,
+                copies=copies,
+                early_epochs=leg.early_epochs,
+            )
+            for composition in composed:
                 steps += 1
                 for texts, ids in composition:
                     if not self._is_read(texts, ids, texts is source):

@@ -26,7 +26,7 @@ from . import Task, tasks
 from .copies import describe_copies, join_lexicons, with_copies
 from .folds import describe_tests, with_folds
 from .labelled_draws import doubting_labels, refuse_missing_classes, shots_of
-from .material import GIVEN, Draw, Materials, Pair, is_labelled, without_label
+from .material import FEWEST_MAPPED, GIVEN, Draw, Materials, Pair, is_labelled, without_label
 from .repeats import refuse_repeats
 from .switched_copies import with_switched_copies
 
@@ -120,7 +120,9 @@ def gather(
         found = replace(found, draws=draws, overlap=overlap, notes=tuple(notes))
     if recipe.consistency and recipe.train.num_train_epochs:
         found = with_switched_copies(found, recipe.consistency, evaluation)
-    return replace(found, unpaired=_unpaired(found)) if recipe.map and task.kind.fitted else found
+    return (
+        replace(found, unpaired=_unpaired(found, recipe.train.max_pairs)) if recipe.map and task.kind.fitted else found
+    )
 
 
 def _build_task(recipe: Recipe) -> Task:
@@ -325,11 +327,17 @@ def _given_pairs(pairs: Sequence[ParallelPair]) -> tuple[Pair, ...]:
     )
 
 
-def _unpaired(materials: Materials) -> dict[str, tuple[PairExample, ...]]:
-    """Return some unlabelled texts of each language that no draw has a translation of, as examples."""
-    found = {}
+def _unpaired(materials: Materials, max_pairs: int | None) -> dict[str, tuple[PairExample, ...]]:
+    """Return some unlabelled texts, as examples, of each language that has too few translations in some draw for a map.
+
+    Args:
+        materials: With their draws.
+        max_pairs: How many translations are learnt from at most; None for all.
+    """
+    most, found = FEWEST_MAPPED if max_pairs is None else max_pairs, {}
     for language, texts in materials.unlabelled.items():
-        if any(pair[1].origin == GOLD for draw in materials.draws for pair in draw.pairs[language]):
+        counts = [sum(pair[1].origin == GOLD for pair in draw.pairs[language]) for draw in materials.draws]
+        if min(most, *counts) >= FEWEST_MAPPED:
             continue
         some = sorted(texts, key=lambda text: rank(0, "unpaired", text))[:UNPAIRED]
         found[language] = tuple(

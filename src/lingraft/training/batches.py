@@ -181,6 +181,8 @@ class Order:
     device: torch.device
     copies: tuple[Pool, ...] = ()
     """Copies of the source examples, which take turns."""
+    early_epochs: int | None = None
+    """How many epochs early examples are learnt from; None for the first half."""
 
     @property
     def epochs(self) -> int:
@@ -197,7 +199,15 @@ class Order:
         return [self._read(composition) for composition in self._composed(epoch)]
 
     def _composed(self, epoch: int) -> list[Composition[Pool]]:
-        return compose_epoch(self.source, self.targets, self.settings, seed=self.seed, epoch=epoch, copies=self.copies)
+        return compose_epoch(
+            self.source,
+            self.targets,
+            self.settings,
+            seed=self.seed,
+            epoch=epoch,
+            copies=self.copies,
+            early_epochs=self.early_epochs,
+        )
 
     def _read(self, composition: Composition[Pool]) -> Step:
         return lambda: tuple(self._batch(pool, ids, composition) for pool, ids in composition)
@@ -218,8 +228,20 @@ def count_epochs(targets: Sequence[Sampled], settings: TrainSettings) -> int:
     return settings.num_train_epochs * (2 if one_by_one else 1)
 
 
+def half_of(epochs: int) -> int:
+    """Return how many epochs are the first half of some, the middle one among them."""
+    return -(-epochs // 2)
+
+
 def compose_epoch(
-    source: P, targets: Sequence[P], settings: TrainSettings, *, seed: int, epoch: int, copies: Sequence[P] = ()
+    source: P,
+    targets: Sequence[P],
+    settings: TrainSettings,
+    *,
+    seed: int,
+    epoch: int,
+    copies: Sequence[P] = (),
+    early_epochs: int | None = None,
 ) -> list[Composition[P]]:
     """Return what each step of an epoch reads; nothing is read yet.
 
@@ -230,10 +252,11 @@ def compose_epoch(
         seed: Of the order.
         epoch: From 0.
         copies: Copies of source examples, which take turns in the steps that have the originals.
+        early_epochs: How many epochs early examples are learnt from; None for the first half.
     """
     rng = np.random.default_rng([seed, epoch])
     joint, epochs, size = settings.order == "joint", settings.num_train_epochs, settings.batch_size
-    late = 2 * (epoch % epochs) >= epochs
+    late = epoch % epochs >= (half_of(epochs) if early_epochs is None else early_epochs)
     if joint:
         composed = _joined(source, targets, size, rng, late=late)
     else:

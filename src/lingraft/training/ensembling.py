@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..backbones.encoding import Encoded
@@ -20,10 +19,9 @@ from ..data.text import normalise
 from ..model.ensembles import LanguageEnsemble, stack_logits
 from ..model.heads import TextClassifier
 from ..model.heads.ngrams import FEWEST_TEXTS, fit_ngram_classifier
-from ..model.maps import FEWEST_TEXTS as FEWEST_PAIRS
 from ..model.maps import Evidence, FittedMap, maps
 from ..recipe.settings import Recipe
-from ..tasks.material import Draw, Materials, Pair, is_own
+from ..tasks.material import FEWEST_MAPPED, Draw, Materials, Pair, is_own
 from .batches import Pool
 from .pools import Context, TrialPools, pairs_to_learn
 
@@ -47,7 +45,7 @@ class LanguageTexts:
     texts: Mapping[str, Example]
     """What the n-gram classifier learns from, by what it is once normalised; empty where there is none."""
     unpaired: tuple[Example, ...] = ()
-    """Texts without a translation, where no pairs are mapped: their mean is moved onto the source language's."""
+    """Texts of the language, where too few translations are there to be mapped: their mean becomes the source's."""
     of_source: tuple[Example, ...] = ()
     """Texts of the source language that those are moved onto the mean of."""
 
@@ -82,7 +80,7 @@ def logits_of(head: nn.Module, states: Tensor) -> Tensor:
 
 
 def fit_ensembles(read: Read, head: nn.Module, pools: TrialPools, context: Context) -> dict[str, LanguageEnsemble]:
-    """Fit the map and the n-gram classifier of each target language that has translations.
+    """Fit the map and the n-gram classifier of each target language that has translations, or texts to map.
 
     Args:
         read: Reads texts with the network as it is: frozen, or adapted.
@@ -91,11 +89,12 @@ def fit_ensembles(read: Read, head: nn.Module, pools: TrialPools, context: Conte
         context: What all trials share.
     """
     found = {}
-    for pool in pools.targets:
-        texts = texts_of(pools.draw, pool.language, context.materials, context.recipe)
-        ensemble = _fit_language(read, head, texts, pools.source.labelled, context) if texts else None
+    for language in dict.fromkeys([*(pool.language for pool in pools.targets), *context.materials.unpaired]):
+        texts = texts_of(pools.draw, language, context.materials, context.recipe)
+        labelled = _with_labels(texts, pools) if texts else ()
+        ensemble = _fit_language(read, head, texts, labelled, context) if texts else None
         if ensemble:
-            found[pool.language] = ensemble
+            found[language] = ensemble
     return found
 
 
@@ -117,7 +116,7 @@ def texts_of(draw: Draw, language: str, materials: Materials, recipe: Recipe) ->
     projected = tuple(pair for pair in pairs if is_own(pair)) if wanted else ()
     examples: list[Example] = [*(target for _, target in projected), *(draw.shots[language] if projected else ())]
     texts = {normalise(example.texts[0]): example for example in examples}
-    if len(mapped) < FEWEST_PAIRS:
+    if len(mapped) < FEWEST_MAPPED:
         mapped = ()
     shots = () if are_of_one_class(draw.shots[language], materials) else draw.shots[language]
     unpaired = (*materials.unpaired.get(language, ()), *shots) if recipe.map and not mapped else ()
@@ -126,7 +125,7 @@ def texts_of(draw: Draw, language: str, materials: Materials, recipe: Recipe) ->
         mapped,
         projected if len(texts) >= FEWEST_TEXTS else (),
         texts if len(texts) >= FEWEST_TEXTS else {},
-        unpaired if len(unpaired) >= FEWEST_PAIRS else (),
+        unpaired if len(unpaired) >= FEWEST_MAPPED else (),
         draw.labelled,
     )
     return found if found.is_mapped or found.projected else None
@@ -142,11 +141,14 @@ def _fit_language(
 ) -> LanguageEnsemble | None:
     """Fit one language's ensemble, and its weights to what is predicted of translations that have no label.
 
+    Where fewer than enough are without one, the parts count the same: on texts whose labels were learnt, a network
+    that has memorised them would outweigh what it is worth elsewhere.
+
     Args:
         read: As in :func:`fit_ensembles`.
         head: As in :func:`fit_ensembles`.
         texts: What the language is fitted to.
-        labelled: Ids of the source language's examples whose labels are learnt from.
+        labelled: Which of its texts are learnt with a label.
         context: What all trials share.
     """
     task, language = context.materials.task, texts.language
@@ -166,12 +168,11 @@ def _fit_language(
         classifier, left_out = of_ngrams
         classifiers[classifier.name] = classifier
         parts = [parts[0][: len(left_out)], left_out.double().numpy()]
-    asked = _rows_without_labels(texts, labelled)[: len(parts[0])]
-    if asked.sum() < FEWEST_TEXTS:
-        asked[:] = True
-    weights = stack_logits(
-        [part[asked] for part in parts], targets.numpy()[: len(asked)][asked], independent=independent
-    )
+    asked = np.array([text not in labelled for text in texts.texts])[: len(parts[0])]
+    weights = np.full(len(parts), 1 / len(parts))
+    if asked.sum() >= FEWEST_TEXTS:
+        unseen = targets.numpy()[: len(asked)][asked]
+        weights = stack_logits([part[asked] for part in parts], unseen, independent=independent)
     return LanguageEnsemble(torch.tensor(weights).float(), fitted.map if fitted else None, classifiers)
 
 
@@ -228,14 +229,16 @@ def _left_out_states(fitted: FittedMap, examples: Sequence[Example], pooled: Ten
     return states
 
 
-def _rows_without_labels(texts: LanguageTexts, labelled: Collection[str]) -> NDArray[np.bool_]:
-    """Say of each text of the n-grams whether it and its translation are without a label, ``[N]``.
+def _with_labels(texts: LanguageTexts, pools: TrialPools) -> set[str]:
+    """Return which texts of the n-grams are learnt with a label: by people or made, theirs or their translation's.
 
     A network memorises what it learnt with a label, on both sides: its logits there are in-sample. Beside them the
     leave-one-out logits of the n-gram classifier would count less than they are worth (docs/results/closed-form.md).
     """
-    known = {normalise(target.texts[0]) for source, target in texts.projected if source.id in labelled}
-    return np.array([text not in known and example.gold is None for text, example in texts.texts.items()])
+    made = pools.draw.pseudo.get(texts.language, ())
+    translated = [target for source, target in texts.projected if source.id in pools.source.labelled]
+    known = {normalise(example.texts[0]) for example in (*made, *translated)}
+    return known | {text for text, example in texts.texts.items() if example.gold is not None}
 
 
 def _targets(read: Tensor, texts: LanguageTexts, context: Context) -> Tensor:

@@ -213,7 +213,7 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
         dev,
         pools.standardiser,
         balanced=train.class_balanced and train.num_train_epochs > 0,
-        strengths=STRENGTHS if train.last_layer_strength is None else (train.last_layer_strength,),
+        strengths=_strengths_of(train),
     )
     alone = fit(known)
     if not shots.targets:
@@ -224,6 +224,13 @@ def fit_last_layer(read: Read, head: nn.Module, pools: TrialPools, context: Cont
         off = _squared_error if kind.numeric else _log_loss_of_labels if kind.label_logits else _log_loss
         weight = choose_shot_weight(fit, known, shots, groups, off=off)
     return fit(join([known, _weighed(shots, weight)]))
+
+
+def _strengths_of(settings: TrainSettings) -> Sequence[float]:
+    """Return the strengths that a head's is chosen from: ``last_layer_strength`` is one for adapted states."""
+    if settings.last_layer_strength is None or settings.num_train_epochs == 0:
+        return STRENGTHS
+    return (settings.last_layer_strength,)
 
 
 def _states_with_labels(

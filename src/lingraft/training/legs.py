@@ -17,6 +17,7 @@ from ..core.errors import ConfigError
 from ..model.freezing import strategy_of, unfrozen_names
 from ..recipe.blocks import Block
 from ..recipe.settings import Recipe, TrainSettings
+from .batches import half_of
 from .pools import Context
 
 RATES = ("learning_rate", "prompt_learning_rate", "backbone_learning_rate")
@@ -28,6 +29,8 @@ class Leg:
 
     number: int
     settings: TrainSettings
+    early_epochs: int
+    """In how many of them early examples are learnt from: what of the first half of all epochs is in this leg."""
     lora: Block | None = None
 
     def seed(self, seed: int, member: int = 0) -> int:
@@ -41,12 +44,13 @@ def legs_of(recipe: Recipe) -> tuple[Leg, ...]:
     train, last = recipe.train, strategy_of(recipe.freezing).whole_depth
     epochs = train.num_train_epochs
     if last is None or epochs < 2:
-        return (Leg(0, train),) if epochs else ()
+        return (Leg(0, train, half_of(epochs)),) if epochs else ()
     count = last.epochs_of(epochs)
+    first, early = epochs - count, half_of(epochs)
     rates = {name: last.learning_rate_factor * getattr(train, name) for name in RATES}
     return (
-        Leg(0, train.model_copy(update={"num_train_epochs": epochs - count})),
-        Leg(1, train.model_copy(update={"num_train_epochs": count, **rates}), last.lora),
+        Leg(0, train.model_copy(update={"num_train_epochs": first}), min(first, early)),
+        Leg(1, train.model_copy(update={"num_train_epochs": count, **rates}), max(0, early - first), last.lora),
     )
 
 

@@ -261,7 +261,9 @@ def _train_leg(leg: Leg, model: Any, pools: TrialPools, context: Context, state:
 def _order(leg: Leg, pools: TrialPools, context: Context, member: int = 0) -> Order:
     """Return what the steps of a leg read."""
     seed = leg.seed(pools.trial.seed_of_order, member)
-    return Order(pools.source, pools.targets, leg.settings, seed, context.device, pools.copies)
+    return Order(
+        pools.source, pools.targets, leg.settings, seed, context.device, pools.copies, early_epochs=leg.early_epochs
+    )
 
 
 def _extract(model: Any, context: Context, say: Callable[[str], None]) -> int:

@@ -1,5 +1,6 @@
 """A lexicon from the frozen backbone and unlabelled text."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -110,12 +111,16 @@ def test_the_lexicon_is_kept_in_the_run_folder(world, tiny_backbone):
     file = world / "run" / "mined" / f"{TARGET}.tsv"
     lines = file.read_text(encoding="utf-8").splitlines()
     assert len(said) == 2
-    assert [(p.source, p.target) for p in mined[TARGET]] == [tuple(line.split("\t")[:2]) for line in lines]
+    assert [(p.source, p.target) for p in mined[TARGET]] == [tuple(line.split("\t")[:2]) for line in lines[1:]]
     assert {p.source for p in mined[TARGET]} <= set(WORDS[:16])
     assert {p.target for p in mined[TARGET]} <= set(WORDS[16:])
-    file.write_text("ada\tquna\t1.0\n", encoding="utf-8")
+    file.write_text(f"{lines[0]}\nada\tquna\t1.0\n", encoding="utf-8")
     (again,) = mined_entries(found, tiny_backbone, CPU, world / "run", said.append)[TARGET]
     assert (again.source, again.target, len(said)) == ("ada", "quna", 2)
+    fewer = replace(found, unlabelled={TARGET: found.unlabelled[TARGET][:-1]})
+    mined_entries(fewer, tiny_backbone, CPU, world / "run", said.append)
+    assert len(said) == 4  # of other texts it is mined anew
+    assert file.read_text(encoding="utf-8").splitlines()[0] != lines[0]
 
 
 def test_mined_words_are_switched(world):

@@ -31,9 +31,6 @@ from torch import Tensor, nn
 from ...core.registry import Registry
 from ..ngram_features import NgramFeatures
 
-FEWEST_TEXTS = 10
-"""A mean of fewer is too far from that of the language: with 5 pairs it gained nothing over the frozen head."""
-
 Numbers = NDArray[Any]
 
 
