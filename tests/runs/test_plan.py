@@ -202,6 +202,25 @@ def test_what_does_nothing_without_training_is_said(checked, world):
     assert not any("only the task part will be trained" in line for line in found.warnings)
 
 
+def test_copies_and_their_words_do_nothing_without_training(checked, world):
+    """Neither aligned nor learnt from; a lexicon that pseudo-data are made with does something."""
+    (world / f"lexicon.{TARGET}.tsv").write_text("ada\tpira\n", encoding="utf-8")
+    untrained = ("train.num_train_epochs=0", "train.last_layer_strength=null")
+    lexicon = {"lexicon": str(world / "lexicon.{language}.tsv")}
+    pseudo = {"generators": [{"name": "word-translation"}], "early": True}
+    given = {"prompt": None, "adapter": None, "alignment": []}
+
+    def without_effect(**blocks):
+        found = [line for line in checked(untrained, **given, **blocks)[0].warnings if "no effect" in line]
+        return [line.removeprefix("nothing is trained by gradient, so ").partition(" ha")[0] for line in found]
+
+    assert without_effect(parallel=lexicon) == ["parallel.lexicon"]
+    assert without_effect(parallel=lexicon | {"copies": 2}) == ["parallel.lexicon and parallel.copies"]
+    assert without_effect(parallel=lexicon, pseudo=pseudo) == ["pseudo.early"]
+    assert without_effect(parallel=lexicon, pseudo=pseudo | lexicon) == ["parallel.lexicon and pseudo.early"]
+    assert without_effect(parallel={"files": str(world / "pairs.{language}.tsv")}) == []
+
+
 def test_seeds_of_what_is_fitted_in_closed_form_are_said_to_be_one_trial(checked):
     """A head, a map and n-grams have no chance in them; a training has."""
     untrained = ("train.num_train_epochs=0", "train.last_layer_strength=null", "seeds=[4, 9]")

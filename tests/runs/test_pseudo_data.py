@@ -385,6 +385,29 @@ def test_a_recipe_that_cannot_make_any_is_refused(world, tiny_checkpoint, tmp_pa
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("languages", [None, ["yor"], ["quy"]])
+def test_templates_are_in_the_one_language_that_examples_are_made_of(world, tiny_checkpoint, tmp_path, languages):
+    """It need not be said again; where there are several it must be."""
+    for split in ("train", "dev", "test"):
+        shutil.copy(world / f"{TARGET}.{split}.csv", world / f"quy-Latn.{split}.csv")
+    one = {
+        "name": "templates",
+        "templates": [{"text": "ina {w} to", "label": "bird"}],
+        "words": {"w": ["pira", "gera"]},
+    }
+    both = ["task.target_languages=[yor-Latn, quy-Latn]"]
+    block = {"generators": [one], "filters": [], "languages": languages}
+    wanted = recipe(world, tiny_checkpoint, tmp_path / "run", *both, only=block)
+    if languages is None:
+        with pytest.raises(ConfigError, match=r"language: is missing; they are in one language of yor-Latn, quy-Latn"):
+            gather_checked(wanted)
+    else:
+        made = gather_checked(wanted).draws[0].pseudo
+        assert {code: [e.text_a for e in found] for code, found in made.items()} == {
+            f"{languages[0]}-Latn": ["ina pira to", "ina gera to"]
+        }
+
+
 @pytest.mark.parametrize("key", ["pseudo.lexicon", "pseudo.text", "consistency.lexicon"])
 def test_one_file_of_another_block_is_not_read_as_each_of_several_languages(world, tiny_checkpoint, tmp_path, key):
     """It is refused for two languages, and read where one of them alone is meant."""

@@ -8,7 +8,7 @@ from lingraft.backbones.walk import encode_batch
 from lingraft.core.errors import ConfigError, DataError
 from lingraft.core.files import read_lines, read_object
 from lingraft.model.checkpoint import load_adaptation
-from lingraft.recipe.parsing import parse_recipe
+from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.recipe.presets import preset_values
 from lingraft.runs.check_warnings import warn_of_recipe
 from lingraft.runs.checks import gather_checked
@@ -17,6 +17,7 @@ from lingraft.runs.situation import describe_situation
 from lingraft.serving.loading import load
 from lingraft.tasks.gathering import gather
 from quick_run import run
+from tiny import REPOSITORY
 
 FRENCH = "fra-Latn"
 OTHERS = [text for text, _ in labelled_texts(120)][-20:]  # the world's own come before
@@ -93,6 +94,25 @@ def test_fewer_than_ten_unlabelled_texts_are_said_to_be_too_few(world, count):
     (world / f"few.{TARGET}.txt").write_text("\n".join(map(translated, OTHERS[:count])), encoding="utf-8")
     (line,) = said(world, **preset_values("instant") | {"parallel": {"text": str(world / "few.{language}.txt")}})
     assert "too little to fit anything to (a map takes 10 translations, or as many texts), so the language" in line
+
+
+def test_where_no_amount_would_do_the_amount_is_not_said_to_be_the_cause(world, monkeypatch):
+    """Tags have nothing in closed form, and without a map there is none for text; where they are trained it is said."""
+    monkeypatch.chdir(REPOSITORY)
+    lines = {}
+    for preset in ("instant", "fast"):
+        names = read_recipe(REPOSITORY / "examples" / "situations" / "names.yaml", [f"preset={preset}", "pseudo=null"])
+        lines[preset] = describe_situation(names, gather(names))[0]
+    assert lines["instant"].endswith(
+        " no labels. Nothing is trained by gradient, and what is fitted to a language takes single texts with a class, "
+        "labels or a number each, so the language is read with what the source language taught"
+    )
+    assert "raining aligns each translation with its source side" in lines["fast"]
+    given = preset_values("instant") | {"map": None, "parallel": {"text": str(world / "text.{language}.txt")}}
+    assert said(world, **given) == [
+        "situation of Yoruba: no translations, no labels, 20 unlabelled texts. Nothing is trained by gradient, and no "
+        "map is fitted (map: null), so the language is read with what the source language taught"
+    ]
 
 
 def test_check_says_that_text_alone_shifts_the_mean_and_that_no_layer_is_computed_again(world, tiny_checkpoint):

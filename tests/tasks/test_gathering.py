@@ -181,6 +181,17 @@ def test_source_examples_are_at_most_so_many(world):
     assert {example.label for example in draw.labelled} == set(TOPICS)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_source_examples_that_leave_a_class_without_any_are_said_to(world, count):
+    """Not the number of training examples, of which there are enough."""
+    said = (
+        rf"draw 1 leaves no labelled eng-Latn example of \w+(, \w+)?: shots\.source_examples takes {count} of 24, "
+        r"groups that belong together whole, in the order of the draw; raise it, or leave it out"
+    )
+    with pytest.raises(DataError, match=said):
+        materials(world, shots={"source_examples": count})
+
+
 def test_source_examples_count_examples_where_groups_are_shared(world):
     """With four examples to a group, 18 examples are at most 18, not 18 groups."""
     header = ["key", "par", "sentence", "topic"]

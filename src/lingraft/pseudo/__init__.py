@@ -70,6 +70,8 @@ class Sources:
     second_view: Predict | None = None
     """What the same model says without the language's map and n-grams, where it has some."""
     align: Align | None = None
+    languages: Sequence[str] = ()
+    """All that examples are made of, one after the other; none said are all that the task has."""
     drop: Callable[[str], None] = say_nothing
     """Called once for each example that cannot be made, with the reason: reasons are counted, so they name no text."""
     say: Callable[[str], None] = say_nothing

@@ -13,6 +13,7 @@ from ..results.caveats import is_non_commercial
 from ..tasks.material import Materials
 from ..training.alignment import names_that_need
 from ..training.ensembling import are_of_one_class
+from .pseudo_data import build_generators
 from .workload import Workload
 
 
@@ -61,10 +62,16 @@ def _without_effect(recipe: Recipe) -> list[str]:
     """Say which settings do nothing because nothing is trained by gradient."""
     if recipe.train.num_train_epochs:
         return []
+    parallel, pseudo = recipe.parallel, recipe.pseudo
+    makes_of_lexicon = any("lexicon" in generator.needs for generator in build_generators(recipe))
+    made_of = pseudo is not None and pseudo.lexicon is None and makes_of_lexicon
     set_to = {
         "freezing": recipe.freezing.name != "frozen",
         "alignment": bool(recipe.alignment),
         "train.ensemble": recipe.train.ensemble > 1,
+        "parallel.lexicon": parallel is not None and parallel.lexicon is not None and not made_of,
+        "parallel.copies": parallel is not None and parallel.copies > 1,
+        "pseudo.early": pseudo is not None and pseudo.early is not None,
     }
     names = [name for name, is_set in set_to.items() if is_set]
     if not names:

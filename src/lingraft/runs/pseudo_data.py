@@ -226,6 +226,7 @@ class _Maker:
         self.model = _settings_of_model(recipe)
         evaluation = [*materials.dev, *(example for examples in materials.test.values() for example in examples)]
         self.evaluation, self.chain = evaluation, chain
+        self.languages = made_languages(recipe, materials.task)
         self.lexicons, notes = _read_lexicons(materials, recipe, evaluation)
         self.texts, more = _read_texts(materials, recipe, evaluation)
         self.notes = (*notes, *more)
@@ -259,6 +260,7 @@ class _Maker:
             draw=lot.draw,
             labelled=draw.labelled,
             pairs=draw.pairs[lot.language],
+            languages=self.languages,
             k=lot.k,
             shots=draw.shots[lot.language] if lot.k else (),  # otherwise all numbers of shots share what is made
             texts=self.texts[lot.language],

@@ -89,9 +89,15 @@ def _done(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
 
 
 def _too_little(recipe: Recipe, materials: Materials) -> str:
-    """Say that nothing is done with what there is, and how much would do."""
+    """Say that nothing is done with what there is, and what or how much would do."""
+    kind, untrained = materials.task.kind, not recipe.train.num_train_epochs
+    if untrained and (materials.paired or not kind.fitted):
+        takes = "what is fitted to a language takes single texts with a class, labels or a number each"
+        return f"nothing is trained by gradient, and {takes}, {TAUGHT}"
+    if untrained and recipe.map is None:
+        return f"nothing is trained by gradient, and no map is fitted (map: null), {TAUGHT}"
     takes = f" (a map takes {FEWEST_MAPPED} translations, or as many texts)"
-    fits = recipe.map and materials.task.kind.fitted and not materials.paired
+    fits = recipe.map and kind.fitted and not materials.paired
     return f"that is too little to fit anything to{takes if fits else ''}, {TAUGHT}"
 
 

@@ -25,7 +25,7 @@ from ..recipe.settings import ParallelSettings, Recipe
 from . import Task, tasks
 from .copies import describe_copies, join_lexicons, with_copies
 from .folds import describe_tests, with_folds
-from .labelled_draws import doubting_labels, refuse_missing_classes, shots_of
+from .labelled_draws import doubting_labels, refuse_lost_classes, refuse_missing_classes, shots_of
 from .material import FEWEST_MAPPED, GIVEN, Draw, Materials, Pair, is_labelled, without_label
 from .repeats import refuse_repeats
 from .switched_copies import with_switched_copies
@@ -252,7 +252,9 @@ def _draw(
     keep_all = recipe.parallel is not None and recipe.parallel.labelled
     labelled = [example for example in training if keep_all or example.group not in paired]
     if recipe.shots.source_examples and recipe.shots.source_examples < len(labelled):
-        labelled = _at_most(recipe.shots.source_examples, labelled, draw)
+        few = _at_most(recipe.shots.source_examples, labelled, draw)
+        refuse_lost_classes(task, few, labelled, draw, recipe.shots.source_examples)
+        labelled = few
     # Shots come from B where the task gives the pairs: A is what the source language labels.
     pools = {
         language: [example for example in examples if not paired or example.group in paired]

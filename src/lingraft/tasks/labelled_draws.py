@@ -61,6 +61,30 @@ def refuse_missing_classes(task: Task, labelled: Sequence[Example], draw: int, t
         raise DataError(f"draw {draw + 1} leaves {lacks}: {why}{cure}")
 
 
+def refuse_lost_classes(task: Task, few: Sequence[Example], labelled: Sequence[Example], draw: int, most: int) -> None:
+    """Refuse a limit on the labelled examples of the source language that leaves a class without any.
+
+    Args:
+        task: What has the classes.
+        few: What the limit leaves.
+        labelled: What there is.
+        draw: Its number.
+        most: The limit.
+
+    Raises:
+        DataError: It leaves none, or none of a class that there is.
+    """
+    here, there = ({str(example.gold) for example in one} & set(task.kind.classes) for one in (few, labelled))
+    if few and here == there:
+        return
+    of_class = f" of {', '.join(sorted(there - here))}" if there - here else ""
+    raise DataError(
+        f"draw {draw + 1} leaves no labelled {task.source_language} example{of_class}: shots.source_examples takes "
+        f"{most} of {len(labelled)}, groups that belong together whole, in the order of the draw; raise it, or leave "
+        "it out"
+    )
+
+
 def shots_of(task: Task, language: str, pool: Sequence[Example], k: Shots, draw: int) -> tuple[Example, ...]:
     """Draw the labelled examples of a target language.
 

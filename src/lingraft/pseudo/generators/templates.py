@@ -126,7 +126,7 @@ def _is_theirs(language: str | None, sources: Sources) -> bool:
         ConfigError: Nobody says which of several languages they are in, or they are in none of them.
     """
     targets = sources.task.tested_languages
-    if language is None and len(targets) == 1:
+    if language is None and len(sources.languages or targets) == 1:
         return True
     if language is None or canonical(language) not in targets:
         came = "is missing" if language is None else f"got {shown(language)}"
