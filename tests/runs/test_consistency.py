@@ -180,3 +180,9 @@ def test_copies_whose_texts_become_the_same_are_left_out_and_counted(tmp_path):
         f"({2 * of_differing} left out: two texts that its label tells apart become the same)" in note
         for note in materials.notes
     )
+    for split in ("train", "dev"):
+        file = tmp_path / f"{SOURCE}.{split}.pairs.csv"
+        rows = file.read_text(encoding="utf-8").splitlines()
+        file.write_text("\n".join(row.replace(" big", " near", 2) if row.endswith("y") else row for row in rows) + "\n")
+    with pytest.raises(ConfigError, match=f"nothing is left of what the lexicon of {TARGET} copies: two texts that"):
+        gather_checked(wanted(tmp_path, "a tiny one", *PAIRS, copies=2, ratio=1.0))

@@ -69,7 +69,9 @@ def with_switched_copies(
     for code in lexicons:
         if not any(rounds for draw in draws for rounds in draw.copies[code]):
             nothing.append(
-                f"consistency: the lexicon of {code} knows no word of what is labelled, so nothing is copied"
+                f"consistency: nothing is left of what the lexicon of {code} copies: {SAME}"
+                if any(language == code for _, language in merged)
+                else f"consistency: the lexicon of {code} knows no word of what is labelled, so nothing is copied"
             )
     if nothing:
         raise ConfigError(nothing)
