@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lingraft.core.errors import DataError
 from lingraft.data.bounds import LINE_BYTES
 from lingraft.data.text import normalise, open_bytes, read_lines, suffix_of
+from posix_only import make_pipe
 
 
 @given(st.text())
@@ -95,6 +96,13 @@ def test_a_missing_file_offers_its_neighbour(tmp_path):
     (tmp_path / "train.tsv").touch()
     with pytest.raises(DataError, match=r"no such file; did you mean 'train\.tsv'"):
         list(read_lines(tmp_path / "trian.tsv"))
+
+
+def test_a_pipe_is_not_said_to_be_missing(tmp_path):
+    """It has the name that was given."""
+    make_pipe(tmp_path / "a.txt")
+    with pytest.raises(DataError, match=r"a\.txt: expected a regular file, found a pipe or a device"):
+        list(read_lines(tmp_path / "a.txt"))
 
 
 def test_damaged_gzip_is_reported(tmp_path):

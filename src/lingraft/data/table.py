@@ -17,7 +17,7 @@ from ..core.errors import DataError, MissingFileError
 from ..core.examples import PairExample
 from ..core.nearest_file import nearest_file
 from ..core.registry import unknown
-from . import Row, Source, languages, sources, spreadsheets
+from . import Row, Source, languages, parquet_tables, sources, spreadsheets
 from .cells import ClassNumber, Unreadable, described, holds_one, is_missing, written
 from .columns import describe_missing
 from .labels import strip_label
@@ -33,8 +33,8 @@ SPLITS = {"train": "train", "training": "train", "dev": "dev", "valid": "dev", "
 """Words in names of files, and what they say a file is for."""
 
 SUFFIXES = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
-    spreadsheets.SUFFIX: "xlsx",
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv",
+    parquet_tables.SUFFIX: "parquet", spreadsheets.SUFFIX: "xlsx",
 }  # fmt: skip
 
 

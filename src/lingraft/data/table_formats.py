@@ -1,4 +1,4 @@
-"""The formats of tables: JSON Lines and arrays, CSV with whatever separates its cells, TSV, Parquet, the Hub.
+"""The formats of tables: JSON Lines and arrays, CSV with whatever separates its cells, TSV, the Hub.
 
 Each is a source, registered under its suffix, that yields numbered rows: column to value.
 """
@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -22,17 +20,14 @@ from ..core.counted import counted
 from ..core.errors import DataError
 from . import Row, Source, sources
 from .bounds import COLUMNS, LINE_BYTES, read_whole
-from .cells import Unreadable, refuse_twice
+from .cells import refuse_twice
 from .columns import HeadedRow
 from .standard_input import STANDARD_INPUT
-from .stored_names import names_of_features, names_of_schema, with_names
+from .stored_names import names_of_features, with_names
 from .text import open_bytes, read_lines, suffix_of
 
 HUB = "hub:"
 BLANKS = re.compile(r"[ \t\r\n]*")
-ROWS = 256
-"""Of Parquet that are in memory at a time."""
-
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 USUAL = {".csv": ",", ".tsv": "\t"}
 SEPARATOR = re.compile(r'"?sep=([,;\t|])"?[,;\t|]*')
@@ -266,71 +261,6 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error:
         return []
-
-
-@sources.register("parquet")
-def parquet() -> Source:
-    """Parquet files; rows are numbered from 1."""
-
-    def read(path: Path) -> Iterator[Row]:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise DataError(f"{path}: reading Parquet needs pyarrow; pip install 'lingraft[parquet]'") from error
-        number = 0
-        with open_bytes(path) as stream:
-            # Its end is read first, which what is being unpacked does not have yet.
-            whole = io.BytesIO(read_whole(stream, path)) if path.suffix.lower() == ".gz" else stream
-            try:
-                content = pyarrow.parquet.ParquetFile(whole)
-                refuse_twice(content.schema_arrow.names, f"{path}: its schema")
-                names = names_of_schema(content.schema_arrow)
-                for batch in content.iter_batches(ROWS):
-                    if batch.nbytes > ROWS * LINE_BYTES:
-                        raise DataError(
-                            f"{path}, after row {number}: its cells are longer than {LINE_BYTES:,} bytes on average, "
-                            "the most that is read; is this a table of texts?"
-                        )
-                    columns = {name: _values(column) for name, column in zip(batch.schema.names, batch, strict=True)}
-                    rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
-                    for row in with_names(rows, names):
-                        number += 1
-                        yield number, row
-            except (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-                raise DataError(f"{path}: is not a readable Parquet file ({_first_line(error)})") from error
-
-    return read
-
-
-def _values(column: Any) -> list[Any]:
-    """Return the values of a column of Parquet; of one that has a faulty value, what can be read."""
-    with suppress(ValueError, OverflowError):
-        return list(column.to_pylist())
-    return [_value(cell) for cell in column]
-
-
-def _value(cell: Any) -> object:
-    try:
-        return cell.as_py()
-    except (ValueError, OverflowError) as error:
-        return Unreadable(_first_line(error), _shown(cell))
-
-
-def _shown(cell: Any) -> str | None:
-    """Return a cell as Arrow writes it, as a date after the year 9999, which Python has not; None where it cannot."""
-    import pyarrow
-
-    try:
-        text: str = cell.cast(pyarrow.string()).as_py()
-    except (pyarrow.ArrowException, ValueError):
-        return None
-    whole = re.sub(r"\.0+$", "", text).removesuffix(" 00:00:00")
-    return None if whole.startswith("<") else whole  # in brackets: out of its range, too
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 @sources.register("hub")

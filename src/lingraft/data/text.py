@@ -190,6 +190,8 @@ def _iconv(path: Path, encoding: str) -> str:
 def _missing(path: Path) -> str:
     if path.is_dir():
         return f"{path}: is a folder; a file is expected"
+    if path.exists():
+        return f"{path}: expected a regular file, found a pipe or a device; write what it gives to a file"
     if not path.parent.is_dir():
         return f"{path}: no such file; the folder {path.parent} does not exist either"
     nearest = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)

@@ -47,7 +47,7 @@ def name_items(items: Iterable[Any]) -> Iterator[Named]:
         raise DataError(
             f"predict takes the texts of a {type(items).__name__}: one column, as frame['text'], or its rows as objects"
         )
-    if not isinstance(items, Iterable):
+    if not isinstance(items, Iterable) or getattr(items, "ndim", 1) == 0:  # an array of no dimension has __iter__
         raise DataError(f"predict takes an iterable of texts (a list, a generator, a series), got {items!r:.60}")
     total = f" of {len(items)}" if isinstance(items, Sized) else ""
     return ((f"text {number}{total}", item) for number, item in enumerate(items, start=1))

@@ -92,5 +92,8 @@ def checked_languages(source_language: str, target_languages: Sequence[str]) -> 
     source = canonical(source_language)
     targets = tuple(canonical(language) for language in target_languages)
     if doubled := [code for code in targets if targets.count(code) > 1 or code == source]:
-        raise DataError(f"task.target_languages names {doubled[0]} twice, or names the source language")
+        raise DataError(
+            f"task.target_languages names {doubled[0]} twice, or names the source language; a "
+            f"task of one language has language: {doubled[0]} instead of both"
+        )
     return source, targets
