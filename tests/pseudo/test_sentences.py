@@ -1,12 +1,13 @@
 """Where sentences end."""
 
+import re
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.pseudo.sentences import sentences
+from lingraft.pseudo.sentences import END, sentences
 
 
 def cut(text, whole=None):
@@ -52,3 +53,13 @@ def test_sentences_hold_all_but_blanks_in_order_and_never_cut_the_piece(text, on
     piece = text[slice(*whole)]
     inner = whole[0] + len(piece) - len(piece.lstrip()), whole[0] + len(piece.rstrip())
     assert inner[0] >= inner[1] or any(start <= inner[0] and inner[1] <= end for start, end in places)
+
+
+PLAIN = re.compile(r"[.!?…।॥।؟]+[\"'”’»)\]]*\s+|[。！？]+[”’」』）]*\s*|\s*\n\s*")
+"""Each stop of a row may begin one, and each blank: read over and over, where nothing follows."""
+
+
+@given(st.text(alphabet=".!?…\"') \n\taB。！」\u3000", max_size=12))
+def test_a_row_of_stops_or_of_blanks_is_one_end_however_it_is_read(text):
+    """The same places as the plain pattern finds."""
+    assert [found.span() for found in END.finditer(text)] == [found.span() for found in PLAIN.finditer(text)]

@@ -11,8 +11,10 @@ import re
 Place = tuple[int, int]
 """First character and last (exclusive)."""
 
-END = re.compile(r"(?P<stop>[.!?…।॥።؟]+[\"'”’»)\]]*)\s+|[。！？]+[”’」』）]*\s*|\s*\n\s*")
-"""Of a sentence; the stops of scripts that write no blanks stand alone."""
+END = re.compile(
+    r"(?<![.!?…।॥።؟])(?P<stop>[.!?…।॥።؟]++[\"'”’»)\]]*+)\s+|[。！？]++[”’」』）]*+\s*|(?<!\s)[^\S\n]*+\n\s*"
+)
+"""Of a sentence; the stops of scripts that write no blanks stand alone. A row of stops or of blanks is read once."""
 
 ABBREVIATION = re.compile(r"(?:^|\s)[\"'“‘«(\[]*(?:\w|\w{1,3}|(?:\w+\.)+\w+)\.$")
 """A text that ends as abbreviations do: ``J.``, ``Mr.``, ``e.g.``"""
