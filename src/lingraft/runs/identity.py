@@ -26,7 +26,7 @@ from ..tasks.material import Draw, Materials
 from ..training.alignment import names_that_need
 from ..training.alignment.word_aligner import METHOD
 
-MEANING = 7
+MEANING = 8
 """Raised whenever the same recipe on the same data would learn or score something else than before."""
 
 FREE = (
