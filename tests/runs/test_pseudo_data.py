@@ -333,6 +333,20 @@ def test_examples_are_made_of_the_languages_that_are_named(world, tiny_checkpoin
         gather_checked(recipe(world, tiny_checkpoint, tmp_path / "run", *both))
 
 
+def test_a_language_may_be_named_by_a_script_that_contains_its_own(world, tiny_checkpoint, tmp_path):
+    """Of Korean, Hangul and the script with Hanja find each other, as wherever else a language is named."""
+    korean = "kor-Kore"
+    for split in ("train", "dev", "test"):
+        shutil.copy(world / f"{TARGET}.{split}.csv", world / f"{korean}.{split}.csv")
+    shutil.copy(world / f"lexicon.{TARGET}.tsv", world / f"lexicon.{korean}.tsv")
+    (world / "raw.txt").write_text("hi\n", encoding="utf-8")
+    named = {"languages": ["kor-Hang"], "text": {"kor-Hang": str(world / "raw.txt")}}
+    wanted = recipe(
+        world, tiny_checkpoint, tmp_path / "run", f"task.target_languages=[yor-Latn, {korean}]", pseudo=named
+    )
+    assert {code: len(made) for code, made in gather_checked(wanted).draws[0].pseudo.items()} == {korean: 24}
+
+
 def test_a_check_counts_what_a_run_makes(world, tiny_checkpoint, tmp_path):
     """It writes nothing, and says the same; the trial's steps are those of the run."""
     found = plan(recipe(world, tiny_checkpoint, tmp_path / "run"))

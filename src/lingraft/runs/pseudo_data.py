@@ -13,7 +13,7 @@ from ..core.errors import DataError, MissingFileError, RunError, shown
 from ..core.examples import Example, as_json
 from ..core.files import digest_of
 from ..core.json_text import to_json
-from ..data.languages import canonical
+from ..data.languages import among, canonical
 from ..data.leakage import identity_of
 from ..data.lexicon import Lexicon, lexicon_of
 from ..data.parallel_inputs import read_entries, read_unlabelled, refuse_shared_pairs, refuse_shared_text
@@ -189,7 +189,8 @@ def build_chain(recipe: Recipe) -> list[tuple[str, Filter]]:
 def made_languages(recipe: Recipe, task: Task) -> list[str]:
     """Return the target languages that examples are made of."""
     named = recipe.pseudo.languages if recipe.pseudo else None
-    return list(task.target_languages if named is None else map(canonical, named))
+    known = task.target_languages
+    return list(known if named is None else (among(canonical(code), known) for code in named))
 
 
 def lots_of(materials: Materials, recipe: Recipe, built: Sequence[Generator]) -> Iterator[tuple[Lot, Draw]]:
@@ -324,11 +325,11 @@ def _read_lexicons(
     return found, tuple(notes)
 
 
-def text_pattern(recipe: Recipe, language: str) -> str | None:
+def _text_pattern(recipe: Recipe, language: str) -> str | None:
     """Return where text of a language is that generators use; None where ``pseudo.text`` names none."""
     named = recipe.pseudo.text if recipe.pseudo else None
     if isinstance(named, dict):
-        return {canonical(code): file for code, file in named.items()}.get(language)
+        return {among(canonical(code), [language]): file for code, file in named.items()}.get(language)
     return named
 
 
@@ -341,7 +342,7 @@ def _read_texts(
         each = ", ".join(f"{language}: …" for language in languages)
         refuse_shared_text("pseudo.text", recipe.pseudo.text, languages, f", or name a file of each: {{{each}}}")
     for language in languages:
-        pattern = text_pattern(recipe, language)
+        pattern = _text_pattern(recipe, language)
         found[language] = materials.unlabelled.get(language, ())
         if pattern is not None:
             found[language], _, note = read_unlabelled(pattern, materials.task.source_language, language, evaluation)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from ..core.errors import ConfigError, LingraftError
-from ..data.languages import canonical
+from ..data.languages import among, canonical
 from ..model.checkpoint import adaptation_path, read_identity
 from ..pseudo.filters import Filter
 from ..pseudo.generators import Generator
@@ -141,6 +141,8 @@ def _strange_languages(recipe: Recipe, task: Task) -> Iterator[str]:
         known = ", ".join(task.target_languages)
         yield f"pseudo.languages: {strange[0]} is no target language of this run; these are {known}"
     texts = recipe.pseudo.text if recipe.pseudo and isinstance(recipe.pseudo.text, dict) else ()
-    if strange := [code for code in map(canonical, texts) if code not in task.target_languages]:
+    if strange := [
+        code for code in map(canonical, texts) if among(code, task.target_languages) not in task.target_languages
+    ]:
         known = ", ".join(task.target_languages)
         yield f"pseudo.text: {strange[0]} is no target language of this run; these are {known}"

@@ -18,7 +18,7 @@ from ...core.amounts import Rounds
 from ...core.errors import ConfigError, shown
 from ...core.examples import Answer, Example, PairExample, SpanExample, TaggedExample
 from ...core.registry import unknown
-from ...data.languages import canonical
+from ...data.languages import among, canonical
 from ...recipe.blocks import Settings
 from ...tasks import Task
 from .. import Sources, Weight
@@ -128,10 +128,11 @@ def _is_theirs(language: str | None, sources: Sources) -> bool:
     targets = sources.task.tested_languages
     if language is None and len(sources.languages or targets) == 1:
         return True
-    if language is None or canonical(language) not in targets:
+    named = language and among(canonical(language), targets)
+    if named not in targets:
         came = "is missing" if language is None else f"got {shown(language)}"
         raise ConfigError([f"templates.language: {came}; they are in one language of {', '.join(targets)}"])
-    return canonical(language) == sources.language
+    return named == sources.language
 
 
 def _texts(template: Template, where: str, sources: Sources, slot_tags: Mapping[str, str]) -> Make:
