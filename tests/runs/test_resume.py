@@ -96,7 +96,7 @@ def test_what_safetensors_left_half_written_is_no_part_of_the_run(world, whole, 
     with pytest.raises(KeyboardInterrupt):
         run(recipe(world, tiny_checkpoint, tmp_path / "two-run"), reporter=Stopping(3), save_every=-1.0)
     place = tmp_path / "two-run" / "trials" / "k0-draw0-seed1"
-    for name in (".tmpA0Dc2X", ".lingraft-training-abc.safetensors"):
+    for name in (".tmpA0Dc2X", ".lingraft-training-abcd_12x.safetensors"):
         (place / name).write_bytes(b"half")
     folder = run(recipe(world, tiny_checkpoint, tmp_path / "two-run"))
     assert not list(place.glob(".*"))
