@@ -322,7 +322,7 @@ def test_the_seconds_before_a_stop_count_too(context, tmp_path):
 
 
 def test_a_damaged_state_is_told_and_the_trial_starts_anew(context, tmp_path):
-    """One flipped bit must not continue with other weights: the end is that of a trial that never stopped."""
+    """One flipped bit must not continue with other weights, and is told in a quiet run too."""
     made, said = context(), []
     run_trial(TRIAL, tmp_path / "whole", made, Reporter(quiet=True))
     with pytest.raises(KeyboardInterrupt):
@@ -332,7 +332,7 @@ def test_a_damaged_state_is_told_and_the_trial_starts_anew(context, tmp_path):
     content[-3] ^= 1
     path.write_bytes(content)
     telling = Reporter(quiet=True)
-    telling.say = said.append
+    telling.warn = said.append
     run_trial(TRIAL, tmp_path / "stopped", made, telling)
     assert any("is damaged" in sentence and "starts anew" in sentence for sentence in said)
     ends = [tmp_path / name / "trials" / TRIAL.name / "adaptation.safetensors" for name in ("whole", "stopped")]

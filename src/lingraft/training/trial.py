@@ -149,7 +149,7 @@ def _learn(
     model = built(context, pools, head).to(context.device)
     at_first = _answer_at_first(model, head, context)
     state = load_training_state(
-        place / "training.safetensors", lambda sentence: reporter.say(f"{trial.name}: {sentence}")
+        place / "training.safetensors", lambda sentence: reporter.warn(f"{trial.name}: {sentence}")
     )
     before = state.seconds if state else 0.0  # what was spent before a stop counts too
     hooks = Hooks(
