@@ -80,15 +80,19 @@ def test_texts_that_share_groups_and_texts_stay_together():
     assert len(units_of([*chain[:2], example(2, "c", "three")], 0)) == 3
 
 
+def labelled_on_both_sides(folder, count):
+    """What is gathered of a task that is parallel by id, all of whose texts have labels in both languages."""
+    write_world(folder)
+    for language, say in ((SOURCE, str), (TARGET, translated)):
+        rows = [(f"n{i}", say(text), topic) for i, (text, topic) in enumerate(labelled_texts(count))]
+        write_csv(folder / f"{language}.train.csv", ["key", "sentence", "topic"], rows)
+    changes = {"parallel": {"from": "task", "labelled": True}, "shots": "all"}
+    return gather(world_recipe(folder, splits=("train", "dev"), **changes))
+
+
 def test_translations_of_a_fold_are_not_learnt_from(tmp_path):
     """Neither labelled in the source language nor as pairs: the task is parallel by id."""
-    texts = labelled_texts(60)
-    write_world(tmp_path)
-    for language, say in ((SOURCE, str), (TARGET, translated)):
-        rows = [(f"n{i}", say(text), topic) for i, (text, topic) in enumerate(texts)]
-        write_csv(tmp_path / f"{language}.train.csv", ["key", "sentence", "topic"], rows)
-    changes = {"parallel": {"from": "task", "labelled": True}, "shots": "all"}
-    found = gather(world_recipe(tmp_path, splits=("train", "dev"), **changes))
+    found = labelled_on_both_sides(tmp_path, 60)
     (draw,) = found.draws
     count = len(draw.shots[TARGET])  # of 60, those that are not in an evaluation set
     assert len(draw.labelled) == len(draw.pairs[TARGET]) == count > 40
@@ -130,13 +134,7 @@ def test_pairs_with_a_text_of_a_fold_are_not_learnt_from(tmp_path):
 
 def test_what_was_made_after_a_text_of_a_fold_is_not_learnt_from(tmp_path):
     """A shot, a labelled translation of it, or a pair with it: whatever goes takes along what it led to."""
-    texts = labelled_texts(30)
-    write_world(tmp_path)
-    for language, say in ((SOURCE, str), (TARGET, translated)):
-        rows = [(f"n{i}", say(text), topic) for i, (text, topic) in enumerate(texts)]
-        write_csv(tmp_path / f"{language}.train.csv", ["key", "sentence", "topic"], rows)
-    changes = {"parallel": {"from": "task", "labelled": True}, "shots": "all"}
-    found = gather(world_recipe(tmp_path, splits=("train", "dev"), **changes))
+    found = labelled_on_both_sides(tmp_path, 30)
     (draw,) = found.draws
     learnt = [*draw.labelled, *draw.shots[TARGET], *(side for pair in draw.pairs[TARGET] for side in pair)]
     made = tuple(
