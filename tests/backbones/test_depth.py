@@ -8,6 +8,7 @@ from lingraft.backbones.depth import first_layers, pooled_after, shortened
 from lingraft.backbones.digests import weights_digest
 from lingraft.backbones.loading import load_backbone
 from lingraft.backbones.walk import frozen_pooled, states_at
+from lingraft.core.records import Pooling
 from stacks import build, run_stack, texts
 from tiny import random_model, save_checkpoint
 
@@ -50,7 +51,7 @@ def test_states_are_hugging_face_s_after_so_many_blocks(family):
 def test_texts_are_pooled_after_each_layer_as_if_it_were_the_last(family):
     """What a stack of so many layers pools, for texts of several lengths, in their order."""
     _, stack = build(family)
-    stack.opening = 1
+    stack.pooling = Pooling(opening=1)
     ids = [[5, 9, 30, 17], [19, 6, 25, 8, 22, 6, 31, 12, 29], [11]]
 
     found = pooled_after(ids, stack, [1, 2, 3], CPU)

@@ -9,7 +9,7 @@ from lingraft.backbones import LayerStack, Prefix, backbones, visible
 from lingraft.backbones.deberta import bucket
 from lingraft.backbones.walk import frozen_pooled
 from lingraft.core.errors import CheckpointError
-from lingraft.core.records import IDS, States
+from lingraft.core.records import IDS, Pooling, States
 from stacks import build, parts, run_stack, texts
 
 LENGTH = 40  # longer than any window, and DeBERTa's linear buckets
@@ -169,7 +169,10 @@ def test_prompt_sees_everything(family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_prompted_block_equals_a_block_with_rows_before_the_text(family):
-    """A family's shortcut for virtual tokens of one block gives what the long way gives, gradients too."""
+    """A family's shortcut for virtual tokens of one block gives what the long way gives, gradients too.
+
+    Up to rounding, which depends on the largest of what is added up.
+    """
     _, stack = build(family)
     ids, mask = texts(LENGTH, 9)
     real = mask.bool()
@@ -184,7 +187,7 @@ def test_prompted_block_equals_a_block_with_rows_before_the_text(family):
                 results.append((states[real], hidden.grad, rows.grad))
 
             for ours, expected in zip(*results, strict=True):
-                torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
+                torch.testing.assert_close(ours, expected, atol=1e-5 * float(expected.detach().abs().max()), rtol=0)
 
 
 # ---- Gated prefixes ---------------------------------------------------------------------------------
@@ -462,7 +465,7 @@ def test_pooling_is_as_stated(family):
     }
     opening = {"mean": 0, "content": 1}[stack.facts.pooling]
 
-    found = frozen_pooled(stack, States(tokens=ids, mask=mask, layer=IDS, opening=opening))
+    found = frozen_pooled(stack, States(tokens=ids, mask=mask, layer=IDS, pooling=Pooling(opening=opening)))
 
     torch.testing.assert_close(found, expected[stack.facts.pooling].detach(), atol=1e-5, rtol=0)
 

@@ -15,6 +15,7 @@ from lingraft.model.checkpoint import read_identity
 from lingraft.model.heads.linear import STRENGTHS
 from lingraft.recipe.parsing import parse_recipe
 from lingraft.runs.checks import gather_checked, resolve_cut
+from lingraft.runs.plan import plan
 from lingraft.runs.reading_layer import candidates, development_losses
 from lingraft.serving.export.writing import export_run
 from lingraft.serving.loading import load
@@ -202,3 +203,41 @@ def test_the_cut_is_of_the_layers_that_are_left(world, checkpoint, tmp_path):
     )
     with pytest.raises(ConfigError, match="cut: 4 leaves nothing to train above it; there are 4 layers"):
         resolve_cut(higher, LAYERS)
+
+
+@pytest.mark.parametrize("layers", ["auto", "4"])
+def test_a_run_that_reads_the_last_token_is_loaded_and_answers_the_same(world, checkpoint, tmp_path, layers):
+    """By folder, and onto a backbone that averages; before training it is what a slow computation gives."""
+    wanted = recipe(
+        "classification", world, checkpoint, tmp_path / "run", *PARTS, "alignment=[]", f"backbone.layers={layers}",
+        "backbone.pooling=last",
+    )  # fmt: skip
+    folder = run(wanted)
+    rows = list(read_lines(folder / "predictions" / "k1-draw0-seed1" / f"{TARGET}.jsonl"))
+    asked = [row["text"] for row in rows]
+
+    for loaded in (load(folder), load(folder, backbone=load_backbone(str(checkpoint)))):
+        found = loaded.predict(asked, language=TARGET)
+        assert [one.value for one in found] == [row["value"] for row in rows]
+        assert [one.confidence for one in found] == pytest.approx([row["confidence"] for row in rows], abs=1e-4)
+        assert loaded.backbone.stack.pooling.last
+    assert read_identity(folder / "adaptation.safetensors").pooling == "last"
+
+
+@pytest.mark.parametrize("kind", ["tagging", "span_qa"])
+def test_the_last_token_is_refused_where_each_token_is_read(kind, world, checkpoint, tmp_path):
+    """Before anything is computed."""
+    with pytest.raises(ConfigError, match=r"backbone\.pooling: .* reads no text as a whole; leave it out"):
+        run(recipe(kind, world, checkpoint, tmp_path / "run", *PARTS, "alignment=[]", "backbone.pooling=last"))
+
+
+def test_check_refuses_the_last_token_of_an_encoder_and_says_where_a_decoder_reads(world, checkpoint, tmp_path):
+    """By its family."""
+    encoder = save_checkpoint(tmp_path / "encoder", random_model("bert"))
+    of_encoder, of_decoder = (
+        recipe("classification", world, backbone, tmp_path / "run", "alignment=[]", "backbone.pooling=last")
+        for backbone in (encoder, checkpoint)
+    )
+    with pytest.raises(ConfigError, match=r"backbone\.pooling: last is for decoders, .* \(bert\)"):
+        plan(of_encoder)
+    assert "texts are read off their last token" in " ".join(plan(of_decoder).lines)

@@ -12,6 +12,7 @@ import torch
 from answering import LABELS, adapted_of
 from invented import TARGET, world_recipe, write_world
 from lingraft.backbones.loading import load_backbone
+from lingraft.backbones.pooling import pooled_by
 from lingraft.core.errors import CheckpointError
 from lingraft.core.examples import TaggedExample
 from lingraft.model.adaptation import build_adaptation
@@ -115,6 +116,17 @@ def test_a_graph_answers_as_the_network_does(family, prompt, tmp_path):
     assert np.abs(exported.probabilities(TEXTS) - expected).max() < 1e-5
     assert np.abs(exported.probabilities(TEXTS[1:2]) - expected[1:2]).max() < 1e-5
     assert np.ptp(expected, axis=0).max() > 0.01
+
+
+def test_a_graph_reads_the_last_token_where_the_run_does(tmp_path):
+    """Of each text of a batch of several lengths, in another place."""
+    backbone = load_backbone(str(save_checkpoint(tmp_path / "checkpoint", random_model("gemma3_text"))))
+    (tmp_path / "out").mkdir()
+    adapted = grafted(pooled_by(backbone, "last"))
+    expected = adapted.predict_proba(TEXTS, language=CODE).values
+    assert np.abs(written(adapted, tmp_path / "out").probabilities(TEXTS) - expected).max() < 1e-5
+    mean = grafted(backbone).predict_proba(TEXTS, language=CODE).values
+    assert np.abs(mean - expected).max() > 0.01
 
 
 def test_lora_is_merged_into_the_graph(tiny_backbone, tmp_path):

@@ -8,6 +8,7 @@ import torch
 
 from answering import adapted_of
 from lingraft.backbones.loading import load_backbone
+from lingraft.backbones.pooling import pooled_by
 from lingraft.core.errors import CheckpointError
 from lingraft.core.examples import PairExample, SpanExample, TaggedExample
 from lingraft.model.adaptation import build_adaptation
@@ -103,12 +104,15 @@ def test_answers_come_from_the_merged_checkpoint(tiny_backbone, tmp_path):
     )
 
 
-@pytest.mark.parametrize("family", ["bert", "llama", "gpt2", "t5"])
-def test_peft_loads_the_adapter_and_the_lines_beside_it_the_head(family, tmp_path):
+@pytest.mark.parametrize(
+    ("family", "pooling"),
+    [("bert", "mean"), ("llama", "mean"), ("llama", "last"), ("gpt2", "mean"), ("t5", "mean")],
+)
+def test_peft_loads_the_adapter_and_the_lines_beside_it_the_head(family, pooling, tmp_path):
     """Logits of texts and of pairs are the run's, prefix included; a decoder's mean leaves out what opens a text."""
     pytest.importorskip("peft")
     save_checkpoint(tmp_path / "base", random_model(family))
-    adapted = grafted(load_backbone(str(tmp_path / "base")), text_prefix="luma ")
+    adapted = grafted(pooled_by(load_backbone(str(tmp_path / "base")), pooling), text_prefix="luma ")
     write_peft(trained(adapted, tmp_path), tmp_path / "out")
     texts = ["ada beli", "cora dune eli fara"]
     loaded = runpy.run_path(str(tmp_path / "out" / "load.py"))

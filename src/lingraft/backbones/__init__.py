@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core.errors import CheckpointError
+from ..core.records import Pooling
 from ..core.registry import Registry
 from .quantised import QuantisedLinear
 
@@ -44,7 +45,7 @@ class FamilyFacts:
             ``hidden_size``: from that name to the usual one.
         adapter_inside: Whether ``block`` takes a ``feed_forward``, the place of AdapterHub's adapters.
         pooling: What the states of a text are pooled to: the mean over its real tokens, or over its ``content``,
-            without what opens it, see :attr:`LayerStack.opening`.
+            without what opens it, see :attr:`LayerStack.pooling`.
         causal: Whether a token sees only itself and what is before it.
         auto_class: The class of transformers that loads the part of the model that is run: of an encoder-decoder,
             the encoder.
@@ -157,8 +158,8 @@ class LayerStack(Blocks, ABC):
         head_width: ``d``, how many numbers a head's query has.
         configuration: What the checkpoint's configuration says beyond the shapes of its weights: part of its digest.
         precision: Of the matrix products inside the blocks; states, and all that trains, stay in float32.
-        opening: First tokens of a text that pooling leaves out; who knows the tokenizer says how many. In a decoder
-            they are markers, or one token if there are none: it has seen nothing else of the text, and the others
+        pooling: Which tokens of a text are averaged. Who knows the tokenizer says how many that open it are left out:
+            in a decoder markers, or one token if there are none. It has seen nothing else of the text, and the others
             park attention there (attention sinks: Xiao et al., 2024). In SmolLM2-135M its state is 120 times as long
             as those of the others after half of the layers, and a mean would be little else.
         closing: Last tokens of a text that are markers: one in encoders, as a rule none in decoders.
@@ -170,7 +171,7 @@ class LayerStack(Blocks, ABC):
         self.width = width
         self.max_length = max_length
         self.precision: Precision = "float32"
-        self.opening = 0
+        self.pooling = Pooling()
         self.closing = 1
         config: Any = model.config
         self.num_heads: int = config.num_attention_heads

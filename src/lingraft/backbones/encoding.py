@@ -131,6 +131,7 @@ def encode(
         dtype=dtype,
         precision=stack.precision,
         device=device.type,
+        last=stack.pooling.last,
     )
     digests = [text_digest(feature.input_ids) for feature in features]
     texts = {digest: feature.input_ids for digest, feature in zip(digests, features, strict=True)}
@@ -146,7 +147,7 @@ def encode(
                 ids = [texts[digest] for digest in chosen]
                 table = _states(ids, backbone, cut, dtype, device, advance, encode_batches)
                 found |= add_texts(space, table, chosen, max_bytes=max_bytes)
-    view = StateView([found[digest] for digest in digests], stack.width, cut, stack.opening)
+    view = StateView([found[digest] for digest in digests], stack.width, cut, stack.pooling)
     if whole:
         return Encoded(tuple(features), view).from_ids(stack.padding_id)
     return Encoded(tuple(features), view)

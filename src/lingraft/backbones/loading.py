@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from ..core.errors import CheckpointError, LingraftError
+from ..core.records import Pooling
 from . import LayerStack, Precision, backbones
 from .bundles import find_bundle
 from .checkpoint_files import (
@@ -139,7 +140,7 @@ def load_backbone(
     markers = markers_of(tokenizer)
     stack.closing = len(markers.after)
     if stack.facts.pooling == "content":
-        stack.opening = max(1, len(markers.before))
+        stack.pooling = Pooling(opening=max(1, len(markers.before)))
     _check_vocabulary(tokenizer, config, checkpoint)
     digests = recall_digests(folder) if trusting else None
     decoder = stack.decoder if isinstance(stack, EncoderDecoderStack) else None

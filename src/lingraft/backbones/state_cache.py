@@ -59,7 +59,16 @@ Place = tuple[StateTable, int]
 """A table, and a row of it."""
 
 
-def space_key(*, weights_digest: str, tokenizer_digest: str, cut: int, dtype: str, precision: str, device: str) -> str:
+def space_key(
+    *,
+    weights_digest: str,
+    tokenizer_digest: str,
+    cut: int,
+    dtype: str,
+    precision: str,
+    device: str,
+    last: bool = False,
+) -> str:
     """Name everything but the text that states depend on, in 64 hexadecimal digits.
 
     Every field goes in with its length in front, so no two inputs run together into the same bytes.
@@ -71,9 +80,11 @@ def space_key(*, weights_digest: str, tokenizer_digest: str, cut: int, dtype: st
         dtype: How the states are stored.
         precision: How they were computed.
         device: Type of the device that computed them; kernels round differently.
+        last: Whether texts that are kept pooled are read off their last token alone.
     """
     digest = hashlib.sha256()
-    for field in (str(VERSION), weights_digest, tokenizer_digest, str(cut), dtype, precision, device):
+    of_last = ("last token",) if last else ()  # states from before there was a choice keep their name
+    for field in (str(VERSION), weights_digest, tokenizer_digest, str(cut), dtype, precision, device, *of_last):
         payload = field.encode()
         digest.update(len(payload).to_bytes(8, "little") + payload)
     return digest.hexdigest()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import CacheError
-from ..core.records import IDS, States
+from ..core.records import IDS, OF_ALL, Pooling, States
 
 Dtype = Literal["float32", "float16"]
 
@@ -125,13 +125,13 @@ class StateView:
         places: A table and a row for each of the ``N`` texts.
         width: ``H``.
         layer: Number of blocks that the states of all tables went through.
-        opening: First tokens of each text that pooling leaves out.
+        pooling: Which tokens of a text are averaged.
     """
 
     places: Sequence[tuple[StateTable, int]]
     width: int
     layer: int
-    opening: int = 0
+    pooling: Pooling = OF_ALL
 
     def __len__(self) -> int:
         return len(self.places)
@@ -168,7 +168,7 @@ class StateView:
             padded[i, :length] = tokens[start : start + length]
             padded[i, length:] = 0
         mask = (np.arange(longest) < lengths[:, None]).astype(np.int64)
-        return States(torch.from_numpy(padded).float(), torch.from_numpy(mask), self.layer, opening=self.opening)
+        return States(torch.from_numpy(padded).float(), torch.from_numpy(mask), self.layer, pooling=self.pooling)
 
     def pooled_rows(self, rows: Sequence[int]) -> Tensor:
         """Gather pooled states after the last layer: ``[B, H]`` in float32.
@@ -215,7 +215,7 @@ class IdTable:
         mask = np.zeros_like(padded)
         for i, text in enumerate(texts):
             padded[i, : len(text)], mask[i, : len(text)] = text, 1
-        return States(torch.from_numpy(padded), torch.from_numpy(mask), IDS, opening=self.states.opening)
+        return States(torch.from_numpy(padded), torch.from_numpy(mask), IDS, pooling=self.states.pooling)
 
     def pooled_rows(self, rows: Sequence[int]) -> Tensor:
         """Gather pooled states after the frozen last layer: ``[B, H]`` in float32."""

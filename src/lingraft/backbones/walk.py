@@ -52,7 +52,7 @@ def pad_batch(ids: Sequence[Sequence[int]], stack: LayerStack, device: torch.dev
     for row, text in enumerate(ids):
         tokens[row, : len(text)] = torch.tensor(text)
     mask = torch.arange(length) < torch.tensor([len(text) for text in ids]).unsqueeze(1)
-    return States(tokens=tokens.to(device), mask=mask.to(device, torch.long), layer=IDS, opening=stack.opening)
+    return States(tokens=tokens.to(device), mask=mask.to(device, torch.long), layer=IDS, pooling=stack.pooling)
 
 
 def encode_batch(

@@ -105,34 +105,54 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Pooling:
+    """Which tokens of a text are averaged to one state: all but the first ``opening``, or the ``last`` alone.
+
+    What opens a text is averaged, too, where there is nothing else.
+    """
+
+    opening: int = 0
+    last: bool = False
+
+    def weights(self, mask: Tensor) -> Tensor:
+        """Return 1 for each token that counts, else 0, of a mask ``[B, T]`` without virtual tokens."""
+        if self.last:
+            count = mask.cumsum(1)
+            return mask * (count == count[:, -1:])
+        if not self.opening:
+            return mask
+        inner = mask.clone()
+        inner[:, : self.opening] = 0
+        return inner + mask * (inner.sum(1, keepdim=True) == 0)
+
+
+OF_ALL = Pooling()
+"""The mean of all tokens."""
+
+
+@dataclass(frozen=True, slots=True)
 class States:
     """Hidden states of a batch of texts after ``layer`` blocks.
 
     ``tokens`` is ``[B, T, H]``, ``mask`` ``[B, T]`` (1 for a token, 0 for padding); the first
     ``prompt_length`` of the ``T`` positions are virtual tokens. At layer :data:`IDS` nothing has been
-    computed: ``tokens`` are the ids themselves, ``[B, T]``. Pooling leaves out the first ``opening``
-    tokens of each text, unless it has no others: see :attr:`lingraft.backbones.LayerStack.opening`. With a
-    ``reading`` they are tokens of a decoder that follow others, and what they leave for the next is noted. ``said``,
-    ``[B, T]`` without virtual tokens, has the id of what is to be said after each position, -1 for nothing; of an
-    encoder-decoder it is the answers themselves, ``[B, A]``.
+    computed: ``tokens`` are the ids themselves, ``[B, T]``. With a ``reading`` they are tokens of a decoder that follow
+    others, and what they leave for the next is noted. ``said``, ``[B, T]`` without virtual tokens, has the id of what
+    is to be said after each position, -1 for nothing; of an encoder-decoder it is the answers themselves, ``[B, A]``.
     """
 
     tokens: Tensor
     mask: Tensor
     layer: int
     prompt_length: int = 0
-    opening: int = 0
+    pooling: Pooling = OF_ALL
     reading: Reading | None = None
     said: Tensor | None = None
 
     def pooled(self) -> Tensor:
-        """Return the mean over real tokens, virtual and opening ones left out: ``[B, H]``."""
+        """Return the mean over the real tokens that ``pooling`` counts, virtual ones left out: ``[B, H]``."""
         real = self.without_prompt()
-        weights = real.mask.unsqueeze(-1).to(real.tokens.dtype)
-        if self.opening:
-            inner = weights.clone()
-            inner[:, : self.opening] = 0
-            weights = inner + weights * (inner.sum(1, keepdim=True) == 0)
+        weights = self.pooling.weights(real.mask).unsqueeze(-1).to(real.tokens.dtype)
         return (real.tokens * weights).sum(1) / weights.sum(1).clamp(min=1.0)
 
     def without_prompt(self) -> States:

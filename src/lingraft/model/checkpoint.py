@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -103,6 +103,8 @@ class Identity:
     """After how many of the checkpoint's layers texts are read; None for all."""
     decoder_digest: Text = ""
     """Of the decoder that writes the answers, where it is apart."""
+    pooling: Literal["mean", "last"] = "mean"
+    """Of which of its tokens a text is read off."""
     rounded: Bits | None = None
     """What the backbone's matrices were rounded to."""
 

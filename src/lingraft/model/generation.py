@@ -57,7 +57,7 @@ def write_answers(
         for batch in length_batches([len(prompt) for prompt in prompts], TOKENS_PER_BATCH):
             ids = [prompts[row] for row in batch]
             if isinstance(stack, CausalStack):
-                states = replace(read(ids, device, padding_id=stack.padding_id), opening=stack.opening)
+                states = replace(read(ids, device, padding_id=stack.padding_id), pooling=stack.pooling)
             else:
                 states = pad_batch(ids, stack, device)
             final = run(states)

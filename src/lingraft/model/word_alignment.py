@@ -60,4 +60,4 @@ def aligned_layer(num_layers: int) -> int:
 
 def count_prefix_tokens(backbone: Backbone) -> int:
     """Count the tokens that come before the content of each text: what opens it, and the checkpoint's prefix."""
-    return max(backbone.stack.opening, count_opening(backbone.tokenizer, backbone.text_prefix))
+    return max(backbone.stack.pooling.opening, count_opening(backbone.tokenizer, backbone.text_prefix))

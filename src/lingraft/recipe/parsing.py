@@ -30,7 +30,7 @@ from .renamed import take_renamed
 from .settings import ParallelSettings, Recipe
 from .shorthand import expand_shorthand
 
-FEW_KEYS = 7
+FEW_KEYS = 8
 """Of a block with no more, all are explained to whoever gives one that is none of them."""
 
 MOST_TRIALS = 2_000

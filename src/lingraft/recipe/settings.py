@@ -53,6 +53,9 @@ class BackboneSettings(Settings):
     """Texts are read after so many layers, through the model's final norm, and the others are not run: a number, or
     `auto`, which chooses half, two thirds or all by the source language's development log-loss (classification). By
     default all."""
+    pooling: Literal["mean", "last"] = "mean"
+    """A text is read off the mean of its tokens, or off its last one, which in a decoder has seen all (decoders, where
+    whole texts are read)."""
     max_length: int = Field(default=128, ge=8, le=32_768)
     """Texts are truncated after this many tokens; how many were is reported."""
     text_prefix: str | None = None

@@ -110,6 +110,8 @@ def _refuse_layers(recipe: Recipe, task: Task) -> None:
         ConfigError: So it is.
     """
     layers, kind = recipe.backbone.layers, task.kind
+    if recipe.backbone.pooling == "last" and (kind.per_token or not kind.head_learns):
+        raise ConfigError([f"backbone.pooling: {task.name} ({kind.name}) reads no text as a whole; leave it out"])
     if layers is None:
         return
     if not kind.head_learns:

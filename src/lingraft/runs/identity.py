@@ -76,6 +76,7 @@ LATER = {
         OFF,
     ),
     "train.ensemble": (1,),
+    "backbone.pooling": ("mean",),
 }
 """Settings that there were not from the first, with the values that change nothing; with these they are left out, for
 older trials know none."""

@@ -15,6 +15,7 @@ from ..backbones.loading import (
     load_tokenizer,
     refuse_missing_decoder,
 )
+from ..backbones.pooling import refuse_last
 from ..backbones.precision import Rates, choose_precision, remembered_rates
 from ..backbones.quantised import refuse_without_quantiser, rounded_to
 from ..core.counted import counted
@@ -142,6 +143,9 @@ def _read(
     with faults:
         facts = describe_checkpoint(recipe.backbone.checkpoint)
     with faults:
+        if facts and recipe.backbone.pooling == "last":
+            refuse_last(facts.model_type)
+    with faults:
         _refuse_long_texts(recipe)
     with faults:
         if rounded_to(recipe.backbone.weights):
@@ -178,13 +182,14 @@ def _depth(recipe: Recipe, cut: int, layers: int) -> str:
 
 
 def _read_after(recipe: Recipe) -> str:
-    """Say after which layer texts are read, where that is not the last."""
-    layers = recipe.backbone.layers
+    """Say after which layer texts are read, where that is not the last, and off what, where that is not their mean."""
+    layers, last = recipe.backbone.layers, recipe.backbone.pooling == "last"
+    of_last = "texts are read off their last token, " if last else ""
     if layers is None:
-        return ""
+        return of_last
     if layers == "auto":
-        return "read after half of them, two thirds or all, as development data say (all are counted here), "
-    return f"of which the first {layers} are run, "
+        return f"read after half of them, two thirds or all, as development data say (all are counted here), {of_last}"
+    return f"of which the first {layers} are run, {of_last}"
 
 
 def _whole_depth(recipe: Recipe) -> str:

@@ -14,6 +14,7 @@ from ..backbones.depth import first_layers, shortened
 from ..backbones.devices import find_device
 from ..backbones.encoding import EncodeBatches, encode_here
 from ..backbones.loading import Backbone, empty_stack, load_backbone
+from ..backbones.pooling import pooled_by
 from ..backbones.precision import choose_precision
 from ..core.errors import CheckpointError, ConfigError
 from ..core.examples import ParallelPair
@@ -133,6 +134,7 @@ def load(recipe: Recipe, reporter: Reporter, *, writing: bool = False) -> tuple[
     reporter.say(f"loading {recipe.backbone.checkpoint}")
     wanted = recipe.backbone
     backbone = load_backbone(wanted.checkpoint, text_prefix=wanted.text_prefix, weights=wanted.weights, writing=writing)
+    backbone = pooled_by(backbone, wanted.pooling)
     backbone = shortened(backbone, depth_of(recipe, backbone.stack.num_layers))
     kept = precision_of(recipe.output_dir)
     choice = choose_precision(recipe.backbone.precision, device, backbone.stack.width, kept=kept)

@@ -149,8 +149,9 @@ def _kept_pooled(
         dtype="float32",
         precision=stack.precision,
         device=device.type,
+        last=stack.pooling.last,
     )
-    key = f"pooled after {layers}\0{stack.opening}\0{states}"
+    key = f"pooled after {layers}\0{stack.pooling.opening}\0{states}"
 
     def compute(missing: Sequence[tuple[int, ...]]) -> list[Tensor]:
         return list(torch.stack(list(pooled_after(missing, stack, layers, device).values()), 1))  # [N, layers, H]

@@ -10,6 +10,7 @@ import torch
 
 from ..backbones.devices import find_device, list_devices
 from ..backbones.loading import Backbone
+from ..backbones.pooling import pooled_by
 from ..core.errors import CheckpointError, RunError, shown
 from ..core.written_recipe import read_written_recipe
 from ..model.checkpoint import Identity, adaptation_path, load_adaptation, read_identity
@@ -81,7 +82,7 @@ def load(
         found = find_device(device) if device is not None else device_of(Path(folder))
         backbone = load_trained_backbone(wanted, path, given=backbone, trusting=trusting)
         backbone.stack.to(found)
-    backbone = up_to(wanted.layers, backbone, path)
+    backbone = pooled_by(up_to(wanted.layers, backbone, path), wanted.pooling)
     adaptation, identity = load_adaptation(path, backbone)
     adaptation.to(next(backbone.stack.parameters()).device)
     model = GraftedModel(backbone.stack, adaptation).eval()

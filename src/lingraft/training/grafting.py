@@ -77,5 +77,6 @@ def identity(context: Context, languages: tuple[str, ...]) -> Identity:
         lora=lora.model_dump() if lora else None,
         layers=backbone.stack.num_layers if backbone.checkpoint_digest else None,
         decoder_digest=backbone.decoder_digest,
+        pooling="last" if backbone.stack.pooling.last else "mean",
         rounded=rounded_to(backbone.weights),
     )

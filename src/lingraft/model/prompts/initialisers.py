@@ -126,7 +126,7 @@ def _sample_tokens(stack: LayerStack, sample: States) -> AtLayer:
     at = _lazy_states(stack, states)
     real = states.mask.bool()
     inner = real.clone()
-    inner[:, : states.opening] = False  # nearly the same in every text
+    inner[:, : states.pooling.opening] = False  # nearly the same in every text
     keep = inner if bool(inner.any()) else real
     return lambda layer: at(layer)[keep]
 

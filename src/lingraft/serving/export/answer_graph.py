@@ -44,7 +44,7 @@ class AnswerGraph(nn.Module):
             attention_mask: ``[B, T]``, 1 for a token and 0 for padding.
             ngrams: ``[B, V]``, where an ensemble looks at n-grams.
         """
-        states = States(input_ids, attention_mask, IDS, opening=self.stack.opening)
+        states = States(input_ids, attention_mask, IDS, pooling=self.stack.pooling)
         final = self.model.through(self.stack, states, self.language)
         head = self.model.adaptation.head
         if self.ensemble is None:

@@ -93,9 +93,14 @@ def write_peft(trained: Trained, folder: Path) -> list[str]:
 
 
 def _read(adapted: Adapted) -> str:
-    """Return what of the last states the head reads, in Python: each token's, or the mean that pooling gives."""
+    """Return what of the last states the head reads, in Python: each token's, or what pooling gives."""
     if adapted.kind.per_token:
         return "states"
-    opening = adapted.backbone.stack.opening  # a text of nothing else has the mean of all; none that is asked is
-    weights = f"(mask * (mask.cumsum(1) > {opening}))" if opening else "mask"
+    pooling = (
+        adapted.backbone.stack.pooling
+    )  # a text of nothing but its opening has the mean of all; none that is asked is
+    if pooling.last:
+        weights = "(mask * (mask.cumsum(1) == mask.sum(1, keepdim=True)))"
+    else:
+        weights = f"(mask * (mask.cumsum(1) > {pooling.opening}))" if pooling.opening else "mask"
     return f"(states * {weights}).sum(1) / {weights}.sum(1).clamp(min=1)"

@@ -18,6 +18,7 @@ from ...backbones.checkpoint_files import checkpoint_folder, lasting_name
 from ...backbones.depth import shortened
 from ...backbones.loading import Backbone, load_backbone
 from ...backbones.markers import LINE_BREAK
+from ...backbones.pooling import pooled_by
 from ...backbones.vocabulary import Vocabulary, needed_pieces, trim_tokenizer
 from ...core.errors import CheckpointError, DataError
 from ...core.files import TEMPORARY, publish_folder
@@ -91,6 +92,7 @@ def _prove(
     """
     small = load_backbone(str(made), text_prefix=whole.text_prefix, precision=whole.stack.precision)
     small = shortened(small, whole.stack.num_layers)
+    small = pooled_by(small, "last" if whole.stack.pooling.last else "mean")
     proven = prove_backbone(whole, small, vocabulary, read)
     if run:
         write_run(run, small, lasting_name(str(output.absolute())), made)
