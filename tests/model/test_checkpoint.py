@@ -20,7 +20,8 @@ from lingraft.core.files import write_json
 from lingraft.model.adaptation import build_adaptation
 from lingraft.model.adapters import adapters
 from lingraft.model.adapters.peft_files import export_peft
-from lingraft.model.checkpoint import adaptation_path, continue_from, load_adaptation, read_identity, save_adaptation
+from lingraft.model.checkpoint import adaptation_path, load_adaptation, read_identity, save_adaptation
+from lingraft.model.continuing import continue_from
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.blocks import Block
@@ -107,6 +108,8 @@ def test_a_run_goes_on_from_another(saved, adaptation, identity, tiny_backbone, 
         assert torch.equal(value, before[name] if "hau-Latn" in name else theirs[name])
     with pytest.raises(CheckpointError, match=r"was trained with cut 1, this recipe has 2"):
         continue_from(tmp_path, new, replace(identity, cut=2), tiny_backbone)
+    with pytest.raises(CheckpointError, match=r"was trained with pooling 'mean', this recipe has 'last'"):
+        continue_from(tmp_path, new, replace(identity, pooling="last"), tiny_backbone)
 
 
 def test_a_method_of_a_comparison_is_a_run_to_go_on_from(saved, adaptation, identity, tiny_backbone, tmp_path):

@@ -52,11 +52,6 @@ SUFFIX = ".safetensors"
 UNFROZEN = "unfrozen."
 """What the names of trained copies of the backbone's own parameters begin with."""
 
-SAME_PARTS = ("kind", "labels", "cut", "prompt", "adapter")
-"""What a run and what goes on from it have alike, by the names that an identity has for it."""
-
-SAME = "make the settings of task, prompt and adapter the same"
-
 Text = Annotated[str, Field(max_length=4096)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
 """Of a language, which is part of the names of tensors."""
@@ -131,7 +126,7 @@ def read_identity(path: Path) -> Identity:
     Raises:
         CheckpointError: There is no such file, or it is not one of ours.
     """
-    return _read(path)[1]
+    return read_adaptation(path)[1]
 
 
 def adaptation_path(folder: Path | str) -> Path:
@@ -159,9 +154,9 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     Raises:
         CheckpointError: It was trained on another backbone or tokenizer, is damaged, or is not ours to compute.
     """
-    tensors, identity = _read(path)
-    _check_backbone(path, identity, backbone)
-    _refuse_parts_of_peft(path, tensors, identity)
+    tensors, identity = read_adaptation(path)
+    check_backbone(path, identity, backbone)
+    refuse_parts_of_peft(path, tensors, identity)
     try:
         _refuse_broken_promises(path, tensors, identity, backbone)
         adaptation = _build(tensors, identity, backbone.stack)
@@ -185,7 +180,7 @@ def load_adaptation(path: Path, backbone: Backbone) -> tuple[Adaptation, Identit
     return adaptation.eval(), identity
 
 
-def _refuse_parts_of_peft(path: Path, tensors: Mapping[str, Tensor], identity: Identity) -> None:
+def refuse_parts_of_peft(path: Path, tensors: Mapping[str, Tensor], identity: Identity) -> None:
     """Refuse an adaptation of which a part is not ours to compute.
 
     Raises:
@@ -274,68 +269,12 @@ def _block(described: Mapping[str, Any] | None) -> Block | None:
     return Block.model_validate({key: value for key, value in described.items() if key != "start"} | begun)
 
 
-def continue_from(folder: Path, adaptation: nn.Module, own: Identity, backbone: Backbone) -> None:
-    """Give new parts the values that a finished run learned; those of languages that it did not know keep theirs.
-
-    Args:
-        folder: The run, or a method's folder of a comparison.
-        adaptation: The new parts.
-        own: What they are for.
-        backbone: The frozen model.
+def check_backbone(path: Path, identity: Identity, backbone: Backbone) -> None:
+    """Refuse a backbone that an adaptation was not trained on.
 
     Raises:
-        CheckpointError: The run was for something else, or has other parts.
+        CheckpointError: It is another, or its decoder is missing.
     """
-    path = adaptation_path(folder)
-    tensors, theirs = _read(path)
-    _check_backbone(path, theirs, backbone)
-    _refuse_parts_of_peft(path, tensors, theirs)
-    refuse_other_parts(folder, theirs, {what: getattr(own, what) for what in SAME_PARTS})
-    values = adaptation.state_dict()
-    strange = [name for name in values if name not in tensors and not _of_language(name)]
-    if strange:
-        cure = "freeze the same layers" if strange[0].startswith(UNFROZEN) else SAME
-        raise CheckpointError(f"train.continue_from: {folder} has nothing for {strange[0]}; {cure}")
-    for name, value in values.items():
-        if name in tensors and tensors[name].shape != value.shape:
-            raise CheckpointError(
-                f"train.continue_from: {folder} has {name} of shape {tuple(tensors[name].shape)}, and this recipe one "
-                f"of {tuple(value.shape)}; {SAME}"
-            )
-    adaptation.load_state_dict({name: tensors.get(name, value) for name, value in values.items()})
-
-
-def refuse_other_parts(folder: Path, theirs: Identity, own: Mapping[str, Any]) -> None:
-    """Refuse to go on from a run that was for something else than what is to be trained.
-
-    Args:
-        folder: Of the run.
-        theirs: What it was for.
-        own: What is to be trained: values by the names in ``SAME_PARTS``.
-
-    Raises:
-        CheckpointError: With the first that differs.
-    """
-    if theirs.lora is not None:
-        raise CheckpointError(
-            f"train.continue_from: {folder} ended with LoRA in all layers, which a training that caches states cannot "
-            "begin with; give a run whose layers below the cut stayed frozen"
-        )
-    for what in SAME_PARTS:
-        there, here = getattr(theirs, what), own[what]
-        if there != here:
-            raise CheckpointError(
-                f"train.continue_from: {folder} was trained with {what} {there!r}, this recipe has {here!r}; make them "
-                "the same"
-            )
-
-
-def _of_language(parameter: str) -> bool:
-    """Return whether a parameter belongs to one language."""
-    return ".language." in parameter
-
-
-def _check_backbone(path: Path, identity: Identity, backbone: Backbone) -> None:
     if identity.decoder_digest and not backbone.decoder_digest:
         raise CheckpointError(
             f"{path} answers with the decoder of {identity.checkpoint}, and {backbone.name} was loaded without one; "
@@ -353,7 +292,12 @@ def _check_backbone(path: Path, identity: Identity, backbone: Backbone) -> None:
             )
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], Identity]:
+def read_adaptation(path: Path) -> tuple[dict[str, Tensor], Identity]:
+    """Return the tensors of a file of trained parts, and what they were trained for and on.
+
+    Raises:
+        CheckpointError: There is no such file, or it is not one of ours.
+    """
     try:
         open_regular(path, error=CheckpointError, cure=run_again(path)).close()
         with safe_open(path, framework="pt") as file:

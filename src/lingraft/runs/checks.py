@@ -11,7 +11,8 @@ from ..core.nearest_file import nearest_file
 from ..core.records import IDS
 from ..data.augmentation.switching import CAN_BE_SWITCHED
 from ..data.languages import canonical
-from ..model.checkpoint import adaptation_path, read_identity, refuse_other_parts
+from ..model.checkpoint import adaptation_path, read_identity
+from ..model.continuing import refuse_other_parts
 from ..model.freezing import Strategy, strategy_of
 from ..recipe.settings import Recipe
 from ..tasks import Task
@@ -185,6 +186,7 @@ def refuse_other_start(recipe: Recipe, task: Task, cut: int) -> None:
         "kind": task.kind.name,
         "labels": task.labels,
         "cut": cut,
+        "pooling": recipe.backbone.pooling,
         "prompt": recipe.prompt.model_dump() if recipe.prompt else None,
         "adapter": recipe.adapter.model_dump(mode="json") if recipe.adapter else None,
     }

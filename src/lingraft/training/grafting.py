@@ -9,7 +9,8 @@ from ..backbones.quantised import rounded_to
 from ..core.errors import ConfigError
 from ..core.version import __version__
 from ..model.adaptation import build_adaptation
-from ..model.checkpoint import Identity, continue_from
+from ..model.checkpoint import Identity
+from ..model.continuing import continue_from
 from ..model.heads import build_head
 from ..model.network import GraftedModel
 from ..model.prompts.initialisers import prompt_initialiser
