@@ -14,13 +14,13 @@ from lingraft.serving.server.running import address_of, application, bind, serve
 
 @contextmanager
 def running(app, limits):
-    """Run an application on a free port, and yield its address."""
+    """Run an application on a free port, and yield its address, and what runs it."""
     with closing(bind("127.0.0.1", 0)) as bound:
         server = server_of(app, limits)
         thread = Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
-            yield address_of(bound)
+            yield address_of(bound), server
         finally:
             server.should_exit = True
             thread.join()
@@ -30,7 +30,7 @@ def running(app, limits):
 def served(adapted, folder=None, **most):
     """Serve a loaded run, and yield the address."""
     limits = Limits(**most)
-    with application(adapted, folder, limits=limits) as app, running(app, limits) as address:
+    with application(adapted, folder, limits=limits) as app, running(app, limits) as (address, _):
         yield address
 
 

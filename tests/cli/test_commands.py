@@ -261,7 +261,7 @@ def test_python_and_the_command_line_answer_alike(call, finished):
             '{"body": "bako"}\n',
             "standard input, line 1: there is no column 'text' (for `text`); its columns are body",
         ),
-        (("--text", "body"), '{"text": "bako"}\n', "say which with --text COLUMN"),
+        (("--text", "body"), '{"text": "bako"}\n', "call it 'text', or say which with --text COLUMN"),
         ((), '{"text": "be\\ud83d"}\n', "standard input, line 1: column 'text' holds half a surrogate pair"),
         ((), '{"text": "bako", "note": "\\udc00"}\n', "column 'note' holds half a surrogate pair"),
         (("--input-format", "csv"), "a,b\n1\n", "standard input, line 2: has 1 cell, but the header has 2"),

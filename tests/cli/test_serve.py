@@ -49,27 +49,44 @@ def refuses(port):
         return tried.connect_ex(("127.0.0.1", port)) != 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+BODY = b'{"items": ["ada beli"]}'
+HEAD = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}"
+ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+
+
+@pytest.mark.parametrize("number", ENDS)
 def test_what_is_begun_is_finished_when_it_is_told_to_stop(folder, tiny_backbone, number):
     """A request of which half has come; then it ends well, and says so. Elsewhere than here, that is warned of."""
     (expected,) = adapted_of(tiny_backbone).predict(["ada beli"])
-    body = b'{"items": ["ada beli"]}'
-    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     elsewhere = ["--host", "0.0.0.0"] if number is signal.SIGINT else []
     with started(folder, *elsewhere) as (process, port, said):
         assert ("warning: http://0.0.0.0:" in said) == bool(elsewhere)
         assert "the trial that answers: no target labels (draw 1 of 1, seed 2)" in said
         assert ask(f"http://127.0.0.1:{port}", "/healthz").json["task"] == "topic"
         with closing(socket.create_connection(("127.0.0.1", port), 60)) as to:
-            to.sendall(f"{head}\r\n\r\n".encode() + body[:9])
+            to.sendall(f"{HEAD}\r\n\r\n".encode() + BODY[:9])
             process.send_signal(number)
             wait_until(lambda: refuses(port))
-            to.sendall(body[9:])
+            to.sendall(BODY[9:])
             answered = b"".join(iter(lambda: to.recv(9_999), b"")).decode()
         assert process.wait(60) == 0
         assert process.stderr.read() == "stopped; what was asked has been answered\n"
     assert answered.startswith("HTTP/1.1 200")
     assert f'"label": "{expected.value}"' in answered
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_told_twice_it_ends_at_once(folder, number):
+    """Whatever is begun, by the signal itself as a shell expects, and it does not say that all was answered."""
+    with started(folder) as (process, port, _):
+        assert ask(f"http://127.0.0.1:{port}", "/healthz").status == 200
+        with closing(socket.create_connection(("127.0.0.1", port), 60)) as to:
+            to.sendall(f"{HEAD}\r\n\r\n".encode() + BODY[:9])
+            process.send_signal(number)
+            wait_until(lambda: refuses(port))
+            process.send_signal(number)
+            assert process.wait(60) == -number
+        assert process.stderr.read() == ""
 
 
 @pytest.mark.parametrize(

@@ -14,21 +14,21 @@ def serve(
     folder: RunFolder,
     host: Annotated[str, typer.Option(help="Where to listen; by default for this machine alone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
-    max_bytes: Annotated[int, typer.Option(help="Of the body of a request.")] = 1_000_000,
-    max_items: Annotated[int, typer.Option(help="Of a request.")] = 256,
-    max_characters: Annotated[int, typer.Option(help="Of an item.")] = 20_000,
-    max_waiting: Annotated[int, typer.Option(help="Items that wait, of all requests.")] = 2_048,
+    max_bytes: Annotated[int, typer.Option(help="Bytes of a request's body, at most.")] = 1_000_000,
+    max_items: Annotated[int, typer.Option(help="Items of a request, at most.")] = 256,
+    max_characters: Annotated[int, typer.Option(help="Characters of an item, at most.")] = 20_000,
+    max_waiting: Annotated[int, typer.Option(help="Items that wait, of all requests together, at most.")] = 2_048,
     backbone: TrainedOn = None,
     quiet: Quiet = False,
 ) -> None:
     """Answer over HTTP with a trained run, and show a page to try it: until Ctrl-C, or SIGTERM.
 
-    What is asked at the same time is answered together. /predict and /explain take JSON, as /openapi.json says;
-    /healthz and /metrics are for who looks after it.
+    /predict and /explain take JSON, as /openapi.json says; /healthz and /metrics are for who looks after it.
     """
     import gc
 
     gc.disable()  # as for predict
+    from ..core.counted import counted
     from ..core.errors import LingraftError
     from ..core.progress import Reporter
     from ..results.saved_trial import describe_saved
@@ -58,5 +58,6 @@ def serve(
         if saved := describe_saved(folder.expanduser(), adapted.kind.words):
             reporter.say(f"the trial that answers: {saved}")
     begun = f"answering at {address_of(bound)} (Ctrl-C stops)"
-    answer(adapted, folder.expanduser(), bound, limits, lambda: reporter.say(begun))
-    reporter.say("stopped; what was asked has been answered")
+    refused = answer(adapted, folder.expanduser(), bound, limits, lambda: reporter.say(begun))
+    late = f"{counted(refused, 'request')} took longer than {limits.seconds:g} s, and were told to ask again (503)"
+    reporter.say(f"stopped; {late if refused else 'what was asked has been answered'}")

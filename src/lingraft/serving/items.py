@@ -188,7 +188,7 @@ def _text_at(row: Mapping[str, Any], name: str, names: OwnNames, where: str) -> 
 
 def _no_column(row: Mapping[str, Any], name: str, wanted: str, where: str, names: OwnNames) -> str:
     options = {"text": "--text", "text_b": "--text-b"}
-    cure = f"say which with {options[name]} COLUMN (in Python, call it {name!r})" if name in options else "add it"
+    cure = f"call it {name!r}, or say which with {options[name]} COLUMN" if name in options else "add it"
     if names.lost:
         cure = f"{names.lost}, which says how the run calls it, is missing: put it back from a copy, or {cure}"
     return f"{describe_missing(row, wanted, where, f'(for `{name}`)')}; {cure}"

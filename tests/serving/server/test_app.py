@@ -171,7 +171,7 @@ def test_items_in_several_languages_say_which_each_is_in(tiny_backbone):
 # ---- What is refused -------------------------------------------------------------------------------
 
 WRONG = {
-    "no JSON": ("{", 422, "expected a JSON object, but at character 1 of the body"),
+    "no JSON": ("{", 422, "expected a JSON object, but at character 2 of the body"),
     "nothing": (b"", 422, "expected a JSON object and the header Content-Type: application/json, got nothing"),
     "a list": ([1], 422, r"expected a JSON object .*got \[1\]"),
     "no text": (b"\xff\xfe\xff", 400, "the body cannot be read as JSON"),
@@ -180,10 +180,10 @@ WRONG = {
     "a long number": ('{"items": [' + "9" * 9_000 + "]}", 400, "a number of too many digits"),
     "no items": ({}, 422, "items: is not there; add it"),
     "items that are none": ({"items": "ada"}, 422, "items: expected a list, got 'ada'"),
-    "an empty list": ({"items": []}, 422, "items: expected 1 to 8 of them, got 0"),
+    "an empty list": ({"items": []}, 422, "items: expected 1 to 8 of them, got 0; give at least one"),
     "too many items": ({"items": ["ada"] * 9}, 422, "items: expected 1 to 8 of them, got 9; ask for the rest"),
     "a number": ({"items": ["ada", 5]}, 422, "item 2 of 2: topic takes one text, got 5"),
-    "another key": ({"items": ["ada"], "temperature": 1}, 422, "'temperature': no such key; remove it"),
+    "another key": ({"items": ["ada"], "temperature": 1}, 422, "'temperature': no such key; there are language, items"),
     "a long text": ({"items": ["a" * 201]}, 422, "item 1 of 1 has 201 characters; expected at most 200: shorten"),
     "half a character": ({"items": ["be\ud83d"]}, 422, "item 1 of 1 holds half a surrogate pair at position 3"),
     "no language": ({"items": ["ada"], "language": "klingonish-9"}, 422, "unknown language 'klingonish-9'"),
@@ -193,7 +193,7 @@ WRONG = {
     "no threshold": ({"items": ["ada"], "abstain": "high"}, 422, "abstain: expected a number, got 'high'"),
     "a threshold that is no number": ('{"items": ["ada"], "abstain": NaN}', 422, "abstain: expected a number"),
     "another pair": ({"items": [["ada", "beli"]]}, 422, "item 1 of 1: topic takes one text, got"),
-    "another column": ({"items": [{"body": "ada"}]}, 422, "there is no column 'text'"),
+    "another column": ({"items": [{"body": "ada"}]}, 422, "there is no column 'text'.*; call it 'text', or say"),
 }
 
 
@@ -216,7 +216,7 @@ def test_a_malformed_request_is_refused_in_one_line(address, wrong):
         ("/predict", {}, 405, "'/predict' does not take 'GET'"),
         ("/healthz", {"method": "DELETE"}, 405, "'/healthz' does not take 'DELETE'"),
         ("/healthz", {"Host": "evil.example"}, 400, "the header Host is 'evil.example'; expected localhost or 127.0.0"),
-        ("/predict", {"body": '{"items": []}', "Content_Type": "text/plain"}, 422, "Content-Type: application/json"),
+        ("/predict", {"body": "ada", "Content_Type": "text/plain"}, 422, "Content-Type: application/json, got 'ada'"),
         ("/predict", {"body": b"x" * 10_001}, 413, "the body has 10,001 bytes; expected at most 10,000"),
         ("/predict", {"body": b"x" * 1_000_000}, 413, "the body has more than "),
         ("/predict", {"body": iter([b"x" * 9_000] * 2)}, 413, "the body has 18,000 bytes"),
@@ -301,7 +301,7 @@ def test_when_too_many_wait_others_are_told_to_come_again(adapted):
         return adapted.predict_examples(examples, "yor-Latn", probabilities=True)
 
     app, batcher = app_on(adapted, wait, limits)
-    with running(app, limits) as at, closing(batcher), ThreadPoolExecutor(2) as pool:
+    with running(app, limits) as (at, _), closing(batcher), ThreadPoolExecutor(2) as pool:
         first = pool.submit(ask, at, "/predict", {"items": ["ada"]})
         assert begun.wait(60)
         second = pool.submit(ask, at, "/predict", {"items": ["ada", "beli"]})
@@ -314,6 +314,26 @@ def test_when_too_many_wait_others_are_told_to_come_again(adapted):
         assert [first.result(60).status, second.result(60).status] == [200, 200]
 
 
+def test_what_takes_too_long_at_the_end_is_told_to_come_again(adapted):
+    """With 503 after the seconds that there are for it; how many were refused is known."""
+    begun, may, limits = Event(), Event(), Limits(seconds=1)
+
+    def wait(key, examples):
+        begun.set()
+        assert may.wait(60)
+        return adapted.predict_examples(examples, "yor-Latn", probabilities=True)
+
+    app, batcher = app_on(adapted, wait, limits)
+    with closing(batcher), ThreadPoolExecutor(1) as pool:
+        with running(app, limits) as (at, server):
+            asked = pool.submit(ask, at, "/predict", {"items": ["ada"]})
+            assert begun.wait(60)
+        refused = asked.result(60)
+        may.set()
+    assert (refused.status, refused.headers["Retry-After"], server.refused) == (503, "1", 1)
+    assert refused.json["error"] == "the server is stopping; ask again when it is back"
+
+
 def test_a_fault_of_the_servers_own_is_a_500_that_says_no_more(adapted):
     """It is counted, and the server goes on."""
 
@@ -322,7 +342,7 @@ def test_a_fault_of_the_servers_own_is_a_500_that_says_no_more(adapted):
 
     limits = Limits()
     app, batcher = app_on(adapted, break_down, limits)
-    with running(app, limits) as at, closing(batcher):
+    with running(app, limits) as (at, _), closing(batcher):
         found = ask(at, "/predict", {"items": ["ada"]})
         assert (found.status, list(found.json)) == (500, ["error"])
         assert "no use" not in found.text
@@ -378,7 +398,10 @@ def test_the_description_has_every_path(address):
     found = ask(address, "/openapi.json").json
     assert set(found["paths"]) == {"/predict", "/explain", "/healthz", "/metrics"}
     predict = found["paths"]["/predict"]["post"]
-    assert set(predict["responses"]) == {"200", "408", "413", "422", "503"}
+    assert set(predict["responses"]) == {"200", "400", "408", "413", "422", "503"}
+    assert set(found["paths"]["/metrics"]["get"]["responses"]) == {"200"}
+    for path, (described,) in ((path, methods.values()) for path, methods in found["paths"].items()):
+        assert described["operationId"] == path.strip("/")
     assert set(found["components"]["schemas"]["AskedAnswers"]["properties"]) == {
         "items", "language", "probabilities", "abstain",
     }  # fmt: skip

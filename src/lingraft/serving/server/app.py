@@ -20,6 +20,7 @@ from ...core.version import __version__
 from ..explaining import Explanation
 from ..predictor import Adapted
 from .asking import (
+    Asked,
     AskedAnswers,
     AskedExplanation,
     describe_answers,
@@ -29,14 +30,17 @@ from .asking import (
 )
 from .batching import Batcher, BusyError
 from .body import limit_body
-from .doors import add_headers, check_host
+from .doors import add_headers, check_host, refuse_at_the_end
 from .limits import Limits
 from .metrics import Metrics, count_requests
 from .page import Page
 from .refusals import JSON, RefusedError, describe_wrong_body
 
 PATHS = ("/", "/predict", "/explain", "/healthz", "/metrics", "/openapi.json")
+ASKED: dict[str, type[Asked]] = {"/predict": AskedAnswers, "/explain": AskedExplanation}
+"""What a path takes."""
 REFUSALS = {
+    400: "The body is no text in JSON, or another server is meant.",
     408: "The body came too slowly.",
     413: "The body is too large.",
     422: "The request is not what the run takes.",
@@ -96,26 +100,36 @@ def create_app(
         docs_url=None,  # both pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
-        responses={status: {"description": said, "model": Refusal} for status, said in REFUSALS.items()},
+        generate_unique_id_function=lambda route: route.path.strip("/"),
     )
     app.add_middleware(limit_body, limits=limits)
+    app.add_middleware(refuse_at_the_end)
     app.add_middleware(check_host, hosts=tuple(hosts))
     app.add_middleware(add_headers)
     app.add_middleware(count_requests, metrics=metrics, paths=PATHS)
     _add_refusals(app)
+
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"description": said, "model": Refusal} for status, said in REFUSALS.items()
+    }
 
     async def computed(key: Hashable, examples: Sequence[Example]) -> list[Any]:
         found = batcher.submit(key, examples)
         metrics.items.inc(len(examples))
         return await asyncio.wrap_future(found)
 
-    @app.post("/predict", response_model=Answers, summary="Answer items")
+    @app.post("/predict", response_model=Answers, responses=refusals, summary="Answer items")
     async def predict(asked: AskedAnswers) -> Response:
         read = read_items(adapted, asked, limits)
         found = await computed(("predict", read.code), read.examples)
         return Response(to_json(describe_answers(adapted, asked, read, found)), media_type=JSON)
 
-    @app.post("/explain", response_model=Explained, summary="Say what speaks for the answer of a text")
+    @app.post(
+        "/explain",
+        response_model=Explained,
+        responses=refusals,
+        summary="Say what speaks for the answer of a text",
+    )
     async def explain(asked: AskedExplanation) -> Response:
         read = read_text(adapted, asked, limits)
         alone = object()  # there is nothing to gain together, and the first would wait for the last
@@ -153,7 +167,8 @@ def _add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong_body(request: Request, error: RequestValidationError) -> Response:
-        return RefusedError(422, describe_wrong_body(error.errors())).response
+        known = ASKED[request.url.path].model_fields
+        return RefusedError(422, describe_wrong_body(error.errors(), known)).response
 
     @app.exception_handler(LingraftError)
     async def wrong_item(request: Request, error: LingraftError) -> Response:

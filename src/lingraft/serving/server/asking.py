@@ -19,7 +19,12 @@ from .limits import Limits, characters_of, check_length, check_number, check_wor
 
 Language = Annotated[
     str | None,
-    Field(max_length=100, description="In any spelling; by default the run's only target language.", examples=["yo"]),
+    Field(
+        max_length=100,
+        description="In any spelling; by default the run's only target language or, of several, that of each text by "
+        "its letters.",
+        examples=["yo"],
+    ),
 ]
 
 

@@ -1,7 +1,8 @@
-"""Who may ask, and what a browser may do with the answer."""
+"""Who may ask, until when, and what a browser may do with the answer."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -77,3 +78,25 @@ def add_headers(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, note)
 
     return added
+
+
+def refuse_at_the_end(app: ASGIApp) -> ASGIApp:
+    """Return an application that does the same, and refuses what is taken from it because the server has to end."""
+
+    async def refused(scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def note(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await app(scope, receive, note)
+        except asyncio.CancelledError:
+            if begun:
+                raise
+            busy = RefusedError(503, "the server is stopping; ask again when it is back", {"Retry-After": "1"})
+            await busy.response(scope, receive, send)
+
+    return refused

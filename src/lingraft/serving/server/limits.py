@@ -51,9 +51,8 @@ def check_number(items: Sequence[object], limits: Limits) -> None:
         DataError: It is one.
     """
     if not 1 <= len(items) <= limits.items:
-        raise DataError(
-            f"items: expected 1 to {limits.items:,} of them, got {len(items):,}; ask for the rest in other requests"
-        )
+        cure = "ask for the rest in other requests" if items else "give at least one"
+        raise DataError(f"items: expected 1 to {limits.items:,} of them, got {len(items):,}; {cure}")
 
 
 def characters_of(example: Example) -> int:

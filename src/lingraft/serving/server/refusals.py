@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -33,21 +33,24 @@ class RefusedError(Exception):
         return Response(to_json({"error": str(self)}), self.status, self.headers, JSON)
 
 
-def describe_wrong_body(errors: Sequence[Mapping[str, Any]]) -> str:
+def describe_wrong_body(errors: Sequence[Mapping[str, Any]], known: Collection[str]) -> str:
     """Say what is wrong with a body that is not what a path takes.
 
     Args:
         errors: Of pydantic, as FastAPI gives them.
+        known: The keys that the path takes.
     """
     first = errors[0]
     place = ".".join(map(str, first["loc"][1:]))
     if first["type"] == "json_invalid":
-        return f"expected a JSON object, but at character {place} of the body: {first['ctx']['error']}"
-    if not place or isinstance(first.get("input"), bytes):
-        what = "nothing" if first.get("input") is None else shown(first["input"])
+        return f"expected a JSON object, but at character {int(place) + 1} of the body: {first['ctx']['error']}"
+    given = first.get("input")
+    if not place or isinstance(given, bytes):
+        text = given.decode(errors="replace") if isinstance(given, bytes) else given
+        what = "nothing" if text is None else shown(text)
         return f"expected a JSON object and the header Content-Type: application/json, got {what}"
     if first["type"] == "missing":
         return f"{place}: is not there; add it"
     if first["type"] == "extra_forbidden":
-        return f"{shown(place)}: no such key; remove it"
-    return f"{place}: {say_wrong(first)}, got {shown(first['input'])}"
+        return f"{shown(place)}: no such key; there are {', '.join(known)}"
+    return f"{place}: {say_wrong(first)}, got {shown(given)}"

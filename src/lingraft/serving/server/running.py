@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
-from collections.abc import Callable, Collection, Iterator
+import threading
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from ...core.errors import ServiceError
 from ...core.examples import Example
+from ...core.signals import ASKED_TO_END
 from ..items import LARGEST
 from ..predictor import Adapted
 from .app import create_app
@@ -87,9 +91,40 @@ def application(
         yield create_app(adapted, batcher, metrics, page, limits=limits, hosts=hosts)
 
 
-def server_of(app: FastAPI, limits: Limits) -> uvicorn.Server:
-    """Return what runs an application, and ends once told to when all requests are answered."""
-    return uvicorn.Server(
+class Server(uvicorn.Server):
+    """Runs an application; told to end, it ends when all requests are answered, and told again at once."""
+
+    refused = 0
+    """Requests that were not answered in the time that there was for it."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what was begun, and count what had to be given up."""
+        await super().shutdown(sockets)
+        self.refused = len(self.server_state.tasks)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Take what asks a process to end, a terminal that is closed too; uvicorn would pass it on afterwards."""
+        told = (signal.SIGINT, *(one for one in ASKED_TO_END if signal.getsignal(one) is not signal.SIG_IGN))
+        main = threading.current_thread() is threading.main_thread()
+        before = {one: signal.signal(one, self.handle_exit) for one in told if main}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; the second time, end as whom nobody taught to."""
+        if self.should_exit:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        self.should_exit = True
+
+
+def server_of(app: FastAPI, limits: Limits) -> Server:
+    """Return what runs an application."""
+    return Server(
         uvicorn.Config(
             app,
             http="h11",
@@ -105,8 +140,8 @@ def server_of(app: FastAPI, limits: Limits) -> uvicorn.Server:
     )
 
 
-def serve(adapted: Adapted, folder: Path, bound: socket.socket, limits: Limits, started: Callable[[], None]) -> None:
-    """Answer until a signal says to end (SIGTERM, Ctrl-C); what was begun is finished first.
+def serve(adapted: Adapted, folder: Path, bound: socket.socket, limits: Limits, started: Callable[[], None]) -> int:
+    """Answer until a signal says to end (SIGTERM, SIGHUP, Ctrl-C); what was begun is finished first.
 
     Args:
         adapted: The run.
@@ -114,12 +149,14 @@ def serve(adapted: Adapted, folder: Path, bound: socket.socket, limits: Limits, 
         bound: Where to listen, see :func:`bind`.
         limits: Of what is asked.
         started: Called when all is ready.
+
+    Returns:
+        How many requests were refused because they took longer than there was time for at the end.
     """
     host, shown = bound.getsockname()[0], folder if folder.is_dir() else None  # else the saved parts alone
     hosts = tuple(dict.fromkeys((*LOCAL, host))) if is_local(host) else ()
     with closing(bound), application(adapted, shown, limits=limits, hosts=hosts) as app:
         started()
-        try:
-            server_of(app, limits).run(sockets=[bound])
-        except (KeyboardInterrupt, SystemExit):  # uvicorn has ended in order, and passes the signal on
-            return
+        server = server_of(app, limits)
+        server.run(sockets=[bound])
+    return server.refused
