@@ -32,7 +32,7 @@ class Stub:
     def __init__(self, kind, labels, answer, *, task="nusax"):
         options = {"scheme": "bio"} if kind == "tagging" else {}
         self.identity = identity_of(task=task, kind=kind, labels=labels, languages=("ace-Latn",), kind_options=options)
-        self.answer, self.asked = answer, []
+        self.answer, self.asked, self.targets = answer, [], self.identity.languages
 
     def predict_examples(self, examples, language):
         """Answers by rule."""
@@ -216,12 +216,22 @@ def test_languages_without_files_are_passed_over_unless_asked_for(nusax, trained
         rescore.rescore(folder, ["jav"], "test", task_name="nusax", data_dir=nusax, quiet=True)
 
 
+def test_of_a_benchmark_with_more_languages_than_it_names_the_run_s_are_scored(trained, tmp_path):
+    """SIB-200 has those of FLORES-200: the source alone would look like all that there is."""
+    for code in ("eng", "ace", "swh"):
+        rows = "".join(f"{n}\t{label}\t{code} {label}\n" for n, label in enumerate(LABELS))
+        (tmp_path / f"{code}_Latn.test.tsv").write_text(f"index_id\tcategory\ttext\n{rows}", encoding="utf-8")
+    folder = trained(Stub("classification", LABELS, last_word))
+    scores = rescore.rescore(folder, None, "test", task_name="sib200", data_dir=tmp_path, quiet=True)
+    assert {s.language for _, s in scores} == {"eng-Latn", "ace-Latn"}
+
+
 def test_nothing_to_score_is_an_error(nusax, trained, tmp_path):
     """A wrong folder, or a split that is not there, is no empty table."""
     folder = trained(Stub("classification", LABELS, last_word))
     with pytest.raises(DataError, match=r"there is no folder .*elsewhere with the files of nusax"):
         rescore.rescore(folder, None, "test", task_name="nusax", data_dir=tmp_path / "elsewhere", quiet=True)
-    with pytest.raises(DataError, match="nusax has no dev examples in"):
+    with pytest.raises(DataError, match=r"nusax has no dev examples in .*; ask for languages that .* --languages"):
         rescore.rescore(folder, None, "dev", task_name="nusax", data_dir=nusax, quiet=True)
 
 

@@ -22,7 +22,10 @@ def evaluate(
     folder: RunFolder,
     languages: Annotated[
         str | None,
-        typer.Option(help="Comma-separated (of contexts, for questions); default: the languages of the run."),
+        typer.Option(
+            help="Comma-separated (of contexts, for questions); default: the languages of the run, or those that "
+            "another benchmark names."
+        ),
     ] = None,
     split: Annotated[Literal["dev", "test"], typer.Option(help="Which examples.")] = "test",
     task: Annotated[str | None, typer.Option(help="Another benchmark of the same kind: lingraft list tasks")] = None,

@@ -15,7 +15,6 @@ from ..core.records import Score, Trial
 from ..core.written_recipe import NAME as RECIPE
 from ..data.languages import among, canonical
 from ..data.sampling import rank
-from ..model.checkpoint import Identity
 from ..recipe.parsing import read_recipe
 from ..recipe.settings import Recipe
 from ..results.method_schemas import METHOD
@@ -52,7 +51,8 @@ def rescore(
 
     Args:
         folder: A finished run, or a method's folder of a comparison.
-        languages: Any spelling; of contexts, where questions are about some. Default: those of the run.
+        languages: Any spelling; of contexts, where questions are about some. Default: those of the run or, of another
+            benchmark, those that it has; the run's, where these are too many to name.
         split: ``dev`` or ``test``.
         task_name: A benchmark of the same kind, instead of the task that was trained.
         data_dir: Its folder; default: the recipe's, or data/NAME, from the working directory or beside the run.
@@ -73,7 +73,7 @@ def rescore(
         known = {one.name for one in sources} | {recipe.task.name}
         learned = task_name in known and recipe.task.options.get("train_on_evaluation_set", False)
         place = data_dir or find_data(_folder(recipe, sources, task_name), folder, named=False)
-        task = _benchmark(task_name, adapted.identity, place, languages, without_held_out=learned)
+        task = _benchmark(task_name, adapted, place, languages, without_held_out=learned)
         reporter.say(f"licence of {task.name}: {task.licence}")
         if _was_learned(recipe, task_name, split):
             reporter.say(
@@ -163,7 +163,8 @@ def _folder(recipe: Recipe, sources: Sequence[TrainingSource], name: str) -> Pat
 def _examples(task: Task, language: str, split: str) -> list[Example]:
     examples = list(task.examples(language, split))
     if not examples:
-        raise DataError(f"{task.name} has no {split} examples in {language}")
+        others = "ask for languages that have some with --languages, or for another --split"
+        raise DataError(f"{task.name} has no {split} examples in {language}; {others}")
     if not is_labelled(examples):
         raise DataError(f"{task.name}: the {len(examples)} {split} examples in {language} have no labels to score by")
     return examples
@@ -196,7 +197,7 @@ def _check_labels(examples: Sequence[Example], task: Task, language: str) -> Non
 
 def _benchmark(
     name: str,
-    identity: Identity,
+    adapted: Adapted,
     place: Path,
     languages: Sequence[str] | None,
     *,
@@ -209,11 +210,11 @@ def _benchmark(
     Raises:
         DataError: The run was trained for another kind of task.
     """
-    entry = benchmark(name)
+    entry, identity = benchmark(name), adapted.identity
     if entry.kind != identity.kind:
         raise DataError(f"{name} is {entry.kind}, but the run was trained for {identity.kind} ({identity.task})")
     source = identity.source_language
-    targets = tuple(map(canonical, languages or entry.languages))
+    targets = tuple(map(canonical, languages or entry.languages or adapted.targets))
 
     def examples(language: str, split: str) -> list[Example]:
         found = read_split(entry, language, split, place, source=source, pairs=True)[0]
