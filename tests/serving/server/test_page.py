@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from answering import adapted_of
 from browser import LOOK, WIDTHS, press, run
 from invented_run import LABELS, write_run
+from lingraft.data.character_model import CharacterModel
 from lingraft.model.ensembles import LanguageEnsemble
 from lingraft.model.heads.ngrams import fit_ngram_classifier
 from lingraft.results.run_files import is_right, read_predictions
@@ -107,6 +109,8 @@ def test_an_answer_is_shown_with_its_probabilities_and_what_spoke_for_it(browser
     size = f"{abs(loudest.score):.1g}" if abs(loudest.score) < 0.01 else f"{abs(loudest.score):.2f}"
     shown = f"{loudest.text.replace(' ', '␣')}\n{'−' if loudest.score < 0 else '+'}{size}"
     words, ngrams = told.split("Words that spoke for it, or against")[1].split("Character n-grams that spoke for it")
+    words, _, meaning = words.partition("How much less likely")
+    assert meaning.strip().endswith("the answer is without it.")
     assert {one.text for one in why.words} == set(words.split()[::2])
     assert ngrams.removeprefix(", or against").strip().startswith(shown)
 
@@ -121,6 +125,25 @@ def test_the_language_must_be_said_where_there_are_several(browser, address, tin
     with served(adapted_of(tiny_backbone)) as at:
         found = re.findall(r'<option value="([^"]*)"( selected)?', ask(at, "/").text)
     assert found == [(CODE, " selected"), ("eng-Latn", "")]
+
+
+def test_a_text_may_say_its_language_by_its_letters(browser, tiny_backbone):
+    """Where the run knows all of them; the answer says which it was taken for, and nothing of n-grams without any."""
+    letters = {
+        CODE: CharacterModel.of_texts(["ada beli ada beli"]),
+        "swh-Latn": CharacterModel.of_texts(["cora dune cora dune"]),
+    }
+    adapted = replace(adapted_of(tiny_backbone, languages=tuple(letters)), letters=letters)
+    with served(adapted) as at, browser.opened(f"{at}/", width=375, dark=False) as tab:
+        assert run(tab, "document.getElementById('language').value") == "letters"
+        filled(tab, text="cora dune")
+        by_letters = sent(tab)
+        filled(tab, language=CODE)
+        as_told = sent(tab)
+    assert "Taken for Swahili (swh-Latn).\n\nno language given; each text is taken for" in by_letters
+    assert "Words that spoke for it" in by_letters
+    assert "n-grams" not in by_letters
+    assert "Taken for" not in as_told
 
 
 def test_all_of_it_works_from_the_keyboard(browser, address):
@@ -264,6 +287,23 @@ def test_a_refusal_is_shown(browser, tiny_backbone):
     with served(adapted_of(tiny_backbone), body=200) as at, browser.opened(f"{at}/", width=1280, dark=False) as ask:
         filled(ask, text="ada " * 99)
         assert "expected at most 200: ask for fewer items" in sent(ask)
+
+
+def test_blanks_are_no_text(browser, address):
+    """They have no class, and nothing is sure of that."""
+    with browser.opened(address, width=1280, dark=False) as tab:
+        filled(tab, text="  ", language=CODE)
+        assert sent(tab) == "There is no text to answer."
+
+
+def test_a_server_that_has_ended_is_said(browser, adapted):
+    """What a browser says of that helps nobody."""
+    with ExitStack() as server:
+        at = server.enter_context(served(adapted))
+        with browser.opened(f"{at}/", width=1280, dark=False) as tab:
+            filled(tab, text="ada", language=CODE)
+            server.close()
+            assert sent(tab) == "The server does not answer. Is lingraft serve still running? Then ask again."
 
 
 def test_damaged_predictions_are_said_and_stop_nobody(adapted, tmp_path):
