@@ -20,7 +20,7 @@ import lingraft
 from lingraft.cli.info import Kind
 from lingraft.cli.listing import KINDS
 from lingraft.cli.predict import write_as_files
-from lingraft.cli.starters import recipe_text, starters
+from lingraft.cli.starters import demo_recipe, recipe_text, starters
 from lingraft.core.stored_states import states_folder
 from lingraft.recipe.parsing import parse_recipe, read_recipe
 from lingraft.recipe.presets import preset_values, presets
@@ -92,6 +92,13 @@ def test_a_written_recipe_is_one_that_can_be_read(call, tmp_path, task):
     recipe = read_recipe(path)
     assert recipe.task.name == task
     assert recipe.task.options["target_languages"] == ["yor-Latn", "quy-Latn"]
+
+
+@pytest.mark.parametrize(("instant", "seeds"), [(False, [1, 2]), (True, [1])])
+def test_the_demo_has_as_many_seeds_as_say_something(instant, seeds):
+    """Nothing depends on one in closed form."""
+    recipe = demo_recipe("yo", None, instant=instant)
+    assert (recipe.seeds, recipe.train.num_train_epochs > 0) == (seeds, not instant)
 
 
 @pytest.mark.parametrize("preset", presets())
