@@ -105,8 +105,10 @@ def test_five_shots_are_within_eight():
 def test_too_few_shots_lists_every_class():
     """Each class that lacks examples is named with its count, a group that has two of it counting once."""
     examples = [*(example(i, "a") for i in range(3)), example(8, "b"), *(example(i, "c", group="x") for i in (9, 10))]
-    with pytest.raises(DataError, match=r"needs 2 shots of every class.*: b 1, c 1;"):
+    with pytest.raises(DataError, match=r"2 shots of every class, .* fewer examples of different groups: b 1, c 1;"):
         draw_shots(examples, 2, draw=1)
+    with pytest.raises(DataError, match=r"2 shots of every class, but these have fewer examples: b 1;"):
+        draw_shots(examples[:4], 2, draw=1)
 
 
 def test_groups_shared_by_classes_may_run_out():

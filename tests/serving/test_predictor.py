@@ -100,9 +100,9 @@ def test_any_iterable_of_items_of_any_kind_will_do(of_kind):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (None, "takes an iterable of texts .*got None"),
-        (5, "takes an iterable of texts .*got 5"),
-        (np.array("a"), "takes an iterable of texts .*got array"),
+        (None, "expected an iterable of texts .*got None"),
+        (5, "expected an iterable of texts .*got 5"),
+        (np.array("a"), "expected an iterable of texts .*got array"),
         ("ada", "put it in brackets"),
         (b"ada", "put it in brackets"),
         ({"text": "ada"}, "put it in brackets"),

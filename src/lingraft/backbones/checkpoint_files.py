@@ -86,8 +86,14 @@ def lasting_name(checkpoint: str) -> str:
     return str(path.resolve()) if checkpoint.strip() and path.is_dir() else checkpoint
 
 
-def download(checkpoint: str, *, only: list[str]) -> Path:
-    """Return the local snapshot of a Hub repository, downloaded unless it is cached."""
+def download(checkpoint: str, *, only: list[str], instead: str = "a folder or bundled:multilingual-e5-small") -> Path:
+    """Return the local snapshot of a Hub repository, downloaded unless it is cached.
+
+    Args:
+        checkpoint: Name of the repository.
+        only: Patterns of the files that are wanted.
+        instead: What to give where there is no network.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -106,7 +112,7 @@ def download(checkpoint: str, *, only: list[str]) -> Path:
     except LocalEntryNotFoundError:
         reason = (
             f"it is neither a folder in {Path.cwd()} nor in the local cache, and the Hub cannot be reached; connect "
-            "to the network (and unset HF_HUB_OFFLINE), or give a folder or bundled:multilingual-e5-small"
+            f"to the network (and unset HF_HUB_OFFLINE), or give {instead}"
         )
     except (HfHubHTTPError, OSError) as error:
         reason = f"the download failed ({first_line(error)}); try again, or give a folder"

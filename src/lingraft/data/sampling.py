@@ -68,7 +68,8 @@ def draw_shots(examples: Sequence[E], k: Shots, draw: int, *, per_class: bool = 
     counts = {label: len({e.group for e in ranked[label]}) for label in sorted(ranked)}
     short = {label: n for label, n in counts.items() if n < k}
     if short:
-        raise DataError(_too_few(k, draw, short, "examples of different groups"))
+        grouped = len({e.group for e in examples}) < len(examples)
+        raise DataError(_too_few(k, draw, short, "examples of different groups" if grouped else "examples"))
     # Classes with the least choice go first, lest others take the groups they share.
     order = sorted(counts, key=lambda label: (counts[label], label))
     taken: set[str] = set()

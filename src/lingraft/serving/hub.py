@@ -96,7 +96,7 @@ def fetch_run(name: str) -> Path:
         CheckpointError: There is none, or the Hub cannot be reached.
     """
     try:
-        return download(name, only=list(NEEDED))
+        return download(name, only=list(NEEDED), instead="the folder of a run")
     except CheckpointError as error:
         reason = str(error).partition(": ")[2]
         raise CheckpointError(f"there is no finished run in {name}, and as a run on the Hub: {reason}") from None

@@ -40,15 +40,15 @@ def name_items(items: Iterable[Any]) -> Iterator[Named]:
         DataError: This is not an iterable of items.
     """
     if isinstance(items, str | bytes):
-        raise DataError("predict takes a list of texts, got one string; put it in brackets: [text]")
+        raise DataError("expected a list of texts, got one string; put it in brackets: [text]")
     if isinstance(items, Mapping):
-        raise DataError("predict takes a list of items, got one object; put it in brackets: [item]")
+        raise DataError("expected a list of items, got one object; put it in brackets: [item]")
     if hasattr(items, "columns") and not hasattr(items, "column_names"):  # iterating a frame gives its columns
         raise DataError(
-            f"predict takes the texts of a {type(items).__name__}: one column, as frame['text'], or its rows as objects"
+            f"expected the texts of a {type(items).__name__}: one column, as frame['text'], or its rows as objects"
         )
     if not isinstance(items, Iterable) or getattr(items, "ndim", 1) == 0:  # an array of no dimension has __iter__
-        raise DataError(f"predict takes an iterable of texts (a list, a generator, a series), got {items!r:.60}")
+        raise DataError(f"expected an iterable of texts (a list, a generator, a series), got {items!r:.60}")
     total = f" of {len(items)}" if isinstance(items, Sized) else ""
     return ((f"text {number}{total}", item) for number, item in enumerate(items, start=1))
 
