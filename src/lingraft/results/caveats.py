@@ -10,9 +10,12 @@ from .findings import Result, metrics_of, reliability
 from .metrics.calibration import expected_calibration_error
 from .run_files import RunFiles
 from .source_falls import warn_of_falls
-from .wording import FEW_TEXTS, POOR_CALIBRATION, describe_confidence, labelled_shots, percent, percents, plural
+from .wording import FEW_TEXTS, POOR_CALIBRATION, count, describe_confidence, labelled_shots, percent, percents, plural
+from .words import words_of
 
 MANY_UNKNOWN = 0.01
+MOST_NAMED = 8
+"""So many classes are named in a sentence."""
 
 
 def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
@@ -27,6 +30,7 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
         for result in results
         if 0 < result.n < FEW_TEXTS
     ]
+    found += [_unseen_warning(run, code) for code in run.languages]
     for code, facts in run.data.get("languages", {}).items():
         found += _text_warnings(run.name(code), facts, run.data.get("max_length"))
     found += [_calibration_warning(run, code) for code in run.languages]
@@ -60,6 +64,22 @@ def _weak_baseline_warning(result: Result) -> str:
     return (
         f"{result.name}, {labelled_shots(result)}: the frozen head ({before}) is below always "
         f"answering the most frequent label ({majority}), so the gain over it says little."
+    )
+
+
+def _unseen_warning(run: RunFiles, code: str) -> str:
+    """Name the classes that no test example has."""
+    classes = [str(one) for one in run.data.get("classes", ())]
+    seen = {str(row["gold"]) for row in run.predictions(run.selected_trial, code)}
+    unseen = [one for one in classes if one not in seen] if seen else []
+    if not unseen:
+        return ""
+    few = [*unseen[:MOST_NAMED], *(["…"] if len(unseen) > MOST_NAMED else [])]
+    in_mean = ", and macro-F1 counts each as 0" if "macro_f1" in metrics_of(run.data) else ""
+    example = words_of(run.data).example
+    return (
+        f"{run.name(code)}: no test {example} for {len(unseen)} of the {count(len(classes))} classes "
+        f"({', '.join(few)}), so nothing is known of them{in_mean}."
     )
 
 
