@@ -5,7 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, pearsonr, spearmanr
+from sklearn.metrics import f1_score
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from lingraft.core.errors import ConfigError, DataError
 from lingraft.data.squad import read_squad
@@ -13,7 +15,7 @@ from lingraft.results.metrics import macro_f1
 from lingraft.results.metrics.answers import answer_metrics
 from lingraft.results.resampling import resample
 from lingraft.results.statistics import interval
-from lingraft.tasks.score_files import FileScore, score_files
+from lingraft.tasks.score_files import FileColumns, FileScore, score_files
 
 RIVERS = "The Ada flows past the town of Beli. The Cora, which is longer, does not."
 TOWNS = "Beli has 1,200 inhabitants and a bridge."
@@ -216,13 +218,15 @@ def test_squad_v2_scores_questions_without_an_answer(file):
 def test_unknown_metric_lists_all(file, gold):
     """The plainest first, once each, with the nearest; or the normalisers."""
     listed = (
-        "known are accuracy, macro_f1, span_f1, tag_accuracy, squad, squad_v2 and mlqa:LANGUAGE (the language of the "
-        "context)"
+        "known are accuracy, macro_f1, multilabel, regression, span_f1, tag_accuracy, squad, squad_v2 and "
+        "mlqa:LANGUAGE (the language of the context)"
     )
     for metric, said in {
         "zzzz": "unknown metric 'zzzz'; ",
         "acc": "unknown metric 'acc'; did you mean 'accuracy'? ",
         "F1_macro": "unknown metric 'F1_macro'; did you mean 'macro_f1'? ",
+        "micro_f1": "unknown metric 'micro_f1'; did you mean 'multilabel'? ",
+        "Pearson": "unknown metric 'Pearson'; did you mean 'regression'? ",
         "": "is missing; ",
     }.items():
         with pytest.raises(ConfigError) as caught:
@@ -361,3 +365,69 @@ def test_labels_in_another_shape(file, content, said):
     """File, id and cure are named."""
     with pytest.raises(DataError, match=said):
         score_files(file("p.json", content), file("gold.json", LABELS), "accuracy")
+
+
+# ---- Numbers, and several labels for each text -------------------------------------------------------
+
+
+def test_numbers_are_scored_as_by_scipy(file):
+    """Two tables by their rows, whatever the columns are called; drawn by group where one is named."""
+    right, given = [1.0, 4.5, 3.0, 2.5, 5.0, 3.5], [2.0, 4.0, 2.5, 3.0, 4.5, 1.5]
+    lines = "".join(json.dumps({"text": f"t{n}", "label": one}) + "\n" for n, one in enumerate(given))
+    rows = "".join(f"t{n},{one},{n // 3}\n" for n, one in enumerate(right))
+    files = file("p.jsonl", lines), file("gold.csv", f"text,number,page\n{rows}")
+
+    report = score_files(*files, "regression")
+    pages = score_files(*files, "regression", columns=FileColumns(group="page"))
+
+    assert {one.metric: one.value for one in report.scores} == pytest.approx(
+        {
+            "spearman": spearmanr(right, given).statistic,
+            "mean_absolute_error": np.mean([1.0, 0.5, 0.5, 0.5, 0.5, 2.0]),
+            "pearson": pearsonr(right, given).statistic,
+        }
+    )
+    assert (report.examples, report.groups, pages.groups) == (6, 6, 2)
+
+
+def test_several_labels_are_scored_as_by_scikit_learn(file):
+    """In any order, as texts or as lists; a text may have none, and another case is no other label."""
+    right = {"1": ["a", "b"], "2": [], "3": ["c"], "4": ["a"], "5": []}
+    given = {"1": ["b", "a"], "2": ["a"], "3": ["C", "b"], "4": [], "5": []}
+    lists = "".join(json.dumps({"id": key, "labels": one}) + "\n" for key, one in right.items())
+    rows = "".join(f"{key}\t{'|'.join(one)}\t0.5\n" for key, one in given.items())
+
+    report = score_files(file("p.tsv", f"id\tlabel\tconfidence\n{rows}"), file("gold.jsonl", lists), "multilabel")
+
+    marks = MultiLabelBinarizer(classes=["a", "b", "c"])
+    truth, told = (marks.fit_transform([map(str.lower, one) for one in side.values()]) for side in (right, given))
+    assert [(one.metric, one.value) for one in report.scores] == [
+        (f"{mean}_f1", pytest.approx(f1_score(truth, told, average=mean))) for mean in ("micro", "macro")
+    ]
+    assert (report.examples, report.read_as, report.never_right) == (5, (("C", "c"),), ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "predicted", "right", "said"),
+    [
+        (
+            "regression",
+            {"1": "3.5", "2": "high"},
+            {"1": "3", "2": "4"},
+            r"p\.json: the number of '2' is 'high'; expected",
+        ),
+        (
+            "regression",
+            {"1": "3.5", "2": "1"},
+            {"1": "3", "2": "nan"},
+            r"gold\.json: the number of '2' is 'nan'; expected",
+        ),
+        ("regression", {"1": "3.5"}, {"1": "3", "2": "4"}, r"1 of 2 ids in .* have no prediction: '2'; add them$"),
+        ("multilabel", {"1": "a"}, {"1": "a", "2": ""}, r"1 of 2 ids in .* have no prediction: '2'; add them$"),
+        ("multilabel", {"1": "a|b"}, {"1": "a;b"}, r"\(with \| between the labels of a text\): no predicted label is"),
+    ],
+)
+def test_numbers_and_labels_in_another_shape(file, kind, predicted, right, said):
+    """What is wrong, and where."""
+    with pytest.raises(DataError, match=said):
+        score_files(file("p.json", predicted), file("gold.json", right), kind)

@@ -130,7 +130,8 @@ def score(
         str,
         typer.Option(
             show_default=False,
-            help="Needed: accuracy, macro_f1, span_f1, tag_accuracy, squad, squad_v2 or mlqa:LANGUAGE (of contexts).",
+            help="Needed: accuracy, macro_f1, multilabel, regression, span_f1, tag_accuracy, squad, squad_v2 or "
+            "mlqa:LANGUAGE (of contexts).",
         ),
     ] = "",
     missing_is_wrong: Annotated[

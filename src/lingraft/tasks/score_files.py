@@ -2,10 +2,11 @@
 
 What the files look like depends on the metric: answers to questions (``squad``, ``mlqa:hi``) are a JSON object
 of question ids against gold in the JSON of SQuAD, as for the official scripts; tags (``span_f1``,
-``tag_accuracy``) are two files of words with their tags; labels (``accuracy``, ``macro_f1``) are an object
-``{"id": "label"}``. Any of them may be a table with a row for each id (or, where neither table has ids, for each row
-of the other). What ``lingraft predict`` writes, and what a recipe's ``files`` name, is read as it is. Nothing is left
-out in silence: what is in one file only is an error, unless the caller wants it counted as wrong.
+``tag_accuracy``) are two files of words with their tags; labels (``accuracy``, ``macro_f1``), numbers (``regression``)
+and several labels for each text (``multilabel``) are an object ``{"id": "label"}``. Any of them may be a table with a
+row for each id (or, where neither table has ids, for each row of the other). What ``lingraft predict`` writes, and what
+a recipe's ``files`` name, is read as it is. Nothing is left out in silence: what is in one file only is an error,
+unless the caller wants it counted as wrong.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from ..results.metrics.spans import check_tag, repair_tags, span_f1, tag_accurac
 from ..results.resampling import resample
 from ..results.statistics import bounds
 from ..results.units import unit_of
+from .kinds.multilabel import BETWEEN
 from .labelling import Labels, checked_names, labelling_of
+from .score_kinds import KINDS, check_numbers, match_sets, metrics_of_kind
 from .score_labels import describe_spellings, match_labels
-from .score_options import ANSWERS, LABELS, TAGS, describe_unused, given_options
+from .score_options import ANSWERS, LABELS, NUMBERS, SETS, TAGS, describe_unused, given_options
 from .score_questions import read_questions
 from .score_tables import (
     PREDICTED,
@@ -52,7 +55,7 @@ __all__ = ["FileColumns", "FileScore", "ScoreReport", "score_files"]
 
 TAG_METRICS: Mapping[str, Metric] = {"span_f1": span_f1, "tag_accuracy": tag_accuracy}
 LABEL_METRICS = ("accuracy", "macro_f1")
-METRICS = (*LABEL_METRICS, *TAG_METRICS, "squad", SQUAD_V2, "mlqa:LANGUAGE")
+METRICS = (*LABEL_METRICS, *KINDS, *TAG_METRICS, "squad", SQUAD_V2, "mlqa:LANGUAGE")
 """As people are told of them, the plainest first."""
 
 
@@ -101,7 +104,8 @@ def score_files(
         gold: What is right.
         metric: ``squad``, ``squad_v2`` (where questions may have no answer) or ``mlqa:LANGUAGE`` (of the context, see
             :func:`lingraft.results.metrics.answers.answer_metrics`), which give F1 and exact match; ``span_f1``,
-            ``tag_accuracy``, ``accuracy``, or ``macro_f1`` over the labels that occur in either file.
+            ``tag_accuracy``, ``accuracy``, or ``macro_f1`` over the labels that occur in either file; ``multilabel``
+            and ``regression``, which give all metrics of these kinds of task.
         missing_is_wrong: Count questions and labels without a prediction as wrong, as the official scripts for
             question answering do, instead of refusing the file.
         columns: Those of tables and of files of words that do not have the usual ones.
@@ -130,6 +134,8 @@ def _score_by_ids(
     """Score what has ids: labels, or answers; and return which of them."""
     if metric in LABEL_METRICS:
         return _score_labels(predictions, gold, metric, columns, missing_is_wrong, labels), LABELS
+    if metric in KINDS:
+        return _score_by_kind(predictions, gold, metric, columns), SETS if metric == "multilabel" else NUMBERS
     if metric.partition(":")[0].strip().lower() not in {SQUAD_V2, *(name.partition(":")[0] for name in NORMALISERS)}:
         raise ConfigError([_unknown_metric(metric)], where="--metric")
     return _score_answers(predictions, gold, metric, columns, missing_is_wrong), ANSWERS
@@ -140,7 +146,8 @@ def _unknown_metric(metric: str) -> str:
     listed = f"known are {', '.join(METRICS[:-1])} and {METRICS[-1]} (the language of the context)"
     if not metric:
         return f"is missing; {listed}"
-    near = difflib.get_close_matches(metric.lower(), METRICS, 1, 0.5)
+    part_of = [kind for kind in KINDS if metric.lower() in metrics_of_kind(kind, ())]
+    near = part_of or difflib.get_close_matches(metric.lower(), METRICS, 1, 0.5)
     return f"unknown metric {shown(metric)}; {f'did you mean {near[0]!r}? ' if near else ''}{listed}"
 
 
@@ -244,12 +251,55 @@ def _score_labels(
     truth, guessed = list(right.values()), [meant.get(given.get(name, ""), "") for name in right]
     # "No prediction" is not a label that macro-F1 should average over.
     chosen = accuracy if metric == "accuracy" else macro_f1(sorted({*known, *meant.values()}), only_seen=True)
-    drawn = read_groups(gold, columns.group, key) if columns.group else None
-    groups = [drawn[name] for name in right] if drawn else list(right)
-    scores = _scores({metric: chosen}, {metric: chosen.table(truth, guessed)}, groups if drawn else len(truth))
+    groups = _groups(right, gold, columns, key)
+    scores = _scores({metric: chosen}, {metric: chosen.table(truth, guessed)}, groups or len(truth))
     changed = tuple((written, label) for written, label in sorted(meant.items()) if written != label)
     never = tuple(sorted(set(meant.values()) - known))
-    return ScoreReport(metric, scores, len(truth), len(set(groups)), missing, changed, never, tuple(notes))
+    count = len(set(groups or right))
+    return ScoreReport(metric, scores, len(truth), count, missing, changed, never, tuple(notes))
+
+
+def _groups(right: Mapping[str, str], gold: Path, columns: FileColumns, key: str | None) -> list[str]:
+    """Return what each example is drawn together by; nothing where each is its own."""
+    drawn = read_groups(gold, columns.group, key) if columns.group else {}
+    return [drawn[name] for name in right] if drawn else []
+
+
+# ---- Numbers, and several labels for each text -----------------------------------------------------
+
+
+def _score_by_kind(predictions: Path, gold: Path, kind: str, columns: FileColumns) -> ScoreReport:
+    """Score by all metrics of a kind of task; what has no prediction is refused, for no number is the wrong one."""
+    several, what, key = kind == "multilabel", KINDS[kind], same_ids(predictions, gold, columns.id)
+    between = BETWEEN if several else ""
+    read_as: Mapping[str, str] = {}
+    of_gold = (columns.label,) if columns.label else (what, *RIGHT)
+    right = read_values(gold, Wanted(what, of_gold, key, may_be_empty=several, between=between))
+    named = (columns.prediction,) if columns.prediction else PREDICTED
+    given = read_values(predictions, Wanted(what, named, key, "--prediction", may_be_empty=True, between=between))
+    given = align_ids(given, right, predictions)
+    check_ids(right, given, predictions, gold, missing_is_wrong=False, empty=several, cure="add them")
+    if several:
+        right, given, read_as = match_sets(right, given, f"{predictions} and {gold}")
+    else:
+        check_numbers(right, gold)
+        check_numbers(given, predictions)
+    known = {label for value in right.values() for label in value.split(BETWEEN) if several and label}
+    metrics = metrics_of_kind(kind, {*known, *read_as.values()})
+    truth, guessed = list(right.values()), [given[name] for name in right]
+    tables = {name: metric.table(truth, guessed) for name, metric in metrics.items()}
+    groups = _groups(right, gold, columns, key)
+    changed = tuple((written, label) for written, label in sorted(read_as.items()) if written != label)
+    notes = tuple(filter(None, [describe_other_texts(predictions, gold, key, columns)]))
+    return ScoreReport(
+        kind,
+        _scores(metrics, tables, groups or len(truth)),
+        len(truth),
+        len(set(groups or right)),
+        read_as=changed,
+        never_right=tuple(sorted(set(read_as.values()) - known)),
+        notes=notes,
+    )
 
 
 def _read_labels(

@@ -11,12 +11,15 @@ from ..core.errors import shown
 from .score_tables import FileColumns
 
 ANSWERS, TAGS, LABELS = "answers to questions", "tags", "labels"
+SETS, NUMBERS = "several labels for each text", "numbers"
 """What a metric scores."""
 
 APPLY: Mapping[str, Collection[str]] = {
     ANSWERS: ("--missing-is-wrong", "--id", "--prediction", "--label", "--group"),
     TAGS: ("--id", "--prediction", "--label", "--columns", "--labels"),
     LABELS: ("--missing-is-wrong", "--id", "--prediction", "--label", "--group", "--labels", "--alternatives"),
+    SETS: (NAMED := ("--id", "--prediction", "--label", "--group")),
+    NUMBERS: NAMED,
 }
 
 OF_PREDICTIONS, OF_GOLD, OF_BOTH = ("--prediction",), ("--label", "--group", "--alternatives"), ("--id",)
@@ -43,7 +46,7 @@ def describe_unused(given: Collection[str], scored: str, metric: str, tables: tu
 
     Args:
         given: The options.
-        scored: :data:`ANSWERS`, :data:`TAGS` or :data:`LABELS`.
+        scored: :data:`ANSWERS`, :data:`TAGS`, :data:`LABELS`, :data:`SETS` or :data:`NUMBERS`.
         metric: By which they are scored.
         tables: Whether what was predicted, and what is right, is a table.
     """

@@ -60,6 +60,8 @@ class Wanted:
     may_be_empty: bool = False
     alternatives: Sequence[str] = ()
     """The columns of what a label is the number, or the text, of one of."""
+    between: str = ""
+    """Stands between the parts of a cell that may be a list."""
 
 
 def check_ids(
@@ -387,6 +389,8 @@ def _cells(path: Path, wanted: Wanted) -> Iterator[tuple[str, str, Any]]:
                 f"which with {'--id and ' if ids else ''}{wanted.option}"
             )
         value = named(row[column], ())
+        if wanted.between and isinstance(value, list):
+            value = wanted.between.join(map(str, value))
         if wanted.alternatives:
             value = chosen_alternative(row, wanted.alternatives, value, f"{where}: column {column!r}")
         yield where, id_of(row, wanted.id, number, where), "" if is_missing(value) else value
