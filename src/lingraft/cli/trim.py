@@ -16,7 +16,9 @@ def trim(
         list[Path], typer.Option("--corpus", help="Texts that are read as before, one a line or a table; may repeat.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder that is written; a new one.")],
-    text: Annotated[str, typer.Option("--text", help="Column of the text, in tables.")] = "text",
+    text: Annotated[
+        str | None, typer.Option("--text", help="Column of the text, in tables; default: text, or the run's own.")
+    ] = None,
     backbone: TrainedOn = None,
 ) -> None:
     """Write a smaller copy of a checkpoint or run that reads a corpus as the whole one does, and prove that it does.

@@ -101,7 +101,10 @@ def test_nothing_of_a_folder_is_mapped_when_it_gets_its_name(corpus, tmp_path):
 
 
 def test_a_run_answers_as_before(tmp_path):
-    """Loaded from the one folder that holds the smaller checkpoint and what was trained, also under another name."""
+    """Loaded from the one folder that holds the smaller checkpoint and what was trained, also under another name.
+
+    A corpus in a table may call its texts as the run's own data do.
+    """
     save_checkpoint(tmp_path / "model", random_model("bert", vocab_size=80), unigram_tokenizer())
     write_world(tmp_path)
     backbone = {"checkpoint": str(tmp_path / "model"), "cut": 1, "max_length": 32}
@@ -111,7 +114,10 @@ def test_a_run_answers_as_before(tmp_path):
     texts = [text for text, _ in labelled_texts(3, 3)]
     (tmp_path / "corpus.txt").write_text("\n".join([*texts, *map(translated, texts)]), encoding="utf-8")
 
-    said = trim(str(folder), [tmp_path / "corpus.txt"], tmp_path / "small")
+    rows = "".join(f"{n}\t{text}\n" for n, text in enumerate(map(translated, texts)))
+    (tmp_path / "table.tsv").write_text(f"number\tsentence\n{rows}", encoding="utf-8")
+
+    said = trim(str(folder), [tmp_path / "corpus.txt", tmp_path / "table.tsv"], tmp_path / "small")
 
     assert any(line.startswith("proven: the run's logits of ") for line in said)
     (tmp_path / "small").rename(tmp_path / "moved")
@@ -130,8 +136,12 @@ def test_the_command_says_what_it_wrote_or_one_line(corpus, tmp_path, command):
     failed = command(*given, "--corpus", str(tmp_path / "none.txt"))
     done = command(*given, "--corpus", str(corpus))
 
-    assert failed.code == 1
+    (tmp_path / "table.csv").write_text("nr,headline\n1,bako\n", encoding="utf-8")
+    other = command(*given[:2], "-o", str(tmp_path / "other"), "--corpus", str(tmp_path / "table.csv"))
+
+    assert (failed.code, other.code) == (1, 1)
     assert "no such file" in failed.err
+    assert "its columns are nr, headline; say which with --text COLUMN" in other.err
     assert (done.code, done.err) == (0, "")
     said = dict(line.split(": ", 1) for line in done.out.splitlines())
     assert list(said) == ["pieces", "proven", "left out, as it is not run", "load with", "written"]

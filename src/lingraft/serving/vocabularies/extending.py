@@ -30,7 +30,7 @@ from ...data.tokenizer_coverage import Coverage, coverage
 from ...data.unlabelled import read_texts
 from .proof import prove_backbone
 from .rows import Ids, initial_rows
-from .writing import NewVocabulary, refuse_existing, write_checkpoint
+from .writing import NAME_COLUMN, NewVocabulary, refuse_existing, write_checkpoint
 
 LEAST_UNKNOWN = 0.05
 """With no larger share of unknown pieces a language is read well enough."""
@@ -87,7 +87,7 @@ def extend(
         raise DataError("--corpus: give at least one file with texts of the language")
     if pairs and not language:
         raise DataError("--pairs: say the language of their target side with --language, as in --language nqo-Nkoo")
-    texts = list(dict.fromkeys(line for path in corpus for line in read_texts(path, text=text)))
+    texts = list(dict.fromkeys(line for path in corpus for line in read_texts(path, text=text, cure=NAME_COLUMN)))
     translations = _translations(pairs, source_language, str(language)) if pairs else ()
     whole = load_backbone(checkpoint)
     before = coverage(texts, whole.tokenizer)

@@ -25,13 +25,14 @@ from ...core.files import TEMPORARY, publish_folder
 from ...data.unlabelled import read_texts
 from ...model.checkpoint import SUFFIX, adaptation_path
 from ..loading import load
+from ..own_names import own_names
 from ..predictor import Adapted
 from .proof import prove_answers, prove_backbone
-from .writing import NewVocabulary, refuse_existing, write_checkpoint, write_run
+from .writing import NAME_COLUMN, NewVocabulary, refuse_existing, write_checkpoint, write_run
 
 
 def trim(
-    source: str, corpus: Sequence[Path], output: Path, *, text: str = "text", backbone: Path | None = None
+    source: str, corpus: Sequence[Path], output: Path, *, text: str | None = None, backbone: Path | None = None
 ) -> list[str]:
     """Write a smaller copy of a checkpoint or a run, and return lines that say what is in it and what is not.
 
@@ -39,7 +40,7 @@ def trim(
         source: ``bundled:NAME``, a folder or a Hub id; or a folder that `lingraft run` wrote.
         corpus: Files with all texts that are to be read as before: one a line, or tables.
         output: The folder to write; not there yet.
-        text: Column of the text, in tables.
+        text: Column of the text, in tables; by default ``text``, or what a run's own data call it.
         backbone: Where the checkpoint of a run is now.
 
     Raises:
@@ -50,7 +51,8 @@ def trim(
     refuse_existing(output)
     if not corpus:
         raise DataError("--corpus: give at least one file with the texts that are to be read")
-    texts = list(dict.fromkeys(line for path in corpus for line in read_texts(path, text=text)))
+    column = text or str(own_names(Path(source).expanduser()).fields.get("text", "text"))
+    texts = list(dict.fromkeys(one for path in corpus for one in read_texts(path, text=column, cure=NAME_COLUMN)))
     run = _run_at(source, backbone)
     if run and run.identity.decoder_digest:
         raise CheckpointError(

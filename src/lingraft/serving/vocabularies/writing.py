@@ -26,6 +26,9 @@ from ...core.files import write_json
 from ...model.checkpoint import SUFFIX, UNFROZEN, save_adaptation
 from ..predictor import Adapted
 
+NAME_COLUMN = "say which with --text COLUMN"
+"""What to do about a corpus in a table without the column of the text."""
+
 OTHER_VOCABULARIES = ("*.model", "vocab.*", "merges.txt", "special_tokens_map.json")
 """Files of a tokenizer beside ``tokenizer.json``, which would still have all pieces."""
 
