@@ -168,7 +168,7 @@ def test_a_passage_with_a_text_of_a_fold_is_not_learnt_from(tmp_path):
         (uneven(bird=20, river=20, stone=3), None, 3, "cross-validated in 3 folds"),
         (uneven(bird=20, river=20, stone=20), 4, 4, "cross-validated in 4 folds"),
         (uneven(bird=20, river=20, stone=20), 0, 0, r"60 labelled examples are not cross-validated (shots.folds: 0)"),
-        (uneven(bird=20, river=20, stone=1), None, 0, "leave a class without any, were one of them held out"),
+        (uneven(bird=20, river=20, stone=1), None, 0, "leave 'stone' without any, were one of them held out; give two"),
         (uneven(bird=3, river=3, stone=3), None, 0, f"9 labelled examples are fewer than the {FEWEST}"),
     ],
     ids=["usual", "rare class", "asked for", "refused", "one of a class", "few"],

@@ -167,7 +167,14 @@ def _too_few(examples: Sequence[Example], task: Task, draw: int) -> str:
         return "are not cross-validated (shots.folds: 0)"
     if len(examples) < FEWEST:
         return f"are fewer than the {FEWEST} that cross-validation needs"
-    return "leave a class without any, were one of them held out"
+    counts = _counts(units_of(examples, draw))
+    alone = ", ".join(repr(label) for label in task.kind.classes or () if counts[label] < 2)
+    return f"leave {alone} without any, were one of them held out; give two of each class at least, or leave it out"
+
+
+def _counts(units: Sequence[Sequence[Example]]) -> Counter[str]:
+    """Count the classes of what stays together."""
+    return Counter(str(unit[0].gold) for unit in units)
 
 
 def _most_folds(units: Sequence[Sequence[Example]], task: Task, wanted: int) -> int:
@@ -175,7 +182,7 @@ def _most_folds(units: Sequence[Sequence[Example]], task: Task, wanted: int) -> 
     if sum(map(len, units)) < FEWEST:
         return 0
     if task.kind.classes and not task.target_languages:  # no other language has the classes
-        counts = Counter(str(unit[0].gold) for unit in units)
+        counts = _counts(units)
         return min(wanted, len(units), *(counts[label] for label in task.kind.classes))
     return min(wanted, len(units))
 
