@@ -188,7 +188,8 @@ def test_the_result_is_the_mean_of_the_last_epochs(model, world, terms, last):
 def test_training_stops_when_the_development_score_no_longer_rises(
     stack, world, terms, tmp_path, scores, patience, epochs, best, killed
 ):
-    """The parameters of the best epoch are kept, also where the last training process died after its last epoch."""
+    """The parameters of the best epoch are kept, and it is said; also where a process died after its last epoch."""
+    said = []
     settings = small_settings(num_train_epochs=len(scores), patience=patience, average_last=3)
     model, given, after, saved = small_model(stack), iter(scores), [], tmp_path / "training.safetensors"
 
@@ -196,7 +197,7 @@ def test_training_stops_when_the_development_score_no_longer_rises(
         after.append(parameters(model))
         return Validation(next(given), {"a": 1}, 1)
 
-    hooks = {"validate": validate, "save": partial(save_training_state, saved), "save_every": 1e9}
+    hooks = {"validate": validate, "save": partial(save_training_state, saved), "save_every": 1e9, "say": said.append}
     kept, history = trained(model, world, terms, settings=settings, **hooks)
     if killed:
         kept, history = trained(
@@ -204,6 +205,9 @@ def test_training_stops_when_the_development_score_no_longer_rises(
         )
     assert len(history) == len(after) == epochs
     assert_same(kept, after[best - 1])
+    ended = f"stopped after epoch {epochs} of {len(scores)}: " if epochs < len(scores) else ""
+    kept_said = f"the development score was best after epoch {best}, whose parameters are kept (train.patience)"
+    assert [one for one in said if "kept" in one] == [f"{ended}{kept_said}"] * (2 if killed else 1)
 
 
 def test_without_a_development_score_patience_never_ends(model, world, terms):

@@ -89,8 +89,8 @@ class Hooks:
 
     ``save`` gets the state to continue from, every ``save_every`` seconds and after each epoch; ``validate``
     gives the development score for the learning curve; ``advance`` is called after each step; ``ended`` gets the
-    record of each epoch; ``say`` is told what goes wrong (see :mod:`lingraft.training.monitor`); ``clock`` gives
-    seconds.
+    record of each epoch; ``say`` is told what goes wrong (see :mod:`lingraft.training.monitor`), and which epoch's
+    parameters are kept where that is not the last's; ``clock`` gives seconds.
     """
 
     save: Callable[[TrainingState], None] = lambda state: None
@@ -188,6 +188,16 @@ class _Training:
         best = max(scores, default=-math.inf)
         return patience is not None and best > -math.inf and len(scores) - 1 - scores.index(best) >= patience
 
+    def _describe_kept(self) -> str:
+        """Say where early stopping ended, and which epoch's parameters are kept; nothing where there is none."""
+        scores, done = self._scores(), len(self.state.history)
+        best, before = max(scores, default=-math.inf), done - len(scores)
+        if self.settings.patience is None or best == -math.inf:
+            return ""
+        ended = f"stopped after epoch {done} of {before + self.course.epochs}: " if self.state.step < self.total else ""
+        kept = before + scores.index(best) + 1
+        return f"{ended}the development score was best after epoch {kept}, whose parameters are kept (train.patience)"
+
     def steps_left(self, epoch: int) -> Sequence[Step]:
         """Return steps of an epoch that are not done."""
         steps = self.course.epoch(epoch)
@@ -262,6 +272,8 @@ class _Training:
     def finish(self) -> list[dict[str, Any]]:
         """Put the averaged parameters into the model."""
         self.monitor.end(early=self.state.step < self.total)
+        if kept := self._describe_kept():
+            self.hooks.say(kept)
         with torch.no_grad():
             for name, parameter in self.trained.items():
                 parameter.copy_(self.state.averaged[name])
