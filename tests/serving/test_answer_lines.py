@@ -121,6 +121,18 @@ def test_words_in_columns_come_back_with_their_tag(tiny_backbone):
     assert written(given, adapted, "conll") == expected
 
 
+def test_a_sentence_keeps_the_name_that_its_file_gave_it(tiny_backbone):
+    """As CoNLL-U has it, so that what reads the answers can pair them; one without a name has none."""
+    adapted = adapted_of(tiny_backbone, "tagging")
+    words, cells = ["Ada", "Beli"], (("1", "Ada"), ("2", "Beli"))
+    given = [
+        Given("a.conllu, line 2", words, {"id": "s1", "words": words}, cells),
+        Given("a.conllu, line 6", words, {"words": words}, cells),
+    ]
+    first, second, _ = written(given, adapted, "conll").split("\n\n")
+    assert first == "# sent_id = s1\n" + second
+
+
 @pytest.mark.parametrize(("kind", "item"), [("classification", {"text": "ada"}), ("tagging", {"words": ["a\tb"]})])
 def test_what_columns_cannot_hold_is_refused(tiny_backbone, kind, item):
     """Answers that are no tags, words with a tab in them."""

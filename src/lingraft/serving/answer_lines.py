@@ -161,7 +161,7 @@ def _cell(value: Any) -> Any:
 
 
 def _words_in_columns(one: Given, answer: Prediction) -> str:
-    """Return a line for each word with its own columns and its tag, and an empty line.
+    """Return a line for each word with its own columns and its tag, and an empty line; first the name it came with.
 
     Raises:
         DataError: A word has a tab or a line break in it.
@@ -170,4 +170,5 @@ def _words_in_columns(one: Given, answer: Prediction) -> str:
     if any(set(cell) & set("\t\r\n") for row in cells for cell in row):
         raise DataError(f"{one.where}: a word has a tab or a line break in it, which columns cannot hold; use jsonl")
     tags = answer.value.split() or ["_"] * len(cells)
-    return "".join("\t".join((*row, tag)) + "\n" for row, tag in zip(cells, tags, strict=True)) + "\n"
+    name = f"# sent_id = {one.columns['id']}\n" if one.cells and "id" in one.columns else ""
+    return name + "".join("\t".join((*row, tag)) + "\n" for row, tag in zip(cells, tags, strict=True)) + "\n"
