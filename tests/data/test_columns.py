@@ -34,3 +34,13 @@ def test_columns_of_pairs_that_nobody_knows_are_told_of_the_header(tmp_path):
 def test_what_has_no_file_and_line_is_told_as_it_is():
     """A row in memory."""
     assert describe_missing(HeadedRow({"a": 1}, 1), "b", "row 3") == "row 3: there is no column 'b'; its columns are a"
+
+
+def test_a_table_without_a_line_of_names_is_told_so():
+    """Its columns are then called like its first row, of which one is a text."""
+    row = HeadedRow({"x" * 61: "ada", "market": "health"}, 1)
+    assert describe_missing(row, "text", "a.csv, line 2").endswith(
+        "x, market; that looks like a row: put a line with the names of the columns before it"
+    )
+    assert "looks like" not in describe_missing(HeadedRow({"x" * 60: "ada"}, 1), "text", "a.csv, line 2")
+    assert "looks like" not in describe_missing({"x" * 61: "ada"}, "text", "a.jsonl, line 2")

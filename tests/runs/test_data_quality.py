@@ -170,3 +170,41 @@ def test_a_class_without_examples_to_draw_is_told_with_what_may_be_wrong_with_la
     slip = rows(["market"] * 9 + ["health"] * 16 + ["marktet"])
     with pytest.raises(DataError, match=r"no training example of marktet .* Besides, 'marktet' \(1 example, none in"):
         gathered(tmp_path, slip, test, shots=shots)
+
+
+def with_pairs(folder, pairs):
+    """Warnings of a classification in English, with texts of Yoruba to test on, and these translations."""
+    english = [f"the market of the town has {n} baskets and the river has water" for n in range(30)]
+    (folder / "pairs.tsv").write_text("".join(f"{one}\t{other}\n" for one, other in pairs), encoding="utf-8")
+    train = [{"text": text, "label": "ab"[n % 2]} for n, text in enumerate(english)]
+    test = [{"text": f"ọjà ìlú náà ní agbọ̀n {n} àti omi odò", "label": "ab"[n % 2]} for n in range(30)]
+    for name, found in ((f"train.{SOURCE}", train), (f"test.{TARGET}", test)):
+        lines = "".join(json.dumps(row) + "\n" for row in found)
+        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    files = {split: split + ".{language}.jsonl" for split in ("train", "test")}
+    task = {"name": "classification", "source_language": SOURCE, "target_languages": [TARGET]}
+    block = {**task, "data_dir": str(folder), "files": files}
+    return warn_of_data(gather(parse_recipe({"task": block, "parallel": {"files": str(folder / "pairs.tsv")}})))
+
+
+PAIRS = [(f"the water of town {n} is in the market of the river", f"omi ìlú {n} wà ní ọjà odò náà") for n in range(25)]
+
+
+def test_translations_whose_sides_are_exchanged_are_warned_of(tmp_path):
+    """By the letters of what is labelled; those in their place, and a few, are no matter."""
+    exchanged = [pair[::-1] for pair in PAIRS]
+    (said,) = with_pairs(tmp_path, exchanged)
+    assert said.startswith("the translations of Yoruba seem to have their sides in each other's place: labelled texts")
+    assert said.endswith("name the columns with parallel.fields: {source: …, target: …}")
+    assert with_pairs(tmp_path, PAIRS) == []
+    assert with_pairs(tmp_path, exchanged[:19]) == []
+
+
+def test_translations_that_are_copies_are_warned_of(tmp_path):
+    """Where more than half are; some names are the same in all languages."""
+    copies = [(one, one) for one, _ in PAIRS]
+    assert with_pairs(tmp_path, [*copies[:20], *PAIRS[20:]]) == [
+        "20 of 25 translations into Yoruba are what they translate, so nothing is learnt of them; are these the right "
+        "columns, or files?"
+    ]
+    assert with_pairs(tmp_path, [*copies[:12], *PAIRS[12:]]) == []

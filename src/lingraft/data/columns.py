@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+LONGEST_NAME = 60
+"""Of a column, in characters; what is longer is likely a text, in a table that begins with its first row."""
+
 
 class HeadedRow(dict[str, Any]):
     """A row of a table whose columns are named once, by a header."""
@@ -31,7 +34,9 @@ def describe_missing(row: Mapping[str, Any], column: str, where: str, purpose: s
     nearest = difflib.get_close_matches(column, known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     said = f"there is no column {column!r}{purpose and ' '}{purpose}"
-    return f"{place_of_columns(row, where)}: {said}; {hint}its columns are {', '.join(known) or 'none'}"
+    unnamed = isinstance(row, HeadedRow) and max(map(len, known), default=0) > LONGEST_NAME
+    header = "; that looks like a row: put a line with the names of the columns before it" * unnamed
+    return f"{place_of_columns(row, where)}: {said}; {hint}its columns are {', '.join(known) or 'none'}{header}"
 
 
 def place_of_columns(row: Mapping[str, Any], where: str) -> str:

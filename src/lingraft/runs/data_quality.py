@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from ..core.counted import counted
 from ..core.examples import Example
 from ..core.records import Features
+from ..data.character_model import FEWEST, CharacterModel, likeliest
 from ..data.labels import count_labels, samples_of, visible
+from ..data.languages import display_name
 from ..data.leakage import identity_of
 from ..data.near_duplicates import near_duplicates
 from ..tasks.label_doubts import doubt_labels
@@ -23,6 +26,11 @@ MOST_CLASSES = 30
 
 SAMPLES = 3
 LONGEST_SAMPLE = 60
+
+READ_PAIRS, READ_TEXTS = 500, 50
+"""Translations that say what each side looks like, and texts that are asked which side they are like."""
+MOSTLY = 0.8
+"""The share of texts that must be like the other side before it is said."""
 
 
 def describe_classes(materials: Materials) -> list[str]:
@@ -54,6 +62,7 @@ def warn_of_data(materials: Materials) -> list[str]:
         *_warn_of_twins(materials),
         *_warn_of_repeats(materials),
         *_warn_of_near_duplicates(materials),
+        *_warn_of_pairs(materials),
     ]
 
 
@@ -133,6 +142,51 @@ def _warn_of_near_duplicates(materials: Materials) -> list[str]:
                 "each two out if they should not be in both"
             )
     return found
+
+
+def _warn_of_pairs(materials: Materials) -> list[str]:
+    """Warn of translations that are none, and of sides that seem to stand in each other's place."""
+    task, found = materials.task, list[str]()
+    source = task.source_language
+    for language in task.target_languages:
+        pairs = {pair[0].id: pair for draw in materials.draws for pair in draw.pairs.get(language, ())}
+        sides = [(_text(one), _text(other)) for one, other in islice(pairs.values(), READ_PAIRS)]
+        if len(sides) < FEWEST:
+            continue
+        same, name = sum(one == other for one, other in sides), display_name(language)
+        if same > len(sides) / 2:
+            found.append(
+                f"{same:,} of {len(sides):,} translations into {name} are what they translate, so nothing is learnt of "
+                "them; are these the right columns, or files?"
+            )
+            continue
+        known = {
+            side: CharacterModel.of_texts(texts) for side, texts in zip("st", zip(*sides, strict=True), strict=True)
+        }
+        shots = [one for draw in materials.draws for one in draw.shots.get(language, ())]
+        if _are_like("t", task.examples(source, "train"), known) and _are_like(
+            "s", [*materials.test.get(language, ()), *shots], known, unless_few=True
+        ):
+            found.append(
+                f"the translations of {name} seem to have their sides in each other's place: labelled texts in "
+                f"{display_name(source)} are like the side of {name}; if so, exchange them, or name the columns with "
+                "parallel.fields: {source: …, target: …}"
+            )
+    return found
+
+
+def _are_like(
+    side: str, examples: Sequence[Example], known: Mapping[str, CharacterModel], *, unless_few: bool = False
+) -> bool:
+    """Return whether most texts are likelier on this side of the translations; ``unless_few`` where there are few."""
+    texts = [_text(one) for one in examples[:READ_TEXTS]]
+    if len(texts) < FEWEST:
+        return unless_few
+    return sum(likeliest(text, known) == side for text in texts) >= MOSTLY * len(texts)
+
+
+def _text(example: Example) -> str:
+    return " ".join(example.texts)
 
 
 def _short(text: str) -> str:
