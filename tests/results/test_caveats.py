@@ -1,6 +1,7 @@
 """What a reader is warned of before the headline of a run."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -27,4 +28,22 @@ def test_classes_that_no_test_text_has_are_named(tmp_path, metrics):
         f"{name}: no test text for 9 of the 14 classes ({', '.join(others[:8])}, …), so nothing is known of "
         f"them{in_mean}."
         for name in ("Yoruba", "English")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n", "value", "asked"), [(50, 0.02, True), (30, 2 / 30, True), (50, 0.06, False), (19, 0.0, False)]
+)
+def test_translations_that_the_frozen_model_hardly_recognises_are_asked_about(tmp_path, n, value, asked):
+    """They may be in another order on each side, which nothing else shows."""
+    run = read_run(write_run(tmp_path / "run"))
+    row = {"n": n, "before": {"value": value}, "after": {"value": 0.9}}
+    run = replace(run, retention={"retrieval": {"yor-Latn": row}})
+
+    said = [one for one in warnings(run, []) if "side by side" in one]
+
+    share = f"{100 * value:.0f}\u00a0%"
+    assert said == asked * [
+        f"Yoruba: of {n} translations the frozen model recognises {share}. It hardly knows the language, or the "
+        "sentences are not each other's translations: look whether they stand side by side."
     ]

@@ -16,6 +16,8 @@ from .words import words_of
 MANY_UNKNOWN = 0.01
 MOST_NAMED = 8
 """So many classes are named in a sentence."""
+FEWEST_PAIRS, RARELY = 20, 0.05
+"""Translations that say something of all, and the share that is found again by little more than chance."""
 
 
 def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
@@ -30,6 +32,7 @@ def warnings(run: RunFiles, results: Sequence[Result]) -> list[str]:
         for result in results
         if 0 < result.n < FEW_TEXTS
     ]
+    found += [_strange_pairs_warning(run, code) for code in run.retention.get("retrieval", {})]
     found += [_unseen_warning(run, code) for code in run.languages]
     for code, facts in run.data.get("languages", {}).items():
         found += _text_warnings(run.name(code), facts, run.data.get("max_length"))
@@ -64,6 +67,18 @@ def _weak_baseline_warning(result: Result) -> str:
     return (
         f"{result.name}, {labelled_shots(result)}: the frozen head ({before}) is below always "
         f"answering the most frequent label ({majority}), so the gain over it says little."
+    )
+
+
+def _strange_pairs_warning(run: RunFiles, code: str) -> str:
+    """Ask whether translations are some, where the frozen model finds hardly one of them again."""
+    row = run.retention["retrieval"][code]
+    n, value = row["n"], row["before"]["value"]
+    if n < FEWEST_PAIRS or value > max(RARELY, 2 / n):
+        return ""
+    return (
+        f"{run.name(code)}: of {count(n)} translations the frozen model recognises {percent(value)}. It hardly knows "
+        "the language, or the sentences are not each other's translations: look whether they stand side by side."
     )
 
 
