@@ -244,7 +244,7 @@ ITEMS = {
     "tagging": ({"text": "ada beli"}, "% sure"),
     "span_qa": ({"question": "ada", "context": "be cora"}, "of the context"),
     "choice": ({"text": "ada", "alternatives": "beli\n\ncora dune\n"}, "cora dune"),
-    "multilabel": ({"text": "ada beli"}, "river"),
+    "multilabel": ({"text": "ada beli"}, "% sure of just these"),
 }
 
 
