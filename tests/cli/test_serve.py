@@ -1,6 +1,7 @@
 """``lingraft serve``, as a process: it says where it is, ends in order, and says what is wrong in one line."""
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,9 +28,9 @@ def folder(tiny_backbone, tmp_path_factory):
 
 
 @contextmanager
-def started(folder, *options):
-    """Start it on a free port; the process, its port, and the lines that it said until then."""
-    command = [sys.executable, "-m", "lingraft", "serve", str(folder), "--port", "0", *options]
+def started(folder, *options, by=()):
+    """Start it on a free port, perhaps by a program; the process, its port, and the lines that it said until then."""
+    command = [*by, sys.executable, "-m", "lingraft", "serve", str(folder), "--port", "0", *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         said = []
@@ -87,6 +88,19 @@ def test_told_twice_it_ends_at_once(folder, number):
             process.send_signal(number)
             assert process.wait(60) == -number
         assert process.stderr.read() == ""
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing(folder):
+    """That is what nohup is for; SIGTERM still ends it."""
+    if shutil.which("nohup") is None:
+        pytest.skip("there is no nohup here")
+    with started(folder, by=["nohup"]) as (process, port, _):
+        address = f"http://127.0.0.1:{port}"
+        assert ask(address, "/healthz").status == 200
+        process.send_signal(signal.SIGHUP)
+        assert [ask(address, "/healthz").status for _ in range(3)] == [200] * 3
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(
