@@ -245,8 +245,9 @@ def test_more_shots_than_a_class_has_list_the_class(own_data, refused):
 def test_a_language_that_the_cldr_lacks_is_refused_with_the_counts(refused):
     """The demo in a language with too few names says how many there are and how many it takes."""
     said = refused("demo", "--language", "ig")
-    assert "Igbo" in said
+    assert "Igbo (ibo-Latn)" in said
     assert "countries" in said
+    assert refused("demo", "--language", "klingon").count("klingon") == 1  # its name is its code
 
 
 def test_a_language_that_does_not_exist_is_refused(refused):
