@@ -133,8 +133,9 @@ def demo_recipe(language: str, output_dir: Path | None, *, instant: bool = False
         raise DataError("English is the demo's source language; choose another one, see: lingraft list languages")
     if not counts.enough:
         name = display_name(code)
+        called = name if name == code else f"{name} ({code})"
         raise DataError(
-            f"the CLDR has too few names in {name if name == code else f'{name} ({code})'}: {counts.country} countries and "
+            f"the CLDR has too few names in {called}: {counts.country} countries and "
             f"{counts.test} test names that differ from English; choose another language, see: lingraft list languages"
         )
     in_closed_form = {"preset": "instant", "seeds": [1]}  # another seed would give the same again
