@@ -49,7 +49,18 @@ FILES = {
         "g.json",
         '[{"text": "x", "label": "a"},\n {"text": "y", "label": "B"}]',
     ),
+    "multilabel": (
+        {"p.json": '{"1": "a|b", "2": ""}', "p.csv": "id,label,confidence\n1,a|b,0.5\n2,,0\n"},
+        "g.jsonl",
+        '{"id": 1, "labels": ["a", "b"]}\n{"id": 2, "labels": []}\n',
+    ),
+    "regression": (
+        {"p.json": '{"1": 3.5, "2": -2}', "p.jsonl": '{"id": 1, "label": 3.5}\n{"id": 2, "label": 2}\n'},
+        "g.csv",
+        "id,number\n1,3.25\n2,9e14\n",
+    ),
 }
+BOUNDS = {"spearman": (-1, 1), "pearson": (-1, 1), "mean_absolute_error": (0, 2e15)}
 LABELS = ["as_written", "normalise", ["O", "B-PER"]]
 SPLICED = [
     *(b"\x00", b"\xff", b"\n", b"\n\n", b"\t", b'"', b"{", b"}", b"[", b"]", b",", b"null", b"1e999", b"NaN", b"true"),
@@ -70,7 +81,7 @@ def mutated(rng, text):
 
 @pytest.mark.parametrize("metric", FILES)
 def test_mutated_predictions_are_scored_or_refused(tmp_path, metric):
-    """Either file may be damaged; no score is outside of 0 and 1, and what is refused has a cure in one line."""
+    """Either file may be damaged; no score is outside of its bounds, and what is refused has a cure in one line."""
     rng, (given, gold_name, gold) = random.Random(metric), FILES[metric]
     gold = json.dumps(gold) if isinstance(gold, dict) else gold
     tried = round(75 * TIMES)
@@ -83,8 +94,10 @@ def test_mutated_predictions_are_scored_or_refused(tmp_path, metric):
         wrong, labels = rng.random() < 0.5, rng.choice(LABELS)
         try:
             report = score_files(guess, right, metric, missing_is_wrong=wrong, columns=columns, labels=labels)
-            ends = [(one.value, one.value) if one.low is None else (one.low, one.high) for one in report.scores]
-            assert all(0 <= low <= high <= 1 for low, high in ends)
+            for one in report.scores:
+                least, most = BOUNDS.get(one.metric, (0, 1))
+                low, high = (one.value, one.value) if one.low is None else (one.low, one.high)
+                assert least <= low <= high <= most
             assert all((one.low is None) == (report.groups == 1) for one in report.scores)
         except LingraftError as error:
             assert "\n" not in str(error)

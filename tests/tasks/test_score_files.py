@@ -423,6 +423,7 @@ def test_several_labels_are_scored_as_by_scikit_learn(file):
             r"gold\.json: the number of '2' is 'nan'; expected",
         ),
         ("regression", {"1": "3.5"}, {"1": "3", "2": "4"}, r"1 of 2 ids in .* have no prediction: '2'; add them$"),
+        ("regression", {"1": "1e16"}, {"1": "3"}, r"p\.json: the number of '1' is '1e16'; expected one below 1e15"),
         ("multilabel", {"1": "a"}, {"1": "a", "2": ""}, r"1 of 2 ids in .* have no prediction: '2'; add them$"),
         ("multilabel", {"1": "a|b"}, {"1": "a;b"}, r"\(with \| between the labels of a text\): no predicted label is"),
     ],

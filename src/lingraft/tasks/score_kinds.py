@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ..data.labels import strip_label
 from ..results.metrics import Metric
 from ..results.metrics.numbers import metrics_of_numbers
 from .kinds.multilabel import BETWEEN, join_labels, label_macro_f1, micro_f1, split_labels
+from .kinds.regression import LARGEST
 from .score_labels import match_labels
 
 KINDS: Mapping[str, str] = {"multilabel": "labels", "regression": "number"}
@@ -30,7 +30,7 @@ def metrics_of_kind(kind: str, labels: Collection[str]) -> Mapping[str, Metric]:
 
 
 def check_numbers(values: Mapping[str, str], path: Path) -> None:
-    """Refuse what is no finite number.
+    """Refuse what is no number, or one that a run would not take either.
 
     Args:
         values: By id.
@@ -41,11 +41,13 @@ def check_numbers(values: Mapping[str, str], path: Path) -> None:
     """
     for name, value in values.items():
         try:
-            finite = "_" not in value and math.isfinite(float(value))
+            usable = "_" not in value and abs(float(value)) <= LARGEST
         except ValueError:
-            finite = False
-        if not finite:
-            raise DataError(f"{path}: the number of {name!r} is {shown(value)}; expected one such as 3.5 or -2")
+            usable = False
+        if not usable:
+            raise DataError(
+                f"{path}: the number of {name!r} is {shown(value)}; expected one below 1e15, written as 3.5 or -2"
+            )
 
 
 def match_sets(
