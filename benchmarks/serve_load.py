@@ -94,13 +94,13 @@ def ask(connection: HTTPConnection, method: str, path: str, body: bytes, headers
 
 
 def alike(found: Any, expected: Any) -> bool:
-    """Return whether two answers are the same, but for the last digit of a number."""
+    """Return whether two answers are the same, but for the last digit of a number, which in bfloat16 is the third."""
     if isinstance(expected, dict) and isinstance(found, dict):
         return found.keys() == expected.keys() and all(alike(found[key], one) for key, one in expected.items())
     if isinstance(expected, list) and isinstance(found, list):
         return len(found) == len(expected) and all(map(alike, found, expected))
     if isinstance(expected, float) and isinstance(found, float):
-        return abs(found - expected) < 2e-4
+        return abs(found - expected) < 5e-3
     return bool(found == expected)
 
 
