@@ -50,8 +50,13 @@ def done(world, checkpoint, tmp_path_factory):
     return wanted, run(wanted)
 
 
-def slow_losses(wanted, layers):
-    """Log-loss of the best logistic regression on Hugging Face's own states, normed and averaged text by text."""
+def mean_without_marker(states):
+    """The first token is the marker in front."""
+    return states[1:].mean(0)
+
+
+def slow_losses(wanted, layers, pool=mean_without_marker):
+    """Log-loss of the best logistic regression on Hugging Face's own states, normed and pooled text by text."""
     materials, tokenizer = gather_checked(wanted), decoder_tokenizer()
     model = random_model("llama", num_hidden_layers=LAYERS, speaking=True).base_model
 
@@ -62,7 +67,7 @@ def slow_losses(wanted, layers):
             with torch.no_grad():
                 last = model(ids, attention_mask=torch.ones_like(ids), output_hidden_states=True).hidden_states[layer]
                 normed = last if layer == LAYERS else model.norm(last)  # Hugging Face norms the last itself
-            rows.append(normed[0, 1:].mean(0).numpy())  # the first token is the marker in front
+            rows.append(pool(normed[0]).numpy())
         return np.stack(rows)
 
     sets = materials.draws[0].labelled, materials.dev
@@ -80,6 +85,17 @@ def slow_losses(wanted, layers):
             log_loss(gold[1], one.predict_proba((asked - centre) / scale), labels=one.classes_) for one in fitted
         )
     return found
+
+
+def answering_alike(folder, checkpoint):
+    """A run by its folder, and onto a backbone of all layers, each once it has given the answers that the run gave."""
+    rows = list(read_lines(folder / "predictions" / "k1-draw0-seed1" / f"{TARGET}.jsonl"))
+    asked = [row["text"] for row in rows]
+    for loaded in (load(folder), load(folder, backbone=load_backbone(str(checkpoint)))):
+        found = loaded.predict(asked, language=TARGET)
+        assert [one.value for one in found] == [row["value"] for row in rows]
+        assert [one.confidence for one in found] == pytest.approx([row["confidence"] for row in rows], abs=1e-4)
+        yield loaded
 
 
 def test_candidates_are_half_two_thirds_and_all():
@@ -130,13 +146,7 @@ def test_a_run_of_fewer_layers_is_loaded_and_answers_the_same(world, checkpoint,
         "classification", world, checkpoint, tmp_path / "run", *PARTS, "alignment=[{name: mse}]", "backbone.layers=4"
     )
     folder = run(wanted)
-    rows = list(read_lines(folder / "predictions" / "k1-draw0-seed1" / f"{TARGET}.jsonl"))
-    asked = [row["text"] for row in rows]
-
-    for loaded in (load(folder), load(folder, backbone=load_backbone(str(checkpoint)))):
-        found = loaded.predict(asked, language=TARGET)
-        assert [one.value for one in found] == [row["value"] for row in rows]
-        assert [one.confidence for one in found] == pytest.approx([row["confidence"] for row in rows], abs=1e-4)
+    for loaded in answering_alike(folder, checkpoint):
         assert loaded.backbone.stack.num_layers == 4
     assert read_identity(folder / "adaptation.safetensors").layers == 4
     assert read_object(folder / "summary.json")["verification"]["max_difference"] <= 1e-3
@@ -205,23 +215,19 @@ def test_the_cut_is_of_the_layers_that_are_left(world, checkpoint, tmp_path):
         resolve_cut(higher, LAYERS)
 
 
-@pytest.mark.parametrize("layers", ["auto", "4"])
-def test_a_run_that_reads_the_last_token_is_loaded_and_answers_the_same(world, checkpoint, tmp_path, layers):
-    """By folder, and onto a backbone that averages; before training it is what a slow computation gives."""
+def test_a_run_that_reads_the_last_token_is_loaded_and_answers_the_same(world, checkpoint, tmp_path):
+    """By folder, and onto a backbone that averages; its layer is that of a slow computation on last tokens."""
     wanted = recipe(
-        "classification", world, checkpoint, tmp_path / "run", *PARTS, "alignment=[]", f"backbone.layers={layers}",
+        "classification", world, checkpoint, tmp_path / "run", *PARTS, "alignment=[]", "backbone.layers=auto",
         "backbone.pooling=last",
     )  # fmt: skip
     folder = run(wanted)
-    rows = list(read_lines(folder / "predictions" / "k1-draw0-seed1" / f"{TARGET}.jsonl"))
-    asked = [row["text"] for row in rows]
-
-    for loaded in (load(folder), load(folder, backbone=load_backbone(str(checkpoint)))):
-        found = loaded.predict(asked, language=TARGET)
-        assert [one.value for one in found] == [row["value"] for row in rows]
-        assert [one.confidence for one in found] == pytest.approx([row["confidence"] for row in rows], abs=1e-4)
+    for loaded in answering_alike(folder, checkpoint):
         assert loaded.backbone.stack.pooling.last
     assert read_identity(folder / "adaptation.safetensors").pooling == "last"
+    losses = slow_losses(wanted, [3, 4, 6], lambda states: states[-1])
+    (note,) = [note for note in read_object(folder / "data.json")["notes"] if "are read after" in note]
+    assert all(f"{loss:.3f} after layer {layer}" in note for layer, loss in losses.items())
 
 
 @pytest.mark.parametrize("kind", ["tagging", "span_qa"])

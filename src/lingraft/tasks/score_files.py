@@ -30,6 +30,7 @@ from ..results.statistics import bounds
 from ..results.units import unit_of
 from .kinds.multilabel import BETWEEN
 from .labelling import Labels, checked_names, labelling_of
+from .score_ids import align_ids, check_ids
 from .score_kinds import KINDS, check_numbers, match_sets, metrics_of_kind
 from .score_labels import describe_spellings, match_labels
 from .score_options import ANSWERS, LABELS, NUMBERS, SETS, TAGS, describe_unused, given_options
@@ -39,8 +40,6 @@ from .score_tables import (
     RIGHT,
     FileColumns,
     Wanted,
-    align_ids,
-    check_ids,
     describe_other_texts,
     is_object,
     number_chosen,

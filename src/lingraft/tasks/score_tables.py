@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..core.counted import counted
 from ..core.errors import DataError
@@ -27,9 +27,6 @@ RIGHT = ("label", "gold", "answer", "value")
 
 OF_PREDICT = {"label": "confidence", "prediction": "prediction_confidence"}
 """What stands side by side in the lines that ``lingraft predict`` writes: the answer and its probability."""
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,78 +59,6 @@ class Wanted:
     """The columns of what a label is the number, or the text, of one of."""
     between: str = ""
     """Stands between the parts of a cell that may be a list."""
-
-
-def check_ids(
-    wanted: Collection[str],
-    given: Mapping[str, str],
-    predictions: Path,
-    gold: Path,
-    *,
-    missing_is_wrong: bool,
-    empty: bool = False,
-    cure: str = "add them, or count them as wrong, as the official scripts do, with --missing-is-wrong",
-) -> int:
-    """Count the ids that have no prediction.
-
-    Args:
-        wanted: The ids that are right to have.
-        given: What was predicted, by id.
-        predictions: The file of it.
-        gold: The file of the others.
-        missing_is_wrong: Whether there may be such.
-        empty: Whether an empty prediction is one.
-        cure: What to do about those without a prediction.
-
-    Raises:
-        DataError: There are such and they are not wanted to be wrong, or there are predictions of other ids.
-    """
-    known, predicted = set(wanted), set(given)
-    missing = [key for key in wanted if key not in predicted or not (empty or given[key])]
-    others = [key for key in given if key not in known]
-    if not known & predicted:
-        raise DataError(
-            f"{predictions}: none of its ids ({_some(others)}) is one of {gold} ({_some(missing)}); are these files of "
-            "the same data set?"
-        )
-    if others:
-        raise DataError(
-            f"{predictions}: {len(others)} of {len(predicted)} ids are not in {gold}: {_some(others)}; give the gold "
-            "file that they were predicted for, or remove them"
-        )
-    if missing and not missing_is_wrong:
-        raise DataError(
-            f"{predictions}: {len(missing)} of {len(known)} ids in {gold} have no prediction: {_some(missing)}; {cure}"
-        )
-    return len(missing)
-
-
-def align_ids(given: Mapping[str, T], wanted: Collection[str], predictions: Path) -> dict[str, T]:
-    """Return what was predicted by the ids of the gold file, where these write whole numbers otherwise: ``1.0`` is 1.
-
-    Args:
-        given: What was predicted, by id.
-        wanted: The ids of the gold file.
-        predictions: The file of it.
-
-    Raises:
-        DataError: Two ids are then the same.
-    """
-    known, by_number = set(wanted), defaultdict[str, list[str]](list)
-    for key in wanted:
-        by_number[whole_number(key)].append(key)
-    found: dict[str, T] = {}
-    for key, value in given.items():
-        same = by_number.get(whole_number(key), [])
-        name = same[0] if key not in known and len(same) == 1 else key
-        if name in found:
-            raise DataError(f"{predictions}: the id {name!r} occurs twice, written in two ways; keep one of the two")
-        found[name] = value
-    return found
-
-
-def _some(keys: Sequence[str], most: int = 3) -> str:
-    return ", ".join(map(repr, keys[:most])) + (", …" if len(keys) > most else "")
 
 
 def read_values(path: Path, wanted: Wanted) -> dict[str, str]:

@@ -18,7 +18,8 @@ from ..data.example_tables import tag_of
 from ..data.table import SUFFIXES, read_table
 from ..data.table_formats import read_cells
 from ..data.text import suffix_of
-from .score_tables import PREDICTED, RIGHT, FileColumns, align_ids, answer_column, check_ids, id_of
+from .score_ids import align_ids, check_ids
+from .score_tables import PREDICTED, RIGHT, FileColumns, answer_column, id_of
 
 ANY = "eng"
 """Readers want to know a language; scores do not depend on it."""

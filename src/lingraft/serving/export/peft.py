@@ -96,11 +96,9 @@ def _read(adapted: Adapted) -> str:
     """Return what of the last states the head reads, in Python: each token's, or what pooling gives."""
     if adapted.kind.per_token:
         return "states"
-    pooling = (
-        adapted.backbone.stack.pooling
-    )  # a text of nothing but its opening has the mean of all; none that is asked is
+    pooling = adapted.backbone.stack.pooling
     if pooling.last:
         weights = "(mask * (mask.cumsum(1) == mask.sum(1, keepdim=True)))"
-    else:
+    else:  # a text of nothing but what opens it has the mean of all; none that is asked is
         weights = f"(mask * (mask.cumsum(1) > {pooling.opening}))" if pooling.opening else "mask"
     return f"(states * {weights}).sum(1) / {weights}.sum(1).clamp(min=1)"
