@@ -7,7 +7,7 @@ way is counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
@@ -93,12 +93,14 @@ def read_parallel(
     if source == target:
         raise DataError(f"{path}: source and target language are both {source}; give two languages")
     file = Path(path)
+    entries: Iterable[Entry]
     if target_path is not None:
-        kind, entries = "lines", list(_aligned_lines(file, Path(target_path)))
+        kind, entries = "lines", _aligned_lines(file, Path(target_path))
     else:
         kind, entries = _entries(file, source, target, fields)
+    may_be_lexicon = target_path is None and kind not in ("tmx", "gettext")
     where = str(path) if target_path is None else f"{path} and {target_path}"
-    return _collect(entries, kind, source, target, where)
+    return _collect(entries, kind, source, target, where, may_be_lexicon=may_be_lexicon)
 
 
 def names_target(path: Path, source_language: str, target_language: str, fields: Fields | None = None) -> bool:
@@ -126,54 +128,54 @@ def names_target(path: Path, source_language: str, target_language: str, fields:
     return any(side == "target" and name.strip().casefold() not in TARGET_WORDS for name, side in meant.items())
 
 
-def _entries(path: Path, source: str, target: str, fields: Fields | None) -> tuple[str, list[Entry]]:
+def _entries(path: Path, source: str, target: str, fields: Fields | None) -> tuple[str, Iterable[Entry]]:
     suffix = suffix_of(path)
     if fields is None and suffix == ".tsv":
-        return _or_lexicon("tsv", list(_tab_separated(path, source, target)))
+        return "tsv", _tab_separated(path, source, target)
     if fields and any(isinstance(column, int) for column in fields.values()):
-        return _or_lexicon(suffix.removeprefix("."), list(_numbered_columns(path, fields)))
+        return suffix.removeprefix("."), _numbered_columns(path, fields)
     if suffix in TABLES or str(path).startswith(HUB):
         kind = "jsonl" if suffix == ".ndjson" else suffix.removeprefix(".") or "hub"
-        return _or_lexicon(kind, list(_columns(path, source, target, fields)))
+        return kind, _columns(path, source, target, fields)
     if fields is not None and suffix not in OTHER_SPREADSHEETS:
         raise DataError(f"{path}: fields are for tables (.tsv, .csv, .xlsx, .jsonl, .parquet); leave them out here")
     if suffix == ".tmx":
-        return "tmx", list(
-            translation_units(path, lambda names: _sides(names, source, target), f"{source} and {target}")
-        )
+        return "tmx", translation_units(path, lambda names: _sides(names, source, target), f"{source} and {target}")
     if suffix in (".po", ".mo"):
-        return "gettext", list(catalogue_entries(path))
+        return "gettext", catalogue_entries(path)
     if suffix == ".txt":
-        return _or_lexicon("lines", list(_words(path)))
+        return "lines", _words(path)
     formats = ".tsv, .csv, .xlsx, .jsonl, .parquet, .tmx, .po, .mo or .txt"
     raise DataError(unknown_format(path, f"{formats}, or a second file with the other side, line by line"))
 
 
-def _collect(entries: Sequence[Entry], kind: str, source: str, target: str, where: str) -> ParallelText:
+def _collect(
+    entries: Iterable[Entry], kind: str, source: str, target: str, where: str, *, may_be_lexicon: bool
+) -> ParallelText:
+    """Keep each pair once, as it comes: a line that is repeated a million times takes no memory for it."""
     pairs: list[ParallelPair] = []
     seen: set[tuple[str, str]] = set()
-    empty = duplicates = 0
+    read = empty = duplicates = left_words = right_words = 0
     for group, left, right in entries:
+        read += 1
         key = (normalise(left), normalise(right))
         if not all(key):
             empty += 1
-        elif key in seen:
+            continue
+        left_words, right_words = left_words + len(left.split()), right_words + len(right.split())
+        if key in seen:
             duplicates += 1
         else:
             seen.add(key)
             pairs.append(ParallelPair(left.strip(), right.strip(), source, target, group))
     if not pairs:
         raise DataError(
-            f"{where}: has no pair of {source} and {target} ({len(entries)} read, {empty} with an empty or unfinished "
+            f"{where}: has no pair of {source} and {target} ({read} read, {empty} with an empty or unfinished "
             "side); give a file with both sides filled in"
         )
-    return ParallelText(tuple(pairs), kind, len(entries), duplicates, empty)
-
-
-def _or_lexicon(kind: str, entries: list[Entry]) -> tuple[str, list[Entry]]:
-    full = [(left, right) for _, left, right in entries if left.strip() and right.strip()]
-    short = all(sum(len(pair[side].split()) for pair in full) <= LEXICON_WORDS * len(full) for side in (0, 1))
-    return ("lexicon" if full and short else kind), entries
+    if may_be_lexicon and max(left_words, right_words) <= LEXICON_WORDS * (read - empty):
+        kind = "lexicon"
+    return ParallelText(tuple(pairs), kind, read, duplicates, empty)
 
 
 def _aligned_lines(source_path: Path, target_path: Path) -> Iterator[Entry]:

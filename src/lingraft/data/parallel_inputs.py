@@ -216,7 +216,7 @@ def read_unlabelled(
         DataError: The file is missing or faulty, or nothing of it is left.
     """
     path = locate(pattern, language, Path())
-    found = list(dict.fromkeys(read_texts(path)))
+    found = read_texts(path)
     forbidden = {strip_blanks(text) for example in evaluation for text in example.texts}
     kept = [text for text in found if strip_blanks(text) not in forbidden]
     if not kept:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from ..core.errors import DataError
-from .bounds import LINE_BYTES, Unpacked
+from .bounds import LINE_BYTES, refuse_bomb
 from .standard_input import STANDARD_INPUT, standard_input
 
 BUFFER = 1 << 16
@@ -85,15 +85,17 @@ def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
     """Open a file for reading bytes, decompressing ``.gz``.
 
     Raises:
-        DataError: The file is missing or not readable, or the compressed data are damaged, also when
-            that shows only while reading, or more comes out of them than text can be.
+        DataError: The file is missing or not readable, also when that shows only while reading, or the compressed
+            data are damaged, or more comes out of them than text can be.
     """
     if not path.is_file():
         raise DataError(_missing(path))
     try:
         with path.open("rb", buffering=BUFFER) as plain:
             if path.suffix.lower() == ".gz":
-                yield io.BufferedReader(Unpacked(gzip.GzipFile(fileobj=plain), path), BUFFER)
+                refuse_bomb(gzip.GzipFile(fileobj=plain), path)
+                plain.seek(0)
+                yield io.BufferedReader(gzip.GzipFile(fileobj=plain), BUFFER)
             else:
                 yield cast("io.BufferedReader", plain)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
