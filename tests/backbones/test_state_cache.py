@@ -320,6 +320,16 @@ def test_info_counts_shards_bytes_and_times(space, tmp_path):
     assert (found.oldest.timestamp(), found.newest.timestamp()) == (0, 1)
 
 
+def test_a_folder_of_a_temporary_name_stops_no_pruning(tmp_path):
+    """It is no file of ours: it stays, and what is half written goes."""
+    strange, half = tmp_path / f"{TEMPORARY}folder", tmp_path / f"{TEMPORARY}half.safetensors"
+    strange.mkdir()
+    half.write_bytes(b"half")
+    prune(tmp_path)
+    assert strange.is_dir()
+    assert not half.exists()
+
+
 def test_prune_removes_down_to_the_bound(space, tmp_path):
     """Pruning takes the oldest first, counts what it freed, and clears leftovers of crashes."""
     paths = [add(space, make_table(seed=i), names(5, first=5 * i)) for i in range(3)]

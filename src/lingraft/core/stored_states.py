@@ -162,7 +162,8 @@ def prune(
 def sweep(folder: Path) -> None:
     """Remove what is half written; whoever writes into ``folder`` holds the lock that we hold."""
     for leftover in leftovers(folder):
-        leftover.unlink(missing_ok=True)
+        if not leftover.is_dir():  # no file of ours, whoever made it
+            leftover.unlink(missing_ok=True)
 
 
 def sweep_abandoned(folder: Path) -> None:
