@@ -49,6 +49,20 @@ def test_a_run_without_training_is_a_whole_run(folder):
     assert (folder / "report.html").is_file()
 
 
+def test_a_run_warns_of_what_check_would_warn_of(tiny_checkpoint, tmp_path):
+    """Here of a text whose copy has another label; quiet runs say it as well."""
+    changed = write_world(tmp_path, train=40, dev=8, test=8, pairs=30)
+    with (changed / f"{SOURCE}.train.csv").open("a", encoding="utf-8") as file:
+        file.write(f"again,{labelled_texts(1)[0][0]},stone\n")
+    given = [*SMALL, f"output_dir={tmp_path / 'run'}"]
+    backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}
+    recipe = world_recipe(changed, given, backbone=backbone, parallel={"from": "task"}, **preset_values("instant"))
+    told = []
+    run(recipe, reporter=Reporter(quiet=True, callbacks=[told.append]))
+    (doubt,) = [line for line in plan(recipe).warnings if "stands there more than once" in line]
+    assert doubt in [event["text"] for event in told if event["event"] == "warning"]
+
+
 def test_it_answers_as_it_was_scored(folder):
     """From Python, with the map of the language."""
     rows = list(read_lines(folder / "predictions" / "k0-draw0-seed1" / f"{TARGET}.jsonl"))

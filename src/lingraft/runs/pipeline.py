@@ -28,6 +28,7 @@ from ..training.legs import as_trained
 from ..training.loop import SAVE_EVERY
 from ..training.trial import NetworkFactory, run_trial
 from .checks import gather_checked
+from .data_quality import warn_of_data
 from .folder import is_whole, open_run_folder, trials_of
 from .growth import set_aside
 from .identity import note_identity, refuse_changed, trial_identities
@@ -81,6 +82,8 @@ def run(
             return folder
         (folder / LAST).unlink(missing_ok=True)
         context, card, encoding = prepare(recipe, reporter, encode_batches=encode_batches)
+        for doubt in warn_of_data(context.materials):
+            reporter.warn(doubt)
         identities = trial_identities(trials, recipe, context.materials, context.backbone)
         refuse_changed(folder, trials, identities)
         (folder / FINISHED).unlink(missing_ok=True)
