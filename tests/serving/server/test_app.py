@@ -25,6 +25,7 @@ from lingraft.serving.server.batching import Batcher
 from lingraft.serving.server.limits import Limits
 from lingraft.serving.server.metrics import build_metrics
 from lingraft.serving.server.page import build_page
+from lingraft.serving.server.running import application
 from served import alike, ask, running, served, wait_until
 from tiny import decoder_tokenizer, random_model, save_checkpoint
 
@@ -58,6 +59,18 @@ def lines(adapted, rows, **options):
     stream = io.StringIO()
     write_answers(stream, [Given(f"line {n}", row, {}) for n, row in enumerate(rows, 1)], adapted, "jsonl", **options)
     return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_freed_memory_goes_back_after_every_fiftieth_batch(adapted):
+    """Two times in a hundred and nine requests, one after the other."""
+    limits, released = Limits(), []
+    with (
+        application(adapted, None, limits=limits, release=lambda: released.append(True)) as app,
+        running(app, limits) as (at, _),
+    ):
+        for number in range(1, 110):
+            assert ask(at, "/predict", {"items": ["ada beli"]}).status == 200
+            assert len(released) == number // 50
 
 
 @pytest.mark.parametrize("kind", ROWS)

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from types import FrameType
 
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 
 from ...core.errors import ServiceError
 from ...core.examples import Example
+from ...core.memory import release_freed_memory
 from ...core.signals import ASKED_TO_END
 from ..items import LARGEST
 from ..predictor import Adapted
@@ -29,6 +31,9 @@ from .page import build_page
 
 MOST_CONNECTIONS = 1_000
 """Each of which may send a body; who comes beyond is told 503."""
+
+RELEASE_EVERY = 50
+"""Batches between two times that freed memory goes back to the system: each batch has other lengths."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -68,7 +73,12 @@ def address_of(bound: socket.socket) -> str:
 
 @contextmanager
 def application(
-    adapted: Adapted, folder: Path | None, *, limits: Limits, hosts: Collection[str] = LOCAL
+    adapted: Adapted,
+    folder: Path | None,
+    *,
+    limits: Limits,
+    hosts: Collection[str] = LOCAL,
+    release: Callable[[], object] = release_freed_memory,
 ) -> Iterator[FastAPI]:
     """Yield the application that answers with a run; what was asked of it is answered before it ends.
 
@@ -77,15 +87,21 @@ def application(
         folder: Where its mistakes are read from; None shows none.
         limits: Of what is asked.
         hosts: That it may be asked by; none means any.
+        release: Gives freed memory back to the system.
 
     Raises:
         RunError: A file of the folder is damaged.
     """
     page, metrics = build_page(adapted, folder, limits), build_metrics()
 
+    number = count(1)
+
     def counted(key: object, examples: list[Example]) -> list[object]:
         metrics.batches.observe(len(examples))
-        return list(compute(adapted, key, examples))
+        answers = list(compute(adapted, key, examples))
+        if next(number) % RELEASE_EVERY == 0:
+            release()
+        return answers
 
     with closing(Batcher(counted, largest=LARGEST, waiting=limits.waiting)) as batcher:
         yield create_app(adapted, batcher, metrics, page, limits=limits, hosts=hosts)
