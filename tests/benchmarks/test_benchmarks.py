@@ -15,7 +15,7 @@ from lingraft.model.adaptation import build_adaptation
 from lingraft.model.heads.linear import LinearClassifier
 from lingraft.model.network import GraftedModel
 from lingraft.recipe.blocks import Block
-from tiny import REPOSITORY, WORDS
+from tiny import REPOSITORY, WORDS, decoder_tokenizer, random_model, save_checkpoint
 
 FOLDER = REPOSITORY / "benchmarks"
 
@@ -36,13 +36,19 @@ def step_time():
         yield module
 
 
-@pytest.fixture(scope="module")
-def context(step_time, tiny_checkpoint, tmp_path_factory):
-    """The tiny backbone and 300 invented sentences of 8 to 20 words in both languages."""
-    folder, rng = tmp_path_factory.mktemp("sib200"), random.Random(0)
+def write_sentences(folder):
+    """Write the tables of 300 invented sentences, and return where they are."""
+    rng = random.Random(0)
     for language in ("eng_Latn", "yor_Latn"):
         rows = [f"{i}\t{'ab'[i % 2]}\t{' '.join(rng.choices(WORDS, k=rng.randint(8, 20)))}" for i in range(300)]
         (folder / f"{language}.train.tsv").write_text("\n".join(["index_id\tcategory\ttext", *rows]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def context(step_time, tiny_checkpoint, tmp_path_factory):
+    """The tiny backbone and 300 invented sentences of 8 to 20 words in both languages."""
+    folder = write_sentences(tmp_path_factory.mktemp("sib200"))
     return step_time.prepare(str(tiny_checkpoint), str(folder), str(tmp_path_factory.mktemp("cache")), 2)
 
 
@@ -60,6 +66,24 @@ def test_every_row_is_measured_on_both_shapes(step_time, context, capsys):
     assert {row["peak_memory_bytes"] for row in result["fixed_128"]["rows"]} == {2}
     assert result["encoding"]["seconds"] > 0
     assert "times its floor" in capsys.readouterr().out
+
+
+def test_of_a_decoder_there_are_ratios_without_a_floor(step_time, tmp_path, capsys):
+    """Ours beside PEFT's prompt, in float32 though the checkpoint asks for half."""
+    pytest.importorskip("peft")
+    model = random_model("gemma3_text")
+    model.config.dtype = "float16"
+    checkpoint = save_checkpoint(tmp_path / "model", model, decoder_tokenizer())
+    data = write_sentences(tmp_path)
+    context = step_time.prepare(str(checkpoint), str(data), str(tmp_path / "cache"), 2)
+    methods = ["peft-prompt", "lingraft"]
+    memory = {method: {"sib200": 1, "fixed_128": 2} for method in methods}
+
+    result = step_time.measure(context, methods, memory, repeat=1)
+
+    assert [row["method"] for row in result["fixed_128"]["rows"]] == methods
+    assert not [key for key in result if "floor" in key]
+    assert "times as fast as peft-prompt (aim: at least 3)" in capsys.readouterr().out
 
 
 def test_batches_cover_all_lengths_and_the_second_shape_has_one(context):
