@@ -76,7 +76,7 @@ TOKENS = {
     "pawsx": "Paraphrases (PAWS-X), 1,600 English pairs, the network alone",
 }
 DECODERS = {
-    "sib200": "Topics (SIB-200: Hausa, Guarani) by a decoder, Gemma 3 270M",
+    "sib200": "Topics (SIB-200, six languages) by a decoder, Gemma 3 270M",
     "sib200_encoder": "The same by an encoder, multilingual-e5-small",
 }
 STABILITY = {
