@@ -105,14 +105,20 @@ class CausalStack(LayerStack):
         states: Tensor = self.words(input_ids)
         return states
 
+    @property
+    def unembeds(self) -> Tensor | None:
+        """What makes logits of final states, ``[V, H]``; None where the checkpoint has no language-model head."""
+        weight = self.words.weight if self.tied else self.unembedding
+        return weight if isinstance(weight, Tensor) else None
+
     def speak(self, final: Tensor) -> Tensor:
         """Turn final states ``[..., H]`` into logits of the next token, ``[..., V]``, in float32.
 
         Raises:
             CheckpointError: The checkpoint has no language-model head.
         """
-        weight = self.words.weight if self.tied else self.unembedding
-        if not isinstance(weight, Tensor):
+        weight = self.unembeds
+        if weight is None:
             raise CheckpointError(
                 f"this {self.configuration['model_type']} checkpoint has no language-model head (lm_head.weight), so "
                 "it can neither generate nor say how likely a text is; choose the checkpoint that the decoder came with"

@@ -316,6 +316,17 @@ class Similarity(Model):
     cka: Number | None
 
 
+class BitsPerToken(Model):
+    """How well a decoder says texts of a language."""
+
+    sentences: str
+    n: Count
+    tokens: Count
+    before: Bounded
+    after: Bounded
+    difference: Bounded
+
+
 class Disabled(Model):
     """The network without its adapters."""
 
@@ -330,6 +341,7 @@ class Retention(File):
     source_score: SourceScore | None = None
     retrieval: dict[Name, Retrieval] = {}
     similarity: dict[Name, Similarity] = {}
+    bits_per_token: dict[Name, BitsPerToken] = {}
     adapters_disabled: Disabled | None = None
 
 

@@ -1,9 +1,10 @@
 """Retention: how much of the model's ability is kept (forgetting).
 
-Four looks at the adaptation that a run chose. The source language's development score, of the frozen
-head and of the adapted model. Retrieval: does a sentence still find its translation among all others?
-Similarity: how far did the state of one and the same sentence move? And with the adapters disabled,
-is the network exactly the model that it was grafted onto?
+Four looks at the adaptation that a run chose, and a fifth in decoders. The source language's development
+score, of the frozen head and of the adapted model. Retrieval: does a sentence still find its translation
+among all others? Similarity: how far did the state of one and the same sentence move? With the adapters
+disabled, is the network exactly the model that it was grafted onto? And does a decoder still say each
+language as well (:mod:`lingraft.runs.perplexity`)?
 
 Numbers are about as many sentences as they say, ``N``; states are ``[N, H]``.
 """
@@ -30,6 +31,7 @@ from ..results.schemas import FORMAT
 from ..results.statistics import Ends, interval_of_groups
 from ..tasks.material import Materials
 from ..training.finished import read_facts
+from .perplexity import bits_before_and_after, says_words
 from .selection import load_selected_model, shared_sentences
 
 Floats = NDArray[np.float64]
@@ -70,11 +72,14 @@ def retention(
 
     tokens = {key: first_row_tokens(encoded.features) for key, encoded in pools.items()}
     looked_at = sentences_by_themselves(materials, tokens)
-    similar, disabled = {}, []
+    similar, disabled, said = {}, [], {}
+    speaks = says_words(model) and recipe.backbone.layers is None  # words are said after the last layer
     for language, (purpose, ids) in looked_at.items():
         encoded = pools[language, purpose]
         similar[language] = {"sentences": purpose, **similarity(*_before_and_after(model, encoded, ids, language))}
         disabled.append(compare_with_base(model, encoded, ids, language))
+        if speaks:
+            said[language] = {"sentences": purpose, **bits_before_and_after(model, encoded, ids, language)}
 
     found = {}
     for language in task.target_languages:
@@ -107,6 +112,7 @@ def retention(
         else None,
         "retrieval": found,
         "similarity": similar,
+        **({"bits_per_token": said} if said else {}),
         "adapters_disabled": {
             "texts": sum(len(ids) for _, ids in looked_at.values()),
             "max_difference": max(difference for difference, _ in disabled),

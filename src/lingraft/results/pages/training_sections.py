@@ -17,7 +17,7 @@ from ..findings import Estimate, metrics_of
 from ..retention_wording import describe_retention
 from ..run_files import RunFiles
 from ..schemas import ALL_LAYERS
-from ..units import PERCENT, unit_of
+from ..units import ERROR, PERCENT, unit_of
 
 Context = dict[str, Any]
 
@@ -172,10 +172,21 @@ def retained(run: RunFiles) -> Context | None:
                 "on": wording.plural(row["n"], of),
             }
         )
+    for language, row in kept.get("bits_per_token", {}).items():
+        scores.append(
+            {
+                "what": "Bits per token",
+                "unit": ERROR,
+                "language": run.name(language),
+                **{key: Estimate(**row[key]) for key in ("before", "after", "difference")},
+                "on": wording.plural(row["n"], "development text" if row["sentences"] == "dev" else "test text"),
+            }
+        )
     off = kept.get("adapters_disabled")
     return {
         "summary": describe_retention(run),
         "scores": scores,
+        "bits": bool(kept.get("bits_per_token")),
         "similarity": [{"name": run.name(code), **row} for code, row in kept.get("similarity", {}).items()],
         "adapters_disabled": {**off, "same": off["max_difference"] <= off["tolerance"]} if off else None,
     }

@@ -98,7 +98,7 @@ def application(
 
     def counted(key: object, examples: list[Example]) -> list[object]:
         metrics.batches.observe(len(examples))
-        answers = list(compute(adapted, key, examples))
+        answers: list[object] = list(compute(adapted, key, examples))
         if next(number) % RELEASE_EVERY == 0:
             release()
         return answers
