@@ -6,12 +6,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from invented import SOURCE, TARGET, write_world
+from invented import SOURCE, TARGET, world_recipe, write_world
 from lingraft.backbones.loading import load_backbone
+from lingraft.core.files import read_object
+from lingraft.results.pages import write_pages
 from lingraft.runs.retention import retention
 from lingraft.serving.loading import load
+from quick_run import run
 from tiny import decoder_tokenizer, random_model, save_checkpoint
-from trained_run import PARTS, trained_run
+from trained_run import PARTS, SMALL, trained_run
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +33,16 @@ def checkpoint(request, tmp_path_factory):
 
 def test_bits_are_the_loss_of_hugging_face(world, checkpoint, tmp_path):
     """Before the run text by text; after it those of the adapted states, one text at a time, from the words up."""
-    run = trained_run(world, load_backbone(str(checkpoint)), tmp_path, *PARTS)
-    found = retention(*run.given)["bits_per_token"]
+    trained = trained_run(world, load_backbone(str(checkpoint)), tmp_path, *PARTS)
+    found = retention(*trained.given)["bits_per_token"]
     theirs = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
-    path = run.folder / "trials" / retention(*run.given)["trial"] / "adaptation.safetensors"
-    model = load(path, backbone=run.backbone).model.eval()
+    path = trained.folder / "trials" / retention(*trained.given)["trial"] / "adaptation.safetensors"
+    model = load(path, backbone=trained.backbone).model.eval()
 
     assert {code: row["sentences"] for code, row in found.items()} == {SOURCE: "dev", TARGET: "test"}
     for code, row in found.items():
-        encoded = run.pools[code, row["sentences"]]
-        examples = run.materials.dev if code == SOURCE else run.materials.test[code]
+        encoded = trained.pools[code, row["sentences"]]
+        examples = trained.materials.dev if code == SOURCE else trained.materials.test[code]
         before = after = tokens = 0
         for example in examples:
             ids = torch.tensor([encoded.features[encoded.row[example.id]].input_ids])
@@ -65,3 +68,15 @@ def test_a_head_alone_and_an_encoder_are_not_asked(world, checkpoint, tiny_backb
     )
     encoder = trained_run(world, tiny_backbone, tmp_path / "b", *PARTS)
     assert "bits_per_token" not in retention(*alone.given) | retention(*encoder.given)
+
+
+def test_the_report_shows_them(world, checkpoint, tmp_path, monkeypatch):
+    """A row for each language, beside what else is kept."""
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path / "cache"))
+    backbone = {"checkpoint": str(checkpoint), "max_length": 32}
+    given = [*SMALL, f"output_dir={tmp_path / 'run'}"]
+    folder = run(world_recipe(world, given, backbone=backbone, parallel={"from": "task"}), pages=write_pages)
+    row = read_object(folder / "retention.json")["bits_per_token"][TARGET]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("<td>Bits per token</td>") == 2
+    assert f'<td>Bits per token</td><td>Yoruba</td><td class="number"><b>{row["before"]["value"]:.3g}' in page
