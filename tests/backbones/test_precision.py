@@ -1,6 +1,7 @@
 """Matrix products in bfloat16: near to float32, and nothing else changes."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -202,7 +203,7 @@ def test_what_the_recipe_says_comes_first(wanted):
     assert choose_precision("auto", CPU, 384, rates_of(0.1), kept=wanted).precision == wanted
 
 
-def test_rates_are_measured_once_on_a_machine(tmp_path, monkeypatch):
+def test_rates_are_measured_once_a_day_on_a_machine(tmp_path, monkeypatch):
     """For each width; a damaged record is measured anew."""
     measured = []
 
@@ -219,6 +220,18 @@ def test_rates_are_measured_once_on_a_machine(tmp_path, monkeypatch):
     remembered_rates(384, measure)
 
     assert measured == [384, 768, 384]
+
+
+def test_what_was_measured_beside_other_work_is_mended_the_next_day(tmp_path, monkeypatch):
+    """Of each precision the higher rate counts, which then holds for a day again."""
+    found = iter([{"float32": 2.0, "bfloat16": 3.0}, {"float32": 4.0, "bfloat16": 1.0}])
+    monkeypatch.setenv("LINGRAFT_CACHE", str(tmp_path))
+    remembered_rates(384, lambda width: next(found))
+    (path,) = (tmp_path / "precision").iterdir()
+    os.utime(path, (0, path.stat().st_mtime - 25 * 60 * 60))
+
+    for _ in range(2):
+        assert remembered_rates(384, lambda width: next(found)) == {"float32": 4.0, "bfloat16": 3.0}
 
 
 def test_a_measurement_is_of_products_of_both_kinds():

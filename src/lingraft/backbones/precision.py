@@ -2,7 +2,7 @@
 
 Products in bfloat16 (mixed precision: Micikevicius et al., 2018) take half the time on processors with
 instructions for them, and several times as long on those that imitate them. So both are measured,
-once on each machine, on products of the model's own shapes; on a GPU, float32 stays unless the recipe
+once a day on each machine, on products of the model's own shapes; on a GPU, float32 stays unless the recipe
 says otherwise.
 """
 
@@ -41,6 +41,9 @@ CLEARLY_FASTER = 1.2
 
 SECONDS = 0.8
 """For which the two precisions take turns."""
+
+TRUSTED = 24 * 60 * 60
+"""Seconds for which measured rates are taken as they are."""
 
 Rates = Mapping[Precision, float]
 """FLOP/s by precision."""
@@ -87,18 +90,30 @@ def choose_precision(
 
 
 def remembered_rates(width: int, measure: Callable[[int], Rates] | None = None) -> Rates:
-    """Return the rates of both precisions, from the cache where this machine was measured before."""
+    """Return the rates of both precisions, from the cache where this machine was measured in the last day.
+
+    What was measured beside other work is too low, so of two measurements the higher rates count.
+    """
     machine = f"{_processor()}; {torch.get_num_threads()} threads; torch {torch.__version__}; width {width}"
     path = cache_root() / "precision" / f"{hashlib.sha256(machine.encode()).hexdigest()[:32]}.json"
+    known, age = _read_rates(path)
+    if known and age < TRUSTED:
+        return known
+    rates = measure(width) if measure else _measured_here(width, torch.get_num_threads())
+    rates = {name: max(rate, known.get(name, 0.0)) for name, rate in rates.items()}
+    with suppress(LingraftError, OSError):  # a cache that we may only read makes the next start slower, no more
+        write_json(path, {"machine": machine, "flops": rates})
+    return rates
+
+
+def _read_rates(path: Path) -> tuple[Rates, float]:
+    """Return the rates in a file and how many seconds old they are; none where there are none."""
     with suppress(LingraftError, OSError, LookupError, TypeError, ValueError):
-        found = read_object(path)["flops"]
+        found, age = read_object(path)["flops"], abs(time.time() - path.stat().st_mtime)
         known: Rates = {"float32": float(found["float32"]), "bfloat16": float(found["bfloat16"])}
         if all(math.isfinite(rate) and rate > 0 for rate in known.values()):
-            return known
-    rates = measure(width) if measure else _measured_here(width, torch.get_num_threads())
-    with suppress(LingraftError, OSError):  # a cache that we may only read makes the next start slower, no more
-        write_json(path, {"machine": machine, "flops": dict(rates)})
-    return rates
+            return known, age
+    return {}, 0.0
 
 
 @cache

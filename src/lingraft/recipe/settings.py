@@ -62,7 +62,7 @@ class BackboneSettings(Settings):
     """Put before each text; by default what the checkpoint was trained with (`query: ` for e5)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the matrix products in the backbone: `bfloat16` or `float32`; `auto` is `bfloat16` on processors that are
-    faster in it, which is measured once on each machine, and `float32` elsewhere."""
+    faster in it, which is measured once a day on each machine, and `float32` elsewhere."""
 
     weights: Literal["float32", "stored", "8bit", "4bit"] = "float32"
     """`stored` keeps matrices of a checkpoint in 16 bit, and widens each for its products: half the memory, the same
