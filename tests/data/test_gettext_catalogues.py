@@ -89,3 +89,14 @@ def test_a_quote_that_is_left_open_is_an_error(tmp_path, line):
     path.write_text(f'msgid "one"\nmsgstr "moja"\n\n{line}\n', encoding="utf-8")
     with pytest.raises(DataError, match=r"a\.po, line 4: is not gettext \(a quote is left open\)"):
         list(catalogue_entries(path))
+
+
+def test_a_message_in_many_pieces_is_no_longer_than_a_text(tmp_path):
+    """Its lines are counted together, with or without remarks between them; those of two messages are not."""
+    path = tmp_path / "a.po"
+    piece = '"' + "a" * 300_000 + '"\n'
+    path.write_text('msgid ""\n' + piece * 2 + 'msgstr ""\n' + piece * 3)
+    assert [len(left) for _, left, _ in catalogue_entries(path)] == [600_000]
+    path.write_text('msgid ""\n' + piece * 2 + "# a remark\n" + piece * 2 + 'msgstr "b"\n')
+    with pytest.raises(DataError, match=r"a\.po, line 6: a message is longer than 1,000,000 characters; expected one"):
+        list(catalogue_entries(path))

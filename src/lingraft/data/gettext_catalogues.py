@@ -18,7 +18,7 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import PoFileError, PoFileParser
 
 from ..core.errors import DataError
-from .bounds import read_whole
+from .bounds import LINE_BYTES, read_whole
 from .text import open_bytes, read_lines, suffix_of
 
 FORMS = 10
@@ -42,7 +42,7 @@ def catalogue_entries(path: Path) -> Iterator[tuple[str, str, str]]:
         catalog = _read_mo(path)
     else:
         lines = [line for _, line in read_lines(path)]
-        _check_quotes(path, lines)
+        _check_messages(path, lines)
         obsolete = sum(line.startswith(f"{OBSOLETE} msgid ") for line in lines)
         catalog = _read_po(path, lines)
     for number, message in enumerate(catalog):
@@ -55,12 +55,25 @@ def catalogue_entries(path: Path) -> Iterator[tuple[str, str, str]]:
         yield f"obsolete {number}", "", ""
 
 
-def _check_quotes(path: Path, lines: list[str]) -> None:
-    """Refuse a piece of a message whose quotes are left open, which the parser would cut or drop without a word."""
+def _check_messages(path: Path, lines: list[str]) -> None:
+    """Refuse what the parser would cut or drop without a word, or need minutes for.
+
+    Raises:
+        DataError: The quotes of a piece of a message are left open, or the pieces of one are longer than any text.
+    """
+    size = 0
     for number, line in enumerate(lines, start=1):
         begins = STRING.match(line)
-        if begins is not None and not line[begins.end() :].rstrip().endswith('"'):
+        if begins is None:
+            continue
+        if not line[begins.end() :].rstrip().endswith('"'):
             raise DataError(f"{path}, line {number}: is not gettext (a quote is left open); close it at the line's end")
+        size = len(line) if "msg" in begins[0] else size + len(line)
+        if size > LINE_BYTES:
+            raise DataError(
+                f"{path}, line {number}: a message is longer than {LINE_BYTES:,} characters; expected one text, so "
+                "split it or leave it out"
+            )
 
 
 def _forms(message: Message) -> Iterator[tuple[str, str]]:
