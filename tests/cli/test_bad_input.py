@@ -312,6 +312,23 @@ def test_an_output_that_is_full_is_named(monkeypatch, command, arguments):
     assert done.err == "error standard output: No space left on device\n"
 
 
+class TooMuch(io.StringIO):
+    """Standard output of a process that gets no more memory."""
+
+    def write(self, text):
+        """Fail as Python does."""
+        raise MemoryError
+
+
+def test_memory_that_is_not_there_ends_in_a_line(monkeypatch, command):
+    """With what takes less of it."""
+    monkeypatch.setattr(sys, "stdout", TooMuch())
+    done = command("list", "tasks")
+    assert done.code == 1
+    assert done.err.startswith("error this machine has not enough memory for what was asked; ")
+    assert done.err.count("\n") == 1
+
+
 def test_answers_that_find_no_room_name_the_output():
     """As what other commands print does."""
     answers = SimpleNamespace(

@@ -4,6 +4,8 @@ import pytest
 
 from lingraft.core.errors import DataError
 from lingraft.data.bounds import ALWAYS_BYTES, LINE_BYTES
+from lingraft.data.parquet_tables import ROW_BYTES
+from lingraft.data.parquet_tables import parquet as parquet_source
 from lingraft.data.table import read_table
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -11,6 +13,20 @@ parquet = pytest.importorskip("pyarrow.parquet")
 
 LONG = "x" * (LINE_BYTES - 1)
 MANY = ALWAYS_BYTES // len(LONG) + 1
+
+
+def test_millions_of_rows_that_are_all_the_same_are_refused(tmp_path):
+    """Before one is read: each takes room, however little of it is stored."""
+    path = tmp_path / "a.parquet"
+    rows = ALWAYS_BYTES // ROW_BYTES
+    letters = pyarrow.array(["x"] * 1000)
+    table = pyarrow.table({"text": pyarrow.chunked_array([letters] * (rows // 1000))})
+    parquet.write_table(table, path, compression="zstd")
+    assert next(iter(parquet_source()(path))) == (1, {"text": "x"})
+    parquet.write_table(pyarrow.concat_tables([table, table]), path, compression="zstd")
+    assert path.stat().st_size < ALWAYS_BYTES / 100
+    with pytest.raises(DataError, match=r"a\.parquet: unpacks to more than 100,000,000 bytes"):
+        next(iter(parquet_source()(path)))
 
 
 @pytest.mark.parametrize("coded", [True, False])

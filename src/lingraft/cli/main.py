@@ -108,6 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         place = f"{error.filename}: " if error.filename else ""
         _say_error(f"{place}{error.strerror or error}")
         sys.exit(1)
+    except MemoryError:
+        _say_error(
+            "this machine has not enough memory for what was asked; what was finished is kept: take fewer texts, a "
+            "smaller train.batch_size or cache.dtype: float16, or close other programs"
+        )
+        sys.exit(1)
 
 
 def _stopped(arguments: Sequence[str]) -> str:

@@ -25,6 +25,9 @@ SUFFIX = ".parquet"
 ROWS = 256
 """That are in memory at a time."""
 
+ROW_BYTES = 50
+"""That a row takes at least once it is read: as text it has a separator and a line end, here it may have no bit."""
+
 
 @sources.register("parquet")
 def parquet() -> Source:
@@ -46,7 +49,8 @@ def parquet() -> Source:
                 schema, about = content.schema_arrow, content.metadata
                 refuse_twice(schema.names, f"{path}: its schema")
                 names = names_of_schema(schema)
-                _refuse_more(path, most, sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)))
+                packed = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+                _refuse_more(path, most, max(packed, ROW_BYTES * about.num_rows))
                 texts = [field.name for field in schema if _is_text(field.type)]
                 content = pyarrow.parquet.ParquetFile(whole, read_dictionary=texts)
                 for batch in content.iter_batches(ROWS):
