@@ -168,6 +168,12 @@ def test_tagged_words_are_read(tmp_path):
     assert task.examples("eng-Latn", "dev") == []
 
 
+def test_fields_of_a_table_are_no_columns_of_words(tmp_path):
+    """The file is one with a word a line, where columns have numbers; it says so instead of asking for a table."""
+    with pytest.raises(ConfigError, match=r"train\.eng-Latn\.txt: task\.fields names the columns of a table"):
+        tagged(tmp_path, fields={"words": "word", "tags": "tag"})
+
+
 def test_columns_and_scheme_may_be_given(tmp_path):
     """Of four columns the first and the last; parts of speech have no spans."""
     rows = "Ada\tx\ty\tNOUN\nruns\tx\ty\tVERB\n"

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.amounts import Column, CountOrNone
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, DataError
 from ..core.examples import Example
+from ..data.conll import SUFFIXES as COLUMNS
 from ..data.conll import tagged_examples
 from ..data.example_tables import Wanted, choice_examples, span_rows, tagged_rows
 from ..data.languages import canonical
@@ -220,7 +221,14 @@ def tagging(
     read_tags = tag_reader(scheme)
 
     def read(path: Path, language: str, wanted: Wanted | None, labelled: bool) -> Sequence[Example]:
-        if fields is not None or suffix_of(path) in (".jsonl", ".ndjson", ".parquet", SUFFIX):
+        suffix = suffix_of(path)
+        if fields is not None and suffix in (".conllu", *COLUMNS):
+            raise DataError(
+                f"{path}: task.fields names the columns of a table, and a file of {suffix or 'no suffix'} has a word a "
+                "line, whose columns have numbers; leave task.fields out (of more than two columns, task.columns says "
+                "which are word and tag)"
+            )
+        if fields is not None or suffix in (".jsonl", ".ndjson", ".parquet", SUFFIX):
             found = there(mapped, ("tags",), path, labelled=labelled)
             rows = partial(
                 tagged_rows, path, fields=found, language=language, names=names, labelled=labelled, wanted=wanted
