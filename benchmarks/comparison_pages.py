@@ -78,6 +78,7 @@ TOKENS = {
 }
 DECODERS = {
     "sib200": "Topics (SIB-200, six languages) by a decoder, Gemma 3 270M",
+    "sib200_trained": "What training adds (Yoruba, Ayacucho Quechua)",
     "sib200_encoder": "The same by an encoder, multilingual-e5-small",
 }
 STABILITY = {

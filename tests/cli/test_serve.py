@@ -1,5 +1,6 @@
 """``lingraft serve``, as a process: it says where it is, ends in order, and says what is wrong in one line."""
 
+import os
 import re
 import shutil
 import signal
@@ -27,11 +28,17 @@ def folder(tiny_backbone, tmp_path_factory):
     return folder
 
 
+def hear_hangups():
+    """End at a hangup, as by default, though who runs the tests may ignore them (nohup)."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextmanager
 def started(folder, *options, by=()):
     """Start it on a free port, perhaps by a program; the process, its port, and the lines that it said until then."""
     command = [*by, sys.executable, "-m", "lingraft", "serve", str(folder), "--port", "0", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    before = hear_hangups if os.name == "posix" else None
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=before)
     try:
         said = []
         while "answering at" not in "".join(said):
