@@ -138,6 +138,16 @@ def test_a_folder_without_a_model_is_refused_in_one_line(command, tmp_path, what
     assert "adaptation.safetensors" in done.err
 
 
+@pytest.mark.parametrize(("given", "kept"), [(None, "64"), ("7", "7")])
+def test_kernels_of_few_shapes_are_kept_unless_somebody_says_how_many(command, tmp_path, monkeypatch, given, kept):
+    """Torch reads it from the environment when it computes for the first time."""
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", given or "")
+    if given is None:
+        monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    assert command("serve", tmp_path).code == 1
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == kept
+
+
 def test_without_its_packages_it_says_what_to_install(command, folder, monkeypatch):
     """One line."""
     monkeypatch.setitem(sys.modules, "uvicorn", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import Annotated
 
@@ -27,6 +28,9 @@ def serve(
     """
     import gc
 
+    # Torch's oneDNN keeps a kernel for each of the last 1,024 shapes, and requests together have ever new ones: a
+    # hundred megabytes that make nothing faster. Read when the first product is computed.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     gc.disable()  # as for predict
     from ..core.counted import counted
     from ..core.errors import LingraftError
