@@ -20,7 +20,8 @@ from ..core.written_recipe import NAME as RECIPE
 from . import schemas
 from .finished_run import refuse_changed
 from .pseudo_schemas import PSEUDO
-from .schemas import DATA, EPOCH, PREDICTION, RETENTION, SCORE, STATES, SUMMARY
+from .retention_schemas import RETENTION
+from .schemas import DATA, EPOCH, PREDICTION, SCORE, STATES, SUMMARY
 
 SCORE_FIELDS = {column.name for column in fields(Score)}
 

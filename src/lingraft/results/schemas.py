@@ -276,75 +276,6 @@ class States(File):
     languages: dict[Name, Moved]
 
 
-class Bounded(BaseModel):
-    """A number with its interval, and nothing else."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    value: Number
-    low: Number
-    high: Number
-
-
-class SourceScore(Model):
-    """The source language's development score."""
-
-    metric: str = "accuracy"
-    n: Count
-    before: Number
-    after: Number
-    low: Number | None = None
-    high: Number | None = None
-
-
-class Retrieval(Model):
-    """How often translations find each other."""
-
-    sentences: Literal["test", "learn"]
-    n: Count
-    before: Bounded
-    after: Bounded
-    difference: Bounded
-
-
-class Similarity(Model):
-    """How similar states stayed."""
-
-    sentences: str
-    n: Count
-    cosine: Number
-    cka: Number | None
-
-
-class BitsPerToken(Model):
-    """How well a decoder says texts of a language."""
-
-    sentences: str
-    n: Count
-    tokens: Count
-    before: Bounded
-    after: Bounded
-    difference: Bounded
-
-
-class Disabled(Model):
-    """The network without its adapters."""
-
-    texts: Count
-    max_difference: Number
-    tolerance: Number
-
-
-class Retention(File):
-    """``retention.json``."""
-
-    source_score: SourceScore | None = None
-    retrieval: dict[Name, Retrieval] = {}
-    similarity: dict[Name, Similarity] = {}
-    bits_per_token: dict[Name, BitsPerToken] = {}
-    adapters_disabled: Disabled | None = None
-
-
 class PredictionRow(Model):
     """A line of a file of predictions."""
 
@@ -406,7 +337,6 @@ SCORE: TypeAdapter[ScoreRow] = TypeAdapter(ScoreRow)
 EPOCH: TypeAdapter[Epoch] = TypeAdapter(Epoch)
 SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)
 STATES: TypeAdapter[States] = TypeAdapter(States)
-RETENTION: TypeAdapter[Retention] = TypeAdapter(Retention)
 PREDICTION: TypeAdapter[PredictionRow] = TypeAdapter(PredictionRow)
 DEVELOPMENT: TypeAdapter[DevelopmentRow] = TypeAdapter(DevelopmentRow)
 LETTERS: TypeAdapter[Letters] = TypeAdapter(Letters)
