@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from invented import world_recipe, write_world
+from invented import SOURCE, labelled_texts, world_recipe, write_world
 from lingraft.cli.main import app
 from lingraft.core.errors import ConfigError, RunError
 from lingraft.core.files import read_lines, read_object, write_json
@@ -19,6 +19,7 @@ from lingraft.results.comparison import read_comparison
 from lingraft.results.pages.experiment_page import files_of
 from lingraft.results.stability import read_stability
 from lingraft.runs.folder import trials_of
+from lingraft.runs.plan import plan
 from quick_run import quick_compare, start_here
 
 SMALL = [
@@ -242,3 +243,17 @@ def test_a_setting_that_names_no_folder_is_refused_in_a_line(world, tiny_checkpo
     """As for the variants of a comparison."""
     with pytest.raises(ConfigError, match="compare: "):
         crossed(recipe_of(world, tiny_checkpoint, tmp_path, stability={"settings": {key: [1]}}))
+
+
+def test_a_comparison_warns_once_of_what_check_would_warn_of(tiny_checkpoint, tmp_path, capfd):
+    """Here of a text whose copy has another label: its dry run does so, and the comparison itself where it is quiet."""
+    changed = write_world(tmp_path, train=40, dev=8, test=8, pairs=30)
+    with (changed / f"{SOURCE}.train.csv").open("a", encoding="utf-8") as file:
+        file.write(f"again,{labelled_texts(1)[0][0]},stone\n")
+    backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}
+    given = {"compare": {"methods": ["frozen-head", "prototype"]}, "backbone": backbone}
+    recipe = world_recipe(changed, [f"output_dir={tmp_path / 'out'}", "shots.k=1", "device=cpu"], **given)
+    (doubt,) = [line for line in plan(recipe).warnings if "stands there more than once" in line]
+    assert describe_costs(recipe).count(f"warning: {doubt}") == 1
+    quick_compare(recipe)
+    assert capfd.readouterr().err.replace("\n", " ").count(doubt) == 1

@@ -23,7 +23,7 @@ from ..results.pages.experiment_report import comparison_report
 from ..results.schemas import DATA, FORMAT, SCORE
 from ..runs.folder import changed_settings, open_run_folder, trials_of
 from ..training.finished import is_finished
-from .cost import Estimate, describe_each, describe_total, estimates, one_per_encoding
+from .cost import Estimate, describe_each, describe_total, doubts_of, estimates, one_per_encoding
 from .methods import Method, built_in_methods, list_methods
 from .possible import describe_left_out, settle_methods
 from .processes import Start, start_worker, work
@@ -129,6 +129,8 @@ def _is_done(method: Method, tuning_epochs: int, reporter: Reporter) -> bool:
 def _run(methods: Sequence[Method], recipe: Recipe, reporter: Reporter, start: Start, train: Train | None) -> None:
     """Train and put together each method; all of them are tried before an error is raised."""
     planned = estimates(methods, recipe)
+    for doubt in doubts_of(planned):
+        reporter.warn(doubt)
     for line in describe_each(planned):
         reporter.say(line)
     if train is None:

@@ -26,6 +26,7 @@ from ..recipe.settings import Recipe
 from ..results.wording import plural
 from ..runs.checks import depth_of, gather_checked, resolve_cut
 from ..runs.counted_work import TrialWork
+from ..runs.data_quality import warn_of_data
 from ..runs.folder import trials_of
 from ..runs.frozen_states import tokenise
 from ..runs.identity import precision_of
@@ -53,6 +54,8 @@ class Estimate:
     """Of the frozen states that it is the first to need, where the cache has none of them."""
     uncounted: Sequence[str] = ()
     """What takes time as well, in sentences."""
+    doubts: Sequence[str] = ()
+    """What is likely not meant in the data that it reads, in sentences."""
 
     @property
     def share(self) -> int:
@@ -85,8 +88,11 @@ def estimates(methods: Sequence[Method], recipe: Recipe, *, tested: bool = True)
         rate, read = speed[method.is_peer], gathered[method.name]
         encoding = tokens[method.name] * operations_per_token(stack, stack.num_layers) / rate
         seconds = _seconds(method, tuning_epochs, *read, stack, rate)
-        return Estimate(method, seconds, encoding, describe_uncounted(method.recipe, read[0].task))
+        uncounted = describe_uncounted(method.recipe, read[0].task)
+        return Estimate(method, seconds, encoding, uncounted, doubts[id(read[0])])
 
+    distinct = {id(materials): materials for materials, _ in gathered.values()}  # most methods read the same
+    doubts = {each: warn_of_data(materials) for each, materials in distinct.items()}
     tokens = _tokens_encoded(methods, gathered, stack.num_layers)
     found = [estimate(method) for method in methods]
     return sorted(found, key=lambda estimate: (estimate.method.trained, estimate.seconds))
@@ -100,6 +106,11 @@ def describe_each(planned: Sequence[Estimate]) -> list[str]:
         said = [f"{trials}, about {roughly(one.seconds)}", *one.uncounted]
         lines.append(f"{one.method.name}: {'; '.join(said)}")
     return lines
+
+
+def doubts_of(planned: Sequence[Estimate]) -> list[str]:
+    """Return what is likely not meant in the data, each sentence once, whoever reads them."""
+    return list(dict.fromkeys(doubt for one in planned for doubt in one.doubts))
 
 
 def describe_total(planned: Sequence[Estimate]) -> str:

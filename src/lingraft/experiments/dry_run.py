@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..recipe.settings import Recipe
 from ..results.wording import plural
-from .cost import describe_each, describe_total, estimates
+from .cost import describe_each, describe_total, doubts_of, estimates
 from .methods import list_methods
 from .possible import describe_left_out, settle_methods
 
@@ -21,7 +21,8 @@ def describe_costs(recipe: Recipe) -> list[str]:
     settled, left_out = settle_methods(recipe)
     planned = estimates(list_methods(settled), settled)
     left = [describe_left_out(left_out)] if left_out else []
-    return [*left, describe_grid(recipe), *describe_each(planned), describe_total(planned)]
+    doubts = [f"warning: {doubt}" for doubt in doubts_of(planned)]
+    return [*left, *doubts, describe_grid(recipe), *describe_each(planned), describe_total(planned)]
 
 
 def describe_grid(recipe: Recipe) -> str:
