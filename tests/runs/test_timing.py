@@ -9,7 +9,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from invented import world_recipe
 from lingraft.backbones import backbones
 from lingraft.core.records import States
-from lingraft.runs.timing import answer_operations, matrix_rate, operations_per_token, passes_of, trial_seconds
+from lingraft.runs.timing import (
+    answer_operations,
+    layer_rate,
+    matrix_rate,
+    operations_per_token,
+    passes_of,
+    trial_seconds,
+)
 from tiny import writing_model
 
 
@@ -83,3 +90,10 @@ def test_a_rate_is_measured_on_the_device_and_in_the_precision_asked():
         matrix_rate(64, "bfloat16", torch.device("meta"), seconds=0.0)
 
     assert set(products) == {("meta", torch.bfloat16)}
+
+
+def test_layers_reach_a_smaller_share_of_the_faster_products():
+    """What lies between the products takes as long in either precision."""
+    rates = {"float32": 10.0, "bfloat16": 40.0}
+    found = [layer_rate(torch.device("cpu"), 64, precision, rates) for precision in rates]
+    assert found == pytest.approx([6.0, 14.0])

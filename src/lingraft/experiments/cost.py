@@ -31,7 +31,7 @@ from ..runs.folder import trials_of
 from ..runs.frozen_states import tokenise
 from ..runs.identity import precision_of
 from ..runs.pseudo_data import describe_uncounted
-from ..runs.timing import EFFICIENCY, STARTING, operations_per_token, passes_of, rate_on, trial_seconds
+from ..runs.timing import STARTING, layer_rate, operations_per_token, passes_of, trial_seconds
 from ..runs.workload import Tokenised, Workload
 from ..tasks.material import Materials
 from .label_words import count_answers, needs_decoder
@@ -134,7 +134,7 @@ def rate_of(recipe: Recipe, stack: LayerStack, precision: Precision | None = Non
     choice = choose_precision(
         recipe.backbone.precision, device, stack.width, lambda width: rates, precision_of(recipe.output_dir)
     )
-    return EFFICIENCY * rate_on(device, stack.width, precision or choice.precision, rates)
+    return layer_rate(device, stack.width, precision or choice.precision, rates)
 
 
 # ---- What methods learn from -------------------------------------------------------------------------

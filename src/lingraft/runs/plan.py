@@ -37,7 +37,7 @@ from .growth import earlier_place
 from .identity import precision_of
 from .needs import disk_warnings, memory_problems, refuse_too_large, states_size
 from .situation import describe_situation
-from .timing import EFFICIENCY, STARTING, operations_per_token, passes_of, rate_on, trial_seconds
+from .timing import STARTING, layer_rate, operations_per_token, passes_of, trial_seconds
 from .workload import Workload, tokens_by_example
 
 
@@ -76,7 +76,7 @@ def plan(
     device, rates = find_device(recipe.device), measure(facts.width)
     kept = precision_of(recipe.output_dir)
     choice = choose_precision(recipe.backbone.precision, device, facts.width, lambda width: rates, kept)
-    rate = rate_on(device, facts.width, choice.precision, rates)
+    rate = layer_rate(device, facts.width, choice.precision, rates)
     tokenizer, prefix = load_tokenizer(facts.name), recipe.backbone.text_prefix
     if prefix is None:
         prefix = usual_prefix(facts.name)
@@ -313,7 +313,6 @@ def _closed_form(recipe: Recipe, materials: Materials, language: str) -> list[st
 def _estimated_seconds(recipe: Recipe, work: Workload, rate: float) -> float:
     """Return the seconds of encoding, of all trials, and of the measurements at the end."""
     stack, depth = work.stack, work.stack.num_layers - max(0, work.cut)
-    rate *= EFFICIENCY
     passes = passes_of(recipe, stack.num_layers)
     trials = sum(trial_seconds(one, stack, depth=depth, passes=passes, rate=rate) for one in work.trials)
     encoding = work.tokens_encoded * operations_per_token(stack, stack.num_layers) / rate

@@ -15,8 +15,8 @@ from ..model.maps.kernel import MOST_PAIRS
 from ..recipe.settings import Recipe
 from .counted_work import TrialWork
 
-EFFICIENCY = 0.6
-"""Share of the matrix rate that a forward pass through the layers reaches, attention and the rest included."""
+EFFICIENCY: Rates = {"float32": 0.6, "bfloat16": 0.35}
+"""Share of the matrix rate that layers reach, attention and the rest included; the rest takes as long in either."""
 
 STEP_PER_PARAMETER = 3e-9
 """Seconds that AdamW takes for a parameter in a step: seven reads and writes of four bytes at 10 GB/s."""
@@ -75,8 +75,8 @@ def answer_operations(work: TrialWork, stack: LayerStack) -> float:
     return 2.0 * (of_answer * (2 * work.said + work.written) + of_text * (2 * work.tokens + work.tokens_read))
 
 
-def rate_on(device: torch.device, width: int, precision: Precision, rates: Rates) -> float:
-    """Return the floating-point operations per second on matrix products of the model's shapes.
+def layer_rate(device: torch.device, width: int, precision: Precision, rates: Rates) -> float:
+    """Return the floating-point operations of matrix products per second that the layers of a model reach.
 
     Args:
         device: Where they are computed; anything but the processor is measured now.
@@ -84,7 +84,8 @@ def rate_on(device: torch.device, width: int, precision: Precision, rates: Rates
         precision: Of the products.
         rates: Of the processor.
     """
-    return rates[precision] if device.type == "cpu" else matrix_rate(width, precision, device)
+    rate = rates[precision] if device.type == "cpu" else matrix_rate(width, precision, device)
+    return EFFICIENCY[precision] * rate
 
 
 def matrix_rate(width: int, precision: Precision, device: torch.device, seconds: float = 0.3) -> float:
