@@ -719,6 +719,25 @@ def test_estimates_count_what_a_method_alone_learns_from(world, tiny_checkpoint,
     assert states["switched"] > 0 == states["consistent"] == states["lingraft"]  # the first reads what the others do
 
 
+def test_estimates_say_what_is_trained_on_and_what_stays_on_disk(world, tiny_checkpoint, tmp_path):
+    """The tokens of a run of that recipe, and the bytes that it leaves: of full fine-tuning those of all layers."""
+    found = recipe(world, tiny_checkpoint, tmp_path / "out", methods=["full-joint", "lingraft"])
+    planned = {one.method.name: one for one in estimates(list_methods(found), found)}
+    work = {name: plan(one.method.recipe).work for name, one in planned.items()}
+    for name, one in planned.items():
+        assert one.tokens == work[name].trials[0].tokens
+    first, second = planned["full-joint"], planned["lingraft"]
+    assert (first.encoded, second.encoded) == (work["lingraft"].tokens_encoded, 0)  # the second reads the same
+    layers = empty_stack(str(tiny_checkpoint)).layers
+    assert first.disk > 4 * sum(one.numel() for one in layers.parameters()) + work["lingraft"].needs.states
+
+    quick_compare(recipe(world, tiny_checkpoint, tmp_path / "out", methods=["lingraft"]))
+    left = tmp_path / "out" / "lingraft"
+    files = [left / "trials" / "k1-draw0-seed1" / "adaptation.safetensors", *left.glob("predictions/*/*.jsonl")]
+    there = sum(path.stat().st_size for path in files)  # a third of such small files is what says what is in them
+    assert second.disk == pytest.approx(there, rel=0.4)
+
+
 def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_path, capfd):
     """What is trained is not trained again: after a kill, with a further method, and where all is done."""
 
@@ -736,7 +755,7 @@ def test_a_comparison_runs_is_continued_and_grows(world, tiny_checkpoint, tmp_pa
     assert trial.stat().st_mtime_ns == written
     assert "`prototype`" in (output / "README.md").read_text()
     told = capfd.readouterr().err
-    assert "estimated time on this machine, in all" in told
+    assert "estimated time on this machine: about" in told
     assert "prototype: 1 trial, about " in told
     assert "frozen-head: 1 trial" not in told
 

@@ -145,7 +145,7 @@ def test_a_dry_run_counts_trials_and_trains_nothing(world, tiny_checkpoint, tmp_
     assert grid == "trials: k = 1; 2 draws of the labels × 3 seeds × 2 orders"
     assert len(lines) == 5
     assert all(": 12 trials, about" in line for line in lines[:-1])
-    assert lines[-1].startswith("estimated time on this machine, in all: about")
+    assert lines[-1].startswith("in all: ")
     assert not (tmp_path / "none").exists()
 
 

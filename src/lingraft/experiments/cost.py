@@ -18,6 +18,7 @@ from ..backbones.encoder_decoder import EncoderDecoderStack
 from ..backbones.encoding import usual_cut
 from ..backbones.loading import empty_stack, load_tokenizer
 from ..backbones.precision import choose_precision, remembered_rates
+from ..backbones.shards import states_bytes
 from ..core.errors import ConfigError
 from ..core.progress import roughly
 from ..core.records import IDS
@@ -30,6 +31,7 @@ from ..runs.data_quality import warn_of_data
 from ..runs.folder import trials_of
 from ..runs.frozen_states import tokenise
 from ..runs.identity import precision_of
+from ..runs.needs import PREDICTED, roughly_sized
 from ..runs.pseudo_data import describe_uncounted
 from ..runs.timing import STARTING, layer_rate, operations_per_token, passes_of, trial_seconds
 from ..runs.workload import Tokenised, Workload
@@ -52,6 +54,12 @@ class Estimate:
     """Of all its trials."""
     encoding: float
     """Of the frozen states that it is the first to need, where the cache has none of them."""
+    tokens: int
+    """In the batches of all its trials, each as often as it is trained on."""
+    encoded: int
+    """Tokens of those frozen states."""
+    disk: int
+    """Bytes of those frozen states in the cache, and of what its trials leave in its folder."""
     uncounted: Sequence[str] = ()
     """What takes time as well, in sentences."""
     doubts: Sequence[str] = ()
@@ -85,15 +93,26 @@ def estimates(methods: Sequence[Method], recipe: Recipe, *, tested: bool = True)
     tuning_epochs = (recipe.compare or CompareSettings()).tuning_epochs
 
     def estimate(method: Method) -> Estimate:
-        rate, read = speed[method.is_peer], gathered[method.name]
-        encoding = tokens[method.name] * operations_per_token(stack, stack.num_layers) / rate
-        seconds = _seconds(method, tuning_epochs, *read, stack, rate)
-        uncounted = describe_uncounted(method.recipe, read[0].task)
-        return Estimate(method, seconds, encoding, uncounted, doubts[id(read[0])])
+        rate, read, lengths = speed[method.is_peer], gathered[method.name], encoded[method.name]
+        seconds, works = _seconds_and_works(method, tuning_epochs, *read, stack, rate)
+        tested = sum(len(rows) for (_, purpose), rows in read[1].items() if purpose == "test")
+        kept = 0 if method.is_peer else 4 * sum(work.trained for work in works)
+        return Estimate(
+            method,
+            seconds,
+            encoding=sum(lengths) * operations_per_token(stack, stack.num_layers) / rate,
+            tokens=sum(work.tokens + work.head_tokens for work in works),
+            encoded=sum(lengths),
+            disk=states_bytes(lengths, width=stack.width, dtype=method.recipe.cache.dtype)
+            + kept
+            + PREDICTED * tested * len(trials_of(method.recipe)),
+            uncounted=describe_uncounted(method.recipe, read[0].task),
+            doubts=doubts[id(read[0])],
+        )
 
     distinct = {id(materials): materials for materials, _ in gathered.values()}  # most methods read the same
     doubts = {each: warn_of_data(materials) for each, materials in distinct.items()}
-    tokens = _tokens_encoded(methods, gathered, stack.num_layers)
+    encoded = _newly_encoded(methods, gathered, stack.num_layers)
     found = [estimate(method) for method in methods]
     return sorted(found, key=lambda estimate: (estimate.method.trained, estimate.seconds))
 
@@ -103,7 +122,8 @@ def describe_each(planned: Sequence[Estimate]) -> list[str]:
     lines = []
     for one in planned:
         trials = plural(len(trials_of(one.method.recipe)), "trial")
-        said = [f"{trials}, about {roughly(one.seconds)}", *one.uncounted]
+        tokens = f", {one.tokens:,} tokens to train on" if one.tokens else ""
+        said = [f"{trials}{tokens}, about {roughly(one.seconds)}", *one.uncounted]
         lines.append(f"{one.method.name}: {'; '.join(said)}")
     return lines
 
@@ -114,11 +134,13 @@ def doubts_of(planned: Sequence[Estimate]) -> list[str]:
 
 
 def describe_total(planned: Sequence[Estimate]) -> str:
-    """Say how long all methods take together."""
-    trials, encoding = (sum(each) for each in zip(*((one.seconds, one.encoding) for one in planned), strict=True))
+    """Say what all methods take together: tokens, disk and time."""
+    seconds, encoding = (sum(each) for each in zip(*((one.seconds, one.encoding) for one in planned), strict=True))
+    tokens, encoded, disk = (sum(getattr(one, name) for one in planned) for name in ("tokens", "encoded", "disk"))
     return (
-        f"estimated time on this machine, in all: about {roughly(trials)}, and about {roughly(encoding)} for the "
-        "frozen states, which are computed first where the cache does not have them"
+        f"in all: {tokens:,} tokens to train on, {roughly_sized(disk)} on disk; estimated time on this machine: "
+        f"about {roughly(seconds)}, and about {roughly(encoding)} for the frozen states of {encoded:,} tokens, which "
+        "are computed first where the cache does not have them"
     )
 
 
@@ -171,14 +193,14 @@ def _gather_each(methods: Sequence[Method], recipe: Recipe, *, tested: bool) -> 
     return found
 
 
-def _tokens_encoded(methods: Sequence[Method], gathered: dict[str, Gathered], layers: int) -> dict[str, int]:
-    """Count the tokens of the frozen states that each method is the first to need, by its name."""
-    found, seen = dict[str, int](), set[tuple[Any, ...]]()
+def _newly_encoded(methods: Sequence[Method], gathered: dict[str, Gathered], layers: int) -> dict[str, list[int]]:
+    """Return the tokens of each text whose frozen states a method is the first to need, by its name."""
+    found, seen = dict[str, list[int]](), set[tuple[Any, ...]]()
     for method in methods:
         states = states_of(method.recipe, layers) if method.needs_states else None
         rows = [] if states is None else [row for rows in gathered[method.name][1].values() for row in rows]
         new = {(states, tuple(row.input_ids)) for row in rows} - seen
-        found[method.name] = sum(len(ids) for _, ids in new)
+        found[method.name] = [len(ids) for _, ids in new]
         seen |= new
     return found
 
@@ -221,13 +243,14 @@ def _check_cuts(methods: Sequence[Method], layers: int) -> None:
         raise ConfigError(problems)
 
 
-def _seconds(
+def _seconds_and_works(
     method: Method, tuning_epochs: int, materials: Materials, tokenised: Tokenised, stack: LayerStack, rate: float
-) -> float:
-    """Return the seconds of all trials of a method, and of those that choose its learning rate."""
+) -> tuple[float, list[TrialWork]]:
+    """Return what all trials of a method do, with those that choose its learning rate, and the seconds of it all."""
     recipe, layers = method.recipe, stack.num_layers
     if method.is_peer:
-        return STARTING + sum(_by_library(method, tuning_epochs, materials, tokenised, stack, rate))
+        works = _by_library(method, tuning_epochs, materials, tokenised, stack)
+        return _sum_up(works, stack, depth=layers, passes=3, rate=rate), works
     if method.network == LABEL_WORDS:
         asked = sum(
             len(row.input_ids) for (_, purpose), rows in tokenised.items() if purpose != "learn" for row in rows
@@ -235,9 +258,9 @@ def _seconds(
         said = count_answers(method, materials) if isinstance(stack, EncoderDecoderStack) else 0
         trial = trials_of(recipe)[0]  # the others read what it keeps
         work = TrialWork(trial, (), 0, 0, 0, 0, 0, asked, 0, {}, written=said)
-        return STARTING + trial_seconds(work, stack, depth=layers, passes=1, rate=rate)
+        return _sum_up([work], stack, depth=layers, passes=1, rate=rate), [work]
     if not method.trained and materials.task.kind.fitted:
-        return STARTING + FITTED * len(trials_of(recipe))
+        return STARTING + FITTED * len(trials_of(recipe)), []
     whole = method.trained and method.network != "grafted"  # a library's own forward pass, from ids
     cut = 0 if whole else resolve_cut(recipe, layers)
     if not method.trained:  # a head that is trained alone: nothing comes before it
@@ -250,23 +273,24 @@ def _seconds(
         tried = method.at_rate(None, num_train_epochs=tuning_epochs).network_alone()
         first = Workload(tried, materials.without_tests(), tokenised, stack, cut).trials[0]
         works += [first] * len(method.rates)
-    timed = {
-        "depth": layers - max(0, cut),
-        "passes": 2 if whole else passes_of(recipe, layers),
-    }
-    return STARTING + sum(trial_seconds(work, stack, rate=rate, **timed) for work in works)
+    passes = 2 if whole else passes_of(recipe, layers)
+    return _sum_up(works, stack, depth=layers - max(0, cut), passes=passes, rate=rate), works
+
+
+def _sum_up(works: Sequence[TrialWork], stack: LayerStack, *, depth: int, passes: int, rate: float) -> float:
+    """Return the seconds of trials, and of the process that they are in; see :func:`trial_seconds`."""
+    return STARTING + sum(trial_seconds(work, stack, depth=depth, passes=passes, rate=rate) for work in works)
 
 
 def _by_library(
-    method: Method, tuning_epochs: int, materials: Materials, tokenised: Tokenised, stack: LayerStack, rate: float
-) -> Iterator[float]:
-    """Yield the seconds of each trial that another library trains, and of those that choose its learning rate."""
+    method: Method, tuning_epochs: int, materials: Materials, tokenised: Tokenised, stack: LayerStack
+) -> list[TrialWork]:
+    """Return what each trial that another library trains does, with those that choose its learning rate."""
     works = count_work(method, materials, tokenised, stack)
     if len(method.rates) > 1:
         tried = replace(method, recipe=method.at_rate(None, num_train_epochs=tuning_epochs))
         works += count_work(tried, materials, tokenised, stack)[:1] * len(method.rates)
-    for work in works:
-        yield trial_seconds(work, stack, depth=stack.num_layers, passes=3, rate=rate)
+    return works
 
 
 def _with_prompt(tokenised: Tokenised, length: int) -> Tokenised:

@@ -119,6 +119,11 @@ def states_size(features: Mapping[tuple[str, str], Sequence[Features]], width: i
     )
 
 
+def roughly_sized(size: float) -> str:
+    """Return a number of bytes in words: ``about 1.2 GB``."""
+    return f"about {size / 1e9:.1f} GB" if size >= 0.95e9 else f"about {max(1, round(size / 1e6))} MB"
+
+
 def _largest_batches(lengths: Mapping[tuple[str, str], Sequence[int]], batch_size: int) -> list[int]:
     """Return the tokens, padding included, of the largest batch of each language, the largest first."""
     return sorted(

@@ -35,7 +35,7 @@ from .folder import folder_problems, is_whole, trials_of
 from .frozen_states import tokenise
 from .growth import earlier_place
 from .identity import precision_of
-from .needs import disk_warnings, memory_problems, refuse_too_large, states_size
+from .needs import disk_warnings, memory_problems, refuse_too_large, roughly_sized, states_size
 from .situation import describe_situation
 from .timing import STARTING, layer_rate, operations_per_token, passes_of, trial_seconds
 from .workload import Workload, tokens_by_example
@@ -109,9 +109,10 @@ def plan(
         f"{sum(one.steps for one in work.trials):,} steps; cache: {size / 1e6:,.0f} MB",
         f"precision of matrix products: {choice.precision} ({choice.why})",
         f"estimated time on this machine ({device.type}): {_readable(_estimated_seconds(recipe, work, rate))}",
-        f"estimated memory: {_gigabytes(needs.host + needs.device)}"
-        + (f", {_gigabytes(needs.device)} of it on {device}" if device.type != "cpu" else "")
-        + f"; disk: {_gigabytes(needs.states)} of states in the cache, {_gigabytes(needs.folder)} in the run folder",
+        f"estimated memory: {roughly_sized(needs.host + needs.device)}"
+        + (f", {roughly_sized(needs.device)} of it on {device}" if device.type != "cpu" else "")
+        + f"; disk: {roughly_sized(needs.states)} of states in the cache, {roughly_sized(needs.folder)} in the run "
+        "folder",
         f"run folder: {recipe.output_dir}{_room(recipe)}",
         *describe_situation(recipe, materials),
         *materials.notes,
@@ -323,10 +324,6 @@ def _estimated_seconds(recipe: Recipe, work: Workload, rate: float) -> float:
 
 def _name(block: object) -> str:
     return getattr(block, "name", "none")
-
-
-def _gigabytes(size: float) -> str:
-    return f"about {size / 1e9:.1f} GB" if size >= 0.95e9 else f"about {max(1, round(size / 1e6))} MB"
 
 
 def _readable(seconds: float) -> str:
