@@ -144,7 +144,8 @@ def test_a_dry_run_counts_trials_and_trains_nothing(world, tiny_checkpoint, tmp_
     grid, *lines = describe_costs(crossed(recipe_of(world, tiny_checkpoint, tmp_path / "none")))
     assert grid == "trials: k = 1; 2 draws of the labels × 3 seeds × 2 orders"
     assert len(lines) == 5
-    assert all(": 12 trials, about" in line for line in lines[:-1])
+    assert ["tokens to train on, about" in line for line in lines[:-1]] == [False, True, True, True]
+    assert all(": 12 trials, " in line for line in lines[:-1])
     assert lines[-1].startswith("in all: ")
     assert not (tmp_path / "none").exists()
 
