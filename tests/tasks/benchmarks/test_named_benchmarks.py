@@ -707,6 +707,20 @@ def test_with_the_word_some_groups_are_held_out_in_all_languages(little_xquad):
     assert len(found.test["deu-Latn"]) == 2 * len(german)
 
 
+def test_a_test_set_is_cut_down_to_whole_groups_the_same_in_each_language(little_xquad):
+    """Seven questions are three paragraphs of two; what is scored, and of how many, is noted."""
+    block = xquad_block(little_xquad, test_examples=7)
+    materials = gather(parse_recipe({"task": block, "shots": {"k": 0}}))
+    english, german = (groups(materials.test[code]) for code in (ENGLISH, "deu-Latn"))
+    assert english == german
+    assert [len(materials.test[code]) for code in (ENGLISH, "deu-Latn")] == [6, 6]
+    for language in (ENGLISH, "deu-Latn"):
+        noted = f"xquad, {language}: scored on 6 of 40 examples (task.test_examples), whole groups"
+        assert materials.notes.count(noted) == 1
+    with pytest.raises(ConfigError, match=r"task\.test_examples: no group of examples of xquad in .* as small as 1;"):
+        gather(parse_recipe({"task": xquad_block(little_xquad, test_examples=1), "shots": {"k": 0}}))
+
+
 @pytest.mark.shared
 def test_held_out_paragraphs_of_xquad_are_about_one_in_five(public):
     """In the public files, the same ones in Arabic, Hindi and English."""

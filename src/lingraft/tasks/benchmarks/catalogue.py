@@ -101,6 +101,7 @@ class Data:
     score_split: str
     all_questions: bool
     train_on_evaluation_set: bool
+    test_examples: int | None
 
     def read(self, language: str, split: str) -> list[Example]:
         """Return examples of ``train``, ``dev`` or ``test``.
@@ -109,9 +110,7 @@ class Data:
             DataError: A file is missing or faulty, or an evaluation set would be learned from without a word.
         """
         if split == "test":
-            found = self.own(language, self.score_split)
-            shared = self.entry.evaluation_only and self.train_on_evaluation_set
-            return [example for example in found if not (shared and is_held_out(example.group))]
+            return self._scored(language)
         if language == self.source and self.train_from:
             return self.learned[split == "dev"]
         if self.entry.evaluation_only and split == "train":
@@ -133,6 +132,26 @@ class Data:
             )
             self._note(f"{self.entry.name}, {language} {split}", left_out, self.entry.placeholder)
             self._kept[key] = found
+        return self._kept[key]
+
+    def _scored(self, language: str) -> list[Example]:
+        """Return what is scored in a language, and note where that is less than there is."""
+        key = (language, "scored")
+        if key not in self._kept:
+            found = self.own(language, self.score_split)
+            if self.entry.evaluation_only and self.train_on_evaluation_set:
+                found = [example for example in found if not is_held_out(example.group)]
+            self._kept[key] = _at_most(found, self.test_examples)
+            if found and not self._kept[key]:
+                raise DataError(
+                    f"task.test_examples: no group of examples of {self.entry.name} in {language} is as small as "
+                    f"{self.test_examples}; examples of one paragraph or text are scored together: ask for more"
+                )
+            if len(self._kept[key]) < len(found):
+                scored = f"{len(self._kept[key]):,} of {len(found):,} examples"
+                self.notes.append(
+                    f"{self.entry.name}, {language}: scored on {scored} (task.test_examples), whole groups"
+                )
         return self._kept[key]
 
     def _note(self, where: str, count: int, mark: str | None) -> None:
@@ -204,6 +223,7 @@ def benchmark_task(
     score_split: Literal["dev", "test"] = "test",
     question_languages: Literal["same", "all"] = "same",
     train_on_evaluation_set: bool = False,
+    test_examples: int | None = None,
     allow_unseen_labels: bool = False,
     answering: Mapping[str, Any] = MappingProxyType({}),
 ) -> Task:
@@ -218,6 +238,8 @@ def benchmark_task(
         score_split: Which examples are the test set.
         question_languages: MLQA: score only questions in the language of the context, or all.
         train_on_evaluation_set: Hold out a part of what is made for evaluation (also in ``train_from``), to learn from.
+        test_examples: Score at most so many examples of each language, in whole groups, the same ones where the
+            languages have the same.
         allow_unseen_labels: Let the test set have labels that the training set does not; they count as missed.
         answering: How questions are answered: ``answer_by``, and options of that kind of task; None for those that the
             recipe does not give.
@@ -242,6 +264,7 @@ def benchmark_task(
         score_split=score_split,
         all_questions=question_languages == "all",
         train_on_evaluation_set=train_on_evaluation_set,
+        test_examples=test_examples,
     )
     data.notes.extend(notes)
     licences = {one.name: one.licence for one in (entry, *sources)}
@@ -320,6 +343,7 @@ def _factory(entry: Benchmark) -> Callable[..., Task]:
         score_split: Literal["dev", "test"] = "test",
         question_languages: Literal["same", "all"] = "same",
         train_on_evaluation_set: bool = False,
+        test_examples: Count | None = None,
         allow_unseen_labels: bool = False,
         answer_by: AnswerBy | None = None,
         max_answer_length: CountOrNone | None = None,
@@ -335,6 +359,7 @@ def _factory(entry: Benchmark) -> Callable[..., Task]:
             score_split=score_split,
             question_languages=question_languages,
             train_on_evaluation_set=train_on_evaluation_set,
+            test_examples=test_examples,
             allow_unseen_labels=allow_unseen_labels,
             answering={
                 "answer_by": answer_by,
