@@ -1,5 +1,6 @@
 """The door for folders from outside: what is read, and in which words the rest is refused."""
 
+import errno
 import os
 
 import pytest
@@ -76,6 +77,20 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path, read, make, said):
     with pytest.raises(RunError) as refused:
         read(path)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"), [(errno.EACCES, "give yourself the right to read it"), (errno.EIO, "copy the folder again")]
+)
+def test_a_file_that_one_may_not_read_is_there_and_need_not_be_fetched_again(tmp_path, monkeypatch, number, cure):
+    """As the system says it; who runs this as root may read everything."""
+
+    def refuse(path, flags):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(RunError, match=rf"x\.json cannot be read \({os.strerror(number)}\); {cure}$"):
+        open_regular(tmp_path / "x.json")
 
 
 @pytest.mark.parametrize("make", [make_pipe, lambda path: path.symlink_to(path), os.mkdir])

@@ -38,7 +38,8 @@ def nested_aliases(levels, width):
         ("a: 1\nb: !!python/object:os.system x", "line 2: has the tag 'tag:yaml.org,2002:python/object:os.system'"),
         ("a: !!binary aGk=", "line 1: has the tag 'tag:yaml.org,2002:binary'"),
         ("a: 1\nb: \x1b[31m", "line 2: has the control character 0x1b"),
-        ("a: " + "1" * 5_000, "cannot be read as YAML: 'Exceeds the limit (4300 digits)"),
+        ("a: 1\nb: " + "1" * 5_000, "line 2: has a number of 5,000 digits; write a shorter one, or text in quotes"),
+        ("a: -" + "1" * 101, "line 1: has a number of 102 digits"),
     ],
 )
 def test_what_is_beyond_bounds_is_refused_in_one_line(text, says):

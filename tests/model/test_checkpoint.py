@@ -293,7 +293,7 @@ def test_a_tensor_that_nothing_has_is_reported_by_its_name(saved, tiny_backbone,
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("change", [{"no_such_field": 1}, {"labels": None}, None])
+@pytest.mark.parametrize("change", [{"no_such_field": 1}, {"labels": None}, {"labels": ["a", "a", "b"]}, None])
 def test_an_identity_that_is_not_understood_is_reported(tmp_path, saved, tiny_backbone, change):
     """Metadata of another release, or edited by hand, is refused without a traceback."""
     with safe_open(saved, framework="pt") as file:

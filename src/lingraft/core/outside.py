@@ -51,6 +51,8 @@ def open_regular(
     except OSError as problem:
         if problem.errno in (errno.ENOENT, errno.ENOTDIR):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
+        if problem.errno in (errno.EACCES, errno.EPERM):
+            cure = "give yourself the right to read it"
         raise error(f"{path} cannot be read ({problem.strerror}); {cure}") from None
     status = os.fstat(handle)
     if not stat.S_ISREG(status.st_mode) or status.st_size > most:

@@ -39,6 +39,9 @@ MAX_VALUES = 10_000
 
 CHARACTERS_OF_A_VALUE = 100
 
+LONGEST_NUMBER = 100
+"""Characters; no setting needs twenty."""
+
 NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What ruamel raises: its own errors, and those of Python's conversions, as of `-_`, which looks like a number."""
 
@@ -153,6 +156,8 @@ def _measure(events: Iterable[Any]) -> None:
             raise _BeyondBoundsError(
                 f"{at}has the tag {shown(str(event.tag))}; recipes have none, write the value alone"
             )
+        if isinstance(event, ScalarEvent) and event.implicit[0] and len(event.value) > LONGEST_NUMBER:
+            _refuse_number(at, event.value)
         if isinstance(event, CollectionEndEvent):
             anchor, before = begun.pop()
             sizes[anchor] = total - before
@@ -173,6 +178,12 @@ def _size(event: Any, sizes: dict[str | None, int]) -> int:
         sizes[event.anchor] = 1 + len(event.value) // CHARACTERS_OF_A_VALUE
         return sizes[event.anchor]
     return int(isinstance(event, CollectionStartEvent))
+
+
+def _refuse_number(at: str, value: str) -> None:
+    """Refuse what Python would not make a number of, or only in a long time, and without saying where it stood."""
+    if value.strip("+-").replace("_", "").isdecimal():
+        raise _BeyondBoundsError(f"{at}has a number of {len(value):,} digits; write a shorter one, or text in quotes")
 
 
 def _refuse_large(at: str, depth: int, total: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -66,6 +67,13 @@ def _as_block(described: dict[str, Any]) -> dict[str, Any]:
 Described = Annotated[dict[str, Any], AfterValidator(_as_block)]
 
 
+def _each_once(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse labels of which two are the same: a head could not say which of them it means."""
+    if twice := [label for label, count in Counter(labels).items() if count > 1]:
+        raise ValueError(f"the label {twice[0]!r} stands there twice")
+    return labels
+
+
 @dataclass(frozen=True)
 class Identity:
     """What an adaptation was trained for and on."""
@@ -80,7 +88,7 @@ class Identity:
     max_length: Annotated[int, Field(ge=1, le=10**6)]
     task: Text
     kind: Text
-    labels: tuple[str, ...]
+    labels: Annotated[tuple[str, ...], AfterValidator(_each_once)]
     source_language: Code
     languages: tuple[Code, ...]
     prompt: Described | None
