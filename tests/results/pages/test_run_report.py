@@ -602,6 +602,28 @@ def test_retention_has_its_section(run):
     assert "Retention" not in plain(write_report(run))
 
 
+def test_a_page_of_results_has_a_table_of_retention(tmp_path):
+    """Scores, translations found, and the bits that a decoder's words take, each with what is known of its interval."""
+    folder = write_run(tmp_path / "run")
+    change(folder / "summary.json", trials={"k5-draw0-seed1": {}})
+    ends = {"low": 4.25, "high": 5.125}
+    bits = {"before": {"value": 3.5} | ends, "after": {"value": 4.75} | ends, "difference": {"value": 1.25} | ends}
+    said = {"yor-Latn": {"sentences": "test", "n": 21, "tokens": 999, **bits}}
+    write_object(folder / "retention.json", invented_retention() | {"bits_per_token": said})
+
+    page = write_results_page(folder, tmp_path / "page.md", command="x").read_text(encoding="utf-8")
+
+    _, _, table = page.partition("## What is kept of the model (retention)\n\nEnglish accuracy fell from 84.8")
+    assert [line for line in table.splitlines() if line.startswith("|")][2:] == [
+        "| Accuracy | English | 84.8 | 82.8 | -2.0 | 99 development texts |",
+        "| Translations found | English and Yoruba | 48.0 [41.0, 55.0] | 53.0 [45.0, 60.0] | +5.0 [+1.0, +9.0] "
+        "| 204 test texts |",
+        "| Bits per token | Yoruba | 3.50 [4.25, 5.12] | 4.75 [4.25, 5.12] | +1.25 [+4.25, +5.12] | 21 test texts |",
+    ]
+    (folder / "retention.json").unlink()
+    assert "retention" not in write_results_page(folder, tmp_path / "page.md", command="x").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("difference", "words"),
     [

@@ -20,10 +20,11 @@ from ..findings import Estimate, Result, answers_of, formula_of, metrics_of, res
 from ..resampling import resample_jointly
 from ..run_files import RunFiles, counts_of, read_run
 from ..statistics import ends_of_difference, interval_of_groups
-from ..units import unit_of
+from ..units import Unit, unit_of
 from ..wording import capital, describe_shots, difference, metric_name, plural, score
 from ..words import words_of
 from .escaping import describe_command, describe_notes, markdown_text
+from .training_sections import retained
 
 
 def write_results_page(folder: Path, page: Path, *, command: str) -> Path:
@@ -83,6 +84,7 @@ def _lines(run: RunFiles, command: str, scores: str) -> list[str]:
     ]
     for k in shots:
         lines += ["", f"## {describe_shots(k, words)} in {where}", "", *_table(run, found, k)]
+    lines += _retention_table(run)
     backbone, seconds = run.summary["backbone"], run.summary["seconds"]["train"] / len(run.summary["trials"])
     trained = sum(part["count"] for part in run.summary["parameters"])
     lines += [
@@ -141,6 +143,30 @@ def _table(run: RunFiles, found: Sequence[Result], k: Shots) -> list[str]:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _retention_table(run: RunFiles) -> list[str]:
+    """Return what is kept of the model's ability (forgetting), as the report has it; nothing where nobody looked."""
+    kept = retained(run)
+    if not kept or not kept["scores"]:
+        return []
+    lines = ["", "## What is kept of the model (retention)", "", markdown_text(kept["summary"]), ""]
+    lines += ["| what | language | before | after | difference | on |", "|---" * 6 + "|"]
+    for row in kept["scores"]:
+        unit = row["unit"]
+        before, after = (_bounded(row[key], unit.number(row[key].value, 1), unit) for key in ("before", "after"))
+        apart = unit.apart(row["before"].value, row["after"].value, 1, plus=True)
+        moved = _bounded(row["difference"], apart, unit, plus=True)
+        named = f"{row['what']} | {markdown_text(row['language'])}"
+        lines.append(f"| {named} | {before} | {after} | {moved} | {row['on']} |")
+    return lines
+
+
+def _bounded(estimate: Estimate, value: str, unit: Unit, *, plus: bool = False) -> str:
+    """Return a value with its interval, where one is known."""
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} [{unit.number(estimate.low, 1, plus=plus)}, {unit.number(estimate.high, 1, plus=plus)}]"
 
 
 def _cell(estimate: Estimate | None) -> str:
