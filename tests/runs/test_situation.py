@@ -1,5 +1,7 @@
 """Which situation of data a recipe is in, as `lingraft check` says it; and a closed form without any translation."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -45,6 +47,21 @@ def test_pairs_without_labels_are_aligned_and_mapped(world):
         "situation of Yoruba: 24 translations, no labels. Training aligns each translation with its source side; a "
         "kernel map is fitted to 24 translations"
     ]
+
+
+def test_languages_in_the_same_situation_are_one_line(world):
+    """And those in another have theirs."""
+    for name in ("train.csv", "dev.csv", "test.csv"):
+        shutil.copy(world / f"{TARGET}.{name}", world / f"{FRENCH}.{name}")
+        shutil.copy(world / f"{TARGET}.{name}", world / f"swh-Latn.{name}")
+    shutil.copy(world / f"pairs.{TARGET}.tsv", world / f"pairs.{FRENCH}.tsv")
+    more = (world / f"pairs.{TARGET}.tsv").read_text(encoding="utf-8").splitlines()[:13]
+    (world / "pairs.swh-Latn.tsv").write_text("\n".join(more), encoding="utf-8")
+    languages = f"task.target_languages=[{TARGET}, {FRENCH}, swh-Latn]"
+    recipe = world_recipe(world, [languages], parallel={"files": str(world / "pairs.{language}.tsv")})
+    same, other = describe_situation(recipe, gather(recipe))
+    assert same.startswith("situation of Yoruba and French: 24 translations, no labels. ")
+    assert other.startswith("situation of Swahili: 12 translations, no labels. ")
 
 
 def test_translations_too_few_for_n_grams_are_said_to_be(world):

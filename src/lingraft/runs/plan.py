@@ -25,6 +25,7 @@ from ..data.augmentation.lexicon_mining import MAX_WORDS, frequent_words
 from ..data.languages import display_name
 from ..data.tokenizer_coverage import MANY_PIECES, Coverage, coverage
 from ..recipe.settings import Recipe
+from ..results.wording import listed
 from ..tasks.material import FEWEST_MAPPED, Draw, Materials
 from ..training.ensembling import texts_of
 from ..training.legs import legs_of, lora_of
@@ -289,7 +290,7 @@ def _parts(recipe: Recipe, work: Workload) -> str:
         if fitted := _closed_form(recipe, work.materials, language):
             by_parts.setdefault(" and ".join(fitted), []).append(display_name(language))
     if by_parts:
-        said = (f"{fitted} for {' and '.join(languages)}" for fitted, languages in by_parts.items())
+        said = (f"{fitted} for {listed(languages)}" for fitted, languages in by_parts.items())
         line += f"; in closed form: {', '.join(said)}"
     elif work.compares:
         line += "; a comparison classifier is fitted to the labelled pairs"

@@ -9,6 +9,7 @@ from ..core.examples import GOLD
 from ..data.languages import canonical, display_name
 from ..model.heads.ngrams import FEWEST_TEXTS
 from ..recipe.settings import Recipe
+from ..results.wording import listed
 from ..tasks.material import FEWEST_MAPPED, Materials, is_own
 from ..training.ensembling import texts_of
 from ..training.pools import Learnt, are_early, learnt_languages, pairs_to_learn, repeats_of
@@ -39,11 +40,12 @@ def describe_situation(recipe: Recipe, materials: Materials) -> list[str]:
             f"situation: several source languages; {source} is the one that others are aligned with, and labels of "
             f"{names} are learnt from as its own"
         )
+    alike: dict[str, list[str]] = {}
     for language in task.target_languages:
         there = ", ".join(_there(recipe, materials, language))
         done = "; ".join(_done(recipe, materials, language)) or _too_little(recipe, materials)
-        lines.append(f"situation of {display_name(language)}: {there}. {done[:1].upper()}{done[1:]}")
-    return lines
+        alike.setdefault(f"{there}. {done[:1].upper()}{done[1:]}", []).append(display_name(language))
+    return lines + [f"situation of {listed(languages)}: {situation}" for situation, languages in alike.items()]
 
 
 def _there(recipe: Recipe, materials: Materials, language: str) -> Iterator[str]:
