@@ -43,7 +43,7 @@ def test_classes_are_listed_with_counts_and_examples(tmp_path):
     train[0]["text"] = "x" * 200
     found = gathered(tmp_path, train, rows(["health"] * 2, TARGET))
     first, health, market = describe_classes(found)
-    assert first == "2 classes in the eng-Latn training set, with counts there and in all test sets:"
+    assert first == "2 classes in the English training set, with counts there and in all test sets:"
     assert health == "  'health': 16 and 2; " + ", ".join(f"“{short(train[i]['text'])}”" for i in (9, 10, 11))
     assert market.startswith("  'market': 9 and 0; “" + "x" * 59 + "…”, ")
 

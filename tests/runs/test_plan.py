@@ -221,6 +221,25 @@ def test_copies_and_their_words_do_nothing_without_training(checked, world):
     assert without_effect(parallel={"files": str(world / "pairs.{language}.tsv")}) == []
 
 
+def test_what_a_map_needs_is_said_where_there_is_a_language_to_map(checked, world, tiny_checkpoint):
+    """Labels in one language have nothing to be mapped to."""
+    untrained = ("train.num_train_epochs=0", "train.last_layer_strength=null")
+    given = {"prompt": None, "adapter": None, "alignment": []}
+
+    def trained(lines):
+        (line,) = (line for line in lines if line.startswith("trained by gradient: "))
+        return line
+
+    files = {split: f"eng-Latn.{split}.csv" for split in ("train", "test")}
+    fields = {"text": "sentence", "label": "topic"}
+    task = {"name": "classification", "language": "eng-Latn", "files": files, "fields": fields, "data_dir": str(world)}
+    backbone = {"checkpoint": str(tiny_checkpoint), "max_length": 32}
+    alone = world_recipe(world, [f"output_dir={world / 'run'}", *untrained], task=task, backbone=backbone, **given)
+    nothing = "trained by gradient: nothing; a head on frozen states is all"
+    assert trained(checked(untrained, **given)[0].lines).startswith(f"{nothing}: a map needs single texts with classes")
+    assert trained(plan(alone).lines) == nothing
+
+
 def test_seeds_of_what_is_fitted_in_closed_form_are_said_to_be_one_trial(checked):
     """A head, a map and n-grams have no chance in them; a training has."""
     untrained = ("train.num_train_epochs=0", "train.last_layer_strength=null", "seeds=[4, 9]")

@@ -91,6 +91,27 @@ def test_one_translation_is_said_to_be_too_few(world):
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "done"),
+    [
+        ({}, "the task's part is trained on them"),
+        (preset_values("instant"), "a head on frozen states learns from them"),
+    ],
+)
+def test_labels_in_one_language_train_a_part_or_a_head_alone(world, values, done):
+    """What is said to learn is what does."""
+    files = {"train": "eng-Latn.train.csv", "test": "eng-Latn.test.csv"}
+    fields = {"text": "sentence", "label": "topic"}
+    task = {"name": "classification", "language": SOURCE, "files": files, "fields": fields, "data_dir": str(world)}
+    recipe = parse_recipe({**values, "task": task})
+    materials = gather(recipe)
+    labels = len(materials.draws[-1].labelled)
+    assert describe_situation(recipe, materials) == [
+        f"situation: labels in English and no other language ({labels} labelled texts); {done} and nothing is "
+        "transferred"
+    ]
+
+
 @pytest.mark.parametrize(("pairs", "most"), [(1, None), (9, None), (24, 5)])
 def test_texts_are_mapped_where_translations_are_too_few_to_be(world, pairs, most):
     """One translation more takes nothing away."""

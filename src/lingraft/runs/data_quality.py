@@ -44,7 +44,8 @@ def describe_classes(materials: Materials) -> list[str]:
     for examples in materials.test.values():
         tested += count_labels(examples)
     of = "classes" if task.kind.classes else "tags" if task.kind.per_token else "labels"
-    lines = [f"{len(counts)} {of} in the {task.source_language} training set, with counts there and in all test sets:"]
+    name = display_name(task.source_language)
+    lines = [f"{len(counts)} {of} in the {name} training set, with counts there and in all test sets:"]
     for label, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_CLASSES]:
         shown = ", ".join(f"“{_short(text)}”" for text in samples[label])
         lines.append(f"  {visible(label)}: {count:,} and {tested[label]:,}; {shown}")

@@ -295,10 +295,12 @@ def _parts(recipe: Recipe, work: Workload) -> str:
     elif work.compares:
         line += "; a comparison classifier is fitted to the labelled pairs"
     elif recipe.train.num_train_epochs == 0:
-        line += (
-            "; a head on frozen states is all: a map needs single texts with classes, labels or numbers (not tags, "
-            f"questions or alternatives), and {FEWEST_MAPPED} translations or unlabelled texts"
-        )
+        line += "; a head on frozen states is all"
+        if work.materials.task.target_languages:  # a single language has nothing to be mapped to
+            line += (
+                ": a map needs single texts with classes, labels or numbers (not tags, questions or alternatives), "
+                f"and {FEWEST_MAPPED} translations or unlabelled texts"
+            )
     return line
 
 

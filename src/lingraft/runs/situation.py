@@ -29,10 +29,9 @@ def describe_situation(recipe: Recipe, materials: Materials) -> list[str]:
     source, example = display_name(task.source_language), task.kind.words.example
     if not task.target_languages:
         labels = counted(len(draw.labelled), f"labelled {example}")
-        return [
-            f"situation: labels in {source} and no other language ({labels}); the task's part is trained on them and "
-            "nothing is transferred"
-        ]
+        trained = recipe.train.num_train_epochs > 0
+        done = "the task's part is trained on them" if trained else "a head on frozen states learns from them"
+        return [f"situation: labels in {source} and no other language ({labels}); {done} and nothing is transferred"]
     lines = []
     if recipe.further_sources:
         names = ", ".join(display_name(canonical(code)) for code in recipe.further_sources)
