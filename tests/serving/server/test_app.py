@@ -406,6 +406,13 @@ def test_health_says_what_answers(address):
     assert ask(address, "/healthz", method="HEAD").status == 200
 
 
+def test_health_of_a_run_in_one_language_names_it(tiny_backbone):
+    """It is the source, and nothing was transferred."""
+    with served(adapted_of(tiny_backbone, languages=())) as at:
+        found = ask(at, "/healthz").json
+    assert found["languages"] == [found["source_language"]]
+
+
 def test_the_description_has_every_path(address):
     """With what is asked, what is answered, and what is refused."""
     found = ask(address, "/openapi.json").json

@@ -145,7 +145,7 @@ def create_app(
             "task": identity.task,
             "kind": adapted.kind.name,
             "labels": list(identity.labels),
-            "languages": list(adapted.targets),
+            "languages": list(adapted.targets or [identity.source_language]),  # or all is in one
             "source_language": identity.source_language,
             "lingraft": __version__,
         }
