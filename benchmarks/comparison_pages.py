@@ -11,6 +11,7 @@ whose folder is not there stay as they were; each says which revision it is of.
     python benchmarks/comparison_pages.py tokens
     python benchmarks/comparison_pages.py decoders
     python benchmarks/comparison_pages.py stability
+    python benchmarks/comparison_pages.py shots
 
 The remarks above the tables are the ``notes`` of the recipes: edited there, they are new on the page with the next of
 these commands, and nothing runs again.
@@ -32,7 +33,9 @@ from lingraft.recipe.parsing import read_recipe
 from lingraft.results.comparison import Comparison, blocks, read_comparison
 from lingraft.results.pages.comparison_markdown import finding, page_text
 from lingraft.results.pages.escaping import describe_notes
+from lingraft.results.pages.shot_curve_markdown import findings, shot_curve_page
 from lingraft.results.pages.stability_markdown import stability_finding, stability_page
+from lingraft.results.shot_curve import read_shot_curve
 from lingraft.results.stability import read_stability
 
 KNOWLEDGE_TRANSFER = {
@@ -85,6 +88,7 @@ STABILITY = {
     "sib200": "Topics (SIB-200: Yoruba, Ayacucho Quechua) from little data",
     "sib200_others": "The same with methods that train whole models, and the preset paper",
 }
+SHOTS = {"sib200": "Topics (SIB-200: Yoruba, Ayacucho Quechua), none to sixteen labels a class"}
 SECTIONS = {
     "knowledge_transfer": KNOWLEDGE_TRANSFER,
     "closed_form": CLOSED_FORM,
@@ -93,6 +97,7 @@ SECTIONS = {
     "tokens": TOKENS,
     "decoders": DECODERS,
     "stability": STABILITY,
+    "shots": SHOTS,
 }
 TITLES = {
     "knowledge_transfer": "Does it transfer? lingraft beside other methods",
@@ -102,8 +107,9 @@ TITLES = {
     "tokens": "Questions, tags and pairs: words aligned, switched, projected",
     "decoders": "A small decoder beside a small encoder",
     "stability": "How much depends on chance: labels, seeds, and both",
+    "shots": "What labels are worth, with and without translations",
 }
-COMMANDS = {"stability": "stability"}
+COMMANDS = {"stability": "stability", "shots": "shots"}
 """Of lingraft, what makes the sections of a page; others are made by ``compare``."""
 NEWS = "../shared/data/ntrex/newstest2019"
 SETTINGS: dict[str, list[str]] = {
@@ -210,6 +216,9 @@ def _findings(name: str, comparison: Comparison) -> Iterator[str]:
     if command_of(name) == "stability":
         yield from (f". {stability_finding(study, comparison)}" for study in read_stability(comparison))
         return
+    if command_of(name) == "shots":
+        yield from (f". {sentence}" for sentence in findings(read_shot_curve(comparison), comparison))
+        return
     for block in blocks(comparison):
         trials = f" ({len(block.trials)} trials a method)" if len(block.trials) > 1 else ""
         yield f"{trials}. {finding(block, comparison)}"
@@ -219,6 +228,8 @@ def _told(name: str, comparison: Comparison, command: str) -> str:
     """Return a comparison or a study in Markdown, as its folder has it."""
     if command_of(name) == "stability":
         return stability_page(read_stability(comparison), comparison, command=command)
+    if command_of(name) == "shots":
+        return shot_curve_page(read_shot_curve(comparison), comparison, command=command)
     return page_text(blocks(comparison), comparison, command=command)
 
 

@@ -27,8 +27,15 @@ QUICK = {
     "tokens": "ud",
     "decoders": "sib200_encoder",
     "stability": "sib200",
+    "shots": "sib200",
 }
 """A comparison of each page that is soon done."""
+
+FEWEST = {
+    "stability": ["stability.draws=1", "stability.seeds=2"],
+    "shots": ["shot_curve={k: [0, 1], draws: 1, pairs: [all]}"],
+}
+"""How little a command can do that crosses trials."""
 
 CUT_DOWN = (
     "One comparison in one language, one draw, one epoch: no result, but a sign that the page can be made again.\n"
@@ -66,8 +73,7 @@ def compare_command(name: str, part: str, quick: Path | None = None) -> list[str
     command = [command_of(name), str(recipe), *settings_of(part)]
     if quick is None:
         return command
-    crossed = ["stability.draws=1", "stability.seeds=2"] if command_of(name) == "stability" else []
-    return [*command, *_cut_down(read_recipe(recipe, settings_of(part)), quick), *crossed]
+    return [*command, *_cut_down(read_recipe(recipe, settings_of(part)), quick), *FEWEST.get(command_of(name), [])]
 
 
 def _cut_down(recipe: Recipe, folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from lingraft.recipe.parsing import read_recipe
 from tiny import REPOSITORY
 
-PAGES = ("knowledge_transfer", "closed_form", "pairs", "pseudo", "tokens", "stability")
+PAGES = ("knowledge_transfer", "closed_form", "pairs", "pseudo", "tokens", "stability", "shots")
 
 
 @pytest.fixture(scope="module")
