@@ -57,23 +57,30 @@ def describe_columns(comparison: Comparison) -> str:
 
 
 def findings(found: ShotCurve, comparison: Comparison) -> Iterator[str]:
-    """Yield what there is to say, a sentence each."""
+    """Yield what there is to say, a sentence for all methods of which it holds."""
+    reference, alike = code_span(comparison.reference), dict[str, list[str]]()
     for curve in found.curves:
         if curve.ahead:
-            yield _crossing(curve, comparison.reference)
+            alike.setdefault(_crossing(curve), []).append(code_span(curve.name))
+    yield from (f"{reference} beside {listed(names)}: {said}." for said, names in alike.items())
     words = words_of(comparison.about["data"])
-    yield from (_worth(one, words) for one in found.worths)
+    worth = dict[str, list[str]]()
+    for one in found.worths:
+        worth.setdefault(_worth(one, words), []).append(code_span(one.name))
+    yield from (f"{said} to {listed(names)}{BEYOND}." for said, names in worth.items())
 
 
-def _crossing(curve: Curve, reference: str) -> str:
+BEYOND = " (∞: more than were tried)"
+
+
+def _crossing(curve: Curve) -> str:
     above = [shots for shots, one in curve.ahead.items() if one.low > 0]
     below = [shots for shots, one in curve.ahead.items() if one.high < 0]
-    said = f"{code_span(reference)} beside {code_span(curve.name)}: "
     parts = [f"clearly above with {_numbers(above)}"] if above else []
     parts += [f"clearly below with {_numbers(below)}"] if below else []
     crossed = _crossed(curve)
     parts += [f"they cross {crossed}"] if crossed else []
-    return said + ("; ".join(parts) if parts else "nowhere clearly apart") + "."
+    return "; ".join(parts) if parts else "nowhere clearly apart"
 
 
 def _crossed(curve: Curve) -> str:
@@ -91,7 +98,7 @@ def _worth(worth: Worth, words: Words) -> str:
     pairs = "the translations are" if worth.pairs is None else f"{worth.pairs} translations are"
     return (
         f"Without any label {pairs} worth {_labels(worth.labels)} [{_labels(worth.low)}, {_labels(worth.high)}] "
-        f"{words.shots_title.lower()} to {code_span(worth.name)} (∞: more than were tried)."
+        f"{words.shots_title.lower()}"
     )
 
 
