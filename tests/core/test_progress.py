@@ -98,3 +98,15 @@ def test_folder_names_are_not_taken_for_markup():
     reporter, stream = captured(terminal=False)
     reporter.say("runs/[/a] is finished already")
     assert "runs/[/a]" in stream.getvalue()
+
+
+def test_what_a_callback_does_with_its_record_is_nobody_elses():
+    """The next one gets the event whole, and so does the run, whose lists it may hold."""
+    languages, found = ["yor-Latn"], []
+
+    def empty(event):
+        event["languages"].clear()
+
+    Reporter(quiet=True, callbacks=[empty, found.append]).tell("epoch", languages=languages)
+    assert found == [{"event": "epoch", "languages": ["yor-Latn"]}]
+    assert languages == ["yor-Latn"]

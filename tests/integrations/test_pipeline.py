@@ -51,6 +51,16 @@ def test_classes_are_those_of_the_run_with_the_likeliest_first(tiny_backbone):
         assert [one["score"] for one in answers] == sorted(row, reverse=True)
 
 
+@pytest.mark.parametrize("kind", ["classification", "multilabel"])
+def test_an_item_without_text_has_no_class(tiny_backbone, kind):
+    """Neither the first one of the run nor a score that is no number, as `predict` has none."""
+    ours = Pipeline(adapted_of(tiny_backbone, kind), CODE)
+    nothing = {"label": "", "score": 0.0}
+    assert ours(["ada beli", "", " "])[1:] == [nothing, nothing]
+    assert ours("", top_k=None) == [nothing]
+    assert [len(one) for one in ours(["ada beli", ""], top_k=None)] == [3, 1]
+
+
 def test_tags_come_as_entities(tiny_backbone):
     """As transformers groups them: label, score, text and place of each."""
     adapted = adapted_of(tiny_backbone, "tagging")
@@ -82,3 +92,14 @@ def test_what_it_does_not_know_is_one_clear_error_each(tiny_backbone):
         ours("ada", top_k=0)
     with pytest.raises(DataError, match="expected a text or a list of texts, got 5"):
         ours(5)
+    with pytest.raises(DataError, match="expected the texts of a Frame: one column"):
+        ours(Frame())
+
+
+class Frame:
+    """A table as pandas has them: who goes through it gets the names of its columns."""
+
+    columns = ("text",)
+
+    def __iter__(self):
+        return iter(self.columns)

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from pandas import DataFrame
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
@@ -212,6 +213,7 @@ def test_what_are_no_numbers_is_one_clear_error(regressor, numbers, told):
         (5, "expected texts, or pairs of texts, got 5"),
         (["ada", 5], "text 2 of 2: expected a text, or two, got 5"),
         ([("ada", "be", "cora")], "text 1 of 1: expected a text, or two"),
+        (DataFrame({"text": ["ada", "beli"]}), "expected the texts of a DataFrame: one column, as frame"),
     ],
 )
 def test_what_are_no_texts_is_one_clear_error(classifier, given, told):
@@ -233,3 +235,13 @@ def test_other_mistakes_are_one_clear_error_each(classifier, texts):
         lingraft.LingraftClassifier().fit(said, topics)
     with pytest.raises(NotFittedError):
         clone(classifier).predict(said)
+
+
+def test_labels_of_which_a_run_would_make_one_are_refused(classifier, texts):
+    """By blanks at their ends, or because it is told to merge spellings."""
+    said, _ = texts
+    with pytest.raises(DataError, match="the labels 'a' and 'a ' differ in blanks at their ends alone"):
+        classifier.fit(said, ["a", "a ", "b"] * 20)
+    merging = clone(classifier).set_params(settings={"task": {"labels": "normalise"}})
+    with pytest.raises(ConfigError, match=r"settings, task\.labels: the labels are those of y"):
+        merging.fit(said, ["Bird", "bird", "stone"] * 20)

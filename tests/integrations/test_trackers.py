@@ -84,7 +84,7 @@ def test_numbers_are_written_under_the_name_of_their_trial(told):
     for event in events:
         to_tensorboard(Writer())(event)
         to_trackio(lambda numbers, step: logged.extend((name, value, step) for name, value in numbers.items()))(event)
-    assert written == logged
+    assert written == logged  # each event by a callback of its own, so that none knows of a step before
     steps = [event for event in events if event["event"] == "step"]
     trial = steps[0]["trial"]
     assert [one for one in written if one[0] == f"{trial}/loss"] == [
@@ -93,6 +93,21 @@ def test_numbers_are_written_under_the_name_of_their_trial(told):
     names = Counter(name for name, _, _ in written)
     assert names[f"{trial}/epoch/dev_score"] == sum(event["event"] == "epoch" for event in events)
     assert any(name.startswith(f"{trial}/test/{TARGET}/") for name in names)
+
+
+def test_steps_that_are_logged_never_fall(told):
+    """A second trial goes on where the first ended, whose test scores are of its last step: wandb drops the rest."""
+    _, events = told
+    again = [event | {key: "other" for key in ("trial", "name") if key in event} for event in events]
+    logged = []
+    callback = to_trackio(lambda numbers, step: logged.append((step, *numbers)))
+    for event in [*events, *again]:
+        callback(event)
+    steps = [step for step, *_ in logged]
+    last = max(event["step"] for event in events if event["event"] == "step")
+    assert steps == sorted(steps)
+    assert steps[-1] == 2 * last
+    assert {step for step, name, *_ in logged if "/test/" in name} == {last, 2 * last}
 
 
 def test_other_events_have_no_numbers():

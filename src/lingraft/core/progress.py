@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -49,7 +50,7 @@ class Reporter:
             facts: What there is to know of it.
         """
         for callback in self.callbacks:
-            callback({"event": event, **facts})
+            callback({"event": event, **deepcopy(facts)})  # what one does with its record is nobody else's
 
     def say(self, text: str) -> None:
         """Say in one line what happens now."""

@@ -7,10 +7,12 @@ options those are known that say something of a run's answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import CheckpointError, DataError, shown
 from ..core.records import Prediction
+from ..serving.items import name_items
 
 if TYPE_CHECKING:
     from ..serving.predictor import Adapted
@@ -47,7 +49,8 @@ class Pipeline:
 
         Returns:
             For classification a list of answers, ``{"label", "score"}``, of one text too; of a pair alone its
-            answer; where ``top_k`` is given, a list for each item. For tags a list of entities for each text,
+            answer; where ``top_k`` is given, a list for each item. The answer to an item without text is the label
+            ``""`` with the score 0. For tags a list of entities for each text,
             ``{"entity_group", "score", "word", "start", "end"}``; for questions ``{"score", "start", "end",
             "answer"}``, without a place where the answer is written and is no piece of its context; for text to text
             a list of one ``{"generated_text"}`` for each text, the prompt left out.
@@ -58,9 +61,9 @@ class Pipeline:
         if inputs is None and {"question", "context"} <= options.keys():
             inputs = {name: options.pop(name) for name in ("question", "context")}
         single = "text" if isinstance(inputs, str) else "object" if isinstance(inputs, Mapping) else ""
-        items = [inputs] if single else inputs
-        if not isinstance(items, Iterable):
+        if not single and not isinstance(inputs, Iterable):
             raise DataError(f"expected a text or a list of texts, got {shown(inputs)}")
+        items = [inputs] if single else [one for _, one in name_items(inputs)]
         return self._answer(self, [_item(one) for one in items], single, options)
 
 
@@ -99,6 +102,9 @@ def _classify(self: Pipeline, items: list[Any], single: str, options: dict[str, 
     found = self.adapted.predict_proba(items, language=self.language)
     ranked = []
     for row in found.values:
+        if isnan(row[0]):  # of an item without text
+            ranked.append([{"label": "", "score": 0.0}])
+            continue
         order = (-row).argsort(kind="stable")[:top]
         ranked.append([{"label": found.classes[i], "score": float(row[i])} for i in order])
     if asked:

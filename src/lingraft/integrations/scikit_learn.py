@@ -21,6 +21,7 @@ from ..model.checkpoint import adaptation_path
 from ..recipe.parsing import parse_recipe
 from ..runs.given import given_data
 from ..runs.pipeline import run as run_recipe
+from ..serving.items import name_items
 
 if TYPE_CHECKING:
     from ..serving.predictor import Adapted
@@ -177,6 +178,7 @@ class LingraftClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         if labels.shape != (len(texts),):
             raise DataError(f"expected a label for each of {len(texts)} texts, got labels of shape {labels.shape}")
         self.classes_, numbers = np.unique(labels, return_inverse=True)
+        _refuse_alike(self.classes_, self.settings)
         self.priors_ = np.bincount(numbers) / len(numbers)
         self._learn_from(texts, [_written(label) for label in self.classes_[numbers]], languages)
         return self
@@ -267,6 +269,25 @@ def _learn(recipe: Mapping[str, Any], data: Mapping[str, Any], *, verbose: bool,
     return adaptation_path(found).read_bytes()
 
 
+def _refuse_alike(labels: Array, settings: Mapping[str, Any] | None) -> None:
+    """Refuse labels of which a run would make one.
+
+    Raises:
+        LingraftError: Two of them are written alike, or the run is told to merge spellings.
+    """
+    written: dict[str, Any] = {}
+    for label in labels:
+        other = written.setdefault(_written(label), label)
+        if other is not label:
+            raise DataError(
+                f"the labels {shown(str(other))} and {shown(str(label))} differ in blanks at their ends alone, and a "
+                "run reads both as one; give them one spelling"
+            )
+    task = (settings or {}).get("task")
+    if isinstance(task, Mapping) and "labels" in task:
+        raise ConfigError(["settings, task.labels: the labels are those of y; leave it out, and merge spellings in y"])
+
+
 def _written(label: Any) -> str:
     """Return a label as a run writes it."""
     return str(label).strip()
@@ -297,7 +318,7 @@ def _texts(given: Any) -> list[Any]:
     """
     if isinstance(given, str | bytes | Mapping) or not hasattr(given, "__iter__"):
         raise DataError(f"expected texts, or pairs of texts, got {shown(given)}")
-    texts = [tuple(one) if isinstance(one, list | np.ndarray) else one for one in given]
+    texts = [tuple(one) if isinstance(one, list | np.ndarray) else one for _, one in name_items(given)]
     for number, one in enumerate(texts, start=1):
         pair = isinstance(one, tuple) and len(one) == 2 and all(isinstance(part, str) for part in one)
         if not (isinstance(one, str) or pair):

@@ -34,14 +34,23 @@ def to_tensorboard(writer: Writer) -> Callback:
 def to_trackio(log: Callable[..., object]) -> Callback:
     """Return a callback that logs the same numbers with ``trackio.log``, or ``wandb.log``, which is called alike.
 
+    Steps go on from one trial to the next, and test scores are of a trial's last step: wandb drops what is logged at a
+    step before the last one.
+
     Args:
         log: Takes numbers by name and ``step``; ``trackio.init`` was called before.
     """
+    last = begun = 0  # the step that was logged last, and that after which the trial began
 
     def callback(event: Mapping[str, Any]) -> None:
+        nonlocal last, begun
         numbers, step = numbers_of(event)
-        if numbers:
-            log(numbers, step=step)
+        if not numbers:
+            return
+        if begun + step < last:
+            begun = last
+        last = begun + step
+        log(numbers, step=last)
 
     return callback
 

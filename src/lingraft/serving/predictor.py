@@ -167,10 +167,11 @@ class Adapted:
         return Probabilities(np.array(rows, dtype=np.float64).reshape(len(rows), width), classes)
 
     def embed(self, texts: Iterable[Item], *, language: str | None = None) -> NDArray[np.float32]:
-        """Return the adapted model's state of each item: the mean over its tokens after the last layer, ``[N, H]``.
+        """Return the adapted model's state of each item, ``[N, H]``: what the head reads after the last layer.
 
-        What is read in several rows (a long text, alternatives) has the mean of theirs, an item without text NaN. A
-        language's map is not applied: it moves states in the directions that the head reads, and no others.
+        It is the mean over the tokens, of a decoder without the marker in front; with ``pooling: last`` the last
+        token's. What is read in several rows (a long text, alternatives) has the mean of theirs, an item without text
+        NaN. A language's map is not applied: it moves states in the directions that the head reads, and no others.
 
         Args:
             texts: As for :meth:`predict`.
