@@ -89,6 +89,7 @@ def _cut_down(recipe: Recipe, folder: Path) -> list[str]:
         "compare.methods=[frozen-head, instant, lingraft]",
         "compare.variants={}",
         "compare.learning_rates={}",
+        "compare.max_steps={}",
     ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lingraft.experiments.methods import list_methods
 from lingraft.recipe.parsing import read_recipe
 from tiny import REPOSITORY
 
@@ -37,7 +38,7 @@ def test_a_quick_comparison_is_one_trial_of_three_methods(benchmarks, name, tmp_
     _, path, *overrides = results.compare_command(name, results.QUICK[name], tmp_path)
     recipe = read_recipe(Path(path), overrides)
     assert recipe.output_dir == tmp_path
-    assert recipe.compare.names == ["frozen-head", "instant", "lingraft"]
+    assert recipe.compare.names == [one.name for one in list_methods(recipe)] == ["frozen-head", "instant", "lingraft"]
     assert len(recipe.task.options["target_languages"]) == 1
     assert (len(recipe.shots.ks), recipe.shots.draws, len(recipe.seeds)) == (1, 1, 1)
     assert recipe.train.num_train_epochs <= 1
