@@ -83,6 +83,7 @@ DECODERS = {
     "sib200": "Topics (SIB-200, six languages) by a decoder, Gemma 3 270M",
     "sib200_trained": "What training adds (Yoruba, Ayacucho Quechua)",
     "sib200_encoder": "The same by an encoder, multilingual-e5-small",
+    "xquad": "Questions (XQuAD) by Gemma 3 270M, pointed at and in writing",
 }
 STABILITY = {
     "sib200": "Topics (SIB-200: Yoruba, Ayacucho Quechua) from little data",
